@@ -1,0 +1,96 @@
+"""The names of what is measured while training, and series of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class MetricName:
+    """One number that TRL's DPOTrainer logs (`trl/trainer/dpo_trainer.py`, 1.16)."""
+
+    key: str
+    """TRL's name; with `eval_` before it for the held-out pairs."""
+    label: str
+    unit: str
+    help: str
+
+
+METRICS: tuple[MetricName, ...] = (
+    MetricName("loss", "loss", "nats", "DPO loss; ln 2 = 0.693 at the start, falling while it learns"),
+    MetricName(
+        "rewards/margins", "reward margin", "nats", "chosen minus rejected implicit reward; grows while it learns"
+    ),
+    MetricName("rewards/accuracies", "reward accuracy", "share", "share of pairs with a positive margin, 0..1"),
+    MetricName(
+        "rewards/chosen", "reward chosen", "nats", "beta × (policy − reference) log-probability of the chosen answers"
+    ),
+    MetricName(
+        "rewards/rejected", "reward rejected", "nats", "the same for the rejected answers; falls while it learns"
+    ),
+    MetricName("logps/chosen", "log-prob chosen", "nats", "summed log-probability of a chosen answer under the policy"),
+    MetricName(
+        "logps/rejected", "log-prob rejected", "nats", "summed log-probability of a rejected answer under the policy"
+    ),
+    MetricName("learning_rate", "learning rate", "", "of this step, after warm-up and schedule"),
+    MetricName("grad_norm", "gradient norm", "", "before clipping; spikes come before divergence"),
+    MetricName("mean_token_accuracy", "token accuracy", "share", "top-1 hits on the chosen answers' tokens"),
+    MetricName("entropy", "entropy", "nats", "of the policy over the answers' tokens; a collapse means repetition"),
+)
+
+LN2 = math.log(2)
+"""DPO loss of an untrained policy (margin 0): −log σ(0)."""
+
+
+@dataclass(slots=True)
+class History:
+    """Series by metric name, each a list of (step, value) in step order.
+
+    A step that comes again (after a resume) replaces the older value, so the curve has one value a step.
+    """
+
+    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the values logged at `step`."""
+        for key, value in values.items():
+            points = self.series.setdefault(key, [])
+            while points and points[-1][0] >= step and points[-1][0] != step:
+                points.pop()  # the run went back to a checkpoint: what came after it is trained again
+            if points and points[-1][0] == step:
+                points[-1] = (step, value)
+            else:
+                points.append((step, value))
+
+    def last(self, key: str) -> float | None:
+        """The newest value, None when there is none yet."""
+        points = self.series.get(key)
+        return points[-1][1] if points else None
+
+    def rows(self) -> list[dict[str, float]]:
+        """One object a step, `step` first: what `--json` prints."""
+        rows: dict[int, dict[str, float]] = {}
+        for key, points in self.series.items():
+            for step, value in points:
+                rows.setdefault(step, {"step": step})[key] = value
+        return [rows[step] for step in sorted(rows)]
+
+
+def as_word(value: float | None, digits: int = 3) -> str:
+    """A number for the screen: `NaN` and `∞` as words, `–` for unknown, small and large ones in powers of ten."""
+    if value is None:
+        return "–"
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value != 0 and (abs(value) < 10**-digits or abs(value) >= 1e6):
+        return f"{value:.{max(digits - 1, 1)}e}"
+    return f"{value:.{digits}f}"
+
+
+def finite(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The points a curve can draw; NaN and infinity are gaps."""
+    return [(step, value) for step, value in points if math.isfinite(value)]

@@ -1,0 +1,98 @@
+"""Every error that a person may have to act on.
+
+SmoltuiError                    message: one sentence; hint: the next step, a key or a command
+├── InputError                  a file, key or value is wrong                       exit code 2
+│   ├── PairsError              a source that does not hold preference pairs
+│   ├── RecipeError             recipe.yaml or smoltui.toml cannot be used as it is
+│   └── MissingExtraError       a package of an extra is not installed
+├── RunFailedError              a child process or a run ended without its result   exit code 1
+└── ServiceError                the Hub did not do what was asked                   exit code 3
+    ├── NotLoggedInError        no token, or one that is no longer valid
+    ├── PermissionDeniedError   the token or the account may not do this
+    ├── NoCreditError           the account cannot pay
+    ├── NotFoundOnHubError      no such job, model, dataset or namespace for this account
+    ├── RateLimitedError        asked too often; `retry_after` says how long to wait
+    └── UnreachableError        no answer: network, time-out, or an answer that is not the Hub's
+
+Foreign exceptions become one of these at the edge, in `backends/`, with the cause kept (`raise … from`).
+A run that fails is not an exception but a `Run` in stage ERROR.
+"""
+
+from __future__ import annotations
+
+
+class SmoltuiError(Exception):
+    """Root of the tree: a sentence for the person, and what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        """One sentence, the value last after a colon where there is one."""
+        self.hint = hint
+        """The next step, empty when there is none."""
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def as_json(self) -> dict[str, str]:
+        """What the command line prints on stderr with `--json`."""
+        return {"error": self.message, "hint": self.hint}
+
+
+class InputError(SmoltuiError):
+    """A file, a key or a value given by the person is wrong."""
+
+    exit_code = 2
+
+
+class PairsError(InputError):
+    """A source that does not hold preference pairs; the message names the line or row where it is known."""
+
+
+class RecipeError(InputError):
+    """recipe.yaml or smoltui.toml cannot be used as it is."""
+
+
+class MissingExtraError(InputError):
+    """A package that an extra brings is not installed; the hint is the command that installs it."""
+
+
+class RunFailedError(SmoltuiError):
+    """A child process or a run ended without its result."""
+
+
+class ServiceError(SmoltuiError):
+    """The Hub did not do what was asked."""
+
+    exit_code = 3
+
+
+class NotLoggedInError(ServiceError):
+    """No token on this machine, or one that is no longer valid."""
+
+
+class PermissionDeniedError(ServiceError):
+    """The token or the account may not do this."""
+
+
+class NoCreditError(ServiceError):
+    """The account cannot pay for it."""
+
+
+class NotFoundOnHubError(ServiceError):
+    """No such job, model, dataset or namespace for this account."""
+
+
+class RateLimitedError(ServiceError):
+    """The Hub was asked too often."""
+
+    def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+        """Seconds to wait, as the server said; None when it did not."""
+
+
+class UnreachableError(ServiceError):
+    """No answer, or an answer that is not the Hub's."""

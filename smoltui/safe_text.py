@@ -1,0 +1,97 @@
+"""What makes foreign text safe to draw: the one wall between dataset rows, logs, server words and the terminal.
+
+Textual hands ESC and C1 controls to the terminal as they are, in every widget that shows text, so each foreign string
+goes through `safe` (or `safe_line`) before it reaches one, and is drawn as `rich.text.Text` or with `markup=False`.
+"""
+
+from __future__ import annotations
+
+import re
+
+TAB_SIZE = 4
+MAX_SHOWN = 20_000
+"""Characters of one string handed to a widget: a line of 1 MB takes Textual seconds to lay out."""
+
+# Bidirectional overrides, isolates and marks reorder what stands around them; zero-width characters hide; U+2028/2029
+# and U+0085 are line ends to some programs and not to others.
+_MARKED = {
+    0x00AD: "SHY", 0x034F: "CGJ", 0x061C: "ALM", 0x115F: "HCF", 0x1160: "HJF", 0x17B4: "KIV", 0x17B5: "KIV",
+    0x180E: "MVS", 0x200B: "ZWSP", 0x200C: "ZWNJ", 0x200E: "LRM", 0x200F: "RLM", 0x2028: "LS", 0x2029: "PS",
+    0x202A: "LRE", 0x202B: "RLE", 0x202C: "PDF", 0x202D: "LRO", 0x202E: "RLO", 0x2060: "WJ", 0x2061: "FA",
+    0x2062: "IT", 0x2063: "IS", 0x2064: "IP", 0x2066: "LRI", 0x2067: "RLI", 0x2068: "FSI", 0x2069: "PDI",
+    0x206A: "ISS", 0x206B: "ASS", 0x206C: "IAFS", 0x206D: "AAFS", 0x206E: "NADS", 0x206F: "NODS",
+    0x3164: "HF", 0xFEFF: "BOM", 0xFFA0: "HHF", 0xFFF9: "IAA", 0xFFFA: "IAS", 0xFFFB: "IAT",
+}  # fmt: skip
+
+_TABLE: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
+_TABLE[0x7F] = "␡"
+_TABLE |= {code: f"⟨{code:02X}⟩" for code in range(0x80, 0xA0)}
+_TABLE |= {code: f"⟨{name}⟩" for code, name in _MARKED.items()}
+_TABLE |= {0xE0000 + code: f"⟨TAG{code:02X}⟩" for code in range(0x80)}
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f" + "".join(chr(code) for code in _MARKED) + "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# A joiner between two emoji is part of a picture; anywhere else it only hides.
+_LONE_JOINER = re.compile(
+    "(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d|\u200d(?![\u2600-\u27bf\U0001f000-\U0001faff])"
+)
+
+
+def _replacement(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else _TABLE[code]
+
+
+def safe(text: str, limit: int | None = MAX_SHOWN) -> str:
+    r"""`text` with every character that could act on a terminal or hide made visible; newlines stay, tabs are expanded.
+
+    C0 and DEL become control pictures (`␛`), C1 `⟨9B⟩`, bidirectional and zero-width characters a name in angle
+    brackets, lone surrogates `\ufffd`. `limit` bounds the result's length in characters of the source, with
+    "… N more characters" behind it; None means no bound.
+    """
+    more = 0
+    if limit is not None and len(text) > limit:
+        more, text = len(text) - limit, text[:limit]
+    text = text.replace("\r\n", "\n")
+    if _UNSAFE.search(text):
+        text = _UNSAFE.sub(_replacement, text)
+    if "\u200d" in text:
+        text = _LONE_JOINER.sub("⟨ZWJ⟩", text)
+    if "\t" in text:
+        text = text.expandtabs(TAB_SIZE)
+    return f"{text}… {more:,} more characters" if more else text
+
+
+def safe_line(text: str, limit: int = 400) -> str:
+    """`safe` on one line: newlines become `↵`, and at most `limit` characters are kept, an ellipsis behind them."""
+    cut = text[: limit + 1]
+    shown = safe(cut.replace("\r\n", "\n").replace("\n", "↵").replace("\t", " "), None)
+    return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
+
+
+# Hugging Face user and organization tokens, OAuth and job tokens, and the shapes of the trackers' and clouds' keys that
+# training logs echo most. The prefix is kept so that one sees which kind of secret it was.
+_SECRET = re.compile(
+    r"\b(hf_(?:oauth_|jwt_)?|api_org_|hf_jobs?_|wandb_v1_|ghp_|gho_|github_pat_|sk-|AKIA)[A-Za-z0-9_\-.]{6,}"
+)
+_NAMED = re.compile(
+    r"(?i)\b((?:hf_token|huggingface_hub_token|hugging_face_hub_token|wandb_api_key|[a-z0-9_]*(?:api_?key|secret|password))"
+    r"[\"']?\s*[=:]\s*[\"']?)([^\s\"',;]{6,})"
+)
+_BEARER = re.compile(r"(?i)\b(bearer\s+)([A-Za-z0-9._\-]{6,})")
+_USERINFO = re.compile(r"(\w+://[^\s/:@]+:)([^\s/@]{3,})(@)")
+
+
+def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """`text` without secrets: the given ones wherever they stand, and everything that looks like a token or key.
+
+    Idempotent. Used on every log line, server message and exported file.
+    """
+    for secret in secrets:
+        if len(secret) >= 6:
+            text = text.replace(secret, "***")
+    text = _SECRET.sub(r"\1***", text)
+    text = _NAMED.sub(r"\1***", text)
+    text = _BEARER.sub(r"\1***", text)
+    return _USERINFO.sub(r"\1***\3", text)

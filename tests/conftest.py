@@ -1,0 +1,99 @@
+"""Keeps the person's own computer out of the tests, and gives the stories their tools."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from textual.app import App
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+settings.register_profile("smoltui", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("smoltui")
+
+
+@pytest.fixture(autouse=True)
+def own_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, no token, no network: nothing of the real machine is read or written."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "SSH_CONNECTION", "NO_COLOR", "COLORFGBG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("SMOLTUI_HOME", str(home / "smoltui"))
+    monkeypatch.setenv("HF_HOME", str(home / "hf"))
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    monkeypatch.setenv("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+    monkeypatch.setenv("TRACKIO_DIR", str(home / "trackio"))
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return home
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Folder of the real preference pairs that lie beside the project; skips where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real preference pairs are not beside this checkout ({SHARED_DATA.name}/ is missing)")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Awaitable[None]]:
+    """`await wait_until(lambda: …)`: stories wait for what a person would see, not for a time."""
+
+    async def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not seen within {seconds} s: {condition.__code__.co_names}")
+            await asyncio.sleep(0.02)
+
+    return wait
+
+
+SLOW_STEP_SECONDS = 0.3
+"""A step on the UI thread over this long is felt as a hang."""
+
+
+@pytest.fixture
+def loop_guard() -> Iterator[list[float]]:
+    """Fails a story in which one step on the UI thread took longer than `SLOW_STEP_SECONDS` of processor time."""
+    slow: list[float] = []
+    original = asyncio.events.Handle._run
+
+    def guarded(handle: asyncio.Handle) -> None:
+        # Processor time of this thread: another process on the machine must not fail the story.
+        before = time.thread_time()
+        original(handle)
+        if (took := time.thread_time() - before) > SLOW_STEP_SECONDS:
+            slow.append(took)
+
+    asyncio.events.Handle._run = guarded  # type: ignore[method-assign]
+    try:
+        yield slow
+    finally:
+        asyncio.events.Handle._run = original  # type: ignore[method-assign]
+    assert not slow, f"steps on the UI thread took {', '.join(f'{took:.2f} s' for took in slow)}"
+
+
+def seen(app: App[object], selector: str | None = None) -> str:
+    """The text on the screen as a person reads it, or only that of the widgets `selector` names."""
+    from textual.geometry import Region
+
+    screen = app.screen
+    lines = ["".join(segment.text for segment in strip) for strip in screen._compositor.render_strips(screen.size)]
+    if selector is None:
+        return "\n".join(lines)
+    parts = []
+    for widget in screen.query(selector):
+        region: Region = widget.region
+        parts.append("\n".join(line[region.x : region.right] for line in lines[region.y : region.bottom]))
+    return "\n".join(parts)
