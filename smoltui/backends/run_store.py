@@ -1,0 +1,80 @@
+"""Where runs live on this machine: one folder a run, in the person's data folder, not in the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from smoltui.errors import InputError
+
+
+def home() -> Path:
+    """The data folder: `SMOLTUI_HOME`, or the system's place for application data."""
+    if chosen := os.environ.get("SMOLTUI_HOME"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("smoltui", appauthor=False)
+
+
+def runs_folder() -> Path:
+    """Holds one folder a run."""
+    return home() / "runs"
+
+
+def run_dir(run_id: str) -> Path:
+    """The folder of one run, whether it exists or not.
+
+    Raises:
+        InputError: the id could lead outside the folder of runs.
+    """
+    if not run_id or "/" in run_id or "\\" in run_id or run_id.startswith("."):
+        raise InputError(f"This is not a run's id: {run_id}", "See the ids with: smoltui ps -a")
+    return runs_folder() / run_id
+
+
+def new_run_dir() -> Path:
+    """A fresh folder; its name, 8 hexadecimal digits, is the run's id.
+
+    Raises:
+        InputError: the data folder cannot be written.
+    """
+    while True:
+        path = runs_folder() / secrets.token_hex(4)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(
+                f"Runs cannot be stored, {error.strerror}: {path.parent}", "Free space there, or set SMOLTUI_HOME."
+            ) from error
+        return path
+
+
+def run_ids() -> list[str]:
+    """Ids of all local runs, newest first."""
+    try:
+        entries = [entry for entry in os.scandir(runs_folder()) if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    return [entry.name for entry in sorted(entries, key=lambda entry: entry.stat().st_ctime, reverse=True)]
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Replaces `path` with `data` as JSON; a reader sees the old file or the new one, never a half."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+    beside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in `path`; None when there is no such file or it holds no object (yet)."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None

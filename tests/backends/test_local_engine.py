@@ -1,0 +1,165 @@
+"""Local runs: they outlive whoever started them, and always end in a word."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from smoltui.backends import run_store
+from smoltui.backends.local_engine import LocalEngine, free_output_dir
+from smoltui.core import events
+from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.errors import InputError
+
+SCRIPT = Path(__file__).parents[1] / "fake_training.py"
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def engine() -> LocalEngine:
+    return LocalEngine(SCRIPT)
+
+
+def spec(folder: Path, recipe: str = "steps: 3", **changes: object) -> RunSpec:
+    values = {
+        "name": "try",
+        "project": str(folder),
+        "recipe": recipe,
+        "output_dir": str(folder / "aligned"),
+        "label": "l1",
+    }
+    return RunSpec(**{**values, **changes})  # type: ignore[arg-type]
+
+
+async def ended(engine: LocalEngine, run: Run, seconds: float = 15) -> Run:
+    async with asyncio.timeout(seconds):
+        while not (run := await engine.get(run.id)).is_final:
+            await asyncio.sleep(0.02)
+    return run
+
+
+async def test_a_run_completes_with_its_curve(engine: LocalEngine, tmp_path: Path) -> None:
+    """I start a run and find its stage, steps, model and every point of its curve."""
+    run = await ended(engine, await engine.submit(spec(tmp_path)))
+    assert (run.stage, run.step, run.max_steps, run.moved) == (Stage.COMPLETED, 3, 3, 1.0)
+    assert run.model_path == str(tmp_path / "aligned")
+    assert [row["step"] for row in run.history.rows()] == [1, 2, 3]
+    assert [one.id for one in await engine.list_runs()] == [run.id]
+
+
+async def test_another_process_sees_the_same_run(engine: LocalEngine, tmp_path: Path) -> None:
+    """I close the app and open it again: the run is there, whole."""
+    run = await ended(engine, await engine.submit(spec(tmp_path)))
+    again = await LocalEngine(SCRIPT).get(run.id)
+    assert again == run and again.history.rows() == run.history.rows()
+
+
+async def test_following_gives_each_line_once_and_ends_with_the_stage(engine: LocalEngine, tmp_path: Path) -> None:
+    """I follow a run from its start: phases, metrics and log text come in order, and the last word is its stage."""
+    run = await engine.submit(spec(tmp_path, "steps: 20\npause: 0.02"))
+    async with aclosing(engine.follow(run.id)) as stream:
+        seen = [event async for event in stream]
+    assert [event.step for event in seen if isinstance(event, events.Metrics)] == list(range(1, 21))
+    assert [event.text for event in seen if isinstance(event, events.LogLine)] == ["a warning of a library\x1b[31m"]
+    assert isinstance(seen[-1], events.StageChanged) and seen[-1].stage == Stage.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("end", "stage", "words"),
+    [
+        ("fail", Stage.ERROR, "Not enough memory"),
+        ("crash", Stage.ERROR, "RuntimeError: no event says why"),
+        ("kill", Stage.ERROR, "signal 9"),
+        ("early", Stage.ERROR, "without reaching the planned step"),
+    ],
+)
+async def test_a_failed_run_says_why(engine: LocalEngine, tmp_path: Path, end: str, stage: str, words: str) -> None:
+    """A run that fails, crashes, is killed or stops early is in stage ERROR with the cause."""
+    run = await ended(engine, await engine.submit(spec(tmp_path, f"steps: 3\nend: {end}")))
+    assert run.stage == stage and words in (run.message or "")
+
+
+async def test_cancel_stops_it_and_leaves_no_process(engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
+    """I cancel a run that hangs: it is CANCELED and none of its processes is left."""
+    run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
+    status = run_store.read_json(run_store.run_dir(run.id) / "status.json")
+    assert status is not None
+    family = [status["supervisor_pid"], status["child_pid"]]
+    run = await engine.cancel(run.id)
+    assert run.stage == Stage.CANCELED
+    await wait_until(lambda: not any(_lives(pid) for pid in family))
+    assert (await engine.cancel(run.id)).stage == Stage.CANCELED, "cancelling again changes nothing"
+
+
+async def test_a_dead_supervisor_is_an_error_and_takes_the_child_along(
+    engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """The supervisor is killed: the run is not RUNNING for ever, and no training goes on unseen."""
+    run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
+    status = run_store.read_json(run_store.run_dir(run.id) / "status.json")
+    assert status is not None
+    os.kill(status["supervisor_pid"], signal.SIGKILL)
+    run = await ended(engine, run, 5)
+    assert run.stage == Stage.ERROR and "supervisor is gone" in (run.message or "")
+    await wait_until(lambda: not _lives(status["child_pid"]))
+
+
+async def test_the_same_label_is_never_started_twice(engine: LocalEngine, tmp_path: Path) -> None:
+    """I press start twice: one run exists."""
+    first = await engine.submit(spec(tmp_path))
+    second = await engine.submit(spec(tmp_path))
+    assert first.id == second.id and len(await engine.list_runs()) == 1
+
+
+async def test_a_model_is_not_overwritten(engine: LocalEngine, tmp_path: Path) -> None:
+    """The output folder holds a model: I am told, with the next free name, and nothing starts."""
+    (tmp_path / "aligned").mkdir()
+    (tmp_path / "aligned" / "config.json").write_text("{}")
+    with pytest.raises(InputError) as error:
+        await engine.submit(spec(tmp_path))
+    assert "already holds a model" in error.value.message and "aligned-2" in error.value.hint
+    assert await engine.list_runs() == []
+    assert free_output_dir(tmp_path / "aligned") == tmp_path / "aligned-2"
+    run = await ended(engine, await engine.submit(spec(tmp_path, overwrite=True)))
+    assert run.stage == Stage.COMPLETED
+
+
+async def test_a_missing_run_is_named(engine: LocalEngine) -> None:
+    for wrong in ("nothere", "../etc", ""):
+        with pytest.raises(InputError):
+            await engine.get(wrong)
+
+
+async def test_the_log_may_hold_anything(engine: LocalEngine, tmp_path: Path) -> None:
+    """Progress bars, half lines and bytes that are no UTF-8 do not stop the reader, and a token is not shown."""
+    run = await ended(engine, await engine.submit(spec(tmp_path)))
+    log = run_store.run_dir(run.id) / "log"
+    with log.open("ab") as file:
+        file.write(b"\xff\xfe\n\r 10%\r 20%\rdone\nHF_TOKEN=hf_abcdefghijklmnop\nlast without newline")
+    async with aclosing(engine.follow(run.id)) as stream:
+        texts = [event.text async for event in stream if isinstance(event, events.LogLine)]
+    assert texts[-3:] == ["done", "HF_TOKEN=***", "last without newline"]
+    assert "hf_abcdefghijklmnop" not in "".join(texts)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_starting_is_quick(engine: LocalEngine, tmp_path: Path) -> None:
+    """Submitting gives the run before the training has even loaded its packages."""
+    before = time.monotonic()
+    run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
+    assert run.stage in (Stage.RUNNING, Stage.SCHEDULING) and time.monotonic() - before < 10
+    await engine.cancel(run.id)
