@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 
+RECIPE_KEYS = {"steps", "pause", "end"}
+
+
 def emit(event: str, **fields: object) -> None:
     print(json.dumps({"event": event, "v": 1, "at": time.time(), **fields}), flush=True)
 

@@ -1,0 +1,255 @@
+"""A preference pair as it is read and judged: its messages, the words in which answers differ, a survey of a set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from smoltui.scripts.pair_format import NotAPairError, examine
+
+MAX_DIFF_CELLS = 100_000_000
+"""Words of one side × words of the other up to which answers are compared: 10 000 × 10 000 words take 12 MB and
+about a tenth of a second. Beyond, everything between the shared beginning and the shared end counts as different."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn."""
+
+    role: str
+    """system, user or assistant."""
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One row of a set, as a pair or as what it is instead."""
+
+    index: int
+    """Row in its set, from 0."""
+    prompt: tuple[Message, ...] = ()
+    """Turns before the answers; with problem prompt_differs those of the chosen side."""
+    chosen: tuple[Message, ...] = ()
+    """The preferred answer, one message; empty when the row cannot be read."""
+    rejected: tuple[Message, ...] = ()
+    problem: str | None = None
+    """Why the row cannot be trained on, one sentence; None for a usable pair."""
+    reason: str | None = None
+    """Short code of the problem, see `NotAPairError`; `broken` for a row that cannot be decoded."""
+    schema: str | None = None
+    """Key of `pair_format.SCHEMAS`; None when no shape was recognised."""
+    raw: str = ""
+    """The row as text, only when it cannot be told apart into prompt and answers."""
+    trl_cut: str | None = None
+    """Where TRL would end the prompt, one sentence; None when there is no such cut or it falls where ours does."""
+
+    @property
+    def readable(self) -> bool:
+        """Prompt and answers are known, be they usable or not."""
+        return bool(self.chosen)
+
+
+def pair_of(index: int, row: Any) -> Pair:
+    """`row` as a pair; what cannot be read comes back with its problem and the row as text."""
+    try:
+        reading = examine(row)
+    except NotAPairError as error:
+        return Pair(index, problem=str(error), reason=error.reason, raw=row_text(row))
+    first = reading.problems[0] if reading.problems else None
+    return Pair(
+        index,
+        prompt=tuple(Message(**turn) for turn in reading.prompt),
+        chosen=(Message("assistant", reading.chosen),),
+        rejected=(Message("assistant", reading.rejected),),
+        problem=str(first) if first else None,
+        reason=first.reason if first else None,
+        schema=reading.schema,
+        trl_cut=_cut_sentence(row.get("chosen"), reading.answer_at, reading.trl_cut),
+    )
+
+
+def _cut_sentence(chosen: Any, own: int | None, cut: int | None) -> str | None:
+    if own is None or cut is None or own == cut:
+        return None
+    if not isinstance(chosen, str):
+        return f"TRL ends the prompt after turn {cut}, this room after turn {own}."
+    if cut < 0:
+        return "TRL finds no prompt: it moves the whole chosen text into it."
+    if cut > own:
+        moved = " ".join(chosen[own:cut].split())
+        shown = moved if len(moved) <= 60 else f"…{moved[-60:]}"
+        return f"TRL ends the prompt inside the answer, after: {shown}"
+    return f"TRL ends the prompt {own - cut:,} characters earlier, where the two texts first differ."
+
+
+def row_text(row: Any) -> str:
+    """A row as indented JSON, text as it is."""
+    return json.dumps(row, ensure_ascii=False, indent=2, default=str)
+
+
+def pair_json(pair: Pair) -> dict[str, Any]:
+    """TRL's conversational form of a readable pair, with its row and, where there is one, its problem."""
+    shown: dict[str, Any] = {"row": pair.index}
+    if pair.readable:
+        for side in ("prompt", "chosen", "rejected"):
+            shown[side] = [{"role": turn.role, "content": turn.content} for turn in getattr(pair, side)]
+    else:
+        shown["raw"] = pair.raw
+    return shown | ({"problem": pair.problem} if pair.problem else {})
+
+
+# ----------------------------------------------------------------------------------------------------------- word diff
+
+
+class Span(NamedTuple):
+    """A stretch of one answer."""
+
+    text: str
+    differs: bool
+    """The other answer does not have these words here."""
+
+
+# A word with its apostrophes, or one sign; each ideograph, kana or Hangul syllable is a word of its own.
+_WORD = re.compile(
+    "[\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
+    r"|[^\W_\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+(?:['’][^\W_]+)*|\S"
+)
+_LETTER = re.compile(r"[^\W_]")
+
+
+def words_diff(chosen: str, rejected: str) -> tuple[list[Span], list[Span]]:
+    """Both answers in stretches that are common or differ, compared word by word (longest common subsequence).
+
+    The texts of each list join to the answer it was made from. White space belongs to the word before it and is not
+    compared; signs that are common count as different when no common word stands beside them.
+    """
+    left, right = _tokens(chosen), _tokens(rejected)
+    left_words, right_words = [token.rstrip() for token in left], [token.rstrip() for token in right]
+    marks = ([True] * len(left), [True] * len(right))
+    start, end = 0, 0
+    short = min(len(left), len(right))
+    while start < short and left_words[start] == right_words[start]:
+        start += 1
+    while end < short - start and left_words[-1 - end] == right_words[-1 - end]:
+        end += 1
+    for side, words in zip(marks, (left_words, right_words), strict=True):
+        side[:start] = [False] * start
+        side[len(words) - end :] = [False] * end
+    middle = (left_words[start : len(left) - end], right_words[start : len(right) - end])
+    if middle[0] and middle[1] and len(middle[0]) * len(middle[1]) <= MAX_DIFF_CELLS:
+        from rapidfuzz.distance import Indel
+
+        for code in Indel.opcodes(*middle):
+            # A comma or full stop alone between words that differ is no common ground.
+            if code.tag == "equal" and any(_LETTER.search(word) for word in middle[0][code.src_start : code.src_end]):
+                marks[0][start + code.src_start : start + code.src_end] = [False] * (code.src_end - code.src_start)
+                marks[1][start + code.dest_start : start + code.dest_end] = [False] * (code.dest_end - code.dest_start)
+    return _spans(left, marks[0]), _spans(right, marks[1])
+
+
+def _tokens(text: str) -> list[str]:
+    """`text` cut before each word, so that the pieces join to it; white space at the very start stays in the first."""
+    starts = [match.start() for match in _WORD.finditer(text)]
+    if not starts:
+        return [text] if text else []
+    starts[0] = 0
+    return [text[begin:end] for begin, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+def _spans(tokens: list[str], differs: list[bool]) -> list[Span]:
+    spans: list[Span] = []
+    begin = 0
+    for place in range(1, len(tokens) + 1):
+        if place == len(tokens) or differs[place] != differs[begin]:
+            spans.append(Span("".join(tokens[begin:place]), differs[begin]))
+            begin = place
+    return spans
+
+
+# -------------------------------------------------------------------------------------------------------------- survey
+
+FINDINGS: Mapping[str, str] = {
+    "broken": "rows that cannot be decoded",
+    "not_pairs": "rows without a prompt, a chosen and a rejected answer in a known form",
+    "no_prompt": "pairs without a prompt",
+    "no_answer": "transcripts that do not end with an assistant turn",
+    "empty_chosen": "empty chosen answers",
+    "empty_rejected": "empty rejected answers",
+    "prompt_differs": "pairs whose text before the last assistant turn differs between the sides",
+    "roles_do_not_alternate": "pairs whose roles do not alternate on some side",
+    "identical": "pairs whose answers are the same",
+    "duplicates": "pairs that stood earlier in the set already",
+    "repeated_prompts": "prompts that stood earlier in the set already",
+    "trl_cut_inside_answer": "pairs without a prompt column where TRL would end the prompt inside the answer",
+}
+"""What a survey looks for, in the order it is shown. The last two do not make a pair unclean."""
+
+_BY_REASON = {
+    "no_prompt": "no_prompt",
+    "no_answer": "no_answer",
+    "prompt_differs": "prompt_differs",
+    "roles": "roles_do_not_alternate",
+    "identical": "identical",
+}
+_HARMLESS = ("duplicates", "repeated_prompts", "trl_cut_inside_answer")
+
+
+@dataclass(slots=True)
+class Survey:
+    """Counts over a whole set, filled row by row with `add`; each finding holds its rows, from 0, in order."""
+
+    rows: int = 0
+    clean: int = 0
+    """Rows that can be trained on and teach something: usable, and the answers differ."""
+    findings: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in FINDINGS})
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Rows by the reason of their first problem, as `to_conversation` would refuse them."""
+    _pairs: set[int] = field(default_factory=set)
+    _prompts: set[int] = field(default_factory=set)
+
+    def add(self, index: int, row: Any) -> None:
+        """Count one row."""
+        self.rows += 1
+        try:
+            reading = examine(row)
+        except NotAPairError as error:
+            self.findings["not_pairs"].append(index)
+            self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
+            return
+        found: set[str] = {_BY_REASON[problem.reason] for problem in reading.problems if problem.reason in _BY_REASON}
+        if not any(problem.reason in ("no_answer", "identical") for problem in reading.problems):
+            found |= {f"empty_{side}" for side in ("chosen", "rejected") if not getattr(reading, side).strip()}
+            if reading.chosen == reading.rejected and "prompt_differs" not in found:
+                found.add("identical")
+        # Two different texts share a 64-bit hash once in 10⁸ sets of 160 000 rows; keeping the texts would not scale.
+        prompt = hash(tuple((turn["role"], turn["content"]) for turn in reading.prompt))
+        pair = hash((prompt, reading.chosen, reading.rejected))
+        for seen, key, name in ((self._prompts, prompt, "repeated_prompts"), (self._pairs, pair, "duplicates")):
+            if key in seen:
+                found.add(name)
+            seen.add(key)
+        if reading.cut_inside_answer:
+            found.add("trl_cut_inside_answer")
+        for name in found:
+            self.findings[name].append(index)
+        if reading.problems:
+            reason = reading.problems[0].reason
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.clean += not any(name not in _HARMLESS for name in found)
+
+    def add_broken(self, index: int) -> None:
+        """Count a row that cannot be decoded."""
+        self.rows += 1
+        self.findings["broken"].append(index)
+        self.reasons["broken"] = self.reasons.get("broken", 0) + 1
+
+    def as_json(self, limit: int | None = None) -> dict[str, Any]:
+        """`rows`, `clean` and each finding as {"count", "rows"}, at most `limit` row numbers each."""
+        return {
+            "rows": self.rows,
+            "clean": {"count": self.clean},
+            **{name: {"count": len(rows), "rows": rows[:limit]} for name, rows in self.findings.items()},
+        }

@@ -1,0 +1,1 @@
+"""Scripts that run alone, in another Python: on this machine as a child or inside a Job."""
