@@ -11,17 +11,42 @@ import pytest
 from hypothesis import HealthCheck, settings
 from textual.app import App
 
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 settings.register_profile("smoltui", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("smoltui")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of the README anew")
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[[App[object], str], None]:
+    """`picture(app, name)` writes screenshots/NAME.svg of what a person sees now, where --screenshots is given."""
+
+    def write(app: App[object], name: str) -> None:
+        if request.config.getoption("--screenshots"):
+            app.save_screenshot(f"{name}.svg", path=str(SCREENSHOTS))
+
+    return write
+
+
 @pytest.fixture(autouse=True)
 def own_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, no token, no network: nothing of the real machine is read or written."""
     home = tmp_path_factory.mktemp("home")
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "SSH_CONNECTION", "NO_COLOR", "COLORFGBG"):
+    for name in (
+        "HF_HUB_OFFLINE",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HF_TOKEN_PATH",
+        "SSH_CONNECTION",
+        "NO_COLOR",
+        "COLORFGBG",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))

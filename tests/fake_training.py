@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-
 RECIPE_KEYS = {"steps", "pause", "end"}
 
 

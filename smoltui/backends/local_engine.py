@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import signal
 import subprocess
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends import run_store
+from smoltui.backends.child import exit_in_words
+from smoltui.backends.training import free_output_dir, holds_model, require_train_extra, training_env
 from smoltui.core import events
 from smoltui.core.run import Run, RunSpec, Stage
-from smoltui.errors import InputError, MissingExtraError
-from smoltui.safe_text import redact
+from smoltui.errors import InputError
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "dpo.py"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -29,42 +29,6 @@ START_SECONDS = 10.0
 """A supervisor that has not said anything after this long will not."""
 LINE_LIMIT = 1 << 20
 """Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
-MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors", "model.safetensors.index.json")
-SIGNALS = {
-    9: "SIGKILL; the kernel does this when memory runs out",
-    15: "SIGTERM",
-    11: "SIGSEGV",
-    2: "SIGINT",
-    6: "SIGABRT",
-}
-
-
-def holds_model(folder: Path) -> bool:
-    """Whether a model or adapter was saved in `folder`."""
-    return any((folder / name).is_file() for name in MODEL_FILES)
-
-
-def free_output_dir(folder: Path) -> Path:
-    """`folder`, or the first of `folder-2`, `folder-3`, … that holds no model yet."""
-    number, candidate = 1, folder
-    while holds_model(candidate):
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate
-
-
-def require_train_extra() -> None:
-    """Raises MissingExtraError when what trains is not installed beside smoltui."""
-    missing = [
-        name
-        for name in ("torch", "transformers", "trl", "datasets", "accelerate")
-        if not importlib.util.find_spec(name)
-    ]
-    if missing:
-        raise MissingExtraError(
-            f"Training on this machine needs packages that are not installed: {', '.join(missing)}",
-            "Install them: pip install 'smoltui[train]'",
-        )
 
 
 @dataclass
@@ -97,7 +61,7 @@ class _Log:
             self.rest = b""
         found: list[events.Event] = []
         for line in lines:
-            for event in self.reader.feed(redact(line[:LINE_LIMIT].decode("utf-8", "replace"))):
+            for event in map(events.redacted, self.reader.feed(line[:LINE_LIMIT].decode("utf-8", "replace"))):
                 self._take(event)
                 found.append(event)
         return found
@@ -158,7 +122,9 @@ class LocalEngine:
     async def get(self, run_id: str) -> Run:
         return self._present(self._log(run_id))
 
-    async def follow(self, run_id: str, *, follow: bool = True, tail: int | None = None) -> AsyncGenerator[events.Event, None]:
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
         log = self._fresh_log(run_id)  # a reader of its own: who asks for the stage meanwhile reads with another
         stage = await self.get(run_id)
         first = log.read(to_end=stage.is_final)
@@ -289,7 +255,7 @@ def _cause(code: int, status: dict[str, Any], log: _Log) -> str:
         return f"It could not be started: {status['error']}"
     last = f"; last line: {log.last_text[:200]}" if log.last_text else ""
     if code < 0:
-        return f"Its process was killed by signal {-code} ({SIGNALS.get(-code, 'see man 7 signal')}){last}"
+        return f"Its process was killed by {exit_in_words(code)}{last}"
     if code == 0:
         return f"It ended without reaching the planned step{last}"
     return f"Its process ended with exit code {code}{last}"
@@ -325,15 +291,3 @@ def _last_lines(found: list[events.Event], count: int) -> list[events.Event]:
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
     """Waits for the supervisor in a daemon thread, so that it is no zombie while the app lives."""
     threading.Thread(target=process.wait, daemon=True, name="reap-supervisor").start()
-
-
-def training_env() -> dict[str, str]:
-    """The environment of a local training: this one, one core left to the terminal, no pings home."""
-    cores = os.cpu_count() or 1
-    defaults = {
-        "OMP_NUM_THREADS": str(max(1, cores - 1)),
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**defaults, **os.environ}

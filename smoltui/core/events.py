@@ -14,8 +14,10 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
+
+from smoltui.safe_text import redact
 
 VERSION = 1
 
@@ -259,8 +261,19 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
     return cls(**values)
 
 
+def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
+    """`event` without secrets in its free text. Behind the parsing: a replacement inside JSON could break it."""
+    match event:
+        case LogLine(text=text):
+            return replace(event, text=redact(text, secrets))
+        case Failed(cause=cause, hint=hint):
+            return replace(event, cause=redact(cause, secrets), hint=redact(hint, secrets))
+    return event
+
+
 _TRL_DICT = re.compile(r"\{'[a-z_/]+': .*\}\s*$")
-_BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
+# The trainer's own bar has no words before the percentage; those of tokenizing and loading have.
+_BAR = re.compile(r"\s*\d+%\|[^|]*\|\s*(\d+)/(\d+)\s*\[")
 
 
 def _trl_metrics(segment: str, step: int) -> Metrics | None:
@@ -296,16 +309,16 @@ class Reader:
             event = self._event(segment)
             if event is not None:
                 self._ours = True
-                found.append(event if event.at is not None or at is None else _with_time(event, at))
+                found.append(event if event.at is not None or at is None else replace(event, at=at))
                 continue
             if segment.strip() or text is None:
                 text = segment
             if not self._ours:
-                if bar := _BAR.search(segment):
+                if bar := _BAR.match(segment):
                     self._bar_step = int(bar[1])
                     found.append(Progress(step=self._bar_step, at=at))
                 if metrics := _trl_metrics(segment, self._bar_step):
-                    found.append(_with_time(metrics, at) if at is not None else metrics)
+                    found.append(replace(metrics, at=at) if at is not None else metrics)
         if text is not None and (text.strip() or not found):
             yield LogLine(text=text, at=at)
         yield from found
@@ -320,11 +333,6 @@ class Reader:
         except (ValueError, RecursionError):
             return None
         return from_json(data) if isinstance(data, dict) else None
-
-
-def _with_time(event: Event, at: float) -> Event:
-    values = {f.name: getattr(event, f.name) for f in fields(event)}
-    return type(event)(**{**values, "at": at})
 
 
 def dump(event: Event) -> str:

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from smoltui.backends import run_store
-from smoltui.backends.local_engine import LocalEngine, free_output_dir
+from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.training import free_output_dir
 from smoltui.core import events
 from smoltui.core.run import Run, RunSpec, Stage
 from smoltui.errors import InputError

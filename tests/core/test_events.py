@@ -100,3 +100,8 @@ def test_printed_metrics_are_not_doubled_behind_our_own() -> None:
 def test_a_stray_dictionary_is_only_text() -> None:
     for line in ("{'a': 1}", "{'loss': __import__('os')}", "{'loss': " + "[" * 10_000, '{"event": "metrics"}'):
         assert all(not isinstance(event, Metrics) for event in Reader().feed(line))
+
+
+def test_the_bar_of_another_task_is_no_training_step() -> None:
+    line = "\rTokenizing train dataset: 100%|██████████| 2000/2000 [00:03<00:00, 612.44 examples/s]"
+    assert [type(event) for event in Reader().feed(line)] == [LogLine]

@@ -20,7 +20,8 @@ def test_nothing_is_all_defaults() -> None:
 
 def test_values_are_taken() -> None:
     settings = parse(
-        '[run]\non = "hub"\n[jobs]\nflavor = "l4x1"\ntimeout = "90m"\nlabels = {team = "x"}\n[pairs]\nsource = "p.jsonl"\n'
+        '[run]\non = "hub"\n[pairs]\nsource = "p.jsonl"\n'
+        '[jobs]\nflavor = "l4x1"\ntimeout = "90m"\nlabels = {team = "x"}\n'
         '[evaluation]\ntemperature = 1\nheld_out = 10\n[evaluation.manner]\nname = "kind"\nany_of = ["please"]\n'
     )
     assert (settings.on, settings.pairs) == ("hub", "p.jsonl")
