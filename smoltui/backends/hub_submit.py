@@ -1,0 +1,256 @@
+"""Submitting a Job: exactly one, whatever becomes of the answer.
+
+The Hub starts a Job on every request and bills it, so each submission carries a unique label. It is looked for before
+the request (an earlier attempt may have worked), and after any answer that does not say whether a Job was started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smoltui import __version__
+from smoltui.backends import hub
+from smoltui.backends.hub_errors import explain
+from smoltui.backends.launch import JOB_OUTPUT, LABEL, label_value
+from smoltui.backends.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
+from smoltui.backends.threads import in_thread
+from smoltui.core.run import RunSpec
+from smoltui.errors import (
+    InputError,
+    PermissionDeniedError,
+    ServiceError,
+    SmoltuiError,
+    UnreachableError,
+)
+from smoltui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+DOING = "start the Job"
+LOOKS = (0.0, 1.0, 2.0)
+"""Seconds before each look for the label after a lost answer; a Job may be listed a moment after it was made."""
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]{0,100}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{0,100}")
+"""Grammar of a label's key and value, and of the value of `name` (Hub, Jobs labels)."""
+
+
+async def submit(spec: RunSpec) -> dict[str, Any]:
+    """The Job of `spec` as the server gives it, started unless one with its label exists. Raises as `Engine.submit`."""
+    labels = checked_labels(spec)
+    timeout = spec.timeout_seconds
+    if not spec.flavor:
+        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; the list: hf jobs hardware")
+    if not timeout or timeout <= 0:
+        raise InputError(
+            "A Job needs a timeout; without one the Hub kills it after 30 minutes",
+            "Set jobs.timeout in smoltui.toml, for example 3h.",
+        )
+    account = await hub.account()
+    if account.can_write is False:
+        raise PermissionDeniedError(
+            f"The token may only read, so it cannot {DOING}: {account.token_name or account.name}",
+            f"Make a token that may write at {hub.endpoint()}/settings/tokens, then: hf auth login",
+        )
+    namespace = spec.namespace or account.name
+    if found := await find(namespace, spec.label):
+        return found
+    command = job_command(spec)
+    shipment = await in_thread(lambda: pack(spec))
+    token = await hub.token()
+    volume = await upload(shipment, namespace, spec.label, token)
+
+    def start() -> str:
+        from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
+
+        job = _api(token).run_job(
+            image=DEFAULT_UV_IMAGE, command=command, flavor=spec.flavor, timeout=int(timeout), labels=labels,
+            env={"PYTHONUNBUFFERED": "1"}, secrets={"HF_TOKEN": token}, volumes=[volume], namespace=namespace,
+        )  # fmt: skip
+        return str(job.id)
+
+    try:
+        job_id = await in_thread(start)
+    except Exception as error:
+        if not _may_have_started(error):
+            await _take_back(shipment, namespace, spec.label, token)
+            hub.raise_ours(error, DOING)
+        if found := await _look_again(namespace, spec.label, error):
+            return found
+        # The files stay: should the Job turn up after all, it finds them.
+        raise UnreachableError(
+            "The answer of the Hub was lost while starting the Job; no Job was started, as none has its label",
+            "Look at the list of runs once more, then try again.",
+        ) from error
+    return await _read(namespace, job_id, spec, labels)
+
+
+def job_command(spec: RunSpec) -> list[str]:
+    """What the Job runs. The token is not in it."""
+    output = (
+        spec.output_dir if spec.output_dir.startswith("/") else f"{JOB_OUTPUT}/{Path(spec.output_dir or 'run').name}"
+    )
+    if output == MOUNT or output.startswith(f"{MOUNT}/"):
+        raise InputError(f"A Job cannot write below {MOUNT}, which is mounted read-only: {output}")
+    command = ["uv", "run", f"{MOUNT}/dpo.py", "--config", f"{MOUNT}/recipe.yaml", "--output-dir", output]
+    return [*command, *(("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ())]
+
+
+def checked_labels(spec: RunSpec) -> dict[str, str]:
+    """The labels of the Job, its name and its unique label among them.
+
+    Raises:
+        InputError: one that the Hub would refuse.
+    """
+    labels = {"name": label_value(spec.name), **spec.labels, LABEL: spec.label}
+    for key, value in labels.items():
+        grammar = _NAME if key == "name" else _LABEL
+        if not _LABEL.fullmatch(key) or not key or not grammar.fullmatch(value):
+            raise InputError(
+                f"The Hub does not take this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
+                "Key and value are at most 100 letters, digits, - and _ (no dot, no space).",
+            )
+    return labels
+
+
+async def find(namespace: str, label: str) -> dict[str, Any] | None:
+    """The Job that carries the unique label; None when there is none. Raises `SmoltuiError`."""
+    async with hub.session(DOING) as session:
+        named = [("label", f"{LABEL}={label}")]
+        jobs = await session.pages(hub.jobs_path(namespace), doing=DOING, params=named, most=3)
+    for job in jobs:
+        labels = job.get("labels") if isinstance(job, dict) else None
+        if isinstance(labels, dict) and labels.get(LABEL) == label and job.get("id"):
+            return dict(job)
+    return None
+
+
+async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> Any:
+    """Ships the files into the private `jobs-artifacts` bucket, under a folder named by the label; gives the volume.
+
+    Cancelling stops it at once. May take minutes: hf_xet retries by itself.
+
+    Raises:
+        ServiceError: the bucket is public, or the Hub refused or gave no answer.
+        InputError: a file cannot be read.
+    """
+    from huggingface_hub import Volume
+    from huggingface_hub.utils._xet import abort_xet_session
+
+    bucket = _bucket(namespace)
+
+    def prepare() -> None:
+        api = _api(token)
+        api.create_bucket(bucket, private=True, exist_ok=True)
+        if not api.bucket_info(bucket).private:
+            raise ServiceError(
+                f"The bucket for the files of Jobs is public, so nothing was sent: {bucket}",
+                f"Make it private: {hub.endpoint()}/buckets/{bucket}/settings",
+            )
+
+    doing = "send the files of the Job"
+    await hub.guarded(in_thread(prepare), doing)
+    sending = in_thread(lambda: ship(shipment, bucket, label, token), abandon=abort_xet_session)
+    await hub.guarded(sending, doing, None)
+    return Volume(type="bucket", source=bucket, mount_path=MOUNT, path=label, read_only=True)
+
+
+def ship(shipment: Shipment, bucket: str, label: str, token: str) -> None:
+    """The upload itself, blocking.
+
+    Not `HfApi.sync_job_volume`, which prints, takes a folder that everything would first have to be copied to, and only
+    warns when the bucket is public.
+    """
+    files: list[tuple[str | Path | bytes, str]] = [
+        (source, f"{label}/{name}") for name, source in sorted(shipment.files.items())
+    ]
+    try:
+        _api(token).batch_bucket_files(bucket, add=files)
+    except (FileNotFoundError, PermissionError) as error:
+        raise InputError(f"A file for the Job cannot be read: {error.filename or error}") from error
+
+
+def _bucket(namespace: str) -> str:
+    from huggingface_hub import constants
+
+    return f"{namespace}/{constants.HF_JOBS_ARTIFACTS_BUCKET_NAME}"
+
+
+def _api(token: str) -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(token=token, library_name="smoltui", library_version=__version__)
+
+
+async def _take_back(shipment: Shipment, namespace: str, label: str, token: str) -> None:
+    """Deletes what was uploaded for a Job that was not started. It costs next to nothing, so a failure is let be."""
+
+    def delete() -> None:
+        _api(token).batch_bucket_files(_bucket(namespace), delete=[f"{label}/{name}" for name in shipment.files])
+
+    try:
+        await hub.guarded(in_thread(delete), "take the files back")
+    except Exception as error:
+        if explain(error, "") is None:
+            raise
+
+
+def _may_have_started(error: Exception) -> bool:
+    """Whether a Job may exist although the client raised: the request may have arrived, its answer be unreadable."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code >= 500
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.UnsupportedProtocol):
+        return False
+    # The client parses the answer strictly: a field it does not know how to read raises any of the last three.
+    return isinstance(error, httpx2.TransportError | json.JSONDecodeError | KeyError | TypeError | ValueError)
+
+
+async def _look_again(namespace: str, label: str, error: Exception) -> dict[str, Any] | None:
+    """The Job whose answer was lost, None when there certainly is none.
+
+    Raises:
+        UnreachableError: that could not be found out.
+    """
+    problem: SmoltuiError | None = None
+    began = time.monotonic()
+    for seconds in LOOKS:
+        if time.monotonic() - began > hub.TOTAL_SECONDS / 2:
+            break  # the Hub is silent, and a person waits
+        await asyncio.sleep(seconds)
+        try:
+            if found := await find(namespace, label):
+                return found
+            problem = None
+        except SmoltuiError as caught:
+            problem = caught
+    if problem is not None:
+        raise UnreachableError(
+            "The connection broke while starting the Job, so it is not known whether it was started",
+            f"When the Hub answers again, look for it before trying again: hf jobs ps -a --label {LABEL}={label}",
+        ) from error
+    return None
+
+
+async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, str]) -> dict[str, Any]:
+    """The Job that was just started, all its fields; from what was sent when it cannot be read now."""
+    doing = "read the new Job"
+    try:
+        async with hub.session(doing) as session:
+            job = await session.get(hub.jobs_path(namespace, job_id), doing=doing)
+            if isinstance(job, dict):
+                return job
+    except SmoltuiError:
+        pass  # it was started, which is what counts; the next poll fills in the rest
+    return {
+        "id": job_id, "status": {"stage": "SCHEDULING"}, "owner": {"name": namespace}, "labels": labels,
+        "flavor": spec.flavor, "timeoutSeconds": spec.timeout_seconds,
+    }  # fmt: skip

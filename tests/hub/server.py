@@ -1,0 +1,374 @@
+"""A small Hub on this machine: the account, the hardware list, Jobs and their logs, and what can go wrong with them.
+
+It speaks what `smoltui` and the real client ask of it, no more, and remembers every request. A test says how each
+connection to a log ends (`Job.connections`) and which answers are spoiled (`LocalHub.spoil`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+TOKEN = "hf_localwriter0123456789"
+FINAL = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
+
+
+def stamp(seconds: float) -> str:
+    """A time as the Hub writes it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+@dataclass
+class Connection:
+    """How one connection to a log goes."""
+
+    after: int | None = None
+    """It breaks behind so many lines of the log; None: it does not break."""
+    how: str = "reset"
+    """reset, close (no end of the chunks), clean (looks like the end), midline, midline_clean."""
+    skip: int = 0
+    """The server has forgotten so many lines from the start."""
+    status: int = 200
+    """Another status: an answer in place of the stream."""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Job:
+    """A Job and its log."""
+
+    id: str
+    namespace: str
+    spec: dict[str, Any]
+    created: float
+    stage: str = "RUNNING"
+    message: str | None = None
+    lines: list[tuple[str, str] | bytes] = field(default_factory=list)
+    """(timestamp, text), or bytes for the wire as they are."""
+    connections: list[Connection] = field(default_factory=list)
+    """The first connections to the log; those behind them just work."""
+    opened: int = 0
+    never_closes: bool = False
+
+    def say(self, *texts: str, same_time: bool = False) -> None:
+        for text in texts:
+            self.lines.append((stamp(self.created + (0 if same_time else len(self.lines))), text))
+
+    def as_json(self) -> dict[str, Any]:
+        final = self.stage in FINAL
+        return {
+            "id": self.id, "type": "job", "createdAt": stamp(self.created),
+            "startedAt": None if self.stage == "SCHEDULING" else stamp(self.created + 1),
+            "finishedAt": stamp(self.created + 61) if final else None,
+            "status": {"stage": self.stage, "message": self.message},
+            "owner": {"id": "1", "name": self.namespace, "type": "user"},
+            **{key: value for key, value in self.spec.items() if key != "secrets"},
+            "secrets": sorted(self.spec.get("secrets", {})),
+        }  # fmt: skip
+
+
+class LocalHub:
+    """The Hub; `url` is its address once `run` has entered."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.requests: list[dict[str, Any]] = []
+        self.jobs: dict[str, Job] = {}
+        self.whoami: Any = {
+            "type": "user", "name": "ada", "fullname": "Ada", "isPro": True, "canPay": True, "orgs": [{"name": "lab"}],
+            "auth": {"type": "access_token", "accessToken": {"displayName": "laptop", "role": "write"}},
+        }  # fmt: skip
+        self.hardware: Any = [
+            {
+                "name": "a100-large", "prettyName": "Nvidia A100 - large", "cpu": "12 vCPU", "ram": "142 GB",
+                "accelerator": {"type": "gpu", "model": "A100", "quantity": "1", "vram": "80 GB"},
+                "unitCostMicroUSD": 41667, "unitCostUSD": 0.041667, "unitLabel": "minute",
+            },
+            {
+                "name": "cpu-basic", "prettyName": "CPU Basic", "cpu": "2 vCPU", "ram": "16 GB", "accelerator": None,
+                "unitCostMicroUSD": 167, "unitCostUSD": 0.000167, "unitLabel": "minute",
+            },
+        ]  # fmt: skip
+        self.page_size = 50
+        self.extra_items: list[Any] = []
+        """Put before the Jobs of a list, as they are."""
+        self.bucket_private = True
+        self.streams = 0
+        """Log connections open now."""
+        self.lock = threading.RLock()
+        self._faults: list[dict[str, Any]] = []
+        self._stopping = threading.Event()
+
+    def spoil(self, method: str, path: str, *, times: int = 1, **how: Any) -> None:
+        """Spoils the next answers: `status` (with `body`, `headers`), or `how` close, silent or html; with `after`
+        only once the request has had its effect."""
+        self._faults.append({"method": method, "path": re.compile(path), "times": times, **how})
+
+    def add(
+        self, texts: list[str] | None = None, *, stage: str = "RUNNING", namespace: str = "ada", **spec: Any
+    ) -> Job:
+        """A Job that is there already, each of `texts` a second after the one before."""
+        with self.lock:
+            number = len(self.jobs) + 1
+            job = Job(
+                f"job{number:04}", namespace, {"command": ["x"], "flavor": "cpu-basic", **spec}, 1.7e9 + number, stage
+            )
+            job.say(*(texts or []))
+            self.jobs[job.id] = job
+            return job
+
+    def asked(self, method: str, path: str) -> list[dict[str, Any]]:
+        """The requests so far whose path matches."""
+        return [r for r in self.requests if r["method"] == method and re.search(path, r["path"])]
+
+    @contextmanager
+    def run(self) -> Iterator[LocalHub]:
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.hub = self
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stopping.set()
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def fault(self, method: str, path: str) -> dict[str, Any] | None:
+        with self.lock:
+            for fault in self._faults:
+                if fault["times"] > 0 and fault["method"] == method and fault["path"].search(path):
+                    fault["times"] -= 1
+                    return fault
+        return None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    hub: LocalHub
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that was cut is what the tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""
+
+    def do_GET(self) -> None:
+        self._serve("GET")
+
+    def do_POST(self) -> None:
+        self._serve("POST")
+
+    def _serve(self, method: str) -> None:
+        hub, url = self.server.hub, urlsplit(self.path)
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with suppress(ValueError):
+            body = json.loads(raw) if raw else None
+            hub.requests.append(
+                {
+                    "method": method, "path": url.path, "query": parse_qs(url.query), "body": body,
+                    "headers": {key.lower(): value for key, value in self.headers.items()},
+                }
+            )  # fmt: skip
+            fault = hub.fault(method, url.path)
+            if fault and not fault.get("after"):
+                return self._spoilt(fault)
+            answer = self._answer(method, url.path, parse_qs(url.query), body)
+            if fault:
+                return self._spoilt(fault)
+            if answer is not None:
+                self._send(*answer)
+
+    def _spoilt(self, fault: dict[str, Any]) -> None:
+        match fault.get("how"):
+            case "close":
+                self._cut("close")
+            case "silent":
+                while not self.server.hub.stopping and not self._gone(0.05):
+                    pass
+                self.close_connection = True
+            case "html":
+                self._send(200, "<html>please log in</html>", {"Content-Type": "text/html"})
+            case _:
+                self._send(fault["status"], fault.get("body", {"error": "spoilt"}), fault.get("headers", {}))
+
+    def _answer(
+        self, method: str, path: str, query: dict[str, list[str]], body: Any
+    ) -> tuple[int, Any, dict[str, str]] | None:
+        hub = self.server.hub
+        if path == "/api/jobs/hardware":
+            return 200, hub.hardware, {}
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 401, {"error": "Invalid username or password."}, {}
+        if path == "/api/whoami-v2":
+            return 200, hub.whoami, {}
+        parts = path.removeprefix("/api/").split("/")
+        if parts[0] == "buckets":
+            return (
+                200,
+                {"url": f"{hub.url}/buckets/{parts[1]}/{parts[2]}"} if method == "POST" else self._bucket(parts),
+                {},
+            )
+        if parts[0] == "jobs" and len(parts) == 2:
+            return self._create(parts[1], body) if method == "POST" else self._list(parts[1], query)
+        job = hub.jobs.get(parts[2]) if parts[0] == "jobs" and len(parts) > 2 else None
+        if job is None or job.namespace != parts[1]:
+            return 404, {"error": "Job not found"}, {}
+        match method, parts[3:]:
+            case "GET", []:
+                return 200, job.as_json(), {}
+            case "GET", ["logs"]:
+                self._logs(job, int(query["tail"][0]) if "tail" in query else None)
+                return None
+            case "POST", ["cancel"]:
+                if job.stage in FINAL:
+                    return 409, {"error": "Job is not running"}, {}
+                job.stage = "CANCELED"
+                return 200, job.as_json(), {}
+        return 404, {"error": "Not found"}, {}
+
+    def _bucket(self, parts: list[str]) -> dict[str, Any]:
+        private, name = self.server.hub.bucket_private, f"{parts[1]}/{parts[2]}"
+        return {"id": name, "private": private, "createdAt": stamp(1.7e9), "size": 0, "totalFiles": 0}
+
+    def _create(self, namespace: str, spec: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        job = self.server.hub.add(stage="SCHEDULING", namespace=namespace)
+        job.spec = spec
+        return 200, job.as_json(), {}
+
+    def _list(self, namespace: str, query: dict[str, list[str]]) -> tuple[int, Any, dict[str, str]]:
+        hub = self.server.hub
+        wanted = [label.split("=", 1) for label in query.get("label", [])]
+        jobs = [
+            job.as_json() for job in reversed(hub.jobs.values())
+            if job.namespace == namespace and all(job.spec.get("labels", {}).get(key) == value for key, value in wanted)
+        ]  # fmt: skip
+        items = [*hub.extra_items, *jobs]
+        start = int(query.get("from", ["0"])[0])
+        end = start + hub.page_size
+        more = {"Link": f'<{hub.url}/api/jobs/{namespace}?from={end}>; rel="next"'} if end < len(items) else {}
+        return 200, items[start:end], more
+
+    # -- the log
+
+    def _logs(self, job: Job, tail: int | None) -> None:
+        hub = self.server.hub
+        with hub.lock:
+            plan = job.connections[job.opened] if job.opened < len(job.connections) else Connection()
+            job.opened += 1
+        if plan.status != 200:
+            return self._send(plan.status, {"error": "not now"}, plan.headers)
+        chunked = plan.how != "midline_clean"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked") if chunked else self.send_header("Connection", "close")
+        self.end_headers()
+        hub.streams += 1
+        try:
+            self._stream(job, plan, tail, chunked)
+        finally:
+            hub.streams -= 1
+
+    def _stream(self, job: Job, plan: Connection, tail: int | None, chunked: bool) -> None:
+        def write(data: bytes) -> None:
+            if data:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
+
+        sent = plan.skip if tail is None else max(0, len(job.lines) - tail)
+        while True:
+            # The lines first: one that comes before the end of the Job must not be missed.
+            over = job.stage in FINAL
+            upto = len(job.lines) if plan.after is None else min(len(job.lines), plan.after)
+            write(b"".join(_event(line) for line in job.lines[sent:upto]))
+            sent = max(sent, upto)
+            if plan.after is not None and sent >= plan.after:
+                if plan.how.startswith("midline"):
+                    write(b'data: {"data":"this line is cut in the mi')
+                if plan.how == "clean":
+                    return self.wfile.write(b"0\r\n\r\n") and None
+                return self._cut("close" if plan.how.startswith("midline") else plan.how)
+            if over and not job.never_closes:
+                if chunked:
+                    self.wfile.write(b"0\r\n\r\n")
+                else:
+                    self.close_connection = True
+                return
+            if self.server.hub.stopping or self._gone(0.01):
+                self.close_connection = True
+                return
+
+    def _gone(self, seconds: float) -> bool:
+        """Whether the client has closed its end; waits so long for that."""
+        self.connection.settimeout(seconds)
+        try:
+            return self.connection.recv(1, socket.MSG_PEEK) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.connection.settimeout(None)
+
+    def _cut(self, how: str) -> None:
+        self.wfile.flush()
+        time.sleep(0.01)  # what was written arrives before the reset
+        if how == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+        self.close_connection = True
+
+    def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        for key, value in {"Content-Type": "application/json", **headers, "Content-Length": str(len(data))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _event(line: tuple[str, str] | bytes) -> bytes:
+    if isinstance(line, bytes):
+        return line
+    # The Hub does not escape what is not ASCII.
+    return b"data: " + json.dumps({"data": line[1], "timestamp": line[0]}, ensure_ascii=False).encode() + b"\n\n"
+
+
+@contextmanager
+def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    """A Hub that the client in this process uses, with a token that may write."""
+    from smoltui.backends import hub
+
+    hub.setup()
+    hub.forget()
+    with LocalHub().run() as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield server
