@@ -246,6 +246,11 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     return _from_splits(spec.source, splits, spec, lambda names: hub_files(repo, names, revision))
 
 
+def is_local(spec: PairsSpec, folder: Path) -> bool:
+    """Whether the set lies on this machine, so that opening it asks no network."""
+    return bool(spec.files) or (folder / Path(spec.source).expanduser()).exists()
+
+
 def files_stamp(spec: PairsSpec, folder: Path) -> object:
     """Size and time of the files a set is read from, to be compared with `==`; the same for ever for the Hub."""
     names = [path for paths in spec.files.values() for path in paths] if spec.files else [spec.source]
@@ -397,7 +402,15 @@ def recipe_pairs(project: Project) -> PairsSpec | None:
         return None
     from smoltui.backends.recipe_file import load_recipe
 
-    values = load_recipe(project.recipe_path).values
+    return pairs_of(load_recipe(project.recipe_path).values)
+
+
+def pairs_of(values: Mapping[str, Any]) -> PairsSpec | None:
+    """The pairs that the values of a recipe name (the first of several sets); None when they name none.
+
+    Raises:
+        RecipeError: they are named in a way TRL does not know.
+    """
     mixed = values.get("datasets")
     if mixed:
         if not isinstance(mixed, list) or not isinstance(mixed[0], Mapping) or not mixed[0].get("path"):

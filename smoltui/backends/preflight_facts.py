@@ -1,0 +1,133 @@
+"""Finds out what the preflight checks need to know, and stops a start that would fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.devices import device_report
+from smoltui.backends.pair_source import is_local, open_spec, pairs_of
+from smoltui.backends.project import Project
+from smoltui.backends.recipe_facts import recipe_shape
+from smoltui.backends.recipe_file import RecipeFile
+from smoltui.backends.training import holds_model
+from smoltui.core.fit import duration, estimate
+from smoltui.core.preflight import Facts, Output, preflight
+from smoltui.core.recipe import Level, check, summarise
+from smoltui.core.run import RunSpec
+from smoltui.errors import (
+    InputError,
+    MissingExtraError,
+    NotLoggedInError,
+    PermissionDeniedError,
+    RecipeError,
+    ServiceError,
+)
+
+
+async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
+    """What the preflight checks need to know, found out now; what could not be found out is None.
+
+    Raises:
+        RecipeError: recipe.yaml or smoltui.toml cannot be used.
+    """
+    recipe = RecipeFile(project.recipe_path, spec.recipe, "")
+    settings = project.settings()
+    shape = recipe_shape(project, recipe.values)
+    local = engine == "local"
+    rows, pairs, problem = await asyncio.to_thread(_look_at_pairs, project, recipe.values)
+    facts = Facts(
+        target="local" if local else "hub", values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
+        overwrite=spec.overwrite,
+        pairs=pairs,
+        pairs_problem=problem,
+        jobs=replace(
+            settings.jobs, flavor=spec.flavor or settings.jobs.flavor, namespace=spec.namespace or "",
+            timeout=str(spec.timeout_seconds) if spec.timeout_seconds else settings.jobs.timeout,
+        ),
+    )  # fmt: skip
+    accelerator: str | None = None
+    cuda, has_bf16 = True, None
+    if local:
+        report = await asyncio.to_thread(device_report, Path(spec.output_dir))
+        device = report.accelerators[0] if report.accelerators else None
+        cuda = device is not None and device.kind == "cuda"
+        has_bf16 = None if cuda else False
+        accelerator = device.name if device else None
+        trl = report.package("trl")
+        facts = replace(
+            facts,
+            output=_output(Path(spec.output_dir)),
+            disk_free=report.disk_free,
+            memory_free=device.free if device else report.ram_available,
+            memory_name=device.name if device else "this machine's memory",
+            missing=[package.name for package in report.lacking if package.installed is None],
+            trl=trl.installed if trl else None,
+        )
+    else:
+        has_bf16 = True
+        facts = await _ask_hub(facts)
+        accelerator = facts.flavor.accelerator if facts.flavor else None
+    if recipe.values.get("push_to_hub") and facts.account is None and local:
+        facts = await _ask_account(facts)
+    return replace(
+        facts,
+        findings=check(
+            recipe.values, target=facts.target, has_bf16=has_bf16, model_type=shape.kind if shape else None
+        ),
+        fit=estimate(recipe.values, shape, cuda=cuda),
+        duration=duration(recipe.values, shape, facts.summary, accelerator),
+    )  # fmt: skip
+
+
+async def check_spec(project: Project, engine: str, spec: RunSpec) -> None:
+    """Raises the first reason not to start a run: RecipeError for the recipe, ServiceError for the account."""
+    for item in preflight(await gather(project, engine, spec)):
+        if item.level is Level.STOP:
+            kind = {"account": NotLoggedInError, "token": PermissionDeniedError, "packages": MissingExtraError}
+            raise kind.get(item.name, RecipeError)(item.sentence, item.mend)
+
+
+def _look_at_pairs(project: Project, values: Mapping[str, Any]) -> tuple[int | None, str, str]:
+    """Rows (None: not counted), the pairs in words, and what is wrong with them; a set on the Hub is not opened."""
+    try:
+        wanted = pairs_of(values)
+        if wanted is None or not is_local(wanted, project.folder):
+            return None, "", ""
+        source = open_spec(wanted, project.folder)
+    except InputError as error:
+        return None, "", f"{error.message}\n{error.hint}"
+    count = f"{len(source):,}".replace(",", " ")
+    return len(source), f"{count} pairs in {wanted.shown}, {source.split}", ""
+
+
+async def _ask_account(facts: Facts) -> Facts:
+    from smoltui.backends import hub
+
+    try:
+        return replace(facts, account=await hub.account())
+    except ServiceError as error:
+        return replace(facts, account_problem=f"{error.message}\n{error.hint}")
+
+
+async def _ask_hub(facts: Facts) -> Facts:
+    """The account and the flavor's price; a Hub that cannot be asked is a fact too."""
+    from smoltui.backends import hub
+
+    facts = await _ask_account(facts)
+    if facts.account is None:
+        return facts
+    try:
+        known = {flavor.name: flavor for flavor in await hub.flavors()}
+    except ServiceError:
+        return facts
+    return replace(facts, flavor=known.get(facts.jobs.flavor), flavors_known=True)
+
+
+def _output(folder: Path) -> Output:
+    # trainer_state.json is written last: a checkpoint without it is not complete.
+    checkpoints = len(list(folder.glob("checkpoint-*/trainer_state.json")))
+    return Output(path=str(folder), has_model=holds_model(folder), checkpoints=checkpoints)

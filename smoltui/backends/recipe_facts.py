@@ -1,0 +1,65 @@
+"""What a recipe means on this machine: the shape of its model, the local files it names, the command by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.launch import JOB_OUTPUT
+from smoltui.backends.project import Project
+from smoltui.core.fit import KNOWN, ModelShape, shape_of
+from smoltui.core.recipe import command
+from smoltui.core.settings import Settings
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def model_config(path: Path) -> dict[str, Any] | None:
+    """config.json of a model folder, decoded; None where there is none or it is not JSON."""
+    try:
+        data = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def model_shape(path: Path) -> ModelShape | None:
+    """The shape of the model in a folder; None when there is none, or it is of a kind that is not counted."""
+    config = model_config(path)
+    return None if config is None else shape_of(config)
+
+
+def recipe_shape(project: Project, values: Mapping[str, Any]) -> ModelShape | None:
+    """The shape of the recipe's model: a folder, or one of the few that are known by name. Asks no network."""
+    name = values.get("model_name_or_path")
+    if not isinstance(name, str) or not name:
+        return None
+    return KNOWN.get(name) or model_shape(project.resolve(name))
+
+
+def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
+    """Paths the recipe names that lie on this machine: the model, the pairs; what a Job cannot see by itself."""
+    names = [values.get("model_name_or_path"), values.get("dataset_name")]
+    for source in values.get("datasets") or []:
+        if isinstance(source, Mapping):
+            files = source.get("data_files")
+            names += [source.get("path"), source.get("data_dir"), *(files if isinstance(files, list) else [files])]
+    return [name for name in names if isinstance(name, str) and name and project.resolve(name).exists()]
+
+
+def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:
+    """The command that does the same in a shell, typed in the project folder."""
+    if target == "local":
+        return command("local", recipe=project.recipe_path.name)
+    output = Path(str(values.get("output_dir") or "trainer_output")).name
+    return command(
+        "hub",
+        recipe=project.recipe_path.name,
+        script=str(SCRIPTS / "dpo.py"),
+        beside=[str(SCRIPTS / name) for name in ("pair_format.py", "script_events.py")],
+        output_dir=f"{JOB_OUTPUT}/{output}",
+        jobs=settings.jobs,
+        ships_project=bool(local_inputs(project, values)),
+    )

@@ -1,0 +1,261 @@
+"""Does it fit, and how long will it take: estimates that show the sum they come from.
+
+Memory: peak = W + R + G + O + K + A + H, and beside it what the device itself takes. The terms W, R, G and O were
+compared with real runs of a small SmolLM3 (within 5 %), the sums with the training step of SmolLM3-3B simulated
+operation by operation (within 10 %); no card was measured. Anything that is not known makes the answer unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from smoltui.core.recipe import Summary, checkpointing, get, mixed_precision, weight_type
+
+GIB = 1 << 30
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """What of a model decides memory and time."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    """Width of the residual stream."""
+    vocabulary: int
+    linears: Mapping[str, tuple[int, int]]
+    """Per layer, name of each linear module → inputs and outputs; the head is not among them."""
+    kind: str = ""
+    """model_type of its config.json."""
+    dtype: str = "bfloat16"
+    """What its weights are saved in; what `dtype: auto` loads."""
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights that every token passes through, without embedding and head."""
+        return self.layers * sum(inputs * outputs for inputs, outputs in self.linears.values())
+
+
+COUNTED = ("smollm3", "llama", "mistral")
+"""Values of model_type whose parameters are counted here."""
+
+
+def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
+    """The shape a decoded config.json describes; None for an architecture whose parameters are not counted here.
+
+    Counts as transformers 5.23 builds them: q, k, v, o and a gated MLP, no biases, two norms a layer and a last one.
+    """
+    if config.get("model_type") not in COUNTED or config.get("attention_bias") or config.get("mlp_bias"):
+        return None
+    try:
+        hidden, layers, wide = (int(config[key]) for key in ("hidden_size", "num_hidden_layers", "intermediate_size"))
+        vocabulary, heads = int(config["vocab_size"]), int(config["num_attention_heads"])
+        groups = int(config.get("num_key_value_heads") or heads)
+        size = int(config.get("head_dim") or hidden // heads)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    if min(hidden, layers, wide, vocabulary, heads, groups, size) <= 0:
+        return None
+    linears = {
+        "q_proj": (hidden, heads * size), "k_proj": (hidden, groups * size), "v_proj": (hidden, groups * size),
+        "o_proj": (heads * size, hidden), "gate_proj": (hidden, wide), "up_proj": (hidden, wide),
+        "down_proj": (wide, hidden),
+    }  # fmt: skip
+    tables = 1 if config.get("tie_word_embeddings", config["model_type"] == "smollm3") else 2
+    layer = sum(inputs * outputs for inputs, outputs in linears.values()) + 2 * hidden
+    saved = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    return ModelShape(
+        parameters=tables * vocabulary * hidden + layers * layer + hidden, layers=layers, hidden=hidden,
+        vocabulary=vocabulary, linears=MappingProxyType(linears), kind=str(config["model_type"]), dtype=saved,
+    )  # fmt: skip
+
+
+_SMOLLM3_3B = shape_of({
+    "model_type": "smollm3", "hidden_size": 2048, "num_hidden_layers": 36, "intermediate_size": 11008,
+    "vocab_size": 128256, "num_attention_heads": 16, "num_key_value_heads": 4, "tie_word_embeddings": True,
+    "dtype": "bfloat16",
+})  # fmt: skip
+"""transformers 5.23 `SmolLM3Config` (its defaults are the 3B model): 3,075,098,624 parameters."""
+assert _SMOLLM3_3B is not None
+
+KNOWN: Mapping[str, ModelShape] = {
+    "HuggingFaceTB/SmolLM3-3B": _SMOLLM3_3B,
+    "HuggingFaceTB/SmolLM3-3B-Base": _SMOLLM3_3B,
+}
+"""Models whose shape is known without a look at the Hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of the sum."""
+
+    name: str
+    bytes: int
+    what: str
+    """What it is, and how it was computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Memory of one device at its fullest moment."""
+
+    terms: tuple[Term, ...]
+    context: int
+    """Bytes the device's own software takes, with 5 % for fragmentation; assumed, not measured."""
+    trainable: int
+    """Parameters that are trained."""
+    checkpoint: int
+    """Bytes of one checkpoint on disk: trained weights and the optimizer's two states."""
+
+    @property
+    def peak(self) -> int:
+        """Bytes that tensors take."""
+        return sum(term.bytes for term in self.terms)
+
+    @property
+    def needed(self) -> int:
+        """Bytes a device must have free."""
+        return self.peak + self.context
+
+    def verdict(self, available: int | None) -> str:
+        """fits, tight (only if the assumptions are kind), no, or unknown where the memory is not known."""
+        if available is None:
+            return "unknown"
+        return "fits" if self.needed <= available else "tight" if self.peak <= available else "no"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "terms": {term.name: term.bytes for term in self.terms}, "context_bytes": self.context,
+            "peak_bytes": self.peak, "needed_bytes": self.needed, "trainable": self.trainable,
+            "checkpoint_bytes": self.checkpoint,
+        }  # fmt: skip
+
+
+def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool = True) -> Fit | None:
+    """Memory that training with this recipe takes on each device; None when the model or the setting is not known.
+
+    `cuda` False is for a processor: no mixed precision on it unless the recipe asks, and a smaller context.
+    """
+    if shape is None or get(values, "max_length") is None:
+        return None
+    weights = weight_type(values)
+    width = BYTES.get(shape.dtype if weights == "auto" else weights)
+    batch, length = get(values, "per_device_train_batch_size"), get(values, "max_length")
+    if width is None or not isinstance(batch, int) or not isinstance(length, int) or get(values, "load_in_8bit"):
+        return None
+    adapter, autocast = bool(get(values, "use_peft")), mixed_precision(values) is not None
+    trainable = adapter_parameters(values, shape) if adapter else shape.parameters
+    if trainable is None:
+        return None
+    own = 4 if adapter else width  # PEFT keeps an adapter in float32 over any base
+    if adapter and get(values, "load_in_4bit"):
+        own = 2  # TRL casts the adapter of a quantized base to bfloat16
+    reference = 0 if adapter or get(values, "precompute_ref_log_probs") else shape.parameters * width
+    tokens = 2 * batch * length
+    # Bytes a token leaves behind in each layer, per unit of width (TRL's training step, simulated).
+    left = (97 if width == 4 else 72) * tokens * shape.hidden
+    if checkpointing(values):
+        activations, how = (
+            tokens * shape.layers * shape.hidden * width + left,
+            "one input a layer, and one layer's work",
+        )
+    else:
+        activations, how = left * shape.layers, "everything each layer computed"
+    head = 4096 * 32768 * 2 + tokens * shape.hidden * 6 + (0 if adapter else shape.vocabulary * shape.hidden * 4)
+    head = min(head, tokens * shape.vocabulary * 8)
+    terms = (
+        Term("W", _weights(values, shape, width), f"the policy's weights, {_in(shape.parameters)} in {width} bytes"),
+        Term("R", reference, "the reference model" if reference else "no reference in memory"),
+        Term("G", trainable * own, f"gradients of {_in(trainable)} trained"),
+        Term("O", trainable * own * 2, "Adam's two states"),
+        Term("K", trainable * 2 if autocast and own == 4 else 0, "bf16 copies that mixed precision keeps"),
+        Term("A", activations, f"activations of {tokens:,} tokens: {how}".replace(",", " ")),
+        Term("H", head, "head: tiles of logits and its gradient"),
+    )
+    peak = sum(term.bytes for term in terms)
+    context = int(1.5 * GIB + 0.05 * peak) if cuda else int(0.5 * GIB)
+    return Fit(terms=terms, context=context, trainable=trainable, checkpoint=trainable * own * 3)
+
+
+def _weights(values: Mapping[str, Any], shape: ModelShape, width: int) -> int:
+    if get(values, "load_in_4bit"):
+        linear = shape.linear_parameters
+        return int(linear * 0.54 + (shape.parameters - linear) * 2)
+    return shape.parameters * width
+
+
+def adapter_parameters(values: Mapping[str, Any], shape: ModelShape) -> int | None:
+    """Parameters of a LoRA adapter: rank × (inputs + outputs) of each layer it sits on; None when not known."""
+    targets = values.get("lora_target_modules")
+    names = [targets] if isinstance(targets, str) else targets
+    rank = get(values, "lora_r")
+    if not isinstance(names, list) or not isinstance(rank, int):
+        return None
+    if names == ["all-linear"]:
+        names = list(shape.linears)
+    if any(name not in shape.linears for name in names):
+        return None
+    return shape.layers * rank * sum(sum(shape.linears[name]) for name in names)
+
+
+def _in(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f} B" if parameters >= 1e8 else f"{parameters / 1e6:.2f} M"
+
+
+# Time
+
+DENSE_BF16 = {"A100": 312e12, "H200": 989e12, "L40S": 362e12, "L4": 121e12}
+"""FLOP/s of one accelerator, bfloat16, dense: NVIDIA's data sheets. One that is not here gives no estimate."""
+
+UTILISATION = 0.4
+"""Share of that which training reaches; assumed."""
+
+SHORT = 300
+"""Tokens of a short sequence: padded hh-rlhf pairs lie between this and max_length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds of training, without loading, evaluating and saving: from short pairs to pairs of full length."""
+
+    low: float
+    high: float
+    assumed: str
+    """The assumptions, for the person."""
+
+
+def duration(
+    values: Mapping[str, Any], shape: ModelShape | None, summary: Summary, accelerator: str | None, devices: int = 1
+) -> Duration | None:
+    """How long the run takes on `devices` of an accelerator such as A100; None when one of these is not known.
+
+    2 FLOP per weight and token, times 5 for all weights with checkpointing and a reference (forward, again, backward
+    twice, reference); one less without checkpointing, with a precomputed reference, and for an adapter.
+    """
+    speed = next((rate for name, rate in DENSE_BF16.items() if name in (accelerator or "").upper().split()), None)
+    length = get(values, "max_length")
+    if shape is None or speed is None or summary.steps is None or not isinstance(length, int):
+        return None
+    if mixed_precision(values) is None and weight_type(values) not in ("bfloat16", "float16"):
+        return None  # float32 runs on other units of the card
+    spared = (not checkpointing(values), get(values, "precompute_ref_log_probs"), get(values, "use_peft"))
+    passes = 5 - sum(map(bool, spared))
+    sequences = 2 * summary.steps * summary.pairs_per_step
+
+    def seconds(tokens: int) -> float:
+        attention = 1 + 0.03 * tokens / 1024
+        body = passes * 2 * shape.linear_parameters * attention
+        head = 4 * 2 * shape.vocabulary * shape.hidden / 2  # about every second token is an answer's
+        return sequences * tokens * (body + head) / (speed * UTILISATION * devices)
+
+    first = " and one pass for the reference" if get(values, "precompute_ref_log_probs") else ""
+    return Duration(
+        low=seconds(min(SHORT, length)), high=seconds(length),
+        assumed=f"{UTILISATION:.0%} of {speed / 1e12:.0f} TFLOP/s, pairs of {min(SHORT, length)} to {length} tokens; "
+        f"without loading{first}",
+    )  # fmt: skip

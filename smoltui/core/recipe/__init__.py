@@ -1,0 +1,45 @@
+"""The recipe: what its fields are, what is wrong with one, what it amounts to, and the command that runs it."""
+
+from smoltui.core.recipe.checks import (
+    Finding,
+    Level,
+    check,
+    checkpointing,
+    get,
+    is_ok,
+    mixed_precision,
+    weight_type,
+)
+from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
+from smoltui.core.recipe.keys import GONE, Key, near, snapshot
+from smoltui.core.recipe.summary import Summary, command, epochs_of, rows_of, summarise
+from smoltui.core.recipe.values import is_placeholder, parse, show, show_number
+
+__all__ = [
+    "BY_KEY",
+    "FIELDS",
+    "GONE",
+    "OTHERS",
+    "Field",
+    "Finding",
+    "Key",
+    "Level",
+    "Summary",
+    "check",
+    "checkpointing",
+    "command",
+    "epochs_of",
+    "field_for",
+    "get",
+    "is_ok",
+    "is_placeholder",
+    "mixed_precision",
+    "near",
+    "parse",
+    "rows_of",
+    "show",
+    "show_number",
+    "snapshot",
+    "summarise",
+    "weight_type",
+]

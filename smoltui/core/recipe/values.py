@@ -1,0 +1,257 @@
+"""Values of a recipe: what was typed → a value, a value → what is shown, and whether TRL could use it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from smoltui.core.recipe.fields import BY_KEY, RANGES, Field
+from smoltui.core.recipe.keys import Key
+
+FILE_KINDS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+"""Suffix of a file → the name `datasets` reads it under; `.gz` behind it is read too."""
+
+_TRUE = ("true", "yes", "on", "1", "y", "t")
+_FALSE = ("false", "no", "off", "0", "n", "f")
+
+
+def parse(field: Field, text: str) -> Any:
+    """The value that `text`, as typed, means for `field`.
+
+    Raises:
+        ValueError: with a sentence for the person; asked at every key, so it is short and never a crash.
+    """
+    text = text.strip()
+    value: Any
+    match field.kind:
+        case "bool":
+            if text.lower() not in _TRUE + _FALSE:
+                raise ValueError("write true or false")
+            value = text.lower() in _TRUE
+        case "int":
+            value = _whole(text)
+        case "float":
+            value = _number(text)
+        case "steps":
+            number = _number(text)
+            value = int(number) if number == int(number) and "." not in text and "e" not in text.lower() else number
+        case "choice":
+            if text not in field.choices:
+                begins = [word for word in field.choices if text and word.startswith(text)]
+                raise ValueError(f"write one of {', '.join(begins or field.choices)}")
+            value = text
+        case "list":
+            words = [word for word in re.split(r"[,\s]+", text.strip("[]")) if word]
+            if not words:
+                raise ValueError("write at least one word")
+            value = words[0] if len(words) == 1 else words
+        case "datasets":
+            value = parse_datasets(text)
+        case _:
+            if not text:
+                raise ValueError("write something")
+            value = text
+    if said := problem(field, value):
+        raise ValueError(said)
+    if field.key == "hub_model_id" and is_placeholder(value):
+        raise ValueError("write your own user name before the slash")
+    if field.key == "hub_model_id" and not REPOSITORY.fullmatch(value):
+        raise ValueError("write owner/name, in letters, digits, and - _ .")
+    return value
+
+
+REPOSITORY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
+"""What can be the name of a repository on the Hub (huggingface_hub `validate_repo_id`)."""
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a repository's name still has to be filled in, as in the course's text and our presets."""
+    owner = name.split("/")[0].lower()
+    return "<" in name or ">" in name or owner in ("you", "your-username", "username", "your-name", "your_name")
+
+
+def show(field: Field, value: Any) -> str:
+    """A value as one types it; `parse` reads it back. None is an empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if field.kind == "datasets" and isinstance(value, list):
+        return show_datasets(value)
+    if isinstance(value, float):
+        return show_number(value)
+    if isinstance(value, list) and not any(isinstance(item, Mapping) for item in value):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def show_number(value: float) -> str:
+    """Short and exact: 5e-7, 0.1, 100."""
+    text = repr(value)
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    if 0 < abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.16e}".split("e")
+        short = f"{float(mantissa):g}e{int(exponent)}"
+        return short if float(short) == value else text
+    return text.removesuffix(".0")
+
+
+def problem(field: Field, value: Any) -> str:
+    """Why a value of the right type is out of range, in words that end a sentence; empty when it is not."""
+    if field.key == "beta" and isinstance(value, int | float) and value <= 0:
+        return (
+            "beta 0 keeps the loss at ln 2 for ever: write more than 0"
+            if value == 0
+            else "a negative beta trains towards the rejected answers: write more than 0"
+        )
+    if field.key == "max_steps" and value == 0:
+        return "0 still makes one step: write -1 to go by epochs, or 1 and more"
+    if field.kind == "list" and field.choices:
+        words = value if isinstance(value, list) else [value]
+        if unknown := [str(word) for word in words if word not in field.choices]:
+            return f"there is no loss of this name: {', '.join(unknown)}; there are {', '.join(field.choices)}"
+    if field.kind == "choice" and value not in field.choices:
+        return f"write one of {', '.join(field.choices)}, not {value}"
+    if not isinstance(value, int | float) or isinstance(value, bool) or value in field.extra:
+        return ""
+    if not math.isfinite(value):
+        return "write a finite number"
+    if field.kind == "steps" and value > 1 and value != int(value):
+        return "above 1 it counts steps: write a whole number"
+    low = field.low is not None and (value <= field.low if field.above else value < field.low)
+    high = field.high is not None and (value >= field.high if field.below else value > field.high)
+    return f"write {field.range_text}, not {show_number(float(value))}" if low or high else ""
+
+
+def wrong_type(key: Key, value: Any) -> str:
+    """Why TRL could not use a value of this type, in words that end a sentence; empty when it can.
+
+    TRL's parser converts texts and nothing else: a text for a number is fine, 2.5 for a whole number passes and fails
+    after the model was loaded.
+    """
+    types = key.types
+    if value is None:
+        return "" if "none" in types else "it has no value: write one or delete the line"
+    if isinstance(value, bool):
+        return "" if "bool" in types else f"write {_expected(key)}, not {str(value).lower()}"
+    if isinstance(value, str):
+        return _wrong_text(key, value)
+    if isinstance(value, int):
+        return "" if {"int", "float"} & set(types) else f"write {_expected(key)}, not {value}"
+    if isinstance(value, float):
+        return "" if "float" in types else f"write {_expected(key)}, not {show_number(value)}"
+    kind = "dict" if isinstance(value, Mapping) else "list"
+    if any(name.startswith(kind) for name in types):
+        return ""
+    return f"write {_expected(key)}, not a {'mapping' if kind == 'dict' else 'list'}"
+
+
+def _wrong_text(key: Key, text: str) -> str:
+    if {"str", "dict"} & set(key.types) or any(name.startswith("list[str") for name in key.types):
+        return ""
+    try:
+        if "bool" in key.types and text.lower() in _TRUE + _FALSE:
+            return ""
+        if "int" in key.types:
+            int(text)
+            return ""
+        if "float" in key.types:
+            float(text)
+            return ""
+    except ValueError:
+        pass
+    return f"write {_expected(key)}, not {text!r}"
+
+
+_NAMES = {
+    "str": "a word",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": "a mapping",
+    "list[str]": "a list of words",
+    "list[float]": "a list of numbers",
+    "list[dict]": "a list of sources, each with a path",
+}
+
+
+def _expected(key: Key) -> str:
+    names = [_NAMES.get(name, name) for name in key.types if name != "none"]
+    return " or ".join(names)
+
+
+def typed(key: Key, value: Any) -> Any:
+    """`value` as TRL's parser will have it: a text for a number becomes the number."""
+    if isinstance(value, str) and not _wrong_text(key, value):
+        if "int" in key.types and "str" not in key.types:
+            return int(value)
+        if "float" in key.types:
+            return float(value)
+        if "bool" in key.types and "str" not in key.types:
+            return value.lower() in _TRUE
+    return value
+
+
+def field_of(key: str) -> Field | None:
+    """The field that knows the range of a key, shown in the form or not."""
+    return BY_KEY.get(key) or RANGES.get(key)
+
+
+def parse_datasets(text: str) -> list[dict[str, Any]]:
+    """Sources as typed: `Anthropic/hh-rlhf train[:1000] + pairs.jsonl`; the split is `train` when not said."""
+    sources: list[dict[str, Any]] = []
+    for part in re.split(r"\s\+\s", text):
+        words = part.split()
+        if not words or len(words) > 2:
+            raise ValueError("write a Hub id or a file, then the split, such as train[:1000]")
+        path, split = words[0], words[1] if len(words) == 2 else "train"
+        if kind := file_kind(path):
+            sources.append({"path": kind, "data_files": path, "split": split})
+        else:
+            sources.append({"path": path, "split": split})
+    return sources
+
+
+def show_datasets(sources: list[Any]) -> str:
+    """What `parse_datasets` reads back; a source with more than that is shown with its other keys in braces."""
+    shown = []
+    for source in sources:
+        if not isinstance(source, Mapping):
+            shown.append(str(source))
+            continue
+        rest = {key: value for key, value in source.items() if key not in ("path", "split", "data_files")}
+        files = source.get("data_files")
+        path = (
+            str(files) if isinstance(files, str) and source.get("path") in FILE_KINDS.values() else source.get("path")
+        )
+        if files is not None and path != files:
+            rest["data_files"] = files
+        text = f"{path} {source.get('split', 'train')}"
+        if rest:
+            text += " {" + ", ".join(f"{key}: {value}" for key, value in rest.items()) + "}"
+        shown.append(text)
+    return " + ".join(shown)
+
+
+def file_kind(path: str) -> str | None:
+    """The reader `datasets` has for a file of this name; None when it is not the name of a file of pairs."""
+    name = path.lower().removesuffix(".gz").removesuffix(".zst")
+    return next((kind for suffix, kind in FILE_KINDS.items() if name.endswith(suffix)), None)
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("write a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("write a number, such as 5e-7 or 0.1") from None

@@ -1,0 +1,76 @@
+"""Prints the keys that `trl dpo --config` knows, as the installed TRL has them: `python recipe_keys.py > FILE`.
+
+What it prints is kept in `core/recipe/keys.json`, so that a recipe is checked in milliseconds without TRL (building the
+real configuration takes seconds); a test compares the two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import importlib.metadata
+import json
+import sys
+import types
+import typing
+from typing import Any
+
+
+def snapshot() -> dict[str, Any]:
+    """`versions`; `keys`: name → `type` (a list of names, None as "none"), `default`, `choices` where bounded, `of`
+    (the class in TRL); `launch`: names of `accelerate launch` options, which `trl dpo` takes out of the same file."""
+    from accelerate.commands.launch import launch_command_parser
+    from trl import DatasetMixtureConfig, DPOConfig, ModelConfig, ScriptArguments
+
+    keys: dict[str, Any] = {}
+    for cls in (ScriptArguments, DPOConfig, ModelConfig, DatasetMixtureConfig):
+        hints = typing.get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            kinds, choices = _kinds(hints[field.name])
+            choices = list(field.metadata.get("choices") or choices)
+            keys[field.name] = {
+                "type": kinds,
+                "default": _default(field),
+                **({"choices": choices} if choices else {}),
+                "of": cls.__name__,
+            }
+    ignored = {"help", "training_script", "training_script_args"}
+    launch = {action.dest for action in launch_command_parser()._actions} | {"accelerate_config"}
+    versions = {name: importlib.metadata.version(name) for name in ("trl", "transformers", "accelerate")}
+    return {"versions": versions, "keys": keys, "launch": sorted(launch - ignored - set(keys))}
+
+
+def _kinds(hint: Any) -> tuple[list[str], list[str]]:
+    """Names of the types a value may have, and the words it may be where they are an enumeration."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        parts = [_kinds(part) for part in typing.get_args(hint)]
+        kinds = [kind for part, _ in parts for kind in part]
+        return sorted(set(kinds), key=kinds.index), [word for _, words in parts for word in words]
+    if hint is type(None):
+        return ["none"], []
+    if origin is typing.Literal:
+        return sorted({type(value).__name__ for value in typing.get_args(hint)}), []
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return ["str"], [str(member.value) for member in hint]
+    if origin is list:
+        return [f"list[{_kinds(typing.get_args(hint)[0])[0][0]}]"], []
+    if origin is dict:
+        return ["dict"], []
+    return [hint.__name__ if hint in (bool, int, float, str, dict) else "dict"], []
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    value = field.default if field.default is not dataclasses.MISSING else None
+    if field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+if __name__ == "__main__":
+    found = snapshot()
+    lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in found["keys"].items())
+    sys.stdout.write(
+        f'{{\n  "versions": {json.dumps(found["versions"])},\n  "launch": {json.dumps(found["launch"])},\n'
+        f'  "keys": {{\n{lines}\n  }}\n}}\n'
+    )
