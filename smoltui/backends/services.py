@@ -1,0 +1,23 @@
+"""The outside world as the rooms reach it: one object, so that a test can put another in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smoltui.backends.engine import Engine
+
+
+@dataclass
+class Services:
+    """Engines by name, in the order they are shown."""
+
+    engines: dict[str, Engine] = field(default_factory=dict)
+
+
+def default_services() -> Services:
+    """This machine and HF Jobs."""
+    from smoltui.backends.hub_engine import HubEngine
+    from smoltui.backends.local_engine import LocalEngine
+
+    engines: list[Engine] = [LocalEngine(), HubEngine()]
+    return Services(engines={engine.name: engine for engine in engines})
