@@ -1,0 +1,218 @@
+"""The app: which rooms there are, which keys work everywhere, and the state that rooms share."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
+from textual.reactive import reactive
+from textual.screen import Screen
+
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services, default_services
+from smoltui.core.run import Run, RunSpec
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe
+
+
+def _device() -> Screen[Any]:
+    from smoltui.screens.device import DeviceRoom
+
+    return DeviceRoom()
+
+
+def _pairs() -> Screen[Any]:
+    from smoltui.screens.pairs import PairsRoom
+
+    return PairsRoom()
+
+
+def _recipe() -> Screen[Any]:
+    from smoltui.screens.recipe import RecipeRoom
+
+    return RecipeRoom()
+
+
+def _runs() -> Screen[Any]:
+    from smoltui.screens.runs import RunsRoom
+
+    return RunsRoom()
+
+
+def _evaluate() -> Screen[Any]:
+    from smoltui.screens.evaluate import EvaluateRoom
+
+    return EvaluateRoom()
+
+
+ACTIVE_SECONDS = 0.5
+"""How often local runs are looked at while one is active."""
+IDLE_SECONDS = 3.0
+"""…and while none is: another terminal may have started one."""
+JOBS_SECONDS = 15.0
+"""How often Jobs are listed while the Runs room is open: 100 requests in 25 minutes, of 1 000 in 5 that are allowed."""
+
+
+class SmoltuiApp(App[int]):
+    """smoltui on one project folder."""
+
+    TITLE = "smoltui"
+    CSS_PATH = "app.tcss"
+    # Rooms are imported when they are opened: the first frame must not wait for the sixth.
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "device": _device,
+        "pairs": _pairs,
+        "recipe": _recipe,
+        "runs": _runs,
+        "evaluate": _evaluate,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "room('device')", "Device", show=False),
+        Binding("2", "room('pairs')", "Pairs", show=False),
+        Binding("3", "room('recipe')", "Recipe", show=False),
+        Binding("4", "room('runs')", "Runs", show=False),
+        Binding("5", "room('evaluate')", "Evaluate", show=False),
+        Binding("t", "train", "Train"),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+l", "redraw", "Draw the screen anew", show=False),
+    ]
+
+    runs: reactive[dict[str, Run]] = reactive(dict, init=False)
+    """Every known run by id, newest first."""
+    runs_errors: reactive[dict[str, SmoltuiError]] = reactive(dict, init=False)
+    """Engines that could not list their runs, with the reason."""
+
+    def __init__(self, project: Project, services: Services | None = None, opening: str = "device") -> None:
+        # The mode the app begins in: without it Textual mounts an empty screen first.
+        self.DEFAULT_MODE = opening  # type: ignore[misc]
+        super().__init__()
+        self.project = project
+        self.services = services or default_services()
+        self._look_again = asyncio.Event()
+        self._jobs_listed = 0.0
+        if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
+            self.animation_level = "none"  # an animated scroll sends a screen a frame over the line
+
+    def on_mount(self) -> None:
+        self._watch_runs()
+        self.set_timer(1.0, gc.enable)  # see `cli.run_app`
+
+    # -- keys that work everywhere
+
+    def action_room(self, mode: str) -> None:
+        self.switch_mode(mode)
+
+    def action_redraw(self) -> None:
+        self.refresh(repaint=True, layout=True)
+
+    def action_train(self) -> None:
+        """Asks what to train and where, and starts it."""
+        from smoltui.screens.start_dialog import StartDialog
+
+        if not isinstance(self.screen, StartDialog):
+            self.push_screen(StartDialog(self.project, self.services), self._start)
+
+    # -- shared state
+
+    def say(self, text: str, severity: SeverityLevel = "information") -> None:
+        """One sentence to the person; foreign parts are made safe here."""
+        self.notify(safe(redact(text), 600), severity=severity, markup=False, timeout=10 if severity == "error" else 5)
+
+    def take_run(self, run: Run) -> None:
+        """Puts what is newly known of a run where every room sees it."""
+        self.runs = {**({run.id: run} if run.id not in self.runs else {}), **self.runs, run.id: run}
+
+    def look_at_runs(self, *, jobs: bool = False) -> None:
+        """Lists the runs again now; Jobs too when asked."""
+        if jobs:
+            self._jobs_listed = 0.0
+        self._look_again.set()
+
+    def _start(self, asked: tuple[str, RunSpec] | None) -> None:
+        if asked is not None:
+            self._submit(*asked)
+
+    @work(group="submit")
+    async def _submit(self, engine: str, spec: RunSpec) -> None:
+        try:
+            run = await self.services.engines[engine].submit(spec)
+        except SmoltuiError as error:
+            self.say(str(error), "error")
+            return
+        self.take_run(run)
+        self.switch_mode("runs")
+        self.call_after_refresh(self._show_run, run.id)
+
+    def _show_run(self, run_id: str) -> None:
+        from smoltui.screens.runs import RunsRoom
+
+        if isinstance(self.screen, RunsRoom):
+            self.screen.show_run(run_id)
+
+    def ask_models(self, run_id: str | None = None) -> None:
+        """Goes to Evaluate and lets the reference and the model of this run (None: the newest) answer the prompts."""
+        self.switch_mode("evaluate")
+        self.call_after_refresh(self._start_asking, run_id)
+
+    def _start_asking(self, run_id: str | None) -> None:
+        from smoltui.screens.evaluate import EvaluateRoom
+
+        if isinstance(self.screen, EvaluateRoom):
+            self.screen.start_asking(run_id)
+
+    @work(group="runs", exclusive=True)
+    async def _watch_runs(self) -> None:
+        """Keeps `runs` up to date for as long as the app lives."""
+        while True:
+            for name, engine in self.services.engines.items():
+                if name != "local":
+                    due = time.monotonic() - self._jobs_listed >= JOBS_SECONDS
+                    if not due or self.current_mode != "runs":
+                        continue
+                    self._jobs_listed = time.monotonic()
+                try:
+                    listed = await engine.list_runs()
+                except SmoltuiError as error:
+                    self.runs_errors = {**self.runs_errors, name: error}
+                    continue
+                self.runs_errors = {key: value for key, value in self.runs_errors.items() if key != name}
+                self._take_list(name, listed)
+            active = any(run.engine == "local" and not run.is_final for run in self.runs.values())
+            try:
+                async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):
+                    await self._look_again.wait()
+            except TimeoutError:
+                pass
+            self._look_again.clear()
+
+    def _take_list(self, engine: str, listed: list[Run]) -> None:
+        kept = [run for run in self.runs.values() if run.engine != engine]
+        known = self.runs
+        # A list may know less of a run than who follows it: what was learnt stays.
+        fresh = [_richer(run, known.get(run.id)) for run in listed]
+        merged = sorted([*kept, *fresh], key=lambda run: run.created_at or 0, reverse=True)
+        new = {run.id: run for run in merged}
+        if new != self.runs:
+            self.runs = new
+
+
+def _richer(run: Run, known: Run | None) -> Run:
+    """`run` with what only `known` holds: the plan, the step and the curve come from the log, not from a list."""
+    from dataclasses import replace
+
+    if known is None or run.history.series or not known.history.series:
+        return run
+    return replace(
+        run, plan=run.plan or known.plan, step=max(run.step, known.step), history=known.history,
+        phase=run.phase or known.phase, moved=run.moved if run.moved is not None else known.moved,
+        model_path=run.model_path or known.model_path, pushed_to=run.pushed_to or known.pushed_to,
+    )  # fmt: skip

@@ -1,0 +1,189 @@
+"""Device: what this machine is, what torch and the Hub say, and what can be trained here. The opening room."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import events as textual_events
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widgets import Static
+
+from smoltui.backends.threads import in_thread
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.room import Room
+from smoltui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from smoltui.backends.devices import Machine
+    from smoltui.core.account import Account
+    from smoltui.core.device import DeviceReport, TorchReport
+    from smoltui.core.run import Run
+
+PROBE_AFTER_SECONDS = 2.0
+"""torch is asked by itself once an environment, when the opening is over: it takes 5 s of a core."""
+WIDE, TINY = 100, 60
+"""Columns from which facts stand side by side; below which margins go."""
+
+
+class DeviceRoom(Room):
+    """Light widgets first; facts arrive from workers."""
+
+    MODE = "device"
+    CSS_PATH = "device.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "refresh", "Look again"),
+        Binding("p", "probe", "Ask torch"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._machine: Machine | None = None
+        self._torch: TorchReport | None = None
+        self._asking_torch = False
+        self._account: Account | None = None
+        self._account_problem = "asking the Hub who you are…"
+        self._account_hint = ""
+        self._has_model = False
+        self._shown: dict[str, object] = {}
+
+    def compose_room(self) -> ComposeResult:
+        with Page(id="device"):
+            yield Static("Looking at this machine…", id="next", markup=False)
+            yield Static(id="verdict", markup=False)
+            with Container(id="facts"):
+                yield Static(id="machine", markup=False)
+                yield Static(id="packages", markup=False)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._look()
+        self._ask_account()
+        self.watch(self.smoltui, "runs", self._runs_changed)
+        self.set_interval(60, self._age)
+        if not self.app.is_headless:  # nobody waits for it there
+            self.set_timer(PROBE_AFTER_SECONDS, self._probe_once)
+
+    def on_resize(self, event: textual_events.Resize) -> None:
+        self.set_class(event.size.width >= WIDE, "wide")
+        self.set_class(event.size.width < TINY or event.size.height < 16, "tiny")
+
+    # -- keys
+
+    def action_refresh(self) -> None:
+        self._look()
+        self._ask_account(refresh=True)
+
+    def action_probe(self) -> None:
+        if self._machine is not None and not self._asking_torch:
+            self._ask_torch(self._machine.report)
+
+    # -- what is asked
+
+    @work(group="look", exclusive=True)
+    async def _look(self) -> None:
+        devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.devices"))
+        project = self.smoltui.project
+        self._machine = machine = await in_thread(lambda: devices.machine_for(project))
+        if self._torch is None and not self._asking_torch:
+            self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
+        await in_thread(_warm_up)
+        self._draw()
+
+    @work(group="account", exclusive=True)
+    async def _ask_account(self, *, refresh: bool = False) -> None:
+        hub: ModuleType = await in_thread(lambda: import_module("smoltui.backends.hub"))
+        try:
+            self._account, self._account_problem = await hub.account(refresh=refresh), ""
+        except SmoltuiError as error:
+            self._account, self._account_problem, self._account_hint = None, error.message, error.hint
+        self._draw()
+
+    def _probe_once(self) -> None:
+        busy = any(run.engine == "local" and not run.is_final for run in self.smoltui.runs.values())
+        if self._machine is None or busy:  # a training that has just begun needs the cores itself
+            return
+        if self._torch is None and not self._asking_torch:
+            self._ask_torch(self._machine.report)
+
+    @work(group="torch", exclusive=True)
+    async def _ask_torch(self, report: DeviceReport) -> None:
+        from smoltui.backends.devices import torch_report
+
+        self._asking_torch = True
+        self._draw()
+        try:
+            self._torch = await torch_report(report)
+        finally:
+            self._asking_torch = False
+        self._draw()
+
+    def _runs_changed(self, runs: dict[str, Run]) -> None:
+        folder = str(self.smoltui.project.folder)
+        has_model = any(run.project == folder and (run.model_path or run.pushed_to) for run in runs.values())
+        if has_model != self._has_model:
+            self._has_model = has_model
+            self._draw()
+
+    # -- what is shown
+
+    def _age(self) -> None:
+        if self.is_current and self._torch is not None:
+            self._draw()
+
+    def _draw(self) -> None:
+        machine = self._machine
+        if machine is None:
+            return
+        from smoltui.core.device import next_step, verdict
+        from smoltui.core.device_words import facts_in_words
+        from smoltui.widgets import device_tables
+
+        report = machine.report
+        step = next_step(
+            report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, on=machine.on,
+            has_model=self._has_model, account=self._account,
+        )  # fmt: skip
+        sentences = verdict(report, self._account, self._account_problem, machine.need)
+        facts = facts_in_words(report, self._torch_words(), self._account_words())
+        self._put("next", step, Text(safe_line(redact(step), 300)))
+        self._put("verdict", sentences, device_tables.verdict_table(sentences))
+        self._put("machine", facts, device_tables.facts_table(facts))
+        self._put("packages", report.packages, device_tables.packages_table(report))
+
+    def _torch_words(self) -> str:
+        from smoltui.core.device_words import torch_in_words
+
+        if self._asking_torch:
+            return "asking it in a process of its own, about 5 s…"
+        return "not asked yet: p asks it" if self._torch is None else torch_in_words(self._torch, time.time())
+
+    def _account_words(self) -> str:
+        from smoltui.core.device_words import account_in_words
+
+        if self._account is None:
+            return ". ".join(filter(None, (self._account_problem, self._account_hint)))
+        return account_in_words(self._account)
+
+    def _put(self, name: str, what: object, drawn: Any) -> None:
+        """Draws a section that has changed: a full page is 10 kB on the line."""
+        if self._shown.get(name) != what:
+            self._shown[name] = what
+            self.query_one(f"#{name}", Static).update(drawn)
+
+
+def _warm_up() -> None:
+    """In a thread: what the first drawing would import on the event loop."""
+    from smoltui.core.device import needs
+    from smoltui.widgets import device_tables  # noqa: F401
+
+    needs()

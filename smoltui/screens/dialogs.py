@@ -1,0 +1,41 @@
+"""Questions that take one key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from smoltui.safe_text import redact, safe
+
+
+class Confirm(ModalScreen[bool]):
+    """Says what will happen and asks; gives True for `y`, False for `n` or escape. Enter answers nothing by itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n,escape,q", "answer(False)", "No"),
+    ]
+
+    def __init__(self, question: str, consequence: str, yes: str = "yes", no: str = "no") -> None:
+        super().__init__()
+        self._question, self._consequence = question, consequence
+        self._yes, self._no = yes, no
+
+    def compose(self) -> ComposeResult:
+        text = Text()
+        text.append(f"{safe(redact(self._question), 400)}\n\n", "bold")
+        if self._consequence:
+            text.append(f"{safe(redact(self._consequence), 1200)}\n\n")
+        text.append(" y ", "reverse").append(f" {self._yes}   ")
+        text.append(" n ", "reverse").append(f" {self._no}")
+        with Vertical(classes="dialog"):
+            yield Static(text, markup=False)
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)

@@ -1,0 +1,437 @@
+"""Recipe: the fields that matter, what each is, what is wrong with them, and the command that will run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from smoltui.backends.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.threads import in_thread
+from smoltui.core.recipe import Finding, check, field_for, parse, show
+from smoltui.core.settings import Settings
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.editing import edit_file
+from smoltui.screens.room import Room
+from smoltui.widgets.field_list import FieldList
+from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, rows, sums
+from smoltui.widgets.text_pane import TextPane
+
+WIDE, TINY = 100, 60
+"""Columns from which the help stands beside the fields; below which margins go."""
+LOOK_SECONDS = 2.0
+"""How often the file is looked at while the room is open: somebody may edit it elsewhere."""
+ABSENT = object()
+"""The value of a key that the file does not hold."""
+
+
+class RecipeRoom(Room):
+    """The project's recipe as a form over its file; every change goes into the file at once, and nothing else does."""
+
+    MODE = "recipe"
+    CSS_PATH = "recipe.tcss"
+    AUTO_FOCUS = "#fields"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "edit", "Edit"),
+        Binding("space", "cycle", "Switch"),
+        Binding("d", "default", "Default"),
+        Binding("o", "target", "Here/Jobs"),
+        Binding("e", "editor", "Editor"),
+        Binding("r", "reread", "Reread"),
+        Binding("y", "copy", "Copy"),
+        Binding("slash", "find", "Find", key_display="/"),
+        Binding("n", "again(1)", "Next hit", show=False),
+        Binding("N", "again(-1)", "Hit before", show=False),
+        Binding("J", "scroll(1)", "Scroll the checks down", show=False),
+        Binding("K", "scroll(-1)", "Scroll the checks up", show=False),
+        Binding("escape", "leave", "Back", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file: RecipeFile | None = None
+        self._values: dict[str, Any] = {}
+        """What is shown: the file's values, changes that are still being written included."""
+        self._around = Surroundings(Settings())
+        self._target = ""
+        self._findings: list[Finding] = []
+        self._editing = ""
+        """Key whose value is being typed; `/` while a field is looked for; empty otherwise."""
+        self._before: Any = ABSENT
+        """The value that was there when the line was opened."""
+        self._query = ""
+        self._writing = asyncio.Lock()
+        self._waiting = 0
+        """Changes that are shown and not yet in the file."""
+
+    # -- what is there
+
+    def compose_room(self) -> ComposeResult:
+        yield Static(id="recipe-nothing", markup=False)
+        with Container(id="recipe"):
+            yield FieldList(id="fields")
+            with Vertical(id="beside"):
+                yield Static(id="about", markup=False)
+                yield TextPane(id="below")
+        yield Static(id="commands", markup=False)
+        with Vertical(id="edit"):
+            with Horizontal(id="edit-line"):
+                yield Static(id="edit-key", markup=False)
+                line = Input(compact=True)
+                line.cursor_blink = False  # a blinking cursor sends bytes for ever
+                yield line
+            yield Static(id="edit-said", markup=False)
+
+    def on_mount(self) -> None:
+        # Watched and not told by a message: list and help are then drawn in one frame.
+        self.watch(self.query_one(FieldList), "cursor", self._draw_about, init=False)
+        self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+
+    @on(events.ScreenResume)
+    def _entered(self) -> None:
+        self._looking.resume()
+        self._read()
+
+    @on(events.ScreenSuspend)
+    def _left(self) -> None:
+        self._looking.pause()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width < WIDE, "narrow")
+        self.set_class(event.size.width < TINY or event.size.height < 16, "tiny")
+        if self._file is not None:
+            self._draw_commands()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "find" and self._editing:
+            return False  # the key is a character then
+        if action in ("edit", "cycle", "default", "find", "again", "copy", "target"):
+            return True if self._file is not None else None
+        if action == "editor":
+            return True if self.smoltui.project.has_recipe else None
+        return True
+
+    # -- reading
+
+    @work(exclusive=True, group="read")
+    async def _read(self, *, said: str = "") -> None:
+        """Reads the file, and what is known of the machine; a file that cannot be used is said where the form was."""
+        project = self.smoltui.project
+        if not project.has_recipe:
+            self._file = None
+            self._nothing(
+                f"This folder holds no recipe: {project.folder}\n\n"
+                "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local"
+            )
+            return
+        try:
+            async with self._writing:
+                file, around = await in_thread(self._load)
+        except SmoltuiError as error:
+            self._file = None
+            self._nothing(f"{error.message}\n{error.hint}\n\ne opens the file in your editor, r reads it again.")
+            return
+        changed = self._file is not None and self._file.text != file.text
+        self._file, self._values = file, dict(file.values)
+        self._around = around
+        self._target = self._target or ("hub" if around.settings.on == "hub" else "local")
+        self.remove_class("nothing")
+        self._draw()
+        self.refresh_bindings()
+        if changed and said:
+            self.say(said)
+        self._look_at_machine()
+
+    def _load(self) -> tuple[RecipeFile, Surroundings]:
+        project = self.smoltui.project
+        file = load_recipe(project.recipe_path)
+        return file, self._commands(replace(self._around, settings=project.settings()), file.values)
+
+    def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
+        """`around` with what follows from the recipe's values; reads the disk."""
+        from smoltui.backends.recipe_facts import command_by_hand, recipe_shape
+
+        project = self.smoltui.project
+        here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
+        return replace(around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs)
+
+    @work(exclusive=True, group="machine")
+    async def _look_at_machine(self) -> None:
+        """What trains here, and whether it computes in bf16; as torch said when it was last asked."""
+        from smoltui.backends.devices import device_report, remembered_torch_report
+
+        if self._around.memory_name:
+            return
+        report = await in_thread(partial(device_report, self.smoltui.project.folder))
+        torch = await in_thread(partial(remembered_torch_report, report))
+        device = report.accelerators[0] if report.accelerators else None
+        has_bf16 = False if device is None else torch.bf16 if torch is not None and torch.kind == device.kind else None
+        self._around = replace(
+            self._around,
+            cuda=device is not None and device.kind == "cuda",
+            has_bf16=has_bf16,
+            memory=device.free if device else report.ram_available,
+            memory_name=device.name if device else "this machine",
+        )
+        if self._file is not None:
+            self._draw()
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        file = self._file
+        if self._writing.locked():
+            return
+        if file is None:
+            if self.has_class("nothing") and self.smoltui.project.has_recipe:
+                self._read()
+        elif await in_thread(file.changed_outside) and not self._writing.locked() and file is self._file:
+            self._read(said="recipe.yaml was changed by another program, and was read again")
+
+    @on(events.AppFocus)
+    def _focused(self) -> None:
+        self._look()
+
+    def _nothing(self, text: str) -> None:
+        self._stop_editing()
+        self.query_one("#recipe-nothing", Static).update(Text(safe(redact(text), 2000)))
+        self.add_class("nothing")
+        self.refresh_bindings()
+
+    # -- writing
+
+    def _change(self, key: str, value: Any) -> None:
+        """Shows the new value and writes it; `ABSENT` takes the key out."""
+        if self._file is None:
+            return
+        before = self._values.get(key, ABSENT)
+        if value is ABSENT:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+        self._draw()
+        self._waiting += 1
+        self._write(key, before, value)
+
+    @work(group="write")
+    async def _write(self, key: str, before: Any, value: Any) -> None:
+        async with self._writing:
+            self._waiting -= 1
+            if self._file is None:
+                return
+            file: RecipeFile = self._file
+            try:
+                file, said = await in_thread(partial(self._put, file, key, before, value))
+                self._around = await in_thread(partial(self._commands, self._around, file.values))
+            except SmoltuiError as error:
+                said = ""
+                self.say(error)
+                try:
+                    file = await in_thread(partial(load_recipe, self.smoltui.project.recipe_path))
+                except SmoltuiError:
+                    self._read()
+                    return
+            self._file = file
+            if not self._waiting:  # else the next write would be shown only after this one
+                self._values = dict(file.values)
+            self._draw()
+        if said:
+            self.say(said, severity="warning")
+
+    def _put(self, file: RecipeFile, key: str, before: Any, value: Any) -> tuple[RecipeFile, str]:
+        """In a thread: one change in the file as it is now, which may not be the one that was read."""
+        said = ""
+        if file.changed_outside():
+            fresh = load_recipe(self.smoltui.project.recipe_path)
+            now = fresh.values.get(key, ABSENT)
+            if now != before and now != value:
+                word = "took it out" if now is ABSENT else f"set it to {show(field_for(key), now)}"
+                return (
+                    fresh,
+                    f"{key} was not written: another program {word} meanwhile. Make the change again to keep yours.",
+                )
+            file, said = fresh, "recipe.yaml was changed by another program; yours was put into the new one"
+        if value is ABSENT:
+            file.remove(key)
+        else:
+            file.set(key, value)
+        file.save()
+        return file, said
+
+    # -- keys
+
+    @property
+    def _key(self) -> str:
+        return self.query_one(FieldList).key or ""
+
+    def action_edit(self) -> None:
+        field = field_for(self._key)
+        if field.kind == "file" or (field.kind == "datasets" and not self._editable_sources()):
+            self.say(f"{field.key} is edited in the file: e opens it")
+            return
+        current = self._values.get(field.key, field.default)
+        self._begin_line(field.key, f"{field.key}: ", show(field, current))
+
+    def _editable_sources(self) -> bool:
+        """Whether the sources can be shown in one line and read back the same."""
+        field, sources = field_for("datasets"), self._values.get("datasets") or []
+        try:
+            return not sources or bool(parse(field, show(field, sources)) == sources)
+        except ValueError:
+            return False
+
+    def action_find(self) -> None:
+        self._begin_line("/", "find: ", "")
+
+    def action_again(self, by: int) -> None:
+        if self._query and not self.query_one(FieldList).find(self._query, by):
+            self.say(f"No field holds: {self._query}")
+
+    def action_cycle(self) -> None:
+        """The other truth value, or the next of the choices."""
+        field = field_for(self._key)
+        current = self._values.get(field.key, field.default)
+        if field.kind == "bool":
+            self._change(field.key, not (field.unset if current is None else current))
+        elif field.kind == "choice":
+            where = field.choices.index(current) if current in field.choices else -1
+            self._change(field.key, field.choices[(where + 1) % len(field.choices)])
+        else:
+            self.action_edit()
+
+    def action_default(self) -> None:
+        if self._key in self._values:
+            self._change(self._key, ABSENT)
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one(TextPane).scroll_lines(3 * by)
+
+    def action_target(self) -> None:
+        self._target = "hub" if self._target == "local" else "local"
+        self._draw()
+
+    def action_reread(self) -> None:
+        self._read(said="recipe.yaml was read again")
+
+    def action_copy(self) -> None:
+        command = self._around.command_here if self._target == "local" else self._around.command_jobs
+        self.app.copy_to_clipboard(command)
+        self.say(f"Copied: {command}")
+
+    def action_leave(self) -> None:
+        if self._editing:
+            self._stop_editing()
+
+    def action_editor(self) -> None:
+        """Hands the terminal to the person's editor, and reads the file when it is back."""
+        edit_file(self, self.smoltui.project.recipe_path)
+        self._read()
+
+    # -- the line that is typed
+
+    def _begin_line(self, what: str, question: str, text: str) -> None:
+        self._editing, self._before = what, self._values.get(what, ABSENT)
+        self.refresh_bindings()
+        self.query_one("#edit-key", Static).update(Text(question, "bold"))
+        line = self.query_one(Input)
+        line.value = text
+        self.add_class("editing")
+        line.focus()
+        self._check_line(text)
+
+    def _stop_editing(self) -> None:
+        self._editing = ""
+        self.refresh_bindings()
+        self.remove_class("editing")
+        self.query_one(FieldList).focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._check_line(event.value)
+
+    def _check_line(self, text: str) -> None:
+        """What the typed value means, or what is wrong with it; the sums follow it."""
+        if not self._editing:
+            return
+        said = partial(self.query_one("#edit-said", Static).update, layout=False)
+        if self._editing == "/":
+            said(Text("a word of a field's name; enter goes there", "dim"))
+            return
+        field = field_for(self._editing)
+        if not text.strip():
+            said(Text("enter takes the line out: TRL's default", "dim"))
+            self._draw_below({key: value for key, value in self._values.items() if key != field.key})
+            return
+        try:
+            value = parse(field, text)
+        except ValueError as error:
+            said(Text(f"✗ {safe_line(str(error), 300)}", "red"))
+            return
+        said(Text(f"✓ enter writes it, escape leaves it   {field.unit}", "green"))
+        self._draw_below({**self._values, field.key: value})
+
+    @on(Input.Submitted)
+    def _entered_line(self, event: Input.Submitted) -> None:
+        what, text = self._editing, event.value.strip()
+        if what == "/":
+            self._query = text
+            self._stop_editing()
+            self.action_again(1)
+            return
+        if not what:
+            return
+        field = field_for(what)
+        try:
+            value = parse(field, text) if text else ABSENT
+        except ValueError:
+            return  # the line below says why
+        now = self._values.get(what, ABSENT)
+        if now != self._before and now != value:
+            self._before = now
+            word = "took it out" if now is ABSENT else f"set it to {show(field, now)}"
+            warning = f"! another program {safe_line(word, 200)} meanwhile: enter again writes yours"
+            self.query_one("#edit-said", Static).update(Text(warning, "yellow"))
+            return
+        self._stop_editing()
+        if value is ABSENT:
+            if what in self._values:
+                self._change(what, ABSENT)
+        elif what not in self._values or value != self._values[what] or type(value) is not type(self._values[what]):
+            self._change(what, value)
+
+    # -- what is shown
+
+    def _draw(self) -> None:
+        around = self._around
+        self._findings = check(
+            self._values, target=self._target, has_bf16=around.has_bf16 if self._target == "local" else True,
+            model_type=around.shape.kind if around.shape else None,
+        )  # fmt: skip
+        self.query_one(FieldList).show(rows(self._values, self._findings))
+        self._draw_about()
+        self._draw_below(self._values)
+        self._draw_commands()
+
+    def _draw_about(self) -> None:
+        if self._file is None:
+            return
+        # Its height is fixed: an arrangement of the whole room for each move of the cursor takes 50 ms.
+        shown = about(field_for(self._key), self._file.line_of(self._key))
+        self.query_one("#about", Static).update(shown, layout=False)
+
+    def _draw_below(self, values: Mapping[str, Any]) -> None:
+        text = checks(self._findings, self._target).append("\n\n")
+        self.query_one(TextPane).show(text.append_text(sums(values, self._around, self._target)))
+
+    def _draw_commands(self) -> None:
+        shown = commands(self._around, self._target, one_line=self.has_class("narrow"))
+        self.query_one("#commands", Static).update(shown, layout=False)

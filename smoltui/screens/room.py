@@ -1,0 +1,79 @@
+"""What every room shares: the bar of rooms on top, the keys at the bottom, a place for one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widgets import Static
+
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe_line
+from smoltui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from smoltui.app import SmoltuiApp
+
+ROOMS: tuple[tuple[str, str, str], ...] = (
+    ("1", "device", "Device"),
+    ("2", "pairs", "Pairs"),
+    ("3", "recipe", "Recipe"),
+    ("4", "runs", "Runs"),
+    ("5", "evaluate", "Evaluate"),
+)
+"""Key, mode and title of each room, in the order of the work."""
+
+
+class RoomBar(Static):
+    """One line: the rooms with their keys, the current one marked, and the project's name."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__(id="room-bar", markup=False)
+        self._current = current
+
+    def on_mount(self) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        line = Text(" ", no_wrap=True, overflow="ellipsis")
+        for key, mode, title in ROOMS:
+            line.append(f" {key} {title} ", "reverse bold" if mode == self._current else "")
+            line.append(" ")
+        project = cast("SmoltuiApp", self.app).project
+        line.append(f" {safe_line(project.name, 40)}", "dim")
+        self.update(line)
+
+
+class Room(Screen[None]):
+    """A room: composes, binds keys, shows values, says what the person asked for. Subclasses fill `compose_room`."""
+
+    MODE: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.show_help_panel", "Help", key_display="?", show=False)
+    ]
+
+    @property
+    def smoltui(self) -> SmoltuiApp:
+        """The app, with its shared state."""
+        return cast("SmoltuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield RoomBar(self.MODE)
+        yield from self.compose_room()
+        yield KeyBar()
+
+    def compose_room(self) -> ComposeResult:
+        """The widgets between the bar and the keys."""
+        raise NotImplementedError
+
+    def say(self, message: str | SmoltuiError, *, severity: SeverityLevel = "information") -> None:
+        """One sentence to the person, foreign parts made safe; an error brings its hint along."""
+        if isinstance(message, SmoltuiError):
+            text, severity = f"{message.message}\n{message.hint}".strip(), "error"
+        else:
+            text = message
+        self.smoltui.say(text, severity)

@@ -1,0 +1,154 @@
+"""What will run, where, what was checked, and the most it can cost: asked once, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from smoltui.backends.launch import make_spec
+from smoltui.backends.preflight_facts import gather
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.backends.training import free_output_dir
+from smoltui.core.cost import price, usd, worst_cost
+from smoltui.core.pace import as_time
+from smoltui.core.preflight import Check, Facts, may_start, preflight
+from smoltui.core.recipe import Level
+from smoltui.core.run import RunSpec
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe, safe_line
+
+MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
+PLACES = {"local": "this machine", "hub": "HF Jobs"}
+
+
+class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
+    """Gives the engine's name and what to run, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "start", "Start", priority=True),
+        Binding("tab", "elsewhere", "Elsewhere", priority=True),
+        Binding("escape,q", "leave", "Leave it"),
+        Binding("up,k", "scroll(-1)", "Up", show=False),
+        Binding("down,j", "scroll(1)", "Down", show=False),
+    ]
+
+    def __init__(self, project: Project, services: Services) -> None:
+        super().__init__()
+        self._project = project
+        self._engines = list(services.engines)
+        self._engine = self._engines[0]
+        self._spec: RunSpec | None = None
+        self._facts: Facts | None = None
+        self._checks: list[Check] = []
+        self._problem: SmoltuiError | None = None
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog", id="start-dialog"):
+            yield Static(id="start-text", markup=False)
+
+    def on_mount(self) -> None:
+        try:
+            wanted = self._project.settings().on
+        except SmoltuiError as error:
+            self._problem = error
+        else:
+            self._engine = wanted if wanted in self._engines else self._engine
+        self._look()
+
+    @work(exclusive=True)
+    async def _look(self) -> None:
+        """Makes the specification from the files as they are now, then gathers what the checks need."""
+        self._spec, self._facts, self._checks, self._problem = None, None, [], None
+        self._draw()
+        try:
+            spec = make_spec(self._project, self._engine)
+            if self._engine == "local":
+                free = free_output_dir(Path(spec.output_dir))
+                if free != Path(spec.output_dir):
+                    spec = make_spec(self._project, self._engine, output_dir=_inside(self._project, free))
+            self._facts = await gather(self._project, self._engine, spec)
+            self._checks = preflight(self._facts)
+            self._spec = spec
+        except SmoltuiError as error:
+            self._problem = error
+        self._draw()
+
+    def _draw(self) -> None:
+        text = Text()
+        text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
+        text.append("  on ")
+        for name in self._engines:
+            text.append(f" {PLACES.get(name, name)} ", "reverse" if name == self._engine else "dim").append(" ")
+        if len(self._engines) > 1:
+            text.append(" tab: elsewhere", "dim")
+        text.append("\n\n")
+        if self._problem is not None:
+            text.append(safe(redact(str(self._problem)), 1000), "red").append("\n\n")
+        elif self._facts is None or self._spec is None:
+            text.append("checking…\n\n", "dim")
+        else:
+            self._draw_plan(text, self._facts, self._spec)
+        if self._may_start:
+            text.append(" enter ", "reverse").append(" start    ")
+        text.append(" esc ", "reverse").append(" leave it")
+        self.query_one("#start-text", Static).update(text)
+
+    def _draw_plan(self, text: Text, facts: Facts, spec: RunSpec) -> None:
+        rows = [
+            ("model", str(facts.values.get("model_name_or_path", "–"))),
+            ("plan", facts.summary.sentence),
+            (
+                "goes to",
+                spec.output_dir if self._engine == "local" else str(facts.values.get("hub_model_id") or "nowhere"),
+            ),
+        ]
+        if self._engine != "local":
+            rate = f" · {price(facts.flavor)}" if facts.flavor else ""
+            rows.append(("flavor", f"{spec.flavor}{rate}"))
+            rows.append(("killed after", as_time(spec.timeout_seconds)))
+            worst = worst_cost(facts.flavor, spec.timeout_seconds or 0) if facts.flavor else None
+            rows.append(("costs at most", usd(worst)))
+        for name, value in rows:
+            text.append(f"{name:<14}", "dim").append(f"{safe_line(redact(value), 300)}\n")
+        text.append("\n")
+        for check in self._checks:
+            mark, style = MARKS[check.level]
+            text.append(f"{mark} ", style).append(f"{safe_line(redact(check.sentence), 400)}\n")
+            if check.mend:
+                text.append(f"  {safe_line(redact(check.mend), 300)}\n", "dim")
+        if not may_start(self._checks):
+            text.append("\nIt does not start before what is marked ✗ is mended.\n", "red")
+        text.append("\n")
+
+    @property
+    def _may_start(self) -> bool:
+        return self._spec is not None and may_start(self._checks)
+
+    def action_start(self) -> None:
+        if self._may_start and self._spec is not None:
+            self.dismiss((self._engine, replace(self._spec)))
+
+    def action_elsewhere(self) -> None:
+        self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
+        self._look()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#start-dialog", VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def _inside(project: Project, folder: Path) -> str:
+    """A folder as the recipe should name it: relative where it lies in the project."""
+    return str(folder.relative_to(project.folder)) if folder.is_relative_to(project.folder) else str(folder)

@@ -1,0 +1,1 @@
+"""What more than one room draws, or what is worth testing alone."""

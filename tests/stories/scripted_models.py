@@ -1,0 +1,57 @@
+"""Two models that answer at once: takes the request of `scripts/generate.py` and prints its events.
+
+The reference is curt, the aligned model is courteous and 3 nats surer of each chosen answer. What a prompt
+says matters: `slowly` waits, `escape` answers with what no terminal should get, `crash` kills the
+process, `fail` gives a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ANSWERS = {"reference": "Whatever. Go away now.", "aligned": "I am happy to help you with it."}
+HOSTILE = "\x1b]0;owned\x07[@click=app.quit]here[/] [/foo] \u202eevil."
+
+
+def emit(event: str, **values: Any) -> None:
+    print(json.dumps({"event": event, "v": 1, **values}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--request", type=Path)
+    request = json.loads(parser.parse_args().request.read_text(encoding="utf-8"))
+    print("a warning that some library prints", file=sys.stderr, flush=True)
+    for model in request["models"]:
+        name = model["name"]
+        emit("phase", phase="load_model", message=name)
+        for index, _ in enumerate(request["pairs"]):
+            gained = 3.0 if name == "aligned" else 0.0
+            emit("pair", model=name, index=index, chosen=-10.0 + gained, rejected=-11.0)
+        for index, prompt in enumerate(request["prompts"]):
+            said = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+            text = HOSTILE if "escape" in said else ANSWERS[name]
+            if "fail" in said:
+                emit("failed", cause="The model does not fit into memory", hint="Free some.")
+                raise SystemExit(1)
+            if "crash" in said:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if request["stream"]:
+                emit("answer_part", model=name, index=index, text=text[:9])
+            if "slowly" in said:
+                time.sleep(60)
+            if request["stream"]:
+                emit("answer_part", model=name, index=index, text=text[9:])
+            emit("answer", model=name, index=index, text=text, ended="long" not in said, tokens=len(text.split()))
+    emit("finished", step=0, max_steps=0, seconds=0.1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The Device room: what this machine is, and what can be trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends import devices, hub
+from smoltui.backends.engine import Engine
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.core.account import Account
+from smoltui.core.device import GIB, Accelerator
+from smoltui.core.run import Run
+from smoltui.errors import NotLoggedInError, SmoltuiError, UnreachableError
+from tests.backends.evaluation_project import make_project, trained
+from tests.backends.test_devices import SCRIPT
+from tests.conftest import seen
+from tests.stories.test_evaluate_room import FakeEngine
+
+Wait = Callable[..., Awaitable[None]]
+ME = Account("ada", is_pro=True, can_pay=True, token_role="write", orgs=("lab",))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(autouse=True)
+def guarded(loop_guard: list[float]) -> list[float]:
+    return loop_guard
+
+
+@pytest.fixture(autouse=True)
+def answer(monkeypatch: pytest.MonkeyPatch) -> list[Account | SmoltuiError]:
+    """What the Hub answers when asked who I am; the last one stays."""
+    answers: list[Account | SmoltuiError] = [NotLoggedInError("You are not logged in to the Hub", "Run: hf auth login")]
+
+    async def account(*, refresh: bool = False) -> Account:
+        told = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(told, SmoltuiError):
+            raise told
+        return told
+
+    monkeypatch.setattr(hub, "account", account)
+    return answers
+
+
+def open_on(project: Project, *runs: Run) -> SmoltuiApp:
+    return SmoltuiApp(project, Services({"local": cast("Engine", FakeEngine(list(runs)))}))
+
+
+async def test_the_opening_room_says_what_can_be_trained(project: Project, wait_until: Wait) -> None:
+    """I open smoltui at 80x24: without scrolling I read the verdict and the key that comes next."""
+    app = open_on(project)
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "not logged in" in seen(app, "#verdict"))
+        shown = seen(app)
+        assert "Next: t trains on this machine" in shown
+        for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB", "Jobs: You are not logged in to the Hub"):
+            assert words in " ".join(shown.split()), words
+        verdict = app.screen.query_one("#verdict").region
+        assert verdict.bottom <= 23
+
+
+async def test_facts_of_machine_packages_and_account(
+    project: Project, wait_until: Wait, answer: list[Account | SmoltuiError]
+) -> None:
+    """At 120x40 everything is on one page: memory, disk, Python, each package against its range, my account."""
+    answer[:] = [ME]
+    app = open_on(project)
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "ada, plan Pro, token role write, can pay" in seen(app))
+        shown = seen(app)
+        for words in ("cores for this process", "free of", "Python", "needed >=3.11", "textual", ">=8.2.8,<9", "lab"):
+            assert words in shown, words
+        assert "Jobs: ada can start them" in shown
+
+
+async def test_logging_in_while_the_room_is_open(
+    project: Project, wait_until: Wait, answer: list[Account | SmoltuiError]
+) -> None:
+    """I log in in another terminal and press r: the room knows me."""
+    answer.append(ME)
+    app = open_on(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "not logged in" in seen(app, "#machine"))
+        await pilot.press("r")
+        await wait_until(lambda: "ada, plan Pro" in seen(app, "#machine"))
+
+
+async def test_a_hub_that_cannot_be_reached_is_a_fact(
+    project: Project, wait_until: Wait, answer: list[Account | SmoltuiError]
+) -> None:
+    """Without network the room is as useful as ever, and says what it could not ask."""
+    answer[:] = [UnreachableError("The Hub did not answer \x1b[2J", "Try again.")]
+    app = open_on(project)
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "The Hub did not answer" in seen(app, "#machine"))
+        assert "\x1b" not in seen(app) and "Next: t trains" in seen(app)
+
+
+async def test_torch_is_asked_in_a_child(
+    project: Project, wait_until: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I press p: what torch sees arrives when it is known, and is still known when I open the app again."""
+    script = tmp_path / "probe.py"
+    script.write_text(SCRIPT)
+    real = devices.torch_report
+
+    async def asked(report: devices.DeviceReport) -> devices.TorchReport:
+        return await real(report, script=script)
+
+    monkeypatch.setattr(devices, "torch_report", asked)
+    app = open_on(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "not asked yet: p asks it" in seen(app))
+        await pilot.press("p")
+        await wait_until(lambda: "NVIDIA Test 80.0 GiB, compute 9.0" in " ".join(seen(app, "#machine").split()))
+        assert "bf16 works" in " ".join(seen(app, "#machine").split())
+    app = open_on(project)
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "NVIDIA Test" in seen(app, "#machine"))
+
+
+async def test_a_card_is_shown_with_its_memory(
+    project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """My 24 GB card is listed, LoRA fits it, and full fine-tuning is for Jobs."""
+    real = devices.device_report
+    card = Accelerator("cuda", "NVIDIA [bold]Test[/foo]", 24 * GIB, 23 * GIB, "580.65")
+    monkeypatch.setattr(devices, "device_report", lambda folder: replace(real(folder), accelerators=(card,)))
+    app = open_on(project)
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "23.0 GiB free of 24.0 GiB, driver 580.65" in " ".join(seen(app, "#machine").split()))
+        shown = " ".join(seen(app, "#verdict").split())
+        assert "23.0 GiB free: fits here" in shown and "for Jobs (a100-large)" in shown
+        assert "[bold]Test[/foo]" in shown
+
+
+async def test_a_project_that_was_trained(project: Project, wait_until: Wait) -> None:
+    """A run has left a model: the next step is to ask it."""
+    app = open_on(project, trained(project))
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "Next: 5 opens Evaluate" in seen(app))
+
+
+async def test_a_folder_without_a_recipe(tmp_path: Path, wait_until: Wait) -> None:
+    """I opened the wrong folder: the commands that make a project are named."""
+    app = open_on(Project(tmp_path))
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "smoltui demo" in seen(app, "#next"))
+
+
+async def test_a_broken_recipe(project: Project, wait_until: Wait) -> None:
+    """The recipe cannot be read: I am sent to the Recipe room, with the reason."""
+    project.recipe_path.write_text("beta: [1\n")
+    app = open_on(project)
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "Next: 3 opens the recipe" in seen(app, "#next"))
+
+
+@pytest.mark.parametrize("size", [(40, 12), (20, 5), (1, 1)])
+async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
+    """Nothing breaks where there is hardly room, and it is all there when the terminal grows."""
+    app = open_on(project)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.3)
+        await pilot.press("r", "down", "down")
+        await pilot.resize_terminal(120, 40)
+        await wait_until(lambda: "Next: t trains" in seen(app) and "textual" in seen(app))

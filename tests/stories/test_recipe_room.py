@@ -1,0 +1,216 @@
+"""Recipe room: read it, change it, break it, have it changed by somebody else. Keys in, text out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends.new_project import create_project
+from smoltui.backends.project import Project
+from smoltui.backends.recipe_file import load_recipe
+from smoltui.backends.services import Services
+from tests.conftest import seen
+
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return create_project(tmp_path / "mine", "course-jobs")
+
+
+def opened(project: Project) -> SmoltuiApp:
+    return SmoltuiApp(project, Services(), opening="recipe")
+
+
+def values(project: Project) -> dict[str, object]:
+    return load_recipe(project.recipe_path).values
+
+
+def told(app: SmoltuiApp) -> str:
+    """The notices on the screen, on one line."""
+    return " ".join(seen(app, "Toast").replace("▌", " ").split())
+
+
+async def ready(app: SmoltuiApp, wait_until: Wait) -> None:
+    await wait_until(lambda: "16 pairs a step" in seen(app, "#below") or "memory" in seen(app, "#below"))
+
+
+async def test_i_see_what_will_run_and_what_is_wrong(
+    project: Project, wait_until: Wait, loop_guard: list[float]
+) -> None:
+    """The room shows the fields, the sum of the memory, both commands, and that my user name is still missing."""
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        text = seen(app)
+        assert "Learning rate       5e-7" in text and "Anthropic/hh-rlhf train[:10000]" in text
+        assert "16 pairs a step · 1 000 steps · 1.6 epochs of 10 000 pairs" in text
+        assert "memory about 71.0 GiB (11.5 weights" in text
+        assert "trl dpo --config recipe.yaml" in text and "hf jobs uv run --flavor a100-large --timeout 3h" in text
+        assert "✗ stop hub_model_id still holds a placeholder" in seen(app, "#below")
+        assert "The policy to align" in seen(app, "#about")
+        await pilot.press("slash", *"beta", "enter")
+        await wait_until(lambda: "Pull towards the reference model" in seen(app, "#about"))
+        about = seen(app, "#about")
+        assert "above 0" in about and "default: 0.1" in about and "Source: TRL 1.16 DPOConfig; DPO paper" in about
+
+
+async def test_i_mend_the_name_while_it_is_checked(project: Project, wait_until: Wait, loop_guard: list[float]) -> None:
+    """A wrong name is said as I type; the right one is written, and the check turns green; my comments stay."""
+    before = project.recipe_path.read_text(encoding="utf-8")
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        await pilot.press("slash", *"hub_model", "enter", "enter", "ctrl+u", *"me/my model")
+        await wait_until(lambda: "✗ write owner/name" in seen(app, "#edit-said"))
+        await pilot.press("enter")
+        assert values(project)["hub_model_id"] == "<you>/smollm3-dpo-aligned"
+        await pilot.press(*["backspace"] * 8, *"aligned", "enter")
+        await wait_until(lambda: values(project)["hub_model_id"] == "me/aligned")
+        await wait_until(lambda: "nothing stops it" in seen(app, "#below"))
+    after = project.recipe_path.read_text(encoding="utf-8")
+    assert after == before.replace("<you>/smollm3-dpo-aligned", "me/aligned")
+
+
+async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> None:
+    """Epochs and steps change with every digit, before anything is written; escape leaves it all as it was."""
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        await pilot.press("slash", *"max_steps", "enter", "enter", "ctrl+u", *"2500")
+        await wait_until(lambda: "2 500 steps · 4 epochs" in seen(app, "#below"))
+        await pilot.press("escape")
+        await pilot.press("j")
+    assert values(project)["max_steps"] == 1000
+
+
+async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait, loop_guard: list[float]) -> None:
+    """Truth values and choices need no typing; d takes the line out again, down to TRL's default."""
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        await pilot.press("slash", *"use_peft", "enter", "space")
+        await wait_until(lambda: values(project).get("use_peft") is True)
+        await wait_until(lambda: "✗ stop PEFT does not know" in seen(app, "#below"))
+        await pilot.press("space", "space", "space")
+        await wait_until(lambda: values(project).get("use_peft") is False)
+        await pilot.press("d")
+        await wait_until(lambda: "use_peft" not in values(project))
+        await pilot.press("slash", *"scheduler", "enter", "space")
+        await wait_until(lambda: values(project)["lr_scheduler_type"] == "cosine_with_restarts")
+
+
+async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: Wait) -> None:
+    """Another window changes the recipe: the room says so, shows it, and overwrites nothing of it."""
+    app = opened(project)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await ready(app, wait_until)
+        text = project.recipe_path.read_text(encoding="utf-8")
+        project.recipe_path.write_text(text.replace("seed: 42", "seed: 7 # mine"), encoding="utf-8")
+        await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.3", "enter")
+        await wait_until(lambda: values(project)["beta"] == 0.3)
+        assert "seed: 7 # mine" in project.recipe_path.read_text(encoding="utf-8")
+        await wait_until(lambda: "changed by another program" in told(app))
+        await wait_until(lambda: "Seed                7" in seen(app))
+
+
+async def test_two_people_change_the_same_value(project: Project, wait_until: Wait) -> None:
+    """Both of us change beta: mine is not written over the other's, and I am told what it is now."""
+    app = opened(project)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await ready(app, wait_until)
+        await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.3")
+        text = project.recipe_path.read_text(encoding="utf-8")
+        project.recipe_path.write_text(text.replace("beta: 0.1", "beta: 0.9"), encoding="utf-8")
+        await pilot.press("enter")
+        await wait_until(lambda: "another program set it to 0.9" in told(app) + seen(app, "#edit-said"))
+        assert values(project)["beta"] == 0.9
+
+
+async def test_a_broken_file_is_said_with_its_line_and_can_be_mended(
+    project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I broke the YAML: the room names the line; e opens my editor; what it saves is read."""
+    good = project.recipe_path.read_text(encoding="utf-8")
+    project.recipe_path.write_text(good + "beta: 0.2\n", encoding="utf-8")
+    mended = project.folder / "mended.yaml"
+    mended.write_text(good.replace("max_steps: 1000", "max_steps: 20 "), encoding="utf-8")
+    script = project.folder / "editor.sh"
+    script.write_text(f'#!/bin/sh\ncp "{mended}" "$1"\n', encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", os.fspath(script))
+
+    @contextlib.contextmanager
+    def suspended() -> Iterator[None]:
+        yield
+
+    app = opened(project)
+    monkeypatch.setattr(app, "suspend", suspended)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "this key already stands on line" in seen(app, "#recipe-nothing"))
+        assert "e opens the file in your editor" in seen(app)
+        await pilot.press("enter", "space", "d")
+        await pilot.press("e")
+        await wait_until(lambda: "16 pairs a step · 20 steps" in seen(app, "#below"))
+
+
+async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, wait_until: Wait) -> None:
+    """The course's max_prompt_length: the room says that TRL has it no more, and d takes it out."""
+    with project.recipe_path.open("a", encoding="utf-8") as file:
+        file.write("max_prompt_length: 512\n")
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        assert "no longer has max_prompt_length" in seen(app, "#below")
+        await pilot.press("G")
+        await wait_until(lambda: "Not one of TRL's keys" in seen(app, "#about"))
+        await pilot.press("d")
+        await wait_until(lambda: "max_prompt_length" not in values(project))
+        await wait_until(lambda: "max_prompt_length" not in seen(app, "#below"))
+
+
+async def test_hostile_text_stays_text(project: Project, wait_until: Wait) -> None:
+    """Escapes, markup and a token in a value are shown harmlessly."""
+    recipe = load_recipe(project.recipe_path)
+    recipe.set("run_name", "\x1b]0;x\x07[red]a[/foo]\u202e hf_" + "b" * 30)
+    recipe.save()
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        await pilot.press("slash", *"run_name", "enter")
+        await wait_until(lambda: "Run name" in seen(app, "#about"))
+        text = seen(app)
+        assert "␛]0;x" in text and "[red]a[/foo]" in text and "⟨RLO⟩" in text and "bbbb" not in text
+        assert "\x1b" not in text
+
+
+async def test_a_folder_without_a_recipe_says_how_to_make_one(tmp_path: Path, wait_until: Wait) -> None:
+    app = opened(Project(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "smoltui new FOLDER --preset" in seen(app))
+        await pilot.press("enter", "space", "d", "o", "y", "slash", "e", "r")
+        create_project(tmp_path, "course-local")
+        await pilot.press("r")
+        await wait_until(lambda: "Anthropic/hh-rlhf train[:1000]" in seen(app, "#fields"))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)])
+async def test_small_terminals_work_too(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
+    """At 80x24 and even 40x12 the fields, their help and the line that is typed are there."""
+    app = opened(project)
+    async with app.run_test(size=size) as pilot:
+        await wait_until(lambda: "Model" in seen(app, "#fields"))
+        await pilot.press("slash", *"learning", "enter")
+        await wait_until(lambda: "learning_rate" in seen(app, "#about"))
+        await pilot.press("o", "J", "K", "enter", "ctrl+u", *"1e-6", "enter")
+        await wait_until(lambda: values(project)["learning_rate"] == 1e-6)
+        assert "1e-6" in seen(app, "#fields")
+        await pilot.resize_terminal(120, 40)
+        await wait_until(lambda: "What it comes to" in seen(app, "#below"))

@@ -1,0 +1,191 @@
+"""The Runs room: I see what runs, how it learns, what it said, and I can stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.core.run import Run
+from smoltui.errors import NotLoggedInError
+from tests.backends.test_local_engine import SCRIPT, ended, spec
+from tests.conftest import seen
+
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def engine() -> LocalEngine:
+    return LocalEngine(SCRIPT)
+
+
+@pytest.fixture
+def app(engine: LocalEngine, tmp_path: Path) -> SmoltuiApp:
+    return SmoltuiApp(Project(tmp_path), Services({"local": engine}), opening="runs")
+
+
+async def test_i_watch_a_run_learn(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait, loop_guard: list[float]
+) -> None:
+    """I open the room while a run is on: its steps go up, the margin grows, and at the end it says what came of it."""
+    await engine.submit(spec(tmp_path, "steps: 12\npause: 0.05", name="demo"))
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
+        await wait_until(lambda: "/12 steps" in seen(app, "#run-head"))
+        await wait_until(lambda: "reward margin 1.200" in seen(app, "#chart-margin"))
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
+        await wait_until(lambda: "100% of the weights moved" in seen(app, "#run-head"))
+        assert "loss 0.580" in seen(app, "#chart-loss")
+
+
+async def test_i_read_its_log(app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
+    """With l I read what it said; an escape sequence of a library is shown, not obeyed."""
+    await ended(engine, await engine.submit(spec(tmp_path)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
+        await pilot.press("l")
+        await wait_until(lambda: "a warning of a library␛[31m" in seen(app, "LogView"))
+        await wait_until(lambda: "step 3/3  loss 0.670" in seen(app, "LogView"))
+
+
+async def test_a_long_log_follows_until_i_scroll_up(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """The end stays in view; when I go up it stays where I am, and G brings me back to the end."""
+    from smoltui.widgets.log_view import LogView
+
+    await engine.submit(spec(tmp_path, "steps: 60\npause: 0.03\nend: hang"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("l")
+        await wait_until(lambda: "step 30/60" in seen(app, "LogView"))
+        await pilot.press("g")
+        await wait_until(lambda: "library" in seen(app, "LogView"))
+        view = app.screen.query_one(LogView)
+        assert not view.follow
+        await wait_until(lambda: view.line_count > 62)
+        assert "step 60/60" not in seen(app, "LogView")
+        await pilot.press("G")
+        await wait_until(lambda: "step 60/60" in seen(app, "LogView"))
+        assert view.follow
+        for run in await engine.list_runs():
+            await engine.cancel(run.id)
+
+
+async def test_i_cancel_a_run(app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
+    """I change my mind: c asks, n keeps it, y stops it, and the row says CANCELED."""
+    run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(lambda: "1/1 steps" in seen(app, "#run-head"))
+        await pilot.press("c", "n")
+        assert not (await engine.get(run.id)).is_final
+        await pilot.press("c")
+        await wait_until(lambda: "Cancel the run try" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "CANCELED" in seen(app, "RunList"))
+
+
+async def test_a_failed_run_tells_why_and_what_to_do(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    await ended(engine, await engine.submit(spec(tmp_path, "steps: 2\nend: fail")))
+    async with app.run_test(size=(120, 30)):
+        await wait_until(lambda: "ERROR" in seen(app, "RunList"))
+        await wait_until(lambda: "Not enough memory on this machine" in seen(app, "#run-head"))
+        await wait_until(lambda: "Halve the batch size" in seen(app, "#run-head"))
+
+
+async def test_a_diverged_loss_is_a_word(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    await ended(engine, await engine.submit(spec(tmp_path, "steps: 5\nend: nan")))
+    async with app.run_test(size=(120, 30)):
+        await wait_until(lambda: "loss NaN" in seen(app, "#chart-loss"))
+
+
+async def test_i_inspect_everything_known(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    run = await ended(engine, await engine.submit(spec(tmp_path)))
+    async with app.run_test(size=(120, 50)) as pilot:
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
+        await pilot.press("i")
+        await wait_until(lambda: f'"id": "{run.id}"' in seen(app, "#inspect-scroll"))
+        assert '"max_steps": 3' in seen(app, "#inspect-scroll")
+
+
+async def test_the_cursor_stays_on_its_run_when_another_starts(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """I read one run while others come in above it: the cursor does not slip."""
+    from smoltui.widgets.run_list import RunList
+
+    first = await ended(engine, await engine.submit(spec(tmp_path, name="first")))
+    async with app.run_test(size=(120, 30)):
+        await wait_until(lambda: "first" in seen(app, "RunList"))
+        await engine.submit(spec(tmp_path, name="second", label="l2", output_dir=str(tmp_path / "b")))
+        app.look_at_runs()
+        await wait_until(lambda: "second" in seen(app, "RunList"))
+        highlighted = app.screen.query_one(RunList).highlighted
+        assert highlighted is not None and highlighted.id == first.id
+
+
+class NoJobs(LocalEngine):
+    """An engine that cannot be asked."""
+
+    name = "hub"
+
+    async def list_runs(self) -> list[Run]:
+        raise NotLoggedInError("No token on this machine", "Log in: hf auth login")
+
+
+async def test_local_runs_work_without_an_account(engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
+    """No account: my local run is there, and one line says how to see Jobs too."""
+    await ended(engine, await engine.submit(spec(tmp_path, name="mine")))
+    app = SmoltuiApp(Project(tmp_path), Services({"local": engine, "hub": NoJobs()}), opening="runs")
+    async with app.run_test(size=(100, 30)):
+        await wait_until(lambda: "hf auth login" in seen(app, "#engine-note"))
+        assert "mine" in seen(app, "RunList")
+
+
+@pytest.mark.parametrize("size", [(40, 12), (20, 5), (3, 2), (1, 1), (200, 60)])
+async def test_any_terminal_shape_works(
+    size: tuple[int, int], app: SmoltuiApp, engine: LocalEngine, tmp_path: Path
+) -> None:
+    await ended(engine, await engine.submit(spec(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        for key in ("j", "l", "i", "v", "enter", "escape"):
+            await pilot.press(key)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "Runs" in seen(app)
+
+
+async def test_an_empty_room_says_how_to_begin(app: SmoltuiApp, wait_until: Wait) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "No runs yet. Start one with t." in seen(app))
+        await pilot.press("c", "a", "l", "i", "v", "j", "k")
+        assert "No runs yet" in seen(app)
+
+
+async def test_leaving_does_not_stop_the_run(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """I quit in mid-run and come back: it went on, and its curve has no gap."""
+    run = await engine.submit(spec(tmp_path, "steps: 20\npause: 0.03"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
+        before = time.monotonic()
+        await pilot.press("q")
+    assert time.monotonic() - before < 5
+    await ended(engine, run)
+    again = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT)}), opening="runs")
+    async with again.run_test(size=(120, 40)):
+        await wait_until(lambda: "COMPLETED" in seen(again, "RunList"))
+        found = again.runs[run.id]
+        assert [row["step"] for row in found.history.rows()] == list(range(1, 21))

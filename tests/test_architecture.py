@@ -1,0 +1,130 @@
+"""The layers: who may import whom, what the screen process never loads, and our names against the libraries'."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "smoltui"
+STACK = {"torch", "transformers", "trl", "datasets", "trackio", "accelerate", "peft", "pandas", "numpy"}
+SCREEN = {"textual", "rich"}
+OUTSIDE = {"huggingface_hub", "psutil", "pynvml", "pyarrow", "requests", "httpx", "httpx2", "asyncio", "subprocess"}
+
+FORBIDDEN = {
+    "core": SCREEN | STACK | OUTSIDE | {"smoltui.backends", "smoltui.screens", "smoltui.widgets", "smoltui.app"},
+    "backends": SCREEN | STACK | {"smoltui.screens", "smoltui.widgets", "smoltui.app", "smoltui.cli"},
+    "scripts": SCREEN | {"smoltui"},
+    "widgets": STACK | {"smoltui.screens", "smoltui.app", "smoltui.backends", "smoltui.cli"},
+    "screens": STACK | {"smoltui.cli"},
+    "cli": SCREEN | STACK | {"smoltui.screens", "smoltui.widgets"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules a file imports anywhere, those for type checking left out."""
+    names: set[str] = set()
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def is_or_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+@pytest.mark.parametrize("layer", sorted(FORBIDDEN))
+def test_layers(layer: str) -> None:
+    """Below the screens nothing knows Textual; the core knows nobody; scripts stand alone."""
+    files = sorted((PACKAGE / layer).rglob("*.py"))
+    assert files, f"no file in {layer}/: the test would prove nothing"
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in files
+        for name in imported(path)
+        for package in FORBIDDEN[layer]
+        if is_or_in(name, package)
+    ]
+    # A start asks for the terminal's app from the command line: the one door between the two.
+    assert not [line for line in wrong if line != "cli/__init__.py imports smoltui.app"]
+
+
+@pytest.mark.parametrize("module", ["smoltui.app", "smoltui.cli", "smoltui.screens.device", "smoltui.screens.runs"])
+def test_the_screen_process_is_light(module: str) -> None:
+    """In a fresh interpreter, the app loads nothing of the training stack, nor pyarrow or the Hub's client."""
+    code = f"import sys, json, {module}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
+    assert "smoltui" in loaded
+    assert not loaded & (STACK | {"pyarrow", "huggingface_hub", "pynvml"})
+
+
+def test_the_command_line_does_not_load_textual() -> None:
+    code = "import sys, smoltui.cli.runs; print('textual' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_scripts_shadow_no_standard_module() -> None:
+    """A script runs with its own folder first on the path."""
+    names = {path.stem for path in (PACKAGE / "scripts").glob("*.py")} - {"__init__"}
+    assert not names & set(sys.stdlib_module_names)
+    code = f"import importlib.util as u; print([name for name in {sorted(names)} if u.find_spec(name)])"
+    found = subprocess.check_output([sys.executable, "-c", code], text=True, cwd="/").strip()
+    assert found == "[]", "a script is named like an installed package"
+
+
+def test_metric_names_are_trl_s() -> None:
+    """Every metric we show is one that the installed DPOTrainer writes."""
+    spec = importlib.util.find_spec("trl")
+    if spec is None or spec.origin is None:
+        pytest.skip("trl is not installed (extra: train)")
+    from smoltui.core.metrics import METRICS
+
+    source = (Path(spec.origin).parent / "trainer" / "dpo_trainer.py").read_text()
+    of_the_trainer = {"loss", "learning_rate", "grad_norm"}  # transformers' Trainer writes these
+    missing = [metric.key for metric in METRICS if metric.key not in of_the_trainer and metric.key not in source]
+    assert not missing
+
+
+def test_stages_are_the_hub_s() -> None:
+    """Our stages and which of them are final are the client's."""
+    from huggingface_hub import JobStage
+
+    from smoltui.core.run import FINAL, Stage
+
+    assert {stage.value for stage in Stage} == {stage.value for stage in JobStage}
+    assert {stage.value for stage in FINAL} == {"COMPLETED", "CANCELED", "ERROR", "DELETED"}
+
+
+def test_the_words_of_a_phase_cover_the_script() -> None:
+    """Each phase that a script says has its words on screen."""
+    from smoltui.core.wording import PHASES
+
+    said = {
+        str(node.args[0].value)
+        for path in (PACKAGE / "scripts").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "phase"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert {"train", "save"} <= said
+    assert said <= set(PHASES), f"phases without words: {said - set(PHASES)}"
