@@ -1,0 +1,338 @@
+"""The command line: opens the app, and does everything the rooms do without it.
+
+Exit codes: 0 done, 1 the run failed, 2 wrong use or input, 3 the service refused, 130 interrupted. With `--json`,
+stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stderr.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smoltui import __version__
+from smoltui.errors import InputError, SmoltuiError
+from smoltui.safe_text import redact
+
+if TYPE_CHECKING:
+    from smoltui.backends.project import Project
+
+INTERRUPTED = 130
+
+
+class _OpensByDefault(click.Group):
+    """A first word that is no command is the folder to open; no word at all opens the current one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        plain = [arg for arg in args if not arg.startswith("-")]
+        own = {"--help", "--version"}
+        if not (set(args) & own and not plain) and (not plain or plain[0] not in self.commands):
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of the work, as they are written below
+
+
+@click.group(cls=_OpensByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smoltui")
+def smoltui() -> None:
+    """From preference pairs to an aligned SmolLM3, here or on Hugging Face Jobs.
+
+    `smoltui [FOLDER]` opens the app on a project folder (default: this one).
+    """
+
+
+folder_argument = click.argument("folder", default=".")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
+
+
+def project_in(folder: str) -> Project:
+    """The project of a command's FOLDER argument."""
+    from smoltui.backends.project import open_project
+
+    return open_project(folder)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document, or one line of a stream, on stdout; NaN as the string that `core/events.py` writes."""
+    from smoltui.core.events import strict
+
+    click.echo(json.dumps(strict(data), ensure_ascii=False, allow_nan=False, default=str))
+
+
+@smoltui.command("open", hidden=True)
+@folder_argument
+@click.option("--json", "as_json", is_flag=True, hidden=True)
+def open_app(folder: str, as_json: bool) -> None:
+    """Opens the app on a project folder."""
+    if as_json:
+        raise InputError("The app itself has no --json, its commands have", "See them: smoltui --help")
+    try:
+        project = project_in(folder)
+    except InputError as error:
+        raise InputError(f"This is neither a project folder nor a command: {folder}", "See: smoltui --help") from error
+    run_app(project)
+
+
+def run_app(project: Project) -> None:
+    """The app, until the person leaves it.
+
+    Raises:
+        InputError: there is no terminal to draw on.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            "The app needs a terminal for its keys and its screen",
+            "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate",
+        )
+    # Nothing of what is made while starting becomes garbage: collecting then only delays the first frame (by a tenth).
+    gc.disable()
+    from smoltui.app import SmoltuiApp
+
+    code = SmoltuiApp(project).run()
+    if code:
+        raise SystemExit(code)
+
+
+@smoltui.command("demo")
+@click.argument("folder", default="smoltui-demo")
+@click.option("--no-open", is_flag=True, help="Only make the folder.")
+@json_option
+def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
+    """Makes a project that trains in a minute on any CPU, and opens the app on it.
+
+    A folder that is already a project is opened as it is.
+    """
+    from smoltui.backends.new_project import create_project
+    from smoltui.backends.project import Project
+
+    project = Project(_absolute(folder))
+    if not project.has_recipe:
+        project = create_project(project.folder, "demo")
+    _made(project, no_open, as_json)
+
+
+@smoltui.command("new")
+@click.argument("folder")
+@click.option("--preset", required=True, help="demo, course-local or course-jobs.")
+@click.option("--open/--no-open", "opens", default=False, help="Open the app on it.")
+@json_option
+def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
+    """Makes a project folder from a preset."""
+    from smoltui.backends.new_project import create_project
+
+    _made(create_project(_absolute(folder), preset), not opens, as_json)
+
+
+def _absolute(folder: str) -> Any:
+    from pathlib import Path
+
+    return Path(folder).expanduser().absolute()
+
+
+def _made(project: Project, no_open: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(project.folder)})
+    elif no_open:
+        click.echo(f"Project: {project.folder}\nOpen it: smoltui {project.folder}")
+    if not no_open and not as_json:
+        run_app(project)
+
+
+@smoltui.command("check")
+@folder_argument
+@json_option
+def check_command(folder: str, as_json: bool) -> None:
+    """What can be trained here: devices, memory, disk, packages, account."""
+    from smoltui.cli import check as twin
+
+    report = twin.check_report(project_in(folder).folder)
+    print_json(report) if as_json else twin.print_report(report)
+
+
+@smoltui.command("pairs")
+@click.argument("source", default=".")
+@click.option("--split", help="Which split of a set that has several.")
+@click.option("--row", type=int, help="Show this pair, zero-based.")
+@click.option("--search", help="Rows that hold this text, upper and lower case alike.")
+@json_option
+def pairs_command(source: str, split: str | None, row: int | None, search: str | None, as_json: bool) -> None:
+    """What a set of preference pairs holds: a file, a folder, a Hub id, or a project's own."""
+    from smoltui.cli import pairs as twin
+
+    report = twin.pairs_report(source, split=split, row=row, search=search)
+    print_json(report) if as_json else twin.print_report(report)
+
+
+@smoltui.group("recipe")
+def recipe_group() -> None:
+    """The recipe of a project: its values, what is wrong with it, the command that runs it."""
+
+
+@recipe_group.command("show")
+@folder_argument
+@json_option
+def recipe_show_command(folder: str, as_json: bool) -> None:
+    """Every value, and what it means."""
+    from smoltui.cli import recipe as twin
+
+    report = twin.recipe_show(project_in(folder))
+    print_json(report) if as_json else twin.print_show(report)
+
+
+@recipe_group.command("check")
+@folder_argument
+@click.option("--on", "target", type=click.Choice(["local", "hub"]), help="Where it shall run.")
+@json_option
+def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None:
+    """What would stop it or spoil it; exit code 2 when something does."""
+    from smoltui.cli import recipe as twin
+
+    project = project_in(folder)
+    report = twin.recipe_check(project, target or project.settings().on)
+    print_json(report) if as_json else twin.print_check(report)
+    if not report["ok"]:
+        raise SystemExit(InputError.exit_code)
+
+
+@recipe_group.command("command")
+@folder_argument
+@click.option("--on", "target", type=click.Choice(["local", "hub"]), help="Where it shall run.")
+@json_option
+def recipe_command_command(folder: str, target: str | None, as_json: bool) -> None:
+    """The command that does the same by hand."""
+    from smoltui.cli import recipe as twin
+
+    project = project_in(folder)
+    report = twin.recipe_command(project, target or project.settings().on)
+    print_json(report) if as_json else twin.print_command(report)
+
+
+@smoltui.command("train")
+@folder_argument
+@click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Where to run; default: smoltui.toml.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Another value for one recipe key.")
+@click.option("--seed", type=int, help="The same as --set seed=N.")
+@click.option("--output-dir", help="Where the model goes instead of the recipe's output_dir.")
+@click.option("--overwrite", is_flag=True, help="Replace the model that the output folder holds.")
+@click.option("--flavor", help="Hardware of the Job.")
+@click.option("--timeout", help="The Job is killed after this, such as 3h or 90m.")
+@click.option("--namespace", help="User or organization that owns and pays for the Job.")
+@click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
+@click.option("--detach", is_flag=True, help="Start it and return.")
+@json_option
+def train_command(folder: str, **options: Any) -> None:
+    """Trains the recipe and follows it to its end; one JSON object a line with --json."""
+    from smoltui.cli import runs as twin
+
+    raise SystemExit(twin.train(project_in(folder), **options))
+
+
+@smoltui.command("ps")
+@click.option("-a", "--all", "every", is_flag=True, help="Also runs that ended more than a day ago.")
+@click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Only local runs, or only Jobs.")
+@json_option
+def ps_command(every: bool, engine: str | None, as_json: bool) -> None:
+    """Lists local runs and Jobs, newest first."""
+    from smoltui.cli import runs as twin
+
+    twin.ps(every=every, engine=engine, as_json=as_json)
+
+
+@smoltui.command("logs")
+@click.argument("run_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Go on until it ends; the exit code is the run's result.")
+@click.option("--tail", type=int, help="Only the last N lines of what is there.")
+@json_option
+def logs_command(run_id: str, follow: bool, tail: int | None, as_json: bool) -> None:
+    """Prints the log of a run."""
+    from smoltui.cli import runs as twin
+
+    raise SystemExit(twin.logs(run_id, follow=follow, tail=tail, as_json=as_json))
+
+
+@smoltui.command("inspect")
+@click.argument("run_id", metavar="ID")
+@json_option
+def inspect_command(run_id: str, as_json: bool) -> None:
+    """Everything known of a run, as its engine gave it."""
+    from smoltui.cli import runs as twin
+
+    twin.inspect(run_id, as_json=as_json)
+
+
+@smoltui.command("cancel")
+@click.argument("run_id", metavar="ID")
+@json_option
+def cancel_command(run_id: str, as_json: bool) -> None:
+    """Stops a run."""
+    from smoltui.cli import runs as twin
+
+    twin.cancel(run_id, as_json=as_json)
+
+
+@smoltui.command("ask")
+@click.argument("folder")
+@click.argument("prompts", nargs=-1)
+@click.option("--run", "run_id", help="Ask the model of this run; default: the newest completed one of the project.")
+@json_option
+def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_json: bool) -> None:
+    """Answers of the reference and of the aligned model to PROMPTS, or to the project's own prompts."""
+    from smoltui.cli import evaluate as twin
+
+    twin.run_ask(project_in(folder), prompts, run_id=run_id, as_json=as_json)
+
+
+@smoltui.command("evaluate")
+@folder_argument
+@click.option(
+    "--run", "run_id", help="Measure the model of this run; default: the newest completed one of the project."
+)
+@json_option
+def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
+    """Measures the reference and the aligned model on the held-out pairs."""
+    from smoltui.cli import evaluate as twin
+
+    twin.run_evaluate(project_in(folder), run_id=run_id, as_json=as_json)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Runs the command line and gives its exit code; every expected error becomes one sentence and a next step."""
+    argv = list(sys.argv[1:] if args is None else args)
+    as_json = "--json" in argv
+    try:
+        result = smoltui.main(argv, prog_name="smoltui", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except SmoltuiError as error:
+        _print_error(error.message, error.hint, as_json)
+        return error.exit_code
+    except click.ClickException as error:
+        hint = ""
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f"See: {error.ctx.command_path} --help"
+        _print_error(error.format_message(), hint, as_json)
+        return InputError.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has left: that is its right. Nothing may be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+
+
+def _print_error(message: str, hint: str, as_json: bool) -> None:
+    message, hint = redact(message), redact(hint)
+    if as_json:
+        click.echo(json.dumps({"error": message, "hint": hint}, ensure_ascii=False), err=True)
+    else:
+        click.echo(f"smoltui: {message}", err=True)
+        if hint:
+            click.echo(hint, err=True)

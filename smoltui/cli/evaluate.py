@@ -1,0 +1,188 @@
+"""Twins of the Evaluate room: ask and evaluate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smoltui.backends import answers, run_store
+from smoltui.backends.threads import in_thread
+from smoltui.cli import print_json
+from smoltui.core.evaluation import ALIGNED, REFERENCE, WELL_FORMED_RULE, Figures, Tally, rule_in_words
+from smoltui.core.events import Answered, Event, PairScored, PhaseChanged
+from smoltui.core.metrics import as_word
+from smoltui.core.pace import as_time
+from smoltui.core.run import Run
+from smoltui.core.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.wording import PHASES
+from smoltui.errors import InputError
+from smoltui.safe_text import redact, safe, safe_line
+
+if TYPE_CHECKING:
+    from smoltui.backends.project import Project
+
+
+async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparison, Run | None]:
+    """What is compared: the run of this id, else the newest run of the project with a model, else what lies in the
+    recipe's output folder (trained by hand with `trl dpo`, say).
+
+    Raises:
+        InputError: no such run, or nothing aligned is there.
+        RecipeError: the recipe cannot be used.
+        ServiceError: the run is a Job and the Hub could not be asked.
+    """
+    from smoltui.backends.local_engine import LocalEngine
+    from smoltui.cli.runs import find
+
+    if run_id is not None:
+        _, run = await find(run_id)
+        if not answers.has_model(run):
+            raise InputError(f"This run has left no model: {run_id}", "See the runs with: smoltui ps -a")
+        return await in_thread(lambda: answers.compare_run(project, run)), run
+    listed = {run.id: run for run in await LocalEngine().list_runs()}
+    if found := await in_thread(lambda: answers.runs_with_models(listed, project)):
+        return await in_thread(lambda: answers.compare_run(project, found[0])), found[0]
+    alone = await in_thread(lambda: answers.compare_run(project, None))
+    if alone.aligned is None:
+        raise InputError(f"This project has no aligned model yet: {project.folder}", "Train one: smoltui train")
+    return alone, None
+
+
+Tell = Callable[[Event], None]
+
+
+def _silent(event: Event) -> None:
+    """With --json nothing but an error stands on stderr."""
+
+
+async def ask(
+    project: Project, prompts: Sequence[str], *, run_id: str | None = None, tell: Tell = _silent
+) -> dict[str, Any]:
+    """Both models' answers to `prompts`, or to the project's own where there are none; kept with the run.
+
+    `tell` gets every event.
+
+    Raises:
+        as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
+    """
+    comparison, run = await choose(project, run_id)
+    settings = project.settings().evaluation
+    sheet = Sheet(list(prompts) or answers.project_prompts(project, settings))
+    indices = list(range(len(sheet.prompts)))
+    begun = time.monotonic()
+    async with aclosing(answers.ask(comparison, sheet.prompts, settings, project.folder)) as events:
+        async for event in events:
+            tell(event)
+            sheet.take(event, indices)
+    kept = None
+    if run is not None:
+        kept = answers.save_answers(run_store.run_dir(run.id), sheet, comparison.places, settings)
+    return {
+        "run": run.id if run else None,
+        **sheet.as_json(comparison.places, settings),
+        "seconds": round(time.monotonic() - begun, 2),
+        "kept": str(kept) if kept else None,
+    }
+
+
+async def evaluate(project: Project, *, run_id: str | None = None) -> dict[str, Any]:
+    """Figures of reference and aligned model on the held-out pairs: `core.evaluation.Figures.as_json` of each.
+
+    Raises:
+        as `ask`; PairsError: the held-out pairs cannot be read.
+    """
+    report, _ = await _evaluated(project, run_id, _silent)
+    return report
+
+
+async def _evaluated(project: Project, run_id: str | None, tell: Tell) -> tuple[dict[str, Any], Tally]:
+    comparison, run = await choose(project, run_id)
+    settings = project.settings().evaluation
+    pairs = await in_thread(lambda: answers.held_out_pairs(project, comparison, settings.held_out))
+    tally = Tally(beta=comparison.beta, manner=settings.manner)
+    begun = time.monotonic()
+    async with aclosing(answers.measure(comparison, pairs, settings, project.folder)) as events:
+        async for event in events:
+            tell(event)
+            if isinstance(event, PairScored | Answered):
+                tally.add(event)
+    report = {
+        "run": run.id if run else None,
+        "models": comparison.places,
+        REFERENCE: tally.figures(REFERENCE).as_json(),
+        ALIGNED: tally.figures(ALIGNED).as_json(),
+        "beta": comparison.beta,
+        "held_out": len(pairs),
+        "manner_rule": rule_in_words(settings.manner) if settings.manner else None,
+        "well_formed_rule": WELL_FORMED_RULE,
+        "sampling": sampling_as_json(settings),
+        "seconds": round(time.monotonic() - begun, 2),
+    }
+    return report, tally
+
+
+def _tell(event: Event) -> None:
+    """What the models are busy with, on stderr: stdout holds the result."""
+    if isinstance(event, PhaseChanged):
+        doing = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
+        click.echo(safe_line(redact(doing)), err=True)
+
+
+def run_ask(project: Project, prompts: Sequence[str], *, run_id: str | None, as_json: bool) -> None:
+    """Prints the answers."""
+    from smoltui.cli.runs import run_async
+
+    found = run_async(ask(project, prompts, run_id=run_id, tell=_silent if as_json else _tell))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(sampling_in_words(found["sampling"]))
+    for row in found["answers"]:
+        click.echo(f"\n{safe(redact(row['prompt']))}")
+        for model in MODELS:
+            answer = row.get(model)
+            if answer:
+                cut = "" if answer["ended"] else " (cut at the limit)"
+                click.echo(f"\n  {model}{cut}\n{_indented(answer['text'])}")
+    where = f"; kept in {found['kept']}" if found["kept"] else ""
+    click.echo(f"\nIn {as_time(found['seconds'])}{where}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in safe(text, None).splitlines())
+
+
+def run_evaluate(project: Project, *, run_id: str | None, as_json: bool) -> None:
+    """Prints the figures."""
+    from smoltui.cli.runs import run_async
+
+    report, tally = run_async(_evaluated(project, run_id, _silent if as_json else _tell))
+    if as_json:
+        print_json(report)
+        return
+    reference, aligned = tally.figures(REFERENCE), tally.figures(ALIGNED)
+    rows = [("", REFERENCE, ALIGNED), ("reward accuracy", "–", _share(aligned.reward_accuracy))]
+    rows.append(_row("reward margin, nats", reference, aligned, lambda figures: as_word(figures.margin)))
+    rows.append(_row("log-prob chosen − rejected, nats", reference, aligned, lambda figures: as_word(figures.gap, 2)))
+    if tally.manner is not None:
+        name = safe_line(tally.manner.name, 30)
+        rows.append(_row(name, reference, aligned, lambda figures: _share(figures.manner_share)))
+    rows.append(_row("well-formed", reference, aligned, lambda figures: _share(figures.well_formed_share)))
+    rows.append(_row("tokens of an answer", reference, aligned, lambda figures: as_word(figures.mean_tokens, 1)))
+    for label, left, right in rows:
+        click.echo(f"{label:<34}{left:>12}{right:>12}")
+    click.echo(f"\nOn {aligned.pairs} held-out pairs, {aligned.answers} answers each; {as_time(report['seconds'])}.")
+    for rule in filter(None, (report["manner_rule"], WELL_FORMED_RULE)):
+        click.echo(safe(rule))
+
+
+def _row(label: str, reference: Figures, aligned: Figures, shown: Any) -> tuple[str, str, str]:
+    return label, shown(reference), shown(aligned)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value * 100:.1f} %"

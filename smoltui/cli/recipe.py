@@ -1,0 +1,116 @@
+"""`smoltui recipe show|check|command`: the Recipe room for scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from smoltui.backends.launch import load_project_recipe
+from smoltui.backends.project import Project
+from smoltui.backends.recipe_facts import command_by_hand, model_config, recipe_shape
+from smoltui.core.fit import estimate
+from smoltui.core.preflight import memory_in_words
+from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, check, is_ok, show, snapshot, summarise
+from smoltui.safe_text import redact, safe_line
+
+
+def recipe_show(project: Project) -> dict[str, Any]:
+    """An object with `values`, `fields` (the form, TRL's defaults filled in), `summary` and `memory`; secrets masked.
+
+    Raises:
+        RecipeError: there is no recipe, or it cannot be read.
+    """
+    values = masked(load_project_recipe(project).values)
+    fit = estimate(values, recipe_shape(project, values), cuda=not values.get("use_cpu"))
+    return {
+        "recipe": str(project.recipe_path),
+        "values": values,
+        "fields": [
+            {
+                "key": field.key, "label": field.label, "value": values.get(field.key, field.default),
+                "default": field.default, "set": field.key in values, "unit": field.unit, "range": field.range_text,
+                "help": field.help, "source": field.source,
+            }
+            for field in FIELDS
+        ],
+        "summary": summarise(values).as_json(),
+        "memory": None if fit is None else fit.as_json(),
+        "memory_in_words": memory_in_words(fit),
+    }  # fmt: skip
+
+
+def masked(value: Any) -> Any:
+    """`value` with everything that looks like a token masked."""
+    if isinstance(value, dict):
+        return {key: "***" if key == "hub_token" and part else masked(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [masked(part) for part in value]
+    return redact(value) if isinstance(value, str) else value
+
+
+def findings_of(project: Project, target: str, has_bf16: bool | None = None) -> list[Finding]:
+    """What is wrong with the project's recipe. Raises as `recipe_show`."""
+    values = load_project_recipe(project).values
+    name = values.get("model_name_or_path")
+    config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
+    kind = config.get("model_type") if config else None
+    return check(values, target=target, has_bf16=has_bf16, model_type=kind if isinstance(kind, str) else None)
+
+
+def recipe_check(project: Project, target: str) -> dict[str, Any]:
+    """An object with `ok` (nothing stops the run), `target`, `trl` and `findings`, the gravest first.
+
+    Raises as `recipe_show`.
+    """
+    found = findings_of(project, target)
+    return {
+        "ok": is_ok(found), "target": target, "trl": snapshot().versions["trl"],
+        "findings": [finding.as_json() for finding in found],
+    }  # fmt: skip
+
+
+def recipe_command(project: Project, target: str) -> dict[str, Any]:
+    """An object with `command` and the folder to type it in, `cwd`.
+
+    Raises as `recipe_show`, and RecipeError for smoltui.toml.
+    """
+    values = load_project_recipe(project).values
+    return {
+        "target": target,
+        "command": command_by_hand(project, values, project.settings(), target),
+        "cwd": str(project.folder),
+    }
+
+
+_ANY = Field("", "", "", "", "text")
+
+
+def print_show(report: dict[str, Any]) -> None:
+    """The values for people, then the sums."""
+    for key, value in report["values"].items():
+        field = BY_KEY.get(key)
+        text = show(field or _ANY, value)
+        click.echo(safe_line(redact(f"{key:<30} {text} {field.unit if field else ''}".rstrip())))
+    summary = summarise(report["values"])
+    click.echo(f"\n{summary.sentence}")
+    click.echo(report["memory_in_words"])
+
+
+def print_check(report: dict[str, Any]) -> None:
+    """One line a finding, what mends it below."""
+    for finding in report["findings"]:
+        click.echo(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
+        if finding["mend"]:
+            click.echo(safe_line(redact(f"      {finding['mend']}")))
+    if report["ok"]:
+        click.echo(
+            f"The recipe can run: TRL {report['trl']} knows every key."
+            if not report["findings"]
+            else "Nothing stops it."
+        )
+
+
+def print_command(report: dict[str, Any]) -> None:
+    """The command alone, so that it can be piped."""
+    click.echo(report["command"])

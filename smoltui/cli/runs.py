@@ -1,0 +1,286 @@
+"""Twins of the Runs room: train, ps, logs, inspect, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from smoltui.backends.engine import Engine
+from smoltui.backends.services import default_services
+from smoltui.cli import print_json
+from smoltui.core import events
+from smoltui.core.pace import as_age
+from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.core.wording import in_words
+from smoltui.errors import InputError, NotFoundOnHubError, RunFailedError, ServiceError, SmoltuiError
+from smoltui.safe_text import redact, safe, safe_line
+
+if TYPE_CHECKING:
+    from smoltui.backends.project import Project
+
+RECENT_SECONDS = 86_400
+"""`ps` without `-a` leaves out runs that ended longer ago."""
+
+EXIT_CODES = {Stage.COMPLETED: 0, Stage.CANCELED: 130}
+T = TypeVar("T")
+
+
+def exit_code(stage: str) -> int:
+    """The exit code of a command that followed a run to this stage."""
+    return EXIT_CODES.get(Stage(stage), 1) if stage in set(Stage) else 1
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine; ctrl+c cancels it and leaves at once."""
+    return asyncio.run(work)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`key=value` of `--set`, the value read as YAML reads it.
+
+    Raises:
+        InputError: there is no `=`, or the value is not YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set wants KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
+    try:
+        return key.strip(), YAML(typ="safe", pure=True).load(value)
+    except YAMLError as error:
+        raise InputError(f"The value of --set {key} cannot be read: {value}", "Quote it as in a YAML file.") from error
+
+
+def train(
+    project: Project,
+    *,
+    engine: str | None,
+    assignments: tuple[str, ...],
+    seed: int | None,
+    output_dir: str | None,
+    overwrite: bool,
+    flavor: str | None,
+    timeout: str | None,
+    namespace: str | None,
+    yes: bool,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Starts a run and follows it; gives the exit code."""
+    from smoltui.backends.launch import make_spec
+    from smoltui.backends.preflight_facts import check_spec
+
+    name = engine or project.settings().on
+    overrides = dict(parse_assignment(text) for text in assignments)
+    if seed is not None:
+        overrides["seed"] = seed
+    engines = default_services().engines
+    if name not in engines:
+        raise InputError(f"There is no such engine: {name}", f"Known: {', '.join(engines)}")
+    spec = make_spec(
+        project, name, overrides=overrides, output_dir=output_dir, overwrite=overwrite, flavor=flavor, timeout=timeout,
+        namespace=namespace,
+    )  # fmt: skip
+
+    async def work() -> int:
+        await check_spec(project, name, spec)
+        if name != "local" and not yes:
+            await _confirm_cost(spec, as_json)
+        run = await engines[name].submit(spec)
+        return await _follow_started(engines[name], run, detach=detach, as_json=as_json)
+
+    return run_async(work())
+
+
+async def _confirm_cost(spec: RunSpec, as_json: bool) -> None:
+    from smoltui.backends.hub import flavors
+    from smoltui.core.cost import worst_cost
+
+    if as_json or not sys.stdin.isatty():
+        raise InputError("A Job costs money, so it is not started without being told", "Say so: --yes")
+    known = {flavor.name: flavor for flavor in await flavors()}
+    flavor = known.get(spec.flavor or "")
+    if flavor is None:
+        raise InputError(f"There is no such flavor: {spec.flavor}", f"Known: {', '.join(known)}")
+    cost = worst_cost(flavor, spec.timeout_seconds or 0)
+    hours = (spec.timeout_seconds or 0) / 3600
+    question = f"{spec.flavor} for at most {hours:.2g} h: at most ${cost:.2f}. Start the Job?"
+    if not click.confirm(question, err=True):
+        raise click.Abort
+
+
+async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bool) -> int:
+    where = {"run": run.id, "engine": run.engine}
+    if as_json:
+        print_json({**events.StageChanged(stage=run.stage, message=run.message).as_json(), **where})
+    else:
+        click.echo(f"{run.name}: {run.id} ({run.engine})", err=True)
+    if not detach:
+        try:
+            async with aclosing(engine.follow(run.id)) as stream:
+                async for event in stream:
+                    run = run.after(event)
+                    _print_event(event, run, as_json)
+        except asyncio.CancelledError:
+            if run.engine == "local":
+                run = await engine.cancel(run.id)
+                click.echo(f"Cancelled: {run.id}", err=True)
+            else:
+                click.echo(f"No longer followed; the Job goes on. See: smoltui logs {run.id} --follow", err=True)
+            raise
+        run = await _final(engine, run)
+    if as_json:
+        output = run.pushed_to or run.model_path or run.output_dir
+        print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
+    elif run.stage == Stage.COMPLETED:
+        click.echo(f"Completed: {run.pushed_to or run.model_path or run.output_dir}", err=True)
+    if detach:
+        return 0
+    if not as_json and exit_code(run.stage) == 1:
+        raise RunFailedError(run.message or f"The run ended in stage {run.stage}", run.hint or "")
+    return exit_code(run.stage)
+
+
+async def _final(engine: Engine, run: Run) -> Run:
+    """What the engine knows at the end, with what was only said in the log."""
+    from dataclasses import replace
+
+    now = await engine.get(run.id)
+    return replace(
+        now, hint=now.hint or run.hint, model_path=now.model_path or run.model_path,
+        pushed_to=now.pushed_to or run.pushed_to,
+    )  # fmt: skip
+
+
+def _print_event(event: events.Event, run: Run, as_json: bool) -> None:
+    if as_json:
+        data = event.as_json()
+        print_json({**data, "run": run.id} if isinstance(event, events.StageChanged) else data)
+        return
+    if isinstance(event, events.LogLine):
+        click.echo(_printable(event.text))
+    elif words := in_words(event, run.max_steps):
+        click.echo(safe(redact(words), 2000), err=True)
+
+
+def _printable(text: str) -> str:
+    """A log line for a terminal; into a file or pipe it goes with nothing but its secrets taken out."""
+    text = redact(text)
+    return safe(text.rsplit("\r", 1)[-1], None) if sys.stdout.isatty() else text
+
+
+def ps(*, every: bool, engine: str | None, as_json: bool) -> None:
+    """Prints the list of runs. An engine that cannot be asked is told on stderr, and the others are listed."""
+    engines = default_services().engines
+    wanted = [engines[engine]] if engine else list(engines.values())
+
+    async def work() -> tuple[list[Run], list[SmoltuiError]]:
+        found: list[Run] = []
+        errors: list[SmoltuiError] = []
+        for one in wanted:
+            try:
+                found += await one.list_runs()
+            except SmoltuiError as error:
+                if engine:
+                    raise
+                errors.append(error)
+        return sorted(found, key=lambda run: run.created_at or 0, reverse=True), errors
+
+    runs, errors = run_async(work())
+    now = time.time()
+    if not every:
+        runs = [run for run in runs if not run.is_final or now - (run.finished_at or now) < RECENT_SECONDS]
+    for error in errors:
+        note = json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"Jobs are not listed: {error.message}"
+        click.echo(note, err=True)
+    if as_json:
+        print_json([run.summary() for run in runs])
+        return
+    if not runs:
+        click.echo("No runs. Start one: smoltui train FOLDER", err=True)
+    else:
+        click.echo(f"{'ID':<26}{'NAME':<22}{'STAGE':<12}{'WHERE':<14}{'AGE':>5}{'STEP':>11}  MESSAGE")
+    for run in runs:
+        step = f"{run.step}/{run.max_steps}" if run.max_steps else "–"
+        age = as_age(now - run.created_at if run.created_at else None)
+        where = safe_line(run.flavor or run.engine, 13)
+        click.echo(
+            f"{run.id:<26}{safe_line(run.name, 20):<22}{safe_line(run.stage, 11):<12}{where:<14}{age:>5}{step:>11}  "
+            f"{safe_line(redact(run.message or ''), 80)}".rstrip()
+        )
+
+
+async def find(run_id: str) -> tuple[Engine, Run]:
+    """The engine that has a run, and the run; this machine is asked first.
+
+    Raises:
+        InputError: no engine knows the id. ServiceError: the Hub could not be asked.
+    """
+    engines = default_services().engines
+    refused: ServiceError | None = None
+    for engine in engines.values():
+        try:
+            return engine, await engine.get(run_id)
+        except (InputError, NotFoundOnHubError):
+            continue
+        except ServiceError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    raise InputError(f"No run has this id, here or on Jobs: {run_id}", "See the ids with: smoltui ps -a")
+
+
+def logs(run_id: str, *, follow: bool, tail: int | None, as_json: bool) -> int:
+    """Prints the log; gives the exit code (0 unless followed)."""
+
+    async def work() -> int:
+        engine, run = await find(run_id)
+        async with aclosing(engine.follow(run_id, follow=follow, tail=tail)) as stream:
+            async for event in stream:
+                run = run.after(event)
+                if as_json:
+                    _print_event(event, run, True)
+                elif isinstance(event, events.LogLine):
+                    click.echo(_printable(event.text))
+                elif not isinstance(event, events.StageChanged):
+                    click.echo(events.dump(event))
+        return exit_code(run.stage) if follow else 0
+
+    return run_async(work())
+
+
+def inspect(run_id: str, *, as_json: bool) -> None:
+    """Prints everything known of a run."""
+
+    async def work() -> dict[str, Any]:
+        engine, _ = await find(run_id)
+        return await engine.inspect(run_id)
+
+    found = run_async(work())
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(safe(redact(json.dumps(found, indent=2, ensure_ascii=False, default=str)), None))
+
+
+def cancel(run_id: str, *, as_json: bool) -> None:
+    """Stops a run and prints where it stands."""
+
+    async def work() -> Run:
+        engine, _ = await find(run_id)
+        return await engine.cancel(run_id)
+
+    run = run_async(work())
+    if as_json:
+        print_json(run.summary())
+    else:
+        click.echo(f"{run.id}: {run.stage}{f' ({run.message})' if run.message else ''}")

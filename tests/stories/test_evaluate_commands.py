@@ -1,0 +1,126 @@
+"""The command line twins of Device and Evaluate: check, ask, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smoltui.backends import answers, devices, hub, local_engine, run_store
+from smoltui.backends.project import Project
+from smoltui.cli import run
+from smoltui.core.account import Account
+from smoltui.core.run import Run
+from smoltui.errors import NotLoggedInError
+from tests.backends.evaluation_project import SCRIPTED_MODELS, make_project, trained
+from tests.backends.test_devices import SCRIPT
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def a_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Run:
+    found = trained(project)
+
+    async def list_runs(self: object) -> list[Run]:
+        return [found]
+
+    monkeypatch.setattr(local_engine.LocalEngine, "list_runs", list_runs)
+    return found
+
+
+def result(capsys: Output, *args: str) -> tuple[int, Any, str]:
+    """Exit code, decoded stdout (None when empty) and stderr of a command."""
+    code = run(list(args))
+    told = capsys.readouterr()
+    return code, json.loads(told.out) if told.out else None, told.err
+
+
+def test_evaluate_gives_both_models_figures(project: Project, a_run: Run, capsys: Output) -> None:
+    """I script an evaluation: one JSON object, the reference without reward accuracy, and the rules in words."""
+    code, report, _ = result(capsys, "evaluate", str(project.folder), "--json")
+    assert code == 0 and report["run"] == a_run.id and report["held_out"] == 4
+    assert "reward_accuracy" not in report["reference"] and report["reference"]["margin"] == 0.0
+    wanted = {"reward_accuracy": 1.0, "margin": 1.5, "manner_share": 1.0, "well_formed_share": 1.0, "pairs": 4}
+    assert wanted.items() <= report["aligned"].items()
+    assert report["reference"]["manner_share"] == 0.0 and "happy to" in report["manner_rule"]
+
+
+def test_evaluate_for_a_person(project: Project, a_run: Run, capsys: Output) -> None:
+    """Without --json the same is a table, and the rules stand below it."""
+    assert run(["evaluate", str(project.folder)]) == 0
+    told = capsys.readouterr().out
+    rows = {line[:34].strip(): line[34:].split() for line in told.splitlines()}
+    assert rows["reward margin, nats"] == ["0.000", "1.500"] and rows["reward accuracy"] == ["–", "100.0", "%"]
+    assert "Well-formed" in told and "On 4 held-out pairs" in told
+
+
+def test_ask_gives_answers_and_keeps_them(project: Project, a_run: Run, capsys: Output) -> None:
+    """Prompts of mine or of the project; answers of both, and the file they are kept in."""
+    code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
+    assert code == 0 and [row["prompt"] for row in report["answers"]] == ["Mine?"]
+    assert report["answers"][0]["aligned"] == {"text": "I am happy to help you with it.", "ended": True, "tokens": 8}
+    assert Path(report["kept"]).parent == run_store.run_dir(a_run.id)
+    _, report, _ = result(capsys, "ask", str(project.folder), "--json")
+    assert len(report["answers"]) == 2
+    assert run(["ask", str(project.folder)]) == 0
+    assert "Whatever. Go away now." in capsys.readouterr().out
+
+
+def test_answers_in_a_terminal_are_safe(project: Project, a_run: Run, capsys: Output) -> None:
+    """A model that answers with escape codes does not reach my terminal."""
+    assert run(["ask", str(project.folder), "escape \x1b[2J"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("prompt", "code"), [("fail", 1), ("crash", 1)])
+def test_models_that_fail_exit_with_one(project: Project, a_run: Run, capsys: Output, prompt: str, code: int) -> None:
+    """Exit code 1 and the reason as JSON on stderr; nothing on stdout."""
+    found, report, told = result(capsys, "ask", str(project.folder), prompt, "--json")
+    assert (found, report) == (code, None) and json.loads(told)["error"]
+
+
+def test_nothing_trained_yet(project: Project, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2, and the command that trains."""
+    code, report, told = result(capsys, "evaluate", str(project.folder), "--json")
+    assert (code, report) == (2, None) and "smoltui train" in json.loads(told)["hint"]
+
+
+@pytest.fixture
+def quick_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "probe.py"
+    script.write_text(SCRIPT)
+    monkeypatch.setattr(devices.torch_report, "__kwdefaults__", {"script": script, "seconds": 20.0})
+
+
+def test_check_says_what_the_room_says(
+    project: Project, quick_probe: None, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For CI: accelerators, packages, torch, account and verdict as one object; not being logged in is a fact in it."""
+
+    async def nobody() -> Account:
+        raise NotLoggedInError("You are not logged in to the Hub", "Run: hf auth login")
+
+    async def ada() -> Account:
+        return Account("ada", can_pay=True, token_role="write")
+
+    monkeypatch.setattr(hub, "account", nobody)
+    code, report, told = result(capsys, "check", str(project.folder), "--json")
+    assert code == 0 and not told
+    assert report["account"] == {"error": "You are not logged in to the Hub", "hint": "Run: hf auth login"}
+    assert report["torch"]["devices"][0]["name"] == "NVIDIA Test" and report["memory"]["total"] > 0
+    assert isinstance(report["accelerators"], list) and len(report["verdict"]) == 4
+    textual = next(package for package in report["packages"] if package["name"] == "textual")
+    assert textual["fits"] and textual["wanted"].startswith(">=8.2.8")
+    monkeypatch.setattr(hub, "account", ada)
+    assert run(["check", str(project.folder)]) == 0
+    told = capsys.readouterr().out
+    assert "ada, plan unknown, token role write, can pay" in told and "Jobs: ada can start them" in told
