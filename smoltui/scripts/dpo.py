@@ -1,0 +1,501 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "trl==1.16.0",
+#   "transformers==5.23.0",
+#   "datasets==5.2.0",
+#   "torch==2.13.0",
+#   "accelerate==1.15.0",
+#   "peft==0.21.2",
+#   "trackio==0.43.0",
+#   "huggingface_hub==2.4.0",
+# ]
+# ///
+"""Trains with TRL's DPOTrainer what `trl dpo --config recipe.yaml` would train, and says on stdout what happens.
+
+    python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite] [TRL flags]
+
+It runs as a child process on this machine or as a Job, alone: of smoltui it imports only `pair_format.py` and
+`script_events.py`, which lie beside it. Each line of stdout that starts with `{"event"` is one event (`core/events.py`
+lists them and reads them); every other line is log text. Relative paths in the recipe are relative to its folder, as
+they are for `trl dpo` started there; `--work-dir` names another folder.
+
+Exit code 0 after `finished`, 2 for wrong input, 1 for every other failure; a failure ends in one `failed` event, and
+its traceback stays in the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import math
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pair_format import NotAPairError, content_hash, schema_of, to_conversation
+from script_events import Lines, WrongInputError, quiet, run_script
+
+PROGRESS_SECONDS = 0.25
+"""Shortest time between two progress events."""
+SAMPLED_WEIGHTS = 4096
+"""Elements of each trainable parameter that are compared with their start."""
+PACKAGES = ("trl", "transformers", "datasets", "torch", "accelerate", "peft", "trackio", "huggingface_hub")
+MODEL_FILES = ("config.json", "adapter_config.json", "model*.safetensors", "adapter_model*.safetensors")
+
+
+# Recipe
+
+
+def own_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Our own options, and the rest, which is TRL's."""
+    parser = argparse.ArgumentParser(prog="dpo.py", allow_abbrev=False, add_help=False, exit_on_error=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--output-dir", "--output_dir", type=Path)
+    parser.add_argument("--work-dir", type=Path)
+    parser.add_argument("--exclude", type=Path)
+    parser.add_argument("--overwrite", action="store_true")
+    # Files named here travel with the script when it is submitted as a Job; the script itself needs no word of them.
+    parser.add_argument("--beside", action="append", default=[])
+    try:
+        known, rest = parser.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise WrongInputError(f"A flag cannot be used: {error}") from error
+    for name in ("config", "output_dir", "work_dir", "exclude"):
+        if (value := getattr(known, name)) is not None:
+            setattr(known, name, value.expanduser().absolute())
+    return known, rest
+
+
+def parse_recipe(options: argparse.Namespace, rest: list[str]) -> tuple[Any, Any, Any, Any]:
+    """TRL's four groups of settings, parsed the way `trl/scripts/dpo.py` parses them, unknown keys refused.
+
+    Raises:
+        WrongInputError: the file cannot be read, or a key or value is not one of TRL's.
+    """
+    import yaml  # type: ignore[import-untyped]
+    from trl import DatasetMixtureConfig, DPOConfig, ModelConfig, ScriptArguments, TrlParser
+
+    class Parser(TrlParser):  # type: ignore[misc]
+        def error(self, message: str) -> Any:
+            raise WrongInputError(f"The recipe cannot be used: {message}", "Mend the flag or the key of that name.")
+
+    parser = Parser((ScriptArguments, DPOConfig, ModelConfig, DatasetMixtureConfig), prog="dpo.py")
+    arguments = [*rest]
+    if options.output_dir is not None:
+        arguments += ["--output_dir", str(options.output_dir)]
+    if options.config is not None:
+        arguments += ["--config", str(options.config)]
+    try:
+        *groups, from_file, from_flags = parser.parse_args_and_config(
+            arguments, return_remaining_strings=True, separate_remaining_strings=True
+        )
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise WrongInputError(f"The recipe is not YAML: {where}", "Mend the line it names.") from error
+    except (ValueError, TypeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WrongInputError(f"The recipe cannot be used: {first}", "Mend that value.") from error
+    unknown = [word for word in (*_not_for_accelerate(from_file), *from_flags) if word.startswith("-")]
+    if unknown:
+        names = {action.dest for action in parser._actions}
+        name = unknown[0].lstrip("-").replace("-", "_").split("=")[0]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        version = metadata.version("trl")
+        hint = f"Near to it: {', '.join(near)}." if near else "Every key is one of TRL's: trl dpo --help lists them."
+        raise WrongInputError(f"TRL {version} has no setting of this name: {name}", hint)
+    script, training, model, mixture = groups
+    return script, training, model, mixture
+
+
+def _not_for_accelerate(words: Sequence[str]) -> list[str]:
+    """Keys of the recipe that are no options of `accelerate launch` either; `trl dpo` hands the others to it."""
+    flags = [word for word in words if word.startswith("--")]
+    if not flags:
+        return []
+    from accelerate.commands.launch import launch_command_parser
+
+    known = {"--accelerate_config", *launch_command_parser()._option_string_actions}
+    return [flag for flag in flags if flag not in known]
+
+
+def refuse_to_overwrite(folder: Path) -> None:
+    """Raises WrongInputError when a model lies in `folder`."""
+    if any(any(folder.glob(pattern)) for pattern in MODEL_FILES):
+        raise WrongInputError(
+            f"A model is already in the output folder: {folder}",
+            "Name another output_dir, move that model away, or allow it with --overwrite.",
+        )
+
+
+# Pairs
+
+
+def is_trl_form(row: Mapping[str, Any]) -> bool:
+    """Whether TRL takes the row as it is, with an explicit prompt: three texts (no transcripts), or lists of messages.
+
+    A prompt that comes again at the start of the answers is no such row: TRL would train on it twice.
+    """
+    parts = [row.get(name) for name in ("prompt", "chosen", "rejected")]
+    if all(isinstance(part, str) for part in parts):
+        return bool(schema_of(row) == "standard")
+    if not all(isinstance(part, list) and part and all(_is_message(item) for item in part) for part in parts):
+        return False
+    prompt, chosen, _ = parts
+    assert isinstance(prompt, list) and isinstance(chosen, list)
+    return chosen[: len(prompt)] != prompt
+
+
+def _is_message(item: Any) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("role"), str) and isinstance(item.get("content"), str)
+
+
+def prepare_pairs(
+    rows: Any, left_out: Counter[str], *, excluded: frozenset[str] = frozenset(), thinking_off: bool = False
+) -> Any:
+    """A `datasets.Dataset` that DPOTrainer trains on as meant, every row that is not used counted in `left_out`.
+
+    Rows in TRL's own form stay as they are. Others become conversations through `pair_format`, with thinking turned off
+    for templates that know it (`thinking_off`), because those answers hold no thoughts. The first row decides which of
+    the two a data set is, as it does in TRL.
+
+    Raises:
+        WrongInputError: no row is left.
+    """
+    from datasets import Dataset, Features, Value
+
+    total = len(rows)
+    if total == 0:
+        raise WrongInputError("There is no pair in the data", "Name another file, data set or split.")
+    if is_trl_form(rows[0]):
+        kept = [i for i, row in enumerate(rows) if _keeps(row, excluded, left_out)]
+        if not kept:
+            raise _nothing_left(total, left_out)
+        return rows if len(kept) == total else rows.select(kept)
+
+    messages = [{"role": Value("string"), "content": Value("string")}]
+    extra = {"chat_template_kwargs": {"enable_thinking": False}} if thinking_off else {}
+    converted: dict[str, list[Any]] = {name: [] for name in ("prompt", "chosen", "rejected", *extra)}
+    for row in rows:
+        if excluded and content_hash(row) in excluded:
+            left_out["excluded"] += 1
+            continue
+        try:
+            pair = to_conversation(row)
+        except NotAPairError as error:
+            left_out[error.reason.replace("_", " ")] += 1
+            continue
+        for name, column in converted.items():
+            column.append(extra[name] if name in extra else pair[name])
+    if not converted["prompt"]:
+        raise _nothing_left(total, left_out)
+    features = dict.fromkeys(("prompt", "chosen", "rejected"), messages)
+    return Dataset.from_dict(
+        converted,
+        features=Features(
+            {**features, **({"chat_template_kwargs": {"enable_thinking": Value("bool")}} if extra else {})}
+        ),
+    )
+
+
+def _keeps(row: Mapping[str, Any], excluded: frozenset[str], left_out: Counter[str]) -> bool:
+    if any(row.get(name) is None for name in ("prompt", "chosen", "rejected")):
+        left_out["empty column"] += 1  # TRL stops at the first of these
+    elif excluded and content_hash(row) in excluded:
+        left_out["excluded"] += 1
+    else:
+        return True
+    return False
+
+
+def _nothing_left(total: int, left_out: Counter[str]) -> WrongInputError:
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in left_out.most_common(3))
+    return WrongInputError(
+        f"None of the {total:,} rows is a preference pair that can be used: {reasons}",
+        "A pair has chosen and rejected, with a prompt of its own or at the start of both.",
+    )
+
+
+def load_pairs(script: Any, training: Any, mixture: Any) -> tuple[Any, Any]:
+    """Training rows and held-out rows (None when nothing is evaluated), loaded the way TRL's own script loads them."""
+    from datasets import load_dataset
+    from trl import get_dataset
+
+    if mixture.datasets:
+        source = get_dataset(mixture)
+    elif script.dataset_name:
+        source = load_dataset(script.dataset_name, name=script.dataset_config, streaming=script.dataset_streaming)
+    else:
+        raise WrongInputError("The recipe names no pairs", "Set dataset_name or datasets.")
+    wanted = [script.dataset_train_split] + ([script.dataset_test_split] if training.eval_strategy != "no" else [])
+    for split in wanted:
+        if split not in source:
+            raise WrongInputError(
+                f"The pairs have no split of this name: {split}",
+                f"Splits there: {', '.join(source)}. Set dataset_train_split and dataset_test_split, or eval_strategy.",
+            )
+    return source[wanted[0]], source[wanted[1]] if len(wanted) > 1 else None
+
+
+def template_can_think(name: str, revision: str | None, trust_remote_code: bool) -> bool:
+    """Whether the model's chat template knows `enable_thinking` (SmolLM3's does, and thinks unless told not to)."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    template = tokenizer.chat_template or ""
+    return "enable_thinking" in (template if isinstance(template, str) else json.dumps(template))
+
+
+# Training
+
+
+def weights_sample(model: Any) -> dict[str, Any]:
+    """At most `SAMPLED_WEIGHTS` evenly spaced elements of each trainable parameter, copied to the CPU."""
+    import torch
+
+    sample = {}
+    for name, parameter in model.named_parameters():
+        count = min(parameter.numel(), SAMPLED_WEIGHTS)
+        if not parameter.requires_grad or count == 0:
+            continue
+        spaced = torch.arange(count, dtype=torch.int64, device=parameter.device) * parameter.numel() // count
+        sample[name] = parameter.detach().reshape(-1)[spaced].to("cpu", copy=True)
+    return sample
+
+
+def share_moved(before: Mapping[str, Any], model: Any) -> float | None:
+    """Share of the sampled weights whose value is no longer the one in `before`; None when nothing was sampled."""
+    after = weights_sample(model)
+    total = sum(values.numel() for name, values in before.items() if name in after)
+    moved = sum(int((after[name] != values).sum()) for name, values in before.items() if name in after)
+    return moved / total if total else None
+
+
+def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
+    """A TrainerCallback that tells what the trainer does; `plan` gives the plan event's values once steps are known."""
+    from transformers import TrainerCallback
+
+    class Reporter(TrainerCallback):  # type: ignore[misc]
+        told = 0.0
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            lines.emit("plan", **plan(args, state))
+            lines.phase("train")
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            now = time.monotonic()
+            if now - self.told >= PROGRESS_SECONDS or state.global_step >= state.max_steps:
+                self.told = now
+                lines.emit("progress", step=state.global_step)
+            if control.should_evaluate:
+                lines.phase("evaluate")
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            values = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
+            lines.emit("metrics", step=state.global_step, values=values)
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step < state.max_steps:
+                lines.phase("train")
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            path = Path(args.output_dir, f"checkpoint-{state.global_step}").absolute()
+            lines.emit("checkpoint", step=state.global_step, path=str(path))
+
+    return Reporter()
+
+
+def announce_tokenizing(lines: Lines) -> None:
+    """Has DPOTrainer say when it turns to tokenizing: its constructor does that after it loaded the model."""
+    from trl import DPOTrainer
+
+    prepare = getattr(DPOTrainer, "_prepare_dataset", None)
+    if prepare is None:
+        return
+
+    def told(self: Any, *args: Any, **kwargs: Any) -> Any:
+        lines.phase("tokenize")
+        return prepare(self, *args, **kwargs)
+
+    DPOTrainer._prepare_dataset = told
+
+
+def installed_versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def main(lines: Lines, arguments: Sequence[str]) -> None:
+    """The whole run; every failure is raised."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL tells the Hub about each trainer otherwise
+    options, rest = own_options(arguments)
+    folder = options.work_dir or (options.config.parent if options.config else Path.cwd())
+    if not folder.is_dir():
+        raise WrongInputError(f"There is no such folder: {folder}")
+    os.chdir(folder)
+    if options.config is not None and not options.config.is_file():
+        raise WrongInputError(f"There is no such recipe: {options.config}", "Name one with --config.")
+    excluded: frozenset[str] = frozenset()
+    if options.exclude is not None:
+        try:
+            excluded = frozenset(options.exclude.read_text(encoding="utf-8").split())
+        except OSError as error:
+            raise WrongInputError(f"The list of left-out pairs cannot be read: {options.exclude}") from error
+
+    lines.phase("load_pairs")
+    script, training, model_args, mixture = parse_recipe(options, rest)
+    quiet()
+    if str(training.resume_from_checkpoint).lower() in ("true", "false"):  # as a flag it is text, in the file it is not
+        training.resume_from_checkpoint = str(training.resume_from_checkpoint).lower() == "true" or None
+    if not (options.overwrite or training.resume_from_checkpoint):
+        refuse_to_overwrite(Path(training.output_dir).absolute())
+    if not model_args.model_name_or_path:
+        raise WrongInputError("The recipe names no model", "Set model_name_or_path.")
+    lines.subject = script.dataset_name or ", ".join(str(part.path) for part in mixture.datasets)
+    train_rows, test_rows = load_pairs(script, training, mixture)
+
+    lines.subject = model_args.model_name_or_path
+    left_out: Counter[str] = Counter()
+    from datasets import Dataset
+
+    if isinstance(train_rows, Dataset):
+        off = False
+        if not all(is_trl_form(rows[0]) for rows in (train_rows, test_rows) if rows is not None and len(rows)):
+            lines.phase("load_model")
+            off = template_can_think(
+                model_args.model_name_or_path, model_args.model_revision, training.trust_remote_code
+            )
+            lines.phase("load_pairs")
+        train_rows = prepare_pairs(train_rows, left_out, excluded=excluded, thinking_off=off)
+        if test_rows is not None:
+            test_rows = prepare_pairs(test_rows, left_out, thinking_off=off)
+
+    train(lines, script, training, model_args, train_rows, test_rows, left_out)
+
+
+def train(
+    lines: Lines, script: Any, training: Any, model_args: Any, train_rows: Any, test_rows: Any, left_out: Counter[str]
+) -> None:
+    """Builds TRL's trainer as `trl/scripts/dpo.py` does, trains, saves and pushes."""
+    from transformers import PrinterCallback
+    from trl import DPOTrainer, get_peft_config, get_quantization_config
+
+    training.disable_tqdm = True
+    if training.trackio_static_space_id in (None, "False", "false"):
+        training.trackio_static_space_id = False  # a push would make a public Space of the metrics otherwise
+    training.model_init_kwargs = {
+        "revision": model_args.model_revision,
+        "trust_remote_code": training.trust_remote_code,
+        "attn_implementation": model_args.attn_implementation,
+        "dtype": model_args.dtype,
+        **(training.model_init_kwargs or {}),
+    }
+    lines.phase("load_model", model_args.model_name_or_path)
+    announce_tokenizing(lines)
+    given = _length(train_rows)
+    trainer = DPOTrainer(
+        model=model_args.model_name_or_path,
+        args=training,
+        train_dataset=train_rows,
+        eval_dataset=test_rows,
+        quantization_config=get_quantization_config(model_args),
+        peft_config=get_peft_config(model_args),
+    )
+    trainer.remove_callback(PrinterCallback)
+    if given is not None and (dropped := given - len(trainer.train_dataset)):
+        left_out["prompt longer than max_length"] += dropped
+        if dropped == given:
+            raise WrongInputError(
+                f"Every prompt is as long as max_length or longer: {training.max_length}", "Raise max_length."
+            )
+    if script.ignore_bias_buffers:
+        import torch
+
+        trainer.model._ddp_params_and_buffers_to_ignore = [
+            name for name, buffer in trainer.model.named_buffers() if buffer.dtype == torch.bool
+        ]
+
+    def plan(args: Any, state: Any) -> dict[str, Any]:
+        weights = list(trainer.model.parameters())
+        trainable = [weight for weight in weights if weight.requires_grad]
+        return {
+            "max_steps": state.max_steps,
+            "epochs": _epochs(trainer, args, state.max_steps),
+            "train_pairs": _length(trainer.train_dataset) or 0,
+            "held_out_pairs": _length(trainer.eval_dataset),
+            "left_out": dict(left_out),
+            "device": _device_name(args.device),
+            "dtype": str(trainable[0].dtype).removeprefix("torch.") if trainable else "",
+            "parameters": sum(weight.numel() for weight in weights),
+            "trainable": sum(weight.numel() for weight in trainable),
+            "beta": float(args.beta),
+            "versions": installed_versions(),
+            "output_dir": str(Path(args.output_dir).absolute()),
+        }
+
+    trainer.add_callback(reporter(lines, plan))
+    before = weights_sample(trainer.model)
+    result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+    if (share := share_moved(before, trainer.model)) is not None:
+        lines.emit("moved", share=share)
+    step, max_steps = trainer.state.global_step, trainer.state.max_steps
+    if step >= max_steps:  # otherwise it was told to pause: its checkpoint goes on, a half-trained model is no result
+        lines.phase("save")
+        trainer.save_model(training.output_dir)
+        lines.emit("saved", path=str(Path(training.output_dir).absolute()))
+        if training.push_to_hub:
+            lines.phase("push")
+            named = script.dataset_name  # the model card names it, which makes sense for a data set of the Hub alone
+            trainer.push_to_hub(dataset_name=None if named and Path(named).exists() else named)  # waits for its end
+            from huggingface_hub import constants
+
+            repo = str(trainer.hub_model_id)
+            lines.emit("pushed", repo=repo, url=f"{constants.ENDPOINT}/{repo}")
+    elif (kept := newest_checkpoint(Path(training.output_dir).absolute())) is not None:
+        # TRL's checkpoint at SIGTERM is written past the callbacks, so nobody has told of it yet.
+        lines.emit("checkpoint", step=int(kept.name.removeprefix("checkpoint-")), path=str(kept))
+    trainer.end()
+    seconds = float(result.metrics.get("train_runtime", 0.0))
+    lines.emit("finished", step=step, max_steps=max_steps, seconds=seconds)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint with the highest step; trainer_state.json is written last, so it marks a complete one."""
+    complete = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)
+
+
+def _epochs(trainer: Any, args: Any, max_steps: int) -> float:
+    """Passes over the training pairs in `max_steps`, a fraction where the last one is not complete; 0 when unknown."""
+    pairs = _length(trainer.train_dataset)
+    batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    return round(max_steps / math.ceil(pairs / batch), 4) if pairs else 0.0
+
+
+def _length(rows: Any) -> int | None:
+    """How many rows; None for none at all and for a stream."""
+    return len(rows) if hasattr(rows, "__len__") else None
+
+
+def _device_name(device: Any) -> str:
+    """`cpu`, or the device with the name its maker gave it."""
+    if device.type == "cuda":
+        import torch
+
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return str(device)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,177 @@
+"""How a script of this folder speaks: events as lines of JSON on stdout, and failures as a cause with a next step.
+
+Standard library only. It lies beside dpo.py and generate.py and travels with them; `core/events.py` is the reader.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+FORMAT_VERSION = 1
+"""`core.events.VERSION`."""
+
+
+class WrongInputError(Exception):
+    """The recipe, a flag, the pairs or a folder cannot be used as they are: exit code 2."""
+
+    def __init__(self, cause: str, hint: str = "") -> None:
+        super().__init__(cause)
+        self.cause, self.hint = cause, hint
+
+
+class Lines:
+    """Writes events to stdout, one JSON object a line, each flushed at once. Only one process of a run speaks."""
+
+    def __init__(self) -> None:
+        self.phase_name = ""
+        self.subject = ""
+        """Name of what is being loaded, for the sentence about a failure."""
+        self._speaks = os.environ.get("RANK", "0") == "0"  # set by `accelerate launch` for each of its processes
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+    def emit(self, event: str, **values: Any) -> None:
+        if self._speaks:
+            line = {"event": event, "v": FORMAT_VERSION, "at": round(time.time(), 3), **_strict(values)}
+            print(json.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+
+    def phase(self, phase: str, message: str | None = None) -> None:
+        """What the script is busy with from now on; said once when it does not change."""
+        if phase != self.phase_name:
+            self.phase_name = phase
+            self.emit("phase", phase=phase, **({} if message is None else {"message": message}))
+
+    def failed(self, cause: str, hint: str) -> None:
+        if self._speaks:
+            print(flush=True)  # a progress bar of a download may have left its line open
+        self.emit("failed", cause=cause, hint=hint)
+
+
+def _strict(value: Any) -> Any:
+    """`value` with NaN and infinities as strings, which bare are not JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    return value
+
+
+# What a failure means and what to do about it
+
+
+Explained = tuple[str, str, int]
+"""Cause, next step and exit code of a failure."""
+
+
+def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
+    """What a failure in `phase` means; `subject` is the name of what was being loaded."""
+    if isinstance(error, WrongInputError):
+        return error.cause, error.hint, 2
+    text = str(error).strip()
+    first = text.splitlines()[0][:300] if text else type(error).__name__
+    if told := _explain_machine(error, text, first):
+        return told
+    if phase == "load_pairs":
+        return _explain_pairs(error, first, subject)
+    if phase == "load_model" and isinstance(error, OSError):
+        if "gated" in text.lower():
+            return (
+                f"The model is gated for this account: {subject}",
+                "Ask for access on its Hub page, then try again.",
+                2,
+            )
+        hint = "A folder is looked for beside the recipe; a Hub id is owner/name and needs the network the first time."
+        return f"The model was not found: {subject}", hint, 2
+    if told := _explain_hub(error, phase, first):
+        return told
+    if isinstance(error, ValueError | TypeError) and phase in ("", "load_model", "tokenize"):
+        return (
+            f"The recipe cannot be used: {first}",
+            "Mend the value in recipe.yaml; the log holds the whole message.",
+            2,
+        )
+    return f"{type(error).__name__}: {first}", "The log holds the whole error.", 1
+
+
+def _explain_machine(error: BaseException, text: str, first: str) -> Explained | None:
+    """Memory, disk and packages: they can run out or be missing in every phase."""
+    on_accelerator = type(error).__name__ == "OutOfMemoryError"  # torch's
+    if on_accelerator or isinstance(error, MemoryError) or "can't allocate memory" in text:
+        hint = (
+            "Lower per_device_train_batch_size (raise gradient_accumulation_steps as much) or max_length, set "
+            "activation_checkpointing: true, train an adapter (use_peft: true, lora_target_modules: all-linear), "
+            "or run it as a Job."
+        )
+        return f"{'The accelerator' if on_accelerator else 'This machine'} ran out of memory", hint, 1
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "No space left" in text or "unexpected pos" in text:  # the last is how torch.save says it
+        hint = "Free some space or name another output_dir; save_only_model: true makes checkpoints a third as large."
+        return "The disk is full", hint, 1
+    if isinstance(error, ImportError) or re.search(r"requires \S+ to be installed|pip install ", text):
+        hint = 'Install what trains: pip install "smoltui[train]"; other trackers and kernels have their own packages.'
+        return f"A package is missing: {getattr(error, 'name', None) or first}", hint, 1
+    return None
+
+
+def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
+    kind = type(error).__name__
+    hint = (
+        "A folder is looked for beside the recipe; a Hub id is owner/name and needs the network. A single file is "
+        "named with datasets: [{path: json, data_files: pairs.jsonl}]."
+    )
+    if isinstance(error, FileNotFoundError | ConnectionError) or "NotFound" in kind:
+        return f"The pairs were not found: {subject}", hint, 2
+    if kind.startswith("DatasetGeneration"):
+        cause = str(error.__cause__ or error.__context__ or "").strip()
+        told = f"The pairs cannot be read: {cause.splitlines()[0][:300] if cause else first}"
+        return told, "The Pairs room and `smoltui pairs FILE` name the line and what was expected there.", 2
+    return f"The pairs cannot be loaded: {first}", hint, 2
+
+
+def _explain_hub(error: BaseException, phase: str, first: str) -> Explained | None:
+    """What the Hub answered, or that it did not; None when the failure has nothing to do with it."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403) or re.search(r"\b(401 Unauthorized|403 Forbidden)\b", first):
+        hint = "Log in with a token that may write there (hf auth login), or name another repository in hub_model_id."
+        return f"The Hub refused: {first}", hint, 1
+    if phase == "push":
+        hint = "The model is complete on the disk of the machine that trained; push it: hf upload REPOSITORY FOLDER"
+        return f"The model could not be pushed to the Hub: {first}", hint, 1
+    if isinstance(error, ConnectionError) or type(error).__name__ in ("OfflineModeIsEnabled", "ConnectError"):
+        return f"The Hub could not be reached: {first}", "Check the network, or set push_to_hub: false.", 1
+    return None
+
+
+def run_script(main: Callable[[Lines, Sequence[str]], None], arguments: Sequence[str] | None = None) -> int:
+    """Runs `main` and turns whatever it raises into one `failed` event and an exit code."""
+    lines = Lines()
+    try:
+        main(lines, sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        lines.failed("Interrupted from the keyboard", "Start it again when you want.")
+        return 130
+    except Exception as error:
+        if not isinstance(error, WrongInputError):
+            traceback.print_exc()
+        cause, hint, code = explain(error, lines.phase_name, lines.subject)
+        lines.failed(cause, hint)
+        return code
+    return 0
+
+
+def quiet() -> None:
+    """No progress bars of the libraries (the reader of the events draws its own); their warnings stay in the log."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
