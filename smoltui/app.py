@@ -53,12 +53,23 @@ def _evaluate() -> Screen[Any]:
     return EvaluateRoom()
 
 
+WATCH_AFTER_SECONDS = 0.1
+"""Runs are listed behind the first frame."""
 ACTIVE_SECONDS = 0.5
 """How often local runs are looked at while one is active."""
 IDLE_SECONDS = 3.0
 """…and while none is: another terminal may have started one."""
 JOBS_SECONDS = 15.0
 """How often Jobs are listed while the Runs room is open: 100 requests in 25 minutes, of 1 000 in 5 that are allowed."""
+
+
+TEXTUALS_OWN = frozenset({"app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit", "app.help_quit"})
+"""Actions that Textual binds on every screen and that say nothing about a room."""
+
+
+def _first(row: tuple[tuple[bool, str], object]) -> bool:
+    """Keys of the bottom line first; the order is kept otherwise."""
+    return row[0][0]
 
 
 class SmoltuiApp(App[int]):
@@ -83,6 +94,7 @@ class SmoltuiApp(App[int]):
         Binding("t", "train", "Train"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("question_mark", "help", "This list of keys", key_display="?", show=False),
         Binding("ctrl+l", "redraw", "Draw the screen anew", show=False),
     ]
 
@@ -96,14 +108,21 @@ class SmoltuiApp(App[int]):
         self.DEFAULT_MODE = opening  # type: ignore[misc]
         super().__init__()
         self.project = project
-        self.services = services or default_services()
+        self._services = services
         self._look_again = asyncio.Event()
         self._jobs_listed = 0.0
-        if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
-            self.animation_level = "none"  # an animated scroll sends a screen a frame over the line
+        if "TEXTUAL_ANIMATIONS" not in os.environ:
+            self.animation_level = "none"  # an animated scroll sends a screen a frame over the line, and is late
+
+    @property
+    def services(self) -> Services:
+        """The engines; made when first asked for, since importing them would delay the first frame."""
+        if self._services is None:
+            self._services = default_services()
+        return self._services
 
     def on_mount(self) -> None:
-        self._watch_runs()
+        self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
         self.set_timer(1.0, gc.enable)  # see `cli.run_app`
 
     # -- keys that work everywhere
@@ -113,6 +132,22 @@ class SmoltuiApp(App[int]):
 
     def action_redraw(self) -> None:
         self.refresh(repaint=True, layout=True)
+
+    def action_help(self) -> None:
+        """Lists every key that works where one is."""
+        from smoltui.screens.help import Help
+        from smoltui.screens.room import Room
+
+        screen = self.screen
+        if not isinstance(screen, Room):
+            return
+        rows: dict[tuple[bool, str], tuple[list[str], bool]] = {}
+        for _, binding, enabled, _ in screen.active_bindings.values():
+            if binding.description and binding.action not in TEXTUALS_OWN:
+                keys, _ = rows.setdefault((not binding.show, binding.description), ([], enabled))
+                keys.append(self.get_key_display(binding))
+        shown = [(" ".join(keys), words, works) for (_, words), (keys, works) in sorted(rows.items(), key=_first)]
+        self.push_screen(Help(screen.title_words, shown))
 
     def action_train(self) -> None:
         """Asks what to train and where, and starts it."""

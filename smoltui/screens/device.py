@@ -66,8 +66,7 @@ class DeviceRoom(Room):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        self._look()
-        self._ask_account()
+        self._look(then_account=True)
         self.watch(self.smoltui, "runs", self._runs_changed)
         self.set_interval(60, self._age)
         if not self.app.is_headless:  # nobody waits for it there
@@ -90,7 +89,7 @@ class DeviceRoom(Room):
     # -- what is asked
 
     @work(group="look", exclusive=True)
-    async def _look(self) -> None:
+    async def _look(self, *, then_account: bool = False) -> None:
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.devices"))
         project = self.smoltui.project
         self._machine = machine = await in_thread(lambda: devices.machine_for(project))
@@ -98,6 +97,8 @@ class DeviceRoom(Room):
             self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
         await in_thread(_warm_up)
         self._draw()
+        if then_account:  # one after the other: the Hub's client takes longer to import than the facts to find
+            self._ask_account()
 
     @work(group="account", exclusive=True)
     async def _ask_account(self, *, refresh: bool = False) -> None:

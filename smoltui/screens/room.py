@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Static
@@ -52,9 +51,11 @@ class Room(Screen[None]):
     """A room: composes, binds keys, shows values, says what the person asked for. Subclasses fill `compose_room`."""
 
     MODE: ClassVar[str] = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "app.show_help_panel", "Help", key_display="?", show=False)
-    ]
+
+    @property
+    def title_words(self) -> str:
+        """What the room is called on its bar."""
+        return next((title for _, mode, title in ROOMS if mode == self.MODE), self.MODE)
 
     @property
     def smoltui(self) -> SmoltuiApp:

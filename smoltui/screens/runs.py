@@ -54,8 +54,8 @@ class RunsRoom(Room):
         Binding("f", "follow", "Follow"),
         Binding("c", "cancel", "Cancel"),
         Binding("a", "ask", "Ask"),
-        Binding("enter", "full", "Full", show=False),
-        Binding("escape", "list", "List", show=False),
+        Binding("enter", "full", "Hide the list", show=False),
+        Binding("escape", "list", "Show the list", show=False),
         Binding("r", "refresh", "Refresh", show=False),
     ]
 
@@ -133,16 +133,17 @@ class RunsRoom(Room):
     @work(group="follow", exclusive=True)
     async def _follow(self, run_id: str | None) -> None:
         """Reads one run from its first line and shows what it says, until the cursor goes elsewhere."""
+        if self._run is not None:
+            await asyncio.sleep(SETTLE_SECONDS)
         run = self.smoltui.runs.get(run_id) if run_id else None
-        self._run, self._pace, self._lines = None, Pace(), []
+        self._pace, self._lines = Pace(), []
+        self._run = replace(run, history=History(), step=0) if run else None
+        self.query_one(LogView).clear()
         if run is None:
             self._draw()
             return
-        self._run = replace(run, history=History(), step=0)
-        log = self.query_one(LogView)
-        log.clear()
-        self._draw()
-        await asyncio.sleep(SETTLE_SECONDS)
+        # What the list knows is shown at once; the log then tells it again from its first line.
+        self._draw(run)
         engine = self.smoltui.services.engines[run.engine]
         paused = time.monotonic()
         try:
@@ -177,11 +178,11 @@ class RunsRoom(Room):
             self._due = True
             self.set_timer(BATCH_SECONDS, self._draw)
 
-    def _draw(self) -> None:
+    def _draw(self, known: Run | None = None) -> None:
         self._due = False
         lines, self._lines = self._lines, []
         self.query_one(LogView).extend(lines)
-        run = self._run
+        run = known or self._run
         for chart, key in CHARTS:
             points = run.history.series.get(key, []) if run else []
             held_out = run.history.last(f"eval_{key}") if run else None
@@ -204,6 +205,9 @@ class RunsRoom(Room):
             first.append(f"  {safe_line(phase, 40)}")
         if known.message:
             first.append(f"  {safe_line(redact(known.message), 200)}", "yellow" if known.is_final else "dim")
+        log = self.query_one(LogView)
+        if self.query_one(ContentSwitcher).current == "log" and not log.follow:
+            first.append(f"  log stays at line {log.top_line} of {log.line_count}, G follows", "cyan")
         second = self._outcome(known, run) if known.is_final else self._progress(run, width)
         for line in (first, second):
             line.truncate(width, overflow="ellipsis")

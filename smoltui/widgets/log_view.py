@@ -24,9 +24,13 @@ LINE_SHOWN = 2_000
 class LogView(ScrollView, can_focus=True):
     """Lines of foreign text, made safe when they are drawn. `follow` is what the person sees as «following»."""
 
+    # No bars: they come a frame after the text and cost more bytes than a line of it.
+    DEFAULT_CSS = "LogView { overflow: scroll scroll; scrollbar-size: 0 0; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False),
         Binding("down,j", "scroll_down", "Down", show=False),
+        Binding("left", "scroll_left", "Left", show=False),
+        Binding("right", "scroll_right", "Right", show=False),
         Binding("g,home", "top", "First line", show=False),
         Binding("G,end", "bottom", "Last line and follow", show=False),
     ]
@@ -70,8 +74,17 @@ class LogView(ScrollView, can_focus=True):
         """Lines seen so far, the dropped ones included."""
         return self.dropped + len(self._lines)
 
+    @property
+    def top_line(self) -> int:
+        """Number of the first line in view, from 1."""
+        return self.dropped + round(self.scroll_y) + 1
+
     def _measure(self) -> None:
         self.virtual_size = Size(self._widest, len(self._lines))
+
+    def on_resize(self) -> None:
+        if self.follow:  # a view that was hidden had no height, and its end lay elsewhere
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def watch_scroll_y(self, old: float, new: float) -> None:
         super().watch_scroll_y(old, new)

@@ -70,8 +70,7 @@ class RunList(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"run-list--cursor"}
     DEFAULT_CSS = """
     RunList { height: auto; }
-    RunList > .run-list--cursor { background: $primary 35%; text-style: bold; }
-    RunList:focus > .run-list--cursor { background: $primary 60%; }
+    RunList > .run-list--cursor { background: $primary 50%; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),

@@ -73,6 +73,8 @@ async def test_a_long_log_follows_until_i_scroll_up(
         await pilot.press("G")
         await wait_until(lambda: "step 60/60" in seen(app, "LogView"))
         assert view.follow
+        await pilot.press("k")
+        await wait_until(lambda: "step 60/60" not in seen(app, "LogView"))
         for run in await engine.list_runs():
             await engine.cancel(run.id)
 
@@ -189,3 +191,13 @@ async def test_leaving_does_not_stop_the_run(
         await wait_until(lambda: "COMPLETED" in seen(again, "RunList"))
         found = again.runs[run.id]
         assert [row["step"] for row in found.history.rows()] == list(range(1, 21))
+
+
+async def test_help_lists_the_keys_and_closes(app: SmoltuiApp, wait_until: Wait) -> None:
+    """? lists every key of the room, and escape, q or ? again closes the list."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        for close in ("escape", "q", "question_mark"):
+            await pilot.press("question_mark")
+            await wait_until(lambda: "Keys in Runs" in seen(app) and "Curves" in seen(app, "#help"))
+            await pilot.press(close)
+            await wait_until(lambda: "Keys in Runs" not in seen(app))

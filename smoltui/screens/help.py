@@ -1,0 +1,44 @@
+"""The keys of where one is: all of them, also those for which the bottom line has no room."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+
+class Help(ModalScreen[None]):
+    """A list of (keys, what they do, whether they work now), made by the room that asks."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "leave", "Close"),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown,space", "scroll(10)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
+    ]
+
+    def __init__(self, title: str, keys: list[tuple[str, str, bool]]) -> None:
+        super().__init__()
+        self._title, self._keys = title, keys
+
+    def compose(self) -> ComposeResult:
+        text = Text(f"Keys in {self._title}\n\n", "bold")
+        width = max((len(keys) for keys, _, _ in self._keys), default=0)
+        for keys, words, works in self._keys:
+            text.append(f" {keys:<{width}}  ", "bold cyan" if works else "dim")
+            text.append(f"{words}\n", "" if works else "dim")
+        text.append("\n esc ", "reverse").append(" close")
+        with VerticalScroll(classes="dialog", id="help"):
+            yield Static(text, markup=False)
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#help", VerticalScroll).scroll_relative(y=by, animate=False)

@@ -1,0 +1,126 @@
+"""A program in a pseudo-terminal, watched as a person would: when something shows, and what a key costs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+from dataclasses import dataclass, field
+
+import pyte
+
+# What a terminal answers when it is asked; a program waits a moment for some of these.
+ANSWERS = (
+    (re.compile(rb"\x1b\[0?c"), b"\x1b[?62;22c"),
+    (re.compile(rb"\x1b\[6n"), b"\x1b[1;1R"),
+    (re.compile(rb"\x1b\[\?2026\$p"), b"\x1b[?2026;2$y"),
+    (re.compile(rb"\x1b\[\?2048\$p"), b"\x1b[?2048;0$y"),
+)
+BURST_SECONDS = 0.03
+"""A burst of output ends where nothing comes for this long."""
+# Sequences that pyte would print as text.
+NOT_FOR_PYTE = re.compile(
+    rb"\x1b\[[<=>][0-9;:]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\[\?u|\x1b\[[0-9;]* q|\x1bP[^\x1b]*\x1b\\"
+)
+
+
+@dataclass
+class Terminal:
+    """One program; times are seconds since it was started."""
+
+    command: list[str]
+    size: tuple[int, int] = (120, 40)
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.screen = pyte.Screen(*self.size)
+        self._stream = pyte.ByteStream(self.screen)
+        self.bytes = 0
+        columns, rows = self.size
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("TEXTUAL")}
+        environment = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **self.env}
+        self.started = time.perf_counter()
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            os.execvpe(self.command[0], self.command, environment)
+        os.set_blocking(self.fd, False)
+
+    def now(self) -> float:
+        return time.perf_counter() - self.started
+
+    def pump(self, seconds: float) -> bool:
+        """Reads once, waiting at most so long; True when something came."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except OSError:
+            return False
+        self.bytes += len(data)
+        for question, answer in ANSWERS:
+            for _ in question.findall(data):
+                os.write(self.fd, answer)
+        self._stream.feed(NOT_FOR_PYTE.sub(b"", data))
+        return bool(data)
+
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def wait_for(self, pattern: str, seconds: float = 20.0) -> float:
+        """When the screen first matched, at the end of a burst. Raises TimeoutError."""
+        deadline = time.perf_counter() + seconds
+        last = self.now()
+        while time.perf_counter() < deadline:
+            if self.pump(BURST_SECONDS):
+                last = self.now()
+            elif re.search(pattern, self.text()):
+                return last
+        raise TimeoutError(f"never seen: {pattern}\n{self.text()}")
+
+    def settle(self, quiet: float = 0.6, limit: float = 15.0) -> None:
+        """Waits until nothing has come for `quiet` seconds."""
+        until = time.perf_counter() + limit
+        while time.perf_counter() < until and self.pump(quiet):
+            pass
+
+    def press(self, key: str, limit: float = 1.0) -> tuple[float | None, int]:
+        """Seconds from a key to the last byte of its answer (None: no answer), and the answer's bytes."""
+        while self.pump(0):
+            pass
+        before, sent = self.bytes, time.perf_counter()
+        os.write(self.fd, key.encode())
+        last: float | None = None
+        while time.perf_counter() - sent < limit:
+            if self.pump(0.06 if last is not None else limit):
+                last = time.perf_counter() - sent
+            elif last is not None:
+                break
+        return last, self.bytes - before
+
+    def idle(self, seconds: float) -> float:
+        """Bytes a second while no key is pressed."""
+        before, began = self.bytes, time.perf_counter()
+        while (left := seconds - (time.perf_counter() - began)) > 0:
+            self.pump(min(left, 0.1))
+        return (self.bytes - before) / seconds
+
+    def close(self) -> None:
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        os.close(self.fd)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

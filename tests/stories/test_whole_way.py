@@ -1,0 +1,84 @@
+"""The whole way with the real demo, the real trainer and the keyboard: pairs, recipe, run, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.new_project import create_project
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from tests.conftest import seen
+
+Wait = Callable[..., Awaitable[None]]
+
+needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return create_project(tmp_path_factory.mktemp("projects") / "smoltui-demo", "demo")
+
+
+@needs_trl
+async def test_from_pairs_to_answers_in_three_keys(
+    demo: Project, wait_until: Wait, loop_guard: list[float], picture: Callable[[SmoltuiApp, str], None]
+) -> None:
+    """I open the demo, look into each room, then: t, enter, and at the end of the run a. Both models answer."""
+    app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "t trains on this machine" in seen(app))
+        await wait_until(lambda: "processor" in seen(app))
+        picture(app, "device")
+        await pilot.press("2")
+        await wait_until(lambda: re.search(r"1 of 7\d\d", seen(app)) is not None)
+        picture(app, "pairs")
+        await pilot.press("3")
+        await wait_until(lambda: "Learning rate" in seen(app))
+        picture(app, "recipe")
+
+        await pilot.press("t")
+        await wait_until(lambda: "start" in seen(app, "#start-text"))
+        picture(app, "start")
+        await pilot.press("enter")
+
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"), 30)
+        await wait_until(lambda: re.search(r"[1-9]\d*/\d+ steps", seen(app, "#run-head")) is not None, 90)
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
+        await wait_until(lambda: "press a: ask both models" in seen(app, "#run-head"))
+        run = next(iter(app.runs.values()))
+        accuracy = run.history.last("eval_rewards/accuracies")
+        assert accuracy is not None and accuracy >= 0.95
+        assert run.moved is not None and run.moved > 0.9
+        assert (demo.folder / "aligned" / "model.safetensors").is_file()
+        picture(app, "runs")
+
+        await pilot.press("a")
+        await wait_until(lambda: "aligned" in seen(app), 30)
+        await wait_until(lambda: not app.screen._working, 120)  # type: ignore[attr-defined]
+        text = seen(app)
+        answers = list((Path(os.environ["SMOLTUI_HOME"]) / "runs" / run.id).glob("answers-*.json"))
+        assert len(answers) == 1, text
+        picture(app, "evaluate")
+
+
+@needs_trl
+async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_until: Wait) -> None:
+    """The first model stays: the dialog names the next free folder."""
+    (demo.folder / "aligned").mkdir(exist_ok=True)
+    (demo.folder / "aligned" / "config.json").touch()
+    app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "aligned-2" in seen(app, "#start-text"))
+        await pilot.press("escape")
+        await asyncio.sleep(0.1)
+        assert await app.services.engines["local"].list_runs() == []
