@@ -89,9 +89,9 @@ SLOW_STEP_SECONDS = 0.3
 
 
 @pytest.fixture
-def loop_guard() -> Iterator[list[float]]:
+def loop_guard() -> Iterator[list[str]]:
     """Fails a story in which one step on the UI thread took longer than `SLOW_STEP_SECONDS` of processor time."""
-    slow: list[float] = []
+    slow: list[str] = []
     original = asyncio.events.Handle._run
 
     def guarded(handle: asyncio.Handle) -> None:
@@ -99,14 +99,14 @@ def loop_guard() -> Iterator[list[float]]:
         before = time.thread_time()
         original(handle)
         if (took := time.thread_time() - before) > SLOW_STEP_SECONDS:
-            slow.append(took)
+            slow.append(f"{took:.2f} s in {handle!r:.300}")
 
     asyncio.events.Handle._run = guarded  # type: ignore[method-assign]
     try:
         yield slow
     finally:
         asyncio.events.Handle._run = original  # type: ignore[method-assign]
-    assert not slow, f"steps on the UI thread took {', '.join(f'{took:.2f} s' for took in slow)}"
+    assert not slow, "slow steps on the UI thread: " + "; ".join(slow)
 
 
 def seen(app: App[object], selector: str | None = None) -> str:

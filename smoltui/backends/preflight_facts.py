@@ -10,12 +10,12 @@ from typing import Any
 
 from smoltui.backends.devices import device_report
 from smoltui.backends.pair_source import is_local, open_spec, pairs_of
-from smoltui.backends.project import Project
+from smoltui.backends.project import Project, shown_path
 from smoltui.backends.recipe_facts import recipe_shape
 from smoltui.backends.recipe_file import RecipeFile
 from smoltui.backends.training import holds_model
 from smoltui.core.fit import duration, estimate
-from smoltui.core.preflight import Facts, Output, preflight
+from smoltui.core.preflight import Check, Facts, Output, preflight
 from smoltui.core.recipe import Level, check, summarise
 from smoltui.core.run import RunSpec
 from smoltui.errors import (
@@ -83,12 +83,19 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     )  # fmt: skip
 
 
-async def check_spec(project: Project, engine: str, spec: RunSpec) -> None:
-    """Raises the first reason not to start a run: RecipeError for the recipe, ServiceError for the account."""
-    for item in preflight(await gather(project, engine, spec)):
+async def check_spec(project: Project, engine: str, spec: RunSpec) -> list[Check]:
+    """The warnings about a run; raises the first reason not to start it.
+
+    Raises:
+        RecipeError: for the recipe, the pairs or the output.
+        MissingExtraError, ServiceError: for the packages and the account.
+    """
+    checks = preflight(await gather(project, engine, spec))
+    for item in checks:
         if item.level is Level.STOP:
             kind = {"account": NotLoggedInError, "token": PermissionDeniedError, "packages": MissingExtraError}
             raise kind.get(item.name, RecipeError)(item.sentence, item.mend)
+    return [item for item in checks if item.level is Level.WARN]
 
 
 def _look_at_pairs(project: Project, values: Mapping[str, Any]) -> tuple[int | None, str, str]:
@@ -130,4 +137,4 @@ async def _ask_hub(facts: Facts) -> Facts:
 def _output(folder: Path) -> Output:
     # trainer_state.json is written last: a checkpoint without it is not complete.
     checkpoints = len(list(folder.glob("checkpoint-*/trainer_state.json")))
-    return Output(path=str(folder), has_model=holds_model(folder), checkpoints=checkpoints)
+    return Output(path=shown_path(folder), has_model=holds_model(folder), checkpoints=checkpoints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,22 @@ from smoltui.core.settings import FILE_NAME, Settings, parse_settings
 from smoltui.errors import InputError, RecipeError
 
 RECIPE_NAME = "recipe.yaml"
+
+
+def expanded(path: str) -> Path:
+    """`path` with `~` as the home folder; as it is written where nobody has such a home (`~nobody/x`)."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something; also for a name that no file can have, because it is too long or holds a NUL."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,7 @@ class Project:
 
     def resolve(self, path: str) -> Path:
         """A path of the recipe or settings; relative ones belong to the project folder."""
-        return (self.folder / Path(path).expanduser()).absolute()
+        return (self.folder / expanded(path)).absolute()
 
 
 def open_project(folder: str | Path) -> Project:
@@ -59,9 +76,19 @@ def open_project(folder: str | Path) -> Project:
     Raises:
         InputError: there is no such folder.
     """
-    path = Path(folder).expanduser().absolute()
+    # Not Path.expanduser: to that, ./~ is the folder of a person as well.
+    path = Path(os.path.expanduser(folder)).absolute()
     if not path.is_dir():
         raise InputError(
             f"There is no such project folder: {folder}", f"Make one: smoltui new {folder} --preset course-local"
         )
     return Project(path)
+
+
+def shown_path(path: str | Path) -> str:
+    """A path as a person would write it: with `~` where it lies below the home folder."""
+    try:
+        inside = Path(path).relative_to(Path.home())
+    except (ValueError, RuntimeError):  # elsewhere, or nobody knows the home folder
+        return str(path)
+    return f"~/{inside}" if str(inside) != "." else "~"

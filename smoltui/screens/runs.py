@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.widgets import ContentSwitcher, Static
 
+from smoltui.backends.project import shown_path
 from smoltui.core import events
 from smoltui.core.metrics import METRICS, History
 from smoltui.core.pace import Pace, as_time
@@ -243,7 +244,7 @@ class RunsRoom(Room):
             if self.check_action("ask", ()):
                 text.append("  press a: ask both models", "bold")
             if saved := run.pushed_to or run.model_path or known.model_path:
-                text.append(f" · saved to {safe_line(saved, 200)}", "dim")
+                text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
         elif known.hint:
             text.append(safe_line(known.hint, 200))
         elif known.stage == Stage.ERROR:

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from smoltui.backends.launch import make_spec
 from smoltui.backends.preflight_facts import gather
-from smoltui.backends.project import Project
+from smoltui.backends.project import Project, shown_path
 from smoltui.backends.services import Services
 from smoltui.backends.training import free_output_dir
 from smoltui.core.cost import price, usd, worst_cost
@@ -107,10 +107,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         rows = [
             ("model", str(facts.values.get("model_name_or_path", "–"))),
             ("plan", facts.summary.sentence),
-            (
-                "goes to",
-                spec.output_dir if self._engine == "local" else str(facts.values.get("hub_model_id") or "nowhere"),
-            ),
+            ("goes to", self._goes_to(facts, spec)),
         ]
         if self._engine != "local":
             rate = f" · {price(facts.flavor)}" if facts.flavor else ""
@@ -129,6 +126,12 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         if not may_start(self._checks):
             text.append("\nIt does not start before what is marked ✗ is mended.\n", "red")
         text.append("\n")
+
+    def _goes_to(self, facts: Facts, spec: RunSpec) -> str:
+        if self._engine == "local":
+            return shown_path(spec.output_dir)
+        pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
+        return str(pushed or "nowhere: a Job's disk is deleted at its end, and push_to_hub is off")
 
     @property
     def _may_start(self) -> bool:

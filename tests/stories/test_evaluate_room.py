@@ -45,7 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture(autouse=True)
-def guarded(loop_guard: list[float]) -> list[float]:
+def guarded(loop_guard: list[str]) -> list[float]:
     return loop_guard
 
 
@@ -62,9 +62,9 @@ async def test_both_models_answer_side_by_side(project: Project, wait_until: Wai
     """I press a; both models answer my two prompts, each answer is judged by the rule, and all of it is kept."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "thinking off" in seen(app, "#eval-head"))
+        await wait_until(lambda: "0a1b2c3d" in seen(app, "#eval-head"))
         head = seen(app, "#eval-head")
-        assert "0a1b2c3d" in head and "temperature 0.7" in head and "32 tokens" in head and "seed 0" in head
+        assert "thinking off" in head and "temperature 0.7" in head and "32 tokens" in head and "seed 0" in head
         assert "How do I boil rice?" in seen(app) and COURTEOUS not in seen(app)
         await pilot.press("a")
         await wait_until(lambda: seen(app).count(COURTEOUS) == 2 and "In " in seen(app, "#eval-status"))
@@ -227,7 +227,8 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
     """Nothing breaks where there is hardly room."""
     app = open_on(project, trained(project))
     async with app.run_test(size=size) as pilot:
-        await wait_until(lambda: bool(app.screen.query("AnswerPair")))
+        await wait_until(lambda: "0a1b2c3d" in app.runs and bool(app.screen.query("AnswerPair")))
+        await pilot.pause(0.2)  # there is no room for the head, which would tell that the run was taken
         await pilot.press("a")
         await wait_until(lambda: bool(kept_files("0a1b2c3d")))
         await pilot.resize_terminal(120, 40)

@@ -31,7 +31,7 @@ def app(engine: LocalEngine, tmp_path: Path) -> SmoltuiApp:
 
 
 async def test_i_watch_a_run_learn(
-    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait, loop_guard: list[float]
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait, loop_guard: list[str]
 ) -> None:
     """I open the room while a run is on: its steps go up, the margin grows, and at the end it says what came of it."""
     await engine.submit(spec(tmp_path, "steps: 12\npause: 0.05", name="demo"))

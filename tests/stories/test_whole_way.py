@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends import recipe_facts
 from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.new_project import create_project
 from smoltui.backends.project import Project
@@ -23,20 +24,22 @@ Wait = Callable[..., Awaitable[None]]
 needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return create_project(tmp_path_factory.mktemp("projects") / "smoltui-demo", "demo")
+@pytest.fixture
+def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    # The pictures show no path of the machine they were made on.
+    monkeypatch.setattr(recipe_facts, "SCRIPTS", Path("smoltui/scripts"))
+    return create_project(own_machine / "smoltui-demo", "demo")
 
 
 @needs_trl
 async def test_from_pairs_to_answers_in_three_keys(
-    demo: Project, wait_until: Wait, loop_guard: list[float], picture: Callable[[SmoltuiApp, str], None]
+    demo: Project, wait_until: Wait, loop_guard: list[str], picture: Callable[[SmoltuiApp, str], None]
 ) -> None:
     """I open the demo, look into each room, then: t, enter, and at the end of the run a. Both models answer."""
     app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "t trains on this machine" in seen(app))
-        await wait_until(lambda: "processor" in seen(app))
+        await wait_until(lambda: "hf auth login" in seen(app))
         picture(app, "device")
         await pilot.press("2")
         await wait_until(lambda: re.search(r"1 of 7\d\d", seen(app)) is not None)
