@@ -1,6 +1,7 @@
 """A training script that says what the real one says, and needs nothing but Python. Run as `scripts/dpo.py` would be.
 
-How it behaves is told by keys in the recipe: `steps`, `pause` (seconds a step), `end` (ok, fail, oom, early, hang).
+How it behaves is told by keys in the recipe: `steps`, `pause` (seconds a step), `end` (ok, fail, oom, early, hang),
+`warn` (any value: a library warns as Python's own warnings do).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-RECIPE_KEYS = {"steps", "pause", "end"}
+RECIPE_KEYS = {"steps", "pause", "end", "warn"}
 
 
 def emit(event: str, **fields: object) -> None:
@@ -41,6 +42,8 @@ def main() -> int:
         emit("progress", step=step)
         if end == "early" and step == 2:
             return 0
+    if "warn" in recipe:
+        print("/lib/models.py:3: FutureWarning: `x` is deprecated.\n  warnings.warn(", flush=True)
     if end == "fail":
         emit(
             "failed", cause="Not enough memory on this machine: 2 GiB more were asked for", hint="Halve the batch size"

@@ -15,12 +15,12 @@ from typing import Any
 from smoltui.backends import run_store
 from smoltui.backends.child import exit_in_words, running
 from smoltui.backends.launch import load_project_recipe
-from smoltui.backends.project import Project
+from smoltui.backends.project import Project, exists
 from smoltui.backends.recipe_file import RecipeFile
 from smoltui.backends.training import holds_model, require_train_extra
 from smoltui.core.evaluation import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
 from smoltui.core.events import Event, Failed, Finished, LogLine, Reader
-from smoltui.core.run import Run
+from smoltui.core.run import Run, Stage
 from smoltui.core.settings import EvaluationSettings
 from smoltui.core.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.errors import InputError, PairsError, RecipeError, RunFailedError
@@ -85,7 +85,8 @@ class Comparison:
 
 def has_model(run: Run) -> bool:
     """Whether a run left a model that can be asked: on this disk or on the Hub."""
-    folder = run.model_path or (run.output_dir if run.engine == "local" and run.is_final else None)
+    # A run that broke off may have named a folder in which a later one has saved its model.
+    folder = run.model_path or (run.output_dir if run.engine == "local" and run.stage == Stage.COMPLETED else None)
     return bool(run.pushed_to) or (folder is not None and holds_model(Path(folder)))
 
 
@@ -126,7 +127,7 @@ def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: 
         )
     revision = values.get("model_revision")
     local = project.resolve(name)
-    if local.is_dir():
+    if exists(local) and local.is_dir():
         base, revision = str(local), None
     elif name.startswith((".", "/", "~")):
         raise RecipeError(f"The model of {recipe.path.name} is not there: {local}", "Mend model_name_or_path.")

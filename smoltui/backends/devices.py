@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.project import Project
+from smoltui.backends.project import Project, exists
 from smoltui.core.device import Accelerator, DeviceReport, Need, Package, TorchDevice, TorchReport
 from smoltui.errors import RunFailedError, SmoltuiError
 from smoltui.safe_text import redact
@@ -101,7 +101,8 @@ def _need(project: Project, values: Mapping[str, Any], report: DeviceReport) -> 
 
     on_processor = not report.accelerators or values.get("use_cpu") is True
     fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
-    what = f"This recipe (model {values.get('model_name_or_path')})"
+    model = str(values.get("model_name_or_path"))
+    what = f"This recipe ({'the model in ' if exists(project.resolve(model)) else ''}{model})"
     return None if fit is None else Need(what, fit, on_processor=on_processor)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smoltui.backends.hub_errors import endpoint
-from smoltui.core.run import Run
+from smoltui.core.run import Run, Stage
 from smoltui.safe_text import redact
 
 UNKNOWN = "UNKNOWN"
@@ -37,6 +37,7 @@ def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
         name=labels.get("name") or _image(job) or str(job.get("id")),
         stage=stage_of(job),
         message=redact(message) if message else None,
+        hint=_next_step(message or "", job.get("id")) if stage_of(job) == Stage.ERROR else None,
         created_at=_seconds(job.get("createdAt")),
         started_at=_seconds(job.get("startedAt")),
         finished_at=_seconds(job.get("finishedAt")),
@@ -47,6 +48,16 @@ def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
         url=f"{endpoint()}/jobs/{name}/{job.get('id')}" if name else None,
         raw=raw,
     )
+
+
+def _next_step(message: str, job_id: Any) -> str:
+    """What to do about a Job that ended in ERROR with this message; its own log may know better."""
+    said = message.lower()
+    if "oom" in said or "memory" in said:
+        return "Take a flavor with more memory, or lower per_device_train_batch_size or max_length."
+    if "timeout" in said or "timed out" in said:
+        return "Give it more time: --timeout, or jobs.timeout in smoltui.toml."
+    return f"Its log says more: smoltui logs {job_id}"
 
 
 def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:

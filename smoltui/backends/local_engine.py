@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends import run_store
-from smoltui.backends.child import exit_in_words
+from smoltui.backends.local_log import RunLog, cause, last_lines
+from smoltui.backends.threads import in_thread
 from smoltui.backends.training import free_output_dir, holds_model, require_train_extra, training_env
 from smoltui.core import events
 from smoltui.core.run import Run, RunSpec, Stage
@@ -27,55 +31,8 @@ POLL_SECONDS = 0.15
 """How often a growing log file is looked at: a selector does not watch regular files on Linux."""
 START_SECONDS = 10.0
 """A supervisor that has not said anything after this long will not."""
-LINE_LIMIT = 1 << 20
-"""Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
-
-
-@dataclass
-class _Log:
-    """Reads one log file on from where it stopped, and keeps the run as its events leave it."""
-
-    path: Path
-    run: Run
-    reader: events.Reader = field(default_factory=events.Reader)
-    offset: int = 0
-    rest: bytes = b""
-    finished: bool = False
-    """The script said that it reached its end."""
-    failed: events.Failed | None = None
-    last_text: str = ""
-    """Last line of log text that is not blank."""
-
-    def read(self, *, to_end: bool = False) -> list[events.Event]:
-        """New events since the last call. With `to_end` an unfinished last line counts as a line."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        self.offset += len(data)
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        if to_end and self.rest:
-            lines.append(self.rest)
-            self.rest = b""
-        found: list[events.Event] = []
-        for line in lines:
-            for event in map(events.redacted, self.reader.feed(line[:LINE_LIMIT].decode("utf-8", "replace"))):
-                self._take(event)
-                found.append(event)
-        return found
-
-    def _take(self, event: events.Event) -> None:
-        match event:
-            case events.LogLine(text=text):
-                self.last_text = text.strip() or self.last_text
-                return
-            case events.Failed():
-                self.failed = event
-            case events.Finished():
-                self.finished = True
-        self.run = self.run.after(event)
+NEEDED_BYTES = 1 << 20
+"""Free space without which a run is not started: its status and log could not be written."""
 
 
 class LocalEngine:
@@ -86,50 +43,37 @@ class LocalEngine:
     def __init__(self, script: Path = SCRIPT, python: str = sys.executable) -> None:
         self._script = script
         self._python = python
-        self._logs: dict[str, _Log] = {}
+        self._logs: dict[str, RunLog] = {}
+        self._ended: dict[str, Run] = {}
+        self._lock = threading.RLock()
+        """Held while a log is read on: the app asks from several threads."""
 
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
-        for run_id in run_store.run_ids():
-            known = run_store.read_json(run_store.run_dir(run_id) / "spec.json")
-            if known and known.get("label") == spec.label:
-                return await self.get(run_id)
-        if self._script == SCRIPT:
-            require_train_extra()
-        if holds_model(Path(spec.output_dir)) and not spec.overwrite:
-            free = free_output_dir(Path(spec.output_dir))
-            raise InputError(
-                f"The output folder already holds a model: {spec.output_dir}",
-                f"Train into another one: --output-dir {free.name}; or give it up: --overwrite",
-            )
-        folder, supervisor = await asyncio.to_thread(self._launch, spec)
-        deadline = time.monotonic() + START_SECONDS
-        while not (folder / "status.json").exists() and time.monotonic() < deadline and supervisor.poll() is None:
-            await asyncio.sleep(0.02)
-        _reap_later(supervisor)
-        return await self.get(folder.name)
+        run_id, supervisor = await in_thread(lambda: self._start(spec))
+        if supervisor is not None:
+            status = run_store.run_dir(run_id) / "status.json"
+            deadline = time.monotonic() + START_SECONDS
+            while not status.exists() and time.monotonic() < deadline and supervisor.poll() is None:
+                await asyncio.sleep(0.02)
+            _reap_later(supervisor)
+        return await self.get(run_id)
 
     async def list_runs(self) -> list[Run]:
-        runs = []
-        for run_id in run_store.run_ids():
-            try:
-                runs.append(await self.get(run_id))
-            except InputError:
-                continue  # a folder that holds no run
-        return runs
+        return await in_thread(self._list)
 
     async def get(self, run_id: str) -> Run:
-        return self._present(self._log(run_id))
+        return await in_thread(lambda: self._get(run_id))
 
     async def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
         log = self._fresh_log(run_id)  # a reader of its own: who asks for the stage meanwhile reads with another
         stage = await self.get(run_id)
-        first = log.read(to_end=stage.is_final)
+        first = await in_thread(lambda: log.read_lines(to_end=stage.is_final))
         yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
-        for event in first if tail is None else _last_lines(first, tail):
+        for event in chain(*first) if tail is None else last_lines(first, tail):
             yield event
         while follow and not stage.is_final:
             new = log.read()
@@ -157,14 +101,44 @@ class LocalEngine:
         return run
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
-        run = await self.get(run_id)
-        folder = run_store.run_dir(run_id)
-        return {**run.summary(), "plan": run.plan.as_json() if run.plan else None, "folder": str(folder), **run.raw}
+        return await in_thread(lambda: self._inspect(run_id))
 
     # -- how it is done
 
-    def _launch(self, spec: RunSpec) -> tuple[Path, subprocess.Popen[bytes]]:
-        folder = run_store.new_run_dir()
+    def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
+        """The id of the run of `spec`, and its supervisor; None when it was started before. Raises as `submit`."""
+        with run_store.locked():  # two that start at once see each other
+            for run_id in run_store.run_ids():
+                folder = run_store.run_dir(run_id)
+                known = run_store.read_json(folder / "spec.json") or {}
+                if known.get("label") == spec.label:
+                    return run_id, None
+                if _same(known.get("output_dir"), spec.output_dir) and self._get(run_id).stage in (
+                    Stage.RUNNING, Stage.SCHEDULING,
+                ):  # fmt: skip
+                    raise InputError(
+                        f"A run that has not ended writes to this folder, {run_id}: {spec.output_dir}",
+                        f"Stop it: smoltui cancel {run_id}; or train into another one: --output-dir "
+                        f"{Path(spec.output_dir).name}-2",
+                    )
+            if self._script == SCRIPT:
+                require_train_extra()
+            if holds_model(Path(spec.output_dir)) and not spec.overwrite:
+                free = free_output_dir(Path(spec.output_dir))
+                raise InputError(
+                    f"The output folder already holds a model: {spec.output_dir}",
+                    f"Train into another one: --output-dir {free.name}; or give it up: --overwrite",
+                )
+            folder = run_store.new_run_dir()
+            try:
+                return folder.name, self._launch(folder, spec)
+            except OSError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise run_store.unwritable(folder, error) from error
+
+    def _launch(self, folder: Path, spec: RunSpec) -> subprocess.Popen[bytes]:
+        if shutil.disk_usage(folder).free < NEEDED_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         recipe = folder / "recipe.yaml"
         recipe.write_text(spec.recipe, encoding="utf-8")
         argv = [
@@ -180,7 +154,7 @@ class LocalEngine:
         run_store.write_json(folder / "launch.json", {"argv": argv, "cwd": spec.project})
         with (folder / "supervisor.log").open("ab") as own_log:
             # The environment is inherited, not written down: it may hold keys.
-            supervisor = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, str(SUPERVISOR), str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=own_log,
@@ -189,16 +163,41 @@ class LocalEngine:
                 cwd="/",
                 env=training_env(),
             )
-        return folder, supervisor
 
-    def _log(self, run_id: str) -> _Log:
+    def _inspect(self, run_id: str) -> dict[str, Any]:
+        folder = run_store.run_dir(run_id)
+        with self._lock:  # the curve of a run that goes on grows in place
+            run = self._get(run_id)
+            return {**run.summary(), "plan": run.plan.as_json() if run.plan else None, "folder": str(folder), **run.raw}
+
+    def _list(self) -> list[Run]:
+        runs = []
+        for run_id in run_store.run_ids():
+            try:
+                runs.append(self._get(run_id))
+            except InputError:
+                continue  # a folder that holds no run
+        return runs
+
+    def _get(self, run_id: str) -> Run:
+        with self._lock:
+            if (ended := self._ended.get(run_id)) and (run_store.run_dir(run_id) / "spec.json").exists():
+                return ended
+            run = self._present(self._log(run_id))
+            status = run.raw.get("status")
+            if run.is_final and status and "exit_code" in status:
+                self._ended[run_id] = run  # nothing about it changes any more
+                self._logs.pop(run_id, None)
+            return run
+
+    def _log(self, run_id: str) -> RunLog:
         log = self._logs.get(run_id)
         if log is None:
             log = self._logs[run_id] = self._fresh_log(run_id)
         log.read()
         return log
 
-    def _fresh_log(self, run_id: str) -> _Log:
+    def _fresh_log(self, run_id: str) -> RunLog:
         folder = run_store.run_dir(run_id)
         spec = run_store.read_json(folder / "spec.json")
         if spec is None:
@@ -210,9 +209,9 @@ class LocalEngine:
             created_at=spec.get("created_at"), project=spec.get("project"), output_dir=spec.get("output_dir"),
             labels=spec.get("labels") or {},
         )  # fmt: skip
-        return _Log(folder / "log", run)
+        return RunLog(folder / "log", run)
 
-    def _present(self, log: _Log) -> Run:
+    def _present(self, log: RunLog) -> Run:
         """The run with its stage now, from what the supervisor recorded and what the log said."""
         folder = log.path.parent
         status = run_store.read_json(folder / "status.json")
@@ -223,7 +222,9 @@ class LocalEngine:
             waited = time.time() - float(run.created_at or 0)
             if waited < START_SECONDS:
                 return run
-            return _with(run, stage=Stage.ERROR, message=f"It never started; see {folder / 'supervisor.log'}")
+            return _with(
+                run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {folder / 'supervisor.log'}"
+            )
         run = _with(run, started_at=status.get("started_at"), finished_at=status.get("finished_at"))
         code = status.get("exit_code")
         if code is None:
@@ -232,7 +233,7 @@ class LocalEngine:
             return _with(
                 run, stage=Stage.ERROR, finished_at=_mtime(log.path),
                 message="Its supervisor is gone (killed, or the machine was restarted), and the run with it",
-                hint="Start it again with t",
+                hint="Start it again: smoltui train, or t in the room of runs.",
             )  # fmt: skip
         log.read(to_end=True)
         run = _with(log.run, raw=raw, started_at=run.started_at, finished_at=run.finished_at)
@@ -240,25 +241,17 @@ class LocalEngine:
             return _with(run, stage=Stage.CANCELED, message="Stopped on request")
         if code == 0 and log.finished:
             return _with(run, stage=Stage.COMPLETED)
-        return _with(run, stage=Stage.ERROR, message=_cause(code, status, log))
+        message, hint = cause(code, status, log)
+        return _with(run, stage=Stage.ERROR, message=message, hint=hint or None)
+
+
+def _same(one: Any, other: str) -> bool:
+    """Whether two paths mean one folder."""
+    return isinstance(one, str) and (one == other or os.path.realpath(one) == os.path.realpath(other))
 
 
 def _with(run: Run, **changes: Any) -> Run:
     return replace(run, **changes)
-
-
-def _cause(code: int, status: dict[str, Any], log: _Log) -> str:
-    """Why a run ended without its result, in one sentence."""
-    if log.failed is not None:
-        return log.failed.cause
-    if "error" in status:
-        return f"It could not be started: {status['error']}"
-    last = f"; last line: {log.last_text[:200]}" if log.last_text else ""
-    if code < 0:
-        return f"Its process was killed by {exit_in_words(code)}{last}"
-    if code == 0:
-        return f"It ended without reaching the planned step{last}"
-    return f"Its process ended with exit code {code}{last}"
 
 
 def _alive(status: dict[str, Any]) -> bool:
@@ -279,13 +272,6 @@ def _mtime(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def _last_lines(found: list[events.Event], count: int) -> list[events.Event]:
-    """All events, but only the last `count` lines of log text."""
-    lines = [event for event in found if isinstance(event, events.LogLine)]
-    dropped = {id(event) for event in (lines[:-count] if count else lines)}
-    return [event for event in found if id(event) not in dropped]
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from smoltui.backends.pair_splits import splits_of
 from smoltui.backends.pair_tables import READABLE, Broken, JoinedTable, SlicedTable, Table, ending_of, open_table
-from smoltui.backends.project import Project
+from smoltui.backends.project import Project, exists, expanded
 from smoltui.core.preference import Pair, Survey, pair_of
 from smoltui.errors import PairsError, RecipeError
 from smoltui.safe_text import safe_line
@@ -120,22 +120,19 @@ class PairSource:
         return None
 
     def hits(self, text: str, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
-        """Every row that holds `text`, in order."""
-        at: int | None = 0
-        while at is not None and at < len(self):
-            at = self.search(text, at, stopped=stopped)
-            if at is not None:
-                yield at
-                at += 1
+        """Every row that holds `text`, in order; each row is read once. Breaks off when `stopped` says so."""
+        wanted = text.casefold()
+        for at in range(0, len(self), BATCH):
+            if stopped():
+                return
+            for number, row in enumerate(self.rows(at, at + BATCH), at):
+                if holds(row, wanted):
+                    yield number
 
     def count(self, text: str, *, stopped: Callable[[], bool] = lambda: False) -> int | None:
         """How many rows hold `text`; None when it was stopped."""
-        wanted, found = text.casefold(), 0
-        for at in range(0, len(self), BATCH):
-            if stopped():
-                return None
-            found += sum(holds(row, wanted) for row in self.rows(at, at + BATCH))
-        return found
+        found = sum(1 for _ in self.hits(text, stopped=stopped))
+        return None if stopped() else found
 
     def survey(
         self, *, progress: Callable[[int], object] = lambda _: None, stopped: Callable[[], bool] = lambda: False
@@ -219,18 +216,18 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     """As `open_pairs`, for what `recipe_pairs` gave; the source keeps `spec` with absolute paths."""
     base = (base or Path.cwd()).absolute()
     if spec.files:
-        files = {name: [base / Path(path).expanduser() for path in paths] for name, paths in spec.files.items()}
+        files = {name: [base / expanded(path) for path in paths] for name, paths in spec.files.items()}
         spec = replace(spec, files={name: tuple(str(path) for path in paths) for name, paths in files.items()})
         shown = ", ".join(path.name for paths in files.values() for path in paths)
         return _from_splits(shown, files, spec, lambda paths: paths)
     if not spec.source.strip():
         raise PairsError("No pairs are named.", "Name a file, a folder or a Hub id.")
-    path = base / Path(spec.source).expanduser()
-    if path.is_file():
+    path = base / expanded(spec.source)
+    if exists(path) and path.is_file():
         return _from_splits(
             path.name, {_file_split(path): [path]}, replace(spec, source=str(path)), lambda paths: paths
         )
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         return _from_splits(path.name, _folder_splits(path), replace(spec, source=str(path)), lambda paths: paths)
     named = _HUB_ID.fullmatch(spec.source)
     looks_local = spec.source.startswith((".", "/", "~")) or spec.source.count("/") > 1 or ending_of(spec.source)
@@ -246,9 +243,20 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     return _from_splits(spec.source, splits, spec, lambda names: hub_files(repo, names, revision))
 
 
+def open_typed(text: str, folder: Path) -> PairSource:
+    """What a person typed: a path from the project's `folder`, else from where smoltui was started, or a Hub id.
+
+    Raises:
+        PairsError, ServiceError: as `open_pairs`.
+    """
+    path = expanded(text)
+    base = Path.cwd() if exists(Path.cwd() / path) and not exists(folder / path) else folder
+    return open_spec(PairsSpec(text), base)
+
+
 def is_local(spec: PairsSpec, folder: Path) -> bool:
     """Whether the set lies on this machine, so that opening it asks no network."""
-    return bool(spec.files) or (folder / Path(spec.source).expanduser()).exists()
+    return bool(spec.files) or exists(folder / expanded(spec.source))
 
 
 def files_stamp(spec: PairsSpec, folder: Path) -> object:
@@ -256,7 +264,7 @@ def files_stamp(spec: PairsSpec, folder: Path) -> object:
     names = [path for paths in spec.files.values() for path in paths] if spec.files else [spec.source]
     stamps = []
     for name in names:
-        path = folder / Path(name).expanduser()
+        path = folder / expanded(name)
         inside = [path, *sorted(path.glob("*"))] if path.is_dir() else [path]
         for file in inside:
             try:

@@ -165,7 +165,7 @@ class LinesTable:
             return self._data.read(stop - start)
 
     def _decode(self, index: int, line: bytes) -> Any:
-        text = line.decode("utf-8", "replace")
+        text = line.decode("utf-8", "replace").rstrip("\r\n")  # else an error at the end stands in column 1
         try:
             return json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 from smoltui.backends.devices import device_report
 from smoltui.backends.pair_source import is_local, open_spec, pairs_of
-from smoltui.backends.project import Project, shown_path
+from smoltui.backends.pair_tables import Broken
+from smoltui.backends.project import Project, exists, shown_path
 from smoltui.backends.recipe_facts import recipe_shape
 from smoltui.backends.recipe_file import RecipeFile
-from smoltui.backends.training import holds_model
+from smoltui.backends.training import free_output_dir, holds_model
 from smoltui.core.fit import duration, estimate
 from smoltui.core.preflight import Check, Facts, Output, preflight
 from smoltui.core.recipe import Level, check, summarise
@@ -26,6 +28,9 @@ from smoltui.errors import (
     RecipeError,
     ServiceError,
 )
+
+LOOKED_AT = 20_000
+"""Rows that are decoded to find a broken line before a start; a broken one behind them stops the run itself."""
 
 
 async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
@@ -42,6 +47,7 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     facts = Facts(
         target="local" if local else "hub", values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
         overwrite=spec.overwrite,
+        model_problem=_model_problem(project, recipe.values.get("model_name_or_path")),
         pairs=pairs,
         pairs_problem=problem,
         jobs=replace(
@@ -98,6 +104,20 @@ async def check_spec(project: Project, engine: str, spec: RunSpec) -> list[Check
     return [item for item in checks if item.level is Level.WARN]
 
 
+def _model_problem(project: Project, name: object) -> str:
+    """What is wrong with a model that is named like a folder; a Hub id is not looked up here."""
+    if not isinstance(name, str) or not name:
+        return ""
+    folder = project.resolve(name)
+    if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
+        return ""
+    if folder.is_dir():
+        return f"This folder holds no model (no config.json): {name}\nName another model_name_or_path."
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        return f"There is no such model folder: {name}\nName another model_name_or_path, or a Hub id as owner/name."
+    return ""
+
+
 def _look_at_pairs(project: Project, values: Mapping[str, Any]) -> tuple[int | None, str, str]:
     """Rows (None: not counted), the pairs in words, and what is wrong with them; a set on the Hub is not opened."""
     try:
@@ -105,10 +125,16 @@ def _look_at_pairs(project: Project, values: Mapping[str, Any]) -> tuple[int | N
         if wanted is None or not is_local(wanted, project.folder):
             return None, "", ""
         source = open_spec(wanted, project.folder)
+        broken = next((row for row in source.rows(0, LOOKED_AT) if isinstance(row, Broken)), None)
     except InputError as error:
         return None, "", f"{error.message}\n{error.hint}"
+    if broken is not None:
+        return None, "", f"{broken.problem}\nOne such line stops the training. Mend or delete it; all: smoltui pairs"
     count = f"{len(source):,}".replace(",", " ")
-    return len(source), f"{count} pairs in {wanted.shown}, {source.split}", ""
+    told = f"{count} pairs in {wanted.shown}, {source.split}"
+    if wanted.others:
+        return None, f"{told}; it is the first of {wanted.others + 1} sets, the others were not opened", ""
+    return len(source), told, ""
 
 
 async def _ask_account(facts: Facts) -> Facts:
@@ -137,4 +163,9 @@ async def _ask_hub(facts: Facts) -> Facts:
 def _output(folder: Path) -> Output:
     # trainer_state.json is written last: a checkpoint without it is not complete.
     checkpoints = len(list(folder.glob("checkpoint-*/trainer_state.json")))
-    return Output(path=shown_path(folder), has_model=holds_model(folder), checkpoints=checkpoints)
+    above = next((parent for parent in (folder, *folder.parents) if exists(parent)), folder)
+    writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+    return Output(
+        path=shown_path(folder), has_model=holds_model(folder), checkpoints=checkpoints, writable=writable,
+        free=free_output_dir(folder).name,
+    )  # fmt: skip

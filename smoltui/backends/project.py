@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +75,7 @@ def open_project(folder: str | Path) -> Project:
     Raises:
         InputError: there is no such folder.
     """
-    # Not Path.expanduser: to that, ./~ is the folder of a person as well.
-    path = Path(os.path.expanduser(folder)).absolute()
+    path = expanded(str(folder)).absolute()
     if not path.is_dir():
         raise InputError(
             f"There is no such project folder: {folder}", f"Make one: smoltui new {folder} --preset course-local"

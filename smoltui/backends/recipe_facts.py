@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.launch import JOB_OUTPUT
-from smoltui.backends.project import Project
+from smoltui.backends.project import Project, exists
 from smoltui.core.fit import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command
 from smoltui.core.settings import Settings
+from smoltui.errors import InputError
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -46,7 +47,30 @@ def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
         if isinstance(source, Mapping):
             files = source.get("data_files")
             names += [source.get("path"), source.get("data_dir"), *(files if isinstance(files, list) else [files])]
-    return [name for name in names if isinstance(name, str) and name and project.resolve(name).exists()]
+    return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
+
+
+def pairs_counted(project: Project, values: Mapping[str, Any]) -> int | None:
+    """Pairs the recipe trains on, counted in its file; None for a set on the Hub, for several sets, for none usable.
+
+    The last count is kept while recipe and file stay as they are.
+    """
+    from smoltui.backends.pair_source import files_stamp, is_local, open_spec, pairs_of
+
+    try:
+        wanted = pairs_of(values)
+        if wanted is None or wanted.others or not is_local(wanted, project.folder):
+            return None
+        stamp = (project.folder, wanted, files_stamp(wanted, project.folder))
+        if _COUNTED.get("stamp") != stamp:
+            _COUNTED.update(rows=len(open_spec(wanted, project.folder)), stamp=stamp)
+    except InputError:
+        return None
+    rows = _COUNTED["rows"]
+    return rows if isinstance(rows, int) else None
+
+
+_COUNTED: dict[str, object] = {}
 
 
 def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:

@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoltui.core.recipe.fields import BY_KEY
 from smoltui.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ class RecipeFile:
             text = f"{self.text[:start]}{head}{new}{tail}{self.text[stop:]}"
         else:
             self._refuse_braces(key)
-            end = "" if self.text.endswith("\n") or not self.text else "\n"
-            text = f"{self.text}{end}{key}:{_spaced(render(value, ''))}\n"
+            at, indent = self._room_for(key)
+            end = "" if self.text[:at].endswith("\n") or not at else "\n"
+            line = f"{end}{indent}{key}:{_spaced(render(value, indent))}\n"
+            text = f"{self.text[:at]}{line}{self.text[at:]}"
         self._replace(text, {**self.values, key: value}, key)
 
     def remove(self, key: str) -> None:
@@ -115,6 +118,18 @@ class RecipeFile:
         first_line, newline, _ = self.text[colon:end].partition("\n")
         comment = first_line.rstrip() if newline and first_line.lstrip().startswith("#") else ""
         return colon, end, comment
+
+    def _room_for(self, key: str) -> tuple[int, str]:
+        """Where a new key goes, and how far in: behind the nearest one before it in the form, else at the end."""
+        order = list(BY_KEY)
+        before = order[: order.index(key)] if key in BY_KEY else []
+        for other in reversed(before):
+            if other in self._spans:
+                name, node = self._spans[other]
+                content = self.text[: max(_end(node), name.end_mark.index)].rstrip()
+                newline = self.text.find("\n", len(content))
+                return (newline + 1 if newline >= 0 else len(self.text)), self._indent(other)
+        return len(self.text), ""
 
     def _indent(self, key: str) -> str:
         return " " * int(self._spans[key][0].start_mark.column)
@@ -184,12 +199,17 @@ class RecipeFile:
             raise self._bad_yaml(error) from error
 
     def _bad_yaml(self, error: Exception) -> RecipeError:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        mark = getattr(error, "problem_mark", None)
+        begun = getattr(error, "context_mark", None)
+        # What is never closed is noticed at the end of the file; the line to look at is the one that opened it.
+        if begun is not None and (mark is None or not self.text[mark.index :].strip()):
+            mark = begun
         where = f" line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         text = self.text.splitlines()
-        shown = f"The line is: {text[mark.line].strip()[:120]}" if mark is not None and mark.line < len(text) else ""
-        return RecipeError(f"{self.path.name}{where} is not YAML: {problem}", shown)
+        problem = problem.replace("'<stream end>'", "the end of the file")
+        shown = f" The line is: {text[mark.line].strip()[:120]}" if mark is not None and mark.line < len(text) else ""
+        return RecipeError(f"{self.path.name}{where} is not YAML: {problem}", f"Mend it in your editor.{shown}")
 
 
 def load_recipe(path: Path) -> RecipeFile:

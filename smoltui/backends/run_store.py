@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +52,54 @@ def new_run_dir() -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise InputError(
-                f"Runs cannot be stored, {error.strerror}: {path.parent}", "Free space there, or set SMOLTUI_HOME."
-            ) from error
+            raise unwritable(path, error) from error
         return path
 
 
-def run_ids() -> list[str]:
-    """Ids of all local runs, newest first."""
+def unwritable(run: Path, error: OSError) -> InputError:
+    """What to say when the folder of a run cannot be written."""
+    return InputError(
+        f"Runs cannot be stored, {error.strerror or error}: {run.parent}", "Free space there, or set SMOLTUI_HOME."
+    )
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Keeps other processes from starting a run meanwhile.
+
+    Raises:
+        InputError: the data folder cannot be written.
+    """
+    path = home() / "runs.lock"
     try:
-        entries = [entry for entry in os.scandir(runs_folder()) if entry.is_dir()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("ab")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with lock:  # closing it lets go
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run_ids() -> list[str]:
+    """Ids of all local runs, newest first.
+
+    Raises:
+        InputError: the data folder is there and cannot be read.
+    """
+    found = []
+    try:
+        for entry in os.scandir(runs_folder()):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if entry.is_dir():
+                    found.append((entry.stat().st_ctime, entry.name))
     except FileNotFoundError:
         return []
-    return [entry.name for entry in sorted(entries, key=lambda entry: entry.stat().st_ctime, reverse=True)]
+    except OSError as error:
+        raise InputError(
+            f"Runs cannot be read, {error.strerror}: {runs_folder()}", "Set SMOLTUI_HOME to a folder of yours."
+        ) from error
+    return [name for _, name in sorted(found, reverse=True)]
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -72,9 +110,9 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in `path`; None when there is no such file or it holds no object (yet)."""
+    """The object in `path`; None when there is none to read or it holds no object (yet)."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.project import RECIPE_NAME
+from smoltui.backends.project import RECIPE_NAME, expanded
 from smoltui.backends.recipe_file import RecipeFile
 from smoltui.core.run import RunSpec
 from smoltui.errors import InputError
@@ -135,7 +135,7 @@ class _Packer:
         """A pattern such as `pairs/*.jsonl`: all that it matches is shipped."""
         if "://" in value:
             return value
-        parts = Path(value).expanduser().parts
+        parts = expanded(value).parts
         fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
         base = self._absolute(str(Path(*parts[:fixed])) if fixed else ".")
         rest = "/".join(parts[fixed:])
@@ -149,7 +149,7 @@ class _Packer:
         return value if self._is_inside(value, base) else f"{name}/{rest}"
 
     def _absolute(self, value: str) -> Path:
-        return Path(os.path.normpath(self.project / Path(value).expanduser()))
+        return Path(os.path.normpath(self.project / expanded(value)))
 
     def _is_inside(self, value: str, path: Path) -> bool:
         """Whether the text `value` means the same file in the Job, where the project's folder is `MOUNT`."""

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,9 @@ GRACE_SECONDS = 10.0
 
 STATUS_BYTES = 4096
 """The status file is padded to this size, so that it can still be written in place when the disk is full."""
+
+FULL_BYTES = 1 << 16
+"""A disk with less free space takes no line of a log any more."""
 
 _WAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
 
@@ -83,7 +87,10 @@ def supervise(folder: Path) -> int:
         elif number == signal.SIGALRM:
             _signal_group(process, signal.SIGKILL)
     _signal_group(process, signal.SIGKILL)  # workers of a child that died hold memory and devices
-    write_status(folder / "status.json", {**status, "finished_at": time.time(), "exit_code": process.returncode})
+    status |= {"finished_at": time.time(), "exit_code": process.returncode}
+    if process.returncode and shutil.disk_usage(folder).free < FULL_BYTES:
+        status["disk_full"] = True  # it could not say so itself: its words go to this disk
+    write_status(folder / "status.json", status)
     return process.returncode
 
 

@@ -6,6 +6,7 @@ stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stder
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -71,12 +72,12 @@ def print_json(data: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, hidden=True)
 def open_app(folder: str, as_json: bool) -> None:
     """Opens the app on a project folder."""
-    if as_json:
-        raise InputError("The app itself has no --json, its commands have", "See them: smoltui --help")
     try:
         project = project_in(folder)
     except InputError as error:
         raise InputError(f"This is neither a project folder nor a command: {folder}", "See: smoltui --help") from error
+    if as_json:
+        raise InputError("The app itself has no --json, its commands have", "See them: smoltui --help")
     run_app(project)
 
 
@@ -131,9 +132,9 @@ def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
 
 
 def _absolute(folder: str) -> Any:
-    from pathlib import Path
+    from smoltui.backends.project import expanded
 
-    return Path(folder).expanduser().absolute()
+    return expanded(folder).absolute()
 
 
 def _made(project: Project, no_open: bool, as_json: bool) -> None:
@@ -248,7 +249,7 @@ def ps_command(every: bool, engine: str | None, as_json: bool) -> None:
 @smoltui.command("logs")
 @click.argument("run_id", metavar="ID")
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends; the exit code is the run's result.")
-@click.option("--tail", type=int, help="Only the last N lines of what is there.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines of what is there.")
 @json_option
 def logs_command(run_id: str, follow: bool, tail: int | None, as_json: bool) -> None:
     """Prints the log of a run."""
@@ -307,8 +308,11 @@ def run(args: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in argv
     try:
-        result = smoltui.main(argv, prog_name="smoltui", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        # Not `main`: that makes exit code 1, "the run failed", of a reader of our output that has left.
+        with smoltui.make_context("smoltui", argv) as context:
+            smoltui.invoke(context)
+        _flush()
+        return 0
     except SmoltuiError as error:
         _print_error(error.message, error.hint, as_json)
         return error.exit_code
@@ -318,14 +322,40 @@ def run(args: Sequence[str] | None = None) -> int:
             hint = f"See: {error.ctx.command_path} --help"
         _print_error(error.format_message(), hint, as_json)
         return InputError.exit_code
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (head, less) has left: that is its right. Nothing may be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
+    except OSError as error:
+        _say_no_more()
+        where = f": {error.filename}" if error.filename else ""
+        _print_error(
+            f"The system refused, {error.strerror or type(error).__name__}{where}",
+            "Free some space, or allow it there, and try again."
+            if where
+            else "It is where the output goes that fails.",
+            as_json,
+        )
+        return InputError.exit_code
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
+
+
+def _flush() -> None:
+    """What is still to be written fails here, where it can be told, and not at exit."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _say_no_more() -> None:
+    """Lets stdout go nowhere, so that nothing is left to fail at exit."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_error(message: str, hint: str, as_json: bool) -> None:

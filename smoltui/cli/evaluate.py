@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -48,7 +49,10 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
         return await in_thread(lambda: answers.compare_run(project, found[0])), found[0]
     alone = await in_thread(lambda: answers.compare_run(project, None))
     if alone.aligned is None:
-        raise InputError(f"This project has no aligned model yet: {project.folder}", "Train one: smoltui train")
+        raise InputError(
+            f"This project has no aligned model yet: {project.folder}",
+            f"Train one: smoltui train {shlex.quote(str(project.folder))}",
+        )
     return alone, None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from smoltui.backends.pair_source import PairSource, PairsSpec, open_spec, project_pairs
-from smoltui.backends.project import RECIPE_NAME, open_project
+from smoltui.backends.project import RECIPE_NAME, expanded, open_project
 from smoltui.core.preference import FINDINGS, pair_json, words_diff
 from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import safe, safe_line
@@ -40,7 +40,7 @@ def pairs_report(
         ServiceError: the Hub does not give the set.
     """
     spec = PairsSpec(source, config, split, revision) if isinstance(source, str) else source
-    folder = (base or Path()) / Path(spec.source).expanduser()
+    folder = (base or Path()) / expanded(spec.source)
     if (folder / RECIPE_NAME).is_file():
         own = project_pairs(open_project(folder))
         if own is None:

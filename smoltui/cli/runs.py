@@ -24,6 +24,7 @@ from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project import Project
+    from smoltui.core.preflight import Check
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
@@ -92,13 +93,23 @@ def train(
     )  # fmt: skip
 
     async def work() -> int:
-        await check_spec(project, name, spec)
+        for check in await check_spec(project, name, spec):
+            _print_warning(check, as_json)
         if name != "local" and not yes:
             await _confirm_cost(spec, as_json)
         run = await engines[name].submit(spec)
         return await _follow_started(engines[name], run, detach=detach, as_json=as_json)
 
     return run_async(work())
+
+
+def _print_warning(check: Check, as_json: bool) -> None:
+    """What does not stop a run and may spoil it; on stderr, as stdout tells what the run does."""
+    if as_json:
+        told = {"warning": check.sentence, "hint": check.mend}
+        click.echo(redact(json.dumps(told, ensure_ascii=False)), err=True)
+        return
+    click.echo(safe(redact(f"Warning: {check.sentence}\n{check.mend}".rstrip()), 2000), err=True)
 
 
 async def _confirm_cost(spec: RunSpec, as_json: bool) -> None:
@@ -145,8 +156,11 @@ async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bo
         click.echo(f"Completed: {run.pushed_to or run.model_path or run.output_dir}", err=True)
     if detach:
         return 0
-    if not as_json and exit_code(run.stage) == 1:
-        raise RunFailedError(run.message or f"The run ended in stage {run.stage}", run.hint or "")
+    if exit_code(run.stage) == 1:
+        raise RunFailedError(
+            run.message or f"The run ended in stage {run.stage}",
+            run.hint or f"Its log says more: smoltui logs {run.id}",
+        )
     return exit_code(run.stage)
 
 
@@ -183,25 +197,28 @@ def ps(*, every: bool, engine: str | None, as_json: bool) -> None:
     engines = default_services().engines
     wanted = [engines[engine]] if engine else list(engines.values())
 
-    async def work() -> tuple[list[Run], list[SmoltuiError]]:
+    async def work() -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:
         found: list[Run] = []
-        errors: list[SmoltuiError] = []
+        errors: list[tuple[str, SmoltuiError]] = []
         for one in wanted:
             try:
                 found += await one.list_runs()
             except SmoltuiError as error:
                 if engine:
                     raise
-                errors.append(error)
+                errors.append((one.name, error))
         return sorted(found, key=lambda run: run.created_at or 0, reverse=True), errors
 
     runs, errors = run_async(work())
     now = time.time()
     if not every:
         runs = [run for run in runs if not run.is_final or now - (run.finished_at or now) < RECENT_SECONDS]
-    for error in errors:
-        note = json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"Jobs are not listed: {error.message}"
-        click.echo(note, err=True)
+    for name, error in errors:
+        which = "Local runs" if name == "local" else "Jobs"
+        note = (
+            json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"{which} are not listed: {error.message}"
+        )
+        click.echo(redact(note), err=True)
     if as_json:
         print_json([run.summary() for run in runs])
         return
@@ -225,6 +242,8 @@ async def find(run_id: str) -> tuple[Engine, Run]:
     Raises:
         InputError: no engine knows the id. ServiceError: the Hub could not be asked.
     """
+    if not run_id.strip():
+        raise InputError("An empty text is no run's id", "See the ids with: smoltui ps -a")
     engines = default_services().engines
     refused: ServiceError | None = None
     for engine in engines.values():
@@ -235,7 +254,10 @@ async def find(run_id: str) -> tuple[Engine, Run]:
         except ServiceError as error:
             refused = error
     if refused is not None:
-        raise refused
+        raise type(refused)(
+            f"No run on this machine has this id, and Jobs cannot be asked ({refused.message}): {run_id}",
+            f"See the ids with: smoltui ps -a. For Jobs: {refused.hint}",
+        ) from refused
     raise InputError(f"No run has this id, here or on Jobs: {run_id}", "See the ids with: smoltui ps -a")
 
 
@@ -251,8 +273,8 @@ def logs(run_id: str, *, follow: bool, tail: int | None, as_json: bool) -> int:
                     _print_event(event, run, True)
                 elif isinstance(event, events.LogLine):
                     click.echo(_printable(event.text))
-                elif not isinstance(event, events.StageChanged):
-                    click.echo(events.dump(event))
+                elif not isinstance(event, events.StageChanged) and (words := in_words(event, run.max_steps)):
+                    click.echo(safe(redact(words), 2000))
         return exit_code(run.stage) if follow else 0
 
     return run_async(work())

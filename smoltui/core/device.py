@@ -151,7 +151,7 @@ class Need:
         parts = [(WORDS.get(term.name, term.name), term.bytes) for term in self.fit.terms]
         parts.append(("reserve", self.fit.context))
         told = [f"{size / GIB:.1f} {word}" for word, size in parts if size >= GIB / 20]
-        return f"{gib(self.fit.needed)} ({' + '.join(told)})"
+        return f"{self.fit.needed / GIB:.1f} GiB ({' + '.join(told)})"  # one unit for the sum and its parts
 
 
 WORDS = {
@@ -213,10 +213,10 @@ def _small(report: DeviceReport, recipe: Need | None) -> Sentence:
         return Sentence(Mark.HERE, f"{what} trains here, on {where}.")
     if recipe.on_processor:
         free = report.ram_available
-        fits = {"fits": Mark.HERE, "tight": Mark.TIGHT, "no": Mark.NO}.get(recipe.fit.verdict(free), Mark.TIGHT)
-        return Sentence(
-            fits, f"{recipe.what} needs {recipe.in_words} of memory on {_processor(report)}; free: {gib(free)}."
-        )
+        told = f"{recipe.what} needs {recipe.in_words} of memory on {_processor(report)}; free: {gib(free)}"
+        if recipe.fit.verdict(free) == "no":
+            return Sentence(Mark.JOBS, f"{told}. It does not fit here: for Jobs.")
+        return Sentence(Mark.HERE if recipe.fit.verdict(free) == "fits" else Mark.TIGHT, f"{told}.")
     return _large(recipe, report)
 
 
@@ -230,6 +230,13 @@ def _processor(report: DeviceReport) -> str:
 def _best(accelerators: Sequence[Accelerator]) -> Accelerator:
     """The one with most free memory: DPO of one process runs on one device."""
     return max(accelerators, key=lambda accelerator: accelerator.free or accelerator.total or 0)
+
+
+def _memory_for(need: Need, report: DeviceReport) -> int | None:
+    """Bytes of what it would train on: all of the best accelerator, which others can leave, or what RAM has free."""
+    if need.on_processor or not report.accelerators:
+        return report.ram_available
+    return _best(report.accelerators).total
 
 
 def _large(need: Need, report: DeviceReport) -> Sentence:
@@ -266,11 +273,12 @@ def _jobs(account: Account | None, why_no_account: str) -> Sentence:
 
 def next_step(
     report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", on: str = "local", has_model: bool = False,
-    account: Account | None = None,
+    account: Account | None = None, recipe: Need | None = None,
 ) -> str:  # fmt: skip
     """What to do now, in one sentence with the key or command.
 
-    `on` is the engine that `t` starts on, `has_model` says that a run of this project has left a model.
+    `on` is the engine that `t` starts on, `has_model` says that a run of this project has left a model, `recipe` is
+    what the project's own recipe takes, None where that is not known.
     """
     if not has_recipe:
         return "Next: this folder holds no recipe. Leave with q, then: smoltui demo, or smoltui new FOLDER"
@@ -281,6 +289,11 @@ def next_step(
     if on == "local":
         if any(package.installed is None for package in report.lacking):
             return f"Next: what trains is not installed. {INSTALL_HINT}"
+        if recipe is not None and recipe.fit.verdict(_memory_for(recipe, report)) == "no":
+            return (
+                "Next: this recipe does not fit here. 3 opens it, where a LoRA adapter makes it smaller; "
+                "t, then tab, starts it as a Job."
+            )
         return "Next: t trains on this machine; when it has ended, a asks both models."
     if account is None:
         return "Next: log in for Jobs with: hf auth login; then r looks again."

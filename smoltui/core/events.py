@@ -244,7 +244,9 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
             continue
         value = data[item.name]
         kind = str(item.type)
-        if kind.startswith(("float", "int")):
+        if value is None and kind.endswith("| None"):
+            pass  # said to be unknown, or to be none
+        elif kind.startswith(("float", "int")):
             number = _number(value)
             if number is None:
                 return None

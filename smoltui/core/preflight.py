@@ -36,6 +36,10 @@ class Output:
     path: str
     has_model: bool = False
     checkpoints: int = 0
+    free: str = ""
+    """Name of the next folder beside it that holds no model."""
+    writable: bool = True
+    """A file can be made there, or the folder itself where it does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Facts:
     findings: Sequence[Finding]
     """Of `core.recipe.check` for this target."""
     summary: Summary
+    model_problem: str = ""
+    """Why there is no such model, with the next step behind a newline; empty when there is, or only the Hub knows."""
     pairs: str = ""
     """What the recipe trains on, in words with the count; empty when it was not opened (a set on the Hub)."""
     pairs_problem: str = ""
@@ -81,7 +87,7 @@ class Facts:
 
 def preflight(facts: Facts) -> list[Check]:
     """The checks in the order they are shown: the recipe, where it runs, memory, time and money, what is kept."""
-    checks = [*_recipe(facts), *_pairs(facts)]
+    checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
     if facts.target == "local":
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
         if get(facts.values, "push_to_hub"):
@@ -110,6 +116,11 @@ def _recipe(facts: Facts) -> list[Check]:
             Check("recipe", Level.PASS, f"TRL {snapshot().versions['trl']} knows every key"),
         )
     return found
+
+
+def _model(facts: Facts) -> list[Check]:
+    sentence, _, mend = facts.model_problem.partition("\n")
+    return [Check("model", Level.STOP, sentence, mend)] if sentence else []
 
 
 def _pairs(facts: Facts) -> list[Check]:
@@ -161,12 +172,16 @@ def _memory(fit: Fit, available: int | None, where: str) -> Check:
     return Check("memory", Level.WARN, f"It needs {need}; how much {where} has is not known")
 
 
-UNKNOWN_FIT = Check("memory", Level.WARN, "How much memory it needs is not known: the model's shape is not known here")
+UNKNOWN_FIT = Check(
+    "memory", Level.WARN, "How much memory it needs is not known: not reckoned for this model and settings"
+)
 
 
 def memory_in_words(fit: Fit | None) -> str:
     """What training takes and the sum it comes from, or that it is not known."""
-    return f"memory about {Need('', fit).in_words}" if fit else "memory unknown: the model's shape is not known here"
+    return (
+        f"memory about {Need('', fit).in_words}" if fit else "memory unknown: not reckoned for this model and settings"
+    )
 
 
 def _memory_here(facts: Facts) -> list[Check]:
@@ -179,13 +194,22 @@ def _output(facts: Facts) -> list[Check]:
     checks = []
     if facts.output is not None:
         name = facts.output.path
-        if facts.output.has_model and not facts.overwrite:
+        if not facts.output.writable:
+            checks.append(
+                Check(
+                    "output",
+                    Level.STOP,
+                    f"The model cannot be written to {name}",
+                    "Name an output_dir in which you may write.",
+                )
+            )
+        elif facts.output.has_model and not facts.overwrite:
             checks.append(
                 Check(
                     "output",
                     Level.STOP,
                     f"The output folder already holds a model: {name}",
-                    "Name another output_dir, or allow it with --overwrite.",
+                    f"Train into another one: --output-dir {facts.output.free}; or replace it: --overwrite",
                 )
             )
         elif facts.output.has_model:

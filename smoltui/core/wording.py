@@ -38,7 +38,11 @@ def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
             return f"── {PHASES.get(phase, phase)}{f': {message}' if message else ''}"
         case events.Planned(train_pairs=pairs, held_out_pairs=held_out, parameters=parameters, device=device):
             left_out = sum(event.left_out.values())
-            parts = [f"{event.max_steps} steps", f"{event.epochs:.3g} epochs", f"{pairs} pairs"]
+            parts = [
+                f"{event.max_steps} steps",
+                f"{event.epochs:.3g} epoch{'' if event.epochs == 1 else 's'}",
+                f"{pairs} pairs",
+            ]
             if held_out is not None:
                 parts.append(f"{held_out} held out")
             if left_out:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events as textual_events
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
 from smoltui.backends.threads import in_thread
+from smoltui.core.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import Room
@@ -23,6 +24,7 @@ from smoltui.widgets.page import Page
 
 if TYPE_CHECKING:
     from smoltui.backends.devices import Machine
+    from smoltui.backends.project import Project
     from smoltui.core.account import Account
     from smoltui.core.device import DeviceReport, TorchReport
     from smoltui.core.run import Run
@@ -52,6 +54,8 @@ class DeviceRoom(Room):
         self._account_problem = "asking the Hub who you are…"
         self._account_hint = ""
         self._has_model = False
+        self._stamp: object = None
+        """Recipe and settings as they were when they were looked at."""
         self._shown: dict[str, object] = {}
 
     def compose_room(self) -> ComposeResult:
@@ -72,6 +76,11 @@ class DeviceRoom(Room):
         if not self.app.is_headless:  # nobody waits for it there
             self.set_timer(PROBE_AFTER_SECONDS, self._probe_once)
 
+    @on(textual_events.ScreenResume)
+    def _entered(self) -> None:
+        if self._machine is not None:
+            self._look(if_changed=True)
+
     def on_resize(self, event: textual_events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "wide")
         self.set_class(event.size.width < TINY or event.size.height < 16, "tiny")
@@ -89,9 +98,14 @@ class DeviceRoom(Room):
     # -- what is asked
 
     @work(group="look", exclusive=True)
-    async def _look(self, *, then_account: bool = False) -> None:
+    async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
+        """`if_changed`: only where the project's files are others than those that the page speaks of."""
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.devices"))
         project = self.smoltui.project
+        stamp = await in_thread(lambda: _stamp(project))
+        if if_changed and stamp == self._stamp:
+            return
+        self._stamp = stamp
         self._machine = machine = await in_thread(lambda: devices.machine_for(project))
         if self._torch is None and not self._asking_torch:
             self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
@@ -152,7 +166,7 @@ class DeviceRoom(Room):
         report = machine.report
         step = next_step(
             report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, on=machine.on,
-            has_model=self._has_model, account=self._account,
+            has_model=self._has_model, account=self._account, recipe=machine.need,
         )  # fmt: skip
         sentences = verdict(report, self._account, self._account_problem, machine.need)
         facts = facts_in_words(report, self._torch_words(), self._account_words())
@@ -180,6 +194,19 @@ class DeviceRoom(Room):
         if self._shown.get(name) != what:
             self._shown[name] = what
             self.query_one(f"#{name}", Static).update(drawn)
+
+
+def _stamp(project: Project) -> list[tuple[int, int] | None]:
+    """In a thread: what changes when recipe.yaml or smoltui.toml is written; None for a file that is not there."""
+    stamps: list[tuple[int, int] | None] = []
+    for path in (project.recipe_path, project.folder / FILE_NAME):
+        try:
+            found = path.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((found.st_mtime_ns, found.st_size))
+    return stamps
 
 
 def _warm_up() -> None:

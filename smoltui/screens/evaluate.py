@@ -50,11 +50,11 @@ class EvaluateRoom(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "ask", "Ask both"),
         Binding("m", "measure", "Measure"),
-        Binding("i", "own", "Own"),
-        Binding("e", "edit", "Edit"),
+        Binding("i", "own", "Own prompt"),
+        Binding("e", "edit", "Prompts"),
         Binding("x", "stop", "Stop"),
-        Binding("left_square_bracket", "other(1)", "Older", key_display="["),
-        Binding("right_square_bracket", "other(-1)", "Newer", key_display="]"),
+        Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
+        Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
         Binding("escape", "close_own", "Close", show=False),
     ]
 
@@ -79,7 +79,7 @@ class EvaluateRoom(Room):
         yield Static("Reading the project…", id="eval-status", markup=False)
         with Page(id="sheet"):
             yield Static(id="figures", markup=False)
-        yield Input(placeholder="A prompt of your own, Enter asks it", id="own", select_on_focus=False)
+        yield Input(placeholder="A prompt of your own: enter asks it, esc leaves it", id="own", select_on_focus=False)
 
     def on_mount(self) -> None:
         self.query_one("#sheet").focus()
@@ -141,6 +141,7 @@ class EvaluateRoom(Room):
         self._load()
 
     def action_own(self) -> None:
+        self.app.clear_notifications()  # they would lie over the line
         self.query_one("#own").add_class("open")
         self.query_one("#own").focus()
 
@@ -198,7 +199,7 @@ class EvaluateRoom(Room):
             loaded = await in_thread(lambda: answers.open_evaluation(self.smoltui.project, runs, wish))
         except SmoltuiError as error:
             self._loaded, self._ask_when_loaded = None, False
-            self._set_status(" ".join(filter(None, (error.message, error.hint))))
+            self._set_status(" → ".join(filter(None, (error.message, error.hint))))
             self._draw_head()
             return
         before = self._loaded
@@ -270,7 +271,7 @@ class EvaluateRoom(Room):
                 async for event in events:
                     self._take(event)
         except SmoltuiError as error:
-            outcome = " ".join(filter(None, (error.message, error.hint)))
+            outcome = " → ".join(filter(None, (error.message, error.hint)))
             self.say(error)
         except asyncio.CancelledError:
             outcome = "Stopped. Answers that were whole are kept."
@@ -281,9 +282,7 @@ class EvaluateRoom(Room):
             self._ticker.stop()
             if doing == ANSWERING:
                 self._keep()
-            self._set_status(
-                outcome or f"{self._resting() if doing == ANSWERING else self._measured_words()} In {took}."
-            )
+            self._set_status(outcome or self._done(doing, took))
             self._draw_all()
             self._draw_figures()
             self.refresh_bindings()
@@ -361,6 +360,14 @@ class EvaluateRoom(Room):
                 shares.append(f"{model} {kept} of {len(whole)}")
             told += f" {safe_line(manner.name, 30).capitalize()}: {', '.join(shares)}."
         return told
+
+    def _done(self, doing: str, took: str) -> str:
+        """What was done in `took`, and what is known now."""
+        if doing == MEASURED:
+            return f"{self._measured_words()} In {took}."
+        if self._loaded is not None and self._loaded.comparison.aligned is None:
+            return f"The reference answered in {took}. No aligned model yet: t trains one."
+        return f"{self._resting()} In {took}."
 
     def _measured_words(self) -> str:
         pairs = len(self._tally.margins()) if self._tally else 0

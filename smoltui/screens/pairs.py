@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
-from smoltui.backends.pair_source import PairSource, PairsSpec, files_stamp, open_spec, project_pairs
+from smoltui.backends.pair_source import PairSource, PairsSpec, files_stamp, open_spec, open_typed, project_pairs
 from smoltui.backends.threads import in_thread
 from smoltui.core.preference import FINDINGS, Pair, Survey, pair_json
 from smoltui.errors import SmoltuiError
@@ -36,16 +36,17 @@ class PairsRoom(Room):
     CSS_PATH = "pairs.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "step(1)", "Next", key_display="→"),
-        Binding("left,h", "step(-1)", "Previous", key_display="←"),
+        Binding("right,l", "step(1)", "Next"),
         Binding("g", "ask('go')", "Go to"),
         Binding("slash", "ask('search')", "Search", key_display="/"),
-        Binding("n", "hit(1)", "Next hit"),
-        Binding("N", "hit(-1)", "Hit before", key_display="N"),
         Binding("s", "split", "Split"),
         Binding("i", "survey", "Survey"),
         Binding("o", "ask('open')", "Open"),
-        Binding("y", "copy", "Copy"),
+        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        Binding("left,h", "step(-1)", "Previous", show=False),
+        Binding("n", "hit(1)", "Next hit", show=False),
+        Binding("N", "hit(-1)", "Hit before", key_display="N", show=False),
+        Binding("y", "copy", "Copy the pair as JSON", show=False),
         Binding("G", "last", "Last pair", show=False),
         Binding("down,j", "scroll(1, 0)", "Scroll down", show=False),
         Binding("up,k", "scroll(-1, 0)", "Scroll up", show=False),
@@ -62,6 +63,11 @@ class PairsRoom(Room):
         "search": "search: ",
         "open": "open a file, folder or Hub id: ",
     }
+    _HINTS: ClassVar[dict[str, str]] = {
+        "go": "a number; esc leaves it",
+        "search": "a part of a text; esc leaves it",
+        "open": "empty: the recipe's pairs; esc leaves it",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,6 +78,8 @@ class PairsRoom(Room):
         """What the project names, as last read; the room follows it until something else is opened here."""
         self._stamp: object = None
         self._follows_project = True
+        self._is_other = False
+        """Something was opened here that the project does not name."""
         self._question = ""
         self._query = ""
         self._hits: list[int] | None = None
@@ -104,7 +112,7 @@ class PairsRoom(Room):
         self._draw_where()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "hit" and not self._query:
+        if (action == "hit" and not self._query) or (action == "ask" and self.has_class("asking")):
             return False
         if action == "split" and self._source is not None:
             return True if len(self._source.splits) > 1 else None
@@ -145,7 +153,7 @@ class PairsRoom(Room):
             self.say(f"The recipe mixes {spec.others + 1} sets; this is the first of them")
 
     @work(exclusive=True, group="open")
-    async def _open(self, opening: Callable[[], PairSource], what: str) -> None:
+    async def _open(self, opening: Callable[[], PairSource], what: str, *, other: bool = False) -> None:
         """Opens something else; what is shown stays when that fails."""
         status = self.query_one("#pairs-where", Static)
         status.update(Text(f"Opening {safe_line(what, 200)} …", "italic"))
@@ -155,7 +163,7 @@ class PairsRoom(Room):
             self._draw_where()
             self.say(error)
             return
-        self._follows_project = False
+        self._follows_project, self._is_other = False, other or self._is_other
         self._take(source)
 
     def _take(self, source: PairSource | None, index: int = 0) -> None:
@@ -215,11 +223,8 @@ class PairsRoom(Room):
             self.query_one(PairView).scroll_by(lines, pages)
 
     def action_pane(self) -> None:
-        if (
-            self._pair is not None
-            and self._pair.readable
-            and not (self.has_class("surveyed") or self.has_class("asking"))
-        ):
+        elsewhere = self.has_class("surveyed") or self.has_class("asking")
+        if self._pair is not None and self._pair.readable and not elsewhere:
             self.query_one(PairView).switch_pane()
 
     def action_split(self) -> None:
@@ -247,7 +252,8 @@ class PairsRoom(Room):
         split = safe_line(source.split, 30)
         if len(source.splits) > 1:
             split += f", one of {len(source.splits)} splits"
-        rest = f" · {split} · {SCHEMAS[source.schema]}"
+        other = " · not the recipe's pairs" if self._is_other else ""
+        rest = f" · {split}{other} · {SCHEMAS[source.schema]}"
         room = self.size.width - 2 - len(place) - 2
         name = safe_line(source.name, 60)
         left = Text(name, "bold", no_wrap=True).append(rest, "not bold dim")
@@ -264,21 +270,25 @@ class PairsRoom(Room):
             line.append(f"hit {bisect_left(self._hits, self._index) + 1:,} of {len(self._hits):,} pairs", "not bold")
         else:
             line.append(f"{len(self._hits):,} pairs hold it", "not bold")
+        line.append("  n next  N before  esc ends the search", "not bold dim")
         self.query_one("#pairs-status", Static).update(line, layout=False)
 
     # -- asking in one line
 
     def action_ask(self, question: str) -> None:
         self._question = question
+        self.app.clear_notifications()  # they would lie over the line
         self.query_one("#pairs-question", Static).update(Text(self._QUESTIONS[question], "bold"))
         answer = self.query_one(Input)
-        answer.value = ""
+        answer.value, answer.placeholder = "", self._HINTS[question]
         self.add_class("asking")
         answer.focus()
+        self.refresh_bindings()
 
     def _stop_asking(self) -> None:
         self.remove_class("asking")
         self.set_focus(None)
+        self.refresh_bindings()
 
     @on(Input.Submitted)
     def _answered(self, event: Input.Submitted) -> None:
@@ -290,8 +300,10 @@ class PairsRoom(Room):
         elif text and self._question == "go":
             self._go_to(text)
         elif text and self._question == "open":
-            folder = self.smoltui.project.folder
-            self._open(partial(open_spec, PairsSpec(text), folder), text)
+            self._open(partial(open_typed, text, self.smoltui.project.folder), text, other=True)
+        elif self._question == "open" and not self._follows_project:
+            self._follows_project, self._is_other, self._own = True, False, None
+            self._open_project()
 
     def _go_to(self, text: str) -> None:
         assert self._source is not None

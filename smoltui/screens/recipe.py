@@ -24,7 +24,7 @@ from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.editing import edit_file
 from smoltui.screens.room import Room
 from smoltui.widgets.field_list import FieldList
-from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, rows, sums
+from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
 from smoltui.widgets.text_pane import TextPane
 
 WIDE, TINY = 100, 60
@@ -43,13 +43,14 @@ class RecipeRoom(Room):
     AUTO_FOCUS = "#fields"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "edit", "Edit"),
-        Binding("space", "cycle", "Switch"),
         Binding("d", "default", "Default"),
         Binding("o", "target", "Here/Jobs"),
         Binding("e", "editor", "Editor"),
-        Binding("r", "reread", "Reread"),
-        Binding("y", "copy", "Copy"),
         Binding("slash", "find", "Find", key_display="/"),
+        # Not in the bottom line, which has to fit in 80 columns; `?` tells all of them.
+        Binding("space", "cycle", "Switch to the next value", show=False),
+        Binding("r", "reread", "Read the file again", show=False),
+        Binding("y", "copy", "Copy the command", show=False),
         Binding("n", "again(1)", "Next hit", show=False),
         Binding("N", "again(-1)", "Hit before", show=False),
         Binding("J", "scroll(1)", "Scroll the checks down", show=False),
@@ -159,11 +160,14 @@ class RecipeRoom(Room):
 
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
         """`around` with what follows from the recipe's values; reads the disk."""
-        from smoltui.backends.recipe_facts import command_by_hand, recipe_shape
+        from smoltui.backends.recipe_facts import command_by_hand, pairs_counted, recipe_shape
 
         project = self.smoltui.project
         here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
-        return replace(around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs)
+        return replace(
+            around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
+            rows=pairs_counted(project, values), rows_of=pairs_named(values),
+        )  # fmt: skip
 
     @work(exclusive=True, group="machine")
     async def _look_at_machine(self) -> None:
@@ -341,6 +345,7 @@ class RecipeRoom(Room):
     def _begin_line(self, what: str, question: str, text: str) -> None:
         self._editing, self._before = what, self._values.get(what, ABSENT)
         self.refresh_bindings()
+        self.app.clear_notifications()  # they would lie over the line
         self.query_one("#edit-key", Static).update(Text(question, "bold"))
         line = self.query_one(Input)
         line.value = text
@@ -425,7 +430,9 @@ class RecipeRoom(Room):
         if self._file is None:
             return
         # Its height is fixed: an arrangement of the whole room for each move of the cursor takes 50 ms.
-        shown = about(field_for(self._key), self._file.line_of(self._key))
+        field = field_for(self._key)
+        differs = self._values.get(field.key, field.default) != field.default
+        shown = about(field, self._file.line_of(field.key), differs)
         self.query_one("#about", Static).update(shown, layout=False)
 
     def _draw_below(self, values: Mapping[str, Any]) -> None:

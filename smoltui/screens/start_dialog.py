@@ -89,18 +89,21 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         text.append("  on ")
         for name in self._engines:
             text.append(f" {PLACES.get(name, name)} ", "reverse" if name == self._engine else "dim").append(" ")
-        if len(self._engines) > 1:
-            text.append(" tab: elsewhere", "dim")
-        text.append("\n\n")
-        if self._problem is not None:
-            text.append(safe(redact(str(self._problem)), 1000), "red").append("\n\n")
-        elif self._facts is None or self._spec is None:
-            text.append("checking…\n\n", "dim")
-        else:
-            self._draw_plan(text, self._facts, self._spec)
+        text.append("\n")
+        # On top, since the list below may be longer than the terminal.
         if self._may_start:
             text.append(" enter ", "reverse").append(" start    ")
-        text.append(" esc ", "reverse").append(" leave it")
+        elif self._checks:
+            text.append("Mend what is marked ✗ first.   ", "red")
+        if len(self._engines) > 1:
+            text.append(" tab ", "reverse").append(" elsewhere    ")
+        text.append(" esc ", "reverse").append(" leave it\n\n")
+        if self._problem is not None:
+            text.append(safe(redact(str(self._problem)), 1000), "red")
+        elif self._facts is None or self._spec is None:
+            text.append("checking…", "dim")
+        else:
+            self._draw_plan(text, self._facts, self._spec)
         self.query_one("#start-text", Static).update(text)
 
     def _draw_plan(self, text: Text, facts: Facts, spec: RunSpec) -> None:
@@ -118,20 +121,17 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         for name, value in rows:
             text.append(f"{name:<14}", "dim").append(f"{safe_line(redact(value), 300)}\n")
         text.append("\n")
-        for check in self._checks:
+        for check in sorted(self._checks, key=lambda check: list(MARKS).index(check.level), reverse=True):
             mark, style = MARKS[check.level]
             text.append(f"{mark} ", style).append(f"{safe_line(redact(check.sentence), 400)}\n")
             if check.mend:
                 text.append(f"  {safe_line(redact(check.mend), 300)}\n", "dim")
-        if not may_start(self._checks):
-            text.append("\nIt does not start before what is marked ✗ is mended.\n", "red")
-        text.append("\n")
 
     def _goes_to(self, facts: Facts, spec: RunSpec) -> str:
         if self._engine == "local":
             return shown_path(spec.output_dir)
         pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
-        return str(pushed or "nowhere: a Job's disk is deleted at its end, and push_to_hub is off")
+        return str(pushed or "nowhere: push_to_hub is off")
 
     @property
     def _may_start(self) -> bool:

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 FORMAT_VERSION = 1
@@ -102,6 +103,9 @@ def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
     return f"{type(error).__name__}: {first}", "The log holds the whole error.", 1
 
 
+_UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
 def _explain_machine(error: BaseException, text: str, first: str) -> Explained | None:
     """Memory, disk and packages: they can run out or be missing in every phase."""
     on_accelerator = type(error).__name__ == "OutOfMemoryError"  # torch's
@@ -119,11 +123,20 @@ def _explain_machine(error: BaseException, text: str, first: str) -> Explained |
     if isinstance(error, ImportError) or re.search(r"requires \S+ to be installed|pip install ", text):
         hint = 'Install what trains: pip install "smoltui[train]"; other trackers and kernels have their own packages.'
         return f"A package is missing: {getattr(error, 'name', None) or first}", hint, 1
+    if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
+        hint = "Name another folder in the recipe (output_dir for the model), or allow it there."
+        return f"A file or folder cannot be used, {error.strerror}: {error.filename}", hint, 2
     return None
 
 
 def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
     kind = type(error).__name__
+    here = str(Path.cwd())
+    if set(here) & set("[]\n") and not kind.startswith("DatasetGeneration"):
+        # datasets takes the path of a folder for a pattern
+        return f"datasets cannot read pairs below a folder with [, ] or a line break in its name: {here!r}", (
+            "Rename that folder, or move the project."
+        ), 2  # fmt: skip
     hint = (
         "A folder is looked for beside the recipe; a Hub id is owner/name and needs the network. A single file is "
         "named with datasets: [{path: json, data_files: pairs.jsonl}]."
@@ -132,7 +145,9 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
         return f"The pairs were not found: {subject}", hint, 2
     if kind.startswith("DatasetGeneration"):
         cause = str(error.__cause__ or error.__context__ or "").strip()
-        told = f"The pairs cannot be read: {cause.splitlines()[0][:300] if cause else first}"
+        # Arrow counts rows from the start of a block, and from 0: that number would mislead.
+        said = re.sub(r"\s+in row \d+$", "", cause.splitlines()[0][:300] if cause else first)
+        told = f"The pairs cannot be read: {said}"
         return told, "The Pairs room and `smoltui pairs FILE` name the line and what was expected there.", 2
     return f"The pairs cannot be loaded: {first}", hint, 2
 

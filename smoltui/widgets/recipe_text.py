@@ -11,7 +11,7 @@ from rich.text import Text
 from smoltui.core.device import gib
 from smoltui.core.fit import ModelShape, estimate
 from smoltui.core.preflight import memory_in_words
-from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for, is_ok, show, summarise
+from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for, is_ok, show, summarise, unit_of
 from smoltui.core.settings import Settings
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.field_list import Row
@@ -32,8 +32,18 @@ class Surroundings:
     """Bytes free on what trains here."""
     memory_name: str = ""
     """Empty until this machine was looked at."""
+    rows: int | None = None
+    """Pairs in the file that the recipe names; None where they were not counted."""
+    rows_of: tuple[object, ...] = ()
+    """The values (`pairs_named`) for which they were counted."""
     command_here: str = ""
     command_jobs: str = ""
+
+
+def pairs_named(values: Mapping[str, Any]) -> tuple[object, ...]:
+    """What of a recipe says which pairs it trains on."""
+    names = ("datasets", "dataset_name", "dataset_config", "dataset_train_split")
+    return tuple(repr(values.get(name)) for name in names)
 
 
 def rows(values: Mapping[str, Any], findings: Sequence[Finding]) -> list[Row]:
@@ -49,23 +59,27 @@ def rows(values: Mapping[str, Any], findings: Sequence[Finding]) -> list[Row]:
         held = field.key in values
         value = values.get(field.key, field.default)
         value = field.unset if value is None else value
-        unit = field.unit if value is not None else ""
+        unit = unit_of(field, value) if value is not None else ""
         shown = show(field, value) or ("nothing" if held else "–")
         changed = held and values[field.key] != field.default
         made.append(Row(field.key, field.label, shown, unit, held, changed, worst.get(field.key, "")))
     return made
 
 
-def about(field: Field, line: int | None) -> Text:
-    """What a field is, what it may be, TRL's default and where all that is said."""
+def about(field: Field, line: int | None, changed: bool = False) -> Text:
+    """What a field is, what it may be, TRL's default and where all that is said; `changed`: differs from it."""
     text = Text().append(safe_line(field.label, 60), "bold")
     if field.label != field.key:
         text.append(f"  {safe_line(field.key, 60)}", "cyan")
     if line:
-        text.append(f"  line {line}", "dim")
+        text.append(f"  {'●' if changed else '·'} line {line}", "dim")
+    elif field.source:
+        text.append("  not in the file", "dim")
     text.append(f"\n{field.help}")
     default = show(field, field.unset if field.default is None else field.default)
     facts = [field.range_text, field.unit if field.kind != "steps" else ""]
+    if field.kind in ("bool", "choice"):
+        facts.append("space: the next")
     if field.source:
         facts.append(f"TRL's default: {default or 'nothing'}")
     text.append("\n" + " · ".join(filter(None, facts)), "dim")
@@ -95,7 +109,8 @@ def sums(values: Mapping[str, Any], around: Surroundings, target: str) -> Text:
     """Steps, epochs and memory; here also whether this machine has that memory."""
     local = target == "local"
     text = Text().append("What it comes to", "bold")
-    text.append(f"\n{summarise(values).sentence}")
+    counted = around.rows if around.rows_of == pairs_named(values) else None
+    text.append(f"\n{summarise(values, counted).sentence}")
     fit = estimate(values, around.shape, cuda=around.cuda or not local)
     text.append(f"\n{memory_in_words(fit)}")
     if local and fit is not None and around.memory_name:

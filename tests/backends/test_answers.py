@@ -12,6 +12,7 @@ from smoltui.backends import answers, training
 from smoltui.backends.project import Project
 from smoltui.core.evaluation import ALIGNED, COURSE_PROMPTS, REFERENCE, Tally
 from smoltui.core.events import Answered, Event, LogLine, PairScored
+from smoltui.core.run import Stage
 from smoltui.core.settings import EvaluationSettings
 from smoltui.core.sheet import Sheet, sheet_from_json
 from smoltui.errors import InputError, MissingExtraError, PairsError, RecipeError, RunFailedError
@@ -66,6 +67,14 @@ def test_a_pushed_model_is_asked_from_the_hub(project: Project) -> None:
     run = replace(trained(project), engine="hub", model_path="/tmp/gone/out", output_dir="/tmp/gone", pushed_to="me/m")
     assert answers.has_model(run)
     assert answers.compare_run(project, run).aligned == answers.ModelRef(ALIGNED, "me/m")
+
+
+def test_a_run_that_broke_off_has_no_part_in_a_later_model(project: Project) -> None:
+    """I cancelled a run; the next one saved its model in the same folder: only that one can be asked."""
+    saved = trained(project, "later")
+    broke_off = replace(saved, id="earlier", stage=Stage.CANCELED, model_path=None)
+    found = answers.runs_with_models({run.id: run for run in (saved, broke_off)}, project)
+    assert [run.id for run in found] == ["later"]
 
 
 def test_what_is_not_there_is_said(project: Project) -> None:

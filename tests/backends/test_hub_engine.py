@@ -372,6 +372,20 @@ class TestFollowing:
         assert isinstance(last, events.StageChanged) and last.stage == "ERROR"
         assert last.message == "Job failed with exit code: 1 hf_***"
 
+    @pytest.mark.parametrize(
+        ("message", "hint"),
+        [
+            ("Job failed with exit code: 137. Reason: OOMKilled", "more memory"),
+            ("Job timeout", "--timeout"),
+            ("Job failed with exit code: 1. Reason: Error", "smoltui logs"),
+        ],
+    )
+    async def test_a_failed_job_has_a_next_step(self, server: LocalHub, message: str, hint: str) -> None:
+        """A Job failed and its script could not say why: I read what to do about the server's reason."""
+        job = server.add(["boom"], stage="ERROR")
+        job.message = message
+        assert hint in ((await HubEngine().get(job.id)).hint or "")
+
     async def test_what_is_there_now(self, server: LocalHub) -> None:
         """Without following I get the lines so far of a running Job, or its last two, and its stage."""
         job = server.add([f"line {n}" for n in range(9)])

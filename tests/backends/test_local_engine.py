@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -164,3 +165,86 @@ async def test_starting_is_quick(engine: LocalEngine, tmp_path: Path) -> None:
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
     assert run.stage in (Stage.RUNNING, Stage.SCHEDULING) and time.monotonic() - before < 10
     await engine.cancel(run.id)
+
+
+async def test_a_killed_child_is_told_with_its_step_and_a_next_step(engine: LocalEngine, tmp_path: Path) -> None:
+    """The kernel kills my training: I read at which step and what to do, and no warning of a library as the reason."""
+    run = await ended(engine, await engine.submit(spec(tmp_path, "steps: 3\nend: kill\nwarn: yes")))
+    assert "signal 9" in (run.message or "") and "at step 3" in (run.message or "")
+    assert "warnings.warn" not in (run.message or "") and "FutureWarning" not in (run.message or "")
+    assert "max_length" in (run.hint or "")
+
+
+async def test_the_tail_is_the_last_lines(engine: LocalEngine, tmp_path: Path) -> None:
+    """I ask for the last three lines and get three, not every metric of the run."""
+    run = await ended(engine, await engine.submit(spec(tmp_path, "steps: 9")))
+    async with aclosing(engine.follow(run.id, follow=False, tail=3)) as stream:
+        seen = [event async for event in stream]
+    assert [event.name for event in seen] == ["stage", "moved", "saved", "finished", "stage"]
+    async with aclosing(engine.follow(run.id, follow=False, tail=0)) as stream:
+        assert [event.name async for event in stream] == ["stage", "stage"]
+
+
+async def test_two_runs_do_not_write_to_one_folder(engine: LocalEngine, tmp_path: Path) -> None:
+    """I start a second training while the first goes on: neither model is lost, whoever started it."""
+    first = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
+    with pytest.raises(InputError) as error:
+        await LocalEngine(SCRIPT).submit(spec(tmp_path, label="l2", overwrite=True))
+    assert first.id in error.value.message and "--output-dir aligned-2" in error.value.hint
+    await engine.cancel(first.id)
+    second = await ended(engine, await engine.submit(spec(tmp_path, label="l2")))
+    assert second.stage == Stage.COMPLETED
+
+
+async def test_two_that_start_at_once_are_not_both_started(tmp_path: Path) -> None:
+    """I press enter in two terminals at the same moment: one of them trains."""
+    twice = [LocalEngine(SCRIPT).submit(spec(tmp_path, "steps: 1\nend: hang", label=label)) for label in ("a", "b")]
+    done = await asyncio.gather(*twice, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["InputError", "Run"]
+    (run,) = [one for one in done if isinstance(one, Run)]
+    await LocalEngine(SCRIPT).cancel(run.id)
+
+
+async def test_a_full_disk_starts_nothing(engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no room for the log of a run: I am told, and no half run is left."""
+    full = shutil._ntuple_diskusage(10**9, 10**9, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(InputError) as error:
+        await engine.submit(spec(tmp_path))
+    assert "No space left" in error.value.message and "SMOLTUI_HOME" in error.value.hint
+    assert await engine.list_runs() == []
+
+
+async def test_a_disk_that_fills_up_is_the_cause(engine: LocalEngine, tmp_path: Path) -> None:
+    """The disk filled while it trained, so the script could not say it: its supervisor did."""
+    run = await ended(engine, await engine.submit(spec(tmp_path, "steps: 1\nend: kill")))
+    status = run_store.run_dir(run.id) / "status.json"
+    run_store.write_json(status, {**(run_store.read_json(status) or {}), "exit_code": 1, "disk_full": True})
+    run = await LocalEngine(SCRIPT).get(run.id)
+    assert "disk that holds its log is full" in (run.message or "") and "SMOLTUI_HOME" in (run.hint or "")
+
+
+async def test_a_data_folder_that_is_none_is_named(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMOLTUI_HOME names a file: one sentence, whatever I wanted."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SMOLTUI_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="SMOLTUI_HOME"):
+        await engine.list_runs()
+    with pytest.raises(InputError, match="SMOLTUI_HOME"):
+        await engine.submit(spec(tmp_path))
+
+
+async def test_many_old_runs_do_not_hold_the_screen_up(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading hundreds of old runs takes a second, and I can go on typing meanwhile."""
+    await ended(engine, await engine.submit(spec(tmp_path)))
+    ids = run_store.run_ids
+    monkeypatch.setattr(run_store, "run_ids", lambda: (time.sleep(0.3), ids())[1])
+    listing = asyncio.create_task(engine.list_runs())
+    before = time.monotonic()
+    await asyncio.sleep(0.01)
+    assert time.monotonic() - before < 0.2 and not listing.done()
+    assert len(await listing) == 1

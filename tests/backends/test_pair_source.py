@@ -19,7 +19,18 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smoltui.backends.pair_source import PairSource, holds, open_pairs, open_spec, project_pairs, recipe_pairs
+from smoltui.backends import pair_source
+from smoltui.backends.pair_source import (
+    PairSource,
+    PairsSpec,
+    holds,
+    is_local,
+    open_pairs,
+    open_spec,
+    open_typed,
+    project_pairs,
+    recipe_pairs,
+)
 from smoltui.backends.pair_splits import configured_splits, splits_of
 from smoltui.backends.pair_tables import Broken, ParquetTable
 from smoltui.backends.project import Project
@@ -143,6 +154,42 @@ def test_a_broken_line_in_the_middle_is_shown_as_a_row(tmp_path: Path) -> None:
     assert source.pair(6).chosen[0].content == "Answer 6, kindly."
     with pytest.raises(PairsError, match="line 8"):
         pairs_report(str(tmp_path / "pairs.jsonl"))
+    (tmp_path / "cut.jsonl").write_text(f'{json.dumps(ROWS[0])}\n{{"chosen":\n')
+    cut = open_pairs(tmp_path / "cut.jsonl").pair(1).problem
+    assert cut is not None and "column 11" in cut  # where it breaks off, not the start of the next line
+
+
+def test_counting_hits_reads_each_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that stands in every pair is counted as fast as one that stands nowhere."""
+    (tmp_path / "pairs.jsonl").write_text(TEXT)
+    source, looked = open_pairs(tmp_path / "pairs.jsonl"), []
+
+    def counted(row: object, wanted: str) -> bool:
+        looked.append(row)
+        return holds(row, wanted)
+
+    monkeypatch.setattr(pair_source, "holds", counted)
+    assert len(list(source.hits("a"))) == len(ROWS) == len(looked)
+
+
+@pytest.mark.parametrize("name", ["~nobody-has-this-name/pairs", "a" * 400, "a/" + "b" * 400])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    """I paste nonsense: one sentence, as for any other file that is not there."""
+    with pytest.raises(PairsError):
+        open_typed(name, tmp_path)
+    assert not is_local(PairsSpec(name), tmp_path)
+
+
+def test_a_typed_path_is_looked_for_where_i_am_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I typed a path as my shell completes it; a file of the project of that name comes first."""
+    project, here = tmp_path / "project", tmp_path / "here"
+    for folder in (project, here):
+        folder.mkdir()
+    (here / "pairs.jsonl").write_text(TEXT)
+    monkeypatch.chdir(here)
+    assert len(open_typed("pairs.jsonl", project)) == len(ROWS)
+    (project / "pairs.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
+    assert len(open_typed("pairs.jsonl", project)) == 1
 
 
 def test_odd_bytes_do_not_stop_the_reading(tmp_path: Path) -> None:

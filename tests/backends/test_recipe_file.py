@@ -73,13 +73,17 @@ def test_an_edit_changes_one_value_and_no_other_character(path: Path, key: str, 
     assert load_recipe(path).values[key] == value
 
 
-def test_a_new_key_goes_to_the_end_and_can_be_taken_out_again(path: Path) -> None:
-    """I set a field that the file did not hold, then put it back to its default."""
+def test_a_new_key_stands_among_its_kind_and_can_be_taken_out_again(path: Path) -> None:
+    """I set a field that the file did not hold: it comes behind its neighbour of the form; then I take it out."""
     recipe = load_recipe(path)
     recipe.set("max_steps", 50)
-    assert recipe.text == TEXT + "max_steps: 50\n"
+    lines = recipe.text.splitlines()
+    assert lines[lines.index("max_steps: 50") - 1].startswith("learning_rate: 5e-7")
+    assert [line for line in lines if line != "max_steps: 50"] == TEXT.splitlines()
     recipe.remove("max_steps")
     assert recipe.text == TEXT
+    recipe.set("adam_epsilon", 1e-6)  # not in the form
+    assert recipe.text == TEXT + "adam_epsilon: 1.0e-6\n"
 
 
 def test_removing_a_key_keeps_the_comments_around_it(path: Path) -> None:
@@ -142,6 +146,7 @@ def test_saving_leaves_no_litter_and_keeps_permissions_and_links(path: Path, tmp
         ("- beta\n- 0.1\n", "holds no keys, line 1", "key: value"),
         ("just words\n", "holds no keys, line 1", "key: value"),
         ("beta: 0.1\nmax_steps: [1, 2\nseed: 3\n", "is not YAML", "The line is"),
+        ("beta: 0.1\nmax_steps: [1, 2\n", "line 2 is not YAML: expected ',' or ']', but got the end", "max_steps: [1"),
         ("beta: 0.1\n  seed: 3\n", "line 2 is not YAML", "seed: 3"),
         ("beta: 0.1\nsave_strategy: no\n", "line 2: save_strategy is read as true or false: no", 'save_strategy: "no"'),
         ("eval_strategy: off\n", "line 1: eval_strategy", 'eval_strategy: "no"'),

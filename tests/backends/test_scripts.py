@@ -204,6 +204,14 @@ class TestExplanations:
             (RuntimeError("boom\nmore"), "train", "RuntimeError: boom", "log", 1),
             (RuntimeError("502"), "push", "could not be pushed to the Hub: 502", "hf upload", 1),
             (ConnectionError("HTTP error (403 Forbidden)"), "push", "The Hub refused", "hf auth login", 1),
+            (
+                FileExistsError(errno.EEXIST, "File exists", "/m"),
+                "",
+                "cannot be used, File exists: /m",
+                "output_dir",
+                2,
+            ),
+            (OSError(errno.EROFS, "Read-only", "/m"), "save", "cannot be used, Read-only: /m", "output_dir", 2),
             (ConnectionError("no route"), "tokenize", "The Hub could not be reached: no route", "network", 1),
         ],
     )
@@ -214,6 +222,23 @@ class TestExplanations:
         assert cause in told and "\n" not in told
         assert hint in next_step
         assert exit_code == code
+
+    def test_a_folder_that_datasets_takes_for_a_pattern_is_named(
+        self, explain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """My project lies below `old[1]`: I read that the name is the reason, not that my pairs are gone."""
+        folder = tmp_path / "old[1]"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        told, next_step, exit_code = explain(FileNotFoundError("x"), "load_pairs", "pairs")
+        assert "old[1]" in told and "Rename" in next_step and exit_code == 2
+
+    def test_a_misleading_row_number_is_left_out(self, explain: Any) -> None:
+        """Arrow's `row 1` is the second line of a block; `smoltui pairs` names the line."""
+        error = type("DatasetGenerationError", (Exception,), {})("An error occurred")
+        error.__cause__ = ValueError("JSON parse error: Missing a comma in row 1")
+        told, next_step, _ = explain(error, "load_pairs", "pairs")
+        assert told == "The pairs cannot be read: JSON parse error: Missing a comma" and "smoltui pairs" in next_step
 
 
 @needs_training

@@ -97,7 +97,11 @@ def test_the_own_recipe_is_weighed() -> None:
     assert verdict(LAPTOP, ME, recipe=own)[0].mark is Mark.HERE
     assert "2.0 GiB (1.0 weights + 1.0 reserve)" in verdict(LAPTOP, ME, recipe=own)[0].text
     small = replace(LAPTOP, ram_available=GIB // 2)
-    assert verdict(small, ME, recipe=own)[0].mark is Mark.NO and verdict(small, ME)[0].mark is Mark.TIGHT
+    assert verdict(small, ME, recipe=own)[0].mark is Mark.JOBS and verdict(small, ME)[0].mark is Mark.TIGHT
+    assert "does not fit here" in next_step(small, has_recipe=True, recipe=own)
+    assert "t trains on this machine" in next_step(LAPTOP, has_recipe=True, recipe=own)
+    tiny = Need("This recipe", Fit((Term("W", GIB // 2, ""),), GIB // 10, 1, 1), on_processor=True)
+    assert tiny.in_words == "0.6 GiB (0.5 weights + 0.1 reserve)"  # one unit
     on_card = replace(own, on_processor=False)
     assert verdict(with_gpu(1), ME, recipe=on_card)[0].mark is Mark.JOBS
 

@@ -41,6 +41,12 @@ def test_the_samples_are_all_there_are() -> None:
     assert {event.name for event in SAMPLES} == set(EVENTS)
 
 
+def test_a_plan_without_held_out_pairs_is_a_plan() -> None:
+    """A recipe that evaluates nothing says null there, and its run has a planned step all the same."""
+    line = '{"event": "plan", "v": 1, "max_steps": 20, "train_pairs": 8, "held_out_pairs": null}'
+    assert list(Reader().feed(line)) == [events.Planned(max_steps=20, train_pairs=8, held_out_pairs=None)]
+
+
 def test_nan_is_strict_json_and_comes_back() -> None:
     line = events.dump(Metrics(step=1, values={"loss": math.nan, "grad_norm": math.inf}))
     assert json.loads(line, parse_constant=lambda name: pytest.fail(f"bare {name}"))["values"]["loss"] == "NaN"

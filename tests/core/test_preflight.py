@@ -82,6 +82,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
         ("local", {"memory_free": None}, "memory", "warn", "is not known", ""),
         ("local", {"output": Output("/x", has_model=True)}, "output", "stop", "holds a model: /x", "--overwrite"),
         ("local", {"output": Output("/x", has_model=True), "overwrite": True}, "output", "warn", "replaced", ""),
+        ("local", {"output": Output("/x", writable=False)}, "output", "stop", "cannot be written to /x", "output_dir"),
         ("local", {"output": Output("/x", checkpoints=3)}, "output", "warn", "3 checkpoints of another run", ""),
         ("local", {"disk_free": 10 * GB}, "disk", "stop", "free are 9.3 GiB", "save_total_limit"),
         ("local", {"disk_free": None}, "disk", "warn", "not known", ""),

@@ -18,6 +18,8 @@ from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.services import Services
 from smoltui.cli import run
 from smoltui.cli import runs as runs_module
+from smoltui.core.preflight import Check
+from smoltui.core.recipe import Level
 from smoltui.core.run import Run
 from smoltui.errors import NotLoggedInError
 from tests.fake_training import RECIPE_KEYS
@@ -44,8 +46,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     engines = Services({"local": LocalEngine(SCRIPT), "hub": NoJobs()})
     monkeypatch.setattr(runs_module, "default_services", lambda: engines)
 
-    async def no_checks(*_: object) -> None:
+    async def no_checks(*_: object) -> list[object]:
         """The recipe holds keys of the played training that TRL does not know."""
+        return []
 
     monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
     return tmp_path
@@ -88,6 +91,86 @@ def test_a_failed_run_exits_with_1_and_its_cause(project: Path, capsys: pytest.C
     assert "Not enough memory" in error and "Halve the batch size" in error and "Traceback" not in error
 
 
+def test_a_failed_run_is_an_error_object_too(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the events end as ever, and stderr has the cause and what to do."""
+    assert run(["train", str(project), "--set", "end=fail", "--json"]) == 1
+    lines, error = output(capsys)
+    assert (lines[-1]["event"], lines[-1]["stage"]) == ("end", "ERROR")
+    assert json.loads(error) == {
+        "error": "Not enough memory on this machine: 2 GiB more were asked for", "hint": "Halve the batch size",
+    }  # fmt: skip
+
+
+def test_warnings_are_told_before_the_start(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What will not stop my run but may spoil it stands on stderr, with what mends it."""
+
+    async def checks(*_: object) -> list[Check]:
+        return [Check("push_to_hub", Level.WARN, "This Job would keep no model", "Write push_to_hub: true")]
+
+    monkeypatch.setattr(preflight_facts, "check_spec", checks)
+    assert run(["train", str(project), "--json"]) == 0
+    lines, error = output(capsys)
+    assert all("event" in line for line in lines)
+    assert json.loads(error) == {"warning": "This Job would keep no model", "hint": "Write push_to_hub: true"}
+    assert run(["train", str(project), "--overwrite"]) == 0
+    assert "Warning: This Job would keep no model" in capsys.readouterr().err
+
+
+def test_a_log_is_read_in_words_and_its_tail_is_short(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """I read a log: the library's lines and sentences, no JSON; --tail gives so many lines and no more."""
+    assert run(["train", str(project), "--json"]) == 0
+    run_id = output(capsys)[0][-1]["run"]
+    assert run(["logs", run_id]) == 0
+    told = capsys.readouterr().out
+    assert "a warning of a library" in told and "step 4/4  loss 0.660" in told and '{"event"' not in told
+    assert run(["logs", run_id, "--tail", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert run(["logs", run_id, "--tail", "3", "--json"]) == 0
+    assert [line["event"] for line in output(capsys)[0]] == ["stage", "moved", "saved", "finished", "stage"]
+    assert run(["logs", run_id, "--tail", "-1"]) == 2
+
+
+def test_a_broken_line_is_named_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line of my pairs is cut: I read which one at once, not a library's traceback a minute later."""
+    assert run(["demo", str(tmp_path / "d"), "--no-open"]) == 0
+    with (tmp_path / "d" / "pairs" / "train.jsonl").open("a") as pairs:
+        pairs.write('{"prompt": "cut')
+    capsys.readouterr()
+    assert run(["train", str(tmp_path / "d"), "--json"]) == 2
+    lines, error = output(capsys)
+    assert lines == [] and "train.jsonl line 769 is not a JSON object" in json.loads(error)["error"]
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(project: Path, tmp_path: Path) -> None:
+    """`smoltui recipe show | head -1` says nothing of pipes, and it is no failed run."""
+    command = [sys.executable, "-m", "smoltui", "recipe", "show", str(tmp_path), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(30)) == (b"", 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+def test_output_that_cannot_be_written_is_one_sentence(project: Path, tmp_path: Path) -> None:
+    """The disk that my output goes to is full: a sentence and exit code 2, no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "smoltui", "recipe", "show", str(tmp_path), "--json"], stdout=full,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2 and "No space left" in json.loads(done.stderr)["error"]
+
+
+def test_a_home_folder_of_nobody_is_a_folder_that_is_not_there(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("train", "check", "pairs", "evaluate"):
+        assert run([command, "~nobody-at-all/x"]) == 2
+        assert "~nobody-at-all/x" in capsys.readouterr().err
+
+
 def test_nan_is_a_word_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", str(project), "--set", "end=nan", "--json"]) == 0
     lines, _ = output(capsys)
@@ -120,7 +203,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         "from pathlib import Path\n"
         f"engine = LocalEngine(Path({str(SCRIPT)!r}))\n"
         "runs.default_services = lambda: Services({'local': engine})\n"
-        "async def none(*_): pass\n"
+        "async def none(*_): return []\n"
         "preflight_facts.check_spec = none\n"
         f"sys.exit(run(['train', {str(project)!r}, '--set', 'end=hang', '--json']))\n"
     )
@@ -143,6 +226,8 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
     [
         (["train", "/nowhere"], 2, "no such project folder"),
         (["logs", "deadbeef"], 3, "No token"),
+        (["logs", "deadbeef"], 3, "No run on this machine has this id"),
+        (["cancel", ""], 2, "no run's id"),
         (["ps", "--on", "hub"], 3, "No token"),
         (["nonsense"], 2, "neither a project folder nor a command"),
         (["train", ".", "--set", "novalue"], 2, "KEY=VALUE"),
@@ -160,8 +245,6 @@ def test_wrong_use_is_one_sentence(
     assert run(arguments) == code
     error = capsys.readouterr().err
     assert words in error and "Traceback" not in error
-    if arguments == ["nonsense"]:
-        return  # it would be the app, which has no --json
     assert run([*arguments, "--json"]) == code
     lines, error = output(capsys)
     assert lines == [] and words in json.loads(error.splitlines()[-1])["error"]

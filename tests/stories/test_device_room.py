@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(autouse=True)
-def guarded(loop_guard: list[float]) -> list[float]:
+def guarded(loop_guard: list[str]) -> list[float]:
     return loop_guard
 
 
@@ -156,6 +156,19 @@ async def test_a_folder_without_a_recipe(tmp_path: Path, wait_until: Wait) -> No
     app = open_on(Project(tmp_path))
     async with app.run_test(size=(80, 24)):
         await wait_until(lambda: "smoltui demo" in seen(app, "#next"))
+
+
+async def test_a_recipe_that_i_mended_meanwhile(project: Project, wait_until: Wait) -> None:
+    """The room said that my recipe is broken; I mend it, come back, and it says so without a key."""
+    good = project.recipe_path.read_text()
+    project.recipe_path.write_text("beta: [1\n")
+    app = open_on(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "Next: 3 opens the recipe" in seen(app, "#next"))
+        await pilot.press("3")
+        project.recipe_path.write_text(good)
+        await pilot.press("1")
+        await wait_until(lambda: "Next: t trains on this machine" in seen(app, "#next"))
 
 
 async def test_a_broken_recipe(project: Project, wait_until: Wait) -> None:

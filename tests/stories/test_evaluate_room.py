@@ -87,6 +87,7 @@ async def test_answers_stand_below_each_other_in_a_narrow_terminal(project: Proj
         lines = [line.strip() for line in seen(app).splitlines()]
         assert lines.index(CURT) < lines.index(COURTEOUS)
         assert "thinking off" in seen(app, "#eval-head")
+        assert "i Own prompt" in seen(app) and "t Train  q Quit" in seen(app)
 
 
 async def test_kept_answers_are_there_when_the_room_opens(project: Project, wait_until: Wait) -> None:

@@ -211,7 +211,21 @@ async def test_i_open_another_file(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
         assert "pair 1 of 5" in seen(app)
         await pilot.press("o", *"more.jsonl", "enter")
         await wait_until(lambda: "pair 1 of 1" in seen(app) and "more.jsonl" in seen(app))
-        assert "[b]c" in seen(app)
+        assert "[b]c" in seen(app) and "not the recipe's pairs" in seen(app)
+        await pilot.press("o")
+        await wait_until(lambda: "empty: the recipe's pairs; esc leaves it" in seen(app))
+        assert "/ Search" not in seen(app)  # it is a character now
+        await pilot.press("enter")
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "not the recipe's pairs" not in seen(app))
+
+
+async def test_every_shown_key_fits(app: SmoltuiApp, wait_until: WaitUntil) -> None:
+    """At 80 columns the bottom line is whole, also while I search; the keys of the search stand beside its hits."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app))
+        await pilot.press("slash", *"fog", "enter")
+        await wait_until(lambda: "hit 1 of 1 pairs  n next  N before  esc ends the search" in seen(app))
+        assert "→ Next" in seen(app) and "t Train  q Quit" in seen(app)
 
 
 async def test_the_survey(app: SmoltuiApp, wait_until: WaitUntil) -> None:

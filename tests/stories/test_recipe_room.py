@@ -41,9 +41,7 @@ async def ready(app: SmoltuiApp, wait_until: Wait) -> None:
     await wait_until(lambda: "16 pairs a step" in seen(app, "#below") or "memory" in seen(app, "#below"))
 
 
-async def test_i_see_what_will_run_and_what_is_wrong(
-    project: Project, wait_until: Wait, loop_guard: list[float]
-) -> None:
+async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """The room shows the fields, the sum of the memory, both commands, and that my user name is still missing."""
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -61,7 +59,7 @@ async def test_i_see_what_will_run_and_what_is_wrong(
         assert "above 0" in about and "default: 0.1" in about and "Source: TRL 1.16 DPOConfig; DPO paper" in about
 
 
-async def test_i_mend_the_name_while_it_is_checked(project: Project, wait_until: Wait, loop_guard: list[float]) -> None:
+async def test_i_mend_the_name_while_it_is_checked(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """A wrong name is said as I type; the right one is written, and the check turns green; my comments stay."""
     before = project.recipe_path.read_text(encoding="utf-8")
     app = opened(project)
@@ -90,7 +88,7 @@ async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> No
     assert values(project)["max_steps"] == 1000
 
 
-async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait, loop_guard: list[float]) -> None:
+async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """Truth values and choices need no typing; d takes the line out again, down to TRL's default."""
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -214,3 +212,29 @@ async def test_small_terminals_work_too(project: Project, wait_until: Wait, size
         assert "1e-6" in seen(app, "#fields")
         await pilot.resize_terminal(120, 40)
         await wait_until(lambda: "What it comes to" in seen(app, "#below"))
+
+
+async def test_every_shown_key_fits(project: Project, wait_until: Wait) -> None:
+    """At 80 columns the bottom line is whole."""
+    app = opened(project)
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "Checks to run it" in seen(app, "#below"))
+        assert "⏎ Edit" in seen(app) and "t Train  q Quit" in seen(app)
+
+
+async def test_steps_of_pairs_that_lie_here_are_counted(tmp_path: Path, wait_until: Wait) -> None:
+    """My pairs are a file: the room counts them, says how many steps that makes, and what each value counts."""
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n' * 30)
+    (tmp_path / "recipe.yaml").write_text(
+        "model_name_or_path: me/model\ndataset_name: pairs.jsonl\nwarmup_steps: 0.1\nnum_train_epochs: 1\n"
+        "per_device_train_batch_size: 3\n"
+    )
+    app = opened(Project(tmp_path))
+    async with app.run_test(size=(120, 50)) as pilot:
+        await wait_until(lambda: "10 steps · 1 epoch of 30 pairs" in seen(app, "#below"))
+        fields = seen(app, "#fields")
+        assert "0.1 of all steps" in fields and "1 epoch " in fields and "(as many as the epochs make)" in fields
+        await pilot.press("slash", *"per_device", "enter", "enter", "ctrl+u", "5", "enter")
+        await wait_until(lambda: "6 steps · 1 epoch of 30 pairs" in seen(app, "#below"))
+        await pilot.press("slash", *"dataset_name", "enter", "enter", "ctrl+u", *"you/other", "enter")
+        await wait_until(lambda: "steps unknown" in seen(app, "#below"))

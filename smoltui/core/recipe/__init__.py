@@ -13,7 +13,7 @@ from smoltui.core.recipe.checks import (
 from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
 from smoltui.core.recipe.keys import GONE, Key, near, snapshot
 from smoltui.core.recipe.summary import Summary, command, epochs_of, rows_of, summarise
-from smoltui.core.recipe.values import is_placeholder, parse, show, show_number
+from smoltui.core.recipe.values import is_placeholder, parse, show, show_number, unit_of
 
 __all__ = [
     "BY_KEY",
@@ -41,5 +41,6 @@ __all__ = [
     "show_number",
     "snapshot",
     "summarise",
+    "unit_of",
     "weight_type",
 ]

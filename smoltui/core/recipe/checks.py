@@ -253,7 +253,7 @@ def _precision(values: Mapping[str, Any], target: str, has_bf16: bool | None, mo
         yield _stop("fp16", "bf16 and fp16 are both on", "Keep one of the two.")
     if target == "local" and has_bf16 is False and mixed_precision(values) == "bf16" and not get(values, "use_cpu"):
         said = "bf16 is on" if values.get("bf16") else "TRL turns bf16 on when the recipe says nothing"
-        yield _stop("bf16", f"{said}, and this machine has no device that computes in it", "Write bf16: false")
+        yield _stop("bf16", f"{said}, and no accelerator here computes in it", "Write bf16: false")
     if target == "hub" and get(values, "use_cpu"):
         yield _warn("use_cpu", "A Job with an accelerator would not use it", "Delete use_cpu.")
     rate, weights = get(values, "learning_rate"), weight_type(values)

@@ -47,10 +47,11 @@ class Summary:
     def sentence(self) -> str:
         """For example `16 pairs a step · 1 000 steps · 1.6 epochs of 10 000 pairs`."""
         parts = [f"{self.pairs_per_step} pair{'s' if self.pairs_per_step != 1 else ''} a step"]
-        parts.append(f"{self.steps:,} steps" if self.steps is not None else "steps unknown")
+        steps = "step" if self.steps == 1 else "steps"
+        parts.append(f"{self.steps:,} {steps}" if self.steps is not None else "steps unknown")
         if self.epochs is not None:
             of = f" of {self.rows:,} pairs" if self.rows is not None else ""
-            parts.append(f"{self.epochs:.3g} epochs{of}")
+            parts.append(f"{self.epochs:.3g} epoch{'' if self.epochs == 1 else 's'}{of}")
         else:
             parts.append("epochs unknown")
         return " · ".join(parts).replace(",", " ")

@@ -87,6 +87,22 @@ def show(field: Field, value: Any) -> str:
     return str(value)
 
 
+def unit_of(field: Field, value: Any) -> str:
+    """The unit behind this value: `1 epoch`, `0.1 of all steps`, `-1 (as many as the epochs make)`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return field.unit
+    if field.key == "max_steps" and value < 0:
+        return "(as many as the epochs make)"
+    if field.kind == "steps" and 0 < value < 1:
+        return "of all steps"
+    return _ONE.get(field.unit, field.unit) if value == 1 else field.unit
+
+
+_ONE = {"tokens": "token", "steps": "step", "epochs": "epoch", "pairs": "pair", "batches": "batch",
+        "checkpoints": "checkpoint"}  # fmt: skip
+"""Units of `core.recipe.fields`, of one."""
+
+
 def show_number(value: float) -> str:
     """Short and exact: 5e-7, 0.1, 100."""
     text = repr(value)

@@ -1,0 +1,147 @@
+"""The start dialog: what, where, what was checked and what it costs at most; one key starts, one leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends import hub, training
+from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.new_project import create_project
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.core.account import Account
+from smoltui.core.cost import Flavor
+from smoltui.core.run import Run, RunSpec
+from smoltui.errors import NotLoggedInError
+from tests.conftest import seen
+
+Wait = Callable[..., Awaitable[None]]
+SCRIPT = Path(__file__).parents[1] / "fake_training.py"
+A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 << 30, "A100", 1, 80 << 30, 2.5 / 60, 0.0)
+
+
+class Jobs(LocalEngine):
+    """An engine that keeps what it was asked to run."""
+
+    name = "hub"
+
+    def __init__(self) -> None:
+        super().__init__(SCRIPT)
+        self.asked: list[RunSpec] = []
+
+    async def submit(self, spec: RunSpec) -> Run:
+        self.asked.append(spec)
+        return Run(id="j1", engine="hub", name=spec.name, stage="SCHEDULING", created_at=1.0)
+
+    async def list_runs(self) -> list[Run]:
+        return []
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@pytest.fixture
+def app(own_machine: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> SmoltuiApp:
+    project = create_project(own_machine / "demo", "demo")
+    return SmoltuiApp(project, Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def who(**_: object) -> Account:
+        return Account("alice", is_pro=True, can_pay=True, token_name="t", token_role="write")
+
+    async def flavors() -> list[Flavor]:
+        return [A100]
+
+    monkeypatch.setattr(hub, "account", who)
+    monkeypatch.setattr(hub, "flavors", flavors)
+
+
+async def test_a_job_starts_with_its_worst_cost_known(
+    app: SmoltuiApp, jobs: Jobs, account: None, wait_until: Wait
+) -> None:
+    """I press t, tab for Jobs, read the most it can cost, and enter: exactly one Job with a label is asked for."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        await pilot.press("tab")
+        await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
+        assert "2.50 USD an hour" in seen(app) and "nowhere: push_to_hub is off" in seen(app)
+        await pilot.press("enter")
+        await wait_until(lambda: len(jobs.asked) == 1)
+        spec = jobs.asked[0]
+        assert (spec.flavor, spec.timeout_seconds) == ("a100-large", 10800) and spec.labels["smoltui-run"] == spec.label
+        await wait_until(lambda: "SCHEDULING" in seen(app))
+
+
+async def test_without_a_token_a_job_does_not_start(
+    app: SmoltuiApp, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    async def nobody(**_: object) -> Account:
+        raise NotLoggedInError("You are not logged in to the Hub", "Run: hf auth login")
+
+    monkeypatch.setattr(hub, "account", nobody)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t", "tab")
+        await wait_until(lambda: "Mend what is marked ✗ first." in seen(app))
+        assert "✗ You are not logged in to the Hub" in seen(app) and "hf auth login" in seen(app)
+        await pilot.press("enter")
+        assert "Train demo" in seen(app) and jobs.asked == []
+        await pilot.press("escape")
+        await wait_until(lambda: "Train demo" not in seen(app))
+
+
+async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_until: Wait) -> None:
+    """The training file is broken: I read which line before anything is loaded."""
+    train = app.project.folder / "pairs" / "train.jsonl"
+    train.write_text('{"prompt": "a", "completion": "b", "label": true}\n')
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "✗" in seen(app, "#start-text"))
+        assert "does not hold preference pairs" in seen(app) and "Mend what is marked" in seen(app)
+
+
+async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until: Wait) -> None:
+    (app.project.folder / "model" / "config.json").unlink()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "✗ This folder holds no model (no config.json): model" in seen(app, "#start-text"))
+
+
+async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_until: Wait) -> None:
+    recipe = app.project.recipe_path
+    recipe.write_text(recipe.read_text() + "max_prompt_length: 512\n")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "max_prompt_length" in seen(app, "#start-text"))
+        assert "max_length" in seen(app, "#start-text")
+        await pilot.press("enter")
+        assert "Train demo" in seen(app)
+
+
+async def test_a_folder_without_a_recipe_says_how_to_begin(tmp_path: Path, jobs: Jobs, wait_until: Wait) -> None:
+    app = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "holds no recipe.yaml" in seen(app) and "smoltui demo" in seen(app))
+
+
+async def test_without_the_train_extra_the_command_that_installs_it_is_told(
+    own_machine: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """What trains is missing: nothing starts, and I read what to type."""
+    monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
+    app = SmoltuiApp(create_project(own_machine / "demo", "demo"), Services({"local": LocalEngine()}), opening="runs")
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: "pip install 'smoltui[train]'" in seen(app))
+        assert await app.services.engines["local"].list_runs() == []
