@@ -6,11 +6,12 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
@@ -63,8 +64,19 @@ JOBS_SECONDS = 15.0
 """How often Jobs are listed while the Runs room is open: 100 requests in 25 minutes, of 1 000 in 5 that are allowed."""
 
 
-TEXTUALS_OWN = frozenset({"app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit", "app.help_quit"})
+TEXTUALS_OWN = frozenset(
+    {
+        "app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit", "app.help_quit", "command_palette",
+        "app.command_palette", "scroll_left", "scroll_right", "page_left", "page_right", "scroll_home", "scroll_end",
+    }
+)  # fmt: skip
 """Actions that Textual binds on every screen and that say nothing about a room."""
+
+
+def _collect_again() -> None:
+    """Ends what `cli.run_app` began. What lives by now lives to the end: looking through it would hold up a key."""
+    gc.freeze()
+    gc.enable()
 
 
 def _first(row: tuple[tuple[bool, str], object]) -> bool:
@@ -123,11 +135,24 @@ class SmoltuiApp(App[int]):
 
     def on_mount(self) -> None:
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
-        self.set_timer(1.0, gc.enable)  # see `cli.run_app`
+        self.set_timer(1.0, _collect_again)
 
     # -- keys that work everywhere
 
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""
+        from smoltui.screens.room import ROOMS
+
+        for key, mode, title in ROOMS:
+            yield SystemCommand(title, f"Go to the room (key {key})", partial(self.action_room, mode))
+        yield SystemCommand("Train", "Ask what and where, then start a run (key t)", self.action_train)
+        yield SystemCommand("Help", "Every key of this room (key ?)", self.action_help)
+        for command in super().get_system_commands(screen):
+            if command.title != "Keys":
+                yield command
+
     def action_room(self, mode: str) -> None:
+        self.clear_notifications()  # they were about the room one leaves
         self.switch_mode(mode)
 
     def action_redraw(self) -> None:
@@ -217,9 +242,11 @@ class SmoltuiApp(App[int]):
                 try:
                     listed = await engine.list_runs()
                 except SmoltuiError as error:
-                    self.runs_errors = {**self.runs_errors, name: error}
+                    if str(self.runs_errors.get(name)) != str(error):
+                        self.runs_errors = {**self.runs_errors, name: error}
                     continue
-                self.runs_errors = {key: value for key, value in self.runs_errors.items() if key != name}
+                if name in self.runs_errors:
+                    self.runs_errors = {key: value for key, value in self.runs_errors.items() if key != name}
                 self._take_list(name, listed)
             active = any(run.engine == "local" and not run.is_final for run in self.runs.values())
             try:

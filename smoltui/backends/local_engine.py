@@ -72,7 +72,8 @@ class LocalEngine:
         log = self._fresh_log(run_id)  # a reader of its own: who asks for the stage meanwhile reads with another
         stage = await self.get(run_id)
         first = await in_thread(lambda: log.read_lines(to_end=stage.is_final))
-        yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
+        if not stage.is_final:
+            yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
         for event in chain(*first) if tail is None else last_lines(first, tail):
             yield event
         while follow and not stage.is_final:

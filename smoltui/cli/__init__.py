@@ -116,6 +116,8 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
     project = Project(_absolute(folder))
     if not project.has_recipe:
         project = create_project(project.folder, "demo")
+    elif not as_json:
+        click.echo(f"This folder is a project already, and stays as it is: {project.folder}", err=True)
     _made(project, no_open, as_json)
 
 

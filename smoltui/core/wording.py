@@ -65,7 +65,7 @@ def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
         case events.Failed(cause=cause, hint=hint):
             return f"failed: {cause}\n{hint}".rstrip()
         case events.Finished(step=step, max_steps=planned, seconds=seconds):
-            return f"finished: step {step} of {planned} in {as_time(seconds)}"
+            return f"finished: step {step} of {planned}, {as_time(seconds)} of training"
         case events.StageChanged(stage=stage, message=message):
             return f"[{stage}]{f' {message}' if message else ''}"
     return None

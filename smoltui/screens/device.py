@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -159,6 +160,7 @@ class DeviceRoom(Room):
         machine = self._machine
         if machine is None:
             return
+        from smoltui.backends.project import shown_path
         from smoltui.core.device import next_step, verdict
         from smoltui.core.device_words import facts_in_words
         from smoltui.widgets import device_tables
@@ -169,7 +171,8 @@ class DeviceRoom(Room):
             has_model=self._has_model, account=self._account, recipe=machine.need,
         )  # fmt: skip
         sentences = verdict(report, self._account, self._account_problem, machine.need)
-        facts = facts_in_words(report, self._torch_words(), self._account_words())
+        shown = replace(report, disk_folder=shown_path(report.disk_folder))
+        facts = facts_in_words(shown, self._torch_words(), self._account_words())
         self._put("next", step, Text(safe_line(redact(step), 300)))
         self._put("verdict", sentences, device_tables.verdict_table(sentences))
         self._put("machine", facts, device_tables.facts_table(facts))

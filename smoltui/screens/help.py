@@ -28,12 +28,12 @@ class Help(ModalScreen[None]):
         self._title, self._keys = title, keys
 
     def compose(self) -> ComposeResult:
-        text = Text(f"Keys in {self._title}\n\n", "bold")
+        text = Text(f"Keys in {self._title}", "bold").append("    ")
+        text.append(" esc ", "reverse").append(" close, arrows scroll\n\n", "not bold")
         width = max((len(keys) for keys, _, _ in self._keys), default=0)
         for keys, words, works in self._keys:
             text.append(f" {keys:<{width}}  ", "bold cyan" if works else "dim")
             text.append(f"{words}\n", "" if works else "dim")
-        text.append("\n esc ", "reverse").append(" close")
         with VerticalScroll(classes="dialog", id="help"):
             yield Static(text, markup=False)
 

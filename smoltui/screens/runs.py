@@ -117,7 +117,7 @@ class RunsRoom(Room):
         note = self.query_one("#engine-note", Static)
         note.display = bool(errors)
         parts = [
-            f" {'Jobs' if name == 'hub' else name}: {error.message} {error.hint}" for name, error in errors.items()
+            f" {'Jobs' if name == 'hub' else name}: {error.message} → {error.hint}" for name, error in errors.items()
         ]
         note.update(Text(safe_line(redact("; ".join(parts))), no_wrap=True, overflow="ellipsis"))
 
@@ -255,6 +255,7 @@ class RunsRoom(Room):
 
     def action_view(self, view: str) -> None:
         self.query_one(ContentSwitcher).current = view
+        self.refresh_bindings()
         if view == "log":
             self.query_one(LogView).focus()
         elif view == "inspect-scroll":
@@ -299,7 +300,11 @@ class RunsRoom(Room):
             run = self.smoltui.runs.get(self._run.id) if self._run else None
             if action == "cancel":
                 return True if run is not None and not run.is_final else None
-            return True if run is not None and run.stage == Stage.COMPLETED and run.engine == "local" else None
+            mine = run is not None and run.project == str(self.smoltui.project.folder)
+            done = run is not None and run.stage == Stage.COMPLETED and run.engine == "local"
+            return True if mine and done else None
+        if action == "follow" and self.is_mounted:
+            return True if self.query_one(ContentSwitcher).current == "log" else None
         return True
 
     def action_cancel(self) -> None:

@@ -30,6 +30,7 @@ class KeyBar(Static):
                 told.add(binding.action)
                 line.append(f" {self.app.get_key_display(binding)}", "bold cyan" if enabled else "dim")
                 line.append(f" {binding.description} ", "" if enabled else "dim")
+        line.append(" ?", "bold cyan").append(" Help")
         if self._shown != line or self._shown.spans != line.spans:
             self._shown = line
             self.update(line, layout=False)

@@ -67,6 +67,7 @@ class MetricChart(Widget):
             head.append(f" {name.unit}", "dim")
         if self._held_out is not None:
             head.append(f" · held-out {as_word(self._held_out)}", "cyan")
+        head.truncate(width, overflow="ellipsis")
         rows = height - 1
         drawn = finite(self._points)
         if rows < 1:

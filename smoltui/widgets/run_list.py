@@ -39,7 +39,8 @@ def row(run: Run, now: float, width: int) -> Text:
     line.append(f"{safe_line(run.stage, 11):<12}", STAGE_STYLES.get(run.stage, ""))
     line.append(f"{safe_line(run.flavor or run.engine, 14):<12}")
     line.append(f"{as_age(now - run.created_at if run.created_at else None):>5}")
-    line.append(f"{as_age(took):>6}")
+    short = run.is_final and took is not None and took < 100  # of a run that goes on it would change every second
+    line.append(f"{f'{took:.0f}s' if short else as_age(took):>6}")
     line.append(f"{step:>11}")
     if wide:
         line.append(f"{as_word(run.history.last('loss')):>9}")

@@ -128,7 +128,7 @@ def test_a_log_is_read_in_words_and_its_tail_is_short(project: Path, capsys: pyt
     assert run(["logs", run_id, "--tail", "3"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert run(["logs", run_id, "--tail", "3", "--json"]) == 0
-    assert [line["event"] for line in output(capsys)[0]] == ["stage", "moved", "saved", "finished", "stage"]
+    assert [line["event"] for line in output(capsys)[0]] == ["moved", "saved", "finished", "stage"]
     assert run(["logs", run_id, "--tail", "-1"]) == 2
 
 
