@@ -21,7 +21,9 @@ def braille(points: list[tuple[int, float]], width: int, height: int, top: float
 
     first, last = points[0][0], points[-1][0]
     right = last if last > first else first + 1
-    canvas = Canvas(width, height, xmin=first, xmax=right, ymin=bottom, ymax=top)
+    # A canvas ends before its maximum: one dot more on each axis, and the highest and the last point are on it.
+    up, on = (top - bottom) / max(1, 4 * height - 1), (right - first) / max(1, 2 * width - 1)
+    canvas = Canvas(width, height, xmin=first, xmax=right + on, ymin=bottom, ymax=top + up)
     before: tuple[int, float] | None = None
     for step, value in points:
         if value != value or value in (float("inf"), float("-inf")):
