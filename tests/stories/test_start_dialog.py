@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.new_project import create_project
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
+from smoltui.core import events
 from smoltui.core.account import Account
 from smoltui.core.cost import Flavor
 from smoltui.core.run import Run, RunSpec
@@ -35,10 +36,15 @@ class Jobs(LocalEngine):
 
     async def submit(self, spec: RunSpec) -> Run:
         self.asked.append(spec)
-        return Run(id="j1", engine="hub", name=spec.name, stage="SCHEDULING", created_at=1.0)
+        return (await self.list_runs())[0]
 
     async def list_runs(self) -> list[Run]:
-        return []
+        return [Run(id="j1", engine="hub", name=spec.name, stage="SCHEDULING", created_at=1.0) for spec in self.asked]
+
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
+        yield events.StageChanged(stage="SCHEDULING", message="Waiting for hardware")
 
 
 @pytest.fixture
