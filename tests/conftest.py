@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,19 @@ settings.load_profile("smoltui")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="write the pictures of the README anew")
+
+
+NEEDS_TRAIN = {
+    "test_answers", "test_device_room", "test_evaluate_commands", "test_evaluate_room", "test_start_dialog",
+}  # fmt: skip
+"""Stories of a machine that can train: what is not installed would be told instead."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if importlib.util.find_spec("trl") is None:
+        for item in items:
+            if item.path.stem in NEEDS_TRAIN:
+                item.add_marker(pytest.mark.skip(reason="what trains is not installed (extra: train)"))
 
 
 @pytest.fixture
