@@ -17,6 +17,7 @@ from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from smoltui.backends.engine import Engine
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services, default_services
 from smoltui.core.run import Run, RunSpec
@@ -234,20 +235,12 @@ class SmoltuiApp(App[int]):
         """Keeps `runs` up to date for as long as the app lives."""
         while True:
             for name, engine in self.services.engines.items():
-                if name != "local":
-                    due = time.monotonic() - self._jobs_listed >= JOBS_SECONDS
-                    if not due or self.current_mode != "runs":
-                        continue
+                if name == "local":
+                    await self._list_runs(engine)
+                elif self.current_mode == "runs" and time.monotonic() - self._jobs_listed >= JOBS_SECONDS:
                     self._jobs_listed = time.monotonic()
-                try:
-                    listed = await engine.list_runs()
-                except SmoltuiError as error:
-                    if str(self.runs_errors.get(name)) != str(error):
-                        self.runs_errors = {**self.runs_errors, name: error}
-                    continue
-                if name in self.runs_errors:
-                    self.runs_errors = {key: value for key, value in self.runs_errors.items() if key != name}
-                self._take_list(name, listed)
+                    # Beside the local runs, which must not wait for a service that does not answer.
+                    self.run_worker(self._list_runs(engine), group=f"list {name}", exclusive=True)
             active = any(run.engine == "local" and not run.is_final for run in self.runs.values())
             try:
                 async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):
@@ -255,6 +248,18 @@ class SmoltuiApp(App[int]):
             except TimeoutError:
                 pass
             self._look_again.clear()
+
+    async def _list_runs(self, engine: Engine) -> None:
+        name = engine.name
+        try:
+            listed = await engine.list_runs()
+        except SmoltuiError as error:
+            if str(self.runs_errors.get(name)) != str(error):
+                self.runs_errors = {**self.runs_errors, name: error}
+            return
+        if name in self.runs_errors:
+            self.runs_errors = {key: value for key, value in self.runs_errors.items() if key != name}
+        self._take_list(name, listed)
 
     def _take_list(self, engine: str, listed: list[Run]) -> None:
         kept = [run for run in self.runs.values() if run.engine != engine]

@@ -218,41 +218,37 @@ class LocalEngine:
         status = run_store.read_json(folder / "status.json")
         spec = run_store.read_json(folder / "spec.json") or {}
         raw = {"spec": spec, "status": status}
-        run = _with(log.run, raw=raw)
+        run = replace(log.run, raw=raw)
         if status is None:
             waited = time.time() - float(run.created_at or 0)
             if waited < START_SECONDS:
                 return run
-            return _with(
+            return replace(
                 run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {folder / 'supervisor.log'}"
             )
-        run = _with(run, started_at=status.get("started_at"), finished_at=status.get("finished_at"))
+        run = replace(run, started_at=status.get("started_at"), finished_at=status.get("finished_at"))
         code = status.get("exit_code")
         if code is None:
             if _alive(status):
-                return _with(run, stage=Stage.RUNNING)
-            return _with(
+                return replace(run, stage=Stage.RUNNING)
+            return replace(
                 run, stage=Stage.ERROR, finished_at=_mtime(log.path),
                 message="Its supervisor is gone (killed, or the machine was restarted), and the run with it",
                 hint="Start it again: smoltui train, or t in the room of runs.",
             )  # fmt: skip
         log.read(to_end=True)
-        run = _with(log.run, raw=raw, started_at=run.started_at, finished_at=run.finished_at)
+        run = replace(log.run, raw=raw, started_at=run.started_at, finished_at=run.finished_at)
         if "cancel_requested_at" in status and not log.finished:
-            return _with(run, stage=Stage.CANCELED, message="Stopped on request")
+            return replace(run, stage=Stage.CANCELED, message="Stopped on request")
         if code == 0 and log.finished:
-            return _with(run, stage=Stage.COMPLETED)
+            return replace(run, stage=Stage.COMPLETED)
         message, hint = cause(code, status, log)
-        return _with(run, stage=Stage.ERROR, message=message, hint=hint or None)
+        return replace(run, stage=Stage.ERROR, message=message, hint=hint or None)
 
 
 def _same(one: Any, other: str) -> bool:
     """Whether two paths mean one folder."""
     return isinstance(one, str) and (one == other or os.path.realpath(one) == os.path.realpath(other))
-
-
-def _with(run: Run, **changes: Any) -> Run:
-    return replace(run, **changes)
 
 
 def _alive(status: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -153,6 +154,30 @@ async def test_local_runs_work_without_an_account(engine: LocalEngine, tmp_path:
     async with app.run_test(size=(100, 30)):
         await wait_until(lambda: "hf auth login" in seen(app, "#engine-note"))
         assert "mine" in seen(app, "RunList")
+
+
+class SilentHub(LocalEngine):
+    """An engine whose service takes the question and never answers."""
+
+    name = "hub"
+
+    async def list_runs(self) -> list[Run]:
+        await asyncio.sleep(600)
+        return []
+
+
+async def test_a_hub_that_never_answers_does_not_hold_up_local_runs(
+    engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """The network swallows everything: my local run still goes on before my eyes, and q leaves at once."""
+    await engine.submit(spec(tmp_path, "steps: 30\npause: 0.1"))
+    app = SmoltuiApp(Project(tmp_path), Services({"hub": SilentHub(), "local": engine}), opening="runs")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"), 5)
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 15)
+        before = time.monotonic()
+        await pilot.press("q")
+    assert time.monotonic() - before < 5
 
 
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (3, 2), (1, 1), (200, 60)])
