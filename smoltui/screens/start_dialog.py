@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -139,7 +138,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
 
     def action_start(self) -> None:
         if self._may_start and self._spec is not None:
-            self.dismiss((self._engine, replace(self._spec)))
+            self.dismiss((self._engine, self._spec))
 
     def action_elsewhere(self) -> None:
         self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
