@@ -1,19 +1,42 @@
-"""Data files of a dataset on the Hub: listed by split, fetched when a split is opened."""
+"""Data files of a dataset on the Hub: listed by split, fetched when a split is opened, or only their beginning read.
+
+Ranges are asked for here and not through `HfFileSystem`: that one looks up the repository and the file again (two more
+requests for the first pair), and tries a failing request for 23 s while somebody waits.
+"""
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from smoltui.backends.hub import setup
-from smoltui.backends.hub_errors import endpoint, explain
+from smoltui.backends.hub_errors import endpoint, explain, not_the_hub
 from smoltui.backends.pair_splits import configured_splits, splits_of
-from smoltui.backends.pair_tables import READABLE
-from smoltui.errors import NotFoundOnHubError, PairsError, PermissionDeniedError, ServiceError, UnreachableError
+from smoltui.backends.pair_tables import COMPRESSIONS, READABLE, checked_ending, head_of, head_of_stream
+from smoltui.backends.pair_text import Head
+from smoltui.errors import (
+    NotFoundOnHubError,
+    PairsError,
+    PermissionDeniedError,
+    ServiceError,
+    SmoltuiError,
+    UnreachableError,
+)
 from smoltui.safe_text import redact, safe_line
 
 ANSWER_SECONDS = 15.0
+HEAD_SECONDS = 20.0
+"""All of the beginning of one file; then it is said that the Hub is too slow."""
+HEAD_BYTES = 1 << 20
+"""Read of a text file for its first rows, unless the first row is longer."""
+RANGE_BYTES = 256 << 10
+"""At least so much is asked for at once: a request takes longer than a quarter of a megabyte."""
+GROUP_BYTES = 8 << 20
+"""A Parquet file's first row group of up to so many bytes is asked for in one piece."""
 
 
 def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str, list[str]]:
@@ -38,7 +61,10 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
                 error.hint or "Open a local file, or try again when the network is back.",
             ) from error
         files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    configs = _card_configs(repo, revision) if "README.md" in files else None
+        configs = _card_configs(repo, revision) if "README.md" in files else None
+    else:
+        told = getattr(info.card_data, "configs", None)
+        configs = told or (_card_configs(repo, revision) if "README.md" in files else None)
     if configured := configured_splits(files, configs, config, repo):
         return configured
     if config is not None:
@@ -61,6 +87,144 @@ def hub_files(repo: str, names: list[str], revision: str | None) -> list[Path]:
         from huggingface_hub import hf_hub_download
 
         return [Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision)) for name in names]
+
+
+def hub_head(repo: str, name: str, revision: str | None, rows: int) -> Head:
+    """The first rows of one file, without downloading it where it is not in the cache yet.
+
+    Raises:
+        PairsError: as `head_of`.
+        ServiceError: as `hub_splits`.
+    """
+    with _hub(repo):
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(repo, name, repo_type="dataset", revision=revision)
+    if isinstance(cached, str):
+        return head_of(Path(cached), rows)
+    ending, shown = checked_ending(name), safe_line(name.rsplit("/", 1)[-1], 80)
+    compression = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
+    if compression and ending in (".parquet", ".arrow"):  # those cannot be read from their beginning
+        return head_of(hub_files(repo, [name], revision)[0], rows)
+    with _hub(repo), RangeFile(repo, name, revision) as data:
+        if ending == ".parquet":
+            data.hold_first_group()
+        return head_of_stream(data, ending, shown, rows, HEAD_BYTES, compression)  # type: ignore[arg-type]
+
+
+class RangeFile(io.RawIOBase):
+    """A file of a dataset, read in ranges as they are needed. The errors are those of the Hub's client."""
+
+    def __init__(self, repo: str, name: str, revision: str | None) -> None:
+        from huggingface_hub import hf_hub_url
+
+        self._repo = repo
+        self._url = hf_hub_url(repo, name, repo_type="dataset", revision=revision)
+        self._ends_at = time.monotonic() + HEAD_SECONDS
+        self._at = 0
+        self._held: list[tuple[int, bytes]] = []
+        """Offset and bytes of what was read."""
+        self._size: int | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self.size() if whence == 2 else 0)[whence]
+        return self._at
+
+    def size(self) -> int:
+        if self._size is None:
+            self._ask(0, RANGE_BYTES)
+        assert self._size is not None  # every answer says it
+        return self._size
+
+    def readinto(self, buffer: Any) -> int:
+        """At most as much as one request brings."""
+        wanted = min(len(buffer), self.size() - self._at)
+        if wanted <= 0:
+            return 0
+        start, block = self._around(self._at, wanted)
+        piece = block[self._at - start : self._at - start + wanted]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def read(self, size: int = -1) -> bytes:
+        """All that was asked for, as Arrow expects it."""
+        wanted = self.size() - self._at if size < 0 else size
+        pieces = []
+        while wanted > 0 and (piece := super().read(wanted)):
+            pieces.append(piece)
+            wanted -= len(piece)
+        return b"".join(pieces)
+
+    def hold_first_group(self) -> None:
+        """Asks for the first row group of a Parquet file in one piece, where it is not large."""
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        try:
+            footer = pyarrow.parquet.read_metadata(pa.PythonFile(self, "r"))
+        except pa.ArrowInvalid:
+            return  # reading it will say so
+        if footer.num_row_groups == 0:
+            return
+        group = footer.row_group(0)
+        columns = [group.column(number) for number in range(group.num_columns)]
+        starts = [column.dictionary_page_offset or column.data_page_offset for column in columns]
+        ends = [start + column.total_compressed_size for start, column in zip(starts, columns, strict=True)]
+        if starts and max(ends) - min(starts) <= GROUP_BYTES:
+            self._around(min(starts), max(ends) - min(starts))
+
+    def _around(self, at: int, wanted: int) -> tuple[int, bytes]:
+        for start, block in self._held:
+            if start <= at and at + wanted <= start + len(block):
+                return start, block
+        for start, block in self._held:  # a part of it is there
+            if start <= at < start + len(block):
+                return start, block
+        return self._ask(at, max(wanted, RANGE_BYTES))
+
+    def _ask(self, start: int, length: int) -> tuple[int, bytes]:
+        """Asks for a range, and keeps what comes."""
+        import httpx2
+        from huggingface_hub import get_session
+        from huggingface_hub.utils._headers import build_hf_headers
+        from huggingface_hub.utils._http import hf_raise_for_status
+
+        headers = build_hf_headers() | {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
+        received = bytearray()
+        with get_session().stream("GET", self._url, headers=headers, timeout=ANSWER_SECONDS) as answer:
+            if answer.status_code == 416:  # nothing there: the file is empty
+                self._size, length = start, 0
+            elif answer.status_code >= 400:
+                answer.read()
+                hf_raise_for_status(answer)
+            else:
+                if answer.status_code != 206:  # it gives the whole file from its start
+                    start, length = 0, start + length
+                said = answer.headers.get("Content-Range", answer.headers.get("Content-Length", ""))
+                if not (total := said.rpartition("/")[2]).isdigit():
+                    raise not_the_hub(f"read the dataset {self._repo}")
+                self._size = int(total)
+            for chunk in answer.iter_raw() if length else ():
+                received += chunk
+                if time.monotonic() > self._ends_at:
+                    raise TimeoutError
+                if len(received) >= length:
+                    break
+        block = bytes(received[:length])
+        if start + len(block) < min(start + length, self.size()):
+            raise httpx2.RemoteProtocolError("the answer ended before the range did")
+        self._held = [*self._held[-15:], (start, block)]
+        return start, block
 
 
 def _cached(repo: str, revision: str | None) -> Path | None:
@@ -107,6 +271,8 @@ def _hub(repo: str) -> Iterator[None]:
 
     try:
         yield
+    except SmoltuiError:
+        raise
     except GatedRepoError as error:
         raise PermissionDeniedError(
             f"This set is gated, and there is no access to it yet for the account of your token: {repo}",

@@ -9,27 +9,27 @@ that a pair is at hand.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.pair_splits import splits_of
-from smoltui.backends.pair_tables import READABLE, Broken, JoinedTable, SlicedTable, Table, ending_of, open_table
+from smoltui.backends.pair_files import Local, files_of_spec, is_pattern, local_splits
+from smoltui.backends.pair_splits import split_asked, wanted_rows
+from smoltui.backends.pair_tables import Broken, JoinedTable, MappedTable, SlicedTable, Table, ending_of, open_table
+from smoltui.backends.pair_text import EmptyFileError
 from smoltui.backends.project import Project, exists, expanded
-from smoltui.core.preference import Pair, Survey, pair_of
+from smoltui.core.pair_mapping import mapped
+from smoltui.core.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError
 from smoltui.safe_text import safe_line
 from smoltui.scripts.pair_format import NotAPairError, schema_of
 
 FIRST_ROWS = 20
 """A set is refused when none of its first rows has a known shape; one odd row at the start is shown as what it is."""
-BATCH = 500
-"""Rows between two looks at whether a search or survey should stop."""
 _HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w./-]+))?")
-_SPLIT = re.compile(r"([\w.-]+?)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
 _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 """Names that `load_dataset` reads as a file format rather than as a dataset, with `data_files`."""
 
@@ -48,10 +48,23 @@ class PairsSpec:
     """Split → paths, where they are named one by one."""
     others: int = 0
     """Further sets that the recipe mixes in."""
+    columns: Mapping[str, str] | None = None
+    """Which column is what (`core/pair_mapping.py`), for a set of no known shape; None: its shape tells."""
 
     @property
     def shown(self) -> str:
         return self.source or ", ".join(path for paths in (self.files or {}).values() for path in paths)
+
+
+class UnknownShapeError(PairsError):
+    """The rows have chosen and rejected under other names, perhaps: a person can say which column is what."""
+
+    def __init__(self, message: str, hint: str, columns: tuple[str, ...], rows: list[Any]) -> None:
+        super().__init__(message, hint)
+        self.columns = columns
+        """Of the set."""
+        self.rows = rows
+        """The first ones, decoded."""
 
 
 class PairSource:
@@ -65,8 +78,8 @@ class PairSource:
         self.splits = splits
         """Names of all splits, of which this is one."""
         self.spec = spec
-        self._table = table
-        self.schema = _check_first_rows(table, name)
+        self._table = MappedTable(table, spec.columns) if spec.columns else table
+        self.schema = schema_of_rows(list(table.rows(0, min(FIRST_ROWS, len(table)))), table.columns, name, spec)
         """Key of `pair_format.SCHEMAS`, told from the first row that has a known shape."""
 
     def __len__(self) -> int:
@@ -101,55 +114,6 @@ class PairSource:
             return Pair(index, problem=row.problem, reason="broken", raw=row.text)
         return pair_of(index, row)
 
-    def search(
-        self, text: str, start: int, *, backwards: bool = False, stopped: Callable[[], bool] = lambda: False
-    ) -> int | None:
-        """The first row from `start` on (going down or up) that holds `text`, upper and lower case alike.
-
-        None when there is none, or when `stopped` says so (asked every `BATCH` rows).
-        """
-        wanted = text.casefold()
-        blocks = range(start, -1, -BATCH) if backwards else range(start, len(self), BATCH)
-        for at in blocks:
-            if stopped():
-                return None
-            first, last = (max(at - BATCH + 1, 0), at + 1) if backwards else (at, min(at + BATCH, len(self)))
-            hits = [number for number, row in enumerate(self.rows(first, last), first) if holds(row, wanted)]
-            if hits:
-                return hits[-1] if backwards else hits[0]
-        return None
-
-    def hits(self, text: str, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
-        """Every row that holds `text`, in order; each row is read once. Breaks off when `stopped` says so."""
-        wanted = text.casefold()
-        for at in range(0, len(self), BATCH):
-            if stopped():
-                return
-            for number, row in enumerate(self.rows(at, at + BATCH), at):
-                if holds(row, wanted):
-                    yield number
-
-    def count(self, text: str, *, stopped: Callable[[], bool] = lambda: False) -> int | None:
-        """How many rows hold `text`; None when it was stopped."""
-        found = sum(1 for _ in self.hits(text, stopped=stopped))
-        return None if stopped() else found
-
-    def survey(
-        self, *, progress: Callable[[int], object] = lambda _: None, stopped: Callable[[], bool] = lambda: False
-    ) -> Survey | None:
-        """Counts over the whole split; `progress` is told the rows done. None when it was stopped."""
-        survey = Survey()
-        for at in range(0, len(self), BATCH):
-            if stopped():
-                return None
-            for index, row in enumerate(self.rows(at, at + BATCH), at):
-                if isinstance(row, Broken):
-                    survey.add_broken(index)
-                else:
-                    survey.add(index, row)
-            progress(survey.rows)
-        return survey
-
     def broken_line(self) -> str | None:
         """What is wrong with the first row that cannot be decoded; None when all can."""
         return next((row.problem for row in self.rows(0, len(self)) if isinstance(row, Broken)), None)
@@ -163,32 +127,6 @@ class PairSource:
         return open_spec(replace(self.spec, split=split), None)
 
 
-_PAIR_COLUMNS = (
-    "system", "prompt", "instruction", "question", "input", "history", "conversations", "chosen", "rejected",
-    "preferred_output", "non_preferred_output",
-)  # fmt: skip
-
-
-def holds(row: Any, wanted: str) -> bool:
-    """`wanted` (case folded) stands in a text that a person sees as the pair; of another row, in any text of it."""
-    if isinstance(row, Broken):
-        return wanted in row.text.casefold()
-    columns = [row[name] for name in _PAIR_COLUMNS if name in row] if isinstance(row, Mapping) else []
-    return any(wanted in text.casefold() for text in _texts(columns or row))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if key not in ("role", "from", "type"):
-                yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
-
-
 # ------------------------------------------------------------------------------------------------------------- opening
 
 
@@ -200,7 +138,7 @@ def open_pairs(
     revision: str | None = None,
     base: Path | None = None,
 ) -> PairSource:
-    """Opens a file, a folder (data files, or saved by `datasets`) or a Hub id.
+    """Opens a file, several (`data/*.jsonl`), a folder (data files, or saved by `datasets`) or a Hub id.
 
     A Hub id may carry configuration and revision: `owner/name:config@revision`. Relative paths start at `base`, else at
     the current folder. `split` may name rows: `train[:1000]`, `test[10%:]`.
@@ -214,21 +152,66 @@ def open_pairs(
 
 def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     """As `open_pairs`, for what `recipe_pairs` gave; the source keeps `spec` with absolute paths."""
+    found = find_set(spec, base)
+    asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
+    paths = found.fetch(names)
+    tables, empty = [], None
+    for path in paths:
+        try:
+            tables.append(open_table(path))
+        except EmptyFileError as error:  # a shard may be
+            empty = empty or error
+    if not tables:
+        assert empty is not None  # a split has at least one file
+        raise empty
+    table = tables[0] if len(tables) == 1 else JoinedTable(tables)
+    if (rows := wanted_rows(asked)) is not None:
+        start, stop, _ = rows.of(len(table)).indices(len(table))
+        table = SlicedTable(table, start, stop)
+        if len(table) == 0:
+            raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {stop:,}.")
+    return PairSource(found.name, asked, tuple(found.splits), table, found.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A set whose files are known, before one of them is opened."""
+
+    name: str
+    """File name, folder name or Hub id."""
+    spec: PairsSpec
+    """With absolute paths."""
+    splits: Mapping[str, Sequence[str]]
+    """Split → its files, paths on this machine or in the repository."""
+    lone_file: bool = False
+    """It is one file, which is whatever split it is asked for as."""
+    repo: str | None = None
+    """On the Hub: the repository…"""
+    revision: str | None = None
+    """…and which state of it; None for the newest."""
+
+    def fetch(self, names: Sequence[str]) -> list[Path]:
+        """The files on this machine, downloaded where need be. Raises: ServiceError."""
+        if self.repo is None:
+            return [Path(name) for name in names]
+        from smoltui.backends.pair_hub import hub_files
+
+        return hub_files(self.repo, list(names), self.revision)
+
+
+def find_set(spec: PairsSpec, base: Path | None) -> Found:
+    """Looks for what `spec` names: here, else on the Hub.
+
+    Raises:
+        PairsError, ServiceError: as `open_pairs`, as far as the names of the files tell.
+    """
     base = (base or Path.cwd()).absolute()
-    if spec.files:
-        files = {name: [base / expanded(path) for path in paths] for name, paths in spec.files.items()}
-        spec = replace(spec, files={name: tuple(str(path) for path in paths) for name, paths in files.items()})
-        shown = ", ".join(path.name for paths in files.values() for path in paths)
-        return _from_splits(shown, files, spec, lambda paths: paths)
-    if not spec.source.strip():
+    if not spec.files and not spec.source.strip():
         raise PairsError("No pairs are named.", "Name a file, a folder or a Hub id.")
-    path = base / expanded(spec.source)
-    if exists(path) and path.is_file():
-        return _from_splits(
-            path.name, {_file_split(path): [path]}, replace(spec, source=str(path)), lambda paths: paths
-        )
-    if exists(path) and path.is_dir():
-        return _from_splits(path.name, _folder_splits(path), replace(spec, source=str(path)), lambda paths: paths)
+    local: Local | None = local_splits(spec.source, spec.files, base)
+    if local is not None:
+        spec = replace(spec, source=local.source, files=local.files)
+        return Found(local.name, spec, local.splits, local.lone_file)
     named = _HUB_ID.fullmatch(spec.source)
     looks_local = spec.source.startswith((".", "/", "~")) or spec.source.count("/") > 1 or ending_of(spec.source)
     if looks_local or not named:
@@ -236,11 +219,10 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
             f"There is no such file or folder: {safe_line(spec.source, 200)}",
             f"Looked in {base}. A Hub id looks like owner/name.",
         )
-    from smoltui.backends.pair_hub import hub_files, hub_splits
+    from smoltui.backends.pair_hub import hub_splits
 
     repo, config, revision = named[1], spec.config or named[2], spec.revision or named[3]
-    splits = hub_splits(repo, config, revision)
-    return _from_splits(spec.source, splits, spec, lambda names: hub_files(repo, names, revision))
+    return Found(spec.source, spec, hub_splits(repo, config, revision), repo=repo, revision=revision)
 
 
 def open_typed(text: str, folder: Path) -> PairSource:
@@ -256,126 +238,40 @@ def open_typed(text: str, folder: Path) -> PairSource:
 
 def is_local(spec: PairsSpec, folder: Path) -> bool:
     """Whether the set lies on this machine, so that opening it asks no network."""
-    return bool(spec.files) or exists(folder / expanded(spec.source))
+    return bool(spec.files) or is_pattern(spec.source) or exists(folder / expanded(spec.source))
 
 
-def files_stamp(spec: PairsSpec, folder: Path) -> object:
-    """Size and time of the files a set is read from, to be compared with `==`; the same for ever for the Hub."""
-    names = [path for paths in spec.files.values() for path in paths] if spec.files else [spec.source]
+def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
+    """(path, bytes, time of the last change in ns) of every file the set may be read from, to be compared with `==`.
+
+    Empty for a set on the Hub, and for one that is no longer there.
+    """
     stamps = []
-    for name in names:
-        path = folder / expanded(name)
-        inside = [path, *sorted(path.glob("*"))] if path.is_dir() else [path]
-        for file in inside:
-            try:
-                stat = file.stat()
-            except OSError:
-                continue
-            stamps.append((str(file), stat.st_size, stat.st_mtime_ns))
+    for path in files_of_spec(spec.source, spec.files, folder.absolute()):
+        with suppress(OSError):
+            stat = path.stat()
+            stamps.append((str(path), stat.st_size, stat.st_mtime_ns))
     return stamps
 
 
-def _from_splits(
-    name: str, splits: Mapping[str, list[Any]], spec: PairsSpec, fetch: Callable[[list[Any]], list[Path]]
-) -> PairSource:
-    """One split of several; `fetch` turns what stands for its files into paths."""
-    asked = spec.split or ("train" if "train" in splits else next(iter(splits)))
-    parsed = _SPLIT.fullmatch(asked)
-    split = parsed[1] if parsed else asked
-    if split not in splits:
-        # A lone file is whatever split it is asked for as.
-        if len(splits) > 1 or not spec.source or not Path(spec.source).is_file():
-            raise PairsError(
-                f"{safe_line(name, 80)} has no such split: {safe_line(asked, 60)}", f"It has: {', '.join(splits)}."
-            )
-        splits = {split: next(iter(splits.values()))}
-    tables = [open_table(path) for path in fetch(splits[split])]
-    table = tables[0] if len(tables) == 1 else JoinedTable(tables)
-    if parsed and (parsed[2] or parsed[3]):
-        bounds = [_bound(text, len(table)) for text in (parsed[2], parsed[3])]
-        start, stop, _ = slice(*bounds).indices(len(table))
-        table = SlicedTable(table, start, stop)
-        if len(table) == 0:
-            raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {stop:,}.")
-    return PairSource(name, asked, tuple(splits), table, spec)
-
-
-def _bound(text: str | None, rows: int) -> int | None:
-    if not text:
-        return None
-    return round(rows * int(text[:-1]) / 100) if text.endswith("%") else int(text)
-
-
-def _file_split(path: Path) -> str:
-    from smoltui.backends.pair_splits import split_named
-
-    return split_named(path.name) or "train"
-
-
-def _folder_splits(folder: Path) -> dict[str, list[Path]]:
-    """Split → files of a folder: saved by `datasets` (one split or several), or with data files.
+def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
+    """The set's shape, told from the first `FIRST_ROWS` of its `rows`, as they are in the file.
 
     Raises:
-        PairsError: nothing in it can be read.
+        UnknownShapeError: they hold columns, of which none of the known shapes is made.
+        PairsError: none of them can be decoded.
     """
-    saved = _saved_files(folder)
-    if saved:
-        return {"train": saved}
-    try:
-        names = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-    except (OSError, ValueError, KeyError, TypeError):
-        names = []
-    found = {str(name): _saved_files(folder / str(name)) for name in names if isinstance(name, str)}
-    if any(found.values()):
-        return {name: files for name, files in found.items() if files}
-    inside = [path.relative_to(folder).as_posix() for path in _walk(folder)]
-    top = [name for name in inside if "/" not in name]
-    splits = splits_of(top) or splits_of(inside)
-    if not splits:
-        raise PairsError(
-            f"The folder holds no file that can be read as pairs: {safe_line(str(folder), 200)}",
-            f"Readable: {READABLE}, and folders saved by datasets.",
-        )
-    return {split: [folder / name for name in files] for split, files in splits.items()}
-
-
-def _walk(folder: Path, depth: int = 2) -> Iterator[Path]:
-    """Files of the folder and of the folders in it: a home folder given by mistake must not be read whole."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_file():
-            yield path
-        elif depth > 1 and path.is_dir() and not path.is_symlink():
-            yield from _walk(path, depth - 1)
-
-
-def _saved_files(folder: Path) -> list[Path]:
-    """The Arrow files of one split written by `Dataset.save_to_disk`, in order; empty for another folder."""
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return [folder / str(entry["filename"]) for entry in state["_data_files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _check_first_rows(table: Table, name: str) -> str:
-    """The set's shape.
-
-    Raises:
-        PairsError: none of the first rows is a pair in any known shape.
-    """
+    rows = rows[:FIRST_ROWS]
     problem: tuple[str, str] | None = None
-    for number, row in enumerate(table.rows(0, min(FIRST_ROWS, len(table))), 1):
+    reasons = set()
+    for number, row in enumerate(rows, 1):
         if isinstance(row, Broken):
-            problem = problem or (
-                row.problem,
-                "Expected one JSON object a line, with chosen and rejected; mend that line.",
-            )
+            problem = problem or (row.problem, "Expected rows with chosen and rejected; mend that one.")
             continue
         try:
-            return schema_of(row)
+            return schema_of(mapped(row, spec.columns) if spec.columns else row)
         except NotAPairError as error:
+            reasons.add(error.reason)
             hint = (
                 "DPO learns from pairs; an unpaired set is for TRL's KTO trainer."
                 if error.reason == "unpaired"
@@ -383,7 +279,11 @@ def _check_first_rows(table: Table, name: str) -> str:
             )
             said = f"{safe_line(name, 80)} does not hold preference pairs (row {number}). {safe_line(str(error), 400)}"
             problem = problem or (said, hint)
-    assert problem is not None  # a table without rows is refused before
+    if problem is None:
+        raise PairsError(f"{safe_line(name, 80)} holds no rows.", "Expected rows with chosen and rejected.")
+    told = [row for row in rows if isinstance(row, Mapping)]
+    if told and "unpaired" not in reasons:  # no choice of columns makes pairs of those
+        raise UnknownShapeError(*problem, columns, told)
     raise PairsError(*problem)
 
 
@@ -396,8 +296,9 @@ def project_pairs(project: Project) -> PairsSpec | None:
     Raises:
         RecipeError: one of the two files cannot be read.
     """
-    source = project.settings().pairs
-    return PairsSpec(source) if source else recipe_pairs(project)
+    settings = project.settings()
+    spec = PairsSpec(settings.pairs) if settings.pairs else recipe_pairs(project)
+    return replace(spec, columns=settings.pair_columns) if spec is not None and settings.pair_columns else spec
 
 
 def recipe_pairs(project: Project) -> PairsSpec | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
 from smoltui.backends.pair_tables import ending_of
 from smoltui.errors import PairsError
+from smoltui.safe_text import safe_line
 
+_SPLIT = re.compile(r"([\w.-]+?)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
 _SHARD = re.compile(r"(?:^|/)([\w.]+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?\.[a-z.]+$")
 _WORD = re.compile(
     r"(?:^|[^a-z])(training|train|testing|test|validation|valid|val|dev|evaluation|eval)(?=[^a-z]|$)", re.IGNORECASE
@@ -88,3 +91,58 @@ def _is_data(name: str) -> bool:
 
 def _order(split: str) -> tuple[bool, str]:
     return (not split.startswith("train"), split)
+
+
+# --------------------------------------------------------------------------------------------------- the one asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a split, as `train[10%:20%]` names them: each end a number, a negative one, a percentage or None."""
+
+    start: str | None
+    stop: str | None
+
+    def of(self, rows: int) -> slice:
+        """Of a split with so many rows."""
+        return slice(_bound(self.start, rows), _bound(self.stop, rows))
+
+    @property
+    def plain(self) -> tuple[int, int | None] | None:
+        """(first, end) where they do not depend on how many rows there are; end None: to the last."""
+        if any(text and (text.startswith("-") or text.endswith("%")) for text in (self.start, self.stop)):
+            return None
+        return int(self.start or 0), int(self.stop) if self.stop else None
+
+
+def wanted_rows(split: str) -> Rows | None:
+    """The rows that a split such as train[:1000] names; None when it is all of them."""
+    parsed = _SPLIT.fullmatch(split)
+    return Rows(parsed[2], parsed[3]) if parsed and (parsed[2] or parsed[3]) else None
+
+
+def split_asked(
+    split: str | None, splits: Mapping[str, Sequence[str]], name: str, *, lone_file: bool = False
+) -> tuple[str, Sequence[str]]:
+    """(the split as asked for, its files); without a wish train or else the first. A lone file is any split.
+
+    Raises:
+        PairsError: there is no such split.
+    """
+    asked = split or ("train" if "train" in splits else next(iter(splits)))
+    parsed = _SPLIT.fullmatch(asked)
+    found = parsed[1] if parsed else asked
+    if found in splits:
+        return asked, splits[found]
+    if lone_file:
+        return asked, next(iter(splits.values()))
+    raise PairsError(
+        f"{safe_line(name, 80)} has no such split: {safe_line(asked, 60)}",
+        f"It has: {safe_line(', '.join(splits), 400)}.",
+    )
+
+
+def _bound(text: str | None, rows: int) -> int | None:
+    if not text:
+        return None
+    return round(rows * int(text[:-1]) / 100) if text.endswith("%") else int(text)

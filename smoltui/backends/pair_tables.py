@@ -1,45 +1,60 @@
 """Rows of a data file by number, whatever the file is: JSON, JSON lines, CSV, Parquet, Arrow, each also compressed.
 
-Only JSON arrays and CSV are read whole; JSON lines are found by their offsets, Arrow is mapped, Parquet is read one
-row group at a time. A compressed file is unpacked into a temporary one first.
+Nothing is read whole: rows of text are found by their offsets (`pair_text.py`), those of Arrow and Parquet in batches
+(`pair_arrow.py`). A compressed file is unpacked into a temporary one first.
 """
 
 from __future__ import annotations
 
-import json
+import io
+import stat
 import tempfile
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar, cast
 
+from smoltui.backends.pair_arrow import ArrowTable, ParquetTable
+from smoltui.backends.pair_text import (
+    BUFFER,
+    CHUNK,
+    MAX_ROW_BYTES,
+    SEPARATORS,
+    ArrayElements,
+    CsvRecords,
+    csv_row,
+    head_of_text,
+    is_array,
+    json_row,
+    no_rows,
+    skip_mark,
+)
+from smoltui.backends.pair_text import Broken as Broken
+from smoltui.backends.pair_text import Head as FileHead
+from smoltui.core.pair_mapping import mapped
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 COMPRESSIONS = (".gz", ".zst")
 READABLE = "JSON, JSONL, CSV, Parquet or Arrow, also .gz or .zst"
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A row that cannot be decoded, in the place of the row."""
-
-    problem: str
-    """One sentence: the line, what was expected, what was found."""
-    text: str
-    """The line as it is."""
+HEAD_BYTES = 4 << 20
+"""Of the beginning of a text file, unpacked, that `head_of` reads at most, unless the first row is longer."""
+BLOCK_BYTES = 4 << 20
+"""Of a text file that are read at a time when rows are read one behind the other."""
 
 
 class Table(Protocol):
     """Rows by number from 0, each a decoded object or `Broken`. Threads may read at the same time."""
 
-    columns: tuple[str, ...]
-    """Names in the file's order; of JSON those of the first row."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names in the file's order; of JSON those of the first row."""
 
     def __len__(self) -> int: ...
 
@@ -67,75 +82,189 @@ def open_table(path: Path) -> Table:
     Raises:
         PairsError: unknown ending, empty, not what the ending says; the message names the file, and the line if known.
     """
-    ending = ending_of(path.name)
-    name = safe_line(path.name, 80)
+    name, ending = safe_line(path.name, 80), checked_ending(path.name)
+    with _told(path), ExitOnError() as opened:
+        data: IO[bytes] = opened.keep(_opened(path))
+        if path.suffix.lower() in COMPRESSIONS:
+            with data as packed:
+                data = opened.keep(_unpacked(packed, path.suffix.lower(), name))
+        if data.seek(0, 2) == 0:
+            raise no_rows(name)
+        data.seek(0)
+        return _READERS[ending](data, name)
+
+
+def head_of(path: Path, rows: int) -> FileHead:
+    """The first `rows` rows of one file, fewer where they are long; only its beginning is read.
+
+    Raises:
+        PairsError: as `open_table`, as far as the beginning tells.
+    """
+    name, ending = safe_line(path.name, 80), checked_ending(path.name)
+    compression = path.suffix.lower() if path.suffix.lower() in COMPRESSIONS else ""
+    with _told(path), _opened(path) as data:
+        if data.seek(0, 2) == 0:
+            raise no_rows(name)
+        data.seek(0)
+        if compression and ending in (".parquet", ".arrow"):  # those are read from their end, or by offsets
+            with _unpacked(data, compression, name) as plain:
+                return head_of_stream(plain, ending, name, rows, HEAD_BYTES)
+        return head_of_stream(data, ending, name, rows, HEAD_BYTES, compression)
+
+
+def head_of_stream(
+    data: IO[bytes], ending: str, name: str, rows: int, most_bytes: int, compression: str = ""
+) -> FileHead:
+    """As `head_of`, from any stream of bytes, one that can be sought for Arrow and Parquet."""
+    if ending == ".parquet":
+        table = _parquet(data, name)
+        return FileHead(table.columns, table.first(rows), len(table) <= rows)
+    if ending == ".arrow":
+        arrow = _filled(ArrowTable(data, name, most_rows=rows), name)
+        first = list(arrow.rows(0, min(rows, len(arrow))))
+        return FileHead(arrow.columns, first, arrow.whole and len(arrow) <= rows)
+    if not compression:
+        return head_of_text(data, ending, name, rows, most_bytes)
+    with _damage(name):
+        return head_of_text(_unpacking(data, compression), ending, name, rows, most_bytes)
+
+
+def checked_ending(name: str) -> str:
+    """The ending that says how the file is read.
+
+    Raises:
+        PairsError: there is none that is known.
+    """
+    ending = ending_of(name)
     if ending is None:
         raise PairsError(
-            f"{name} has an ending that is not known: {safe_line(path.suffix, 20) or 'none'}", f"Readable: {READABLE}."
+            f"{safe_line(name, 80)} has an ending that is not known: {safe_line(Path(name).suffix, 20) or 'none'}",
+            f"Readable: {READABLE}.",
         )
+    return ending
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file, open for reading; nothing that would wait for somebody to write.
+
+    Raises:
+        PairsError: a pipe, a device, a socket.
+        OSError: not there, or not readable.
+    """
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise PairsError(
+            f"This is no ordinary file but a pipe or device: {safe_line(str(path), 200)}", "Write the pairs to a file."
+        )
+    return path.open("rb")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        data: IO[bytes] = path.open("rb")
-        try:
-            if path.suffix.lower() in COMPRESSIONS:
-                with data as packed:
-                    data = _unpacked(packed, name, gzipped=path.suffix.lower() == ".gz")
-            if data.seek(0, 2) == 0:
-                raise PairsError(f"{name} is empty.", "Expected rows with chosen and rejected.")
-            data.seek(0)
-            table = _READERS[ending](data, name)
-        except BaseException:
-            data.close()
-            raise
-        if not isinstance(table, LinesTable):
-            data.close()
-        return table
+        yield
     except OSError as error:
-        raise PairsError(f"{name} cannot be read: {error.strerror or error}", str(path)) from error
+        name = safe_line(path.name, 80)
+        said = safe_line(error.strerror or str(error), 120)
+        raise PairsError(f"{name} cannot be read: {said}", safe_line(str(path), 400)) from error
 
 
-def _unpacked(packed: IO[bytes], name: str, *, gzipped: bool) -> IO[bytes]:
+class ExitOnError:
+    """Closes what it was given to keep when the block ends with an error; what is opened stays open otherwise."""
+
+    def __init__(self) -> None:
+        self._open: list[IO[bytes]] = []
+
+    def keep(self, data: IO[bytes]) -> IO[bytes]:
+        self._open.append(data)
+        return data
+
+    def __enter__(self) -> ExitOnError:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for data in self._open:
+                data.close()
+
+
+# -------------------------------------------------------------------------------------------------------- compression
+
+
+def _unpacked(packed: IO[bytes], compression: str, name: str) -> IO[bytes]:
     """A temporary file with the unpacked bytes, gone when it is closed: rows are reached by offset."""
-    import gzip
     import shutil
+
+    plain = tempfile.TemporaryFile(prefix="smoltui-")  # noqa: SIM115  # closed by who reads it
+    try:
+        with _damage(name):
+            shutil.copyfileobj(_unpacking(packed, compression), plain, CHUNK)
+    except BaseException:
+        plain.close()
+        raise
+    plain.seek(0)
+    return plain
+
+
+def _unpacking(packed: IO[bytes], compression: str) -> IO[bytes]:
+    """The bytes as they are unpacked."""
+    import gzip
+
+    import zstandard
+
+    stream: Any = (
+        gzip.GzipFile(fileobj=packed)
+        if compression == ".gz"
+        else zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+    )
+    return cast(IO[bytes], stream)
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    import gzip
     import zlib
 
     import zstandard
 
-    plain = tempfile.TemporaryFile(prefix="smoltui-")  # noqa: SIM115  # closed by who reads it
     try:
-        if gzipped:
-            with gzip.open(packed) as stream:
-                shutil.copyfileobj(stream, plain, _CHUNK)
-        else:
-            with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as frames:
-                shutil.copyfileobj(frames, plain, _CHUNK)
+        yield
     except (gzip.BadGzipFile, zlib.error, EOFError, zstandard.ZstdError) as error:
-        plain.close()
         raise PairsError(f"{name} cannot be unpacked: {error}", "The file is damaged or was cut short.") from error
-    except BaseException:
-        plain.close()
-        raise
-    return plain
 
 
-# --------------------------------------------------------------------------------------------------------------- JSON
+# ---------------------------------------------------------------------------------------------------------------- text
 
 
-class LinesTable:
-    """One JSON object a line, reached by the offset of its line; blank lines are no rows.
+class LineNumbers:
+    """The line of each row, kept only where rows and lines go apart: at blank lines, and rows of several lines."""
+
+    def __init__(self) -> None:
+        self._rows: array[int] = array("Q")
+        self._ahead: array[int] = array("Q")
+
+    def note(self, row: int, line: int) -> None:
+        """Row `row` (from 0) begins in `line` (from 1); rows come in order."""
+        if line - row != (self._ahead[-1] if self._ahead else 1):
+            self._rows.append(row)
+            self._ahead.append(line - row)
+
+    def line(self, row: int) -> int:
+        at = bisect_right(self._rows, row) - 1
+        return row + (self._ahead[at] if at >= 0 else 1)
+
+
+class TextTable:
+    """Rows in a file of text, reached by their offsets.
 
     The file is read, not mapped: a mapped file that another program cuts short ends the process.
     """
 
-    def __init__(self, data: IO[bytes], name: str) -> None:
+    def __init__(self, data: IO[bytes], name: str, starts: array[int], end: int) -> None:
+        self.columns: tuple[str, ...] = ()
         self._name = name
         self._data = data
         self._lock = threading.Lock()
-        self._starts, self._end = _line_starts(data)
-        if not self._starts:
-            raise PairsError(f"{name} is empty.", "Expected one JSON object a line, with chosen and rejected.")
-        first = self.row(0)
-        self.columns = tuple(str(key) for key in first) if isinstance(first, dict) else ()
+        self._starts, self._end = starts, end
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -144,55 +273,72 @@ class LinesTable:
         return True
 
     def row(self, index: int) -> Any:
-        start = self._starts[index]
-        return self._decode(index, self._read(start, self._stop(index)))
+        return next(self.rows(index, index + 1))
 
     def rows(self, start: int, stop: int) -> Iterator[Any]:
         position = start
-        while position < stop:  # one read for many lines
-            begin, last = self._starts[position], min(stop, position + 200)
-            block = self._read(begin, self._stop(last - 1))
-            for index in range(position, last):
-                yield self._decode(index, block[self._starts[index] - begin : self._stop(index) - begin])
+        while position < stop:  # one read for many rows
+            begin = self._starts[position]
+            last = min(stop, max(bisect_right(self._starts, begin + BLOCK_BYTES) - 1, position + 1))
+            size = self._stop(last - 1) - begin
+            # Of a row that is too long only so much that it is seen to be.
+            yield from self._decoded(position, last, self._read(begin, min(size, BLOCK_BYTES + MAX_ROW_BYTES)), size)
             position = last
+
+    def _decoded(self, start: int, stop: int, block: bytes, size: int) -> Iterator[Any]:
+        """Rows `start` up to `stop`, which lie in `block`; it is shorter than `size` when the file was cut short."""
+        begin = self._starts[start]
+        for index in range(start, stop):
+            piece = block[self._starts[index] - begin : self._stop(index) - begin]
+            if not piece:
+                yield Broken(f"{self._place(index)} is no longer there: the file was cut short", "")
+            else:
+                yield self._decode(index, piece)
+
+    def _decode(self, index: int, piece: bytes) -> Any:
+        raise NotImplementedError
+
+    def _place(self, index: int) -> str:
+        raise NotImplementedError
 
     def _stop(self, index: int) -> int:
         return self._starts[index + 1] if index + 1 < len(self._starts) else self._end
 
-    def _read(self, start: int, stop: int) -> bytes:
+    def _read(self, start: int, size: int) -> bytes:
         with self._lock:
             self._data.seek(start)
-            return self._data.read(stop - start)
+            return self._data.read(size)
 
-    def _decode(self, index: int, line: bytes) -> Any:
-        text = line.decode("utf-8", "replace").rstrip("\r\n")  # else an error at the end stands in column 1
-        try:
-            return json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            where, said = "", "nested too deeply"
-            if isinstance(error, json.JSONDecodeError):
-                where, said = f", column {error.colno}", error.msg
-            number = 1 + sum(block.count(b"\n") for block in self._before(self._starts[index]))
-            return Broken(
-                f"{self._name} line {number} is not a JSON object ({said}{where}): {safe_line(text.strip(), 60)}", text
-            )
-
-    def _before(self, offset: int) -> Iterator[bytes]:
-        for begin in range(0, offset, _CHUNK):
-            yield self._read(begin, min(begin + _CHUNK, offset))
+    def _take_columns(self) -> None:
+        first = self.row(0)
+        self.columns = tuple(str(key) for key in first) if isinstance(first, dict) else ()
 
 
-_CHUNK = 1 << 20
+class LinesTable(TextTable):
+    """One JSON object a line; blank lines are no rows."""
+
+    def __init__(self, data: IO[bytes], name: str) -> None:
+        self._numbers = LineNumbers()
+        super().__init__(data, name, *_line_starts(data, name, self._numbers))
+        if not self._starts:
+            raise no_rows(name)
+        self._take_columns()
+
+    def _decode(self, index: int, piece: bytes) -> Any:
+        return json_row(piece, partial(self._place, index))
+
+    def _place(self, index: int) -> str:
+        return f"{self._name} line {self._numbers.line(index)}"
 
 
-def _line_starts(data: IO[bytes]) -> tuple[array[int], int]:
+def _line_starts(data: IO[bytes], name: str, numbers: LineNumbers) -> tuple[array[int], int]:
     """Offsets of the lines that are not blank, and the file's size in bytes."""
     starts: array[int] = array("Q")
     data.seek(0)
-    base = line = 3 if data.read(3) == b"\xef\xbb\xbf" else 0
+    base = line = skip_mark(io.BufferedReader(_Lent(data)), name)
     data.seek(base)
-    blank = True
-    while chunk := data.read(_CHUNK):
+    blank, number = True, 1
+    while chunk := data.read(CHUNK):
         inside = 0
         while True:
             end = chunk.find(b"\n", inside)
@@ -202,119 +348,118 @@ def _line_starts(data: IO[bytes]) -> tuple[array[int], int]:
             if end < 0:
                 break
             if not blank:
+                numbers.note(len(starts), number)
                 starts.append(line)
             line, inside, blank = base + end + 1, end + 1, True
+            number += 1
         base += len(chunk)
     if not blank:
+        numbers.note(len(starts), number)
         starts.append(line)
     return starts, base
 
 
-class ListTable:
-    """Rows that were read whole."""
+class _Lent(io.RawIOBase):
+    """A file that a buffered reader reads and does not close."""
 
-    def __init__(self, rows: list[Any]) -> None:
-        self._rows = rows
-        self.columns = tuple(str(key) for key in rows[0]) if rows and isinstance(rows[0], dict) else ()
+    def __init__(self, data: IO[bytes]) -> None:
+        self._data = data
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def near(self, index: int) -> bool:
+    def readable(self) -> bool:
         return True
 
-    def row(self, index: int) -> Any:
-        return self._rows[index]
+    def readinto(self, buffer: Any) -> int:
+        read = self._data.read(len(buffer))
+        buffer[: len(read)] = read
+        return len(read)
 
-    def rows(self, start: int, stop: int) -> Iterator[Any]:
-        return iter(self._rows[start:stop])
+
+class ArrayTable(TextTable):
+    """The elements of a JSON array."""
+
+    def __init__(self, data: IO[bytes], name: str) -> None:
+        elements = ArrayElements(io.BufferedReader(_Lent(data), BUFFER), name)
+        starts = array("Q", (piece.offset for piece in elements))
+        super().__init__(data, name, starts, elements.end)
+        if not starts:
+            raise no_rows(name)
+        self._take_columns()
+
+    def _decode(self, index: int, piece: bytes) -> Any:
+        return json_row(piece.rstrip(b" \t\r\n").removesuffix(b","), partial(self._place, index))
+
+    def _place(self, index: int) -> str:
+        return f"{self._name} row {index + 1}"
+
+
+class CsvTable(TextTable):
+    """The records behind the header of a table; every value is text."""
+
+    def __init__(self, data: IO[bytes], name: str, separator: str) -> None:
+        records = CsvRecords(io.BufferedReader(_Lent(data), BUFFER), name, separator)
+        self._separator, self._numbers = separator, LineNumbers()
+        starts: array[int] = array("Q")
+        for piece in records:
+            self._numbers.note(len(starts), piece.number)
+            starts.append(piece.offset)
+        super().__init__(data, name, starts, records.end)
+        self.columns = records.columns
+        if not starts:
+            raise no_rows(name, records.columns)
+
+    def _decode(self, index: int, piece: bytes) -> Any:
+        return csv_row(piece, self.columns, self._separator, partial(self._place, index))
+
+    def _place(self, index: int) -> str:
+        return f"{self._name} line {self._numbers.line(index)}"
 
 
 def _json(data: IO[bytes], name: str) -> Table:
     """An array of rows, or, as many .json files are, one object a line."""
-    head = data.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+    array_of_rows = is_array(io.BufferedReader(_Lent(data)))
     data.seek(0)
-    if not head.startswith(b"["):
-        return LinesTable(data, name)
-    text = data.read().decode("utf-8-sig", "replace")
+    return ArrayTable(data, name) if array_of_rows else LinesTable(data, name)
+
+
+# ------------------------------------------------------------------------------------------------------- Arrow, Parquet
+
+
+def _arrow(data: IO[bytes], name: str) -> Table:
+    return _filled(ArrowTable(data, name), name)
+
+
+def _parquet(data: IO[bytes], name: str) -> ParquetTable:
+    import pyarrow as pa
+
     try:
-        rows = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        said = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        found = text.splitlines()[error.lineno - 1 : error.lineno] if isinstance(error, json.JSONDecodeError) else []
+        table = ParquetTable(pa.OSFile(data.name) if isinstance(data.name, str) else pa.PythonFile(data, "r"), name)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PairsError(
-            f"{name}{where} is not valid JSON ({said}): {safe_line(found[0].strip() if found else '', 60)}",
-            "Expected an array of objects with chosen and rejected; mend that line.",
+            f"{name} is not a Parquet file: {safe_line(str(error), 120)}", "It may be damaged or cut short."
         ) from error
-    if not rows:
-        raise PairsError(f"{name} holds no rows.", "Expected an array of objects with chosen and rejected.")
-    return ListTable(rows)
+    return _filled(table, name)
 
 
-# ---------------------------------------------------------------------------------------------------------- Arrow, CSV
+T = TypeVar("T", bound=Table)
 
 
-class ArrowTable:
-    """A pyarrow.Table in memory or mapped."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self.columns = tuple(table.column_names)
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def near(self, index: int) -> bool:
-        return True
-
-    def row(self, index: int) -> Any:
-        return self._table.slice(index, 1).to_pylist()[0]
-
-    def rows(self, start: int, stop: int) -> Iterator[Any]:
-        for begin in range(start, stop, 500):
-            yield from self._table.slice(begin, min(500, stop - begin)).to_pylist()
+def _filled(table: T, name: str) -> T:
+    if len(table) == 0:
+        raise no_rows(name, table.columns)
+    return table
 
 
-class ParquetTable:
-    """A Parquet file, one row group decoded at a time; the last one is kept."""
+_READERS: dict[str, Callable[[IO[bytes], str], Table]] = {
+    ".jsonl": LinesTable,
+    ".ndjson": LinesTable,
+    ".json": _json,
+    **{ending: partial(CsvTable, separator=separator) for ending, separator in SEPARATORS.items()},
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+}
 
-    def __init__(self, data: Any) -> None:
-        import pyarrow.parquet
 
-        self._file = pyarrow.parquet.ParquetFile(data)
-        self.columns = tuple(self._file.schema_arrow.names)
-        metadata = self._file.metadata
-        self._starts = [0, *accumulate(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))]
-        self._lock = threading.Lock()
-        self._loaded: tuple[int, Any] | None = None
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def near(self, index: int) -> bool:
-        return self._loaded is not None and self._loaded[0] == self._group_of(index)
-
-    def row(self, index: int) -> Any:
-        group = self._group_of(index)
-        loaded = self._loaded
-        if loaded is None or loaded[0] != group:
-            with self._lock:
-                loaded = self._loaded = (group, self._file.read_row_group(group))
-        return loaded[1].slice(index - self._starts[group], 1).to_pylist()[0]
-
-    def rows(self, start: int, stop: int) -> Iterator[Any]:
-        position = start
-        while position < stop:
-            group = self._group_of(position)
-            with self._lock:
-                table = self._file.read_row_group(group)
-            last = min(stop, self._starts[group + 1])
-            yield from ArrowTable(table).rows(position - self._starts[group], last - self._starts[group])
-            position = last
-
-    def _group_of(self, index: int) -> int:
-        return bisect_right(self._starts, index) - 1
+# ----------------------------------------------------------------------------------------------------- tables of tables
 
 
 class JoinedTable:
@@ -323,7 +468,7 @@ class JoinedTable:
     def __init__(self, tables: list[Table]) -> None:
         self._tables = tables
         self._starts = [0, *accumulate(len(table) for table in tables)]
-        self.columns = tables[0].columns
+        self.columns: tuple[str, ...] = tables[0].columns
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -347,12 +492,35 @@ class JoinedTable:
                 yield from table.rows(first, last)
 
 
+class MappedTable:
+    """Another table with the columns a pair has, as a person named them."""
+
+    def __init__(self, table: Table, columns: Mapping[str, str]) -> None:
+        self._table, self._columns = table, columns
+        self.columns: tuple[str, ...] = table.columns
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def near(self, index: int) -> bool:
+        return self._table.near(index)
+
+    def row(self, index: int) -> Any:
+        return self._mapped(self._table.row(index))
+
+    def rows(self, start: int, stop: int) -> Iterator[Any]:
+        return map(self._mapped, self._table.rows(start, stop))
+
+    def _mapped(self, row: Any) -> Any:
+        return row if isinstance(row, Broken) else mapped(row, self._columns)
+
+
 class SlicedTable:
     """Rows `start` up to `stop` of another table: a split such as train[:1000]."""
 
     def __init__(self, table: Table, start: int, stop: int) -> None:
         self._table, self._start, self._stop = table, start, max(start, stop)
-        self.columns = table.columns
+        self.columns: tuple[str, ...] = table.columns
 
     def __len__(self) -> int:
         return self._stop - self._start
@@ -365,82 +533,3 @@ class SlicedTable:
 
     def rows(self, start: int, stop: int) -> Iterator[Any]:
         return self._table.rows(self._start + start, self._start + stop)
-
-
-def _csv(separator: str) -> Callable[[IO[bytes], str], Table]:
-    def read(data: IO[bytes], name: str) -> Table:
-        import csv
-        import io
-
-        import pyarrow
-        import pyarrow.csv
-
-        head = io.TextIOWrapper(io.BytesIO(data.read(1 << 16)), encoding="utf-8-sig", errors="replace", newline="")
-        columns = next(csv.reader(head, delimiter=separator), [])
-        data.seek(0)
-        try:
-            table = pyarrow.csv.read_csv(
-                data,
-                read_options=pyarrow.csv.ReadOptions(block_size=16 << 20),
-                parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-                # Numbers stay text: an answer "42" is an answer.
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types={column: pyarrow.string() for column in columns}, strings_can_be_null=False
-                ),
-            )
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError) as error:
-            raise PairsError(
-                f"{name} cannot be read as a table: {safe_line(str(error), 200)}",
-                "Expected one header line and the same number of columns in every row.",
-            ) from error
-        return _filled(ArrowTable(table), name)
-
-    return read
-
-
-def _arrow(data: IO[bytes], name: str) -> Table:
-    """Arrow IPC as `datasets` writes it (a stream) or as a file, mapped where the system can."""
-    import pyarrow
-
-    try:
-        source = pyarrow.memory_map(data.name) if isinstance(data.name, str) else pyarrow.py_buffer(data.read())
-        try:
-            table = pyarrow.ipc.open_stream(source).read_all()
-        except pyarrow.ArrowInvalid:
-            if not isinstance(source, pyarrow.Buffer):
-                source.seek(0)
-            table = pyarrow.ipc.open_file(source).read_all()
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise PairsError(f"{name} is not an Arrow file: {safe_line(str(error), 120)}", "It may be damaged.") from error
-    return _filled(ArrowTable(table), name)
-
-
-def _parquet(data: IO[bytes], name: str) -> Table:
-    import pyarrow
-
-    try:
-        table = ParquetTable(
-            pyarrow.OSFile(data.name) if isinstance(data.name, str) else pyarrow.BufferReader(data.read())
-        )
-    except pyarrow.ArrowInvalid as error:
-        raise PairsError(
-            f"{name} is not a Parquet file: {safe_line(str(error), 120)}", "It may be damaged or cut short."
-        ) from error
-    return _filled(table, name)
-
-
-def _filled(table: Table, name: str) -> Table:
-    if len(table) == 0:
-        raise PairsError(f"{name} holds no rows.", f"Its columns: {safe_line(', '.join(table.columns), 200)}.")
-    return table
-
-
-_READERS: dict[str, Callable[[IO[bytes], str], Table]] = {
-    ".jsonl": LinesTable,
-    ".ndjson": LinesTable,
-    ".json": _json,
-    ".csv": _csv(","),
-    ".tsv": _csv("\t"),
-    ".parquet": _parquet,
-    ".arrow": _arrow,
-}

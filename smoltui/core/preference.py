@@ -1,14 +1,14 @@
-"""A preference pair as it is read and judged: its messages, the words in which answers differ, a survey of a set."""
+"""A preference pair as it is read and judged: its messages, and the words in which its answers differ."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from smoltui.scripts.pair_format import NotAPairError, examine
+from smoltui.scripts.pair_format import NotAPairError, Reading, examine
 
 MAX_DIFF_CELLS = 100_000_000
 """Words of one side × words of the other up to which answers are compared: 10 000 × 10 000 words take 12 MB and
@@ -45,6 +45,10 @@ class Pair:
     """The row as text, only when it cannot be told apart into prompt and answers."""
     trl_cut: str | None = None
     """Where TRL would end the prompt, one sentence; None when there is no such cut or it falls where ours does."""
+    answer_at: int | None = None
+    """Where the chosen answer begins in the row's own text (characters) or conversation (turns), see `Reading`."""
+    trl_at: int | None = None
+    """Where TRL would cut it, in the same unit."""
 
     @property
     def readable(self) -> bool:
@@ -58,6 +62,11 @@ def pair_of(index: int, row: Any) -> Pair:
         reading = examine(row)
     except NotAPairError as error:
         return Pair(index, problem=str(error), reason=error.reason, raw=row_text(row))
+    return pair_from_reading(index, reading, row)
+
+
+def pair_from_reading(index: int, reading: Reading, row: Mapping[str, Any]) -> Pair:
+    """The pair of a row that was examined already."""
     first = reading.problems[0] if reading.problems else None
     return Pair(
         index,
@@ -68,6 +77,8 @@ def pair_of(index: int, row: Any) -> Pair:
         reason=first.reason if first else None,
         schema=reading.schema,
         trl_cut=_cut_sentence(row.get("chosen"), reading.answer_at, reading.trl_cut),
+        answer_at=reading.answer_at,
+        trl_at=reading.trl_cut,
     )
 
 
@@ -169,7 +180,7 @@ def _spans(tokens: list[str], differs: list[bool]) -> list[Span]:
     return spans
 
 
-# -------------------------------------------------------------------------------------------------------------- survey
+# ------------------------------------------------------------------------------------------------------------- summary
 
 FINDINGS: Mapping[str, str] = {
     "broken": "rows that cannot be decoded",
@@ -185,71 +196,4 @@ FINDINGS: Mapping[str, str] = {
     "repeated_prompts": "prompts that stood earlier in the set already",
     "trl_cut_inside_answer": "pairs without a prompt column where TRL would end the prompt inside the answer",
 }
-"""What a survey looks for, in the order it is shown. The last two do not make a pair unclean."""
-
-_BY_REASON = {
-    "no_prompt": "no_prompt",
-    "no_answer": "no_answer",
-    "prompt_differs": "prompt_differs",
-    "roles": "roles_do_not_alternate",
-    "identical": "identical",
-}
-_HARMLESS = ("duplicates", "repeated_prompts", "trl_cut_inside_answer")
-
-
-@dataclass(slots=True)
-class Survey:
-    """Counts over a whole set, filled row by row with `add`; each finding holds its rows, from 0, in order."""
-
-    rows: int = 0
-    clean: int = 0
-    """Rows that can be trained on and teach something: usable, and the answers differ."""
-    findings: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in FINDINGS})
-    reasons: dict[str, int] = field(default_factory=dict)
-    """Rows by the reason of their first problem, as `to_conversation` would refuse them."""
-    _pairs: set[int] = field(default_factory=set)
-    _prompts: set[int] = field(default_factory=set)
-
-    def add(self, index: int, row: Any) -> None:
-        """Count one row."""
-        self.rows += 1
-        try:
-            reading = examine(row)
-        except NotAPairError as error:
-            self.findings["not_pairs"].append(index)
-            self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
-            return
-        found: set[str] = {_BY_REASON[problem.reason] for problem in reading.problems if problem.reason in _BY_REASON}
-        if not any(problem.reason in ("no_answer", "identical") for problem in reading.problems):
-            found |= {f"empty_{side}" for side in ("chosen", "rejected") if not getattr(reading, side).strip()}
-            if reading.chosen == reading.rejected and "prompt_differs" not in found:
-                found.add("identical")
-        # Two different texts share a 64-bit hash once in 10⁸ sets of 160 000 rows; keeping the texts would not scale.
-        prompt = hash(tuple((turn["role"], turn["content"]) for turn in reading.prompt))
-        pair = hash((prompt, reading.chosen, reading.rejected))
-        for seen, key, name in ((self._prompts, prompt, "repeated_prompts"), (self._pairs, pair, "duplicates")):
-            if key in seen:
-                found.add(name)
-            seen.add(key)
-        if reading.cut_inside_answer:
-            found.add("trl_cut_inside_answer")
-        for name in found:
-            self.findings[name].append(index)
-        if reading.problems:
-            reason = reading.problems[0].reason
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        self.clean += not any(name not in _HARMLESS for name in found)
-
-    def add_broken(self, index: int) -> None:
-        """Count a row that cannot be decoded."""
-        self.rows += 1
-        self.findings["broken"].append(index)
-        self.reasons["broken"] = self.reasons.get("broken", 0) + 1
-
-    def as_json(self, limit: int | None = None) -> dict[str, Any]:
-        """`rows`, `clean` and each finding as {"count", "rows"}, at most `limit` row numbers each."""
-        return {
-            "rows": self.rows,
-            "clean": {"count": self.clean},
-            **{name: {"count": len(rows), "rows": rows[:limit]} for name, rows in self.findings.items()},
-        }
+"""What the summary of a set counts, in the order it is shown. The last three do not make a pair unclean."""

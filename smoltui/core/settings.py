@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from smoltui.core.pair_mapping import PARTS
 from smoltui.core.run import timeout_seconds
 from smoltui.errors import RecipeError
 
@@ -68,6 +69,8 @@ class Settings:
     jobs: JobSettings = JobSettings()
     pairs: str = ""
     """What the Pairs room opens, a path or Hub id; empty for the recipe's own pairs."""
+    pair_columns: Mapping[str, str] = field(default_factory=dict)
+    """Which column of the set is prompt, chosen, rejected or system; empty: its shape tells."""
     evaluation: EvaluationSettings = EvaluationSettings()
 
 
@@ -80,7 +83,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     _only(data, {"run", "jobs", "pairs", "evaluation"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
-    _only(pairs, {"source"}, "pairs.")
+    _only(pairs, {"source", "columns"}, "pairs.")
     jobs = _dataclass(JobSettings, _table(data, "jobs"), "jobs.")
     try:
         timeout_seconds(jobs.timeout)
@@ -108,7 +111,12 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     source = pairs.get("source", "")
     if not isinstance(source, str):
         raise _wrong("pairs.source", "a path or Hub id", source)
-    return Settings(on=on, jobs=jobs, pairs=source, evaluation=parsed)
+    columns = _table(pairs, "columns")
+    _only(columns, set(PARTS), "pairs.columns.")
+    for part, column in columns.items():
+        if not isinstance(column, str) or not column:
+            raise _wrong(f"pairs.columns.{part}", "the name of a column or a dotted path", column)
+    return Settings(on=on, jobs=jobs, pairs=source, pair_columns=dict(columns), evaluation=parsed)
 
 
 def _wrong(key: str, expected: str, found: object) -> RecipeError:

@@ -44,14 +44,29 @@ _ROLES = {
     "chatgpt": "assistant",
 }
 _TOOL_ROLES = {"tool", "function", "function_call", "observation", "ipython"}
-_TURN = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
+_UNSUPPORTED = (("tools", "tools"), ("images", "images"), ("image", "images"))
+"""Columns that make a row one that is shown as it is, and the reason."""
+_PARTS = {
+    "image": "images",
+    "image_url": "images",
+    "input_image": "images",
+    "tool_use": "tools",
+    "tool_call": "tools",
+    "tool_result": "tools",
+}
+"""Types of content parts likewise."""
+_HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+_SPEAKERS = {"Human": "user", "Assistant": "assistant"}
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+"""In a text that begins with an empty line, see `_led`."""
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
 _EXPECTED = "chosen and rejected, with a prompt of their own or inside both"
 
 
 class NotAPairError(ValueError):
     """A row that cannot be trained on as a preference pair.
 
-    `reason` is a short code for counting: not_a_row, unpaired, missing_column, wrong_type, tools, unknown_role,
+    `reason` is a short code for counting: not_a_row, unpaired, missing_column, wrong_type, tools, images, unknown_role,
     no_answer, no_prompt, prompt_differs, roles, empty_answer, identical. The message is one sentence.
     """
 
@@ -136,33 +151,31 @@ def examine(row: Any) -> Reading:
 
     Raises:
         NotAPairError: prompt and answers cannot even be told apart; see `schema_of`, and for messages also wrong_type,
-            tools and unknown_role.
+            tools, images and unknown_role.
     """
     schema = schema_of(row)
-    if row.get("tools"):
-        raise NotAPairError("tools", "The row has tools, which cannot be trained on here.")
+    for name, reason in _UNSUPPORTED:
+        if row.get(name):
+            raise _unsupported(reason, f"Column {name} holds {reason}")
     if schema == "standard-implicit":
         return _examine_plain(row["chosen"], row["rejected"])
     chosen, rejected = _READERS[schema](row)
-    problems = [problem for problem in (_no_answer("chosen", chosen), _no_answer("rejected", rejected)) if problem]
     before_chosen, before_rejected = chosen[:-1], rejected[:-1]
-    if not problems:
-        if before_chosen != before_rejected:
+    problems = []
+    if not (chosen and rejected and chosen[-1]["role"] == rejected[-1]["role"] == "assistant"):
+        problems = [problem for problem in (_no_answer("chosen", chosen), _no_answer("rejected", rejected)) if problem]
+    else:
+        alike = before_chosen == before_rejected
+        if not alike:
             problems.append(_prompts_differ(before_chosen, before_rejected))
-        if not any(turn["role"] == "user" for turn in before_chosen):
-            problems.append(
-                NotAPairError("no_prompt", "The pair has no prompt: no user turn comes before the answers.")
-            )
-        elif not any(turn["content"].strip() for turn in before_chosen):
-            problems.append(
-                NotAPairError("no_prompt", "The pair has no prompt: every turn before the answers is empty.")
-            )
-        elif wrong := _wrong_order("chosen", chosen) or _wrong_order("rejected", rejected):
+        if missing := _no_prompt(before_chosen):
+            problems.append(missing)
+        elif wrong := _wrong_order("chosen", chosen) or (None if alike else _wrong_order("rejected", rejected)):
             problems.append(wrong)
         for side, turns in (("chosen", chosen), ("rejected", rejected)):
             if not turns[-1]["content"].strip():
                 problems.append(NotAPairError("empty_answer", f"The {side} answer is empty."))
-    answer_at, cut, inside = _cuts(schema, row, len(before_chosen))
+    answer_at, cut, inside = _cuts(schema, row)
     return Reading(
         schema=schema,
         prompt=before_chosen,
@@ -200,12 +213,17 @@ def content_hash(row: Any) -> str:
     A row that is not a pair is hashed as it is, so that it can be pointed at too.
     """
     try:
-        pair = to_conversation(row)
-        parts: Any = [pair["prompt"], pair["chosen"][0]["content"], pair["rejected"][0]["content"]]
+        reading: Reading | None = examine(row)
     except NotAPairError:
-        parts = row
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
+        reading = None
+    return hash_of(reading, row)
+
+
+def hash_of(reading: Reading | None, row: Any) -> str:
+    """`content_hash` of a row that was examined already; `reading` is None where that failed."""
+    usable = reading is not None and not reading.problems
+    parts: Any = [reading.prompt, reading.chosen, reading.rejected] if reading is not None and usable else row
+    return hashlib.sha256(_ENCODER.encode(parts).encode("ascii")).hexdigest()[:32]
 
 
 def trl_prompt_cut(chosen: Sequence[Any], rejected: Sequence[Any]) -> int | None:
@@ -232,7 +250,14 @@ _Sides = tuple[list[Message], list[Message]]
 def _read_transcript(row: Mapping[str, Any]) -> _Sides:
     prompt = row.get("prompt")
     if not isinstance(prompt, str):
-        return _transcript(row["chosen"]), _transcript(row["rejected"])
+        chosen, rejected = row["chosen"], row["rejected"]
+        turns = _transcript(chosen)
+        ends = _last_marker_end(chosen), _last_marker_end(rejected)
+        tail = rejected[ends[1] :]
+        # The usual row: both sides are the same up to their last answer, so they are taken apart once.
+        if turns[-1]["role"] == "assistant" and chosen[: ends[0]] == rejected[: ends[1]] and _HUMAN not in tail:
+            return turns, [*turns[:-1], _answer(tail.strip())]
+        return turns, _transcript(rejected)
     turns = _transcript(prompt)
     if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
         turns.pop()  # the open "Assistant:" that the answers follow
@@ -270,6 +295,8 @@ def _read_sharegpt(row: Mapping[str, Any]) -> _Sides:
 
 def _read_openai(row: Mapping[str, Any]) -> _Sides:
     source = row.get("input")
+    if isinstance(source, Mapping) and source.get("tools"):
+        raise _unsupported("tools", "Column input holds tools")
     prompt = _messages("input.messages", source.get("messages") if isinstance(source, Mapping) else source)
     sides = [_messages(name, row[name], strings=True) for name in ("preferred_output", "non_preferred_output")]
     return _after_prompt("preferred_output", prompt, sides[0]), _after_prompt("non_preferred_output", prompt, sides[1])
@@ -316,7 +343,7 @@ def _examine_plain(chosen: str, rejected: str) -> Reading:
     )
 
 
-def _cuts(schema: str, row: Mapping[str, Any], turns: int) -> tuple[int | None, int | None, bool]:
+def _cuts(schema: str, row: Mapping[str, Any]) -> tuple[int | None, int | None, bool]:
     """(where the chosen answer begins, where TRL cuts, whether that is inside an answer) in a row without a prompt."""
     if schema == "hh-rlhf" and not isinstance(row.get("prompt"), str):
         ends = [_last_marker_end(row["chosen"]), _last_marker_end(row["rejected"])]
@@ -334,10 +361,13 @@ def _cuts(schema: str, row: Mapping[str, Any], turns: int) -> tuple[int | None, 
 
 def _transcript(text: str) -> list[Message]:
     """Turns of an hh-rlhf transcript; text before the first turn is a turn of role "preamble", which is no role."""
-    parts = _TURN.split(text)
-    turns = [{"role": "preamble", "content": parts[0].strip()}] if parts[0].strip() else []
-    for speaker, said in zip(parts[1::2], parts[2::2], strict=True):
-        turns.append({"role": "user" if speaker == "Human" else "assistant", "content": said.strip()})
+    parts = _TURN.split(_led(text))
+    start = parts[0].strip()
+    turns = [{"role": "preamble", "content": start}] if start else []
+    turns += [
+        {"role": _SPEAKERS[speaker], "content": said.strip()}
+        for speaker, said in zip(parts[1::2], parts[2::2], strict=True)
+    ]
     return turns
 
 
@@ -359,26 +389,32 @@ def _messages(where: str, value: Any, *, strings: bool = False) -> list[Message]
 def _message(where: str, turn: Any) -> Message:
     if not isinstance(turn, Mapping):
         raise NotAPairError("wrong_type", f"{where} must hold messages with role and content; found {_kind(turn)}.")
-    role = turn.get("role", turn.get("from"))
+    role = turn.get("role")
+    if role is None:
+        role = turn.get("from")
     if role is None or not ("content" in turn or "value" in turn):
         raise NotAPairError(
             "wrong_type", f"A message of {where} needs role and content; found {_columns(turn) or 'nothing'}."
         )
-    if turn.get("tool_calls") or (isinstance(role, str) and role in _TOOL_ROLES):
-        raise NotAPairError("tools", f"{where} holds tool calls, which cannot be trained on here.")
+    if turn.get("tool_calls") or turn.get("function_call") or (isinstance(role, str) and role in _TOOL_ROLES):
+        raise _unsupported("tools", f"{where} holds tool calls")
     if not isinstance(role, str) or role not in _ROLES:
         raise NotAPairError(
             "unknown_role", f"A message of {where} must be by user, assistant or system: {_short(role)}"
         )
-    content = turn.get("content", turn.get("value"))
-    return {"role": _ROLES[role], "content": _text(f"A message of {where}", content)}
+    content = turn.get("content")
+    if content is None:
+        content = turn.get("value")
+    if not isinstance(content, str):
+        content = _text(f"A message of {where}", content)
+    return {"role": _ROLES[role], "content": content}
 
 
 def _text(where: str, content: Any) -> str:
     """Text, or the text of typed content parts.
 
     Raises:
-        NotAPairError: wrong_type; an image, null or anything else is not text.
+        NotAPairError: images, tools; wrong_type: null or anything else is not text.
     """
     if isinstance(content, str):
         return content
@@ -386,6 +422,9 @@ def _text(where: str, content: Any) -> str:
         texts = []
         for part in content:
             kind = part.get("type", "text") if isinstance(part, Mapping) else _kind(part)
+            for name, reason in _PARTS.items():
+                if kind == name or (isinstance(part, Mapping) and part.get(name) is not None):
+                    raise _unsupported(reason, f"{where} holds a part of type {name}")
             text = part.get("text") if isinstance(part, Mapping) else None
             if not isinstance(text, str):
                 raise NotAPairError("wrong_type", f"{where} must be text; found a part of type {_short(kind)}.")
@@ -406,6 +445,10 @@ def _after_prompt(side: str, prompt: list[Message], answer: list[Message]) -> li
     if before[-len(prompt) :] == prompt or before[: len(prompt)] == prompt:
         return answer
     raise NotAPairError("prompt_differs", f"The conversation in {side} does not hold the prompt of the prompt column.")
+
+
+def _unsupported(reason: str, said: str) -> NotAPairError:
+    return NotAPairError(reason, f"{said}: such rows are shown as they are and cannot be trained on here.")
 
 
 def _answer(text: str) -> Message:
@@ -445,10 +488,24 @@ def _prompts_differ(chosen: list[Message], rejected: list[Message]) -> NotAPairE
     )
 
 
+def _no_prompt(before: list[Message]) -> NotAPairError | None:
+    said = "no user turn comes before the answers"
+    for turn in before:
+        if turn["role"] == "user":
+            said = "every turn before the answers is empty"
+            break
+    else:
+        return NotAPairError("no_prompt", f"The pair has no prompt: {said}.")
+    for turn in before:
+        if turn["content"].strip():
+            return None
+    return NotAPairError("no_prompt", f"The pair has no prompt: {said}.")
+
+
 def _wrong_order(side: str, turns: list[Message]) -> NotAPairError | None:
     roles = [turn["role"] for turn in turns]
     talk = roles[1:] if roles[0] == "system" else roles
-    if all(role == ("assistant" if place % 2 else "user") for place, role in enumerate(talk)):
+    if talk[::2] == ["user"] * ((len(talk) + 1) // 2) and talk[1::2] == ["assistant"] * (len(talk) // 2):
         return None
     first = next(place for place, role in enumerate(talk) if role != ("assistant" if place % 2 else "user"))
     number = first + 1 + (roles[0] == "system")
@@ -469,12 +526,19 @@ def _prompt_column(row: Mapping[str, Any]) -> str | None:
 
 
 def _is_transcript(text: str) -> bool:
-    return _TURN.match(text) is not None and "Assistant:" in text
+    return text.startswith((_HUMAN, _ASSISTANT, "Human:", "Assistant:")) and "Assistant:" in text
+
+
+def _led(text: str) -> str:
+    """A transcript that begins with the mark of its first turn, after the empty line that stands before all others."""
+    return f"\n\n{text}" if text.startswith(("Human:", "Assistant:")) else text
 
 
 def _last_marker_end(text: str) -> int:
-    ends = [match.end() for match in _TURN.finditer(text) if match[1] == "Assistant"]
-    return ends[-1] if ends else len(text)
+    at = text.rfind(_ASSISTANT)
+    if at >= 0:
+        return at + len(_ASSISTANT)
+    return len("Assistant:") if text.startswith("Assistant:") else len(text)
 
 
 def _common_prefix(left: Sequence[Any], right: Sequence[Any]) -> int:

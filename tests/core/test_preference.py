@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.core.preference import FINDINGS, Survey, pair_json, pair_of, words_diff
+from smoltui.core.preference import pair_json, pair_of, words_diff
 
 
 def marked(text: str, other: str) -> list[str]:
@@ -81,45 +77,3 @@ def test_both_cuts_are_named_where_they_differ() -> None:
     )
     assert pair_of(0, {"chosen": start + "Yes", "rejected": start + "No"}).trl_cut is None
     assert pair_of(0, {"prompt": "Far?", "chosen": "It is far", "rejected": "It is."}).trl_cut is None
-
-
-def test_a_survey_finds_everything_once() -> None:
-    """Each kind of fault, counted with its row."""
-    good = {"prompt": "a", "chosen": "b", "rejected": "c"}
-    rows = [
-        good,
-        good,
-        {**good, "rejected": "d"},
-        {"prompt": "same", "chosen": "b", "rejected": "b"},
-        {"prompt": "e", "chosen": "", "rejected": "c"},
-        {"prompt": "f", "chosen": "b", "rejected": "\n"},
-        {"prompt": "", "chosen": "b", "rejected": "c"},
-        {"chosen": "x"},
-    ]
-    survey = Survey()
-    for index, row in enumerate(rows):
-        survey.add(index, row)
-    survey.add_broken(len(rows))
-    found = {name: rows for name, rows in survey.findings.items() if rows}
-    assert found == {
-        "broken": [8], "not_pairs": [7], "no_prompt": [6], "empty_chosen": [4], "empty_rejected": [5],
-        "identical": [3], "duplicates": [1], "repeated_prompts": [1, 2],
-    }  # fmt: skip
-    assert (survey.rows, survey.clean) == (9, 3)
-    assert survey.reasons == {"no_prompt": 1, "empty_answer": 2, "missing_column": 1, "broken": 1}
-
-
-def test_the_known_answers_of_the_real_set(shared_data: Path) -> None:
-    """The real transcripts: each count, and the rows behind it."""
-    survey = Survey()
-    with gzip.open(shared_data / "hh_harmless_test.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for index, line in enumerate(lines):
-            survey.add(index, json.loads(line))
-    counts = {name: len(rows) for name, rows in survey.findings.items()}
-    assert counts == {
-        **dict.fromkeys(FINDINGS, 0), "repeated_prompts": 2, "empty_chosen": 4, "prompt_differs": 5,
-        "roles_do_not_alternate": 9, "trl_cut_inside_answer": 445,
-    }  # fmt: skip
-    assert (survey.rows, survey.clean) == (2312, 2299)
-    assert {1254, 1688, 1950} <= set(survey.findings["prompt_differs"])
-    assert survey.findings["trl_cut_inside_answer"][:6] == [6, 8, 9, 12, 14, 16]
