@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from smoltui.backends import hub, hub_submit, job_records
+from smoltui.backends.curated import curated_spec
 from smoltui.backends.hub_errors import not_the_hub, refusal
 from smoltui.backends.job_json import clean, run_of
 from smoltui.backends.log_stream import Note, follow_lines
@@ -72,6 +73,7 @@ class HubEngine:
                 can be submitted again, which first looks for the Job.
         """
         await in_thread(job_records.ready)
+        spec = await in_thread(lambda: curated_spec(spec))  # its record holds what is trained on
         job = await hub_submit.submit(spec)
         run = run_of(job, namespace=spec.namespace)
         self._namespaces[run.id] = run.namespace or ""

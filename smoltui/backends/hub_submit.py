@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from smoltui import __version__
 from smoltui.backends import hub
+from smoltui.backends.curated import curated_spec
 from smoltui.backends.hub_errors import explain
 from smoltui.backends.launch import JOB_OUTPUT, LABEL, label_value
 from smoltui.backends.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
@@ -62,7 +63,7 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
     if found := await find(namespace, spec.label):
         return found
     command = job_command(spec)
-    shipment = await in_thread(lambda: pack(spec))
+    shipment = await in_thread(lambda: pack(curated_spec(spec)))
     token = await hub.token()
     volume = await upload(shipment, namespace, spec.label, token)
 

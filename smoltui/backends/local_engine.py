@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends import run_store
+from smoltui.backends.curated import curated_spec
 from smoltui.backends.local_log import RunLog, cause, last_lines
 from smoltui.backends.threads import in_thread
 from smoltui.backends.training import free_output_dir, holds_model, require_train_extra, training_env
@@ -51,7 +52,7 @@ class LocalEngine:
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
-        run_id, supervisor = await in_thread(lambda: self._start(spec))
+        run_id, supervisor = await in_thread(lambda: self._start(curated_spec(spec)))
         if supervisor is not None:
             status = run_store.run_dir(run_id) / "status.json"
             deadline = time.monotonic() + START_SECONDS

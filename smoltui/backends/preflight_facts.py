@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.curated import curate, set_name
+from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.devices import device_report
-from smoltui.backends.pair_source import is_local, open_spec, pairs_of
+from smoltui.backends.pair_source import PairsSpec, is_local, open_spec, pairs_of
 from smoltui.backends.pair_tables import Broken
 from smoltui.backends.project import Project, exists, shown_path
 from smoltui.backends.recipe_facts import recipe_shape
 from smoltui.backends.recipe_file import RecipeFile
+from smoltui.backends.threads import in_thread
 from smoltui.backends.training import free_output_dir, holds_model
 from smoltui.core.fit import duration, estimate
 from smoltui.core.preflight import Check, Facts, Output, preflight
@@ -43,7 +48,9 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     settings = project.settings()
     shape = recipe_shape(project, recipe.values)
     local = engine == "local"
-    rows, pairs, problem = await asyncio.to_thread(_look_at_pairs, project, recipe.values)
+    stop = threading.Event()  # a large set that is curated takes longer than a person who leaves the dialog waits
+    look = partial(_look_at_pairs, project, recipe.values, stop.is_set)
+    rows, pairs, problem = await in_thread(look, abandon=stop.set)
     facts = Facts(
         target="local" if local else "hub", values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
         overwrite=spec.overwrite,
@@ -118,12 +125,21 @@ def _model_problem(project: Project, name: object) -> str:
     return ""
 
 
-def _look_at_pairs(project: Project, values: Mapping[str, Any]) -> tuple[int | None, str, str]:
-    """Rows (None: not counted), the pairs in words, and what is wrong with them; a set on the Hub is not opened."""
+def _look_at_pairs(
+    project: Project, values: Mapping[str, Any], stopped: Callable[[], bool] = lambda: False
+) -> tuple[int | None, str, str]:
+    """Rows (None: not counted), the pairs in words, and what is wrong with them; a set on the Hub is not opened.
+
+    A curated set is made here, so that it is there when the run starts.
+    """
     try:
         wanted = pairs_of(values)
-        if wanted is None or not is_local(wanted, project.folder):
+        if wanted is None:
             return None, "", ""
+        if not is_local(wanted, project.folder):
+            return None, _decided(project, wanted), ""
+        if curated := curate(project, values, stopped=stopped):
+            return curated.exported.train, curated.sentence, ""
         source = open_spec(wanted, project.folder)
         broken = next((row for row in source.rows(0, LOOKED_AT) if isinstance(row, Broken)), None)
     except InputError as error:
@@ -135,6 +151,22 @@ def _look_at_pairs(project: Project, values: Mapping[str, Any]) -> tuple[int | N
     if wanted.others:
         return None, f"{told}; it is the first of {wanted.others + 1} sets, the others were not opened", ""
     return len(source), told, ""
+
+
+def _decided(project: Project, wanted: PairsSpec) -> str:
+    """What is decided about the pairs of a set on the Hub, which is not opened before the run starts.
+
+    Raises:
+        InputError: the decisions or smoltui.toml cannot be read.
+    """
+    known = CurationFile(project.folder).load()
+    held = known.hold_out(set_name(wanted, project.folder))
+    parts = [
+        f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
+    ]
+    parts += [f"{held.share:.4g} of the prompts held out"] if held else []
+    parts += ["columns named in smoltui.toml"] if project.settings().pair_columns else []
+    return f"{wanted.shown}, curated when the run starts, by decision: {', '.join(parts)}" if parts else ""
 
 
 async def _ask_account(facts: Facts) -> Facts:

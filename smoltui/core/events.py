@@ -80,6 +80,9 @@ class Planned(Event):
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package name to version, as the script sees them."""
     output_dir: str = ""
+    pairs_hash: str | None = None
+    """Which pairs, in which order, are trained on and measured (`backends/pair_export.py`): 32 hexadecimal digits. None
+    when they are streamed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,11 @@ class RunSpec:
     overwrite: bool = False
     """A model that `output_dir` already holds may be replaced."""
     left_out: tuple[str, ...] = ()
-    """Content hashes of pairs that are not trained on (`curation.jsonl`)."""
+    """Content hashes of pairs that are not trained on, besides those that a curated set leaves out already."""
+    pairs_hash: str | None = None
+    """Of the curated set that `recipe` names (`backends/curated.py`); None when that is the recipe's own set."""
+    pairs_from: str | None = None
+    """What the curated set was made from and how, one sentence; None as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,8 @@ class Run:
             "finished_at": self.finished_at, "project": self.project, "output_dir": self.output_dir,
             "flavor": self.flavor, "namespace": self.namespace, "timeout_seconds": self.timeout_seconds,
             "labels": dict(self.labels), "url": self.url, "phase": self.phase, "step": self.step,
-            "max_steps": self.max_steps, "moved": self.moved, "model_path": self.model_path,
-            "pushed_to": self.pushed_to, "curve": self.history.rows(),
+            "max_steps": self.max_steps, "pairs_hash": self.plan.pairs_hash if self.plan else None, "moved": self.moved,
+            "model_path": self.model_path, "pushed_to": self.pushed_to, "curve": self.history.rows(),
         }  # fmt: skip
 
 

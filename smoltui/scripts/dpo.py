@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import hashlib
 import json
 import math
 import os
@@ -222,6 +223,20 @@ def _nothing_left(total: int, left_out: Counter[str]) -> WrongInputError:
     )
 
 
+def pairs_hash(train_rows: Any, test_rows: Any) -> str | None:
+    """Which pairs, in which order: SHA-256 over the content hashes of the training rows, one a line, a line `--`, and
+    those of the held-out rows; its first 32 hexadecimal digits. None for streams, which are read only once."""
+    digest = hashlib.sha256()
+    for rows in (train_rows, test_rows):
+        if rows is not None and not hasattr(rows, "__len__"):
+            return None
+        for row in rows or ():
+            digest.update(f"{content_hash(row)}\n".encode("ascii"))
+        if rows is train_rows:
+            digest.update(b"--\n")
+    return digest.hexdigest()[:32]
+
+
 def load_pairs(script: Any, training: Any, mixture: Any) -> tuple[Any, Any]:
     """Training rows and held-out rows (None when nothing is evaluated), loaded the way TRL's own script loads them."""
     from datasets import load_dataset
@@ -401,6 +416,7 @@ def train(
         "dtype": model_args.dtype,
         **(training.model_init_kwargs or {}),
     }
+    pairs = pairs_hash(train_rows, test_rows)
     lines.phase("load_model", model_args.model_name_or_path)
     announce_tokenizing(lines)
     given = _length(train_rows)
@@ -442,6 +458,7 @@ def train(
             "beta": float(args.beta),
             "versions": installed_versions(),
             "output_dir": str(Path(args.output_dir).absolute()),
+            "pairs_hash": pairs,
         }
 
     trainer.add_callback(reporter(lines, plan))

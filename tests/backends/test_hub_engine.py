@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from smoltui.backends import hub, hub_engine, hub_submit, job_records, log_stream
+from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.hub_engine import HubEngine
 from smoltui.core import events
+from smoltui.core.curation import Decision
 from smoltui.core.run import Run, RunSpec, Stage
 from smoltui.errors import (
     InputError,
@@ -26,6 +28,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
+from smoltui.scripts.pair_format import content_hash
 from tests.hub.server import TOKEN, Connection, LocalHub, local_hub
 
 
@@ -107,6 +110,21 @@ class TestSubmitting:
         assert (run.project, run.timeout_seconds, run.output_dir) == (str(tmp_path), 10800, "/tmp/smoltui/aligned")
         assert run.url == f"{server.url}/jobs/ada/{run.id}"
         assert TOKEN not in "".join(path.read_text() for path in job_records.folder().iterdir())
+
+    async def test_a_curated_set_is_what_is_sent(
+        self, server: LocalHub, shipped: list[dict[str, Any]], spec: RunSpec, tmp_path: Path
+    ) -> None:
+        """The pair I left out stays on this machine; the Job's recipe names the set without it."""
+        rows = [{"prompt": f"Question {number}", "chosen": "Yes.", "rejected": "No."} for number in range(3)]
+        (tmp_path / "pairs").mkdir()
+        (tmp_path / "pairs" / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        CurationFile(tmp_path).append([Decision("exclude", content_hash(rows[1]))])
+        await HubEngine().submit(RunSpec(**{**spec_values(spec), "recipe": "dataset_name: pairs\nbeta: 0.1\n"}))
+        files = shipped[0]["files"]
+        (name,) = (name for name in files if name.endswith("/train.jsonl"))
+        assert f"dataset_name: {name.removesuffix('/train.jsonl')}\n".encode() in files["recipe.yaml"]
+        assert [json.loads(line) for line in files[name].read_text().splitlines()] == [rows[0], rows[2]]
+        assert not any("pairs/" in name for name in files) and shipped[0]["bucket"] == "ada/jobs-artifacts"
 
     async def test_pairs_i_left_out_stay_out(
         self, server: LocalHub, shipped: list[dict[str, Any]], spec: RunSpec

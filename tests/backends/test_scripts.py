@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import hashlib
 import importlib.util
 import json
 import os
@@ -23,6 +24,7 @@ import pytest
 from smoltui.core import events
 from smoltui.core.evaluation import ALIGNED, REFERENCE, Tally
 from smoltui.core.settings import parse_settings
+from smoltui.scripts.pair_format import content_hash
 
 ROOT = Path(__file__).parents[2] / "smoltui"
 SCRIPTS, PROJECT = ROOT / "scripts", ROOT / "demo" / "project"
@@ -382,6 +384,9 @@ class TestTheDemo:
         assert (plan.dtype, plan.device, plan.beta) == ("float32", "cpu", BETA)
         assert plan.output_dir == str(folder / "aligned") and plan.trainable == plan.parameters > 100_000
         assert {"trl", "torch", "transformers"} <= plan.versions.keys()
+        splits = [(folder / "pairs" / f"{split}.jsonl").read_text("utf-8").splitlines() for split in ("train", "test")]
+        keys = [[f"{content_hash(json.loads(line))}\n" for line in lines] for lines in splits]
+        assert plan.pairs_hash == hashlib.sha256("".join([*keys[0], "--\n", *keys[1]]).encode()).hexdigest()[:32]
         (finished,) = ran.of(events.Finished)
         assert finished.step == finished.max_steps == plan.max_steps and 0 < finished.seconds < 90
         assert ran.events[-1] == finished
