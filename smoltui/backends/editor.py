@@ -1,4 +1,4 @@
-"""The person's own editor."""
+"""The person's own editor and pager."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ def editor_command() -> list[str] | None:
 
     A variable that cannot be split (a lost quote) is given as one word, which then cannot be started and is said so.
     """
-    for name in ("VISUAL", "EDITOR"):
+    return _chosen(("VISUAL", "EDITOR"), ("nano", "vim", "vi", "emacs"))
+
+
+def pager_command() -> list[str] | None:
+    """PAGER or the first common pager that is installed, as `editor_command`."""
+    return _chosen(("PAGER",), ("less", "more"))
+
+
+def _chosen(variables: tuple[str, ...], programs: tuple[str, ...]) -> list[str] | None:
+    for name in variables:
         value = os.environ.get(name, "")
         try:
             words = shlex.split(value)
@@ -20,5 +29,5 @@ def editor_command() -> list[str] | None:
             words = [value]
         if words:
             return words
-    found = next((path for name in ("nano", "vim", "vi", "emacs") if (path := shutil.which(name))), None)
+    found = next((path for name in programs if (path := shutil.which(name))), None)
     return [found] if found else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -39,3 +41,30 @@ class Confirm(ModalScreen[bool]):
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
+
+
+class Choose(ModalScreen[str | None]):
+    """Offers some acts, each on its key; gives the key, None for escape."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Leave")]
+
+    def __init__(self, question: str, choices: Mapping[str, str]) -> None:
+        super().__init__()
+        self._question, self._choices = question, choices
+
+    def compose(self) -> ComposeResult:
+        text = Text()
+        text.append(f"{safe(redact(self._question), 400)}\n\n", "bold")
+        for key, words in self._choices.items():
+            text.append(f" {key} ", "reverse").append(f" {words}\n")
+        text.append("\n esc ", "reverse").append(" leave it")
+        with Vertical(classes="dialog"):
+            yield Static(text, markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.character in self._choices:
+            event.stop()
+            self.dismiss(event.character)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -1,14 +1,15 @@
-"""A file in the person's own editor, with the terminal handed over meanwhile."""
+"""A file in the person's own editor, a text in their pager, with the terminal handed over meanwhile."""
 
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
-from smoltui.backends.editor import editor_command
+from smoltui.backends.editor import editor_command, pager_command
 
 if TYPE_CHECKING:
     from smoltui.screens.room import Room
@@ -20,13 +21,32 @@ def edit_file(room: Room, path: Path) -> None:
     if command is None:
         room.say(f"No editor was found: set EDITOR, or edit the file elsewhere: {path}", severity="error")
         return
+    _hand_over(room, command, path, "editor")
+
+
+def page_text(room: Room, text: str) -> None:
+    """Shows a text in the pager, and waits until that is left; says why when there is none."""
+    command = pager_command()
+    if command is None:
+        room.say("No pager was found: set PAGER", severity="error")
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="smoltui-", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        _hand_over(room, command, Path(file.name), "pager")
+
+
+def _hand_over(room: Room, command: list[str], path: Path, what: str) -> None:
     try:
         with room.app.suspend():
             code = subprocess.run([*command, str(path)], check=False).returncode
     except SuspendNotSupported:
-        room.say(f"This terminal cannot be handed to an editor. Edit the file elsewhere: {path}", severity="warning")
+        article = "an" if what == "editor" else "a"
+        room.say(
+            f"This terminal cannot be handed to {article} {what}. Open the file elsewhere: {path}", severity="warning"
+        )
     except OSError as error:
-        room.say(f"The editor cannot be started, {error.strerror}: {command[0]}", severity="error")
+        room.say(f"The {what} cannot be started, {error.strerror}: {command[0]}", severity="error")
     else:
         if code:
-            room.say(f"The editor ended with exit code {code}", severity="warning")
+            room.say(f"The {what} ended with exit code {code}", severity="warning")

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
+from typing import NamedTuple, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events
 from textual.content import Content
+from textual.content import Span as StyledSpan
 from textual.geometry import Region
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
 from smoltui.core.preference import Message, Pair, Span, words_diff
-from smoltui.safe_text import safe
+from smoltui.safe_text import MAX_SHOWN, safe, safe_line
 
 WIDE = 100
 """Columns from which chosen stands beside rejected."""
@@ -39,8 +45,46 @@ HEAD = "on $panel"
 _NO_WRAP = 100_000
 """Cells: lines are cut before they are styled."""
 
+CUT_SIGN = "✂"
+CUT_HEAD = "bold reverse $text-warning"
+CUT_OFF = "strike $text-disabled"
+"""What is behind a cut; the line with the sign says so without colours."""
+ODD_SPACE = "bold $text-warning"
+SPACES = {
+    0x00A0: "NBSP", 0x1680: "OGSP", 0x2000: "NQSP", 0x2001: "MQSP", 0x2002: "ENSP", 0x2003: "EMSP", 0x2004: "3/MSP",
+    0x2005: "4/MSP", 0x2006: "6/MSP", 0x2007: "FSP", 0x2008: "PSP", 0x2009: "THSP", 0x200A: "HSP", 0x202F: "NNBSP",
+    0x205F: "MMSP", 0x2800: "BRAILLE BLANK", 0x3000: "IDSP",
+}  # fmt: skip
+"""Spaces that look like an ordinary one, by the abbreviations of NameAliases.txt in Unicode."""
+_SPACE = re.compile("[ \n" + "".join(map(chr, SPACES)) + "]")
+
 _Row = tuple[tuple[str, Content], ...]
 """One line of the answers: (side, text) once, or for both sides."""
+
+
+class Cut(NamedTuple):
+    """Where an answer ends in training."""
+
+    at: int
+    """Characters of the answer that are kept; 0 or less: none, the prompt alone fills the length."""
+    tokens: int
+    """max_length: tokens of prompt and answer together."""
+
+
+class Mark(NamedTuple):
+    """One decision on a pair."""
+
+    kind: str
+    """excluded, swapped, pinned, note, held out, or another word that stands before the colon."""
+    words: str = ""
+    """The reason or the note: foreign text; may be empty."""
+
+
+EMPTY = Content.styled("(empty)", "italic")
+SWAPPED = "swapped"
+"""Kind of the mark with which the sides are drawn exchanged, as they will be trained."""
+_Value = TypeVar("_Value")
+_DEFAULT_WORDS = {SWAPPED: "chosen and rejected exchanged"}
 
 
 class PairView(Widget):
@@ -49,10 +93,16 @@ class PairView(Widget):
     Prompt and answers scroll apart; both answers scroll together. A prompt longer than its part is shown from its end.
     """
 
+    show_whitespace: reactive[bool] = reactive(False, repaint=False)
+    """Spaces as ·, tabs as →, line ends as ↵, and other spaces by their names."""
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._pair: Pair | None = None
-        self._highlight = ""
+        self._highlight: str | re.Pattern[str] = ""
+        self._tokens: Mapping[str, int | None] = {}
+        self._cuts: Mapping[str, Cut] = {}
+        self._marks: tuple[Mark, ...] = ()
         self._contents: dict[str, Content] = {}
         self._notes: list[Content] = []
         self._prompt: list[Content] = []
@@ -68,16 +118,43 @@ class PairView(Widget):
 
     # -- what the room says
 
-    def show(self, pair: Pair, highlight: str = "") -> None:
-        """Draws `pair`; with `highlight` every place that holds this text is marked, and the first comes into view."""
+    def show(
+        self,
+        pair: Pair,
+        highlight: str | re.Pattern[str] = "",
+        *,
+        tokens: Mapping[str, int | None] | None = None,
+        cuts: Mapping[str, Cut] | None = None,
+        marks: Sequence[Mark] = (),
+    ) -> None:
+        """Draws `pair`; with `highlight` every place that holds this text or matches is marked, the first is in view.
+
+        `tokens` of prompt, chosen and rejected, and `cuts` of chosen and rejected, are those of the pair as it is
+        given: with a mark `swapped` they move to the other side with their texts. None, or missing: not known.
+        """
+        self._marks = tuple(marks)
+        self._tokens, self._cuts = dict(tokens or {}), dict(cuts or {})
+        if any(mark.kind == SWAPPED for mark in self._marks):
+            pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+            self._tokens, self._cuts = _exchanged(self._tokens), _exchanged(self._cuts)
         self._pair, self._highlight = pair, highlight
-        self._contents = _contents(pair, highlight)
+        self._make()
         self._in_prompt = False
         self._wrap()
         self._answers_top, self._prompt_top = 0, 1_000_000_000  # the end, also where there is no size yet
         if highlight:
             self._bring_hit()
         self._draw()
+
+    def watch_show_whitespace(self) -> None:
+        self._make()
+        self._wrap()
+        self._draw()
+
+    def _make(self) -> None:
+        if self._pair is not None:
+            self._contents = _contents(self._pair, self._highlight, self._tokens, self._cuts, self.show_whitespace)
+            self._contents["notes"] = _notes(self._pair, self._marks)
 
     def scroll_by(self, lines: int = 0, pages: int = 0) -> None:
         """Moves the pane that `switch_pane` chose down, or up with negative numbers."""
@@ -177,15 +254,15 @@ class PairView(Widget):
 
     def _bring_hit(self) -> None:
         """Scrolls to the first marked place: in an answer, or else in the prompt."""
-        wanted, width = _pattern(self._highlight), self.size.width
+        width = self.size.width
         column = self._column - 3 if width >= WIDE else width - 4
         for name in ("chosen", "rejected", "raw", "prompt"):
             content = self._contents.get(name)
-            hit = wanted.search(content.plain) if content is not None else None
+            hit = min((span.start for span in content.spans if span.style == HIT), default=None) if content else None
             if content is None or hit is None:
                 continue
             wide = column if name in ("chosen", "rejected") else width - 3
-            line = content[: hit.start() + 1].get_height({}, max(wide, 1)) - 1
+            line = content[: hit + 1].get_height({}, max(wide, 1)) - 1
             if name == "prompt":
                 self._prompt_top = max(line - 1, 0)
             elif line + self._starts[name] >= self._answers_height():
@@ -245,33 +322,113 @@ class PairView(Widget):
         return Strip.blank(width, self._blank)
 
 
-def _contents(pair: Pair, highlight: str) -> dict[str, Content]:
-    """Every text of a pair, styled: `notes`, and `raw` or `head`, `prompt`, `chosen(-head)`, `rejected(-head)`."""
+def _exchanged(sides: Mapping[str, _Value]) -> dict[str, _Value]:
+    other = {"chosen": "rejected", "rejected": "chosen"}
+    return {other.get(side, side): value for side, value in sides.items()}
+
+
+def _contents(
+    pair: Pair,
+    highlight: str | re.Pattern[str],
+    tokens: Mapping[str, int | None],
+    cuts: Mapping[str, Cut],
+    whitespace: bool,
+) -> dict[str, Content]:
+    """Every text of a pair, styled: `raw`, or `head`, `prompt`, `chosen(-head)`, `rejected(-head)`."""
+
+    def text_of(text: Content) -> Content:
+        text = _marked(text, highlight)
+        return _with_whitespace(text) if whitespace else text
+
     if not pair.readable:
-        return {"notes": _notes(pair), "raw": _marked(Content(safe(pair.raw)), highlight)}
+        return {"raw": text_of(Content(_shown(pair.raw, whitespace)))}
     turns = _count(len(pair.prompt), "turn")
     characters = _count(sum(len(turn.content) for turn in pair.prompt), "character")
     contents = {
-        "notes": _notes(pair),
-        "head": Content(f"prompt · {turns} · {characters}"),
-        "prompt": _marked(_turns(pair.prompt), highlight),
+        "head": Content(f"prompt · {turns} · {characters}{_tokens(tokens, 'prompt')}"),
+        "prompt": _turns(pair.prompt, [text_of(Content(_shown(turn.content, whitespace))) for turn in pair.prompt]),
     }
     answers = (pair.chosen[0].content, pair.rejected[0].content)
-    spans = words_diff(safe(answers[0]), safe(answers[1]))
+    spans = words_diff(_shown(answers[0], whitespace), _shown(answers[1], whitespace))
     same = not any(span.differs for side in spans for span in side)
     for (side, style), text, parts in zip(COLOURS.items(), answers, spans, strict=True):
-        head = f"{side} · {_count(len(text), 'character')} · {_count(len(text.split()), 'word')}"
-        contents[f"{side}-head"] = Content.styled(head, f"bold {style}")
-        contents[side] = _marked(_answer(parts, style, same), highlight)
+        words = f"{_count(len(text), 'character')} · {_count(len(text.split()), 'word')}{_tokens(tokens, side)}"
+        contents[f"{side}-head"] = Content.styled(f"{side} · {words}", f"bold {style}")
+        contents[side] = EMPTY
+        if text.strip():
+            pieces = _cut_up(_answer(parts, style), text, cuts.get(side), whitespace)
+            contents[side] = Content.assemble(*(text_of(piece) if is_text else piece for piece, is_text in pieces))
+            if same:
+                contents[side] = contents[side].append_text("\n(the words of both answers are the same)", "italic")
     return contents
+
+
+def _shown(text: str, whitespace: bool) -> str:
+    """`text` made safe; with `whitespace` tabs and carriage returns stay to be seen."""
+    if not whitespace:
+        return safe(text)
+    more = len(text) - MAX_SHOWN
+    shown = safe(text[:MAX_SHOWN].replace("\t", "→").replace("\r\n", "\r\r\n"), None)
+    return f"{shown}… {more:,} more characters" if more > 0 else shown
+
+
+def _with_whitespace(text: Content) -> Content:
+    """`text` with every space and line end seen; the styles stay on their characters."""
+    plain, places, grown, parts, spans = text.plain, [0], [0], [], []
+    last = length = 0
+    for match in _SPACE.finditer(plain):
+        char = match[0]
+        sign = "·" if char == " " else "↵\n" if char == "\n" else f"⟨{SPACES[ord(char)]}⟩"
+        parts += [plain[last : match.start()], sign]
+        length += match.start() - last
+        if len(sign) > 1:  # a character that grows: what stands behind it moves
+            spans.append(StyledSpan(length, length + len(sign.rstrip("\n")), ODD_SPACE))
+            places.append(match.end())
+            grown.append(grown[-1] + len(sign) - 1)
+        length += len(sign)
+        last = match.end()
+    parts.append(plain[last:])
+
+    def moved(offset: int) -> int:
+        return offset + grown[bisect_right(places, offset) - 1]
+
+    kept = [StyledSpan(moved(span.start), moved(span.end), span.style) for span in text.spans]
+    return Content("".join(parts), [*spans, *kept])
+
+
+def _cut_up(answer: Content, text: str, cut: Cut | None, whitespace: bool) -> list[tuple[Content, bool]]:
+    """`answer`, the drawn form of `text`: what is trained on, the line of the cut, what is lost; False: not text."""
+    if cut is None or cut.at >= len(text):
+        return [(answer, True)]
+    at = max(cut.at, 0)
+    while at > 0 and "\u200d" in text[at - 1 : at + 1]:
+        at -= 1  # a picture made of several characters is drawn whole or not at all
+    sign = f"{CUT_SIGN} cut at max_length {cut.tokens:,} tokens"
+    if at >= MAX_SHOWN:
+        return [(answer, True), (Content.styled(f"\n{sign}, in what is not shown", CUT_HEAD), False)]
+    place = len(_shown(text[:at], whitespace))
+    kept, lost = answer[:place], answer[place:].stylize(CUT_OFF)
+    line = Content.assemble("\n" if place else "", (f" {sign} ", CUT_HEAD), "\n")
+    return [(kept, True), (line, False), (lost, True)]
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _notes(pair: Pair) -> Content:
+def _tokens(tokens: Mapping[str, int | None], part: str) -> str:
+    number = tokens.get(part)
+    return "" if number is None else f" · {_count(number, 'token')}"
+
+
+def _notes(pair: Pair, marks: Sequence[Mark]) -> Content:
     parts = []
+    if marks:
+        badges = []
+        for mark in marks:
+            words = mark.words or _DEFAULT_WORDS.get(mark.kind, "")
+            badges.append(f"{safe_line(mark.kind, 30)}: {safe_line(words, 160)}" if words else safe_line(mark.kind, 30))
+        parts.append(Content.styled(" · ".join(badges), "bold $text-accent"))
     if pair.problem:
         kind = "Not a usable pair: " if pair.readable else "Not a pair: "
         parts.append(Content.styled(f"{kind}{safe(pair.problem, 600)}", "bold $text-warning"))
@@ -280,22 +437,22 @@ def _notes(pair: Pair) -> Content:
     return Content("\n").join(parts)
 
 
-def _turns(turns: tuple[Message, ...]) -> Content:
-    parts: list[tuple[str, str] | str] = []
-    for number, turn in enumerate(turns):
-        parts += ["\n" if number else "", (f" {turn.role} ", ROLES.get(turn.role, "bold")), f" {safe(turn.content)}"]
+def _turns(turns: tuple[Message, ...], texts: Sequence[Content]) -> Content:
+    parts: list[tuple[str, str] | str | Content] = []
+    for number, (turn, text) in enumerate(zip(turns, texts, strict=True)):
+        role = safe_line(turn.role, 30)
+        parts += ["\n" if number else "", (f" {role} ", ROLES.get(turn.role, "bold")), " ", text]
     return Content.assemble(*parts)
 
 
-def _answer(spans: list[Span], style: str, same: bool) -> Content:
-    if not any(span.text.strip() for span in spans):
-        return Content.styled("(empty)", "italic")
-    text = Content.assemble(*((span.text, style if span.differs else COMMON) for span in spans))
-    return text.append_text("\n(the words of both answers are the same)", "italic") if same else text
+def _answer(spans: list[Span], style: str) -> Content:
+    return Content.assemble(*((span.text, style if span.differs else COMMON) for span in spans))
 
 
-def _marked(text: Content, highlight: str) -> Content:
-    return text.highlight_regex(_pattern(highlight), style=HIT) if highlight else text
+def _marked(text: Content, highlight: str | re.Pattern[str]) -> Content:
+    if not highlight:
+        return text
+    return text.highlight_regex(_pattern(highlight) if isinstance(highlight, str) else highlight, style=HIT)
 
 
 def _pattern(highlight: str) -> re.Pattern[str]:

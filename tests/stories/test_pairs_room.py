@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import pair_source
-from smoltui.backends.pair_source import PairSource
+from smoltui.backends.pair_set import PairSet, open_set
+from smoltui.backends.pair_source import PairsSpec
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
 from tests.conftest import seen
@@ -63,7 +63,7 @@ def app(tmp_path: Path) -> SmoltuiApp:
 async def test_i_read_pair_by_pair(app: SmoltuiApp, wait_until: WaitUntil, loop_guard: object) -> None:
     """Open the room, see prompt, chosen and rejected by role, go on, go back, to the end, to a number."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "user  Is the mill far?" in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
         screen = seen(app)
         assert "chosen · 41 characters · 10 words" in screen and "rejected · 6 characters · 2 words" in screen
         chosen_line = next(line for line in screen.splitlines() if "take the path by the river" in line)
@@ -128,17 +128,17 @@ async def test_i_search(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("right", "slash", *"THE", "enter")
-        await wait_until(lambda: "hit 2 of 2 pairs" in seen(app))
+        await wait_until(lambda: "2 of 2 pairs" in seen(app))
         assert "pair 2 of 5" in seen(app)
         await pilot.press("n")
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await wait_until(lambda: "Search went on from the first pair" in told(app))
+        await wait_until(lambda: "Went on from the first of them" in told(app))
         await pilot.press("N")
         await wait_until(lambda: "pair 2 of 5" in seen(app))
         await pilot.press("slash", *"zebra", "enter")
-        await wait_until(lambda: "No pair holds this text: zebra" in told(app))
+        await wait_until(lambda: "No pair holds this: zebra" in told(app))
         await pilot.press("escape")
-        await wait_until(lambda: "/zebra" not in seen(app) and "Next hit" not in seen(app))
+        await wait_until(lambda: "zebra" not in seen(app, "#pairs-status"))
 
 
 async def test_a_hit_far_down_comes_into_view(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_small_terminals(app: SmoltuiApp, wait_until: WaitUntil, size: tup
     """Under 100 columns rejected stands below chosen; a tiny window breaks nothing."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await wait_until(lambda: "of 5" in seen(app))
-        await pilot.press("right", "down", "tab", "i", "i", "slash", "escape", "left")
+        await pilot.press("right", "down", "tab", "a", "a", "v", "v", "slash", "escape", "left")
         if size[0] == 80:
             await wait_until(lambda: "pair 1 of 5" in seen(app))
             lines = seen(app).splitlines()
@@ -188,12 +188,12 @@ async def test_small_terminals(app: SmoltuiApp, wait_until: WaitUntil, size: tup
 
 
 async def test_the_other_split(app: SmoltuiApp, wait_until: WaitUntil) -> None:
-    """s shows the held-out pairs, and again the training pairs."""
+    """d shows the held-out pairs, and again the training pairs."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await pilot.press("s")
+        await pilot.press("d")
         await wait_until(lambda: "pair 1 of 1" in seen(app) and "test, one of 2 splits" in seen(app))
-        await pilot.press("s")
+        await pilot.press("d")
         await wait_until(lambda: "pair 1 of 5" in seen(app))
 
 
@@ -214,7 +214,7 @@ async def test_i_open_another_file(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
         assert "[b]c" in seen(app) and "not the recipe's pairs" in seen(app)
         await pilot.press("o")
         await wait_until(lambda: "empty: the recipe's pairs; esc leaves it" in seen(app))
-        assert "/ Search" not in seen(app)  # it is a character now
+        assert "/ Find" not in seen(app)  # it is a character now
         await pilot.press("enter")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "not the recipe's pairs" not in seen(app))
 
@@ -224,43 +224,206 @@ async def test_every_shown_key_fits(app: SmoltuiApp, wait_until: WaitUntil) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("slash", *"fog", "enter")
-        await wait_until(lambda: "hit 1 of 1 pairs  n next  N before  esc ends the search" in seen(app))
+        await wait_until(lambda: "1 of 1 pairs  n N next, before  v list  b all of them  esc ends" in seen(app))
         assert "→ Next" in seen(app) and "t Train  q Quit" in seen(app)
 
 
-async def test_the_survey(app: SmoltuiApp, wait_until: WaitUntil) -> None:
-    """i counts what is wrong with the whole set, and goes away again."""
+async def test_the_audit(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """a looks at the whole set; enter leads from a finding to its pairs, w saves the report, esc goes back."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await pilot.press("i")
-        await wait_until(lambda: "5  rows" in seen(app))
-        assert "3  clean: usable, and the answers differ" in seen(app)
-        assert "roles do not alternate on some side" in seen(app) and "pairs 5" in seen(app)
-        await pilot.press("escape")
-        await wait_until(lambda: "Is the mill far?" in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: "5 rows · 3 clean: usable, and the answers differ" in seen(app))
+        assert "Length bias: chosen is longer in" in seen(app)
+        assert "rows without a prompt, a chosen and a rejected answer" in seen(app)
+        while "TRL fails on them after the model is loaded" not in seen(app):
+            await pilot.press("j")
+        assert "Pairs 4" in seen(app) and "then b x: exclude; or map the columns" in seen(app)
+        await pilot.press("w")
+        await wait_until(lambda: "Saved: audit.json, audit.md" in told(app))
+        assert "Audit of" in (tmp_path / "audit.md").read_text()
+        await pilot.press("enter")
+        await wait_until(lambda: "pair 4 of 5" in seen(app) and "1 of 1 pairs" in seen(app))
+        await pilot.press("a", "escape")
+        await wait_until(lambda: "Not a pair: Column chosen is missing" in seen(app))
 
 
-async def test_a_survey_that_takes_long_shows_its_progress(
+async def test_what_takes_long_shows_its_progress(
     app: SmoltuiApp, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys stay live while it counts, and quitting does not wait for it."""
-    gate = threading.Event()
+    """Keys stay live while the set is looked through, and quitting does not wait for it."""
+    left: list[bool] = []
 
-    def survey(self: PairSource, *, progress: Callable[[int], object], stopped: Callable[[], bool]) -> None:
-        progress(2)
-        gate.wait(20)
-        told.append(stopped())
+    async def slow(module: str, arguments: list[str]) -> Any:
+        yield {"progress": 2, "of": 5}
+        try:
+            await asyncio.sleep(20)
+        finally:
+            left.append(True)
 
-    told: list[bool] = []
-    monkeypatch.setattr(pair_source.PairSource, "survey", survey)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        monkeypatch.setattr("smoltui.screens.pairs.auditing.ask_child", slow)
+        await pilot.press("a")
+        await wait_until(lambda: "looking at the pairs: 2 of 5" in seen(app))
+        await pilot.press("escape", "right")
+        await wait_until(lambda: "pair 2 of 5" in seen(app))
+    assert left == [True]
+
+
+async def test_i_decide_about_pairs(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """x, X, p and e are lines in curation.jsonl, seen again when I come back; u takes back the last one."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await pilot.press("i")
-        await wait_until(lambda: "2 of 5 rows looked at" in seen(app))
+        await pilot.press("x")
+        await wait_until(lambda: "excluded" in seen(app, "PairView"))
+        await pilot.press("right", "X", "p", "e", *"look again", "enter")
+        await wait_until(lambda: "note: look again" in seen(app))
+        assert "swapped: chosen and rejected exchanged · pinned" in seen(app)
+        lines = (tmp_path / "curation.jsonl").read_text().splitlines()
+        assert [json.loads(line)["act"] for line in lines] == ["exclude", "swap", "pin", "note"]
+        assert json.loads(lines[0])["shows"] == "Is the mill far?"
+        await pilot.press("u", "u")
+        await wait_until(lambda: "note:" not in seen(app, "PairView") and "pinned" not in seen(app, "PairView"))
+        await pilot.press("h", "x")
+        await wait_until(lambda: "excluded" not in seen(app, "PairView"))
+    again = SmoltuiApp(Project(tmp_path), Services(), opening="pairs")
+    async with again.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(again))
         await pilot.press("right")
-        await wait_until(lambda: "pair 2 of 5" in seen(app))
-    gate.set()
-    await wait_until(lambda: told == [True])
+        await wait_until(lambda: "swapped: chosen and rejected exchanged" in seen(again))
+
+
+async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """b asks what to do with all hits, says the count, and u undoes all of it."""
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await pilot.press("slash", *"where turns = 1", "enter")
+        await wait_until(lambda: "1 of 2 pairs" in seen(app))
+        await pilot.press("b")
+        await wait_until(lambda: "All 2 pairs: hits of where turns = 1" in seen(app))
+        await pilot.press("x")
+        await wait_until(lambda: "Exclude 2 pairs?" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "exclude: 2 pairs. u undoes it" in told(app))
+        assert "excluded: hits of where turns = 1" in seen(app)
+        assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 2
+        await pilot.press("slash", *"where excluded", "enter")
+        await wait_until(lambda: "1 of 2 pairs" in seen(app) and "where excluded" in seen(app))
+        await pilot.press("u")
+        await wait_until(lambda: "Undone: exclude of 2 pairs" in told(app))
+        await wait_until(lambda: "excluded" not in seen(app, "PairView"))
+
+
+async def test_another_app_on_the_same_project(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """What is decided elsewhere is seen here, and neither loses the other's lines."""
+    from smoltui.backends.curation_file import CurationFile
+    from smoltui.core.curation import Decision
+
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        room: Any = app.screen
+        CurationFile(tmp_path).append([Decision("pin", room.opened.hash(0)), Decision("pin", room.opened.hash(1))])
+        await wait_until(lambda: "pinned" in seen(app, "PairView"))
+        await pilot.press("x")
+        await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
+    assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 3
+
+
+async def test_the_list(app: SmoltuiApp, wait_until: WaitUntil) -> None:
+    """v lists the pairs under their lengths; s sorts, enter opens, and the cursor is where I was."""
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await pilot.press("right", "v")
+        await wait_until(lambda: "chosen length" in seen(app) and "What is fog?" in seen(app))
+        assert "› " in next(line for line in seen(app).splitlines() if "What is fog?" in line)
+        await pilot.press("j", "j", "enter")
+        await wait_until(lambda: "Not a pair: Column chosen is missing" in seen(app))
+        await pilot.press("v", "s", "s", "s")
+        await wait_until(lambda: "Sorted by characters of the chosen answer, the largest first" in told(app))
+        await pilot.press("home", "enter")
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "take the path by the river" in seen(app))
+        await pilot.press("n")
+        await wait_until(lambda: "pair 3 of 5" in seen(app))
+
+
+async def test_i_go_to_flagged_pairs(app: SmoltuiApp, wait_until: WaitUntil) -> None:
+    """f stops at the pairs something is wrong with, F goes back."""
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        for expected in ("pair 3 of 5", "pair 4 of 5", "pair 5 of 5", "pair 3 of 5"):
+            await pilot.press("f")
+            await wait_until(lambda expected=expected: expected in seen(app))
+        await pilot.press("F")
+        await wait_until(lambda: "pair 5 of 5" in seen(app))
+
+
+async def test_i_hold_out_and_export(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """H carves by prompt, E writes what training uses; a second export asks before it replaces the first."""
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await pilot.press("H", *"0.4 seed 9", "enter")
+        await wait_until(lambda: "are held out (seed 9); no prompt is on both sides" in told(app))
+        await pilot.press("E", "enter")
+        await wait_until(lambda: "are in curated, hash" in told(app))
+        assert (tmp_path / "curated" / "README.md").is_file()
+        await pilot.press("E", "enter")
+        await wait_until(lambda: "curated holds an export already. Replace it?" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "are in curated, hash" in told(app))
+
+
+async def test_a_set_of_no_known_shape(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """I say which column is what, see the first pair as it would be read, and smoltui.toml keeps it."""
+    write(tmp_path / "odd.jsonl", [{"ask": "Why?", "good_one": "Because.", "bad_one": "No."}])
+    (tmp_path / "recipe.yaml").write_text("dataset_name: odd.jsonl\n")
+    (tmp_path / "smoltui.toml").write_text("# mine\n[run]\non = 'local'\n")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Columns: ask, good_one, bad_one" in seen(app))
+        assert "good_one" in seen(app) and "which column?" in seen(app)
+        await pilot.press("right")
+        await wait_until(lambda: "user: Why?" in seen(app) and "Because." in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: "pair 1 of 1" in seen(app))
+        text = (tmp_path / "smoltui.toml").read_text()
+        assert text.startswith("# mine") and 'prompt = "ask"' in text
+
+
+async def test_a_file_that_changes_while_it_is_open(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """I am told once, what I read stays, and r reads the new one."""
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        write(tmp_path / "train.jsonl", ROWS[:3])
+        await wait_until(lambda: "has changed: what is shown was read before. r reads it again" in told(app))
+        await pilot.press("G")
+        await wait_until(lambda: "pair 5 of 5" in seen(app))
+        await pilot.press("r")
+        await wait_until(lambda: "pair 3 of 3" in seen(app))
+
+
+async def test_a_full_disk_while_deciding(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence; what was decided before stays, and the next try works."""
+    import errno
+
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app))
+        await pilot.press("x")
+        await wait_until(lambda: "excluded" in seen(app, "PairView"))
+        before = (tmp_path / "curation.jsonl").read_bytes()
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("smoltui.backends.curation_file.os.write", full)
+        await pilot.press("p")
+        await wait_until(lambda: "The disk is full, so the decision was not written" in told(app))
+        monkeypatch.undo()
+        assert (tmp_path / "curation.jsonl").read_bytes() == before
+        assert "pinned" not in seen(app, "PairView")
+        await pilot.press("p")
+        await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
 
 
 async def test_i_copy_a_pair(app: SmoltuiApp, wait_until: WaitUntil) -> None:
@@ -287,7 +450,9 @@ async def test_a_project_without_pairs(tmp_path: Path, wait_until: WaitUntil) ->
         app = SmoltuiApp(Project(tmp_path), Services(), opening="pairs")
         async with app.run_test(size=(100, 30), notifications=True) as pilot:
             await wait_until(lambda app=app, words=words: words in seen(app))
-            await pilot.press("right", "n", "g", "slash", "i", "y", "tab", "down", "s")
+            await pilot.press(
+                "right", "n", "g", "slash", "a", "y", "tab", "down", "s", "x", "b", "H", "E", "m", "f", "r"
+            )
             write(tmp_path / "late.jsonl", ROWS[:1])
             await pilot.press("o", *"late.jsonl", "enter")
             await wait_until(lambda app=app: "pair 1 of 1" in seen(app))
@@ -317,17 +482,16 @@ async def test_a_set_that_takes_long_to_open_does_not_hold_me(
 ) -> None:
     """While a set is fetched the keys work, and quitting is instant."""
     gate = threading.Event()
-    real = pair_source.open_spec
 
-    def slow(spec: Any, base: Path | None) -> PairSource:
+    def slow(spec: PairsSpec, base: Path) -> PairSet:
         gate.wait(20)
-        return real(spec, base)
+        return open_set(spec, base)
 
-    monkeypatch.setattr("smoltui.screens.pairs.open_spec", slow)
+    monkeypatch.setattr("smoltui.screens.pairs.opening.open_set", slow)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "Opening" in seen(app))
         await pilot.press("o")
-        await wait_until(lambda: "open a file, folder or Hub id:" in seen(app))
+        await wait_until(lambda: "open a file, folder, glob or Hub id:" in seen(app))
         loop = asyncio.get_running_loop()
         before = loop.time()
         await pilot.press("escape", "q")

@@ -1,0 +1,232 @@
+"""How lengths are spread: exact counts, edges of bins that suit a width in cells, and the characters that draw them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import Literal
+
+Scale = Literal["length", "gap"]
+"""length: numbers from 0; gap: numbers on both sides of 0."""
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+CUT_MARK = "┃"
+TICK = "╵"
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Whole numbers and how often each occurs. A few thousand distinct lengths stand for millions of pairs."""
+
+    counts: Mapping[int, int]
+    """Value → how many rows have it; no row without a value is in here."""
+
+    @classmethod
+    def of(cls, values: Iterable[int | None]) -> Distribution:
+        """The distribution of these values; None (not known) is left out."""
+        return cls(Counter(value for value in values if value is not None))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def lowest(self) -> int | None:
+        """None without values."""
+        return min(self.counts, default=None)
+
+    @property
+    def highest(self) -> int | None:
+        """None without values."""
+        return max(self.counts, default=None)
+
+    def quantile(self, share: float) -> int | None:
+        """The smallest value that `share` (0..1) of the values do not exceed (nearest rank); None without values."""
+        rank, passed = max(ceil(share * self.total), 1), 0
+        for value in sorted(self.counts):
+            passed += self.counts[value]
+            if passed >= rank:
+                return value
+        return None
+
+    def beyond(self, limit: int) -> int:
+        """How many values are above `limit`."""
+        return sum(count for value, count in self.counts.items() if value > limit)
+
+
+# ---------------------------------------------------------------------------------------------------------------- edges
+
+
+def length_edges(lowest: int, highest: int, cells: int) -> list[int]:
+    """Edges of at most `cells` bins over `lowest`..`highest`; bin i holds edges[i] <= value < edges[i + 1].
+
+    Logarithmic where there is need: bins are one number wide, until a constant ratio from edge to edge is wider than
+    that; the ratio is the smallest with which all values find room. Raises ValueError where lowest < 0,
+    highest < lowest or cells < 1.
+    """
+    if not 0 <= lowest <= highest or cells < 1:
+        raise ValueError(f"no bins for {lowest}..{highest} in {cells} cells")
+    if highest - lowest < cells:
+        return list(range(lowest, highest + 2))
+    ratio = _smallest_ratio(lambda ratio: len(_steps(lowest, highest, 1, ratio, cells)) <= cells)
+    return [lowest, *_steps(lowest, highest, 1, ratio, cells)]
+
+
+def gap_edges(lowest: int, highest: int, cells: int, linear_to: int = 0) -> list[int]:
+    """Edges of at most `cells` bins over `lowest`..`highest`, one of which is 0 where 0 lies within or at an end.
+
+    Symmetric-logarithmic: from 0 in both directions bins are equally wide up to `linear_to` at least, and beyond that
+    grow by a constant ratio. Equal gaps are equally far from 0, and a side that is not reached takes no room. In a
+    purely logarithmic scale the narrow bins around 0 would look empty. The width is the smallest of 1, 2, 5, 10, … with
+    which this is possible. Raises ValueError where highest < lowest or cells < 2.
+    """
+    if highest < lowest or cells < 2:
+        raise ValueError(f"no bins for {lowest}..{highest} in {cells} cells")
+    below, above = max(-lowest, 0), max(highest, 0)
+
+    def sides(step: int, ratio: float) -> tuple[list[int], list[int]]:
+        left = _steps(0, below - 1, step, ratio, cells) if below else []  # [-1, 0) already holds −1
+        return left, _steps(0, above, step, ratio, cells) if highest >= 0 else []
+
+    def fits(step: int, ratio: float) -> bool:
+        return sum(len(side) for side in sides(step, ratio)) <= cells
+
+    power = 1
+    while True:
+        for step in (power, 2 * power, 5 * power):
+            ratio = 1.0 if fits(step, 1.0) else _smallest_ratio(partial(fits, step))
+            if ratio == 1.0 or step >= linear_to * (ratio - 1):  # growth begins at step / (ratio - 1)
+                left, right = sides(step, ratio)
+                return [*(-edge for edge in reversed(left)), 0, *right]
+        power *= 10
+
+
+def _steps(start: int, highest: int, step: int, ratio: float, cells: int) -> list[int]:
+    """Edges after `start`, up to the first above `highest`; one more than `cells` of them when there would be more."""
+    edges: list[int] = []
+    edge = start
+    while edge <= highest and len(edges) <= cells:
+        edge = max(edge + step, int(edge * ratio))
+        edges.append(edge)
+    return edges
+
+
+def _smallest_ratio(fits: Callable[[float], bool]) -> float:
+    low, high = 1.0, 2.0
+    while not fits(high):
+        high = high * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
+LINEAR_SHARE = 0.8
+"""Part of all gaps that stands on the linear part of its scale."""
+
+
+def edges_for(scale: Scale, distributions: Iterable[Distribution], cells: int) -> list[int]:
+    """One list of edges for all `distributions`, so that they can be compared; empty when none has a value."""
+    known = [one for one in distributions if one.counts]
+    if not known:
+        return []
+    lowest, highest = min(min(one.counts) for one in known), max(max(one.counts) for one in known)
+    if scale == "length":
+        return length_edges(max(lowest, 0), max(highest, 0), max(cells, 1))
+    sizes: Counter[int] = Counter()
+    for one in known:
+        for value, count in one.counts.items():
+            sizes[abs(value)] += count
+    return gap_edges(lowest, highest, max(cells, 2), Distribution(sizes).quantile(LINEAR_SHARE) or 0)
+
+
+def with_cut(edges: Sequence[int], limit: int) -> tuple[list[int], int | None]:
+    """`edges` with the nearest moved to limit + 1, and that edge's place: what is cut lies in the bins from there.
+
+    Place 0: everything is longer than the limit. None: nothing is, and the edges stay.
+    """
+    moved = list(edges)
+    if not moved or limit >= moved[-1] - 1:
+        return moved, None
+    if limit < moved[0]:
+        return moved, 0
+    inner = range(1, len(moved) - 1)
+    if not inner:  # one bin cannot be told apart at its inside
+        return [moved[0], limit + 1, moved[-1]], 1
+    place = min(inner, key=lambda index: abs(moved[index] - limit - 1))
+    moved[place] = limit + 1
+    return moved, place
+
+
+def binned(distribution: Distribution, edges: Sequence[int]) -> list[int]:
+    """How many values fall into each bin; values outside of the edges are in the first or the last, so none is lost."""
+    if len(edges) < 2:
+        return []
+    counts = [0] * (len(edges) - 1)
+    for value, count in distribution.counts.items():
+        counts[bin_of(value, edges)] += count
+    return counts
+
+
+def bin_of(value: int, edges: Sequence[int]) -> int:
+    """Place of the bin that holds `value`, or of the one nearest to it."""
+    return min(max(bisect_right(edges, value) - 1, 0), len(edges) - 2)
+
+
+# -------------------------------------------------------------------------------------------------------------- drawing
+
+
+def bars(counts: Sequence[int], rows: int, tallest: int | None = None) -> list[str]:
+    """`rows` lines of block characters, one character a bin, the upper line first.
+
+    Heights are linear in the count, `tallest` (default: the largest) reaching the top; a bin with anything in it
+    shows at least an eighth.
+    """
+    top = max(tallest if tallest is not None else max(counts, default=0), 1)
+    eighths = [min(max(round(count * rows * 8 / top), 1), rows * 8) if count else 0 for count in counts]
+    return ["".join(BLOCKS[min(max(height - row * 8, 0), 8)] for height in eighths) for row in reversed(range(rows))]
+
+
+def axis(edges: Sequence[int], each: int = 1) -> str:
+    """The line under the bars of bins that are `each` cells wide: ticks at round values, each with its value.
+
+    Round are 1, 2 and 5 times a power of ten, and 0. A tick stands at the beginning of the bin that holds its value. As
+    many as find room, powers of ten first.
+    """
+    width = max(len(edges) - 1, 0) * each
+    line = [" "] * width
+    if not width:
+        return ""
+    for value in _round_values(edges[0], edges[-1] - 1):
+        place = bin_of(value, edges) * each
+        label = TICK + short_number(value)
+        end = place + len(label)
+        if end <= width and all(cell == " " for cell in line[max(place - 1, 0) : end + 1]):
+            line[place:end] = label
+    return "".join(line)
+
+
+def _round_values(lowest: int, highest: int) -> list[int]:
+    """Round values within the bounds, the more important ones first; the lowest itself stands for itself."""
+    values = [0] if lowest <= 0 <= highest else [lowest]
+    largest = max(abs(lowest), abs(highest))
+    for factors in ((1,), (5,), (2,)):
+        power = 1
+        while power <= largest:
+            for factor in factors:
+                values += [value for value in (factor * power, -factor * power) if lowest <= value <= highest]
+            power *= 10
+    return values
+
+
+def short_number(value: int) -> str:
+    """A round number in few characters: 500, 1k, 20k, 3M; the sign of a negative one is −."""
+    sign, size = "−" if value < 0 else "", abs(value)
+    for unit, factor in (("M", 1_000_000), ("k", 1_000)):
+        if size >= factor and size % factor == 0:
+            return f"{sign}{size // factor:,}{unit}"
+    return f"{sign}{size:,}"

@@ -1,0 +1,143 @@
+"""What the parts of the Pairs room share: the set, the pair that is shown, the view, and the one line that asks."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from rich.text import Text
+from textual.widgets import Input, Static
+
+from smoltui.backends.curation_file import CurationFile
+from smoltui.backends.pair_search import Search
+from smoltui.backends.pair_set import PairSet
+from smoltui.core.curation import Curation
+from smoltui.core.preference import Pair
+from smoltui.safe_text import safe, safe_line
+from smoltui.screens.room import Room
+from smoltui.scripts.pair_format import SCHEMAS
+
+View = Literal["nothing", "pair", "list", "audit", "trainer", "mapping"]
+VIEWS: tuple[View, ...] = ("nothing", "pair", "list", "audit", "trainer", "mapping")
+
+
+class PairsBase(Room):
+    """Shared state, and how it is drawn."""
+
+    opened: PairSet | None = None
+    """The set that is shown."""
+    pair: Pair | None = None
+    """The pair that is shown."""
+    index = 0
+    """Its row, or the row that is waited for."""
+    view: View = "nothing"
+    importing: str = ""
+    """How far the import is, in words; empty when nothing is imported."""
+    is_other = False
+    """Something was opened here that the project does not name."""
+    search: Search | None = None
+    rows: array[int] | None = None
+    """What the list holds and `n` goes through: hits or the pairs of a finding, in the list's order; None for all."""
+    rows_are = ""
+    """What `rows` are, in words."""
+    order = ("row", False)
+    """What the list is sorted by, and whether from the largest down."""
+    curation: Curation
+    decisions: CurationFile
+    tokens: str | None = None
+    """Kind of the files that hold token counts; None while there are none."""
+    max_length: int | None = None
+    """Of the recipe, in tokens; None: no cut, or no recipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.curation = Curation()
+        self._answered: Callable[[str], object] = lambda text: None
+
+    # -- which view
+
+    def show_view(self, view: View) -> None:
+        """Brings one of the views to the front."""
+        self.view = view
+        for name in VIEWS:
+            self.set_class(name == view, f"view-{name}")
+        self.refresh_bindings()
+
+    def show_nothing(self, sentence: str) -> None:
+        """One sentence in the place of the pairs."""
+        self.query_one("#pairs-nothing", Static).update(Text(safe(sentence, 2000)))
+        self.show_view("nothing")
+        self.draw_where()
+
+    # -- lines
+
+    def draw_where(self) -> None:
+        """The line on top: which set, which of its pairs."""
+        where = self.query_one("#pairs-where", Static)
+        opened = self.opened
+        if opened is None:
+            where.update("", layout=False)
+            return
+        total = opened.total
+        of = f"{total:,}" if total is not None else f"{len(opened):,}+"
+        place = f"pair {self.index + 1:,} of {of}"
+        if self.importing:
+            place = f"{self.importing} · {place}"
+        split = safe_line(opened.split, 30)
+        if len(opened.splits) > 1:
+            split += f", one of {len(opened.splits)} splits"
+        other = " · not the recipe's pairs" if self.is_other else ""
+        rest = f" · {split}{other} · {SCHEMAS[opened.schema]}"
+        room = self.size.width - 2 - len(place) - 2
+        left = Text(safe_line(opened.name, 60), "bold", no_wrap=True).append(rest, "not bold dim")
+        left.truncate(max(room, 0), overflow="ellipsis", pad=True)
+        where.update(left.append("  ").append(place, "bold"), layout=False)
+
+    def draw_status(self) -> None:
+        """The line above the keys: what is searched for, how far it is, and where one is in it."""
+        raise NotImplementedError
+
+    # -- asking in one line
+
+    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+        """Asks for one line; `answered` gets it without white space around it. Escape leaves it."""
+        self._answered = answered
+        self.app.clear_notifications()  # they would lie over the line
+        self.query_one("#pairs-question", Static).update(Text(f"{question} ", "bold"))
+        line = self.query_one("#pairs-answer", Input)
+        line.value, line.placeholder = value, f"{hint}; esc leaves it" if hint else "esc leaves it"
+        self.add_class("asking")
+        line.focus()
+        line.select_all()  # what is typed takes the place of what is offered
+        self.refresh_bindings()
+
+    def stop_asking(self) -> None:
+        self.remove_class("asking")
+        self.set_focus(None)
+        self.refresh_bindings()
+
+    def answer(self, text: str) -> None:
+        """What was typed goes to who asked."""
+        self.stop_asking()
+        self._answered(text.strip())
+
+    # -- what the other parts give
+
+    def go(self, index: int) -> None:
+        """Shows a pair, or waits for it while the set is still being read."""
+        raise NotImplementedError
+
+    def draw_pair(self) -> None:
+        """Draws the pair that is shown anew: something about it has changed."""
+        raise NotImplementedError
+
+    def recipe_values(self) -> Mapping[str, object]:
+        """The values of the project's recipe; none without a recipe that can be read."""
+        from smoltui.backends.launch import load_project_recipe
+        from smoltui.errors import SmoltuiError
+
+        try:
+            return load_project_recipe(self.smoltui.project).values
+        except SmoltuiError:
+            return {}

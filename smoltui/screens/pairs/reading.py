@@ -1,0 +1,228 @@
+"""Reading pair by pair: moving, white space made visible, what the trainer sees, copying and paging."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from functools import partial
+
+from textual import work
+
+from smoltui.backends.threads import in_thread
+from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
+from smoltui.core.curation import held_out
+from smoltui.core.preference import Pair, pair_json
+from smoltui.core.rendering import SIDES, cut_at
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe
+from smoltui.screens.editing import page_text
+from smoltui.screens.pairs.base import PairsBase
+from smoltui.widgets.audit_list import AuditList
+from smoltui.widgets.pair_list import PairList
+from smoltui.widgets.pair_view import SWAPPED, Cut, Mark, PairView
+from smoltui.widgets.trainer_view import TrainerPane
+
+
+class Reading(PairsBase):
+    """The view of one pair."""
+
+    wanted: int | None = None
+    """A row that was asked for and is not read in yet."""
+    tokenizer: PairTokenizer | None = None
+    tokenizer_problem: SmoltuiError | None = None
+
+    # -- moving
+
+    def go(self, index: int) -> None:
+        opened = self.opened
+        assert opened is not None
+        total = opened.total
+        index = max(0, min(index, (total if total is not None else len(opened)) - 1))
+        self.wanted = None
+        if index >= len(opened):
+            self.wanted = index
+            self.say(f"Pair {index + 1:,} is not read in yet: it shows when it is ({self.importing or 'not reading'})")
+            return
+        self.index = index
+        if self.view not in ("pair", "trainer"):
+            self.show_view("pair")
+        self.draw_pair()
+
+    def draw_pair(self) -> None:
+        opened = self.opened
+        if opened is None:
+            return
+        try:
+            pair, key = opened.pair(self.index), opened.hash(self.index)
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        pattern = self.search.query.pattern() if self.search is not None else None
+        tokens, cuts = self._measured(pair)
+        self.query_one(PairView).show(pair, pattern or "", tokens=tokens, cuts=cuts, marks=self._marks(key))
+        if key in self.curation.swapped:  # as it will be trained
+            pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+        self.pair = pair
+        if self.view == "trainer":
+            self._draw_trainer()
+        self.draw_where()
+        self.draw_status()
+
+    def _marks(self, key: str) -> list[Mark]:
+        """What was decided about the pair."""
+        known, marks = self.curation, []
+        if key in known.excluded:
+            marks.append(Mark("excluded", known.reasons.get(key, "")))
+        if key in known.swapped:
+            marks.append(Mark(SWAPPED))
+        if key in known.pinned:
+            marks.append(Mark("pinned"))
+        if note := known.notes.get(key):
+            marks.append(Mark("note", note))
+        if self._is_held_out():
+            marks.append(Mark("held out"))
+        return marks
+
+    def _is_held_out(self) -> bool:
+        """The carved split holds the prompt of the pair out."""
+        opened = self.opened
+        held = self.curation.hold_out(opened.label) if opened is not None else None
+        if held is None or opened is None or opened.store is None or self.index >= len(opened.store):
+            return False
+        prompt = opened.store.fact(self.index, "prompt_hash")
+        return prompt is not None and held_out(prompt, held.seed, held.share)
+
+    def _measured(self, pair: Pair) -> tuple[dict[str, int | None] | None, dict[str, Cut] | None]:
+        """Tokens of prompt, chosen and rejected, and where `max_length` cuts each answer; None where not known."""
+        if self.tokenizer is None or not pair.readable or pair.problem:
+            return None, None
+        try:
+            trained = self.tokenizer.view(pair)
+        except SmoltuiError as error:
+            self.tokenizer, self.tokenizer_problem = None, error
+            return None, None
+        tokens: dict[str, int | None] = {"prompt": trained.chosen.prompt_tokens}
+        tokens |= {side: trained.side(side).completion_tokens for side in SIDES}
+        limit = trained.max_length
+        cuts = {side: cut_at(trained.side(side)) for side in SIDES} if limit is not None else {}
+        return tokens, {side: Cut(at, limit) for side, at in cuts.items() if at is not None and limit is not None}
+
+    def action_step(self, by: int) -> None:
+        """To the next pair, or in the list to the next line."""
+        if self.view == "list":
+            self.query_one(PairList).page(by)
+        elif self.wanted is None and self.opened is not None and 0 <= self.index + by < (self.opened.total or 1 << 60):
+            self.go(self.index + by)
+
+    def action_last(self) -> None:
+        if self.view == "list":
+            self.query_one(PairList).go(1 << 60)
+        elif self.opened is not None:
+            self.go((self.opened.total or len(self.opened)) - 1)
+
+    def action_random(self) -> None:
+        if self.opened is not None and len(self.opened) > 1:
+            self.go(random.randrange(len(self.opened)))
+
+    def action_ask_number(self) -> None:
+        self.ask("go to pair:", "a number", self._go_to)
+
+    def _go_to(self, text: str) -> None:
+        if not text or self.opened is None:
+            return
+        number = int(text.replace(",", "")) if text.replace(",", "").isdecimal() and text.isascii() else 0
+        most = self.opened.total or len(self.opened)
+        if 1 <= number <= most:
+            self.go(number - 1)
+        else:
+            self.say(f"Pairs here go from 1 to {most:,}: {text}", severity="warning")
+
+    def action_scroll(self, lines: int, pages: int) -> None:
+        """Moves the text, or the cursor where there is a list."""
+        if self.view == "list":
+            found = self.query_one(PairList)
+            found.page(pages) if pages else found.move(lines)
+        elif self.view == "audit":
+            self.query_one(AuditList).move(lines + 10 * pages)
+        elif self.view == "trainer":
+            self.query_one(TrainerPane).scroll_by(lines, pages)
+        else:
+            self.query_one(PairView).scroll_by(lines, pages)
+
+    def action_pane(self) -> None:
+        if self.view == "pair" and not self.has_class("asking") and self.pair is not None and self.pair.readable:
+            self.query_one(PairView).switch_pane()
+
+    def action_whitespace(self) -> None:
+        view = self.query_one(PairView)
+        view.show_whitespace = not view.show_whitespace
+
+    # -- what the trainer sees
+
+    def action_trainer(self) -> None:
+        """The pair as it is trained on, and back."""
+        if self.view == "trainer":
+            self.show_view("pair")
+            return
+        if self.tokenizer is None:
+            self.load_tokenizer(show=True)
+            return
+        self.show_view("trainer")
+        self._draw_trainer()
+
+    def _draw_trainer(self) -> None:
+        pair = self.pair
+        if self.tokenizer is None or pair is None:
+            return
+        if not pair.readable or pair.problem:
+            self.say(f"The trainer sees nothing of it: {pair.problem}", severity="warning")
+            self.show_view("pair")
+            return
+        self.query_one(TrainerPane).show(self.tokenizer.view(pair))
+
+    @work(exclusive=True, group="tokenizer")
+    async def load_tokenizer(self, show: bool = False) -> None:
+        """The recipe's tokenizer, once; quietly where nobody asked for it."""
+        values = dict(self.recipe_values())
+        try:
+            self.tokenizer = await in_thread(partial(load_tokenizer, self.smoltui.project, values))
+        except SmoltuiError as error:
+            self.tokenizer_problem = error
+            if show:
+                self.say(error)
+            return
+        if self.pair is not None:
+            if show:
+                self.show_view("trainer")
+            self.draw_pair()
+
+    # -- taking along
+
+    def _as_text(self) -> str | None:
+        return None if self.pair is None else json.dumps(pair_json(self.pair), ensure_ascii=False, indent=2)
+
+    def action_copy(self) -> None:
+        if (text := self._as_text()) is not None:
+            self.app.copy_to_clipboard(text)
+            self.say(f"Pair {self.index + 1:,} is copied as JSON, where the terminal allows it (OSC 52)")
+
+    def action_page(self) -> None:
+        if self.pair is None:
+            return
+        page_text(self, readable_text(self.pair))
+
+
+def readable_text(pair: Pair) -> str:
+    """A pair as plain text for a pager, foreign characters made safe."""
+    parts = [f"pair {pair.index + 1}"]
+    if pair.problem:
+        parts.append(f"! {safe(pair.problem, None)}")
+    if not pair.readable:
+        parts.append(safe(pair.raw, None))
+    for turn in pair.prompt:
+        parts.append(f"[{turn.role}]\n{safe(turn.content, None)}")
+    for side in ("chosen", "rejected"):
+        for turn in getattr(pair, side):
+            parts.append(f"--- {side} ---\n{safe(turn.content, None)}")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,198 @@
+"""Pairs: what the model will learn from, read, searched, judged and curated."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from smoltui.backends.curation_file import CurationFile
+from smoltui.screens.pairs.auditing import Auditing
+from smoltui.screens.pairs.curating import Curating
+from smoltui.screens.pairs.finding import Finding
+from smoltui.screens.pairs.opening import WATCH_SECONDS, Opening
+from smoltui.screens.pairs.reading import Reading
+from smoltui.widgets.audit_list import AuditList
+from smoltui.widgets.histogram import Histogram
+from smoltui.widgets.mapping_form import MappingForm
+from smoltui.widgets.pair_list import PairList
+from smoltui.widgets.pair_view import PairView
+from smoltui.widgets.trainer_view import TrainerPane
+
+DEFAULT_MAX_LENGTH = 1024
+"""Of TRL's DPOConfig (1.16), in tokens."""
+
+
+class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
+    """One pair at a time, a list of them, or what is wrong with all of them."""
+
+    MODE = "pairs"
+    CSS_PATH = "pairs.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "step(1)", "Next"),
+        Binding("slash", "ask_search", "Find", key_display="/"),
+        Binding("v", "list", "List"),
+        Binding("a", "audit", "Audit"),
+        Binding("x", "decide('exclude')", "Exclude"),
+        Binding("m", "trainer", "Tokens"),
+        Binding("o", "ask_source", "Open"),
+        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        Binding("left,h", "step(-1)", "Previous", show=False),
+        Binding("enter", "enter", "Open what the cursor is on", show=False),
+        Binding("n", "hit(1)", "Next of those found", show=False),
+        Binding("N", "hit(-1)", "The one before", key_display="N", show=False),
+        Binding("g", "ask_number", "Go to a pair", show=False),
+        Binding("G", "last", "Last", show=False),
+        Binding("R", "random", "A pair at random", show=False),
+        Binding("f", "flagged(1)", "Next flagged pair", show=False),
+        Binding("F", "flagged(-1)", "Flagged pair before", show=False),
+        Binding("X", "decide('swap')", "Swap chosen and rejected", show=False),
+        Binding("p", "decide('pin')", "Pin", show=False),
+        Binding("e", "ask_note", "Note", show=False),
+        Binding("b", "bulk", "All that were found", show=False),
+        Binding("u", "undo", "Undo the last decision", show=False),
+        Binding("H", "ask_hold_out", "Hold out a share", show=False),
+        Binding("E", "ask_export", "Export", show=False),
+        Binding("s", "sort", "Sort by the next column", show=False),
+        Binding("S", "reverse", "Sort the other way", show=False),
+        Binding("k,up", "scroll(-1, 0)", "Up", show=False),
+        Binding("j,down", "scroll(1, 0)", "Down", show=False),
+        Binding("pagedown,space", "scroll(0, 1)", "Page down", show=False),
+        Binding("pageup", "scroll(0, -1)", "Page up", show=False),
+        Binding("home", "scroll(-100000, 0)", "Top", show=False),
+        Binding("end", "scroll(100000, 0)", "End", show=False),
+        Binding("tab", "pane", "Scroll prompt or answers", show=False),
+        Binding("W", "whitespace", "White space visible", show=False),
+        Binding("T", "count_tokens", "Count the tokens of all pairs", show=False),
+        Binding("A", "audit_again", "Audit again", show=False),
+        Binding("w", "save_audit", "Write the report to the project", show=False),
+        Binding("d", "split", "Another split of the set", show=False),
+        Binding("r", "reload", "Read the set anew", show=False),
+        Binding("y", "copy", "Copy the pair as JSON", show=False),
+        Binding("P", "page", "Open in the pager", show=False),
+        Binding("escape", "back", "Back", show=False),
+    ]
+    _OF_A_PAIR = frozenset({"decide", "ask_note", "copy", "page", "trainer", "whitespace"})
+    _OF_A_SET = frozenset(
+        {
+            "step", "last", "random", "flagged", "hit", "ask_search", "ask_number", "list", "audit", "audit_again",
+            "bulk", "ask_hold_out", "ask_export", "sort", "reverse", "split", "reload", "count_tokens", "save_audit",
+        }
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undoable = []
+
+    def compose_room(self) -> ComposeResult:
+        yield Static(id="pairs-where", markup=False)
+        yield Static(id="pairs-nothing", markup=False)
+        yield PairView()
+        yield TrainerPane()
+        with Vertical(id="pairs-list"):
+            yield Histogram()
+            yield PairList()
+        yield AuditList()
+        yield MappingForm()
+        yield Static(id="pairs-status", markup=False)
+        with Horizontal(id="pairs-ask"):
+            yield Static(id="pairs-question", markup=False)
+            line = Input(compact=True, select_on_focus=False, id="pairs-answer")
+            line.cursor_blink = False  # a blinking cursor sends bytes for ever
+            yield line
+
+    def on_mount(self) -> None:
+        self.decisions = CurationFile(self.smoltui.project.folder)
+        self.show_nothing("Looking for the project's pairs…")
+        self.set_interval(WATCH_SECONDS, self._tick)
+
+    @on(events.ScreenResume)
+    def _entered(self) -> None:
+        values = self.recipe_values()
+        length = values.get("max_length", DEFAULT_MAX_LENGTH)
+        self.max_length = length if isinstance(length, int) else None
+        if self.follows_project:
+            self.open_project()
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.look_outside()
+
+    def on_resize(self) -> None:
+        self.draw_where()
+        if self.view == "list":
+            self.draw_histogram()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if self.has_class("asking") and action != "back":
+            return False
+        if self.view == "mapping" and action not in ("back", "ask_source"):
+            return False
+        if action in self._OF_A_SET or action in self._OF_A_PAIR:
+            if self.opened is None:
+                return None
+            if action == "hit":
+                return True if self.rows else None
+            if action == "split":
+                return True if len(self.opened.splits) > 1 else None
+        if action == "save_audit" and self.audit is None:
+            return None
+        return True
+
+    # -- what several parts have to do with
+
+    def action_enter(self) -> None:
+        if self.view == "list":
+            self.query_one(PairList).choose()
+        elif self.view == "audit":
+            self.action_finding()
+
+    def action_back(self) -> None:
+        """Out of the question, the view, the search: whichever is open."""
+        if self.has_class("asking"):
+            self.stop_asking()
+        elif self.view in ("list", "audit", "trainer"):
+            self.show_view("pair")
+            self.draw_pair()
+        elif self.view == "mapping":
+            self.open_project()
+        elif self.rows is not None:
+            self.end_search()
+
+    @on(Input.Submitted, "#pairs-answer")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.answer(event.value)
+
+    def grown(self) -> None:
+        if self.wanted is not None and self.opened is not None and self.wanted < len(self.opened):
+            self.go(self.wanted)
+        if self.view == "list" and self.rows is None:
+            self.show_rows()
+
+    def imported(self) -> None:
+        self.audit, self.flagged = None, None
+        if self.tokenizer is None and self.tokenizer_problem is None:
+            self.load_tokenizer()
+        self.count_tokens(asked=False)
+        if self.view == "list":
+            self.draw_histogram()
+
+    def counted(self) -> None:
+        if self.view == "list":
+            self.show_rows()
+            self.draw_histogram()
+
+    def decided(self) -> None:
+        if self.view in ("pair", "trainer"):
+            self.draw_pair()
+        elif self.view == "list":
+            self.show_rows()
+
+    def forget_flagged(self) -> None:
+        self.flagged = None

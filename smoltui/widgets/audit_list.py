@@ -1,0 +1,155 @@
+"""The report about a set: findings one a line, the one under the cursor explained below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.console import Console
+from rich.text import Text
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from smoltui.safe_text import safe, safe_line
+
+_STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
+SHOWN = 10
+"""Pairs that are named of a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding."""
+
+    name: str
+    title: str
+    severity: str
+    """stop, warn or info."""
+    count: int | None
+    """None: not counted."""
+    share: float | None
+    why: str
+    source: str
+    examples: Sequence[int]
+    """First rows, from 0."""
+    act: str
+
+
+class AuditList(Widget):
+    """The room binds the keys and calls `move`; a move sends the lines that changed."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"audit-list--cursor"}
+    DEFAULT_CSS = "AuditList > .audit-list--cursor { background: $primary 50%; text-style: bold; }"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._header: list[str] = []
+        self._rows: list[FindingRow] = []
+        self._progress = ""
+        self._cursor = self._top = 0
+        self._drawn: list[Strip] = []
+
+    @property
+    def current(self) -> FindingRow | None:
+        """The finding under the cursor."""
+        return self._rows[self._cursor] if self._cursor < len(self._rows) else None
+
+    def show(self, header: Sequence[str], rows: Sequence[FindingRow], *, progress: str = "") -> None:
+        """Another report: what was found first, by severity, then what was not."""
+        place = {"stop": 0, "warn": 1, "info": 2}
+        before = self.current
+        self._header, self._progress = list(header), progress
+        self._rows = sorted(rows, key=lambda row: (not row.count, row.count is None, place.get(row.severity, 3)))
+        if before is not None:
+            self._cursor = next((at for at, row in enumerate(self._rows) if row.name == before.name), 0)
+        self._draw()
+
+    def move(self, by: int) -> None:
+        self._cursor = max(0, min(self._cursor + by, len(self._rows) - 1))
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._drawn = []
+        self._draw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._drawn = []
+        self._draw()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.move(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.move(-1)
+
+    def _draw(self) -> None:
+        if not self.is_attached or not self.size.width:
+            return
+        width, height = self.size
+        head = self._wrapped(Text(f"{safe(line, 600)}") for line in self._header)
+        if self._progress:
+            head.append(Text(safe_line(self._progress, 200), "italic"))
+        told = self._told() if self.current is not None else []
+        below = min(len(told) + 1, max(height // 2, 3)) if told else 0
+        rows = max(height - len(head) - 1 - below, 1)
+        self._top = max(min(self._top, self._cursor, max(len(self._rows) - rows, 0)), self._cursor - rows + 1, 0)
+        lines = [self._finish(line) for line in head]
+        if self._rows:
+            lines.append(self._finish(Text("        pairs   share        finding", "bold dim")))
+        for number in range(self._top, min(self._top + rows, len(self._rows))):
+            lines.append(self._finish(_line(self._rows[number]), number == self._cursor))
+        lines += [self._finish(Text())] * (height - below - len(lines))
+        if below:
+            lines.append(self._finish(Text("─" * width, "dim")))
+            lines += [self._finish(line) for line in told[: below - 1]]
+        before, self._drawn = self._drawn, lines[:height]
+        if len(before) != len(self._drawn):
+            self.refresh()
+        elif changed := [
+            Region(0, y, width, 1) for y, (old, new) in enumerate(zip(before, self._drawn, strict=True)) if old != new
+        ]:
+            self.refresh(*changed)
+
+    def _told(self) -> list[Text]:
+        """Why the finding under the cursor matters, where that is from, which pairs, and what mends it."""
+        row = self.current
+        assert row is not None
+        lines = [Text(safe(row.why, 600)), Text(f"Source: {safe(row.source, 200)}", "dim")]
+        if row.count:
+            numbers = ", ".join(f"{number + 1:,}" for number in row.examples[:SHOWN])
+            more = " …" if row.count > SHOWN else ""
+            lines.append(Text(f"Pairs {numbers}{more}", "cyan"))
+            lines.append(Text.assemble(("enter", "bold cyan"), " shows them   ", f"then {safe(row.act, 200)}"))
+        elif row.count is None:
+            lines.append(Text("Not counted: the lines on top say why. A looks again.", "italic"))
+        return self._wrapped(lines)
+
+    def _wrapped(self, texts: object) -> list[Text]:
+        console, width = Console(width=max(self.size.width - 2, 1)), max(self.size.width - 2, 1)
+        lines: list[Text] = []
+        for text in texts:  # type: ignore[attr-defined]
+            lines += list(text.wrap(console, width)) or [Text()]
+        return lines
+
+    def _finish(self, text: Text, cursor: bool = False) -> Strip:
+        width, base = self.size.width, self.rich_style
+        line = Text(" ", no_wrap=True).append_text(text)
+        line.truncate(width, pad=True)
+        strip = Strip(line.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
+        return strip.apply_style(self.get_component_rich_style("audit-list--cursor")) if cursor else strip
+
+    def render_line(self, y: int) -> Strip:
+        if y < len(self._drawn) and self._drawn[y].cell_length == self.size.width:
+            return self._drawn[y]
+        return Strip.blank(self.size.width, self.rich_style)
+
+
+def _line(row: FindingRow) -> Text:
+    count = "–" if row.count is None else f"{row.count:,}"
+    share = "" if row.share is None else (f"{row.share:.1%}" if row.count else "")
+    line = Text(f"{count:>13}{share:>8}  ", no_wrap=True, overflow="ellipsis")
+    line.append(f"{row.severity:<5}", _STYLES.get(row.severity, "") if row.count else "dim")
+    return line.append(f" {safe_line(row.title, 200)}", "" if row.count else "dim")

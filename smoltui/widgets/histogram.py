@@ -1,0 +1,179 @@
+"""How lengths are spread: histograms of block characters, beside each other where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from smoltui.core.histogram import CUT_MARK, TICK, Distribution, Scale, axis, bars, binned, edges_for, with_cut
+from smoltui.safe_text import safe_line
+
+BAR_ROWS = 4
+"""Lines of block characters of one histogram."""
+BESIDE = 46
+"""Cells that each histogram has at least where several stand beside each other."""
+GUTTER = 3
+"""Cells between two of them."""
+FEWEST = 12
+"""Cells under which bars say nothing, so only the figures are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a length is cut."""
+
+    limit: int
+    """The largest length that is kept whole, in the panel's unit."""
+    beyond: int | None = None
+    """Pairs that are longer; None: counted from what the panel shows."""
+    name: str = ""
+    """What sets the limit, for instance max_length; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One histogram."""
+
+    title: str
+    """For instance "chosen length"."""
+    distribution: Distribution
+    unit: str = "characters"
+    """The plural of what is counted: characters or tokens."""
+    scale: Scale = "length"
+    """Panels of one scale and unit are drawn over the same edges, and to the same height."""
+    cut: Cut | None = None
+    style: str = ""
+    """Colour of the bars as rich names it; nothing is said by colour alone."""
+
+
+class _Line(NamedTuple):
+    text: str
+    style: str = ""
+
+
+class Histogram(Widget):
+    """Draws panels; everything is counted anew for the width there is, from distributions of a few thousand numbers."""
+
+    DEFAULT_CSS = "Histogram { height: auto; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._panels: tuple[Panel, ...] = ()
+        self._lines: list[Text] = []
+        self._drawn_for = 0
+
+    def show(self, panels: Sequence[Panel]) -> None:
+        """Draws these panels in place of the ones before."""
+        self._panels = tuple(panels)
+        self._drawn_for = 0
+        self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(len(self._drawn(width)), 1)
+
+    def _drawn(self, width: int) -> list[Text]:
+        if width != self._drawn_for:
+            self._lines, self._drawn_for = drawn(self._panels, width), width
+        return self._lines
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        lines = self._drawn(width)
+        if y >= len(lines) or not width:
+            return Strip.blank(width, base)
+        segments = [Segment(text, style) for text, style, _ in lines[y].render(self.app.console) if text != "\n"]
+        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+
+
+def drawn(panels: Sequence[Panel], width: int) -> list[Text]:
+    """The lines of `panels` in `width` cells, as many beside each other as have `BESIDE` cells each."""
+    if not panels or width < 1:
+        return []
+    across = max(min((width + GUTTER) // (BESIDE + GUTTER), len(panels)), 1)
+    each = (width - GUTTER * (across - 1)) // across
+    blocks = [_panel(panel, _peers(panel, panels), each) for panel in panels]
+    lines: list[Text] = []
+    for start in range(0, len(blocks), across):
+        if start:
+            lines.append(Text())
+        for row in zip_longest(*blocks[start : start + across], fillvalue=[_Line("")]):
+            line = Text(no_wrap=True)
+            for number, parts in enumerate(row):
+                cell = Text(no_wrap=True)
+                for part in parts:
+                    cell.append(part.text, Style.parse(part.style) if part.style else None)
+                cell.truncate(each, overflow="ellipsis", pad=True)
+                line.append(" " * GUTTER if number else "").append_text(cell)
+            lines.append(line)
+    return lines
+
+
+def _peers(panel: Panel, panels: Sequence[Panel]) -> list[Panel]:
+    return [other for other in panels if other.scale == panel.scale and other.unit == panel.unit]
+
+
+def _panel(panel: Panel, peers: Sequence[Panel], width: int) -> list[list[_Line]]:
+    """Title, figures, bars, axis and the word on the cut of one panel; each line is a list of its parts."""
+    title, known = safe_line(panel.title, 60), panel.distribution
+    unit = safe_line(panel.unit, 20)
+    total = known.total
+    head = [_Line(title, "bold"), _Line(f" · {unit} · {total:,} pair{'' if total == 1 else 's'}")]
+    if not total:
+        return [head, [_Line("no lengths are known yet", "italic")]]
+    figures = f"median {known.quantile(0.5):,} · p90 {known.quantile(0.9):,} · {known.lowest:,} to {known.highest:,}"
+    lines = [head, [_Line(figures, "dim")]]
+    cells = width - 1  # one is for the mark of the cut
+    edges = edges_for(panel.scale, (peer.distribution for peer in peers), cells)
+    place: int | None = None
+    cut = panel.cut
+    if cut is not None:
+        edges, place = with_cut(edges, cut.limit)
+    if width >= FEWEST and len(edges) - 1 <= cells:
+        cell = max(cells // (len(edges) - 1), 1)
+        tallest = max(max(binned(peer.distribution, edges)) for peer in peers)
+        where = None if place is None else place * cell
+        for row in bars(binned(known, edges), BAR_ROWS, tallest):
+            lines.append(_with_mark("".join(block * cell for block in row), where, panel.style))
+        lines.append(_with_mark(_apart(axis(edges, cell), where), where, "dim"))
+    if panel.scale == "gap":
+        lines.append([_Line(_sides(known))])
+    if cut is not None:
+        lines.append([_Line(_cut_words(cut, unit, known), "bold")])
+    return lines
+
+
+def _sides(gaps: Distribution) -> str:
+    longer, same = gaps.beyond(0), gaps.counts.get(0, 0)
+    return f"chosen longer {longer:,} · same {same:,} · shorter {gaps.total - longer - same:,}"
+
+
+def _apart(line: str, place: int | None) -> str:
+    """The axis without the label that the mark of the cut would stand in."""
+    if not place or place >= len(line) or " " in line[place - 1 : place + 1] or line[place] == TICK:
+        return line
+    begin, end = line.rindex(TICK, 0, place), line.find(" ", place)
+    end = len(line) if end < 0 else end
+    return line[:begin] + " " * (end - begin) + line[end:]
+
+
+def _with_mark(line: str, place: int | None, style: str) -> list[_Line]:
+    """The mark of the cut stands between two cells, so that it hides nothing."""
+    if place is None:
+        return [_Line(line, style)]
+    return [_Line(line[:place], style), _Line(CUT_MARK, "bold red"), _Line(line[place:], style)]
+
+
+def _cut_words(cut: Cut, unit: str, known: Distribution) -> str:
+    beyond = known.beyond(cut.limit) if cut.beyond is None else cut.beyond
+    name = f" ({safe_line(cut.name, 30)})" if cut.name else ""
+    tail = f"{beyond:,} pair{'' if beyond == 1 else 's'} beyond"
+    return f"{CUT_MARK} cut at {cut.limit:,} {unit}{name}: {tail}"

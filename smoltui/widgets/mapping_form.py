@@ -1,0 +1,143 @@
+"""Which column of a set is the prompt, which the chosen and which the rejected answer, with the first pair as it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from rich.console import Console
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from smoltui.core.preference import Pair
+from smoltui.safe_text import safe, safe_line
+
+FIELDS = ("prompt", "chosen", "rejected", "system")
+"""The last one may stay empty."""
+
+
+class MappingForm(Widget, can_focus=True):
+    """Up and down choose the field, left and right a column; typing names a column or a dotted path; enter takes it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"mapping-form--cursor"}
+    DEFAULT_CSS = "MappingForm > .mapping-form--cursor { background: $primary 50%; text-style: bold; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,shift+tab", "field(-1)", "Field above", show=False),
+        Binding("down,tab", "field(1)", "Field below", show=False),
+        Binding("left", "column(-1)", "Column before", show=False),
+        Binding("right", "column(1)", "Next column", show=False),
+        Binding("backspace", "shorten", "Shorten", show=False),
+        Binding("enter", "accept", "Read the set like this", show=False),
+    ]
+
+    class Accepted(Message):
+        """The person is content with it."""
+
+        def __init__(self, mapping: Mapping[str, str]) -> None:
+            super().__init__()
+            self.mapping = dict(mapping)
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._problem = ""
+        self._columns: tuple[str, ...] = ()
+        self._preview: Callable[[Mapping[str, str]], Sequence[Pair]] = lambda mapping: ()
+        self._values = dict.fromkeys(FIELDS, "")
+        self._at = 0
+        self._lines: list[tuple[Text, bool]] = []
+
+    def offer(
+        self, problem: str, columns: Sequence[str], preview: Callable[[Mapping[str, str]], Sequence[Pair]],
+        guess: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """Asks for the columns of a set; `preview` gives its first pairs for a mapping."""
+        self._problem, self._columns, self._preview = problem, tuple(columns), preview
+        self._values = {name: guess.get(name, "") for name in FIELDS}
+        self._at = 0
+        self._build()
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """What is filled in."""
+        return {name: value for name, value in self._values.items() if value}
+
+    def action_field(self, by: int) -> None:
+        self._at = (self._at + by) % len(FIELDS)
+        self._build()
+
+    def action_column(self, by: int) -> None:
+        field = FIELDS[self._at]
+        choices = ["", *self._columns]
+        at = choices.index(self._values[field]) if self._values[field] in choices else 0
+        self._values[field] = choices[(at + by) % len(choices)]
+        self._build()
+
+    def action_shorten(self) -> None:
+        self._values[FIELDS[self._at]] = self._values[FIELDS[self._at]][:-1]
+        self._build()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character:
+            event.stop()
+            event.prevent_default()
+            self._values[FIELDS[self._at]] += event.character
+            self._build()
+
+    def action_accept(self) -> None:
+        pairs = self._preview(self.mapping)
+        if any(pair.readable for pair in pairs):
+            self.post_message(self.Accepted(self.mapping))
+        else:
+            self.app.bell()
+
+    def on_resize(self) -> None:
+        self._build()
+
+    def _build(self) -> None:
+        """The lines of the form for the present width."""
+        width = max(self.size.width - 2, 10)
+        lines: list[tuple[Text, bool]] = []
+
+        def add(text: Text, cursor: bool = False) -> None:
+            console = Console(width=width)
+            lines.extend((line, cursor) for line in (text.wrap(console, width) or [Text()]))
+
+        add(Text(safe(self._problem, 500), "bold yellow"))
+        add(Text(f"Columns: {safe_line(', '.join(self._columns), 300)}", "dim"))
+        add(Text())
+        for number, field in enumerate(FIELDS):
+            value = safe_line(self._values[field], 80) or ("–" if field == "system" else "which column?")
+            here = number == self._at
+            arrows = "◂ ", " ▸" if here else ""
+            add(Text(f"{field:<10}{arrows[0] if here else '  '}{value}{arrows[1]}"), here)
+        add(Text())
+        add(Text("↑ ↓ field   ← → column   or type a path such as answers.0.text   enter reads it   esc leaves", "dim"))
+        add(Text())
+        pairs = self._preview(self.mapping) if self._columns else ()
+        if pairs:
+            first = next((pair for pair in pairs if pair.readable), pairs[0])
+            if first.readable:
+                add(Text("The first pair would be:", "bold"))
+                for title, style, text in (
+                    ("prompt", "", "\n".join(f"{turn.role}: {turn.content}" for turn in first.prompt)),
+                    ("chosen", "green", first.chosen[0].content),
+                    ("rejected", "red", first.rejected[0].content),
+                ):
+                    add(Text.assemble((f"{title}  ", f"bold {style}"), safe(text, 300)))
+            add(Text(safe(first.problem or "", 300), "bold yellow")) if first.problem else None
+        self._lines = lines
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        if y >= len(self._lines):
+            return Strip.blank(width, base)
+        text, cursor = self._lines[y]
+        line = Text(" ", no_wrap=True).append_text(text)
+        line.truncate(width, pad=True)
+        strip = Strip(line.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
+        return strip.apply_style(self.get_component_rich_style("mapping-form--cursor")) if cursor else strip

@@ -1,0 +1,295 @@
+"""What the trainer sees of a pair: the rendered text, special tokens told apart, where the answer begins and is cut."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual import events
+from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions
+from textual.widget import Widget
+
+from smoltui.core.rendering import CUT, OURS, SIDES, TRL, Piece, SideView, TrainerView, legend
+from smoltui.safe_text import safe, safe_line
+
+WIDE = 100
+"""Columns from which chosen stands beside rejected."""
+LEGEND_SHARE = 0.5
+"""The legend takes at most this part of the height."""
+WHEEL_LINES = 3
+MAX_DRAWN = 20_000
+"""Characters drawn on each side of the place where the answer begins; laying out more takes too long for a key."""
+
+KINDS = {
+    "special": "bold $text-accent on $accent-muted",
+    "prompt": "dim",
+    "completion": "",
+    "cut": "dim strike $text-error",
+}
+"""Bold, dim, plain and struck through: told apart without colours too."""
+COLOURS = {"chosen": "$text-success", "rejected": "$text-error"}
+MARKS = {OURS: "bold $text-success", TRL: "bold $text-warning", CUT: "bold $text-error"}
+LINE_END = "↵"
+"""Shown where a line ends: a template's line ends are tokens like others."""
+_NO_WRAP = 100_000
+"""Cells: lines are cut before they are styled."""
+
+_Row = tuple[tuple[str, Content], ...]
+"""One line: (side, text) once, or for both sides."""
+
+
+class TrainerPane(Widget):
+    """Draws a TrainerView line by line: wrapped once, and a key only sends the lines that changed.
+
+    A legend in words stands on top and does not scroll. The view opens where the answer begins.
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._view: TrainerView | None = None
+        self._words = ""
+        self._texts: dict[str, Content] = {}
+        self._begins: dict[str, int] = {}
+        self._legend: list[Content] = []
+        self._head_row: _Row | None = None
+        self._rows: list[_Row] = []
+        self._bars: dict[str, Strip] = {}
+        self._space = Strip([Segment(" ")], 1)
+        self._base, self._blank = Style(), RichStyle.null()
+        self._top = 0
+        self._opens_at: int | None = None
+        self._frame: list[Strip] = []
+
+    # -- what the room says
+
+    def show(self, view: TrainerView) -> None:
+        """Draws `view` from where its answers begin."""
+        self._view, self._words = view, ""
+        self._texts = {}
+        for name in SIDES:
+            side = view.side(name)
+            self._texts[f"{name}-head"] = Content.styled(_head(name, side), f"bold {COLOURS[name]}")
+            self._texts[name], self._begins[name] = _rendered(side)
+        self._wrap(opening=True)
+        self._draw()
+
+    def say(self, words: str) -> None:
+        """Draws a sentence in place of a view: that one is being made, or why there is none."""
+        self._view, self._words = None, words
+        self._wrap(opening=True)
+        self._draw()
+
+    def scroll_by(self, lines: int = 0, pages: int = 0) -> None:
+        """Moves down, or up with negative numbers."""
+        self._top += lines + pages * max(self._height() - 1, 1)
+        self._opens_at = None
+        self._draw()
+
+    # -- events
+
+    def on_resize(self) -> None:
+        self._wrap(opening=self._opens_at is not None)
+        self._draw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._wrap(opening=self._opens_at is not None)
+        self._draw()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.scroll_by(WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.scroll_by(-WHEEL_LINES)
+
+    # -- lines
+
+    def _wrap(self, opening: bool) -> None:
+        """Cuts the texts into lines of the present width. `opening`: the place where the answers begin comes into view."""
+        width = self.size.width
+        self._legend, self._head_row, self._rows = [], None, []
+        if opening:
+            self._top, self._opens_at = 0, 0  # nothing was scrolled yet, also where there is no size so far
+        if not width or not self.is_attached:
+            return
+        self._base, self._blank = self.visual_style, self.rich_style
+        self._space = Strip([Segment(" ", self._blank)], 1)
+        self._bars = {side: self._strip(Content.styled("▌ ", colour)) for side, colour in COLOURS.items()}
+        if self._view is None:
+            if self._words:
+                self._legend = Content.styled(safe(self._words, 1000), "italic").wrap(max(width - 2, 1))
+            return
+        self._legend = [line for words in legend(self._view) for line in _explained(words).wrap(max(width - 2, 1))]
+        first = self._wrap_beside(width) if width >= WIDE else self._wrap_below(width)
+        if opening:
+            self._top = max(first - self._height() // 2, 0)
+            self._opens_at = self._top
+
+    def _wrap_beside(self, width: int) -> int:
+        """Rows of both sides; gives the first one in which an answer begins."""
+        self._head_row = tuple((name, self._texts[f"{name}-head"]) for name in SIDES)
+        widths = {"chosen": self._column - 3, "rejected": width - 1 - self._column - 3}
+        lines = [self._texts[name].wrap(max(widths[name], 1)) for name in SIDES]
+        for left, right in zip_longest(*lines, fillvalue=Content("")):
+            self._rows.append((("chosen", left), ("rejected", right)))
+        return min(self._line_of(name, widths[name]) for name in SIDES)
+
+    def _wrap_below(self, width: int) -> int:
+        wide = max(width - 4, 1)
+        for name in SIDES:
+            self._rows.append(((name, self._texts[f"{name}-head"]),))
+            self._rows += [((name, line),) for line in self._texts[name].wrap(wide)]
+        return 1 + self._line_of("chosen", wide)
+
+    def _line_of(self, name: str, width: int) -> int:
+        """The line in which the answer begins."""
+        return self._texts[name][: self._begins[name] + 1].get_height({}, max(width, 1)) - 1
+
+    @property
+    def _column(self) -> int:
+        """Cells of the chosen side when the sides stand beside each other."""
+        return (self.size.width - 1) // 2
+
+    def _legend_height(self) -> int:
+        whole = self._view is None
+        return min(len(self._legend), self.size.height if whole else max(int(self.size.height * LEGEND_SHARE), 1))
+
+    def _height(self) -> int:
+        return max(self.size.height - self._legend_height() - (self._head_row is not None), 1)
+
+    def _strip(self, line: Content) -> Strip:
+        """One line as the terminal gets it."""
+        return line.render_strips(_NO_WRAP, 1, self._base, RenderOptions(self._get_style, {}, None, None))[0]
+
+    def _row(self, parts: _Row) -> Strip:
+        """Text of one or both sides, each with its bar on the left."""
+        strips = [Strip.join([self._bars[side], self._strip(line)]) for side, line in parts]
+        if len(strips) == 1:
+            return strips[0]
+        return Strip.join([strips[0].adjust_cell_length(self._column, self._blank), strips[1]])
+
+    # -- drawing
+
+    def _draw(self) -> None:
+        """Makes the frame anew and asks for the lines that are different."""
+        width, height = self.size
+        if not width or not self.is_attached:
+            return
+        rows = self._height()
+        self._top = max(min(self._top, len(self._rows) - rows), 0)
+        frame = [Strip.join([self._space, self._strip(line)]) for line in self._legend[: self._legend_height()]]
+        if self._head_row is not None:
+            frame.append(self._row(self._head_row))
+        shown = [self._row(parts) for parts in self._rows[self._top : self._top + rows]]
+        frame += self._with_bar(shown, rows)
+        frame = [strip.adjust_cell_length(width, self._blank) for strip in frame[:height]]
+        before, self._frame = self._frame, frame
+        if len(before) != len(frame):
+            self.refresh()
+        elif changed := [
+            Region(0, y, width, 1) for y, (old, new) in enumerate(zip(before, frame, strict=True)) if old != new
+        ]:
+            self.refresh(*changed)
+
+    def _with_bar(self, lines: list[Strip], rows: int) -> list[Strip]:
+        """The lines filled up to `rows`, with a scroll bar in the last column when there are more of them."""
+        width, style, total = self.size.width, self._blank, len(self._rows)
+        lines = [line.adjust_cell_length(width - 1, style) for line in lines]
+        lines += [Strip.blank(width - 1, style)] * (rows - len(lines))
+        if total <= rows:
+            return lines
+        thumb = max(rows * rows // total, 1)
+        first = round(self._top * (rows - thumb) / max(total - rows, 1))
+        mark = self._strip(Content.styled("┃", "$text-primary"))
+        return [Strip.join([line, mark]) if first <= row < first + thumb else line for row, line in enumerate(lines)]
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y < len(self._frame) and self._frame[y].cell_length == width:
+            return self._frame[y]
+        return Strip.blank(width, self._blank)
+
+
+def _explained(words: str) -> Content:
+    """A line of the legend, its mark in the colour it has in the text."""
+    text = safe_line(words, 600)
+    if style := MARKS.get(text[:1]):
+        return Content.assemble((text[:1], style), (text[1:], "italic"))
+    return Content.styled(text, "italic")
+
+
+def _head(name: str, side: SideView) -> str:
+    """`rejected · 41 tokens to train on · 12 cut`."""
+    cut = f" · {side.cut_tokens:,} cut" if side.cut_tokens else ""
+    return f"{name} · {side.completion_tokens:,} token{'' if side.completion_tokens == 1 else 's'}{cut}"
+
+
+def _rendered(side: SideView) -> tuple[Content, int]:
+    """The text with its marks, and where in it the answer begins (characters of what is drawn)."""
+    parts: list[tuple[str, str]] = []
+    marks = sorted(_marks(side), key=lambda mark: mark[0])
+    first, last = max(side.boundary - MAX_DRAWN, 0), side.boundary + MAX_DRAWN
+    drawn = begins = at = 0
+
+    def put(text: str, style: str) -> None:
+        nonlocal drawn
+        if text:
+            parts.append((text, style))
+            drawn += len(text)
+
+    def put_marks(place: int) -> None:
+        nonlocal begins
+        while marks and marks[0][0] <= place:
+            _, mark = marks.pop(0)
+            if mark == OURS:
+                begins = drawn
+            put(mark, MARKS[mark])
+
+    if first:
+        put(f"… {first:,} characters before this …\n", "italic")
+    for piece in side.pieces:
+        for text, kind, start in _cut(piece, at, {place for place, _ in marks} | {first, last}):
+            if first <= start < last or start == side.boundary:
+                put_marks(start)
+                put(_shown(text), KINDS[kind])
+        at += len(piece.text)
+    if at > last:
+        put(f"\n… {at - last:,} more characters", "italic")
+        marks[:] = [mark for mark in marks if mark[0] <= last]
+    put_marks(at)
+    return Content.assemble(*parts), begins
+
+
+def _marks(side: SideView) -> list[tuple[int, str]]:
+    """(place, mark): ours, TRL's, and where max_length cuts; of two at one place ours comes first."""
+    marks = [(side.boundary, OURS)]
+    if side.trl_boundary is not None:
+        marks.append((side.trl_boundary, TRL))
+    at = 0
+    for number, piece in enumerate(side.pieces):
+        before = side.pieces[number - 1].kind if number else None
+        if piece.kind == "cut" and before != "cut":
+            marks += [(at, CUT)] if number else []
+        elif before == "cut" and piece.kind != "cut":
+            marks.append((at, CUT))
+        at += len(piece.text)
+    return marks
+
+
+def _cut(piece: Piece, at: int, places: set[int]) -> list[tuple[str, str, int]]:
+    """The piece, which begins at `at`, cut at those of `places` that fall into it: (text, kind, where it begins)."""
+    inside = sorted(place - at for place in places if at < place < at + len(piece.text))
+    return [
+        (piece.text[begin:end], piece.kind, at + begin)
+        for begin, end in zip([0, *inside], [*inside, len(piece.text)], strict=True)
+    ]
+
+
+def _shown(text: str) -> str:
+    """Safe to draw, line ends visible; made safe only here, because it makes texts longer."""
+    return safe(text, None).replace("\n", f"{LINE_END}\n")
