@@ -162,14 +162,20 @@ def check_command(folder: str, as_json: bool) -> None:
 @smoltui.command("pairs")
 @click.argument("source", default=".")
 @click.option("--split", help="Which split of a set that has several.")
+@click.option("--config", help="Which configuration of a set on the Hub.")
+@click.option("--revision", help="Branch, tag or commit of a set on the Hub.")
 @click.option("--row", type=int, help="Show this pair, zero-based.")
-@click.option("--search", help="Rows that hold this text, upper and lower case alike.")
+@click.option("--search", help="Rows that hold this text in any case, or match this /regular expression/.")
+@click.option("--where", help="Rows that fulfil this SQL condition, such as 'chosen_chars > 500'.")
+@click.option("--audit", is_flag=True, help="Everything that may be wrong with the set.")
+@click.option("--export", metavar="OUT", help="Write the curated, converted set; a name in .parquet writes Parquet.")
+@click.option("--overwrite", is_flag=True, help="Replace an export that is there.")
 @json_option
-def pairs_command(source: str, split: str | None, row: int | None, search: str | None, as_json: bool) -> None:
-    """What a set of preference pairs holds: a file, a folder, a Hub id, or a project's own."""
+def pairs_command(as_json: bool, **options: Any) -> None:
+    """What a set of preference pairs holds: a file, a folder, shards, a Hub id, or a project's own."""
     from smoltui.cli import pairs as twin
 
-    report = twin.pairs_report(source, split=split, row=row, search=search)
+    report = twin.pairs_report(twin.Asked(**options), quiet=as_json)
     print_json(report) if as_json else twin.print_report(report)
 
 

@@ -1,0 +1,211 @@
+"""A large set of pairs in the Pairs room, as a person meets it: opening, keys, searching, memory, bytes on the wire.
+
+    python -m tests.benchmarks.pairs ../shared/data/hh_harmless_test.jsonl.gz [ROWS] [--peers]
+
+Makes ROWS pairs (default 160 800) of the real file's rows, repeated with varied text (about 230 MB), in a temporary
+folder, and drives the app in a pseudo-terminal of 120x40. `--peers` also asks what a person would use instead: less,
+visidata (`pip install visidata`) and DuckDB on the file itself.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.benchmarks.terminal import Terminal
+
+RIGHT = "\x1b[C"
+
+
+def make(source: Path, rows: int, target: Path) -> None:
+    """`rows` pairs: the real ones again and again, each time with another mark in the first turn of both sides."""
+    with gzip.open(source, "rt", encoding="utf-8") as file:
+        real = [json.loads(line) for line in file]
+    with target.open("w", encoding="utf-8") as out:
+        for number in range(rows):
+            row = real[number % len(real)]
+            if number >= len(real):
+                mark = f" ({number:x})\n\nAssistant:"
+                row = {side: text.replace("\n\nAssistant:", mark, 1) for side, text in row.items()}
+            out.write(json.dumps(row) + "\n")
+
+
+class App(Terminal):
+    """The app on a project whose recipe names the set."""
+
+    def typed(self, text: str, pattern: str, seconds: float = 60.0) -> float:
+        """Types a line, and gives the seconds from its last key to the end of the burst that matches."""
+        import os
+
+        for key in text:
+            self.press(key, limit=0.5)
+        sent = self.now()
+        os.write(self.fd, b"\r")
+        return self.wait_for(pattern, seconds) - sent
+
+    def memory(self) -> tuple[int, int]:
+        """Peak resident MB of the app, and the largest of its children now."""
+        process = psutil.Process(self.pid)
+        peak = next(
+            int(line.split()[1])
+            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines()
+            if "VmHWM" in line
+        )
+        largest = max((child.memory_info().rss for child in process.children(recursive=True)), default=0)
+        return peak >> 10, largest >> 20
+
+
+def project_in(folder: Path, name: str) -> Path:
+    """A project whose set is a file beside it; the model is the demo's, for its tokenizer."""
+    from smoltui.backends.new_project import create_project
+
+    project = create_project(folder / f"project-{name}", "demo").folder
+    text = (project / "recipe.yaml").read_text()
+    (project / "recipe.yaml").write_text(text.replace("dataset_name: pairs ", f"dataset_name: {folder / name} "))
+    return project
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def app(project: Path, home: Path) -> App:
+    env = {"HOME": str(home), "SMOLTUI_HOME": str(home / "smoltui"), "HF_HOME": str(home / "hf"), "HF_TOKEN": ""}
+    return App([sys.executable, "-m", "smoltui", str(project)], env=env)
+
+
+def ours(folder: Path, rows: int) -> None:
+    name = "pairs.jsonl"
+    make_of = f"{rows:,}"
+    project, home = project_in(folder, name), folder / "home"
+    with app(project, home) as first:
+        first.settle(1.0, 5.0)
+        sent = first.now()
+        first.press("2", limit=0.0)
+        shown = first.wait_for(r"pair 1 of") - sent
+        times = []
+        worst_child = 0
+        began = time.perf_counter()
+        while "reading" in first.text() and time.perf_counter() - began < 1200:
+            took, _ = first.press(RIGHT, limit=2.0)
+            if took is not None:
+                times.append(took)
+            worst_child = max(worst_child, first.memory()[1])
+        imported = time.perf_counter() - began
+        first.wait_for(rf"of {make_of}", 60)
+        peak, _ = first.memory()
+        print(f"first pair on screen                 {shown:8.3f} s after the key")
+        print(
+            f"whole set imported                   {imported:8.1f} s, {rows / max(imported, 0.1):,.0f} pairs a second"
+        )
+        if times:
+            print(
+                f"key to screen during the import      {statistics.median(times) * 1e3:8.1f} ms median, "
+                f"{percentile(times, 0.95) * 1e3:.1f} ms p95, {len(times)} keys"
+            )
+        print(f"peak memory during the import        {peak:8d} MB the app, {worst_child} MB its child")
+    with app(project, home) as second:
+        second.settle(1.0, 5.0)
+        sent = second.now()
+        second.press("2", limit=0.0)
+        print(f"opened again from the cache          {second.wait_for(rf'pair 1 of {make_of}') - sent:8.3f} s")
+        second.settle()
+        for words, line in {
+            "plain search (the first)": "river", "plain search": "zebra stripe", "regular expression": "/kn[io]fe/",
+            "SQL condition on lengths": "where gap > 200 and similarity < 0.2",
+        }.items():  # fmt: skip
+            second.press("/", limit=0.3)
+            for _ in range(40):
+                second.press("\x7f", limit=0.02)
+            took = second.typed(line, r"(?m)\d[\d,]* pairs  n next|No pair holds this")
+            print(f"{words:<37}{took:8.3f} s")
+            second.settle(0.3, 2.0)
+        second.press("\x1b", limit=0.5)
+        second.settle(0.3, 2.0)
+        jumps = []
+        for number in range(1, 12):
+            row = 1 + (number * 7919 * 13) % rows
+            second.press("g", limit=0.3)
+            jumps.append(second.typed(str(row), rf"pair {row:,} of"))
+            second.settle(0.1, 1.0)
+        print(
+            f"jump to any row                      {statistics.median(jumps) * 1e3:8.1f} ms median, {max(jumps) * 1e3:.1f} ms"
+        )
+        sizes = [second.press(RIGHT) for _ in range(30)]
+        print(
+            f"next pair                            {statistics.median(size for _, size in sizes):8.0f} bytes median, "
+            f"{statistics.median(took for took, _ in sizes if took) * 1e3:.1f} ms"
+        )
+        second.press("/", limit=0.3)
+        second.typed("river", r"\d[\d,]* pairs  n next")
+        second.settle()
+        second.press("v")
+        second.settle(0.5, 5.0)
+        sizes = [second.press("j") for _ in range(20)]
+        print(
+            f"cursor in the list of hits           {statistics.median(size for _, size in sizes):8.0f} bytes median, "
+            f"{statistics.median(took for took, _ in sizes if took) * 1e3:.1f} ms"
+        )
+        print(f"peak memory after all that           {second.memory()[0]:8d} MB")
+    began = time.perf_counter()
+    told = subprocess.run(
+        [sys.executable, "-m", "smoltui", "pairs", str(folder / name), "--audit", "--json"], capture_output=True, check=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "SMOLTUI_HOME": str(home / "smoltui")},
+    )  # fmt: skip
+    found = json.loads(told.stdout)
+    print(f"audit, without tokens                {time.perf_counter() - began:8.1f} s, {found['rows']:,} rows")
+
+
+def peers(folder: Path) -> None:
+    """What a person would use instead, on the same file."""
+    file = folder / "pairs.jsonl"
+    if shutil.which("less"):
+        with Terminal(["less", str(file)], env={"LESS": "-I"}) as less:
+            print(f"less: first screen                   {less.wait_for('chosen'):8.3f} s")
+            less.settle()
+            sent = less.now()
+            for key in "/zebra stripe\r":
+                less.press(key, limit=0.02)
+            print(f"less: plain search                   {less.wait_for('Pattern not found', 60) - sent:8.3f} s")
+    if shutil.which("vd"):
+        with Terminal(["vd", str(file)]) as visidata:
+            print(f"visidata: all rows                   {visidata.wait_for(r'160800', 120):8.3f} s")
+            peak = psutil.Process(visidata.pid).memory_info().rss >> 20
+            print(f"visidata: memory                     {peak:8d} MB")
+    code = (
+        "import duckdb, time\n"
+        f"t=time.perf_counter(); f={str(file)!r}\n"
+        "q=lambda s: print(s[:34].ljust(37), f'{duckdb.sql(s).fetchall()[0][0]:>10} rows', "
+        "f'{time.perf_counter()-t:8.3f} s in all')\n"
+        "q(f\"select count(*) from read_json('{f}') where chosen ilike '%zebra stripe%'\")\n"
+        "q(f\"select count(*) from read_json('{f}') where regexp_matches(chosen, 'kn[io]fe')\")\n"
+        "q(f\"select count(*) from read_json('{f}') where length(chosen) - length(rejected) > 200\")\n"
+    )
+    print("DuckDB on the file:")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def main() -> None:
+    numbers = [int(word) for word in sys.argv[2:] if word.isdecimal()]
+    rows = numbers[0] if numbers else 160_800
+    with tempfile.TemporaryDirectory(prefix="smoltui-pairs-") as name:
+        folder = Path(name)
+        make(Path(sys.argv[1]), rows, folder / "pairs.jsonl")
+        size = (folder / "pairs.jsonl").stat().st_size
+        print(f"{rows:,} pairs, {size / 1e6:.0f} MB of JSONL, terminal 120x40")
+        ours(folder, rows)
+        if "--peers" in sys.argv:
+            peers(folder)
+
+
+if __name__ == "__main__":
+    main()
