@@ -63,7 +63,7 @@ def test_every_option_of_train_is_named() -> None:
 
 
 def test_every_setting_is_named() -> None:
-    names = ["run.on", "pairs.source"]
+    names = ["run.on", "pairs.source", "pairs.columns"]
     names += [f"jobs.{item.name}" for item in fields(JobSettings)]
     names += [f"evaluation.{item.name}" for item in fields(EvaluationSettings)]
     assert not [name for name in names if f"`{name}`" not in README]
@@ -83,3 +83,17 @@ def test_its_pictures_are_there() -> None:
     pictures = re.findall(r"\]\((screenshots/[\w.]+)\)", README)
     assert len(pictures) >= 6
     assert not [name for name in pictures if not (ROOT / name).is_file()]
+
+
+def test_every_column_of_a_condition_is_named() -> None:
+    from smoltui.core.pair_columns import COLUMNS
+
+    assert not [name for name in COLUMNS if f"`{name}`" not in README]
+
+
+def test_every_option_of_pairs_is_named() -> None:
+    from smoltui.cli import smoltui
+
+    row = next(line for line in README.splitlines() if line.startswith("| `smoltui pairs"))
+    options = [option.opts[-1] for option in smoltui.commands["pairs"].params if option.opts[-1].startswith("--")]
+    assert not [option for option in options if option != "--json" and f"[{option}" not in row]

@@ -148,7 +148,8 @@ class ArrowTable:
         import pyarrow as pa
 
         self._data.seek(0)
-        whole = pa.memory_map(self._data.name) if isinstance(self._data.name, str) else pa.py_buffer(self._data.read())
+        path = path_of(self._data)
+        whole = pa.memory_map(path) if path is not None else pa.py_buffer(self._data.read())
         try:
             table = pa.ipc.open_stream(whole).read_all()
         except pa.ArrowInvalid:
@@ -184,8 +185,8 @@ class ArrowTable:
                 return self._kept[1]
             offset, size, _ = self._batches[number]
             try:
-                if size > MAX_BATCH_BYTES and isinstance(self._data.name, str):
-                    mapped = pa.memory_map(self._data.name)
+                if size > MAX_BATCH_BYTES and (path := path_of(self._data)) is not None:
+                    mapped = pa.memory_map(path)
                     mapped.seek(offset)
                     buffer = mapped.read_buffer(size)
                 else:
@@ -196,6 +197,12 @@ class ArrowTable:
                 raise unreadable(self._name, self._starts[number], error) from error
             self._kept = number, batch
             return batch
+
+
+def path_of(data: IO[bytes]) -> str | None:
+    """Where an open file lies; None for one without a name: temporary, or on the Hub."""
+    name = getattr(data, "name", None)
+    return name if isinstance(name, str) else None
 
 
 def unreadable(name: str, row: int, error: Exception) -> PairsError:

@@ -17,7 +17,7 @@ from smoltui.backends.hub import setup
 from smoltui.backends.hub_errors import endpoint, explain, not_the_hub
 from smoltui.backends.pair_splits import configured_splits, splits_of
 from smoltui.backends.pair_tables import COMPRESSIONS, READABLE, checked_ending, head_of, head_of_stream
-from smoltui.backends.pair_text import Head
+from smoltui.backends.pair_text import BUFFER, Head
 from smoltui.errors import (
     NotFoundOnHubError,
     PairsError,
@@ -109,7 +109,9 @@ def hub_head(repo: str, name: str, revision: str | None, rows: int) -> Head:
     with _hub(repo), RangeFile(repo, name, revision) as data:
         if ending == ".parquet":
             data.hold_first_group()
-        return head_of_stream(data, ending, shown, rows, HEAD_BYTES, compression)  # type: ignore[arg-type]
+        # What unpacks asks for a few kilobytes at a time.
+        stream: Any = io.BufferedReader(data, BUFFER) if compression else data
+        return head_of_stream(stream, ending, shown, rows, HEAD_BYTES, compression)
 
 
 class RangeFile(io.RawIOBase):
@@ -166,10 +168,11 @@ class RangeFile(io.RawIOBase):
         return b"".join(pieces)
 
     def hold_first_group(self) -> None:
-        """Asks for the first row group of a Parquet file in one piece, where it is not large."""
+        """Asks for the footer and the first row group of a Parquet file in one piece each, where that is not large."""
         import pyarrow as pa
         import pyarrow.parquet
 
+        self._ask(None, RANGE_BYTES)
         try:
             footer = pyarrow.parquet.read_metadata(pa.PythonFile(self, "r"))
         except pa.ArrowInvalid:
@@ -192,28 +195,30 @@ class RangeFile(io.RawIOBase):
                 return start, block
         return self._ask(at, max(wanted, RANGE_BYTES))
 
-    def _ask(self, start: int, length: int) -> tuple[int, bytes]:
-        """Asks for a range, and keeps what comes."""
+    def _ask(self, start: int | None, length: int) -> tuple[int, bytes]:
+        """Asks for a range, the last bytes where `start` is None, and keeps what comes."""
         import httpx2
         from huggingface_hub import get_session
         from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import hf_raise_for_status
 
-        headers = build_hf_headers() | {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
+        wanted = f"-{length}" if start is None else f"{start}-{start + length - 1}"
+        headers = build_hf_headers() | {"Range": f"bytes={wanted}", "Accept-Encoding": "identity"}
         received = bytearray()
         with get_session().stream("GET", self._url, headers=headers, timeout=ANSWER_SECONDS) as answer:
             if answer.status_code == 416:  # nothing there: the file is empty
-                self._size, length = start, 0
+                self._size, start, length = 0, 0, 0
             elif answer.status_code >= 400:
                 answer.read()
                 hf_raise_for_status(answer)
             else:
-                if answer.status_code != 206:  # it gives the whole file from its start
-                    start, length = 0, start + length
                 said = answer.headers.get("Content-Range", answer.headers.get("Content-Length", ""))
                 if not (total := said.rpartition("/")[2]).isdigit():
                     raise not_the_hub(f"read the dataset {self._repo}")
                 self._size = int(total)
+                if answer.status_code != 206:  # it gives the whole file from its start
+                    start, length = 0, length if start is None else start + length
+                start = max(self._size - length, 0) if start is None else start
             for chunk in answer.iter_raw() if length else ():
                 received += chunk
                 if time.monotonic() > self._ends_at:
@@ -221,6 +226,7 @@ class RangeFile(io.RawIOBase):
                 if len(received) >= length:
                     break
         block = bytes(received[:length])
+        assert start is not None  # an answer with an error was raised
         if start + len(block) < min(start + length, self.size()):
             raise httpx2.RemoteProtocolError("the answer ended before the range did")
         self._held = [*self._held[-15:], (start, block)]

@@ -19,7 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
 
-from smoltui.backends.pair_arrow import ArrowTable, ParquetTable
+from smoltui.backends.pair_arrow import ArrowTable, ParquetTable, path_of
 from smoltui.backends.pair_text import (
     BUFFER,
     CHUNK,
@@ -432,7 +432,8 @@ def _parquet(data: IO[bytes], name: str) -> ParquetTable:
     import pyarrow as pa
 
     try:
-        table = ParquetTable(pa.OSFile(data.name) if isinstance(data.name, str) else pa.PythonFile(data, "r"), name)
+        path = path_of(data)
+        table = ParquetTable(pa.OSFile(path) if path is not None else pa.PythonFile(data, "r"), name)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PairsError(
             f"{name} is not a Parquet file: {safe_line(str(error), 120)}", "It may be damaged or cut short."

@@ -73,6 +73,8 @@ def length_edges(lowest: int, highest: int, cells: int) -> list[int]:
     if highest - lowest < cells:
         return list(range(lowest, highest + 2))
     ratio = _smallest_ratio(lambda ratio: len(_steps(lowest, highest, 1, ratio, cells)) <= cells)
+    if ratio is None:  # from 0 the first step is 1, whatever the ratio: one bin cannot hold more
+        return [lowest, highest + 1]
     return [lowest, *_steps(lowest, highest, 1, ratio, cells)]
 
 
@@ -99,6 +101,8 @@ def gap_edges(lowest: int, highest: int, cells: int, linear_to: int = 0) -> list
     while True:
         for step in (power, 2 * power, 5 * power):
             ratio = 1.0 if fits(step, 1.0) else _smallest_ratio(partial(fits, step))
+            if ratio is None:
+                continue
             if ratio == 1.0 or step >= linear_to * (ratio - 1):  # growth begins at step / (ratio - 1)
                 left, right = sides(step, ratio)
                 return [*(-edge for edge in reversed(left)), 0, *right]
@@ -115,9 +119,12 @@ def _steps(start: int, highest: int, step: int, ratio: float, cells: int) -> lis
     return edges
 
 
-def _smallest_ratio(fits: Callable[[float], bool]) -> float:
+def _smallest_ratio(fits: Callable[[float], bool]) -> float | None:
+    """None: no ratio is large enough."""
     low, high = 1.0, 2.0
     while not fits(high):
+        if high > 1e30:
+            return None
         high = high * high
     for _ in range(40):
         middle = (low + high) / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ TURN_JOINT = "\n\n"
 ROLE_LETTERS = {"system": "s", "user": "u", "assistant": "a"}
 """Other roles, such as the text before the first turn of a transcript, are `p`."""
 LETTER_ROLES = {"s": "system", "u": "user", "a": "assistant", "p": "preamble"}
+_LONE = re.compile("[\ud800-\udfff]")
 MAX_COMPARED = 4_000
 """Characters of an answer that are compared for `similarity`: the cost grows with the product of the lengths."""
 PAIR_COLUMNS = frozenset(
@@ -30,12 +32,8 @@ PAIR_COLUMNS = frozenset(
 
 
 def sound(text: str) -> str:
-    """`text` with lone surrogates, which no encoding can hold, as U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return text
+    """`text` with lone surrogates, which no encoding can hold, as one U+FFFD each."""
+    return _LONE.sub("\ufffd", text) if not text.isascii() and _LONE.search(text) else text
 
 
 def row_facts(index: int, row: Any) -> dict[str, Any]:

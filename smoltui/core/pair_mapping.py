@@ -10,6 +10,10 @@ from smoltui.core.preference import Pair, pair_of
 PARTS = ("prompt", "chosen", "rejected", "system")
 """What a column can be; system may be left out, and prompt where both answers hold it."""
 
+_TELLING = frozenset({*PARTS, "conversations", "instruction", "question", "input", "history", "preferred_output",
+                      "non_preferred_output"})  # fmt: skip
+"""Columns by which a shape is told: they must not outvote what a person says."""
+
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "query", "instruction", "input", "user", "context", "messages", "conversation"),
     "chosen": ("chosen", "preferred", "good", "better", "best", "win", "winner", "positive", "accepted", "response_a",
@@ -29,7 +33,7 @@ def mapped(row: Any, columns: Mapping[str, str]) -> Any:
     if not isinstance(row, Mapping):
         return row
     taken = {path.split(".")[0] for path in columns.values()}
-    others = {name: value for name, value in row.items() if name not in taken and name not in PARTS}
+    others = {name: value for name, value in row.items() if name not in taken and name not in _TELLING}
     return {**others, **{part: at_path(row, path) for part, path in columns.items()}}
 
 

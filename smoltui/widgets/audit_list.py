@@ -15,6 +15,8 @@ from textual.widget import Widget
 from smoltui.safe_text import safe, safe_line
 
 _STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
+NARROW = 60
+"""Cells under which the share is left out."""
 SHOWN = 10
 """Pairs that are named of a finding."""
 
@@ -98,9 +100,9 @@ class AuditList(Widget):
         self._top = max(min(self._top, self._cursor, max(len(self._rows) - rows, 0)), self._cursor - rows + 1, 0)
         lines = [self._finish(line) for line in head]
         if self._rows:
-            lines.append(self._finish(Text("        pairs   share        finding", "bold dim")))
+            lines.append(self._finish(Text(_heading(width), "bold dim")))
         for number in range(self._top, min(self._top + rows, len(self._rows))):
-            lines.append(self._finish(_line(self._rows[number]), number == self._cursor))
+            lines.append(self._finish(_line(self._rows[number], width), number == self._cursor))
         lines += [self._finish(Text())] * (height - below - len(lines))
         if below:
             lines.append(self._finish(Text("─" * width, "dim")))
@@ -147,9 +149,15 @@ class AuditList(Widget):
         return Strip.blank(self.size.width, self.rich_style)
 
 
-def _line(row: FindingRow) -> Text:
+def _heading(width: int) -> str:
+    return f"{'pairs':>13}{'share':>8}         finding" if width >= NARROW else f"{'pairs':>8}         finding"
+
+
+def _line(row: FindingRow, width: int) -> Text:
+    """One finding; where it is narrow without its share, so that its title can be read."""
     count = "–" if row.count is None else f"{row.count:,}"
     share = "" if row.share is None else (f"{row.share:.1%}" if row.count else "")
-    line = Text(f"{count:>13}{share:>8}  ", no_wrap=True, overflow="ellipsis")
-    line.append(f"{row.severity:<5}", _STYLES.get(row.severity, "") if row.count else "dim")
+    figures = f"{count:>13}{share:>8}" if width >= NARROW else f"{count:>8}"
+    line = Text(f"{figures}  ", no_wrap=True, overflow="ellipsis")
+    line.append(f"{safe_line(row.severity, 4):<5}", _STYLES.get(row.severity, "") if row.count else "dim")
     return line.append(f" {safe_line(row.title, 200)}", "" if row.count else "dim")

@@ -1,4 +1,4 @@
-"""Which column of a set is the prompt, which the chosen and which the rejected answer, with the first pair as it would be."""
+"""Which column is the prompt, which the chosen and which the rejected answer, with the first pair as it would be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ FIELDS = ("prompt", "chosen", "rejected", "system")
 
 
 class MappingForm(Widget, can_focus=True):
-    """Up and down choose the field, left and right a column; typing names a column or a dotted path; enter takes it."""
+    """Up and down choose the field, left and right a column; typing names a column or a dotted path; enter takes it.
+
+    The first letter typed in a field takes the place of what was there; a dot goes on with it, as a path does.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"mapping-form--cursor"}
     DEFAULT_CSS = "MappingForm > .mapping-form--cursor { background: $primary 50%; text-style: bold; }"
@@ -33,6 +36,13 @@ class MappingForm(Widget, can_focus=True):
         Binding("backspace", "shorten", "Shorten", show=False),
         Binding("enter", "accept", "Read the set like this", show=False),
     ]
+
+    class Changed(Message):
+        """Another column or path was filled in."""
+
+        def __init__(self, mapping: Mapping[str, str]) -> None:
+            super().__init__()
+            self.mapping = dict(mapping)
 
     class Accepted(Message):
         """The person is content with it."""
@@ -48,6 +58,7 @@ class MappingForm(Widget, can_focus=True):
         self._preview: Callable[[Mapping[str, str]], Sequence[Pair]] = lambda mapping: ()
         self._values = dict.fromkeys(FIELDS, "")
         self._at = 0
+        self._typing = False
         self._lines: list[tuple[Text, bool]] = []
 
     def offer(
@@ -57,7 +68,7 @@ class MappingForm(Widget, can_focus=True):
         """Asks for the columns of a set; `preview` gives its first pairs for a mapping."""
         self._problem, self._columns, self._preview = problem, tuple(columns), preview
         self._values = {name: guess.get(name, "") for name in FIELDS}
-        self._at = 0
+        self._at, self._typing = 0, False
         self._build()
 
     @property
@@ -66,26 +77,42 @@ class MappingForm(Widget, can_focus=True):
         return {name: value for name, value in self._values.items() if value}
 
     def action_field(self, by: int) -> None:
-        self._at = (self._at + by) % len(FIELDS)
+        self._at, self._typing = (self._at + by) % len(FIELDS), False
         self._build()
 
     def action_column(self, by: int) -> None:
         field = FIELDS[self._at]
         choices = ["", *self._columns]
         at = choices.index(self._values[field]) if self._values[field] in choices else 0
-        self._values[field] = choices[(at + by) % len(choices)]
-        self._build()
+        self._typing = False
+        self._fill(choices[(at + by) % len(choices)])
 
     def action_shorten(self) -> None:
-        self._values[FIELDS[self._at]] = self._values[FIELDS[self._at]][:-1]
-        self._build()
+        self._typing = True
+        self._fill(self._values[FIELDS[self._at]][:-1])
 
     def on_key(self, event: events.Key) -> None:
         if event.is_printable and event.character:
             event.stop()
             event.prevent_default()
-            self._values[FIELDS[self._at]] += event.character
+            self._type(event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        if lines := event.text.splitlines():
+            self._type(lines[0])
+
+    def _type(self, text: str) -> None:
+        kept = self._values[FIELDS[self._at]] if self._typing or text.startswith(".") else ""
+        self._typing = True
+        self._fill(kept + text)
+
+    def _fill(self, value: str) -> None:
+        field = FIELDS[self._at]
+        if value != self._values[field]:
+            self._values[field] = value
             self._build()
+            self.post_message(self.Changed(self.mapping))
 
     def action_accept(self) -> None:
         pairs = self._preview(self.mapping)
@@ -128,7 +155,10 @@ class MappingForm(Widget, can_focus=True):
                     ("rejected", "red", first.rejected[0].content),
                 ):
                     add(Text.assemble((f"{title}  ", f"bold {style}"), safe(text, 300)))
-            add(Text(safe(first.problem or "", 300), "bold yellow")) if first.problem else None
+            if first.problem:
+                add(Text(safe(first.problem, 300), "bold yellow"))
+        elif self._columns:
+            add(Text("chosen and rejected need a column each.", "italic"))
         self._lines = lines
         self.refresh()
 

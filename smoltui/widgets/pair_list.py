@@ -31,7 +31,7 @@ WAITING = "…"
 UNKNOWN = "–"
 EXCERPT = 300
 """Characters of the last user turn that a line can show."""
-LEAST_EXCERPT = 14
+LEAST_EXCERPT = 11
 """Cells of it for whose sake columns are left out."""
 WHEEL_LINES = 3
 

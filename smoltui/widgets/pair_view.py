@@ -222,7 +222,7 @@ class PairView(Widget):
         texts, self._base, self._blank = self._contents, self.visual_style, self.rich_style
         self._space = Strip([Segment(" ", self._blank)], 1)
         self._bars = {side: self._strip(Content.styled("▌ ", colour)) for side, colour in COLOURS.items()}
-        self._notes = texts["notes"].wrap(width - 2)[:MAX_NOTES] if texts["notes"] else []
+        self._notes = texts["notes"].wrap(max(width - 2, 1))[:MAX_NOTES] if texts["notes"] else []
         self._prompt, self._head_row, self._answers, self._starts = [], None, [], {"raw": 0, "chosen": 0, "rejected": 0}
         if not self._pair.readable:
             self._answers = [(("raw", line),) for line in texts["raw"].wrap(max(width - 3, 1))]
@@ -408,7 +408,8 @@ def _cut_up(answer: Content, text: str, cut: Cut | None, whitespace: bool) -> li
         return [(answer, True), (Content.styled(f"\n{sign}, in what is not shown", CUT_HEAD), False)]
     place = len(_shown(text[:at], whitespace))
     kept, lost = answer[:place], answer[place:].stylize(CUT_OFF)
-    line = Content.assemble("\n" if place else "", (f" {sign} ", CUT_HEAD), "\n")
+    ends_a_line = not place or kept.plain.endswith("\n")
+    line = Content.assemble("" if ends_a_line else "\n", (f" {sign} ", CUT_HEAD), "\n")
     return [(kept, True), (line, False), (lost, True)]
 
 

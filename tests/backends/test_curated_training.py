@@ -17,10 +17,12 @@ from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.launch import make_spec
 from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.pair_export import export_pairs, read_export
+from smoltui.backends.pair_set import imported
 from smoltui.backends.pair_source import PairsSpec, open_pairs, pairs_of
 from smoltui.backends.preflight_facts import gather
 from smoltui.backends.project import Project
 from smoltui.backends.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.set_export import export_set
 from smoltui.backends.shipment import pack
 from smoltui.core import events
 from smoltui.core.curation import Curation, Decision, HoldOut
@@ -29,6 +31,7 @@ from smoltui.core.preflight import preflight
 from smoltui.core.run import Run, RunSpec
 from smoltui.errors import PairsError, RecipeError
 from smoltui.scripts.pair_format import content_hash
+from tests.backends.test_pair_export import SHAPES
 from tests.backends.test_scripts import Ran, in_scripts, run
 
 DEMO = Path(curated.__file__).parents[1] / "demo" / "project"
@@ -382,4 +385,28 @@ class TestTrained:
         (plan,) = ran.of(events.Planned)
         assert plan.pairs_hash == made.hash
         assert set(plan.left_out) <= {"prompt longer than max_length"}
+        assert not complaints(ran)
+
+    def test_every_shape_trains(self, demo: Project, own_machine: Path) -> None:
+        """A small file of each shape, opened, imported and exported; two steps see all of their pairs."""
+        lines_of_all = []
+        for schema, row in SHAPES.items():
+            path = demo.folder / "raw" / f"{schema}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps([row]), "utf-8")
+            opened = imported(PairsSpec(str(path)), demo.folder)
+            assert opened.schema == schema
+            made = export_set(opened, Curation(), demo.folder / "exported" / schema)
+            assert made is not None and made.train == 1
+            (line,) = lines(made.folder / "train.jsonl")
+            assert content_hash(line) == content_hash(row)
+            lines_of_all.append({**line, "chat_template_kwargs": {"enable_thinking": False}})
+        write(demo.folder / "all" / "train.jsonl", lines_of_all)
+        ran = run(
+            "dpo.py", "--config", demo.recipe_path, "--dataset_name", "all", "--eval_strategy", "no", "--max_steps", "2",
+            "--per_device_train_batch_size", str(-(-len(SHAPES) // 2)),
+        )  # fmt: skip
+        assert ran.code == 0, ran.errors
+        (plan,) = ran.of(events.Planned)
+        assert (plan.train_pairs, plan.left_out) == (len(SHAPES), {})
         assert not complaints(ran)

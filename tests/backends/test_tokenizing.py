@@ -414,7 +414,7 @@ def test_each_thing_that_can_be_wrong_with_a_model_has_its_sentence(model: Path,
         bare.count(plain)
     (model / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer.json of this model cannot be used"):
-        loaded(model)
+        load_tokenizer(Project(tmp_path), VALUES, template_needed=False)
     (model / "tokenizer.json").unlink()
     with pytest.raises(InputError, match=r"has no tokenizer.json"):
         loaded(model)

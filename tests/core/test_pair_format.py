@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from smoltui.scripts.pair_format import (
     NotAPairError,
     content_hash,
     examine,
+    hash_of,
     schema_of,
     to_conversation,
     trl_prompt_cut,
@@ -68,7 +70,41 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "typed content parts": (
         "conversational",
-        {**PAIR, "prompt": [{"role": "user", "content": [{"type": "text", "text": "Is it far?"}]}]},
+        {**PAIR, "prompt": [{"role": "user", "content": [{"type": "text", "text": "Is it far?", "image": None}]}]},
+    ),
+    "typed content parts in whole conversations": (
+        "conversational-implicit",
+        {
+            side: [{"role": turn["role"], "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
+            for side, turns in WHOLE.items()
+        },
+    ),
+    "columns that another shape left empty": (
+        "conversational",
+        {
+            side: [{**turn, "from": None, "value": None, "tool_calls": None} for turn in turns]
+            for side, turns in PAIR.items()
+        } | {"tools": None, "images": [], "conversations": None},
+    ),
+    "a role under another name": (
+        "text-prompt",
+        {
+            "prompt": "Is it far?",
+            "chosen": [{"role": None, "from": "gpt", "content": None, "value": GOOD["content"]}],
+            "rejected": [{"from": "bot", "value": BAD["content"]}],
+        },
+    ),
+    "ShareGPT with answers as text": (
+        "sharegpt",
+        {"conversations": [{"from": "user", "value": "Is it far?"}], **TEXTS},
+    ),
+    "OpenAI with plain messages": (
+        "openai",
+        {"input": [USER], "preferred_output": [GOOD], "non_preferred_output": [BAD]},
+    ),
+    "hh-rlhf without the empty line": (
+        "hh-rlhf",
+        {side: f"Human: Is it far?\n\nAssistant: {text}" for side, text in TEXTS.items()},
     ),
 }  # fmt: skip
 
@@ -119,7 +155,11 @@ def test_system_text_and_input_and_history_are_kept() -> None:
     ]
     shared = SHAPES["ShareGPT ranking"][1]
     told = [{"from": "system", "value": "Be kind."}, *shared["conversations"]]
-    assert to_conversation({**shared, "conversations": told})["prompt"][0] == SYSTEM
+    assert to_conversation({**shared, "conversations": told})["prompt"] == [SYSTEM, USER]
+    assert to_conversation({**shared, "system": "Be kind."})["prompt"] == [SYSTEM, USER]
+    assert to_conversation({**shared, "system": "Be cruel.", "conversations": told})["prompt"] == [SYSTEM, USER]
+    ultra = {"system": "Be kind.", **SHAPES["UltraFeedback"][1]}
+    assert to_conversation(ultra)["prompt"] == [SYSTEM, USER]
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -130,7 +170,23 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "null rejected": ({"prompt": "a", "chosen": "b", "rejected": None}, "missing_column"),
     "numbers": ({"prompt": "a", "chosen": 1, "rejected": 2}, "wrong_type"),
     "text and messages": ({"prompt": "a", "chosen": "b", "rejected": [BAD]}, "wrong_type"),
-    "an image": ({**PAIR, "prompt": [{"role": "user", "content": [{"type": "image"}]}]}, "wrong_type"),
+    "an image": ({**PAIR, "prompt": [{"role": "user", "content": [{"type": "image"}]}]}, "images"),
+    "an image beside text": (
+        {**PAIR, "prompt": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"image_url": {"url": "x"}}]}]},
+        "images",
+    ),
+    "images": ({**PAIR, "images": [b"x"]}, "images"),
+    "one image": ({"prompt": "a", "chosen": "b", "rejected": "c", "image": {"bytes": b"x"}}, "images"),
+    "a sound": ({**PAIR, "prompt": [{"role": "user", "content": [{"type": "audio"}]}]}, "wrong_type"),
+    "a tool's answer": ({**PAIR, "prompt": [USER, {"role": "tool", "content": "5"}]}, "tools"),
+    "a tool's turn of ShareGPT": (
+        {"conversations": [{"from": "observation", "value": "5"}], "chosen": "a", "rejected": "b"},
+        "tools",
+    ),
+    "tools of OpenAI": (
+        {"input": {"messages": [USER], "tools": [{}]}, "preferred_output": [GOOD], "non_preferred_output": [BAD]},
+        "tools",
+    ),
     "null content": ({**PAIR, "prompt": [{"role": "user", "content": None}]}, "wrong_type"),
     "an unknown role": ({**PAIR, "prompt": [{"role": "narrator", "content": "a"}]}, "unknown_role"),
     "a tool call": ({**PAIR, "chosen": [{**GOOD, "tool_calls": [{}]}]}, "tools"),
@@ -185,7 +241,11 @@ ROW = st.dictionaries(st.sampled_from(COLUMNS), CELL, max_size=6) | st.fixed_dic
 @given(JSON | ROW)
 def test_any_row_is_a_pair_or_refused(row: Any) -> None:
     """Whatever a line of a file holds: a conversation in TRL's form, which stays what it is, or a reason; no crash."""
-    content_hash(row)
+    try:
+        reading = examine(row)
+    except NotAPairError:
+        reading = None
+    assert hash_of(reading, row) == content_hash(row)
     shown = pair_of(0, row)
     assert shown.readable or shown.raw
     try:
@@ -231,3 +291,31 @@ def test_the_script_runs_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "conversational"
+
+
+MARKS = st.lists(
+    st.sampled_from(["\n\nHuman:", "\n\nAssistant:", "\n", "Human:", "Assistant:", " a", "b", "\n\n"]), max_size=7
+).map("".join)
+
+
+@given(MARKS, MARKS, MARKS)
+def test_a_transcript_is_taken_apart_at_its_marks(shared: str, chosen: str, rejected: str) -> None:
+    """The rule of hh-rlhf written out, whatever both sides share."""
+    row = {
+        "chosen": f"\n\nHuman:{shared}\n\nAssistant:{chosen}",
+        "rejected": f"\n\nHuman:{shared}\n\nAssistant:{rejected}",
+    }
+    reading, turns = examine(row), {}
+    for side, text in row.items():
+        parts = re.split(r"(?:\A|\n\n)(Human|Assistant):", text)
+        names = ["user" if speaker == "Human" else "assistant" for speaker in parts[1::2]]
+        turns[side] = list(zip(names, (said.strip() for said in parts[2::2]), strict=True))
+    assert [(turn["role"], turn["content"]) for turn in reading.prompt] == turns["chosen"][:-1]
+    assert (reading.chosen, reading.rejected) == (turns["chosen"][-1][1], turns["rejected"][-1][1])
+    same_start = turns["chosen"][:-1] == turns["rejected"][:-1]
+    ends = {turns[side][-1][0] for side in row}
+    differs = any(problem.reason == "prompt_differs" for problem in reading.problems)
+    assert differs == (not same_start and ends == {"assistant"})
+    assert any(problem.reason == "no_answer" for problem in reading.problems) == (ends != {"assistant"})
+    marks = [match.end() for match in re.finditer(r"(?:\A|\n\n)Assistant:", row["chosen"])]
+    assert reading.answer_at == marks[-1]

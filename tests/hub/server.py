@@ -1,4 +1,5 @@
-"""A small Hub on this machine: the account, the hardware list, Jobs and their logs, and what can go wrong with them.
+"""A small Hub on this machine: the account, the hardware list, Jobs and their logs, data sets and their files, and
+what can go wrong with them.
 
 It speaks what `smoltui` and the real client ask of it, no more, and remembers every request. A test says how each
 connection to a log ends (`Job.connections`) and which answers are spoiled (`LocalHub.spoil`).
@@ -12,13 +13,14 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -80,6 +82,24 @@ class Job:
         }  # fmt: skip
 
 
+@dataclass
+class Dataset:
+    """A data set and its files."""
+
+    files: dict[str, bytes]
+    gated: bool = False
+    """Its files are refused; what it holds is told all the same, as on the Hub."""
+    private: bool = False
+    card: dict[str, Any] | None = None
+    """The metadata of its card."""
+    ranges: bool = True
+    """Ranges are answered; otherwise the whole file comes."""
+    slow: float = 0.0
+    """Seconds between two pieces of a file."""
+
+    revisions: tuple[str, ...] = ("main", "v1", "0" * 40)
+
+
 class LocalHub:
     """The Hub; `url` is its address once `run` has entered."""
 
@@ -87,6 +107,8 @@ class LocalHub:
         self.url = ""
         self.requests: list[dict[str, Any]] = []
         self.jobs: dict[str, Job] = {}
+        self.datasets: dict[str, Dataset] = {}
+        """By id, owner/name."""
         self.whoami: Any = {
             "type": "user", "name": "ada", "fullname": "Ada", "isPro": True, "canPay": True, "orgs": [{"name": "lab"}],
             "auth": {"type": "access_token", "accessToken": {"displayName": "laptop", "role": "write"}},
@@ -106,6 +128,8 @@ class LocalHub:
         self.extra_items: list[Any] = []
         """Put before the Jobs of a list, as they are."""
         self.bucket_private = True
+        self.file_bytes = 0
+        """Sent of files of data sets."""
         self.streams = 0
         """Log connections open now."""
         self.lock = threading.RLock()
@@ -181,6 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve("GET")
 
+    def do_HEAD(self) -> None:
+        self._serve("HEAD")
+
     def do_POST(self) -> None:
         self._serve("POST")
 
@@ -223,6 +250,8 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         if path == "/api/jobs/hardware":
             return 200, hub.hardware, {}
+        if path.startswith(("/api/datasets/", "/datasets/")):
+            return self._dataset(path.removeprefix("/api").removeprefix("/datasets/").split("/"))
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"error": "Invalid username or password."}, {}
         if path == "/api/whoami-v2":
@@ -273,6 +302,57 @@ class _Handler(BaseHTTPRequestHandler):
         end = start + hub.page_size
         more = {"Link": f'<{hub.url}/api/jobs/{namespace}?from={end}>; rel="next"'} if end < len(items) else {}
         return 200, items[start:end], more
+
+    # -- data sets
+
+    def _dataset(self, parts: list[str]) -> tuple[int, Any, dict[str, str]] | None:
+        """owner/name, owner/name/revision/REVISION, or owner/name/resolve/REVISION/FILE."""
+        hub, name = self.server.hub, "/".join(parts[:2])
+        found = hub.datasets.get(name)
+        known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if found is None or (found.private and not known):
+            return self._missing(401 if not known else 404, "RepoNotFound", "Repository not found")
+        revision = unquote(parts[3]) if len(parts) > 3 else "main"
+        if revision not in found.revisions:
+            return self._missing(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        if parts[2:3] != ["resolve"]:
+            siblings = [{"rfilename": file} for file in found.files]
+            about = {"id": name, "sha": "0" * 40, "private": found.private, "gated": found.gated, "siblings": siblings}
+            return 200, about | ({"cardData": found.card} if found.card else {}), {}
+        if found.gated:
+            return self._missing(403, "GatedRepo", f"Access to dataset {name} is restricted")
+        data = found.files.get(unquote("/".join(parts[4:])))
+        if data is None:
+            return self._missing(404, "EntryNotFound", "Entry not found")
+        self._file(found, data)
+        return None
+
+    def _missing(self, status: int, code: str, words: str) -> tuple[int, Any, dict[str, str]]:
+        return status, {"error": words}, {"X-Error-Code": code, "X-Error-Message": words}
+
+    def _file(self, dataset: Dataset, data: bytes) -> None:
+        wanted = re.fullmatch(r"bytes=(\d*)-(\d+)", self.headers.get("Range", "")) if dataset.ranges else None
+        total = len(data)
+        if wanted and int(wanted[1] or 0) >= total:
+            return self._send(416, {"error": "range"}, {"Content-Range": f"bytes */{total}"})
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            start, stop = (int(wanted[1]), int(wanted[2]) + 1) if wanted[1] else (total - int(wanted[2]), total)
+            start, stop = max(start, 0), min(stop, total)
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
+            data = data[start:stop]
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("ETag", f'"{zlib.crc32(data):08x}"')
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        for begin in range(0, len(data), 1 << 14):
+            self.wfile.write(data[begin : begin + (1 << 14)])
+            self.server.hub.file_bytes += len(data[begin : begin + (1 << 14)])
+            if dataset.slow and self._gone(dataset.slow):
+                self.close_connection = True
+                return
 
     # -- the log
 
@@ -350,7 +430,8 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {"Content-Type": "application/json", **headers, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
 
 def _event(line: tuple[str, str] | bytes) -> bytes:
@@ -369,6 +450,8 @@ def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     hub.forget()
     with LocalHub().run() as server:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+        files = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         yield server

@@ -210,8 +210,7 @@ class Finding(PairsBase):
         event.stop()
         row = self.row_at(event.position)
         if row is not None:
-            self.index = row
-            self.draw_where()
+            self.index = row  # the line on top tells it when the list is left: two redrawn lines are enough for a key
 
     def _open_line(self, position: int) -> None:
         if (row := self.row_at(position)) is not None:

@@ -1,0 +1,92 @@
+"""Plain rules about a text of a pair."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smoltui.core.near_duplicates import BINS, band_keys, normalised, sketch
+from smoltui.core.pair_flags import has_bidi, has_control, is_refusal, main_script, mixed_scripts
+from smoltui.core.pair_mapping import at_path, guess_columns, mapped, preview
+from smoltui.core.pair_query import PairQuery, named_columns, parse_query
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        ("I'm sorry, but I can't help with that.", True), ("I’m really sorry.", True), ("As an AI, I have no body.", True),
+        ("Oh no, I cannot do that", True), ("  Sorry, no.", True), ("Sure, here it is.", False), ("", False),
+        ("I can help. I'm sorry it took so long.", False), ("Unfortunately, I don’t know.", True),
+    ],
+)  # fmt: skip
+def test_refusals(text: str, refuses: bool) -> None:
+    assert is_refusal(text) is refuses
+
+
+def test_characters_that_act_or_hide() -> None:
+    assert has_control("a\x1b[31m") and has_control("a\x00") and has_control("\x9b") and not has_control("a\tb\r\nc")
+    assert has_bidi("a\u202eb") and has_bidi("a\u200bb") and not has_bidi("é 漢 👨‍👩‍👧")
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [("Hello", "Latin"), ("héllo “q”", "Latin"), ("Привет", "Cyrillic"), ("漢字かな", "Han"), ("한글", "Hangul"),
+     ("שלום", "Hebrew"), ("123 …", None), ("", None)],
+)  # fmt: skip
+def test_scripts(text: str, script: str | None) -> None:
+    assert main_script(text) == script
+
+
+def test_mixed_scripts() -> None:
+    assert mixed_scripts("Hi", "Hello", "Привет") and mixed_scripts("Hi", "Привет", "Пока")
+    assert not mixed_scripts("Привет", "Привет", "Пока") and not mixed_scripts("Hi", "42", "漢" * 0)
+
+
+def test_texts_that_are_nearly_the_same() -> None:
+    """One word of fifty changed is a near duplicate; another text is none."""
+    words = [f"word{number}" for number in range(50)]
+    text, near, other = " ".join(words), " ".join([*words[:-1], "else"]), " ".join(f"thing{n}" for n in range(50))
+    alike = sum(a == b for a, b in zip(sketch(text), sketch(near), strict=True))
+    assert alike >= 0.8 * BINS > sum(a == b for a, b in zip(sketch(text), sketch(other), strict=True))
+    assert set(band_keys(sketch(text))) & set(band_keys(sketch(near)))
+    assert normalised("Hello,  WORLD!") == normalised("hello world")
+
+
+@given(st.text())
+def test_a_sketch_of_any_text(text: str) -> None:
+    assert sketch(text) == sketch(text) and len(sketch(text)) == BINS and max(sketch(text)) < 2**31
+    assert isinstance(is_refusal(text), bool) and isinstance(mixed_scripts(text, text, ""), bool)
+
+
+@pytest.mark.parametrize(
+    ("typed", "query"),
+    [
+        ("fog", PairQuery("text", "fog")), ("/fo+g/", PairQuery("regex", "fo+g", False)), ("  ", None), ("where ", None),
+        ("/fog/i", PairQuery("regex", "fog", True)), ("where gap > 3", PairQuery("where", "gap > 3")),
+        ("WHERE a = 'x'", PairQuery("where", "a = 'x'")), ("wherever", PairQuery("text", "wherever")),
+        ("/", PairQuery("text", "/")), ("a\ud83d", PairQuery("text", "a\ufffd")),
+    ],
+)  # fmt: skip
+def test_what_a_person_typed(typed: str, query: PairQuery | None) -> None:
+    assert parse_query(typed) == query
+
+
+def test_which_columns_a_condition_names() -> None:
+    ours, others = named_columns(
+        'gap > 3 and "my score" > 2 and row_chosen = 1', {"my score": "number", "chosen": "text"}
+    )
+    assert ours == {"gap"} and others == {"my score": "number", "chosen": "text"}
+
+
+def test_columns_named_by_a_person() -> None:
+    row = {"q": "Why?", "out": [{"text": "a"}, {"text": "b"}], "conversations": ["x"], "kept": 1}
+    columns = {"prompt": "q", "chosen": "out.0.text", "rejected": "out.1.text"}
+    assert mapped(row, columns) == {"kept": 1, "prompt": "Why?", "chosen": "a", "rejected": "b"}
+    assert at_path(row, "out.7.text") is None and at_path({"a.b": 1}, "a.b") == 1
+    (pair,) = preview([row], columns)
+    assert (pair.prompt[0].content, pair.chosen[0].content) == ("Why?", "a")
+    assert preview([row], {"prompt": "q"}) == []
+    assert guess_columns([{"question": 1, "preferred": 2, "non_preferred": 3}]) == {
+        "prompt": "question", "chosen": "preferred", "rejected": "non_preferred",
+    }  # fmt: skip
