@@ -179,7 +179,7 @@ def make_audit(asked: Asked, progress: Progress = lambda rows, of: None) -> Audi
 
 
 def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Progress) -> set[str]:
-    """Writes the columns of `AUDIT_FIELDS`: what a row says only beside the others. Gives the findings it cannot tell."""
+    """Writes the columns of `AUDIT_FIELDS`: what a row says only beside others. Gives the findings it cannot tell."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,7 +1,8 @@
 """Imports a set of pairs into the cache, in a process of its own: `python -m smoltui.backends.pair_import FOLDER`.
 
-FOLDER holds `request.json` (`pair_set.py` writes it). Prints JSON lines: `{"rows", "total"}` while it goes on, and at the
-end `{"done": rows}` or `{"error", "hint"}`. What whole parts hold stays when it is ended; the next one goes on behind them.
+FOLDER holds `request.json` (`pair_set.py` writes it). Prints JSON lines: `{"rows", "total"}` while it goes on, and at
+the end `{"done": rows}` or `{"error", "hint"}`. What whole parts hold stays when it is ended; the next one goes on
+behind them.
 """
 
 from __future__ import annotations

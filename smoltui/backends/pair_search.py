@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from smoltui.backends.pair_store import AUDIT, AUDIT_FIELDS, FACTS, FACTS_FIELDS, PART_ROWS, TEXT, PairStore, gone
@@ -315,7 +316,7 @@ def counts_between(values: Any, edges: Sequence[float]) -> list[int]:
 
     below = [int(pc.sum(pc.less(values, edge)).as_py() or 0) for edge in edges[:-1]]
     below.append(int(pc.sum(pc.less_equal(values, edges[-1])).as_py() or 0))
-    return [after - before for before, after in zip(below, below[1:], strict=False)]
+    return [after - before for before, after in pairwise(below)]
 
 
 def spread(values: Any) -> tuple[float, float, float, float, int] | None:

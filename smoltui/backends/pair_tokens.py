@@ -1,4 +1,4 @@
-"""Counts the tokens of an imported set, in a process of its own: `python -m smoltui.backends.pair_tokens FOLDER PROJECT`.
+"""Counts the tokens of an imported set, as a process: `python -m smoltui.backends.pair_tokens FOLDER PROJECT`.
 
 Prints `{"key", "rows"}` while it goes on; what whole parts hold stays when it is ended.
 """

@@ -50,9 +50,9 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     """What `smoltui pairs SOURCE --json` prints.
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.preference.FINDINGS` as
-    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. With `row` also `pair`, that row
-    in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit` also `audit`, the
-    whole report; with `export` also `export`, what was written. A project folder stands for the pairs of its recipe.
+    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. With `row` also `pair`, that
+    row in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit`
+    also `audit`, the whole report; with `export` also `export`, what was written. A project folder stands for the pairs of its recipe.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.

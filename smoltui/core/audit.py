@@ -1,4 +1,4 @@
-"""What may be wrong with a set of pairs: each finding with why it matters, its source, its rows and the act that mends it."""
+"""What may be wrong with a set of pairs: each finding with why it matters, its source and the act that mends it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "no_answer", "conversations that do not end with an assistant turn", "stop", "reason = 'no_answer'",
-        "The last turn is what is trained: here it would be the person's words.", "TRL 1.16, data_utils", "b x: exclude",
+        "The last turn is what is trained: here it is the person's words.", "TRL 1.16, data_utils", "b x: exclude",
     ),
     Definition(
         "empty_chosen", "empty chosen answers", "stop", "empty_chosen",
@@ -107,7 +107,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "in_evaluation_prompts", "pairs whose last question is an evaluation prompt", "warn", "in_evaluation_prompts",
-        "Answers to trained prompts say little about new ones.", "UltraFeedback holds TruthfulQA prompts, says its card",
+        "Answers to trained prompts say little about new ones.", "UltraFeedback holds TruthfulQA prompts (its card)",
         "b x: exclude",
     ),
     Definition(
@@ -277,6 +277,6 @@ def findings(
                 source=definition.source,
                 act=definition.act,
                 condition=counted.get(definition.name, ""),
-            )  # fmt: skip
+            )
         )
     return tuple(made)

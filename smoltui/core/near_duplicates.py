@@ -1,14 +1,15 @@
 """Sketches of texts that tell which are nearly the same, without comparing each with each.
 
-One-permutation MinHash (Li, Owen and Zhang, 2012): a text's words and neighbouring word pairs are hashed once, each hash
-falls into one of `BINS` bins, and of each bin the smallest is kept. The share of bins that two texts have in common
-estimates the share of words and word pairs they have in common (Jaccard similarity). Texts that agree in a whole band of
-bins are candidates; those that agree in `SIMILAR` of all bins count as nearly the same.
+One-permutation MinHash (Li, Owen and Zhang, 2012): a text's words and neighbouring word pairs are hashed once, each
+hash falls into one of `BINS` bins, and of each bin the smallest is kept. The share of bins that two texts have in
+common estimates the share of words and word pairs they have in common (Jaccard similarity). Texts that agree in a whole
+band of bins are candidates; those that agree in `SIMILAR` of all bins count as nearly the same.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from zlib import crc32
 
 BINS = 16
@@ -32,7 +33,7 @@ def sketch(text: str) -> list[int]:
     """`BINS` numbers from 0 to 2³¹ - 1, `EMPTY` where a bin holds nothing; the same on every machine."""
     words = [crc32(word.encode("utf-8", "replace")) for word in _WORD.findall(text[: WORDS * 12].lower())[:WORDS]]
     smallest = [_NONE] * BINS
-    pairs = [(first * _MIX ^ second) & _ALL for first, second in zip(words, words[1:], strict=False)]
+    pairs = [(first * _MIX ^ second) & _ALL for first, second in pairwise(words)]
     for element in {*words, *pairs}:
         value = element * _MIX & _ALL  # spreads what the checksum leaves close together
         place, value = value >> 60, value >> 28 & 0x7FFFFFFF

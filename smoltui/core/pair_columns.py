@@ -1,4 +1,4 @@
-"""What is known of every pair of a set, column by column: the one list behind the store, `where`, sorting and the help."""
+"""What is known of every pair of a set, column by column: the one list behind `where`, sorting and the help."""
 
 from __future__ import annotations
 

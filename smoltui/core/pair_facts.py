@@ -139,5 +139,5 @@ def short_hash(text: str) -> int:
 
 
 def likeness(left: str, right: str) -> float:
-    """0..1: twice the longest common subsequence over both lengths (Indel similarity), of the beginnings of long texts."""
+    """0..1: twice the longest common subsequence over both lengths (Indel), of the beginnings of long texts."""
     return float(Indel.normalized_similarity(left[:MAX_COMPARED], right[:MAX_COMPARED]))

@@ -1,4 +1,4 @@
-"""Plain rules about a text: does it begin like a refusal, does it hold characters that act or hide, what script is it in."""
+"""Plain rules about a text: does it begin like a refusal, does it hold odd characters, what script is it in."""
 
 from __future__ import annotations
 

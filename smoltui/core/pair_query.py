@@ -10,6 +10,7 @@ from smoltui.core.pair_columns import COLUMNS
 from smoltui.core.pair_facts import sound
 
 _WHERE = re.compile(r"\s*where\b\s*(.*)", re.IGNORECASE | re.DOTALL)
+_COSTLY = re.compile(r"\)[*+?{]|(?:[*+{].*){3}", re.DOTALL)
 _REGEX = re.compile(r"/(.+)/(i?)", re.DOTALL)
 
 
@@ -30,8 +31,12 @@ class PairQuery:
         return f"where {self.words}" if self.kind == "where" else self.words
 
     def pattern(self) -> re.Pattern[str] | None:
-        """What marks the hits in a text; None for a condition, and for an expression that only the search knows."""
-        if self.kind == "where":
+        """What marks the hits in a text; None for a condition, and for an expression that Python should not run.
+
+        RE2 searches in linear time; Python's own engine, which marks the hits on the screen, may take for ever over
+        repeated groups and many repetitions, and knows less of RE2's syntax.
+        """
+        if self.kind == "where" or (self.kind == "regex" and _COSTLY.search(self.words)):
             return None
         flags = re.IGNORECASE if self.ignores_case else re.NOFLAG
         try:

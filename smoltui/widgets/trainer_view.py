@@ -110,7 +110,7 @@ class TrainerPane(Widget):
     # -- lines
 
     def _wrap(self, opening: bool) -> None:
-        """Cuts the texts into lines of the present width. `opening`: the place where the answers begin comes into view."""
+        """Cuts the texts into lines of the present width. `opening`: where the answers begin comes into view."""
         width = self.size.width
         self._legend, self._head_row, self._rows = [], None, []
         if opening:

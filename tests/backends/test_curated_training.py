@@ -403,7 +403,8 @@ class TestTrained:
             lines_of_all.append({**line, "chat_template_kwargs": {"enable_thinking": False}})
         write(demo.folder / "all" / "train.jsonl", lines_of_all)
         ran = run(
-            "dpo.py", "--config", demo.recipe_path, "--dataset_name", "all", "--eval_strategy", "no", "--max_steps", "2",
+            "dpo.py", "--config", demo.recipe_path, "--dataset_name", "all", "--eval_strategy", "no",
+            "--max_steps", "2",
             "--per_device_train_batch_size", str(-(-len(SHAPES) // 2)),
         )  # fmt: skip
         assert ran.code == 0, ran.errors

@@ -189,7 +189,8 @@ def test_the_summary_counts_what_is_wrong(tmp_path: Path) -> None:
 
 HOSTILE = [
     "\x1b]52;c;aGk=\x07", "\x1b[2J\x1b[31m", "[red]x[/red] [/b] [@click=app.quit]x[/]", "\u202eevil\u2066",
-    "a\u200db\u200b", "👨‍👩‍👧‍👦 family", "漢字かな한글", "tab\there", "nul\x00byte", "\ud83d lone", "\u2028line", "é" * 9,
+    "a\u200db\u200b", "👨‍👩‍👧‍👦 family", "漢字かな한글", "tab\there", "nul\x00byte",
+    "\ud83d lone", "\u2028line", "é" * 9,
     "x" * 1_000_000,
 ]  # fmt: skip
 
@@ -204,7 +205,7 @@ def test_odd_text_is_stored_and_found(text: str, tmp_path: Path) -> None:
 
 
 def test_values_that_are_no_text(tmp_path: Path) -> None:
-    """NaN, null, numbers and bytes that are no UTF-8 in a text column are rows with a problem, not the end of the set."""
+    """NaN, null, numbers and bytes that are no UTF-8 in a text column are rows with a problem, not an end."""
     path = tmp_path / "odd.jsonl"
     good = json.dumps(pair("p", "a", "b")).encode()
     path.write_bytes(

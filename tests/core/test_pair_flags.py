@@ -15,7 +15,8 @@ from smoltui.core.pair_query import PairQuery, named_columns, parse_query
 @pytest.mark.parametrize(
     ("text", "refuses"),
     [
-        ("I'm sorry, but I can't help with that.", True), ("I’m really sorry.", True), ("As an AI, I have no body.", True),
+        ("I'm sorry, but I can't help with that.", True), ("I’m really sorry.", True),
+        ("As an AI, I have no body.", True),
         ("Oh no, I cannot do that", True), ("  Sorry, no.", True), ("Sure, here it is.", False), ("", False),
         ("I can help. I'm sorry it took so long.", False), ("Unfortunately, I don’t know.", True),
     ],
@@ -62,7 +63,8 @@ def test_a_sketch_of_any_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "query"),
     [
-        ("fog", PairQuery("text", "fog")), ("/fo+g/", PairQuery("regex", "fo+g", False)), ("  ", None), ("where ", None),
+        ("fog", PairQuery("text", "fog")), ("/fo+g/", PairQuery("regex", "fo+g", False)),
+        ("  ", None), ("where ", None),
         ("/fog/i", PairQuery("regex", "fog", True)), ("where gap > 3", PairQuery("where", "gap > 3")),
         ("WHERE a = 'x'", PairQuery("where", "a = 'x'")), ("wherever", PairQuery("text", "wherever")),
         ("/", PairQuery("text", "/")), ("a\ud83d", PairQuery("text", "a\ufffd")),

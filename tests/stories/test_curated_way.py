@@ -24,7 +24,7 @@ needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="
 
 @needs_trl
 async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_data: Path, wait_until: Wait) -> None:
-    """Open the real set, audit it, jump to a finding, exclude its pairs, carve held-out, export, train 5 steps on it."""
+    """Open the real set, audit it, jump to a finding, exclude its pairs, carve held-out, export, train 5 steps."""
     project = create_project(own_machine / "real", "demo")
     recipe = project.recipe_path.read_text()
     source = shared_data / "hh_harmless_test.jsonl.gz"

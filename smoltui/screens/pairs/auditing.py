@@ -1,4 +1,4 @@
-"""The audit: what is wrong with a whole set, one finding after the other, each with its pairs and the act that mends it."""
+"""The audit: what is wrong with a whole set, each finding with its pairs and the act that mends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding pairs: searching, the list of what was found, sorting it, the lengths drawn above it, the next flagged pair."""
+"""Finding pairs: searching, the list of what was found, sorting it, lengths drawn above it, the next flagged pair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from textual.widgets import Static
 from smoltui.backends.pair_search import Search, column_values, sorted_rows
 from smoltui.backends.pair_set import PairSet
 from smoltui.backends.threads import in_thread
-from smoltui.core.curation import marks_of
+from smoltui.core.curation import held_out, marks_of
 from smoltui.core.histogram import Distribution
 from smoltui.core.pair_columns import COLUMNS, SORTABLE
 from smoltui.core.pair_query import PairQuery, parse_query
@@ -352,11 +352,14 @@ def line_of(room: Finding, row: int) -> PairLine:
     facts = store.facts(row) if store is not None and row < len(store) else None
     counted = store.facts(row, room.tokens) if facts and store is not None and room.tokens else None
     known, key = room.curation, opened.hash(row)
+    held = known.hold_out(opened.label)
+    prompt = facts["prompt_hash"] if facts else None
     flags = {
         name
         for name, holds in (
             ("excluded", key in known.excluded), ("swapped", key in known.swapped), ("pinned", key in known.pinned),
             ("noted", key in known.notes), ("problem", bool(pair.problem)),
+            ("held_out", held is not None and prompt is not None and held_out(prompt, held.seed, held.share)),
         )
         if holds
     }  # fmt: skip

@@ -123,6 +123,8 @@ class Opening(PairsBase):
             self.draw_where()
             self.say(error)
             return
+        if self.opened is not opened or not self.query("#pairs-where"):
+            return  # another set was opened, or the app is being left
         self.importing = ""
         self.draw_where()
         self.grown()
@@ -162,7 +164,7 @@ class Opening(PairsBase):
             return
         if self.curation.unreadable and not before.unreadable:
             self.say(
-                f"{self.curation.unreadable} lines of {self.decisions.path.name} cannot be read; they are left as they are",
+                f"{self.curation.unreadable} lines of {self.decisions.path.name} cannot be read; they stay as they are",
                 severity="warning",
             )
         if before.decisions != self.curation.decisions and self.pair is not None:
