@@ -28,6 +28,12 @@ Marks = Callable[[Sequence[bytes], Sequence[int | None]], Mapping[str, Sequence[
 """From the content hashes and prompt hashes of some rows to the columns of `CURATED` that decisions make."""
 
 
+def load_engines() -> None:
+    """Imports Arrow's functions and DuckDB: half a second the first time."""
+    import duckdb  # noqa: F401
+    import pyarrow.compute  # noqa: F401
+
+
 class Search:
     """One search over a store that may still grow; `run` goes on where it stopped."""
 

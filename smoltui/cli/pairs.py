@@ -51,8 +51,8 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.preference.FINDINGS` as
     {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. With `row` also `pair`, that
-    row in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit`
-    also `audit`, the whole report; with `export` also `export`, what was written. A project folder stands for the pairs of its recipe.
+    row in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit` also `audit`,
+    the whole report; with `export` also `export`, what was written. A project folder stands for its recipe's pairs.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.

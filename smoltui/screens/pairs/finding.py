@@ -14,7 +14,7 @@ from rich.text import Text
 from textual import on, work
 from textual.widgets import Static
 
-from smoltui.backends.pair_search import Search, column_values, sorted_rows
+from smoltui.backends.pair_search import Search, column_values, load_engines, sorted_rows
 from smoltui.backends.pair_set import PairSet
 from smoltui.backends.threads import in_thread
 from smoltui.core.curation import held_out, marks_of
@@ -56,6 +56,11 @@ class Finding(PairsBase):
             return
         if opened is not None:
             self._search(opened, query)
+
+    @work(exclusive=True, group="warm up")
+    async def warm_up(self) -> None:
+        """Loads what searches, so that the first search does not wait for it."""
+        await in_thread(load_engines)
 
     def end_search(self) -> None:
         """Back to all pairs."""

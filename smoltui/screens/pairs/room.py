@@ -180,6 +180,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
         if self.tokenizer is None and self.tokenizer_problem is None:
             self.load_tokenizer()
         self.count_tokens(asked=False)
+        self.warm_up()
         if self.view == "list":
             self.draw_histogram()
 
