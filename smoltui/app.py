@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -57,6 +58,8 @@ def _evaluate() -> Screen[Any]:
 
 WATCH_AFTER_SECONDS = 0.1
 """Runs are listed behind the first frame."""
+PRELOAD_AFTER_SECONDS = 1.2
+"""When the start is long over, what the Pairs room needs is loaded: it takes a third of a second when it is gone to."""
 ACTIVE_SECONDS = 0.5
 """How often local runs are looked at while one is active."""
 IDLE_SECONDS = 3.0
@@ -78,6 +81,17 @@ def _collect_again() -> None:
     """Ends what `cli.run_app` began. What lives by now lives to the end: looking through it would hold up a key."""
     gc.freeze()
     gc.enable()
+
+
+def _preload() -> None:
+    """Imports the Pairs room and Arrow in a thread that nobody waits for."""
+
+    def load() -> None:
+        import pyarrow.ipc  # noqa: F401
+
+        import smoltui.screens.pairs  # noqa: F401
+
+    threading.Thread(target=load, name="smoltui-preload", daemon=True).start()
 
 
 def _first(row: tuple[tuple[bool, str], object]) -> bool:
@@ -137,6 +151,8 @@ class SmoltuiApp(App[int]):
     def on_mount(self) -> None:
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
         self.set_timer(1.0, _collect_again)
+        if not self.is_headless:
+            self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
 
     # -- keys that work everywhere
 

@@ -22,8 +22,9 @@ WIDE = 100
 LEGEND_SHARE = 0.5
 """The legend takes at most this part of the height."""
 WHEEL_LINES = 3
-MAX_DRAWN = 20_000
-"""Characters drawn on each side of the place where the answer begins; laying out more takes too long for a key."""
+MAX_DRAWN, MAX_LINES = 10_000, 1_000
+"""Characters, and line ends, drawn on each side of the place where the answer begins: laying out more takes longer than
+a key may (both sides together 0.2 s)."""
 
 KINDS = {
     "special": "bold $text-accent on $accent-muted",
@@ -232,8 +233,9 @@ def _head(name: str, side: SideView) -> str:
 def _rendered(side: SideView) -> tuple[Content, int]:
     """The text with its marks, and where in it the answer begins (characters of what is drawn)."""
     parts: list[tuple[str, str]] = []
-    marks = sorted(_marks(side), key=lambda mark: mark[0])
-    first, last = max(side.boundary - MAX_DRAWN, 0), side.boundary + MAX_DRAWN
+    first, last = _near(side.text, side.boundary)
+    every = sorted(_marks(side), key=lambda mark: mark[0])
+    marks = [mark for mark in every if first <= mark[0] <= last]
     drawn = begins = at = 0
 
     def put(text: str, style: str) -> None:
@@ -251,18 +253,35 @@ def _rendered(side: SideView) -> tuple[Content, int]:
             put(mark, MARKS[mark])
 
     if first:
-        put(f"… {first:,} characters before this …\n", "italic")
+        put(f"… {first:,} characters before this{_among(every, 0, first - 1)} …\n", "italic")
     for piece in side.pieces:
         for text, kind, start in _cut(piece, at, {place for place, _ in marks} | {first, last}):
-            if first <= start < last or start == side.boundary:
+            if first <= start < last:
                 put_marks(start)
                 put(_shown(text), KINDS[kind])
         at += len(piece.text)
+    put_marks(last)
     if at > last:
-        put(f"\n… {at - last:,} more characters", "italic")
-        marks[:] = [mark for mark in marks if mark[0] <= last]
-    put_marks(at)
+        put(f"\n… {at - last:,} more characters{_among(every, last + 1, at)}", "italic")
     return Content.assemble(*parts), begins
+
+
+def _among(marks: list[tuple[int, str]], first: int, last: int) -> str:
+    """The marks that stand in what is not drawn."""
+    hidden = [mark for place, mark in marks if first <= place <= last]
+    return f", {' and '.join(hidden)} among them" if hidden else ""
+
+
+def _near(text: str, place: int) -> tuple[int, int]:
+    """The stretch around `place` that is drawn: `MAX_DRAWN` characters or `MAX_LINES` line ends to each side."""
+    before = text[max(place - MAX_DRAWN, 0) : place].rsplit("\n", MAX_LINES)
+    after = text[place : place + MAX_DRAWN].split("\n", MAX_LINES)
+    first, last = max(place - MAX_DRAWN, 0), min(place + MAX_DRAWN, len(text))
+    if len(before) > MAX_LINES:
+        first += len(before[0]) + 1
+    if len(after) > MAX_LINES:
+        last -= len(after[-1])
+    return first, last
 
 
 def _marks(side: SideView) -> list[tuple[int, str]]:
@@ -292,4 +311,4 @@ def _cut(piece: Piece, at: int, places: set[int]) -> list[tuple[str, str, int]]:
 
 def _shown(text: str) -> str:
     """Safe to draw, line ends visible; made safe only here, because it makes texts longer."""
-    return safe(text, None).replace("\n", f"{LINE_END}\n")
+    return safe(text.replace("\r", "␍"), None).replace("\n", f"{LINE_END}\n")

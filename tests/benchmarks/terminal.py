@@ -42,6 +42,8 @@ class Terminal:
         self.screen = pyte.Screen(*self.size)
         self._stream = pyte.ByteStream(self.screen)
         self.bytes = 0
+        self.arrived = 0.0
+        """When the last bytes were read, before they were drawn here: drawing them takes longer than sending."""
         columns, rows = self.size
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TEXTUAL")}
         environment = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **self.env}
@@ -64,6 +66,7 @@ class Terminal:
         except OSError:
             return False
         self.bytes += len(data)
+        self.arrived = time.perf_counter()
         for question, answer in ANSWERS:
             for _ in question.findall(data):
                 os.write(self.fd, answer)
@@ -79,7 +82,7 @@ class Terminal:
         last = self.now()
         while time.perf_counter() < deadline:
             if self.pump(BURST_SECONDS):
-                last = self.now()
+                last = self.arrived - self.started
             elif re.search(pattern, self.text()):
                 return last
         raise TimeoutError(f"never seen: {pattern}\n{self.text()}")
@@ -99,10 +102,21 @@ class Terminal:
         last: float | None = None
         while time.perf_counter() - sent < limit:
             if self.pump(0.06 if last is not None else limit):
-                last = time.perf_counter() - sent
+                last = self.arrived - sent
             elif last is not None:
                 break
         return last, self.bytes - before
+
+    def press_until(self, key: str, text: str, limit: float = 2.0) -> float | None:
+        """Seconds from a key until the screen holds `text`; None when it does not come."""
+        while self.pump(0):
+            pass
+        sent = time.perf_counter()
+        os.write(self.fd, key.encode())
+        while time.perf_counter() - sent < limit:
+            if self.pump(0.01) and text in self.text():
+                return self.arrived - sent
+        return None
 
     def idle(self, seconds: float) -> float:
         """Bytes a second while no key is pressed."""
