@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any
 
 from smoltui.backends.pair_store import AUDIT, AUDIT_FIELDS, FACTS, FACTS_FIELDS, PART_ROWS, TEXT, PairStore, gone
@@ -314,23 +313,3 @@ def sorted_rows(values: Any, rows: Sequence[int] | None, *, descending: bool) ->
         sort_keys=[("value", "descending" if descending else "ascending"), ("place", "ascending")],
     )
     return array("Q", (picked.take(order) if picked is not None else order).to_pylist())
-
-
-def counts_between(values: Any, edges: Sequence[float]) -> list[int]:
-    """How many of `values` fall into each of the `len(edges) - 1` bins; the last one holds its upper edge too."""
-    import pyarrow.compute as pc
-
-    below = [int(pc.sum(pc.less(values, edge)).as_py() or 0) for edge in edges[:-1]]
-    below.append(int(pc.sum(pc.less_equal(values, edges[-1])).as_py() or 0))
-    return [after - before for before, after in pairwise(below)]
-
-
-def spread(values: Any) -> tuple[float, float, float, float, int] | None:
-    """(smallest, median, 90th percentile, largest, how many) of the known `values`; None when none is known."""
-    import pyarrow.compute as pc
-
-    known = pc.drop_null(values)
-    if len(known) == 0:
-        return None
-    low, median, high, most = pc.quantile(known, [0.0, 0.5, 0.9, 1.0]).to_pylist()
-    return low, median, high, most, len(known)
