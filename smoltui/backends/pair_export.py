@@ -26,6 +26,7 @@ from smoltui import __version__
 from smoltui.backends.run_store import read_json
 from smoltui.core.curation import Curation, HoldOut, held_out, prompt_hash
 from smoltui.core.dataset_card import CardFacts, card
+from smoltui.core.pair_facts import sound
 from smoltui.core.preference import Pair
 from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import safe_line
@@ -400,10 +401,6 @@ def _is_sound(row: Mapping[str, Any]) -> bool:
 
 def _mended(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with each half of a surrogate pair as U+FFFD, as a store keeps it (`core.pair_facts.sound`)."""
-
-    def sound(text: str) -> str:
-        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
     return {side: [{**turn, "content": sound(turn["content"])} for turn in turns] for side, turns in row.items()}
 
 
