@@ -3,7 +3,7 @@
     python -m smoltui.backends.pair_audit REQUEST.json
 
 Prints `{"progress": rows, "of": rows}` while it goes on. Leaves what it found beside the set: `part-N.audit.arrow`, and
-`audit.json`. The memory it takes grows by about 110 bytes a pair, for the sketches of the prompts.
+`audit.json`. The memory it takes grows with the set, by about 400 bytes a pair (805 MB at 1.6 million).
 """
 
 from __future__ import annotations
