@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,6 @@ DEMO = Path(tokenizing.__file__).parents[1] / "demo" / "project"
 VALUES = {"model_name_or_path": "model"}
 ASKED = {"role": "user", "content": "What is fog?"}
 
-needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
-
 CHATTER = """
 {%- macro part(message) %}{{ message.content | trim }}{% endmacro -%}
 {%- if messages[0].role == 'system' %}
@@ -44,7 +43,7 @@ CHATTER = """
 {%- endif %}
 {{- bos_token }}<|im_start|>system
 {{ first | tojson }} {{ {'ü': '<&>'} | tojson }}<|im_end|>
-{% for message in rest %}
+    {% for message in rest %}
     {%- if loop.index > 40 %}{% break %}{% endif %}
     {%- set ns = namespace(last=loop.last) %}
     {%- if message.role == 'assistant' %}
@@ -120,24 +119,62 @@ def transcripts(shared_data: Path) -> list[dict[str, str]]:
 # ---------------------------------------------------------------------------------------------------- the same as TRL's
 
 
-def by_trl(model: Path, rows: list[dict[str, Any]], max_length: int | None = 256) -> list[dict[str, list[int]]]:
-    """`prompt_ids`, `chosen_ids` and `rejected_ids` of each row that TRL keeps, made by TRL's own code."""
-    from types import SimpleNamespace
+BY_TRL = """
+import json, os, sys
+from types import SimpleNamespace
 
-    from accelerate import PartialState
-    from datasets import Dataset
-    from transformers import AutoTokenizer
-    from trl import DPOTrainer
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+from accelerate import PartialState
+from datasets import Dataset
+from transformers import AutoTokenizer
+from trl import DPOTrainer
 
-    PartialState()
-    tokenizer = AutoTokenizer.from_pretrained(str(model))
+PartialState()
+for line in sys.stdin:
+    model, rows, max_length = json.loads(line)
+    tokenizer = AutoTokenizer.from_pretrained(model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     trainer = SimpleNamespace(_tokenizer=tokenizer, _is_vlm=False)
     settings = SimpleNamespace(dataset_num_proc=None, max_length=max_length, truncation_mode="keep_start")
-    numbered = [{**row, "number": number} for number, row in enumerate(rows)]
-    made = DPOTrainer._prepare_dataset(trainer, Dataset.from_list(numbered), tokenizer, settings, "train")
-    return list(made)
+    made = DPOTrainer._prepare_dataset(trainer, Dataset.from_list(rows), tokenizer, settings, "train")
+    print(json.dumps(list(made)), file=answers, flush=True)
+"""
+"""What is asked and answered is one line each."""
+
+ByTrl = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def by_trl() -> Iterator[ByTrl]:
+    """`by_trl(model, rows, max_length)`: the rows TRL keeps, with `prompt_ids`, `chosen_ids` and `rejected_ids`.
+
+    TRL's own code makes them, in a process of its own: with torch in this one, collecting garbage takes a third of a
+    second, which would fail stories that have nothing to do with it.
+    """
+    if importlib.util.find_spec("trl") is None:
+        pytest.skip("trl is not installed (extra: train)")
+    child = subprocess.Popen(
+        [sys.executable, "-c", BY_TRL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+
+    def made(model: Path, rows: list[dict[str, Any]], max_length: int | None = 256) -> list[dict[str, Any]]:
+        assert child.stdin is not None and child.stdout is not None
+        numbered = [{**row, "number": number} for number, row in enumerate(rows)]
+        print(json.dumps([str(model), numbered, max_length]), file=child.stdin, flush=True)
+        answer = child.stdout.readline()
+        assert answer, "TRL failed on these rows"
+        kept: list[dict[str, Any]] = json.loads(answer)
+        return kept
+
+    yield made
+    child.communicate()
 
 
 def converted(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,21 +207,19 @@ def same_as_trl(ours: PairTokenizer, pairs: list[Pair], trls: list[dict[str, Any
             assert side.text[: side.boundary] == ours._tokenizer.decode(row["prompt_ids"], skip_special_tokens=False)
 
 
-@needs_trl
-def test_real_transcripts_are_counted_as_trl_counts_them(shared_data: Path) -> None:
+def test_real_transcripts_are_counted_as_trl_counts_them(shared_data: Path, by_trl: ByTrl) -> None:
     """Converted rows, thinking off, long ones cut and dropped: every count is TRL's, on the demo's tokenizer."""
-    rows = transcripts(shared_data)[:400]
+    rows = transcripts(shared_data)[:250]
     usable = [made for row in rows if (made := converted(row)) is not None]
     pairs = [pair for row in rows if (pair := pair_of(0, row)).problem is None]
-    assert len(usable) == len(pairs) > 380
+    assert len(usable) == len(pairs) > 240
     ours = demo()
     dropped = [pair for pair in pairs if ours.view(pair).dropped]
     assert 0 < len(dropped) < len(pairs)
     same_as_trl(ours, pairs, by_trl(DEMO / "model", usable))
 
 
-@needs_trl
-def test_rows_in_trl_s_form_keep_their_own_settings(model: Path) -> None:
+def test_rows_in_trl_s_form_keep_their_own_settings(model: Path, by_trl: ByTrl) -> None:
     """The demo's rows turn thinking off in a column of their own; without that column the template thinks."""
     lines = (DEMO / "pairs" / "train.jsonl").read_text().splitlines()[:20]
     rows = [json.loads(line) for line in lines]
@@ -197,8 +232,7 @@ def test_rows_in_trl_s_form_keep_their_own_settings(model: Path) -> None:
     assert ours.count(pairs[0], thinking=False) == ours.count(pairs[0], row_settings={"enable_thinking": False})
 
 
-@needs_trl
-def test_plain_text_gets_an_end_mark_and_no_template(model: Path) -> None:
+def test_plain_text_gets_an_end_mark_and_no_template(model: Path, by_trl: ByTrl) -> None:
     """Three texts a row: the tokenizer's own marks stand around them, and tokens may reach over the boundary."""
     rows = [
         {"prompt": "What is fog", "chosen": "gy weather?", "rejected": " A cloud.<|im_end|>"},
@@ -218,9 +252,8 @@ def test_plain_text_gets_an_end_mark_and_no_template(model: Path) -> None:
     assert any("without the chat template" in line for line in legend(view))
 
 
-@needs_trl
 @pytest.mark.parametrize("where", ["file", "config", "named"])
-def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str) -> None:
+def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str, by_trl: ByTrl) -> None:
     """tojson, break, generation, namespace, dict, the year; in a file, in the configuration, as one of several."""
     if where == "file":
         (model / "chat_template.jinja").write_text(CHATTER)
@@ -248,8 +281,7 @@ def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str
     same_as_trl(ours, pairs, by_trl(model, off, 1024), thinking=False)
 
 
-@needs_trl
-def test_special_tokens_the_configuration_adds(model: Path) -> None:
+def test_special_tokens_the_configuration_adds(model: Path, by_trl: ByTrl) -> None:
     """Tokens that only tokenizer_config.json or special_tokens_map.json know are one token, as in transformers."""
     configure(model, extra_special_tokens=["<fog>"], sep_token="<cloud>", image_token="<picture>")
     (model / "special_tokens_map.json").write_text(json.dumps({"cls_token": {"content": "<sky>"}}))
