@@ -129,16 +129,19 @@ class PairSet:
         return f"{self.name} {'has changed' if now else 'is no longer there'}: what is shown was read before"
 
 
-def open_set(spec: PairsSpec, base: Path) -> PairSet:
+def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
     """The set from the cache, else its first rows. Blocking, well under half a second for local files.
+
+    With `again` nothing is taken from the cache: what is there is about to be dropped.
 
     Raises:
         PairsError, ServiceError: as `open_spec`.
     """
     stamp = files_stamp(spec, base)
     opened = PairSet(spec, base, stamp, pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp]))
-    with suppress(PairsError):
-        opened.store = PairStore(opened.folder)
+    if not again:
+        with suppress(PairsError):
+            opened.store = PairStore(opened.folder)
     if not opened.complete:
         opened.head = open_head(spec, base)
     return opened

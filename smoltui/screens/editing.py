@@ -30,10 +30,15 @@ def page_text(room: Room, text: str) -> None:
     if command is None:
         room.say("No pager was found: set PAGER", severity="error")
         return
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="smoltui-", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        _hand_over(room, command, Path(file.name), "pager")
+    try:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="smoltui-", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            _hand_over(room, command, Path(file.name), "pager")
+    except OSError as error:
+        room.say(
+            f"The text for the pager cannot be written, {error.strerror}: {tempfile.gettempdir()}", severity="error"
+        )
 
 
 def _hand_over(room: Room, command: list[str], path: Path, what: str) -> None:

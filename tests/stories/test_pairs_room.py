@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends.pair_head import open_head
 from smoltui.backends.pair_set import PairSet, open_set
 from smoltui.backends.pair_source import PairsSpec
 from smoltui.backends.project import Project
@@ -497,3 +498,45 @@ async def test_a_set_that_takes_long_to_open_does_not_hold_me(
         await pilot.press("escape", "q")
     assert loop.time() - before < 5
     gate.set()
+
+
+async def test_i_read_a_set_anew_from_far_down(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """r drops what was imported: keys pressed meanwhile work on what can be read, and the whole set comes back."""
+    write(tmp_path / "train.jsonl", [{"prompt": f"p{number}", "chosen": "a", "rejected": "b"} for number in range(300)])
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 300" in seen(app) and "reading" not in seen(app))
+        await pilot.press("G")
+        await wait_until(lambda: "pair 300 of 300" in seen(app))
+        room: Any = app.screen
+        await pilot.press("r")
+        await wait_until(lambda: "reading" not in seen(app) and room.opened.complete)
+        room.opened.store = None  # as it is for a moment on a large set: only the first rows can be read
+        room.opened.head = open_head(room.opened.spec, room.opened.base)
+        room.index = 299
+        await pilot.press("x")
+        await wait_until(lambda: "Pair 300 is not read in yet" in told(app))
+        await pilot.press("p", "e", "y", "m", "v", "v")
+        await wait_until(lambda: room.opened.refresh())
+        await pilot.press("escape", "G")
+        await wait_until(lambda: "pair 300 of 300" in seen(app))
+
+
+async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: WaitUntil) -> None:
+    """One sentence with the next step for each key, and r brings the set back."""
+    import shutil
+
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        room: Any = app.screen
+        shutil.rmtree(room.opened.folder)
+        room.opened.store.forget("facts")
+        room.opened.store.forget("text")
+        await pilot.press("x")
+        await wait_until(lambda: "The copy of this set in the cache was deleted. Open it again: r" in told(app))
+        await pilot.press("p", "e", "H", *"0.5", "enter", "v", "s", "v", "f", "right")
+        await pilot.press("r")
+        await wait_until(lambda: room.opened.complete and "reading" not in seen(app))
+        await pilot.press("g", "1", "enter")
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "Is the mill far?" in seen(app))
+        await pilot.press("x")
+        await wait_until(lambda: "excluded" in seen(app, "PairView"))

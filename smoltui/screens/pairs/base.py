@@ -14,6 +14,7 @@ from smoltui.backends.pair_search import Search
 from smoltui.backends.pair_set import PairSet
 from smoltui.core.curation import Curation
 from smoltui.core.preference import Pair
+from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_format import SCHEMAS
@@ -122,6 +123,19 @@ class PairsBase(Room):
         self.stop_asking()
         self._answered(text.strip())
 
+    def known_pair(self) -> tuple[str, Pair] | None:
+        """Content hash and pair of the row one is on; None, and it is said why, when they cannot be had."""
+        opened = self.opened
+        if opened is None:
+            return None
+        try:
+            return opened.hash(self.index), opened.pair(self.index)
+        except SmoltuiError as error:
+            self.say(error)
+        except IndexError:
+            self.say(f"Pair {self.index + 1:,} is not read in yet", severity="warning")
+        return None
+
     # -- what the other parts give
 
     def go(self, index: int) -> None:
@@ -135,7 +149,6 @@ class PairsBase(Room):
     def recipe_values(self) -> Mapping[str, object]:
         """The values of the project's recipe; none without a recipe that can be read."""
         from smoltui.backends.launch import load_project_recipe
-        from smoltui.errors import SmoltuiError
 
         try:
             return load_project_recipe(self.smoltui.project).values

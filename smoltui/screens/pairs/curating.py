@@ -12,10 +12,12 @@ from textual import work
 
 from smoltui.backends.pair_export import MANIFEST, Exported, Kind
 from smoltui.backends.pair_set import PairSet
+from smoltui.backends.pair_store import FACTS, gone
 from smoltui.backends.project import expanded
 from smoltui.backends.set_export import export_set
 from smoltui.backends.threads import in_thread
 from smoltui.core.curation import DEFAULT_SEED, DEFAULT_SHARE, Curation, Decision, held_out, inverse, shown
+from smoltui.core.preference import Pair
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.screens.dialogs import Choose, Confirm
 from smoltui.screens.pairs.base import PairsBase
@@ -42,24 +44,22 @@ class Curating(PairsBase):
 
     def action_decide(self, act: str) -> None:
         """Excludes, swaps or pins the pair, or takes that back when it is so already."""
-        opened = self.opened
-        if opened is None:
+        if (found := self.known_pair()) is None:
             return
-        known, key = self.curation, opened.hash(self.index)
+        (key, pair), known = found, self.curation
         already = {"exclude": known.excluded, "swap": known.swapped, "pin": known.pinned}[act]
         done = self._OPPOSITE[act] if key in already else act
         why = self.rows_are if done == "exclude" and self.rows is not None and self.rows_are else None
-        self._write([Decision(done, key, why=why, shows=shown(opened.pair(self.index)))])
+        self._write([Decision(done, key, why=why, shows=shown(pair))])
 
     def action_ask_note(self) -> None:
-        opened = self.opened
-        if opened is not None:
-            key = opened.hash(self.index)
-            self.ask("note:", "empty: no note", partial(self._note, key), self.curation.notes.get(key, ""))
+        if (found := self.known_pair()) is not None:
+            key, pair = found
+            self.ask("note:", "empty: no note", partial(self._note, key, pair), self.curation.notes.get(key, ""))
 
-    def _note(self, key: str, text: str) -> None:
-        if self.opened is not None and text != self.curation.notes.get(key, ""):
-            self._write([Decision("note", key, note=text, shows=shown(self.opened.pair(self.index)))])
+    def _note(self, key: str, pair: Pair, text: str) -> None:
+        if text != self.curation.notes.get(key, ""):
+            self._write([Decision("note", key, note=text, shows=shown(pair))])
 
     def _write(self, decisions: list[Decision]) -> None:
         """Appends a few decisions: a write of some hundred bytes, on the UI thread so that the key has its effect."""
@@ -250,6 +250,9 @@ def _count_held(opened: PairSet, share: float, seed: int) -> tuple[int, int]:
     """Pairs and prompts that such a split holds out of a set."""
     store = opened.store
     assert store is not None
-    column = store.tables("facts", ["prompt_hash"]).column("prompt_hash").to_pylist()
+    try:
+        column = store.tables(FACTS, ["prompt_hash"]).column("prompt_hash").to_pylist()
+    except FileNotFoundError as error:
+        raise gone(store.folder) from error
     held = [value for value in column if value is not None and held_out(value, seed, share)]
     return len(held), len(set(held))

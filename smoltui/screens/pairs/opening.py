@@ -74,7 +74,7 @@ class Opening(PairsBase):
         self.importing = "opening"
         self.draw_where()
         try:
-            opened = await in_thread(partial(open_set, spec, base))
+            opened = await in_thread(partial(open_set, spec, base, again=again))
         except UnknownShapeError as error:
             self.importing = ""
             self._offer_columns(error, spec, base)

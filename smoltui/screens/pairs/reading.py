@@ -12,6 +12,7 @@ from textual import work
 from smoltui.backends.threads import in_thread
 from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
 from smoltui.core.curation import held_out
+from smoltui.core.pair_facts import sound
 from smoltui.core.preference import Pair, pair_json
 from smoltui.core.rendering import SIDES, cut_at
 from smoltui.errors import SmoltuiError
@@ -53,11 +54,9 @@ class Reading(PairsBase):
         opened = self.opened
         if opened is None:
             return
-        try:
-            pair, key = opened.pair(self.index), opened.hash(self.index)
-        except SmoltuiError as error:
-            self.say(error)
+        if (known := self.known_pair()) is None:
             return
+        key, pair = known
         pattern = self.search.query.pattern() if self.search is not None else None
         tokens, cuts = self._measured(pair)
         self.query_one(PairView).show(pair, pattern or "", tokens=tokens, cuts=cuts, marks=self._marks(key))
@@ -200,7 +199,7 @@ class Reading(PairsBase):
     # -- taking along
 
     def _as_text(self) -> str | None:
-        return None if self.pair is None else json.dumps(pair_json(self.pair), ensure_ascii=False, indent=2)
+        return None if self.pair is None else sound(json.dumps(pair_json(self.pair), ensure_ascii=False, indent=2))
 
     def action_copy(self) -> None:
         if (text := self._as_text()) is not None:
