@@ -3,7 +3,8 @@
     python -m smoltui.backends.pair_audit REQUEST.json
 
 Prints `{"progress": rows, "of": rows}` while it goes on. Leaves what it found beside the set: `part-N.audit.arrow`, and
-`audit.json`. The memory it takes grows with the set, by about 400 bytes a pair (805 MB at 1.6 million).
+`audit.json`. What is compared across the set is DuckDB's, which writes to the disk what does not fit in its bound, so
+that the memory of the process hardly grows with the set.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import os
 import sys
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends import run_store
+from smoltui.backends.pair_across import Across
 from smoltui.backends.pair_import import TELL_SECONDS
 from smoltui.backends.pair_search import column_values, holding
 from smoltui.backends.pair_store import (
@@ -37,10 +41,15 @@ from smoltui.backends.project import open_project
 from smoltui.core.audit import EXAMPLES, Audit, LengthBias, audit_from_json, conditions, findings
 from smoltui.core.audit_report import as_markdown
 from smoltui.core.evaluation import read_prompts
-from smoltui.core.near_duplicates import BANDS, BINS, EMPTY, SIMILAR, band_keys, normalised, sketch
+from smoltui.core.near_duplicates import BANDS, comparable, keys_of, nearly_same, normalised, words_of
+from smoltui.core.pair_facts import TURN_JOINT
 from smoltui.errors import InputError, SmoltuiError
 
 REPORT = "audit.json"
+COMPARED_AT_ONCE = 20_000
+"""Pairs of prompts that are compared at a time: at most so many prompts are held, 20 MB of a usual set."""
+KEYS = tuple(f"key{number}" for number in range(BANDS + 1))
+"""Columns of what `keys_of` gives."""
 Progress = Callable[[int, int], object]
 
 
@@ -183,25 +192,22 @@ def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Pro
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    hashes = {name: _numbers(store, name) for name in ("prompt_hash", "chosen_hash", "rejected_hash")}
-    prompt, chosen, rejected = hashes.values()
-    readable = pc.is_valid(prompt)
-    columns: dict[str, Any] = {
-        "duplicate": _again([prompt, chosen, rejected], readable),
-        "repeated_prompt": _again([prompt], readable),
-        "contradicts": _contradicting(prompt, chosen, rejected, readable),
-        "in_held_out": pa.nulls(len(store), pa.bool_()),
-    }
-    if asked.held_out is not None:
-        other = _numbers(PairStore(asked.held_out), "prompt_hash")
-        columns["in_held_out"] = pc.and_(pc.is_in(prompt, pc.unique(pc.drop_null(other))), readable)
-    else:
-        notes.append("No held-out split was compared with: the recipe names none. One carved with H shares no prompt.")
     evaluation = _evaluation_prompts(asked, notes)
-    sketches, asks = _sketches(store, evaluation, progress)
-    near = _near_duplicates(sketches, readable)
-    columns["near_duplicate_prompt"] = pc.and_not(near, columns["repeated_prompt"])
-    columns["in_evaluation_prompts"] = pa.array(asks, pa.bool_()) if evaluation else pa.nulls(len(store), pa.bool_())
+    with Across(store) as across:
+        asks = _add_keys(across, store, evaluation, progress)
+        repeated = across.repeated_prompts()
+        columns: dict[str, Any] = {
+            "duplicate": across.duplicates(),
+            "repeated_prompt": repeated,
+            "near_duplicate_prompt": pc.and_not(_near_duplicates(across, store), repeated),
+            "contradicts": across.contradictions(),
+            "in_held_out": pa.nulls(len(store), pa.bool_()),
+            "in_evaluation_prompts": asks if evaluation else pa.nulls(len(store), pa.bool_()),
+        }
+        if asked.held_out is not None:
+            columns["in_held_out"] = across.shared_with(PairStore(asked.held_out))
+    if asked.held_out is None:
+        notes.append("No held-out split was compared with: the recipe names none. One carved with H shares no prompt.")
     table = pa.table([columns[name] for name in AUDIT_FIELDS], schema=schema_for(AUDIT_FIELDS))
     for part in range(store.parts):
         write_part(store.folder, AUDIT, part, table.slice(part * PART_ROWS, PART_ROWS).combine_chunks())
@@ -209,126 +215,102 @@ def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Pro
     return {name for name, known in told.items() if not known}
 
 
-def _numbers(store: PairStore, name: str) -> Any:
-    return store.tables(FACTS, [name]).column(name).combine_chunks()
-
-
-def _order(keys: Sequence[Any]) -> Any:
-    """Row numbers sorted by the keys, rows with equal keys in their order."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    names = [f"k{number}" for number in range(len(keys))]
-    rows = pa.array(range(len(keys[0])), pa.int64())
-    table = pa.table([*keys, rows], names=[*names, "row"])
-    return pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*names, "row")])
-
-
-def _same_as_before(keys: Sequence[Any], order: Any) -> Any:
-    """For each place of `order` whether its keys are those of the place before; null keys are never the same."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    same = None
-    for key in keys:
-        ordered = key.take(order)
-        equal = pc.fill_null(pc.equal(ordered.slice(1), ordered.slice(0, max(len(ordered) - 1, 0))), False)
-        same = equal if same is None else pc.and_(same, equal)
-    return pa.concat_arrays([pa.array([False] if len(order) else [], pa.bool_()), same])
-
-
-def _scatter(flags: Any, order: Any) -> Any:
-    """Flags by place of `order` as flags by row."""
-    import pyarrow.compute as pc
-
-    return flags.take(pc.sort_indices(order))
-
-
-def _again(keys: Sequence[Any], readable: Any) -> Any:
-    """Rows whose keys stood in an earlier row."""
-    import pyarrow.compute as pc
-
-    order = _order(keys)
-    return pc.and_(_scatter(_same_as_before(keys, order), order), readable)
-
-
-def _contradicting(prompt: Any, chosen: Any, rejected: Any, readable: Any) -> Any:
-    """Rows to which another one has the same prompt and the same answers the other way round."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    low, high = pc.min_element_wise(chosen, rejected), pc.max_element_wise(chosen, rejected)
-    keys = [prompt, low, high]
-    order = _order(keys)
-    group = pc.cumulative_sum(pc.cast(pc.invert(_same_as_before(keys, order)), pa.int64()))
-    side = pc.cast(pc.fill_null(pc.less(chosen, rejected), False), pa.int8()).take(order)
-    # Both ways round in one group; groups are numbered from 1 in order, so a group's figures are found by its number.
-    grouped = pa.table({"group": group, "side": side}).group_by("group", use_threads=False)
-    told = grouped.aggregate([("side", "min"), ("side", "max")])
-    both = pc.not_equal(told.column("side_min"), told.column("side_max")).combine_chunks()
-    flags = both.take(pc.subtract(group, 1)) if len(group) else pa.array([], pa.bool_())
-    differ = pc.fill_null(pc.not_equal(chosen, rejected), False)
-    return pc.and_(pc.and_(_scatter(flags, order), differ), readable)
-
-
-def _evaluation_prompts(asked: Asked, notes: list[str]) -> set[str]:
+def _evaluation_prompts(asked: Asked, notes: list[str]) -> set[bytes]:
     if asked.project is None:
         return set()
     project = open_project(asked.project)
     path = project.resolve(project.settings().evaluation.prompts)
     try:
-        return {normalised(prompt) for prompt in read_prompts(path.read_text(encoding="utf-8"))} - {""}
+        return {normalised(prompt) for prompt in read_prompts(path.read_text(encoding="utf-8"))} - {b""}
     except (OSError, UnicodeDecodeError):
         notes.append(f"There are no evaluation prompts to compare with: {path.name}")
         return set()
 
 
-def _sketches(store: PairStore, evaluation: set[str], progress: Progress) -> tuple[list[array[int]], list[bool]]:
-    """`BINS` columns of sketches and `BANDS` of band keys over the rows, and which rows ask an evaluation prompt."""
-    bins = [array("i") for _ in range(BINS)]
-    bands = [array("q") for _ in range(BANDS)]
-    asks: list[bool] = []
-    nothing = [EMPTY] * BINS
-    for part in range(store.parts):
-        table = store.table(TEXT, part, ["prompt", "turn_chars"])
-        for text, turns in zip(table.column("prompt").to_pylist(), table.column("turn_chars").to_pylist(), strict=True):
-            made = sketch(text) if text else nothing
-            for column, value in zip(bins, made, strict=True):
-                column.append(value)
-            for column, value in zip(bands, band_keys(made), strict=True):
-                column.append(value)
-            asks.append(bool(evaluation and text and normalised(text[-turns[-1] :] if turns[-1] else "") in evaluation))
-        progress(min((part + 1) * PART_ROWS, len(store)), len(store))
-    return [*bins, *bands], asks
-
-
-def _near_duplicates(sketches: list[array[int]], readable: Any) -> Any:
-    """Rows whose prompt is nearly that of an earlier row."""
+def _add_keys(across: Across, store: PairStore, evaluation: set[bytes], progress: Progress) -> Any:
+    """Fills a table `keys` with those of the prompts that have words; gives which rows ask an evaluation prompt."""
     import pyarrow as pa
+
+    fields = ", ".join(f"{name} BIGINT" for name in ("row", *KEYS))
+    across.run(f"CREATE TABLE keys ({fields})")
+    asks: list[Any] = []
+    for part in range(store.parts):
+        table = store.table(TEXT, part, ["prompt", "roles", "turn_chars"])
+        made = [
+            (row, *keys_of(words))
+            for row, text in enumerate(_asked(table), part * PART_ROWS)
+            if (words := words_of(text))
+        ]
+        if made:
+            across.add("keys", dict(zip(("row", *KEYS), map(list, zip(*made, strict=True)), strict=True)))
+        last = _last_turns(table) if evaluation else [""] * len(table)
+        asks.append(pa.array([bool(text) and normalised(text) in evaluation for text in last], pa.bool_()))
+        progress(min((part + 1) * PART_ROWS, len(store)), len(store))
+    return pa.concat_arrays(asks) if asks else pa.array([], pa.bool_())
+
+
+def _asked(table: Any) -> list[str]:
+    """The prompt of each row, empty where it cannot be read; without its system text, which many prompts may share."""
     import pyarrow.compute as pc
 
-    bins = [pa.array(column, pa.int32()) for column in sketches[:BINS]]
-    filled = pc.and_(pc.greater_equal(pc.max_element_wise(*bins), 0), readable)
-    found = pa.array([False] * len(readable), pa.bool_())
-    for column in sketches[BINS:]:
-        key = pc.if_else(filled, pa.array(column, pa.int64()), pa.scalar(None, pa.int64()))
-        order = _order([key])
-        same = _same_as_before([key], order)
-        # Each row of a group is compared with the group's first one.
-        places = pa.array(range(len(order)), pa.int64())
-        first = pc.cumulative_max(pc.if_else(same, 0, places))
-        later = pc.indices_nonzero(same)
-        rows, firsts = order.take(later), order.take(first.take(later))
-        alike, either = pa.array([0] * len(later), pa.int32()), pa.array([0] * len(later), pa.int32())
-        for values in bins:
-            left, right = values.take(rows), values.take(firsts)
-            held = pc.greater_equal(pc.max_element_wise(left, right), 0)
-            alike = pc.add(alike, pc.cast(pc.and_(pc.equal(left, right), held), pa.int32()))
-            either = pc.add(either, pc.cast(held, pa.int32()))
-        share = pc.divide(pc.cast(alike, pa.float64()), pc.cast(pc.max_element_wise(either, 1), pa.float64()))
-        near = rows.filter(pc.greater_equal(share, SIMILAR))
-        found = pc.or_(found, pc.is_in(pa.array(range(len(readable)), near.type), near))
-    return found
+    texts = [text or "" for text in table.column("prompt").to_pylist()]
+    begins = pc.indices_nonzero(pc.starts_with(table.column("roles"), "s"))
+    for row, chars in zip(begins.to_pylist(), table.column("turn_chars").take(begins).to_pylist(), strict=True):
+        texts[row] = texts[row][chars[0] + len(TURN_JOINT) :]
+    return texts
+
+
+def _last_turns(table: Any) -> Iterator[str]:
+    texts, turns = table.column("prompt").to_pylist(), table.column("turn_chars").to_pylist()
+    for text, chars in zip(texts, turns, strict=True):
+        yield text[len(text) - chars[-1] :] if text and chars else ""
+
+
+def _near_duplicates(across: Across, store: PairStore) -> Any:
+    """Rows whose prompt is nearly that of an earlier row. Repeated prompts are not looked at again.
+
+    Of the rows that share a key, each is compared with the first and with the one before it.
+    """
+    same_words, *banded = KEYS
+    across.run(f"CREATE TABLE found AS {across.again('prompt_hash')} UNION {across.again(same_words, table='keys')}")
+    across.run("CREATE TABLE compared (row BIGINT, other BIGINT)")
+    for key in banded:
+        # What was compared under an earlier key is mostly what stands beside a row under this one.
+        across.run(
+            "CREATE OR REPLACE TABLE candidates AS SELECT DISTINCT row, other FROM ("
+            "SELECT row, unnest([first, before]) AS other FROM (SELECT row, first_value(row) OVER alike AS first, "
+            f"lag(row) OVER alike AS before FROM keys WINDOW alike AS (PARTITION BY {key} ORDER BY row)"
+            ") WHERE before IS NOT NULL) ANTI JOIN found USING (row) ANTI JOIN compared USING (row, other)"
+        )
+        across.run("INSERT INTO compared SELECT * FROM candidates")
+        near = array("q")
+        for batch in across.batches("FROM candidates ORDER BY other", COMPARED_AT_ONCE):
+            near.extend(_alike(store, batch))
+        across.add("found", {"row": near})
+    return across.flags("SELECT row FROM found")
+
+
+def _alike(store: PairStore, candidates: Any) -> list[int]:
+    """Those of the `row`s whose prompt is nearly that of an `other` beside it."""
+    candidates = candidates.sort_by("row")
+    rows, others = candidates.column("row").to_pylist(), candidates.column("other").to_pylist()
+    earlier = dict(_texts_of(store, set(others)))
+    near = []
+    for (row, text), group in zip(
+        _texts_of(store, set(rows)), groupby(zip(rows, others, strict=True), itemgetter(0)), strict=True
+    ):
+        if any(nearly_same(text, earlier[other]) for _, other in group[1]):
+            near.append(row)
+    return near
+
+
+def _texts_of(store: PairStore, rows: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Each of these rows with what is compared of its prompt, in order."""
+    for part, group in groupby(sorted(rows), lambda row: row // PART_ROWS):
+        wanted = list(group)
+        table = store.table(TEXT, part, ["prompt", "roles", "turn_chars"])
+        texts = _asked(table.take([row - part * PART_ROWS for row in wanted]))
+        yield from zip(wanted, map(comparable, texts), strict=True)
 
 
 # ------------------------------------------------------------------------------------------------------------ counting

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from smoltui.backends.pair_store import FACTS, PART_ROWS, PairStore, gone
+from smoltui.backends.pair_across import Across
+from smoltui.backends.pair_search import holding
+from smoltui.backends.pair_store import FACTS, PairStore, gone
 from smoltui.core.preference import FINDINGS
 
 _FLAGS = {
     "empty_chosen": "empty_chosen", "empty_rejected": "empty_rejected", "prompt_differs": "prompt_differs",
     "roles_wrong": "roles_do_not_alternate", "identical": "identical", "cut_inside_answer": "trl_cut_inside_answer",
 }  # fmt: skip
-_REASONS = {"broken": "broken", "no_prompt": "no_prompt", "no_answer": "no_answer"}
+_REASONS = ("broken", "no_prompt", "no_answer")
+_CONDITIONS = {
+    **{name: flag for flag, name in _FLAGS.items()},
+    **{name: f"reason = '{name}'" for name in _REASONS},
+    "not_pairs": f"reason IS NOT NULL AND chosen_chars IS NULL AND reason NOT IN {_REASONS}",
+    "clean": "reason IS NULL AND NOT identical",
+}
 
 
 def summary(store: PairStore) -> dict[str, Any]:
@@ -20,35 +28,26 @@ def summary(store: PairStore) -> dict[str, Any]:
     `core.preference.FINDINGS` as a list of its rows.
 
     Raises:
-        PairsError: the cache was deleted meanwhile.
+        PairsError: the cache was deleted meanwhile; the set cannot be looked through, as on a full disk.
     """
+    import pyarrow.compute as pc
+
     found: dict[str, list[int]] = {name: [] for name in FINDINGS}
     reasons: Counter[str] = Counter()
     clean = 0
-    pairs: set[bytes] = set()
-    prompts: set[int] = set()
-    columns = ["hash", "prompt_hash", "reason", "chosen_chars", *_FLAGS]
-    for part in range(store.parts):
-        try:
-            table = store.table(FACTS, part, columns)
-        except FileNotFoundError as error:
-            raise gone(store.folder) from error
-        for index, row in enumerate(table.to_pylist(), part * PART_ROWS):
-            reason = row["reason"]
-            readable = row["chosen_chars"] is not None
-            if reason is not None:
-                reasons[reason] += 1
-                if name := _REASONS.get(reason, "" if readable else "not_pairs"):
-                    found[name].append(index)
-            for flag, name in _FLAGS.items():
-                if row[flag]:
-                    found[name].append(index)
-            clean += reason is None and not row["identical"]
-            if readable:
-                for seen, key, name in (
-                    (prompts, row["prompt_hash"], "repeated_prompts"), (pairs, row["hash"], "duplicates"),
-                ):  # fmt: skip
-                    if key in seen:
-                        found[name].append(index)
-                    seen.add(key)
+    try:
+        for name, rows in holding(store, _CONDITIONS):
+            if name == "clean":
+                clean += len(rows)
+            else:
+                found[name] += rows.to_pylist()
+        for part in range(store.parts):
+            for reason in store.table(FACTS, part, ["reason"]).column("reason").value_counts().to_pylist():
+                if reason["values"] is not None:
+                    reasons[reason["values"]] += reason["counts"]
+        with Across(store) as across:
+            found["repeated_prompts"] = pc.indices_nonzero(across.repeated_prompts()).to_pylist()
+            found["duplicates"] = pc.indices_nonzero(across.duplicates()).to_pylist()
+    except FileNotFoundError as error:
+        raise gone(store.folder) from error
     return {"rows": len(store), "clean": clean, "findings": found, "left_out": dict(sorted(reasons.items()))}

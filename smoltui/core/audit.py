@@ -98,7 +98,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "near_duplicate_prompts", "prompts that are nearly one that stood earlier", "info",
         "near_duplicate_prompt",
         "A held-out prompt that is nearly a trained one measures memory, not alignment.",
-        "one-permutation MinHash, 80 % of words and word pairs", "look at them; b x: exclude",
+        "MinHash, then 90 % of characters in order, system text left out", "look at them; b x: exclude",
     ),
     Definition(
         "in_held_out", "training pairs whose prompt is among the held-out ones", "warn", "in_held_out",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smoltui.backends import pair_store
 from smoltui.backends.new_project import create_project
 from smoltui.backends.pair_audit import Asked, audit_request, load_audit, make_audit, save_reports
 from smoltui.backends.pair_search import Search
@@ -68,6 +69,32 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
     assert load_audit(opened.folder) == audit == audit_from_json(json.loads(json.dumps(audit.as_json())))
 
 
+def test_near_duplicates_are_compared_by_what_is_asked(tmp_path: Path) -> None:
+    """A long system text that all pairs share makes no duplicates; case, signs and one changed word do."""
+    system = {"role": "system", "content": " ".join(f"rule{number}" for number in range(400))}
+    questions = ["How does a mill turn?", "Where do herons sleep?", "Which bread keeps longest?", "Why is fog cold?"]
+    asked = [*questions, questions[2].upper(), f"{LONG} {LONG}", f"{LONG} {LONG} please"]
+    rows = [
+        {
+            "prompt": [system, {"role": "user", "content": text}], "chosen": [{"role": "assistant", "content": "a"}],
+            "rejected": [{"role": "assistant", "content": "b"}],
+        }
+        for text in asked
+    ]  # fmt: skip
+    opened = opened_set(tmp_path, rows)
+    assert rows_of(make_audit(Asked(opened.folder, None, None, None)))["near_duplicate_prompts"] == [4, 6]
+
+
+def test_many_near_duplicates_across_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of near duplicates are found whole, also when few prompts are held at a time."""
+    monkeypatch.setattr("smoltui.backends.pair_audit.COMPARED_AT_ONCE", 7)
+    texts = [" ".join(f"{topic}{number}" for number in range(40)) for topic in ("mill", "fog", "tide", "loaf", "hill")]
+    rows = [pair(f"{texts[number % 5]} {number}", "a", "b") for number in range(pair_store.PART_ROWS + 100)]
+    audit = make_audit(Asked(opened_set(tmp_path, rows).folder, None, None, None))
+    (found,) = (found for found in audit.findings if found.name == "near_duplicate_prompts")
+    assert found.count == len(rows) - 5 and found.examples[0] == 5
+
+
 def test_a_finding_is_a_condition_one_can_search_by(tmp_path: Path) -> None:
     """What the report counts is what the list shows."""
     opened = opened_set(tmp_path, ROWS)
@@ -113,7 +140,7 @@ def test_the_known_answers(shared_data: Path) -> None:
     for name, count in {
         "broken": 0, "not_pairs": 0, "identical": 0, "duplicates": 0, "contradictions": 0, "repeated_prompts": 2,
         "empty_chosen": 4, "empty_rejected": 0, "prompt_differs": 5, "roles_do_not_alternate": 9,
-        "trl_cut_inside_answer": 445, "control_chars": 0, "nearly_identical": 0,
+        "trl_cut_inside_answer": 445, "control_chars": 0, "nearly_identical": 0, "near_duplicate_prompts": 10,
     }.items():  # fmt: skip
         assert counts[name] == count, name
     # Figures of the set itself (facts of the file): over all rows 1 023 longer, 1 278 shorter, 11 equal.
