@@ -29,13 +29,20 @@ _TABLE |= {code: f"⟨{code:02X}⟩" for code in range(0x80, 0xA0)}
 _TABLE |= {code: f"⟨{name}⟩" for code, name in _MARKED.items()}
 _TABLE |= {0xE0000 + code: f"⟨TAG{code:02X}⟩" for code in range(0x80)}
 
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f" + "".join(chr(code) for code in _MARKED) + "\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_HIDING = "".join(chr(code) for code in _MARKED) + "\U000e0000-\U000e007f"
+_HIDDEN = re.compile(f"[{_HIDING}]")
+_UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDING}\ud800-\udfff]")
 # A joiner between two emoji is part of a picture; anywhere else it only hides.
 _LONE_JOINER = re.compile(
     "(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d|\u200d(?![\u2600-\u27bf\U0001f000-\U0001faff])"
 )
+
+
+def hides(text: str) -> bool:
+    """Whether it holds a character that reorders what stands around it or hides; a joiner inside an emoji is none."""
+    if text.isascii():
+        return False
+    return _HIDDEN.search(text) is not None or ("\u200d" in text and _LONE_JOINER.search(text) is not None)
 
 
 def _replacement(match: re.Match[str]) -> str:

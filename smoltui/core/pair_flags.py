@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
+from smoltui.safe_text import hides
+
+# "I'm sorry for your loss", "sorry you feel that way", "sorry for the confusion": sympathy, or a mistake owned up to.
+_NOT_PITY = (
+    r"(?!,?\s+(?:for\s+(?:your|the|any|my|being)\b|about\s+(?:your|the|that)\b|to\s+hear\b|(?:that\s+)?you\b"
+    r"|(?:that\s+)?your\b|if\b|i\s+(?:mis|was|got|did)))"
+)
 _REFUSAL = re.compile(
     r"\W*(?:(?:oh|well|hmm|um|okay|ok|no)\W+)*(?:"
     r"(?:i[’']?m|i am|we[’']?re|we are)\s+(?:\w+\s+)?"
-    r"(?:sorry|afraid|unable|not\s+(?:able|comfortable|going\s+to|allowed))"
-    r"|sorry\b|(?:my\s+)?apologies\b"
-    r"|i\s+(?:can[’']?t|cannot|can\s+not|won[’']?t|will\s+not)"
+    rf"(?:sorry\b{_NOT_PITY}|afraid|unable|not\s+(?:able|comfortable|going\s+to|allowed))"
+    rf"|sorry\b{_NOT_PITY}|(?:my\s+)?apologies\b{_NOT_PITY}"
+    r"|i\s+(?:can[’']?t|cannot|can\s+not)\b(?!\s+(?:wait|help\s+but|believe|agree\s+more|thank|stress))"
+    r"|i\s+(?:won[’']?t|will\s+not)\b(?!\s+lie)"
     r"|i\s+don[’']?t\s+(?:think\s+i\s+(?:can|should)|feel\s+comfortable)"
     r"|as\s+an?\s+(?:ai|language\s+model|assistant)\b|unfortunately,?\s+i\b)",
     re.IGNORECASE,
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_BIDI = re.compile("[\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 
 # First code points of the blocks of each script's letters (Unicode 17, Blocks.txt), to the start of the next entry.
 _RANGES: tuple[tuple[int, str], ...] = (
@@ -58,8 +65,8 @@ def has_control(text: str) -> bool:
 
 
 def has_bidi(text: str) -> bool:
-    """Bidirectional controls, zero-width characters and line separators; a joiner inside an emoji is none of them."""
-    return not text.isascii() and _BIDI.search(text) is not None
+    """Characters that reorder or hide: those that are shown by their name wherever texts are shown."""
+    return hides(text)
 
 
 def main_script(text: str) -> str | None:
