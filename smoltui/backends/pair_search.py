@@ -7,7 +7,9 @@ imported goes on with what is imported meanwhile. Arrow and DuckDB do the work o
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +20,7 @@ from smoltui.errors import InputError
 from smoltui.safe_text import safe
 
 TEXT_COLUMNS = ("prompt", "chosen", "rejected", "raw")
+SEARCH_THREADS = 2
 FACTS_AT_ONCE = 64
 """Parts whose numbers are asked in one SQL statement (262 144 rows): a statement costs a millisecond by itself."""
 MEMORY_LIMIT = "160MB"
@@ -71,34 +74,47 @@ class Search:
         return range(self.looked_at // PART_ROWS, whole)
 
     def _run_text(self, stopped: Callable[[], bool]) -> None:
+        # Two parts at a time: Arrow reads and matches outside Python's lock, and a part read is let go at once.
+        with ThreadPoolExecutor(SEARCH_THREADS, "smoltui-search") as pool:
+            parts = self._left()
+            asked = deque[Future[tuple[int, Any]]]()
+            try:
+                for part in parts:
+                    if len(asked) > SEARCH_THREADS:
+                        self._looked(*asked.popleft().result())
+                    if stopped():
+                        return
+                    asked.append(pool.submit(self._hits_of, part))
+                while asked and not stopped():
+                    self._looked(*asked.popleft().result())
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _hits_of(self, part: int) -> tuple[int, Any]:
+        """First row behind a part, and the rows in it that hold what is searched for."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         query = self.query
         match = pc.match_substring if query.kind == "text" else pc.match_substring_regex
-        for part in self._left():
-            if stopped():
-                return
-            table = self.store.table(TEXT, part, TEXT_COLUMNS)
-            found = None
-            try:
-                for column in table.columns:
-                    if column.null_count == len(column):
-                        continue
-                    hit = pc.fill_null(match(column, query.words, ignore_case=query.ignores_case), False)
-                    found = hit if found is None else pc.or_(found, hit)
-            except pa.ArrowInvalid as error:
-                said = str(error).split("Invalid regular expression: ")[-1]
-                raise InputError(
-                    f"This is not a regular expression that can be searched with (RE2): {safe(query.words, 200)}",
-                    f"{safe(said, 200)}. For a plain text leave the strokes out.",
-                ) from error
-            if found is not None:
-                self._take(part * PART_ROWS, pc.indices_nonzero(found))
-            self.looked_at = part * PART_ROWS + len(table)
+        table = self.store.table(TEXT, part, TEXT_COLUMNS)
+        found = pa.nulls(len(table), pa.bool_())
+        try:
+            for column in table.columns:
+                if column.null_count < len(column):
+                    found = pc.or_kleene(found, match(column, query.words, ignore_case=query.ignores_case))
+        except pa.ArrowInvalid as error:
+            said = str(error).split("Invalid regular expression: ")[-1]
+            raise InputError(
+                f"This is not a regular expression that can be searched with (RE2): {safe(query.words, 200)}",
+                f"{safe(said, 200)}. For a plain text leave the strokes out.",
+            ) from error
+        first = part * PART_ROWS
+        return first + len(table), pc.add(pc.indices_nonzero(found), first)
 
-    def _take(self, first: int, places: Any) -> None:
-        self.hits.extend(first + place for place in places.to_pylist())
+    def _looked(self, until: int, rows: Any) -> None:
+        self.hits.extend(rows.to_pylist())
+        self.looked_at = until
 
     def _run_where(self, stopped: Callable[[], bool]) -> None:
         import pyarrow as pa
