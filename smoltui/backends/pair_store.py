@@ -28,7 +28,7 @@ from smoltui.core.pair_facts import LETTER_ROLES, TURN_JOINT
 from smoltui.core.preference import Message, Pair
 from smoltui.errors import PairsError
 
-FORMAT = 1
+FORMAT = 2
 """Of the files; another one is imported anew."""
 PART_ROWS = 4096
 """Rows of a part: read in a few milliseconds, and the first is there half a second after the import began."""

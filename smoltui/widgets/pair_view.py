@@ -174,8 +174,9 @@ class PairView(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._wrap()
-        self._draw()
+        if self.is_attached and (self.visual_style, self.rich_style) != (self._base, self._blank):
+            self._wrap()
+            self._draw()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self._move(self._is_prompt(event.y), WHEEL_LINES)

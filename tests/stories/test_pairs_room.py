@@ -64,7 +64,7 @@ def app(tmp_path: Path) -> SmoltuiApp:
 async def test_i_read_pair_by_pair(app: SmoltuiApp, wait_until: WaitUntil, loop_guard: object) -> None:
     """Open the room, see prompt, chosen and rejected by role, go on, go back, to the end, to a number."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "chosen ·" in seen(app) and "reading" not in seen(app))
         screen = seen(app)
         assert "chosen · 41 characters · 10 words" in screen and "rejected · 6 characters · 2 words" in screen
         chosen_line = next(line for line in screen.splitlines() if "take the path by the river" in line)

@@ -20,7 +20,11 @@ from smoltui.screens.room import Room
 from smoltui.scripts.pair_format import SCHEMAS
 
 View = Literal["nothing", "pair", "list", "audit", "trainer", "mapping"]
-VIEWS: tuple[View, ...] = ("nothing", "pair", "list", "audit", "trainer", "mapping")
+VIEWS: Mapping[View, str] = {
+    "nothing": "#pairs-nothing", "pair": "PairView", "list": "#pairs-list", "audit": "AuditList",
+    "trainer": "TrainerPane", "mapping": "MappingForm",
+}  # fmt: skip
+"""What shows each of them."""
 
 
 class PairsBase(Room):
@@ -48,6 +52,8 @@ class PairsBase(Room):
     decisions: CurationFile
     tokens: str | None = None
     """Kind of the files that hold token counts; None while there are none."""
+    asking = False
+    """The line that asks is open."""
     max_length: int | None = None
     """Of the recipe, in tokens; None: no cut, or no recipe."""
 
@@ -61,8 +67,9 @@ class PairsBase(Room):
     def show_view(self, view: View) -> None:
         """Brings one of the views to the front."""
         self.view = view
-        for name in VIEWS:
-            self.set_class(name == view, f"view-{name}")
+        # Shown and hidden one by one: a class of the room would have every style below it worked out anew.
+        for name, selector in VIEWS.items():
+            self.query_one(selector).display = name == view
         self.refresh_bindings()
 
     def show_nothing(self, sentence: str) -> None:
@@ -70,6 +77,10 @@ class PairsBase(Room):
         self.query_one("#pairs-nothing", Static).update(Text(safe(sentence, 2000)))
         self.show_view("nothing")
         self.draw_where()
+
+    def show_status(self, shown: bool) -> None:
+        """Whether there is a line that says what was searched for."""
+        self.query_one("#pairs-status").display = shown
 
     # -- lines
 
@@ -108,13 +119,13 @@ class PairsBase(Room):
         self.query_one("#pairs-question", Static).update(Text(f"{question} ", "bold"))
         line = self.query_one("#pairs-answer", Input)
         line.value, line.placeholder = value, f"{hint}; esc leaves it" if hint else "esc leaves it"
-        self.add_class("asking")
+        self.asking = self.query_one("#pairs-ask").display = True
         line.focus()
         line.select_all()  # what is typed takes the place of what is offered
         self.refresh_bindings()
 
     def stop_asking(self) -> None:
-        self.remove_class("asking")
+        self.asking = self.query_one("#pairs-ask").display = False
         self.set_focus(None)
         self.refresh_bindings()
 

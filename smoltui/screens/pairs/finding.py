@@ -66,7 +66,7 @@ class Finding(PairsBase):
         """Back to all pairs."""
         self.workers.cancel_group(self, "find")
         self.search, self.rows, self.rows_are, self.failed = None, None, "", None
-        self.remove_class("searching")
+        self.show_status(False)
         self.show_rows()
         if self.pair is not None and self.view in ("pair", "trainer"):
             self.draw_pair()
@@ -81,7 +81,7 @@ class Finding(PairsBase):
             return
         search = Search(opened.store, query, tokens=self.tokens, marks=marks_of(self.curation, opened.label))
         self.search, self.failed, self.rows, self.rows_are = search, None, array("Q"), f"hits of {query.shown}"
-        self.add_class("searching")
+        self.show_status(True)
         self.refresh_bindings()
         went = False
         redraw = self.set_interval(0.15, self._show_hits)
@@ -171,7 +171,7 @@ class Finding(PairsBase):
         self.workers.cancel_group(self, "find")
         self.search, self.failed = None, None
         self.rows, self.rows_are = array("Q", rows), words
-        self.set_class(True, "searching")
+        self.show_status(True)
         if self.order != ("row", False):
             self._sort()
         self.show_rows()

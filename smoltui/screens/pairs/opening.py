@@ -95,7 +95,7 @@ class Opening(PairsBase):
         self.opened, self.pair, self.importing, self.told_changed = opened, None, "", False
         self.search = self.rows = self.tokens = None
         self.rows_are, self.order = "", ("row", False)
-        self.remove_class("searching")
+        self.show_status(False)
         self.draw_where()
         if opened is None:
             return

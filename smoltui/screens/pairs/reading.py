@@ -150,7 +150,7 @@ class Reading(PairsBase):
             self.query_one(PairView).scroll_by(lines, pages)
 
     def action_pane(self) -> None:
-        if self.view == "pair" and not self.has_class("asking") and self.pair is not None and self.pair.readable:
+        if self.view == "pair" and not self.asking and self.pair is not None and self.pair.readable:
             self.query_one(PairView).switch_pane()
 
     def action_whitespace(self) -> None:

@@ -129,7 +129,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
             self.draw_histogram()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self.has_class("asking") and action != "back":
+        if self.asking and action != "back":
             return False
         if self.view == "mapping" and action not in ("back", "ask_source"):
             return False
@@ -154,7 +154,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
 
     def action_back(self) -> None:
         """Out of the question, the view, the search: whichever is open."""
-        if self.has_class("asking"):
+        if self.asking:
             self.stop_asking()
         elif self.view in ("list", "audit", "trainer"):
             self.show_view("pair")
