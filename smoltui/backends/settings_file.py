@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from smoltui.backends.project import Project
 from smoltui.core.settings import FILE_NAME
@@ -10,7 +11,33 @@ from smoltui.errors import InputError
 
 
 def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
-    """Writes `[pairs.columns]`: which column of the set is what.
+    """Writes `[pairs.columns]`: which column of the set is what. Raises as `_edited`."""
+
+    def put(document: Any) -> None:
+        pairs = document.setdefault("pairs", tomlkit.table())
+        table = tomlkit.table()
+        for name, value in columns.items():
+            table[name] = value
+        pairs["columns"] = table
+
+    import tomlkit
+
+    _edited(project, put)
+
+
+def set_watch(project: Project, rule: str, value: bool | int | float) -> None:
+    """Writes one rule of `[watch]`, a field of `WatchSettings`. Raises as `_edited`."""
+
+    def put(document: Any) -> None:
+        document.setdefault("watch", tomlkit.table())[rule] = value
+
+    import tomlkit
+
+    _edited(project, put)
+
+
+def _edited(project: Project, change: Callable[[Any], None]) -> None:
+    """Changes the file, and leaves everything else in it as it was.
 
     Raises:
         RecipeError: the file that is there cannot be read as TOML.
@@ -21,13 +48,8 @@ def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
     project.settings()  # a file that is broken is said so, and not written over
     path = project.folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        document = tomlkit.parse(text)
-        pairs = document.setdefault("pairs", tomlkit.table())
-        table = tomlkit.table()
-        for name, value in columns.items():
-            table[name] = value
-        pairs["columns"] = table
+        document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+        change(document)
         beside = path.with_name(f".{path.name}.new")
         beside.write_text(tomlkit.dumps(document), encoding="utf-8")
         beside.replace(path)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from smoltui.core.pair_mapping import PARTS
 from smoltui.core.run import timeout_seconds
+from smoltui.core.watch import WatchSettings
 from smoltui.errors import RecipeError
 
 FILE_NAME = "smoltui.toml"
@@ -72,6 +73,8 @@ class Settings:
     pair_columns: Mapping[str, str] = field(default_factory=dict)
     """Which column of the set is prompt, chosen, rejected or system; empty: its shape tells."""
     evaluation: EvaluationSettings = EvaluationSettings()
+    watch: WatchSettings = WatchSettings()
+    """Which rules are on for runs that go on."""
 
 
 def parse_settings(data: Mapping[str, Any]) -> Settings:
@@ -80,7 +83,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     Raises:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
     """
-    _only(data, {"run", "jobs", "pairs", "evaluation"}, "")
+    _only(data, {"run", "jobs", "pairs", "evaluation", "watch"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
     _only(pairs, {"source", "columns"}, "pairs.")
@@ -105,6 +108,10 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     ):
         if not low <= getattr(parsed, key) <= high:
             raise RecipeError(f"evaluation.{key} in {FILE_NAME} must be from {low} to {high}: {getattr(parsed, key)}")
+    watch = _dataclass(WatchSettings, _table(data, "watch"), "watch.")
+    for key in ("margin_steps", "silent_minutes", "cost_usd"):
+        if getattr(watch, key) < 0:
+            raise RecipeError(f"watch.{key} in {FILE_NAME} must not be negative: {getattr(watch, key)}")
     on = run.get("on", "local")
     if not isinstance(on, str):
         raise _wrong("run.on", "an engine's name", on)
@@ -116,7 +123,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     for part, column in columns.items():
         if not isinstance(column, str) or not column:
             raise _wrong(f"pairs.columns.{part}", "the name of a column or a dotted path", column)
-    return Settings(on=on, jobs=jobs, pairs=source, pair_columns=dict(columns), evaluation=parsed)
+    return Settings(on=on, jobs=jobs, pairs=source, pair_columns=dict(columns), evaluation=parsed, watch=watch)
 
 
 def _wrong(key: str, expected: str, found: object) -> RecipeError:
