@@ -302,12 +302,9 @@ def column_values(store: PairStore, name: str, tokens: str | None = None) -> Any
     import pyarrow as pa
 
     try:
+        # Copied part by part: a column as it was read keeps the whole batches it stands in.
         return pa.chunked_array(
-            [
-                chunk
-                for part in range(store.parts)
-                for chunk in columns_of(store, part, [name], tokens, None).column(name).chunks
-            ]
+            [columns_of(store, part, [name], tokens, None).column(name).combine_chunks() for part in range(store.parts)]
         )
     except FileNotFoundError as error:
         raise gone(store.folder) from error

@@ -224,7 +224,8 @@ class PairStore:
         """
         import pyarrow as pa
 
-        tables = [self.table(kind, part, columns) for part in range(self.parts)]
+        # Copied part by part: a column as it was read keeps the whole batches it stands in.
+        tables = [self.table(kind, part, columns).combine_chunks() for part in range(self.parts)]
         return pa.concat_tables(tables) if tables else None
 
     def has(self, kind: str) -> bool:
