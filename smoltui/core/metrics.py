@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -89,6 +89,31 @@ def as_word(value: float | None, digits: int = 3) -> str:
     if value != 0 and (abs(value) < 10**-digits or abs(value) >= 1e6):
         return f"{value:.{max(digits - 1, 1)}e}"
     return f"{value:.{digits}f}"
+
+
+def smoothed(points: Sequence[tuple[int, float]], weight: float) -> list[tuple[int, float]]:
+    """Exponential moving average, each value keeping `weight` (0..1) of the average before it, without its pull to 0
+    at the start (the correction of Adam, Kingma and Ba 2015, algorithm 1). NaN and infinity stay as they are.
+    """
+    if not weight:
+        return list(points)
+    average, seen = 0.0, 0.0
+    found = []
+    for step, value in points:
+        if math.isfinite(value):
+            average, seen = weight * average + (1 - weight) * value, weight * seen + (1 - weight)
+            value = average / seen
+        found.append((step, value))
+    return found
+
+
+def newest_share(points: Sequence[tuple[int, float]], share: float) -> list[tuple[int, float]]:
+    """The points within the last `share` (0..1] of the steps that they span."""
+    if share >= 1 or not points:
+        return list(points)
+    first, last = points[0][0], points[-1][0]
+    begin = last - (last - first) * share
+    return [point for point in points if point[0] >= begin]
 
 
 def finite(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from smoltui.core.metrics import MetricName, as_word, finite
+from smoltui.core.metrics import MetricName, as_word, finite, newest_share, smoothed
+from smoltui.safe_text import safe_line
 
 MIN_HEIGHT = 3
 LABEL_WIDTH = 8
 
 
-def braille(points: list[tuple[int, float]], width: int, height: int, top: float, bottom: float) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Another run's series, drawn behind the own one."""
+
+    name: str
+    points: Sequence[tuple[int, float]]
+    """(step, value) in step order; may hold NaN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the edges of a drawing stand for: steps from left to right, values from bottom to top."""
+
+    first: int
+    last: int
+    bottom: float
+    top: float
+
+
+def braille(points: Sequence[tuple[int, float]], width: int, height: int, frame: Frame) -> list[str]:
     """`height` rows of `width` braille cells with the points joined by lines; a step that was not finite is a gap.
 
-    `points` are (step, value) in step order and may hold NaN; `top` and `bottom` are the values at the edges.
+    `points` are (step, value) in step order and may hold NaN.
     """
     from plotille import Canvas
 
-    first, last = points[0][0], points[-1][0]
-    right = last if last > first else first + 1
+    right = frame.last if frame.last > frame.first else frame.first + 1
     # A canvas ends before its maximum: one dot more on each axis, and the highest and the last point are on it.
-    up, on = (top - bottom) / max(1, 4 * height - 1), (right - first) / max(1, 2 * width - 1)
-    canvas = Canvas(width, height, xmin=first, xmax=right + on, ymin=bottom, ymax=top + up)
+    up, on = (frame.top - frame.bottom) / max(1, 4 * height - 1), (right - frame.first) / max(1, 2 * width - 1)
+    canvas = Canvas(width, height, xmin=frame.first, xmax=right + on, ymin=frame.bottom, ymax=frame.top + up)
     before: tuple[int, float] | None = None
     for step, value in points:
         if value != value or value in (float("inf"), float("-inf")):
@@ -35,6 +57,20 @@ def braille(points: list[tuple[int, float]], width: int, height: int, top: float
             canvas.line(*before, step, value)
         before = (step, value)
     return str(canvas.plot()).split("\n")
+
+
+def over(behind: Text, row: str, style: Style) -> Text:
+    """A row of braille cells laid over another one: the dots of both are seen, the front one gives the colour."""
+    cells = list(behind.plain)
+    styles: list[Style] = [Style.null()] * len(cells)
+    for span in behind.spans:
+        styles[span.start : span.end] = [span.style] * (span.end - span.start)  # type: ignore[list-item]
+    text = Text()
+    for place, char in enumerate(row):
+        dots = ord(char) - _BLANK if _BLANK <= ord(char) < _BLANK + 256 else 0
+        under = ord(cells[place]) - _BLANK if place < len(cells) and ord(cells[place]) >= _BLANK else 0
+        text.append(chr(_BLANK + (dots | under)), style if dots else styles[place] if place < len(styles) else style)
+    return text
 
 
 class MetricChart(Widget):
@@ -49,12 +85,27 @@ class MetricChart(Widget):
         self._metric = metric
         self._points: list[tuple[int, float]] = []
         self._held_out: float | None = None
-        self.tooltip = Text(metric.help)
+        self._others: tuple[Curve, ...] = ()
+        self._smoothing, self._share = 0.0, 1.0
 
-    def show(self, points: list[tuple[int, float]], held_out: float | None) -> None:
-        """Draws the series anew; `held_out` is the newest value on held-out pairs, None when not measured."""
-        if points != self._points or held_out != self._held_out:
-            self._points, self._held_out = list(points), held_out
+    def show(
+        self,
+        points: Sequence[tuple[int, float]],
+        held_out: float | None,
+        *,
+        metric: MetricName | None = None,
+        others: Sequence[Curve] = (),
+        smoothing: float = 0.0,
+        share: float = 1.0,
+    ) -> None:
+        """Draws the series anew; `held_out` is the newest value on held-out pairs, None when not measured.
+
+        `metric` names what is drawn, None as before; `others` are drawn behind it; `smoothing` is the weight of
+        `metrics.smoothed`; of the steps the newest `share` (0..1] is shown.
+        """
+        new = (metric or self._metric, list(points), held_out, tuple(others), smoothing, share)
+        if new != (self._metric, self._points, self._held_out, self._others, self._smoothing, self._share):
+            self._metric, self._points, self._held_out, self._others, self._smoothing, self._share = new
             self.refresh()
 
     def render(self) -> Text:
@@ -70,27 +121,48 @@ class MetricChart(Widget):
         if self._held_out is not None:
             head.append(f" · held-out {as_word(self._held_out)}", "cyan")
         head.truncate(width, overflow="ellipsis")
+        for number, other in enumerate(self._others):
+            value = as_word(other.points[-1][1]) if other.points else "–"
+            head.append(f"  {safe_line(other.name, 16)} {value}", _BEHIND[number % len(_BEHIND)])
+        head.truncate(width, overflow="ellipsis")
         rows = height - 1
-        drawn = finite(self._points)
         if rows < 1:
             return head
-        if not drawn:
+        cells = max(1, width - LABEL_WIDTH)
+        own, *others = [
+            _thinned(smoothed(newest_share(points, self._share), self._smoothing), cells * 2)
+            for points in (self._points, *(other.points for other in self._others))
+        ]
+        drawn = [finite(points) for points in (own, *others)]
+        if not any(drawn):
             return head.append("\n").append("NaN: the run diverged" if diverged else "no value yet", "dim")
-        low, high = min(value for _, value in drawn), max(value for _, value in drawn)
+        values = [value for points in drawn for _, value in points]
+        steps = [step for points in (own, *others) for step, _ in points]
+        low, high = min(values), max(values)
         if low == high:
             low, high = low - 0.5, high + 0.5
-        cells = max(1, width - LABEL_WIDTH)
-        lines = braille(_thinned(self._points, cells * 2), cells, rows, high, low)
+        frame = Frame(min(steps), max(steps), low, high)
+        lines = [Text() for _ in range(rows)]
+        series = [(points, _BEHIND[number % len(_BEHIND)]) for number, points in enumerate(others)]
+        for points, style in (*reversed(series), (own, _LINE)):
+            if points:
+                lines = [
+                    over(line, cell, style)
+                    for line, cell in zip(lines, braille(points, cells, rows, frame)[:rows], strict=True)
+                ]
         labels = {0: as_word(high), rows - 1: as_word(low)}
-        for index, line in enumerate(lines[:rows]):
-            head.append(f"\n{labels.get(index, ''):>{LABEL_WIDTH - 1}} ", "dim").append(line, _LINE)
+        for index, line in enumerate(lines):
+            head.append(f"\n{labels.get(index, ''):>{LABEL_WIDTH - 1}} ", "dim").append_text(line)
         return head
 
 
 _LINE = Style(color="green")
+_BEHIND = (Style(color="cyan"), Style(color="magenta"), Style(color="yellow"), Style(color="blue"))
+_BLANK = 0x2800
+"""The braille cell without dots."""
 
 
-def _thinned(points: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
+def _thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
     """At most about `most` × 2 of the points, each stretch kept by its lowest and highest, so that no spike is lost."""
     if len(points) <= most * 2:
         return points
