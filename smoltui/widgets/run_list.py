@@ -1,8 +1,10 @@
-"""The list of runs: rows drawn by line, updated in place, the cursor staying on its run."""
+"""The list of runs: rows drawn by line as they come into view, updated in place, the cursor staying on its run."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -27,25 +29,55 @@ STAGE_STYLES = {
     "ERROR": "bold red",
     "DELETED": "dim",
 }
+OWN_LABEL = "smoltui-run"
+"""Finds a run again when an answer was lost; says nothing to a person."""
+NARROW, WIDE = 100, 116
+"""Cells from which loss and margin are shown, and from which the cost is."""
 
 
-def row(run: Run, now: float, width: int) -> Text:
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What a row says beside the run itself."""
+
+    cost: str = ""
+    """So far, and at most; empty where nothing is paid."""
+    words: tuple[str, ...] = ()
+    """Rules that hold for it."""
+    note: str = ""
+    """Anything else, such as the chain it is a step of."""
+
+
+NO_FACTS = RowFacts()
+FactsOf = Callable[[Run], RowFacts]
+
+
+def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked: bool = False) -> Text:
     """One run in `width` cells; the columns at the right go first when there is little room."""
-    wide = width >= 100
     took = run.duration(now)
     step = f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(f" {safe_line(run.name, 18):<19}")
+    line.append("●" if marked else " ", "bold cyan")
+    line.append(f"{safe_line(run.name, 18):<19}")
     line.append(f"{safe_line(run.stage, 11):<12}", STAGE_STYLES.get(run.stage, ""))
     line.append(f"{safe_line(run.flavor or run.engine, 14):<12}")
     line.append(f"{as_age(now - run.created_at if run.created_at else None):>5}")
     short = run.is_final and took is not None and took < 100  # of a run that goes on it would change every second
     line.append(f"{f'{took:.0f}s' if short else as_age(took):>6}")
     line.append(f"{step:>11}")
-    if wide:
+    if width >= NARROW:
         line.append(f"{as_word(run.history.last('loss')):>9}")
         line.append(f"{as_word(run.history.last('rewards/margins')):>9}")
-    line.append(f"  {safe_line(redact(_doing(run)), 200)}", "dim")
+    if width >= WIDE:
+        line.append(f"{facts.cost:>14}")
+    line.append("  ")
+    for word in facts.words:
+        line.append(f"{word} ", "bold yellow")
+    if facts.note:
+        line.append(f"{safe_line(facts.note, 60)} ", "cyan")
+    line.append(safe_line(redact(_doing(run)), 200), "dim")
+    labels = " ".join(f"{key}={value}" if value else key for key, value in run.labels.items() if key != OWN_LABEL)
+    if labels:
+        line.append(f"  {safe_line(redact(labels), 120)}", "dim italic")
     line.truncate(width, pad=True)
     return line
 
@@ -58,28 +90,32 @@ def _doing(run: Run) -> str:
 def heading(width: int) -> Text:
     """The names of the columns of `row`."""
     text = f" {'name':<19}{'stage':<12}{'where':<12}{'age':>5}{'took':>6}{'step':>11}"
-    if width >= 100:
+    if width >= NARROW:
         text += f"{'loss':>9}{'margin':>9}"
+    if width >= WIDE:
+        text += f"{'USD / at most':>14}"
     line = Text(f"{text}  what it does", "bold dim", no_wrap=True)
     line.truncate(width, pad=True)
     return line
 
 
 class RunList(ScrollView, can_focus=True):
-    """Runs, newest first; posts `Highlighted` when the cursor comes to another run."""
+    """Runs in the order they are given; posts `Highlighted` when the cursor comes to another run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"run-list--cursor"}
+    # No bars: they come a frame late and cost more bytes than a row.
     DEFAULT_CSS = """
-    RunList { height: auto; }
+    RunList { height: auto; scrollbar-size: 0 0; }
     RunList > .run-list--cursor { background: $primary 50%; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "move(-10)", "Page up", show=False),
-        Binding("pagedown", "move(10)", "Page down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("g,home", "move(-1000000)", "First run", show=False),
         Binding("G,end", "move(1000000)", "Last run", show=False),
+        Binding("space", "mark", "Mark", show=False),
     ]
 
     cursor: reactive[int] = reactive(0)
@@ -91,63 +127,98 @@ class RunList(ScrollView, can_focus=True):
             super().__init__()
             self.run_id = run_id
 
+    class Marked(Message):
+        """Other runs are marked than before."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._runs: list[Run] = []
-        self._drawn: list[Text] = []
+        self._runs: Sequence[Run] = ()
+        self._places: dict[str, int] = {}
+        self._drawn: dict[int, Text] = {}
+        self._count = -1
         self._told: str | None = ""
+        self.facts: FactsOf = lambda run: NO_FACTS
+        """What a row says beside its run; asked for the rows in view, once a second."""
+        self.marked: set[str] = set()
+        """Ids of the runs that were marked, also of those that are not listed now."""
+        self.empty_words = "No runs yet. Start one with t."
 
     @property
     def highlighted(self) -> Run | None:
         """The run under the cursor, None in an empty list."""
-        return self._runs[self.cursor] if self.cursor < len(self._runs) else None
+        return self._runs[self.cursor] if 0 <= self.cursor < len(self._runs) else None
 
-    def show(self, runs: list[Run]) -> None:
-        """Puts these runs in the list; only rows that look different are drawn again."""
+    def show(self, runs: Sequence[Run]) -> None:
+        """Puts these runs in the list; only rows in view that look different are drawn again."""
         current = self.highlighted
         self._runs = runs
+        self._places = {run.id: place for place, run in enumerate(runs)}
         if current is not None:
-            where = next((index for index, run in enumerate(runs) if run.id == current.id), None)
+            where = self._places.get(current.id)
             self.cursor = where if where is not None else max(0, min(self.cursor, len(runs) - 1))
-        self.virtual_size = Size(0, len(runs))
-        self.tick()
+        if len(runs) != self._count:
+            self._count = len(runs)
+            self.virtual_size = Size(0, len(runs))
+            self._drawn = {}
+            self.refresh(layout=True)
+        else:
+            self.tick()
         self._tell()
 
     def select(self, run_id: str) -> bool:
         """Moves the cursor to a run; False when it is not in the list."""
-        for index, run in enumerate(self._runs):
-            if run.id == run_id:
-                self.cursor = index
-                return True
-        return False
+        where = self._places.get(run_id)
+        if where is not None:
+            self.cursor = where
+        return where is not None
 
     def tick(self) -> None:
-        """Draws the rows whose times have changed."""
+        """Draws the rows in view whose words have changed."""
         now, width = time.time(), self.size.width
-        drawn = [row(run, now, width) for run in self._runs]
-        if len(drawn) != len(self._drawn):
-            self._drawn = drawn
-            self.refresh(layout=True)
-            return
-        for index, (old, new) in enumerate(zip(self._drawn, drawn, strict=True)):
-            if old != new or old.spans != new.spans:
+        top = round(self.scroll_y)
+        before, self._drawn = self._drawn, {}
+        for index in range(top, min(top + self.size.height, len(self._runs))):
+            new = self._drawn[index] = self._row(index, now, width)
+            old = before.get(index)
+            if old is None or old != new or old.spans != new.spans:
                 self._refresh_row(index)
-        self._drawn = drawn
+
+    def _row(self, index: int, now: float, width: int) -> Text:
+        run = self._runs[index]
+        return row(run, now, width, self.facts(run), marked=run.id in self.marked)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, len(self._runs))
 
     def on_resize(self) -> None:
-        self._drawn = []
-        self.tick()
+        self._drawn = {}
+        self.refresh()
 
     def action_move(self, by: int) -> None:
         self.cursor = max(0, min(len(self._runs) - 1, self.cursor + by))
 
+    def action_page(self, by: int) -> None:
+        self.action_move(by * max(self.size.height - 1, 1))
+
+    def action_mark(self) -> None:
+        """Marks the run under the cursor, or takes its mark away, and goes one down."""
+        if (run := self.highlighted) is not None:
+            self.marked ^= {run.id}
+            self._redraw(self.cursor)
+            self.post_message(self.Marked())
+            self.action_move(1)
+
+    def unmark(self) -> None:
+        """Takes all marks away."""
+        if self.marked:
+            self.marked.clear()
+            self.tick()
+            self.post_message(self.Marked())
+
     def watch_cursor(self, old: int, new: int) -> None:
         self._refresh_row(old)
         self._refresh_row(new)
-        self.scroll_to_region(Region(0, new, 1, 1), animate=False)
+        self.scroll_to_region(Region(0, new, 1, 1), animate=False, force=True)
         self._tell()
 
     def _tell(self) -> None:
@@ -157,18 +228,25 @@ class RunList(ScrollView, can_focus=True):
             self._told = run_id
             self.post_message(self.Highlighted(run_id))
 
+    def _redraw(self, index: int) -> None:
+        self._drawn.pop(index, None)
+        self._refresh_row(index)
+
     def _refresh_row(self, index: int) -> None:
         self.refresh(Region(0, index - round(self.scroll_y), self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
         index, width = y + round(self.scroll_y), self.size.width
         base = self.rich_style
-        if index >= len(self._drawn):
+        if index >= len(self._runs):
             if index == 0:
-                text = Text(" No runs yet. Start one with t.", "dim")
+                text = Text(f" {self.empty_words}", "dim")
                 return Strip(text.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
             return Strip.blank(width, base)
-        strip = Strip(self._drawn[index].render(self.app.console)).adjust_cell_length(width, base)
+        drawn = self._drawn.get(index)
+        if drawn is None:
+            drawn = self._drawn[index] = self._row(index, time.time(), width)
+        strip = Strip(drawn.render(self.app.console)).adjust_cell_length(width, base)
         if index == self.cursor:
             return strip.apply_style(self.get_component_rich_style("run-list--cursor"))
         return strip.apply_style(base)
