@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -18,12 +16,12 @@ from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from smoltui.backends.engine import Engine
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services, default_services
 from smoltui.core.run import Run, RunSpec
 from smoltui.errors import SmoltuiError
-from smoltui.safe_text import redact, safe
+from smoltui.run_keeper import RULES_SECONDS, RunKeeper
+from smoltui.safe_text import redact, safe, safe_line
 
 
 def _device() -> Screen[Any]:
@@ -60,12 +58,6 @@ WATCH_AFTER_SECONDS = 0.1
 """Runs are listed behind the first frame."""
 PRELOAD_AFTER_SECONDS = 1.2
 """When the start is long over, what the Pairs room needs is loaded: it takes a third of a second when it is gone to."""
-ACTIVE_SECONDS = 0.5
-"""How often local runs are looked at while one is active."""
-IDLE_SECONDS = 3.0
-"""…and while none is: another terminal may have started one."""
-JOBS_SECONDS = 15.0
-"""How often Jobs are listed while the Runs room is open: 100 requests in 25 minutes, of 1 000 in 5 that are allowed."""
 
 
 TEXTUALS_OWN = frozenset(
@@ -136,8 +128,7 @@ class SmoltuiApp(App[int]):
         super().__init__()
         self.project = project
         self._services = services
-        self._look_again = asyncio.Event()
-        self._jobs_listed = 0.0
+        self.keeper = RunKeeper(self)
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a screen a frame over the line, and is late
 
@@ -150,6 +141,7 @@ class SmoltuiApp(App[int]):
 
     def on_mount(self) -> None:
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
+        self.set_interval(RULES_SECONDS, self.keeper.look_at_rules)
         self.set_timer(1.0, _collect_again)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
@@ -210,9 +202,7 @@ class SmoltuiApp(App[int]):
 
     def look_at_runs(self, *, jobs: bool = False) -> None:
         """Lists the runs again now; Jobs too when asked."""
-        if jobs:
-            self._jobs_listed = 0.0
-        self._look_again.set()
+        self.keeper.look(jobs=jobs)
 
     def _start(self, asked: tuple[str, RunSpec] | None) -> None:
         if asked is not None:
@@ -249,53 +239,19 @@ class SmoltuiApp(App[int]):
     @work(group="runs", exclusive=True)
     async def _watch_runs(self) -> None:
         """Keeps `runs` up to date for as long as the app lives."""
-        while True:
-            for name, engine in self.services.engines.items():
-                if name == "local":
-                    await self._list_runs(engine)
-                elif self.current_mode == "runs" and time.monotonic() - self._jobs_listed >= JOBS_SECONDS:
-                    self._jobs_listed = time.monotonic()
-                    # Beside the local runs, which must not wait for a service that does not answer.
-                    self.run_worker(self._list_runs(engine), group=f"list {name}", exclusive=True)
-            active = any(run.engine == "local" and not run.is_final for run in self.runs.values())
-            try:
-                async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):
-                    await self._look_again.wait()
-            except TimeoutError:
-                pass
-            self._look_again.clear()
+        await self.keeper.keep()
 
-    async def _list_runs(self, engine: Engine) -> None:
-        name = engine.name
-        try:
-            listed = await engine.list_runs()
-        except SmoltuiError as error:
-            if str(self.runs_errors.get(name)) != str(error):
-                self.runs_errors = {**self.runs_errors, name: error}
-            return
-        if name in self.runs_errors:
-            self.runs_errors = {key: value for key, value in self.runs_errors.items() if key != name}
-        self._take_list(name, listed)
+    def on_app_blur(self) -> None:
+        self.keeper.blurred = True
 
-    def _take_list(self, engine: str, listed: list[Run]) -> None:
-        kept = [run for run in self.runs.values() if run.engine != engine]
-        known = self.runs
-        # A list may know less of a run than who follows it: what was learnt stays.
-        fresh = [_richer(run, known.get(run.id)) for run in listed]
-        merged = sorted([*kept, *fresh], key=lambda run: run.created_at or 0, reverse=True)
-        new = {run.id: run for run in merged}
-        if new != self.runs:
-            self.runs = new
+    def on_app_focus(self) -> None:
+        self.keeper.blurred = False
+        self.keeper.look()
 
-
-def _richer(run: Run, known: Run | None) -> Run:
-    """`run` with what only `known` holds: the plan, the step and the curve come from the log, not from a list."""
-    from dataclasses import replace
-
-    if known is None or run.history.series or not known.history.series:
-        return run
-    return replace(
-        run, plan=run.plan or known.plan, step=max(run.step, known.step), history=known.history,
-        phase=run.phase or known.phase, moved=run.moved if run.moved is not None else known.moved,
-        model_path=run.model_path or known.model_path, pushed_to=run.pushed_to or known.pushed_to,
-    )  # fmt: skip
+    def ring(self, text: str) -> None:
+        """Tells something one waited for: a bell, a toast, and a notification of the terminal (OSC 9)."""
+        self.bell()
+        self.say(text)
+        if self._driver is not None:
+            # Made safe, so that nothing in a run's name ends the sequence and begins another.
+            self._driver.write(f"\x1b]9;{safe_line(redact(text), 200)}\x07")
