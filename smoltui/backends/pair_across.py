@@ -20,7 +20,7 @@ from smoltui.backends.pair_store import FACTS, PairStore
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe
 
-MEMORY_LIMIT = "128MB"
+MEMORY_LIMIT = "96MB"
 _PREFIX = "across-"
 _HASHES = ("prompt_hash", "chosen_hash", "rejected_hash")
 
