@@ -28,6 +28,7 @@ from smoltui.backends.hub_errors import explain, not_logged_in, not_the_hub, ref
 from smoltui.backends.threads import in_thread
 from smoltui.core.account import Account as Account
 from smoltui.core.cost import Flavor as Flavor
+from smoltui.errors import PermissionDeniedError
 
 if TYPE_CHECKING:
     import httpx2
@@ -111,9 +112,11 @@ class Session:
     base: str
 
     async def send(
-        self, method: str, path: str, *, doing: str, params: Sequence[tuple[str, str]] = ()
+        self, method: str, path: str, *, doing: str, params: Sequence[tuple[str, str]] = (), body: Any = None
     ) -> httpx2.Response:
         """One request and its whole answer. `path` begins with a slash, or is an address the Hub itself gave.
+
+        `body` is sent as JSON; None: no body.
 
         Raises:
             SmoltuiError: refused, or no answer within `TOTAL_SECONDS`; `doing` stands in the sentence.
@@ -121,7 +124,9 @@ class Session:
         url = path if path.startswith(("http://", "https://")) else f"{self.base}{path}"
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
-                response = await self.client.request(method, url, params=list(params) or None, headers=self.headers)
+                response = await self.client.request(
+                    method, url, params=list(params) or None, headers=self.headers, json=body
+                )
         except Exception as error:
             raise_ours(error, doing)
         if response.status_code >= 400:
@@ -228,7 +233,16 @@ def raise_ours(error: Exception, doing: str) -> NoReturn:
 
 def jobs_path(namespace: str, *rest: str) -> str:
     """Path of a namespace's Jobs, or of one Job and what belongs to it."""
-    return "/".join(("/api/jobs", *(quote(part, safe="") for part in (namespace, *rest))))
+    return _path("/api/jobs", namespace, *rest)
+
+
+def scheduled_path(namespace: str, *rest: str) -> str:
+    """Path of a namespace's scheduled Jobs, or of one of them and what belongs to it."""
+    return _path("/api/scheduled-jobs", namespace, *rest)
+
+
+def _path(*parts: str) -> str:
+    return "/".join((parts[0], *(quote(part, safe="") for part in parts[1:])))
 
 
 _accounts: dict[tuple[str, str], Account] = {}
@@ -257,6 +271,21 @@ def forget() -> None:
 async def namespace() -> str:
     """The user's own namespace, resolved once. Raises as `account`."""
     return (await account()).name
+
+
+async def writing_account(doing: str) -> Account:
+    """The account, when its token may write.
+
+    Raises:
+        PermissionDeniedError: it may only read, so it cannot `doing`. Else as `account`.
+    """
+    found = await account()
+    if found.can_write is False:
+        raise PermissionDeniedError(
+            f"The token may only read, so it cannot {doing}: {found.token_name or found.name}",
+            f"Make a token that may write at {endpoint()}/settings/tokens, then: hf auth login",
+        )
+    return found
 
 
 def _account(data: Any) -> Account:

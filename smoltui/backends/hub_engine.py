@@ -5,27 +5,31 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import partial
 from typing import Any
 
-from smoltui.backends import hub, hub_submit, job_records
+from smoltui.backends import hub, hub_acts, hub_submit, job_records
 from smoltui.backends.curated import curated_spec
-from smoltui.backends.hub_errors import not_the_hub, refusal
+from smoltui.backends.hub_listing import first_found, from_all
+from smoltui.backends.hub_scheduled import ScheduledJobs
+from smoltui.backends.hub_stats import follow_stats
+from smoltui.backends.hub_stream import Opened, event_stream
 from smoltui.backends.job_json import clean, run_of
 from smoltui.backends.log_stream import Note, follow_lines
 from smoltui.backends.shipment import shipment
 from smoltui.backends.threads import in_thread
 from smoltui.core import events
+from smoltui.core.cost import Flavor
 from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.core.sample import Sample
 from smoltui.errors import (
     InputError,
     NotFoundOnHubError,
     RateLimitedError,
     ServiceError,
+    SmoltuiError,
     UnreachableError,
 )
 from smoltui.safe_text import safe_line
@@ -38,6 +42,8 @@ SHORTEST_POLL_SECONDS = 1.0
 """Between two questions for a stage, whatever happens."""
 QUEUE = 512
 """Events that wait for a slow reader; the log is not read further until it has caught up."""
+CLOSED_SECONDS = 600.0
+"""An organization whose Jobs one may not see is not asked again for so long."""
 CANCEL_WAITS = (0.3, 0.7, 1.5)
 """Seconds between looks at a Job that was cancelled; its stage follows with a delay."""
 
@@ -54,13 +60,20 @@ def poll_seconds(stage: str, polls: int) -> float:
 
 
 class HubEngine:
-    """Implements `Engine` with Jobs in the account's own namespace and in those that were submitted to from here."""
+    """Implements `Engine` with the Jobs of every namespace the account belongs to.
+
+    A run's id may be written as `namespace/id` wherever one is asked for.
+    """
 
     name = "hub"
 
     def __init__(self) -> None:
         self._namespaces: dict[str, str] = {}
         self._notes: dict[str, Note] = {}
+        self._closed: dict[str, float] = {}
+        self.scheduled = ScheduledJobs()
+        self.problems: dict[str, SmoltuiError] = {}
+        """Namespaces whose Jobs are missing from the last list, and why."""
 
     # -- the contract
 
@@ -82,20 +95,31 @@ class HubEngine:
         return await self._with_record(run)
 
     async def list_runs(self) -> list[Run]:
+        """As `Engine.list_runs`, over all namespaces; those that could not be asked are told in `problems`.
+
+        Raises also:
+            RateLimitedError: asked too often; `retry_after` says how long to leave all namespaces alone.
+            ServiceError: no namespace could be asked.
+        """
         doing = "list the Jobs"
         known = await in_thread(job_records.read_all)
-        own = await hub.namespace()
-        names = dict.fromkeys([own, *(str(record.get("namespace") or own) for record in known.values())])
-        runs: list[Run] = []
-        async with hub.session(doing) as session:
-            for name in names:
-                try:
-                    jobs = await session.pages(hub.jobs_path(name), doing=doing, most=MOST_PAGES)
-                except ServiceError:
-                    if name == own:
-                        raise
-                    continue  # an organization one has left keeps nobody from seeing the others
-                runs += [run_of(job, namespace=name) for job in jobs if isinstance(job, Mapping) and job.get("id")]
+        account = await hub.account()
+        own = account.name
+        used = dict.fromkeys([own, *(str(record.get("namespace") or own) for record in known.values())])
+        now = time.monotonic()
+        asked = [name for name in account.orgs if now - self._closed.get(name, -CLOSED_SECONDS) >= CLOSED_SECONDS]
+
+        async def jobs_of(session: hub.Session, name: str) -> list[Any]:
+            return await session.pages(hub.jobs_path(name), doing=doing, most=MOST_PAGES)
+
+        listed = await from_all([*used, *asked], used, jobs_of, doing)
+        self._closed |= dict.fromkeys(listed.closed, now)
+        self.problems = listed.problems
+        runs = [
+            run_of(job, namespace=name)
+            for name, jobs in listed.items.items() for job in jobs
+            if isinstance(job, Mapping) and job.get("id")
+        ]  # fmt: skip
         for run in runs:
             self._namespaces[run.id] = run.namespace or own
         runs = [job_records.applied(run, known.get(run.id)) for run in runs]
@@ -184,6 +208,56 @@ class HubEngine:
         found = clean(job, (token,))
         return found if isinstance(found, dict) else {}
 
+    # -- what only Jobs can do
+
+    async def rerun(self, run_id: str) -> Run:
+        """Starts the same Job again, once, under a label of its own, and gives the new run.
+
+        One that was submitted from here is submitted anew from its record: the recipe as it was, the files it names as
+        they are now. Another one is started from what the Hub says of it (`hub_acts.start_again`).
+
+        Raises:
+            InputError: it had secrets that nobody is told, or cannot be started again.
+            Else as `submit` and `get`.
+        """
+        job = await self.job(run_id)
+        bare = str(job["id"])
+        record = await in_thread(lambda: job_records.read(bare))
+        if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
+            return await self.submit(spec)
+        namespace = self._namespaces[bare]
+        run = run_of(await hub_acts.start_again(job, namespace), namespace=namespace)
+        self._namespaces[run.id] = run.namespace or namespace
+        return run
+
+    async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:
+        """Sets some labels and removes others; all the rest stay. Gives the run as it is then.
+
+        Raises:
+            InputError: a label that the Hub would refuse, one to remove that is not there, or `smoltui-run`.
+            Else as `get`.
+        """
+        job = await self.job(run_id)
+        namespace = self._namespaces[str(job["id"])]
+        changed = await hub_acts.relabel(job, namespace, set_, remove)
+        return await self._with_record(run_of(changed, namespace=namespace))
+
+    async def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
+        """What the Job takes of its machine, a sample a second, until it has ended; waits for its start.
+
+        Without `follow` one sample, or none when it does not run now. Closing the iterator (or cancelling the task that
+        reads it) lets go of the connection at once. Raises as `get`; a broken connection is mended when followed.
+        """
+        run = await self._run(run_id)
+        patience = partial(poll_seconds, Stage.SCHEDULING)
+        async with aclosing(follow_stats(run, lambda: self._run(run.id), patience, follow=follow)) as samples:
+            async for sample in samples:
+                yield sample
+
+    async def hardware(self) -> list[Flavor]:
+        """As `hub.flavors`; what of it a recipe fits in, `core.hardware.fits` tells."""
+        return await hub.flavors()
+
     # -- what a room asks besides
 
     def connection(self, run_id: str) -> str | None:
@@ -199,21 +273,13 @@ class HubEngine:
         doing = f"find the Job {safe_line(run_id, 60)}"
         names = [wanted] if wanted else await self._candidates(bare)
         async with hub.session(doing) as session:
-            for number, name in enumerate(names):
-                try:
-                    job = await session.get(hub.jobs_path(name, bare), doing=doing)
-                except NotFoundOnHubError as error:
-                    if number + 1 == len(names):
-                        raise NotFoundOnHubError(
-                            f"There is no such Job for this account: {safe_line(run_id, 60)}",
-                            "See the ids with: smoltui ps -a",
-                        ) from error
-                    continue
-                if not isinstance(job, dict) or not job.get("id"):
-                    raise not_the_hub(doing)
-                self._namespaces[bare] = name
-                return job
-        raise not_the_hub(doing)  # there is always one namespace
+            found = await first_found(names, lambda name: session.get(hub.jobs_path(name, bare), doing=doing))
+        if found is None:
+            raise NotFoundOnHubError(
+                f"There is no such Job for this account: {safe_line(run_id, 60)}", "See the ids with: smoltui ps -a"
+            )
+        self._namespaces[bare] = found[0]
+        return hub_acts.described(found[1], doing)
 
     async def _candidates(self, run_id: str) -> list[str]:
         if known := self._namespaces.get(run_id):
@@ -316,12 +382,6 @@ class _Watch:
                 pass  # the reader of the log meets the same, and tells it
 
 
-@dataclass
-class _Connection:
-    now: float
-    chunks: AsyncIterator[bytes]
-
-
 class _JobLog:
     """The log of one Job over the Hub's server-sent events."""
 
@@ -335,49 +395,7 @@ class _JobLog:
     async def check(self) -> None:
         await self._watch.ask()
 
-    @asynccontextmanager
-    async def open(self, tail: int | None) -> AsyncIterator[_Connection]:
-        import httpx2
-
+    def open(self, tail: int | None) -> AbstractAsyncContextManager[Opened]:
         run = self._watch.run
-        doing = "read the log"
-        timeout = httpx2.Timeout(hub.STREAM_SILENCE_SECONDS, connect=hub.CONNECT_SECONDS)
         params = {"tail": str(tail)} if tail is not None else None
-        async with hub.session(doing) as session:
-            request = session.client.build_request(
-                "GET", session.base + hub.jobs_path(run.namespace or "", run.id, "logs"), params=params,
-                headers={**session.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"},
-                timeout=timeout,
-            )  # fmt: skip
-            try:
-                # The answer's head comes at once from a Hub that works; only the lines may be long in coming.
-                async with asyncio.timeout(hub.TOTAL_SECONDS):
-                    response = await session.client.send(request, stream=True)
-            except Exception as error:
-                hub.raise_ours(error, doing)
-            try:
-                if response.status_code >= 400:
-                    with suppress(httpx2.HTTPError, TimeoutError):
-                        async with asyncio.timeout(hub.TOTAL_SECONDS):
-                            await response.aread()
-                    raise refusal(response, doing, None if response.is_stream_consumed else "")
-                if "event-stream" not in response.headers.get("content-type", ""):
-                    raise not_the_hub(doing)
-                yield _Connection(_server_time(response.headers.get("date")), _bytes(response, doing))
-            finally:
-                await response.aclose()
-
-
-async def _bytes(response: Any, doing: str) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.aiter_raw():
-            yield chunk
-    except Exception as error:
-        hub.raise_ours(error, doing)
-
-
-def _server_time(date: str | None) -> float:
-    try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
-        return time.time()
+        return event_stream(hub.jobs_path(run.namespace or "", run.id, "logs"), doing="read the log", params=params)

@@ -246,24 +246,32 @@ def train_command(folder: str, **options: Any) -> None:
 @smoltui.command("ps")
 @click.option("-a", "--all", "every", is_flag=True, help="Also runs that ended more than a day ago.")
 @click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Only local runs, or only Jobs.")
+@click.option(
+    "--filter",
+    "filter_text",
+    default="",
+    metavar="TERMS",
+    help="Words and stage:, label:, flavor:, engine:; each must do.",
+)
 @json_option
-def ps_command(every: bool, engine: str | None, as_json: bool) -> None:
-    """Lists local runs and Jobs, newest first."""
+def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
+    """Lists local runs and the Jobs of all your namespaces, newest first."""
     from smoltui.cli import runs as twin
 
-    twin.ps(every=every, engine=engine, as_json=as_json)
+    twin.ps(every=every, engine=engine, filter_text=filter_text, as_json=as_json)
 
 
 @smoltui.command("logs")
 @click.argument("run_id", metavar="ID")
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends; the exit code is the run's result.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines of what is there.")
+@click.option("--grep", metavar="REGEX", help="Of these, only the lines that match.")
 @json_option
-def logs_command(run_id: str, follow: bool, tail: int | None, as_json: bool) -> None:
+def logs_command(run_id: str, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> None:
     """Prints the log of a run."""
     from smoltui.cli import runs as twin
 
-    raise SystemExit(twin.logs(run_id, follow=follow, tail=tail, as_json=as_json))
+    raise SystemExit(twin.logs(run_id, follow=follow, tail=tail, grep=grep, as_json=as_json))
 
 
 @smoltui.command("inspect")
@@ -276,14 +284,162 @@ def inspect_command(run_id: str, as_json: bool) -> None:
     twin.inspect(run_id, as_json=as_json)
 
 
-@smoltui.command("cancel")
+@smoltui.command("stats")
 @click.argument("run_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="A line a second until it ends.")
 @json_option
-def cancel_command(run_id: str, as_json: bool) -> None:
-    """Stops a run."""
+def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
+    """What a run takes now: processor, memory, each GPU, network."""
+    from smoltui.cli import jobs as twin
+
+    twin.stats(run_id, follow=follow, as_json=as_json)
+
+
+@smoltui.command("wait")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Waits until runs have ended; exit code 0 if all are COMPLETED, 130 if one was CANCELED, 1 if one failed."""
+    from smoltui.cli import jobs as twin
+
+    raise SystemExit(twin.wait(run_ids, as_json=as_json))
+
+
+@smoltui.command("cancel")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def cancel_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Stops runs."""
     from smoltui.cli import runs as twin
 
-    twin.cancel(run_id, as_json=as_json)
+    twin.cancel(run_ids, as_json=as_json)
+
+
+@smoltui.command("pause")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Stops local runs with a checkpoint, to go on later."""
+    from smoltui.cli import jobs as twin
+
+    twin.pause(run_ids, as_json=as_json)
+
+
+@smoltui.command("resume")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Goes on with local runs from their newest complete checkpoint."""
+    from smoltui.cli import jobs as twin
+
+    twin.resume(run_ids, as_json=as_json)
+
+
+@smoltui.command("rerun")
+@click.argument("run_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
+@json_option
+def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
+    """Starts the same run again and returns."""
+    from smoltui.cli import jobs as twin
+
+    twin.rerun(run_id, yes=yes, as_json=as_json)
+
+
+@smoltui.command("labels")
+@click.argument("run_id", metavar="ID")
+@click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--remove", multiple=True, metavar="KEY", help="Take this label away.")
+@json_option
+def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
+    """Shows the labels of a Job, or sets some and leaves the others as they are."""
+    from smoltui.cli import jobs as twin
+
+    twin.labels(run_id, assignments, remove, as_json=as_json)
+
+
+@smoltui.command("hardware")
+@click.option("--for", "folder", metavar="FOLDER", help="Whether the recipe of this project fits.")
+@json_option
+def hardware_command(folder: str | None, as_json: bool) -> None:
+    """The flavors of Jobs: processor, memory, accelerators, price."""
+    from smoltui.cli import jobs as twin
+
+    twin.hardware(None if folder is None else project_in(folder), as_json=as_json)
+
+
+@smoltui.group("scheduled")
+def scheduled_group() -> None:
+    """Jobs that the Hub starts again and again."""
+
+
+@scheduled_group.command("list")
+@json_option
+def scheduled_list_command(as_json: bool) -> None:
+    """All of them with their next time, the suspended ones too."""
+    from smoltui.cli import scheduled as twin
+
+    twin.list_all(as_json=as_json)
+
+
+@scheduled_group.command("create")
+@folder_argument
+@click.option("--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly.")
+@click.option("--from", "source", metavar="ID", help="Do what this Job does, instead of training FOLDER.")
+@click.option("--flavor", help="Hardware of each Job.")
+@click.option("--timeout", help="Each Job is killed after this, such as 3h or 90m.")
+@click.option("--namespace", help="User or organization that owns and pays for the Jobs.")
+@click.option("--suspended", is_flag=True, help="It starts nothing until it is resumed.")
+@click.option("--concurrency", is_flag=True, help="Start also while the one before still runs.")
+@click.option("--yes", is_flag=True, help="Do not ask although it costs money.")
+@json_option
+def scheduled_create_command(folder: str, **options: Any) -> None:
+    """Trains a project again and again; its recipe and pairs are those of now."""
+    from smoltui.cli import scheduled as twin
+
+    twin.create(folder, **options)
+
+
+@scheduled_group.command("suspend")
+@click.argument("scheduled_id", metavar="ID")
+@json_option
+def scheduled_suspend_command(scheduled_id: str, as_json: bool) -> None:
+    """Starts nothing until it is resumed; a Job that runs goes on."""
+    from smoltui.cli import scheduled as twin
+
+    twin.suspend(scheduled_id, as_json=as_json)
+
+
+@scheduled_group.command("resume")
+@click.argument("scheduled_id", metavar="ID")
+@json_option
+def scheduled_resume_command(scheduled_id: str, as_json: bool) -> None:
+    """Starts Jobs again from its next time on."""
+    from smoltui.cli import scheduled as twin
+
+    twin.resume(scheduled_id, as_json=as_json)
+
+
+@scheduled_group.command("trigger")
+@click.argument("scheduled_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
+@json_option
+def scheduled_trigger_command(scheduled_id: str, yes: bool, as_json: bool) -> None:
+    """Starts one Job of it now; the schedule stays as it is."""
+    from smoltui.cli import scheduled as twin
+
+    twin.trigger(scheduled_id, yes=yes, as_json=as_json)
+
+
+@scheduled_group.command("delete")
+@click.argument("scheduled_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def scheduled_delete_command(scheduled_id: str, yes: bool, as_json: bool) -> None:
+    """Deletes it for good; a Job that runs goes on."""
+    from smoltui.cli import scheduled as twin
+
+    twin.delete(scheduled_id, yes=yes, as_json=as_json)
 
 
 @smoltui.command("ask")

@@ -1,12 +1,13 @@
-"""Twins of the Runs room: train, ps, logs, inspect, cancel."""
+"""Twins of the Runs room: train, ps, logs, inspect, cancel. `cli/jobs.py` has the others."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,8 +17,9 @@ from smoltui.backends.engine import Engine
 from smoltui.backends.services import default_services
 from smoltui.cli import print_json
 from smoltui.core import events
-from smoltui.core.pace import as_age
-from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.core.pace import as_age, as_time
+from smoltui.core.run import Run, Stage
+from smoltui.core.run_filter import parse_filter
 from smoltui.core.wording import in_words
 from smoltui.errors import InputError, NotFoundOnHubError, RunFailedError, ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -94,16 +96,16 @@ def train(
 
     async def work() -> int:
         for check in await check_spec(project, name, spec):
-            _print_warning(check, as_json)
+            print_warning(check, as_json)
         if name != "local" and not yes:
-            await _confirm_cost(spec, as_json)
+            await confirm_cost(spec.flavor, spec.timeout_seconds or 0, "Start the Job?", as_json)
         run = await engines[name].submit(spec)
         return await _follow_started(engines[name], run, detach=detach, as_json=as_json)
 
     return run_async(work())
 
 
-def _print_warning(check: Check, as_json: bool) -> None:
+def print_warning(check: Check, as_json: bool) -> None:
     """What does not stop a run and may spoil it; on stderr, as stdout tells what the run does."""
     if as_json:
         told = {"warning": check.sentence, "hint": check.mend}
@@ -112,20 +114,43 @@ def _print_warning(check: Check, as_json: bool) -> None:
     click.echo(safe(redact(f"Warning: {check.sentence}\n{check.mend}".rstrip()), 2000), err=True)
 
 
-async def _confirm_cost(spec: RunSpec, as_json: bool) -> None:
-    from smoltui.backends.hub import flavors
-    from smoltui.core.cost import worst_cost
+async def confirm_cost(flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
+    """Asks before something that costs money, with the most that one Job can cost; returns only after a yes.
 
-    if as_json or not sys.stdin.isatty():
-        raise InputError("A Job costs money, so it is not started without being told", "Say so: --yes")
+    `seconds` is the Job's timeout.
+
+    Raises:
+        InputError: nobody can be asked, or there is no such flavor.
+        click.Abort: the answer was no. ServiceError: the prices could not be read.
+    """
+    from smoltui.backends.hub import flavors
+    from smoltui.core.cost import usd, worst_cost
+
+    _must_be_asked(as_json, "A Job costs money, so it is not started without being told")
     known = {flavor.name: flavor for flavor in await flavors()}
-    flavor = known.get(spec.flavor or "")
+    flavor = known.get(flavor_name or "")
     if flavor is None:
-        raise InputError(f"There is no such flavor: {spec.flavor}", f"Known: {', '.join(known)}")
-    cost = worst_cost(flavor, spec.timeout_seconds or 0)
-    hours = (spec.timeout_seconds or 0) / 3600
-    question = f"{spec.flavor} for at most {hours:.2g} h: at most ${cost:.2f}. Start the Job?"
-    if not click.confirm(question, err=True):
+        raise InputError(
+            f"There is no such flavor: {safe_line(flavor_name or 'none was said', 60)}", f"Known: {', '.join(known)}"
+        )
+    cost = usd(worst_cost(flavor, seconds))
+    confirm(f"{flavor.name} for at most {as_time(seconds)}: at most {cost}. {question}")
+
+
+def confirm_loss(question: str, as_json: bool) -> None:
+    """Asks before something that cannot be taken back; returns only after a yes. Raises as `confirm_cost`."""
+    _must_be_asked(as_json, "This cannot be taken back, so it is not done without being told")
+    confirm(question)
+
+
+def _must_be_asked(as_json: bool, why: str) -> None:
+    if as_json or not sys.stdin.isatty():
+        raise InputError(why, "Say so: --yes")
+
+
+def confirm(question: str) -> None:
+    """Asks on stderr. Raises click.Abort for no."""
+    if not click.confirm(safe_line(redact(question), 1000), err=True):
         raise click.Abort
 
 
@@ -192,8 +217,12 @@ def _printable(text: str) -> str:
     return safe(text.rsplit("\r", 1)[-1], None) if sys.stdout.isatty() else text
 
 
-def ps(*, every: bool, engine: str | None, as_json: bool) -> None:
-    """Prints the list of runs. An engine that cannot be asked is told on stderr, and the others are listed."""
+def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
+    """Prints the list of runs, those that `filter_text` (`core/run_filter.py`) lets through.
+
+    An engine that cannot be asked is told on stderr, and so is a namespace; the others are listed.
+    """
+    wanted_runs = parse_filter(filter_text)
     engines = default_services().engines
     wanted = [engines[engine]] if engine else list(engines.values())
 
@@ -207,14 +236,17 @@ def ps(*, every: bool, engine: str | None, as_json: bool) -> None:
                 if engine:
                     raise
                 errors.append((one.name, error))
+            else:
+                errors += getattr(one, "problems", {}).items()
         return sorted(found, key=lambda run: run.created_at or 0, reverse=True), errors
 
     runs, errors = run_async(work())
     now = time.time()
     if not every:
         runs = [run for run in runs if not run.is_final or now - (run.finished_at or now) < RECENT_SECONDS]
+    runs = [run for run in runs if wanted_runs.matches(run)]
     for name, error in errors:
-        which = "Local runs" if name == "local" else "Jobs"
+        which = {"local": "Local runs", "hub": "Jobs"}.get(name, f"Jobs of {safe_line(name, 60)}")
         note = (
             json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"{which} are not listed: {error.message}"
         )
@@ -223,7 +255,8 @@ def ps(*, every: bool, engine: str | None, as_json: bool) -> None:
         print_json([run.summary() for run in runs])
         return
     if not runs:
-        click.echo("No runs. Start one: smoltui train FOLDER", err=True)
+        some = "No run matches" if wanted_runs else "No runs. Start one: smoltui train FOLDER"
+        click.echo(some, err=True)
     else:
         click.echo(f"{'ID':<26}{'NAME':<22}{'STAGE':<12}{'WHERE':<14}{'AGE':>5}{'STEP':>11}  MESSAGE")
     for run in runs:
@@ -234,6 +267,11 @@ def ps(*, every: bool, engine: str | None, as_json: bool) -> None:
             f"{run.id:<26}{safe_line(run.name, 20):<22}{safe_line(run.stage, 11):<12}{where:<14}{age:>5}{step:>11}  "
             f"{safe_line(redact(run.message or ''), 80)}".rstrip()
         )
+
+
+def engine_named(name: str) -> Engine | None:
+    """The engine of this name; None when there is none here."""
+    return default_services().engines.get(name)
 
 
 async def find(run_id: str) -> tuple[Engine, Run]:
@@ -261,27 +299,57 @@ async def find(run_id: str) -> tuple[Engine, Run]:
     raise InputError(f"No run has this id, here or on Jobs: {run_id}", "See the ids with: smoltui ps -a")
 
 
-def logs(run_id: str, *, follow: bool, tail: int | None, as_json: bool) -> int:
-    """Prints the log; gives the exit code (0 unless followed)."""
+def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> int:
+    """Prints the log; gives the exit code (0 unless followed).
+
+    With `grep` only what matches it, as it is read: the lines of the last `tail`, and words in place of our events.
+
+    Raises:
+        InputError: `grep` is no regular expression.
+    """
+    pattern = _pattern(grep)
 
     async def work() -> int:
         engine, run = await find(run_id)
         async with aclosing(engine.follow(run_id, follow=follow, tail=tail)) as stream:
             async for event in stream:
                 run = run.after(event)
+                words = None if as_json and pattern is None else _log_words(event, run)
+                if pattern is not None and not isinstance(event, events.StageChanged):
+                    matching = [] if words is None else [line for line in words.split("\n") if pattern.search(line)]
+                    if not matching:
+                        continue
+                    words = "\n".join(matching)
                 if as_json:
                     _print_event(event, run, True)
-                elif isinstance(event, events.LogLine):
-                    click.echo(_printable(event.text))
-                elif not isinstance(event, events.StageChanged) and (words := in_words(event, run.max_steps)):
-                    click.echo(safe(redact(words), 2000))
+                elif words is not None:
+                    click.echo(words)
         return exit_code(run.stage) if follow else 0
 
     return run_async(work())
 
 
+def _log_words(event: events.Event, run: Run) -> str | None:
+    """What a person reads of an event in a log; None for a stage, and for what is not worth a line."""
+    if isinstance(event, events.LogLine):
+        return _printable(event.text)
+    words = None if isinstance(event, events.StageChanged) else in_words(event, run.max_steps)
+    return None if words is None else safe(redact(words), 2000)
+
+
+def _pattern(grep: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if grep is None else re.compile(grep)
+    except re.error as error:
+        raise InputError(
+            f"--grep is no regular expression, {error}: {safe_line(grep or '', 100)}",
+            "Write a \\ before a character that shall stand for itself.",
+        ) from error
+
+
 def inspect(run_id: str, *, as_json: bool) -> None:
-    """Prints everything known of a run."""
+    """Prints everything known of a run; for people also how one gets into a Job that runs."""
+    from smoltui.backends.job_json import access_of
 
     async def work() -> dict[str, Any]:
         engine, _ = await find(run_id)
@@ -292,17 +360,47 @@ def inspect(run_id: str, *, as_json: bool) -> None:
         print_json(found)
     else:
         click.echo(safe(redact(json.dumps(found, indent=2, ensure_ascii=False, default=str)), None))
+        for way in access_of(found):
+            click.echo(f"Get in: {safe_line(redact(way))}", err=True)
 
 
-def cancel(run_id: str, *, as_json: bool) -> None:
-    """Stops a run and prints where it stands."""
+def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
+    """Stops runs and prints where each stands. One that cannot be stopped does not keep the others.
 
-    async def work() -> Run:
+    Raises:
+        SmoltuiError: the first that could not be stopped; further ones are told on stderr.
+    """
+
+    async def work(run_id: str) -> Run:
         engine, _ = await find(run_id)
         return await engine.cancel(run_id)
 
-    run = run_async(work())
+    for_each(run_ids, work, as_json)
+
+
+def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, Run]], as_json: bool) -> None:
+    """Does `work` with each run, one after the other, and prints what becomes of it. Raises as `cancel`."""
+
+    async def all_of_them() -> SmoltuiError | None:
+        first: SmoltuiError | None = None
+        for run_id in dict.fromkeys(run_ids):
+            try:
+                print_run(await work(run_id), as_json)
+            except SmoltuiError as error:
+                if first is not None:
+                    told = json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"smoltui: {error}"
+                    click.echo(redact(told), err=True)
+                first = first or error
+        return first
+
+    if (error := run_async(all_of_them())) is not None:
+        raise error
+
+
+def print_run(run: Run, as_json: bool) -> None:
+    """Where a run stands: one line, or one JSON object."""
     if as_json:
         print_json(run.summary())
     else:
-        click.echo(f"{run.id}: {run.stage}{f' ({run.message})' if run.message else ''}")
+        message = f" ({safe_line(redact(run.message), 200)})" if run.message else ""
+        click.echo(f"{run.id}: {safe_line(run.stage, 40)}{message}")

@@ -64,6 +64,14 @@ class Job:
     """The first connections to the log; those behind them just work."""
     opened: int = 0
     never_closes: bool = False
+    samples: list[Any] = field(default_factory=list)
+    """What the stream of figures sends, in order: an object, or bytes for the wire as they are. Then it is silent."""
+    measured: list[Connection] = field(default_factory=list)
+    """The first connections to the figures, by `status` and `after`; those behind them just work."""
+    asked_for_figures: int = 0
+    status: dict[str, Any] = field(default_factory=dict)
+    """More of the Job's `status`: exposeUrls, sshUrl."""
+    initiator: dict[str, Any] | None = None
 
     def say(self, *texts: str, same_time: bool = False) -> None:
         for text in texts:
@@ -75,10 +83,36 @@ class Job:
             "id": self.id, "type": "job", "createdAt": stamp(self.created),
             "startedAt": None if self.stage == "SCHEDULING" else stamp(self.created + 1),
             "finishedAt": stamp(self.created + 61) if final else None,
-            "status": {"stage": self.stage, "message": self.message},
+            "status": {"stage": self.stage, "message": self.message, **self.status}, "initiator": self.initiator,
             "owner": {"id": "1", "name": self.namespace, "type": "user"},
             **{key: value for key, value in self.spec.items() if key != "secrets"},
             "secrets": sorted(self.spec.get("secrets", {})),
+        }  # fmt: skip
+
+
+@dataclass
+class Scheduled:
+    """A scheduled Job."""
+
+    id: str
+    namespace: str
+    body: dict[str, Any]
+    """The request that made it."""
+    created: float
+    last: Job | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        spec, suspended = self.body["jobSpec"], bool(self.body.get("suspend"))
+        return {
+            "id": self.id, "type": "scheduled-job", "createdAt": stamp(self.created),
+            "jobSpec": {**spec, "secrets": sorted(spec.get("secrets", {})), "timeout": spec.get("timeoutSeconds")},
+            "schedule": self.body["schedule"], "suspend": suspended,
+            "concurrency": bool(self.body.get("concurrency")),
+            "status": {
+                "lastJob": {"id": self.last.id, "at": stamp(self.last.created)} if self.last else None,
+                "nextJobRunAt": None if suspended else stamp(self.created + 3600),
+            },
+            "owner": {"id": "1", "name": self.namespace, "type": "user"},
         }  # fmt: skip
 
 
@@ -107,6 +141,9 @@ class LocalHub:
         self.url = ""
         self.requests: list[dict[str, Any]] = []
         self.jobs: dict[str, Job] = {}
+        self.scheduled: dict[str, Scheduled] = {}
+        self.closed: set[str] = set()
+        """Namespaces whose Jobs this account may not see: 403."""
         self.datasets: dict[str, Dataset] = {}
         """By id, owner/name."""
         self.whoami: Any = {
@@ -173,6 +210,10 @@ class LocalHub:
             server.server_close()
             thread.join()
 
+    def schedule_is_known(self, schedule: str) -> bool:
+        """The 30th of February never comes, which only the Hub says."""
+        return schedule != "0 0 30 2 *"
+
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
@@ -210,6 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._serve("POST")
+
+    def do_PUT(self) -> None:
+        self._serve("PUT")
+
+    def do_DELETE(self) -> None:
+        self._serve("DELETE")
 
     def _serve(self, method: str) -> None:
         hub, url = self.server.hub, urlsplit(self.path)
@@ -263,6 +310,10 @@ class _Handler(BaseHTTPRequestHandler):
                 {"url": f"{hub.url}/buckets/{parts[1]}/{parts[2]}"} if method == "POST" else self._bucket(parts),
                 {},
             )
+        if parts[0] in ("jobs", "scheduled-jobs") and parts[1] in hub.closed:
+            return 403, {"error": "No access to the Jobs of this namespace"}, {}
+        if parts[0] == "scheduled-jobs":
+            return self._scheduled(method, parts[1:], query, body)
         if parts[0] == "jobs" and len(parts) == 2:
             return self._create(parts[1], body) if method == "POST" else self._list(parts[1], query)
         job = hub.jobs.get(parts[2]) if parts[0] == "jobs" and len(parts) > 2 else None
@@ -274,6 +325,12 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", ["logs"]:
                 self._logs(job, int(query["tail"][0]) if "tail" in query else None)
                 return None
+            case "GET", ["metrics"]:
+                self._figures(job)
+                return None
+            case "PUT", ["labels"]:
+                job.spec["labels"] = body["labels"]
+                return 200, job.as_json(), {}
             case "POST", ["cancel"]:
                 if job.stage in FINAL:
                     return 409, {"error": "Job is not running"}, {}
@@ -302,6 +359,48 @@ class _Handler(BaseHTTPRequestHandler):
         end = start + hub.page_size
         more = {"Link": f'<{hub.url}/api/jobs/{namespace}?from={end}>; rel="next"'} if end < len(items) else {}
         return 200, items[start:end], more
+
+    # -- scheduled Jobs
+
+    def _scheduled(
+        self, method: str, parts: list[str], query: dict[str, list[str]], body: Any
+    ) -> tuple[int, Any, dict[str, str]]:
+        hub, namespace = self.server.hub, parts[0]
+        if len(parts) == 1 and method == "POST":
+            if not hub.schedule_is_known(body["schedule"]):
+                return 400, {"error": f"Invalid schedule: {body['schedule']}"}, {}
+            number = len(hub.scheduled) + 1
+            made = Scheduled(f"sched{number:04}", namespace, body, 1.7e9 + number)
+            hub.scheduled[made.id] = made
+            return 200, made.as_json(), {}
+        if len(parts) == 1:
+            wanted = [label.split("=", 1) for label in query.get("label", [])[:1]]
+            return 200, [
+                item.as_json() for item in hub.scheduled.values() if item.namespace == namespace
+                and all(item.body["jobSpec"].get("labels", {}).get(key) == value for key, value in wanted)
+            ], {}  # fmt: skip
+        found = hub.scheduled.get(parts[1])
+        if found is None or found.namespace != namespace:
+            return 404, {"error": "Scheduled job not found"}, {}
+        match method, parts[2:]:
+            case "DELETE", []:
+                del hub.scheduled[found.id]
+                return 200, {}, {}
+            case "POST", ["suspend" | "resume" as verb]:
+                found.body["suspend"] = verb == "suspend"
+                return 200, {}, {}
+            case "POST", ["run"]:
+                busy = found.last is not None and found.last.stage not in FINAL
+                if busy and not found.body.get("concurrency"):
+                    return 409, {"error": "Another instance of this scheduled job is already running"}, {}
+                job = hub.add(stage="SCHEDULING", namespace=namespace)
+                job.spec = found.body["jobSpec"]
+                job.initiator = {"type": "scheduled-job", "id": found.id}
+                found.last = job
+                return 200, job.as_json(), {}
+            case "GET", []:
+                return 200, found.as_json(), {}
+        return 404, {"error": "Not found"}, {}
 
     # -- data sets
 
@@ -401,6 +500,37 @@ class _Handler(BaseHTTPRequestHandler):
             if self.server.hub.stopping or self._gone(0.01):
                 self.close_connection = True
                 return
+
+    def _figures(self, job: Job) -> None:
+        """The stream of figures: open and silent when there is nothing to send, also after the Job's end."""
+        hub = self.server.hub
+        with hub.lock:
+            plan = job.measured[job.asked_for_figures] if job.asked_for_figures < len(job.measured) else Connection()
+            job.asked_for_figures += 1
+        if plan.status != 200:
+            return self._send(plan.status, {"error": "not now"}, plan.headers)
+        if job.stage in FINAL:
+            return self._send(406, {"error": "Job is not running"}, {})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        hub.streams += 1
+        sent = 0
+        try:
+            while not (hub.stopping or self._gone(0.01)):
+                while job.samples and job.stage == "RUNNING":
+                    if plan.after is not None and sent >= plan.after:
+                        return self._cut(plan.how)
+                    one = job.samples.pop(0)
+                    data = (
+                        one if isinstance(one, bytes) else b"event: metric\ndata: " + json.dumps(one).encode() + b"\n\n"
+                    )
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                    sent += 1
+            self.close_connection = True
+        finally:
+            hub.streams -= 1
 
     def _gone(self, seconds: float) -> bool:
         """Whether the client has closed its end; waits so long for that."""

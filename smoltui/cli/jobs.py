@@ -1,0 +1,202 @@
+"""Twins of what the Runs room does with a run that exists: stats, wait, pause, resume, rerun, labels; and hardware."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smoltui.backends import run_acts
+from smoltui.backends.engine import Engine
+from smoltui.backends.hub_engine import poll_seconds
+from smoltui.cli import print_json, runs
+from smoltui.core.hardware import FlavorFit, accelerators, gb, prices
+from smoltui.core.hardware import as_json as flavor_as_json
+from smoltui.core.run import Run
+from smoltui.core.sample import in_words
+from smoltui.errors import InputError, RateLimitedError, UnreachableError
+from smoltui.safe_text import redact, safe_line
+
+if TYPE_CHECKING:
+    from smoltui.backends.project import Project
+    from smoltui.core.cost import Flavor
+
+LOCAL_SECONDS = 0.5
+"""Between two looks at a local run."""
+UNREACHED_SECONDS = 30.0
+"""Before the next question to a Hub that did not answer."""
+DEFAULT_TIMEOUT_SECONDS = 1800
+"""Of a Job without a timeout (Hub documentation, Jobs)."""
+
+
+def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
+    """Prints what a run takes now, or a line a second until it ends.
+
+    Raises:
+        InputError: it does not run, so there is nothing to tell.
+    """
+
+    async def work() -> tuple[int, Run]:
+        engine, run = await runs.find(run_id)
+        told = 0
+        async with aclosing(run_acts.stats(engine, run_id, follow=follow)) as samples:
+            async for sample in samples:
+                told += 1
+                if as_json:
+                    print_json(sample.as_json())
+                else:
+                    when = f"{time.strftime('%H:%M:%S', time.localtime(sample.at))}  " if follow else ""
+                    click.echo(f"{when}{in_words(sample)}")
+        return told, run
+
+    told, run = runs.run_async(work())
+    if not told and not follow:
+        raise InputError(
+            f"It does not run now, so it takes nothing: {run.id} is {safe_line(run.stage, 40)}",
+            "Wait for it with --follow, if it is still to start.",
+        )
+
+
+def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
+    """Waits until all runs have ended, prints each as it ends, rings the terminal's bell, and gives the exit code."""
+
+    async def work() -> list[Run]:
+        # All are looked for before one is waited for: a wrong id is told now and not in three hours.
+        found = [await runs.find(run_id) for run_id in dict.fromkeys(run_ids)]
+        ended: list[Run] = []
+        for next_one in asyncio.as_completed([_end_of(engine, run) for engine, run in found]):
+            ended.append(await next_one)
+            runs.print_run(ended[-1], as_json)
+            if sys.stderr.isatty():
+                click.echo("\a", nl=False, err=True)
+        return ended
+
+    codes = {runs.exit_code(run.stage) for run in runs.run_async(work())}
+    return next(code for code in (1, 130, 0) if code in codes)
+
+
+async def _end_of(engine: Engine, run: Run) -> Run:
+    """The run once it has ended; a Hub that does not answer is asked again, and that is told once."""
+    polls, told = 0, False
+    pause = LOCAL_SECONDS if engine.name == "local" else poll_seconds(run.stage, 0)
+    while not run.is_final:
+        await asyncio.sleep(pause)
+        before = run.stage
+        try:
+            run = await engine.get(run.id)
+        except (RateLimitedError, UnreachableError) as error:
+            pause = max(UNREACHED_SECONDS, getattr(error, "retry_after", None) or 0.0)
+            if not told:
+                click.echo(f"smoltui: {redact(error.message)}; still waiting", err=True)
+                told = True
+            continue
+        polls = 0 if run.stage != before else polls + 1
+        pause = LOCAL_SECONDS if engine.name == "local" else poll_seconds(run.stage, polls)
+    return run
+
+
+def pause(run_ids: Sequence[str], *, as_json: bool) -> None:
+    """Pauses runs and prints where each stands. Raises as `runs.cancel`."""
+
+    async def work(run_id: str) -> Run:
+        engine, _ = await runs.find(run_id)
+        return await run_acts.pause(engine, run_id)
+
+    runs.for_each(run_ids, work, as_json)
+
+
+def resume(run_ids: Sequence[str], *, as_json: bool) -> None:
+    """Goes on with runs and prints where each stands. Raises as `runs.cancel`."""
+
+    async def work(run_id: str) -> Run:
+        engine, _ = await runs.find(run_id)
+        return await run_acts.resume(engine, run_id)
+
+    runs.for_each(run_ids, work, as_json)
+
+
+def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
+    """Starts the same run again, after the most it can cost was agreed to, and prints the new one."""
+
+    async def work() -> Run:
+        engine, run = await runs.find(run_id)
+        if engine.name != "local" and not yes:
+            seconds = run.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+            await runs.confirm_cost(run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
+        return await run_acts.rerun(engine, run_id)
+
+    started = runs.run_async(work())
+    runs.print_run(started, as_json)
+    if not as_json:
+        click.echo(f"Follow it: smoltui logs {started.id} --follow", err=True)
+
+
+def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as_json: bool) -> None:
+    """Prints the labels of a run, after setting and removing those that were asked for.
+
+    Raises:
+        InputError: not KEY=VALUE, or a label that the engine refuses.
+    """
+    set_: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"A label is written KEY=VALUE: {safe_line(text, 100)}", "For example: team=ml")
+        set_[key] = value
+
+    async def work() -> Run:
+        engine, run = await runs.find(run_id)
+        return await run_acts.relabel(engine, run_id, set_, remove) if set_ or remove else run
+
+    run = runs.run_async(work())
+    if as_json:
+        print_json({"id": run.id, "labels": dict(run.labels)})
+        return
+    for key, value in run.labels.items():
+        click.echo(safe_line(redact(f"{key}={value}")))
+    if not run.labels:
+        click.echo("It has no labels", err=True)
+
+
+def hardware(project: Project | None, *, as_json: bool) -> None:
+    """Prints the flavors, the cheapest first; with a project also whether its recipe fits.
+
+    Raises:
+        RecipeError: the recipe cannot be read. ServiceError: the list cannot.
+    """
+    from smoltui.backends.hub import flavors
+    from smoltui.backends.launch import load_project_recipe
+    from smoltui.backends.recipe_facts import recipe_shape
+    from smoltui.core.hardware import fits
+
+    values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)
+    shape = recipe_shape(project, values) if project is not None and values is not None else None
+    listed = runs.run_async(flavors())
+    rows: list[tuple[Flavor, FlavorFit | None]]
+    if values is None:
+        rows = [(flavor, None) for flavor in listed]
+    else:
+        rows = [(fit.flavor, fit) for fit in fits(listed, values, shape)]
+    if as_json:
+        print_json([flavor_as_json(flavor, fit) for flavor, fit in rows])
+        return
+    head = f"{'FLAVOR':<18}{'CPU':<10}{'MEMORY':>9}  {'ACCELERATOR':<16}{'EACH':>8}  PRICE"
+    click.echo(f"{head:<94}  FITS" if project is not None else head)
+    for flavor, fit in rows:
+        each = gb(None if not flavor.count or flavor.vram_bytes is None else flavor.vram_bytes // flavor.count)
+        line = (
+            f"{safe_line(flavor.name, 17):<18}{safe_line(flavor.cpu, 9):<10}{gb(flavor.ram_bytes):>9}  "
+            f"{safe_line(accelerators(flavor), 15):<16}{each:>8}  {prices(flavor)}"
+        )
+        click.echo(
+            line if fit is None else f"{line:<94}  {fit.in_words}, needs {gb(fit.needed)}".replace(", needs –", "")
+        )
+    if listed:
+        click.echo(
+            f"As the Hub lists them, {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}", err=True
+        )

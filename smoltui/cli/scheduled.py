@@ -1,0 +1,161 @@
+"""`smoltui scheduled …`: Jobs that the Hub starts again and again."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from smoltui.backends.hub_scheduled import ScheduledJobs
+from smoltui.cli import print_json, project_in, runs
+from smoltui.cli.jobs import DEFAULT_TIMEOUT_SECONDS
+from smoltui.core.pace import as_age
+from smoltui.core.run import Run
+from smoltui.core.scheduled import ScheduledJob, checked_schedule
+from smoltui.errors import InputError
+from smoltui.safe_text import redact, safe_line
+
+
+def _scheduled() -> ScheduledJobs:
+    """Those of the engine of Jobs.
+
+    Raises:
+        InputError: there is no such engine here.
+    """
+    found = getattr(runs.engine_named("hub"), "scheduled", None)
+    if not isinstance(found, ScheduledJobs):
+        raise InputError("There is no engine here that has scheduled Jobs")
+    return found
+
+
+def list_all(*, as_json: bool) -> None:
+    """Prints all of them; a namespace that cannot be asked is told on stderr. Raises as `ScheduledJobs.list_all`."""
+    scheduled = _scheduled()
+    found = runs.run_async(scheduled.list_all())
+    for name, error in scheduled.problems.items():
+        click.echo(redact(f"Scheduled Jobs of {safe_line(name, 60)} are not listed: {error.message}"), err=True)
+    if as_json:
+        print_json([item.summary() for item in found])
+        return
+    if not found:
+        click.echo("No scheduled Jobs. Make one: smoltui scheduled create FOLDER --schedule @daily", err=True)
+        return
+    now = time.time()
+    click.echo(f"{'ID':<26}{'NAME':<22}{'SCHEDULE':<16}{'NEXT (UTC)':<24}{'FLAVOR':<16}LAST")
+    for item in found:
+        click.echo(
+            f"{safe_line(item.id, 25):<26}{safe_line(redact(item.name), 20):<22}{safe_line(item.schedule, 15):<16}"
+            f"{_next(item, now):<24}{safe_line(item.flavor or '–', 15):<16}{safe_line(item.last_run or 'never', 40)}"
+        )
+
+
+def _next(item: ScheduledJob, now: float) -> str:
+    if item.suspended:
+        return "suspended"
+    if item.next_at is None:
+        return "unknown"
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(item.next_at))
+    return f"{when} ({as_age(max(0.0, item.next_at - now))})"
+
+
+def create(
+    folder: str,
+    *,
+    schedule: str,
+    source: str | None,
+    flavor: str | None,
+    timeout: str | None,
+    namespace: str | None,
+    suspended: bool,
+    concurrency: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Makes a scheduled Job out of a project, or out of a Job that exists, and prints it.
+
+    Raises:
+        InputError: the schedule, the project or the options cannot be used. Else as `ScheduledJobs.create`.
+    """
+    try:
+        schedule = checked_schedule(schedule)
+    except ValueError as error:
+        raise InputError(
+            f"This is not a schedule that the Hub understands: {safe_line(schedule, 60)}", str(error)
+        ) from error
+    how = {"suspended": suspended, "concurrency": concurrency}
+    scheduled = _scheduled()
+    asked = f"Start such a Job each time of '{schedule}' (UTC), with your token kept for it as a secret?"
+
+    async def from_job(run_id: str) -> ScheduledJob:
+        engine, run = await runs.find(run_id)
+        if engine.name != "hub":
+            raise InputError(f"Only a Job can be scheduled, and this is a run of this machine: {run.id}")
+        if not yes:
+            await runs.confirm_cost(run.flavor, run.timeout_seconds or DEFAULT_TIMEOUT_SECONDS, asked, as_json)
+        return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
+
+    async def from_project() -> ScheduledJob:
+        from smoltui.backends.launch import make_spec
+        from smoltui.backends.preflight_facts import check_spec
+
+        project = project_in(folder)
+        spec = make_spec(project, "hub", flavor=flavor, timeout=timeout, namespace=namespace)
+        for check in await check_spec(project, "hub", spec):
+            runs.print_warning(check, as_json)
+        if not yes:
+            await runs.confirm_cost(spec.flavor, spec.timeout_seconds or 0, asked, as_json)
+        return await scheduled.create(spec, schedule, **how)
+
+    if source is not None and (flavor or timeout or namespace):
+        raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave these options out.")
+    made = runs.run_async(from_project() if source is None else from_job(source))
+    _print(made, as_json)
+
+
+def suspend(scheduled_id: str, *, as_json: bool) -> None:
+    """Suspends one and prints it."""
+    _print(runs.run_async(_scheduled().suspend(scheduled_id)), as_json)
+
+
+def resume(scheduled_id: str, *, as_json: bool) -> None:
+    """Resumes one and prints it."""
+    _print(runs.run_async(_scheduled().resume(scheduled_id)), as_json)
+
+
+def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
+    """Starts one Job of it now, after the most it can cost was agreed to, and prints the Job."""
+    scheduled = _scheduled()
+
+    async def work() -> Run:
+        item = await scheduled.get(scheduled_id)
+        if not yes:
+            seconds = item.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+            await runs.confirm_cost(item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json)
+        return await scheduled.trigger(scheduled_id)
+
+    started = runs.run_async(work())
+    runs.print_run(started, as_json)
+
+
+def delete(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
+    """Deletes one, after that was agreed to, and prints what it was."""
+    scheduled = _scheduled()
+
+    async def work() -> ScheduledJob:
+        item = await scheduled.get(scheduled_id)
+        if not yes:
+            runs.confirm_loss(f"Delete the scheduled Job {item.name} ({item.id}, {item.schedule})?", as_json)
+        return await scheduled.delete(scheduled_id)
+
+    item = runs.run_async(work())
+    if as_json:
+        print_json({**item.summary(), "deleted": True})
+    else:
+        click.echo(f"Deleted: {item.id}")
+
+
+def _print(item: ScheduledJob, as_json: bool) -> None:
+    if as_json:
+        print_json(item.summary())
+    else:
+        click.echo(f"{item.id}: {safe_line(redact(item.name), 60)}, {item.schedule}, next: {_next(item, time.time())}")

@@ -1,0 +1,402 @@
+"""The Runs room for scripts: listing with a filter, looking, waiting, starting again, labels, hardware, schedules."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smoltui.backends import hub_engine, hub_stats, hub_submit, log_stream, preflight_facts
+from smoltui.backends.hub_engine import HubEngine
+from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.services import Services
+from smoltui.cli import jobs as jobs_module
+from smoltui.cli import run
+from smoltui.cli import runs as runs_module
+from tests.hub.server import TOKEN, LocalHub, local_hub
+
+SCRIPT = Path(__file__).parents[1] / "fake_training.py"
+JOB = {"command": ["x"], "dockerImage": "python:3.12", "flavor": "a100-large", "timeoutSeconds": 3600}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    """A Hub on this machine beside a local engine, and waits short enough for a test."""
+    monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
+    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
+    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
+    monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
+    monkeypatch.setattr(jobs_module, "poll_seconds", lambda stage, polls: 0.05)
+    monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
+    services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})
+    monkeypatch.setattr(runs_module, "default_services", lambda: services)
+    with local_hub(monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], list[str]]:
+    """`answer(yes)`: somebody sits at the terminal and answers so; gives the questions that were asked."""
+
+    def answering(yes: bool) -> list[str]:
+        asked: list[str] = []
+
+        def confirm(question: str, **_: Any) -> bool:
+            asked.append(question)
+            return yes
+
+        monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
+        monkeypatch.setattr("click.confirm", confirm)
+        return asked
+
+    return answering
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that needs no file but its recipe."""
+    (tmp_path / "recipe.yaml").write_text(
+        "model_name_or_path: HuggingFaceTB/SmolLM3-3B\ndataset_name: a/b\nmax_length: 1024\nbf16: true\n"
+    )
+    (tmp_path / "smoltui.toml").write_text('[jobs]\nflavor = "a100-large"\ntimeout = "3h"\n')
+
+    async def no_checks(*_: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
+    monkeypatch.setattr(hub_submit, "ship", lambda *_: None)
+    return tmp_path
+
+
+def output(capsys: pytest.CaptureFixture[str]) -> tuple[list[Any], str]:
+    """The JSON documents on stdout, one a line, and the text on stderr."""
+    captured = capsys.readouterr()
+    return [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+def later(change: Callable[[], object], seconds: float = 0.3) -> threading.Timer:
+    """Does something a moment later, as the Hub would."""
+    timer = threading.Timer(seconds, change)
+    timer.start()
+    return timer
+
+
+class TestListing:
+    def test_only_those_i_ask_for(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """I filter by stage, label, flavor and words; what is left is JSON, or a sentence."""
+        one = server.add(labels={"name": "beta-0-1", "team": "ml"}, flavor="a100-large")
+        two = server.add(labels={"name": "beta-0-3"}, stage="ERROR", namespace="lab")
+        for text, found in [
+            ("", {one.id, two.id}), ("stage:error", {two.id}), ("label:team=ml flavor:a100", {one.id}),
+            ("engine:local", set()), ("b01", {one.id}), ("lab", {two.id}),
+        ]:  # fmt: skip
+            assert run(["ps", "-a", "--json", "--filter", text]) == 0
+            ((listed,), _) = output(capsys)
+            assert {item["id"] for item in listed} == found, text
+        assert run(["ps", "-a", "--filter", "stage:canceled"]) == 0
+        assert capsys.readouterr() == ("", "No run matches\n")
+
+    def test_a_namespace_that_cannot_be_asked(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """The others are listed, and I am told which one is missing, on stderr."""
+        one = server.add()
+        server.spoil("GET", "^/api/jobs/lab$", status=503, times=2)
+        assert run(["ps", "-a"]) == 0
+        told = capsys.readouterr()
+        assert one.id in told.out and "Jobs of lab are not listed" in told.err
+        assert run(["ps", "-a", "--json"]) == 0
+        ((listed,), error) = output(capsys)
+        assert [item["id"] for item in listed] == [one.id] and "503" in json.loads(error)["error"]
+
+
+class TestLogs:
+    def test_only_lines_that_match(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """Lines of the library and our own words alike; with --json the events themselves."""
+        metrics = '{"event": "metrics", "v": 1, "step": 7, "values": {"loss": 0.5}}'
+        job = server.add(["loading", "loss is fine", metrics, "bye"], stage="COMPLETED")
+        assert run(["logs", job.id, "--grep", r"^loss|step \d"]) == 0
+        assert capsys.readouterr().out.splitlines() == ["loss is fine", "step 7  loss 0.500"]
+        assert run(["logs", job.id, "--grep", "loss", "--json"]) == 0
+        assert [line["event"] for line in output(capsys)[0]] == ["log", "metrics", "stage"]
+        assert run(["logs", job.id, "--grep", "("]) == 2
+        assert "no regular expression" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("stage", "code"), [("COMPLETED", 0), ("CANCELED", 130), ("ERROR", 1)])
+    def test_followed_it_exits_as_the_run_did(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], stage: str, code: int
+    ) -> None:
+        """Also when nothing of its log matches."""
+        job = server.add(["one"], stage=stage)
+        assert run(["logs", job.id, "--follow", "--grep", "never"]) == code
+        assert capsys.readouterr().out == ""
+
+
+class TestLooking:
+    def test_stats(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """One line now; a line a second until it ends when I follow; a sentence when it does not run."""
+        job = server.add()
+        sample = {"cpu_usage_pct": 35, "memory_used_bytes": 1 << 30, "gpus": {"x\x1b[2J": {"utilization": 87}}}
+        job.samples = [sample]
+        assert run(["stats", job.id]) == 0
+        assert capsys.readouterr().out == "CPU 35 % · memory 1.0 GiB · GPU 87 %\n"
+        job.samples = [sample, sample]
+        ending = later(lambda: setattr(job, "stage", "COMPLETED"))
+        assert run(["stats", job.id, "--follow", "--json"]) == 0
+        ending.join()
+        lines, _ = output(capsys)
+        assert [(line["cpu"], line["gpus"][0]["used"]) for line in lines] == [(35.0, 87.0)] * 2
+        assert run(["stats", job.id, "--json"]) == 2
+        assert "COMPLETED" in json.loads(capsys.readouterr().err)["error"]
+
+    def test_ways_into_a_job(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """I inspect a Job with ssh and a port: the command and the address stand below, and not in the JSON."""
+        job = server.add()
+        job.status = {"sshUrl": "ssh://j@ssh.hf.jobs", "exposeUrls": ["https://j--8000.hf.jobs"]}
+        assert run(["inspect", job.id]) == 0
+        told = capsys.readouterr()
+        assert json.loads(told.out)["id"] == job.id
+        assert told.err == "Get in: ssh j@ssh.hf.jobs\nGet in: https://j--8000.hf.jobs\n"
+        assert run(["inspect", job.id, "--json"]) == 0
+        assert capsys.readouterr().err == ""
+
+    def test_hardware(self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Prices and memory, the cheapest first; with a project also what its recipe fits in."""
+        assert run(["hardware"]) == 0
+        rows = capsys.readouterr().out.splitlines()
+        assert [row.split()[0] for row in rows] == ["FLAVOR", "cpu-basic", "a100-large"]
+        assert re.search(r"12 vCPU\s+142 GB\s+A100\s+80 GB\s+2.50 USD an hour", rows[2])
+        assert run(["hardware", "--for", str(project)]) == 0
+        rows = capsys.readouterr().out.splitlines()
+        assert "does not fit, needs" in rows[1] and re.search("(fits|may run out of memory), needs", rows[2])
+        assert run(["hardware", "--for", str(project), "--json"]) == 0
+        ((listed,), _) = output(capsys)
+        assert listed[0]["fits"] == "no" and listed[1]["needed_bytes"] > 50e9
+        assert run(["hardware", "--for", str(project / "nothing")]) == 2
+
+
+class TestWaiting:
+    def test_until_all_have_ended(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each is told as it ends; a Hub that fails in between is asked again."""
+        one, two = server.add(), server.add()
+        later(lambda: setattr(one, "stage", "COMPLETED"), 0.5)
+        server.spoil("GET", f"{two.id}$", status=503)
+        server._faults[-1]["times"] = 0
+        later(lambda: server._faults[-1].update(times=1), 0.1)
+        timer = later(lambda: setattr(two, "stage", "COMPLETED"), 0.3)
+        assert run(["wait", one.id, two.id, "--json"]) == 0
+        timer.join()
+        lines, error = output(capsys)
+        assert [line["id"] for line in lines] == [two.id, one.id]
+        assert "still waiting" in error
+
+    @pytest.mark.parametrize(
+        ("stages", "code"),
+        [
+            (["COMPLETED"], 0), (["CANCELED"], 130), (["ERROR"], 1), (["DELETED"], 1), (["COMPLETED", "CANCELED"], 130),
+            (["CANCELED", "ERROR"], 1),
+        ],
+    )  # fmt: skip
+    def test_it_exits_by_the_result(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], stages: list[str], code: int
+    ) -> None:
+        assert run(["wait", *(server.add(stage=stage).id for stage in stages)]) == code
+        told = capsys.readouterr().out
+        assert all(stage in told for stage in stages)
+
+    def test_a_wrong_id_is_told_at_once(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """Not after the three hours that the other one takes."""
+        began = time.monotonic()
+        assert run(["wait", server.add().id, "nothing"]) == 2
+        assert time.monotonic() - began < 5 and "No run has this id" in capsys.readouterr().err
+
+    def test_a_terminal_hears_the_end(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = server.add(stage="COMPLETED")
+        assert run(["wait", job.id]) == 0
+        assert "\a" not in capsys.readouterr().err
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+        assert run(["wait", job.id]) == 0
+        assert capsys.readouterr().err == "\a"
+
+
+class TestActing:
+    def test_cancel_several(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """One that does not exist keeps nobody from being stopped; the exit code tells of it."""
+        one, two = server.add(), server.add(namespace="lab")
+        assert run(["cancel", one.id, "nothing", two.id, "--json"]) == 2
+        lines, error = output(capsys)
+        assert [(line["id"], line["stage"]) for line in lines] == [(one.id, "CANCELED"), (two.id, "CANCELED")]
+        assert "nothing" in json.loads(error)["error"]
+        assert run(["cancel", "no-one", "nobody"]) == 2
+        error = capsys.readouterr().err
+        assert "no-one" in error and "nobody" in error
+
+    def test_rerun_is_asked_for_with_its_cost(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]
+    ) -> None:
+        """An hour on an A100: I read what it can cost, and no is no."""
+        job = server.add(stage="COMPLETED", labels={"name": "mine"}, **JOB)
+        asked = answer(False)
+        assert run(["rerun", job.id]) == 130
+        assert asked == [f"a100-large for at most 1 h 00 min: at most 2.50 USD. Start mine ({job.id}) again?"]
+        assert len(server.jobs) == 1
+        answer(True)
+        assert run(["rerun", job.id]) == 0
+        told = capsys.readouterr()
+        assert len(server.jobs) == 2 and "job0002: SCHEDULING" in told.out and "logs job0002 --follow" in told.err
+
+    def test_nobody_is_there_to_ask(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """In a script nothing is paid for without --yes."""
+        job = server.add(stage="COMPLETED", **JOB)
+        assert run(["rerun", job.id, "--json"]) == 2
+        assert "--yes" in json.loads(capsys.readouterr().err)["hint"] and len(server.jobs) == 1
+        assert run(["rerun", f"ada/{job.id}", "--yes", "--json"]) == 0
+        assert output(capsys)[0][0]["id"] == "job0002"
+
+    def test_a_local_run_again_costs_nothing(
+        self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (project / "recipe.yaml").write_text("model_name_or_path: m\ndataset_name: p\noutput_dir: out\nsteps: 1\n")
+        assert run(["train", str(project), "--json"]) == 0
+        first = output(capsys)[0][-1]["run"]
+        assert run(["rerun", first, "--json"]) == 0
+        second = output(capsys)[0][0]
+        assert second["id"] != first and second["output_dir"] == str(project / "out-2")
+        assert run(["wait", second["id"], "--json"]) == 0
+        assert output(capsys)[0][0]["stage"] == "COMPLETED"
+
+    def test_labels(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """Shown, set and removed; the others stay."""
+        job = server.add(labels={"team": "ml", "old": "x"})
+        assert run(["labels", job.id]) == 0
+        assert capsys.readouterr().out == "team=ml\nold=x\n"
+        assert run(["labels", job.id, "best=yes", "--remove", "old", "--json"]) == 0
+        assert output(capsys)[0] == [{"id": job.id, "labels": {"team": "ml", "best": "yes"}}]
+        assert job.spec["labels"] == {"team": "ml", "best": "yes"}
+        assert run(["labels", job.id, "novalue"]) == 2
+        assert "KEY=VALUE" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("command", ["pause", "resume"])
+    def test_jobs_do_not_pause(self, server: LocalHub, capsys: pytest.CaptureFixture[str], command: str) -> None:
+        """A sentence, and what to do instead."""
+        assert run([command, server.add().id, "--json"]) == 2
+        error = json.loads(capsys.readouterr().err)
+        assert "HF Jobs cannot" in error["error"] and "smoltui" in error["hint"]
+
+    def test_pause_and_resume_are_the_engines(
+        self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (project / "recipe.yaml").write_text("model_name_or_path: m\ndataset_name: p\noutput_dir: out\nsteps: 1\n")
+        assert run(["train", str(project), "--json"]) == 0
+        run_id = output(capsys)[0][-1]["run"]
+        done: list[str] = []
+
+        async def act(self: LocalEngine, run_id: str) -> Any:
+            done.append(run_id)
+            return await self.get(run_id)
+
+        for command in ("pause", "resume"):
+            monkeypatch.setattr(LocalEngine, command, act, raising=False)
+            assert run([command, run_id, "--json"]) == 0
+            assert output(capsys)[0][0]["id"] == run_id
+        assert done == [run_id, run_id]
+
+
+class TestScheduled:
+    def test_from_making_to_deleting(
+        self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]
+    ) -> None:
+        """I schedule my project each night, look when it comes, suspend and resume it, start one now, and delete it."""
+        asked = answer(True)
+        assert run(["scheduled", "create", str(project), "--schedule", "0 3 * * *"]) == 0
+        assert "at most 7.50 USD" in asked[0] and "each time of '0 3 * * *' (UTC)" in asked[0]
+        (item,) = server.scheduled.values()
+        assert item.body["jobSpec"]["flavor"] == "a100-large" and item.id in capsys.readouterr().out
+        assert run(["scheduled", "list"]) == 0
+        table = capsys.readouterr().out
+        assert item.id in table and "2023-11-14 23:13" in table and "never" in table
+        assert run(["scheduled", "suspend", item.id]) == 0
+        assert "suspended" in capsys.readouterr().out
+        assert run(["scheduled", "resume", item.id, "--json"]) == 0
+        assert output(capsys)[0][0]["suspended"] is False
+        assert run(["scheduled", "trigger", item.id]) == 0
+        assert "at most 7.50 USD" in asked[1] and "job0001: SCHEDULING" in capsys.readouterr().out
+        assert run(["scheduled", "list", "--json"]) == 0
+        ((listed,), _) = output(capsys)
+        assert listed[0]["last_run"] == "job0001" and TOKEN not in json.dumps(listed)
+        assert run(["scheduled", "delete", item.id]) == 0
+        assert "Delete the scheduled Job" in asked[2] and not server.scheduled
+        capsys.readouterr()
+        assert run(["scheduled", "list"]) == 0
+        assert "scheduled create" in capsys.readouterr().err
+
+    def test_no_is_no_and_a_script_says_yes(
+        self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]
+    ) -> None:
+        create = ["scheduled", "create", str(project), "--schedule", "@daily"]
+        assert run([*create, "--json"]) == 2
+        assert "--yes" in json.loads(capsys.readouterr().err)["hint"]
+        assert run([*create, "--yes", "--suspended", "--concurrency", "--timeout", "1h", "--json"]) == 0
+        ((made,), _) = output(capsys)
+        assert (made["suspended"], made["concurrency"], made["timeout_seconds"]) == (True, True, 3600)
+        answer(False)
+        for command in ("trigger", "delete"):
+            assert run(["scheduled", command, made["id"]]) == 130
+        assert not server.jobs and len(server.scheduled) == 1
+        assert run([*create]) == 130 and len(server.scheduled) == 1
+
+    def test_out_of_a_job(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+        """What one Job did, each week from now on, in the organization that it ran for."""
+        job = server.add(stage="COMPLETED", namespace="lab", **JOB)
+        create = ["scheduled", "create", "--from", job.id, "--schedule", "@weekly", "--yes", "--json"]
+        assert run(create) == 0
+        ((made,), _) = output(capsys)
+        assert (made["namespace"], made["schedule"], made["flavor"]) == ("lab", "@weekly", "a100-large")
+        assert run([*create, "--flavor", "t4-small"]) == 2
+        assert "from the Job" in json.loads(capsys.readouterr().err)["error"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["create", ".", "--schedule", "tomorrow"], "not a schedule"),
+            (["create", "/nowhere", "--schedule", "@daily"], "no such project folder"),
+            (["suspend", "nothing"], "no such scheduled Job"),
+            (["trigger", "nothing", "--yes"], "no such scheduled Job"),
+            (["delete", "nothing", "--yes"], "no such scheduled Job"),
+            (["nonsense"], "No such command"),
+        ],
+    )
+    def test_wrong_use_is_one_sentence(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    ) -> None:
+        assert run(["scheduled", *arguments, "--json"]) in (2, 3)
+        lines, error = output(capsys)
+        assert lines == [] and words in json.loads(error)["error"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stats", "ID"], ["wait", "ID"], ["cancel", "ID"], ["rerun", "ID", "--yes"], ["labels", "ID", "a=b"],
+        ["pause", "ID"], ["resume", "ID"], ["logs", "ID"], ["inspect", "ID"], ["scheduled", "list"],
+        ["scheduled", "suspend", "ID"], ["ps", "--on", "hub"],
+    ],
+)  # fmt: skip
+def test_no_token_is_one_sentence(
+    server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """I am not logged in: each command says so with the next step, and exits with 3."""
+    monkeypatch.delenv("HF_TOKEN")
+    assert run([*arguments, "--json"]) == 3
+    lines, error = output(capsys)
+    assert lines == [] and "not logged in" in json.loads(error)["error"]
+    assert "hf auth login" in json.loads(error)["hint"]
