@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 import signal
@@ -11,33 +10,40 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import asdict, replace
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends import run_store
+from smoltui.backends.checkpoints import Checkpoint, find_checkpoints
 from smoltui.backends.curated import curated_spec
-from smoltui.backends.local_log import RunLog, cause, last_lines
+from smoltui.backends.local_launch import launch, training_command, with_processes, write_inputs
+from smoltui.backends.local_log import RunLog, last_lines
+from smoltui.backends.local_queue import waits_for
+from smoltui.backends.local_state import START_SECONDS, alive, lives, newest_of, present
 from smoltui.backends.threads import in_thread
-from smoltui.backends.training import free_output_dir, holds_model, require_train_extra, training_env
+from smoltui.backends.training import free_output_dir, holds_model, require_train_extra
 from smoltui.core import events
+from smoltui.core.launch_config import CONFIG_NAME
+from smoltui.core.rerun import spec_of
 from smoltui.core.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "dpo.py"
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
 POLL_SECONDS = 0.15
 """How often a growing log file is looked at: a selector does not watch regular files on Linux."""
-START_SECONDS = 10.0
-"""A supervisor that has not said anything after this long will not."""
-NEEDED_BYTES = 1 << 20
-"""Free space without which a run is not started: its status and log could not be written."""
+END_SECONDS = 10.0
+"""How long is waited for the end of a run that was asked to pause or to stop. Saving may take longer."""
 
 
 class LocalEngine:
-    """Implements `Engine` with supervised child processes of this Python."""
+    """Implements `Engine` with supervised child processes of this Python, and can pause and resume.
+
+    Runs wait for each other, in the order in which they were started, unless one is to be side by side.
+    """
 
     name = "local"
 
@@ -45,21 +51,16 @@ class LocalEngine:
         self._script = script
         self._python = python
         self._logs: dict[str, RunLog] = {}
-        self._ended: dict[str, Run] = {}
+        self._ended: dict[str, tuple[int, Run]] = {}
+        """Runs that have ended, each with when its last part was started (`_launched`): then it may go on."""
         self._lock = threading.RLock()
         """Held while a log is read on: the app asks from several threads."""
 
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
-        run_id, supervisor = await in_thread(lambda: self._start(curated_spec(spec)))
-        if supervisor is not None:
-            status = run_store.run_dir(run_id) / "status.json"
-            deadline = time.monotonic() + START_SECONDS
-            while not status.exists() and time.monotonic() < deadline and supervisor.poll() is None:
-                await asyncio.sleep(0.02)
-            _reap_later(supervisor)
-        return await self.get(run_id)
+        run_id, supervisor = await in_thread(lambda: self._start(with_processes(curated_spec(spec))))
+        return await self._started(run_id, supervisor)
 
     async def list_runs(self) -> list[Run]:
         return await in_thread(self._list)
@@ -82,8 +83,10 @@ class LocalEngine:
             for event in new:
                 yield event
             if not new:
-                stage = await self.get(run_id)
+                told, stage = stage, await self.get(run_id)
                 if not stage.is_final:
+                    if (stage.stage, stage.message) != (told.stage, told.message):
+                        yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
                     await asyncio.sleep(POLL_SECONDS)
         for event in log.read(to_end=stage.is_final):
             yield event
@@ -91,40 +94,93 @@ class LocalEngine:
 
     async def cancel(self, run_id: str) -> Run:
         run = await self.get(run_id)
-        status = run_store.read_json(run_store.run_dir(run_id) / "status.json") or {}
-        if run.is_final or not _alive(status):
+        if run.is_final:
             return run
-        os.kill(int(status["supervisor_pid"]), signal.SIGTERM)
-        for _ in range(int(20 / POLL_SECONDS)):  # the supervisor kills after ten seconds
-            run = await self.get(run_id)
-            if run.is_final:
-                break
-            await asyncio.sleep(POLL_SECONDS)
-        return run
+        await self._signal(run, signal.SIGINT)
+        return await self._until(run_id, lambda now: now.is_final)
+
+    # -- besides the contract
+
+    async def pause(self, run_id: str) -> Run:
+        """Ends a run after its step, with a checkpoint, so that `resume` goes on from there; gives the run.
+
+        It is CANCELED then, and `resumable`. While a large checkpoint is still being saved it is given as RUNNING, with
+        a message that says so.
+
+        Raises:
+            InputError: no run has this id; it has ended, waits for its turn, or has nothing to save yet.
+        """
+        run = await self.get(run_id)
+        if run.is_final:
+            raise InputError(f"It has ended, so there is nothing to pause: {run_id}", run.hint or "")
+        if run.stage == Stage.SCHEDULING:
+            raise InputError(
+                f"It waits for its turn and has nothing to pause: {run_id}", f"Cancel it: smoltui cancel {run_id}"
+            )
+        if run.phase not in ("train", "evaluate", "save", "push") and not await in_thread(lambda: self._kept(run_id)):
+            raise InputError(
+                f"It has not begun to train, so there is nothing to save yet: {run_id}",
+                f"Wait for its first step, or cancel it: smoltui cancel {run_id}",
+            )
+        await self._signal(run, signal.SIGTERM)
+        return await self._until(run_id, lambda now: now.is_final)
+
+    async def resume(self, run_id: str) -> Run:
+        """Goes on with a run from its newest complete checkpoint: the same run, log and curve; waits for its turn.
+
+        Raises:
+            InputError: no run has this id, it has not ended or is complete, it left no checkpoint, or another run has
+                trained into its folder since.
+            MissingExtraError: what trains is not installed here.
+        """
+        supervisor = await in_thread(lambda: self._resume(run_id))
+        return await self._started(run_id, supervisor)
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
         return await in_thread(lambda: self._inspect(run_id))
 
     # -- how it is done
 
+    async def _started(self, run_id: str, supervisor: subprocess.Popen[bytes] | None) -> Run:
+        """The run once its supervisor has said something; at once when none was started."""
+        if supervisor is not None:
+            folder = run_store.run_dir(run_id)
+            attempt = (run_store.read_json(folder / "launch.json") or {}).get("attempt", 1)
+            deadline = time.monotonic() + START_SECONDS
+            while time.monotonic() < deadline and supervisor.poll() is None:
+                if (run_store.read_json(folder / "status.json") or {}).get("attempt") == attempt:
+                    break
+                await asyncio.sleep(0.02)
+            _reap_later(supervisor)
+        return await self.get(run_id)
+
+    async def _signal(self, run: Run, number: signal.Signals) -> None:
+        """Tells the run's supervisor, once there is one."""
+        run = await self._until(run.id, lambda now: now.is_final or now.raw["status"] is not None)
+        status = run.raw["status"]
+        if not run.is_final and status and alive(status):
+            os.kill(int(status["supervisor_pid"]), number)
+
+    async def _until(self, run_id: str, enough: Callable[[Run], bool]) -> Run:
+        """The run when it is as it should be, or as it is after `END_SECONDS`."""
+        deadline = time.monotonic() + END_SECONDS
+        while not enough(run := await self.get(run_id)) and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        return run
+
     def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
         """The id of the run of `spec`, and its supervisor; None when it was started before. Raises as `submit`."""
         with run_store.locked():  # two that start at once see each other
-            for run_id in run_store.run_ids():
-                folder = run_store.run_dir(run_id)
-                known = run_store.read_json(folder / "spec.json") or {}
+            for run_id, known in _specs():
                 if known.get("label") == spec.label:
                     return run_id, None
-                if _same(known.get("output_dir"), spec.output_dir) and self._get(run_id).stage in (
-                    Stage.RUNNING, Stage.SCHEDULING,
-                ):  # fmt: skip
+                if _same(known.get("output_dir"), spec.output_dir) and not self._get(run_id).is_final:
                     raise InputError(
                         f"A run that has not ended writes to this folder, {run_id}: {spec.output_dir}",
                         f"Stop it: smoltui cancel {run_id}; or train into another one: --output-dir "
                         f"{Path(spec.output_dir).name}-2",
                     )
-            if self._script == SCRIPT:
-                require_train_extra()
+            self._require_train_extra()
             if holds_model(Path(spec.output_dir)) and not spec.overwrite:
                 free = free_output_dir(Path(spec.output_dir))
                 raise InputError(
@@ -133,44 +189,83 @@ class LocalEngine:
                 )
             folder = run_store.new_run_dir()
             try:
-                return folder.name, self._launch(folder, spec)
+                write_inputs(folder, spec)
+                run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                return folder.name, launch(
+                    folder, training_command(folder, spec, self._script, self._python), spec
+                )  # fmt: skip
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise run_store.unwritable(folder, error) from error
 
-    def _launch(self, folder: Path, spec: RunSpec) -> subprocess.Popen[bytes]:
-        if shutil.disk_usage(folder).free < NEEDED_BYTES:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        recipe = folder / "recipe.yaml"
-        recipe.write_text(spec.recipe, encoding="utf-8")
-        argv = [
-            self._python, str(self._script), "--config", str(recipe), "--work-dir", spec.project,
-            "--output-dir", spec.output_dir,
-        ]  # fmt: skip
-        if spec.left_out:
-            (folder / "exclude.txt").write_text("\n".join(spec.left_out) + "\n", encoding="utf-8")
-            argv += ["--exclude", str(folder / "exclude.txt")]
-        if spec.overwrite:
-            argv.append("--overwrite")
-        run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
-        run_store.write_json(folder / "launch.json", {"argv": argv, "cwd": spec.project})
-        with (folder / "supervisor.log").open("ab") as own_log:
-            # The environment is inherited, not written down: it may hold keys.
-            return subprocess.Popen(
-                [sys.executable, str(SUPERVISOR), str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=own_log,
-                stderr=own_log,
-                start_new_session=True,
-                cwd="/",
-                env=training_env(),
-            )
+    def _resume(self, run_id: str) -> subprocess.Popen[bytes]:
+        """The supervisor that goes on with a run. Raises as `resume`."""
+        folder = run_store.run_dir(run_id)
+        with run_store.locked():
+            run = self._get(run_id)
+            if not run.is_final:
+                raise InputError(f"It has not ended, so it cannot be resumed: {run_id}", "See it: smoltui ps")
+            if run.stage == Stage.COMPLETED:
+                raise InputError(
+                    f"It has reached its last step, so there is nothing to resume: {run_id}",
+                    f"Do it all again: smoltui rerun {run_id}; or train further with another recipe.",
+                )
+            spec = spec_of(run.raw["spec"])
+            if spec is None:
+                raise InputError(
+                    f"What this run was started with cannot be read: {folder / 'spec.json'}",
+                    "Start a new one: smoltui train FOLDER",
+                )
+            status = run.raw["status"] or {}
+            if lives(status.get("child_pid"), float(status.get("started_at") or 0)):
+                raise InputError(
+                    f"Its training goes on although its supervisor is gone, in the process {status['child_pid']}",
+                    f"End that first: kill {status['child_pid']}",
+                )
+            for other, known in _specs():
+                newer = float(known.get("created_at") or 0) > float(run.created_at or 0)
+                if newer and _same(known.get("output_dir"), spec.output_dir):
+                    raise InputError(
+                        f"Another run has trained into its folder since, {other}: {spec.output_dir}",
+                        f"Start it again from its first step: smoltui rerun {run_id}",
+                    )
+            checkpoint = self._kept(run_id)
+            if checkpoint is None:
+                raise _nothing_kept(run_id, spec)
+            self._require_train_extra()
+            argv = training_command(folder, spec, self._script, self._python, checkpoint=checkpoint)
+            try:
+                write_inputs(folder, spec)
+                return launch(folder, argv, spec, resumed=checkpoint)
+            except OSError as error:
+                raise run_store.unwritable(folder, error) from error
+
+    def _require_train_extra(self) -> None:
+        if self._script == SCRIPT:
+            require_train_extra()
+
+    def _kept(self, run_id: str) -> Checkpoint | None:
+        with self._lock:
+            return newest_of(self._log(run_id))
 
     def _inspect(self, run_id: str) -> dict[str, Any]:
         folder = run_store.run_dir(run_id)
         with self._lock:  # the curve of a run that goes on grows in place
             run = self._get(run_id)
-            return {**run.summary(), "plan": run.plan.as_json() if run.plan else None, "folder": str(folder), **run.raw}
+            launched = run.raw["launch"]
+            ahead = waits_for(launched.get("ticket")) if run.stage == Stage.SCHEDULING else []
+            try:
+                accelerate: str | None = (folder / CONFIG_NAME).read_text(encoding="utf-8")
+            except OSError:
+                accelerate = None
+            return {
+                **run.summary(), "plan": run.plan.as_json() if run.plan else None, "folder": str(folder),
+                "queue": {"place": len(ahead), "waits_for": ahead} if run.stage == Stage.SCHEDULING else None,
+                "checkpoints": [one.as_json() for one in find_checkpoints(Path(run.output_dir or folder))],
+                "command": launched.get("argv"),
+                "accelerate_file": str(folder / CONFIG_NAME) if accelerate is not None else None,
+                "accelerate": accelerate, **run.raw,
+            }  # fmt: skip
 
     def _list(self) -> list[Run]:
         runs = []
@@ -183,12 +278,13 @@ class LocalEngine:
 
     def _get(self, run_id: str) -> Run:
         with self._lock:
-            if (ended := self._ended.get(run_id)) and (run_store.run_dir(run_id) / "spec.json").exists():
-                return ended
-            run = self._present(self._log(run_id))
-            status = run.raw.get("status")
-            if run.is_final and status and "exit_code" in status:
-                self._ended[run_id] = run  # nothing about it changes any more
+            launched = _launched(run_store.run_dir(run_id))
+            known = self._ended.get(run_id)
+            if known is not None and known[0] == launched:
+                return known[1]
+            run = present(self._log(run_id))
+            if run.is_final and run.raw["status"] is not None:
+                self._ended[run_id] = (launched, run)  # nothing about it changes any more, unless it is resumed
                 self._logs.pop(run_id, None)
             return run
 
@@ -213,63 +309,40 @@ class LocalEngine:
         )  # fmt: skip
         return RunLog(folder / "log", run)
 
-    def _present(self, log: RunLog) -> Run:
-        """The run with its stage now, from what the supervisor recorded and what the log said."""
-        folder = log.path.parent
-        status = run_store.read_json(folder / "status.json")
-        spec = run_store.read_json(folder / "spec.json") or {}
-        raw = {"spec": spec, "status": status}
-        run = replace(log.run, raw=raw)
-        if status is None:
-            waited = time.time() - float(run.created_at or 0)
-            if waited < START_SECONDS:
-                return run
-            return replace(
-                run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {folder / 'supervisor.log'}"
-            )
-        run = replace(run, started_at=status.get("started_at"), finished_at=status.get("finished_at"))
-        code = status.get("exit_code")
-        if code is None:
-            if _alive(status):
-                return replace(run, stage=Stage.RUNNING)
-            return replace(
-                run, stage=Stage.ERROR, finished_at=_mtime(log.path),
-                message="Its supervisor is gone (killed, or the machine was restarted), and the run with it",
-                hint="Start it again: smoltui train, or t in the room of runs.",
-            )  # fmt: skip
-        log.read(to_end=True)
-        run = replace(log.run, raw=raw, started_at=run.started_at, finished_at=run.finished_at)
-        if "cancel_requested_at" in status and not log.finished:
-            return replace(run, stage=Stage.CANCELED, message="Stopped on request")
-        if code == 0 and log.finished:
-            return replace(run, stage=Stage.COMPLETED)
-        message, hint = cause(code, status, log)
-        return replace(run, stage=Stage.ERROR, message=message, hint=hint or None)
+
+def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Id and stored specification of each run, newest first; empty for a folder that holds none."""
+    for run_id in run_store.run_ids():
+        yield run_id, run_store.read_json(run_store.run_dir(run_id) / "spec.json") or {}
+
+
+def _launched(folder: Path) -> int:
+    """When the run, or its last part, was started, in the file system's own time; 0 where that was not kept, and -1
+    where there is no run."""
+    try:
+        return (folder / "launch.json").stat().st_mtime_ns
+    except OSError:
+        return 0 if (folder / "spec.json").exists() else -1
+
+
+def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
+    """Why a run cannot be resumed: it saved nothing, or nothing whole."""
+    again = (
+        f"Start it again from its first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
+        "recipe, or pause it before you stop it."
+    )
+    broken = [one for one in find_checkpoints(Path(spec.output_dir)) if not one.complete]
+    if broken:
+        last = broken[-1]
+        return InputError(
+            f"It left no complete checkpoint; of {last.path.name}, {safe_line(last.problem or '')}", again
+        )
+    return InputError(f"It saved no checkpoint, so there is nothing to resume: {run_id}", again)
 
 
 def _same(one: Any, other: str) -> bool:
     """Whether two paths mean one folder."""
     return isinstance(one, str) and (one == other or os.path.realpath(one) == os.path.realpath(other))
-
-
-def _alive(status: dict[str, Any]) -> bool:
-    """Whether the supervisor lives: its process id may have been given to another program since."""
-    import psutil
-
-    try:
-        process = psutil.Process(int(status["supervisor_pid"]))
-        # The supervisor notes its start just after the kernel does; another program with its id started later.
-        same = process.create_time() <= float(status["started_at"]) + 1
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError):
-        return False
-
-
-def _mtime(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from smoltui.backends.child import exit_in_words
 from smoltui.core import events
-from smoltui.core.run import Run
+from smoltui.core.run import Run, Stage
 
 LINE_LIMIT = 1 << 20
 """Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
@@ -28,9 +28,11 @@ class RunLog:
     reader: events.Reader = field(default_factory=events.Reader)
     offset: int = 0
     rest: bytes = b""
-    finished: bool = False
-    """The script said that it reached its end."""
+    finished: events.Finished | None = None
+    """The script said that it reached its end: its last step, or the step after which it paused."""
     failed: events.Failed | None = None
+    checkpoints: set[str] = field(default_factory=set)
+    """Paths of the checkpoints it told of."""
     last_text: str = ""
     """Last line of log text that may tell why the run ended."""
 
@@ -65,10 +67,14 @@ class RunLog:
                 if text.strip() and not _NOISE.match(text):
                     self.last_text = text.strip()
                 return
+            case events.StageChanged(stage=Stage.RUNNING):
+                self.failed, self.finished, self.last_text = None, None, ""  # it goes on: that was of the part before
+            case events.CheckpointSaved(path=path):
+                self.checkpoints.add(path)
             case events.Failed():
                 self.failed = event
             case events.Finished():
-                self.finished = True
+                self.finished = event
         self.run = self.run.after(event)
 
 

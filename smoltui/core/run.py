@@ -60,6 +60,12 @@ class RunSpec:
     """Of the curated set that `recipe` names (`backends/curated.py`); None when that is the recipe's own set."""
     pairs_from: str | None = None
     """What the curated set was made from and how, one sentence; None as above."""
+    side_by_side: bool = False
+    """Start at once on this machine, whatever else trains here; otherwise the run waits for its turn."""
+    processes: int | None = None
+    """Training processes on this machine, one a GPU; None for what smoltui.toml says (`local.processes`)."""
+    strategy: str | None = None
+    """How they share the training (`core.launch_config.STRATEGIES`); None for what smoltui.toml says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ class Run:
     """Where the final model was saved; None until it was."""
     pushed_to: str | None = None
     """Repository the final model was pushed to; None until it was."""
+    resumable: bool = False
+    """It ended before its last step and left a complete checkpoint, so the engine can go on from there."""
     history: History = field(default_factory=History, compare=False)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Everything as the engine gave it, for inspect."""
@@ -127,12 +135,13 @@ class Run:
                 finished = at if is_final(stage) and self.finished_at is None else self.finished_at
                 return replace(
                     self, stage=stage, message=message or (self.message if is_final(stage) else None),
-                    started_at=started, finished_at=finished,
+                    hint=self.hint if is_final(stage) else None, started_at=started, finished_at=finished,
                 )  # fmt: skip
             case events.PhaseChanged(phase=phase):
                 return replace(self, phase=phase)
             case events.Planned():
-                return replace(self, plan=event)
+                # Training begins, or goes on from a checkpoint: then the step it goes on from is said next.
+                return replace(self, plan=event, step=0)
             case events.Progress(step=step):
                 return replace(self, step=max(step, self.step))
             case events.Metrics(step=step, values=values):
@@ -159,7 +168,8 @@ class Run:
             "flavor": self.flavor, "namespace": self.namespace, "timeout_seconds": self.timeout_seconds,
             "labels": dict(self.labels), "url": self.url, "phase": self.phase, "step": self.step,
             "max_steps": self.max_steps, "pairs_hash": self.plan.pairs_hash if self.plan else None, "moved": self.moved,
-            "model_path": self.model_path, "pushed_to": self.pushed_to, "curve": self.history.rows(),
+            "model_path": self.model_path, "pushed_to": self.pushed_to, "resumable": self.resumable,
+            "curve": self.history.rows(),
         }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from smoltui.core.launch_config import MOST_PROCESSES, STRATEGIES
 from smoltui.core.pair_mapping import PARTS
 from smoltui.core.run import timeout_seconds
 from smoltui.core.watch import WatchSettings
@@ -29,6 +30,16 @@ class JobSettings:
     @property
     def timeout_seconds(self) -> int:
         return timeout_seconds(self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """How a run uses the devices of this machine."""
+
+    processes: int = 1
+    """One a GPU; from 2 on the script is started through `accelerate launch`."""
+    strategy: str = "ddp"
+    """How several processes share the training, one of `core.launch_config.STRATEGIES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +79,13 @@ class Settings:
     on: str = "local"
     """Engine that `train` uses when not told: local or hub."""
     jobs: JobSettings = JobSettings()
+    local: LocalSettings = LocalSettings()
     pairs: str = ""
     """What the Pairs room opens, a path or Hub id; empty for the recipe's own pairs."""
     pair_columns: Mapping[str, str] = field(default_factory=dict)
     """Which column of the set is prompt, chosen, rejected or system; empty: its shape tells."""
     evaluation: EvaluationSettings = EvaluationSettings()
-    watch: WatchSettings = WatchSettings()
+    watch: WatchSettings = field(default_factory=WatchSettings)
     """Which rules are on for runs that go on."""
 
 
@@ -83,7 +95,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     Raises:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
     """
-    _only(data, {"run", "jobs", "pairs", "evaluation", "watch"}, "")
+    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
     _only(pairs, {"source", "columns"}, "pairs.")
@@ -92,6 +104,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         timeout_seconds(jobs.timeout)
     except ValueError as error:
         raise RecipeError(f"jobs.timeout in {FILE_NAME} is not a timeout: {jobs.timeout}", str(error)) from error
+    local = _local(_table(data, "local"))
     evaluation = dict(_table(data, "evaluation"))
     manner_table = evaluation.pop("manner", None)
     manner = None
@@ -123,7 +136,24 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     for part, column in columns.items():
         if not isinstance(column, str) or not column:
             raise _wrong(f"pairs.columns.{part}", "the name of a column or a dotted path", column)
-    return Settings(on=on, jobs=jobs, pairs=source, pair_columns=dict(columns), evaluation=parsed, watch=watch)
+    return Settings(
+        on=on, jobs=jobs, local=local, pairs=source, pair_columns=dict(columns), evaluation=parsed, watch=watch
+    )
+
+
+def _local(table: Mapping[str, Any]) -> LocalSettings:
+    local = _dataclass(LocalSettings, table, "local.")
+    if not 1 <= local.processes <= MOST_PROCESSES:
+        raise RecipeError(
+            f"local.processes in {FILE_NAME} must be from 1 to {MOST_PROCESSES}: {local.processes}",
+            "It is the number of GPUs that one run uses.",
+        )
+    if local.strategy not in STRATEGIES:
+        raise RecipeError(
+            f"local.strategy in {FILE_NAME} must be one of {', '.join(STRATEGIES)}: {local.strategy}",
+            "; ".join(f"{name}: {words}" for name, words in STRATEGIES.items()) + ".",
+        )
+    return local
 
 
 def _wrong(key: str, expected: str, found: object) -> RecipeError:

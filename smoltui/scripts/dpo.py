@@ -20,6 +20,9 @@ It runs as a child process on this machine or as a Job, alone: of smoltui it imp
 lists them and reads them); every other line is log text. Relative paths in the recipe are relative to its folder, as
 they are for `trl dpo` started there; `--work-dir` names another folder.
 
+SIGTERM while it trains is a pause: it saves a checkpoint after the step and ends; `--resume_from_checkpoint` goes on
+from there with the same numbers. On several GPUs it is started by `accelerate launch`, and only rank 0 speaks.
+
 Exit code 0 after `finished`, 2 for wrong input, 1 for every other failure; a failure ends in one `failed` event, and
 its traceback stays in the log.
 """
@@ -27,11 +30,13 @@ its traceback stays in the log.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import difflib
 import hashlib
 import json
 import math
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -276,6 +281,8 @@ def weights_sample(model: Any) -> dict[str, Any]:
 
     sample = {}
     for name, parameter in model.named_parameters():
+        if hasattr(parameter, "full_tensor"):  # FSDP spreads it over the processes; each of them is here
+            parameter = parameter.full_tensor()
         count = min(parameter.numel(), SAMPLED_WEIGHTS)
         if not parameter.requires_grad or count == 0:
             continue
@@ -301,6 +308,8 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             lines.emit("plan", **plan(args, state))
+            if state.global_step:
+                lines.emit("progress", step=state.global_step)  # it goes on from there
             lines.phase("train")
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -313,6 +322,8 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             values = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
+            if "train_runtime" in values and state.global_step < state.max_steps:
+                return  # figures of the whole training, which has not ended
             lines.emit("metrics", step=state.global_step, values=values)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -324,6 +335,66 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
             lines.emit("checkpoint", step=state.global_step, path=str(path))
 
     return Reporter()
+
+
+def pauser() -> Any:
+    """A TrainerCallback that ends the training after the step in which SIGTERM came, with a checkpoint of that step.
+
+    It stands in for `enable_jit_checkpoint` of transformers 5.23, which saves between the gradient and the update: the
+    random state has gone on by then, so with `disable_dropout: false` a resumed run has other losses; and processes
+    that are told at different moments stop at different steps, and wait for each other for ever.
+    """
+    from transformers import TrainerCallback
+
+    class Pauser(TrainerCallback):  # type: ignore[misc]
+        asked = False
+        pausing = False
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            owner = os.getpid()
+
+            def told(number: int, frame: Any) -> None:
+                if os.getpid() == owner:
+                    self.asked = True
+                else:  # a forked worker of the data loader, which has nothing to save
+                    os._exit(128 + number)
+
+            signal.signal(signal.SIGTERM, told)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if self.agreed(args) and state.global_step < state.max_steps:
+                self.pausing = True
+                args.save_only_model = False  # it could not go on from the weights alone
+                control.should_save = control.should_training_stop = True
+
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if self.pausing:  # the end of the loop only looks like the end of an epoch
+                control.should_save = control.should_evaluate = control.should_log = False
+
+        def agreed(self, args: Any) -> bool:
+            """Whether any process was told: all of them stop after the same step."""
+            if args.world_size == 1:
+                return self.asked
+            import torch
+
+            flag = torch.tensor(int(self.asked), device=args.device)
+            torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+            return bool(flag.item())
+
+    return Pauser()
+
+
+def go_on_counting(trainer: Any) -> Any:
+    """A TrainerCallback that has `num_tokens` go on from the checkpoint; TRL 1.16 begins it at 0 again."""
+    from transformers import TrainerCallback
+
+    class Counter(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            counts = [entry["num_tokens"] for entry in state.log_history if "num_tokens" in entry]
+            if counts and hasattr(trainer, "_total_train_tokens"):
+                trainer._total_train_tokens = int(counts[-1])
+
+    return Counter()
 
 
 def announce_tokenizing(lines: Lines) -> None:
@@ -351,9 +422,52 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def end_with_launcher() -> None:
+    """Has the kernel end this process when `accelerate launch` ends, which gives each of its processes a session of its
+    own: a launcher that was killed would leave them on their GPUs (PR_SET_PDEATHSIG is 1)."""
+    if "LOCAL_RANK" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
+    """Raises WrongInputError when there are fewer GPUs than processes.
+
+    Before the recipe is parsed: DPOConfig takes the GPU of this process, and where there is none, the launcher ends all
+    of them before one has said why.
+    """
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if processes < 2 or "--use_cpu" in rest:
+        return
+    import torch
+    import yaml
+
+    there = torch.cuda.device_count()
+    if not 0 < there < processes:
+        return
+    try:
+        recipe = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return  # `parse_recipe` says what is wrong with it
+    if isinstance(recipe, dict) and not recipe.get("use_cpu"):
+        raise WrongInputError(
+            f"{processes} processes were asked for, and this machine has fewer GPUs: {there}",
+            "Set local.processes in smoltui.toml to their number; for a Job, choose a flavor that has as many.",
+        )
+
+
+def refuse_fsdp_on_cpu(training: Any) -> None:
+    """Raises WrongInputError where accelerate 1.15 would take DistributedDataParallel for FSDP, without a word."""
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and training.device.type == "cpu":
+        raise WrongInputError(
+            "The strategy fsdp needs GPUs, and this trains on the CPU",
+            'Set strategy = "ddp" below [local] in smoltui.toml, or take use_cpu out of the recipe.',
+        )
+
+
 def main(lines: Lines, arguments: Sequence[str]) -> None:
     """The whole run; every failure is raised."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL tells the Hub about each trainer otherwise
+    end_with_launcher()
     options, rest = own_options(arguments)
     folder = options.work_dir or (options.config.parent if options.config else Path.cwd())
     if not folder.is_dir():
@@ -369,8 +483,10 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
             raise WrongInputError(f"The list of left-out pairs cannot be read: {options.exclude}") from error
 
     lines.phase("load_pairs")
+    enough_devices(options, rest)
     script, training, model_args, mixture = parse_recipe(options, rest)
     quiet()
+    refuse_fsdp_on_cpu(training)
     if str(training.resume_from_checkpoint).lower() in ("true", "false"):  # as a flag it is text, in the file it is not
         training.resume_from_checkpoint = str(training.resume_from_checkpoint).lower() == "true" or None
     if not (options.overwrite or training.resume_from_checkpoint):
@@ -407,6 +523,7 @@ def train(
     from trl import DPOTrainer, get_peft_config, get_quantization_config
 
     training.disable_tqdm = True
+    training.enable_jit_checkpoint = False  # `pauser` does it, and a signal has one handler
     if training.trackio_static_space_id in (None, "False", "false"):
         training.trackio_static_space_id = False  # a push would make a public Space of the metrics otherwise
     training.model_init_kwargs = {
@@ -453,14 +570,16 @@ def train(
             "left_out": dict(left_out),
             "device": _device_name(args.device),
             "dtype": str(trainable[0].dtype).removeprefix("torch.") if trainable else "",
-            "parameters": sum(weight.numel() for weight in weights),
-            "trainable": sum(weight.numel() for weight in trainable),
+            "parameters": sum(map(_elements, weights)),
+            "trainable": sum(map(_elements, trainable)),
             "beta": float(args.beta),
             "versions": installed_versions(),
             "output_dir": str(Path(args.output_dir).absolute()),
             "pairs_hash": pairs,
         }
 
+    trainer.add_callback(pauser())
+    trainer.add_callback(go_on_counting(trainer))
     trainer.add_callback(reporter(lines, plan))
     before = weights_sample(trainer.model)
     result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
@@ -479,18 +598,9 @@ def train(
 
             repo = str(trainer.hub_model_id)
             lines.emit("pushed", repo=repo, url=f"{constants.ENDPOINT}/{repo}")
-    elif (kept := newest_checkpoint(Path(training.output_dir).absolute())) is not None:
-        # TRL's checkpoint at SIGTERM is written past the callbacks, so nobody has told of it yet.
-        lines.emit("checkpoint", step=int(kept.name.removeprefix("checkpoint-")), path=str(kept))
     trainer.end()
     seconds = float(result.metrics.get("train_runtime", 0.0))
     lines.emit("finished", step=step, max_steps=max_steps, seconds=seconds)
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint with the highest step; trainer_state.json is written last, so it marks a complete one."""
-    complete = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)
 
 
 def _epochs(trainer: Any, args: Any, max_steps: int) -> float:
@@ -498,6 +608,11 @@ def _epochs(trainer: Any, args: Any, max_steps: int) -> float:
     pairs = _length(trainer.train_dataset)
     batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     return round(max_steps / math.ceil(pairs / batch), 4) if pairs else 0.0
+
+
+def _elements(weight: Any) -> int:
+    """Elements of a whole parameter; under ZeRO-3 a process holds none of most, and `ds_numel` says."""
+    return int(getattr(weight, "ds_numel", None) or weight.numel())
 
 
 def _length(rows: Any) -> int | None:
@@ -511,7 +626,7 @@ def _device_name(device: Any) -> str:
         import torch
 
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return str(device)
+    return str(device.type if device.type == "cpu" else device)  # several processes number their CPU
 
 
 if __name__ == "__main__":

@@ -48,6 +48,22 @@ def test_a_failure_keeps_its_cause_through_the_final_stage() -> None:
     assert (ended.message, ended.hint) == ("out of memory", "smaller batch")
 
 
+def test_a_resumed_run_stands_where_its_checkpoint_does() -> None:
+    """It failed at step 11 and goes on from 8: the step is 8, and what failed is over."""
+    now = run()
+    for event in (
+        events.Planned(max_steps=40),
+        events.Progress(step=11),
+        events.Failed(cause="The disk is full", hint="Free some space."),
+        events.StageChanged(stage="RUNNING", message="Resumed from step 8"),
+        events.Planned(max_steps=40),
+        events.Progress(step=8),
+    ):
+        now = now.after(event)
+    assert (now.step, now.message, now.hint) == (8, "Resumed from step 8", None)
+    assert now.summary()["resumable"] is False
+
+
 def test_a_curve_has_one_value_a_step_after_a_resume() -> None:
     history = History()
     for step, loss in ((1, 0.7), (2, 0.6), (3, 0.5), (2, 0.65), (3, 0.55)):

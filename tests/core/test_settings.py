@@ -43,12 +43,22 @@ def test_values_are_taken() -> None:
         ("[evaluation]\nthinking = 1", "evaluation.thinking"),
         ("[evaluation.manner]\nany_of = ['x']", "evaluation.manner"),
         ("[evaluation.manner]\nname = 'x'\nany_of = 'x'", "evaluation.manner.any_of"),
+        ("[local]\nprocesses = '2'", "local.processes"),
+        ("[local]\nprocesses = 0", "local.processes in smoltui.toml must be from 1 to 64: 0"),
+        ("[local]\nprocesses = true", "local.processes"),
+        ("[local]\nstrategy = 'zero2'", "local.strategy in smoltui.toml must be one of ddp, fsdp, zero3: zero2"),
+        ("[local]\ngpus = 2", "does not know: local.gpus"),
     ],
 )
 def test_each_mistake_is_named(text: str, words: str) -> None:
     with pytest.raises(RecipeError) as error:
         parse(text)
     assert words in error.value.message
+
+
+def test_processes_and_strategy_are_taken() -> None:
+    settings = parse('[local]\nprocesses = 4\nstrategy = "fsdp"')
+    assert (settings.local.processes, settings.local.strategy) == (4, "fsdp")
 
 
 def test_the_timeout_s_hint_says_what_to_write() -> None:

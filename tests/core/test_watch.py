@@ -19,10 +19,11 @@ ALL_OFF = WatchSettings(
 
 def run(curves: dict[str, list[float]], *, every: int = 10, planned: int = 1_000, stage: str = Stage.RUNNING) -> Run:
     made = Run("r1", "hub", "r", stage, started_at=0.0, timeout_seconds=3_600)
+    made = made.after(events.Planned(max_steps=planned))
     for key, values in curves.items():
         for number, value in enumerate(values, 1):
             made = made.after(events.Metrics(step=number * every, values={key: value}))
-    return made.after(events.Planned(max_steps=planned))
+    return made
 
 
 def rules(made: Run, settings: WatchSettings | None = None, now: float = 60.0, **known: float) -> set[str]:

@@ -1,0 +1,143 @@
+"""Where a local run stands now: out of what its supervisor recorded, what its log said, and the queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends import run_store
+from smoltui.backends.checkpoints import Checkpoint, find_checkpoints, newest_complete
+from smoltui.backends.local_log import RunLog, cause
+from smoltui.backends.local_queue import waits_for
+from smoltui.core.run import Run, Stage
+
+START_SECONDS = 10.0
+"""A supervisor that has not said anything after this long will not."""
+CLOCK_SECONDS = 1.0
+"""Times of files and of processes may lie so far before the clock that stands in our records."""
+
+
+def present(log: RunLog) -> Run:
+    """The run as it stands now; reads the log on where the run has ended."""
+    folder = log.path.parent
+    launch = run_store.read_json(folder / "launch.json") or {}
+    status = run_store.read_json(folder / "status.json")
+    spec = run_store.read_json(folder / "spec.json") or {}
+    raw = {"spec": spec, "launch": launch, "status": status}
+    if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # of the part before, if any
+        return _not_started(replace(log.run, raw={**raw, "status": None}), launch, log)
+    times: dict[str, Any] = {"started_at": status.get("started_at"), "finished_at": status.get("finished_at")}
+    run = replace(log.run, raw=raw, **times)
+    if status.get("exit_code") is not None:
+        log.read(to_end=True)
+        return _ended(replace(log.run, raw=raw, **times), status, log)
+    if not alive(status):
+        return _abandoned(run, status, log)
+    if run.started_at is None:
+        return replace(run, stage=Stage.SCHEDULING, message=queue_reason(waits_for(launch.get("ticket"))), hint=None)
+    message = "Pausing: it saves a checkpoint after this step" if "pause_requested_at" in status else None
+    return replace(run, stage=Stage.RUNNING, message=message, hint=None)
+
+
+def _not_started(run: Run, launch: Mapping[str, Any], log: RunLog) -> Run:
+    run = replace(run, stage=Stage.SCHEDULING, message=None, hint=None, started_at=None, finished_at=None)
+    if time.time() - float(launch.get("at", run.created_at) or 0) < START_SECONDS:
+        return run
+    where = log.path.parent / "supervisor.log"
+    return replace(
+        run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {where}",
+        resumable=newest_of(log) is not None,
+    )  # fmt: skip
+
+
+def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
+    code, finished = int(status["exit_code"]), log.finished
+    asked = "cancel_requested_at" in status or "pause_requested_at" in status
+    if finished is not None and finished.step >= finished.max_steps and (code == 0 or asked):
+        return replace(run, stage=Stage.COMPLETED, message=None, hint=None)  # what was asked came too late
+    if "started_at" not in status:
+        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped while it waited for its turn"), log)
+    if "cancel_requested_at" in status:
+        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped on request"), log)
+    if finished is not None and finished.step < finished.max_steps:
+        # Also when nobody asked here: the script pauses at SIGTERM, whoever sent it.
+        return _resumable(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}"), log)
+    if "pause_requested_at" in status and log.failed is None:
+        kept = newest_of(log)
+        message = f"Paused at step {kept.step}" if kept else "Stopped before it could save a checkpoint"
+        return _resumable(replace(run, stage=Stage.CANCELED, message=message), log)
+    message, hint = cause(code, status, log)
+    return _resumable(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
+
+
+def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
+    """Nobody watches over it: its supervisor was killed, which takes the training along."""
+    gone = "(killed, or the machine was restarted)"
+    message = f"Its supervisor is gone {gone}, and the run with it"
+    if "started_at" not in status:
+        message = f"Its supervisor is gone {gone} while it waited for its turn"
+    return _resumable(
+        replace(
+            run, stage=Stage.ERROR, finished_at=_mtime(log.path), message=message,
+            hint="Start it again: smoltui train, or t in the room of runs.",
+        ),
+        log,
+    )  # fmt: skip
+
+
+def _resumable(run: Run, log: RunLog) -> Run:
+    """`run`, which ended before its last step, with what can be done about it."""
+    kept = newest_of(log)
+    if kept is None:
+        return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
+    go_on = f"Go on from step {kept.step}: smoltui resume {run.id}"
+    hint = f"{run.hint} {go_on}" if run.stage == Stage.ERROR and run.hint else go_on
+    return replace(run, resumable=True, hint=hint)
+
+
+def newest_of(log: RunLog) -> Checkpoint | None:
+    """The newest complete checkpoint of the run; None when it left none."""
+    run = log.run
+    if not run.output_dir:
+        return None
+    found = find_checkpoints(Path(run.output_dir))
+    return newest_complete(found, since=float(run.created_at or 0) - CLOCK_SECONDS, told=log.checkpoints)
+
+
+def queue_reason(ahead: list[str]) -> str | None:
+    """Why a run waits, in words; None when it is its turn."""
+    if not ahead:
+        return None
+    spec = run_store.read_json(run_store.run_dir(ahead[0]) / "spec.json") or {}
+    reason = f"waits for the run {spec.get('name', '?')} ({ahead[0]}) to end"
+    more = len(ahead) - 1
+    return reason if not more else f"{reason}, and for {more} more after it"
+
+
+def alive(status: Mapping[str, Any]) -> bool:
+    """Whether the supervisor lives: its process id may have been given to another program since."""
+    started = status.get("supervisor_started_at", status.get("started_at"))
+    return started is not None and lives(status.get("supervisor_pid"), float(started))
+
+
+def lives(pid: Any, started: float) -> bool:
+    """Whether the process that noted `started` (seconds since the epoch) as its start still runs."""
+    import psutil
+
+    try:
+        process = psutil.Process(int(pid))
+        # It notes its start just after the kernel does; another program with its id started later.
+        same = process.create_time() <= started + CLOCK_SECONDS
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.NoSuchProcess, psutil.AccessDenied, TypeError, ValueError):
+        return False
+
+
+def _mtime(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
