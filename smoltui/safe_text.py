@@ -80,7 +80,7 @@ def safe_line(text: str, limit: int = 400) -> str:
 # Hugging Face user and organization tokens, OAuth and job tokens, and the shapes of the trackers' and clouds' keys that
 # training logs echo most. The prefix is kept so that one sees which kind of secret it was.
 _SECRET = re.compile(
-    r"\b(hf_(?:oauth_|jwt_)?|api_org_|hf_jobs?_|wandb_v1_|ghp_|gho_|github_pat_|sk-|AKIA)[A-Za-z0-9_\-.]{6,}"
+    r"\b(hf_(?>(?:oauth_|jwt_)?)|api_org_|hf_jobs?_|wandb_v1_|ghp_|gho_|github_pat_|sk-|AKIA)[A-Za-z0-9_\-.]{6,}"
 )
 _NAMED = re.compile(
     r"(?i)\b((?:hf_token|huggingface_hub_token|hugging_face_hub_token|wandb_api_key|[a-z0-9_]*(?:api_?key|secret|password))"

@@ -1,125 +1,684 @@
-"""A log that grows: only the lines in view are drawn, and it follows the end until one scrolls up."""
+"""A log that grows: only the lines in view are read and drawn, and it follows the end until one scrolls up."""
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.cache import LRUCache
+from textual.geometry import Region
+from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
+from textual.worker import Worker, get_current_worker
 
+from smoltui.core.log_lines import Log, LogSearch
+from smoltui.core.log_text import LogLine, as_plain, is_error, styled
+from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
 
-KEPT_LINES = 50_000
-"""Lines held for the screen; the whole log is in its file, or with the Hub."""
-LINE_SHOWN = 2_000
-"""Characters of one line that can be scrolled to."""
+SIDE_STEP = 8
+"""Columns that left and right move."""
+WHEEL_LINES = 3
+KEPT_ROWS = 500
+"""Lines whose drawing is kept."""
 
-
-class LogView(ScrollView, can_focus=True):
-    """Lines of foreign text, made safe when they are drawn. `follow` is what the person sees as «following»."""
-
-    # No bars: they come a frame after the text and cost more bytes than a line of it.
-    DEFAULT_CSS = "LogView { overflow: scroll scroll; scrollbar-size: 0 0; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("left", "scroll_left", "Left", show=False),
-        Binding("right", "scroll_right", "Right", show=False),
-        Binding("g,home", "top", "First line", show=False),
-        Binding("G,end", "bottom", "Last line and follow", show=False),
-    ]
-
-    follow: reactive[bool] = reactive(True)
-    """Whether new lines scroll into view."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._widest = 0
-        self.dropped = 0
-        """Lines that are no longer held."""
-
-    def clear(self) -> None:
-        """Back to an empty log that is followed."""
-        self._lines.clear()
-        self._widest = self.dropped = 0
-        self.follow = True
-        self._measure()
-        self.scroll_to(0, 0, animate=False)
-
-    def extend(self, lines: list[str]) -> None:
-        """Adds lines (without newlines) at the end."""
-        if not lines:
-            return
-        over = len(self._lines) + len(lines) - KEPT_LINES
-        self._lines.extend(lines)
-        if over > 0:
-            self.dropped += over
-            if not self.follow:
-                self.scroll_to(self.scroll_x, max(0, self.scroll_y - over), animate=False)
-        self._widest = max(self._widest, *(min(len(line), LINE_SHOWN) for line in lines))
-        self._measure()
-        if self.follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
-        self.refresh()
-
-    @property
-    def line_count(self) -> int:
-        """Lines seen so far, the dropped ones included."""
-        return self.dropped + len(self._lines)
-
-    @property
-    def top_line(self) -> int:
-        """Number of the first line in view, from 1."""
-        return self.dropped + round(self.scroll_y) + 1
-
-    def _measure(self) -> None:
-        self.virtual_size = Size(self._widest, len(self._lines))
-
-    def on_resize(self) -> None:
-        if self.follow:  # a view that was hidden had no height, and its end lay elsewhere
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
-
-    def watch_scroll_y(self, old: float, new: float) -> None:
-        super().watch_scroll_y(old, new)
-        if round(new) < round(old) and round(new) < self.max_scroll_y:
-            self.follow = False
-        elif round(new) >= self.max_scroll_y:
-            self.follow = True
-
-    def action_top(self) -> None:
-        self.follow = False
-        self.scroll_home(animate=False)
-
-    def action_bottom(self) -> None:
-        self.follow = True
-        self.scroll_end(animate=False)
-
-    def render_line(self, y: int) -> Strip:
-        scroll_x, scroll_y = self.scroll_offset
-        index, width = scroll_y + y, self.size.width
-        style = self.rich_style
-        if not 0 <= index < len(self._lines):
-            return Strip.blank(width, style)
-        # What was written over by a carriage return is not what the line says in the end.
-        text = safe_line(redact(self._lines[index].rstrip("\r").rsplit("\r", 1)[-1]), LINE_SHOWN)
-        strip = Strip([Segment(text, style + _tone(text))])
-        return strip.crop_extend(scroll_x, scroll_x + width, style)
-
-
+_HIT = Style(reverse=True)
+_CURRENT_HIT = Style(reverse=True, bold=True, color="yellow")
+_GUTTER = Style(dim=True)
 _ERROR = Style(color="red", bold=True)
 _WARNING = Style(color="yellow")
 _PLAIN = Style.null()
 
 
+class LogView(Widget, can_focus=True):
+    """Lines of foreign text, made safe when they are drawn. `follow` is what the person sees as «follows».
+
+    `open_log` gives an empty log, once for each run that is shown: `backends.log_spool.LogSpool` for one that may be
+    long. The room calls `extend` ten times a second at most, and shows `status` when `Changed` comes.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown,space", "page(1)", "Page down", show=False),
+        Binding("left", "side(-1)", "Left", show=False),
+        Binding("right", "side(1)", "Right", show=False),
+        Binding("g,home", "top", "First line", show=False),
+        Binding("G,end", "bottom", "Last line and follow", show=False),
+        Binding("w", "wrap", "Wrap long lines", show=False),
+        Binding("z", "times", "Time of each line", show=False),
+        Binding("e", "first_error", "First error", show=False),
+    ]
+
+    follow: reactive[bool] = reactive(True, repaint=False)
+    """Whether new lines scroll into view."""
+    wrap: reactive[bool] = reactive(False, repaint=False)
+    """Whether a line that is wider than the view goes on below; otherwise left and right move along it."""
+    times: reactive[bool] = reactive(False, repaint=False)
+    """Whether the local time of each line stands before it, where it is known."""
+
+    class Changed(Message):
+        """`status` says something else now."""
+
+    class Failed(Message):
+        """Something was refused: a broken expression, or lines that could not be kept."""
+
+        def __init__(self, error: SmoltuiError) -> None:
+            super().__init__()
+            self.error = error
+
+    class _Found(Message):
+        """A search has looked at more; sent by its thread."""
+
+        def __init__(self, search: LogSearch, first: int, end: int, hits: Sequence[int]) -> None:
+            super().__init__()
+            self.search, self.first, self.end, self.hits = search, first, end, hits
+
+    class _Looked(Message):
+        """A search has looked at all there was, or was refused; sent by its thread."""
+
+        def __init__(self, search: LogSearch, error: SmoltuiError | None) -> None:
+            super().__init__()
+            self.search, self.error = search, error
+
+    def __init__(self, open_log: Callable[[], Log], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._open_log = open_log
+        self._log = open_log()
+        self._top = self._sub = self._left = 0  # first position in view, its first row in view, first column
+        self._search: LogSearch | None = None
+        self._worker: Worker[None] | None = None
+        self._hits: array[int] = array("Q")
+        self._ready = self._done = self._sought = self._stale = False
+        self._only_hits = False
+        self._current: int | None = None
+        self._frame: list[Strip] = []
+        self._rows: LRUCache[tuple[int, int], list[Strip]] = LRUCache(KEPT_ROWS)
+        self._rows_for: int | None = None
+        self._status = Text()
+
+    # -- lines
+
+    def clear(self) -> None:
+        """Back to an empty log that is followed, without a search."""
+        self._forget_search()
+        self._log.close()
+        self._log = self._open_log()
+        self._top = self._sub = self._left = 0
+        self._rows.clear()
+        self.follow = True
+        self._draw()
+
+    def extend(self, lines: Sequence[str], times: Sequence[float | None] | None = None, *, draw: bool = True) -> None:
+        """Adds lines at the end, without newlines; `times` in seconds since the epoch, one a line, where known.
+
+        With `draw` False they are seen when the next ones are added: for all but the last part of a burst. Lines that
+        could not be kept are told by `Failed`, once, and by `status`.
+        """
+        if not lines:
+            return
+        try:
+            self._log.extend(lines, times)
+        except InputError as error:
+            self.post_message(self.Failed(error))
+        if self._search is not None:
+            self._look()
+        if draw:
+            self._draw()
+
+    @property
+    def line_count(self) -> int:
+        """Lines of the log."""
+        return self._log.count
+
+    @property
+    def top_line(self) -> int:
+        """Number of the first line in view, from 1; 0 in an empty log."""
+        return self._number(self._top) + 1 if self._length else 0
+
+    def save(self, path: Path) -> int:
+        """Writes the log as plain text, without colours and secrets; gives the number of lines.
+
+        Blocking, and safe to call in a thread.
+
+        Raises:
+            InputError: it cannot be written there, or another run was shown meanwhile.
+        """
+        return self._log.save(path)
+
+    def visible_text(self) -> str:
+        """The lines in view, each of them whole, as plain text."""
+        height, width = self.size.height, self.size.width
+        kept, rows = [], -self._sub
+        for number, line in self._lines(self._top, self._top + height):
+            kept.append(as_plain(line.text))
+            rows += len(self._rows_of(number, line, width))
+            if rows >= height:
+                break
+        return "\n".join(kept)
+
+    def current_line_text(self) -> str:
+        """Plain text of the hit one is at; else of the last line while that is followed, and of the first in view."""
+        number = self._hit_in_view()
+        if number is None and self._length:
+            number = self._number(self._length - 1 if self.follow else self._top)
+        lines = self._log.read(number, number + 1) if number is not None else []
+        return as_plain(lines[0].text) if lines else ""
+
+    # -- searching
+
+    @property
+    def searched_for(self) -> str:
+        """What is searched for; empty when nothing is."""
+        return self._search.shown if self._search is not None else ""
+
+    @property
+    def hits(self) -> int:
+        """Lines found so far that hold what is searched for."""
+        return len(self._hits)
+
+    @property
+    def searching(self) -> bool:
+        """Whether the log has not been looked through once yet."""
+        return self._search is not None and not self._done
+
+    @property
+    def only_hits(self) -> bool:
+        """Whether only lines that hold what is searched for are shown."""
+        return self._only_hits
+
+    def search(self, query: str) -> None:
+        """Searches for a text in any case, or for `/a regular expression/` (`/…/i` in any case); nothing ends a search.
+
+        Goes to the first hit at or below the first line in view, else to the last one above. The search goes on as the
+        log grows. An expression that cannot be used is told by `Failed`.
+        """
+        self._forget_search()
+        if query.strip():
+            self._search = self._log.search(query)
+            self._look()
+        self._draw()
+
+    def end_search(self) -> None:
+        """All lines again, and no marks; the view stays where it is."""
+        self.search("")
+
+    def next_hit(self, direction: int = 1) -> bool | None:
+        """Goes to the next hit, or with -1 to the one before; from the first line in view when the last hit is not.
+
+        Gives True when it went on from the other end of the log, None when there is no hit.
+        """
+        hits = self._hits
+        if not hits:
+            return None
+        at = self._hit_in_view()
+        place = bisect_left(hits, self._number(self._top) if at is None else at)
+        if direction < 0:
+            place -= 1
+        elif at is not None and place < len(hits) and hits[place] == at:
+            place += 1
+        self._go_to_hit(hits[place % len(hits)])
+        return not 0 <= place < len(hits)
+
+    def filter_to_hits(self, on: bool) -> None:
+        """Shows only the lines that were found, with their numbers in the log, or all of them again."""
+        if on == self._only_hits or (on and self._search is None):
+            return
+        number = self._number(self._top) if self._length else 0
+        self._only_hits, self._sub, self._left = on, 0, 0
+        self._top = max(min(bisect_left(self._hits, number), len(self._hits) - 1), 0) if on else number
+        self._draw()
+
+    def _hit_in_view(self) -> int | None:
+        """Number (from 0) of the hit one is at; None when there is none or the view has left it."""
+        if self._current is None:
+            return None
+        position = bisect_left(self._hits, self._current) if self._only_hits else self._current
+        return self._current if self._top <= position < self._top + max(self.size.height, 1) else None
+
+    def _forget_search(self) -> None:
+        if self._only_hits:
+            self.filter_to_hits(False)
+        if self._worker is not None:
+            self._worker.cancel()
+        self._search = self._worker = self._current = None
+        self._hits = array("Q")
+        self._ready = self._done = self._sought = self._stale = False
+        self._rows.clear()
+
+    def _look(self) -> None:
+        """Has a thread look at what is new, or remembers it where one is looking."""
+        search = self._search
+        if self._worker is not None or search is None:
+            self._stale = True
+            return
+
+        def run() -> None:
+            worker, refused = get_current_worker(), None
+            try:
+                search.run(
+                    lambda first, end, hits: self.post_message(self._Found(search, first, end, hits)),
+                    lambda: worker.is_cancelled,
+                )
+            except SmoltuiError as error:
+                refused = error
+            self.post_message(self._Looked(search, refused))
+
+        self._stale = False
+        self._worker = self.run_worker(run, thread=True, group="log search")
+
+    def on_log_view__found(self, message: _Found) -> None:
+        message.stop()
+        if message.search is not self._search:
+            return
+        hits = self._hits
+        del hits[bisect_left(hits, message.first) :]
+        hits.extend(message.hits)
+        if not self._ready:
+            self._ready = True
+            self._rows.clear()  # now they can be marked
+        if not self._sought and not self.follow and hits and hits[-1] >= self._number(self._top):
+            self._seek()
+        self._draw()
+
+    def on_log_view__looked(self, message: _Looked) -> None:
+        message.stop()
+        if message.search is not self._search:
+            return
+        self._worker = None
+        if message.error is not None:
+            self._forget_search()
+            self.post_message(self.Failed(message.error))
+        else:
+            self._done = True
+            if not self._sought and self._hits:
+                self._seek()
+            self._sought = True  # what is found later does not move the view
+            if self._stale:
+                self._look()
+        self._draw()
+
+    def _seek(self) -> None:
+        """To the hit that a search brings one to."""
+        self._sought = True
+        hits = self._hits
+        number = self._number(self._top)
+        self._go_to_hit(hits[min(bisect_left(hits, number), len(hits) - 1)])
+
+    def _go_to_hit(self, number: int) -> None:
+        before, self._current = self._current, number
+        for key in list(self._rows.keys()):
+            if key[0] in (before, number):
+                self._rows.discard(key)
+        self._sought = True
+        self._show_line(number)
+        self._show_mark(number)
+        self._draw()
+
+    def _show_mark(self, number: int) -> None:
+        """Brings the first mark of a line that is in view into view."""
+        lines = self._log.read(number, number + 1)
+        width, height = self.size.width - self._gutter, self.size.height
+        shown = self._spans(lines[0])[0] if lines else ""
+        marks = self._marks(shown)
+        if not marks or width <= 0 or not height:
+            return
+        begin, end = marks[0]
+        if self.wrap:
+            row = bisect_right(_breaks(shown, width), begin)
+            position = bisect_left(self._hits, number) if self._only_hits else number
+            if sum(self._height_of(above) for above in range(self._top, position)) + row - self._sub >= height:
+                self._top, self._sub = position, row
+                self._move(-(height // 3))
+                self._clamp()
+            return
+        begin, end = cell_len(shown[:begin]), cell_len(shown[:end])
+        if not self._left <= begin <= end <= self._left + width:
+            self._left = 0 if end <= width else max(begin - width // 3, 0)
+
+    # -- moving
+
+    def first_error(self) -> int | None:
+        """Number (from 1) of the first line that tells of an error; None when none does."""
+        found = self._log.first_error
+        return found + 1 if found is not None else None
+
+    def go_to_line(self, number: int) -> None:
+        """Shows a line, numbered from 1; the nearest one where only hits are shown."""
+        self._show_line(number - 1)
+        self._draw()
+
+    def _show_line(self, number: int) -> None:
+        """Brings a line (from 0) into view and no longer follows; does not draw."""
+        if not self._length:
+            return
+        position = number
+        if self._only_hits:
+            position = bisect_left(self._hits, number)
+        position = max(min(position, self._length - 1), 0)
+        self.follow = False
+        height = max(self.size.height, 1)
+        bottom = self._top + (self._in_view() if self.wrap else height)
+        if not (self._top + (self._sub > 0) <= position < bottom):
+            self._top, self._sub = max(position - height // 3, 0), 0
+            if self.wrap:
+                self._top, self._sub = position, 0
+                self._move(-(height // 3))
+        self._clamp()
+
+    def _in_view(self) -> int:
+        """Positions that are in view with all their rows, where lines are wrapped."""
+        rows, whole = -self._sub, 0
+        for number, line in self._lines(self._top, self._top + self.size.height):
+            rows += len(self._rows_of(number, line, self.size.width))
+            if rows > self.size.height:
+                break
+            whole += 1
+        return whole
+
+    def action_move(self, rows: int) -> None:
+        self._scroll(rows)
+
+    def action_page(self, pages: int) -> None:
+        self._scroll(pages * max(self.size.height - 1, 1))
+
+    def action_side(self, steps: int) -> None:
+        if not self.wrap:
+            widest = max((strip.cell_length for strip in self._unwrapped()), default=0)
+            most = max(widest - (self.size.width - self._gutter), 0)
+            self._left = max(min(self._left + steps * SIDE_STEP, max(most, self._left)), 0)
+            self._draw()
+
+    def action_top(self) -> None:
+        self.follow = False
+        self._top = self._sub = 0
+        self._draw()
+
+    def action_bottom(self) -> None:
+        self.follow = True
+        self._draw()
+
+    def action_wrap(self) -> None:
+        self.wrap = not self.wrap
+
+    def action_times(self) -> None:
+        self.times = not self.times
+
+    def action_first_error(self) -> None:
+        number = self.first_error()
+        if number is None:
+            self.notify("No line of this log tells of an error", markup=False)
+        else:
+            if self._only_hits:
+                self.filter_to_hits(False)
+            self.go_to_line(number)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._scroll(WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-WHEEL_LINES)
+
+    def _scroll(self, rows: int) -> None:
+        before = (self._top, self._sub)
+        self._move(rows)
+        self._clamp()
+        if rows < 0 and (self._top, self._sub) < before:
+            self.follow = False
+        elif rows > 0 and (self._top, self._sub) >= self._end():
+            self.follow = True
+        self._draw()
+
+    def _move(self, rows: int) -> None:
+        if not self.wrap:
+            self._top = max(min(self._top + rows, self._length - 1), 0)
+            return
+        self._sub += rows
+        while self._sub < 0 and self._top > 0:
+            self._top -= 1
+            self._sub += self._height_of(self._top)
+        self._sub = max(self._sub, 0)
+        while self._top < self._length - 1 and self._sub >= (height := self._height_of(self._top)):
+            self._sub -= height
+            self._top += 1
+
+    def _clamp(self) -> None:
+        """Lets no room stay empty below while there is something above."""
+        if self._length - self._top <= self.size.height:
+            self._top, self._sub = min((self._top, self._sub), self._end())
+
+    def _end(self) -> tuple[int, int]:
+        """The first position and row in view when the end is."""
+        height, length = self.size.height, self._length
+        if not self.wrap:
+            return max(length - height, 0), 0
+        rows = 0
+        first = max(length - height, 0)
+        for back, (number, line) in enumerate(reversed(self._lines(first, length))):
+            rows += len(self._rows_of(number, line, self.size.width))
+            if rows >= height:
+                return length - 1 - back, rows - height
+        return 0, 0
+
+    # -- events
+
+    def watch_follow(self) -> None:
+        self._draw()
+
+    def watch_wrap(self) -> None:
+        hit = self._hit_in_view()
+        self._left = self._sub = 0
+        if hit is not None and not self.follow:
+            self._show_mark(hit)
+        self._draw()
+
+    def watch_times(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._frame = []
+        self._draw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._frame = []
+        self._draw()
+
+    def on_unmount(self) -> None:
+        self._forget_search()
+        self._log.close()
+
+    # -- drawing
+
+    @property
+    def status(self) -> Text:
+        """Where one is, in one line: `line 1,204 of 88,120 · hit 3 of 41 · follows`."""
+        count = self._log.count
+        if not count:
+            parts = ["the log is empty"]
+        else:
+            number = self._hit_in_view() if not self.follow else None
+            if number is None:
+                number = self._number(self._length - 1 if self.follow else self._top) if self._length else 0
+            parts = [f"line {number + 1:,} of {count:,}"]
+        if self._search is not None:
+            found = f"{self.hits:,} hit{'' if self.hits == 1 else 's'}"
+            if self._current is not None and self.hits:
+                found = f"hit {min(bisect_left(self._hits, self._current) + 1, self.hits):,} of {self.hits:,}"
+            more = "" if self._done else "…"
+            parts.append(f"{found} for {safe_line(redact(self.searched_for), 40)}{more}")
+            if self._only_hits:
+                parts.append("only hits")
+        if self.wrap:
+            parts.append("wrapped")
+        if count:
+            parts.append("follows" if self.follow else "stays here, G follows")
+        text = Text(" · ".join(parts), no_wrap=True, overflow="ellipsis")
+        if self._log.stopped:
+            text.append(f" · grows no more: {safe_line(self._log.stopped, 100)}", "bold red")
+        return text
+
+    @property
+    def _length(self) -> int:
+        """Positions there are: lines, or only those that were found."""
+        return len(self._hits) if self._only_hits else self._log.count
+
+    def _number(self, position: int) -> int:
+        """Number of the line at a position, from 0."""
+        if not self._only_hits:
+            return position
+        return self._hits[max(min(position, len(self._hits) - 1), 0)] if self._hits else 0
+
+    def _lines(self, first: int, end: int) -> list[tuple[int, LogLine]]:
+        """(number, line) of each position from `first` to `end` - 1, as far as they are there."""
+        if not self._only_hits:
+            first = max(first, 0)
+            return list(enumerate(self._log.read(first, end), first))
+        numbers = self._hits[max(first, 0) : max(end, 0)]
+        return [(number, line) for number in numbers for line in self._log.read(number, number + 1)]
+
+    def _height_of(self, position: int) -> int:
+        return sum(len(self._rows_of(*found, self.size.width)) for found in self._lines(position, position + 1)) or 1
+
+    def _unwrapped(self) -> list[Strip]:
+        lines = self._lines(self._top, self._top + self.size.height)
+        return [strip for found in lines for strip in self._rows_of(*found, self.size.width)]
+
+    @property
+    def _gutter(self) -> int:
+        """Cells before the text of a line."""
+        width = 9 if self.times else 0
+        return width + len(f"{self._log.count:,}") + 1 if self._only_hits else width
+
+    def _rows_of(self, number: int, line: LogLine, width: int) -> list[Strip]:
+        """The rows of a line without its gutter, one or as many as it takes to show it whole."""
+        room = max(width - self._gutter, 1)
+        made_for = room if self.wrap else None
+        if made_for != self._rows_for:
+            self._rows_for = made_for
+            self._rows.clear()
+        key = (number, hash(line))  # the line itself may be a megabyte
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = self._made(number, line, room)
+        return rows
+
+    def _made(self, number: int, line: LogLine, room: int) -> list[Strip]:
+        shown, spans = self._spans(line)
+        text = Text(end="", no_wrap=True)
+        for piece, style in spans:
+            text.append(piece, style)
+        hit = _CURRENT_HIT if number == self._current else _HIT
+        for begin, end in self._marks(shown):
+            text.stylize(hit, begin, end)
+        pieces = list(text.divide(_breaks(shown, room))) if self.wrap else [text]
+        console = self.app.console
+        return [Strip([part for part in piece.render(console) if part.text]) for piece in pieces]
+
+    @staticmethod
+    def _spans(line: LogLine) -> tuple[str, list[tuple[str, Style]]]:
+        """What a line says on the screen, and in which looks."""
+        spans = [(text, Style.parse(style)) for text, style in styled(line.text)]
+        shown = "".join(text for text, _ in spans)
+        if all(style == _PLAIN for _, style in spans):
+            spans = [(shown, _tone(shown))]
+        return shown, spans
+
+    def _marks(self, shown: str) -> list[tuple[int, int]]:
+        return self._search.marks([shown])[0] if self._search is not None and self._ready and shown else []
+
+    def _before(self, number: int, line: LogLine, is_first: bool) -> list[Segment]:
+        """The gutter of one row."""
+        said = ""
+        if self._only_hits:
+            room = len(f"{self._log.count:,}")
+            said += f"{number + 1:>{room},} " if is_first else " " * (room + 1)
+        if self.times:
+            said += f"{_clock(line.at) if is_first else '':8} "
+        return [Segment(said, _GUTTER)] if said else []
+
+    def _draw(self) -> None:
+        """Makes the rows in view anew and asks for those that are different; says when the status is."""
+        if not self.is_attached:
+            return
+        width, height = self.size
+        if width and height:
+            if self.follow:
+                self._top, self._sub = self._end()
+            else:
+                self._clamp()
+            before, self._frame = self._frame, self._drawn(width, height)
+            if len(before) != len(self._frame):
+                self.refresh()
+            elif changed := [
+                Region(0, y, width, 1)
+                for y, (old, new) in enumerate(zip(before, self._frame, strict=True))
+                if old != new
+            ]:
+                self.refresh(*changed)
+        status = self.status
+        if status != self._status:
+            self._status = status
+            self.post_message(self.Changed())
+
+    def _drawn(self, width: int, height: int) -> list[Strip]:
+        frame: list[Strip] = []
+        skipped = self._sub
+        style, room = self.rich_style, max(width - self._gutter, 0)
+        for number, line in self._lines(self._top, self._top + height):
+            for place, row in enumerate(self._rows_of(number, line, width)):
+                if place < skipped:
+                    continue
+                body = row.crop_extend(self._left, self._left + room, None)
+                gutter = self._before(number, line, place == 0)
+                frame.append(Strip([*gutter, *body]).crop_extend(0, width, None).apply_style(style))
+            skipped = 0
+            if len(frame) >= height:
+                break
+        blank = Strip.blank(width, style)
+        return [*frame[:height], *[blank] * (height - len(frame))]
+
+    def render_line(self, y: int) -> Strip:
+        return self._frame[y] if y < len(self._frame) else Strip.blank(self.size.width, self.rich_style)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where a text goes on in the next row, in characters."""
+    if text.isascii():
+        return list(range(width, len(text), width))
+    at, found = 0, []
+    for piece in chop_cells(text, width)[:-1]:
+        at += len(piece)
+        found.append(at)
+    return found
+
+
+def _clock(at: float | None) -> str:
+    """Local time of day."""
+    if at is None:
+        return ""
+    try:
+        return f"{datetime.fromtimestamp(at):%H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return "--:--:--"
+
+
 def _tone(text: str) -> Style:
-    head = text[:200]
-    if "Error" in head or "Traceback" in head or "ERROR" in head:
+    if is_error(text):
         return _ERROR
-    return _WARNING if "Warning" in head or "WARNING" in head else _PLAIN
+    return _WARNING if "Warning" in text[:200] or "WARNING" in text[:200] else _PLAIN

@@ -1,0 +1,305 @@
+"""What the lines of a log say: progress bars, colours, errors, secrets.
+
+Only `styled` and `as_plain` make safe what they give.
+
+A log brings 100 000 lines in a second, so what concerns many lines takes them at once and looks closer only where
+something cheap says that there may be something.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from smoltui.safe_text import redact, safe
+
+LINE_LIMIT = 1 << 20
+"""Characters of one line that are kept."""
+LINE_SHOWN = 10_000
+"""Characters of one line that are drawn."""
+
+CSI = r"\x1b\[[0-?]*[ -/]*[@-~]"
+"""A whole control sequence with parameters (ECMA-48, 5.4), colours among them; means the same to RE2."""
+_CSI = re.compile(CSI)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+# -- lines as they come
+
+
+class LogLine(NamedTuple):
+    """One line, without its line end."""
+
+    text: str
+    at: float | None = None
+    """Seconds since the epoch; None where nobody said."""
+
+
+def last_state(line: str) -> str:
+    r"""What a line says in the end: the text behind its last `\r`, one at the very end aside."""
+    return line.rstrip("\r").rsplit("\r", 1)[-1]
+
+
+def taken(lines: Sequence[str], times: Sequence[float | None] | None = None) -> list[LogLine]:
+    """`lines` as they are kept: last states without secrets, at most `LINE_LIMIT` long, whole characters only.
+
+    A line with newlines becomes several with its time. `times` has one for each line, None where
+    nobody said it; what is no moment after 1970 is as if nobody had.
+
+    Raises:
+        ValueError: there are more lines than times, or fewer.
+    """
+    if times is not None and len(times) != len(lines):
+        raise ValueError(f"{len(times)} times for {len(lines)} lines")
+    stamps = [_moment(at) for at in times] if times is not None else [None] * len(lines)
+    joined = "\n".join(lines)
+    if joined.count("\n") != len(lines) - 1:
+        parts = [(part, at) for line, at in zip(lines, stamps, strict=True) for part in line.split("\n")]
+        lines, stamps = [part for part, _ in parts], [at for _, at in parts]
+    if "\r" in joined:
+        lines = [last_state(line) for line in lines]
+    if len(joined) > LINE_LIMIT:
+        lines = [_bounded(line) for line in lines]
+    if not joined.isascii() and _SURROGATE.search(joined):
+        lines = [_SURROGATE.sub("\ufffd", line) for line in lines]
+    return list(map(LogLine, without_secrets(lines), stamps))
+
+
+def _moment(at: float | None) -> float | None:
+    return at if at is not None and math.isfinite(at) and at > 0 else None
+
+
+def _bounded(line: str) -> str:
+    more = len(line) - LINE_LIMIT
+    return f"{line[:LINE_LIMIT]}… {more:,} more characters" if more > 0 else line
+
+
+def without_controls(text: str) -> str:
+    """`text` without its whole CSI sequences, colours among them. What is left may still act on a terminal."""
+    return _CSI.sub("", text) if "\x1b" in text else text
+
+
+def as_plain(text: str) -> str:
+    """One line or many without colours, and without anything that acts on a terminal."""
+    return safe(without_controls(text), None)
+
+
+# -- secrets
+
+_SECRET_STARTS = ("hf_", "api_org_", "wandb_v1_", "ghp_", "gho_", "github_pat_", "sk-", "AKIA")
+_SECRET_WORDS = ("hf_token", "hub_token", "api_key", "apikey", "secret", "password", "bearer")
+
+
+def may_hold_secret(text: str) -> bool:
+    """Whether `redact` could find anything: one of the words without which none of its patterns matches.
+
+    Many times faster than to look: nearly every line of a training log has an underscore and a token count.
+    """
+    if any(start in text for start in _SECRET_STARTS) or ("://" in text and "@" in text):
+        return True
+    lowered = text.lower()
+    return any(word in lowered for word in _SECRET_WORDS)
+
+
+def without_secrets(lines: Sequence[str]) -> Sequence[str]:
+    """Each line redacted; one whose secret hides between colours loses its colours."""
+    text = "\n".join(lines)
+    bare = without_controls(text)
+    if not may_hold_secret(text) and (bare is text or not may_hold_secret(bare)):
+        return lines
+    if len(lines) > 1:
+        middle = len(lines) // 2
+        return [*without_secrets(lines[:middle]), *without_secrets(lines[middle:])]
+    kept = redact(text)
+    if bare is text:
+        return [kept]
+    bare = without_controls(kept)
+    told = redact(bare)
+    return [kept if told == bare else told]
+
+
+# -- progress bars
+
+_BAR = re.compile(r"(\d{1,3})%(?:\|[^|]*\|)? {0,2}\S+/(\S+) \[")
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kMGTPEZ]?)([^\W\d]\w*|) \[\d+:\d\d(?::\d\d)?, [^\]]*\]\s*$")
+_POWERS = {letter: 1000.0**power for power, letter in enumerate(("", *"kMGTPEZ"))}
+_BAR_LIMIT = 1_000
+
+
+class Bar(NamedTuple):
+    """One state of a progress bar of tqdm's."""
+
+    name: str
+    """What stands before the percentage, and the total or the unit: equal for all states of one bar."""
+    done: float
+    """Percent, or how many where no total is known."""
+
+
+def bar_of(line: str) -> Bar | None:
+    """The bar that a line is, as tqdm 4 writes it (`tqdm.std.tqdm.format_meter`); None for any other line."""
+    if len(line) > _BAR_LIMIT or " [" not in line:
+        return None
+    line = without_controls(line)
+    if found := _BAR.search(line):
+        return Bar(f"{line[: found.start()].rstrip()}\0{found[2]}", float(found[1]))
+    if found := _COUNT.search(line):
+        return Bar(f"{line[: found.start()].rstrip()}\0{found[3]}", float(found[1]) * _POWERS[found[2]])
+    return None
+
+
+def continues(previous: str, line: str) -> bool:
+    """Whether `line` is a later state of the progress bar that `previous` is. One that begins anew is another bar."""
+    if " [" not in line:
+        return False
+    before, after = bar_of(previous), bar_of(line)
+    return before is not None and after is not None and before.name == after.name and before.done <= after.done
+
+
+def collapsed(lines: Sequence[LogLine]) -> list[LogLine]:
+    """`lines` with each run of states of one progress bar as its last one."""
+    kept: list[LogLine] = []
+    for line in lines:
+        if kept and " [" in line.text and continues(kept[-1].text, line.text):
+            kept[-1] = line
+        else:
+            kept.append(line)
+    return kept
+
+
+# -- errors
+
+_ERROR_WORDS = (
+    "error", "exception", "interrupt", "traceback", "killed", "fault", "core dumped", "fatal", "critical", "panic",
+    "out of memory", "oom-kill", "no space left", "failed:",
+)  # fmt: skip
+_ERROR = re.compile(
+    r"""
+      \bTraceback\ \(most\ recent\ call\ last\)
+    | (?:^|[\s:\]>])(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt)(?=:|\s*$|\()  # a traceback's last line
+    | (?:^|[\s\[(|])(?:ERROR|FATAL|CRITICAL)(?=[\s:\])|]|$)  # a level of a logger
+    | (?:^|[\s:\])])(?:[Ee]rror|[Ff]atal(?:\ error)?|[Pp]anic):(?=\s|$)
+    | ^failed:\s  # our script's own word
+    | \b(?:CUDA|HIP|MPS|XPU)\ (?:backend\ )?(?:out\ of\ memory|error:)
+    | \bOut\ of\ memory\b | \boom-kill
+    | (?:^|[\s:])Killed(?:\s*$|:|\ process) | \bSegmentation\ fault\b | \bBus\ error\b | \bcore\ dumped\b
+    | \bNo\ space\ left\ on\ device\b
+    """,
+    re.VERBOSE,
+)
+
+
+def is_error(line: str) -> bool:
+    """Whether a line tells of an error: a traceback, its last line, a logger's level, a kill, no memory, a full disk.
+
+    Only its first thousand characters are looked at. A name or a number (`error_rate`, "0 errors") is none.
+    """
+    return _ERROR.search(without_controls(line[:1_000])) is not None
+
+
+def first_error(lines: Iterable[LogLine]) -> int | None:
+    """Place of the first of `lines` that tells of an error; None when none does."""
+    lines = list(lines)
+    lowered = "\n".join([line.text for line in lines]).lower()
+    if not any(word in lowered for word in _ERROR_WORDS):
+        return None
+    return next((place for place, line in enumerate(lines) if is_error(line.text)), None)
+
+
+# -- colours
+
+
+class Span(NamedTuple):
+    """A piece of a line that looks the same all over."""
+
+    text: str
+    style: str
+    """A style as rich writes it (`bold color(1) on rgb(0,0,0)`); empty for the plain look."""
+
+
+_SGR = re.compile(r"\x1b\[([0-9;:]{0,100})m")
+_ON = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike", 21: "underline"}
+_OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",), 29: ("strike",)}
+
+
+def styled(line: str, limit: int = LINE_SHOWN) -> list[Span]:
+    """A line as it is drawn: SGR sequences as styles, other whole CSI sequences left out, the rest made safe.
+
+    What blinks or conceals does neither, and a text in the colour of its own ground keeps that of the screen. At most
+    `limit` characters, with "… N more characters" behind them. OSC, DCS and what is broken are shown, not obeyed.
+    """
+    spans: list[Span] = []
+    look = _Look()
+    at, left = 0, limit
+    for found in _CSI.finditer(line):
+        left -= _put(spans, line[at : min(found.start(), at + left)], look)
+        if left <= 0:
+            break
+        at = found.end()
+        if sgr := _SGR.fullmatch(found[0]):
+            look.take(sgr[1])
+    else:
+        left -= _put(spans, line[at : at + left], look)
+    if left <= 0 and (more := len(without_controls(line)) - limit) > 0:
+        spans.append(Span(f"… {more:,} more characters", "dim"))
+    return spans
+
+
+def _put(spans: list[Span], text: str, look: _Look) -> int:
+    if text:
+        spans.append(Span(safe(text.replace("\n", "↵"), None), look.style))
+    return len(text)
+
+
+class _Look:
+    """What the SGR sequences so far ask for (ECMA-48, 8.3.117; 256 and true colours as xterm reads them)."""
+
+    def __init__(self) -> None:
+        self._words: set[str] = set()
+        self._colours: dict[str, str] = {}
+        self.style = ""
+
+    def take(self, parameters: str) -> None:
+        """The parameters of one sequence; those that mean nothing here are passed over."""
+        fields = parameters.split(";")
+        at = 0
+        while at < len(fields):
+            numbers = [int(part or 0) for part in fields[at].split(":")]
+            at += 1
+            if numbers[0] in (38, 48):
+                if len(numbers) == 1:  # its numbers are the parameters behind it
+                    count = {"5": 2, "2": 4}.get(fields[at] if at < len(fields) else "", 1)
+                    numbers += [int(part) for part in fields[at : at + count] if part.isdigit()]
+                    at += count
+                self._colour("on" if numbers[0] == 48 else "", numbers[1:])
+            else:
+                self._number(numbers[0] if numbers[:2] != [4, 0] else 24)
+        ground = self._colours.get("on")
+        shown = [colour for colour in (self._colours.get(""),) if colour and colour != ground]
+        behind = [f"on {ground}"] if ground and ground != self._colours.get("") else []
+        self.style = " ".join([*sorted(self._words), *shown, *behind])
+
+    def _number(self, number: int) -> None:
+        if number == 0:
+            self._words.clear()
+            self._colours.clear()
+        elif number in _ON:
+            self._words.add(_ON[number])
+        elif number in _OFF:
+            self._words.difference_update(_OFF[number])
+        elif number in (39, 49):
+            self._colours.pop("on" if number == 49 else "", None)
+        else:
+            for first, place, bright in ((30, "", 0), (40, "on", 0), (90, "", 8), (100, "on", 8)):
+                if first <= number < first + 8:
+                    self._colours[place] = f"color({number - first + bright})"
+
+    def _colour(self, place: str, numbers: Sequence[int]) -> None:
+        if not all(0 <= number <= 255 for number in numbers):
+            return
+        if len(numbers) >= 2 and numbers[0] == 5:
+            self._colours[place] = f"color({numbers[-1]})"
+        elif len(numbers) >= 4 and numbers[0] == 2:  # with colons a colour space may stand before the three
+            red, green, blue = numbers[-3:]
+            self._colours[place] = f"rgb({red},{green},{blue})"
