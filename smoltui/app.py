@@ -19,7 +19,7 @@ from textual.screen import Screen
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services, default_services
 from smoltui.core.run import Run, RunSpec
-from smoltui.errors import SmoltuiError
+from smoltui.errors import SmoltuiError, UnreachableError
 from smoltui.run_keeper import RULES_SECONDS, RunKeeper
 from smoltui.safe_text import redact, safe, safe_line
 
@@ -212,12 +212,26 @@ class SmoltuiApp(App[int]):
     async def _submit(self, engine: str, spec: RunSpec) -> None:
         try:
             run = await self.services.engines[engine].submit(spec)
+        except UnreachableError as error:
+            self._ask_again(engine, spec, error)
+            return
         except SmoltuiError as error:
             self.say(str(error), "error")
             return
         self.take_run(run)
         self.switch_mode("runs")
         self.call_after_refresh(self._show_run, run.id)
+
+    def _ask_again(self, engine: str, spec: RunSpec, error: UnreachableError) -> None:
+        """After an answer that was lost: the same specification has the same label, by which the run is found."""
+        from smoltui.screens.dialogs import Confirm
+
+        def answered(again: bool | None) -> None:
+            if again:
+                self._submit(engine, spec)
+
+        looks = "Trying again first looks for it by its label, so it is not started twice."
+        self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "leave it"), answered)
 
     def _show_run(self, run_id: str) -> None:
         from smoltui.screens.runs import RunsRoom

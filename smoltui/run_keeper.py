@@ -13,6 +13,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from textual.worker import Worker
+
 from smoltui.core import events
 from smoltui.core.pace import Pace
 from smoltui.core.run import Run, Stage
@@ -52,7 +54,8 @@ class RunKeeper:
         self._look_again = asyncio.Event()
         self._jobs_listed = 0.0
         self._told: set[tuple[str, str]] = set()
-        self._followed: set[str] = set()
+        self._followed: dict[str, Worker[None]] = {}
+        self._read: str | None = None
         self._prices_asked = False
         self.blurred = False
         """The terminal's window does not have the focus."""
@@ -145,13 +148,12 @@ class RunKeeper:
 
     def _follow_some(self) -> None:
         """Follows what runs and is not followed yet, the newest first."""
-        running = [run for run in self._app.runs.values() if run.stage == Stage.RUNNING]
+        running = [run for run in self._app.runs.values() if run.stage == Stage.RUNNING and run.id != self._read]
         for run in running:
             if len(self._followed) >= FOLLOWED:
                 return
             if run.id not in self._followed:
-                self._followed.add(run.id)
-                self._app.run_worker(self._follow(run), group=f"keep {run.id}")
+                self._followed[run.id] = self._app.run_worker(self._follow(run), group=f"keep {run.id}")
 
     async def _follow(self, run: Run) -> None:
         engine = self._app.services.engines.get(run.engine)
@@ -175,14 +177,22 @@ class RunKeeper:
                         pace.observe(event.at, event.step)
                     if now - told > TELL_SECONDS or learnt.is_final:
                         told = now
-                        self._learn(learnt)
-            self._learn(learnt)
+                        self.learn(learnt)
+            self.learn(learnt)
         except SmoltuiError:
             return  # who reads the run is told by the room, who lists it by the list
         finally:
-            self._followed.discard(run.id)
+            self._followed.pop(run.id, None)
 
-    def _learn(self, learnt: Run) -> None:
+    def reads(self, run_id: str | None) -> None:
+        """The room follows this run itself (None: none), and tells what it learns: its log need not come twice."""
+        self._read = run_id
+        if run_id is not None and (worker := self._followed.pop(run_id, None)) is not None:
+            worker.cancel()
+        self._follow_some()
+
+    def learn(self, learnt: Run) -> None:
+        """Takes over what was learnt of a run by following it."""
         known = self._app.runs.get(learnt.id)
         if known is not None:
             new = richer(replace(known, history=type(known.history)()), learnt)

@@ -236,7 +236,7 @@ async def _look_again(namespace: str, label: str, error: Exception) -> dict[str,
     if problem is not None:
         raise UnreachableError(
             "The connection broke while starting the Job, so it is not known whether it was started",
-            f"When the Hub answers again, look for it before trying again: hf jobs ps -a --label {LABEL}={label}",
+            f"When the Hub answers again, look for it before trying again: smoltui ps -a --filter label:{LABEL}={label}",
         ) from error
     return None
 

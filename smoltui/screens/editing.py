@@ -41,6 +41,15 @@ def page_text(room: Room, text: str) -> None:
         )
 
 
+def page_file(room: Room, path: Path) -> None:
+    """Shows a file in the pager, and waits until that is left; says why when there is none."""
+    command = pager_command()
+    if command is None:
+        room.say("No pager was found: set PAGER", severity="error")
+    else:
+        _hand_over(room, command, path, "pager")
+
+
 def _hand_over(room: Room, command: list[str], path: Path, what: str) -> None:
     try:
         with room.app.suspend():

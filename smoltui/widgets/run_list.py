@@ -75,7 +75,11 @@ def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked:
     if facts.note:
         line.append(f"{safe_line(facts.note, 60)} ", "cyan")
     line.append(safe_line(redact(_doing(run)), 200), "dim")
-    labels = " ".join(f"{key}={value}" if value else key for key, value in run.labels.items() if key != OWN_LABEL)
+    labels = " ".join(
+        f"{key}={value}" if value else key
+        for key, value in run.labels.items()
+        if key != OWN_LABEL and (key, value) != ("name", run.name)
+    )
     if labels:
         line.append(f"  {safe_line(redact(labels), 120)}", "dim italic")
     line.truncate(width, pad=True)
@@ -142,6 +146,11 @@ class RunList(ScrollView, can_focus=True):
         self.marked: set[str] = set()
         """Ids of the runs that were marked, also of those that are not listed now."""
         self.empty_words = "No runs yet. Start one with t."
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """What is listed, in its order."""
+        return self._runs
 
     @property
     def highlighted(self) -> Run | None:

@@ -1,0 +1,84 @@
+"""What the parts of the Runs room share: the run that is read, its curves so far, and the one line that asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from textual.widgets import ContentSwitcher
+
+from smoltui.backends.engine import Engine
+from smoltui.core.cost import usd, worst_cost
+from smoltui.core.pace import Pace
+from smoltui.core.run import Run
+from smoltui.screens.room import Room
+from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.run_list import RunList
+
+VIEWS = ("curves", "log", "inspect", "stats", "plan")
+
+
+class RunsBase(Room):
+    """Shared state, and how it is reached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run: Run | None = None
+        """The run that is read, with the curve that its log told since it is read."""
+        self._pace = Pace()
+
+    @property
+    def view(self) -> str:
+        """Which of `VIEWS` is in front."""
+        return self.query_one(ContentSwitcher).current or "curves"
+
+    @property
+    def known(self) -> Run | None:
+        """The run that is read, as the list has it; None when nothing is read."""
+        return self.smoltui.runs.get(self._run.id, self._run) if self._run is not None else None
+
+    def engine_of(self, run: Run) -> Engine:
+        return self.smoltui.services.engines[run.engine]
+
+    def chosen(self) -> list[Run]:
+        """The runs an act is for: those that are marked, else the one under the cursor."""
+        listed = self.query_one(RunList)
+        marked = [run for run in self.smoltui.runs.values() if run.id in listed.marked]
+        if marked:
+            return marked
+        run = listed.highlighted
+        return [run] if run is not None else []
+
+    def worst(self, run: Run) -> float | None:
+        """USD that a run like this can cost at most; None for what costs nothing and where it is not known."""
+        flavor = self.smoltui.keeper.prices.get(run.flavor or "")
+        if flavor is None or not run.timeout_seconds:
+            return None
+        return worst_cost(flavor, run.timeout_seconds)
+
+    def cost_words(self, run: Run) -> str:
+        """What it has cost, and can cost at most while it goes on; empty where nothing is paid."""
+        if not run.flavor:
+            return ""
+        so_far = self.smoltui.keeper.cost(run, time.time())
+        if so_far is None:
+            return "–"
+        words = usd(so_far).removesuffix(" USD")
+        worst = self.worst(run)
+        return words if run.is_final or worst is None else f"{words} / {usd(worst).removesuffix(' USD')}"
+
+    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+        """Asks for one line; escape leaves it."""
+        self.app.clear_notifications()  # they would lie over the line
+        self.query_one(AskLine).ask(question, hint, answered, value)
+        self.refresh_bindings()
+
+    # -- what the other parts give
+
+    def show_head(self) -> None:
+        """Draws the two lines about the run that is read."""
+        raise NotImplementedError
+
+    def list_again(self) -> None:
+        """Filters, sorts and shows the list anew."""
+        raise NotImplementedError

@@ -1,0 +1,292 @@
+"""One run: its events as they come, its curves, and the two lines that say how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import replace
+
+from rich.text import Text
+from textual import on, work
+from textual.widgets import ContentSwitcher, Static
+
+from smoltui.backends.project import shown_path
+from smoltui.core import events
+from smoltui.core.metrics import METRICS, History
+from smoltui.core.pace import Pace, as_time
+from smoltui.core.run import Run, Stage
+from smoltui.core.wording import PHASES, in_words
+from smoltui.errors import SmoltuiError
+from smoltui.run_keeper import TELL_SECONDS
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.runs.base import RunsBase
+from smoltui.widgets.log_view import LogView
+from smoltui.widgets.metric_chart import Curve, MetricChart
+from smoltui.widgets.run_list import STAGE_STYLES, RunList
+
+PAGES = (
+    ("loss", "rewards/margins", "rewards/accuracies", "rewards/chosen"),
+    ("rewards/rejected", "logps/chosen", "logps/rejected", "mean_token_accuracy"),
+    ("learning_rate", "grad_norm", "entropy", "loss"),
+)
+"""Keys of the metrics that are drawn together."""
+CHARTS = tuple(f"chart-{place}" for place in range(4))
+SMOOTHINGS = (0.0, 0.6, 0.9)
+"""Weights of `metrics.smoothed` that the key goes through."""
+SMALLEST_SHARE = 1 / 64
+"""Of the steps, the newest part that can be zoomed to."""
+MOST_BEHIND = 4
+"""Curves of other runs behind one: as many as there are colours."""
+LINES_AT_ONCE = 1_000
+"""Lines put into the log between two keys: about 10 ms."""
+MOST_WAITING = 20_000
+"""Lines that wait to be put into the log."""
+BATCH_SECONDS = 0.1
+"""New lines are drawn at most ten times a second."""
+SETTLE_SECONDS = 0.15
+"""A cursor that only passes a run does not open its log."""
+_BY_KEY = {metric.key: metric for metric in METRICS}
+_ORDER = tuple(metric.key for metric in METRICS)
+
+
+class Following(RunsBase):
+    """The lower part of the room, but for what is asked of the engine on demand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[tuple[str, float | None]] = []
+        self._due = False
+        self._offered: tuple[bool | None, ...] = ()
+        self._head_shown: Text | None = None
+        self._page = 0
+        self._zoomed: int | None = None
+        """Place in `METRICS` of the one chart that fills the view; None: a page of four."""
+        self._smoothing = 0
+        self._share = 1.0
+        self._drawn_at = self._told_at = 0.0
+
+    @on(RunList.Highlighted)
+    def _on_highlighted(self, message: RunList.Highlighted) -> None:
+        self._follow(message.run_id)
+
+    @work(group="follow", exclusive=True)
+    async def _follow(self, run_id: str | None) -> None:
+        """Reads one run from its first line and shows what it says, until the cursor goes elsewhere."""
+        if self._run is not None:
+            await asyncio.sleep(SETTLE_SECONDS)
+        run = self.smoltui.runs.get(run_id) if run_id else None
+        self._pace, self._lines = Pace(), []
+        self._run = replace(run, history=History(), step=0) if run else None
+        self.query_one(LogView).clear()
+        self.smoltui.keeper.reads(run_id if run is not None else None)
+        self.run_changed()
+        if run is None:
+            self._draw()
+            return
+        # What the list knows is shown at once; the log then tells it again from its first line.
+        self._draw(run)
+        engine = self.engine_of(run)
+        paused = time.monotonic()
+        try:
+            async with aclosing(engine.follow(run.id)) as stream:
+                async for event in stream:
+                    self._take(event)
+                    while len(self._lines) > MOST_WAITING:  # more than can be drawn: the engine waits too
+                        await asyncio.sleep(BATCH_SECONDS / 10)
+                    if time.monotonic() - paused > 0.02:  # a long log must not hold up the keys
+                        await asyncio.sleep(0)
+                        paused = time.monotonic()
+        except SmoltuiError as error:
+            self._lines.append((f"smoltui: {error.message}. {error.hint}", None))
+            self._draw_soon()
+
+    def _take(self, event: events.Event) -> None:
+        assert self._run is not None
+        self.smoltui.keeper.heard[self._run.id] = time.monotonic()
+        if words := in_words(event, self._run.max_steps):
+            at = event.at
+            self._lines += [(line, at) for line in words.split("\n")]
+        match event:
+            case events.StageChanged():
+                known = self.smoltui.runs.get(self._run.id)
+                self._run = self._run.after(event)
+                if known is not None and self._run.is_final:
+                    self._run = replace(self._run, hint=known.hint, started_at=known.started_at)
+            case events.LogLine():
+                pass
+            case _:
+                self._run = self._run.after(event)
+                if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
+                    self._pace.observe(event.at, event.step)
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
+        if not self._due:
+            self._due = True
+            self.set_timer(BATCH_SECONDS, self._draw)
+
+    def _draw(self, known: Run | None = None) -> None:
+        self._due = False
+        lines, rest = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
+        self._lines = rest
+        # Of a burst only what is there every tenth of a second is seen; keys come between its parts.
+        now = time.monotonic()
+        seen = not rest or now - self._drawn_at >= BATCH_SECONDS
+        self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
+        if rest and not self._due:
+            self._due = True
+            self.set_timer(0.001, self._draw)
+        if seen:
+            self._drawn_at = now
+            self._draw_charts(known or self._run)
+            self.show_head()
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        """Lets the list know what the log told; not with every line, as the list is then sorted anew."""
+        run = self._run
+        if run is not None and run.step and (run.is_final or now - self._told_at > TELL_SECONDS):
+            self._told_at = now
+            self.smoltui.keeper.learn(run)
+
+    def run_changed(self) -> None:
+        """Another run is read."""
+        raise NotImplementedError
+
+    # -- curves
+
+    def _draw_charts(self, run: Run | None) -> None:
+        if self.view != "curves":
+            return
+        keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],) * len(CHARTS)
+        others = [
+            other for other in self.smoltui.runs.values()
+            if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
+        ][:MOST_BEHIND]  # fmt: skip
+        for place, (chart, key) in enumerate(zip(CHARTS, keys, strict=True)):
+            drawn = self.query_one(f"#{chart}", MetricChart)
+            if self._zoomed is not None and place:
+                continue
+            points = run.history.series.get(key, []) if run else []
+            held_out = run.history.last(f"eval_{key}") if run else None
+            drawn.show(
+                points, held_out, metric=_BY_KEY[key],
+                others=[Curve(other.name, tuple(other.history.series.get(key, ()))) for other in others],
+                smoothing=SMOOTHINGS[self._smoothing], share=self._share,
+            )  # fmt: skip
+
+    def draw_charts(self) -> None:
+        """Draws the curves anew: something about how they are drawn has changed."""
+        run = self._run
+        known = self.known
+        # A run that was just chosen has told nothing itself yet.
+        self._draw_charts(known if run is not None and known is not None and not run.history.series else run)
+
+    def action_page(self, by: int) -> None:
+        """The next charts; while one fills the view, the next one."""
+        if self._zoomed is None:
+            self._page = (self._page + by) % len(PAGES)
+        else:
+            self._zoomed = (self._zoomed + by) % len(_ORDER)
+        self.draw_charts()
+
+    def action_zoom(self) -> None:
+        """One chart in the whole view, and back."""
+        self._zoomed = _ORDER.index(PAGES[self._page][0]) if self._zoomed is None else None
+        self.query_one("#curves").set_class(self._zoomed is not None, "zoomed")
+        self.draw_charts()
+
+    def action_smooth(self) -> None:
+        self._smoothing = (self._smoothing + 1) % len(SMOOTHINGS)
+        weight = SMOOTHINGS[self._smoothing]
+        self.say(f"Curves are smoothed, weight {weight:.1f}" if weight else "Curves are drawn as they are")
+        self.draw_charts()
+
+    def action_range(self, factor: float) -> None:
+        """Fewer or more of the newest steps."""
+        self._share = min(1.0, max(SMALLEST_SHARE, self._share * factor))
+        self.say("All steps" if self._share == 1 else f"The newest {self._share:.3g} of the steps")
+        self.draw_charts()
+
+    # -- how it stands
+
+    def show_head(self) -> None:
+        head = self.query_one("#run-head", Static)
+        run, known, width = self._run, self.known, self.size.width - 2
+        if run is None or known is None:
+            self._head_shown = None
+            head.update("", layout=False)
+            return
+        first = Text(no_wrap=True, overflow="ellipsis")
+        first.append(safe_line(run.name, 30), "bold").append(f"  {run.id}  ", "dim")
+        first.append(safe_line(known.stage, 20), STAGE_STYLES.get(known.stage, ""))
+        phase = PHASES.get(run.phase or "", run.phase)
+        if phase and not known.is_final:
+            first.append(f"  {safe_line(phase, 40)}")
+        if cost := self.cost_words(known):
+            first.append(f"  {cost} USD", "dim")
+        for warned in self.smoltui.keeper.warned.get(run.id, ()):
+            first.append(f"  {warned.word}", "bold yellow")
+        if known.message:
+            first.append(f"  {safe_line(redact(known.message), 200)}", "yellow" if known.is_final else "dim")
+        if broken := self.broken(known):
+            first.append(f"  {safe_line(redact(broken), 120)}", "yellow")
+        second = self._log_line() if self.view == "log" else self._standing(known, run, width)
+        for line in (first, second):
+            line.truncate(width, overflow="ellipsis")
+        offered = tuple(self.check_action(action, ()) for action in ("cancel", "ask_models", "pause", "rerun"))
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
+        text = Text("\n").join([first, second])
+        if text != self._head_shown:
+            self._head_shown = text
+            head.update(text, layout=False)
+
+    def broken(self, run: Run) -> str | None:
+        """Why the log of the run stands still, where the engine can tell: the connection broke."""
+        told = getattr(self.engine_of(run), "connection", None)
+        return told(run.id) if told is not None and not run.is_final else None
+
+    def _log_line(self) -> Text:
+        return self.query_one(LogView).status
+
+    def _standing(self, known: Run, run: Run, width: int) -> Text:
+        return self._outcome(known, run) if known.is_final else self._progress(run, width)
+
+    def _progress(self, run: Run, width: int) -> Text:
+        if not run.max_steps:
+            return Text("the number of steps is not known yet", "dim")
+        cells = max(5, min(30, width - 50))
+        done = min(cells, round(cells * run.step / run.max_steps))
+        text = Text(no_wrap=True)
+        text.append("━" * done, "green").append("━" * (cells - done), "dim")
+        left = as_time(self._pace.seconds_left(run.step, run.max_steps))
+        rate = self._pace.steps_per_second()
+        text.append(f" {run.step}/{run.max_steps} steps")
+        if rate:
+            text.append(f" · {rate:.2g} a second · {left} left")
+        return text
+
+    def _outcome(self, known: Run, run: Run) -> Text:
+        text = Text(no_wrap=True)
+        if known.stage == Stage.COMPLETED:
+            text.append(f"{run.step} steps in {as_time(known.duration(time.time()))}")
+            if run.moved is not None:
+                text.append(f" · {run.moved:.0%} of the weights moved")
+            if self.check_action("ask_models", ()):
+                text.append("  press a: ask both models", "bold")
+            if saved := run.pushed_to or run.model_path or known.model_path:
+                text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
+        elif known.hint:
+            text.append(safe_line(known.hint, 200))
+        elif known.stage == Stage.ERROR:
+            text.append("its last words are in the log: press l")
+        return text
+
+    def bring(self, view: str) -> None:
+        """Brings a view to the front."""
+        self.query_one(ContentSwitcher).current = view
+        self.refresh_bindings()
+        self.show_head()

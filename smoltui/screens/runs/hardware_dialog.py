@@ -1,0 +1,96 @@
+"""The hardware of Jobs: prices, memory, and whether the project's recipe fits."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from smoltui.backends.hub import flavors
+from smoltui.backends.launch import load_project_recipe
+from smoltui.backends.project import Project
+from smoltui.backends.recipe_facts import recipe_shape
+from smoltui.backends.threads import in_thread
+from smoltui.core.fit import ModelShape
+from smoltui.core.hardware import FlavorFit, fits, gb
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe, safe_line
+
+STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
+
+
+class HardwareDialog(ModalScreen[None]):
+    """Only to be read; a flavor is chosen in smoltui.toml or the room of recipes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "leave", "Leave"),
+        Binding("up,k", "scroll(-1)", "Up", show=False),
+        Binding("down,j", "scroll(1)", "Down", show=False),
+    ]
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self._project = project
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog wide"):
+            yield Static(Text("Asking the Hub for its hardware…", "dim"), id="hardware", markup=False)
+
+    def on_mount(self) -> None:
+        self._look()
+
+    @work(exclusive=True)
+    async def _look(self) -> None:
+        target = self.query_one("#hardware", Static)
+        try:
+            listed = await flavors()
+        except SmoltuiError as error:
+            target.update(Text(safe(redact(str(error)), 800), "red"))
+            return
+        problem = ""
+        values: dict[str, Any] = {}
+        shape: ModelShape | None = None
+        try:
+            values, shape = await in_thread(self._recipe)
+        except SmoltuiError as error:
+            problem = error.message
+        target.update(hardware_text(fits(listed, values, shape) if not problem else [], problem))
+
+    def _recipe(self) -> tuple[dict[str, Any], ModelShape | None]:
+        values = dict(load_project_recipe(self._project).values)
+        return values, recipe_shape(self._project, values)
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def hardware_text(rows: list[FlavorFit], problem: str) -> Text:
+    """The table, the cheapest first."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append("Hardware of HF Jobs, and whether the recipe fits\n\n", "bold")
+    if problem:
+        text.append(f"{safe_line(problem, 300)}\n", "red")
+        return text
+    text.append(f"{'flavor':<17}{'each':>8} {'×':>2}{'USD an hour':>13}  {'recipe':<22}{'needs':>8}\n", "bold dim")
+    for row in rows:
+        flavor = row.flavor
+        each = gb(None if not flavor.count or flavor.vram_bytes is None else flavor.vram_bytes // flavor.count)
+        text.append(f"{safe_line(flavor.name, 16):<17}{each:>8} {flavor.count or '–':>2}")
+        hour = flavor.usd_per_hour
+        text.append(f"{'unknown' if hour is None else f'{hour:.2f}':>13}  ")
+        text.append(f"{row.in_words:<22}", STYLES.get(row.verdict, "")).append(f"{gb(row.needed):>8}\n", "dim")
+    if rows:
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
+        text.append(f"\nAs the Hub lists them, {at}. Estimates: room 3, Recipe, shows their sum.\n", "dim")
+    text.append("\n esc ", "reverse").append(" leave it")
+    return text

@@ -1,0 +1,154 @@
+"""The list of runs: which are in it, in which order, what their rows say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.text import Text
+from textual import on
+from textual.widgets import Static
+
+from smoltui.core.pace import as_time
+from smoltui.core.run import Run
+from smoltui.core.run_filter import RunFilter, parse_filter
+from smoltui.errors import SmoltuiError
+from smoltui.run_keeper import STALE_SECONDS
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.runs.base import RunsBase
+from smoltui.widgets.run_list import RowFacts, RunList, heading
+
+Key = Callable[[Run], float | str]
+
+
+class Listing(RunsBase):
+    """The upper part of the room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: str | None = None
+        self._filter_text = ""
+        self._filter = RunFilter()
+        self._sort = "age"
+        self._descending = False
+
+    def _keys(self) -> dict[str, Key]:
+        """What can be sorted by: rising for `age`, the youngest first. Unknown values come last."""
+        now = time.time()
+        keeper = self.smoltui.keeper
+
+        def newest(value: float | None) -> float:
+            return float("inf") if value is None else -value
+
+        return {
+            "age": lambda run: newest(run.created_at),
+            "name": lambda run: run.name.casefold(),
+            "stage": lambda run: run.stage,
+            "where": lambda run: run.flavor or run.engine,
+            "took": lambda run: newest(run.duration(now)),
+            "cost": lambda run: newest(keeper.cost(run, now)),
+            "loss": lambda run: -newest(run.history.last("loss")),
+            "margin": lambda run: newest(run.history.last("rewards/margins")),
+        }
+
+    def list_again(self) -> None:
+        listed = self.query_one(RunList)
+        runs = [run for run in self.smoltui.runs.values() if self._filter.matches(run)]
+        if self._sort != "age" or self._descending:
+            runs.sort(key=self._keys()[self._sort], reverse=self._descending)
+        listed.empty_words = (
+            f"No run is like this: {safe_line(self._filter_text, 60)}  (esc shows all)"
+            if self._filter_text and self.smoltui.runs
+            else "No runs yet. Start one with t."
+        )
+        listed.show(runs)
+        if self._wanted and listed.select(self._wanted):
+            self._wanted = None
+        self.draw_note()
+
+    def show_run(self, run_id: str) -> None:
+        """Moves the cursor to a run, and shows its curves; it may arrive in the list a moment later."""
+        self._wanted = run_id
+        if self.query_one(RunList).select(run_id):
+            self._wanted = None
+
+    def row_facts(self, run: Run) -> RowFacts:
+        """What the row of a run says beside it."""
+        keeper = self.smoltui.keeper
+        words = tuple(one.word for one in keeper.warned.get(run.id, ()))
+        return RowFacts(self.cost_words(run), words, "bell" if run.id in keeper.waited else "")
+
+    # -- lines around it
+
+    def draw_heading(self) -> None:
+        self.query_one("#run-heading", Static).update(heading(self.size.width), layout=False)
+
+    def draw_note(self) -> None:
+        """What keeps an engine from being listed, how old the list is, what it is filtered and sorted by."""
+        keeper, now = self.smoltui.keeper, time.time()
+        listed = self.query_one(RunList)
+        parts: list[tuple[str, str]] = []
+        for name, error in self.smoltui.runs_errors.items():
+            words = f"{'Jobs' if name == 'hub' else name}: {error.message}"
+            if (until := keeper.not_before.get(name)) is not None and until > now:
+                words += f", asked again in {until - now:.0f} s"
+            else:
+                words += f" → {error.hint}"
+            parts.append((words, "yellow"))
+        for name, at in keeper.listed_at.items():
+            if name != "local" and now - at > STALE_SECONDS:
+                parts.append((f"{'Jobs' if name == 'hub' else name} as of {as_time(now - at)} ago", "yellow"))
+        if self._filter_text:
+            count = len(listed.runs)
+            parts.append((f"{count:,} of {len(self.smoltui.runs):,} runs like {self._filter_text}", "cyan"))
+        if self._sort != "age" or self._descending:
+            parts.append((f"by {self._sort}{', turned round' if self._descending else ''}", "cyan"))
+        if listed.marked:
+            parts.append((f"{len(listed.marked)} marked", "bold cyan"))
+        text = Text(" ", no_wrap=True, overflow="ellipsis")
+        for number, (words, style) in enumerate(parts):
+            text.append("  ·  " if number else "").append(safe_line(redact(words), 200), style)
+        note = self.query_one("#engine-note", Static)
+        if note.display != bool(parts):
+            note.display = bool(parts)
+        if parts and text != self._note_shown:
+            note.update(text, layout=False)
+        self._note_shown = text
+
+    _note_shown: Text | None = None
+
+    def show_runs(self, runs: dict[str, Run]) -> None:
+        self.list_again()
+
+    def show_errors(self, errors: dict[str, SmoltuiError]) -> None:
+        self.draw_note()
+
+    @on(RunList.Marked)
+    def _marks_changed(self) -> None:
+        self.draw_note()
+        self.refresh_bindings()
+
+    # -- keys
+
+    def filter_by(self, text: str) -> None:
+        """Only shows runs like this; an empty text shows all."""
+        self._filter_text, self._filter = text, parse_filter(text)
+        self.list_again()
+        self.query_one(RunList).focus()
+
+    def ask_filter(self) -> None:
+        self.ask("runs like:", "words, stage: label: flavor: engine:", self.filter_by, self._filter_text)
+
+    @property
+    def filtered(self) -> bool:
+        return bool(self._filter_text)
+
+    def action_sort(self) -> None:
+        """By the next column."""
+        names = list(self._keys())
+        self._sort, self._descending = names[(names.index(self._sort) + 1) % len(names)], False
+        self.list_again()
+
+    def action_reverse(self) -> None:
+        self._descending = not self._descending
+        self.list_again()

@@ -1,0 +1,316 @@
+"""Runs: local runs and Jobs in one list; curves, log and everything known of the one under the cursor."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
+
+from textual import events as textual_events
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.widgets import ContentSwitcher, Static
+
+from smoltui.backends.log_spool import LogSpool
+from smoltui.backends.threads import in_thread
+from smoltui.core.metrics import METRICS
+from smoltui.core.run import Stage
+from smoltui.errors import SmoltuiError
+from smoltui.screens.editing import page_file, page_text
+from smoltui.screens.runs.acting import Acting
+from smoltui.screens.runs.asking import Asking
+from smoltui.screens.runs.following import CHARTS, Following
+from smoltui.screens.runs.listing import Listing
+from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.json_tree import JsonTree
+from smoltui.widgets.log_view import LogView
+from smoltui.widgets.metric_chart import MetricChart
+from smoltui.widgets.run_list import RunList
+from smoltui.widgets.stats_panel import StatsPanel
+
+
+class RunsRoom(Listing, Following, Asking, Acting):
+    """The list above, one run below."""
+
+    MODE = "runs"
+    CSS_PATH = "runs.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "view('curves')", "Curves"),
+        Binding("l", "view('log')", "Log"),
+        Binding("i", "view('inspect')", "Inspect"),
+        Binding("u", "view('stats')", "Usage"),
+        Binding("p", "view('plan')", "Plan"),
+        Binding("slash", "find", "Find", key_display="/"),
+        Binding("c", "cancel", "Cancel"),
+        Binding("a", "ask_models", "Ask"),
+        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        Binding("enter", "full", "Hide the list", show=False),
+        Binding("escape", "back", "Back", show=False),
+        Binding("tab", "other_half", "List or view", show=False),
+        Binding("s", "sort", "Sort by the next column", show=False),
+        Binding("S", "reverse", "Sort the other way", show=False),
+        Binding("x", "pause", "Pause, go on", show=False),
+        Binding("R", "rerun", "Run again", show=False),
+        Binding("W", "wait", "A bell at its end", show=False),
+        Binding("L", "labels", "Labels", show=False),
+        Binding("O", "rules", "Rules that watch runs", show=False),
+        Binding("H", "hardware", "Hardware of Jobs and prices", show=False),
+        Binding("T", "scheduled", "Scheduled Jobs", show=False),
+        Binding("f", "follow", "Follow the end of the log", show=False),
+        Binding("n", "hit(1)", "Next hit in the log", show=False),
+        Binding("N", "hit(-1)", "The hit before", key_display="N", show=False),
+        Binding("F", "only_hits", "Only lines with hits", show=False),
+        Binding("E", "save_log", "Save the log", show=False),
+        Binding("P", "pager", "Open in the pager", show=False),
+        Binding("y", "copy", "Copy", show=False),
+        Binding("J", "raw", "The raw JSON", show=False),
+        Binding("right_square_bracket", "page(1)", "Next curves", key_display="]", show=False),
+        Binding("left_square_bracket", "page(-1)", "Curves before", key_display="[", show=False),
+        Binding("z", "zoom", "One curve in the whole view", show=False),
+        Binding("m", "smooth", "Smoother curves", show=False),
+        Binding("plus", "range(0.5)", "Fewer steps", key_display="+", show=False),
+        Binding("minus", "range(2)", "More steps", key_display="-", show=False),
+        Binding("r", "refresh", "Read the list again", show=False),
+    ]
+
+    def compose_room(self) -> ComposeResult:
+        yield Static(id="run-heading", markup=False)
+        yield RunList(id="run-list")
+        yield Static(id="engine-note", markup=False)
+        yield Static(id="run-head", markup=False)
+        with ContentSwitcher(id="run-views", initial="curves"):
+            with Container(id="curves"):
+                for place, chart in enumerate(CHARTS):
+                    yield MetricChart(METRICS[place], id=chart)
+            yield LogView(LogSpool, id="log")
+            with Container(id="inspect"):
+                yield JsonTree()
+                with VerticalScroll(id="inspect-scroll"):
+                    yield Static(id="inspect-raw", markup=False)
+            yield StatsPanel(id="stats")
+            with VerticalScroll(id="plan"):
+                yield Static(id="plan-text", markup=False)
+        yield AskLine()
+
+    def on_mount(self) -> None:
+        listed = self.query_one(RunList)
+        listed.facts = self.row_facts
+        self.watch(self.smoltui, "runs", self.show_runs)
+        self.watch(self.smoltui, "runs_errors", self.show_errors)
+        listed.focus()
+        self.set_interval(1.0, self._tick)
+
+    def on_resize(self, event: textual_events.Resize) -> None:
+        self.draw_heading()
+        self.set_class(event.size.height < 30, "short")
+        self.set_class(event.size.height < 16 or event.size.width < 60, "tiny")
+
+    def on_screen_resume(self) -> None:
+        self.smoltui.look_at_runs(jobs=True)
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.query_one(RunList).tick()
+            self.draw_note()
+            if self._run is not None:
+                self.show_head()
+
+    def show_run(self, run_id: str) -> None:
+        self.query_one(ContentSwitcher).current = "curves"
+        super().show_run(run_id)
+
+    @on(LogView.Changed)
+    def _log_changed(self) -> None:
+        if self.view == "log":
+            self.show_head()
+
+    def run_changed(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        """Asks for what is in front."""
+        match self.view:
+            case "inspect":
+                self.inspect()
+            case "stats":
+                self.watch_stats()
+            case "plan":
+                self.show_plan()
+            case "curves":
+                self.draw_charts()
+        if self.view != "stats":
+            self.workers.cancel_group(self, "stats")
+
+    # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self.is_mounted:
+            return True
+        if self.query_one(AskLine).asking and action != "back":
+            return False
+        run = self.known
+        match action:
+            case "cancel":
+                return True if any(not one.is_final for one in self.chosen()) else None
+            case "ask_models":
+                mine = run is not None and run.project == str(self.smoltui.project.folder)
+                return (
+                    True
+                    if mine and run is not None and run.stage == Stage.COMPLETED and run.engine == "local"
+                    else None
+                )
+            case "pause":
+                return True if any(one.stage != Stage.COMPLETED for one in self.chosen()) else None
+            case "rerun" | "labels" | "wait":
+                return True if self.chosen() else None
+            case "follow" | "hit" | "only_hits" | "save_log":
+                return True if self.view == "log" else None
+            case "page" | "zoom" | "smooth" | "range":
+                return True if self.view == "curves" else None
+            case "raw":
+                return True if self.view == "inspect" else None
+        return True
+
+    def action_view(self, view: str) -> None:
+        self.bring(view)
+        self._look()
+        if view == "log":
+            self.query_one(LogView).focus()
+        elif view == "plan":
+            self.query_one("#plan").focus()
+        elif view in ("curves", "stats"):
+            self.query_one(RunList).focus()
+
+    def action_other_half(self) -> None:
+        """The keys that move go to the list, or to what is below."""
+        listed = self.query_one(RunList)
+        if not listed.has_focus:
+            listed.focus()
+        elif self.view == "log":
+            self.query_one(LogView).focus()
+        elif self.view == "plan":
+            self.query_one("#plan").focus()
+        elif self.view == "inspect":
+            (self.query_one("#inspect-scroll") if self._raw else self.query_one(JsonTree)).focus()
+
+    def action_full(self) -> None:
+        self.add_class("full")
+
+    def action_back(self) -> None:
+        """Out of the question, the search, the hidden list, the marks, the filter: whichever is open."""
+        line, log, listed = self.query_one(AskLine), self.query_one(LogView), self.query_one(RunList)
+        if line.asking:
+            line.stop()
+            (log if self.view == "log" else listed).focus()
+            self.refresh_bindings()
+        elif self.view == "log" and log.searched_for:
+            log.end_search()
+        elif self.has_class("full"):
+            self.remove_class("full")
+            listed.focus()
+        elif listed.marked:
+            listed.unmark()
+            self.draw_charts()
+        elif self.filtered:
+            self.filter_by("")
+        else:
+            listed.focus()
+
+    def action_refresh(self) -> None:
+        self.smoltui.look_at_runs(jobs=True)
+
+    def action_find(self) -> None:
+        """In the log: its lines; else: runs."""
+        if self.view == "log":
+            self.ask("find in the log:", "text, or /expression/", self._search)
+        else:
+            self.ask_filter()
+
+    # -- the log
+
+    def _search(self, text: str) -> None:
+        log = self.query_one(LogView)
+        log.focus()
+        self.refresh_bindings()
+        if not text:
+            log.end_search()
+            return
+        log.search(text)
+
+    @on(LogView.Failed)
+    def _log_failed(self, message: LogView.Failed) -> None:
+        self.say(message.error)
+
+    def action_hit(self, direction: int) -> None:
+        log = self.query_one(LogView)
+        round_again = log.next_hit(direction)
+        if round_again is None:
+            self.say("Nothing was found (yet)" if log.searched_for else "Nothing is searched for: / finds in the log")
+        elif round_again:
+            self.say(f"Went on from the {'first' if direction > 0 else 'last'} hit")
+
+    def action_only_hits(self) -> None:
+        log = self.query_one(LogView)
+        log.filter_to_hits(not log.only_hits)
+
+    def action_follow(self) -> None:
+        log = self.query_one(LogView)
+        log.follow = not log.follow
+        if log.follow:
+            log.action_bottom()
+        self.say("The log follows its end" if log.follow else "The log stays where it is; f or G follows again")
+
+    def action_save_log(self) -> None:
+        if self._run is not None:
+            offered = str(self.smoltui.project.folder / f"{self._run.id}.log")
+            self.ask("save the log as:", "a file", self._save, offered)
+
+    def _save(self, text: str) -> None:
+        self.query_one(LogView).focus()
+        if text:
+            self._write_log(self.smoltui.project.resolve(text))
+
+    @work(group="save")
+    async def _write_log(self, path: Path) -> None:
+        try:
+            lines = await in_thread(partial(self.query_one(LogView).save, path))
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self.say(f"{lines:,} lines are in {path}, secrets taken out")
+
+    def action_pager(self) -> None:
+        """The log, or what is known of the run, in $PAGER."""
+        if self.view == "log":
+            self._page_log()
+        elif self._inspected:
+            page_text(self, self.inspected_text())
+
+    @work(group="save")
+    async def _page_log(self) -> None:
+        """The pager gets a file: a log can be long."""
+        with TemporaryDirectory(prefix="smoltui-log-") as folder:
+            path = Path(folder) / "log.txt"
+            try:
+                await in_thread(partial(self.query_one(LogView).save, path))
+            except SmoltuiError as error:
+                self.say(error)
+                return
+            page_file(self, path)
+
+    def action_copy(self) -> None:
+        """To the clipboard of the terminal, where it allows that (OSC 52)."""
+        if self.view == "log":
+            text, words = self.query_one(LogView).visible_text(), "The lines in view are"
+        elif self.view == "inspect":
+            text, words = self.inspected_text(), "The JSON is"
+        elif self._run is not None:
+            text, words = self._run.id, "The run's id is"
+        else:
+            return
+        self.app.copy_to_clipboard(text)
+        self.say(f"{words} copied, where the terminal allows it (OSC 52)")

@@ -1,0 +1,87 @@
+"""Which rules watch a run: on or off, written to smoltui.toml."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from smoltui.backends.project import Project
+from smoltui.backends.settings_file import set_watch
+from smoltui.core.watch import RULES, WatchSettings
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe, safe_line
+
+UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
+SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
+"""What a rule with a number is turned on with; the number is changed in smoltui.toml."""
+KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
+
+
+class RulesDialog(ModalScreen[None]):
+    """Each rule on a number key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "leave", "Leave")]
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self._project = project
+        self._problem = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(id="rules", markup=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def _settings(self) -> WatchSettings:
+        try:
+            return self._project.settings().watch
+        except SmoltuiError as error:
+            self._problem = str(error)
+            return WatchSettings()
+
+    def _draw(self) -> None:
+        settings = self._settings()
+        text = Text("Tell me when\n\n", "bold")
+        for key, rule in KEYS.items():
+            value = getattr(settings, rule)
+            words = RULES.get(rule, "   and cancel the run when the cost is over the limit")
+            text.append(f" {key} ", "reverse").append(" on   " if value else " off  ", "green" if value else "dim")
+            text.append(words)
+            if unit := UNITS.get(rule):
+                text.append(f", {value:g} {unit}" if value else "", "dim")
+            text.append("\n")
+        text.append(
+            f"\nThe numbers stand in smoltui.toml of {safe_line(self._project.name, 40)}, table watch.\n", "dim"
+        )
+        if self._problem:
+            text.append(safe(self._problem, 600), "red").append("\n")
+        text.append("\n esc ", "reverse").append(" leave it")
+        self.query_one("#rules", Static).update(text)
+
+    def on_key(self, event: events.Key) -> None:
+        rule = KEYS.get(event.character or "")
+        if rule is None:
+            return
+        event.stop()
+        self._problem = ""
+        value = getattr(self._settings(), rule)
+        try:
+            if isinstance(value, bool):
+                set_watch(self._project, rule, not value)
+            else:
+                set_watch(self._project, rule, 0 if value else SUGGESTED[rule])
+        except SmoltuiError as error:
+            self._problem = str(error)
+        self._draw()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

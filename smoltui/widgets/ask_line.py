@@ -1,0 +1,56 @@
+"""One line that asks for a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
+
+
+class AskLine(Horizontal):
+    """Hidden until it asks. Enter gives the text to who asked; who holds it calls `stop` on escape."""
+
+    DEFAULT_CSS = """
+    AskLine { height: 1; padding: 0 1; display: none; }
+    AskLine, AskLine Input { background: $surface; }
+    AskLine Static { width: auto; }
+    AskLine Input { width: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asking = False
+        """The line is open."""
+        self._answered: Callable[[str], object] = lambda text: None
+
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False)
+        line = Input(compact=True, select_on_focus=False)
+        line.cursor_blink = False  # a blinking cursor sends bytes for ever
+        yield line
+
+    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+        """Asks for one line; `answered` gets it without white space around it."""
+        self._answered = answered
+        self.query_one(Static).update(Text(f"{question} ", "bold"))
+        line = self.query_one(Input)
+        line.value, line.placeholder = value, f"{hint}; esc leaves it" if hint else "esc leaves it"
+        self.asking = self.display = True
+        line.focus()
+        line.select_all()  # what is typed takes the place of what is offered
+
+    def stop(self) -> None:
+        """Closes the line; nobody gets an answer."""
+        self.asking = self.display = False
+        self.screen.set_focus(None)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        answered = self._answered
+        self.stop()
+        answered(event.value.strip())

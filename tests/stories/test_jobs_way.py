@@ -1,0 +1,120 @@
+"""A Job from the first key to the bill, by keyboard alone in 80x24, against a Hub on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smoltui import run_keeper
+from smoltui.app import SmoltuiApp
+from smoltui.backends import hub_engine, hub_submit, log_stream
+from smoltui.backends.hub_engine import HubEngine
+from smoltui.backends.new_project import create_project
+from smoltui.backends.services import Services
+from smoltui.core import events
+from tests.conftest import seen
+from tests.hub.server import TOKEN, LocalHub, local_hub
+
+Wait = Callable[..., Awaitable[None]]
+TITLE_AND_CLIPBOARD = "\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07"
+
+
+def said(app: SmoltuiApp) -> str:
+    """The words on the screen, wherever a dialog broke their lines."""
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", seen(app)).split())
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
+    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.1)
+    monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
+    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
+    monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.3)
+    monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.1)
+    with local_hub(monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture
+def app(own_machine: Path, server: LocalHub) -> SmoltuiApp:
+    project = create_project(own_machine / "demo", "demo")
+    return SmoltuiApp(project, Services({"hub": HubEngine()}), opening="runs")
+
+
+async def test_a_job_by_keyboard_alone(
+    app: SmoltuiApp, server: LocalHub, wait_until: Wait, picture: Callable[..., None]
+) -> None:
+    """I submit it, watch it learn, search its log, cancel it, run it again, wait for its end and see what it cost."""
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: len(server.jobs) == 1 and "SCHEDULING" in seen(app, "RunList"))
+        (first,) = server.jobs.values()
+        first.stage = "RUNNING"
+        first.say("===== Job started at noon =====", events.dump(events.Planned(max_steps=20, train_pairs=640)))
+        for step in range(1, 13):
+            values = {"loss": 0.7 - step / 50, "rewards/margins": step / 10}
+            first.say(events.dump(events.Metrics(step=step, values=values, at=first.created + step)))
+        first.say("a needle in the hay", f"leaked {TOKEN} here", TITLE_AND_CLIPBOARD, "[red]markup[/]")
+        await wait_until(lambda: "reward margin 1.200" in seen(app, "#curves"))
+        assert "12/20 steps" in seen(app, "#run-head") and "USD" in seen(app, "#run-head")
+        picture(app, "jobs")
+
+        await pilot.press("l")
+        await wait_until(lambda: "[red]markup[/]" in seen(app, "LogView"))
+        assert TOKEN not in seen(app) and "leaked *** here" in seen(app, "LogView")
+        await pilot.press("slash", *"NEEDLE", "enter")
+        await wait_until(lambda: "hit 1 of 1 for NEEDLE" in seen(app, "#run-head"))
+        await pilot.press("escape")
+        await wait_until(lambda: "hit" not in seen(app, "#run-head"))
+
+        await pilot.press("c")
+        await wait_until(lambda: "A Job's disk is deleted at its end" in said(app))
+        await pilot.press("y")
+        await wait_until(lambda: first.stage == "CANCELED" and "CANCELED" in seen(app, "RunList"))
+
+        await pilot.press("R")
+        await wait_until(lambda: "It can cost at most 7.50 USD" in said(app))
+        await pilot.press("y")
+        await wait_until(lambda: len(server.jobs) == 2)
+        second = list(server.jobs.values())[1]
+        assert second.spec["labels"]["smoltui-run"] != first.spec["labels"]["smoltui-run"]
+        assert second.spec["command"] == first.spec["command"] and second.spec["secrets"] == {"HF_TOKEN": TOKEN}
+        await wait_until(lambda: second.id in app.runs)
+
+        await pilot.press("escape", "g", "W")
+        await wait_until(lambda: app.keeper.waited == {second.id})
+        second.stage = "RUNNING"
+        second.say("done")
+        second.stage = "COMPLETED"
+        await wait_until(lambda: "ended: COMPLETED" in seen(app))
+        await wait_until(lambda: "0.04 USD" in seen(app, "#run-head"))  # a minute of 2.50 USD an hour
+
+
+async def test_an_answer_that_is_lost(
+    app: SmoltuiApp, server: LocalHub, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub took the Job, its answer never came, and it cannot be looked for: I try again, and there is one Job."""
+
+    def ship(*_: object) -> None:
+        server.spoil("GET", r"^/api/jobs/ada$", status=503, times=1_000)
+
+    monkeypatch.setattr(hub_submit, "ship", ship)
+    server.spoil("POST", r"^/api/jobs/ada$", how="close", after=True)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "costs at most" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: "it is not known whether it was started" in said(app))
+        assert len(server.jobs) == 1 and "try again" in seen(app)
+        server._faults.clear()
+        await pilot.press("y")
+        await wait_until(lambda: len(app.runs) == 1 and "SCHEDULING" in seen(app, "RunList"))
+        assert len(server.jobs) == 1 and len(server.asked("POST", r"^/api/jobs/ada$")) == 1

@@ -1,0 +1,231 @@
+"""The list of runs: filtered, sorted, marked, watched; with an engine that nobody has heard of."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from smoltui import run_keeper
+from smoltui.app import SmoltuiApp
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.core import events
+from smoltui.core.cost import Flavor
+from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.errors import RateLimitedError
+from smoltui.widgets.run_list import RunList
+from tests.conftest import seen
+from tests.toy_engine import ToyEngine
+
+Wait = Callable[..., Awaitable[None]]
+
+
+def spec(folder: Path, recipe: str = "steps: 3\n", name: str = "toy run") -> RunSpec:
+    return RunSpec(name, str(folder), recipe, str(folder / "out"), f"label-{name}")
+
+
+class Shelf(ToyEngine):
+    """Runs as they were put there; following one says nothing."""
+
+    def __init__(self, runs: list[Run], name: str = "hub") -> None:
+        super().__init__()
+        self.name = name
+        self._runs = {run.id: run for run in runs}
+        self.cancelled: list[str] = []
+        self.listed = 0
+
+    async def list_runs(self) -> list[Run]:
+        self.listed += 1
+        return list(self._runs.values())
+
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
+        yield events.StageChanged(stage=self._runs[run_id].stage)
+
+    async def cancel(self, run_id: str) -> Run:
+        self.cancelled.append(run_id)
+        self._runs[run_id] = replace(self._runs[run_id], stage=Stage.CANCELED)
+        return self._runs[run_id]
+
+
+def job(number: int, **known: object) -> Run:
+    values = {
+        "id": f"job{number:04}", "engine": "hub", "name": f"run-{number:04}", "stage": Stage.COMPLETED,
+        "created_at": 1e9 - number, "flavor": "a100-large", "labels": {"team": "ml" if number % 2 else "web"},
+    } | known  # fmt: skip
+    return Run(**values)  # type: ignore[arg-type]
+
+
+def app_on(folder: Path, *engines: ToyEngine) -> SmoltuiApp:
+    return SmoltuiApp(Project(folder), Services({engine.name: engine for engine in engines}), opening="runs")
+
+
+async def test_an_engine_nobody_has_heard_of(tmp_path: Path, wait_until: Wait, loop_guard: list[str]) -> None:
+    """It starts, learns, is read, looked into and cancelled in the same room, with not a line of the room changed."""
+    engine = ToyEngine()
+    await engine.submit(spec(tmp_path, "steps: 3\nend: hang\n"))
+    app = app_on(tmp_path, engine)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "reward margin 0.300" in seen(app, "#chart-1"))
+        assert "RUNNING" in seen(app, "RunList") and "3/3" in seen(app, "RunList")
+        await pilot.press("l")
+        await wait_until(lambda: "a warning of a library" in seen(app, "LogView"))
+        await pilot.press("i")
+        await wait_until(lambda: "engine  toy" in seen(app, "JsonTree"))
+        await pilot.press("u")
+        await wait_until(lambda: "tells nothing of processor and memory" in seen(app, "StatsPanel"))
+        await pilot.press("c", "y")
+        await wait_until(lambda: "CANCELED" in seen(app, "RunList"))
+
+
+async def test_i_find_a_run_among_a_thousand(tmp_path: Path, wait_until: Wait, loop_guard: list[str]) -> None:
+    """I type what I remember of it, go through what is left, and get all of them back."""
+    app = app_on(tmp_path, Shelf([job(number) for number in range(1000)]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "run-0000" in seen(app, "RunList"))
+        await pilot.press("G")
+        await wait_until(lambda: "run-0999" in seen(app, "RunList") and "run-0000" not in seen(app, "RunList"))
+        await pilot.press("slash", *"0123")
+        await pilot.press("enter")
+        await wait_until(lambda: "1 of 1,000 runs like 0123" in seen(app, "#engine-note"))
+        assert "run-0123" in seen(app, "RunList")
+        await pilot.press("slash", *"stage:error", "enter")
+        await wait_until(lambda: "No run is like this: stage:error" in seen(app, "RunList"))
+        await pilot.press("slash", *"label:team=web", "enter")
+        await wait_until(lambda: "500 of 1,000 runs" in seen(app, "#engine-note"))
+        await pilot.press("escape")
+        await wait_until(lambda: not app.screen.query_one("#engine-note").display)
+        assert len(app.screen.query_one(RunList).runs) == 1000
+
+
+async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
+    """By name and by the margin, the largest first; a run without one comes last."""
+    learnt = [job(1, name="b"), job(2, name="a"), job(3, name="c")]
+    learnt[0] = learnt[0].after(events.Metrics(step=1, values={"rewards/margins": 0.5}))
+    learnt[2] = learnt[2].after(events.Metrics(step=1, values={"rewards/margins": 1.5}))
+    app = app_on(tmp_path, Shelf([replace(run, stage=Stage.COMPLETED) for run in learnt]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "a100-large" in seen(app, "RunList"))
+        names = lambda: [run.name for run in app.screen.query_one(RunList).runs]  # noqa: E731
+        assert names() == ["b", "a", "c"]
+        await pilot.press("s")
+        assert names() == ["a", "b", "c"] and "by name" in seen(app, "#engine-note")
+        await pilot.press("S")
+        assert names() == ["c", "b", "a"]
+        await pilot.press(*"ssssss")
+        assert names() == ["c", "b", "a"] and "by margin" in seen(app, "#engine-note")
+
+
+async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> None:
+    """Space marks and goes on; c says how many; the others are left alone."""
+    shelf = Shelf([job(number, stage=Stage.RUNNING) for number in range(4)])
+    app = app_on(tmp_path, shelf)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await wait_until(lambda: "run-0003" in seen(app, "RunList"))
+        await pilot.press("space", "down", "space")
+        await wait_until(lambda: "2 marked" in seen(app, "#engine-note"))
+        await pilot.press("c")
+        await wait_until(lambda: "Cancel 2 runs: run-0000, run-0002?" in seen(app))
+        assert "A Job's disk is deleted at its end" in seen(app)
+        await pilot.press("n")
+        assert shelf.cancelled == []
+        await pilot.press("c", "y")
+        await wait_until(lambda: shelf.cancelled == ["job0000", "job0002"])
+        await wait_until(lambda: "marked" not in seen(app, "#engine-note"))
+
+
+async def test_a_marked_run_is_drawn_behind_the_one_i_read(tmp_path: Path, wait_until: Wait) -> None:
+    engine = ToyEngine()
+    await engine.submit(spec(tmp_path, name="older"))
+    await engine.submit(spec(tmp_path, "steps: 8\n", name="newer"))
+    app = app_on(tmp_path, engine)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "reward margin 0.800" in seen(app, "#chart-1"))
+        await pilot.press("down")
+        await wait_until(lambda: "reward margin 0.300" in seen(app, "#chart-1"))
+        await pilot.press("space", "up")
+        await wait_until(lambda: "reward margin 0.800 nats  older 0.300" in seen(app, "#chart-1"))
+        await pilot.press("z", "right_square_bracket")
+        await wait_until(lambda: "reward margin 0.800" in seen(app, "#chart-0"))
+        assert not app.screen.query_one("#chart-1").display
+        await pilot.press("m", "plus")
+        await wait_until(lambda: "The newest 0.5 of the steps" in seen(app))
+
+
+async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I ask to be told, go to another room, and am told."""
+    engine = ToyEngine()
+    await engine.submit(spec(tmp_path, "steps: 10\npause: 0.1\n"))
+    app = app_on(tmp_path, engine)
+    rung: list[bool] = []
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        monkeypatch.setattr(app, "bell", lambda: rung.append(True))
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
+        await pilot.press("W")
+        await wait_until(lambda: "bell" in seen(app, "RunList"))
+        await pilot.press("1")
+        await wait_until(lambda: "toy run ended: COMPLETED" in seen(app))
+        assert rung == [True]
+
+
+async def test_a_rule_is_told_once_and_stands_on_the_row(tmp_path: Path, wait_until: Wait) -> None:
+    """The loss is NaN: a word on the row, a sentence with what to do; turned off, the word is gone."""
+    sick = job(1, stage=Stage.RUNNING).after(events.Metrics(step=7, values={"loss": math.nan}))
+    app = app_on(tmp_path, Shelf([sick]))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "run-0001: The loss is not a number since step 7" in seen(app))
+        await wait_until(lambda: "NaN" in seen(app, "#run-head"))
+        await pilot.press("O", "1")
+        await wait_until(lambda: "1  off  the loss is NaN" in seen(app))
+        assert tomllib.loads((tmp_path / "smoltui.toml").read_text()) == {"watch": {"nan": False}}
+        await pilot.press("escape")
+        await wait_until(lambda: "NaN" not in seen(app, "#run-head"))
+
+
+async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: Path, wait_until: Wait) -> None:
+    (tmp_path / "smoltui.toml").write_text("[watch]\ncost_usd = 1\ncancel_over_cost = true\n")
+    shelf = Shelf([job(1, stage=Stage.RUNNING, started_at=1.0), job(2, stage=Stage.RUNNING, started_at=4e9)])
+    app = app_on(tmp_path, shelf)
+    async with app.run_test(size=(120, 40), notifications=True):
+        await wait_until(lambda: "run-0001" in seen(app, "RunList"))
+        app.keeper.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
+        await wait_until(lambda: "run-0001 was cancelled: it cost more than" in seen(app))
+        assert shelf.cancelled == ["job0001"]
+
+
+async def test_a_hub_that_asks_for_a_pause_gets_one(
+    tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait is shown, nothing is asked meanwhile, and the runs that are known stay."""
+    monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.0)
+    monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.05)
+
+    class Busy(Shelf):
+        async def list_runs(self) -> list[Run]:
+            self.listed += 1
+            if self.listed > 1:
+                raise RateLimitedError("Too many requests", "Wait.", retry_after=40)
+            return list(self._runs.values())
+
+    busy = Busy([job(1)])
+    app = app_on(tmp_path, busy)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "Too many requests, asked again in" in seen(app, "#engine-note"))
+        assert busy.listed == 2 and "run-0001" in seen(app, "RunList")
+        await pilot.pause(0.5)
+        assert busy.listed == 2
+
+
+async def test_a_stage_and_a_name_unheard_of(tmp_path: Path, wait_until: Wait) -> None:
+    """They are shown as they are, and made safe."""
+    app = app_on(tmp_path, Shelf([job(1, stage="PARTYING", name="[red]x\x1b]0;t\x07[/]", message="because \u202eabc")]))
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "PARTYING" in seen(app, "RunList"))
+        screen = seen(app)
+        assert "[red]x␛]0;t␇[/]" in screen and "⟨RLO⟩abc" in screen
