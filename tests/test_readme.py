@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 
-from smoltui.core.settings import EvaluationSettings, JobSettings, Manner
+from smoltui.core.settings import EvaluationSettings, JobSettings, LocalSettings, Manner
+from smoltui.core.watch import WatchSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -65,6 +66,8 @@ def test_every_option_of_train_is_named() -> None:
 def test_every_setting_is_named() -> None:
     names = ["run.on", "pairs.source", "pairs.columns"]
     names += [f"jobs.{item.name}" for item in fields(JobSettings)]
+    names += [f"local.{item.name}" for item in fields(LocalSettings)]
+    names += [f"watch.{item.name}" for item in fields(WatchSettings)]
     names += [f"evaluation.{item.name}" for item in fields(EvaluationSettings)]
     assert not [name for name in names if f"`{name}`" not in README]
     assert not [item.name for item in fields(Manner) if f"`{item.name}`" not in README]

@@ -141,14 +141,14 @@ def ours(folder: Path, rows: int) -> None:
         second.press("\x1b", limit=0.5)
         second.settle(0.3, 2.0)
         jumps = []
-        for number in range(1, 12):
+        for number in range(1, 41):
             row = 1 + (number * 7919 * 13) % rows
             second.press("g", limit=0.3)
             jumps.append(second.typed(str(row), rf"pair {row:,} of"))
             second.settle(0.1, 1.0)
         print(
             f"jump to any row                      {statistics.median(jumps) * 1e3:8.1f} ms median, "
-            f"{max(jumps) * 1e3:.1f} ms at most"
+            f"{percentile(jumps, 0.95) * 1e3:.1f} ms p95, {max(jumps) * 1e3:.1f} ms at most"
         )
         sizes = [second.press(RIGHT) for _ in range(30)]
         print(
@@ -218,14 +218,15 @@ def peers(folder: Path, rows: int) -> None:
             print(f"visidata: memory                     {peak:8d} MB")
     code = (
         "import duckdb, time\n"
-        f"t=time.perf_counter(); f={str(file)!r}\n"
-        "q=lambda s: print(s[:34].ljust(37), f'{duckdb.sql(s).fetchall()[0][0]:>10} rows', "
-        "f'{time.perf_counter()-t:8.3f} s in all')\n"
-        "q(f\"select count(*) from read_json('{f}') where chosen ilike '%zebra stripe%'\")\n"
-        "q(f\"select count(*) from read_json('{f}') where regexp_matches(chosen, 'kn[io]fe')\")\n"
-        "q(f\"select count(*) from read_json('{f}') where length(chosen) - length(rejected) > 200\")\n"
+        f"f={str(file)!r}\n"
+        "def q(words, condition):\n"
+        "    t=time.perf_counter()\n"
+        "    duckdb.sql(f\"select count(*) from read_json('{f}') where {condition}\").fetchall()\n"
+        "    print(f'DuckDB: {words:<28} {time.perf_counter()-t:8.3f} s')\n"
+        "q('plain search', \"chosen ilike '%zebra stripe%' or rejected ilike '%zebra stripe%'\")\n"
+        "q('regular expression', \"regexp_matches(chosen, 'kn[io]fe') or regexp_matches(rejected, 'kn[io]fe')\")\n"
+        "q('SQL condition on lengths', 'length(chosen) - length(rejected) > 200')\n"
     )
-    print("DuckDB on the file:")
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

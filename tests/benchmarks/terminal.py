@@ -42,6 +42,8 @@ class Terminal:
         self.screen = pyte.Screen(*self.size)
         self._stream = pyte.ByteStream(self.screen)
         self.bytes = 0
+        self.frames = 0
+        """Synchronized updates, the unit in which Textual draws."""
         self.arrived = 0.0
         """When the last bytes were read, before they were drawn here: drawing them takes longer than sending."""
         columns, rows = self.size
@@ -66,6 +68,7 @@ class Terminal:
         except OSError:
             return False
         self.bytes += len(data)
+        self.frames += data.count(b"\x1b[?2026h")
         self.arrived = time.perf_counter()
         for question, answer in ANSWERS:
             for _ in question.findall(data):

@@ -1,0 +1,159 @@
+"""The Runs room against a Hub on this machine: a thousand Jobs, a burst of log lines, a log that flows, silence.
+
+    python -m tests.benchmarks.runs
+
+Drives the app in a pseudo-terminal of 120x40; the Hub runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import compileall
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+
+from tests.benchmarks.pairs import percentile
+from tests.benchmarks.terminal import Terminal
+
+JOBS = 1_000
+BURST = 100_000
+LINES_A_SECOND = 1_000
+SECONDS = 10
+
+
+def serve(control: Connection) -> None:
+    """The Hub: a thousand Jobs, the newest of which runs and says what `control` asks for."""
+    from tests.hub.server import LocalHub
+
+    with LocalHub().run() as hub:
+        for number in range(JOBS):
+            job = hub.add([f"line {n}" for n in range(3)], stage="COMPLETED", labels={"name": f"run-{number:04}"})
+            job.created = time.time() - 86_400 + number * 10
+        job.stage, job.spec = "RUNNING", {**job.spec, "flavor": "a100-large", "timeoutSeconds": 360_000}
+        control.send(hub.url)
+        said = 0
+        while True:
+            what, amount = control.recv()
+            if what == "stop":
+                return
+            if what == "polls":
+                asked = [request for request in hub.requests if not request["path"].endswith("/logs")]
+                control.send(len(asked))
+            elif what == "said":
+                control.send(len(job.lines))
+            elif what == "burst":
+                job.say(
+                    *(f"line {said + n}: the loss is {n / 7:.4f} and the margin {n / 11:.4f}" for n in range(amount))
+                )
+                said += amount
+            elif what == "flow":
+                until = time.perf_counter() + amount
+                while time.perf_counter() < until:
+                    job.say(*(f"line {said + n}: the loss is {n / 7:.4f}" for n in range(LINES_A_SECOND // 50)))
+                    said += LINES_A_SECOND // 50
+                    time.sleep(1 / 50)
+
+
+def memory(pid: int) -> float:
+    return psutil.Process(pid).memory_info().rss / (1 << 20)
+
+
+def tell(words: str, figure: str) -> None:
+    print(f"{words:<44}{figure}")
+
+
+def measure(url: str, hub: Connection, home: Path) -> None:
+    from tests.hub.server import TOKEN
+
+    def asked(what: str) -> int:
+        hub.send((what, 0))
+        answer = hub.recv()
+        assert isinstance(answer, int)
+        return answer
+
+    project = home / "project"
+    project.mkdir()
+    environment = {
+        "HOME": str(home), "SMOLTUI_HOME": str(home / "smoltui"), "HF_HOME": str(home / "hf"), "HF_ENDPOINT": url,
+        "HF_TOKEN": TOKEN,
+    }  # fmt: skip
+    with Terminal([sys.executable, "-m", "smoltui", str(project)], env=environment) as app:
+        app.settle(1.0, 5.0)
+        app.press("4", limit=0.0)
+        app.wait_for("run-0999")
+        app.settle(1.5, 10.0)
+        tell(f"idle in a list of {JOBS:,} Jobs", f"{app.idle(SECONDS):.0f} B/s")
+        moved = [app.press("j") for _ in range(8)]  # so many rows are in view
+        size = statistics.median(size for _, size in moved)
+        tell("cursor down, nothing scrolls", f"{size:.0f} B a key, {in_ms([took for took, _ in moved])}")
+        app.settle(1.0, 5.0)
+        scrolled = [app.press("j") for _ in range(60)]
+        size = statistics.median(size for _, size in scrolled)
+        tell("cursor down, the list scrolls", f"{size:.0f} B a key, {in_ms([took for took, _ in scrolled])}")
+        app.press("g", limit=0.5)
+        app.settle(1.0, 5.0)
+        app.press("l", limit=0.5)
+        app.wait_for("line 2")
+        app.settle(1.5, 5.0)
+        tell("a followed Job that is silent", f"{app.idle(SECONDS):.0f} B/s")
+
+        frames, sent = app.frames, app.bytes
+        hub.send(("flow", SECONDS))
+        app.idle(SECONDS)
+        rate, size = (app.frames - frames) / SECONDS, (app.bytes - sent) / SECONDS / 1e3
+        tell(f"log at {LINES_A_SECOND:,} lines a second", f"{rate:.1f} frames a second, {size:.0f} kB/s")
+        app.settle(1.0, 5.0)
+        before = memory(app.pid)
+        hub.send(("burst", BURST))
+        began = time.perf_counter()
+        app.wait_for(f"line {asked('said'):,} of", 30)
+        took = time.perf_counter() - began
+        app.settle(1.0, 5.0)
+        tell(f"a burst of {BURST:,} lines, all there", f"{took:.2f} s, {memory(app.pid) - before:.0f} MB more memory")
+
+        hub.send(("burst", BURST))
+        times, typed = list[float | None](), ""
+        app.press("/", limit=0.2)
+        began = time.perf_counter()
+        while time.perf_counter() - began < 3.0:
+            letter = "abcdefghijklmnopqrstuvwxyz"[len(typed) % 26]
+            typed += letter
+            times.append(app.press_until(letter, f"find in the log: {typed}"))
+            time.sleep(0.03)
+        tell("keys during another burst", f"{in_ms(times)}, {len(times)} keys")
+        app.press("\x1b", limit=0.5)
+        app.settle(1.0, 5.0)
+        first = asked("polls")
+        app.idle(30)
+        tell("requests in 5 minutes, one Job followed", f"{(asked('polls') - first) * 10} (ten times those of 30 s)")
+        began = time.perf_counter()
+        app.press("q", limit=0.0)
+        while psutil.pid_exists(app.pid) and psutil.Process(app.pid).status() != psutil.STATUS_ZOMBIE:
+            app.pump(0.005)
+        tell("q while a silent Job is followed", f"{time.perf_counter() - began:.2f} s until the process is gone")
+
+
+def in_ms(times: list[float | None]) -> str:
+    known = [took for took in times if took is not None]
+    return f"{statistics.median(known) * 1e3:.1f} ms median, {percentile(known, 0.95) * 1e3:.1f} ms p95"
+
+
+def main() -> None:
+    compileall.compile_dir(Path(__file__).parents[2] / "smoltui", quiet=1)  # as an installation is
+    ours, theirs = multiprocessing.Pipe()
+    hub = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
+    hub.start()
+    with tempfile.TemporaryDirectory(prefix="smoltui-runs-") as name:
+        measure(ours.recv(), ours, Path(name))
+    ours.send(("stop", 0))
+    hub.join(5)
+
+
+if __name__ == "__main__":
+    main()
