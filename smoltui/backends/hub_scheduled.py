@@ -102,12 +102,14 @@ class ScheduledJobs:
         schedule = _checked(schedule)
         labels = hub_submit.checked_labels(spec)
         del labels[LABEL]  # it is unique to one Job, and this starts many
-        if not spec.flavor or not spec.timeout_seconds or spec.timeout_seconds <= 0:
+        timeout = spec.timeout_seconds
+        if not spec.flavor or not timeout or timeout <= 0:
             raise InputError("A scheduled Job needs a flavor and a timeout", "Set them in smoltui.toml, table jobs.")
         account = await hub.writing_account(MAKING)
         namespace = spec.namespace or account.name
         if found := await self._find(namespace, spec.label):
             return found
+        spec = await hub_submit.with_processes(spec)
         command = hub_submit.job_command(spec)
         shipment = await in_thread(lambda: pack(curated_spec(spec)))
         token = await hub.token()
@@ -116,8 +118,8 @@ class ScheduledJobs:
 
         job_spec = {
             "dockerImage": DEFAULT_UV_IMAGE, "command": command, "arguments": [], "flavor": spec.flavor,
-            "environment": {"PYTHONUNBUFFERED": "1"}, "secrets": {"HF_TOKEN": token},
-            "timeoutSeconds": int(spec.timeout_seconds), "labels": labels, "volumes": [volume.to_dict()],
+            "environment": hub_submit.environment(spec), "secrets": {"HF_TOKEN": token},
+            "timeoutSeconds": int(timeout), "labels": labels, "volumes": [volume.to_dict()],
         }  # fmt: skip
         try:
             return await self._make(namespace, spec.label, job_spec, schedule, suspended, concurrency)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from smoltui.backends.hub_errors import explain
 from smoltui.backends.launch import JOB_OUTPUT, LABEL, label_value
 from smoltui.backends.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
 from smoltui.backends.threads import in_thread
+from smoltui.core.launch_config import CONFIG_NAME, job_command_for
 from smoltui.core.run import RunSpec
 from smoltui.errors import (
     InputError,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 DOING = "start the Job"
 LOOKS = (0.0, 1.0, 2.0)
 """Seconds before each look for the label after a lost answer; a Job may be listed a moment after it was made."""
+
+SAVING_SECONDS = "600"
+"""`accelerate launch` kills its processes 30 seconds after SIGTERM; saving a large model takes longer."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{0,100}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,100}")
@@ -62,6 +67,7 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
     namespace = spec.namespace or account.name
     if found := await find(namespace, spec.label):
         return found
+    spec = await with_processes(spec)
     command = job_command(spec)
     shipment = await in_thread(lambda: pack(curated_spec(spec)))
     token = await hub.token()
@@ -72,7 +78,7 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
 
         job = _api(token).run_job(
             image=DEFAULT_UV_IMAGE, command=command, flavor=spec.flavor, timeout=int(timeout), labels=labels,
-            env={"PYTHONUNBUFFERED": "1"}, secrets={"HF_TOKEN": token}, volumes=[volume], namespace=namespace,
+            env=environment(spec), secrets={"HF_TOKEN": token}, volumes=[volume], namespace=namespace,
         )  # fmt: skip
         return str(job.id)
 
@@ -92,6 +98,24 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
     return await _read(namespace, job_id, spec, labels)
 
 
+async def with_processes(spec: RunSpec) -> RunSpec:
+    """`spec` with one process for each GPU of its flavor where it names no number.
+
+    Raises:
+        ServiceError: the Hub's list of hardware cannot be read.
+    """
+    if spec.processes is not None:
+        return spec
+    counts = {flavor.name: flavor.count for flavor in await hub.flavors()}
+    return replace(spec, processes=max(counts.get(spec.flavor or "", 1), 1))
+
+
+def environment(spec: RunSpec) -> dict[str, str]:
+    """Variables of the Job; none of them is a secret."""
+    several = (spec.processes or 1) > 1
+    return {"PYTHONUNBUFFERED": "1", **({"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": SAVING_SECONDS} if several else {})}
+
+
 def job_command(spec: RunSpec) -> list[str]:
     """What the Job runs. The token is not in it."""
     output = (
@@ -99,8 +123,11 @@ def job_command(spec: RunSpec) -> list[str]:
     )
     if output == MOUNT or output.startswith(f"{MOUNT}/"):
         raise InputError(f"A Job cannot write below {MOUNT}, which is mounted read-only: {output}")
-    command = ["uv", "run", f"{MOUNT}/dpo.py", "--config", f"{MOUNT}/recipe.yaml", "--output-dir", output]
-    return [*command, *(("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ())]
+    left_out = ("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ()
+    return job_command_for(
+        f"{MOUNT}/dpo.py", ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out],
+        processes=spec.processes or 1, strategy=spec.strategy or "ddp", config_file=f"{MOUNT}/{CONFIG_NAME}",
+    )  # fmt: skip
 
 
 def checked_labels(spec: RunSpec) -> dict[str, str]:
@@ -236,7 +263,7 @@ async def _look_again(namespace: str, label: str, error: Exception) -> dict[str,
     if problem is not None:
         raise UnreachableError(
             "The connection broke while starting the Job, so it is not known whether it was started",
-            f"When the Hub answers again, look for it before trying again: smoltui ps -a --filter label:{LABEL}={label}",
+            f"When the Hub answers again, look for it first: smoltui ps -a --filter label:{LABEL}={label}",
         ) from error
     return None
 

@@ -79,7 +79,8 @@ def make_spec(
         name=name, project=str(project.folder), recipe=recipe.text, output_dir=f"{JOB_OUTPUT}/{Path(wanted).name}",
         label=label, flavor=flavor or jobs.flavor, timeout_seconds=seconds,
         namespace=namespace or jobs.namespace or None,
-        labels={**jobs.labels, "name": label_value(name), LABEL: label},
+        labels={**jobs.labels, "name": label_value(name), LABEL: label}, processes=jobs.processes or None,
+        strategy=jobs.strategy,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from smoltui.backends.project import RECIPE_NAME, expanded
 from smoltui.backends.recipe_file import RecipeFile
+from smoltui.core.launch_config import CONFIG_NAME, accelerate_config, as_yaml, mixed_precision_of
 from smoltui.core.run import RunSpec
 from smoltui.errors import InputError
 
@@ -76,6 +77,9 @@ def pack(spec: RunSpec) -> Shipment:
     scripts = Path(__file__).parents[1] / "scripts"
     files: dict[str, Path | bytes] = {name: (scripts / name).read_bytes() for name in SCRIPTS}
     files[RECIPE_NAME] = recipe.text.encode("utf-8")
+    if (spec.processes or 1) > 1:
+        config = accelerate_config(spec.processes or 1, spec.strategy or "ddp", mixed_precision_of(values))
+        files[CONFIG_NAME] = as_yaml(config).encode("ascii")
     if spec.left_out:
         files[EXCLUDE_NAME] = "".join(f"{value}\n" for value in spec.left_out).encode("ascii")
     return Shipment({**packer.files, **files}, recipe.text)
@@ -159,7 +163,7 @@ class _Packer:
         """Path below `MOUNT`; empty for the project's folder itself."""
         if path.is_relative_to(self.project):
             name = path.relative_to(self.project).as_posix()
-            if name.split("/")[0] not in (*SCRIPTS, RECIPE_NAME, EXCLUDE_NAME, "outside"):
+            if name.split("/")[0] not in (*SCRIPTS, RECIPE_NAME, EXCLUDE_NAME, CONFIG_NAME, "outside"):
                 return "" if name == "." else name
         mark = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:8]
         return f"outside/{mark}/{path.name}"

@@ -26,6 +26,10 @@ class JobSettings:
     namespace: str = ""
     """User or organization that owns and pays; empty for the account of the token."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 0
+    """Training processes, one a GPU; 0 for all GPUs of the flavor."""
+    strategy: str = "ddp"
+    """How they share the training, one of `core.launch_config.STRATEGIES`."""
 
     @property
     def timeout_seconds(self) -> int:
@@ -105,6 +109,10 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     except ValueError as error:
         raise RecipeError(f"jobs.timeout in {FILE_NAME} is not a timeout: {jobs.timeout}", str(error)) from error
     local = _local(_table(data, "local"))
+    if not 0 <= jobs.processes <= MOST_PROCESSES:
+        raise RecipeError(f"jobs.processes in {FILE_NAME} must be from 0 to {MOST_PROCESSES}: {jobs.processes}")
+    if jobs.strategy not in STRATEGIES:
+        raise RecipeError(f"jobs.strategy in {FILE_NAME} must be one of {', '.join(STRATEGIES)}: {jobs.strategy}")
     evaluation = dict(_table(data, "evaluation"))
     manner_table = evaluation.pop("manner", None)
     manner = None

@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,28 @@ class TestSubmitting:
         assert (run.project, run.timeout_seconds, run.output_dir) == (str(tmp_path), 10800, "/tmp/smoltui/aligned")
         assert run.url == f"{server.url}/jobs/ada/{run.id}"
         assert TOKEN not in "".join(path.read_text() for path in job_records.folder().iterdir())
+
+    async def test_all_gpus_of_a_flavor_are_used(
+        self, server: LocalHub, shipped: list[dict[str, Any]], spec: RunSpec
+    ) -> None:
+        """Four GPUs: four processes through accelerate launch, whose file is sent along; smoltui.toml can say fewer."""
+        four = {
+            **server.hardware[0],
+            "name": "a100x4",
+            "accelerator": {"model": "A100", "quantity": "4", "vram": "320 GB"},
+        }
+        server.hardware.append(four)
+        await HubEngine().submit(replace(spec, flavor="a100x4", strategy="fsdp"))
+        body = server.asked("POST", "^/api/jobs/ada$")[0]["body"]
+        assert body["command"][:6] == ["uv", "run", "--no-project", "--with-requirements", "/data/dpo.py", "python"]
+        assert body["command"][6:11] == ["-m", "accelerate.commands.launch", "--config_file", "/data/accelerate.yaml",
+                                         "/data/dpo.py"]  # fmt: skip
+        assert body["environment"]["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] == "600"
+        sent = shipped[0]["files"]["accelerate.yaml"].decode()
+        assert "num_processes: 4\n" in sent and 'distributed_type: "FSDP"' in sent
+        await HubEngine().submit(replace(spec, flavor="a100x4", processes=1, label="0123456789abcdee"))
+        assert server.asked("POST", "^/api/jobs/ada$")[1]["body"]["command"][:3] == ["uv", "run", "/data/dpo.py"]
+        assert "accelerate.yaml" not in shipped[1]["files"]
 
     async def test_a_curated_set_is_what_is_sent(
         self, server: LocalHub, shipped: list[dict[str, Any]], spec: RunSpec, tmp_path: Path
