@@ -234,6 +234,8 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 @click.option("--timeout", help="The Job is killed after this, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Job.")
 @click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
+@click.option("--side-by-side", is_flag=True, help="Do not wait for other runs of this machine to end.")
+@click.option("--processes", type=click.IntRange(1), help="Training processes, one a GPU, instead of smoltui.toml's.")
 @click.option("--detach", is_flag=True, help="Start it and return.")
 @json_option
 def train_command(folder: str, **options: Any) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -75,6 +76,8 @@ def train(
     timeout: str | None,
     namespace: str | None,
     yes: bool,
+    side_by_side: bool,
+    processes: int | None,
     detach: bool,
     as_json: bool,
 ) -> int:
@@ -93,6 +96,10 @@ def train(
         project, name, overrides=overrides, output_dir=output_dir, overwrite=overwrite, flavor=flavor, timeout=timeout,
         namespace=namespace,
     )  # fmt: skip
+    if processes is not None:
+        spec = replace(spec, processes=processes)
+    if name == "local":
+        spec = replace(spec, side_by_side=side_by_side)
 
     async def work() -> int:
         for check in await check_spec(project, name, spec):
@@ -191,7 +198,6 @@ async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bo
 
 async def _final(engine: Engine, run: Run) -> Run:
     """What the engine knows at the end, with what was only said in the log."""
-    from dataclasses import replace
 
     now = await engine.get(run.id)
     return replace(

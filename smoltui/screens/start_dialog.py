@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +37,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
         Binding("tab", "elsewhere", "Elsewhere", priority=True),
+        Binding("b", "beside", "Side by side"),
         Binding("escape,q", "leave", "Leave it"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
@@ -46,6 +48,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         self._project = project
         self._engines = list(services.engines)
         self._engine = self._engines[0]
+        self._beside = False
         self._spec: RunSpec | None = None
         self._facts: Facts | None = None
         self._checks: list[Check] = []
@@ -96,6 +99,9 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
             text.append("Mend what is marked ✗ first.   ", "red")
         if len(self._engines) > 1:
             text.append(" tab ", "reverse").append(" elsewhere    ")
+        if self._engine == "local":
+            words = "beside other runs" if self._beside else "after other runs"
+            text.append(" b ", "reverse").append(f" {words}    ")
         text.append(" esc ", "reverse").append(" leave it\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
@@ -138,11 +144,17 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
 
     def action_start(self) -> None:
         if self._may_start and self._spec is not None:
-            self.dismiss((self._engine, self._spec))
+            self.dismiss((self._engine, replace(self._spec, side_by_side=self._beside and self._engine == "local")))
 
     def action_elsewhere(self) -> None:
         self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
         self._look()
+
+    def action_beside(self) -> None:
+        """Starts at once whatever else trains here, or waits for its turn."""
+        if self._engine == "local":
+            self._beside = not self._beside
+            self._draw()
 
     def action_leave(self) -> None:
         self.dismiss(None)

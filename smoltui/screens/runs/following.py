@@ -7,6 +7,7 @@ import time
 from contextlib import aclosing
 from dataclasses import replace
 
+from rich.style import Style
 from rich.text import Text
 from textual import on, work
 from textual.widgets import ContentSwitcher, Static
@@ -16,6 +17,7 @@ from smoltui.core import events
 from smoltui.core.metrics import METRICS, History
 from smoltui.core.pace import Pace, as_time
 from smoltui.core.run import Run, Stage
+from smoltui.core.tracker import tracker_link
 from smoltui.core.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.run_keeper import TELL_SECONDS
@@ -65,6 +67,8 @@ class Following(RunsBase):
         self._smoothing = 0
         self._share = 1.0
         self._drawn_at = self._told_at = 0.0
+        self._tracker: str | None = None
+        """Address of the Trackio Space that the log named."""
 
     @on(RunList.Highlighted)
     def _on_highlighted(self, message: RunList.Highlighted) -> None:
@@ -76,7 +80,7 @@ class Following(RunsBase):
         if self._run is not None:
             await asyncio.sleep(SETTLE_SECONDS)
         run = self.smoltui.runs.get(run_id) if run_id else None
-        self._pace, self._lines = Pace(), []
+        self._pace, self._lines, self._tracker = Pace(), [], None
         self._run = replace(run, history=History(), step=0) if run else None
         self.query_one(LogView).clear()
         self.smoltui.keeper.reads(run_id if run is not None else None)
@@ -113,8 +117,8 @@ class Following(RunsBase):
                 self._run = self._run.after(event)
                 if known is not None and self._run.is_final:
                     self._run = replace(self._run, hint=known.hint, started_at=known.started_at)
-            case events.LogLine():
-                pass
+            case events.LogLine(text=text):
+                self._tracker = tracker_link(text) or self._tracker
             case _:
                 self._run = self._run.after(event)
                 if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
@@ -226,6 +230,8 @@ class Following(RunsBase):
             first.append(f"  {safe_line(phase, 40)}")
         if cost := self.cost_words(known):
             first.append(f"  {cost} USD", "dim")
+        if self._tracker:
+            first.append("  ").append("Trackio", Style(color="cyan", underline=True, link=self._tracker))
         for warned in self.smoltui.keeper.warned.get(run.id, ()):
             first.append(f"  {warned.word}", "bold yellow")
         if known.message:
