@@ -141,7 +141,7 @@ class SmoltuiApp(App[int]):
 
     def on_mount(self) -> None:
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
-        self.set_interval(RULES_SECONDS, self.keeper.look_at_rules)
+        self.set_interval(RULES_SECONDS, self._look_at_runs_that_go_on)
         self.set_timer(1.0, _collect_again)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
@@ -204,16 +204,20 @@ class SmoltuiApp(App[int]):
         """Lists the runs again now; Jobs too when asked."""
         self.keeper.look(jobs=jobs)
 
-    def _start(self, asked: tuple[str, RunSpec] | None) -> None:
+    def _start(self, asked: tuple[str, RunSpec, tuple[str, ...]] | None) -> None:
         if asked is not None:
             self._submit(*asked)
 
     @work(group="submit")
-    async def _submit(self, engine: str, spec: RunSpec) -> None:
+    async def _submit(self, engine: str, spec: RunSpec, then: tuple[str, ...]) -> None:
         try:
             run = await self.services.engines[engine].submit(spec)
+            if then:
+                from smoltui.backends import chains
+
+                chains.begin(run, then)
         except UnreachableError as error:
-            self._ask_again(engine, spec, error)
+            self._ask_again(engine, spec, then, error)
             return
         except SmoltuiError as error:
             self.say(str(error), "error")
@@ -222,13 +226,13 @@ class SmoltuiApp(App[int]):
         self.switch_mode("runs")
         self.call_after_refresh(self._show_run, run.id)
 
-    def _ask_again(self, engine: str, spec: RunSpec, error: UnreachableError) -> None:
+    def _ask_again(self, engine: str, spec: RunSpec, then: tuple[str, ...], error: UnreachableError) -> None:
         """After an answer that was lost: the same specification has the same label, by which the run is found."""
         from smoltui.screens.dialogs import Confirm
 
         def answered(again: bool | None) -> None:
             if again:
-                self._submit(engine, spec)
+                self._submit(engine, spec, then)
 
         looks = "Trying again first looks for it by its label, so it is not started twice."
         self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "leave it"), answered)
@@ -254,6 +258,10 @@ class SmoltuiApp(App[int]):
     async def _watch_runs(self) -> None:
         """Keeps `runs` up to date for as long as the app lives."""
         await self.keeper.keep()
+
+    async def _look_at_runs_that_go_on(self) -> None:
+        self.keeper.look_at_rules()
+        await self.keeper.look_at_chains()
 
     def on_app_blur(self) -> None:
         self.keeper.blurred = True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from textual.worker import Worker
 
 from smoltui.core import events
+from smoltui.core.chain import Chain
 from smoltui.core.pace import Pace
 from smoltui.core.run import Run, Stage
 from smoltui.core.watch import Warned, WatchSettings, watched
@@ -70,6 +71,9 @@ class RunKeeper:
         self.heard: dict[str, float] = {}
         """Run → when its last line came here, `time.monotonic` seconds."""
         self.paces: dict[str, Pace] = {}
+        self.chains: dict[str, Chain] = {}
+        """Run → what follows it."""
+        self._doing: set[str] = set()
         self.waited: set[str] = set()
         """Runs whose end is to be told with a bell."""
 
@@ -206,6 +210,58 @@ class RunKeeper:
         if run.is_final and before is not None and not before.is_final and run.id in self.waited:
             self.waited.discard(run.id)
             self._app.ring(f"{run.name} ended: {run.stage}{f', {run.message}' if run.message else ''}")
+
+    # -- chains
+
+    async def look_at_chains(self) -> None:
+        """Starts the steps whose turn has come, of this project's runs."""
+        from smoltui.backends import chains
+        from smoltui.backends.threads import in_thread
+
+        # A chain whose steps are done here is newer in memory than on the disk.
+        self.chains = {**await in_thread(chains.read_all), **{key: self.chains[key] for key in self._doing}}
+        for run_id, chain in self.chains.items():
+            run = self._app.runs.get(run_id)
+            if run is None or run_id in self._doing or chain.project != str(self._app.project.folder):
+                continue
+            if (broken := chain.broken_by(run)) is not None:
+                self._keep_chain(broken)
+            elif chain.due(run) is not None:
+                self._doing.add(run_id)
+                self._app.run_worker(self._go_on(run, chain), group=f"chain {run_id}")
+
+    async def _go_on(self, run: Run, chain: Chain) -> None:
+        from smoltui.backends import chains
+
+        try:
+            with chains.claimed(run.id) as mine:
+                while mine and (number := chain.due(run)) is not None:
+                    chain = self._keep_chain(chain.with_step(number, stage=Stage.RUNNING, started_at=time.time()))
+                    changes: dict[str, object] = {"stage": Stage.COMPLETED}
+                    try:
+                        await chains.do(chain.steps[number], chain)
+                    except SmoltuiError as error:
+                        changes = {"stage": Stage.ERROR, "message": error.message}
+                    except asyncio.CancelledError:
+                        self._keep_chain(chain.with_step(number, stage=Stage.SCHEDULING, started_at=None))
+                        raise
+                    chain = self._keep_chain(chain.with_step(number, finished_at=time.time(), **changes))
+                    said = "done" if changes["stage"] == Stage.COMPLETED else f"failed: {changes['message']}"
+                    self._app.say(f"{run.name} → {chain.steps[number].name}: {said}")
+        except OSError as error:
+            self._app.say(f"What follows {run.name} cannot be started, {error.strerror}", "error")
+        finally:
+            self._doing.discard(run.id)
+
+    def _keep_chain(self, chain: Chain) -> Chain:
+        from smoltui.backends import chains
+
+        self.chains[chain.run_id] = chain
+        try:
+            chains.save(chain)
+        except SmoltuiError as error:
+            self._app.say(str(error), "error")
+        return chain
 
     # -- rules
 

@@ -198,7 +198,6 @@ async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bo
 
 async def _final(engine: Engine, run: Run) -> Run:
     """What the engine knows at the end, with what was only said in the log."""
-
     now = await engine.get(run.id)
     return replace(
         now, hint=now.hint or run.hint, model_path=now.model_path or run.model_path,

@@ -31,13 +31,14 @@ MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: 
 PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
-class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
-    """Gives the engine's name and what to run, or None."""
+class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
+    """Gives the engine's name, what to run and the steps that follow it (`core.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
         Binding("tab", "elsewhere", "Elsewhere", priority=True),
         Binding("b", "beside", "Side by side"),
+        Binding("n", "then", "Then ask"),
         Binding("escape,q", "leave", "Leave it"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
@@ -48,7 +49,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         self._project = project
         self._engines = list(services.engines)
         self._engine = self._engines[0]
-        self._beside = False
+        self._beside = self._then = False
         self._spec: RunSpec | None = None
         self._facts: Facts | None = None
         self._checks: list[Check] = []
@@ -102,6 +103,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         if self._engine == "local":
             words = "beside other runs" if self._beside else "after other runs"
             text.append(" b ", "reverse").append(f" {words}    ")
+        text.append(" n ", "reverse").append(" then ask both models    " if self._then else " nothing after it    ")
         text.append(" esc ", "reverse").append(" leave it\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
@@ -144,7 +146,8 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
 
     def action_start(self) -> None:
         if self._may_start and self._spec is not None:
-            self.dismiss((self._engine, replace(self._spec, side_by_side=self._beside and self._engine == "local")))
+            spec = replace(self._spec, side_by_side=self._beside and self._engine == "local")
+            self.dismiss((self._engine, spec, ("ask",) if self._then else ()))
 
     def action_elsewhere(self) -> None:
         self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
@@ -155,6 +158,11 @@ class StartDialog(ModalScreen[tuple[str, RunSpec] | None]):
         if self._engine == "local":
             self._beside = not self._beside
             self._draw()
+
+    def action_then(self) -> None:
+        """Has both models answer the project's prompts when the run COMPLETED, or not."""
+        self._then = not self._then
+        self._draw()
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -47,7 +47,7 @@ class RunsBase(Room):
         if marked:
             return marked
         run = listed.highlighted
-        return [run] if run is not None else []
+        return [run] if run is not None and run.id in self.smoltui.runs else []  # a step of a chain is no run
 
     def worst(self, run: Run) -> float | None:
         """USD that a run like this can cost at most; None for what costs nothing and where it is not known."""

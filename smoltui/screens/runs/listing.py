@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import on
 from textual.widgets import Static
 
+from smoltui.core.chain import STEPS
 from smoltui.core.pace import as_time
 from smoltui.core.run import Run
 from smoltui.core.run_filter import RunFilter, parse_filter
@@ -31,6 +32,7 @@ class Listing(RunsBase):
         self._filter = RunFilter()
         self._sort = "age"
         self._descending = False
+        self._unfolded: set[str] = set()
 
     def _keys(self) -> dict[str, Key]:
         """What can be sorted by: rising for `age`, the youngest first. Unknown values come last."""
@@ -61,10 +63,36 @@ class Listing(RunsBase):
             if self._filter_text and self.smoltui.runs
             else "No runs yet. Start one with t."
         )
-        listed.show(runs)
+        listed.show(self._with_steps(runs))
         if self._wanted and listed.select(self._wanted):
             self._wanted = None
         self.draw_note()
+
+    def _with_steps(self, runs: list[Run]) -> list[Run]:
+        """The runs, and below those that are unfolded the steps that follow them, each as a row."""
+        chains = self.smoltui.keeper.chains
+        if not self._unfolded & chains.keys():
+            return runs
+        rows = []
+        for run in runs:
+            rows.append(run)
+            if run.id in self._unfolded and run.id in chains:
+                rows += [
+                    Run(
+                        f"{run.id}/{step.name}", run.engine, f"  └ {step.name}", step.stage,
+                        message=step.message or STEPS[step.name], created_at=step.started_at or run.created_at,
+                        started_at=step.started_at, finished_at=step.finished_at,
+                    )
+                    for step in chains[run.id].steps
+                ]  # fmt: skip
+        return rows
+
+    def action_unfold(self) -> None:
+        """Shows the steps that follow the run under the cursor, or hides them."""
+        run = self.query_one(RunList).highlighted
+        if run is not None:
+            self._unfolded ^= {run.id.partition("/")[0]}
+            self.list_again()
 
     def show_run(self, run_id: str) -> None:
         """Moves the cursor to a run, and shows its curves; it may arrive in the list a moment later."""
@@ -76,7 +104,10 @@ class Listing(RunsBase):
         """What the row of a run says beside it."""
         keeper = self.smoltui.keeper
         words = tuple(one.word for one in keeper.warned.get(run.id, ()))
-        return RowFacts(self.cost_words(run), words, "bell" if run.id in keeper.waited else "")
+        chain = keeper.chains.get(run.id)
+        notes = [chain.summary()] if chain is not None and run.id not in self._unfolded else []
+        notes += ["bell"] if run.id in keeper.waited else []
+        return RowFacts(self.cost_words(run), words, " ".join(notes))
 
     # -- lines around it
 

@@ -51,6 +51,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         Binding("enter", "full", "Hide the list", show=False),
         Binding("escape", "back", "Back", show=False),
         Binding("tab", "other_half", "List or view", show=False),
+        Binding("o", "unfold", "What follows a run", show=False),
         Binding("s", "sort", "Sort by the next column", show=False),
         Binding("S", "reverse", "Sort the other way", show=False),
         Binding("x", "pause", "Pause, go on", show=False),
@@ -114,8 +115,11 @@ class RunsRoom(Listing, Following, Asking, Acting):
 
     def _tick(self) -> None:
         if self.is_current:
-            self.query_one(RunList).tick()
-            self.draw_note()
+            if self._unfolded:
+                self.list_again()  # how the steps of a chain stand
+            else:
+                self.query_one(RunList).tick()
+                self.draw_note()
             if self._run is not None:
                 self.show_head()
 

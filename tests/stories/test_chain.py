@@ -1,0 +1,121 @@
+"""Train, then ask: I start both at once, close the app, and find the answers asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from smoltui import app as app_module
+from smoltui.app import SmoltuiApp
+from smoltui.backends import chains
+from smoltui.backends.new_project import create_project
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.core.chain import Chain, Step
+from smoltui.core.run import Stage
+from smoltui.errors import RunFailedError
+from tests.conftest import seen
+from tests.stories.test_runs_list import spec
+from tests.toy_engine import ToyEngine
+
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "RULES_SECONDS", 0.1)
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The steps that were done, instead of asking models."""
+    steps: list[tuple[str, str]] = []
+
+    async def do(step: Step, chain: Chain) -> None:
+        await asyncio.sleep(0.3)
+        steps.append((step.name, chain.run_id))
+
+    monkeypatch.setattr(chains, "do", do)
+    return steps
+
+
+def app_on(folder: Path, engine: ToyEngine) -> SmoltuiApp:
+    return SmoltuiApp(Project(folder), Services({"toy": engine}), opening="runs")
+
+
+async def test_train_then_ask(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
+    """The row says what follows; unfolded it is a row of its own; when the run COMPLETED it is done, once."""
+    engine = ToyEngine()
+    run = await engine.submit(spec(tmp_path, "steps: 5\npause: 0.3\n"))
+    chains.begin(run, ["ask"])
+    app = app_on(tmp_path, engine)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "→ ask waits" in seen(app, "RunList"))
+        await pilot.press("o")
+        await wait_until(lambda: "└ ask" in seen(app, "RunList") and "SCHEDULING" in seen(app, "RunList"))
+        await wait_until(lambda: "toy run → ask: done" in seen(app))
+        await wait_until(lambda: seen(app, "RunList").count("COMPLETED") == 2)
+        await pilot.press("down", "c")  # a step is no run: nothing to cancel
+        await pilot.pause(0.5)
+    assert done == [("ask", run.id)]
+    assert chains.read_all()[run.id].steps[0].stage == Stage.COMPLETED
+
+
+async def test_it_goes_on_when_the_app_is_opened_again(
+    tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]
+) -> None:
+    """The app was killed while it asked: the next one asks again. Another app that is at it keeps this one from it."""
+    engine = ToyEngine()
+    run = await engine.submit(spec(tmp_path))
+    chains.save(chains.begin(run, ["ask"]).with_step(0, stage=Stage.RUNNING, started_at=1.0))
+    with chains.claimed(run.id) as mine:
+        assert mine
+        app = app_on(tmp_path, engine)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
+            await pilot.pause(0.5)
+            assert done == []
+    async with app_on(tmp_path, engine).run_test(size=(120, 40)):
+        await wait_until(lambda: done == [("ask", run.id)])
+
+
+async def test_nothing_follows_a_run_that_failed(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
+    engine = ToyEngine()
+    run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang\n"))
+    chains.begin(run, ["ask"])
+    await engine.cancel(run.id)
+    app = app_on(tmp_path, engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "→ ask canceled" in seen(app, "RunList"))
+        await pilot.press("o")
+        await wait_until(lambda: "the run before it" in seen(app, "RunList"))
+    assert done == []
+
+
+async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:
+    """Without a model there is nothing to ask, which is what the command says."""
+    project = create_project(own_machine / "demo", "demo")
+    with pytest.raises(RunFailedError, match=r"nobody|no run|No run|model|id"):
+        await chains.do(Step("ask"), Chain("nobody", str(project.folder), (Step("ask"),)))
+
+
+async def test_i_ask_for_both_in_the_start_dialog(own_machine: Path, wait_until: Wait) -> None:
+    """n in the start dialog: what follows is written down with the run."""
+    from smoltui.backends.local_engine import LocalEngine
+    from tests.backends.test_local_engine import SCRIPT
+
+    project = create_project(own_machine / "demo", "demo")
+    app = SmoltuiApp(project, Services({"local": LocalEngine(SCRIPT)}), opening="runs")
+    async with app.run_test(size=(100, 40), notifications=True) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        assert "nothing after it" in seen(app, "#start-text")
+        await pilot.press("n")
+        await wait_until(lambda: "then ask both models" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: len(chains.read_all()) == 1)
+        ((run_id, chain),) = chains.read_all().items()
+        assert run_id in app.runs and chain.steps[0].name == "ask"
