@@ -313,7 +313,8 @@ def richer(run: Run, known: Run | None) -> Run:
     if known is None or run.history.series or not (known.history.series or known.plan or known.step):
         return run
     return replace(
-        run, plan=run.plan or known.plan, step=max(run.step, known.step), history=known.history,
+        run, plan=run.plan or known.plan, bar_steps=run.bar_steps or known.bar_steps,
+        step=max(run.step, known.step), history=known.history,
         phase=run.phase or known.phase, moved=run.moved if run.moved is not None else known.moved,
         model_path=run.model_path or known.model_path, pushed_to=run.pushed_to or known.pushed_to,
     )  # fmt: skip

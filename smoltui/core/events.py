@@ -91,6 +91,8 @@ class Progress(Event):
 
     name: ClassVar[str] = "progress"
     step: int = 0
+    max_steps: int | None = None
+    """Where only a progress bar tells it: TRL's own script says no plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +323,7 @@ class Reader:
             if not self._ours:
                 if bar := _BAR.match(segment):
                     self._bar_step = int(bar[1])
-                    found.append(Progress(step=self._bar_step, at=at))
+                    found.append(Progress(step=self._bar_step, max_steps=int(bar[2]), at=at))
                 if metrics := _trl_metrics(segment, self._bar_step):
                     found.append(replace(metrics, at=at) if at is not None else metrics)
         if text is not None and (text.strip() or not found):

@@ -96,6 +96,8 @@ class Run:
     phase: str | None = None
     """What the script is busy with (`events.PhaseChanged.phase`)."""
     step: int = 0
+    bar_steps: int | None = None
+    """Steps that a progress bar in the log speaks of; None where there is none, or a plan says it."""
     plan: events.Planned | None = None
     """None until the script has loaded model and pairs."""
     moved: float | None = None
@@ -117,7 +119,7 @@ class Run:
     @property
     def max_steps(self) -> int | None:
         """Planned optimizer steps, None until known."""
-        return self.plan.max_steps if self.plan else None
+        return self.plan.max_steps if self.plan else self.bar_steps
 
     def duration(self, now: float) -> float | None:
         """Seconds it has run or ran; None before the start."""
@@ -142,8 +144,10 @@ class Run:
             case events.Planned():
                 # Training begins, or goes on from a checkpoint: then the step it goes on from is said next.
                 return replace(self, plan=event, step=0)
-            case events.Progress(step=step):
-                return replace(self, step=max(step, self.step))
+            case events.Progress(step=step, max_steps=most):
+                # The bar of an evaluation is shorter than that of the training.
+                bar = max(most or 0, self.bar_steps or 0) or None
+                return replace(self, step=max(step, self.step), bar_steps=bar)
             case events.Metrics(step=step, values=values):
                 self.history.add(step, values)
                 return replace(self, step=max(step, self.step))

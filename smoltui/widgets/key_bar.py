@@ -20,17 +20,35 @@ class KeyBar(Static):
         self.screen.bindings_updated_signal.subscribe(self, self._redraw)
         self._redraw(self.screen)
 
+    def on_resize(self) -> None:
+        self._redraw(self.screen)
+
     def _redraw(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen:
             return
         line = Text(no_wrap=True, overflow="ellipsis")
-        told = set()
-        for _, binding, enabled, _ in screen.active_bindings.values():
-            if binding.show and binding.action not in told:
-                told.add(binding.action)
-                line.append(f" {self.app.get_key_display(binding)}", "bold cyan" if enabled else "dim")
-                line.append(f" {binding.description} ", "" if enabled else "dim")
+        for key, words, enabled in self._fitting(screen):
+            line.append(f" {key}", "bold cyan" if enabled else "dim").append(f" {words} ", "" if enabled else "dim")
         line.append(" ?", "bold cyan").append(" Help")
         if self._shown != line or self._shown.spans != line.spans:
             self._shown = line
             self.update(line, layout=False)
+
+    def _fitting(self, screen: Screen[object]) -> list[tuple[str, str, bool]]:
+        """Key, words and whether it can be used now, of as many keys as there is room for.
+
+        Those of the app stay; of the room's the last that can't be used now goes first, then the last.
+        """
+        told: dict[str, tuple[str, str, bool, bool]] = {}
+        for node, binding, enabled, _ in screen.active_bindings.values():
+            if binding.show and binding.action not in told:
+                key = self.app.get_key_display(binding)
+                told[binding.action] = (key, binding.description, enabled, node is self.app)
+        shown = list(told.values())
+        room = self.size.width - len(" ? Help")
+        while room > 0 and sum(len(key) + len(words) + 3 for key, words, _, _ in shown) > room:
+            droppable = [one for one in shown if not one[3]]
+            if not droppable:
+                break
+            shown.remove(next((one for one in reversed(droppable) if not one[2]), droppable[-1]))
+        return [(key, words, enabled) for key, words, enabled, _ in shown]

@@ -121,3 +121,13 @@ def test_words_for_numbers_and_spans() -> None:
     ]
     assert [as_time(x) for x in (None, 5, 200, 7500, 90000)] == ["–", "5 s", "3 min 20 s", "2 h 05 min", "1 d 1 h"]
     assert [as_age(x) for x in (None, 5, 200, 7500, 190000)] == ["–", "<1m", "3m", "2h", "2d"]
+
+
+def test_the_steps_of_a_script_that_tells_no_plan() -> None:
+    """TRL's own script: its bar says how many, and the shorter bar of an evaluation does not change that."""
+    run = Run("r", "hub", "r", Stage.RUNNING)
+    for line in (" 12%|█▏        | 6/48 [00:01<00:09]", " 50%|█████     | 4/8 [00:01<00:01]"):
+        for event in events.Reader().feed(line):
+            run = run.after(event)
+    assert (run.step, run.max_steps) == (6, 48)
+    assert run.after(events.Planned(max_steps=50)).max_steps == 50
