@@ -102,11 +102,12 @@ def train(
         spec = replace(spec, side_by_side=side_by_side)
 
     async def work() -> int:
-        for check in await check_spec(project, name, spec):
+        warnings = await check_spec(project, name, spec)
+        for check in warnings:
             print_warning(check, as_json)
         if name != "local" and not yes:
             await confirm_cost(spec.flavor, spec.timeout_seconds or 0, "Start the Job?", as_json)
-        run = await engines[name].submit(spec)
+        run = await engines[name].submit(replace(spec, checks=tuple(f"! {check.sentence}" for check in warnings)))
         return await _follow_started(engines[name], run, detach=detach, as_json=as_json)
 
     return run_async(work())

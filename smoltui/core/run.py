@@ -60,6 +60,8 @@ class RunSpec:
     """Of the curated set that `recipe` names (`backends/curated.py`); None when that is the recipe's own set."""
     pairs_from: str | None = None
     """What the curated set was made from and how, one sentence; None as above."""
+    checks: tuple[str, ...] = ()
+    """What was checked before it was started, a sentence each with its mark; empty where nobody checked."""
     side_by_side: bool = False
     """Start at once on this machine, whatever else trains here; otherwise the run waits for its turn."""
     processes: int | None = None

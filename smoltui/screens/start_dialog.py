@@ -146,7 +146,8 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
 
     def action_start(self) -> None:
         if self._may_start and self._spec is not None:
-            spec = replace(self._spec, side_by_side=self._beside and self._engine == "local")
+            checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
+            spec = replace(self._spec, side_by_side=self._beside and self._engine == "local", checks=checks)
             self.dismiss((self._engine, spec, ("ask",) if self._then else ()))
 
     def action_elsewhere(self) -> None:

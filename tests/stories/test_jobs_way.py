@@ -66,6 +66,10 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: "reward margin 1.200" in seen(app, "#curves"))
         assert "12/20 steps" in seen(app, "#run-head") and "USD" in seen(app, "#run-head")
         picture(app, "jobs")
+        await pilot.press("p")
+        await wait_until(lambda: "killed after    3 h 00 min" in seen(app, "#plan"))
+        await pilot.press("pagedown")
+        await wait_until(lambda: "✓ " in seen(app, "#plan"))
 
         await pilot.press("l")
         await wait_until(lambda: "[red]markup[/]" in seen(app, "LogView"))

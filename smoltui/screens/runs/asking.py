@@ -142,6 +142,10 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
         line("pairs from", spec.pairs_from)
     by_hand = "trl dpo --config recipe.yaml" if not spec.flavor else f"smoltui train {spec.project} --on hub"
     line("by hand", by_hand)
+    if spec.checks:
+        text.append("\nchecked before the start\n", "bold")
+        for sentence in spec.checks:
+            text.append(f"{safe_line(redact(sentence), 300)}\n")
     text.append("\nrecipe.yaml as it was started with\n", "bold").append(safe(redact(spec.recipe), None))
     return text
 
