@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ async def test_a_job_by_keyboard_alone(
         await pilot.press("enter")
         await wait_until(lambda: len(server.jobs) == 1 and "SCHEDULING" in seen(app, "RunList"))
         (first,) = server.jobs.values()
-        first.stage = "RUNNING"
+        first.stage, first.created = "RUNNING", time.time() - 60
         first.say("===== Job started at noon =====", events.dump(events.Planned(max_steps=20, train_pairs=640)))
         for step in range(1, 13):
             values = {"loss": 0.7 - step / 50, "rewards/margins": step / 10}
@@ -65,6 +66,7 @@ async def test_a_job_by_keyboard_alone(
         first.say("a needle in the hay", f"leaked {TOKEN} here", TITLE_AND_CLIPBOARD, "[red]markup[/]")
         await wait_until(lambda: "reward margin 1.200" in seen(app, "#curves"))
         assert "12/20 steps" in seen(app, "#run-head") and "USD" in seen(app, "#run-head")
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
         picture(app, "jobs")
         await pilot.press("p")
         await wait_until(lambda: "killed after    3 h 00 min" in seen(app, "#plan"))

@@ -42,11 +42,11 @@ class RunsRoom(Listing, Following, Asking, Acting):
         Binding("v", "view('curves')", "Curves"),
         Binding("l", "view('log')", "Log"),
         Binding("i", "view('inspect')", "Inspect"),
-        Binding("u", "view('stats')", "Usage"),
-        Binding("p", "view('plan')", "Plan"),
         Binding("slash", "find", "Find", key_display="/"),
         Binding("c", "cancel", "Cancel"),
         Binding("a", "ask_models", "Ask"),
+        Binding("u", "view('stats')", "Usage"),
+        Binding("p", "view('plan')", "Plan"),
         # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
         Binding("enter", "full", "Hide the list", show=False),
         Binding("escape", "back", "Back", show=False),
