@@ -16,7 +16,7 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -137,8 +137,19 @@ class Session:
         """The decoded JSON behind a path. Raises as `send`."""
         return decoded(await self.send("GET", path, doing=doing, params=params), doing)
 
-    async def pages(self, path: str, *, doing: str, params: Sequence[tuple[str, str]] = (), most: int) -> list[Any]:
-        """The items of a list that comes in pages, at most `most` pages. Raises as `send`."""
+    async def pages(
+        self,
+        path: str,
+        *,
+        doing: str,
+        params: Sequence[tuple[str, str]] = (),
+        most: int,
+        enough: Callable[[list[Any], list[Any]], bool] = lambda items, page: False,
+    ) -> list[Any]:
+        """The items of a list that comes in pages, at most `most` pages. Raises as `send`.
+
+        `enough` is asked after each page, with all items so far and those of the page, whether to stop there.
+        """
         items: list[Any] = []
         address = path
         for _ in range(most):
@@ -147,6 +158,8 @@ class Session:
             if not isinstance(page, list):
                 raise not_the_hub(doing)
             items += page
+            if enough(items, page):
+                break
             address, params = response.links.get("next", {}).get("url") or "", ()
             # The token goes along, so only to where it went before.
             if not address.startswith(f"{self.base}/"):

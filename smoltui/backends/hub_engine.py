@@ -12,7 +12,7 @@ from typing import Any
 
 from smoltui.backends import hub, hub_acts, hub_submit, job_records
 from smoltui.backends.curated import curated_spec
-from smoltui.backends.hub_listing import first_found, from_all
+from smoltui.backends.hub_listing import JobList, first_found, from_all
 from smoltui.backends.hub_scheduled import ScheduledJobs
 from smoltui.backends.hub_stats import follow_stats
 from smoltui.backends.hub_stream import Opened, event_stream
@@ -36,12 +36,10 @@ from smoltui.safe_text import safe_line
 
 __all__ = ["HubEngine", "poll_seconds", "shipment"]
 
-MOST_PAGES = 20
-"""Pages of a list of Jobs that are read; the page's size is the server's choice."""
 SHORTEST_POLL_SECONDS = 1.0
 """Between two questions for a stage, whatever happens."""
-QUEUE = 512
-"""Events that wait for a slow reader; the log is not read further until it has caught up."""
+QUEUE = 128
+"""Events that wait for a slow reader; the log is read further when it has caught up. 2 ms of work between two keys."""
 CLOSED_SECONDS = 600.0
 """An organization whose Jobs one may not see is not asked again for so long."""
 CANCEL_WAITS = (0.3, 0.7, 1.5)
@@ -68,6 +66,7 @@ class HubEngine:
     name = "hub"
 
     def __init__(self) -> None:
+        self._list = JobList()
         self._namespaces: dict[str, str] = {}
         self._notes: dict[str, Note] = {}
         self._closed: dict[str, float] = {}
@@ -110,20 +109,24 @@ class HubEngine:
         asked = [name for name in account.orgs if now - self._closed.get(name, -CLOSED_SECONDS) >= CLOSED_SECONDS]
 
         async def jobs_of(session: hub.Session, name: str) -> list[Any]:
-            return await session.pages(hub.jobs_path(name), doing=doing, most=MOST_PAGES)
+            return await self._list.read(session, name, doing)
 
         listed = await from_all([*used, *asked], used, jobs_of, doing)
         self._closed |= dict.fromkeys(listed.closed, now)
         self.problems = listed.problems
-        runs = [
-            run_of(job, namespace=name)
-            for name, jobs in listed.items.items() for job in jobs
-            if isinstance(job, Mapping) and job.get("id")
-        ]  # fmt: skip
+
+        def as_runs() -> list[Run]:
+            found = [
+                job_records.applied(run_of(job, namespace=name), known.get(str(job["id"])))
+                for name, jobs in listed.items.items() for job in jobs
+                if isinstance(job, Mapping) and job.get("id")
+            ]  # fmt: skip
+            return sorted(found, key=lambda run: run.created_at or 0.0, reverse=True)
+
+        runs = await in_thread(as_runs)  # a thousand of them take 50 ms
         for run in runs:
             self._namespaces[run.id] = run.namespace or own
-        runs = [job_records.applied(run, known.get(run.id)) for run in runs]
-        return sorted(runs, key=lambda run: run.created_at or 0.0, reverse=True)
+        return runs
 
     async def get(self, run_id: str) -> Run:
         return await self._with_record(await self._run(run_id))

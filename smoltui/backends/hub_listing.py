@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from smoltui.backends import hub
+from smoltui.backends.job_json import stage_of
+from smoltui.core.run import FINAL
 from smoltui.errors import NotFoundOnHubError, PermissionDeniedError, RateLimitedError, SmoltuiError
 
 T = TypeVar("T")
+
+MOST_PAGES = 20
+"""Pages of a list of Jobs that are read; the page's size is the server's choice."""
+WHOLE_SECONDS = 300.0
+"""How often a list is read to its end: what was deleted, or labelled elsewhere, shows then."""
 
 
 @dataclass
@@ -82,3 +90,43 @@ async def from_all(
     if not listed.items and listed.problems:
         raise next(iter(listed.problems.values()))
     return listed
+
+
+class JobList:
+    """The Jobs of some namespaces, read again and again without reading what cannot have changed.
+
+    The Hub lists the newest first, a page a request. A Job that has ended stays as it is, so reading stops at a page of
+    known ended ones once all that had not ended were seen.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+        self._whole_at: dict[str, float] = {}
+
+    async def read(self, session: hub.Session, name: str, doing: str) -> list[Any]:
+        """The Jobs of a namespace as the server gave them, now or before. Raises as `Session.pages`."""
+        known = self._known.get(name, {})
+        open_ids = {job_id for job_id, job in known.items() if stage_of(job) not in FINAL}
+        fresh = time.monotonic() - self._whole_at.get(name, -WHOLE_SECONDS) < WHOLE_SECONDS
+
+        def enough(items: list[Any], page: list[Any]) -> bool:
+            return (
+                fresh
+                and all(_id(job) in known and _id(job) not in open_ids for job in page)
+                and open_ids <= {_id(job) for job in items}
+            )
+
+        items = await session.pages(hub.jobs_path(name), doing=doing, most=MOST_PAGES, enough=enough)
+        listed = {_id(job): job for job in items if _id(job)}
+        if fresh:
+            older = [job for job_id, job in known.items() if job_id not in listed]
+            items += older
+            listed |= {_id(job): job for job in older}
+        else:
+            self._whole_at[name] = time.monotonic()
+        self._known[name] = listed
+        return items
+
+
+def _id(job: Any) -> str:
+    return str(job.get("id") or "") if isinstance(job, Mapping) else ""

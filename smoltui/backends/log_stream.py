@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import orjson
+
 from smoltui.errors import NotFoundOnHubError, RateLimitedError, SmoltuiError, UnreachableError
 
 MARKER = "===== Job started"
@@ -238,7 +240,7 @@ async def _lines(opened: Opened, merge: Merge, over: asyncio.Event, *, until_now
                 if not raw.startswith(b"data:"):
                     continue  # a comment, an empty line or another field
                 text, said = _event(raw)
-                if said is not None:  # a line without a time belongs to the one before it
+                if said is not None and said != stamp:  # a line without a time belongs to the one before it
                     stamp, at = said, _seconds(said)
                 if until_now and at is not None and at > opened.now + 1:
                     return
@@ -287,13 +289,16 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 def _event(raw: bytes) -> tuple[str, str | None]:
     """Text and timestamp in a `data:` line; what is not the JSON it should be is shown as it came."""
     body = raw[5:].strip()
-    source = body.decode("utf-8", "replace")
     try:
-        data = json.loads(source)
-    except (ValueError, RecursionError):
-        return source, None
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:  # half a surrogate pair, which JSON can hold and orjson refuses; or no JSON
+        source = body.decode("utf-8", "replace")
+        try:
+            data = json.loads(source)
+        except (ValueError, RecursionError):
+            return source, None
     if not isinstance(data, dict) or not isinstance(data.get("data"), str):
-        return source, None
+        return body.decode("utf-8", "replace"), None
     stamp = data.get("timestamp")
     return _joined(data["data"]), stamp if isinstance(stamp, str) else None
 

@@ -81,6 +81,10 @@ def open_app(folder: str, as_json: bool) -> None:
     run_app(project)
 
 
+SWITCH_SECONDS = 0.001
+"""Python's own 5 ms, four times a key, are seen."""
+
+
 def run_app(project: Project) -> None:
     """The app, until the person leaves it.
 
@@ -94,6 +98,8 @@ def run_app(project: Project) -> None:
         )
     # Nothing of what is made while starting becomes garbage: collecting then only delays the first frame (by a tenth).
     gc.disable()
+    # Keys are read and frames written by threads of their own; while a log pours in each waits so long for its turn.
+    sys.setswitchinterval(SWITCH_SECONDS)
     from smoltui.app import SmoltuiApp
 
     code = SmoltuiApp(project).run()

@@ -272,7 +272,8 @@ def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
     """`event` without secrets in its free text. Behind the parsing: a replacement inside JSON could break it."""
     match event:
         case LogLine(text=text):
-            return replace(event, text=redact(text, secrets))
+            clean = redact(text, secrets)
+            return event if clean == text else LogLine(text=clean, at=event.at)  # `replace` takes 5 µs a line
         case Failed(cause=cause, hint=hint):
             return replace(event, cause=redact(cause, secrets), hint=redact(hint, secrets))
     return event
@@ -310,6 +311,9 @@ class Reader:
         A progress bar's carriage returns leave many states, and sometimes an event, in one line: events are taken out,
         and only the last state is given as log text.
         """
+        if "\r" not in line and "{" not in line and "%|" not in line:  # most lines of a log, and they can be many
+            yield LogLine(text=line, at=at)
+            return
         text: str | None = None
         found: list[Event] = []
         for segment in line.split("\r"):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends import hub, hub_engine, hub_submit, job_records, log_stream
+from smoltui.backends import hub, hub_engine, hub_listing, hub_submit, job_records, log_stream
 from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.hub_engine import HubEngine
 from smoltui.core import events
@@ -282,6 +282,35 @@ class TestListing:
         assert (runs[0].stage, runs[0].message, runs[0].started_at) == ("SCHEDULING", "Waiting for hardware", None)
         assert (runs[1].timeout_seconds, runs[1].flavor, runs[1].project) == (600, "cpu-basic", None)
         assert runs[1].started_at == pytest.approx((runs[1].created_at or 0) + 1)
+
+    async def test_what_cannot_have_changed_is_not_read_again(
+        self, server: LocalHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Fifty Jobs that ended cost one request the next time; an old one that still runs is read until it ends."""
+        server.page_size = 10
+        jobs = [server.add(stage="COMPLETED") for _ in range(50)]
+        engine = HubEngine()
+
+        async def listed() -> tuple[int, dict[str, str]]:
+            before = len(server.asked("GET", "^/api/jobs/ada$"))
+            runs = await engine.list_runs()
+            assert len(runs) == len(server.jobs)
+            return len(server.asked("GET", "^/api/jobs/ada$")) - before, {run.id: run.stage for run in runs}
+
+        assert (await listed())[0] == 5
+        assert (await listed())[0] == 1
+        new = server.add()
+        requests, stages_now = await listed()
+        assert requests == 2 and stages_now[new.id] == "RUNNING"  # the first page had the new one, the second is known
+        new.stage = "COMPLETED"
+        assert (await listed())[1][new.id] == "COMPLETED" and (await listed())[0] == 1
+        jobs[0].stage = "RUNNING"  # the oldest: nobody would look for it …
+        assert (await listed())[1][jobs[0].id] == "COMPLETED"
+        with monkeypatch.context() as patched:
+            patched.setattr(hub_listing, "WHOLE_SECONDS", 0.0)  # … until the whole list is read
+            requests, stages_now = await listed()
+        assert requests == 6 and stages_now[jobs[0].id] == "RUNNING"
+        assert (await listed())[0] == 6
 
     async def test_a_list_with_things_unheard_of(self, server: LocalHub) -> None:
         """A stage and fields of next year, half a Job, and something that is no Job: the rest is still listed."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import queue
 import re
-import select
 import signal
 import struct
 import termios
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -54,27 +55,57 @@ class Terminal:
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execvpe(self.command[0], self.command, environment)
-        os.set_blocking(self.fd, False)
+        self._undrawn: list[bytes] = []
+        self._came: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="terminal", daemon=True).start()
 
     def now(self) -> float:
         return time.perf_counter() - self.started
 
+    def _read(self) -> None:
+        """Reads in a thread, so that a time is that of the bytes and not of their drawing here, which takes longer."""
+        while True:
+            try:
+                data = os.read(self.fd, 1 << 16)
+            except OSError:
+                break
+            if not data:
+                break
+            for question, answer in ANSWERS:
+                for _ in question.findall(data):
+                    os.write(self.fd, answer)
+            self._came.put((time.perf_counter(), data))
+
     def pump(self, seconds: float) -> bool:
-        """Reads once, waiting at most so long; True when something came."""
-        if not select.select([self.fd], [], [], seconds)[0]:
-            return False
+        """Takes what came and draws it, waiting at most so long; True when something came."""
+        data = self._take(seconds)
+        while self._undrawn:
+            self._stream.feed(NOT_FOR_PYTE.sub(b"", self._undrawn.pop(0)))
+        return data is not None
+
+    def _take(self, seconds: float) -> bytes | None:
         try:
-            data = os.read(self.fd, 1 << 16)
-        except OSError:
-            return False
+            self.arrived, data = self._came.get(timeout=seconds) if seconds > 0 else self._came.get_nowait()
+        except queue.Empty:
+            return None
         self.bytes += len(data)
         self.frames += data.count(b"\x1b[?2026h")
-        self.arrived = time.perf_counter()
-        for question, answer in ANSWERS:
-            for _ in question.findall(data):
-                os.write(self.fd, answer)
-        self._stream.feed(NOT_FOR_PYTE.sub(b"", data))
-        return bool(data)
+        self._undrawn.append(data)
+        return data
+
+    def bytes_until(self, text: bytes, seconds: float) -> float | None:
+        """Seconds from now until these bytes have come, None when they do not; nothing is drawn meanwhile.
+
+        Drawing would take a core from the program and from who feeds it.
+        """
+        began, seen = time.perf_counter(), b""
+        while (left := seconds - (time.perf_counter() - began)) > 0:
+            data = self._take(left)
+            if data is not None:
+                seen = seen[-200:] + data
+                if text in seen:
+                    return self.arrived - began
+        return None
 
     def text(self) -> str:
         return "\n".join(self.screen.display)

@@ -40,8 +40,10 @@ SMALLEST_SHARE = 1 / 64
 """Of the steps, the newest part that can be zoomed to."""
 MOST_BEHIND = 4
 """Curves of other runs behind one: as many as there are colours."""
-LINES_AT_ONCE = 1_000
-"""Lines put into the log between two keys: about 10 ms."""
+LINES_AT_ONCE = 300
+"""Lines put into the log between two keys: about 4 ms."""
+SLICE_SECONDS = 0.004
+"""For so long events are taken between two keys."""
 MOST_WAITING = 20_000
 """Lines that wait to be put into the log."""
 BATCH_SECONDS = 0.1
@@ -98,7 +100,7 @@ class Following(RunsBase):
                     self._take(event)
                     while len(self._lines) > MOST_WAITING:  # more than can be drawn: the engine waits too
                         await asyncio.sleep(BATCH_SECONDS / 10)
-                    if time.monotonic() - paused > 0.02:  # a long log must not hold up the keys
+                    if time.monotonic() - paused > SLICE_SECONDS:  # a long log must not hold up the keys
                         await asyncio.sleep(0)
                         paused = time.monotonic()
         except SmoltuiError as error:
@@ -106,24 +108,28 @@ class Following(RunsBase):
             self._draw_soon()
 
     def _take(self, event: events.Event) -> None:
-        assert self._run is not None
-        self.smoltui.keeper.heard[self._run.id] = time.monotonic()
-        if words := in_words(event, self._run.max_steps):
-            at = event.at
-            self._lines += [(line, at) for line in words.split("\n")]
-        match event:
-            case events.StageChanged():
-                known = self.smoltui.runs.get(self._run.id)
-                self._run = self._run.after(event)
+        run = self._run
+        assert run is not None
+        if isinstance(event, events.LogLine):  # 100 000 of them can come in a second
+            text = event.text
+            if "\n" in text:
+                self._lines += [(line, event.at) for line in text.split("\n")]
+            else:
+                self._lines.append((text, event.at))
+            if text.startswith("* "):
+                self._tracker = tracker_link(text) or self._tracker
+        else:
+            if words := in_words(event, run.max_steps):
+                self._lines += [(line, event.at) for line in words.split("\n")]
+            self._run = run.after(event)
+            if isinstance(event, events.StageChanged):
+                known = self.smoltui.runs.get(run.id)
                 if known is not None and self._run.is_final:
                     self._run = replace(self._run, hint=known.hint, started_at=known.started_at)
-            case events.LogLine(text=text):
-                self._tracker = tracker_link(text) or self._tracker
-            case _:
-                self._run = self._run.after(event)
-                if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
-                    self._pace.observe(event.at, event.step)
-        self._draw_soon()
+            elif isinstance(event, events.Progress | events.Metrics) and event.at is not None:
+                self._pace.observe(event.at, event.step)
+        if not self._due:
+            self._draw_soon()
 
     def _draw_soon(self) -> None:
         if not self._due:
@@ -131,16 +137,29 @@ class Following(RunsBase):
             self.set_timer(BATCH_SECONDS, self._draw)
 
     def _draw(self, known: Run | None = None) -> None:
+        """Puts what has come into the log, and draws what it says of the run; of a burst the first part."""
         self._due = False
-        lines, rest = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
-        self._lines = rest
-        # Of a burst only what is there every tenth of a second is seen; keys come between its parts.
-        now = time.monotonic()
-        seen = not rest or now - self._drawn_at >= BATCH_SECONDS
-        self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
-        if rest and not self._due:
+        self._put(known)
+        if self._lines:
             self._due = True
-            self.set_timer(0.001, self._draw)
+            self._draw_rest()
+
+    @work(group="burst", exclusive=True)
+    async def _draw_rest(self) -> None:
+        """The rest of a burst, with keys between its parts: a message pump does not rest while it has messages."""
+        while self._lines:
+            await asyncio.sleep(0)
+            self._put()
+        self._due = False
+
+    def _put(self, known: Run | None = None) -> None:
+        if self._lines and self._run is not None:
+            self.smoltui.keeper.heard[self._run.id] = time.monotonic()
+        lines, self._lines = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
+        # Of a burst only what is there every tenth of a second is seen.
+        now = time.monotonic()
+        seen = not self._lines or now - self._drawn_at >= BATCH_SECONDS
+        self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
         if seen:
             self._drawn_at = now
             self._draw_charts(known or self._run)
