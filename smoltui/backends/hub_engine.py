@@ -38,8 +38,8 @@ __all__ = ["HubEngine", "poll_seconds", "shipment"]
 
 SHORTEST_POLL_SECONDS = 1.0
 """Between two questions for a stage, whatever happens."""
-QUEUE = 128
-"""Events that wait for a slow reader; the log is read further when it has caught up. 2 ms of work between two keys."""
+QUEUE = 64
+"""Events that wait for a slow reader; the log is read further when it has caught up. 1 ms of work between two keys."""
 CLOSED_SECONDS = 600.0
 """An organization whose Jobs one may not see is not asked again for so long."""
 CANCEL_WAITS = (0.3, 0.7, 1.5)
@@ -47,13 +47,13 @@ CANCEL_WAITS = (0.3, 0.7, 1.5)
 
 
 def poll_seconds(stage: str, polls: int) -> float:
-    """Seconds to the next question for a stage: 5 while scheduling, 15 while running; longer after many of them.
+    """Seconds to the next question for a stage: 5 while scheduling, 30 while running; longer after many of them.
 
     A log that flows asks nothing, so ten running Jobs take less than 100 of the 1 000 requests a free account has in
     five minutes.
     """
     if stage == Stage.RUNNING:
-        return (15.0, 30.0, 60.0)[min(polls, 2)]
+        return (30.0, 60.0, 120.0)[min(polls, 2)]
     return 5.0 if polls < 12 else 15.0 if polls < 40 else 30.0
 
 
@@ -67,6 +67,7 @@ class HubEngine:
 
     def __init__(self) -> None:
         self._list = JobList()
+        self._made: dict[str, tuple[Any, Run]] = {}
         self._namespaces: dict[str, str] = {}
         self._notes: dict[str, Note] = {}
         self._closed: dict[str, float] = {}
@@ -116,12 +117,19 @@ class HubEngine:
         self.problems = listed.problems
 
         def as_runs() -> list[Run]:
-            found = [
-                job_records.applied(run_of(job, namespace=name), known.get(str(job["id"])))
-                for name, jobs in listed.items.items() for job in jobs
-                if isinstance(job, Mapping) and job.get("id")
-            ]  # fmt: skip
-            return sorted(found, key=lambda run: run.created_at or 0.0, reverse=True)
+            made: dict[str, tuple[Any, Run]] = {}
+            for name, jobs in listed.items.items():
+                for job in jobs:
+                    if not isinstance(job, Mapping) or not job.get("id"):
+                        continue
+                    job_id = str(job["id"])
+                    before = self._made.get(job_id)
+                    # What was not read again is the very same object, and so is the run it was made into.
+                    if before is None or before[0] is not job or job_id in known:
+                        before = (job, job_records.applied(run_of(job, namespace=name), known.get(job_id)))
+                    made[job_id] = before
+            self._made = made
+            return sorted((run for _, run in made.values()), key=lambda run: run.created_at or 0.0, reverse=True)
 
         runs = await in_thread(as_runs)  # a thousand of them take 50 ms
         for run in runs:

@@ -40,9 +40,9 @@ SMALLEST_SHARE = 1 / 64
 """Of the steps, the newest part that can be zoomed to."""
 MOST_BEHIND = 4
 """Curves of other runs behind one: as many as there are colours."""
-LINES_AT_ONCE = 300
-"""Lines put into the log between two keys: about 4 ms."""
-SLICE_SECONDS = 0.004
+LINES_AT_ONCE = 200
+"""Lines put into the log between two keys: about 3 ms."""
+SLICE_SECONDS = 0.002
 """For so long events are taken between two keys."""
 MOST_WAITING = 20_000
 """Lines that wait to be put into the log."""
