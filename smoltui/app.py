@@ -212,10 +212,6 @@ class SmoltuiApp(App[int]):
     async def _submit(self, engine: str, spec: RunSpec, then: tuple[str, ...]) -> None:
         try:
             run = await self.services.engines[engine].submit(spec)
-            if then:
-                from smoltui.backends import chains
-
-                chains.begin(run, then)
         except UnreachableError as error:
             self._ask_again(engine, spec, then, error)
             return
@@ -223,6 +219,8 @@ class SmoltuiApp(App[int]):
             self.say(str(error), "error")
             return
         self.take_run(run)
+        if then:
+            self.keeper.begin_chain(run, then)
         self.switch_mode("runs")
         self.call_after_refresh(self._show_run, run.id)
 
@@ -260,7 +258,7 @@ class SmoltuiApp(App[int]):
         await self.keeper.keep()
 
     async def _look_at_runs_that_go_on(self) -> None:
-        self.keeper.look_at_rules()
+        await self.keeper.look_at_rules()
         await self.keeper.look_at_chains()
 
     def on_app_blur(self) -> None:

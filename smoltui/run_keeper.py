@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from textual.worker import Worker
 
 from smoltui.core import events
-from smoltui.core.chain import Chain
+from smoltui.core.chain import Chain, Step
 from smoltui.core.pace import Pace
 from smoltui.core.run import Run, Stage
 from smoltui.core.watch import Warned, WatchSettings, watched
@@ -53,7 +54,7 @@ class RunKeeper:
     def __init__(self, app: SmoltuiApp) -> None:
         self._app = app
         self._look_again = asyncio.Event()
-        self._jobs_listed = 0.0
+        self._asked_at: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Worker[None]] = {}
         self._read: str | None = None
@@ -82,7 +83,7 @@ class RunKeeper:
     def look(self, *, jobs: bool = False) -> None:
         """Lists the runs again now; Jobs too when asked."""
         if jobs:
-            self._jobs_listed = 0.0
+            self._asked_at.clear()
         self._look_again.set()
 
     async def keep(self) -> None:
@@ -93,7 +94,7 @@ class RunKeeper:
                 if name == "local":
                     await self._list(engine)
                 elif app.current_mode == "runs" and self._is_due(name):
-                    self._jobs_listed = time.monotonic()
+                    self._asked_at[name] = time.monotonic()
                     # Beside the local runs, which must not wait for a service that does not answer.
                     app.run_worker(self._list(engine), group=f"list {name}", exclusive=True)
             active = any(run.engine == "local" and not run.is_final for run in app.runs.values())
@@ -106,7 +107,8 @@ class RunKeeper:
 
     def _is_due(self, name: str) -> bool:
         every = BLURRED_SECONDS if self.blurred else JOBS_SECONDS
-        return time.monotonic() - self._jobs_listed >= every and time.time() >= self.not_before.get(name, 0.0)
+        waited = time.monotonic() - self._asked_at.get(name, -every)
+        return waited >= every and time.time() >= self.not_before.get(name, 0.0)
 
     async def _list(self, engine: Engine) -> None:
         app, name = self._app, engine.name
@@ -163,7 +165,7 @@ class RunKeeper:
         engine = self._app.services.engines.get(run.engine)
         pace = self.paces[run.id] = Pace()
         learnt = replace(run, history=type(run.history)(), step=0)
-        told = slept = time.monotonic()
+        told = slept = self.heard[run.id] = time.monotonic()  # one that never says a word is silent from here on
         try:
             if engine is None:
                 return
@@ -191,6 +193,8 @@ class RunKeeper:
     def reads(self, run_id: str | None) -> None:
         """The room follows this run itself (None: none), and tells what it learns: its log need not come twice."""
         self._read = run_id
+        if run_id is not None:
+            self.heard.setdefault(run_id, time.monotonic())
         if run_id is not None and (worker := self._followed.pop(run_id, None)) is not None:
             worker.cancel()
         self._follow_some()
@@ -229,6 +233,10 @@ class RunKeeper:
             elif chain.due(run) is not None:
                 self._doing.add(run_id)
                 self._app.run_worker(self._go_on(run, chain), group=f"chain {run_id}")
+
+    def begin_chain(self, run: Run, steps: Sequence[str]) -> None:
+        """What is to follow a run that was just started; says so where it cannot be written down."""
+        self._keep_chain(Chain(run.id, run.project or "", tuple(Step(name) for name in steps)))
 
     async def _go_on(self, run: Run, chain: Chain) -> None:
         from smoltui.backends import chains
@@ -272,9 +280,12 @@ class RunKeeper:
         except SmoltuiError:
             return WatchSettings()
 
-    def look_at_rules(self) -> None:
+    async def look_at_rules(self) -> None:
         """Works out which rules hold, and tells of those that did not hold before."""
-        settings, now, tick = self.settings(), time.time(), time.monotonic()
+        from smoltui.backends.threads import in_thread
+
+        settings = await in_thread(self.settings)
+        now, tick = time.time(), time.monotonic()
         holding: dict[str, list[Warned]] = {}
         for run in self._app.runs.values():
             if run.is_final:

@@ -6,14 +6,13 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from smoltui.backends import run_store
 from smoltui.backends.child import exit_in_words, running
 from smoltui.core.chain import Chain, Step, chain_from_json
-from smoltui.core.run import Run
 from smoltui.errors import InputError, RunFailedError
 from smoltui.safe_text import safe
 
@@ -27,19 +26,12 @@ def _path(run_id: str) -> Path:
     return folder() / f"{run_store.run_dir(run_id).name}.json"
 
 
-def begin(run: Run, steps: Sequence[str]) -> Chain:
-    """Writes down what is to follow a run that was just started.
+def save(chain: Chain) -> None:
+    """Replaces what is stored of a chain.
 
     Raises:
         InputError: the data folder cannot be written.
     """
-    chain = Chain(run.id, run.project or "", tuple(Step(name) for name in steps))
-    save(chain)
-    return chain
-
-
-def save(chain: Chain) -> None:
-    """Replaces what is stored of a chain. Raises as `begin`."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         run_store.write_json(_path(chain.run_id), chain.as_json())

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from smoltui.backends import hub, hub_submit
 from smoltui.backends.hub_errors import not_the_hub
 from smoltui.backends.job_json import labels_of, secret_names, spec_of_job
-from smoltui.backends.launch import LABEL
+from smoltui.backends.launch import LABEL, new_label
 from smoltui.core.rerun import again, spec_of
 from smoltui.core.run import RunSpec
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
@@ -20,13 +17,6 @@ from smoltui.safe_text import safe_line
 
 TOKEN_SECRET = "HF_TOKEN"
 """The one secret whose value is known here: the token of this machine."""
-
-T = TypeVar("T")
-
-
-def new_label() -> str:
-    """A value for the label `smoltui-run` that no other run has: 16 hexadecimal digits."""
-    return secrets.token_hex(8)
 
 
 def recorded_spec(record: Mapping[str, Any] | None) -> RunSpec | None:
@@ -68,17 +58,7 @@ async def start_again(job: Mapping[str, Any], namespace: str) -> dict[str, Any]:
     except SmoltuiError as error:
         if not may_have_worked(error):
             raise
-        found = await look_again(
-            lambda: hub_submit.find(namespace, label), error,
-            "The connection broke while starting the Job, so it is not known whether it was started",
-            f"When the Hub answers again, look for it first: smoltui ps -a --filter label:{LABEL}={label}",
-        )  # fmt: skip
-        if found is not None:
-            return found
-        raise UnreachableError(
-            "The answer of the Hub was lost while starting the Job; no Job was started, as none has its label",
-            "Look at the list of runs once more, then try again.",
-        ) from error
+        return await hub_submit.found_by_label(namespace, label, error)
 
 
 async def with_token(job: Mapping[str, Any], spec: Mapping[str, Any], instead: str) -> dict[str, Any]:
@@ -104,29 +84,6 @@ def may_have_worked(error: SmoltuiError) -> bool:
 
     never_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
     return isinstance(error, UnreachableError) and not isinstance(error.__cause__, never_sent)
-
-
-async def look_again(look: Callable[[], Awaitable[T | None]], error: SmoltuiError, unclear: str, hint: str) -> T | None:
-    """What `look` finds after a lost answer; None when there certainly is nothing.
-
-    Raises:
-        UnreachableError: that could not be found out; it says `unclear` and `hint`.
-    """
-    problem: SmoltuiError | None = None
-    began = time.monotonic()
-    for seconds in hub_submit.LOOKS:
-        if time.monotonic() - began > hub.TOTAL_SECONDS / 2:
-            break  # the Hub is silent, and a person waits
-        await asyncio.sleep(seconds)
-        try:
-            if (found := await look()) is not None:
-                return found
-            problem = None
-        except SmoltuiError as caught:
-            problem = caught
-    if problem is not None:
-        raise UnreachableError(unclear, hint) from error
-    return None
 
 
 def described(data: Any, doing: str) -> dict[str, Any]:
@@ -175,12 +132,7 @@ def merged_labels(known: Mapping[str, str], set_: Mapping[str, str], remove: Seq
                 "Take another key.",
             )
     for key, value in set_.items():
-        grammar = hub_submit._NAME if key == "name" else hub_submit._LABEL
-        if not key or not hub_submit._LABEL.fullmatch(key) or not grammar.fullmatch(value):
-            raise InputError(
-                f"The Hub does not take this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
-                "Key and value are at most 100 letters, digits, - and _ (no dot, no space).",
-            )
+        hub_submit.check_label(key, value)
     if missing := [key for key in remove if key not in known]:
         there = ", ".join(safe_line(key, 60) for key in known) or "none"
         raise InputError(f"It has no label of this key: {safe_line(missing[0], 60)}", f"Its labels: {there}")

@@ -11,10 +11,10 @@ from typing import Any
 
 from smoltui.backends import hub, hub_submit
 from smoltui.backends.curated import curated_spec
-from smoltui.backends.hub_acts import described, look_again, may_have_worked, new_label, with_token
+from smoltui.backends.hub_acts import described, may_have_worked, with_token
 from smoltui.backends.hub_listing import first_found, from_all
 from smoltui.backends.job_json import labels_of, run_of, scheduled_of, spec_of_job
-from smoltui.backends.launch import LABEL
+from smoltui.backends.launch import LABEL, new_label
 from smoltui.backends.shipment import pack
 from smoltui.backends.threads import in_thread
 from smoltui.core.run import Run, RunSpec
@@ -125,7 +125,7 @@ class ScheduledJobs:
             return await self._make(namespace, spec.label, job_spec, schedule, suspended, concurrency)
         except SmoltuiError as error:
             if not may_have_worked(error):
-                await hub_submit._take_back(shipment, namespace, spec.label, token)
+                await hub_submit.take_back(shipment, namespace, spec.label, token)
             raise
 
     async def create_from(
@@ -181,7 +181,7 @@ class ScheduledJobs:
                 started = await self._started(namespace, item.id, doing)
                 return next((run for run_id, run in started.items() if run_id not in before), None)
 
-            found = await look_again(
+            found = await hub_submit.look_again(
                 look, error,
                 "The connection broke while triggering, so it is not known whether a Job was started",
                 "When the Hub answers again, look for it before trying again: smoltui ps -a",
@@ -223,7 +223,7 @@ class ScheduledJobs:
         except SmoltuiError as error:
             if not may_have_worked(error):
                 raise
-            found = await look_again(
+            found = await hub_submit.look_again(
                 lambda: self._find(namespace, label), error,
                 "The connection broke while making the scheduled Job, so it is not known whether it was made",
                 f"When the Hub answers again, look for its label before trying again: {SCHEDULE_LABEL}={label}",

@@ -15,6 +15,7 @@ from contextlib import aclosing
 
 from smoltui.backends import hub
 from smoltui.backends.hub_stream import event_stream
+from smoltui.backends.log_stream import back_off
 from smoltui.core.run import Run, Stage
 from smoltui.core.sample import Sample, sample_from
 from smoltui.errors import NotFoundOnHubError, RateLimitedError, ServiceError, SmoltuiError, UnreachableError
@@ -78,19 +79,12 @@ async def follow_stats(
             return
         if run.stage != Stage.SCHEDULING or problem is not None:
             breaks += 1
-            await asyncio.sleep(_delay(breaks, problem))
+            await asyncio.sleep(back_off(BACKOFF_SECONDS, breaks, problem))
 
 
 def _not_running(error: ServiceError) -> bool:
     """Whether the Hub says that there are no figures, and not that the account may not see them."""
     return isinstance(error, NotFoundOnHubError) or type(error) is ServiceError
-
-
-def _delay(breaks: int, problem: SmoltuiError | None) -> float:
-    delay = BACKOFF_SECONDS[min(breaks, len(BACKOFF_SECONDS)) - 1] * random.uniform(0.85, 1.15)
-    if isinstance(problem, RateLimitedError) and problem.retry_after is not None:
-        delay = max(delay, problem.retry_after + 1)  # the server rounds down
-    return delay
 
 
 async def _samples(run: Run, silence: float) -> AsyncGenerator[Sample, None]:

@@ -10,9 +10,10 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui import __version__
 from smoltui.backends import hub
@@ -34,6 +35,8 @@ from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
+T = TypeVar("T")
 
 DOING = "start the Job"
 LOOKS = (0.0, 1.0, 2.0)
@@ -86,15 +89,10 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
         job_id = await in_thread(start)
     except Exception as error:
         if not _may_have_started(error):
-            await _take_back(shipment, namespace, spec.label, token)
+            await take_back(shipment, namespace, spec.label, token)
             hub.raise_ours(error, DOING)
-        if found := await _look_again(namespace, spec.label, error):
-            return found
         # The files stay: should the Job turn up after all, it finds them.
-        raise UnreachableError(
-            "The answer of the Hub was lost while starting the Job; no Job was started, as none has its label",
-            "Look at the list of runs once more, then try again.",
-        ) from error
+        return await found_by_label(namespace, spec.label, error)
     return await _read(namespace, job_id, spec, labels)
 
 
@@ -138,13 +136,18 @@ def checked_labels(spec: RunSpec) -> dict[str, str]:
     """
     labels = {"name": label_value(spec.name), **spec.labels, LABEL: spec.label}
     for key, value in labels.items():
-        grammar = _NAME if key == "name" else _LABEL
-        if not _LABEL.fullmatch(key) or not key or not grammar.fullmatch(value):
-            raise InputError(
-                f"The Hub does not take this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
-                "Key and value are at most 100 letters, digits, - and _ (no dot, no space).",
-            )
+        check_label(key, value)
     return labels
+
+
+def check_label(key: str, value: str) -> None:
+    """Raises InputError for a label that the Hub would refuse."""
+    grammar = _NAME if key == "name" else _LABEL
+    if not key or not _LABEL.fullmatch(key) or not grammar.fullmatch(value):
+        raise InputError(
+            f"The Hub does not take this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
+            "Key and value are at most 100 letters, digits, - and _ (no dot, no space).",
+        )
 
 
 async def find(namespace: str, label: str) -> dict[str, Any] | None:
@@ -216,7 +219,7 @@ def _api(token: str) -> HfApi:
     return HfApi(token=token, library_name="smoltui", library_version=__version__)
 
 
-async def _take_back(shipment: Shipment, namespace: str, label: str, token: str) -> None:
+async def take_back(shipment: Shipment, namespace: str, label: str, token: str) -> None:
     """Deletes what was uploaded for a Job that was not started. It costs next to nothing, so a failure is let be."""
 
     def delete() -> None:
@@ -242,11 +245,11 @@ def _may_have_started(error: Exception) -> bool:
     return isinstance(error, httpx2.TransportError | json.JSONDecodeError | KeyError | TypeError | ValueError)
 
 
-async def _look_again(namespace: str, label: str, error: Exception) -> dict[str, Any] | None:
-    """The Job whose answer was lost, None when there certainly is none.
+async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, unclear: str, hint: str) -> T | None:
+    """What `look` finds after a lost answer; None when there certainly is nothing.
 
     Raises:
-        UnreachableError: that could not be found out.
+        UnreachableError: that could not be found out; it says `unclear` and `hint`.
     """
     problem: SmoltuiError | None = None
     began = time.monotonic()
@@ -255,17 +258,33 @@ async def _look_again(namespace: str, label: str, error: Exception) -> dict[str,
             break  # the Hub is silent, and a person waits
         await asyncio.sleep(seconds)
         try:
-            if found := await find(namespace, label):
+            if (found := await look()) is not None:
                 return found
             problem = None
         except SmoltuiError as caught:
             problem = caught
     if problem is not None:
-        raise UnreachableError(
-            "The connection broke while starting the Job, so it is not known whether it was started",
-            f"When the Hub answers again, look for it first: smoltui ps -a --filter label:{LABEL}={label}",
-        ) from error
+        raise UnreachableError(unclear, hint) from error
     return None
+
+
+async def found_by_label(namespace: str, label: str, error: Exception) -> dict[str, Any]:
+    """The Job whose answer was lost.
+
+    Raises:
+        UnreachableError: none was started, or that could not be found out; the sentence says which.
+    """
+    found = await look_again(
+        lambda: find(namespace, label), error,
+        "The connection broke while starting the Job, so it is not known whether it was started",
+        f"When the Hub answers again, look for it first: smoltui ps -a --filter label:{LABEL}={label}",
+    )  # fmt: skip
+    if found is None:
+        raise UnreachableError(
+            "The answer of the Hub was lost while starting the Job; no Job was started, as none has its label",
+            "Look at the list of runs once more, then try again.",
+        ) from error
+    return found
 
 
 async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, str]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def make_spec(
     if output_dir:
         recipe.set("output_dir", output_dir)
     name = str(recipe.values.get("run_name") or project.name)
-    label = secrets.token_hex(8)
+    label = new_label()
     if engine == "local":
         return RunSpec(
             name=name, project=str(project.folder), recipe=recipe.text, output_dir=str(project.resolve(wanted)),
@@ -82,6 +82,11 @@ def make_spec(
         labels={**jobs.labels, "name": label_value(name), LABEL: label}, processes=jobs.processes or None,
         strategy=jobs.strategy,
     )  # fmt: skip
+
+
+def new_label() -> str:
+    """A value for `LABEL` that no other run has: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
 
 
 def label_value(text: str) -> str:

@@ -15,7 +15,7 @@ import re
 import time
 from array import array
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -213,15 +213,16 @@ async def follow_lines(
                 if problem is None:
                     continue
             failures += 1
-        delay = _delay(failures, problem)
+        delay = back_off(BACKOFF_SECONDS, failures, problem)
         if problem is not None and not isinstance(problem, NotFoundOnHubError):
             broken = True
             yield Note(delay, problem.message)
         await sleep(delay)
 
 
-def _delay(failures: int, problem: SmoltuiError | None) -> float:
-    delay = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1] * random.uniform(0.85, 1.15)
+def back_off(waits: Sequence[float], breaks: int, problem: SmoltuiError | None) -> float:
+    """Seconds before the attempt after so many breaks, from 1: those of `waits`, a little apart; longer where asked."""
+    delay = waits[min(breaks, len(waits)) - 1] * random.uniform(0.85, 1.15)
     if isinstance(problem, RateLimitedError) and problem.retry_after is not None:
         delay = max(delay, problem.retry_after + 1)  # the server rounds down
     return delay

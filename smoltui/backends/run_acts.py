@@ -11,7 +11,7 @@ from typing import Any
 
 from smoltui.backends import local_stats
 from smoltui.backends.engine import Engine
-from smoltui.backends.hub_acts import new_label
+from smoltui.backends.launch import new_label
 from smoltui.backends.threads import in_thread
 from smoltui.backends.training import holds_model
 from smoltui.core.rerun import again, spec_of

@@ -15,9 +15,9 @@ from smoltui.backends import run_acts
 from smoltui.backends.engine import Engine
 from smoltui.backends.hub_engine import poll_seconds
 from smoltui.cli import print_json, runs
-from smoltui.core.hardware import FlavorFit, accelerators, gb, prices
+from smoltui.core.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.hardware import as_json as flavor_as_json
-from smoltui.core.run import Run
+from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.core.sample import in_words
 from smoltui.errors import InputError, RateLimitedError, UnreachableError
 from smoltui.safe_text import redact, safe_line
@@ -30,8 +30,6 @@ LOCAL_SECONDS = 0.5
 """Between two looks at a local run."""
 UNREACHED_SECONDS = 30.0
 """Before the next question to a Hub that did not answer."""
-DEFAULT_TIMEOUT_SECONDS = 1800
-"""Of a Job without a timeout (Hub documentation, Jobs)."""
 
 
 def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
@@ -126,7 +124,7 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
     async def work() -> Run:
         engine, run = await runs.find(run_id)
         if engine.name != "local" and not yes:
-            seconds = run.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+            seconds = run.timeout_seconds or HUB_TIMEOUT_SECONDS
             await runs.confirm_cost(run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
         return await run_acts.rerun(engine, run_id)
 
@@ -188,7 +186,7 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
     head = f"{'FLAVOR':<18}{'CPU':<10}{'MEMORY':>9}  {'ACCELERATOR':<16}{'EACH':>8}  PRICE"
     click.echo(f"{head:<94}  FITS" if project is not None else head)
     for flavor, fit in rows:
-        each = gb(None if not flavor.count or flavor.vram_bytes is None else flavor.vram_bytes // flavor.count)
+        each = gb(device_bytes(flavor) if flavor.count else None)
         line = (
             f"{safe_line(flavor.name, 17):<18}{safe_line(flavor.cpu, 9):<10}{gb(flavor.ram_bytes):>9}  "
             f"{safe_line(accelerators(flavor), 15):<16}{each:>8}  {prices(flavor)}"

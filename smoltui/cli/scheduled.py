@@ -8,9 +8,8 @@ import click
 
 from smoltui.backends.hub_scheduled import ScheduledJobs
 from smoltui.cli import print_json, project_in, runs
-from smoltui.cli.jobs import DEFAULT_TIMEOUT_SECONDS
 from smoltui.core.pace import as_age
-from smoltui.core.run import Run
+from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.core.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
@@ -91,7 +90,7 @@ def create(
         if engine.name != "hub":
             raise InputError(f"Only a Job can be scheduled, and this is a run of this machine: {run.id}")
         if not yes:
-            await runs.confirm_cost(run.flavor, run.timeout_seconds or DEFAULT_TIMEOUT_SECONDS, asked, as_json)
+            await runs.confirm_cost(run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, as_json)
         return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
 
     async def from_project() -> ScheduledJob:
@@ -129,7 +128,7 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
     async def work() -> Run:
         item = await scheduled.get(scheduled_id)
         if not yes:
-            seconds = item.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+            seconds = item.timeout_seconds or HUB_TIMEOUT_SECONDS
             await runs.confirm_cost(item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json)
         return await scheduled.trigger(scheduled_id)
 

@@ -31,6 +31,10 @@ def is_final(stage: str) -> bool:
     return stage in FINAL
 
 
+HUB_TIMEOUT_SECONDS = 1800
+"""A Job without a timeout of its own is killed after this (Hub documentation, Jobs)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """Everything an engine needs to start a run. Written beside the run and never changed afterwards."""

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 
@@ -26,6 +27,7 @@ class AskLine(Horizontal):
         self.asking = False
         """The line is open."""
         self._answered: Callable[[str], object] = lambda text: None
+        self._before: Widget | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
@@ -39,14 +41,17 @@ class AskLine(Horizontal):
         self.query_one(Static).update(Text(f"{question} ", "bold"))
         line = self.query_one(Input)
         line.value, line.placeholder = value, f"{hint}; esc leaves it" if hint else "esc leaves it"
+        if not self.asking:
+            self._before = self.screen.focused
         self.asking = self.display = True
         line.focus()
         line.select_all()  # what is typed takes the place of what is offered
 
     def stop(self) -> None:
-        """Closes the line; nobody gets an answer."""
+        """Closes the line; nobody gets an answer. The keys go to where they went before."""
         self.asking = self.display = False
-        self.screen.set_focus(None)
+        self.screen.set_focus(self._before)
+        self.screen.refresh_bindings()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends import hub, hub_acts, hub_engine, hub_submit, job_records
+from smoltui.backends import hub, hub_engine, hub_submit, job_records, launch
 from smoltui.backends.hub_acts import merged_labels
 from smoltui.backends.hub_engine import HubEngine
 from smoltui.backends.job_json import access_of, spec_of_job
@@ -323,5 +323,5 @@ async def test_a_hub_that_says_nothing(server: LocalHub, monkeypatch: pytest.Mon
 
 
 def test_labels_of_runs_are_never_the_same() -> None:
-    assert len({hub_acts.new_label() for _ in range(100)}) == 100
+    assert len({launch.new_label() for _ in range(100)}) == 100
     assert hub_engine.CLOSED_SECONDS >= 300

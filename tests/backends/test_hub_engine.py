@@ -57,7 +57,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         sent.append({"taken_back": True})
 
     monkeypatch.setattr(hub_submit, "ship", ship)
-    monkeypatch.setattr(hub_submit, "_take_back", take_back)
+    monkeypatch.setattr(hub_submit, "take_back", take_back)
     return sent
 
 

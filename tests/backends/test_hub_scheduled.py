@@ -45,7 +45,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     async def take_back(*args: Any) -> None:
         sent.append("taken back")
 
-    monkeypatch.setattr(hub_submit, "_take_back", take_back)
+    monkeypatch.setattr(hub_submit, "take_back", take_back)
     return sent
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from smoltui.backends import hub, hub_engine, hub_stats
 from smoltui.backends.hub_engine import HubEngine
+from smoltui.backends.log_stream import back_off
 from smoltui.core.sample import Sample
 from smoltui.errors import (
     NotFoundOnHubError,
@@ -99,8 +100,7 @@ async def test_breaks_are_mended(server: LocalHub) -> None:
         job.stage = "CANCELED"
 
     ending = asyncio.create_task(end())
-    held = hub_stats._delay
-    assert held(1, RateLimitedError("x", retry_after=5.0)) == 6.0
+    assert back_off((1.0,), 1, RateLimitedError("x", retry_after=5.0)) == 6.0
     found: list[float | None] = []
     async for one in HubEngine().stats(job.id):
         if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -220,6 +221,43 @@ async def test_a_hub_that_asks_for_a_pause_gets_one(
         assert busy.listed == 2 and "run-0001" in seen(app, "RunList")
         await pilot.pause(0.5)
         assert busy.listed == 2
+
+
+async def test_every_engine_is_listed(tmp_path: Path, wait_until: Wait) -> None:
+    """Jobs and a cluster beside each other: neither keeps the other from being asked."""
+    cluster = Shelf([job(1, name="cluster-run", engine="cluster")], name="cluster")
+    app = app_on(tmp_path, Shelf([job(2, name="hub-run")]), cluster)
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "cluster-run" in seen(app, "RunList") and "hub-run" in seen(app, "RunList"))
+
+
+async def test_a_run_that_never_says_a_word(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is silent from the moment it is followed, also while another run is read."""
+
+    class Mute(Shelf):
+        async def follow(
+            self, run_id: str, *, follow: bool = True, tail: int | None = None
+        ) -> AsyncGenerator[events.Event, None]:
+            await asyncio.sleep(60)
+            yield events.StageChanged(stage="RUNNING")
+
+    (tmp_path / "smoltui.toml").write_text("[watch]\nsilent_minutes = 0.02\n")
+    app = app_on(tmp_path, Mute([job(1, stage=Stage.RUNNING), job(2, stage=Stage.RUNNING)]))
+    async with app.run_test(size=(120, 40), notifications=True):
+        await wait_until(lambda: seen(app, "RunList").count("silent") == 2)
+
+
+async def test_the_keys_go_on_where_they_were(tmp_path: Path, wait_until: Wait) -> None:
+    """I am asked for labels, answer or leave, and move on in the list at once."""
+    app = app_on(tmp_path, Shelf([job(1), job(2), job(3)]))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "run-0003" in seen(app, "RunList"))
+        await pilot.press("L", *"x=1", "enter")
+        await wait_until(lambda: "has no labels to change" in seen(app))
+        await pilot.press("j")
+        assert app.screen.query_one(RunList).cursor == 1
+        await pilot.press("L", "escape", "j")
+        assert app.screen.query_one(RunList).cursor == 2
 
 
 async def test_a_stage_and_a_name_unheard_of(tmp_path: Path, wait_until: Wait) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from rich.text import Text
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.pair_search import Search
@@ -18,6 +18,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_format import SCHEMAS
+from smoltui.widgets.ask_line import AskLine
 
 View = Literal["nothing", "pair", "list", "audit", "trainer", "mapping"]
 VIEWS: Mapping[View, str] = {
@@ -52,15 +53,12 @@ class PairsBase(Room):
     decisions: CurationFile
     tokens: str | None = None
     """Kind of the files that hold token counts; None while there are none."""
-    asking = False
-    """The line that asks is open."""
     max_length: int | None = None
     """Of the recipe, in tokens; None: no cut, or no recipe."""
 
     def __init__(self) -> None:
         super().__init__()
         self.curation = Curation()
-        self._answered: Callable[[str], object] = lambda text: None
 
     # -- which view
 
@@ -114,25 +112,14 @@ class PairsBase(Room):
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
         """Asks for one line; `answered` gets it without white space around it. Escape leaves it."""
-        self._answered = answered
         self.app.clear_notifications()  # they would lie over the line
-        self.query_one("#pairs-question", Static).update(Text(f"{question} ", "bold"))
-        line = self.query_one("#pairs-answer", Input)
-        line.value, line.placeholder = value, f"{hint}; esc leaves it" if hint else "esc leaves it"
-        self.asking = self.query_one("#pairs-ask").display = True
-        line.focus()
-        line.select_all()  # what is typed takes the place of what is offered
+        self.query_one(AskLine).ask(question, hint, answered, value)
         self.refresh_bindings()
 
-    def stop_asking(self) -> None:
-        self.asking = self.query_one("#pairs-ask").display = False
-        self.set_focus(None)
-        self.refresh_bindings()
-
-    def answer(self, text: str) -> None:
-        """What was typed goes to who asked."""
-        self.stop_asking()
-        self._answered(text.strip())
+    @property
+    def asking(self) -> bool:
+        """The line that asks is open."""
+        return self.is_mounted and self.query_one(AskLine).asking
 
     def known_pair(self) -> tuple[str, Pair] | None:
         """Content hash and pair of the row one is on; None, and it is said why, when they cannot be had."""

@@ -7,8 +7,8 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Static
+from textual.containers import Vertical
+from textual.widgets import Static
 
 from smoltui.backends.curation_file import CurationFile
 from smoltui.screens.pairs.auditing import Auditing
@@ -16,6 +16,7 @@ from smoltui.screens.pairs.curating import Curating
 from smoltui.screens.pairs.finding import Finding
 from smoltui.screens.pairs.opening import WATCH_SECONDS, Opening
 from smoltui.screens.pairs.reading import Reading
+from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.audit_list import AuditList
 from smoltui.widgets.histogram import Histogram
 from smoltui.widgets.mapping_form import MappingForm
@@ -100,11 +101,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
         yield AuditList()
         yield MappingForm()
         yield Static(id="pairs-status", markup=False)
-        with Horizontal(id="pairs-ask"):
-            yield Static(id="pairs-question", markup=False)
-            line = Input(compact=True, select_on_focus=False, id="pairs-answer")
-            line.cursor_blink = False  # a blinking cursor sends bytes for ever
-            yield line
+        yield AskLine()
 
     def on_mount(self) -> None:
         self.decisions = CurationFile(self.smoltui.project.folder)
@@ -155,7 +152,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
     def action_back(self) -> None:
         """Out of the question, the view, the search: whichever is open."""
         if self.asking:
-            self.stop_asking()
+            self.query_one(AskLine).stop()
         elif self.view in ("list", "audit", "trainer"):
             self.show_view("pair")
             self.draw_pair()
@@ -163,11 +160,6 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
             self.open_project()
         elif self.rows is not None:
             self.end_search()
-
-    @on(Input.Submitted, "#pairs-answer")
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.answer(event.value)
 
     def grown(self) -> None:
         if self.wanted is not None and self.opened is not None and self.wanted < len(self.opened):

@@ -10,7 +10,7 @@ from textual.widgets import ContentSwitcher
 from smoltui.backends.engine import Engine
 from smoltui.core.cost import usd, worst_cost
 from smoltui.core.pace import Pace
-from smoltui.core.run import Run
+from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.screens.room import Room
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.run_list import RunList
@@ -52,9 +52,7 @@ class RunsBase(Room):
     def worst(self, run: Run) -> float | None:
         """USD that a run like this can cost at most; None for what costs nothing and where it is not known."""
         flavor = self.smoltui.keeper.prices.get(run.flavor or "")
-        if flavor is None or not run.timeout_seconds:
-            return None
-        return worst_cost(flavor, run.timeout_seconds)
+        return None if flavor is None else worst_cost(flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS)
 
     def cost_words(self, run: Run) -> str:
         """What it has cost, and can cost at most while it goes on; empty where nothing is paid."""

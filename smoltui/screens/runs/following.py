@@ -30,7 +30,7 @@ from smoltui.widgets.run_list import STAGE_STYLES, RunList
 PAGES = (
     ("loss", "rewards/margins", "rewards/accuracies", "rewards/chosen"),
     ("rewards/rejected", "logps/chosen", "logps/rejected", "mean_token_accuracy"),
-    ("learning_rate", "grad_norm", "entropy", "loss"),
+    ("learning_rate", "grad_norm", "entropy"),
 )
 """Keys of the metrics that are drawn together."""
 CHARTS = tuple(f"chart-{place}" for place in range(4))
@@ -187,7 +187,8 @@ class Following(RunsBase):
             other for other in self.smoltui.runs.values()
             if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
         ][:MOST_BEHIND]  # fmt: skip
-        for place, (chart, key) in enumerate(zip(CHARTS, keys, strict=True)):
+        self.query_one("#curves").set_class(len(keys) < len(CHARTS), "three")
+        for place, (chart, key) in enumerate(zip(CHARTS, keys, strict=False)):
             drawn = self.query_one(f"#{chart}", MetricChart)
             if self._zoomed is not None and place:
                 continue

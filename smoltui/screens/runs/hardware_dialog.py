@@ -19,7 +19,7 @@ from smoltui.backends.project import Project
 from smoltui.backends.recipe_facts import recipe_shape
 from smoltui.backends.threads import in_thread
 from smoltui.core.fit import ModelShape
-from smoltui.core.hardware import FlavorFit, fits, gb
+from smoltui.core.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 
@@ -84,7 +84,7 @@ def hardware_text(rows: list[FlavorFit], problem: str) -> Text:
     text.append(f"{'flavor':<17}{'each':>8} {'×':>2}{'USD an hour':>13}  {'recipe':<22}{'needs':>8}\n", "bold dim")
     for row in rows:
         flavor = row.flavor
-        each = gb(None if not flavor.count or flavor.vram_bytes is None else flavor.vram_bytes // flavor.count)
+        each = gb(device_bytes(flavor) if flavor.count else None)
         text.append(f"{safe_line(flavor.name, 16):<17}{each:>8} {flavor.count or '–':>2}")
         hour = flavor.usd_per_hour
         text.append(f"{'unknown' if hour is None else f'{hour:.2f}':>13}  ")

@@ -165,7 +165,6 @@ class Listing(RunsBase):
         """Only shows runs like this; an empty text shows all."""
         self._filter_text, self._filter = text, parse_filter(text)
         self.list_again()
-        self.query_one(RunList).focus()
 
     def ask_filter(self) -> None:
         self.ask("runs like:", "words, stage: label: flavor: engine:", self.filter_by, self._filter_text)

@@ -209,8 +209,6 @@ class RunsRoom(Listing, Following, Asking, Acting):
         line, log, listed = self.query_one(AskLine), self.query_one(LogView), self.query_one(RunList)
         if line.asking:
             line.stop()
-            (log if self.view == "log" else listed).focus()
-            self.refresh_bindings()
         elif self.view == "log" and log.searched_for:
             log.end_search()
         elif self.has_class("full"):
@@ -237,13 +235,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
     # -- the log
 
     def _search(self, text: str) -> None:
-        log = self.query_one(LogView)
-        log.focus()
-        self.refresh_bindings()
-        if not text:
-            log.end_search()
-            return
-        log.search(text)
+        self.query_one(LogView).search(text)
 
     @on(LogView.Failed)
     def _log_failed(self, message: LogView.Failed) -> None:
@@ -274,7 +266,6 @@ class RunsRoom(Listing, Following, Asking, Acting):
             self.ask("save the log as:", "a file", self._save, offered)
 
     def _save(self, text: str) -> None:
-        self.query_one(LogView).focus()
         if text:
             self._write_log(self.smoltui.project.resolve(text))
 

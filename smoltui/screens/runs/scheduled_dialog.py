@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from smoltui.core.cost import usd, worst_cost
 from smoltui.core.pace import as_age, as_time
-from smoltui.core.run import Run
+from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.core.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -149,7 +149,7 @@ class ScheduledDialog(ModalScreen[None]):
         if item is None or jobs is None:
             return
         flavor = self._smoltui.keeper.prices.get(item.flavor or "")
-        worst = worst_cost(flavor, item.timeout_seconds or 1800) if flavor else None
+        worst = worst_cost(flavor, item.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"It can cost at most {usd(worst)}." if worst is not None else "What it can cost is not known."
         self._confirmed(
             f"Start {item.name} now?", cost, "start it", lambda: self._do(lambda: jobs.trigger(item.id), "Started")
@@ -182,7 +182,7 @@ class ScheduledDialog(ModalScreen[None]):
             self._draw()
             return
         flavor = self._smoltui.keeper.prices.get(job.flavor or "")
-        worst = worst_cost(flavor, job.timeout_seconds or 1800) if flavor else None
+        worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(
             f"Start such a Job each time of '{schedule}' (UTC)?",
