@@ -390,6 +390,26 @@ async def test_a_set_of_no_known_shape(app: SmoltuiApp, wait_until: WaitUntil, t
         assert text.startswith("# mine") and 'prompt = "ask"' in text
 
 
+async def test_columns_of_another_set_are_not_the_projects(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path
+) -> None:
+    """I look into a set of no known shape: what I say of its columns leaves the project's own pairs as they are."""
+    write(tmp_path / "odd.jsonl", [{"ask": "Why?", "good_one": "Because.", "bad_one": "No."}])
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await pilot.press("o", *"odd.jsonl", "enter")
+        await wait_until(lambda: "Columns: ask, good_one, bad_one" in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "user: Why?" in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: "pair 1 of 1" in seen(app) and "not the recipe's pairs" in seen(app))
+        assert not (tmp_path / "smoltui.toml").exists()
+        await pilot.press("r")
+        await wait_until(lambda: "pair 1 of 1" in seen(app) and "Because." in seen(app))
+        await pilot.press("o", "enter")
+        await wait_until(lambda: "pair 1 of 5" in seen(app))
+
+
 async def test_a_file_that_changes_while_it_is_open(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """I am told once, what I read stays, and r reads the new one."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

@@ -30,8 +30,8 @@ class Opening(PairsBase):
     """What the project names, as last read; the room follows it until something else is opened here."""
     follows_project = True
     told_changed = False
-    mapped: tuple[PairsSpec, Path] | None = None
-    """The set that the form of columns is shown for."""
+    mapped: tuple[PairsSpec, Path, bool] | None = None
+    """The set that the form of columns is shown for, and whether the project does not name it."""
 
     @work(exclusive=True, group="open")
     async def open_project(self) -> None:
@@ -56,7 +56,7 @@ class Opening(PairsBase):
         except UnknownShapeError as error:
             self.own = None
             assert spec is not None  # it was opened
-            self._offer_columns(error, spec, project.folder)
+            self._offer_columns(error, spec, project.folder, other=False)
             return
         except SmoltuiError as error:
             self.own = None
@@ -77,7 +77,7 @@ class Opening(PairsBase):
             opened = await in_thread(partial(open_set, spec, base, again=again))
         except UnknownShapeError as error:
             self.importing = ""
-            self._offer_columns(error, spec, base)
+            self._offer_columns(error, spec, base, other=other or self.is_other)
             return
         except SmoltuiError as error:
             self.importing = ""
@@ -196,10 +196,10 @@ class Opening(PairsBase):
 
     # -- a set of no known shape
 
-    def _offer_columns(self, error: UnknownShapeError, spec: PairsSpec, base: Path) -> None:
+    def _offer_columns(self, error: UnknownShapeError, spec: PairsSpec, base: Path, *, other: bool) -> None:
         """Asks which column is what, with the first pair as it would be read."""
         self.take(None)
-        self.mapped = (spec, base)
+        self.mapped = (spec, base, other)
         form = self.query_one(MappingForm)
         form.offer(str(error), error.columns, partial(preview, error.rows), guess_columns(error.rows))
         self.show_view("mapping")
@@ -210,9 +210,9 @@ class Opening(PairsBase):
         event.stop()
         if self.mapped is None:
             return
-        spec, base = self.mapped
+        spec, base, other = self.mapped
         project = self.smoltui.project
-        if self.follows_project:  # the project's own set: smoltui.toml keeps what was chosen
+        if not other:  # the project's own set: smoltui.toml keeps what was chosen
             try:
                 set_pair_columns(project, event.mapping)
             except SmoltuiError as error:
