@@ -60,17 +60,26 @@ def braille(points: Sequence[tuple[int, float]], width: int, height: int, frame:
 
 
 def over(behind: Text, row: str, style: Style) -> Text:
-    """A row of braille cells laid over another one: the dots of both are seen, the front one gives the colour."""
+    """A row of braille cells laid over another one: the dots of both are seen, the front one gives the colour.
+
+    A cell without dots has the colour of the cell before it, so that a curve is a few spans: one for every cell made
+    four charts take 0.2 s to draw.
+    """
     cells = list(behind.plain)
-    styles: list[Style] = [Style.null()] * len(cells)
+    styles: list[Style] = [style] * max(len(cells), len(row))
     for span in behind.spans:
         styles[span.start : span.end] = [span.style] * (span.end - span.start)  # type: ignore[list-item]
     text = Text()
+    run, now = "", style
     for place, char in enumerate(row):
         dots = ord(char) - _BLANK if _BLANK <= ord(char) < _BLANK + 256 else 0
         under = ord(cells[place]) - _BLANK if place < len(cells) and ord(cells[place]) >= _BLANK else 0
-        text.append(chr(_BLANK + (dots | under)), style if dots else styles[place] if place < len(styles) else style)
-    return text
+        own = (style if dots else styles[place]) if dots | under else now
+        if own is not now and run:
+            text.append(run, now)
+            run = ""
+        run, now = run + chr(_BLANK + (dots | under)), own
+    return text.append(run, now)
 
 
 class MetricChart(Widget):

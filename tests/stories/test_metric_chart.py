@@ -48,7 +48,7 @@ def test_one_row_over_another_keeps_the_dots_of_both() -> None:
     laid = over(over(Text(), "\u2801\u2800\u2801", red), "\u2802\u2802\u2800", blue)
     assert laid.plain == "\u2803\u2802\u2801"
     colours = [str(span.style) for span in laid.spans]
-    assert colours == ["blue", "blue", "red"]
+    assert colours == ["blue", "red"]
 
 
 def test_smoothing_keeps_the_level_and_the_gaps() -> None:
