@@ -48,7 +48,8 @@ class Terminal:
         self.arrived = 0.0
         """When the last bytes were read, before they were drawn here: drawing them takes longer than sending."""
         columns, rows = self.size
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("TEXTUAL")}
+        # COLUMNS and LINES, which a test runner sets, would hide the terminal's own size from the program.
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("TEXTUAL", "COLUMNS", "LINES"))}
         environment = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **self.env}
         self.started = time.perf_counter()
         self.pid, self.fd = pty.fork()
