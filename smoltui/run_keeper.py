@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.worker import Worker
@@ -96,7 +97,7 @@ class RunKeeper:
                 elif app.current_mode == "runs" and self._is_due(name):
                     self._asked_at[name] = time.monotonic()
                     # Beside the local runs, which must not wait for a service that does not answer.
-                    app.run_worker(self._list(engine), group=f"list {name}", exclusive=True)
+                    app.run_worker(partial(self._list, engine), group=f"list {name}", exclusive=True)
             active = any(run.engine == "local" and not run.is_final for run in app.runs.values())
             try:
                 async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):

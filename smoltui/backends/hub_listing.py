@@ -95,8 +95,8 @@ async def from_all(
 class JobList:
     """The Jobs of some namespaces, read again and again without reading what cannot have changed.
 
-    The Hub lists the newest first, a page a request. A Job that has ended stays as it is, so reading stops at a page of
-    known ended ones once all that had not ended were seen.
+    The Hub lists the newest first, a page a request. A Job that has ended stays as it is, so reading stops at a page that
+    holds no new one once all that had not ended were seen.
     """
 
     def __init__(self) -> None:
@@ -110,11 +110,7 @@ class JobList:
         fresh = time.monotonic() - self._whole_at.get(name, -WHOLE_SECONDS) < WHOLE_SECONDS
 
         def enough(items: list[Any], page: list[Any]) -> bool:
-            return (
-                fresh
-                and all(_id(job) in known and _id(job) not in open_ids for job in page)
-                and open_ids <= {_id(job) for job in items}
-            )
+            return fresh and all(_id(job) in known for job in page) and open_ids <= {_id(job) for job in items}
 
         items = await session.pages(hub.jobs_path(name), doing=doing, most=MOST_PAGES, enough=enough)
         listed = {_id(job): job for job in items if _id(job)}

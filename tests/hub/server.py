@@ -25,6 +25,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 TOKEN = "hf_localwriter0123456789"
+KEEP_ALIVE_SECONDS = 30.0
+"""Between two comments on a stream that is silent, as on the Hub."""
 FINAL = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 
 
@@ -479,9 +481,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
 
         sent = plan.skip if tail is None else max(0, len(job.lines) - tail)
+        alive = time.monotonic()
         while True:
             # The lines first: one that comes before the end of the Job must not be missed.
             over = job.stage in FINAL
+            if time.monotonic() - alive > KEEP_ALIVE_SECONDS:
+                alive = time.monotonic()
+                write(b": keep-alive\n\n")
             upto = len(job.lines) if plan.after is None else min(len(job.lines), plan.after)
             write(b"".join(_event(line) for line in job.lines[sent:upto]))
             sent = max(sent, upto)
