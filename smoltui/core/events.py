@@ -270,12 +270,11 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
 
 def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
     """`event` without secrets in its free text. Behind the parsing: a replacement inside JSON could break it."""
-    match event:
-        case LogLine(text=text):
-            clean = redact(text, secrets)
-            return event if clean == text else LogLine(text=clean, at=event.at)  # `replace` takes 5 µs a line
-        case Failed(cause=cause, hint=hint):
-            return replace(event, cause=redact(cause, secrets), hint=redact(hint, secrets))
+    if isinstance(event, LogLine):  # 100 000 of them can come in a second: a pattern or `replace` takes longer
+        clean = redact(event.text, secrets)
+        return event if clean == event.text else LogLine(text=clean, at=event.at)
+    if isinstance(event, Failed):
+        return replace(event, cause=redact(event.cause, secrets), hint=redact(event.hint, secrets))
     return event
 
 

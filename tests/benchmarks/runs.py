@@ -11,6 +11,7 @@ import compileall
 import math
 import multiprocessing
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from tests.benchmarks.terminal import Terminal
 JOBS = 1_000
 FOLLOWED = 10
 BURST = 100_000
+BURSTS = 4
 LINES_A_SECOND = 1_000
 SECONDS = 10
 
@@ -34,6 +36,7 @@ def serve(control: Connection) -> None:
     """The Hub: a thousand Jobs; ten run in the end, and the newest says what `control` asks for."""
     from tests.hub.server import LocalHub
 
+    os.nice(10)  # the real one is elsewhere, and takes no time from the app
     with LocalHub().run() as hub:
         for number in range(JOBS):
             job = hub.add([f"line {n}" for n in range(3)], stage="COMPLETED", labels={"name": f"run-{number:04}"})
@@ -67,6 +70,11 @@ def serve(control: Connection) -> None:
 
 def memory(pid: int) -> float:
     return psutil.Process(pid).memory_info().rss / (1 << 20)
+
+
+def stolen_seconds() -> float:
+    """Processor time that this machine's own host took from it since the start; 0 where the system does not say."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
 def tell(words: str, figure: str) -> None:
@@ -123,17 +131,22 @@ def measure(url: str, hub: Connection, home: Path) -> None:
         app.settle(1.0, 5.0)
         tell(f"a burst of {BURST:,} lines, all there", f"{took:.2f} s, {memory(app.pid) - before:.0f} MB more memory")
 
-        hub.send(("burst", BURST))
-        times, typed = list[float | None](), ""
+        # By chance, so that what was typed last stands nowhere else in the line.
+        times, typed, letters = list[float | None](), "", random.Random(0)
         app.press("/", limit=0.2)
-        began = time.perf_counter()
-        while time.perf_counter() - began < 3.0:
-            letter = "abcdefghijklmnopqrstuvwxyz"[len(typed) % 26]
-            typed += letter
-            os.write(app.fd, letter.encode())
-            times.append(app.bytes_until(typed[-20:].encode(), 2.0))
-            time.sleep(0.03)
-        tell("keys during another burst", f"{in_ms(times)}, {len(times)} keys")
+        stolen = stolen_seconds()
+        for _ in range(BURSTS):
+            hub.send(("burst", BURST))
+            began = time.perf_counter()
+            while time.perf_counter() - began < took:
+                letter = letters.choice("abcdefghijklmnopqrstuvwxyz")
+                typed += letter
+                os.write(app.fd, letter.encode())
+                times.append(app.bytes_until(typed[-20:].encode(), 2.0))
+                time.sleep(0.03)
+            app.settle(1.0, 5.0)
+        words = f"{in_ms(times)}, {len(times)} keys"
+        tell(f"keys during {BURSTS} more bursts", f"{words}; the host took {stolen_seconds() - stolen:.1f} s meanwhile")
         app.press("\x1b", limit=0.5)
         app.settle(1.0, 5.0)
         first = asked("polls")
