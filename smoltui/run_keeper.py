@@ -97,7 +97,9 @@ class RunKeeper:
                 elif app.current_mode == "runs" and self._is_due(name):
                     self._asked_at[name] = time.monotonic()
                     # Beside the local runs, which must not wait for a service that does not answer.
-                    app.run_worker(partial(self._list, engine), group=f"list {name}", exclusive=True)
+                    # A partial: one that is replaced before it began leaves no coroutine that nobody awaits.
+                    listing = partial(self._list, engine)
+                    app.run_worker(listing, group=f"list {name}", exclusive=True)  # type: ignore[arg-type]  # None is a result
             active = any(run.engine == "local" and not run.is_final for run in app.runs.values())
             try:
                 async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):

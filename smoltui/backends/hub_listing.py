@@ -95,8 +95,8 @@ async def from_all(
 class JobList:
     """The Jobs of some namespaces, read again and again without reading what cannot have changed.
 
-    The Hub lists the newest first, a page a request. A Job that has ended stays as it is, so reading stops at a page that
-    holds no new one once all that had not ended were seen.
+    The Hub lists the newest first, a page a request. A Job that has ended stays as it is, so reading stops at a page
+    that holds no new one once all that had not ended were seen.
     """
 
     def __init__(self) -> None:

@@ -37,6 +37,8 @@ POLL_SECONDS = 0.15
 """How often a growing log file is looked at: a selector does not watch regular files on Linux."""
 END_SECONDS = 10.0
 """How long is waited for the end of a run that was asked to pause or to stop. Saving may take longer."""
+GONE_SECONDS = 2.0
+"""How long the training may outlive its supervisor, which the kernel ends with it."""
 
 
 class LocalEngine:
@@ -217,7 +219,7 @@ class LocalEngine:
                     "Start a new one: smoltui train FOLDER",
                 )
             status = run.raw["status"] or {}
-            if lives(status.get("child_pid"), float(status.get("started_at") or 0)):
+            if not _gone(status.get("child_pid"), float(status.get("started_at") or 0)):
                 raise InputError(
                     f"Its training goes on although its supervisor is gone, in the process {status['child_pid']}",
                     f"End that first: kill {status['child_pid']}",
@@ -338,6 +340,16 @@ def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
             f"It left no complete checkpoint; of {last.path.name}, {safe_line(last.problem or '')}", again
         )
     return InputError(f"It saved no checkpoint, so there is nothing to resume: {run_id}", again)
+
+
+def _gone(pid: Any, started: float) -> bool:
+    """Whether the process of a training is no more; one whose supervisor was just killed gets a moment to end."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while lives(pid, started):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _same(one: Any, other: str) -> bool:

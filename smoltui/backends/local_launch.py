@@ -130,6 +130,8 @@ def launch(
         }  # fmt: skip
         if resumed is not None:
             status = run_store.read_json(folder / "status.json")
+            if status:  # one that was killed could not say when
+                status.setdefault("finished_at", run_store.mtime(folder / "log"))
             told |= {
                 "resumed": f"Resumed from step {resumed.step}", "resumed_from": str(resumed.path),
                 "earlier": [*before.get("earlier", []), *([status] if status else [])],

@@ -29,7 +29,10 @@ def present(log: RunLog) -> Run:
     raw = {"spec": spec, "launch": launch, "status": status}
     if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # of the part before, if any
         return _not_started(replace(log.run, raw={**raw, "status": None}), launch, log)
-    times: dict[str, Any] = {"started_at": status.get("started_at"), "finished_at": status.get("finished_at")}
+    times: dict[str, Any] = {
+        "started_at": status.get("started_at"), "finished_at": status.get("finished_at"),
+        "seconds_before": _seconds_before(launch),
+    }  # fmt: skip
     run = replace(log.run, raw=raw, **times)
     if status.get("exit_code") is not None:
         log.read(to_end=True)
@@ -40,6 +43,16 @@ def present(log: RunLog) -> Run:
         return replace(run, stage=Stage.SCHEDULING, message=queue_reason(waits_for(launch.get("ticket"))), hint=None)
     message = "Pausing: it saves a checkpoint after this step" if "pause_requested_at" in status else None
     return replace(run, stage=Stage.RUNNING, message=message, hint=None)
+
+
+def _seconds_before(launch: Mapping[str, Any]) -> float:
+    """What the parts of a run before the one at hand took."""
+    total = 0.0
+    for status in launch.get("earlier", ()):
+        started, finished = status.get("started_at"), status.get("finished_at")
+        if isinstance(started, int | float) and isinstance(finished, int | float):
+            total += max(0.0, finished - started)
+    return total
 
 
 def _not_started(run: Run, launch: Mapping[str, Any], log: RunLog) -> Run:
@@ -81,7 +94,7 @@ def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
         message = f"Its supervisor is gone {gone} while it waited for its turn"
     return _resumable(
         replace(
-            run, stage=Stage.ERROR, finished_at=_mtime(log.path), message=message,
+            run, stage=Stage.ERROR, finished_at=run_store.mtime(log.path), message=message,
             hint="Start it again: smoltui train, or t in the room of runs.",
         ),
         log,
@@ -93,7 +106,7 @@ def _resumable(run: Run, log: RunLog) -> Run:
     kept = newest_of(log)
     if kept is None:
         return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
-    go_on = f"Go on from step {kept.step}: smoltui resume {run.id}"
+    go_on = f"Go on from step {kept.step}: x in the room of runs, or smoltui resume {run.id}"
     hint = f"{run.hint} {go_on}" if run.stage == Stage.ERROR and run.hint else go_on
     return replace(run, resumable=True, hint=hint)
 
@@ -134,10 +147,3 @@ def lives(pid: Any, started: float) -> bool:
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, psutil.AccessDenied, TypeError, ValueError):
         return False
-
-
-def _mtime(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None

@@ -116,3 +116,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def mtime(path: Path) -> float | None:
+    """When a file was written last, seconds since the epoch; None where it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

@@ -63,8 +63,12 @@ class Chain:
         return None
 
     def broken_by(self, run: Run) -> Chain | None:
-        """The chain when the run ended without a model, so that nothing can follow; None while all is well."""
-        if not run.is_final or run.stage == Stage.COMPLETED or all(is_final(step.stage) for step in self.steps):
+        """The chain when the run ended without a model, so that nothing can follow; None while all is well.
+
+        Behind a run that was paused, or that stopped and can go on, the steps wait.
+        """
+        lost = run.is_final and run.stage != Stage.COMPLETED and not run.resumable
+        if not lost or all(is_final(step.stage) for step in self.steps):
             return None
         return self.with_step(0, stage=Stage.CANCELED, message=f"the run before it ended: {run.stage}")
 

@@ -91,6 +91,8 @@ class Run:
     created_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    seconds_before: float = 0.0
+    """What it ran before it was stopped and went on; `started_at` is then the start of its newest part."""
     project: str | None = None
     """Folder it was started from; None when it was not started by this machine's smoltui."""
     output_dir: str | None = None
@@ -128,10 +130,11 @@ class Run:
         return self.plan.max_steps if self.plan else self.bar_steps
 
     def duration(self, now: float) -> float | None:
-        """Seconds it has run or ran; None before the start."""
+        """Seconds it has run or ran, all its parts together; None before the start."""
         if self.started_at is None:
-            return None
-        return max(0.0, (self.finished_at if self.finished_at is not None else now) - self.started_at)
+            return self.seconds_before or None
+        end = self.finished_at if self.finished_at is not None else now
+        return self.seconds_before + max(0.0, end - self.started_at)
 
     def after(self, event: events.Event) -> Run:
         """This run as it stands after `event`. The history is shared and grows in place: it can hold 100 000 points."""

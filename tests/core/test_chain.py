@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from smoltui.core.chain import Chain, Step, chain_from_json
 from smoltui.core.run import Run, Stage
 
@@ -29,6 +31,7 @@ def test_what_fails_ends_what_follows() -> None:
     broken = CHAIN.broken_by(run(Stage.CANCELED))
     assert broken is not None and broken.steps[0].message == "the run before it ended: CANCELED"
     assert [step.stage for step in broken.steps] == [Stage.CANCELED, Stage.CANCELED]
+    assert CHAIN.broken_by(replace(run(Stage.CANCELED), resumable=True)) is None, "a pause is no end"
     assert CHAIN.broken_by(run(Stage.COMPLETED)) is None and CHAIN.broken_by(run(Stage.RUNNING)) is None
 
 

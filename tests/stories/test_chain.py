@@ -11,12 +11,14 @@ import pytest
 from smoltui import app as app_module
 from smoltui.app import SmoltuiApp
 from smoltui.backends import chains
+from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.new_project import create_project
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.chain import Chain, Step
 from smoltui.core.run import Run, Stage
 from smoltui.errors import RunFailedError
+from tests.backends.test_resume import SCRIPT as PAUSING
 from tests.conftest import seen
 from tests.stories.test_runs_list import spec
 from tests.toy_engine import ToyEngine
@@ -100,6 +102,25 @@ async def test_nothing_follows_a_run_that_failed(tmp_path: Path, wait_until: Wai
         await pilot.press("o")
         await wait_until(lambda: "the run before it" in seen(app, "RunList"))
     assert done == []
+
+
+async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
+    """I pause with x and go on with x: the view follows the run on, its curve is one, and then what follows is done."""
+    engine = LocalEngine(PAUSING)
+    run = await engine.submit(spec(tmp_path, "steps: 40\npause: 0.05\n"))
+    begin(run)
+    app = SmoltuiApp(Project(tmp_path), Services({"local": engine}), opening="runs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "/40 steps" in seen(app, "#run-head"))
+        await pilot.press("x", "y")
+        await wait_until(lambda: "Paused at step" in seen(app, "#run-head"))
+        assert "→ ask waits" in seen(app, "RunList") and "x in the room of runs" in seen(app, "#run-head")
+        paused = await engine.get(run.id)
+        await pilot.press("x")
+        await wait_until(lambda: "40 steps in" in seen(app, "#run-head"))
+        assert "loss 0.300" in seen(app, "#chart-0")
+        await wait_until(lambda: done == [("ask", run.id)])
+        assert (app.runs[run.id].duration(0.0) or 0) > (paused.duration(0.0) or 0)
 
 
 async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:

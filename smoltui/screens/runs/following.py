@@ -173,6 +173,15 @@ class Following(RunsBase):
             self._told_at = now
             self.smoltui.keeper.learn(run)
 
+    def follow_on(self) -> None:
+        """Reads the run again from its first line when the list says that it goes on after its end."""
+        run, known = self._run, self.known
+        if run is None or known is None or known.is_final or not run.is_final:
+            return
+        # The list can be older than the end that the log told: only a later start means that it goes on.
+        if known.started_at is not None and run.started_at is not None and known.started_at > run.started_at:
+            self._follow(known.id)
+
     def run_changed(self) -> None:
         """Another run is read."""
         raise NotImplementedError

@@ -17,7 +17,7 @@ from textual.widgets import ContentSwitcher, Static
 from smoltui.backends.log_spool import LogSpool
 from smoltui.backends.threads import in_thread
 from smoltui.core.metrics import METRICS
-from smoltui.core.run import Stage
+from smoltui.core.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.runs.acting import Acting
@@ -112,6 +112,10 @@ class RunsRoom(Listing, Following, Asking, Acting):
 
     def on_screen_resume(self) -> None:
         self.smoltui.look_at_runs(jobs=True)
+
+    def show_runs(self, runs: dict[str, Run]) -> None:
+        super().show_runs(runs)
+        self.follow_on()
 
     def _tick(self) -> None:
         if self.is_current:
