@@ -16,6 +16,7 @@ from smoltui.backends.hub_engine import HubEngine
 from smoltui.backends.new_project import create_project
 from smoltui.backends.services import Services
 from smoltui.core import events
+from smoltui.widgets.run_list import RunList
 from tests.conftest import seen
 from tests.hub.server import TOKEN, LocalHub, local_hub
 
@@ -95,7 +96,8 @@ async def test_a_job_by_keyboard_alone(
         assert second.spec["command"] == first.spec["command"] and second.spec["secrets"] == {"HF_TOKEN": TOKEN}
         await wait_until(lambda: second.id in app.runs)
 
-        await pilot.press("escape", "g", "W")
+        await wait_until(lambda: app.screen.query_one(RunList).highlighted == app.runs[second.id])
+        await pilot.press("W")
         await wait_until(lambda: app.keeper.waited == {second.id})
         second.stage = "RUNNING"
         second.say("done")

@@ -30,8 +30,11 @@ class Acting(RunsBase):
         self.app.push_screen(Confirm(question, consequence, yes, no), answered)
 
     @work(group="act")
-    async def _each(self, runs: Sequence[Run], act: Act, said: str) -> None:
-        """Does one thing to several runs; one that fails keeps nobody from the others."""
+    async def _each(self, runs: Sequence[Run], act: Act, said: str, *, show: bool = False) -> None:
+        """Does one thing to several runs; one that fails keeps nobody from the others.
+
+        With `show` the cursor goes to the first run that came of it.
+        """
         done: list[Run] = []
         for run in runs:
             try:
@@ -41,6 +44,8 @@ class Acting(RunsBase):
                 self.say(error)
         if done and said:
             self.say(f"{said}: {_named(done)}")
+        if done and show:
+            self.show_run(done[0].id)
         self.query_one(RunList).unmark()
 
     # -- ending
@@ -92,7 +97,7 @@ class Acting(RunsBase):
         self._confirmed(
             f"Run again: {_named(runs)}?", f"{words} Recipe as it was, the files it names as they are now.".strip(),
             "run it again", "leave it",
-            lambda: self._each(runs, lambda run: run_acts.rerun(self.engine_of(run), run.id), "Started"),
+            lambda: self._each(runs, lambda run: run_acts.rerun(self.engine_of(run), run.id), "Started", show=True),
         )  # fmt: skip
 
     # -- waiting

@@ -77,6 +77,10 @@ class RunsBase(Room):
         """Draws the two lines about the run that is read."""
         raise NotImplementedError
 
+    def show_run(self, run_id: str) -> None:
+        """Moves the cursor to a run, and shows its curves."""
+        raise NotImplementedError
+
     def list_again(self) -> None:
         """Filters, sorts and shows the list anew."""
         raise NotImplementedError
