@@ -116,6 +116,8 @@ class RunsRoom(Listing, Following, Asking, Acting):
     def show_runs(self, runs: dict[str, Run]) -> None:
         super().show_runs(runs)
         self.follow_on()
+        if self._run is not None:
+            self.show_head()
 
     def _tick(self) -> None:
         if self.is_current:
