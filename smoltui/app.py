@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -12,6 +14,7 @@ from typing import Any, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -128,6 +131,7 @@ class SmoltuiApp(App[int]):
         super().__init__()
         self.project = project
         self._services = services
+        self._key_at = -math.inf
         self.keeper = RunKeeper(self)
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a screen a frame over the line, and is late
@@ -147,6 +151,15 @@ class SmoltuiApp(App[int]):
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
 
     # -- keys that work everywhere
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key):
+            self._key_at = time.monotonic()
+        await super().on_event(event)
+
+    def key_came(self, seconds: float) -> bool:
+        """Whether a key was pressed in the last so many seconds: what can wait then gives way to it."""
+        return time.monotonic() - self._key_at < seconds
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""

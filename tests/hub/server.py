@@ -489,7 +489,7 @@ class _Handler(BaseHTTPRequestHandler):
                 alive = time.monotonic()
                 write(b": keep-alive\n\n")
             upto = len(job.lines) if plan.after is None else min(len(job.lines), plan.after)
-            write(b"".join(_event(line) for line in job.lines[sent:upto]))
+            write(b"".join(as_event(line) for line in job.lines[sent:upto]))
             sent = max(sent, upto)
             if plan.after is not None and sent >= plan.after:
                 if plan.how.startswith("midline"):
@@ -570,7 +570,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def _event(line: tuple[str, str] | bytes) -> bytes:
+def as_event(line: tuple[str, str] | bytes) -> bytes:
+    """A line, its time and text, as it stands in the stream; bytes stand there as they are."""
     if isinstance(line, bytes):
         return line
     # The Hub does not escape what is not ASCII.

@@ -48,6 +48,8 @@ MOST_WAITING = 20_000
 """Lines that wait to be put into the log."""
 BATCH_SECONDS = 0.1
 """New lines are drawn at most ten times a second."""
+KEY_SECONDS = 0.05
+"""For so long a key that was pressed is on its way to the screen."""
 SETTLE_SECONDS = 0.15
 """A cursor that only passes a run does not open its log."""
 _BY_KEY = {metric.key: metric for metric in METRICS}
@@ -101,7 +103,7 @@ class Following(RunsBase):
                     while len(self._lines) > MOST_WAITING:  # more than can be drawn: the engine waits too
                         await asyncio.sleep(BATCH_SECONDS / 10)
                     if time.monotonic() - paused > SLICE_SECONDS:  # a long log must not hold up the keys
-                        await asyncio.sleep(0)
+                        await self._rest()
                         paused = time.monotonic()
         except SmoltuiError as error:
             self._lines.append((f"smoltui: {error.message}. {error.hint}", None))
@@ -148,9 +150,13 @@ class Following(RunsBase):
     async def _draw_rest(self) -> None:
         """The rest of a burst, with keys between its parts: a message pump does not rest while it has messages."""
         while self._lines:
-            await asyncio.sleep(0)
+            await self._rest()
             self._put()
         self._due = False
+
+    async def _rest(self) -> None:
+        """Lets others have their turn. A key goes through many of them to the screen, so one that came gets longer."""
+        await asyncio.sleep(KEY_SECONDS / 10 if self.smoltui.key_came(KEY_SECONDS) else 0)
 
     def _put(self, known: Run | None = None) -> None:
         if self._lines and self._run is not None:
@@ -158,7 +164,8 @@ class Following(RunsBase):
         lines, self._lines = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
         # Of a burst only what is there every tenth of a second is seen.
         now = time.monotonic()
-        seen = not self._lines or now - self._drawn_at >= BATCH_SECONDS
+        every = BATCH_SECONDS * (3 if self.smoltui.key_came(BATCH_SECONDS) else 1)  # what is typed comes first
+        seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
         if seen:
             self._drawn_at = now
