@@ -314,7 +314,8 @@ class Following(RunsBase):
     def _outcome(self, known: Run, run: Run) -> Text:
         text = Text(no_wrap=True)
         if known.stage == Stage.COMPLETED:
-            text.append(f"{run.step} steps in {as_time(known.duration(time.time()))}")
+            took = as_time(known.duration(time.time()))
+            text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
             if run.moved is not None:
                 text.append(f" · {run.moved:.0%} of the weights moved")
             if self.check_action("ask_models", ()):
