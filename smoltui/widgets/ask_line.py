@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 
+class _Line(Input):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Done"),
+        Binding("escape", "screen.back", "Leave it"),
+    ]
+
+
 class AskLine(Horizontal):
-    """Hidden until it asks. Enter gives the text to who asked; who holds it calls `stop` on escape."""
+    """Hidden until it asks. Enter gives the text to who asked; the screen's `back` (escape) calls `stop`."""
 
     DEFAULT_CSS = """
     AskLine { height: 1; padding: 0 1; display: none; }
@@ -31,7 +40,7 @@ class AskLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
-        line = Input(compact=True, select_on_focus=False)
+        line = _Line(compact=True, select_on_focus=False)
         line.cursor_blink = False  # a blinking cursor sends bytes for ever
         yield line
 
