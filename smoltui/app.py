@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key
+from textual.driver import Driver
+from textual.events import DescendantFocus, Event, Key
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -25,6 +26,7 @@ from smoltui.core.run import Run, RunSpec
 from smoltui.errors import SmoltuiError, UnreachableError
 from smoltui.run_keeper import RULES_SECONDS, RunKeeper
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.wire import WireApp, driver_for, is_remote
 
 
 def _device() -> Screen[Any]:
@@ -94,7 +96,7 @@ def _first(row: tuple[tuple[bool, str], object]) -> bool:
     return row[0][0]
 
 
-class SmoltuiApp(App[int]):
+class SmoltuiApp(WireApp[int]):
     """smoltui on one project folder."""
 
     TITLE = "smoltui"
@@ -118,6 +120,7 @@ class SmoltuiApp(App[int]):
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         Binding("question_mark", "help", "This list of keys", key_display="?", show=False),
         Binding("ctrl+l", "redraw", "Draw the screen anew", show=False),
+        Binding("ctrl+z", "suspend_process", "To the shell; fg comes back", show=False),
     ]
 
     runs: reactive[dict[str, Run]] = reactive(dict, init=False)
@@ -150,6 +153,18 @@ class SmoltuiApp(App[int]):
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
 
+    # -- the terminal
+
+    def get_driver_class(self) -> type[Driver]:
+        """Ours, which spares the line, where the terminal allows it; `SMOLTUI_DRIVER=stock` keeps Textual's."""
+        stock = super().get_driver_class()
+        return stock if os.environ.get("SMOLTUI_DRIVER") == "stock" else driver_for(stock)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Over SSH no cursor blinks, in Textual's own command palette neither: it sends bytes for ever."""
+        if is_remote() and getattr(event.widget, "cursor_blink", False):
+            event.widget.cursor_blink = False  # type: ignore[attr-defined]
+
     # -- keys that work everywhere
 
     async def on_event(self, event: Event) -> None:
@@ -178,7 +193,7 @@ class SmoltuiApp(App[int]):
         self.switch_mode(mode)
 
     def action_redraw(self) -> None:
-        self.refresh(repaint=True, layout=True)
+        self.repaint_terminal()
 
     def action_help(self) -> None:
         """Lists every key that works where one is."""

@@ -22,6 +22,7 @@ settings.load_profile("smoltui")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="write the pictures of the README anew")
+    parser.addoption("--walk", default="300", help="keys of the walk on which two drivers are compared")
 
 
 NEEDS_TRAIN = {
@@ -60,6 +61,10 @@ def own_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
         "HUGGING_FACE_HUB_TOKEN",
         "HF_TOKEN_PATH",
         "SSH_CONNECTION",
+        "SSH_TTY",
+        "TMUX",
+        "TERM_PROGRAM",
+        "SMOLTUI_DRIVER",
         "NO_COLOR",
         "COLORFGBG",
     ):

@@ -75,6 +75,19 @@ def test_the_screen_process_is_light(module: str) -> None:
     assert not loaded & (STACK | {"pyarrow", "huggingface_hub", "pynvml"})
 
 
+def test_the_terminal_driver_stands_alone() -> None:
+    """`wire/` could be published by itself: it knows nothing of the app."""
+    files = sorted((PACKAGE / "wire").rglob("*.py"))
+    assert files
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in files
+        for name in imported(path)
+        if is_or_in(name, "smoltui") and not is_or_in(name, "smoltui.wire")
+    ]
+    assert not wrong
+
+
 def test_the_command_line_does_not_load_textual() -> None:
     code = "import sys, smoltui.cli.runs; print('textual' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

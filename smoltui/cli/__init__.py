@@ -102,8 +102,9 @@ def run_app(project: Project) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     from smoltui.app import SmoltuiApp
 
-    code = SmoltuiApp(project).run()
-    if code:
+    app = SmoltuiApp(project)
+    # What the app returns is of its own; a return code is there too when a signal or the lost terminal ended it.
+    if code := app.run() or app.return_code:
         raise SystemExit(code)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,6 +15,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from smoltui.backends.recipe_file import RecipeFile, load_recipe
@@ -31,6 +34,8 @@ WIDE, TINY = 100, 60
 """Columns from which the help stands beside the fields; below which margins go."""
 LOOK_SECONDS = 2.0
 """How often the file is looked at while the room is open: somebody may edit it elsewhere."""
+PASSING_SECONDS = 0.12
+"""Keys that follow each other so fast only pass a field: its help is drawn when the cursor rests."""
 ABSENT = object()
 """The value of a key that the file does not hold."""
 
@@ -71,6 +76,8 @@ class RecipeRoom(Room):
         self._before: Any = ABSENT
         """The value that was there when the line was opened."""
         self._query = ""
+        self._moved_at = -math.inf
+        self._resting: Timer | None = None
         self._writing = asyncio.Lock()
         self._waiting = 0
         """Changes that are shown and not yet in the file."""
@@ -95,7 +102,7 @@ class RecipeRoom(Room):
 
     def on_mount(self) -> None:
         # Watched and not told by a message: list and help are then drawn in one frame.
-        self.watch(self.query_one(FieldList), "cursor", self._draw_about, init=False)
+        self.watch(self.query_one(FieldList), "cursor", self._moved, init=False)
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
 
     @on(events.ScreenResume)
@@ -425,6 +432,16 @@ class RecipeRoom(Room):
         self._draw_about()
         self._draw_below(self._values)
         self._draw_commands()
+
+    def _moved(self) -> None:
+        """Draws the help of the field under the cursor: at once, or when a key that is held down is let go."""
+        now = time.monotonic()
+        passing, self._moved_at = now - self._moved_at < PASSING_SECONDS, now
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(PASSING_SECONDS, self._draw_about) if passing else None
+        if not passing:
+            self._draw_about()
 
     def _draw_about(self) -> None:
         if self._file is None:

@@ -7,14 +7,16 @@ import os
 import pty
 import queue
 import re
+import select
 import signal
 import struct
 import termios
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-import pyte
+from tests.emulator import Emulator
 
 # What a terminal answers when it is asked; a program waits a moment for some of these.
 ANSWERS = (
@@ -25,23 +27,30 @@ ANSWERS = (
 )
 BURST_SECONDS = 0.03
 """A burst of output ends where nothing comes for this long."""
-# Sequences that pyte would print as text.
-NOT_FOR_PYTE = re.compile(
-    rb"\x1b\[[<=>][0-9;:]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\[\?u|\x1b\[[0-9;]* q|\x1bP[^\x1b]*\x1b\\"
-)
+LINE_CHUNK = 256
+"""Bytes that a slow line takes at a time."""
 
 
 @dataclass
 class Terminal:
-    """One program; times are seconds since it was started."""
+    """One program; times are seconds since it was started.
+
+    A slow line between the two is `bytes_per_second` (None: no limit) and `latency`, seconds there and back: half of it
+    before a key arrives, half before what is written is seen.
+    """
 
     command: list[str]
     size: tuple[int, int] = (120, 40)
     env: dict[str, str] = field(default_factory=dict)
+    bytes_per_second: float | None = None
+    latency: float = 0.0
 
     def __post_init__(self) -> None:
-        self.screen = pyte.Screen(*self.size)
-        self._stream = pyte.ByteStream(self.screen)
+        self.screen = Emulator(*self.size)
+        self.ended = False
+        """Its exit code is known."""
+        self.raw = b""
+        """All that it wrote."""
         self.bytes = 0
         self.frames = 0
         """Synchronized updates, the unit in which Textual draws."""
@@ -58,16 +67,28 @@ class Terminal:
             os.execvpe(self.command[0], self.command, environment)
         self._undrawn: list[bytes] = []
         self._came: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
-        threading.Thread(target=self._read, name="terminal", daemon=True).start()
+        self._keys: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        self._hung_up = threading.Event()
+        self.reads = threading.Event()
+        """What is written is read; cleared, the line stands still."""
+        self.reads.set()
+        self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
+        self._reader.start()
+        if self.latency:
+            threading.Thread(target=self._type, name="keys", daemon=True).start()
 
     def now(self) -> float:
         return time.perf_counter() - self.started
 
     def _read(self) -> None:
         """Reads in a thread, so that a time is that of the bytes and not of their drawing here, which takes longer."""
-        while True:
+        free = 0.0  # when the line has carried what was read
+        while not self._hung_up.is_set():
+            self.reads.wait()
+            if not select.select([self.fd], [], [], 0.05)[0]:
+                continue
             try:
-                data = os.read(self.fd, 1 << 16)
+                data = os.read(self.fd, 1 << 16 if self.bytes_per_second is None else LINE_CHUNK)
             except OSError:
                 break
             if not data:
@@ -75,13 +96,33 @@ class Terminal:
             for question, answer in ANSWERS:
                 for _ in question.findall(data):
                     os.write(self.fd, answer)
-            self._came.put((time.perf_counter(), data))
+            if self.bytes_per_second is not None:
+                free = max(free, time.perf_counter()) + len(data) / self.bytes_per_second
+                time.sleep(max(0.0, free - time.perf_counter()))
+            self._came.put((time.perf_counter() + self.latency / 2, data))
+
+    def _type(self) -> None:
+        """Keys arrive late, and as far apart as they were typed."""
+        while True:
+            due, data = self._keys.get()
+            time.sleep(max(0.0, due - time.perf_counter()))
+            try:
+                os.write(self.fd, data)
+            except OSError:
+                return
+
+    def send(self, data: bytes) -> None:
+        """Sends keys, without waiting for anything."""
+        if self.latency:
+            self._keys.put((time.perf_counter() + self.latency / 2, data))
+        else:
+            os.write(self.fd, data)
 
     def pump(self, seconds: float) -> bool:
         """Takes what came and draws it, waiting at most so long; True when something came."""
         data = self._take(seconds)
         while self._undrawn:
-            self._stream.feed(NOT_FOR_PYTE.sub(b"", self._undrawn.pop(0)))
+            self.screen.feed(self._undrawn.pop(0))
         return data is not None
 
     def _take(self, seconds: float) -> bytes | None:
@@ -89,7 +130,9 @@ class Terminal:
             self.arrived, data = self._came.get(timeout=seconds) if seconds > 0 else self._came.get_nowait()
         except queue.Empty:
             return None
+        time.sleep(max(0.0, self.arrived - time.perf_counter()))
         self.bytes += len(data)
+        self.raw += data
         self.frames += data.count(b"\x1b[?2026h")
         self._undrawn.append(data)
         return data
@@ -109,7 +152,7 @@ class Terminal:
         return None
 
     def text(self) -> str:
-        return "\n".join(self.screen.display)
+        return self.screen.text
 
     def wait_for(self, pattern: str, seconds: float = 20.0) -> float:
         """When the screen first matched, at the end of a burst. Raises TimeoutError."""
@@ -133,7 +176,7 @@ class Terminal:
         while self.pump(0):
             pass
         before, sent = self.bytes, time.perf_counter()
-        os.write(self.fd, key.encode())
+        self.send(key.encode())
         last: float | None = None
         while time.perf_counter() - sent < limit:
             if self.pump(0.06 if last is not None else limit):
@@ -147,7 +190,7 @@ class Terminal:
         while self.pump(0):
             pass
         sent = time.perf_counter()
-        os.write(self.fd, key.encode())
+        self.send(key.encode())
         while time.perf_counter() - sent < limit:
             if self.pump(0.01) and text in self.text():
                 return self.arrived - sent
@@ -160,13 +203,52 @@ class Terminal:
             self.pump(min(left, 0.1))
         return (self.bytes - before) / seconds
 
+    def resize(self, columns: int, rows: int) -> None:
+        """The person makes the window larger or smaller."""
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def exit_code(self, seconds: float = 5.0) -> int | None:
+        """The exit code as a shell has it, 128 and the signal for one that killed it; None: it is still there."""
+        until = time.perf_counter() + seconds
+        while True:
+            with suppress(ChildProcessError):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.ended = True
+                    code = os.waitstatus_to_exitcode(status)
+                    return code if code >= 0 else 128 - code
+            if time.perf_counter() > until:
+                return None
+            self.pump(0.01)
+
+    def modes(self) -> set[str]:
+        """Modes that are set now and that Textual sets: of the screen, the mouse, the keyboard."""
+        on: set[str] = set()
+        for number, letter in re.findall(rb"\x1b\[([?<>]\d*)([hlu])", self.raw):
+            mode = number.decode()
+            if letter == b"u":
+                (on.add if mode[0] == ">" else on.discard)("keyboard")
+            else:
+                (on.add if letter == b"h" else on.discard)(mode)
+        return on - {"?7", "?25"} | {name for name, is_on in (("wrap off", "?7"), ("cursor off", "?25"))
+                                     if f"\x1b[{is_on}l".encode() in self.raw and is_on not in on}  # fmt: skip
+
+    def hang_up(self) -> None:
+        """The window is closed."""
+        if not self._hung_up.is_set():
+            self._hung_up.set()
+            self.reads.set()
+            self._reader.join()  # while it reads, the terminal would stay open
+            os.close(self.fd)
+
     def close(self) -> None:
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-        os.close(self.fd)
+        if not self.ended:
+            self.ended = True
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+        self.hang_up()
 
     def __enter__(self) -> Terminal:
         return self

@@ -1,0 +1,53 @@
+"""The base of an app whose frames go to a driver as strips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeGuard, TypeVar
+
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS, Console, RenderableType
+from textual._compositor import CompositorUpdate
+from textual.app import App
+from textual.driver import Driver
+from textual.screen import Screen
+
+if TYPE_CHECKING:
+    from smoltui.wire.driver import WireDriver
+
+ReturnType = TypeVar("ReturnType")
+
+
+class WireApp(App[ReturnType], Generic[ReturnType]):
+    """An app that draws with any driver, and spares the line with `WireDriver`."""
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # A driver is only ever given one string, in which sequences of ours cannot be told from those in a widget's
+        # text. This is the last place where a frame is strips of text and style.
+        driver = self._driver
+        if driver is not None and _takes_frames(driver) and isinstance(renderable, CompositorUpdate):
+            renderable = _ToDriver(renderable, driver)
+        super()._display(screen, renderable)
+
+    def repaint_terminal(self) -> None:
+        """Sends all of the screen again, whatever the terminal is thought to show."""
+        if self._driver is not None and _takes_frames(self._driver):
+            self._driver.repaint()
+        else:
+            self.refresh(repaint=True, layout=True)
+
+
+def _takes_frames(driver: Driver) -> TypeGuard[WireDriver]:
+    # Asked without importing the driver: where another one is used, ours need not load.
+    return hasattr(driver, "take")
+
+
+class _ToDriver(CompositorUpdate):
+    """In place of an update: what Textual asks to turn it into a string gives it to the driver, and no string."""
+
+    def __init__(self, update: CompositorUpdate, driver: WireDriver) -> None:
+        self._update = update
+        self._driver = driver
+
+    def render_segments(self, console: Console) -> str:
+        color_system = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
+        return "" if self._driver.take(self._update, color_system) else self._update.render_segments(console)

@@ -1,0 +1,222 @@
+"""What to write so that a terminal which shows one screen shows another: few bytes, and nothing but CUP, SGR, EL, ECH,
+REP, and a scroll region."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from smoltui.wire.clusters import is_plain
+from smoltui.wire.frames import Frame
+from smoltui.wire.grid import Row
+from smoltui.wire.scroll import after_scroll, scrolled
+from smoltui.wire.style import PLAIN, Rendition, change, of_blank
+from smoltui.wire.terminal import Terminal
+
+GAP = 4
+"""Cells that stay between two that change are written again where moving over them takes no fewer bytes."""
+_TO_END = 3
+"""Bytes of EL; fewer blanks are written as they are."""
+# Runs that REP, with its 4 or 5 bytes behind the first character, makes shorter. Of ASCII: tmux 3.3 repeats no other.
+_RUNS = re.compile(r"([ -~])\1{7,}")
+_BLANKS = re.compile(" {12,}")
+"""Runs that ECH and a move beyond them make shorter."""
+
+
+def difference(shown: Sequence[Row | None], frame: Frame, terminal: Terminal) -> str:
+    """The sequences that take the screen from `shown` to `frame`, with nothing set before and after.
+
+    A row of `shown` is None where it is not known what is there. Wherever the cursor was, it ends where the frame has
+    it.
+    """
+    rows: Sequence[Row | None] = shown if len(shown) == len(frame.rows) else [None] * len(frame.rows)
+    width = frame.size[0]
+    rows = [row if row is not None and len(row.texts) == width else None for row in rows]
+    pen = _Pen(terminal)
+    known = [row for row in rows if row is not None]
+    if terminal.scroll and len(known) == len(rows) and (found := scrolled(known, frame.rows)):
+        direction = "S" if found.by > 0 else "T"
+        pen.parts.append(f"\x1b[{found.top + 1};{found.bottom + 1}r\x1b[{_count(abs(found.by))}{direction}\x1b[r")
+        rows = after_scroll(known, found)
+    spans = [
+        span
+        for y, (before, after) in enumerate(zip(rows, frame.rows, strict=True))
+        if before is None or before != after
+        for span in _spans(y, before, after, pen.erases)
+    ]
+    pen.write(spans)
+    return pen.finish(frame.cursor)
+
+
+def _count(number: int) -> str:
+    return "" if number == 1 else str(number)
+
+
+class _Span(NamedTuple):
+    """Cells of one row to write: from `first` to `end`; where it `erases`, the rest of the row is erased too."""
+
+    y: int
+    row: Row
+    first: int
+    end: int
+    erases: bool
+
+
+def _spans(y: int, before: Row | None, after: Row, erases: Callable[[Rendition], bool]) -> list[_Span]:
+    """What differs in a row. Spans do not touch, so they may be written in any order."""
+    texts, width = after.texts, len(after.texts)
+    if before is None:
+        pieces = [(0, width)]
+    else:
+        pieces = _pieces(before.differs_at(after))
+        if unsure := before.unsure | after.unsure:
+            # Behind a cluster of unsure width, the terminal may show other things than the row says.
+            pieces = [(min(pieces[0][0], *unsure), width)]
+    erased = _blank_from(after, erases)
+    spans = []
+    for first, end in pieces:
+        while first and texts[first] == "":
+            first -= 1
+        while end < width and texts[end] == "":
+            end += 1
+        spans.append(_Span(y, after, first, max(first, min(end, erased)), end > erased))
+        if end > erased:
+            break
+    return spans
+
+
+def _pieces(columns: list[int]) -> list[tuple[int, int]]:
+    """Columns grouped into (first, end); what is nearer than a move is in one group."""
+    pieces: list[tuple[int, int]] = []
+    for column in columns:
+        if pieces and column - pieces[-1][1] <= GAP:
+            pieces[-1] = pieces[-1][0], column + 1
+        else:
+            pieces.append((column, column + 1))
+    return pieces
+
+
+def _blank_from(row: Row, erases: Callable[[Rendition], bool]) -> int:
+    """The first column from which all is blank and better erased; the width where it is not so."""
+    width = column = len(row.texts)
+    style = row.styles[-1] if width else PLAIN
+    while column and row.texts[column - 1] == " " and row.styles[column - 1] == style:
+        column -= 1
+    return column if width - column > _TO_END and erases(style) else width
+
+
+class _Pen:
+    """Writes cells, and knows where the cursor is and what is set."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.parts: list[str] = []
+        self._terminal = terminal
+        self._style = PLAIN
+        self._at: tuple[int, int] | None = None
+        """Row and column of the cursor; None where it is not known."""
+
+    def write(self, spans: list[_Span]) -> None:
+        """Writes them all, those that begin in one style behind each other: a colour takes more bytes than a move."""
+        waiting: dict[Rendition, list[_Span]] = {}
+        for span in reversed(spans):
+            waiting.setdefault(span.row.styles[span.first], []).append(span)
+        while waiting:
+            style = self._style if self._style in waiting else of_blank(self._style)
+            if style not in waiting:
+                style = min(reversed(waiting), key=self._cost)
+            self._span(waiting[style].pop())
+            if not waiting[style]:
+                del waiting[style]
+
+    def _cost(self, style: Rendition) -> int:
+        return len(change(self._style, style))
+
+    def finish(self, cursor: tuple[int, int]) -> str:
+        """All of it, nothing left set, and the cursor where it belongs."""
+        self._set(PLAIN)
+        self._move(cursor[1], cursor[0])
+        return "".join(self.parts)
+
+    def _span(self, span: _Span) -> None:
+        y, row, column, end, erases = span
+        texts, styles, width = row.texts, row.styles, len(row.texts)
+        self._move(y, column)
+        while column < end:
+            if column in row.unsure:
+                column = self._unsure(y, row, column)
+                continue
+            style = self._fitting(row, column, end)
+            blank = of_blank(style)
+            stop = column + 1
+            while (
+                stop < end
+                and (styles[stop] == style or (texts[stop] == " " and styles[stop] == blank))
+                and stop not in row.unsure
+            ):
+                stop += 1
+            self._set(style)
+            self._text("".join(texts[column:stop]))
+            self._at = (y, stop) if stop < width else None  # after the last column terminals differ
+            column = stop
+        if erases:
+            if of_blank(self._style) != styles[end]:
+                self._set(styles[end])
+            self._move(y, end)
+            self.parts.append("\x1b[K")
+
+    def _fitting(self, row: Row, column: int, end: int) -> Rendition:
+        """The style to write a cell in: for blanks whichever looks the same and is set, or is needed behind them."""
+        style = row.styles[column]
+        if row.texts[column] != " ":
+            return style
+        if of_blank(self._style) == style:
+            return self._style
+        while column < end and row.texts[column] == " " and row.styles[column] == style:
+            column += 1
+        behind = row.styles[column] if column < end else style
+        return behind if of_blank(behind) == style else style
+
+    def _unsure(self, y: int, row: Row, column: int) -> int:
+        """Writes one cluster over cells that were blanked, since it may fill fewer; gives the column behind it."""
+        stop = column + 1
+        while stop < len(row.texts) and row.texts[stop] == "":
+            stop += 1
+        self._set(row.styles[column])
+        if stop - column > 1:
+            self.parts.append(" " * (stop - column))
+            self._at = None
+            self._move(y, column)
+        self.parts.append(row.texts[column])
+        self._at = None
+        if stop < len(row.texts):
+            self._move(y, stop)
+        return stop
+
+    def _text(self, text: str) -> None:
+        """Writes characters in the style that is set, runs of one in short where the terminal can."""
+        if len(text) > 3 and self._terminal.repeat and is_plain(text):
+            text = _RUNS.sub(lambda run: f"{run[0][0]}\x1b[{len(run[0]) - 1}b", text)
+        elif self._terminal.erase_characters and self.erases(of_blank(self._style)) and is_plain(text):
+            text = _BLANKS.sub(lambda run: f"\x1b[{len(run[0])}X\x1b[{len(run[0])}C", text)
+        self.parts.append(text)
+
+    def erases(self, style: Rendition) -> bool:
+        """Whether an erased cell looks like a blank in this style."""
+        return not style.attributes and (self._terminal.background_erase or not style.background)
+
+    def _set(self, style: Rendition) -> None:
+        if style != self._style:
+            self.parts.append(change(self._style, style))
+            self._style = style
+
+    def _move(self, y: int, x: int) -> None:
+        """The shortest move to a cell."""
+        if self._at == (y, x):
+            return
+        moves = [f"\x1b[{_count(y + 1)};{x + 1}H" if x else "\x1b[H" if not y else f"\x1b[{y + 1}H"]
+        if self._at is not None and self._at[0] == y:
+            forward = x - self._at[1]
+            moves.append(f"\x1b[{_count(abs(forward))}{'C' if forward > 0 else 'D'}" if x else "\r")
+        self.parts.append(min(moves, key=len))
+        self._at = y, x

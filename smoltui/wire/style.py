@@ -1,0 +1,80 @@
+"""Graphic rendition (SGR): attributes and colours of a cell, and the shortest change from one to another.
+
+Codes are those of ECMA-48, section 8.3.117, and of xterm's control sequences.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+_OFF = {
+    1: 22, 2: 22, 3: 23, 4: 24, 21: 24, 5: 25, 6: 25, 7: 27, 8: 28, 9: 29, 51: 54, 52: 54, 53: 55,
+}  # fmt: skip
+"""Attribute → the code that ends it; some end two at once."""
+_SEEN_ON_BLANK = frozenset({4, 7, 9, 21, 51, 52, 53})
+"""Attributes that show on a blank: lines, frames, and reverse, which paints it in the foreground colour."""
+
+
+class Rendition(NamedTuple):
+    """How a cell is drawn."""
+
+    attributes: tuple[int, ...] = ()
+    """SGR codes of the attributes that are on, ascending."""
+    foreground: str = ""
+    """SGR codes of the colour, such as `31` or `38;2;1;2;3`; empty: the terminal's own."""
+    background: str = ""
+
+
+PLAIN = Rendition()
+
+
+@lru_cache(4096)
+def rendition(codes: str) -> Rendition:
+    """The rendition of one SGR sequence after a reset; `codes` as a style of Rich gives them: `1;38;5;12;48;2;0;0;0`.
+
+    What is not a known code is left out.
+    """
+    attributes: set[int] = set()
+    colours = {"3": "", "4": ""}
+    parts = codes.split(";")
+    while parts:
+        code = parts.pop(0)
+        if code in ("38", "48"):
+            length = 4 if parts[:1] == ["2"] else 2
+            colour, parts = parts[:length], parts[length:]
+            if len(colour) == length and all(part.isdigit() for part in colour):
+                colours[code[0]] = ";".join((code, *colour))
+        elif code.isdigit() and int(code) in _OFF:
+            attributes.add(int(code))
+        elif code.isdigit() and (30 <= int(code) <= 37 or 90 <= int(code) <= 97):
+            colours["3"] = code
+        elif code.isdigit() and (40 <= int(code) <= 47 or 100 <= int(code) <= 107):
+            colours["4"] = code
+    return Rendition(tuple(sorted(attributes)), colours["3"], colours["4"])
+
+
+@lru_cache(4096)
+def of_blank(style: Rendition) -> Rendition:
+    """The least rendition in which a blank looks the same: mostly only the background can be seen."""
+    if _SEEN_ON_BLANK.isdisjoint(style.attributes):
+        return Rendition((), "", style.background)
+    return style
+
+
+@lru_cache(16384)
+def change(old: Rendition, new: Rendition) -> str:
+    """The shortest SGR sequence that takes a terminal from one rendition to the other; empty when they are the same."""
+    if old == new:
+        return ""
+    afresh = [str(code) for code in new.attributes] + [colour for colour in new[1:] if colour]
+    by_reset = ";".join(["0", *afresh]) if afresh else ""
+    off = {_OFF[code] for code in old.attributes if code not in new.attributes}
+    on = [code for code in new.attributes if code not in old.attributes or _OFF[code] in off]
+    steps = [str(code) for code in (*sorted(off), *on)]
+    if old.foreground != new.foreground:
+        steps.append(new.foreground or "39")
+    if old.background != new.background:
+        steps.append(new.background or "49")
+    by_steps = ";".join(steps)
+    return f"\x1b[{by_steps if len(by_steps) < len(by_reset) else by_reset}m"

@@ -1,0 +1,203 @@
+"""Foreign text on the wire, with the first wall (`safe_text`) and without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.driver import Driver
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import DataTable, Input, Log, OptionList, RichLog, Static, TextArea, Tree
+
+import smoltui.wire.difference as differences
+from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.wire import WireApp
+from tests.wire.furnished import furnish
+from tests.wire.payloads import PAYLOADS, foreign
+from tests.wire.side_by_side import BothApp, SideBySide
+
+
+class Recording(SideBySide):
+    """Keeps what is written in the two ways, and compares nothing: a terminal would not survive the stock way."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.stock = self.ours = ""
+
+    def _compare(self, stock: str, ours: str) -> None:
+        self.stock += stock
+        self.ours += ours
+
+
+def assert_wall_holds(driver: Recording) -> None:
+    """Nothing foreign in what ours wrote, and of what it wrote the colours are those of the app."""
+    assert driver.frames
+    assert not foreign(driver.ours)
+    driver.ours.encode()
+
+
+class Bare(WireApp[None]):
+    """Widgets of Textual, which hand text to the terminal as it is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
+        self.both = Recording(self, mouse=mouse, size=size)
+        self._driver = self.both
+        return self.both
+
+    def compose(self) -> ComposeResult:
+        yield Static(self.text, markup=False)
+        yield Input(self.text)
+        yield OptionList(self.text, markup=False)
+        yield TextArea(self.text)
+        yield Log()
+        yield RichLog()
+        tree: Tree[None] = Tree("root")
+        tree.root.expand()
+        yield tree
+        yield DataTable()
+
+    def on_mount(self) -> None:
+        from rich.text import Text
+
+        for widget in self.query("*"):
+            widget.styles.height = 4
+            widget.styles.border = ("round", "red")
+            widget.border_title = self.text.replace("[", "(")  # titles are markup, which is not what is tried here
+        self.query_one(Log).write_line(self.text)
+        self.query_one(RichLog).write(Text(self.text))
+        self.query_one(Tree).root.add_leaf(Text(self.text))
+        table = self.query_one(DataTable)
+        table.add_column("column")
+        table.add_row(Text(self.text))
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+async def test_widgets_that_clean_nothing(name: str) -> None:
+    """Stock Textual sends it all to the terminal; here not a byte arrives."""
+    app = Bare(PAYLOADS[name])
+    async with app.run_test(size=(80, 50)) as pilot:
+        await pilot.pause()
+        await pilot.press("tab", "tab", "end")
+    assert_wall_holds(app.both)
+
+
+async def test_the_stock_way_lets_them_through() -> None:
+    """What the test above would find where there was no wall."""
+    app = Bare(PAYLOADS["title"] + PAYLOADS["bidi"] + PAYLOADS["C1 CSI"])
+    async with app.run_test(size=(80, 50)) as pilot:
+        await pilot.pause()
+    assert "\x1b]0;owned" in app.both.stock and "\u202e" in app.both.stock and "\x9b" in app.both.stock
+    assert {"\x1b", "\x9b", "\u202e"} <= set(foreign(app.both.stock))
+
+
+@pytest.fixture
+def injected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Its last text stands in every line that any widget of ours gives, past all cleaning."""
+    texts = [""]
+    original = Widget.render_lines
+
+    def render_lines(self: Widget, crop: Region) -> list[Strip]:
+        strips = original(self, crop)
+        if not texts[-1] or not type(self).__module__.startswith("smoltui"):
+            return strips
+        return [Strip([Segment(texts[-1]), *strip], strip.cell_length) for strip in strips]
+
+    monkeypatch.setattr(Widget, "render_lines", render_lines)
+    return texts
+
+
+ROOMS = {
+    "1": ((), set()),
+    "2": (("v", "a", "escape", "m"), {"PairView", "PairList", "AuditList", "Histogram"}),
+    "3": ((), {"FieldList"}),
+    "4": (("v", "l", "i", "u", "p"), {"RunList", "MetricChart", "LogView", "JsonTree", "StatsPanel"}),
+    "5": ((), {"AnswerPair"}),
+}
+"""Room → keys of its views, and widgets that are drawn there; every room has its keys in a `KeyBar`."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+async def test_every_widget_of_ours_behind_a_broken_first_wall(
+    tmp_path: Path, own_machine: Path, injected: list[str], room: str
+) -> None:
+    """Each payload in every line of every widget of a room and of its views: the second wall holds alone."""
+    furnish(tmp_path / "project", own_machine / "smoltui")
+    app = BothApp(Project(tmp_path / "project"), Services({"local": LocalEngine()}))
+    app.side_by_side = Recording
+    views, expected = ROOMS[room]
+    drawn: set[str] = set()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press(room)
+        await pilot.pause(0.5)
+        for view in ("", *views):
+            if view:
+                await pilot.press(view)
+                await pilot.pause(0.2)
+            for text in ["".join(PAYLOADS.values())] if view else PAYLOADS.values():
+                injected.append(text)
+                app.screen.refresh(layout=True)
+                for widget in app.screen.query("*"):
+                    widget.refresh()
+                await pilot.pause()
+            drawn |= {type(widget).__name__ for widget in app.screen.query("*") if widget.region and _is_ours(widget)}
+        injected.append("")
+    driver = app.both
+    assert isinstance(driver, Recording)
+    assert foreign(driver.stock)
+    assert_wall_holds(driver)
+    assert drawn >= expected | {"KeyBar"}
+
+
+def _is_ours(widget: Widget) -> bool:
+    return type(widget).__module__.startswith("smoltui")
+
+
+async def test_rows_and_logs_that_hold_them(tmp_path: Path, own_machine: Path) -> None:
+    """Pairs, prompts, run names and logs full of it: nobody crashes, and nothing foreign is written."""
+    home = own_machine / "smoltui"
+    furnish(tmp_path / "project", home, runs=8)
+    texts = [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in PAYLOADS.values()]
+    rows = [{"prompt": text, "chosen": text * 3, "rejected": text} for text in texts]
+    (tmp_path / "project" / "pairs" / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "project" / "prompts.txt").write_text("\n".join(text.replace("\n", " ") for text in texts))
+    for number, folder in enumerate(sorted((home / "runs").iterdir())):
+        (folder / "spec.json").write_text(json.dumps({"name": texts[number * 4 % 31], "created_at": 1.0 + number}))
+        (folder / "log").write_text("\n".join(texts))
+    app = BothApp(Project(tmp_path / "project"), Services({"local": LocalEngine()}))
+    app.side_by_side = Recording
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("2")
+        await pilot.pause(0.5)
+        for _ in range(len(PAYLOADS)):
+            await pilot.press("right")
+        for keys in ("v", "jjjjjjjj", "4", "jjj", "l", "i", "u", "p", "v", "5", "jjj", "3"):
+            await pilot.press(*keys)
+            await pilot.pause(0.15)
+    driver = app.both
+    assert isinstance(driver, Recording)
+    assert_wall_holds(driver)
+
+
+@pytest.fixture(autouse=True)
+def every_difference_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No sequence but those of `foreign` is ever made, whatever a test looks at."""
+    made: list[str] = []
+    original = differences.difference
+    monkeypatch.setattr(
+        "tests.wire.side_by_side.difference",
+        lambda *args: made.append(original(*args)) or made[-1],  # type: ignore[func-returns-value]
+    )
+    yield
+    assert not foreign("".join(made))

@@ -1,0 +1,142 @@
+"""The thread that writes, on a pseudo-terminal read fast, slowly, or not at all."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from smoltui.wire.frames import Frame
+from smoltui.wire.grid import Row, cells_of
+from smoltui.wire.output import SYNC_END, SYNC_START, Output
+from smoltui.wire.style import Rendition
+from smoltui.wire.terminal import Terminal
+from tests.emulator import Emulator
+
+WIDTH, HEIGHT = 200, 60
+
+
+def frame(number: int) -> Frame:
+    """A screen on which every cell is another than in the frame before."""
+    row = Row(*cells_of(f"{number:05} " * (WIDTH // 6) + "--", Rendition()))
+    return Frame((row,) * HEIGHT)
+
+
+class Line:
+    """Output on one end of a pseudo-terminal; the other is read when a test says so."""
+
+    def __init__(self) -> None:
+        self.far, self.near = pty.openpty()
+        os.set_blocking(self.far, False)
+        self.gone = threading.Event()
+        self.errors: list[Exception] = []
+        self.output = Output(self.near, Terminal(), self.gone.set, self.errors.append)
+        self.output.start()
+        self.read = b""
+
+    def read_until(self, done: Callable[[bytes], object], seconds: float = 10.0) -> bytes:
+        until = time.monotonic() + seconds
+        while not done(self.read):
+            assert time.monotonic() < until, self.read[-200:]
+            try:
+                self.read += os.read(self.far, 1 << 16)
+            except BlockingIOError:
+                time.sleep(0.005)
+        return self.read
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    line = Line()
+    yield line
+    line.output.stop()
+    for fileno in (line.far, line.near):
+        try:
+            os.close(fileno)
+        except OSError:
+            continue
+    assert not line.errors
+
+
+def test_frames_that_come_too_fast_are_dropped_and_modes_are_not(line: Line) -> None:
+    """Nobody reads for a while: of 200 frames few are written, the last among them, and every mode in its order."""
+    for number in range(200):
+        line.output.show(frame(number))
+        line.output.send(f"\x1b]0;title {number}\x07")
+    line.output.send("\x1b[?1049l")
+    written = line.read_until(lambda read: b"\x1b[?1049l" in read)
+    titles = [int(number) for number in re.findall(rb"title (\d+)\x07", written)]
+    assert titles == list(range(200))
+    frames = list(dict.fromkeys(int(number) for number in re.findall(rb"(\d{5}) ", written)))
+    assert frames[-1] == 199
+    assert len(frames) < 100
+    screen = Emulator(WIDTH, HEIGHT)
+    screen.feed(re.sub(rb"\x1b\].*?\x07", b"", written))
+    assert set(screen.display_lines()) == {"00199 " * (WIDTH // 6) + "--"}
+
+
+def test_nothing_is_written_where_nothing_changed(line: Line) -> None:
+    line.output.show(frame(1))
+    line.read_until(lambda read: read.count(b"00001 --") == HEIGHT)
+    before = len(line.read)
+    line.output.show(frame(1))
+    line.output.send("\x07")
+    assert line.read_until(lambda read: read.endswith(b"\x07"))[before:] == b"\x07"
+
+
+def test_doubt_and_a_sequence_that_disturbs_bring_all_of_it_again(line: Line) -> None:
+    line.output.show(frame(1))
+    first = len(line.read_until(lambda read: read.count(b"00001 --") == HEIGHT))
+    line.output.doubt()
+    line.output.show(frame(1))
+    assert len(line.read_until(lambda read: read.count(b"00001 --") == 2 * HEIGHT)) == 2 * first
+    line.output.send("text over the screen", disturbs=True)
+    line.output.show(frame(1))
+    line.read_until(lambda read: read.count(b"00001 --") == 3 * HEIGHT)
+
+
+def test_a_frame_is_one_synchronized_update_where_the_terminal_knows_them(line: Line) -> None:
+    line.output.synchronized = True
+    line.output.show(frame(1))
+    written = line.read_until(lambda read: SYNC_END.encode() in read)
+    assert written.startswith(SYNC_START.encode()) and written.count(b"\x1b[?2026") == 2
+
+
+def test_the_end_of_the_terminal_is_told(line: Line) -> None:
+    """At once, also while nothing is to be written."""
+    line.output.show(frame(1))
+    line.read_until(lambda read: read.count(b"00001 --") == HEIGHT)
+    os.close(line.far)
+    assert line.gone.wait(2.0)
+
+
+def test_stopping_does_not_wait_for_a_line_that_stands_still(line: Line) -> None:
+    for number in range(50):
+        line.output.show(frame(number))
+        time.sleep(0.002)
+    began = time.monotonic()
+    line.output.stop()
+    assert time.monotonic() - began < 5
+    assert not line.gone.is_set()
+
+
+def test_the_last_sequences_are_written_before_it_stops(line: Line) -> None:
+    line.output.send("\x1b[?1049l")
+    line.output.send("\x1b[?25h")
+    line.output.stop()
+    assert line.read_until(lambda read: read.endswith(b"\x1b[?25h")) == b"\x1b[?1049l\x1b[?25h"
+
+
+def test_an_error_of_ours_is_told_and_modes_are_still_written(line: Line) -> None:
+    """A frame that cannot be drawn: the terminal can be restored all the same."""
+    broken = Frame((Row(["a"], []),))
+    line.output.show(broken)
+    line.output.send("\x1b[?1049l")
+    line.read_until(lambda read: b"\x1b[?1049l" in read)
+    assert len(line.errors) == 1
+    line.errors.clear()

@@ -1,0 +1,193 @@
+"""The app by its command line in a real pseudo-terminal: started, drawn, suspended, hung up and left."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.terminal import Terminal
+
+Opened = Callable[..., Terminal]
+FRAME = r"1 Device(?s:.)*q Quit"
+
+
+def settled(terminal: Terminal, pattern: str = FRAME) -> Terminal:
+    terminal.wait_for(pattern)
+    terminal.settle(0.4, 6.0)
+    return terminal
+
+
+def in_a_room(terminal: Terminal) -> Terminal:
+    """In a room where nothing changes by itself, however late the facts of the machine come."""
+    settled(terminal).press("5")
+    return settled(terminal, "sampling")
+
+
+def becomes(terminal: Terminal, whole: str, seconds: float = 10.0) -> None:
+    """The screen is soon as it was; on a busy machine the last frame may take a moment."""
+    until = time.monotonic() + seconds
+    while terminal.text() != whole and time.monotonic() < until:
+        terminal.pump(0.1)
+    assert terminal.text() == whole
+
+
+@pytest.mark.parametrize(
+    "term", ["xterm-256color", "xterm-kitty", "tmux-256color", "screen", "linux", "dumb", "unknown"]
+)
+def test_a_terminal_of_any_name(opened: Opened, term: str) -> None:
+    """It starts, draws, takes keys, and leaves the terminal as it was."""
+    with settled(opened(TERM=term)) as terminal:
+        assert "?1049" in terminal.modes()
+        terminal.press("4")
+        terminal.wait_for(r"run 59")
+        terminal.press("q", limit=0.1)
+        assert terminal.exit_code() == 0
+        assert not terminal.modes()
+        # Where nothing is known of the terminal Textual's own driver draws, which knows of no scroll regions.
+        spares = b"\x1b[K" in terminal.raw or b"b\x1b" in terminal.raw or terminal.bytes < 15_000
+        assert spares == (term not in ("dumb", "unknown"))
+
+
+def test_the_stock_driver_is_a_variable_away(opened: Opened) -> None:
+    """The same screen, and several times the bytes."""
+    with in_a_room(opened(SMOLTUI_DRIVER="stock")) as stock, in_a_room(opened()) as ours:
+        assert stock.text() == ours.text()
+        assert stock.bytes > 3 * ours.bytes
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (400, 100)])
+def test_a_terminal_of_any_size(opened: Opened, size: tuple[int, int]) -> None:
+    """It lives through all rooms, comes to a usual size, and is whole there."""
+    terminal = opened(size=size)
+    terminal.settle(1.0, 6.0)
+    for key in "2345":
+        terminal.press(key, limit=0.3)
+    terminal.resize(100, 30)
+    settled(terminal)
+    terminal.press("q", limit=0.1)
+    assert terminal.exit_code() == 0
+
+
+def test_a_size_that_comes_back_at_once(opened: Opened) -> None:
+    """Terminals move what they show when they are resized: all of it is written again."""
+    with in_a_room(opened()) as terminal:
+        whole = terminal.text()
+        terminal.resize(100, 31)
+        terminal.resize(100, 30)
+        terminal.screen.feed("\x1b[2Jrubbish")
+        terminal.settle(0.5)
+        becomes(terminal, whole)
+
+
+def test_ctrl_l_draws_the_screen_anew(opened: Opened) -> None:
+    """Somebody's message is over the screen; it goes."""
+    with in_a_room(opened()) as terminal:
+        whole = terminal.text()
+        terminal.screen.feed("\x1b[5;5HBroadcast message from root")
+        assert terminal.text() != whole
+        terminal.press("\x0c")
+        becomes(terminal, whole)
+
+
+def test_ctrl_z_and_fg(opened: Opened, furnished: Path) -> None:
+    """To the shell and back: the shell has its own screen meanwhile, and the app is whole afterwards."""
+    app = f"{shlex.quote(sys.executable)} -m smoltui {shlex.quote(str(furnished))}"
+    with opened(command=["bash", "--norc", "--noprofile", "-i"], PS1="shell> ") as terminal:
+        terminal.wait_for("shell>")
+        terminal.press(f"{app}\n", limit=0.1)
+        in_a_room(terminal)
+        whole = terminal.text()
+        for _ in range(2):
+            terminal.press("\x1a", limit=0.1)
+            terminal.screen.feed("\x1b[2J\x1b[H")
+            terminal.wait_for("shell>|Stopped")
+            assert not terminal.modes() - {"?2004"}  # bracketed paste is the shell's too
+            terminal.press("echo between\n")
+            terminal.press("fg\n", limit=0.1)
+            settled(terminal, "sampling")
+            becomes(terminal, whole)
+
+
+@pytest.mark.parametrize(
+    ("keys", "variable", "shown"),
+    [(("5", "e"), "EDITOR", "sampling"), (("4", "l", "P"), "PAGER", "line 499")],
+    ids=["editor", "pager"],
+)
+def test_another_program_has_the_screen_for_a_while(
+    opened: Opened, tmp_path: Path, keys: tuple[str, ...], variable: str, shown: str
+) -> None:
+    """It clears and scribbles; when it has ended the screen is whole."""
+    program = tmp_path / "scribble"
+    program.write_text("#!/bin/sh\nprintf '\\033[2J\\033[31;44mscribble\\n'; sleep 0.3\n")
+    program.chmod(0o755)
+    with settled(opened(**{variable: str(program)})) as terminal:
+        for key in keys[:-1]:
+            terminal.press(key)
+            terminal.settle(0.6)
+        settled(terminal, shown)
+        whole = terminal.text()
+        terminal.press(keys[-1], limit=0.1)
+        terminal.wait_for("scribble")
+        settled(terminal, shown)
+        assert "scribble" not in terminal.text()
+        becomes(terminal, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_order(opened: Opened, number: signal.Signals) -> None:
+    """It leaves by its own way, the terminal is as it was, and the exit code names the signal."""
+    with settled(opened()) as terminal:
+        os.kill(terminal.pid, number)
+        assert terminal.exit_code(2.0) == 128 + number
+        assert not terminal.modes()
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "hangup-ignored"])
+def test_a_closed_window(opened: Opened, furnished: Path, ignored: bool) -> None:
+    """The line is gone, and so is the process within a second or two, also where SIGHUP is ignored."""
+    command = None
+    if ignored:
+        app = f"{shlex.quote(sys.executable)} -m smoltui {shlex.quote(str(furnished))}"
+        command = ["sh", "-c", f"trap '' HUP; exec {app}"]
+    terminal = settled(opened(command=command))
+    terminal.hang_up()
+    assert terminal.exit_code(3.0) == 128 + signal.SIGHUP
+
+
+def test_an_app_that_hangs_is_ended_all_the_same(opened: Opened) -> None:
+    """Its way out is blocked: it is gone, and the terminal is as it was."""
+    code = """
+import time
+from smoltui.wire import WireApp, driver_for
+class Hanging(WireApp):
+    def get_driver_class(self):
+        return driver_for(super().get_driver_class())
+    def on_mount(self):
+        self.call_later(lambda: (self.bell(), time.sleep(60)))
+Hanging().run()
+"""
+    with opened(command=[sys.executable, "-c", code]) as terminal:
+        while b"\x07" not in terminal.raw:
+            terminal.pump(0.1)
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.exit_code(3.0) == 128 + signal.SIGTERM
+        assert not terminal.modes()
+
+
+def test_nobody_reads(opened: Opened) -> None:
+    """The line stands still, with more to write than it holds: leaving does not wait for it."""
+    with settled(opened(size=(200, 60))) as terminal:
+        terminal.reads.clear()
+        for _ in range(40):
+            for key in "12345\x0c":
+                terminal.send(key.encode())
+                time.sleep(0.005)
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.exit_code(3.0) == 128 + signal.SIGTERM
