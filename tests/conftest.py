@@ -22,7 +22,7 @@ settings.load_profile("smoltui")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="write the pictures of the README anew")
-    parser.addoption("--walk", default="300", help="keys of the walk on which two drivers are compared")
+    parser.addoption("--walk", default="200", help="keys of the walk on which two drivers are compared")
 
 
 NEEDS_TRAIN = {

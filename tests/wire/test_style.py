@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.style import Style
@@ -61,6 +61,8 @@ def after(state: Rendition, sequence: str) -> Rendition:
 
 
 @given(RENDITIONS, RENDITIONS)
+@example(Rendition((1, 2)), Rendition((1,)))  # one code ends both
+@example(Rendition((4, 21), "31"), Rendition((21,), "31"))
 def test_a_change_leads_where_it_should(old: Rendition, new: Rendition) -> None:
     """From any rendition to any other, and never longer than from a reset."""
     assert after(old, change(old, new)) == new
