@@ -118,7 +118,7 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
         paused = await engine.get(run.id)
         await pilot.press("x")
         await wait_until(lambda: "40 steps in" in seen(app, "#run-head"))
-        assert "loss 0.300" in seen(app, "#chart-0")
+        await wait_until(lambda: "loss 0.300" in seen(app, "#chart-0"))
         await wait_until(lambda: done == [("ask", run.id)])
         assert (app.runs[run.id].duration(0.0) or 0) > (paused.duration(0.0) or 0)
 
