@@ -57,6 +57,10 @@ def drawn(row: Row, width: int) -> Text:
     return line
 
 
+AHEAD = 8
+"""Rows that are seen beyond the cursor when the list scrolls."""
+
+
 class FieldList(ScrollView, can_focus=True):
     """Rows with a cursor that skips headings; posts `Highlighted` when it comes to another field."""
 
@@ -151,8 +155,15 @@ class FieldList(ScrollView, can_focus=True):
         if self.cursor < 0:
             return
         # The heading above the first field of a group comes into view with it.
-        top = self.cursor - (self.cursor > 0 and not self._rows[self.cursor - 1].key)
-        self.scroll_to_region(Region(0, top, 1, self.cursor - top + 1), animate=False)
+        top, bottom = self.cursor - (self.cursor > 0 and not self._rows[self.cursor - 1].key), self.cursor
+        shown, height = round(self.scroll_y), self.size.height
+        # What comes into view brings some rows with it: a list beside a text is written again when it scrolls.
+        more = min(AHEAD, height // 2)
+        if top < shown:
+            top = max(0, top - more)
+        elif bottom >= shown + height:
+            bottom = min(len(self._rows) - 1, bottom + more)
+        self.scroll_to_region(Region(0, top, 1, bottom - top + 1), animate=False)
 
     def _refresh_row(self, index: int) -> None:
         self.refresh(Region(0, index - round(self.scroll_y), self.size.width, 1))
