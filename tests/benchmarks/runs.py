@@ -129,7 +129,7 @@ def measure(url: str, hub: Connection, home: Path) -> None:
         app.settle(1.0, 5.0)
         before, said = memory(app.pid), asked("load", BURST)
         hub.send(("burst", 0))
-        took = app.bytes_until(f"line {said - 1}: the loss".encode(), 60) or math.inf
+        took = app.shown_after(f"line {said - 1}: the loss", 60) or math.inf
         app.settle(1.0, 5.0)
         tell(f"a burst of {BURST:,} lines, all there", f"{took:.2f} s, {memory(app.pid) - before:.0f} MB more memory")
 
@@ -145,7 +145,7 @@ def measure(url: str, hub: Connection, home: Path) -> None:
                 letter = letters.choice("abcdefghijklmnopqrstuvwxyz")
                 typed += letter
                 os.write(app.fd, letter.encode())
-                times.append(app.bytes_until(typed[-20:].encode(), 2.0))
+                times.append(app.shown_after(typed[-20:], 2.0))
                 time.sleep(0.03)
             app.settle(1.0, 5.0)
         words = f"{in_ms(times)}, {len(times)} keys"

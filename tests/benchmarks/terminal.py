@@ -137,18 +137,12 @@ class Terminal:
         self._undrawn.append(data)
         return data
 
-    def bytes_until(self, text: bytes, seconds: float) -> float | None:
-        """Seconds from now until these bytes have come, None when they do not; nothing is drawn meanwhile.
-
-        Drawing would take a core from the program and from who feeds it.
-        """
-        began, seen = time.perf_counter(), b""
-        while (left := seconds - (time.perf_counter() - began)) > 0:
-            data = self._take(left)
-            if data is not None:
-                seen = seen[-200:] + data
-                if text in seen:
-                    return self.arrived - began
+    def shown_after(self, text: str, seconds: float) -> float | None:
+        """Seconds from now until the last bytes came with which this is on the screen, None when it is not."""
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            if self.pump(0.005) and text in self.text():
+                return self.arrived - began
         return None
 
     def text(self) -> str:
