@@ -18,6 +18,9 @@ from smoltui.safe_text import redact, safe_line
 
 LABEL_WIDTH = 20
 
+AHEAD = 8
+"""Rows that are seen beyond the cursor when the list scrolls."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -55,10 +58,6 @@ def drawn(row: Row, width: int) -> Text:
             line.append(f" {row.unit}", "dim")
     line.truncate(width, overflow="ellipsis", pad=True)
     return line
-
-
-AHEAD = 8
-"""Rows that are seen beyond the cursor when the list scrolls."""
 
 
 class FieldList(ScrollView, can_focus=True):

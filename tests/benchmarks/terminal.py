@@ -183,12 +183,8 @@ class Terminal:
         """Seconds from a key until the screen holds `text`; None when it does not come."""
         while self.pump(0):
             pass
-        sent = time.perf_counter()
         self.send(key.encode())
-        while time.perf_counter() - sent < limit:
-            if self.pump(0.01) and text in self.text():
-                return self.arrived - sent
-        return None
+        return self.shown_after(text, limit)
 
     def idle(self, seconds: float) -> float:
         """Bytes a second while no key is pressed."""
