@@ -65,6 +65,13 @@ PRELOAD_AFTER_SECONDS = 1.2
 """When the start is long over, what the Pairs room needs is loaded: it takes a third of a second when it is gone to."""
 
 
+COLLECT_AFTER_SECONDS = 1.0
+"""Without a key, so long after it the whole memory may be looked through for garbage: 20 to 60 ms."""
+COLLECT_DUE, COLLECT_OVERDUE = 20, 200
+"""Collections of the two young generations (each up to 7 000 objects) since the old one was: then it is looked through
+when nobody types, and then in any case."""
+
+
 TEXTUALS_OWN = frozenset(
     {
         "app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit", "app.help_quit", "command_palette",
@@ -72,12 +79,6 @@ TEXTUALS_OWN = frozenset(
     }
 )  # fmt: skip
 """Actions that Textual binds on every screen and that say nothing about a room."""
-
-
-def _collect_again() -> None:
-    """Ends what `cli.run_app` began. What lives by now lives to the end: looking through it would hold up a key."""
-    gc.freeze()
-    gc.enable()
 
 
 def _preload() -> None:
@@ -149,7 +150,7 @@ class SmoltuiApp(WireApp[int]):
     def on_mount(self) -> None:
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
         self.set_interval(RULES_SECONDS, self._look_at_runs_that_go_on)
-        self.set_timer(1.0, _collect_again)
+        self.set_timer(1.0, self._collect_again)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
 
@@ -175,6 +176,18 @@ class SmoltuiApp(WireApp[int]):
     def key_came(self, seconds: float) -> bool:
         """Whether a key was pressed in the last so many seconds: what can wait then gives way to it."""
         return time.monotonic() - self._key_at < seconds
+
+    def _collect_again(self) -> None:
+        """Ends what `cli.run_app` began. What lives by now lives to the end: looking through it would hold up a key."""
+        gc.freeze()
+        gc.enable()
+        self.set_interval(COLLECT_AFTER_SECONDS, self._collect_at_rest)
+
+    def _collect_at_rest(self) -> None:
+        """Does Python's slowest collection, which would come at any time, when no key waits for it."""
+        due = COLLECT_OVERDUE if self.key_came(COLLECT_AFTER_SECONDS) else COLLECT_DUE
+        if gc.get_count()[2] >= due:
+            gc.collect()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""

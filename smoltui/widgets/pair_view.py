@@ -9,41 +9,29 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import NamedTuple, TypeVar
 
-from rich.segment import Segment
-from rich.style import Style as RichStyle
 from textual import events
 from textual.content import Content
 from textual.content import Span as StyledSpan
-from textual.geometry import Region
 from textual.reactive import reactive
-from textual.strip import Strip
-from textual.style import Style
-from textual.visual import RenderOptions
-from textual.widget import Widget
 
 from smoltui.core.preference import Message, Pair, Span, words_diff
 from smoltui.safe_text import MAX_SHOWN, safe, safe_line
+from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 
-WIDE = 100
-"""Columns from which chosen stands beside rejected."""
 PROMPT_SHARE = 0.4
 """The prompt takes at most this part of the height, so that the answers stand still from pair to pair."""
 MAX_NOTES = 4
 """Lines of what is wrong with a pair."""
-WHEEL_LINES = 3
 
 ROLES = {
     "system": "bold $text-warning on $warning-muted",
     "user": "bold $text-primary on $primary-muted",
     "assistant": "bold $text-success on $success-muted",
 }
-COLOURS = {"chosen": "$text-success", "rejected": "$text-error"}
 COMMON = "dim"
 """Also without colours the words that differ stand out."""
 HIT = "reverse"
 HEAD = "on $panel"
-_NO_WRAP = 100_000
-"""Cells: lines are cut before they are styled."""
 
 CUT_SIGN = "✂"
 CUT_HEAD = "bold reverse $text-warning"
@@ -57,9 +45,6 @@ SPACES = {
 }  # fmt: skip
 """Spaces that look like an ordinary one, by the abbreviations of NameAliases.txt in Unicode."""
 _SPACE = re.compile("[ \n" + "".join(map(chr, SPACES)) + "]")
-
-_Row = tuple[tuple[str, Content], ...]
-"""One line of the answers: (side, text) once, or for both sides."""
 
 
 class Cut(NamedTuple):
@@ -87,7 +72,7 @@ _Value = TypeVar("_Value")
 _DEFAULT_WORDS = {SWAPPED: "chosen and rejected exchanged"}
 
 
-class PairView(Widget):
+class PairView(FramedWidget):
     """Draws a pair line by line: text is wrapped once a pair, and a key only sends the lines that changed.
 
     Prompt and answers scroll apart; both answers scroll together. A prompt longer than its part is shown from its end.
@@ -106,15 +91,11 @@ class PairView(Widget):
         self._contents: dict[str, Content] = {}
         self._notes: list[Content] = []
         self._prompt: list[Content] = []
-        self._head_row: _Row | None = None
-        self._answers: list[_Row] = []
+        self._head_row: Row | None = None
+        self._answers: list[Row] = []
         self._starts: dict[str, int] = {}
-        self._bars: dict[str, Strip] = {}
-        self._space = Strip([Segment(" ")], 1)
-        self._base, self._blank = Style(), RichStyle.null()
         self._prompt_top = self._answers_top = 0
         self._in_prompt = False
-        self._frame: list[Strip] = []
 
     # -- what the room says
 
@@ -133,10 +114,9 @@ class PairView(Widget):
         given: with a mark `swapped` they move to the other side with their texts. None, or missing: not known.
         """
         self._marks = tuple(marks)
-        self._tokens, self._cuts = dict(tokens or {}), dict(cuts or {})
-        if any(mark.kind == SWAPPED for mark in self._marks):
+        if self._is_swapped():
             pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
-            self._tokens, self._cuts = _exchanged(self._tokens), _exchanged(self._cuts)
+        self._take_measure(tokens or {}, cuts or {})
         self._pair, self._highlight = pair, highlight
         self._make()
         self._in_prompt = False
@@ -145,6 +125,20 @@ class PairView(Widget):
         if highlight:
             self._bring_hit()
         self._draw()
+
+    def show_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut]) -> None:
+        """What `show` was not told about the pair because counting it takes long; nothing else moves."""
+        self._take_measure(tokens, cuts)
+        self._make()
+        self._wrap()
+        self._draw()
+
+    def _take_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut]) -> None:
+        swapped = self._is_swapped()
+        self._tokens, self._cuts = (_exchanged(tokens), _exchanged(cuts)) if swapped else (dict(tokens), dict(cuts))
+
+    def _is_swapped(self) -> bool:
+        return any(mark.kind == SWAPPED for mark in self._marks)
 
     def watch_show_whitespace(self) -> None:
         self._make()
@@ -174,7 +168,7 @@ class PairView(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        if self.is_attached and (self.visual_style, self.rich_style) != (self._base, self._blank):
+        if self.is_attached and self.styles_changed():
             self._wrap()
             self._draw()
 
@@ -197,32 +191,13 @@ class PairView(Widget):
 
     # -- lines
 
-    def _strip(self, line: Content) -> Strip:
-        """One line as the terminal gets it."""
-        return line.render_strips(_NO_WRAP, 1, self._base, RenderOptions(self._get_style, {}, None, None))[0]
-
-    def _row(self, parts: _Row) -> Strip:
-        """Text of one or both sides, each with its bar on the left."""
-        strips = []
-        for side, line in parts:
-            strips.append(Strip.join([self._bars.get(side, self._space), self._strip(line)]))
-        if len(strips) == 1:
-            return strips[0]
-        return Strip.join([strips[0].adjust_cell_length(self._column, self._blank), strips[1]])
-
-    @property
-    def _column(self) -> int:
-        """Cells of the chosen side when the sides stand beside each other."""
-        return (self.size.width - 1) // 2
-
     def _wrap(self) -> None:
         """Cuts the texts into lines of the present width; they are styled when they come into view."""
         width = self.size.width
         if self._pair is None or not width or not self.is_attached:
             return
-        texts, self._base, self._blank = self._contents, self.visual_style, self.rich_style
-        self._space = Strip([Segment(" ", self._blank)], 1)
-        self._bars = {side: self._strip(Content.styled("▌ ", colour)) for side, colour in COLOURS.items()}
+        texts = self._contents
+        self.take_styles()
         self._notes = texts["notes"].wrap(max(width - 2, 1))[:MAX_NOTES] if texts["notes"] else []
         self._prompt, self._head_row, self._answers, self._starts = [], None, [], {"raw": 0, "chosen": 0, "rejected": 0}
         if not self._pair.readable:
@@ -236,8 +211,8 @@ class PairView(Widget):
                 self._answers += [((side, line),) for line in texts[side].wrap(max(width - 4, 1))]
             return
         self._head_row = (("chosen", texts["chosen-head"]), ("rejected", texts["rejected-head"]))
-        chosen = texts["chosen"].wrap(self._column - 3)
-        rejected = texts["rejected"].wrap(width - 1 - self._column - 3)
+        chosen = texts["chosen"].wrap(self.column - 3)
+        rejected = texts["rejected"].wrap(width - 1 - self.column - 3)
         for left, right in zip_longest(chosen, rejected, fillvalue=Content("")):
             self._answers.append((("chosen", left), ("rejected", right)))
 
@@ -256,7 +231,7 @@ class PairView(Widget):
     def _bring_hit(self) -> None:
         """Scrolls to the first marked place: in an answer, or else in the prompt."""
         width = self.size.width
-        column = self._column - 3 if width >= WIDE else width - 4
+        column = self.column - 3 if width >= WIDE else width - 4
         for name in ("chosen", "rejected", "raw", "prompt"):
             content = self._contents.get(name)
             hit = min((span.start for span in content.spans if span.style == HIT), default=None) if content else None
@@ -273,54 +248,32 @@ class PairView(Widget):
     # -- drawing
 
     def _draw(self) -> None:
-        """Makes the frame anew and asks for the lines that are different."""
-        width, height = self.size
+        """Makes the frame anew."""
+        width = self.size.width
         if self._pair is None or not width:
             return
         self._clamp()
-        frame = [Strip.join([self._space, self._strip(line)]) for line in self._notes]
+        frame = [self.line(line, indent=True) for line in self._notes]
         if self._prompt:
             rows = self._prompt_height()
             overflows = len(self._prompt) > rows
             where = "  ↑↓ scroll here, tab: answers" if self._in_prompt else "  tab: scroll here" if overflows else ""
             title = f" {self._contents['head'].plain}"
             head = Content.assemble((title, f"bold {HEAD}"), (where, f"dim {HEAD}"), (" " * width, HEAD))
-            frame.append(self._strip(head))
+            frame.append(self.line(head))
             lines = self._prompt[self._prompt_top : self._prompt_top + rows]
-            shown = [Strip.join([self._space, self._strip(line)]) for line in lines]
-            frame += self._with_bar(shown, self._prompt_top, len(self._prompt), rows, self._in_prompt)
+            shown = [self.line(line, indent=True) for line in lines]
+            frame += self.with_bar(shown, self._prompt_top, len(self._prompt), rows, _bar_style(self._in_prompt))
         if self._head_row is not None:
-            frame.append(self._row(self._head_row))
+            frame.append(self.row(self._head_row))
         rows = self._answers_height()
-        shown = [self._row(parts) for parts in self._answers[self._answers_top : self._answers_top + rows]]
-        frame += self._with_bar(shown, self._answers_top, len(self._answers), rows, not self._in_prompt)
-        style = self._blank
-        frame = [strip.adjust_cell_length(width, style) for strip in frame[:height]]
-        before, self._frame = self._frame, frame
-        if len(before) != len(frame):
-            self.refresh()
-        elif changed := [
-            Region(0, y, width, 1) for y, (old, new) in enumerate(zip(before, frame, strict=True)) if old != new
-        ]:
-            self.refresh(*changed)
+        shown = [self.row(parts) for parts in self._answers[self._answers_top : self._answers_top + rows]]
+        frame += self.with_bar(shown, self._answers_top, len(self._answers), rows, _bar_style(not self._in_prompt))
+        self.put(frame)
 
-    def _with_bar(self, lines: list[Strip], top: int, total: int, rows: int, active: bool) -> list[Strip]:
-        """The lines filled up to `rows`, with a scroll bar in the last column when there are more of them."""
-        width, style = self.size.width, self._blank
-        lines = [line.adjust_cell_length(width - 1, style) for line in lines]
-        lines += [Strip.blank(width - 1, style)] * (rows - len(lines))
-        if total <= rows:
-            return lines
-        thumb = max(rows * rows // total, 1)
-        first = round(top * (rows - thumb) / max(total - rows, 1))
-        mark = self._strip(Content.styled("┃", "$text-primary" if active else "dim"))
-        return [Strip.join([line, mark]) if first <= row < first + thumb else line for row, line in enumerate(lines)]
 
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if y < len(self._frame) and self._frame[y].cell_length == width:
-            return self._frame[y]
-        return Strip.blank(width, self._blank)
+def _bar_style(active: bool) -> str:
+    return "$text-primary" if active else "dim"
 
 
 def _exchanged(sides: Mapping[str, _Value]) -> dict[str, _Value]:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from rich.segment import Segment
-from rich.style import Style as RichStyle
 from textual import events
 from textual.content import Content
-from textual.geometry import Region
-from textual.strip import Strip
-from textual.style import Style
-from textual.visual import RenderOptions
-from textual.widget import Widget
 
 from smoltui.core.rendering import CUT, OURS, SIDES, TRL, Piece, SideView, TrainerView, legend
 from smoltui.safe_text import safe, safe_line
+from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 
-WIDE = 100
-"""Columns from which chosen stands beside rejected."""
 LEGEND_SHARE = 0.5
 """The legend takes at most this part of the height."""
-WHEEL_LINES = 3
 MAX_DRAWN, MAX_LINES = 10_000, 1_000
 """Characters, and line ends, drawn on each side of the place where the answer begins: laying out more takes longer than
 a key may (both sides together 0.2 s)."""
@@ -33,18 +24,12 @@ KINDS = {
     "cut": "dim strike $text-error",
 }
 """Bold, dim, plain and struck through: told apart without colours too."""
-COLOURS = {"chosen": "$text-success", "rejected": "$text-error"}
 MARKS = {OURS: "bold $text-success", TRL: "bold $text-warning", CUT: "bold $text-error"}
 LINE_END = "↵"
 """Shown where a line ends: a template's line ends are tokens like others."""
-_NO_WRAP = 100_000
-"""Cells: lines are cut before they are styled."""
-
-_Row = tuple[tuple[str, Content], ...]
-"""One line: (side, text) once, or for both sides."""
 
 
-class TrainerPane(Widget):
+class TrainerPane(FramedWidget):
     """Draws a TrainerView line by line: wrapped once, and a key only sends the lines that changed.
 
     A legend in words stands on top and does not scroll. The view opens where the answer begins.
@@ -57,14 +42,10 @@ class TrainerPane(Widget):
         self._texts: dict[str, Content] = {}
         self._begins: dict[str, int] = {}
         self._legend: list[Content] = []
-        self._head_row: _Row | None = None
-        self._rows: list[_Row] = []
-        self._bars: dict[str, Strip] = {}
-        self._space = Strip([Segment(" ")], 1)
-        self._base, self._blank = Style(), RichStyle.null()
+        self._head_row: Row | None = None
+        self._rows: list[Row] = []
         self._top = 0
         self._opens_at: int | None = None
-        self._frame: list[Strip] = []
 
     # -- what the room says
 
@@ -118,9 +99,7 @@ class TrainerPane(Widget):
             self._top, self._opens_at = 0, 0  # nothing was scrolled yet, also where there is no size so far
         if not width or not self.is_attached:
             return
-        self._base, self._blank = self.visual_style, self.rich_style
-        self._space = Strip([Segment(" ", self._blank)], 1)
-        self._bars = {side: self._strip(Content.styled("▌ ", colour)) for side, colour in COLOURS.items()}
+        self.take_styles()
         if self._view is None:
             if self._words:
                 self._legend = Content.styled(safe(self._words, 1000), "italic").wrap(max(width - 2, 1))
@@ -134,7 +113,7 @@ class TrainerPane(Widget):
     def _wrap_beside(self, width: int) -> int:
         """Rows of both sides; gives the first one in which an answer begins."""
         self._head_row = tuple((name, self._texts[f"{name}-head"]) for name in SIDES)
-        widths = {"chosen": self._column - 3, "rejected": width - 1 - self._column - 3}
+        widths = {"chosen": self.column - 3, "rejected": width - 1 - self.column - 3}
         lines = [self._texts[name].wrap(max(widths[name], 1)) for name in SIDES]
         for left, right in zip_longest(*lines, fillvalue=Content("")):
             self._rows.append((("chosen", left), ("rejected", right)))
@@ -151,11 +130,6 @@ class TrainerPane(Widget):
         """The line in which the answer begins."""
         return self._texts[name][: self._begins[name] + 1].get_height({}, max(width, 1)) - 1
 
-    @property
-    def _column(self) -> int:
-        """Cells of the chosen side when the sides stand beside each other."""
-        return (self.size.width - 1) // 2
-
     def _legend_height(self) -> int:
         whole = self._view is None
         return min(len(self._legend), self.size.height if whole else max(int(self.size.height * LEGEND_SHARE), 1))
@@ -163,57 +137,19 @@ class TrainerPane(Widget):
     def _height(self) -> int:
         return max(self.size.height - self._legend_height() - (self._head_row is not None), 1)
 
-    def _strip(self, line: Content) -> Strip:
-        """One line as the terminal gets it."""
-        return line.render_strips(_NO_WRAP, 1, self._base, RenderOptions(self._get_style, {}, None, None))[0]
-
-    def _row(self, parts: _Row) -> Strip:
-        """Text of one or both sides, each with its bar on the left."""
-        strips = [Strip.join([self._bars[side], self._strip(line)]) for side, line in parts]
-        if len(strips) == 1:
-            return strips[0]
-        return Strip.join([strips[0].adjust_cell_length(self._column, self._blank), strips[1]])
-
     # -- drawing
 
     def _draw(self) -> None:
-        """Makes the frame anew and asks for the lines that are different."""
-        width, height = self.size
-        if not width or not self.is_attached:
+        """Makes the frame anew."""
+        if not self.size.width or not self.is_attached:
             return
         rows = self._height()
         self._top = max(min(self._top, len(self._rows) - rows), 0)
-        frame = [Strip.join([self._space, self._strip(line)]) for line in self._legend[: self._legend_height()]]
+        frame = [self.line(line, indent=True) for line in self._legend[: self._legend_height()]]
         if self._head_row is not None:
-            frame.append(self._row(self._head_row))
-        shown = [self._row(parts) for parts in self._rows[self._top : self._top + rows]]
-        frame += self._with_bar(shown, rows)
-        frame = [strip.adjust_cell_length(width, self._blank) for strip in frame[:height]]
-        before, self._frame = self._frame, frame
-        if len(before) != len(frame):
-            self.refresh()
-        elif changed := [
-            Region(0, y, width, 1) for y, (old, new) in enumerate(zip(before, frame, strict=True)) if old != new
-        ]:
-            self.refresh(*changed)
-
-    def _with_bar(self, lines: list[Strip], rows: int) -> list[Strip]:
-        """The lines filled up to `rows`, with a scroll bar in the last column when there are more of them."""
-        width, style, total = self.size.width, self._blank, len(self._rows)
-        lines = [line.adjust_cell_length(width - 1, style) for line in lines]
-        lines += [Strip.blank(width - 1, style)] * (rows - len(lines))
-        if total <= rows:
-            return lines
-        thumb = max(rows * rows // total, 1)
-        first = round(self._top * (rows - thumb) / max(total - rows, 1))
-        mark = self._strip(Content.styled("┃", "$text-primary"))
-        return [Strip.join([line, mark]) if first <= row < first + thumb else line for row, line in enumerate(lines)]
-
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if y < len(self._frame) and self._frame[y].cell_length == width:
-            return self._frame[y]
-        return Strip.blank(width, self._blank)
+            frame.append(self.row(self._head_row))
+        shown = [self.row(parts) for parts in self._rows[self._top : self._top + rows]]
+        self.put(frame + self.with_bar(shown, self._top, len(self._rows), rows, "$text-primary"))
 
 
 def _explained(words: str) -> Content:

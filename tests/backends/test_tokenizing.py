@@ -19,7 +19,7 @@ from smoltui.backends import tokenizing
 from smoltui.backends.project import Project
 from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
 from smoltui.core.preference import Pair, pair_of
-from smoltui.core.rendering import cut_at, legend, view_from_json
+from smoltui.core.rendering import SIDES, cut_at, legend, view_from_json
 from smoltui.errors import (
     InputError,
     NotFoundOnHubError,
@@ -321,6 +321,29 @@ def test_where_the_answer_begins_and_what_is_cut() -> None:
     assert ours.limited({"max_length": None}).view(pair).max_length is None
     assert ours.limited({}).max_length == 1024
     assert view_from_json(json.loads(json.dumps(short.as_json()))) == short
+
+
+def test_what_is_quickly_measured_is_what_the_view_shows(shared_data: Path, model: Path) -> None:
+    """Counts and cuts of real pairs at every length, of plain text, and with `keep_end`."""
+    pairs = [pair for row in transcripts(shared_data)[:60] if (pair := pair_of(0, row)).problem is None]
+    put_a_mark_before_each_text(model)
+    configure(model, bos_token="<|endoftext|>")
+    plain = [pair_of(0, {"prompt": "What is fog", "chosen": "gy weather? " * 9, "rejected": " A cloud."})]
+    cuts = 0
+    for ours, some in ((demo(), pairs), (loaded(model), plain)):
+        for recipe in (
+            *({"max_length": length} for length in (1, 40, 300, 700, 100_000)),
+            {"max_length": None},
+            {"max_length": 100, "truncation_mode": "keep_end"},
+        ):
+            limited = ours.limited(recipe)
+            for pair in some:
+                view = limited.view(pair)
+                counts, cut = limited.measure(pair)
+                assert counts == limited.count(pair)
+                assert cut == {name: at for name in SIDES if (at := cut_at(view.side(name))) is not None}
+                cuts += len(cut)
+    assert cuts > 100
 
 
 def test_keep_end_cuts_the_beginning() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from smoltui.app import SmoltuiApp
+from smoltui.app import COLLECT_AFTER_SECONDS, COLLECT_DUE, COLLECT_OVERDUE, SmoltuiApp
 from smoltui.backends import devices, hub
 from smoltui.backends.engine import Engine
 from smoltui.backends.project import Project
@@ -188,3 +189,25 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
         await pilot.press("r", "down", "down")
         await pilot.resize_terminal(120, 40)
         await wait_until(lambda: "Next: t trains" in seen(app) and "textual" in seen(app))
+
+
+async def test_memory_is_looked_through_while_nobody_types(
+    project: Project, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """Python's slow collection waits for me to rest, until too much has gathered."""
+    gathered = 0
+    collected: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda *_: collected.append(gathered))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, gathered))
+    app = open_on(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for count in (COLLECT_DUE, COLLECT_OVERDUE - 1, COLLECT_OVERDUE):
+            gathered = count
+            await pilot.press("down")
+            app._collect_at_rest()
+        assert collected == [COLLECT_OVERDUE]
+        gathered = COLLECT_DUE - 1
+        await pilot.pause(2 * COLLECT_AFTER_SECONDS + 0.2)  # one to begin with, one to look
+        assert collected == [COLLECT_OVERDUE]
+        gathered = COLLECT_DUE
+        await wait_until(lambda: COLLECT_DUE in collected)

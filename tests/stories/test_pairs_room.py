@@ -17,6 +17,8 @@ from smoltui.backends.pair_set import PairSet, open_set
 from smoltui.backends.pair_source import PairsSpec
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
+from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.core.preference import Pair
 from tests.conftest import seen
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -171,6 +173,46 @@ async def test_long_texts_scroll(app: SmoltuiApp, wait_until: WaitUntil, tmp_pat
         await wait_until(lambda: "begin" in seen(app) and "question" not in seen(app))
         await pilot.press("pagedown", "tab", "space")
         await wait_until(lambda: "▌ line 0 " not in seen(app) and "begin" not in seen(app))
+
+
+async def test_a_long_pair_is_read_before_it_is_counted(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text is there at once; tokens and cut come when I stay, and move nothing that I have scrolled to."""
+    short, lines = "Why? " * 3, "\n".join(f"line {number}" for number in range(1000))
+    rows = [
+        {"prompt": short, "chosen": "Yes.", "rejected": lines},
+        {"prompt": short, "chosen": "Yes.", "rejected": "No."},
+    ]
+    write(tmp_path / "train.jsonl", rows)
+    model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
+    (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 100\n")
+    counted = threading.Event()
+    measure = PairTokenizer.measure
+
+    def held(self: PairTokenizer, pair: Pair) -> Any:
+        if "line 9" in pair.rejected[0].content:
+            assert counted.wait(10)
+        return measure(self, pair)
+
+    monkeypatch.setattr(PairTokenizer, "measure", held)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "pair 1 of 2" in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "pair 2 of 2" in seen(app) and "tokens" in seen(app))
+        await pilot.press("left", "down", "down")
+        await wait_until(lambda: "▌ line 2 " in seen(app))
+        assert "tokens" not in seen(app) and "line 1 " not in seen(app)
+        counted.set()
+        await wait_until(lambda: "tokens" in seen(app))
+        assert "▌ line 2 " in seen(app) and "line 1 " not in seen(app)
+        assert "cut at max_length 100 tokens" in seen(app)
+        await pilot.press("p")  # what is known of the pair stays
+        await wait_until(lambda: "pinned" in seen(app) and "tokens" in seen(app))
+        await pilot.press("X")
+        await wait_until(lambda: "swapped" in seen(app))
+        head = next(line for line in seen(app).splitlines() if "chosen ·" in line)
+        assert f"{len(lines):,} characters" in head[:60] and "cut at max_length" in seen(app)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (20, 6)])

@@ -10,28 +10,25 @@ from functools import partial
 from textual import work
 
 from smoltui.backends.threads import in_thread
-from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
+from smoltui.backends.tokenizing import load_tokenizer
 from smoltui.core.curation import held_out
 from smoltui.core.pair_facts import sound
 from smoltui.core.preference import Pair, pair_json
-from smoltui.core.rendering import SIDES, cut_at
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
 from smoltui.screens.editing import page_text
-from smoltui.screens.pairs.base import PairsBase
+from smoltui.screens.pairs.measuring import Measuring
 from smoltui.widgets.audit_list import AuditList
 from smoltui.widgets.pair_list import PairList
-from smoltui.widgets.pair_view import SWAPPED, Cut, Mark, PairView
+from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
 from smoltui.widgets.trainer_view import TrainerPane
 
 
-class Reading(PairsBase):
+class Reading(Measuring):
     """The view of one pair."""
 
     wanted: int | None = None
     """A row that was asked for and is not read in yet."""
-    tokenizer: PairTokenizer | None = None
-    tokenizer_problem: SmoltuiError | None = None
 
     # -- moving
 
@@ -58,7 +55,7 @@ class Reading(PairsBase):
             return
         key, pair = known
         pattern = self.search.query.pattern() if self.search is not None else None
-        tokens, cuts = self._measured(pair)
+        tokens, cuts = self.measure(key, pair) or (None, None)
         self.query_one(PairView).show(pair, pattern or "", tokens=tokens, cuts=cuts, marks=self._marks(key))
         if key in self.curation.swapped:  # as it will be trained
             pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
@@ -91,21 +88,6 @@ class Reading(PairsBase):
             return False
         prompt = opened.store.fact(self.index, "prompt_hash")
         return prompt is not None and held_out(prompt, held.seed, held.share)
-
-    def _measured(self, pair: Pair) -> tuple[dict[str, int | None] | None, dict[str, Cut] | None]:
-        """Tokens of prompt, chosen and rejected, and where `max_length` cuts each answer; None where not known."""
-        if self.tokenizer is None or not pair.readable or pair.problem:
-            return None, None
-        try:
-            trained = self.tokenizer.view(pair)
-        except SmoltuiError as error:
-            self.tokenizer, self.tokenizer_problem = None, error
-            return None, None
-        tokens: dict[str, int | None] = {"prompt": trained.chosen.prompt_tokens}
-        tokens |= {side: trained.side(side).completion_tokens for side in SIDES}
-        limit = trained.max_length
-        cuts = {side: cut_at(trained.side(side)) for side in SIDES} if limit is not None else {}
-        return tokens, {side: Cut(at, limit) for side, at in cuts.items() if at is not None and limit is not None}
 
     def action_step(self, by: int) -> None:
         """To the next pair, or in the list to the next line."""
