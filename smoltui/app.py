@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import math
 import os
@@ -176,6 +177,11 @@ class SmoltuiApp(WireApp[int]):
     def key_came(self, seconds: float) -> bool:
         """Whether a key was pressed in the last so many seconds: what can wait then gives way to it."""
         return time.monotonic() - self._key_at < seconds
+
+    async def at_rest(self, seconds: float) -> None:
+        """Waits until no key has come for so long: before what would hold up the next one."""
+        while self.key_came(seconds):
+            await asyncio.sleep(seconds / 4)
 
     def _collect_again(self) -> None:
         """Ends what `cli.run_app` began. What lives by now lives to the end: looking through it would hold up a key."""

@@ -20,6 +20,9 @@ from smoltui.screens.room import Room
 from smoltui.scripts.pair_format import SCHEMAS
 from smoltui.widgets.ask_line import AskLine
 
+LOAD_AFTER_SECONDS = 0.3
+"""Libraries of C hold Python's lock for 0.1 to 0.3 s each while they are loaded: not while somebody types."""
+
 View = Literal["nothing", "pair", "list", "audit", "trainer", "mapping"]
 VIEWS: Mapping[View, str] = {
     "nothing": "#pairs-nothing", "pair": "PairView", "list": "#pairs-list", "audit": "AuditList",

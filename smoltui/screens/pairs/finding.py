@@ -23,7 +23,7 @@ from smoltui.core.pair_columns import COLUMNS, SORTABLE
 from smoltui.core.pair_query import PairQuery, parse_query
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
-from smoltui.screens.pairs.base import PairsBase
+from smoltui.screens.pairs.base import LOAD_AFTER_SECONDS, PairsBase
 from smoltui.widgets.histogram import Cut, Histogram, Panel
 from smoltui.widgets.pair_list import PairLine, PairList
 
@@ -59,7 +59,8 @@ class Finding(PairsBase):
 
     @work(exclusive=True, group="warm up")
     async def warm_up(self) -> None:
-        """Loads what searches, so that the first search does not wait for it."""
+        """Loads what searches, so that the first search does not wait for it, and no key for its loading."""
+        await self.smoltui.at_rest(LOAD_AFTER_SECONDS)
         await in_thread(load_engines)
 
     def end_search(self) -> None:

@@ -17,6 +17,7 @@ from smoltui.core.preference import Pair, pair_json
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
 from smoltui.screens.editing import page_text
+from smoltui.screens.pairs.base import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.measuring import Measuring
 from smoltui.widgets.audit_list import AuditList
 from smoltui.widgets.pair_list import PairList
@@ -165,6 +166,8 @@ class Reading(Measuring):
     @work(exclusive=True, group="tokenizer")
     async def load_tokenizer(self, show: bool = False) -> None:
         """The recipe's tokenizer, once; quietly where nobody asked for it."""
+        if not show:
+            await self.smoltui.at_rest(LOAD_AFTER_SECONDS)
         values = dict(self.recipe_values())
         try:
             self.tokenizer = await in_thread(partial(load_tokenizer, self.smoltui.project, values))
