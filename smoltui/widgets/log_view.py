@@ -46,7 +46,7 @@ class LogView(Widget, can_focus=True):
     """Lines of foreign text, made safe when they are drawn. `follow` is what the person sees as «follows».
 
     `open_log` gives an empty log, once for each run that is shown: `backends.log_spool.LogSpool` for one that may be
-    long. The room calls `extend` ten times a second at most, and shows `status` when `Changed` comes.
+    long. The room calls `extend` ten times a second at most, and watches `drawn_status`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,8 +70,8 @@ class LogView(Widget, can_focus=True):
     times: reactive[bool] = reactive(False, repaint=False)
     """Whether the local time of each line stands before it, where it is known."""
 
-    class Changed(Message):
-        """`status` says something else now."""
+    drawn_status: reactive[Text] = reactive(Text, repaint=False, init=False)
+    """`status` of what is in view: one who watches it draws it in the same frame, as a message would not."""
 
     class Failed(Message):
         """Something was refused: a broken expression, or lines that could not be kept."""
@@ -108,7 +108,6 @@ class LogView(Widget, can_focus=True):
         self._frame: list[Strip] = []
         self._rows: LRUCache[tuple[int, int], list[Strip]] = LRUCache(KEPT_ROWS)
         self._rows_for: int | None = None
-        self._status = Text()
 
     # -- lines
 
@@ -613,7 +612,7 @@ class LogView(Widget, can_focus=True):
         return [Segment(said, _GUTTER)] if said else []
 
     def _draw(self) -> None:
-        """Makes the rows in view anew and asks for those that are different; says when the status is."""
+        """Makes the rows in view anew and asks for those that are different, and tells the status."""
         if not self.is_attached:
             return
         width, height = self.size
@@ -631,10 +630,7 @@ class LogView(Widget, can_focus=True):
                 if old != new
             ]:
                 self.refresh(*changed)
-        status = self.status
-        if status != self._status:
-            self._status = status
-            self.post_message(self.Changed())
+        self.drawn_status = self.status
 
     def _drawn(self, width: int, height: int) -> list[Strip]:
         frame: list[Strip] = []

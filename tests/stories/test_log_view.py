@@ -44,6 +44,7 @@ class Host(App[None]):
 
     def on_mount(self) -> None:
         self.view.focus()
+        self.watch(self.view, "drawn_status", self._changed, init=False)
 
     @property
     def view(self) -> LogView:
@@ -53,7 +54,6 @@ class Host(App[None]):
     def status(self) -> str:
         return self.view.status.plain
 
-    @on(LogView.Changed)
     def _changed(self) -> None:
         self.changes += 1
 

@@ -102,6 +102,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         listed.facts = self.row_facts
         self.watch(self.smoltui, "runs", self.show_runs)
         self.watch(self.smoltui, "runs_errors", self.show_errors)
+        self.watch(self.query_one(LogView), "drawn_status", self._log_changed, init=False)
         listed.focus()
         self.set_interval(1.0, self._tick)
 
@@ -133,7 +134,6 @@ class RunsRoom(Listing, Following, Asking, Acting):
         self.query_one(ContentSwitcher).current = "curves"
         super().show_run(run_id)
 
-    @on(LogView.Changed)
     def _log_changed(self) -> None:
         if self.view == "log":
             self.show_head()
