@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Literal
 
 from rich.text import Text
@@ -116,13 +117,18 @@ class PairsBase(Room):
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
         """Asks for one line; `answered` gets it without white space around it. Escape leaves it."""
         self.app.clear_notifications()  # they would lie over the line
-        self.query_one(AskLine).ask(question, hint, answered, value)
+        self.line.ask(question, hint, answered, value)
         self.refresh_bindings()
 
     @property
     def asking(self) -> bool:
         """The line that asks is open."""
-        return self.is_mounted and self.query_one(AskLine).asking
+        return self.is_mounted and self.line.asking
+
+    @cached_property
+    def line(self) -> AskLine:
+        """Looked up once: `check_action` asks for it with every key there is."""
+        return self.query_one(AskLine)
 
     def known_pair(self) -> tuple[str, Pair] | None:
         """Content hash and pair of the row one is on; None, and it is said why, when they cannot be had."""

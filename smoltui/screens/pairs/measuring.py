@@ -14,8 +14,8 @@ from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.base import PairsBase
 from smoltui.widgets.pair_view import Cut, PairView
 
-AT_ONCE = 2_000
-"""Characters of a pair: so many are counted before it is drawn, in some 3 ms. A longer pair is drawn first."""
+AT_ONCE = 1_000
+"""Characters of a pair: so many are counted before it is drawn, in some 2 ms. A longer pair is drawn first."""
 REST_SECONDS = 0.05
 """A long pair is counted when one has stayed at it so long."""
 

@@ -152,7 +152,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
     def action_back(self) -> None:
         """Out of the question, the view, the search: whichever is open."""
         if self.asking:
-            self.query_one(AskLine).stop()
+            self.line.stop()
         elif self.view in ("list", "audit", "trainer"):
             self.show_view("pair")
             self.draw_pair()
