@@ -23,7 +23,7 @@ import psutil
 
 from tests.benchmarks.pairs import percentile
 from tests.benchmarks.terminal import Terminal
-from tests.wire.furnished import furnish
+from tests.wire.furnished import DISPUTED, EMOJI, WORDS, furnish
 
 WIDE, SMALL = (120, 40), (80, 24)
 SLOW_BYTES, SLOW_LATENCY = 256_000 / 8, 0.1
@@ -84,7 +84,7 @@ class Bench:
         self._folder = folder
         self._project = folder / "demo"
         self._home = folder / "home" / "smoltui"
-        furnish(self._project, self._home, pictures=False)
+        furnish(self._project, self._home, words=[word for word in WORDS if word not in (*DISPUTED, *EMOJI)])
         self.figures: dict[str, dict[str, list[float]]] = {}
 
     def app(self, driver: str, size: tuple[int, int] = WIDE, **line: float) -> Terminal:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoltui.backends.new_project import create_project
-from smoltui.wire.clusters import clusters, is_sure
 
+EMOJI = ("🦊", "🎉")
+DISPUTED = ("👩\u200d👩\u200d👧\u200d👦", "👍🏽", "🇫🇷", "✂️")
+"""Emoji of several characters: terminals do not agree how wide they are."""
 WORDS = (
-    "the", "margin", "rises", "日本語", "한국어", "é\u0301", "naïve", "👩\u200d👩\u200d👧\u200d👦", "👍🏽", "🇫🇷", "✂️",
-    "ok", "─────", "loss", "ﾊﾝｶｸ", "ｗｉｄｅ", "नमस्ते", "(3.5)", "a_b", "……",
+    "the", "margin", "rises", "日本語", "한국어", "é\u0301", "naïve", *DISPUTED, *EMOJI, "ok", "─────", "loss", "ﾊﾝｶｸ",
+    "ｗｉｄｅ", "नमस्ते", "(3.5)", "a_b", "……",
 )  # fmt: skip
 PLAIN_WORDS = ("the", "reward", "margin", "rises", "while", "both", "answers", "are", "read", "naïve", "(3.5)", "ok")
 RUNS = 60
@@ -23,33 +25,32 @@ def sentence(rng: random.Random, words: int, lively: Sequence[str] = WORDS) -> s
     return " ".join(rng.choice(lively if rng.random() < 0.2 else PLAIN_WORDS) for _ in range(words))
 
 
-def furnish(project: Path, home: Path, *, runs: int = RUNS, pictures: bool = True) -> None:
+def furnish(project: Path, home: Path, *, runs: int = RUNS, words: Sequence[str] = WORDS) -> None:
     """Makes the demo project with pairs of its own, and ended runs with logs in `home` (`SMOLTUI_HOME`).
 
-    Without `pictures` there is nothing in it on whose width terminals do not agree.
+    `words` are strewn among plain ones.
     """
     rng = random.Random(20)
-    lively = WORDS if pictures else [word for word in WORDS if all(is_sure(part.text) for part in clusters(word))]
     create_project(project, "demo")
     for split, rows in (("train", 200), ("test", 20)):
         lines = [
             {
-                "prompt": sentence(rng, 6, lively),
-                "chosen": sentence(rng, 200, lively),
-                "rejected": sentence(rng, 160, lively),
+                "prompt": sentence(rng, 6, words),
+                "chosen": sentence(rng, 200, words),
+                "rejected": sentence(rng, 160, words),
             }
             for _ in range(rows)
         ]
         (project / "pairs" / f"{split}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    (project / "prompts.txt").write_text("".join(f"{sentence(rng, 12, lively)}?\n" for _ in range(40)))
+    (project / "prompts.txt").write_text("".join(f"{sentence(rng, 12, words)}?\n" for _ in range(40)))
     for number in range(runs):
         folder = home / "runs" / f"{number:08}"
         folder.mkdir(parents=True)
-        spec = {"name": f"run {number} {rng.choice(lively)}", "created_at": 1.0 + number, "project": str(project)}
+        spec = {"name": f"run {number} {rng.choice(words)}", "created_at": 1.0 + number, "project": str(project)}
         (folder / "spec.json").write_text(json.dumps(spec))
         (folder / "status.json").write_text(json.dumps({"started_at": 1.0, "finished_at": 9.0, "exit_code": 1}))
         if number >= runs - 5:
-            log = "".join(f"line {line} {sentence(rng, 3 + line % 20, lively)}\n" for line in range(LOG_LINES))
+            log = "".join(f"line {line} {sentence(rng, 3 + line % 20, words)}\n" for line in range(LOG_LINES))
             (folder / "log").write_text(log)
 
 
@@ -58,7 +59,7 @@ MOVES = ("j", "j", "j", "k", "down", "down", "up", "right", "left", "pagedown", 
          "home", "end", "n", "escape")  # fmt: skip
 ROOMS = {
     "1": (),
-    "2": ("v", "right", "right", "l", "h", "f", "F", "s", "S", "W", "p", "u", "enter", "N"),
+    "2": ("v", "right", "right", "l", "h", "f", "F", "s", "S", "W", "p", "u", "enter", "N", "m", "a"),
     "3": ("d", "o", "J", "K", "space", "r"),
     "4": ("v", "l", "i", "u", "p", "enter", "s", "w", "z", "f", "J", "space", "right_square_bracket", "plus", "minus"),
     "5": ("left_square_bracket", "right_square_bracket"),
