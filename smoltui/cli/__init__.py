@@ -98,6 +98,9 @@ def run_app(project: Project) -> None:
             "The app needs a terminal for its keys and its screen",
             "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate",
         )
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():
+        # Textual draws there. Who sends the errors to a file means the errors, and would be left with an empty screen.
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     # Nothing of what is made while starting becomes garbage: collecting then only delays the first frame (by a tenth).
     gc.disable()
     young, middle, _ = gc.get_threshold()

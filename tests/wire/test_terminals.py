@@ -55,6 +55,17 @@ def test_a_terminal_of_any_name(opened: Opened, term: str) -> None:
         assert spares == (term not in ("dumb", "unknown"))
 
 
+def test_errors_that_go_to_a_file(opened: Opened, furnished: Path, tmp_path: Path) -> None:
+    """`2> errors` takes the errors, not the screen."""
+    app = f"{shlex.quote(sys.executable)} -m smoltui {shlex.quote(str(furnished))}"
+    errors = tmp_path / "errors"
+    with settled(opened(command=["sh", "-c", f"{app} 2> {shlex.quote(str(errors))}"])) as terminal:
+        assert terminal.bytes < 15_000  # by our driver
+        terminal.press("q", limit=0.1)
+        assert terminal.exit_code() == 0 and not terminal.modes()
+    assert not errors.read_text()
+
+
 def test_the_stock_driver_is_a_variable_away(opened: Opened) -> None:
     """The same screen, and several times the bytes."""
     with in_a_room(opened(SMOLTUI_DRIVER="stock")) as stock, in_a_room(opened()) as ours:

@@ -63,6 +63,7 @@ class PairsBase(Room):
     def __init__(self) -> None:
         super().__init__()
         self.curation = Curation()
+        self._where_shown: Text | None = None
 
     # -- which view
 
@@ -91,6 +92,7 @@ class PairsBase(Room):
         where = self.query_one("#pairs-where", Static)
         opened = self.opened
         if opened is None:
+            self._where_shown = None
             where.update("", layout=False)
             return
         total = opened.total
@@ -106,7 +108,10 @@ class PairsBase(Room):
         room = self.size.width - 2 - len(place) - 2
         left = Text(safe_line(opened.name, 60), "bold", no_wrap=True).append(rest, "not bold dim")
         left.truncate(max(room, 0), overflow="ellipsis", pad=True)
-        where.update(left.append("  ").append(place, "bold"), layout=False)
+        left.append("  ").append(place, "bold")
+        if left != self._where_shown:
+            self._where_shown = left
+            where.update(left, layout=False)
 
     def draw_status(self) -> None:
         """The line above the keys: what is searched for, how far it is, and where one is in it."""
