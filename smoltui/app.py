@@ -66,11 +66,14 @@ PRELOAD_AFTER_SECONDS = 1.2
 """When the start is long over, what the Pairs room needs is loaded: it takes a third of a second when it is gone to."""
 
 
-COLLECT_AFTER_SECONDS = 1.0
-"""Without a key, so long after it the whole memory may be looked through for garbage: 20 to 60 ms."""
-COLLECT_DUE, COLLECT_OVERDUE = 20, 200
-"""Collections of the two young generations (each up to 7 000 objects) since the old one was: then it is looked through
-when nobody types, and then in any case."""
+COLLECT_SECONDS = 0.25
+"""So often memory is looked through for garbage, and so long after the last key: what a key made, in 1 to 5 ms."""
+YOUNG_DUE, YOUNG_OVERDUE = 1_000, 20
+"""Objects made since the young ones were looked through: then they are. While keys come all the time they are when
+Python has looked through the youngest so often by itself (`cli.run_app`)."""
+OLD_SECONDS, OLD_DUE, OLD_OVERDUE = 2.0, 50, 500
+"""The old ones (20 to 90 ms) are looked through so long after the last key, when the young ones were so often; and in
+any case when they were still more often."""
 
 
 TEXTUALS_OWN = frozenset(
@@ -187,13 +190,15 @@ class SmoltuiApp(WireApp[int]):
         """Ends what `cli.run_app` began. What lives by now lives to the end: looking through it would hold up a key."""
         gc.freeze()
         gc.enable()
-        self.set_interval(COLLECT_AFTER_SECONDS, self._collect_at_rest)
+        self.set_interval(COLLECT_SECONDS, self._collect_at_rest)
 
     def _collect_at_rest(self) -> None:
-        """Does Python's slowest collection, which would come at any time, when no key waits for it."""
-        due = COLLECT_OVERDUE if self.key_came(COLLECT_AFTER_SECONDS) else COLLECT_DUE
-        if gc.get_count()[2] >= due:
+        """Does the collections that Python would do at any time when no key waits for them."""
+        made, young, old = gc.get_count()
+        if old >= (OLD_OVERDUE if self.key_came(OLD_SECONDS) else OLD_DUE):
             gc.collect()
+        elif young >= YOUNG_OVERDUE or (made >= YOUNG_DUE and not self.key_came(COLLECT_SECONDS)):
+            gc.collect(1)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""

@@ -83,8 +83,8 @@ def open_app(folder: str, as_json: bool) -> None:
 
 SWITCH_SECONDS = 0.001
 """Python's own 5 ms, four times a key, are seen."""
-NOT_BY_ITSELF = 1 << 30
-"""Collections of the middle generation before Python looks through the old one: never."""
+YOUNG_OBJECTS, NEVER = 10_000, 1 << 30
+"""Objects made before Python looks through them for garbage: more than a key makes. Older ones it never looks at."""
 
 
 def run_app(project: Project) -> None:
@@ -103,8 +103,7 @@ def run_app(project: Project) -> None:
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     # Nothing of what is made while starting becomes garbage: collecting then only delays the first frame (by a tenth).
     gc.disable()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, NOT_BY_ITSELF)  # the app collects the old generation when nobody types
+    gc.set_threshold(YOUNG_OBJECTS, NEVER, NEVER)  # the app collects when nobody types
     # Keys are read and frames written by threads of their own; while a log pours in each waits so long for its turn.
     sys.setswitchinterval(SWITCH_SECONDS)
     from smoltui.app import SmoltuiApp

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from smoltui.app import COLLECT_AFTER_SECONDS, COLLECT_DUE, COLLECT_OVERDUE, SmoltuiApp
+from smoltui.app import COLLECT_SECONDS, OLD_DUE, OLD_OVERDUE, YOUNG_DUE, YOUNG_OVERDUE, SmoltuiApp
 from smoltui.backends import devices, hub
 from smoltui.backends.engine import Engine
 from smoltui.backends.project import Project
@@ -194,20 +194,21 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
 async def test_memory_is_looked_through_while_nobody_types(
     project: Project, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:
-    """Python's slow collection waits for me to rest, until too much has gathered."""
-    gathered = 0
+    """Python's collections wait for me to rest, until too much has gathered."""
+    gathered = (0, 0, 0)
     collected: list[int] = []
-    monkeypatch.setattr(gc, "collect", lambda *_: collected.append(gathered))
-    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, gathered))
+    monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
+    monkeypatch.setattr(gc, "get_count", lambda: gathered)
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
-        for count in (COLLECT_DUE, COLLECT_OVERDUE - 1, COLLECT_OVERDUE):
-            gathered = count
+        for gathered in ((YOUNG_DUE, 0, OLD_DUE), (0, YOUNG_OVERDUE, 0), (0, 0, OLD_OVERDUE)):  # noqa: B007
             await pilot.press("down")
             app._collect_at_rest()
-        assert collected == [COLLECT_OVERDUE]
-        gathered = COLLECT_DUE - 1
-        await pilot.pause(2 * COLLECT_AFTER_SECONDS + 0.2)  # one to begin with, one to look
-        assert collected == [COLLECT_OVERDUE]
-        gathered = COLLECT_DUE
-        await wait_until(lambda: COLLECT_DUE in collected)
+        assert collected == [1, 2]
+        gathered = (YOUNG_DUE - 1, 1, OLD_DUE - 1)
+        await pilot.pause(1.0 + 2 * COLLECT_SECONDS)  # one to begin with
+        assert collected == [1, 2]
+        gathered = (YOUNG_DUE, 0, 0)
+        await wait_until(lambda: collected[2:3] == [1])
+        gathered = (YOUNG_DUE, 0, OLD_DUE)
+        await wait_until(lambda: 2 in collected[3:])
