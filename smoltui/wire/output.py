@@ -23,6 +23,8 @@ STOP_SECONDS = 0.5
 """How long the last bytes may take when it stops: a line that is gone must not hold up who leaves."""
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 """Synchronized update: the terminal draws what is between as one."""
+_TURN_SECONDS = 0.003
+"""Who shows a frame waits so long until it is written: both need Python's lock, and a person waits for the frame."""
 _GONE = select.POLLHUP | select.POLLERR
 _BLOCKING_CHUNK = 256
 """Bytes that a terminal which says it is ready surely takes."""
@@ -58,6 +60,8 @@ class Output:
         """The terminal knows synchronized updates."""
         self._deadline: float | None = None
         self._ended = False
+        self._written = threading.Lock()
+        """Taken while a frame is waited for. Whoever waits gives up soon, so no handler can be held up by it."""
         self._fileno, self._own = _opened(fileno)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -74,12 +78,14 @@ class Output:
         self._wake()
 
     def show(self, frame: Frame) -> None:
-        """Makes the terminal show this frame, unless a newer one comes first."""
+        """Makes the terminal show this frame, unless a newer one comes first. Waits a moment for that."""
         self._newest = frame
         if not self._waits:
             self._waits = True
             self._queue.append(None)
+        self._written.acquire(blocking=False)
         self._wake()
+        self._written.acquire(timeout=_TURN_SECONDS)
 
     def doubt(self) -> None:
         """From here on it is not known what the terminal shows: the next frame is written whole."""
@@ -113,6 +119,8 @@ class Output:
                 self._wait(for_room=False)
                 while self._queue:
                     self._write(self._taken().encode("utf-8", "replace"))
+                if self._written.locked():
+                    self._written.release()
                 if self._deadline is not None:
                     return
         except OSError:

@@ -80,6 +80,14 @@ def test_frames_that_come_too_fast_are_dropped_and_modes_are_not(line: Line) -> 
     assert set(screen.display_lines()) == {"00199 " * (WIDTH // 6) + "--"}
 
 
+def test_who_shows_a_frame_waits_for_a_line_that_is_free(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else both would have the interpreter in turns, and what a person waits for would come last."""
+    monkeypatch.setattr("smoltui.wire.output._TURN_SECONDS", 10.0)
+    for digit in "12345":
+        line.output.show(Frame((Row(*cells_of(digit, Rendition())),)))
+        assert digit.encode() in os.read(line.far, 1 << 16)  # BlockingIOError where nothing was written yet
+
+
 def test_nothing_is_written_where_nothing_changed(line: Line) -> None:
     line.output.show(frame(1))
     line.read_until(lambda read: read.count(b"00001 --") == HEIGHT)
