@@ -45,6 +45,7 @@ class FramedWidget(Widget):
         self._bars = {side: self.line(Content.styled(BAR, colour)) for side, colour in COLOURS.items()}
 
     def styles_changed(self) -> bool:
+        """The widget has other styles than those that `take_styles` read."""
         return (self.visual_style, self.rich_style) != (self._base, self._blank)
 
     @property
