@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from smoltui.app import COLLECT_SECONDS, OLD_DUE, OLD_OVERDUE, YOUNG_DUE, YOUNG_OVERDUE, SmoltuiApp
+from smoltui.app import OLD_DUE, OLD_OVERDUE, YOUNG_DUE, YOUNG_OVERDUE, SmoltuiApp
 from smoltui.backends import devices, hub
 from smoltui.backends.engine import Engine
 from smoltui.backends.project import Project
@@ -191,24 +191,40 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
         await wait_until(lambda: "Next: t trains" in seen(app) and "textual" in seen(app))
 
 
-async def test_memory_is_looked_through_while_nobody_types(
-    project: Project, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+@pytest.mark.parametrize(
+    ("typing", "gathered", "looked_through"),
+    [
+        (False, (YOUNG_DUE - 1, 0, 0), []),
+        (False, (YOUNG_DUE, 0, 0), [1]),
+        (False, (YOUNG_DUE, 0, OLD_DUE), [2]),
+        (True, (YOUNG_DUE, YOUNG_OVERDUE - 1, OLD_DUE), []),
+        (True, (0, YOUNG_OVERDUE, 0), [1]),
+        (True, (0, 0, OLD_OVERDUE), [2]),
+    ],
+)
+def test_memory_is_looked_through_while_nobody_types(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    typing: bool,
+    gathered: tuple[int, int, int],
+    looked_through: list[int],
 ) -> None:
     """Python's collections wait for me to rest, until too much has gathered."""
-    gathered = (0, 0, 0)
+    app = open_on(project)
     collected: list[int] = []
     monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
     monkeypatch.setattr(gc, "get_count", lambda: gathered)
-    app = open_on(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        for gathered in ((YOUNG_DUE, 0, OLD_DUE), (0, YOUNG_OVERDUE, 0), (0, 0, OLD_OVERDUE)):  # noqa: B007
-            await pilot.press("down")
-            app._collect_at_rest()
-        assert collected == [1, 2]
-        gathered = (YOUNG_DUE - 1, 1, OLD_DUE - 1)
-        await pilot.pause(1.0 + 2 * COLLECT_SECONDS)  # one to begin with
-        assert collected == [1, 2]
-        gathered = (YOUNG_DUE, 0, 0)
-        await wait_until(lambda: collected[2:3] == [1])
-        gathered = (YOUNG_DUE, 0, OLD_DUE)
-        await wait_until(lambda: 2 in collected[3:])
+    monkeypatch.setattr(app, "key_came", lambda seconds: typing)
+    app._collect_at_rest()
+    assert collected == looked_through
+
+
+async def test_memory_is_looked_through_by_itself(
+    project: Project, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """A moment after the start, and then again and again."""
+    collected: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
+    monkeypatch.setattr(gc, "get_count", lambda: (YOUNG_DUE, 0, 0))
+    async with open_on(project).run_test(size=(80, 24)):
+        await wait_until(lambda: collected[:2] == [1, 1])
