@@ -9,7 +9,6 @@ import termios
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from types import FrameType
 from typing import Any
 
 from rich.color import ColorSystem
@@ -96,19 +95,23 @@ class WireDriver(LinuxDriver):
         self._show()  # after a suspension: what was there before it
 
     def _doubt_on_resize(self) -> None:
-        """A terminal moves or clears what it shows when its size changes, also when it has changed back since."""
+        """A terminal moves or clears what it shows when its size changes, also when it has changed back since.
+
+        Where a second change comes while Textual is in its handler for the first, the handler has read the old size and
+        tells it last. Ours leaves both to the loop, which asks for the size then, and once at a time.
+        """
         textuals = signal.getsignal(signal.SIGWINCH)
 
-        def resized(number: int, frame: FrameType | None) -> None:
+        def changed() -> None:
             if callable(textuals):
-                textuals(number, frame)
+                textuals(signal.SIGWINCH, None)
             maker, output = self._maker, self._output
             if output is not None:
                 output.doubt()
                 if maker.frame is not None and maker.frame.size == self._get_terminal_size():
                     output.show(maker.frame)
 
-        signal.signal(signal.SIGWINCH, resized)
+        signal.signal(signal.SIGWINCH, lambda number, frame: self._soon(changed))
 
     def close(self) -> None:
         if self._output is not None:

@@ -97,6 +97,38 @@ def test_a_size_that_comes_back_at_once(opened: Opened) -> None:
         becomes(terminal, whole)
 
 
+def test_a_size_that_comes_while_another_is_being_asked_for(opened: Opened) -> None:
+    """Windows are dragged: the last size counts, whatever the first one's signal was interrupted in."""
+    code = """
+import time
+from textual.widgets import Static
+from smoltui.wire import WireApp
+from smoltui.wire.driver import WireDriver
+class SlowToAsk(WireDriver):
+    def _get_terminal_size(self):
+        size = super()._get_terminal_size()
+        time.sleep(0.4)
+        return size
+class Sized(WireApp):
+    def get_driver_class(self):
+        return SlowToAsk
+    def compose(self):
+        yield Static()
+    def on_resize(self, event):
+        self.query_one(Static).update(f"it is {event.size.width} wide")
+Sized().run()
+"""
+    with opened(command=[sys.executable, "-c", code]) as terminal:
+        terminal.wait_for("it is 100 wide")
+        terminal.settle(1.0, 6.0)
+        terminal.resize(90, 30)
+        terminal.pump(0.2)
+        terminal.resize(80, 30)
+        terminal.wait_for("it is 80 wide")
+        terminal.settle(1.0, 6.0)
+        assert "it is 80 wide" in terminal.text()
+
+
 def test_ctrl_l_draws_the_screen_anew(opened: Opened) -> None:
     """Somebody's message is over the screen; it goes."""
     with in_a_room(opened()) as terminal:
