@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -65,6 +66,8 @@ WATCH_AFTER_SECONDS = 0.1
 PRELOAD_AFTER_SECONDS = 1.2
 """When the start is long over, what the Pairs room needs is loaded: it takes a third of a second when it is gone to."""
 
+LEAVING_SECONDS = 0.5
+"""Children of a room are asked to end when the app is left; so long after, they are killed."""
 
 COLLECT_SECONDS = 0.25
 """So often memory is looked through for garbage, and so long after the last key: what a key made, in 1 to 5 ms."""
@@ -150,6 +153,18 @@ class SmoltuiApp(WireApp[int]):
         if self._services is None:
             self._services = default_services()
         return self._services
+
+    async def _shutdown(self) -> None:
+        """Ends the workers before the widgets they draw on are taken away, and lets them end their children.
+
+        Textual cancels them when its loop ends, which `run_test` has not seen end by then, and waits for none of them.
+        """
+        workers = list(self.workers)
+        self.workers.cancel_all()
+        ended = asyncio.gather(*(worker.wait() for worker in workers if worker.is_running), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended, LEAVING_SECONDS)
+        await super()._shutdown()
 
     def on_mount(self) -> None:
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
