@@ -71,6 +71,12 @@ DEFINITIONS: tuple[Definition, ...] = (
         "TRL 1.16, maybe_apply_chat_template", "b x: exclude",
     ),
     Definition(
+        "template_refuses", "pairs that the model's chat template refuses", "stop",
+        "prompt_tokens IS NULL AND reason IS NULL",
+        "Training stops at the first of them, after the model is loaded.", "TRL 1.16, apply_chat_template",
+        "b x: exclude; or another model, whose template takes such turns", True,
+    ),
+    Definition(
         "identical", "pairs whose answers are the same", "stop", "identical",
         "The loss stays at ln 2 and the gradient is exactly 0: they cost time and teach nothing.",
         "arithmetic of the DPO loss; TRL 1.16, run", "b x: exclude",
@@ -251,9 +257,10 @@ def conditions(max_length: int | None, tokens_known: bool) -> dict[str, str]:
     """Name → condition of every finding that can be counted."""
     counted = {}
     for definition in DEFINITIONS:
-        if definition.needs_tokens and (not tokens_known or max_length is None):
+        condition = definition.condition
+        if (definition.needs_tokens and not tokens_known) or ("{max_length}" in condition and max_length is None):
             continue
-        counted[definition.name] = definition.condition.format(max_length=max_length)
+        counted[definition.name] = condition.format(max_length=max_length)
     return counted
 
 

@@ -87,6 +87,7 @@ class PairView(FramedWidget):
         self._highlight: str | re.Pattern[str] = ""
         self._tokens: Mapping[str, int | None] = {}
         self._cuts: Mapping[str, Cut] = {}
+        self._refused = ""
         self._marks: tuple[Mark, ...] = ()
         self._contents: dict[str, Content] = {}
         self._notes: list[Content] = []
@@ -106,17 +107,19 @@ class PairView(FramedWidget):
         *,
         tokens: Mapping[str, int | None] | None = None,
         cuts: Mapping[str, Cut] | None = None,
+        refused: str = "",
         marks: Sequence[Mark] = (),
     ) -> None:
         """Draws `pair`; with `highlight` every place that holds this text or matches is marked, the first is in view.
 
         `tokens` of prompt, chosen and rejected, and `cuts` of chosen and rejected, are those of the pair as it is
         given: with a mark `swapped` they move to the other side with their texts. None, or missing: not known.
+        `refused`: why the trainer would stop at it.
         """
         self._marks = tuple(marks)
         if self._is_swapped():
             pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
-        self._take_measure(tokens or {}, cuts or {})
+        self._take_measure(tokens or {}, cuts or {}, refused)
         self._pair, self._highlight = pair, highlight
         self._make()
         self._in_prompt = False
@@ -126,14 +129,15 @@ class PairView(FramedWidget):
             self._bring_hit()
         self._draw()
 
-    def show_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut]) -> None:
+    def show_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut], refused: str = "") -> None:
         """What `show` was not told about the pair because counting it takes long; nothing else moves."""
-        self._take_measure(tokens, cuts)
+        self._take_measure(tokens, cuts, refused)
         self._make()
         self._wrap()
         self._draw()
 
-    def _take_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut]) -> None:
+    def _take_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut], refused: str) -> None:
+        self._refused = refused
         swapped = self._is_swapped()
         self._tokens, self._cuts = (_exchanged(tokens), _exchanged(cuts)) if swapped else (dict(tokens), dict(cuts))
 
@@ -148,7 +152,7 @@ class PairView(FramedWidget):
     def _make(self) -> None:
         if self._pair is not None:
             self._contents = _contents(self._pair, self._highlight, self._tokens, self._cuts, self.show_whitespace)
-            self._contents["notes"] = _notes(self._pair, self._marks)
+            self._contents["notes"] = _notes(self._pair, self._marks, self._refused)
 
     def scroll_by(self, lines: int = 0, pages: int = 0) -> None:
         """Moves the pane that `switch_pane` chose down, or up with negative numbers."""
@@ -376,7 +380,7 @@ def _tokens(tokens: Mapping[str, int | None], part: str) -> str:
     return "" if number is None else f" · {_count(number, 'token')}"
 
 
-def _notes(pair: Pair, marks: Sequence[Mark]) -> Content:
+def _notes(pair: Pair, marks: Sequence[Mark], refused: str) -> Content:
     parts = []
     if marks:
         badges = []
@@ -387,6 +391,8 @@ def _notes(pair: Pair, marks: Sequence[Mark]) -> Content:
     if pair.problem:
         kind = "Not a usable pair: " if pair.readable else "Not a pair: "
         parts.append(Content.styled(f"{kind}{safe(pair.problem, 600)}", "bold $text-warning"))
+    if refused:
+        parts.append(Content.styled(safe(refused, 600), "bold $text-warning"))
     if pair.trl_cut:
         parts.append(Content.styled(safe(pair.trl_cut, 300), "italic"))
     return Content("\n").join(parts)

@@ -64,7 +64,9 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
     }  # fmt: skip
     assert (audit.rows, audit.clean) == (10, 7)
     unknown = {found.name for found in audit.findings if found.count is None}
-    assert unknown == {"chosen_cut", "rejected_cut", "no_room", "in_held_out", "in_evaluation_prompts"}
+    assert unknown == {
+        "template_refuses", "chosen_cut", "rejected_cut", "no_room", "in_held_out", "in_evaluation_prompts",
+    }  # fmt: skip
     assert any("not counted (T counts them)" in note for note in audit.notes)
     assert load_audit(opened.folder) == audit == audit_from_json(json.loads(json.dumps(audit.as_json())))
 

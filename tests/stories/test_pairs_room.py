@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -213,6 +214,50 @@ async def test_a_long_pair_is_read_before_it_is_counted(
         await wait_until(lambda: "swapped" in seen(app))
         head = next(line for line in seen(app).splitlines() if "chosen ·" in line)
         assert f"{len(lines):,} characters" in head[:60] and "cut at max_length" in seen(app)
+
+
+async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """Some templates take no system turn: those pairs say so, short or long, and the others keep their tokens."""
+    system, question = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "What is fog?"}
+    good, bad = ([{"role": "assistant", "content": text}] for text in ("A cloud.", "Smoke."))
+    long = [{"role": "assistant", "content": "fog " * 1000}]
+    write(
+        tmp_path / "train.jsonl",
+        [
+            {"prompt": [system, question], "chosen": good, "rejected": bad},
+            {"prompt": [system, question], "chosen": long, "rejected": bad},
+            {"prompt": [question], "chosen": long, "rejected": bad},
+            {"prompt": [question], "chosen": good, "rejected": bad},
+        ],
+    )
+    model = tmp_path / "model"
+    shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    (model / "chat_template.jinja").write_text(
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}"
+    )
+    (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 100\n")
+    refused = "System role not supported"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "pair 1 of 4" in seen(app) and refused in seen(app))
+        await pilot.press("m")
+        await wait_until(lambda: refused in seen(app) and "Be kind." not in seen(app))
+        assert "leave the pair out" in " ".join(seen(app).split())
+        await pilot.press("right")
+        await wait_until(lambda: "pair 2 of 4" in seen(app) and refused in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "pair 3 of 4" in seen(app) and "is trained on" in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "pair 4 of 4" in seen(app) and "is trained on" in seen(app))
+        assert refused not in seen(app)
+        await pilot.press("left", "left", "m")
+        await wait_until(lambda: "pair 2 of 4" in seen(app) and refused in seen(app) and "Be kind." in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "tokens" in seen(app) and refused not in seen(app))
+        await pilot.press("a", "T")
+        await wait_until(
+            lambda: "2 50.0% stop pairs that the model's chat template refuses" in " ".join(seen(app).split())
+        )
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (20, 6)])

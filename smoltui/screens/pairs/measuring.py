@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from textual import work
 from textual.timer import Timer
 
 from smoltui.backends.threads import in_thread
-from smoltui.backends.tokenizing import Counts, PairTokenizer
+from smoltui.backends.tokenizing import PairTokenizer
 from smoltui.core.preference import Pair
+from smoltui.core.rendering import TrainerView
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.base import PairsBase
 from smoltui.widgets.pair_view import Cut, PairView
+from smoltui.widgets.trainer_view import TrainerPane
 
 AT_ONCE = 1_000
 """Characters of a pair: so many are counted before it is drawn, in some 2 ms. A longer pair is drawn first."""
 REST_SECONDS = 0.05
 """A long pair is counted when one has stayed at it so long."""
 
-Measure = tuple[dict[str, int | None], dict[str, Cut]]
-"""Tokens of prompt, chosen and rejected; and the answers that are cut."""
+SAY_SECONDS = 0.2
+"""What the trainer sees is being made: said from then on, so that nothing flickers."""
+
+
+class Measure(NamedTuple):
+    """What the recipe's tokenizer says of a pair."""
+
+    tokens: dict[str, int | None]
+    """Of prompt, chosen and rejected."""
+    cuts: dict[str, Cut]
+    """The answers that are cut."""
+    refused: str = ""
+    """Why the trainer would stop at the pair; empty: it does not."""
 
 
 class Measuring(PairsBase):
@@ -44,29 +58,68 @@ class Measuring(PairsBase):
         if _characters(pair) > AT_ONCE:
             self._resting = self.set_timer(REST_SECONDS, partial(self._measure_behind, key, pair, tokenizer))
             return None
-        try:
-            return self._take(key, tokenizer, *tokenizer.measure(pair))
-        except SmoltuiError as error:
-            self.tokenizer, self.tokenizer_problem = None, error
-            return None
+        return self._take(key, tokenizer, _measured(tokenizer, pair))
 
     @work(exclusive=True, group="measure")
     async def _measure_behind(self, key: str, pair: Pair, tokenizer: PairTokenizer) -> None:
-        try:
-            counts, kept = await in_thread(partial(tokenizer.measure, pair))
-        except SmoltuiError as error:
-            if tokenizer is self.tokenizer:
-                self.tokenizer, self.tokenizer_problem = None, error
-            return
+        measure = await in_thread(partial(_measured, tokenizer, pair))
         known = self.known_pair()
         if tokenizer is self.tokenizer and known is not None and known[0] == key:
-            self.query_one(PairView).show_measure(*self._take(key, tokenizer, counts, kept))
+            self.query_one(PairView).show_measure(*self._take(key, tokenizer, measure))
 
-    def _take(self, key: str, tokenizer: PairTokenizer, counts: Counts, kept: dict[str, int]) -> Measure:
-        tokens: dict[str, int | None] = dict(zip(("prompt", "chosen", "rejected"), counts, strict=True))
-        cuts = {side: Cut(at, tokenizer.max_length or 0) for side, at in kept.items()}
-        self._measure = key, tokenizer, (tokens, cuts)
-        return tokens, cuts
+    def _take(self, key: str, tokenizer: PairTokenizer, measure: Measure) -> Measure:
+        self._measure = key, tokenizer, measure
+        return measure
+
+    # -- what the trainer sees
+
+    def draw_trainer(self) -> None:
+        """What the trainer sees of the pair, at once or, of a long one, as soon as it is made."""
+        pair, tokenizer = self.pair, self.tokenizer
+        if tokenizer is None or pair is None:
+            return
+        self.workers.cancel_group(self, "trainer view")
+        if not pair.readable or pair.problem:
+            self.say(f"The trainer sees nothing of it: {pair.problem}", severity="warning")
+            self.show_view("pair")
+        elif _characters(pair) > AT_ONCE:
+            self._view_behind(pair, tokenizer)
+        else:
+            self._show_trainers(_viewed(tokenizer, pair))
+
+    @work(exclusive=True, group="trainer view")
+    async def _view_behind(self, pair: Pair, tokenizer: PairTokenizer) -> None:
+        saying = self.set_timer(SAY_SECONDS, lambda: self._show_trainers("This long pair is being tokenized …"))
+        try:
+            view = await in_thread(partial(_viewed, tokenizer, pair))
+        finally:
+            saying.stop()
+        if pair is self.pair and tokenizer is self.tokenizer:
+            self._show_trainers(view)
+
+    def _show_trainers(self, view: TrainerView | str) -> None:
+        pane = self.query_one(TrainerPane)
+        pane.say(view) if isinstance(view, str) else pane.show(view)
+
+
+def _measured(tokenizer: PairTokenizer, pair: Pair) -> Measure:
+    try:
+        counts, kept = tokenizer.measure(pair)
+    except SmoltuiError as error:
+        return Measure({}, {}, _refused(error))
+    tokens: dict[str, int | None] = dict(zip(("prompt", "chosen", "rejected"), counts, strict=True))
+    return Measure(tokens, {side: Cut(at, tokenizer.max_length or 0) for side, at in kept.items()})
+
+
+def _viewed(tokenizer: PairTokenizer, pair: Pair) -> TrainerView | str:
+    try:
+        return tokenizer.view(pair)
+    except SmoltuiError as error:
+        return _refused(error)
+
+
+def _refused(error: SmoltuiError) -> str:
+    return f"{error.message.rstrip('.')}. {error.hint}".strip()
 
 
 def _characters(pair: Pair) -> int:

@@ -56,13 +56,15 @@ class Reading(Measuring):
             return
         key, pair = known
         pattern = self.search.query.pattern() if self.search is not None else None
-        tokens, cuts = self.measure(key, pair) or (None, None)
-        self.query_one(PairView).show(pair, pattern or "", tokens=tokens, cuts=cuts, marks=self._marks(key))
+        tokens, cuts, refused = self.measure(key, pair) or (None, None, "")
+        self.query_one(PairView).show(
+            pair, pattern or "", tokens=tokens, cuts=cuts, refused=refused, marks=self._marks(key)
+        )
         if key in self.curation.swapped:  # as it will be trained
             pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
         self.pair = pair
         if self.view == "trainer":
-            self._draw_trainer()
+            self.draw_trainer()
         self.draw_where()
         self.draw_status()
 
@@ -151,17 +153,7 @@ class Reading(Measuring):
             self.load_tokenizer(show=True)
             return
         self.show_view("trainer")
-        self._draw_trainer()
-
-    def _draw_trainer(self) -> None:
-        pair = self.pair
-        if self.tokenizer is None or pair is None:
-            return
-        if not pair.readable or pair.problem:
-            self.say(f"The trainer sees nothing of it: {pair.problem}", severity="warning")
-            self.show_view("pair")
-            return
-        self.query_one(TrainerPane).show(self.tokenizer.view(pair))
+        self.draw_trainer()
 
     @work(exclusive=True, group="tokenizer")
     async def load_tokenizer(self, show: bool = False) -> None:
