@@ -1,7 +1,7 @@
 """A training script that says what the real one says, and needs nothing but Python. Run as `scripts/dpo.py` would be.
 
 How it behaves is told by keys in the recipe: `steps`, `pause` (seconds a step), `end` (ok, fail, oom, early, hang),
-`warn` (any value: a library warns as Python's own warnings do).
+`warn` (any value: a library warns as Python's own warnings do), `until` (a file that the last step waits for).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-RECIPE_KEYS = {"steps", "pause", "end", "warn"}
+RECIPE_KEYS = {"steps", "pause", "end", "warn", "until"}
 
 
 def emit(event: str, **fields: object) -> None:
@@ -37,6 +37,8 @@ def main() -> int:
     emit("phase", phase="train")
     for step in range(1, steps + 1):
         time.sleep(pause)
+        while step == steps and "until" in recipe and not Path(recipe["until"]).exists():
+            time.sleep(0.02)
         loss = "NaN" if end == "nan" and step > 2 else 0.7 - step / 100
         emit("metrics", step=step, values={"loss": loss, "rewards/margins": step / 10, "rewards/accuracies": 0.5})
         emit("progress", step=step)

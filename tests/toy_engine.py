@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from smoltui.core import events
@@ -43,6 +44,8 @@ class ToyEngine:
         self._say(run_id, events.Planned(max_steps=steps, train_pairs=8))
         for step in range(1, steps + 1):
             await asyncio.sleep(float(asked.get("pause", 0)))
+            while step == steps and "until" in asked and not await asyncio.to_thread(Path(asked["until"]).exists):
+                await asyncio.sleep(0.02)
             self._say(
                 run_id, events.Metrics(step=step, values={"loss": 0.7 - step / 100, "rewards/margins": step / 10})
             )

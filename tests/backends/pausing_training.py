@@ -2,7 +2,8 @@
 
 Its loss at a step follows from the state in the checkpoint alone, so a resumed run has the curve of an unbroken one.
 Keys of the recipe: `steps`, `pause` (seconds a step), `save_steps` (0: none), `die_at` (step at which it is killed,
-once), `full_at` (step at which the disk is full while saving, once).
+once), `full_at` (step at which the disk is full while saving, once), `hold_at` (steps at which it waits to be told to
+pause, once each).
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ def main() -> int:
         emit("metrics", step=step, values={"loss": 0.7 - step / 100})
         folder = args.output_dir / f"checkpoint-{step}"
         once = args.config.parent / f"once-{step}"
+        if str(step) in recipe.get("hold_at", "").split() and not once.exists():
+            once.touch()
+            while not asked:
+                time.sleep(0.02)
         if str(step) == recipe.get("full_at") and not once.exists():
             once.touch()
             save(folder, step, until="optimizer.pt")

@@ -65,7 +65,7 @@ async def unbroken(engine: LocalEngine, folder: Path, steps: int) -> list[tuple[
 
 async def test_i_pause_a_run_and_go_on(engine: LocalEngine, tmp_path: Path) -> None:
     """I pause a run that saves no checkpoints by itself; it saves one, and goes on as the same run with one curve."""
-    run = await engine.submit(spec(tmp_path, "steps: 30\npause: 0.05"))
+    run = await engine.submit(spec(tmp_path, "steps: 30\nhold_at: 10"))
     await reached(engine, run, lambda now: now.step >= 3)
     paused = await engine.pause(run.id)
     assert paused.stage == Stage.CANCELED and paused.message == f"Paused at step {paused.step}" and paused.resumable
@@ -84,7 +84,7 @@ async def test_i_pause_a_run_and_go_on(engine: LocalEngine, tmp_path: Path) -> N
 async def test_another_app_sees_that_it_goes_on(engine: LocalEngine, tmp_path: Path) -> None:
     """I resume in one terminal: the other one, which saw it paused, shows it running and then complete."""
     other = LocalEngine(SCRIPT)
-    run = await engine.submit(spec(tmp_path, "steps: 12\npause: 0.05"))
+    run = await engine.submit(spec(tmp_path, "steps: 12\nhold_at: 5"))
     await reached(engine, run, lambda now: now.step >= 2)
     await engine.pause(run.id)
     assert (await other.get(run.id)).resumable
@@ -112,7 +112,7 @@ async def test_a_killed_training_goes_on_from_its_newest_checkpoint(engine: Loca
 
 async def test_a_killed_supervisor_is_no_loss_either(engine: LocalEngine, tmp_path: Path) -> None:
     """The supervisor is killed, and the training with it: the run goes on from its checkpoint."""
-    run = await engine.submit(spec(tmp_path, "steps: 20\nsave_steps: 2\npause: 0.05"))
+    run = await engine.submit(spec(tmp_path, "steps: 20\nsave_steps: 2\nhold_at: 7"))
     await reached(engine, run, lambda now: now.step >= 5)
     status = run_store.read_json(run_store.run_dir(run.id) / "status.json") or {}
     os.kill(status["supervisor_pid"], signal.SIGKILL)
@@ -139,7 +139,7 @@ async def test_a_disk_that_was_full_while_saving(engine: LocalEngine, tmp_path: 
 
 async def test_it_pauses_twice(engine: LocalEngine, tmp_path: Path) -> None:
     """I pause, go on, pause again and go on: still one curve, and each part is known."""
-    run = await engine.submit(spec(tmp_path, "steps: 24\npause: 0.05"))
+    run = await engine.submit(spec(tmp_path, "steps: 24\nhold_at: 4 11"))
     for least in (2, 8):
         await reached(engine, run, lambda now, least=least: now.step >= least)  # type: ignore[misc]
         assert (await engine.pause(run.id)).resumable

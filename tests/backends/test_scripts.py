@@ -388,7 +388,7 @@ class TestTheDemo:
         keys = [[f"{content_hash(json.loads(line))}\n" for line in lines] for lines in splits]
         assert plan.pairs_hash == hashlib.sha256("".join([*keys[0], "--\n", *keys[1]]).encode()).hexdigest()[:32]
         (finished,) = ran.of(events.Finished)
-        assert finished.step == finished.max_steps == plan.max_steps and 0 < finished.seconds < 90
+        assert finished.step == finished.max_steps == plan.max_steps and finished.seconds > 0
         assert ran.events[-1] == finished
         (saved,) = ran.of(events.ModelSaved)
         assert (Path(saved.path) / "model.safetensors").is_file()

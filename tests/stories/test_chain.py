@@ -58,13 +58,14 @@ def app_on(folder: Path, engine: ToyEngine) -> SmoltuiApp:
 async def test_train_then_ask(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
     """The row says what follows; unfolded it is a row of its own; when the run COMPLETED it is done, once."""
     engine = ToyEngine()
-    run = await engine.submit(spec(tmp_path, "steps: 5\npause: 0.3\n"))
+    run = await engine.submit(spec(tmp_path, f"steps: 5\nuntil: {tmp_path / 'seen'}\n"))
     begin(run)
     app = app_on(tmp_path, engine)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "→ ask waits" in seen(app, "RunList"))
         await pilot.press("o")
         await wait_until(lambda: "└ ask" in seen(app, "RunList") and "SCHEDULING" in seen(app, "RunList"))
+        (tmp_path / "seen").touch()
         await wait_until(lambda: "toy run → ask: done" in seen(app))
         await wait_until(lambda: seen(app, "RunList").count("COMPLETED") == 2)
         await pilot.press("down", "c")  # a step is no run: nothing to cancel
@@ -107,14 +108,15 @@ async def test_nothing_follows_a_run_that_failed(tmp_path: Path, wait_until: Wai
 async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
     """I pause with x and go on with x: the view follows the run on, its curve is one, and then what follows is done."""
     engine = LocalEngine(PAUSING)
-    run = await engine.submit(spec(tmp_path, "steps: 40\npause: 0.05\n"))
+    run = await engine.submit(spec(tmp_path, "steps: 40\nhold_at: 20\n"))
     begin(run)
     app = SmoltuiApp(Project(tmp_path), Services({"local": engine}), opening="runs")
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "/40 steps" in seen(app, "#run-head"))
         await pilot.press("x", "y")
         await wait_until(lambda: "Paused at step" in seen(app, "#run-head"))
-        assert "→ ask waits" in seen(app, "RunList") and "x in the room of runs" in seen(app, "#run-head")
+        await wait_until(lambda: "x in the room of runs" in seen(app, "#run-head"))
+        assert "→ ask waits" in seen(app, "RunList")
         paused = await engine.get(run.id)
         await pilot.press("x")
         await wait_until(lambda: "40 steps in" in seen(app, "#run-head"))

@@ -162,7 +162,7 @@ async def test_a_marked_run_is_drawn_behind_the_one_i_read(tmp_path: Path, wait_
 async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
     """I ask to be told, go to another room, and am told."""
     engine = ToyEngine()
-    await engine.submit(spec(tmp_path, "steps: 10\npause: 0.1\n"))
+    await engine.submit(spec(tmp_path, f"steps: 10\nuntil: {tmp_path / 'gone'}\n"))
     app = app_on(tmp_path, engine)
     rung: list[bool] = []
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -171,6 +171,7 @@ async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: 
         await pilot.press("W")
         await wait_until(lambda: "bell" in seen(app, "RunList"))
         await pilot.press("1")
+        (tmp_path / "gone").touch()
         await wait_until(lambda: "toy run ended: COMPLETED" in seen(app))
         assert rung == [True]
 

@@ -35,10 +35,11 @@ async def test_i_watch_a_run_learn(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait, loop_guard: list[str]
 ) -> None:
     """I open the room while a run is on: its steps go up, the margin grows, and at the end it says what came of it."""
-    await engine.submit(spec(tmp_path, "steps: 12\npause: 0.05", name="demo"))
+    await engine.submit(spec(tmp_path, f"steps: 12\npause: 0.05\nuntil: {tmp_path / 'seen'}", name="demo"))
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
         await wait_until(lambda: "/12 steps" in seen(app, "#run-head"))
+        (tmp_path / "seen").touch()
         await wait_until(lambda: "reward margin 1.200" in seen(app, "#chart-1"))
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
         await wait_until(lambda: "100% of the weights moved" in seen(app, "#run-head"))
@@ -172,11 +173,12 @@ async def test_a_hub_that_never_answers_does_not_hold_up_local_runs(
     engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
     """The network swallows everything: my local run still goes on before my eyes, and q leaves at once."""
-    await engine.submit(spec(tmp_path, "steps: 30\npause: 0.1"))
+    await engine.submit(spec(tmp_path, f"steps: 30\nuntil: {tmp_path / 'seen'}"))
     app = SmoltuiApp(Project(tmp_path), Services({"hub": SilentHub(), "local": engine}), opening="runs")
     async with app.run_test(size=(100, 30)) as pilot:
-        await wait_until(lambda: "RUNNING" in seen(app, "RunList"), 5)
-        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 15)
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
+        (tmp_path / "seen").touch()
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
         before = time.monotonic()
         await pilot.press("q")
     assert time.monotonic() - before < 5
@@ -206,12 +208,13 @@ async def test_leaving_does_not_stop_the_run(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
     """I quit in mid-run and come back: it went on, and its curve has no gap."""
-    run = await engine.submit(spec(tmp_path, "steps: 20\npause: 0.03"))
+    run = await engine.submit(spec(tmp_path, f"steps: 20\npause: 0.03\nuntil: {tmp_path / 'left'}"))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
         before = time.monotonic()
         await pilot.press("q")
     assert time.monotonic() - before < 5
+    (tmp_path / "left").touch()
     await ended(engine, run)
     again = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT)}), opening="runs")
     async with again.run_test(size=(120, 40)):
