@@ -94,6 +94,9 @@ def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
         return f"The model was not found: {subject}", hint, 2
     if told := _explain_hub(error, phase, first):
         return told
+    if type(error).__module__.startswith("jinja2"):
+        hint = "The audit in the Pairs room finds such pairs when the tokens are counted (T): exclude them."
+        return f"The model's chat template does not take a conversation of the pairs: {first}", hint, 2
     if isinstance(error, ValueError | TypeError) and phase in ("", "load_model", "tokenize"):
         return (
             f"The recipe cannot be used: {first}",

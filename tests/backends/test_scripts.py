@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import TemplateError
 
 from smoltui.core import events
 from smoltui.core.evaluation import ALIGNED, REFERENCE, Tally
@@ -203,6 +204,7 @@ class TestExplanations:
             (OSError("We couldn't connect"), "load_model", "The model was not found: some/set", "owner/name", 2),
             (OSError("You are trying to access a gated repo."), "load_model", "gated", "Ask for access", 2),
             (ValueError("bad loss"), "tokenize", "The recipe cannot be used: bad loss", "recipe.yaml", 2),
+            (TemplateError("No system role"), "tokenize", "does not take a conversation", "audit in the Pairs room", 2),
             (RuntimeError("boom\nmore"), "train", "RuntimeError: boom", "log", 1),
             (RuntimeError("502"), "push", "could not be pushed to the Hub: 502", "hf upload", 1),
             (ConnectionError("HTTP error (403 Forbidden)"), "push", "The Hub refused", "hf auth login", 1),
