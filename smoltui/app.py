@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -21,11 +22,12 @@ from textual.events import DescendantFocus, Event, Key
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services, default_services
 from smoltui.core.run import Run, RunSpec
-from smoltui.errors import SmoltuiError, UnreachableError
+from smoltui.errors import InternalError, SmoltuiError, UnreachableError
 from smoltui.run_keeper import RULES_SECONDS, RunKeeper
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.wire import WireApp, driver_for, is_remote
@@ -102,6 +104,18 @@ def _preload() -> None:
 def _first(row: tuple[tuple[bool, str], object]) -> bool:
     """Keys of the bottom line first; the order is kept otherwise."""
     return row[0][0]
+
+
+class _Told(Exception):
+    """An error as it is shown when the app has left the screen."""
+
+    def __init__(self, error: InternalError) -> None:
+        super().__init__(str(error))
+        self.__cause__ = error.__cause__
+        self._error = error
+
+    def __rich__(self) -> Text:
+        return Text(f"smoltui: {self._error}")
 
 
 class SmoltuiApp(WireApp[int]):
@@ -184,6 +198,17 @@ class SmoltuiApp(WireApp[int]):
         """Over SSH no cursor blinks, in Textual's own command palette neither: it sends bytes for ever."""
         if is_remote() and getattr(event.widget, "cursor_blink", False):
             event.widget.cursor_blink = False  # type: ignore[attr-defined]
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leaves with one sentence, in place of Textual's traceback with the values of variables, tokens among them."""
+        if self._exception is not None:
+            return  # it is being left
+
+        from smoltui.backends.crash import crashed
+
+        found = crashed(error.error if isinstance(error, WorkerFailed) else error)
+        super()._handle_exception(_Told(found))
+        self._return_code = InternalError.exit_code
 
     # -- keys that work everywhere
 

@@ -520,6 +520,12 @@ def run(args: Sequence[str] | None = None) -> int:
             as_json,
         )
         return InputError.exit_code
+    except Exception as error:
+        from smoltui.backends.crash import crashed
+
+        told = crashed(error)
+        _print_error(told.message, told.hint, as_json)
+        return told.exit_code
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
 

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from rich.color import ColorSystem
-from rich.traceback import Traceback
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
@@ -135,8 +134,12 @@ class WireDriver(LinuxDriver):
         self._leaving.leave(signal.SIGHUP)
 
     def _failed(self, error: Exception) -> None:
-        """A thread has met an error of ours: the app ends and shows it."""
-        self._soon(self._app.panic, Traceback.from_exception(type(error), error, error.__traceback__))
+        """A thread has met an error of ours: the app ends and shows it, as one in a callback of its own."""
+
+        def again() -> None:
+            raise error
+
+        self._soon(self._app.call_later, again)
 
     def _leave(self, code: int) -> None:
         self._soon(partial(self._app.exit, return_code=code))

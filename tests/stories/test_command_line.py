@@ -171,6 +171,28 @@ def test_a_home_folder_of_nobody_is_a_folder_that_is_not_there(
         assert "~nobody-at-all/x" in capsys.readouterr().err
 
 
+def test_a_mistake_of_our_own_is_a_sentence(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_machine: Path
+) -> None:
+    """No traceback on the screen; it is in a file, with no token in it, and the newest files are kept."""
+
+    def broken(self: LocalEngine) -> None:
+        raise KeyError(f"hf_{34 * 'a'}")
+
+    monkeypatch.setattr(LocalEngine, "list_runs", broken)
+    for number in range(30):
+        (own_machine / "smoltui" / "crashes").mkdir(parents=True, exist_ok=True)
+        (own_machine / "smoltui" / "crashes" / f"2020{number:02}.txt").touch()
+    assert run(["ps", "--json"]) == 70
+    lines, errors = output(capsys)
+    assert not lines and "mistake of smoltui itself: KeyError" in json.loads(errors)["error"]
+    kept = sorted((own_machine / "smoltui" / "crashes").glob("*.txt"))
+    assert len(kept) == 20 and "in broken" in kept[-1].read_text() and "hf_aaa" not in kept[-1].read_text()
+    monkeypatch.setenv("SMOLTUI_HOME", str(project / "recipe.yaml"))
+    assert run(["ps"]) == 70
+    assert "could not be written" in output(capsys)[1]
+
+
 def test_nan_is_a_word_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", str(project), "--set", "end=nan", "--json"]) == 0
     lines, _ = output(capsys)

@@ -224,6 +224,39 @@ Hanging().run()
         assert not terminal.modes()
 
 
+@pytest.mark.parametrize("where", ["key", "worker", "drawing"])
+def test_a_mistake_of_our_own(opened: Opened, furnished: Path, own_machine: Path, where: str) -> None:
+    """One sentence on a terminal as it was, and a report in which no value of a variable stands."""
+    code = f"""
+import sys
+from smoltui import cli
+from smoltui.app import SmoltuiApp
+from smoltui.wire import output
+def broken(*_):
+    token = "hf_" + 34 * "a"
+    raise KeyError(f"red \\x1b[31m, {{token}}")
+async def working():
+    broken()
+if {where!r} == "key":
+    SmoltuiApp.action_help = broken
+elif {where!r} == "worker":
+    SmoltuiApp.action_help = lambda self: self.run_worker(working())
+else:
+    SmoltuiApp.action_help = lambda self: (setattr(output, "difference", broken), self.refresh())
+sys.exit(cli.run([{str(furnished)!r}]))
+"""
+    with settled(opened(command=[sys.executable, "-c", code])) as terminal:
+        terminal.press("?", limit=0.1)
+        assert terminal.exit_code(20.0) == 70
+        terminal.settle(0.5)
+        assert not terminal.modes()
+        assert "mistake of smoltui itself: KeyError, 'red" in " ".join(terminal.text().split())
+        assert b"Traceback" not in terminal.raw and b"hf_aaa" not in terminal.raw
+    (report,) = (own_machine / "smoltui" / "crashes").glob("*.txt")
+    told = report.read_text()
+    assert "in broken" in told and "hf_aaa" not in told and "\x1b" not in told
+
+
 def test_nobody_reads(opened: Opened) -> None:
     """The line stands still, with more to write than it holds: leaving does not wait for it."""
     with settled(opened(size=(200, 60))) as terminal:
