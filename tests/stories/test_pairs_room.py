@@ -20,6 +20,7 @@ from smoltui.backends.project import Project
 from smoltui.backends.services import Services
 from smoltui.backends.tokenizing import PairTokenizer
 from smoltui.core.preference import Pair
+from smoltui.screens.pairs import auditing
 from tests.conftest import seen
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -583,6 +584,59 @@ async def test_the_room_follows_the_recipe(app: SmoltuiApp, wait_until: WaitUnti
         (tmp_path / "recipe.yaml").write_text("dataset_name: test.jsonl\ndataset_train_split: test\n")
         await pilot.press("2")
         await wait_until(lambda: "pair 1 of 1" in seen(app))
+
+
+async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """I read that an answer is cut, change max_length or the model, come back, and read the new figures."""
+    models = [tmp_path / name for name in ("model", "other")]
+    for model in models:
+        shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    (models[1] / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
+
+    def recipe(model: Path, length: int) -> None:
+        (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: {length}\n")
+
+    def line(words: str) -> str:
+        return next((" ".join(found.split()) for found in seen(app).splitlines() if words in found), "")
+
+    recipe(models[0], 22)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "cut at max_length 22 tokens" in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: line("chosen answers cut").startswith("1 "))
+        await pilot.press("a", "4")
+        recipe(models[0], 200)
+        await pilot.press("2")
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "cut at max_length" not in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: line("chosen answers cut").startswith("0 "))
+        await pilot.press("4")
+        recipe(models[0], 22)
+        await pilot.press("2")
+        await wait_until(lambda: line("chosen answers cut").startswith("1 "))
+        await pilot.press("m")
+        await wait_until(lambda: "Tokens: prompt" in seen(app))
+        before = line("Tokens: prompt")
+        await pilot.press("4")
+        recipe(models[1], 22)
+        await pilot.press("2")
+        await wait_until(lambda: line("Tokens: prompt") not in (before, ""))
+
+
+async def test_tokens_that_come_while_the_audit_is_read(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large set is not counted by itself: T counts, and the report on the screen has what it lacked."""
+    model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
+    (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 22\n")
+    monkeypatch.setattr(auditing, "COUNTED_BY_ITSELF", 0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: "T counts them" in seen(app))
+        await pilot.press("T")
+        await wait_until(lambda: "T counts them" not in seen(app) and "chosen answers cut" in seen(app))
+        assert any(found.split()[0] == "1" for found in seen(app).splitlines() if "chosen answers cut" in found)
 
 
 async def test_a_set_that_takes_long_to_open_does_not_hold_me(

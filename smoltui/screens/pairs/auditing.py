@@ -48,8 +48,14 @@ class Auditing(PairsBase):
 
     def action_audit_again(self) -> None:
         if self.opened is not None:
-            self.audit = None
             self.show_view("audit")
+            self.forget_audit()
+
+    def forget_audit(self) -> None:
+        """It is not true any more: made anew where it is looked at, else when it is asked for."""
+        self.workers.cancel_group(self, "audit")
+        self.audit = None
+        if self.view == "audit":
             self._make_audit()
 
     @work(exclusive=True, group="audit")

@@ -162,12 +162,13 @@ class Reading(Measuring):
             await self.smoltui.at_rest(LOAD_AFTER_SECONDS)
         values = dict(self.recipe_values())
         try:
-            self.tokenizer = await in_thread(partial(load_tokenizer, self.smoltui.project, values))
+            loaded = await in_thread(partial(load_tokenizer, self.smoltui.project, values))
         except SmoltuiError as error:
             self.tokenizer_problem = error
             if show:
                 self.say(error)
             return
+        self.tokenizer = loaded.limited(self.recipe_values())  # which may have changed meanwhile
         if self.pair is not None:
             if show:
                 self.show_view("trainer")

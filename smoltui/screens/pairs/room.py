@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import events, on
@@ -26,6 +27,17 @@ from smoltui.widgets.trainer_view import TrainerPane
 
 DEFAULT_MAX_LENGTH = 1024
 """Of TRL's DPOConfig (1.16), in tokens."""
+
+
+CountedFor = tuple[tuple[object, ...], tuple[object, ...]]
+"""What of the recipe the tokens depend on: its model, and where it cuts."""
+
+
+def _counted_for(values: Mapping[str, object]) -> CountedFor:
+    return (
+        (values.get("model_name_or_path"), values.get("model_revision")),
+        (values.get("max_length", DEFAULT_MAX_LENGTH), values.get("truncation_mode")),
+    )
 
 
 class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
@@ -86,6 +98,9 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
         }
     )  # fmt: skip
 
+    _counted_for: CountedFor | None = None
+    """As the room was entered last."""
+
     def __init__(self) -> None:
         super().__init__()
         self.undoable = []
@@ -113,6 +128,9 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
         values = self.recipe_values()
         length = values.get("max_length", DEFAULT_MAX_LENGTH)
         self.max_length = length if isinstance(length, int) else None
+        before, self._counted_for = self._counted_for, _counted_for(values)
+        if before is not None and before != self._counted_for:
+            self._recount(values, other_model=before[0] != self._counted_for[0])
         if self.follows_project:
             self.open_project()
 
@@ -176,7 +194,26 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
         if self.view == "list":
             self.draw_histogram()
 
+    def _recount(self, values: Mapping[str, object], *, other_model: bool) -> None:
+        """The recipe names another model or length by now: what was counted for the one before is not true any more."""
+        if other_model:
+            self.workers.cancel_group(self, "tokens")
+            self.tokenizer = self.tokenizer_problem = self.tokens = None
+            if self.opened is not None and self.opened.complete:
+                self.load_tokenizer()
+                self.count_tokens(asked=False)
+        elif self.tokenizer is not None:
+            self.tokenizer = self.tokenizer.limited(values)
+        self.forget_audit()
+        if self.view == "list":
+            self.show_rows()
+            self.draw_histogram()
+        elif self.opened is not None and self.view in ("pair", "trainer"):
+            self.draw_pair()
+
     def counted(self) -> None:
+        if self.audit is None or not self.audit.tokens_known:
+            self.forget_audit()
         if self.view == "list":
             self.show_rows()
             self.draw_histogram()
