@@ -95,7 +95,7 @@ def shared_data() -> Path:
 def wait_until() -> Callable[..., Awaitable[None]]:
     """`await wait_until(lambda: …)`: stories wait for what a person would see, not for a time."""
 
-    async def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    async def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -72,8 +71,6 @@ async def test_leaving_the_block_ends_a_stubborn_child_and_its_children(tmp_path
     async with running(python(code), tmp_path) as child:
         grandchild = int(await anext(child.lines()))
         assert alive(child.process.pid) and alive(grandchild)
-        begun = time.monotonic()
-    assert time.monotonic() - begun < 6
     assert child.exit_code == -signal.SIGKILL
     await asyncio.sleep(0.1)
     assert not alive(child.process.pid) and not alive(grandchild)
@@ -111,14 +108,12 @@ async def test_a_grandchild_that_holds_the_pipe(tmp_path: Path) -> None:
     """The child has ended; somebody it left behind keeps its output open. I do not wait for that."""
     code = (
         "import subprocess, sys\n"
-        "p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(20)'], start_new_session=True)\n"
+        "p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
         "print(p.pid)"
     )
-    begun = time.monotonic()
-    async with running(python(code), tmp_path) as child:
+    async with asyncio.timeout(60), running(python(code), tmp_path) as child:
         lines = await everything(child)
         assert child.exit_code == 0
-    assert time.monotonic() - begun < 10
     os.kill(int(lines[0]), signal.SIGKILL)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -65,12 +64,9 @@ class FakeNVML(ModuleType):
         return SimpleNamespace(total=(handle + 1) << 34, free=1 << 33, used=0)
 
 
-def test_the_report_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
-    """The opening room waits for it: a tenth of a second, and no torch in this process."""
-    device_report(tmp_path)
-    begun = time.perf_counter()
+def test_the_report_loads_nothing_heavy(tmp_path: Path) -> None:
+    """The opening room waits for it: no torch in this process."""
     report = device_report(tmp_path / "not" / "there" / "yet")
-    assert time.perf_counter() - begun < 0.1
     assert report.disk_folder == str(tmp_path) and report.disk_free and report.ram_available and report.cores >= 1
     assert report.ram_total is not None and 0 < report.ram_available <= report.ram_total
 

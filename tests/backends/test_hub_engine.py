@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -255,14 +256,15 @@ class TestSubmitting:
         """I change my mind while a large model is sent: it stops at once, and nothing is started."""
         aborted: list[bool] = []
         monkeypatch.setattr("huggingface_hub.utils._xet.abort_xet_session", lambda: aborted.append(True))
-        monkeypatch.setattr(hub_submit, "ship", lambda *_: time.sleep(20))
+        sending, over = threading.Event(), threading.Event()
+        monkeypatch.setattr(hub_submit, "ship", lambda *_: (sending.set(), over.wait(60)))
         task = asyncio.create_task(HubEngine().submit(spec))
-        await asyncio.sleep(0.4)
-        began = time.monotonic()
+        assert await asyncio.to_thread(sending.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began < 0.2 and aborted == [True] and not server.jobs
+        assert aborted == [True] and not server.jobs and not over.is_set()
+        over.set()
 
 
 def spec_values(spec: RunSpec) -> dict[str, Any]:
@@ -470,11 +472,9 @@ class TestFollowing:
         while not server.streams:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        began = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began < 0.2
         deadline = time.monotonic() + 2
         while server.streams and time.monotonic() < deadline:
             await asyncio.sleep(0.01)

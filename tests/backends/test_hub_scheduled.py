@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -288,10 +287,9 @@ async def test_a_hub_that_says_nothing_or_is_none(server: LocalHub, monkeypatch:
     item, job = made(server), server.add(dockerImage="i")
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 0.4)
     server.spoil(method, path, how="silent", times=2)
-    began = time.monotonic()
     with pytest.raises(UnreachableError) as caught:
         await act(ScheduledJobs(), item.id, job.as_json())
-    assert time.monotonic() - began < 3 and caught.value.hint
+    assert caught.value.hint
     if call in ("suspend", "resume", "delete"):
         return  # what they answer is not read; the next question tells
     server.spoil(method, path, how="html", times=2)

@@ -152,11 +152,9 @@ async def test_one_sample_and_leaving(tmp_path: Path) -> None:
         assert one.cpu is not None and one.memory_used
         following = asyncio.ensure_future(anext(run_acts.stats(engine, run.id)))
         await asyncio.sleep(0.2)
-        began = time.monotonic()
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
             await following
-        assert time.monotonic() - began < 0.2
     finally:
         await engine.cancel(run.id)
 

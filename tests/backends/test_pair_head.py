@@ -152,10 +152,8 @@ def test_a_file_of_one_line_that_never_ends(tmp_path: Path) -> None:
     path = tmp_path / "nuls.jsonl"
     with path.open("wb") as file:
         file.truncate(300 << 20)
-    started = time.monotonic()
     with pytest.raises(PairsError, match=r"nuls.jsonl line 1 is longer than 32 MB"):
         open_head(PairsSpec("nuls.jsonl"), tmp_path)
-    assert time.monotonic() - started < 3
     with pytest.raises(PairsError, match="line 1 is longer than 32 MB"):
         open_pairs(path)
 
@@ -303,10 +301,8 @@ def test_lines_are_named_as_an_editor_counts_them(tmp_path: Path) -> None:
         lines(ROWS[1:2]),
     ]
     (tmp_path / "a.jsonl").write_text("".join(parts))
-    started = time.monotonic()
     source = open_pairs("a.jsonl", base=tmp_path)
     rows = list(source.rows(0, len(source)))
-    assert time.monotonic() - started < 5
     assert [row.problem[:20] for row in (rows[1], rows[50_000])] == ["a.jsonl line 4 is no", "a.jsonl line 50003 i"]
     assert "line 50005 is not a JSON object (Exceeds the limit" in rows[50_001].problem
     assert "line 50006 is not a JSON object (nested too deeply" in rows[50_002].problem

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,11 +168,10 @@ def test_a_request_for_a_part_that_fails(how: dict[str, Any], words: str, server
     """It is said at once, not after many tries, and the next try works."""
     server.datasets[SET] = Dataset({"train.jsonl": as_lines(ROWS)})
     server.spoil("GET", "/resolve/", **how)
-    started = time.monotonic()
     with pytest.raises(SmoltuiError) as refused:
         open_head(PairsSpec(SET), None)
     assert words in refused.value.message and refused.value.hint
-    assert time.monotonic() - started < 3
+    assert len(server.asked("GET", "/resolve/")) == 1
     assert len(open_head(PairsSpec(SET), None).rows) == 64
 
 
@@ -185,10 +183,8 @@ def test_a_hub_that_does_not_go_on(how: str, server: LocalHub, monkeypatch: pyte
         server.spoil("GET", "/resolve/", how="silent")
         monkeypatch.setattr(pair_hub, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(pair_hub, "HEAD_SECONDS", 0.3)
-    started = time.monotonic()
     with pytest.raises(UnreachableError, match="did not answer in time"):
         open_head(PairsSpec(SET), None)
-    assert time.monotonic() - started < 3
 
 
 def test_damaged_files(server: LocalHub) -> None:

@@ -148,7 +148,7 @@ class Terminal:
     def text(self) -> str:
         return self.screen.text
 
-    def wait_for(self, pattern: str, seconds: float = 20.0) -> float:
+    def wait_for(self, pattern: str, seconds: float = 60.0) -> float:
         """When the screen first matched, at the end of a burst. Raises TimeoutError."""
         deadline = time.perf_counter() + seconds
         last = self.now()

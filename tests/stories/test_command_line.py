@@ -286,11 +286,10 @@ def test_a_job_is_not_paid_for_without_a_yes(project: Path, capsys: pytest.Captu
 
 def test_without_a_terminal_the_app_points_to_the_commands(project: Path) -> None:
     """`smoltui > file` does not draw on a screen that is not there."""
-    before = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "smoltui", str(project)], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
-    assert done.returncode == 2 and "needs a terminal" in done.stderr and time.monotonic() - before < 10
+    assert done.returncode == 2 and "needs a terminal" in done.stderr
 
 
 def test_the_played_training_uses_no_key_of_trl_by_chance() -> None:

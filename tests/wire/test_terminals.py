@@ -30,7 +30,7 @@ def in_a_room(terminal: Terminal) -> Terminal:
     return settled(terminal, "sampling")
 
 
-def becomes(terminal: Terminal, whole: str, seconds: float = 10.0) -> None:
+def becomes(terminal: Terminal, whole: str, seconds: float = 60.0) -> None:
     """The screen is soon as it was; on a busy machine the last frame may take a moment."""
     until = time.monotonic() + seconds
     while terminal.text() != whole and time.monotonic() < until:
