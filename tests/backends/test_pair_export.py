@@ -337,7 +337,7 @@ class TestPlace:
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
-    """1 000 and 30 000 pairs take the same memory, but for 16 bytes a held-out pair."""
+    """1 000 and 8 000 pairs take the same memory, but for 16 bytes a held-out pair."""
     import tracemalloc
 
     def peak(count: int) -> int:
@@ -348,5 +348,5 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
         tracemalloc.stop()
         return found
 
-    small, large = peak(1000), peak(30_000)
+    small, large = peak(1000), peak(8_000)
     assert large - small < 1 << 20

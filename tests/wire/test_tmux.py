@@ -109,7 +109,7 @@ def settled(tmux: Pane, name: str, pattern: str) -> str:
         now = tmux("capture-pane", "-e", "-N", "-p", "-t", name)
         if now != pane:
             pane, since = now, time.monotonic()
-        elif pattern in COLOURS.sub("", pane) and time.monotonic() - since > 0.5:
+        elif pattern in COLOURS.sub("", pane) and time.monotonic() - since > 0.2:
             return pane
         time.sleep(0.05)
     raise AssertionError(f"never seen: {pattern}\n{pane}")
