@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -21,12 +20,12 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.worker import Worker, get_current_worker
 
-from smoltui.core.log_lines import Log, LogSearch
+from smoltui.core.log_lines import Log
 from smoltui.core.log_text import LogLine, as_plain, is_error, styled
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
+from smoltui.widgets.log_finding import LogFinding
 
 SIDE_STEP = 8
 """Columns that left and right move."""
@@ -80,29 +79,13 @@ class LogView(Widget, can_focus=True):
             super().__init__()
             self.error = error
 
-    class _Found(Message):
-        """A search has looked at more; sent by its thread."""
-
-        def __init__(self, search: LogSearch, first: int, end: int, hits: Sequence[int]) -> None:
-            super().__init__()
-            self.search, self.first, self.end, self.hits = search, first, end, hits
-
-    class _Looked(Message):
-        """A search has looked at all there was, or was refused; sent by its thread."""
-
-        def __init__(self, search: LogSearch, error: SmoltuiError | None) -> None:
-            super().__init__()
-            self.search, self.error = search, error
-
     def __init__(self, open_log: Callable[[], Log], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._open_log = open_log
         self._log = open_log()
         self._top = self._sub = self._left = 0  # first position in view, its first row in view, first column
-        self._search: LogSearch | None = None
-        self._worker: Worker[None] | None = None
-        self._hits: array[int] = array("Q")
-        self._ready = self._done = self._sought = self._stale = False
+        self._finding: LogFinding | None = None
+        self._sought = False
         self._only_hits = False
         self._current: int | None = None
         self._frame: list[Strip] = []
@@ -133,8 +116,8 @@ class LogView(Widget, can_focus=True):
             self._log.extend(lines, times)
         except InputError as error:
             self.post_message(self.Failed(error))
-        if self._search is not None:
-            self._look()
+        if self._finding is not None:
+            self._finding.look()
         if draw:
             self._draw()
 
@@ -182,7 +165,7 @@ class LogView(Widget, can_focus=True):
     @property
     def searched_for(self) -> str:
         """What is searched for; empty when nothing is."""
-        return self._search.shown if self._search is not None else ""
+        return self._finding.shown if self._finding is not None else ""
 
     @property
     def hits(self) -> int:
@@ -192,7 +175,7 @@ class LogView(Widget, can_focus=True):
     @property
     def searching(self) -> bool:
         """Whether the log has not been looked through once yet."""
-        return self._search is not None and not self._done
+        return self._finding is not None and not self._finding.done
 
     @property
     def only_hits(self) -> bool:
@@ -207,8 +190,8 @@ class LogView(Widget, can_focus=True):
         """
         self._forget_search()
         if query.strip():
-            self._search = self._log.search(query)
-            self._look()
+            self._finding = LogFinding(self, self._log.search(query))
+            self._finding.look()
         self._draw()
 
     def end_search(self) -> None:
@@ -234,7 +217,7 @@ class LogView(Widget, can_focus=True):
 
     def filter_to_hits(self, on: bool) -> None:
         """Shows only the lines that were found, with their numbers in the log, or all of them again."""
-        if on == self._only_hits or (on and self._search is None):
+        if on == self._only_hits or (on and self._finding is None):
             return
         number = self._number(self._top) if self._length else 0
         self._only_hits, self._sub, self._left = on, 0, 0
@@ -251,63 +234,35 @@ class LogView(Widget, can_focus=True):
     def _forget_search(self) -> None:
         if self._only_hits:
             self.filter_to_hits(False)
-        if self._worker is not None:
-            self._worker.cancel()
-        self._search = self._worker = self._current = None
-        self._hits = array("Q")
-        self._ready = self._done = self._sought = self._stale = False
+        if self._finding is not None:
+            self._finding.stop()
+        self._finding = self._current = None
+        self._sought = False
         self._rows.clear()
 
-    def _look(self) -> None:
-        """Has a thread look at what is new, or remembers it where one is looking."""
-        search = self._search
-        if self._worker is not None or search is None:
-            self._stale = True
-            return
-
-        def run() -> None:
-            worker, refused = get_current_worker(), None
-            try:
-                search.run(
-                    lambda first, end, hits: self.post_message(self._Found(search, first, end, hits)),
-                    lambda: worker.is_cancelled,
-                )
-            except SmoltuiError as error:
-                refused = error
-            self.post_message(self._Looked(search, refused))
-
-        self._stale = False
-        self._worker = self.run_worker(run, thread=True, group="log search")
-
-    def on_log_view__found(self, message: _Found) -> None:
+    def on_log_finding_found(self, message: LogFinding.Found) -> None:
         message.stop()
-        if message.search is not self._search:
+        if message.finding is not self._finding:
             return
-        hits = self._hits
-        del hits[bisect_left(hits, message.first) :]
-        hits.extend(message.hits)
-        if not self._ready:
-            self._ready = True
+        if self._finding.take(message):
             self._rows.clear()  # now they can be marked
+        hits = self._hits
         if not self._sought and not self.follow and hits and hits[-1] >= self._number(self._top):
             self._seek()
         self._draw()
 
-    def on_log_view__looked(self, message: _Looked) -> None:
+    def on_log_finding_looked(self, message: LogFinding.Looked) -> None:
         message.stop()
-        if message.search is not self._search:
+        if message.finding is not self._finding:
             return
-        self._worker = None
         if message.error is not None:
             self._forget_search()
             self.post_message(self.Failed(message.error))
         else:
-            self._done = True
+            self._finding.looked()
             if not self._sought and self._hits:
                 self._seek()
             self._sought = True  # what is found later does not move the view
-            if self._stale:
-                self._look()
         self._draw()
 
     def _seek(self) -> None:
@@ -515,11 +470,11 @@ class LogView(Widget, can_focus=True):
             if number is None:
                 number = self._number(self._length - 1 if self.follow else self._top) if self._length else 0
             parts = [f"line {number + 1:,} of {count:,}"]
-        if self._search is not None:
+        if self._finding is not None:
             found = f"{self.hits:,} hit{'' if self.hits == 1 else 's'}"
             if self._current is not None and self.hits:
                 found = f"hit {min(bisect_left(self._hits, self._current) + 1, self.hits):,} of {self.hits:,}"
-            more = "" if self._done else "…"
+            more = "…" if self.searching else ""
             parts.append(f"{found} for {safe_line(redact(self.searched_for), 40)}{more}")
             if self._only_hits:
                 parts.append("only hits")
@@ -531,6 +486,11 @@ class LogView(Widget, can_focus=True):
         if self._log.stopped:
             text.append(f" · grows no more: {safe_line(self._log.stopped, 100)}", "bold red")
         return text
+
+    @property
+    def _hits(self) -> Sequence[int]:
+        """Numbers of the lines that were found, from 0."""
+        return self._finding.hits if self._finding is not None else ()
 
     @property
     def _length(self) -> int:
@@ -599,7 +559,7 @@ class LogView(Widget, can_focus=True):
         return shown, spans
 
     def _marks(self, shown: str) -> list[tuple[int, int]]:
-        return self._search.marks([shown])[0] if self._search is not None and self._ready and shown else []
+        return self._finding.marks(shown) if self._finding is not None else []
 
     def _before(self, number: int, line: LogLine, is_first: bool) -> list[Segment]:
         """The gutter of one row."""
