@@ -55,6 +55,7 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
         target="local" if local else "hub", values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
         overwrite=spec.overwrite,
         model_problem=_model_problem(project, recipe.values.get("model_name_or_path")),
+        model_doubt=_model_doubt(project, recipe.values.get("model_name_or_path")),
         pairs=pairs,
         pairs_problem=problem,
         jobs=replace(
@@ -123,6 +124,15 @@ def _model_problem(project: Project, name: object) -> str:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         return f"There is no such model folder: {name}\nName another model_name_or_path, or a Hub id as owner/name."
     return ""
+
+
+def _model_doubt(project: Project, name: object) -> str:
+    """A name without an owner that is no folder: the Hub has a few old models of such names, a slip is likelier."""
+    if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "~")):
+        return ""
+    if project.resolve(name).exists():
+        return ""
+    return f"There is no such model folder, so the Hub is asked for it: {name}\nA Hub id is owner/name."
 
 
 def _look_at_pairs(

@@ -73,6 +73,20 @@ def pairs_counted(project: Project, values: Mapping[str, Any]) -> int | None:
 _COUNTED: dict[str, object] = {}
 
 
+def pairs_decided(project: Project, values: Mapping[str, Any]) -> bool:
+    """Pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file holds."""
+    from smoltui.backends.curated import set_name
+    from smoltui.backends.curation_file import CurationFile
+    from smoltui.backends.pair_source import pairs_of
+
+    try:
+        known, wanted = CurationFile(project.folder).load(), pairs_of(values)
+        held = wanted is not None and known.hold_out(set_name(wanted, project.folder)) is not None
+    except InputError:
+        return False
+    return held or bool(known.excluded)
+
+
 def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:
     """The command that does the same in a shell, typed in the project folder."""
     if target == "local":

@@ -55,6 +55,8 @@ class Facts:
     summary: Summary
     model_problem: str = ""
     """Why there is no such model, with the next step behind a newline; empty when there is, or only the Hub knows."""
+    model_doubt: str = ""
+    """What speaks against it, with the next step behind a newline; empty when nothing does."""
     pairs: str = ""
     """What the recipe trains on, in words with the count; empty when it was not opened (a set on the Hub)."""
     pairs_problem: str = ""
@@ -120,7 +122,10 @@ def _recipe(facts: Facts) -> list[Check]:
 
 def _model(facts: Facts) -> list[Check]:
     sentence, _, mend = facts.model_problem.partition("\n")
-    return [Check("model", Level.STOP, sentence, mend)] if sentence else []
+    if sentence:
+        return [Check("model", Level.STOP, sentence, mend)]
+    sentence, _, mend = facts.model_doubt.partition("\n")
+    return [Check("model", Level.WARN, sentence, mend)] if sentence else []
 
 
 def _pairs(facts: Facts) -> list[Check]:

@@ -167,13 +167,13 @@ class RecipeRoom(Room):
 
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
         """`around` with what follows from the recipe's values; reads the disk."""
-        from smoltui.backends.recipe_facts import command_by_hand, pairs_counted, recipe_shape
+        from smoltui.backends.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
 
         project = self.smoltui.project
         here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
         return replace(
             around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
-            rows=pairs_counted(project, values), rows_of=pairs_named(values),
+            rows=pairs_counted(project, values), rows_of=pairs_named(values), decided=pairs_decided(project, values),
         )  # fmt: skip
 
     @work(exclusive=True, group="machine")

@@ -36,6 +36,8 @@ class Surroundings:
     """Pairs in the file that the recipe names; None where they were not counted."""
     rows_of: tuple[object, ...] = ()
     """The values (`pairs_named`) for which they were counted."""
+    decided: bool = False
+    """Fewer of them are trained on, by what was decided in the Pairs room."""
     command_here: str = ""
     command_jobs: str = ""
 
@@ -111,6 +113,8 @@ def sums(values: Mapping[str, Any], around: Surroundings, target: str) -> Text:
     text = Text().append("What it comes to", "bold")
     counted = around.rows if around.rows_of == pairs_named(values) else None
     text.append(f"\n{summarise(values, counted).sentence}")
+    if counted is not None and around.decided:
+        text.append("\nbefore what was decided in Pairs; t counts what is left", "dim")
     fit = estimate(values, around.shape, cuda=around.cuda or not local)
     text.append(f"\n{memory_in_words(fit)}")
     if local and fit is not None and around.memory_name:

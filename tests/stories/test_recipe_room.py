@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.new_project import create_project
 from smoltui.backends.project import Project
 from smoltui.backends.recipe_file import load_recipe
 from smoltui.backends.services import Services
+from smoltui.core.curation import Decision
 from tests.conftest import seen
 
 Wait = Callable[..., Awaitable[None]]
@@ -236,5 +238,9 @@ async def test_steps_of_pairs_that_lie_here_are_counted(tmp_path: Path, wait_unt
         assert "0.1 of all steps" in fields and "1 epoch " in fields and "(as many as the epochs make)" in fields
         await pilot.press("slash", *"per_device", "enter", "enter", "ctrl+u", "5", "enter")
         await wait_until(lambda: "6 steps · 1 epoch of 30 pairs" in seen(app, "#below"))
+        assert "decided in Pairs" not in seen(app, "#below")
+        CurationFile(tmp_path).append([Decision("exclude", 32 * "a")])
+        await pilot.press("4", "3")
+        await wait_until(lambda: "before what was decided in Pairs; t counts" in seen(app, "#below"))
         await pilot.press("slash", *"dataset_name", "enter", "enter", "ctrl+u", *"you/other", "enter")
         await wait_until(lambda: "steps unknown" in seen(app, "#below"))

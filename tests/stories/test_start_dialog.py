@@ -121,6 +121,15 @@ async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until:
         await wait_until(lambda: "✗ This folder holds no model (no config.json): model" in seen(app, "#start-text"))
 
 
+async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait) -> None:
+    """No folder, and no owner/name: it is said before the Hub is asked for it."""
+    recipe = app.project.recipe_path
+    recipe.write_text(recipe.read_text().replace("model_name_or_path: model", "model_name_or_path: modell"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "! There is no such model folder, so the Hub is asked" in seen(app, "#start-text"))
+
+
 async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_until: Wait) -> None:
     recipe = app.project.recipe_path
     recipe.write_text(recipe.read_text() + "max_prompt_length: 512\n")
