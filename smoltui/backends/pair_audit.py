@@ -90,6 +90,8 @@ def audit_request(asked: Asked) -> list[str]:
     path = asked.store / "audit-request.json"
     try:
         run_store.write_json(path, asked.as_json())
+    except FileNotFoundError as error:
+        raise gone(asked.store) from error
     except OSError as error:
         raise InputError(
             f"The audit cannot be kept, {error.strerror or error}: {asked.store.parent}", "Free some space there."
@@ -207,7 +209,10 @@ def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Pro
         if asked.held_out is not None:
             columns["in_held_out"] = across.shared_with(PairStore(asked.held_out))
     if asked.held_out is None:
-        notes.append("No held-out split was compared with: the recipe names none. One carved with H shares no prompt.")
+        notes.append(
+            "No held-out split was compared with: this set has none that the recipe names. "
+            "One carved with H shares no prompt."
+        )
     table = pa.table([columns[name] for name in AUDIT_FIELDS], schema=schema_for(AUDIT_FIELDS))
     for part in range(store.parts):
         write_part(store.folder, AUDIT, part, table.slice(part * PART_ROWS, PART_ROWS).combine_chunks())

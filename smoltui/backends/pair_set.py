@@ -200,7 +200,10 @@ async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[st
                 raise PairsError(line["error"], line.get("hint", ""))
             yield line
         if child.exit_code:
-            raise RunFailedError(f"What reads the pairs broke off, {exit_in_words(child.exit_code)}: {said[:200]}")
+            words = f": {said[:200]}" if said else ""
+            raise RunFailedError(
+                f"What reads the pairs broke off, {exit_in_words(child.exit_code)}{words}", "r reads the set again."
+            )
 
 
 def imported(

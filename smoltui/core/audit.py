@@ -238,7 +238,7 @@ class Audit:
                 f"“longer wins” alone would be right in {bias.longer_wins:.1%} (50 % is none; DPO amplifies it, "
                 "arXiv 2403.19159)"
             )
-        return [*lines, *self.notes]
+        return [*(line.replace(" -", " −") for line in lines), *self.notes]
 
     def as_json(self) -> dict[str, Any]:
         """Values of JSON alone."""

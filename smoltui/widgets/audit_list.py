@@ -139,7 +139,7 @@ class AuditList(Widget):
     def _finish(self, text: Text, cursor: bool = False) -> Strip:
         width, base = self.size.width, self.rich_style
         line = Text(" ", no_wrap=True).append_text(text)
-        line.truncate(width, pad=True)
+        line.truncate(width, overflow="ellipsis", pad=True)
         strip = Strip(line.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
         return strip.apply_style(self.get_component_rich_style("audit-list--cursor")) if cursor else strip
 

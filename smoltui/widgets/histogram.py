@@ -130,6 +130,7 @@ def _panel(panel: Panel, peers: Sequence[Panel], width: int) -> list[list[_Line]
     if not total:
         return [head, [_Line("no lengths are known yet", "italic")]]
     figures = f"median {known.quantile(0.5):,} · p90 {known.quantile(0.9):,} · {known.lowest:,} to {known.highest:,}"
+    figures = figures.replace("-", "−")
     lines = [head, [_Line(figures, "dim")]]
     cells = width - 1  # one is for the mark of the cut
     edges = edges_for(panel.scale, (peer.distribution for peer in peers), cells)

@@ -128,10 +128,15 @@ def _value(line: PairLine, key: str) -> str:
         return f"{line.row + 1:,}"
     if key == "gap":
         gap = _gap(line)
-        return UNKNOWN if gap is None else f"{gap:+,}".replace("-", "−") if gap else "0"
+        if gap is None:
+            return UNKNOWN
+        told = f"{gap:+,}" if abs(gap) < 1_000_000 else f"{gap / 1e6:+,.1f}M"
+        return told.replace("-", "−") if gap else "0"
     if key == "similarity":
         return f"{_percent(line.similarity)} %" if line.similarity is not None else UNKNOWN
     value: int | None = getattr(line, key)
+    if value is not None and value >= 1_000_000:  # its column has no room for more
+        return f"{value / 1e6:,.1f}M"
     return f"{value:,}" if value is not None else UNKNOWN
 
 

@@ -400,7 +400,7 @@ async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: W
         await pilot.press("slash", *"where excluded", "enter")
         await wait_until(lambda: "1 of 2 pairs" in seen(app) and "where excluded" in seen(app))
         await pilot.press("u")
-        await wait_until(lambda: "Undone: exclude of 2 pairs" in told(app))
+        await wait_until(lambda: "Undone, exclude of 2 pairs" in told(app))
         await wait_until(lambda: "excluded" not in seen(app, "PairView"))
 
 
@@ -680,6 +680,55 @@ async def test_i_read_a_set_anew_from_far_down(app: SmoltuiApp, wait_until: Wait
         await wait_until(lambda: room.opened.refresh())
         await pilot.press("escape", "G")
         await wait_until(lambda: "pair 300 of 300" in seen(app))
+
+
+async def test_r_keeps_my_place(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """Far down, r: I am back there when it is read in, at the end where the set is shorter by now; held out is told."""
+    rows = [{"prompt": f"p{number}", "chosen": "a", "rejected": "b"} for number in range(300)]
+    write(tmp_path / "train.jsonl", rows)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 300" in seen(app) and "reading" not in seen(app))
+        await pilot.press("H", *["backspace"] * 9, *"0.99", "enter", "g", *"200", "enter")
+        await wait_until(lambda: "pair 200 of 300" in seen(app) and "held out" in seen(app, "PairView"))
+        await pilot.press("r")
+        await wait_until(lambda: "pair 200 of 300" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "held out" in seen(app, "PairView"))
+        write(tmp_path / "train.jsonl", rows[:100])
+        await pilot.press("r")
+        await wait_until(lambda: "pair 100 of 100" in seen(app))
+
+
+async def test_the_pairs_come_back(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """The file is not there; I bring it back, and r looks again."""
+    (tmp_path / "train.jsonl").rename(tmp_path / "away")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "r  looks again" in seen(app))
+        (tmp_path / "away").rename(tmp_path / "train.jsonl")
+        await pilot.press("r")
+        await wait_until(lambda: "pair 1 of 5" in seen(app))
+
+
+async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    """Another file has its own audit, and only a pair that was found is excluded for what was found."""
+    write(tmp_path / "other.jsonl", [{"prompt": f"p{n}", "chosen": "a", "rejected": "b"} for n in range(7)])
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: "5 rows" in seen(app))
+        await pilot.press("escape", "slash", *"river", "enter")
+        await wait_until(lambda: "1 of 1" in seen(app))
+        await pilot.press("right", "x", "left", "x")
+        await wait_until(lambda: "excluded" in seen(app, "PairView"))
+        why = [json.loads(line).get("why") for line in (tmp_path / "curation.jsonl").read_text().splitlines()]
+        assert why[0] is None and "river" in why[1]
+        await pilot.press("u")
+        await wait_until(lambda: "Undone, exclude: Is the mill far?" in told(app))
+        await pilot.press("escape", "o", *"other.jsonl", "enter")
+        await wait_until(lambda: "pair 1 of 7" in seen(app) and "reading" not in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: "7 rows" in seen(app))
+        await pilot.press("escape", "E", "enter")
+        await wait_until(lambda: "To train on them, say in the recipe dataset_name: curated" in told(app))
 
 
 async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: WaitUntil) -> None:

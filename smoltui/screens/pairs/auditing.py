@@ -193,6 +193,9 @@ class Auditing(PairsBase):
             return
         arguments = [str(opened.folder), str(self.smoltui.project.folder)]
         kind = None
+        if asked:
+            self.importing = "tokens"
+            self.draw_where()
         try:
             async with aclosing(ask_child("smoltui.backends.pair_tokens", arguments)) as lines:
                 async for line in lines:

@@ -41,9 +41,13 @@ class PairsBase(Room):
     """The pair that is shown."""
     index = 0
     """Its row, or the row that is waited for."""
+    back_to: int | None = None
+    """The row to go back to when it is read in again, unless one has gone elsewhere meanwhile."""
     view: View = "nothing"
     importing: str = ""
     """How far the import is, in words; empty when nothing is imported."""
+    broken_off = False
+    """The import ended before the set did; r begins it again."""
     is_other = False
     """Something was opened here that the project does not name."""
     search: Search | None = None
@@ -98,8 +102,8 @@ class PairsBase(Room):
         total = opened.total
         of = f"{total:,}" if total is not None else f"{len(opened):,}+"
         place = f"pair {self.index + 1:,} of {of}"
-        if self.importing:
-            place = f"{self.importing} · {place}"
+        if self.importing or self.broken_off:
+            place = f"{self.importing or 'read in part'} · {place}"
         split = safe_line(opened.split, 30)
         if len(opened.splits) > 1:
             split += f", one of {len(opened.splits)} splits"

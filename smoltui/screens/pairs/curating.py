@@ -19,6 +19,7 @@ from smoltui.backends.threads import in_thread
 from smoltui.core.curation import DEFAULT_SEED, DEFAULT_SHARE, Curation, Decision, held_out, inverse, shown
 from smoltui.core.preference import Pair
 from smoltui.errors import InputError, SmoltuiError
+from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
 from smoltui.screens.pairs.base import PairsBase
 
@@ -49,7 +50,8 @@ class Curating(PairsBase):
         (key, pair), known = found, self.curation
         already = {"exclude": known.excluded, "swap": known.swapped, "pin": known.pinned}[act]
         done = self._OPPOSITE[act] if key in already else act
-        why = self.rows_are if done == "exclude" and self.rows is not None and self.rows_are else None
+        found_there = self.rows is not None and self.index in self.rows
+        why = self.rows_are if done == "exclude" and found_there and self.rows_are else None
         self._write([Decision(done, key, why=why, shows=shown(pair))])
 
     def action_ask_note(self) -> None:
@@ -81,7 +83,7 @@ class Curating(PairsBase):
     def action_undo(self) -> None:
         """Takes back what was decided last, here and since the app was opened."""
         if not self.undoable:
-            self.say("Nothing was decided here yet. Lines of curation.jsonl can be taken out by hand, or with git")
+            self.say("There is nothing to undo. Lines of curation.jsonl can be taken out by hand, or with git")
             return
         self._undo(*self.undoable.pop())
 
@@ -96,7 +98,10 @@ class Curating(PairsBase):
             return
         self.decided()
         what = decisions[0].act.replace("_", " ")
-        self.say(f"Undone: {what}" + (f" of {len(decisions):,} pairs" if len(decisions) > 1 else ""))
+        of = f" of {len(decisions):,} pairs" if len(decisions) > 1 else ""
+        if not of and decisions[0].shows:  # it may be another pair than the one that is shown
+            of = f": {safe_line(decisions[0].shows, 40)}"
+        self.say(f"Undone, {what}{of}")
 
     # -- all that were found
 
@@ -213,15 +218,18 @@ class Curating(PairsBase):
                 self._export(folder, kind, overwrite=True)
             return
         if made is not None:
-            self.say(_exported(made))
+            self.say(_exported(made, self.smoltui.project.folder, of_recipe=not self.is_other))
 
 
-def _exported(made: Exported) -> str:
+def _exported(made: Exported, project: Path, *, of_recipe: bool) -> str:
+    """What was written, and how to train on it. `of_recipe`: t trains on the same pairs as it is."""
+    folder = made.folder.relative_to(project) if made.folder.is_relative_to(project) else made.folder
     held = f", {made.test:,} held out" if made.test else ""
-    return (
-        f"{made.train:,} pairs{held} are in {made.folder.name}, hash {made.hash[:12]}. "
-        f"t trains on these pairs; so does dataset_name: {made.folder.name}"
-    )
+    gone = made.excluded + sum(made.left_out.values())
+    left = f", {gone:,} left out (its card says why)" if gone else ""
+    use = "t trains on these pairs; so does" if of_recipe else "To train on them, say in the recipe"
+    where = safe_line(str(folder), 120)
+    return f"{made.train:,} pairs{held}{left} are in {where}, hash {made.hash[:12]}. {use} dataset_name: {where}"
 
 
 def _decisions(opened: PairSet, act: str, rows: Sequence[int], why: str) -> list[Decision]:

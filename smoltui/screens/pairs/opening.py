@@ -61,7 +61,7 @@ class Opening(PairsBase):
         except SmoltuiError as error:
             self.own = None
             self.take(None)
-            self.show_nothing(f"{error}\n\n  o  opens another file or Hub id")
+            self.show_nothing(f"{error}\n\n  r  looks again\n  o  opens another file or Hub id")
             return
         self.own = spec
         self.take(opened, again)
@@ -93,7 +93,9 @@ class Opening(PairsBase):
         for group in ("import", "find", "audit", "tokens", "histogram"):
             self.workers.cancel_group(self, group)
         self.opened, self.pair, self.importing, self.told_changed = opened, None, "", False
+        self.forget()
         self.search = self.rows = self.tokens = None
+        self.broken_off = False
         self.rows_are, self.order = "", ("row", False)
         self.show_status(False)
         self.draw_where()
@@ -102,6 +104,8 @@ class Opening(PairsBase):
         self.look_at_decisions()
         self.show_view("pair")
         self.go(min(index, max(len(opened) - 1, 0)))
+        if again and index >= len(opened):
+            self.back_to = index  # until then the last that can be read
         if again or not opened.complete:
             self._import(opened, again)
         else:
@@ -119,7 +123,7 @@ class Opening(PairsBase):
                     self.draw_where()
                     self.grown()
         except SmoltuiError as error:
-            self.importing = ""
+            self.importing, self.broken_off = "", True
             self.draw_where()
             self.say(error)
             return
@@ -129,6 +133,10 @@ class Opening(PairsBase):
         self.draw_where()
         self.grown()
         self.imported()
+
+    def forget(self) -> None:
+        """Another set is shown: what was found out about the one before is not true of it."""
+        raise NotImplementedError
 
     def grown(self) -> None:
         """More of the set has been imported."""
@@ -174,6 +182,8 @@ class Opening(PairsBase):
         """Reads the set anew, whatever the cache holds."""
         if self.opened is not None:
             self.open_other(self.opened.spec, self.opened.base, again=True)
+        elif self.follows_project:
+            self.open_project()
 
     def action_split(self) -> None:
         opened = self.opened

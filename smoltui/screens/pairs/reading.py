@@ -15,7 +15,7 @@ from smoltui.core.curation import held_out
 from smoltui.core.pair_facts import sound
 from smoltui.core.preference import Pair, pair_json
 from smoltui.errors import SmoltuiError
-from smoltui.safe_text import safe
+from smoltui.safe_text import safe, safe_line
 from smoltui.screens.editing import page_text
 from smoltui.screens.pairs.base import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.measuring import Measuring
@@ -38,7 +38,7 @@ class Reading(Measuring):
         assert opened is not None
         total = opened.total
         index = max(0, min(index, (total if total is not None else len(opened)) - 1))
-        self.wanted = None
+        self.wanted = self.back_to = None
         if index >= len(opened):
             self.wanted = index
             self.say(f"Pair {index + 1:,} is not read in yet: it shows when it is ({self.importing or 'not reading'})")
@@ -161,6 +161,8 @@ class Reading(Measuring):
         if not show:
             await self.smoltui.at_rest(LOAD_AFTER_SECONDS)
         values = dict(self.recipe_values())
+        if show:
+            self.say(f"Loading the tokenizer: {safe_line(str(values.get('model_name_or_path', '')), 120)} …")
         try:
             loaded = await in_thread(partial(load_tokenizer, self.smoltui.project, values))
         except SmoltuiError as error:

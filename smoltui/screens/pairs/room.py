@@ -94,7 +94,7 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
     _OF_A_SET = frozenset(
         {
             "step", "last", "random", "flagged", "hit", "ask_search", "ask_number", "list", "audit", "audit_again",
-            "bulk", "ask_hold_out", "ask_export", "sort", "reverse", "split", "reload", "count_tokens", "save_audit",
+            "bulk", "ask_hold_out", "ask_export", "sort", "reverse", "split", "count_tokens", "save_audit",
         }
     )  # fmt: skip
 
@@ -155,6 +155,8 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
                 return True if self.rows else None
             if action == "split":
                 return True if len(self.opened.splits) > 1 else None
+        if action == "reload" and self.opened is None and not self.follows_project:
+            return None
         if action == "save_audit" and self.audit is None:
             return None
         return True
@@ -180,13 +182,26 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
             self.end_search()
 
     def grown(self) -> None:
-        if self.wanted is not None and self.opened is not None and self.wanted < len(self.opened):
-            self.go(self.wanted)
+        if (row := self._awaited()) is not None and self.opened is not None and row < len(self.opened):
+            self.go(row)
         if self.view == "list" and self.rows is None:
             self.show_rows()
 
+    def _awaited(self) -> int | None:
+        """The row to show when it is there: one that was asked for, or the one before the set was read anew."""
+        return self.back_to if self.wanted is None and self.view in ("pair", "trainer") else self.wanted
+
+    def forget(self) -> None:
+        self.audit, self.flagged, self.audit_progress = None, None, ""
+
     def imported(self) -> None:
-        self.audit, self.flagged = None, None
+        self.forget()
+        opened = self.opened
+        assert opened is not None
+        if (row := self._awaited()) is not None:  # the set is shorter by now
+            self.go(row)
+        elif self.view in ("pair", "trainer") and self.curation.hold_out(opened.label) is not None:
+            self.draw_pair()  # whether it is held out is known only now
         if self.tokenizer is None and self.tokenizer_problem is None:
             self.load_tokenizer()
         self.count_tokens(asked=False)
