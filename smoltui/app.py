@@ -201,8 +201,8 @@ class SmoltuiApp(WireApp[int]):
 
     def _handle_exception(self, error: Exception) -> None:
         """Leaves with one sentence, in place of Textual's traceback with the values of variables, tokens among them."""
-        if self._exception is not None:
-            return  # it is being left
+        if self.return_code is not None:
+            return  # it is being left: a room that was just opened may miss its widgets
 
         from smoltui.backends.crash import crashed
 

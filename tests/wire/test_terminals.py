@@ -201,7 +201,7 @@ def test_a_closed_window(opened: Opened, furnished: Path, ignored: bool) -> None
         command = ["sh", "-c", f"trap '' HUP; exec {app}"]
     terminal = settled(opened(command=command))
     terminal.hang_up()
-    assert terminal.exit_code(3.0) == 128 + signal.SIGHUP
+    assert terminal.exit_code(10.0) == 128 + signal.SIGHUP
 
 
 def test_an_app_that_hangs_is_ended_all_the_same(opened: Opened) -> None:
@@ -220,7 +220,7 @@ Hanging().run()
         while b"\x07" not in terminal.raw:
             terminal.pump(0.1)
         os.kill(terminal.pid, signal.SIGTERM)
-        assert terminal.exit_code(3.0) == 128 + signal.SIGTERM
+        assert terminal.exit_code(10.0) == 128 + signal.SIGTERM
         assert not terminal.modes()
 
 
@@ -242,7 +242,7 @@ if {where!r} == "key":
 elif {where!r} == "worker":
     SmoltuiApp.action_help = lambda self: self.run_worker(working())
 else:
-    SmoltuiApp.action_help = lambda self: (setattr(output, "difference", broken), self.refresh())
+    SmoltuiApp.action_help = lambda self: (setattr(output, "difference", broken), self.repaint_terminal())
 sys.exit(cli.run([{str(furnished)!r}]))
 """
     with settled(opened(command=[sys.executable, "-c", code])) as terminal:
@@ -266,4 +266,4 @@ def test_nobody_reads(opened: Opened) -> None:
                 terminal.send(key.encode())
                 time.sleep(0.005)
         os.kill(terminal.pid, signal.SIGTERM)
-        assert terminal.exit_code(3.0) == 128 + signal.SIGTERM
+        assert terminal.exit_code(10.0) == 128 + signal.SIGTERM
