@@ -202,7 +202,8 @@ async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[st
         if child.exit_code:
             words = f": {said[:200]}" if said else ""
             raise RunFailedError(
-                f"What reads the pairs broke off, {exit_in_words(child.exit_code)}{words}", "r reads the set again."
+                f"What reads the pairs broke off, {exit_in_words(child.exit_code)}{words}",
+                "Try again; r reads the set anew.",
             )
 
 

@@ -205,13 +205,12 @@ class Auditing(PairsBase):
                         self.draw_where()
         except SmoltuiError as error:
             if asked:
-                self.importing = ""
-                self.draw_where()
                 self.say(error)
             return
-        if asked:
-            self.importing = ""
-            self.draw_where()
+        finally:
+            if self.importing.startswith("tokens"):  # also when another model is counted for
+                self.importing = ""
+                self.draw_where()
         if opened is self.opened and kind is not None:
             self.tokens = kind
             self.counted()
