@@ -103,18 +103,18 @@ class Opening(PairsBase):
             return
         self.look_at_decisions()
         self.show_view("pair")
+        reads = again or not opened.complete
+        self.importing = "reading" if reads else ""  # said with the first pair, before the import has begun
         self.go(min(index, max(len(opened) - 1, 0)))
         if again and index >= len(opened):
             self.back_to = index  # until then the last that can be read
-        if again or not opened.complete:
+        if reads:
             self._import(opened, again)
         else:
             self.imported()
 
     @work(exclusive=True, group="import")
     async def _import(self, opened: PairSet, again: bool) -> None:
-        self.importing = "reading"
-        self.draw_where()
         try:
             async with aclosing(import_in_child(opened, again=again)) as steps:
                 async for rows in steps:
