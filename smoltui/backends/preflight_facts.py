@@ -51,13 +51,11 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     stop = threading.Event()  # a large set that is curated takes longer than a person who leaves the dialog waits
     look = partial(_look_at_pairs, project, recipe.values, stop.is_set)
     rows, pairs, problem = await in_thread(look, abandon=stop.set)
+    model_problem, model_doubt = _look_at_model(project, recipe.values.get("model_name_or_path"))
     facts = Facts(
         target="local" if local else "hub", values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
         overwrite=spec.overwrite,
-        model_problem=_model_problem(project, recipe.values.get("model_name_or_path")),
-        model_doubt=_model_doubt(project, recipe.values.get("model_name_or_path")),
-        pairs=pairs,
-        pairs_problem=problem,
+        model_problem=model_problem, model_doubt=model_doubt, pairs=pairs, pairs_problem=problem,
         jobs=replace(
             settings.jobs, flavor=spec.flavor or settings.jobs.flavor, namespace=spec.namespace or "",
             timeout=str(spec.timeout_seconds) if spec.timeout_seconds else settings.jobs.timeout,
@@ -112,27 +110,23 @@ async def check_spec(project: Project, engine: str, spec: RunSpec) -> list[Check
     return [item for item in checks if item.level is Level.WARN]
 
 
-def _model_problem(project: Project, name: object) -> str:
-    """What is wrong with a model that is named like a folder; a Hub id is not looked up here."""
+def _look_at_model(project: Project, name: object) -> tuple[str, str]:
+    """What is wrong with a model that is named like a folder, and what speaks against another name.
+
+    The Hub is not asked. It has a few old models of names without an owner; a slip is likelier.
+    """
     if not isinstance(name, str) or not name:
-        return ""
+        return "", ""
     folder = project.resolve(name)
     if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
-        return ""
+        return "", ""
     if folder.is_dir():
-        return f"This folder holds no model (no config.json): {name}\nName another model_name_or_path."
+        return f"This folder holds no model (no config.json): {name}\nName another model_name_or_path.", ""
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        return f"There is no such model folder: {name}\nName another model_name_or_path, or a Hub id as owner/name."
-    return ""
-
-
-def _model_doubt(project: Project, name: object) -> str:
-    """A name without an owner that is no folder: the Hub has a few old models of such names, a slip is likelier."""
-    if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "~")):
-        return ""
-    if project.resolve(name).exists():
-        return ""
-    return f"There is no such model folder, so the Hub is asked for it: {name}\nA Hub id is owner/name."
+        return f"There is no such model folder: {name}\nName another model_name_or_path, or a Hub id as owner/name.", ""
+    if "/" not in name:
+        return "", f"There is no such model folder, so the Hub is asked for it: {name}\nA Hub id is owner/name."
+    return "", ""
 
 
 def _look_at_pairs(

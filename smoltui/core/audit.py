@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from smoltui.core.histogram import with_minus
+
 Severity = Literal["stop", "warn", "info"]
 EXAMPLES = 50
 """Rows that a report names of each finding."""
@@ -230,15 +232,15 @@ class Audit:
         bias = self.lengths
         lines = [f"{self.rows:,} rows · {self.clean:,} clean: usable, and the answers differ"]
         if bias.pairs:
-            gap = f"median gap {bias.median_gap:+,.0f} characters"
+            gap = f"median gap {with_minus(f'{bias.median_gap:+,.0f}')} characters"
             if bias.median_gap_tokens is not None:
-                gap += f", {bias.median_gap_tokens:+,.0f} tokens"
+                gap += f", {with_minus(f'{bias.median_gap_tokens:+,.0f}')} tokens"
             lines.append(
                 f"Length bias: chosen is longer in {bias.share:.1%} of {bias.pairs:,} usable pairs, {gap}; "
                 f"“longer wins” alone would be right in {bias.longer_wins:.1%} (50 % is none; DPO amplifies it, "
                 "arXiv 2403.19159)"
             )
-        return [*(line.replace(" -", " −") for line in lines), *self.notes]
+        return [*lines, *self.notes]
 
     def as_json(self) -> dict[str, Any]:
         """Values of JSON alone."""

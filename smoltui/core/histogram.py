@@ -230,6 +230,11 @@ def _round_values(lowest: int, highest: int) -> list[int]:
     return values
 
 
+def with_minus(number: str) -> str:
+    """A formatted number with the sign −, as wide as + and as the axes have it."""
+    return number.replace("-", "−")
+
+
 def short_number(value: int) -> str:
     """A round number in few characters: 500, 1k, 20k, 3M; the sign of a negative one is −."""
     sign, size = "−" if value < 0 else "", abs(value)

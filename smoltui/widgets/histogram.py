@@ -14,7 +14,18 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from smoltui.core.histogram import CUT_MARK, TICK, Distribution, Scale, axis, bars, binned, edges_for, with_cut
+from smoltui.core.histogram import (
+    CUT_MARK,
+    TICK,
+    Distribution,
+    Scale,
+    axis,
+    bars,
+    binned,
+    edges_for,
+    with_cut,
+    with_minus,
+)  # fmt: skip
 from smoltui.safe_text import safe_line
 
 BAR_ROWS = 4
@@ -129,8 +140,9 @@ def _panel(panel: Panel, peers: Sequence[Panel], width: int) -> list[list[_Line]
     head = [_Line(title, "bold"), _Line(f" · {unit} · {total:,} pair{'' if total == 1 else 's'}")]
     if not total:
         return [head, [_Line("no lengths are known yet", "italic")]]
-    figures = f"median {known.quantile(0.5):,} · p90 {known.quantile(0.9):,} · {known.lowest:,} to {known.highest:,}"
-    figures = figures.replace("-", "−")
+    figures = with_minus(
+        f"median {known.quantile(0.5):,} · p90 {known.quantile(0.9):,} · {known.lowest:,} to {known.highest:,}"
+    )
     lines = [head, [_Line(figures, "dim")]]
     cells = width - 1  # one is for the mark of the cut
     edges = edges_for(panel.scale, (peer.distribution for peer in peers), cells)

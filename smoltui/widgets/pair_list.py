@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from smoltui.core.histogram import with_minus
 from smoltui.safe_text import safe_line
 
 Unit = Literal["characters", "tokens"]
@@ -128,16 +129,16 @@ def _value(line: PairLine, key: str) -> str:
         return f"{line.row + 1:,}"
     if key == "gap":
         gap = _gap(line)
-        if gap is None:
-            return UNKNOWN
-        told = f"{gap:+,}" if abs(gap) < 1_000_000 else f"{gap / 1e6:+,.1f}M"
-        return told.replace("-", "−") if gap else "0"
+        return UNKNOWN if gap is None else with_minus(_fitting(gap, "+")) if gap else "0"
     if key == "similarity":
         return f"{_percent(line.similarity)} %" if line.similarity is not None else UNKNOWN
     value: int | None = getattr(line, key)
-    if value is not None and value >= 1_000_000:  # its column has no room for more
-        return f"{value / 1e6:,.1f}M"
-    return f"{value:,}" if value is not None else UNKNOWN
+    return _fitting(value) if value is not None else UNKNOWN
+
+
+def _fitting(length: int, sign: str = "") -> str:
+    """A length in the seven cells that its column has for it."""
+    return f"{length:{sign},}" if abs(length) < 1_000_000 else f"{length / 1e6:{sign},.1f}M"
 
 
 def _gap(line: PairLine) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,16 @@ class FakeNVML(ModuleType):
 
 
 def test_the_report_loads_nothing_heavy(tmp_path: Path) -> None:
-    """The opening room waits for it: no torch in this process."""
+    """The opening room waits for it: it asks neither torch nor what stands on it."""
+    code = (
+        "import sys; from pathlib import Path; from smoltui.backends.devices import device_report\n"
+        f"device_report(Path({str(tmp_path)!r}))\n"
+        "print(sorted({'torch', 'trl', 'transformers'} & sys.modules.keys()))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_report_names_the_disk_and_the_memory(tmp_path: Path) -> None:
     report = device_report(tmp_path / "not" / "there" / "yet")
     assert report.disk_folder == str(tmp_path) and report.disk_free and report.ram_available and report.cores >= 1
     assert report.ram_total is not None and 0 < report.ram_available <= report.ram_total

@@ -156,7 +156,7 @@ async def test_a_hub_that_takes_the_call_and_says_nothing(server: LocalHub, monk
     await asyncio.sleep(0.1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await task
+        await asyncio.wait_for(task, 30)
 
 
 async def test_offline_mode(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ async def test_work_in_a_thread_can_be_left() -> None:
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await task
+        await asyncio.wait_for(task, 30)
     assert told == ["stop"]
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

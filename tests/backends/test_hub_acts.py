@@ -315,7 +315,7 @@ async def test_a_hub_that_says_nothing(server: LocalHub, monkeypatch: pytest.Mon
     await asyncio.sleep(0.3)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await task
+        await asyncio.wait_for(task, 30)
 
 
 def test_labels_of_runs_are_never_the_same() -> None:

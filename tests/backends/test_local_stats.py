@@ -154,7 +154,7 @@ async def test_one_sample_and_leaving(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await following
+            await asyncio.wait_for(following, 30)
     finally:
         await engine.cancel(run.id)
 

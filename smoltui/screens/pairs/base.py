@@ -46,8 +46,6 @@ class PairsBase(Room):
     view: View = "nothing"
     importing: str = ""
     """How far the import is, in words; empty when nothing is imported."""
-    broken_off = False
-    """The import ended before the set did; r begins it again."""
     is_other = False
     """Something was opened here that the project does not name."""
     search: Search | None = None
@@ -102,8 +100,8 @@ class PairsBase(Room):
         total = opened.total
         of = f"{total:,}" if total is not None else f"{len(opened):,}+"
         place = f"pair {self.index + 1:,} of {of}"
-        if self.importing or self.broken_off:
-            place = f"{self.importing or 'read in part'} · {place}"
+        if told := self.importing or ("" if opened.complete else "read in part"):  # its import broke off
+            place = f"{told} · {place}"
         split = safe_line(opened.split, 30)
         if len(opened.splits) > 1:
             split += f", one of {len(opened.splits)} splits"

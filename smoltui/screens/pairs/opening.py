@@ -95,7 +95,6 @@ class Opening(PairsBase):
         self.opened, self.pair, self.importing, self.told_changed = opened, None, "", False
         self.forget()
         self.search = self.rows = self.tokens = None
-        self.broken_off = False
         self.rows_are, self.order = "", ("row", False)
         self.show_status(False)
         self.draw_where()
@@ -123,7 +122,7 @@ class Opening(PairsBase):
                     self.draw_where()
                     self.grown()
         except SmoltuiError as error:
-            self.importing, self.broken_off = "", True
+            self.importing = ""
             self.draw_where()
             self.say(error)
             return
