@@ -52,14 +52,15 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     Raises:
         InputError: there is no `=`, or the value is not YAML.
     """
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
+
+    from smoltui.backends.yaml_limits import load_plain
 
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set wants KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
     try:
-        return key.strip(), YAML(typ="safe", pure=True).load(value)
+        return key.strip(), load_plain(value)
     except YAMLError as error:
         raise InputError(f"The value of --set {key} cannot be read: {value}", "Quote it as in a YAML file.") from error
 
