@@ -32,6 +32,7 @@ CHUNK = 1 << 20
 BUFFER = 1 << 20
 """Of a stream that is read from its start; on the Hub what is asked for at once."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+MAX_COLUMNS = 10_000
 MAX_BLANK_BYTES = 256 << 10
 """Of blank lines one behind the other: a small packed file may hold any number of them."""
 _KEPT_CHARS = 10_000
@@ -309,6 +310,8 @@ class CsvRecords:
         fields = csv_fields(header.data, separator)
         if fields is None or len(header.data) > MAX_ROW_BYTES:
             raise PairsError(f"{name} cannot be read as a table: its first line is no header.", _OF_CSV)
+        if len(fields) > MAX_COLUMNS:
+            raise PairsError(f"{name} has more than {MAX_COLUMNS:,} columns.", _OF_CSV)
         self.columns = tuple(fields)
 
     def __iter__(self) -> Iterator[Piece]:

@@ -20,6 +20,7 @@ from smoltui.backends.small_file import read_small
 from smoltui.backends.yaml_limits import MOST_BYTES, YAMLLimitError, check_nodes, safe_yaml, yaml_errors
 from smoltui.core.recipe.fields import BY_KEY
 from smoltui.errors import RecipeError
+from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
@@ -187,8 +188,9 @@ class RecipeFile:
         _no_duplicates(root, self.path.name)
         for name, node in root.value:
             if not isinstance(name, ScalarNode) or name.tag != "tag:yaml.org,2002:str":
+                found = safe_line(str(name.value), 80)
                 raise RecipeError(
-                    f"{self.path.name} line {name.start_mark.line + 1}: a key must be a word: {name.value}",
+                    f"{self.path.name} line {name.start_mark.line + 1}: a key must be a word: {found}",
                     "Write one of TRL's keys, such as learning_rate.",
                 )
             key = str(name.value)
@@ -223,8 +225,14 @@ class RecipeFile:
         problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
         text = self.text.splitlines()
         problem = problem.replace("'<stream end>'", "the end of the file")
-        shown = f" The line is: {text[mark.line].strip()[:120]}" if mark is not None and mark.line < len(text) else ""
-        return RecipeError(f"{self.path.name}{where} is not YAML: {problem}", f"Fix it in your editor.{shown}")
+        shown = (
+            f" The line is: {safe_line(text[mark.line].strip(), 120)}"
+            if mark is not None and mark.line < len(text)
+            else ""
+        )
+        return RecipeError(
+            f"{self.path.name}{where} is not YAML: {safe_line(problem, 200)}", f"Fix it in your editor.{shown}"
+        )
 
 
 def load_recipe(path: Path) -> RecipeFile:

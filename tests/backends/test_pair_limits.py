@@ -93,6 +93,12 @@ def test_nothing_but_blank_lines(tmp_path: Path, ending: str, packed: str) -> No
     assert "nothing but blank lines for 256 kB" in refused(path)
 
 
+def test_a_table_of_too_many_columns(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(",".join(f"c{n}" for n in range(20_000)) + "\n" + "," * 19_999 + "\n")
+    assert "has more than 10,000 columns" in refused(path)
+
+
 def test_a_packed_file_that_unpacks_too_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair_tables, "SMALL_BYTES", 1 << 20)
     path = tmp_path / "pairs.jsonl.gz"
