@@ -17,7 +17,7 @@ import click
 
 from smoltui import __version__
 from smoltui.cli import output
-from smoltui.cli.failures import as_smoltui_error
+from smoltui.cli.failures import as_smoltui_error, require_address_space
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
@@ -188,6 +188,7 @@ def check_command(folder: str, as_json: bool) -> None:
 @json_option
 def pairs_command(as_json: bool, **options: Any) -> None:
     """What a set of preference pairs holds: a file, a folder, shards, a Hub id, or a project's own."""
+    require_address_space()
     from smoltui.cli import pairs as twin
 
     report = twin.pairs_report(twin.Asked(**options), quiet=as_json)
@@ -256,6 +257,7 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 @json_option
 def train_command(folder: str, **options: Any) -> None:
     """Trains the recipe and follows it to its end; one JSON object a line with --json."""
+    require_address_space()
     from smoltui.cli import runs as twin
 
     raise SystemExit(twin.train(project_in(folder), **options))
@@ -460,6 +462,14 @@ def scheduled_delete_command(scheduled_id: str, yes: bool, as_json: bool) -> Non
     twin.delete(scheduled_id, yes=yes, as_json=as_json)
 
 
+def _as_utf8(typed: str) -> str:
+    """What was typed in UTF-8 where the locale is another: Python then has each byte as half a surrogate pair."""
+    try:
+        return typed.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return typed
+
+
 @smoltui.command("ask")
 @click.argument("folder")
 @click.argument("prompts", nargs=-1)
@@ -469,7 +479,7 @@ def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_js
     """Answers of the reference and of the aligned model to PROMPTS, or to the project's own prompts."""
     from smoltui.cli import evaluate as twin
 
-    twin.run_ask(project_in(folder), prompts, run_id=run_id, as_json=as_json)
+    twin.run_ask(project_in(folder), [_as_utf8(prompt) for prompt in prompts], run_id=run_id, as_json=as_json)
 
 
 @smoltui.command("evaluate")
@@ -480,6 +490,7 @@ def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_js
 @json_option
 def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
     """Measures the reference and the aligned model on the held-out pairs."""
+    require_address_space()
     from smoltui.cli import evaluate as twin
 
     twin.run_evaluate(project_in(folder), run_id=run_id, as_json=as_json)
@@ -511,6 +522,8 @@ def run(args: Sequence[str] | None = None) -> int:
         output.say_no_more()
         return 0
     except Exception as error:
+        if isinstance(error, OSError):  # it may be the output that fails
+            output.say_no_more()
         told = as_smoltui_error(error)
         output.print_error(told.message, told.hint, as_json)
         return told.exit_code

@@ -197,8 +197,12 @@ def _write(text: str, *, err: bool = False, newline: bool = True) -> None:
     Raises:
         BrokenPipeError: its reader has left. InputError: it cannot be written.
     """
+    # Not click.echo: it takes an output in ASCII for a mistake, and writes UTF-8 to it.
+    stream = sys.stderr if err else sys.stdout
     with _output_told():
-        click.echo(text, nl=newline, err=err)
+        shown = text if stream.isatty() else click.unstyle(text)
+        stream.write(f"{shown}\n" if newline else shown)
+        stream.flush()
 
 
 @contextlib.contextmanager
