@@ -204,7 +204,7 @@ def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]
         prompts = read_prompts(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return list(COURSE_PROMPTS)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
         raise InputError(f"The prompts cannot be read as text: {path}", "Write one prompt a line, in UTF-8.") from error
     if not prompts:
         raise InputError(f"This file holds no prompt: {path}", "Write one prompt a line (e opens your editor).")

@@ -57,7 +57,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """`key=value` of `--set`, the value read as YAML reads it.
 
     Raises:
-        InputError: there is no `=`, or the value is not YAML.
+        InputError: there is no `=`, the value is not YAML, or a recipe holds no such value (a date, say).
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -65,10 +65,34 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set wants KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
+    if value.count("[") + value.count("{") > MOST_BRACKETS:
+        raise InputError(f"The value of --set {key} has too many brackets", "Write it into recipe.yaml.")
     try:
-        return key.strip(), YAML(typ="safe", pure=True).load(value)
-    except YAMLError as error:
+        found = YAML(typ="safe", pure=True).load(value)
+    except (YAMLError, ValueError) as error:
         raise InputError(f"The value of --set {key} cannot be read: {value}", "Quote it as in a YAML file.") from error
+    if not _fits_recipe(found):
+        raise InputError(
+            f"A recipe holds no such value, --set {key}: {value}",
+            "Write a number, a text, true, false, null, or a list of these; quote what is to be a text.",
+        )
+    return key.strip(), found
+
+
+MOST_BRACKETS = 100
+"""In one value of `--set`; reading nested ones takes time that grows with the square of their number."""
+
+
+def _fits_recipe(value: Any, depth: int = 0) -> bool:
+    """Whether a recipe can hold a value: no date, set or bytes, no whole number beyond 64 bits, no list in itself."""
+    if isinstance(value, list):
+        return depth <= MOST_BRACKETS and all(_fits_recipe(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        parts = [*value, *value.values()]
+        return depth <= MOST_BRACKETS and all(_fits_recipe(part, depth + 1) for part in parts)
+    if isinstance(value, int):
+        return value.bit_length() <= 64
+    return value is None or isinstance(value, str | float)
 
 
 def train(

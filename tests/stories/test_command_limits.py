@@ -212,3 +212,39 @@ class TestFolders:
         (tmp_path / "gone").rmdir()
         assert run(["check"]) == 2
         assert "no longer there" in capsys.readouterr().err
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        "assignment",
+        ["max_steps=2020-01-01", "max_steps=0x" + "f" * 9_000, "max_steps=" + "9" * 9_000, "a=&x [*x]", "a=!!set {b}",
+         "a=" + "[" * 2_000, "a=!!binary aGk=", "a=2020-99-99", "output_dir='a\\0b'", 'output_dir="a\\0b"'],
+        ids=lambda text: text[:20],
+    )  # fmt: skip
+    def test_a_recipe_cannot_hold_it(self, project: Path, capsys: pytest.CaptureFixture[str], assignment: str) -> None:
+        """What I pass with --set is refused in a sentence before anything starts."""
+        (project / "model").mkdir()
+        (project / "pairs").mkdir()
+        assert run(["train", str(project), "--set", assignment, "--json"]) == 2
+        told = json.loads(capsys.readouterr().err)
+        assert len(told["error"]) < 20_000 and not list(project.glob("runs/*"))
+
+    def test_what_a_recipe_can_hold(self) -> None:
+        for text, value in {
+            "a=1": 1, "a=[1, x, {b: null}]": [1, "x", {"b": None}], "a=5e-7": 5e-7, "a=yes": "yes", "a=.nan": None,
+        }.items():  # fmt: skip
+            key, found = runs_module.parse_assignment(text)
+            assert key == "a" and (found == value or (text == "a=.nan" and found != found))
+
+    def test_a_timeout_without_end(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["train", str(project), "--on", "hub", "--timeout", "9" * 400 + "h", "--json"]) == 2
+        assert "shorter than a year" in json.loads(capsys.readouterr().err)["hint"]
+        assert run(["train", str(project), "--on", "hub", "--timeout", "9" * 400 + "h1m", "--json"]) == 2
+
+    def test_settings_and_recipes_with_values_of_another_kind(
+        self, project: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (project / "recipe.yaml").write_text("model_name_or_path: m\ndatasets: 5\n")
+        assert run(["recipe", "command", str(project), "--on", "hub"]) == 0
+        (project / "smoltui.toml").write_text('[evaluation]\nprompts = "a\\u0000b"\n')
+        assert run(["ask", str(project)]) == 2
