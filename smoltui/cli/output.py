@@ -136,8 +136,9 @@ def print_error(message: str, hint: str, as_json: bool) -> None:
         if as_json:
             print_json({"error": message, "hint": hint}, err=True)
         else:
-            for text in filter(None, (f"smoltui: {message}", hint)):
-                _write(safe(redact(text), MAX_SENTENCE), err=True)
+            _write(f"smoltui: {safe_line(redact(message), MAX_SENTENCE)}", err=True)
+            if hint:
+                _write(safe(redact(hint), MAX_SENTENCE), err=True)
 
 
 def note_error(what: str, error: SmoltuiError, as_json: bool) -> None:

@@ -223,6 +223,12 @@ def test_a_log_in_a_pipe_is_as_the_run_wrote_it(world: Path, capfdbinary: pytest
     assert out.startswith(b"log\x1b]0;PWN\x07") and b"\x7f\r[" in out and SECRET not in out
 
 
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name with a line end in it does not make a second sentence of ours."""
+    assert run(["a\nsmoltui: all is well"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 def test_json_has_the_same_value(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What a script reads of a pair is what stands in the file, to the character."""
     assert run(["pairs", "p.jsonl", "--row", "0", "--json"]) == 0
