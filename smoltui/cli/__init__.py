@@ -482,6 +482,17 @@ def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
     twin.run_evaluate(project_in(folder), run_id=run_id, as_json=as_json)
 
 
+@smoltui.command("docs")
+@click.argument("topic", required=False)
+@json_option
+def docs_command(topic: str | None, as_json: bool) -> None:
+    """Lists the topics of the documentation, or prints one of them."""
+    from smoltui.cli import docs as twin
+
+    report = twin.docs_report(topic)
+    print_json(report) if as_json else twin.print_report(report)
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; every expected error becomes one sentence and a next step."""
     argv = list(sys.argv[1:] if args is None else args)
