@@ -13,7 +13,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from smoltui.safe_text import redact, safe
+from smoltui.redaction import may_hold_secret as may_hold_secret
+from smoltui.redaction import redact
+from smoltui.safe_text import safe
 
 LINE_LIMIT = 1 << 20
 """Characters of one line that are kept."""
@@ -88,36 +90,15 @@ def as_plain(text: str) -> str:
 
 # -- secrets
 
-_SECRET_STARTS = ("hf_", "api_org_", "wandb_v1_", "ghp_", "gho_", "github_pat_", "sk-", "AKIA")
-_SECRET_WORDS = ("hf_token", "hub_token", "api_key", "apikey", "secret", "password", "bearer")
-
-
-def may_hold_secret(text: str) -> bool:
-    """Whether `redact` could find anything: one of the words without which none of its patterns matches.
-
-    Many times faster than to look: nearly every line of a training log has an underscore and a token count.
-    """
-    if any(start in text for start in _SECRET_STARTS) or ("://" in text and "@" in text):
-        return True
-    lowered = text.lower()
-    return any(word in lowered for word in _SECRET_WORDS)
-
 
 def without_secrets(lines: Sequence[str]) -> Sequence[str]:
-    """Each line redacted; one whose secret hides between colours loses its colours."""
-    text = "\n".join(lines)
-    bare = without_controls(text)
-    if not may_hold_secret(text) and (bare is text or not may_hold_secret(bare)):
+    """Each line redacted."""
+    if not may_hold_secret("\n".join(lines)):
         return lines
     if len(lines) > 1:
         middle = len(lines) // 2
         return [*without_secrets(lines[:middle]), *without_secrets(lines[middle:])]
-    kept = redact(text)
-    if bare is text:
-        return [kept]
-    bare = without_controls(kept)
-    told = redact(bare)
-    return [kept if told == bare else told]
+    return [redact(lines[0])]
 
 
 # -- progress bars
