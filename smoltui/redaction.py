@@ -22,7 +22,10 @@ MIN_KNOWN = 6
 _ROUNDS = 4
 """Passes over one text at most. One is nearly always enough; the next one finds that nothing is left."""
 
+MIN_TOKEN = 8
+"""Characters a registered token has at least to be a reason to stop: a shorter one may be a word."""
 _known: dict[str, tuple[str, ...]] = {}
+_tokens: set[str] = set()
 
 
 class Secret(NamedTuple):
@@ -37,16 +40,22 @@ class Secret(NamedTuple):
 # -- registered secrets
 
 
-def register_secrets(*values: str | None) -> None:
-    """From now on `redact` takes `values` out wherever they stand. None and those below `MIN_KNOWN` are passed over."""
+def register_secrets(*values: str | None, is_token: bool = False) -> None:
+    """From now on `redact` takes `values` out wherever they stand. None and those below `MIN_KNOWN` are passed over.
+
+    `is_token`: they are nothing but tokens, so `secret_in` finds them too.
+    """
     for value in values:
         stripped = (value or "").strip()
+        if is_token and len(stripped) >= MIN_TOKEN:
+            _tokens.add(stripped)
         _known.update({form: _forms(form) for form in (stripped, _seen(stripped)) if len(form) >= MIN_KNOWN})
 
 
 def forget_secrets() -> None:
     """Takes back every `register_secrets`."""
     _known.clear()
+    _tokens.clear()
 
 
 @lru_cache(maxsize=64)
@@ -91,13 +100,13 @@ _STARTS = (
 
 def may_hold_secret(text: str) -> bool:
     """Whether `redact` could find anything. Many times faster than to look, for one line or a thousand at once."""
-    bare = _rules().colour.sub("", text) if "\x1b" in text else text
+    bare = _look().colour.sub("", text) if "\x1b" in text else text
     classes = bare.encode("utf-8", "surrogatepass").translate(_CLASSES)
     if _may(bare, classes):
         return True
     if not _hides(bare, classes):
         return False
-    seen = _rules().hidden.sub(_shown, bare)
+    seen = _look().hidden.sub(_shown, bare)
     return _may(seen, seen.encode("utf-8", "surrogatepass").translate(_CLASSES))
 
 
@@ -105,10 +114,10 @@ def _may(text: str, classes: bytes) -> bool:
     low = text.lower()
     if (
         "hf_" in low or "secret" in low or "pwd" in low or "bearer" in low or "authoriz" in low or "cookie" in low
-        or ("token" in low and _rules().token_word.search(low))
-        or ("key" in low and _rules().key_word.search(low))
-        or ("pass" in low and _rules().pass_word.search(low))
-        or ("://" in text and (_rules().userinfo.search(text) or _rules().query.search(text)))
+        or ("token" in low and _look().token_word.search(low))
+        or ("key" in low and _look().key_word.search(low))
+        or ("pass" in low and _look().pass_word.search(low))
+        or ("://" in text and (_look().userinfo.search(text) or _look().query.search(text)))
     ):  # fmt: skip
         return True
     if _RUN in classes:
@@ -118,25 +127,76 @@ def _may(text: str, classes: bytes) -> bool:
     return bool(_known) and any(form in text for forms in _known.values() for form in forms)
 
 
+_KEY = r"(?:api|access|secret|private|account|auth|encryption|signing|hmac|license)[ _-]?key"
+
+
+class _Look(NamedTuple):
+    """The patterns of the cheap look. Those for words read lower case."""
+
+    colour: re.Pattern[str]
+    hidden: re.Pattern[str]
+    percent: re.Pattern[str]
+    backslash: re.Pattern[str]
+    invisible: re.Pattern[str]
+    token_word: re.Pattern[str]
+    key_word: re.Pattern[str]
+    pass_word: re.Pattern[str]
+    userinfo: re.Pattern[str]
+    query: re.Pattern[str]
+
+
+@lru_cache(maxsize=1)
+def _look() -> _Look:
+    # What `safe` puts in place of a control character (pictures, ⟨names⟩) hides no less than the character did.
+    wide = "\uff01-\uff5e\U0001d400-\U0001d7ff"
+    invisible = (
+        "\x80-\x9f\u2400-\u2421\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+        "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f"
+    )
+    percent = "%(?:25)*(?P<percent>[2-7][0-9a-fA-F])"
+    backslash = r"\\(?:u00|x)(?P<escape>[2-7][0-9a-fA-F])"
+    hidden = (
+        rf"[\x1b␛]\[[0-?]*[ -/]*[@-~]|\\*{backslash}|{percent}|&\#x(?P<html>[2-7][0-9a-fA-F]);"
+        rf"|&\#(?P<decimal>[0-9]{{2,3}});|(?P<wide>[{wide}])|⟨[0-9A-Z]{{1,6}}⟩|[\x00-\x08\x0b-\x1f\x7f{invisible}]"
+    )
+    token = (
+        r"token(?:\\*[\"'\]]?[ \t]{0,8}[:=]|(?<=[_.-]token)[, \t\"'\\]+[^\s,\"'\\-]"
+        r"|[^\w\n]{1,4}(?:(?:is|was|value)[^\w\n]{1,3})?[0-9a-f]{32})"
+    )
+    return _Look(
+        colour=re.compile(r"\x1b\[[0-9;:]*m"),
+        hidden=re.compile(hidden),
+        percent=re.compile(percent),
+        backslash=re.compile(backslash),
+        invisible=re.compile(f"[{wide}{invisible}⟨]"),
+        token_word=re.compile(token),
+        key_word=re.compile(rf"{_KEY}(?![a-z0-9])"),
+        pass_word=re.compile(r"passw(?:or)?d(?![a-z0-9])|passphrase(?![a-z0-9])"),
+        userinfo=re.compile(r"://(?P<who>[^\s/?#\"'<>\\]{1,2000})@"),
+        query=re.compile(
+            r"(?i)[?&;](?:x-amz-|x-goog-)?(?:sig|signature|security-token)=(?P<secret>[^\s&\"'<>*\\]{6,})"
+        ),
+    )
+
+
 # -- what is seen
 
 
 def _hides(text: str, classes: bytes) -> bool:
     """Whether the view of `text` is another text."""
-    rules = _rules()
     return bool(
         b"!" in classes
-        or ("%" in text and rules.percent.search(text))
-        or ("\\" in text and rules.backslash.search(text))
+        or ("%" in text and _look().percent.search(text))
+        or ("\\" in text and _look().backslash.search(text))
         or "&#" in text
-        or (not text.isascii() and rules.invisible.search(text))
+        or (not text.isascii() and _look().invisible.search(text))
     )
 
 
 def _seen(text: str) -> str:
     """The view of `text` that is searched; `text` itself where nothing hides in it."""
     if _hides(text, text.encode("utf-8", "surrogatepass").translate(_CLASSES)):
-        return _rules().hidden.sub(_shown, text)
+        return _look().hidden.sub(_shown, text)
     return text
 
 
@@ -164,7 +224,7 @@ class _View:
             return
         self._starts = []
         at = 0
-        for match in _rules().hidden.finditer(text):
+        for match in _look().hidden.finditer(text):
             self._plain(at, match.start())
             at = match.end()
             shown = len(_shown(match))
@@ -182,6 +242,39 @@ class _View:
         return (start, end) if self._starts is None else (self._starts[start], self._ends[end - 1])
 
 
+# -- lines one by one
+
+
+class BrokenTokens:
+    """Masks the rest of a Hugging Face token that a line end broke, in lines that come one after the other.
+
+    `redact` sees the first part of it only, in the line before.
+    """
+
+    def __init__(self) -> None:
+        self._head = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the last line ended in what may be the first part of one."""
+        return bool(self._head)
+
+    def masked(self, line: str) -> str:
+        """`line` without the rest of a token that began at the end of the line before."""
+        head, self._head = self._head, ""
+        if head:
+            both = f"{head}\n{line}"
+            for start, end in _broken(both):
+                if start < len(head) < end:
+                    line = MASK + both[end:]
+        if "f_" in line[-40:] or "F_" in line[-40:]:
+            tail = line[-40:].rstrip("\r")
+            at = max(tail.rfind("hf_"), tail.rfind("HF_"))
+            if at >= 0 and tail[at + 3 :].isalnum():
+                self._head = tail[at:]
+        return line
+
+
 # -- the close look
 
 
@@ -196,18 +289,8 @@ class _Shape(NamedTuple):
 
 
 class _Rules(NamedTuple):
-    """The patterns; each is linear in the text."""
+    """The patterns of the close look; each is linear in the text."""
 
-    hidden: re.Pattern[str]
-    colour: re.Pattern[str]
-    percent: re.Pattern[str]
-    backslash: re.Pattern[str]
-    invisible: re.Pattern[str]
-    token_word: re.Pattern[str]
-    key_word: re.Pattern[str]
-    pass_word: re.Pattern[str]
-    userinfo: re.Pattern[str]
-    query: re.Pattern[str]
     shapes: tuple[_Shape, ...]
     short: re.Pattern[str]
     broken: re.Pattern[str]
@@ -225,19 +308,6 @@ class _Rules(NamedTuple):
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     """Compiled when first needed, which at the start of the app they are not."""
-    # What `safe` puts in place of a control character (pictures, ⟨names⟩) hides no less than the character did.
-    wide = "\uff01-\uff5e\U0001d400-\U0001d7ff"
-    invisible = (
-        "\x80-\x9f\u2400-\u2421\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-        "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f"
-    )
-    percent = "%(?:25)*(?P<percent>[2-7][0-9a-fA-F])"
-    backslash = r"\\(?:u00|x)(?P<escape>[2-7][0-9a-fA-F])"
-    hidden = (
-        rf"[\x1b␛]\[[0-?]*[ -/]*[@-~]|\\*{backslash}|{percent}|&\#x(?P<html>[2-7][0-9a-fA-F]);"
-        rf"|&\#(?P<decimal>[0-9]{{2,3}});|(?P<wide>[{wide}])|⟨[0-9A-Z]{{1,6}}⟩|[\x00-\x08\x0b-\x1f\x7f{invisible}]"
-    )
-    key = r"(?:api|access|secret|private|account|auth|encryption|signing|hmac|license)[ _-]?key"
     shapes = (
         ("a Hugging Face token", r"[hH][fF]_(?P<secret>(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{20,})", True),
         ("a Hugging Face token", r"[hH][fF]_(?P<secret>[A-Za-z0-9]{16,})", False),
@@ -293,16 +363,6 @@ def _rules() -> _Rules:
         "private|personal|github|gh|gitlab|wandb|job|bot|csrf|xsrf|jwt|login|service|account|deploy|registry|id|x"
     )
     return _Rules(
-        hidden=re.compile(hidden),
-        colour=re.compile(r"\x1b\[[0-9;:]*m"),
-        percent=re.compile(percent),
-        backslash=re.compile(backslash),
-        invisible=re.compile(f"[{wide}{invisible}⟨]"),
-        token_word=re.compile(r"token(?![a-z0-9_-])"),
-        pass_word=re.compile(r"passw(?:or)?d(?![a-z0-9])|passphrase(?![a-z0-9])"),
-        key_word=re.compile(rf"{key}(?![a-z0-9])"),
-        userinfo=re.compile(r"://(?P<who>[^\s/?#\"'<>\\]{1,2000})@"),
-        query=re.compile(r"(?i)[?&;](?:x-amz-|x-goog-)?(?:sig|signature|security-token)=(?P<secret>[^\s&\"'<>*\\]{6,})"),
         shapes=tuple(_Shape(kind, re.compile(pattern), certain) for kind, pattern, certain in shapes),
         short=re.compile(r"(?<![A-Za-z0-9])[hH][fF]_(?P<secret>[A-Za-z0-9]{4,15})(?P<cut>…|\.\.\.)?(?![A-Za-z0-9_])"),
         broken=re.compile(
@@ -310,7 +370,7 @@ def _rules() -> _Rules:
             r"(?![A-Za-z0-9_])"
         ),
         encoded=re.compile(r"(?P<p0>aGZf)|(?P<p1>[GWm2]hmX[z0-3])|(?P<p2>[BFJNRVZdhlptx159]oZl[89])"),
-        name=re.compile(rf"(?i)(?:token|{key}|secret|passw(?:or)?d|passphrase|pwd)(?![A-Za-z0-9]|[_-]+[A-Za-z0-9])"),
+        name=re.compile(rf"(?i)(?:token|{_KEY}|secret|passw(?:or)?d|passphrase|pwd)(?![A-Za-z0-9]|[_-]+[A-Za-z0-9])"),
         value=re.compile(
             r"(?:\\*[\"']|\])?[ \t]{0,8}(?P<sep>=>|:=|==?|:)[ \t]{0,8}b?(?:"
             r"\\+(?P<quote>[\"'])(?P<escaped>[^\n]{0,2000}?)\\+(?P=quote)"
@@ -373,7 +433,7 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def secret_in(text: str) -> Secret | None:
-    """The first secret in `text` that nothing else looks like, a registered one among them; None when there is none.
+    """The first secret in `text` that nothing else looks like, or a registered token; None when there is none.
 
     Stricter than `redact`, which rather takes out too much: this is a reason to stop.
     """
@@ -388,8 +448,8 @@ def secret_in(text: str) -> Secret | None:
 
 def _certain(text: str) -> Iterator[tuple[int, int, str]]:
     """Where secrets that nothing else looks like stand in a view, and what they are."""
-    for start, end in _known_spans(text, _known):
-        yield start, end, "a token of this machine"
+    for start, end in _known_spans(text, {token: _forms(token) for token in _tokens}):
+        yield start, end, "the token of this machine"
     for shape in _rules().shapes:
         if shape.certain:
             for match in shape.pattern.finditer(text):
@@ -417,8 +477,9 @@ def _spans(text: str, known: dict[str, tuple[str, ...]]) -> Iterator[tuple[int, 
 def _known_spans(text: str, known: dict[str, tuple[str, ...]]) -> Iterator[tuple[int, int]]:
     for secret, (first, second, *others) in known.items():
         if first in text or second in text:
+            prefix = len("hf_") if secret[:3].lower() == "hf_" else 0  # it stays, as for a token that nobody knows
             for match in _anywhere(secret).finditer(text):
-                yield match.span()
+                yield match.start() + prefix, match.end()
         for form in others:
             at = text.find(form)
             while at >= 0:
@@ -495,6 +556,7 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
         if token and rules.special_token.search(name):
             continue
         variable = name.isupper() and "_" in name
+        word = not token or text[match.start() - 1 : match.start()] in ("_", ".", "-")
         sure = not token or variable or rules.secret_token.search(name) is not None
         if found := rules.value.match(text, match.end()):
             kind = next(kind for kind in ("escaped", "double", "single", "bare") if found[kind] is not None)
@@ -508,8 +570,8 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
                 covered = end
                 yield start, end
         elif (
-            (name.startswith("-") and (found := rules.argument.match(text, match.end())))
-            or (variable and (found := rules.listed.match(text, match.end())))
+            (word and name.startswith("-") and (found := rules.argument.match(text, match.end())))
+            or (word and variable and (found := rules.listed.match(text, match.end())))
             or (found := rules.digest.match(text, match.end()))
         ) and not rules.nothing.fullmatch(found["secret"]):
             covered = found.end()
@@ -546,7 +608,7 @@ def _in_addresses(text: str) -> Iterator[tuple[int, int]]:
     """Passwords before a host, and signatures behind it."""
     if "://" not in text:
         return
-    for match in _rules().userinfo.finditer(text):
+    for match in _look().userinfo.finditer(text):
         start, end = match.span("who")
         user, colon, password = match["who"].partition(":")
         if colon:
@@ -554,5 +616,5 @@ def _in_addresses(text: str) -> Iterator[tuple[int, int]]:
                 yield start + len(user) + 1, end
         elif len(user) >= 12 and user.isalnum() and any(map(str.isdigit, user)):
             yield start, end
-    for match in _rules().query.finditer(text):
+    for match in _look().query.finditer(text):
         yield match.span("secret")

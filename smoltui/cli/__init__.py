@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smoltui import __version__
+from smoltui.backends.known_secrets import register_secrets_of_machine
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact
 
@@ -486,6 +487,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; every expected error becomes one sentence and a next step."""
     argv = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in argv
+    register_secrets_of_machine()
     try:
         # Not `main`: that makes exit code 1, "the run failed", of a reader of our output that has left.
         with smoltui.make_context("smoltui", argv) as context:
