@@ -11,10 +11,10 @@ from a reader, so the search runs on a view of the text without them; what it fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MASK = "***"
 MIN_KNOWN = 6
@@ -92,9 +92,30 @@ _CLASSES = "".join(
 ).encode("ascii")
 _RUN = b"w" * 11
 _STARTS = (
-    "AKIA", "ASIA", "AIza", "eyJ", "xox", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "gsk_", "npm_", "_live_",
-    "nvapi-", "pypi-", "_pat_", "glpat-", "api_org_", "wandb_v1_", "aGZf", "hmX", "oZl",
-)  # fmt: skip
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "eyJ",
+    "xox",
+    "sk-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "gsk_",
+    "npm_",
+    "_live_",
+    "nvapi-",
+    "pypi-",
+    "_pat_",
+    "glpat-",
+    "api_org_",
+    "wandb_v1_",
+    "aGZf",
+    "hmX",
+    "oZl",
+)
 """How shapes begin, but for the most frequent one."""
 
 
@@ -113,12 +134,17 @@ def may_hold_secret(text: str) -> bool:
 def _may(text: str, classes: bytes) -> bool:
     low = text.lower()
     if (
-        "hf_" in low or "secret" in low or "pwd" in low or "bearer" in low or "authoriz" in low or "cookie" in low
+        "hf_" in low
+        or "secret" in low
+        or "pwd" in low
+        or "bearer" in low
+        or "authoriz" in low
+        or "cookie" in low
         or ("token" in low and _look().token_word.search(low))
         or ("key" in low and _look().key_word.search(low))
         or ("pass" in low and _look().pass_word.search(low))
         or ("://" in text and (_look().userinfo.search(text) or _look().query.search(text)))
-    ):  # fmt: skip
+    ):
         return True
     if _RUN in classes:
         for start in _STARTS:
@@ -352,7 +378,7 @@ def _rules() -> _Rules:
             r"(?i)\b(?:set-)?cookie(?:\\*[\"'])?:[ \t]*(?:\\*[\"'])?[^\s=;,\"'*]{1,60}=(?P<secret>[^\n\"'\\]{4,})",
             False,
         ),
-    )  # fmt: skip
+    )
     special = (
         "pad|eos|bos|unk|mask|sep|cls|image|video|audio|boi|eoi|start|end|stop|special|think|next|prev|previous|first|"
         "last|per|added|new|each|input|output|prompt|completion|generated|chosen|rejected|sample|text|sink|draft|"
@@ -391,7 +417,7 @@ def _rules() -> _Rules:
         ),
         special_token=re.compile(rf"(?i)(?:^|[_.-])(?:{special})[_-]?token$"),
         secret_token=re.compile(rf"(?i)(?:^|[_.-])(?:{owner})[_-]?token$"),
-    )  # fmt: skip
+    )
 
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
@@ -430,6 +456,38 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
         parts += [text[at:begin], MASK]
         at, begin, end = end, start, stop
     return "".join([*parts, text[at:]])
+
+
+def redact_json(data: Any, name: str = "") -> Any:
+    """`data`, as decoded from JSON, with each text redacted, and masked whole where its key says that it is a secret.
+
+    `name` is the key under which `data` stands.
+    """
+    if isinstance(data, Mapping):
+        return {key: redact_json(value, str(key)) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [redact_json(value, name) for value in data]
+    if not isinstance(data, str):
+        return data
+    plain = re.sub(r"[\"\\\n]", " ", data)
+    return MASK if name and _may_name(name) and any(_named(f'{name}="{plain}"')) else redact(data)
+
+
+def _may_name(key: str) -> bool:
+    low = key.lower()
+    return "token" in low or "key" in low or "secret" in low or "pass" in low or "pwd" in low
+
+
+def without_tokens(data: Any) -> Any:
+    """As `redact_json`, but only what `secret_in` finds is taken out: for what a person or a model wrote."""
+    if isinstance(data, Mapping):
+        return {key: without_tokens(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [without_tokens(value) for value in data]
+    if isinstance(data, str):
+        while found := secret_in(data):
+            data = f"{data[: found.start]}{MASK}{data[found.end :]}"
+    return data
 
 
 def secret_in(text: str) -> Secret | None:

@@ -48,9 +48,12 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     recipe = RecipeFile(project.recipe_path, spec.recipe, "")
     if found := await in_thread(lambda: leaks(project, spec)):  # before the curated set is written, or the Hub asked
         return Facts(
-            target="local" if engine == "local" else "hub", values=recipe.values, findings=(),
-            summary=summarise(recipe.values, None), leaks=found,
-        )  # fmt: skip
+            target="local" if engine == "local" else "hub",
+            values=recipe.values,
+            findings=(),
+            summary=summarise(recipe.values, None),
+            leaks=found,
+        )
     settings = project.settings()
     shape = recipe_shape(project, recipe.values)
     local = engine == "local"

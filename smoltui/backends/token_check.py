@@ -63,10 +63,14 @@ def _in_spec(spec: RunSpec, recipe: str) -> Iterator[Leak]:
     if leak := leak_in_file(recipe, spec.recipe, is_recipe=True):
         yield leak
     values = {
-        "The name of the run": spec.name, "output_dir": spec.output_dir, "The label of the run": spec.label,
-        "The flavor": spec.flavor, "The namespace": spec.namespace, "The strategy": spec.strategy,
+        "The name of the run": spec.name,
+        "output_dir": spec.output_dir,
+        "The label of the run": spec.label,
+        "The flavor": spec.flavor,
+        "The namespace": spec.namespace,
+        "The strategy": spec.strategy,
         "What the pairs are from": spec.pairs_from,
-    }  # fmt: skip
+    }
     for where, value in values.items():
         if value and (leak := leak_in_value(where, value)):
             yield leak

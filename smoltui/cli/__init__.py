@@ -19,6 +19,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.known_secrets import register_secrets_of_machine
 from smoltui.errors import InputError, SmoltuiError
+from smoltui.redaction import redact_json
 from smoltui.safe_text import redact
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def project_in(folder: str) -> Project:
 
 
 def print_json(data: Any) -> None:
-    """One JSON document, or one line of a stream, on stdout; NaN as the string that `core/events.py` writes."""
+    """One JSON document, or one line of a stream, on stdout, without secrets; NaN as `core/events.py` writes it."""
     from smoltui.core.events import strict
 
-    click.echo(json.dumps(strict(data), ensure_ascii=False, allow_nan=False, default=str))
+    click.echo(json.dumps(redact_json(strict(data)), ensure_ascii=False, allow_nan=False, default=str))
 
 
 @smoltui.command("open", hidden=True)

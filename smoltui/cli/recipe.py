@@ -115,4 +115,4 @@ def print_check(report: dict[str, Any]) -> None:
 
 def print_command(report: dict[str, Any]) -> None:
     """The command alone, so that it can be piped."""
-    click.echo(report["command"])
+    click.echo(redact(report["command"]))

@@ -112,21 +112,36 @@ def test_nothing_short_and_nothing_empty_is_registered() -> None:
 
 
 NAMED = {
-    "HF_TOKEN=abcdef": "abcdef", "'HF_TOKEN': 'customtoken123456'": "customtoken", "token=abcdefghijk123456789": "abcd",
-    "--token abcdefghijk123456789": "abcdefg", "hub_token: abcdefghijkl123456": "abcdefg", "password=abc": "abc",
-    "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": "wJalr", "passwd=abcdefghi": "abcd",
-    "wandb: API key 0123456789abcdef0123456789abcdef01234567": "0123", 'secret = "two words here"': "words",
-    "Cookie: token=abcdefghijklm; id=nopqrstuvw": "nopqr", "https://x/c?sig=abcdefghijklmnop%3D": "abcd",
-    "https://s3/x?X-Amz-Signature=abcdef0123456789&b=1": "abcdef", "https://:pass1234@host/": "pass1234",
-    "https://user:pa@ss1234@host/": "ss1234", "https://abcdef0123456789@host/x": "abcdef",
+    "HF_TOKEN=abcdef": "abcdef",
+    "'HF_TOKEN': 'customtoken123456'": "customtoken",
+    "token=abcdefghijk123456789": "abcd",
+    "--token abcdefghijk123456789": "abcdefg",
+    "hub_token: abcdefghijkl123456": "abcdefg",
+    "password=abc": "abc",
+    "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": "wJalr",
+    "passwd=abcdefghi": "abcd",
+    "wandb: API key 0123456789abcdef0123456789abcdef01234567": "0123",
+    'secret = "two words here"': "words",
+    "Cookie: token=abcdefghijklm; id=nopqrstuvw": "nopqr",
+    "https://x/c?sig=abcdefghijklmnop%3D": "abcd",
+    "https://s3/x?X-Amz-Signature=abcdef0123456789&b=1": "abcdef",
+    "https://:pass1234@host/": "pass1234",
+    "https://user:pa@ss1234@host/": "ss1234",
+    "https://abcdef0123456789@host/x": "abcdef",
     "PGPASSWORD=hunter2x": "hunt",
-    "env: [HF_TOKEN, customtoken123456]": "customtoken", "COMET_API_KEY abcdefghijklmnop": "abcdefg",
-    "MLFLOW_TRACKING_TOKEN=abcdefghijklmnop": "abcdefg", "{'token': 'abcdefghijklmnop'}": "abcdefg",
-    '{\\"password\\": \\"tell nobody\\"}': "nobody", "x-api-key: abcdefgh": "abcdefgh", "AccountKey=abc+/==;": "abc+",
-    "Authorization: Basic dXNlcjpwYXNzd29yZA==": "dXNl", "client_secret='a\\'b c'": "b c",
+    "env: [HF_TOKEN, customtoken123456]": "customtoken",
+    "COMET_API_KEY abcdefghijklmnop": "abcdefg",
+    "MLFLOW_TRACKING_TOKEN=abcdefghijklmnop": "abcdefg",
+    "{'token': 'abcdefghijklmnop'}": "abcdefg",
+    '{\\"password\\": \\"tell nobody\\"}': "nobody",
+    "x-api-key: abcdefgh": "abcdefgh",
+    "AccountKey=abc+/==;": "abc+",
+    "Authorization: Basic dXNlcjpwYXNzd29yZA==": "dXNl",
+    "client_secret='a\\'b c'": "b c",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\nabc+\n-----END RSA PRIVATE KEY-----": "abc+",
-    "hf_AbCdEfGh…": "AbCd", "?token=abcdefghij1&b=1": "abcdef",
-}  # fmt: skip
+    "hf_AbCdEfGh…": "AbCd",
+    "?token=abcdefghij1&b=1": "abcdef",
+}
 
 
 @pytest.mark.parametrize("text", NAMED)
@@ -139,21 +154,52 @@ def test_what_is_called_a_secret_is_taken_out(text: str) -> None:
 
 HARMLESS = (
     "hf_hub_download hf_transfer_enabled hf_xet_high_performance HF_HUB_ENABLE_HF_TRANSFER=1 hf_transformers",
-    "commit 0123456789abcdef0123456789abcdef01234567", "models--HuggingFaceTB--SmolLM3-3B/snapshots/a07cc9a04f165",
-    "max_tokens=512 tokens: 1024 token_ids=[1, 2] num_tokens': 18231.0, 'mean_token_accuracy': 0.61", "token: 1024",
-    "password reset", "secret santa", "The secret is out", "pad_token: <|im_end|>", "eos_token: <|im_end|>",
-    "eos_token='<|endoftext|>'", "bos_token: abcdefghijklmnopqrstuvwx", "--token-budget 5", "pad_token=PadToken123",
-    "[@click=app.quit]x[/]", "user@host and me.too@example.org", "ssh://git@github.com/a/b", "https://medium.com/@user/a",
-    "https://huggingface.co/datasets/a/b?token_type=x", "PWD=/home/me/project", "OLDPWD=/root", "Use HF_TOKEN instead.",
-    "Set HF_TOKEN, or log in: hf auth login", "HF_TOKEN: not set", "password: None", "token=None", "hub_token: null",
-    "api_key=os.environ['KEY']", "the bearer of bad news", "Authorization: required", "cookie: chocolate",
-    "the tokenizer's next token is: international", "ask-me-anything-about-this-task", "risk-adjusted-something-else-1",
-    "key: value", "gradient_checkpointing_kwargs: {'use_reentrant': False}", "keyword=abcdefghijklmnopqrst",
-    "100%|██████████| 300/300 [00:10<00:00, 29.5it/s]", "\x1b[32mINFO\x1b[0m all is well", "passed: 12, bypass=abcdef",
+    "commit 0123456789abcdef0123456789abcdef01234567",
+    "models--HuggingFaceTB--SmolLM3-3B/snapshots/a07cc9a04f165",
+    "max_tokens=512 tokens: 1024 token_ids=[1, 2] num_tokens': 18231.0, 'mean_token_accuracy': 0.61",
+    "token: 1024",
+    "password reset",
+    "secret santa",
+    "The secret is out",
+    "pad_token: <|im_end|>",
+    "eos_token: <|im_end|>",
+    "eos_token='<|endoftext|>'",
+    "bos_token: abcdefghijklmnopqrstuvwx",
+    "--token-budget 5",
+    "pad_token=PadToken123",
+    "[@click=app.quit]x[/]",
+    "user@host and me.too@example.org",
+    "ssh://git@github.com/a/b",
+    "https://medium.com/@user/a",
+    "https://huggingface.co/datasets/a/b?token_type=x",
+    "PWD=/home/me/project",
+    "OLDPWD=/root",
+    "Use HF_TOKEN instead.",
+    "Set HF_TOKEN, or log in: hf auth login",
+    "HF_TOKEN: not set",
+    "password: None",
+    "token=None",
+    "hub_token: null",
+    "api_key=os.environ['KEY']",
+    "the bearer of bad news",
+    "Authorization: required",
+    "cookie: chocolate",
+    "the tokenizer's next token is: international",
+    "ask-me-anything-about-this-task",
+    "risk-adjusted-something-else-1",
+    "key: value",
+    "gradient_checkpointing_kwargs: {'use_reentrant': False}",
+    "keyword=abcdefghijklmnopqrst",
+    "100%|██████████| 300/300 [00:10<00:00, 29.5it/s]",
+    "\x1b[32mINFO\x1b[0m all is well",
+    "passed: 12, bypass=abcdef",
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg",
     "/data/a_very_long_file_name_that_says_what_is_in_it_and_more/checkpoint-1200/model-00001-of-00002.safetensors",
-    "the token count of: abcdefghijkl", "authorized: yes", "C:\\users\\x41\\file", "50%20off %E2%9C%93",
-)  # fmt: skip
+    "the token count of: abcdefghijkl",
+    "authorized: yes",
+    "C:\\users\\x41\\file",
+    "50%20off %E2%9C%93",
+)
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -181,9 +227,29 @@ def test_keys_of_trl_keep_their_values(key: str) -> None:
 
 
 PIECES = st.sampled_from(
-    [*NAMED, *HARMLESS, TOKEN, "***", "hf_***", "hf_", "token", "=", ": ", "https://", "@", "\n", "\x1b[0m", '"', "\\",
-     "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "%5F", "Bearer ", "Cookie: a="]
-)  # fmt: skip
+    [
+        *NAMED,
+        *HARMLESS,
+        TOKEN,
+        "***",
+        "hf_***",
+        "hf_",
+        "token",
+        "=",
+        ": ",
+        "https://",
+        "@",
+        "\n",
+        "\x1b[0m",
+        '"',
+        "\\",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "%5F",
+        "Bearer ",
+        "Cookie: a=",
+    ]
+)
 
 
 @given(st.lists(PIECES | st.text(max_size=5), max_size=8).map("".join))
@@ -207,9 +273,26 @@ def test_only_unmistakable_secrets_are_a_reason_to_stop() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["token=", "password=<", "-----BEGIN PRIVATE KEY-----\n", "https://a", "bearer a", "hf_a\n", "aGZf", "\\u00",
-     "eyJaaaaaaaa.", "cookie: a", "secret\\", "A1b2-", "password='", "sk-proj-", "HF_TOKEN ", "\x1b[", "hf_ab "],
-)  # fmt: skip
+    [
+        "token=",
+        "password=<",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "https://a",
+        "bearer a",
+        "hf_a\n",
+        "aGZf",
+        "\\u00",
+        "eyJaaaaaaaa.",
+        "cookie: a",
+        "secret\\",
+        "A1b2-",
+        "password='",
+        "sk-proj-",
+        "HF_TOKEN ",
+        "\x1b[",
+        "hf_ab ",
+    ],
+)
 def test_time_grows_with_the_length_only(piece: str) -> None:
     """Eight times the text takes sixty-four times as long where a pattern looks at the rest from each place."""
 
