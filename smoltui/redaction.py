@@ -134,7 +134,7 @@ def may_hold_secret(text: str) -> bool:
 def _may(text: str, classes: bytes) -> bool:
     low = text.lower()
     if (
-        "hf_" in low
+        ("hf_" in low and _look().hf_word.search(low))
         or "secret" in low
         or "pwd" in low
         or "bearer" in low
@@ -164,6 +164,7 @@ class _Look(NamedTuple):
     percent: re.Pattern[str]
     backslash: re.Pattern[str]
     invisible: re.Pattern[str]
+    hf_word: re.Pattern[str]
     token_word: re.Pattern[str]
     key_word: re.Pattern[str]
     pass_word: re.Pattern[str]
@@ -195,6 +196,7 @@ def _look() -> _Look:
         percent=re.compile(percent),
         backslash=re.compile(backslash),
         invisible=re.compile(f"[{wide}{invisible}⟨]"),
+        hf_word=re.compile(r"hf_(?:[a-z0-9]{4}|[a-z0-9]{2,3}[\s↵]|jwt_|job_)"),
         token_word=re.compile(token),
         key_word=re.compile(rf"{_KEY}(?![a-z0-9])"),
         pass_word=re.compile(r"passw(?:or)?d(?![a-z0-9])|passphrase(?![a-z0-9])"),
@@ -312,6 +314,8 @@ class _Shape(NamedTuple):
     """Its group `secret` is what is taken out; the prefix stays, so that one sees what it was."""
     certain: bool
     """Nothing else looks like it: a reason to stop, not only to take it out of a log."""
+    words: tuple[str, ...]
+    """One of them stands in every such text, in lower case: a pattern takes far longer than that look."""
 
 
 class _Rules(NamedTuple):
@@ -335,31 +339,42 @@ class _Rules(NamedTuple):
 def _rules() -> _Rules:
     """Compiled when first needed, which at the start of the app they are not."""
     shapes = (
-        ("a Hugging Face token", r"[hH][fF]_(?P<secret>(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{20,})", True),
-        ("a Hugging Face token", r"[hH][fF]_(?P<secret>[A-Za-z0-9]{16,})", False),
-        ("a Hugging Face token", r"[hH][fF]_(?:oauth|jwt)_(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,})", True),
-        ("a Hugging Face token", r"hf_jobs?_(?P<secret>(?=[A-Za-z]*[0-9])[A-Za-z0-9]{10,})", True),
-        ("a Hugging Face token", r"api_org_(?P<secret>[A-Za-z0-9]{16,})", True),
-        ("a Weights & Biases key", r"wandb_v1_(?P<secret>[A-Za-z0-9_]{16,})", True),
-        ("a GitHub token", r"(?:gh[pousr]_|github_pat_)(?P<secret>[A-Za-z0-9][A-Za-z0-9_]{15,})", True),
-        ("a GitLab token", r"glpat-(?P<secret>[A-Za-z0-9_-]{16,})", True),
-        ("an API key", r"(?<![A-Za-z0-9])sk-(?P<secret>(?:proj|ant|svcacct|admin|or)-[A-Za-z0-9_-]{12,})", True),
-        ("an API key", r"(?<![A-Za-z0-9])sk-(?P<secret>(?=[A-Za-z]*[0-9])[A-Za-z0-9]{20,})", True),
-        ("an AWS key", r"(?<![A-Za-z0-9+/])A(?:KI|SI)A(?P<secret>[A-Z0-9]{16})(?![A-Za-z0-9])", True),
-        ("a Google key", r"AIza(?P<secret>[A-Za-z0-9_-]{30,})", True),
-        ("a Slack token", r"xox[abeoprs]-(?P<secret>[A-Za-z0-9-]{10,})", True),
-        ("a web token", r"(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?)", True),
-        ("an API key", r"gsk_(?P<secret>[A-Za-z0-9]{20,})", True),
-        ("an API key", r"nvapi-(?P<secret>[A-Za-z0-9_-]{20,})", True),
-        ("an npm token", r"npm_(?P<secret>[A-Za-z0-9]{30,})", True),
-        ("a PyPI token", r"pypi-(?P<secret>[A-Za-z0-9_-]{40,})", True),
-        ("an API key", r"[sr]k_live_(?P<secret>[A-Za-z0-9]{16,})", True),
+        ("a Hugging Face token", r"[hH][fF]_(?P<secret>(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{20,})", True, "hf_"),
+        ("a Hugging Face token", r"[hH][fF]_(?P<secret>[A-Za-z0-9]{16,})", False, "hf_"),
+        (
+            "a Hugging Face token",
+            r"[hH][fF]_(?:oauth|jwt)_(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,})",
+            True,
+            "hf_",
+        ),
+        ("a Hugging Face token", r"hf_jobs?_(?P<secret>(?=[A-Za-z]*[0-9])[A-Za-z0-9]{10,})", True, "hf_job"),
+        ("a Hugging Face token", r"api_org_(?P<secret>[A-Za-z0-9]{16,})", True, "api_org_"),
+        ("a Weights & Biases key", r"wandb_v1_(?P<secret>[A-Za-z0-9_]{16,})", True, "wandb_v1_"),
+        (
+            "a GitHub token",
+            r"(?:gh[pousr]_|github_pat_)(?P<secret>[A-Za-z0-9][A-Za-z0-9_]{15,})",
+            True,
+            "ghp_|gho_|ghu_|ghs_|ghr_|github_pat_",
+        ),
+        ("a GitLab token", r"glpat-(?P<secret>[A-Za-z0-9_-]{16,})", True, "glpat-"),
+        ("an API key", r"(?<![A-Za-z0-9])sk-(?P<secret>(?:proj|ant|svcacct|admin|or)-[A-Za-z0-9_-]{12,})", True, "sk-"),
+        ("an API key", r"(?<![A-Za-z0-9])sk-(?P<secret>(?=[A-Za-z]*[0-9])[A-Za-z0-9]{20,})", True, "sk-"),
+        ("an AWS key", r"(?<![A-Za-z0-9+/])A(?:KI|SI)A(?P<secret>[A-Z0-9]{16})(?![A-Za-z0-9])", True, "akia|asia"),
+        ("a Google key", r"AIza(?P<secret>[A-Za-z0-9_-]{30,})", True, "aiza"),
+        ("a Slack token", r"xox[abeoprs]-(?P<secret>[A-Za-z0-9-]{10,})", True, "xox"),
+        ("a web token", r"(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?)", True, "eyj"),
+        ("an API key", r"gsk_(?P<secret>[A-Za-z0-9]{20,})", True, "gsk_"),
+        ("an API key", r"nvapi-(?P<secret>[A-Za-z0-9_-]{20,})", True, "nvapi-"),
+        ("an npm token", r"npm_(?P<secret>[A-Za-z0-9]{30,})", True, "npm_"),
+        ("a PyPI token", r"pypi-(?P<secret>[A-Za-z0-9_-]{40,})", True, "pypi-"),
+        ("an API key", r"[sr]k_live_(?P<secret>[A-Za-z0-9]{16,})", True, "_live_"),
         (
             "a private key",
             r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
             r"(?P<secret>(?:(?!-----BEGIN|\*\*\*)[\s\S]){1,8000}?-----END [A-Z0-9 ]{1,40}-----"
             r"|(?:(?:\s|\\+[nr])*[A-Za-z0-9+/]{12,}={0,2})++)",
             True,
+            "private key",
         ),
         (
             "a credential",
@@ -367,16 +382,19 @@ def _rules() -> _Rules:
             r"(?:(?:basic|bearer|token|digest|negotiate|apikey)[ \t]+(?P<secret>[^\s\"',\\*][^\s\"',\\]{2,})"
             r"|(?P<other>[^\s\"',\\*][^\s\"',\\]{15,}))",
             False,
+            "authorization",
         ),
         (
             "a credential",
             r"(?i)\bbearer\s+(?P<secret>(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{6,}|[A-Za-z0-9._~+/=-]{20,})",
             False,
+            "bearer",
         ),
         (
             "a cookie",
             r"(?i)\b(?:set-)?cookie(?:\\*[\"'])?:[ \t]*(?:\\*[\"'])?[^\s=;,\"'*]{1,60}=(?P<secret>[^\n\"'\\]{4,})",
             False,
+            "cookie",
         ),
     )
     special = (
@@ -389,7 +407,9 @@ def _rules() -> _Rules:
         "private|personal|github|gh|gitlab|wandb|job|bot|csrf|xsrf|jwt|login|service|account|deploy|registry|id|x"
     )
     return _Rules(
-        shapes=tuple(_Shape(kind, re.compile(pattern), certain) for kind, pattern, certain in shapes),
+        shapes=tuple(
+            _Shape(kind, re.compile(pattern), sure, tuple(words.split("|"))) for kind, pattern, sure, words in shapes
+        ),
         short=re.compile(r"(?<![A-Za-z0-9])[hH][fF]_(?P<secret>[A-Za-z0-9]{4,15})(?P<cut>…|\.\.\.)?(?![A-Za-z0-9_])"),
         broken=re.compile(
             r"[hH][fF]_(?P<secret>(?P<head>[A-Za-z0-9]{2,33})(?:[ \t]*[\n↵][ \t]*|[ \t])(?P<tail>[A-Za-z0-9]{2,80}))"
@@ -470,11 +490,11 @@ def redact_json(data: Any, name: str = "") -> Any:
     if not isinstance(data, str):
         return data
     plain = re.sub(r"[\"\\\n]", " ", data)
-    return MASK if name and _may_name(name) and any(_named(f'{name}="{plain}"')) else redact(data)
+    return MASK if name and _may_name(name.lower()) and any(_named(f'{name}="{plain}"')) else redact(data)
 
 
-def _may_name(key: str) -> bool:
-    low = key.lower()
+def _may_name(low: str) -> bool:
+    """Whether a text in lower case can hold the name of a secret."""
     return "token" in low or "key" in low or "secret" in low or "pass" in low or "pwd" in low
 
 
@@ -508,8 +528,9 @@ def _certain(text: str) -> Iterator[tuple[int, int, str]]:
     """Where secrets that nothing else looks like stand in a view, and what they are."""
     for start, end in _known_spans(text, {token: _forms(token) for token in _tokens}):
         yield start, end, "the token of this machine"
+    low = text.lower()
     for shape in _rules().shapes:
-        if shape.certain:
+        if shape.certain and any(word in low for word in shape.words):
             for match in shape.pattern.finditer(text):
                 yield *match.span("secret"), shape.kind
     for start, end in (*_encoded(text), *_broken(text)):
@@ -518,17 +539,19 @@ def _certain(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _spans(text: str, known: dict[str, tuple[str, ...]]) -> Iterator[tuple[int, int]]:
     """Where secrets stand in a view, in no order."""
-    rules = _rules()
+    rules, low = _rules(), text.lower()
     yield from _known_spans(text, known)
     for shape in rules.shapes:
-        for match in shape.pattern.finditer(text):
+        for match in shape.pattern.finditer(text) if any(word in low for word in shape.words) else ():
             yield match.span("secret" if match["secret"] else "other")
-    for match in rules.short.finditer(text):
+    for match in rules.short.finditer(text) if "hf_" in low else ():
         if match["cut"] or (len(match["secret"]) >= 8 and _switches(match["secret"]) * 2 >= len(match["secret"])):
             yield match.span("secret")
-    yield from _broken(text)
+    if "hf_" in low:
+        yield from _broken(text)
     yield from _encoded(text)
-    yield from _named(text)
+    if _may_name(low):
+        yield from _named(text)
     yield from _in_addresses(text)
 
 
@@ -576,6 +599,8 @@ def _encoded(text: str) -> Iterator[tuple[int, int]]:
     import base64
 
     covered = 0
+    if "aGZf" not in text and "hmX" not in text and "oZl" not in text:
+        return
     for match in _rules().encoded.finditer(text):
         place = {"p0": 0, "p1": 1, "p2": 2}[match.lastgroup or "p0"]
         # `hf_` is first, second or third in its three bytes, whose four characters begin so many before the match.
