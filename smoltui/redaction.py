@@ -10,7 +10,9 @@ from a reader, so the search runs on a view of the text without them; what it fi
 
 from __future__ import annotations
 
+import binascii
 import re
+from array import array
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
@@ -26,6 +28,8 @@ MIN_TOKEN = 8
 """Characters a registered token has at least to be a reason to stop: a shorter one may be a word."""
 _known: dict[str, tuple[str, ...]] = {}
 _tokens: set[str] = set()
+_needles: list[str] = []
+"""The forms of all that is known."""
 
 
 class Secret(NamedTuple):
@@ -50,19 +54,22 @@ def register_secrets(*values: str | None, is_token: bool = False) -> None:
         if is_token and len(stripped) >= MIN_TOKEN:
             _tokens.add(stripped)
         _known.update({form: _forms(form) for form in (stripped, _seen(stripped)) if len(form) >= MIN_KNOWN})
+    _needles[:] = dict.fromkeys(form for forms in _known.values() for form in forms)
 
 
 def forget_secrets() -> None:
     """Takes back every `register_secrets`."""
     _known.clear()
     _tokens.clear()
+    _needles.clear()
 
 
 @lru_cache(maxsize=64)
 def _forms(secret: str) -> tuple[str, ...]:
-    """Texts of which one stands wherever the secret does: its halves (it may be broken once), then `_in_base64`."""
-    half = len(secret) // 2
-    return (secret[:half], secret[half:], *_in_base64(secret))
+    """Texts of which one stands wherever the secret does: its halves (it may be broken once) unless they are
+    too short to mean anything, then `_in_base64`."""
+    half = len(secret) // 2 if len(secret) >= 2 * MIN_TOKEN else 0
+    return (secret[:half] or secret, secret[half:], *_in_base64(secret))
 
 
 def _in_base64(secret: str) -> tuple[str, ...]:
@@ -70,12 +77,10 @@ def _in_base64(secret: str) -> tuple[str, ...]:
 
     That depends on its place modulo three; the characters at either end also depend on the neighbours and are left off.
     """
-    import base64
-
     data = secret.encode("utf-8", "surrogatepass")
     found = []
     for before in range(3):
-        encoded = base64.b64encode(b"\0" * before + data).decode("ascii")
+        encoded = binascii.b2a_base64(b"\0" * before + data, newline=False).decode("ascii")
         inside = encoded[(0, 2, 3)[before] : len(encoded) - (0, 3, 2)[(before + len(data)) % 3]]
         found += [inside, inside.translate(str.maketrans("+/", "-_"))]
     return tuple(dict.fromkeys(form for form in found if len(form) >= MIN_KNOWN))
@@ -150,7 +155,7 @@ def _may(text: str, classes: bytes) -> bool:
         for start in _STARTS:
             if start in text:
                 return True
-    return bool(_known) and any(form in text for forms in _known.values() for form in forms)
+    return bool(_needles) and any(form in text for form in _needles)
 
 
 _KEY = r"(?:api|access|secret|private|account|auth|encryption|signing|hmac|license)[ _-]?key"
@@ -246,24 +251,24 @@ class _View:
 
     def __init__(self, text: str) -> None:
         self.text = _seen(text)
-        self._starts: list[int] | None = None
-        self._ends: list[int] = []
+        self._starts: array[int] | None = None
+        self._ends = array("I")
         if self.text is text:
             return
-        self._starts = []
+        self._starts = array("I")
         at = 0
         for match in _look().hidden.finditer(text):
             self._plain(at, match.start())
             at = match.end()
             shown = len(_shown(match))
-            self._starts += [match.start()] * shown
-            self._ends += [at] * shown
+            self._starts.extend([match.start()] * shown)
+            self._ends.extend([at] * shown)
         self._plain(at, len(text))
 
     def _plain(self, begin: int, end: int) -> None:
         assert self._starts is not None  # only called while it is filled
-        self._starts += range(begin, end)
-        self._ends += range(begin + 1, end + 1)
+        self._starts.extend(range(begin, end))
+        self._ends.extend(range(begin + 1, end + 1))
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where characters `start` to `end` - 1 of the view, at least one, stand in the text."""
@@ -273,22 +278,33 @@ class _View:
 # -- lines one by one
 
 
-class BrokenTokens:
-    """Masks the rest of a Hugging Face token that a line end broke, in lines that come one after the other.
+_KEY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/=]+|[A-Za-z-]+: [^\s].*|)\s*")
+"""A line inside a private key (RFC 7468, and the headers of RFC 1421)."""
 
-    `redact` sees the first part of it only, in the line before.
+
+class BrokenTokens:
+    """Masks what goes on from one line to the next, in lines that come one by one: `redact` sees only the first part.
+
+    That is the rest of a Hugging Face token that a line end broke, and the lines of a private key.
     """
 
     def __init__(self) -> None:
         self._head = ""
+        self._in_key = False
 
     @property
     def waits(self) -> bool:
-        """Whether the last line ended in what may be the first part of one."""
-        return bool(self._head)
+        """Whether the last line may go on in the next one."""
+        return bool(self._head) or self._in_key
 
     def masked(self, line: str) -> str:
-        """`line` without the rest of a token that began at the end of the line before."""
+        """`line` without the rest of a secret that began in a line before."""
+        if self._in_key:
+            self._in_key = _KEY_LINE.fullmatch(line) is not None
+            if self._in_key:
+                return MASK
+        if "PRIVATE KEY" in line:
+            self._in_key = line.rstrip().endswith("PRIVATE KEY-----") and "-----BEGIN" in line
         head, self._head = self._head, ""
         if head:
             both = f"{head}\n{line}"
@@ -340,7 +356,7 @@ def _rules() -> _Rules:
     """Compiled when first needed, which at the start of the app they are not."""
     shapes = (
         ("a Hugging Face token", r"[hH][fF]_(?P<secret>(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{20,})", True, "hf_"),
-        ("a Hugging Face token", r"[hH][fF]_(?P<secret>[A-Za-z0-9]{16,})", False, "hf_"),
+        ("a Hugging Face token", r"[hH][fF]_(?P<secret>(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{16,}|[a-z]{24,})", False, "hf_"),
         (
             "a Hugging Face token",
             r"[hH][fF]_(?:oauth|jwt)_(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,})",
@@ -446,7 +462,7 @@ def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     Idempotent. Used on every log line, server message and exported file. A secret that a line end breaks in two is
     found when both lines are in `text`.
     """
-    forms = {secret: _forms(secret) for secret in secrets if len(secret) >= MIN_KNOWN}
+    forms = {secret: _forms(secret) for secret in secrets if len(secret) >= MIN_KNOWN and secret not in _known}
     for _ in range(_ROUNDS):
         if not (may_hold_secret(text) or (forms and _may_know(text, forms))):
             return text
@@ -589,14 +605,15 @@ def _broken(text: str) -> Iterator[tuple[int, int]]:
     """Hugging Face tokens (34 characters behind the prefix) that a line end or a blank breaks."""
     for match in _rules().broken.finditer(text):
         head, tail = match["head"], match["tail"]
-        digits = sum(map(str.isdigit, tail))
-        if len(head + tail) >= 30 and (0 < digits < len(tail) or _switches(tail) * 3 >= len(tail)):
+        # A word (`hf_transformers`) and a commit's hash behind it are none: letters of both cases are mixed in a token.
+        is_word = head.islower() and head.isalpha() and len(head) > 3
+        is_mixed = len(tail) < 12 or not (tail.islower() or tail.isupper() or tail.isdigit())
+        if len(head + tail) >= 30 and not is_word and is_mixed:
             yield match.span("secret")
 
 
 def _encoded(text: str) -> Iterator[tuple[int, int]]:
     """Base64 of a text with a Hugging Face token, from the token on."""
-    import base64
 
     covered = 0
     if "aGZf" not in text and "hmX" not in text and "oZl" not in text:
@@ -608,7 +625,7 @@ def _encoded(text: str) -> Iterator[tuple[int, int]]:
         if start < covered or (run := _BASE64.match(text, start, start + 64)) is None:
             continue
         body = run[0].rstrip("=").translate(_NOT_URL)
-        if _TOKEN_BYTES.match(base64.b64decode(body[: len(body) // 4 * 4]), place):
+        if _TOKEN_BYTES.match(binascii.a2b_base64(body[: len(body) // 4 * 4]), place):
             run = _BASE64.match(text, start)
             assert run is not None  # it matched before
             covered = run.end()

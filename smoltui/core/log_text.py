@@ -65,7 +65,7 @@ def taken(
         parts = [(part, at) for line, at in zip(lines, stamps, strict=True) for part in line.split("\n")]
         lines, stamps = [part for part, _ in parts], [at for _, at in parts]
     broken = BrokenTokens() if broken is None else broken
-    if broken.waits or "hf_" in joined or "HF_" in joined:
+    if broken.waits or "hf_" in joined or "HF_" in joined or "PRIVATE KEY" in joined:
         lines = [broken.masked(line) for line in lines]
     if "\r" in joined:  # redacted before, as a return may stand inside a secret
         lines = [last_state(line) for line in without_secrets(lines)]

@@ -54,6 +54,14 @@ BROKEN = [
     [f"\x1b[3{TOKEN[0]}", TOKEN],
     [TOKEN[:9] + "\x1b[0m\u200b" + TOKEN[9:]],
     [f"{TOKEN[:30]}", "  " + TOKEN[30:]],
+    [
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "Proc-Type: 4,ENCRYPTED",
+        "",
+        f"a{BODY}",
+        f"{BODY}=",
+        "-----END RSA PRIVATE KEY-----",
+    ],
     ["x " + base64.b64encode(TOKEN.encode()).decode()],
 ]
 

@@ -97,7 +97,7 @@ def test_a_registered_secret_is_taken_out_whatever_it_looks_like(secret: str, ar
     forms = [secret, quote(secret, safe=""), base64.b64encode(b"x" * by + secret.encode() + b"yy").decode()]
     for form in (*forms, secret[: at % len(secret)] + "\n" + secret[at % len(secret) :]):
         kept = redact(f"{around}<{form}>{around}")
-        if len(secret) >= 10 or form == secret:  # base64 of a few characters is hardly longer than what it may share
+        if len(secret) >= 16 or form == secret:  # base64 of a few characters is hardly longer than what it may share
             assert form not in kept
     register_secrets(secret, is_token=True)
     assert len(secret) < MIN_TOKEN or secret_in(f"a {secret} b") is not None
@@ -185,6 +185,8 @@ HARMLESS = (
     "Authorization: required",
     "cookie: chocolate",
     "the tokenizer's next token is: international",
+    "hf_internationalization hf_llama3",
+    "hf_transformers 0123456789abcdef0123456789abcdef01234567",
     "ask-me-anything-about-this-task",
     "risk-adjusted-something-else-1",
     "key: value",
@@ -303,7 +305,8 @@ def test_time_grows_with_the_length_only(piece: str) -> None:
         return time.process_time() - began
 
     seconds(100)
-    assert seconds(96_000) < 30 * max(min(seconds(12_000) for _ in range(3)), 0.001)
+    short, long = (min(seconds(length) for _ in range(3)) for length in (12_000, 96_000))
+    assert long < 30 * max(short, 0.001)
 
 
 def test_a_secret_without_an_end_is_taken_out_whole() -> None:
