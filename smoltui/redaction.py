@@ -278,10 +278,6 @@ class _View:
 # -- lines one by one
 
 
-_KEY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/=]+|[A-Za-z-]+: [^\s].*|)\s*")
-"""A line inside a private key (RFC 7468, and the headers of RFC 1421)."""
-
-
 class BrokenTokens:
     """Masks what goes on from one line to the next, in lines that come one by one: `redact` sees only the first part.
 
@@ -300,7 +296,7 @@ class BrokenTokens:
     def masked(self, line: str) -> str:
         """`line` without the rest of a secret that began in a line before."""
         if self._in_key:
-            self._in_key = _KEY_LINE.fullmatch(line) is not None
+            self._in_key = _rules().key_line.fullmatch(line) is not None
             if self._in_key:
                 return MASK
         if "PRIVATE KEY" in line:
@@ -349,6 +345,12 @@ class _Rules(NamedTuple):
     nothing: re.Pattern[str]
     special_token: re.Pattern[str]
     secret_token: re.Pattern[str]
+    key_line: re.Pattern[str]
+    """A line inside a private key (RFC 7468, and the headers of RFC 1421)."""
+    base64: re.Pattern[str]
+    token_bytes: re.Pattern[bytes]
+    rest: re.Pattern[str]
+    """What a value without quotes may be longer than is looked at."""
 
 
 @lru_cache(maxsize=1)
@@ -453,6 +455,10 @@ def _rules() -> _Rules:
         ),
         special_token=re.compile(rf"(?i)(?:^|[_.-])(?:{special})[_-]?token$"),
         secret_token=re.compile(rf"(?i)(?:^|[_.-])(?:{owner})[_-]?token$"),
+        key_line=re.compile(r"\s*(?:[A-Za-z0-9+/=]+|[A-Za-z-]+: [^\s].*|)\s*"),
+        base64=re.compile(r"[A-Za-z0-9+/_-]+={0,2}"),
+        token_bytes=re.compile(rb"hf_[A-Za-z0-9]{12,}"),
+        rest=re.compile(r"[^\s\"',;\\&]*"),
     )
 
 
@@ -581,9 +587,9 @@ def _known_spans(text: str, known: dict[str, tuple[str, ...]]) -> Iterator[tuple
             at = text.find(form)
             while at >= 0:
                 start, end = at, at + len(form)
-                while start > max(at - 3, 0) and _BASE64.match(text, start - 1):  # what `_in_base64` left off
+                while start > max(at - 3, 0) and _rules().base64.match(text, start - 1):  # what `_in_base64` left off
                     start -= 1
-                while end < min(at + len(form) + 3, len(text)) and _BASE64.match(text, end):
+                while end < min(at + len(form) + 3, len(text)) and _rules().base64.match(text, end):
                     end += 1
                 yield start, end
                 at = text.find(form, at + len(form))
@@ -622,23 +628,17 @@ def _encoded(text: str) -> Iterator[tuple[int, int]]:
         place = {"p0": 0, "p1": 1, "p2": 2}[match.lastgroup or "p0"]
         # `hf_` is first, second or third in its three bytes, whose four characters begin so many before the match.
         start = match.start() - place
-        if start < covered or (run := _BASE64.match(text, start, start + 64)) is None:
+        if start < covered or (run := _rules().base64.match(text, start, start + 64)) is None:
             continue
         body = run[0].rstrip("=").translate(_NOT_URL)
-        if _TOKEN_BYTES.match(binascii.a2b_base64(body[: len(body) // 4 * 4]), place):
-            run = _BASE64.match(text, start)
+        if _rules().token_bytes.match(binascii.a2b_base64(body[: len(body) // 4 * 4]), place):
+            run = _rules().base64.match(text, start)
             assert run is not None  # it matched before
             covered = run.end()
             yield run.span()
 
 
 _NOT_URL = str.maketrans("-_", "+/")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_TOKEN_BYTES = re.compile(rb"hf_[A-Za-z0-9]{12,}")
-
-
-_REST = re.compile(r"[^\s\"',;\\&]*")
-"""What a value without quotes may be longer than is looked at."""
 
 
 def _named(text: str) -> Iterator[tuple[int, int]]:
@@ -666,7 +666,7 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
             value = text[start:end]
             if _is_value(name, value, sure=sure, quoted=kind != "bare", assigned=found["sep"] != ":"):
                 if end == found.end() and kind == "bare":
-                    end = _REST.match(text, end).end()  # type: ignore[union-attr]  # it also matches nothing
+                    end = _rules().rest.match(text, end).end()  # type: ignore[union-attr]  # it also matches nothing
                 covered = end
                 yield start, end
         elif (

@@ -217,7 +217,7 @@ WORDS = st.sampled_from(
 
 @given(st.lists(WORDS | st.uuids().map(str) | st.binary(min_size=20, max_size=20).map(bytes.hex), max_size=12))
 def test_words_without_a_secret_come_out_as_they_went_in(words: list[str]) -> None:
-    text = " ".join(word for word in words if not re.search("(?i)key|token|secret|password", word) or "=" not in word)
+    text = " ".join(word for word in words if not re.search("(?i)(key|token|secret|password).*[=:]", word))
     if not re.search(r"(?i)(key|token|secret|password)\W+\w*[0-9a-f]{16}", text):
         assert redact(text) == text
 
