@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smoltui import __version__
+from smoltui.backends.known_secrets import register_secrets_of_machine
 from smoltui.errors import InputError, SmoltuiError
+from smoltui.redaction import redact_json
 from smoltui.safe_text import redact
 
 if TYPE_CHECKING:
@@ -61,10 +63,10 @@ def project_in(folder: str) -> Project:
 
 
 def print_json(data: Any) -> None:
-    """One JSON document, or one line of a stream, on stdout; NaN as the string that `core/events.py` writes."""
+    """One JSON document, or one line of a stream, on stdout, without secrets; NaN as `core/events.py` writes it."""
     from smoltui.core.events import strict
 
-    click.echo(json.dumps(strict(data), ensure_ascii=False, allow_nan=False, default=str))
+    click.echo(json.dumps(redact_json(strict(data)), ensure_ascii=False, allow_nan=False, default=str))
 
 
 @smoltui.command("open", hidden=True)
@@ -497,6 +499,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; every expected error becomes one sentence and a next step."""
     argv = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in argv
+    register_secrets_of_machine()
     try:
         # Not `main`: that makes exit code 1, "the run failed", of a reader of our output that has left.
         with smoltui.make_context("smoltui", argv) as context:
