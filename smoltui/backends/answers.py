@@ -26,6 +26,7 @@ from smoltui.core.run import Run, Stage
 from smoltui.core.settings import EvaluationSettings
 from smoltui.core.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.errors import InputError, PairsError, RecipeError, RunFailedError
+from smoltui.redaction import without_tokens
 from smoltui.safe_text import redact
 
 GENERATE = Path(__file__).parent.parent / "scripts" / "generate.py"
@@ -366,7 +367,7 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
     path = folder / f"answers-{stamp}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        run_store.write_json(path, {"at": now, **sheet.as_json(models, settings)})
+        run_store.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
     except (OSError, UnicodeEncodeError) as error:
         with suppress(OSError):  # a half of them would only take space
             for part in folder.glob(f".{path.name}.*"):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smoltui import __version__
+from smoltui.backends.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
 from smoltui.cli.failures import as_smoltui_error, require_address_space
 from smoltui.cli.output import print_json
@@ -496,11 +497,23 @@ def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
     twin.run_evaluate(project_in(folder), run_id=run_id, as_json=as_json)
 
 
+@smoltui.command("docs")
+@click.argument("topic", required=False)
+@json_option
+def docs_command(topic: str | None, as_json: bool) -> None:
+    """Lists the topics of the documentation, or prints one of them."""
+    from smoltui.cli import docs as twin
+
+    report = twin.docs_report(topic)
+    print_json(report) if as_json else twin.print_report(report)
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; every expected error becomes one sentence and a next step."""
     argv = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in argv
     output.prepare_streams()
+    register_secrets_of_machine()
     try:
         # Not `main`: that makes exit code 1, "the run failed", of a reader of our output that has left.
         with smoltui.make_context("smoltui", argv) as context:

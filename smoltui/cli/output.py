@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from smoltui.errors import InputError, SmoltuiError
+from smoltui.redaction import redact_json
 from smoltui.safe_text import escaped, redact, safe, safe_line
 
 MAX_SENTENCE = 4_000
@@ -88,14 +89,16 @@ def print_json(data: Any, *, err: bool = False, redacting: bool = True, indent: 
     `redacting` is False for the texts of pairs alone.
     """
     ascii_only = not _takes_unicode(err)
-    text = json.dumps(_plain(data, redacting), ensure_ascii=ascii_only, allow_nan=False, indent=indent)
+    plain = _plain(data)
+    shown = redact_json(plain) if redacting else plain
+    text = json.dumps(shown, ensure_ascii=ascii_only, allow_nan=False, indent=indent)
     _write(text if ascii_only else escaped(text), err=err)
 
 
-def _plain(value: Any, redacting: bool) -> Any:
+def _plain(value: Any) -> Any:
     """`value` out of what JSON knows: YAML and TOML also have dates, sets, bytes and keys that are no text."""
     if isinstance(value, str):
-        return redact(value) if redacting else str(value)
+        return str(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -105,16 +108,16 @@ def _plain(value: Any, redacting: bool) -> Any:
 
         return strict(value)
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item, redacting) for key, item in value.items()}
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, redacting) for item in value]
-    return redact(str(value)) if redacting else str(value)
+        return [_plain(item) for item in value]
+    return str(value)
 
 
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return redact(key)
-    plain = _plain(key, True)
+    plain = _plain(key)
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, allow_nan=False)
 
 

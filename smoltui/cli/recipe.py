@@ -7,10 +7,11 @@ from typing import Any
 from smoltui.backends.launch import load_project_recipe
 from smoltui.backends.project import Project
 from smoltui.backends.recipe_facts import command_by_hand, model_config, recipe_shape
+from smoltui.backends.token_check import leaks
 from smoltui.cli.output import say
 from smoltui.core.fit import estimate
 from smoltui.core.preflight import memory_in_words
-from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, check, is_ok, show, snapshot, summarise
+from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
 from smoltui.safe_text import redact, safe_line
 
 
@@ -54,7 +55,8 @@ def findings_of(project: Project, target: str, has_bf16: bool | None = None) -> 
     name = values.get("model_name_or_path")
     config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
     kind = config.get("model_type") if config else None
-    return check(values, target=target, has_bf16=has_bf16, model_type=kind if isinstance(kind, str) else None)
+    found = check(values, target=target, has_bf16=has_bf16, model_type=kind if isinstance(kind, str) else None)
+    return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project)), *found]
 
 
 def recipe_check(project: Project, target: str) -> dict[str, Any]:

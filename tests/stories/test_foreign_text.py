@@ -180,7 +180,7 @@ COMMANDS = [
     ["labels", "id", NAME], ["labels", "id", "--remove", NAME], ["wait", "id", NAME], ["cancel", "id", NAME],
     ["pause", "id", NAME], ["resume", "id"], ["rerun", "id", "--yes"], ["stats", "id"], ["hardware", "--for", P],
     ["scheduled", "list"], ["scheduled", "suspend", NAME], ["scheduled", "trigger", NAME, "--yes"],
-    ["scheduled", "delete", NAME, "--yes"], ["scheduled", "create", P, "--schedule", NAME],
+    ["docs", NAME], ["docs"], ["scheduled", "delete", NAME, "--yes"], ["scheduled", "create", P, "--schedule", NAME],
 ]  # fmt: skip
 
 
