@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -158,6 +157,8 @@ def _made(project: Project, no_open: bool, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(project.folder)})
     elif no_open:
+        import shlex
+
         output.say(f"Project: {safe_line(str(project.folder), 4096)}")
         output.say(f"Open it: smoltui {safe_line(shlex.quote(str(project.folder)), 4096)}")
     if not no_open and not as_json:
