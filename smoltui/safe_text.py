@@ -33,6 +33,7 @@ _TABLE |= {0xE0000 + code: f"⟨TAG{code:02X}⟩" for code in range(0x80)}
 
 _HIDING = "".join(chr(code) for code in _MARKED) + "\U000e0000-\U000e007f"
 _HIDDEN = re.compile(f"[{_HIDING}]")
+_ESCAPED = re.compile(f"[\x7f-\x9f\u200d{_HIDING}\ud800-\udfff]")
 _UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDING}\ud800-\udfff]")
 # A joiner between two emoji is part of a picture; anywhere else it only hides.
 _LONE_JOINER = re.compile(
@@ -77,3 +78,19 @@ def safe_line(text: str, limit: int = 400) -> str:
     cut = text[: limit + 1]
     shown = safe(cut.replace("\r\n", "\n").replace("\n", "↵").replace("\t", " "), None)
     return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
+
+
+def escaped(json_text: str) -> str:
+    r"""A JSON document with every character that `safe` would show as a symbol written as `\uXXXX`: the same value.
+
+    C0 controls stand escaped in JSON already, and the others can only stand inside of its strings.
+    """
+    return json_text if json_text.isascii() and "\x7f" not in json_text else _ESCAPED.sub(_as_escape, json_text)
+
+
+def _as_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

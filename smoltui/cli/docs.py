@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from smoltui.cli.output import say
 from smoltui.docs import text_of, topic, topics
 
 
@@ -23,9 +22,9 @@ def docs_report(name: str | None) -> dict[str, Any]:
 def print_report(report: dict[str, Any]) -> None:
     """The list of topics with one line each, or the text of one, as Markdown."""
     if "text" in report:
-        click.echo(report["text"], nl=False)
+        say(report["text"].rstrip("\n"))
         return
     width = max(len(entry["name"]) for entry in report["topics"])
     for entry in report["topics"]:
-        click.echo(f"{entry['name']:<{width}}  {entry['summary']}")
-    click.echo("\nRead one: smoltui docs TOPIC")
+        say(f"{entry['name']:<{width}}  {entry['summary']}")
+    say("\nRead one: smoltui docs TOPIC")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from smoltui.backends.launch import load_project_recipe
 from smoltui.backends.project import Project
 from smoltui.backends.recipe_facts import command_by_hand, model_config, recipe_shape
 from smoltui.backends.token_check import leaks
+from smoltui.cli.output import say
 from smoltui.core.fit import estimate
 from smoltui.core.preflight import memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
@@ -93,20 +92,20 @@ def print_show(report: dict[str, Any]) -> None:
     for key, value in report["values"].items():
         field = BY_KEY.get(key)
         text = show(field or _ANY, value)
-        click.echo(safe_line(redact(f"{key:<30} {text} {field.unit if field else ''}".rstrip())))
+        say(safe_line(redact(f"{key:<30} {text} {field.unit if field else ''}".rstrip())))
     summary = summarise(report["values"])
-    click.echo(f"\n{summary.sentence}")
-    click.echo(report["memory_in_words"])
+    say(f"\n{summary.sentence}")
+    say(report["memory_in_words"])
 
 
 def print_check(report: dict[str, Any]) -> None:
     """One line a finding, what mends it below."""
     for finding in report["findings"]:
-        click.echo(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
+        say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
         if finding["mend"]:
-            click.echo(safe_line(redact(f"      {finding['mend']}")))
+            say(safe_line(redact(f"      {finding['mend']}")))
     if report["ok"]:
-        click.echo(
+        say(
             f"The recipe can run: TRL {report['trl']} knows every key."
             if not report["findings"]
             else "Nothing stops it."
@@ -115,4 +114,4 @@ def print_check(report: dict[str, Any]) -> None:
 
 def print_command(report: dict[str, Any]) -> None:
     """The command alone, so that it can be piped."""
-    click.echo(redact(report["command"]))
+    say(report["command"])
