@@ -40,11 +40,13 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 """Longest silence inside one answer; huggingface_hub's own clients wait for ever."""
-TOTAL_SECONDS = 14.0
+TOTAL_SECONDS = 12.0
 """One read, from the token to the last byte: a person waits no longer for a sentence."""
 STREAM_SILENCE_SECONDS = 75.0
 """A log stream sends a keep-alive every 30 s, so this is two missed ones."""
 
+MOST_ITEMS = 5000
+"""Of a list; an account with more Jobs sees the newest."""
 MOST_WORDS = 200
 """Characters of a name or a description in the Hub's answers."""
 
@@ -173,7 +175,7 @@ class Session:
         most: int,
         enough: Callable[[list[Any], list[Any]], bool] = lambda items, page: False,
     ) -> list[Any]:
-        """The items of a list that comes in pages, at most `most` pages. Raises as `send`.
+        """The items of a list that comes in pages, at most `most` pages and `MOST_ITEMS`. Raises as `send`.
 
         `enough` is asked after each page, with all items so far and those of the page, whether to stop there.
         """
@@ -184,7 +186,9 @@ class Session:
             page = decoded(response, doing)
             if not isinstance(page, list):
                 raise not_the_hub(doing, response)
-            items += page
+            items += page[: MOST_ITEMS - len(items)]
+            if len(items) >= MOST_ITEMS:
+                break
             if enough(items, page):
                 break
             address, params = response.links.get("next", {}).get("url") or "", ()
@@ -371,7 +375,9 @@ async def flavors() -> list[Flavor]:
     if not isinstance(data, list):
         raise not_the_hub(doing)
     now = time.time()
-    found = [flavor for item in data if isinstance(item, Mapping) and (flavor := _flavor(item, now)) is not None]
+    found = [
+        flavor for item in data[:MOST_ITEMS] if isinstance(item, Mapping) and (flavor := _flavor(item, now)) is not None
+    ]
     return sorted(found, key=lambda flavor: (flavor.usd_per_minute is None, flavor.usd_per_minute or 0.0, flavor.name))
 
 

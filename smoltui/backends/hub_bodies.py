@@ -21,11 +21,13 @@ import orjson
 
 ANSWER_BYTES = 32 << 20
 """Of one answer in JSON. A page of 50 Jobs has some hundred kB; a data set of 100 000 files 6 MB."""
-ANSWER_VALUES = 2_000_000
-"""Commas in it, so values it may hold; each takes up to 72 bytes of memory, which makes 150 MB."""
+ANSWER_MEMORY = 160 << 20
+"""Bytes of memory that one answer in JSON may take once it is decoded, as estimated from its commas and brackets."""
+COMMA_BYTES, LIST_BYTES, OBJECT_BYTES = 40, 72, 240
+"""What Python takes for a value, a list and an object (CPython 3.11 to 3.14, 64 bits)."""
 ANSWER_DEPTH = 64
 """Lists and objects inside each other. The Hub's go to 6; walking some 300 meets Python's own limit."""
-ANSWER_SECONDS = 14.0
+ANSWER_SECONDS = 12.0
 """From the request to the head of its answer, and again to the end of an answer in JSON."""
 ERROR_BYTES = 64 << 10
 """Of an answer that refuses; the rest is not read."""
@@ -70,8 +72,8 @@ class Allowance:
 
     bytes_left: int | None = None
     """After unpacking. None: no bound."""
-    values_left: int | None = None
-    """None: it is not JSON, so nothing is counted."""
+    memory_left: int | None = None
+    """For what is decoded; see `ANSWER_MEMORY`. None: it is not JSON."""
     seconds: float | None = None
     """For one body, from its head to its end. None: only the pace counts."""
     paced: bool = True
@@ -87,15 +89,14 @@ class Allowance:
         Raises:
             TooMuchError: more came than is allowed.
         """
-        if self.values_left is not None:
-            self.values_left -= piece.count(b",")
+        if self.memory_left is not None:
+            values = COMMA_BYTES * piece.count(b",") + LIST_BYTES * piece.count(b"[") + OBJECT_BYTES * piece.count(b"{")
+            self.memory_left -= values
         if self.bytes_left is not None:
             if self.cut:
                 piece = piece[: self.bytes_left]
             self.bytes_left -= len(piece)
-        if (self.bytes_left is not None and self.bytes_left < 0) or (
-            self.values_left is not None and self.values_left < 0
-        ):
+        if (self.bytes_left or 0) < 0 or (self.memory_left or 0) < 0:
             raise TooMuchError("the answer is larger than any that the Hub gives")
         return piece
 
@@ -106,7 +107,7 @@ class Allowance:
 
 def answers() -> Allowance:
     """For requests whose answers are JSON."""
-    return Allowance(ANSWER_BYTES, ANSWER_VALUES, ANSWER_SECONDS)
+    return Allowance(ANSWER_BYTES, ANSWER_MEMORY, ANSWER_SECONDS)
 
 
 def events() -> Allowance:

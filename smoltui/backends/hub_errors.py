@@ -269,7 +269,7 @@ def server_words(response: httpx2.Response) -> str:
 
 def host() -> str:
     """The Hub's host, as a person knows it: huggingface.co."""
-    return endpoint().split("://", 1)[-1].split("/", 1)[0]
+    return safe_line(endpoint().split("://", 1)[-1].split("/", 1)[0], 100)
 
 
 def _try_again() -> str:

@@ -28,8 +28,8 @@ from smoltui.errors import (
 )
 from smoltui.safe_text import redact, safe_line
 
-ANSWER_SECONDS = 15.0
-HEAD_SECONDS = 20.0
+ANSWER_SECONDS = 12.0
+HEAD_SECONDS = 18.0
 """All of the beginning of one file; then it is said that the Hub is too slow."""
 HEAD_BYTES = 1 << 20
 """Read of a text file for its first rows, unless the first row is longer."""

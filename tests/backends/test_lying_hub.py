@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import tracemalloc
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +32,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[LyingHub]:
     """A lying Hub; all waits and bounds are small."""
     monkeypatch.setattr(hub, "TOTAL_SECONDS", SHORT)
-    for name, value in (("ANSWER_SECONDS", SHORT), ("SLOWEST_SECONDS", SHORT), ("ANSWER_BYTES", 1 << 20)):
+    for name, value in (
+        ("ANSWER_SECONDS", SHORT),
+        ("SLOWEST_SECONDS", SHORT),
+        ("ANSWER_BYTES", 1 << 20),
+        ("ANSWER_MEMORY", 8 << 20),
+    ):
         monkeypatch.setattr(hub_bodies, name, value)
     monkeypatch.setattr(hub_bodies, "SLACK_BYTES", 1 << 10)
     monkeypatch.setattr(pair_hub, "ANSWER_SECONDS", SHORT)
@@ -206,6 +214,32 @@ async def test_what_happened_is_told_apart(mode: str, words: str, liar: LyingHub
         await hub.account()
     if "web page" in words:
         assert liar.url in told.value.hint, "the page can be opened"
+
+
+@pytest.mark.parametrize("window", [31, 15])
+async def test_an_answer_that_is_packed(window: int, liar: LyingHub) -> None:
+    """Packed as gzip or deflate, and larger than one piece: it is read as ever."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, window)
+    body = json.dumps({**ACCOUNT, "more": "x" * (hub_bodies.PIECE_BYTES * 3)}).encode()
+    packed = packer.compress(body) + packer.flush()
+    liar.tell("/api/whoami-v2$", packed, more=f"content-encoding: {'gzip' if window == 31 else 'deflate'}\r\n")
+    assert (await hub.account()).orgs == ("lab",)
+
+
+@pytest.mark.parametrize("body", [b'{"a":{"a":{}}},', b"[],", b"1,", b'"",', b"[[[[]]]],"])
+def test_memory_is_estimated_high_enough(body: bytes) -> None:
+    """What is allowed takes no more memory once it is decoded, whatever it is made of."""
+    whole = b"[" + body * 20_000 + b"1]"
+    allowed = hub_bodies.answers()
+    before = allowed.memory_left or 0
+    allowed.took(whole)
+    tracemalloc.start()
+    try:
+        kept = hub_bodies.loads(whole)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == 20_001 and taken <= before - (allowed.memory_left or 0)
 
 
 async def test_tls_where_there_is_none(liar: LyingHub, monkeypatch: pytest.MonkeyPatch) -> None:

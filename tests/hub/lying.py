@@ -59,6 +59,12 @@ def _endless(send: Send, wait: Wait, path: str) -> None:
         send(b"1," * 50_000)
 
 
+def _endless_objects(send: Send, wait: Wait, path: str) -> None:
+    send(head() + b"[")
+    while not wait(0):
+        send(b'{"a":{"a":{}}},' * 5_000)
+
+
 def _endless_text(send: Send, wait: Wait, path: str) -> None:
     send(head() + b'["')
     while not wait(0):
@@ -112,6 +118,7 @@ LIES: dict[str, Callable[[Send, Wait, str], None]] = {
     "nested less": plain(b'{"a":' * 500 + b"1" + b"}" * 500),
     "endless": _endless,
     "endless text": _endless_text,
+    "endless objects": _endless_objects,
     "gzip bomb": _bomb,
     "packed in an unknown way": plain(b"xxxx", more="content-encoding: br\r\n"),
     "redirects in a loop": _loop,
