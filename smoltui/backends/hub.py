@@ -262,10 +262,10 @@ async def token() -> str:
     return await guarded(in_thread(read), "read the token")
 
 
-async def guarded(work: Awaitable[T], doing: str, seconds: float | None = TOTAL_SECONDS) -> T:
-    """What `work` gives; its foreign errors become ours, and it has `seconds` (None: no bound)."""
+async def guarded(work: Awaitable[T], doing: str, *, bounded: bool = True) -> T:
+    """What `work` gives; its foreign errors become ours, and where it is `bounded` it has `TOTAL_SECONDS`."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(TOTAL_SECONDS if bounded else None):
             return await work
     except Exception as error:
         raise_ours(error, doing)

@@ -37,7 +37,9 @@ was announced."""
 PIECE_BYTES = 64 << 10
 """Unpacked at once."""
 SLOWEST_BYTES, SLOWEST_SECONDS = 1024, 15.0
-"""A file of which less than this comes in that time is given up; an upload may take as long."""
+"""A file of which less than this comes in that time is given up."""
+SLOWEST_UPLOAD = 16 << 10
+"""Bytes a second of what is sent, for which a request has so much longer."""
 RESUMED_BYTES = 64 << 10
 """A file that broke off before so much of it came is given up; huggingface_hub resumes others, and never stops."""
 SLACK_BYTES = 1 << 20
@@ -342,7 +344,7 @@ class _PromptTransport(httpx2.BaseTransport):
         sent = request.headers.get("content-length", "")
         length = int(sent) if sent.isascii() and sent.isdigit() else 0
         asking = _Asking(self._inner, request)
-        return asking.answer(ANSWER_SECONDS + length * SLOWEST_SECONDS / SLOWEST_BYTES / 16)
+        return asking.answer(ANSWER_SECONDS + length / SLOWEST_UPLOAD)
 
     def close(self) -> None:
         self._inner.close()

@@ -45,11 +45,11 @@ async def event_stream(path: str, *, doing: str, params: Mapping[str, str] | Non
             extensions={ALLOWED: events()},
         )  # fmt: skip
         # The answer's head comes at once from a Hub that works; only the events may be long in coming.
-        response = await hub.guarded(session.client.send(request, stream=True), doing, hub.TOTAL_SECONDS)
+        response = await hub.guarded(session.client.send(request, stream=True), doing)
         try:
             if response.status_code >= 400:
                 with suppress(SmoltuiError):
-                    await hub.guarded(response.aread(), doing, hub.TOTAL_SECONDS)
+                    await hub.guarded(response.aread(), doing)
                 raise refusal(response, doing, None if response.is_stream_consumed else "")
             if "event-stream" not in response.headers.get("content-type", ""):
                 raise not_the_hub(doing, response)

@@ -188,7 +188,7 @@ async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> 
     doing = "send the files of the Job"
     await hub.guarded(in_thread(prepare), doing)
     sending = in_thread(lambda: ship(shipment, bucket, label, token), abandon=abort_xet_session)
-    await hub.guarded(sending, doing, None)
+    await hub.guarded(sending, doing, bounded=False)
     return Volume(type="bucket", source=bucket, mount_path=MOUNT, path=label, read_only=True)
 
 

@@ -28,7 +28,8 @@ from smoltui.errors import (
 )
 from smoltui.safe_text import redact, safe_line
 
-ANSWER_SECONDS = 12.0
+ANSWER_SECONDS = 8.0
+"""Longest silence in one answer: an answer may take two of them, and a person waits no longer than 20 s."""
 HEAD_SECONDS = 18.0
 """All of the beginning of one file; then it is said that the Hub is too slow."""
 HEAD_BYTES = 1 << 20
@@ -225,6 +226,8 @@ class RangeFile(io.RawIOBase):
         from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import hf_raise_for_status
 
+        from smoltui.backends.hub_bodies import ALLOWED, Allowance
+
         self._check_length(length)
         doing = f"read the dataset {self._repo}"
         left = self._ends_at - time.monotonic()
@@ -233,7 +236,8 @@ class RangeFile(io.RawIOBase):
         wanted = f"-{length}" if start is None else f"{start}-{start + length - 1}"
         headers = build_hf_headers() | {"Range": f"bytes={wanted}", "Accept-Encoding": "identity"}
         received = bytearray()
-        with get_session().stream("GET", self._url, headers=headers, timeout=min(ANSWER_SECONDS, left)) as answer:
+        how: dict[str, Any] = {"timeout": min(ANSWER_SECONDS, left), "extensions": {ALLOWED: Allowance()}}
+        with get_session().stream("GET", self._url, headers=headers, **how) as answer:
             if answer.status_code == 416:  # nothing there: the file is empty
                 self._size, start, length = 0, 0, 0
             elif answer.status_code >= 400:

@@ -178,6 +178,15 @@ def test_decoding(body: bytes) -> None:
     json.dumps(data, ensure_ascii=False).encode()
 
 
+def test_depth() -> None:
+    """What is nested deeper than the Hub ever does is refused before anything walks through it."""
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        for body in (b"%s1%s", rb'%s"\ud800"%s'):  # the second way leads through another parser
+            hub_bodies.loads(body % (opening * 60, closing * 60))
+            with pytest.raises(ValueError, match="nested too deep"):
+                hub_bodies.loads(body % (opening * 70, closing * 70))
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     with local_hub(monkeypatch) as running:

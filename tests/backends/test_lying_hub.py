@@ -200,6 +200,7 @@ def what_is_wrong_with(error: SmoltuiError) -> str:
         ("web page", "with a web page"),
         ("refuses with a web page", "with a web page"),
         ("redirects in a loop", "redirects in a loop"),
+        ("redirects without end", "redirects in a loop"),
         ("endless", "larger than any that the Hub gives"),
         ("gzip bomb", "larger than any that the Hub gives"),
         ("is not HTTP", "Something other than the Hub answered"),
@@ -214,6 +215,23 @@ async def test_what_happened_is_told_apart(mode: str, words: str, liar: LyingHub
         await hub.account()
     if "web page" in words:
         assert liar.url in told.value.hint, "the page can be opened"
+
+
+@pytest.mark.parametrize("mode", ["silent", "stalls", "breaks off", "trickles its head"])
+async def test_a_file_that_does_not_come_is_asked_for_once(mode: str, liar: LyingHub, tmp_path: Path) -> None:
+    """The client alone would try six times, ten seconds each."""
+    liar.mode = mode
+    with pytest.raises(UnreachableError):
+        await content(liar, tmp_path)
+    assert len([path for path in liar.asked if path.startswith("GET ") and "/resolve/" in path]) == 1
+
+
+async def test_a_trickle_has_an_end(liar: LyingHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It flows well enough, but a list of files is no download."""
+    monkeypatch.setattr(hub_bodies, "SLOWEST_BYTES", 0)
+    liar.mode = "trickles its body"
+    with pytest.raises(UnreachableError, match="did not answer in time"):
+        await asyncio.wait_for(splits(liar, tmp_path), 20)
 
 
 @pytest.mark.parametrize("window", [31, 15])
@@ -339,7 +357,7 @@ class TestRanges:
     @pytest.mark.parametrize(
         "said",
         [
-            "content-range: bytes 5-14/900", "content-range: bytes */900", f"content-range: bytes 0-9/{'9' * 5000}",
+            "content-range: bytes 5-14/10", "content-range: bytes */900", f"content-range: bytes 0-9/{'9' * 5000}",
             "content-range: bytes 0-9/-1", "content-range: furlongs 0-9/10", "content-range: bytes 0-9/²", "x-y: z",
         ],
     )  # fmt: skip

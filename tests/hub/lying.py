@@ -53,6 +53,11 @@ def _slow_body(send: Send, wait: Wait, path: str) -> None:
         send(b" ")
 
 
+def _stalls(send: Send, wait: Wait, path: str) -> None:
+    send(head(more="content-length: 100000\r\n") + b"[")
+    _black(send, wait, path)
+
+
 def _endless(send: Send, wait: Wait, path: str) -> None:
     send(head() + b"[")
     while not wait(0):
@@ -105,6 +110,7 @@ LIES: dict[str, Callable[[Send, Wait, str], None]] = {
     "hangs up": lambda send, wait, path: None,
     "trickles its head": _slow_head,
     "trickles its body": _slow_body,
+    "stalls": _stalls,
     "is not HTTP": lambda send, wait, path: send(b"SSH-2.0-OpenSSH_9.6\r\n\x1b]0;P\x07\r\n\r\n"),
     "garbage": plain(b"\xff\xfe{{{[[[\x1b]0;P"),
     "empty": plain(b""),
