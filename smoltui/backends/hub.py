@@ -151,9 +151,13 @@ class Session:
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 response = await self.client.request(
-                    method, url, params=list(params) or None, headers=self.headers, json=body,
+                    method,
+                    url,
+                    params=list(params) or None,
+                    headers=self.headers,
+                    json=body,
                     extensions={ALLOWED: self.allowed},
-                )  # fmt: skip
+                )
         except Exception as error:
             raise_ours(error, doing)
         if response.status_code >= 400:

@@ -171,9 +171,12 @@ def never_sent(error: BaseException | None) -> bool:
 
     return isinstance(
         error,
-        httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.UnsupportedProtocol
+        httpx2.ConnectError
+        | httpx2.ConnectTimeout
+        | httpx2.PoolTimeout
+        | httpx2.UnsupportedProtocol
         | OfflineModeIsEnabled,
-    )  # fmt: skip
+    )
 
 
 def refusal(response: httpx2.Response, doing: str, words: str | None = None) -> SmoltuiError:

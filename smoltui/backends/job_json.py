@@ -120,8 +120,9 @@ def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
     """Its labels, which the Hub writes as texts; a number counts as its digits, and nothing else as a label."""
     return {
         str(key)[:MOST_CHARACTERS]: str(value)[:MOST_CHARACTERS]
-        for key, value in mapping_in(job.get("labels")).items() if isinstance(value, str | int | float)
-    }  # fmt: skip
+        for key, value in mapping_in(job.get("labels")).items()
+        if isinstance(value, str | int | float)
+    }
 
 
 def secret_names(job: Mapping[str, Any]) -> list[str]:

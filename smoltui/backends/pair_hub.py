@@ -62,9 +62,11 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
             files = [entry.rfilename for entry in info.siblings or () if _is_path(entry.rfilename)]
     except UnreachableError as error:
         folder = _cached(repo, revision)
-        files = [] if folder is None else [
-            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-        ]  # fmt: skip
+        files = (
+            []
+            if folder is None
+            else [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        )
         if not files:  # an unfinished download leaves an empty folder
             raise UnreachableError(
                 f"{error.message}, and it is not in the cache here",

@@ -326,9 +326,10 @@ class TestListing:
         bad = [f"unreadable-ada-{number}" for number in (3, 4, 5)]
         assert set(runs) == {"future", "bare", "half", "job0001", *bad}
         assert [runs[name].message for name in bad] == [
-            "This Job's record can't be read", "This Job's record can't be read",
+            "This Job's record can't be read",
+            "This Job's record can't be read",
             "This Job's record can't be read: ␛[2J↵hf_***",
-        ]  # fmt: skip
+        ]
         assert runs["half"].message == "This Job's record can't be read: half" and not runs["half"].is_final
         assert (runs["future"].stage, runs["future"].is_final, runs["bare"].stage) == ("HIBERNATING", False, "UNKNOWN")
         assert runs["future"].created_at is not None

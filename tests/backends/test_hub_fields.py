@@ -23,42 +23,97 @@ from smoltui.safe_text import safe_line
 from tests.hub.server import LocalHub, local_hub
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
-    st.sampled_from([
-        "x" * 1_000_000, "\x1b]0;P\x07", "\x9b2J", "²", "../..", "9" * 400, "1.2.3 GB", "1e400", "\ud800",
-        "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-13-45", 10**400, -1, float("inf"), float("nan"),
-    ]),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(
+        [
+            "x" * 1_000_000,
+            "\x1b]0;P\x07",
+            "\x9b2J",
+            "²",
+            "../..",
+            "9" * 400,
+            "1.2.3 GB",
+            "1e400",
+            "\ud800",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+            "2026-13-45",
+            10**400,
+            -1,
+            float("inf"),
+            float("nan"),
+        ]
+    ),
     st.sampled_from([[], {}, [[]], {"a": {}}, [None], [{"name": 5}], {"name": []}, ["x", 7], {"stage": {}}]),
-)  # fmt: skip
+)
 """What stands where something else should."""
 
 JOB: dict[str, Any] = {
-    "id": "x1", "createdAt": "2026-05-12T14:57:00.000Z", "startedAt": "2026-05-12T14:58:00.000Z",
-    "finishedAt": "2026-05-12T14:59:00.000Z", "status": {"stage": "ERROR", "message": "OOM", "exposeUrls": ["https://a"],
-    "sshUrl": "ssh://x1@ssh.hf.jobs"}, "owner": {"id": "1", "name": "ada", "type": "user"}, "dockerImage": "ubuntu",
-    "spaceId": "ada/space", "command": ["a"], "arguments": [], "environment": {"A": "b"}, "secrets": ["HF_TOKEN"],
-    "flavor": "a100-large", "timeoutSeconds": 3600, "labels": {"name": "n", "smoltui-run": "r"}, "attempts": 2,
-    "retry": 1, "initiator": {"type": "user", "id": "1"}, "volumes": [], "expose": {}, "network": {},
-}  # fmt: skip
+    "id": "x1",
+    "createdAt": "2026-05-12T14:57:00.000Z",
+    "startedAt": "2026-05-12T14:58:00.000Z",
+    "finishedAt": "2026-05-12T14:59:00.000Z",
+    "status": {"stage": "ERROR", "message": "OOM", "exposeUrls": ["https://a"], "sshUrl": "ssh://x1@ssh.hf.jobs"},
+    "owner": {"id": "1", "name": "ada", "type": "user"},
+    "dockerImage": "ubuntu",
+    "spaceId": "ada/space",
+    "command": ["a"],
+    "arguments": [],
+    "environment": {"A": "b"},
+    "secrets": ["HF_TOKEN"],
+    "flavor": "a100-large",
+    "timeoutSeconds": 3600,
+    "labels": {"name": "n", "smoltui-run": "r"},
+    "attempts": 2,
+    "retry": 1,
+    "initiator": {"type": "user", "id": "1"},
+    "volumes": [],
+    "expose": {},
+    "network": {},
+}
 SCHEDULED: dict[str, Any] = {
-    "id": "s1", "createdAt": "2026-05-12T14:57:00.000Z", "jobSpec": {**JOB, "timeout": 5}, "schedule": "@daily",
-    "suspend": False, "concurrency": True, "owner": {"name": "ada"},
+    "id": "s1",
+    "createdAt": "2026-05-12T14:57:00.000Z",
+    "jobSpec": {**JOB, "timeout": 5},
+    "schedule": "@daily",
+    "suspend": False,
+    "concurrency": True,
+    "owner": {"name": "ada"},
     "status": {"lastJob": {"id": "x1", "at": "2026-05-12T14:57:00.000Z"}, "nextJobRunAt": "2026-05-13T14:57:00.000Z"},
-}  # fmt: skip
+}
 FLAVOR: dict[str, Any] = {
-    "name": "a100-large", "prettyName": "A100", "cpu": "12 vCPU", "ram": "142 GB", "unitCostMicroUSD": 41667,
-    "accelerator": {"type": "gpu", "model": "A100", "quantity": "1", "vram": "80 GB"}, "unitCostUSD": 0.041667,
+    "name": "a100-large",
+    "prettyName": "A100",
+    "cpu": "12 vCPU",
+    "ram": "142 GB",
+    "unitCostMicroUSD": 41667,
+    "accelerator": {"type": "gpu", "model": "A100", "quantity": "1", "vram": "80 GB"},
+    "unitCostUSD": 0.041667,
     "unitLabel": "minute",
-}  # fmt: skip
+}
 WHOAMI: dict[str, Any] = {
-    "type": "user", "name": "ada", "fullname": "Ada", "isPro": True, "canPay": True, "orgs": [{"name": "lab"}],
+    "type": "user",
+    "name": "ada",
+    "fullname": "Ada",
+    "isPro": True,
+    "canPay": True,
+    "orgs": [{"name": "lab"}],
     "auth": {"type": "access_token", "accessToken": {"displayName": "laptop", "role": "write"}},
-}  # fmt: skip
+}
 SAMPLE: dict[str, Any] = {
-    "cpu_usage_pct": 5, "cpu_millicores": 3500, "memory_used_bytes": 7, "memory_total_bytes": 9, "rx_bps": 0,
+    "cpu_usage_pct": 5,
+    "cpu_millicores": 3500,
+    "memory_used_bytes": 7,
+    "memory_total_bytes": 9,
+    "rx_bps": 0,
     "tx_bps": 1,
-    "gpus": {"0": {"utilization": 0, "memory_used_bytes": 1, "memory_total_bytes": 2}}, "replica": "57vr7",
-}  # fmt: skip
+    "gpus": {"0": {"utilization": 0, "memory_used_bytes": 1, "memory_total_bytes": 2}},
+    "replica": "57vr7",
+}
 
 
 def places(data: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -152,9 +152,24 @@ async def tokenizer(liar: LyingHub, folder: Path) -> object:
 
 
 ASKED: tuple[Callable[[LyingHub, Path], Awaitable[object]], ...] = (
-    account, hardware, jobs, one_job, log, figures, relabel, cancel, rerun, scheduled, unschedule, bucket, splits,
-    first_rows, files, content, tokenizer,
-)  # fmt: skip
+    account,
+    hardware,
+    jobs,
+    one_job,
+    log,
+    figures,
+    relabel,
+    cancel,
+    rerun,
+    scheduled,
+    unschedule,
+    bucket,
+    splits,
+    first_rows,
+    files,
+    content,
+    tokenizer,
+)
 
 
 ACTS = (cancel, unschedule)
@@ -337,8 +352,11 @@ def test_a_mistake_of_ours_is_still_a_crash() -> None:
     theirs = by(lambda: JobInfo(status=5))
     assert isinstance(hub_errors.explain(theirs, "read"), UnreachableError)
     for mistake in (
-        lambda: {}["id"], lambda: None.read(), lambda: JobInfo(1, 2, 3), lambda: int("x"),  # type: ignore[attr-defined]
-    ):  # fmt: skip
+        lambda: {}["id"],
+        lambda: None.read(),
+        lambda: JobInfo(1, 2, 3),
+        lambda: int("x"),  # type: ignore[attr-defined]
+    ):
         assert hub_errors.explain(by(mistake), "read") is None
     for unreadable in (MemoryError(), httpx2.TooManyRedirects("x")):
         assert isinstance(hub_errors.explain(unreadable, "read"), UnreachableError)
@@ -357,10 +375,15 @@ class TestRanges:
     @pytest.mark.parametrize(
         "said",
         [
-            "content-range: bytes 5-14/10", "content-range: bytes */900", f"content-range: bytes 0-9/{'9' * 5000}",
-            "content-range: bytes 0-9/-1", "content-range: furlongs 0-9/10", "content-range: bytes 0-9/²", "x-y: z",
+            "content-range: bytes 5-14/10",
+            "content-range: bytes */900",
+            f"content-range: bytes 0-9/{'9' * 5000}",
+            "content-range: bytes 0-9/-1",
+            "content-range: furlongs 0-9/10",
+            "content-range: bytes 0-9/²",
+            "x-y: z",
         ],
-    )  # fmt: skip
+    )
     def test_another_part_than_was_asked_for(self, said: str, liar: LyingHub) -> None:
         """The place, or the size, is nonsense."""
         liar.honest["GET .*/resolve/"] = (
