@@ -13,7 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -29,6 +29,8 @@ ANSWER_DEPTH = 64
 """Lists and objects inside each other. The Hub's go to 6; walking some 300 meets Python's own limit."""
 ANSWER_SECONDS = 12.0
 """From the request to the head of its answer, and again to the end of an answer in JSON."""
+SIDE_SECONDS = 2.0
+"""For the body of what huggingface_hub asks for on its own account and can do without."""
 ERROR_BYTES = 64 << 10
 """Of an answer that refuses; the rest is not read."""
 FILE_BYTES = 64 << 20
@@ -226,6 +228,8 @@ class _Bounds:
 
     def _by_path(self, path: str) -> Allowance:
         """What is allowed to a request of huggingface_hub's own: a file, or JSON."""
+        if path.endswith("/api/agent-harnesses"):  # asked for before the first question, which is what a person awaits
+            return replace(answers(), seconds=SIDE_SECONDS)
         if "/resolve/" not in path:
             return answers()
         bounds = [] if path.startswith("/datasets/") else [FILE_BYTES]
