@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.project import expanded
 from smoltui.backends.small_file import read_small
 from smoltui.core import foreign_json
 from smoltui.errors import InputError
@@ -22,7 +23,7 @@ MOST_RECORD_BYTES = 64 << 20
 def home() -> Path:
     """The data folder: `SMOLTUI_HOME`, or the system's place for application data."""
     if chosen := os.environ.get("SMOLTUI_HOME"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     from platformdirs import user_data_path
 
     return user_data_path("smoltui", appauthor=False)
