@@ -15,7 +15,7 @@ from smoltui.backends import pair_store
 from smoltui.backends.child import exit_in_words, running
 from smoltui.backends.curated import set_name
 from smoltui.backends.pair_head import Head, open_head
-from smoltui.backends.pair_import import import_set, prune, spec_as_json
+from smoltui.backends.pair_import import import_set, out_of_memory, prune, spec_as_json
 from smoltui.backends.pair_source import PairsSpec, files_stamp, is_local
 from smoltui.backends.pair_store import PairStore, pairs_cache
 from smoltui.backends.pair_tables import Broken
@@ -225,6 +225,8 @@ def imported(
             fcntl.flock(lock, fcntl.LOCK_EX)
             prune(opened.folder)
             import_set(opened.folder, spec, base, opened.stamp, progress=progress)
+    except MemoryError as error:
+        raise out_of_memory() from error
     except OSError as error:
         raise InputError(
             f"The set cannot be kept in the cache, {error.strerror or error}: {opened.folder.parent}",
