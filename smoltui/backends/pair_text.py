@@ -124,8 +124,18 @@ def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
 
 
 def column_names(names: Iterable[Any]) -> tuple[str, ...]:
-    """Names of columns as they are shown and kept: without lone surrogates, which no file and no terminal takes."""
-    return tuple(sound(str(name)) for name in names)
+    """Names of columns, as text.
+
+    Raises:
+        PairsError: a name holds half a character (a lone surrogate), which no file and no terminal takes.
+    """
+    found = tuple(str(name) for name in names)
+    for name in found:
+        if sound(name) != name:
+            raise PairsError(
+                f"The name of a column holds half a character: {safe_line(name, 60)}", "Rename the column in the file."
+            )
+    return found
 
 
 def json_row(data: bytes, place: Callable[[], str]) -> Any:

@@ -276,5 +276,5 @@ def test_any_text_is_a_recipe_or_a_sentence(text: str, repeated: int) -> None:
 
 def test_an_assignment_made_to_do_harm() -> None:
     for value in ("[" * 3000, "&a [*a]", "!!float x", "x" * 200_000):
-        with pytest.raises(InputError, match="cannot be read|too many brackets"):
+        with pytest.raises(InputError, match=r"cannot be read|too many brackets"):
             parse_assignment(f"seed={value}")
