@@ -352,7 +352,7 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
     path = folder / f"answers-{stamp}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        run_store.private_folder(folder)
         run_store.write_json(path, {"at": now, **sheet.as_json(models, settings)})
     except OSError as error:
         raise InputError(f"The answers could not be kept, {error.strerror}: {path}", "Free space there.") from error

@@ -8,6 +8,7 @@ Transformers writes a checkpoint in place, file by file, and `trainer_state.json
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 import zipfile
@@ -18,6 +19,8 @@ from typing import Any
 
 STATE_NAME = "trainer_state.json"
 _NAME = re.compile(r"checkpoint-(\d{1,18})")
+_STEP = re.compile(rb'^  "global_step": (\d{1,18}),?$', re.MULTILINE)
+HEAD_BYTES, TAIL_BYTES = 1 << 14, 64
 _SENTINEL = "checkpoint-is-incomplete.txt"
 """Transformers' own just-in-time checkpoint lies in this state until it is whole (`trainer_jit_checkpoint.py`)."""
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "pytorch_model_fsdp*", "global_step*")
@@ -50,7 +53,7 @@ def find_checkpoints(output_dir: Path) -> list[Checkpoint]:
     """All checkpoints in a folder, by step; none where the folder is not there or may not be read."""
     try:
         found = [(int(match[1]), path) for path in output_dir.iterdir() if (match := _NAME.fullmatch(path.name))]
-    except OSError:
+    except (OSError, ValueError):  # a name that the system cannot be asked for is none
         return []
     return [_examine(path, number) for number, path in sorted(found) if path.is_dir()]
 
@@ -71,16 +74,34 @@ def _examine(path: Path, number: int) -> Checkpoint:
     state = path / STATE_NAME
     try:
         written_at = state.stat().st_mtime
-        data = json.loads(state.read_text(encoding="utf-8"))
+        data = _state(state)
     except FileNotFoundError:
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} is missing, which is written last")
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} cannot be read")
     step = data.get("global_step") if isinstance(data, dict) else None
     if not isinstance(step, int) or isinstance(step, bool) or step < 0:
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} names no step")
     problem = _problem(path)
     return Checkpoint(path, step, written_at if problem is None else 0.0, problem)
+
+
+def _state(file: Path) -> Any:
+    """What `trainer_state.json` holds, of a long one the step alone: its curve would take milliseconds to parse.
+
+    Keys are sorted (`TrainerState.save_to_json`, 5.23), so the step stands before `log_history`, which makes it long.
+    Raises OSError, ValueError.
+    """
+    with file.open("rb") as opened:
+        start = opened.read(HEAD_BYTES)
+        if len(start) == HEAD_BYTES:
+            found = _STEP.search(start.partition(b'"log_history"')[0])
+            opened.seek(-TAIL_BYTES, os.SEEK_END)
+            if found is not None and opened.read().rstrip().endswith(b"}"):
+                return {"global_step": int(found[1])}
+            opened.seek(0)
+            start = b""
+        return json.loads((start + opened.read()).decode("utf-8"))
 
 
 def _problem(path: Path) -> str | None:
@@ -124,6 +145,6 @@ def _whole_safetensors(file: Path) -> bool:
         try:
             header = json.loads(opened.read(length))
             ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError):
             return False
     return size == 8 + int(length) + max(ends, default=0)

@@ -10,7 +10,7 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from smoltui.backends.run_store import home
+from smoltui.backends.run_store import home, private_folder
 from smoltui.errors import InternalError
 from smoltui.safe_text import redact, safe, safe_line
 
@@ -36,7 +36,7 @@ def crashed(error: BaseException) -> InternalError:
 def _write(error: BaseException) -> Path:
     """Where and what, without the values of variables: a token may be among them."""
     folder = home() / "crashes"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # paths and words of pairs may stand in a report
+    private_folder(folder)  # paths and words of pairs may stand in a report
     for old in sorted(folder.glob("*.txt"))[: -(REPORTS_KEPT - 1)]:
         old.unlink(missing_ok=True)
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
