@@ -100,6 +100,8 @@ def _not_started(run: Run, launch: Mapping[str, Any], log: RunLog, held: bool | 
     run = replace(run, stage=Stage.SCHEDULING, message=None, hint=None, started_at=None, finished_at=None)
     if held or (held is None and time.time() - float(launch.get("at", run.created_at) or 0) < START_SECONDS):
         return run
+    if held is False:
+        _delete_leftovers(launch)
     where = log.path.parent / "supervisor.log"
     return replace(
         run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {where}",
