@@ -10,6 +10,7 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from smoltui.backends import locks
 from smoltui.backends.run_store import home, private_folder
 from smoltui.errors import InternalError
 from smoltui.safe_text import redact, safe, safe_line
@@ -47,7 +48,7 @@ def _write(error: BaseException) -> Path:
         "",
         "".join(traceback.format_exception(error)),
     ]
-    path.write_text(safe(redact("\n".join(lines)), None), encoding="utf-8")
+    locks.write_private(path, safe(redact("\n".join(lines)), None).encode("utf-8", "backslashreplace"))
     return path
 
 
