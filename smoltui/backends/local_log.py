@@ -262,7 +262,7 @@ class LogHistory(History):
     def load(self) -> None:
         with self._lock:
             self._loaded = True
-            with suppress(InputError):  # who reads the log itself is told
+            with suppress(InputError):  # whoever reads the log itself sees why
                 for data in self._pieces.read():
                     done = 0
                     if not self._reader.ours:
@@ -281,7 +281,7 @@ class LogHistory(History):
 
 @dataclass
 class RunLog:
-    """Looks through one log file from where it stopped, and keeps the run as its events leave it."""
+    """Looks through one log file from where it stopped, and holds the run as its events leave it."""
 
     path: Path
     run: Run
@@ -309,7 +309,7 @@ class RunLog:
 
     def read(self, *, to_end: bool = False) -> None:
         """Takes over what is new. With `to_end` an unfinished last line counts as a line."""
-        with suppress(InputError):  # who reads the log itself is told
+        with suppress(InputError):  # whoever reads the log itself sees why
             for data in self.pieces.read(to_end=to_end):
                 self._look_through(data, self.pieces.offset - len(data))
         if self.history.loaded:
@@ -354,7 +354,7 @@ class RunLog:
                 self.run = replace(self.run, step=max(step, self.run.step))
                 return  # the curve is read from the log when it is asked for
             case events.StageChanged(stage=Stage.RUNNING):
-                self.failed, self.finished, self.begun = None, None, place  # it goes on: that was of the part before
+                self.failed, self.finished, self.begun = None, None, place  # that was of the part before
             case events.CheckpointSaved(path=path):
                 self.checkpoints.add(path)
             case events.Failed():

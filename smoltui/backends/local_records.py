@@ -114,21 +114,55 @@ def _statuses(value: Any) -> bool:
 
 
 _SPEC: dict[str, Callable[[Any], bool]] = {
-    "name": _text, "project": _path, "recipe": _text, "output_dir": _path, "label": _text, "flavor": _or_none(_text),
-    "timeout_seconds": _or_none(_whole), "namespace": _or_none(_text), "labels": _labels, "overwrite": _yes_no,
-    "left_out": _texts, "pairs_hash": _or_none(_text), "pairs_from": _or_none(_text), "checks": _texts,
-    "side_by_side": _yes_no, "processes": _or_none(_whole), "strategy": _or_none(_text), "created_at": _time,
-}  # fmt: skip
+    "name": _text,
+    "project": _path,
+    "recipe": _text,
+    "output_dir": _path,
+    "label": _text,
+    "flavor": _or_none(_text),
+    "timeout_seconds": _or_none(_whole),
+    "namespace": _or_none(_text),
+    "labels": _labels,
+    "overwrite": _yes_no,
+    "left_out": _texts,
+    "pairs_hash": _or_none(_text),
+    "pairs_from": _or_none(_text),
+    "checks": _texts,
+    "side_by_side": _yes_no,
+    "processes": _or_none(_whole),
+    "strategy": _or_none(_text),
+    "created_at": _time,
+}
 _STATUS: dict[str, Callable[[Any], bool]] = {
-    "supervisor_pid": _pid, "supervisor_started_at": _time, "attempt": _count, "queued_at": _time, "started_at": _time,
-    "boot": _or_none(_text), "started_up": _or_none(_number), "child_pid": _pid, "child_ticks": _or_none(_whole),
-    "cancel_requested_at": _time, "pause_requested_at": _time, "finished_at": _or_none(_time), "exit_code": _code,
-    "error": _text, "disk_full": _yes_no,
-}  # fmt: skip
+    "supervisor_pid": _pid,
+    "supervisor_started_at": _time,
+    "attempt": _count,
+    "queued_at": _time,
+    "started_at": _time,
+    "boot": _or_none(_text),
+    "started_up": _or_none(_number),
+    "child_pid": _pid,
+    "child_ticks": _or_none(_whole),
+    "cancel_requested_at": _time,
+    "pause_requested_at": _time,
+    "finished_at": _or_none(_time),
+    "exit_code": _code,
+    "error": _text,
+    "disk_full": _yes_no,
+}
 _LAUNCH: dict[str, Callable[[Any], bool]] = {
-    "argv": _paths, "cwd": _path, "at": _time, "attempt": _count, "ticket": _or_none(_path), "side_by_side": _yes_no,
-    "output_lock": _path, "output_made": _yes_no, "resumed": _text, "resumed_from": _path, "earlier": _statuses,
-}  # fmt: skip
+    "argv": _paths,
+    "cwd": _path,
+    "at": _time,
+    "attempt": _count,
+    "ticket": _or_none(_path),
+    "side_by_side": _yes_no,
+    "output_lock": _path,
+    "output_made": _yes_no,
+    "resumed": _text,
+    "resumed_from": _path,
+    "earlier": _statuses,
+}
 
 
 def _wrong(data: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], bool]]) -> str | None:
@@ -164,9 +198,15 @@ def _read(folder: Path, name: str, kinds: Mapping[str, Callable[[Any], bool]]) -
 def unreadable(folder: Path, error: BadRecordError) -> Run:
     """The row of a run whose records cannot be read."""
     return Run(
-        id=folder.name, engine="local", name=folder.name, stage=Stage.ERROR, message=error.message, hint=error.hint,
-        created_at=run_store.mtime(folder), raw={"spec": None, "launch": {}, "status": None, "problem": error},
-    )  # fmt: skip
+        id=folder.name,
+        engine="local",
+        name=folder.name,
+        stage=Stage.ERROR,
+        message=error.message,
+        hint=error.hint,
+        created_at=run_store.mtime(folder),
+        raw={"spec": None, "launch": {}, "status": None, "problem": error},
+    )
 
 
 def readable(run: Run) -> Run:

@@ -77,7 +77,7 @@ def no_such_run(run_id: str) -> InputError:
 
 
 def _started_at(status: Mapping[str, Any]) -> float | None:
-    """When a run that goes on was started, by the clock as it goes now: it may have been set since."""
+    """When a running run was started, by the clock as it is now: it may have been set since."""
     started: float | None = status.get("started_at")
     then, up = status.get("started_up"), uptime()
     if started is None or then is None or up is None or status.get("boot") != boot_id():

@@ -33,12 +33,19 @@ def save(log: RunLog) -> None:
     if found is None:
         return
     data = {
-        "version": VERSION, **found, "offset": log.offset, "ours": log.reader.ours, "begun": log.begun,
-        "step": run.step, "bar_steps": run.bar_steps, "moved": run.moved,
+        "version": VERSION,
+        **found,
+        "offset": log.offset,
+        "ours": log.reader.ours,
+        "begun": log.begun,
+        "step": run.step,
+        "bar_steps": run.bar_steps,
+        "moved": run.moved,
         **{name: getattr(run, name) for name in _WORDS},
-        "lasts": events.Metrics(values=log.history.lasts).as_json(), "checkpoints": sorted(log.checkpoints),
+        "lasts": events.Metrics(values=log.history.lasts).as_json(),
+        "checkpoints": sorted(log.checkpoints),
         **{name: event and event.as_json() for name, event in _events(log).items()},
-    }  # fmt: skip
+    }
     with suppress(OSError):
         run_store.write_json(log.path.with_name(NAME), data, indent=None)
         log.saved = log.offset
@@ -60,9 +67,13 @@ def load(log: RunLog) -> None:
     if not isinstance(checkpoints, list) or not isinstance(moved, int | float | None):
         return
     log.run = replace(
-        log.run, step=step, moved=moved, plan=plan if isinstance(plan, events.Planned) else None,
-        bar_steps=data["bar_steps"] if _count(data.get("bar_steps")) else None, **words,
-    )  # fmt: skip
+        log.run,
+        step=step,
+        moved=moved,
+        plan=plan if isinstance(plan, events.Planned) else None,
+        bar_steps=data["bar_steps"] if _count(data.get("bar_steps")) else None,
+        **words,
+    )
     log.finished = finished if isinstance(finished, events.Finished) else None
     log.failed = failed if isinstance(failed, events.Failed) else None
     log.checkpoints = {path for path in checkpoints if isinstance(path, str)}

@@ -230,12 +230,18 @@ def run_ids() -> list[str]:
     return [name for _, name in sorted(found, reverse=True)]
 
 
-def write_json(path: Path, data: Any, *, indent: int | None = 1) -> None:
-    """Replaces `path` with `data` as JSON; a reader sees the old file or the new one, never a half. Raises OSError."""
+def write_json(path: Path, data: Any, *, indent: int | None = 1, private: bool = True) -> None:
+    """Replaces `path` with `data` as JSON; a reader sees the old file or the new one, never a half.
+
+    Only its owner can read it, unless it is not `private`: a report in a project folder. Raises OSError.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    encoded = json.dumps(data, ensure_ascii=False, indent=indent).encode("utf-8", "surrogatepass")
     try:
-        locks.write_private(beside, text.encode("utf-8", "surrogatepass"))
+        if private:
+            locks.write_private(beside, encoded)
+        else:
+            beside.write_bytes(encoded)
         beside.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -72,7 +72,7 @@ def _held(ticket: Path) -> bool:
     return False
 
 
-# Time. The clock of a machine can be set while a run goes on; how long the machine has been up cannot.
+# Time. The clock of a machine can be set during a run; how long the machine has been up cannot.
 
 
 def uptime() -> float | None:

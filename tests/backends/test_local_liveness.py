@@ -32,15 +32,18 @@ def engine() -> LocalEngine:
 
 def spec(folder: Path, **changes: object) -> RunSpec:
     values = {
-        "name": "try", "project": str(folder), "recipe": "steps: 1\nend: hang", "output_dir": str(folder / "aligned"),
+        "name": "try",
+        "project": str(folder),
+        "recipe": "steps: 1\nend: hang",
+        "output_dir": str(folder / "aligned"),
         "label": "l1",
-    }  # fmt: skip
+    }
     return RunSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture
 async def running(engine: LocalEngine, tmp_path: Path) -> AsyncIterator[Run]:
-    """A run that goes on until it is stopped."""
+    """A run that hangs until it is stopped."""
     run = await engine.submit(spec(tmp_path))
     assert run.stage == Stage.RUNNING
     yield run
@@ -170,11 +173,15 @@ async def test_two_apps_with_two_data_folders_at_once(tmp_path: Path) -> None:
     )
     apps = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            sys.executable,
+            "-c",
+            code,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={**os.environ, "SMOLTUI_HOME": str(tmp_path / name)},
         )
         for name in ("a", "b")
-    ]  # fmt: skip
+    ]
     said = [await app.stdout.readline() for app in apps if app.stdout is not None]
     await asyncio.gather(*(app.communicate(b"") for app in apps))
     assert sorted(said) == [b"refused\n", b"started\n"]

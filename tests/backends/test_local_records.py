@@ -22,22 +22,55 @@ from smoltui.core.run import Run, Stage
 from smoltui.errors import InputError, SmoltuiError
 
 SPEC: dict[str, Any] = {
-    "name": "good", "project": "/p", "recipe": "steps: 1", "output_dir": "/nowhere/out", "label": "l", "flavor": None,
-    "timeout_seconds": None, "namespace": None, "labels": {"a": "b"}, "overwrite": False, "left_out": [],
-    "pairs_hash": None, "pairs_from": None, "checks": [], "side_by_side": False, "processes": 1, "strategy": "ddp",
+    "name": "good",
+    "project": "/p",
+    "recipe": "steps: 1",
+    "output_dir": "/nowhere/out",
+    "label": "l",
+    "flavor": None,
+    "timeout_seconds": None,
+    "namespace": None,
+    "labels": {"a": "b"},
+    "overwrite": False,
+    "left_out": [],
+    "pairs_hash": None,
+    "pairs_from": None,
+    "checks": [],
+    "side_by_side": False,
+    "processes": 1,
+    "strategy": "ddp",
     "created_at": 1.7e9,
-}  # fmt: skip
+}
 LAUNCH: dict[str, Any] = {
-    "argv": ["x"], "cwd": "/p", "at": 1.7e9, "attempt": 1, "ticket": "/nowhere/000000000001-x", "side_by_side": False,
-    "output_lock": "/nowhere/out/_smoltui.lock", "output_made": False, "resumed": "Resumed from step 1",
-    "resumed_from": "/nowhere/out/checkpoint-1", "earlier": [{"started_at": 1.0, "finished_at": 2.0}],
-}  # fmt: skip
+    "argv": ["x"],
+    "cwd": "/p",
+    "at": 1.7e9,
+    "attempt": 1,
+    "ticket": "/nowhere/000000000001-x",
+    "side_by_side": False,
+    "output_lock": "/nowhere/out/_smoltui.lock",
+    "output_made": False,
+    "resumed": "Resumed from step 1",
+    "resumed_from": "/nowhere/out/checkpoint-1",
+    "earlier": [{"started_at": 1.0, "finished_at": 2.0}],
+}
 STATUS: dict[str, Any] = {
-    "supervisor_pid": 999_999_99, "supervisor_started_at": 1.7e9, "attempt": 1, "queued_at": 1.7e9,
-    "started_at": 1.7e9, "boot": "b", "started_up": 1.0, "child_pid": 999_999_98, "child_ticks": 5,
-    "cancel_requested_at": 1.7e9, "pause_requested_at": 1.7e9, "finished_at": 1.7e9 + 60, "exit_code": -9,
-    "error": "e", "disk_full": False,
-}  # fmt: skip
+    "supervisor_pid": 999_999_99,
+    "supervisor_started_at": 1.7e9,
+    "attempt": 1,
+    "queued_at": 1.7e9,
+    "started_at": 1.7e9,
+    "boot": "b",
+    "started_up": 1.0,
+    "child_pid": 999_999_98,
+    "child_ticks": 5,
+    "cancel_requested_at": 1.7e9,
+    "pause_requested_at": 1.7e9,
+    "finished_at": 1.7e9 + 60,
+    "exit_code": -9,
+    "error": "e",
+    "disk_full": False,
+}
 FILES = {"spec.json": SPEC, "launch.json": LAUNCH, "status.json": STATUS}
 
 
@@ -61,9 +94,13 @@ async def every_act(engine: LocalEngine, run_id: str) -> list[SmoltuiError]:
 
     said = []
     for act in (
-        lambda: engine.cancel(run_id), lambda: engine.pause(run_id), lambda: engine.resume(run_id), logs,
-        lambda: engine.inspect(run_id), lambda: run_acts.rerun(engine, run_id),
-    ):  # fmt: skip
+        lambda: engine.cancel(run_id),
+        lambda: engine.pause(run_id),
+        lambda: engine.resume(run_id),
+        logs,
+        lambda: engine.inspect(run_id),
+        lambda: run_acts.rerun(engine, run_id),
+    ):
         try:
             await act()
         except SmoltuiError as error:
@@ -139,11 +176,17 @@ async def log_of(engine: LocalEngine, run_id: str) -> Any:
 @pytest.mark.parametrize(
     ("file", "key", "value"),
     [
-        ("status.json", "exit_code", "zero"), ("status.json", "supervisor_pid", -1), ("spec.json", "labels", [1]),
-        ("spec.json", "recipe", 7), ("spec.json", "output_dir", "a\0b"), ("spec.json", "name", "\ud800"),
-        ("spec.json", "created_at", 1e300), ("launch.json", "attempt", 0), ("launch.json", "earlier", [3]),
+        ("status.json", "exit_code", "zero"),
+        ("status.json", "supervisor_pid", -1),
+        ("spec.json", "labels", [1]),
+        ("spec.json", "recipe", 7),
+        ("spec.json", "output_dir", "a\0b"),
+        ("spec.json", "name", "\ud800"),
+        ("spec.json", "created_at", 1e300),
+        ("launch.json", "attempt", 0),
+        ("launch.json", "earlier", [3]),
     ],
-)  # fmt: skip
+)
 async def test_a_field_of_the_wrong_type_is_named(file: str, key: str, value: object) -> None:
     """Each kind of wrong value is one row; `kill` never gets a number that means many processes."""
     make(**{file.replace(".", "_"): {**FILES[file], key: value}})
@@ -168,11 +211,17 @@ async def test_a_broken_run_that_is_alive_says_whom_to_end() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800") | st.just("a\0b")
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just("\ud800")
+    | st.just("a\0b")
     | st.sampled_from([1e300, -1, 0, 1, 2**70, "/", ".", "/nowhere"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
-)  # fmt: skip
+)
 CHANGES = st.lists(
     st.sampled_from([(file, key) for file, data in FILES.items() for key in data]), min_size=1, max_size=3
 )
