@@ -220,9 +220,11 @@ class LocalEngine:
                     run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
                     argv = training_command(folder, spec, self._script, self._python)
                     return folder.name, launch(folder, argv, spec, held, output)
-                except OSError as error:
+                except BaseException as error:
                     shutil.rmtree(folder, ignore_errors=True)
-                    raise run_store.unwritable(folder, error) from error
+                    if isinstance(error, OSError):
+                        raise run_store.unwritable(folder, error) from error
+                    raise
             except BaseException:
                 output.give_up()
                 raise
