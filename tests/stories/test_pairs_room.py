@@ -18,8 +18,7 @@ from smoltui.backends.pair_set import PairSet, open_set
 from smoltui.backends.pair_source import PairsSpec
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
-from smoltui.backends.tokenizing import PairTokenizer
-from smoltui.core.preference import Pair
+from smoltui.backends.token_service import _TemplateChild
 from smoltui.screens.pairs import auditing
 from tests.conftest import seen
 
@@ -194,14 +193,14 @@ async def test_a_long_pair_is_read_before_it_is_counted(
     model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 100\n")
     counted = threading.Event()
-    measure = PairTokenizer.measure
+    exchange = _TemplateChild.exchange
 
-    def held(self: PairTokenizer, pair: Pair) -> Any:
-        if "line 9" in pair.rejected[0].content:
+    def held(self: _TemplateChild, question: Any) -> Any:
+        if "line 9" in str(question):
             assert counted.wait(10)
-        return measure(self, pair)
+        return exchange(self, question)
 
-    monkeypatch.setattr(PairTokenizer, "measure", held)
+    monkeypatch.setattr(_TemplateChild, "exchange", held)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 2" in seen(app))
         await pilot.press("right")
