@@ -24,8 +24,8 @@ class Limits:
 
     seconds: float = 2.0
     """A pair of ten thousand turns takes a tenth of a second."""
-    memory: int = 192 << 20
-    """Bytes beyond what the process holds already; with that it stays below 300 MB."""
+    memory: int = 128 << 20
+    """Bytes beyond what the process holds already, 150 MB with 128 000 words: it stays below 300 MB."""
     characters: int = 1 << 18
     """Written by the template itself; SmolLM3's system prompt with its tools is 4,000 characters."""
     times: int = 8

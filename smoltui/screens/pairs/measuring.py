@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -89,9 +90,8 @@ class Measuring(PairsBase):
         begun = time.monotonic()
         if asked is None:
             self._asked = asked = tokenizer.ask_measure(pair)
-        await asyncio.wait([asyncio.wrap_future(asked)])
-        if asked.cancelled():
-            return
+        with suppress(SmoltuiError):  # `_measured` says it
+            await asyncio.wrap_future(asked)
         self._is_quick = _characters(pair) > AT_ONCE or time.monotonic() - begun < WAIT_SECONDS
         measure = _measured(tokenizer, asked)
         known = self.known_pair()
