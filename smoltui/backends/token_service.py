@@ -170,23 +170,31 @@ class _TemplateChild:
         self._held = 0
         """Bytes of memory that it held when it had loaded the tokenizer."""
         self._closed = False
+        self._lock = threading.Lock()
+        """Held by who asks or closes, so that nothing is asked behind the end."""
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="smoltui-templates", daemon=True).start()
 
     def work(self, job: Callable[[], T]) -> Future[T]:
-        """What `job` gives, done in the child's thread after what was asked before. A future may be cancelled."""
+        """What `job` gives, done in the child's thread after what was asked before. A future may be cancelled; it is
+        where the child was closed."""
         future: Future[T] = Future()
-        self._jobs.put((future, job))
+        with self._lock:
+            if self._closed:
+                future.cancel()
+            else:
+                self._jobs.put((future, job))
         return future
 
     def ask(self, question: Callable[[], Mapping[str, Any]], read: Callable[[Any], T]) -> Future[T]:
         return self.work(lambda: read(self.exchange(question())))
 
     def close(self) -> None:
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            self._jobs.put(None)
         if (process := self._process) is not None:
             process.kill()  # its thread may be waiting for it
-        self._jobs.put(None)
 
     def _run(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import psutil
@@ -75,6 +77,13 @@ def pid_of(service: TokenService) -> int:
     return service._child._process.pid
 
 
+def await_end(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while not is_gone(pid):
+        assert time.monotonic() < deadline, "it runs on"
+        time.sleep(0.02)
+
+
 def is_gone(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -88,7 +97,7 @@ def test_a_child_gives_what_this_process_would(opened: Open) -> None:
     there = opened(None)
     assert there.key == here.key
     lines = (DEMO / "pairs" / "train.jsonl").read_text().splitlines()[:30]
-    pairs = [pair_of(0, tokenizing.json.loads(line)) for line in lines]
+    pairs = [pair_of(0, json.loads(line)) for line in lines]
     pairs += [asked("\ud800 a"), asked("cloud " * 400), pair_of(0, {"prompt": "a", "chosen": "b", "rejected": "c"})]
     for recipe in (VALUES, {**VALUES, "max_length": 40, "truncation_mode": "keep_end"}):
         ours, theirs = here.limited(recipe), there.limited(recipe)
@@ -231,6 +240,21 @@ def test_files_that_change_meanwhile_are_not_mixed(opened: Open, tmp_path: Path)
         service.measure(asked())
 
 
+def test_a_closed_service_answers_nothing_more(opened: Open) -> None:
+    """What waits and what is asked later is cancelled, not waited for for ever; the child is gone."""
+    service = opened(FOREVER)
+    child = pid_of(service)
+    running, waiting = service.ask_view(asked()), service.ask_view(asked())
+    while not running.running():
+        time.sleep(0.01)
+    service.close()
+    assert isinstance(running.exception(30), RunFailedError | StuckError)
+    for future in (waiting, service.ask_measure(asked())):
+        with pytest.raises(CancelledError):
+            future.result(30)
+    await_end(child)
+
+
 @linux
 def test_the_child_knows_no_secrets(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of-the-person")
@@ -255,7 +279,7 @@ sys.stdin.readline()
 
 
 @pytest.mark.parametrize("way", ["killed", "ended"])
-def test_no_child_outlives_who_asked_it(tmp_path: Path, wait_until: object, way: str) -> None:
+def test_no_child_outlives_who_asked_it(tmp_path: Path, way: str) -> None:
     """The app is killed, or ends, while a template holds the interpreter's lock: its process is gone at once."""
     copy_model(tmp_path, HOLDS_THE_LOCK)
     parent = subprocess.Popen(
@@ -271,7 +295,4 @@ def test_no_child_outlives_who_asked_it(tmp_path: Path, wait_until: object, way:
     else:
         parent.stdin.close()
     parent.wait(30)
-    deadline = time.monotonic() + 5
-    while not is_gone(child):
-        assert time.monotonic() < deadline, "it runs on"
-        time.sleep(0.02)
+    await_end(child)
