@@ -108,12 +108,12 @@ def _hub(repo: str, revision: str | None) -> Iterator[None]:
         ) from error
     except RevisionNotFoundError as error:
         raise NotFoundOnHubError(
-            f"The model has no such revision: {safe_line(revision or 'main', 80)}", "Mend model_revision."
+            f"The model has no such revision: {safe_line(revision or 'main', 80)}", "Fix model_revision."
         ) from error
     except HFValidationError as error:
         raise InputError(
             f"There is no such model folder, and it is not the id of a model on the Hub: {shown}",
-            "Mend model_name_or_path; a Hub id looks like owner/name.",
+            "Fix model_name_or_path; a Hub id looks like owner/name.",
         ) from error
     except LocalEntryNotFoundError as error:
         raise UnreachableError(
@@ -125,7 +125,7 @@ def _hub(repo: str, revision: str | None) -> Iterator[None]:
         if isinstance(error, RepositoryNotFoundError) or refused:
             raise NotFoundOnHubError(
                 f"There is no such model here or on the Hub, or it is private: {shown}",
-                "Mend model_name_or_path; for a private model log in with: hf auth login",
+                "Fix model_name_or_path; for a private model log in with: hf auth login",
             ) from error
         if (ours := explain(error, f"read the tokenizer of {shown}")) is not None:
             raise ours from error

@@ -223,21 +223,22 @@ class _TemplateChild:
     def load(self) -> dict[str, Any]:
         """Has the child load the tokenizer, where it has not yet; what it says of it."""
         files = asdict(self._files)
+        question = {
+            "do": "load",
+            "model": files.pop("model"),
+            "limits": asdict(self._limits),
+            "files": {name: None if path is None else str(path) for name, path in files.items()},
+        }
         process = self._start()
-        said = self._talk(
-            process,
-            {
-                "do": "load",
-                "model": files.pop("model"),
-                "limits": asdict(self._limits),
-                "files": {name: None if path is None else str(path) for name, path in files.items()},
-            },
-        )
-        if self._key and self._key != said["key"]:
-            self._end()
-            raise InputError(
-                f"The tokenizer or the chat template has changed meanwhile: {self.model}", "Open the pairs again."
-            )
+        try:
+            said = self._talk(process, question)
+            if self._key and self._key != said["key"]:
+                raise InputError(
+                    f"The tokenizer or the chat template has changed meanwhile: {self.model}", "Open the pairs again."
+                )
+        except BaseException:
+            self._end()  # one that has loaded nothing answers nothing
+            raise
         self._key, self._held = said["key"], _memory(process.pid)
         return dict(said)
 

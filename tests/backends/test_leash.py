@@ -125,7 +125,7 @@ def test_a_command_started_in_a_project_imports_nothing_from_it(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["dpo.py", "generate.py"])
 def test_scripts_find_their_neighbours_wherever_they_are_started(tmp_path: Path, name: str) -> None:
-    """Python with -P does not look beside a script; and what lies in the folder it works in is not taken for one."""
+    """Python with -P does not look beside a script; and modules of those names in the folder it works in stay out."""
     put_shadows(tmp_path)
     script = Path(leash.__file__).parents[1] / "scripts" / name
     for flags in ([], ["-P"]):

@@ -236,8 +236,11 @@ def test_files_that_change_meanwhile_are_not_mixed(opened: Open, tmp_path: Path)
     (tmp_path / "model" / "chat_template.jinja").write_text("{{ messages[0].content }}")
     with pytest.raises(RunFailedError, match="SIGKILL"):
         service.measure(asked())
-    with pytest.raises(InputError, match="has changed meanwhile"):
-        service.measure(asked())
+    for _ in range(2):
+        with pytest.raises(InputError, match="has changed meanwhile"):
+            service.measure(asked())
+    (tmp_path / "model" / "chat_template.jinja").write_text(SAYS_ALL)
+    assert service.measure(asked())[0][0] > 0
 
 
 def test_a_closed_service_answers_nothing_more(opened: Open) -> None:
