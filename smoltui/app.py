@@ -141,8 +141,9 @@ class SmoltuiApp(WireApp[int]):
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         Binding("question_mark", "help", "This list of keys", key_display="?", show=False),
-        Binding("ctrl+l", "redraw", "Draw the screen anew", show=False),
-        Binding("ctrl+z", "suspend_process", "To the shell; fg comes back", show=False),
+        # Textual asks the app for its keys under a dialog only when they have priority.
+        Binding("ctrl+l", "redraw", "Redraw the screen", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "To the shell; fg comes back", show=False, priority=True),
     ]
 
     runs: reactive[dict[str, Run]] = reactive(dict, init=False)
@@ -156,7 +157,8 @@ class SmoltuiApp(WireApp[int]):
         super().__init__()
         self.project = project
         self._services = services
-        self._key_at = -math.inf
+        # Not `_key_…`: Textual takes that for the handler of a key.
+        self._pressed_at = -math.inf
         self.keeper = RunKeeper(self)
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a screen a frame over the line, and is late
@@ -214,16 +216,16 @@ class SmoltuiApp(WireApp[int]):
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key):
-            self._key_at = time.monotonic()
+            self._pressed_at = time.monotonic()
         await super().on_event(event)
 
-    def key_came(self, seconds: float) -> bool:
+    def pressed_within(self, seconds: float) -> bool:
         """Whether a key was pressed in the last so many seconds: what can wait then gives way to it."""
-        return time.monotonic() - self._key_at < seconds
+        return time.monotonic() - self._pressed_at < seconds
 
     async def at_rest(self, seconds: float) -> None:
         """Waits until no key has come for so long: before what would hold up the next one."""
-        while self.key_came(seconds):
+        while self.pressed_within(seconds):
             await asyncio.sleep(seconds / 4)
 
     def _collect_again(self) -> None:
@@ -235,19 +237,22 @@ class SmoltuiApp(WireApp[int]):
     def _collect_at_rest(self) -> None:
         """Does the collections that Python would do at any time when no key waits for them."""
         made, young, old = gc.get_count()
-        if old >= (OLD_OVERDUE if self.key_came(OLD_SECONDS) else OLD_DUE):
+        if old >= (OLD_OVERDUE if self.pressed_within(OLD_SECONDS) else OLD_DUE):
             gc.collect()
-        elif young >= YOUNG_OVERDUE or (made >= YOUNG_DUE and not self.key_came(COLLECT_SECONDS)):
+        elif young >= YOUNG_OVERDUE or (made >= YOUNG_DUE and not self.pressed_within(COLLECT_SECONDS)):
             gc.collect(1)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""
+        from smoltui.docs import topics
         from smoltui.screens.room import ROOMS
 
         for key, mode, title in ROOMS:
             yield SystemCommand(title, f"Go to the room (key {key})", partial(self.action_room, mode))
         yield SystemCommand("Train", "Ask what and where, then start a run (key t)", self.action_train)
         yield SystemCommand("Help", "Every key of this room (key ?)", self.action_help)
+        for topic in topics():
+            yield SystemCommand(f"Documentation: {topic.title}", topic.summary, partial(self.action_docs, topic.name))
         for command in super().get_system_commands(screen):
             if command.title != "Keys":
                 yield command
@@ -274,6 +279,12 @@ class SmoltuiApp(WireApp[int]):
                 keys.append(self.get_key_display(binding))
         shown = [(" ".join(keys), words, works) for (_, words), (keys, works) in sorted(rows.items(), key=_first)]
         self.push_screen(Help(screen.title_words, shown))
+
+    def action_docs(self, topic: str) -> None:
+        """Opens the documentation at this topic."""
+        from smoltui.screens.docs import Documentation
+
+        self.push_screen(Documentation(topic))
 
     def action_train(self) -> None:
         """Asks what to train and where, and starts it."""

@@ -12,11 +12,12 @@ from typing import Any
 
 from smoltui.backends import hub, hub_acts, hub_submit, job_records
 from smoltui.backends.curated import curated_spec
+from smoltui.backends.hub_errors import not_the_hub
 from smoltui.backends.hub_listing import JobList, first_found, from_all
 from smoltui.backends.hub_scheduled import ScheduledJobs
 from smoltui.backends.hub_stats import follow_stats
 from smoltui.backends.hub_stream import Opened, event_stream
-from smoltui.backends.job_json import clean, run_of
+from smoltui.backends.job_json import clean, id_of, run_of, unreadable
 from smoltui.backends.log_stream import Note, follow_lines
 from smoltui.backends.shipment import shipment
 from smoltui.backends.threads import in_thread
@@ -32,6 +33,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
+from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import safe_line
 
 __all__ = ["HubEngine", "poll_seconds", "shipment"]
@@ -119,10 +121,11 @@ class HubEngine:
         def as_runs() -> list[Run]:
             made: dict[str, tuple[Any, Run]] = {}
             for name, jobs in listed.items.items():
-                for job in jobs:
-                    if not isinstance(job, Mapping) or not job.get("id"):
+                for number, job in enumerate(jobs, 1):
+                    job_id = id_of(job)
+                    if job_id is None:
+                        made[f"{name}/{number}"] = (job, unreadable(job, name, number))
                         continue
-                    job_id = str(job["id"])
                     before = self._made.get(job_id)
                     # What was not read again is the very same object, and so is the run it was made into.
                     if before is None or before[0] is not job or job_id in known:
@@ -149,7 +152,7 @@ class HubEngine:
         watch = _Watch(self, run, queue)
 
         async def read_log() -> None:
-            reader = events.Reader()
+            reader, broken = events.Reader(), BrokenTokens()
             try:
                 async with aclosing(follow_lines(_JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
                     async for item in lines:
@@ -157,7 +160,7 @@ class HubEngine:
                             self._note(run.id, item)
                             continue
                         watch.heard()
-                        for event in (events.redacted(one, (token,)) for one in reader.feed(item.text, at=item.at)):
+                        for event in events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,)):
                             await queue.put(event)
             except Exception as error:
                 await queue.put(error)
@@ -232,7 +235,7 @@ class HubEngine:
             Else as `submit` and `get`.
         """
         job = await self.job(run_id)
-        bare = str(job["id"])
+        bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))
         if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
             return await self.submit(spec)
@@ -249,7 +252,7 @@ class HubEngine:
             Else as `get`.
         """
         job = await self.job(run_id)
-        namespace = self._namespaces[str(job["id"])]
+        namespace = self._namespaces[str(id_of(job))]
         changed = await hub_acts.relabel(job, namespace, set_, remove)
         return await self._with_record(run_of(changed, namespace=namespace))
 
@@ -289,8 +292,11 @@ class HubEngine:
             raise NotFoundOnHubError(
                 f"There is no such Job for this account: {safe_line(run_id, 60)}", "See the ids with: smoltui ps -a"
             )
+        job = hub_acts.described(found[1], doing)
+        if id_of(job) != bare:
+            raise not_the_hub(doing)
         self._namespaces[bare] = found[0]
-        return hub_acts.described(found[1], doing)
+        return job
 
     async def _candidates(self, run_id: str) -> list[str]:
         if known := self._namespaces.get(run_id):
@@ -303,7 +309,7 @@ class HubEngine:
 
     async def _run(self, run_id: str) -> Run:
         job = await self.job(run_id)
-        return run_of(job, namespace=self._namespaces.get(str(job["id"])))
+        return run_of(job, namespace=self._namespaces.get(str(id_of(job))))
 
     async def _with_record(self, run: Run) -> Run:
         return job_records.applied(run, await in_thread(lambda: job_records.read(run.id)))

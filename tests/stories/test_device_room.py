@@ -214,7 +214,7 @@ def test_memory_is_looked_through_while_nobody_types(
     collected: list[int] = []
     monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
     monkeypatch.setattr(gc, "get_count", lambda: gathered)
-    monkeypatch.setattr(app, "key_came", lambda seconds: typing)
+    monkeypatch.setattr(app, "pressed_within", lambda seconds: typing)
     app._collect_at_rest()
     assert collected == looked_through
 

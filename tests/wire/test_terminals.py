@@ -24,10 +24,14 @@ def settled(terminal: Terminal, pattern: str = FRAME) -> Terminal:
     return terminal
 
 
+SCROLL_BAR = "sampling(?s:.*)[▁-▇]"
+"""Evaluate, laid out to the end: the scroll bar of the long list of prompts is drawn last."""
+
+
 def in_a_room(terminal: Terminal) -> Terminal:
     """In a room where nothing changes by itself, however late the facts of the machine come."""
     settled(terminal).press("5")
-    return settled(terminal, "sampling")
+    return settled(terminal, SCROLL_BAR)
 
 
 def becomes(terminal: Terminal, whole: str, seconds: float = 60.0) -> None:
@@ -129,9 +133,13 @@ Sized().run()
         assert "it is 80 wide" in terminal.text()
 
 
-def test_ctrl_l_draws_the_screen_anew(opened: Opened) -> None:
-    """Somebody's message is over the screen; it goes."""
+@pytest.mark.parametrize("dialog", ["", "?"], ids=["room", "dialog"])
+def test_ctrl_l_redraws_the_screen(opened: Opened, dialog: str) -> None:
+    """Somebody's message is over the screen; it goes, under a dialog as well."""
     with in_a_room(opened()) as terminal:
+        if dialog:
+            terminal.press(dialog)
+            settled(terminal, "Keys in Evaluate")
         whole = terminal.text()
         terminal.screen.feed("\x1b[5;5HBroadcast message from root")
         assert terminal.text() != whole
@@ -154,13 +162,13 @@ def test_ctrl_z_and_fg(opened: Opened, furnished: Path) -> None:
             assert not terminal.modes() - {"?2004"}  # bracketed paste is the shell's too
             terminal.press("echo between\n")
             terminal.press("fg\n", limit=0.1)
-            settled(terminal, "sampling")
+            settled(terminal, SCROLL_BAR)
             becomes(terminal, whole)
 
 
 @pytest.mark.parametrize(
     ("keys", "variable", "shown"),
-    [(("5", "e"), "EDITOR", "sampling"), (("4", "l", "P"), "PAGER", "line 499")],
+    [(("5", "e"), "EDITOR", SCROLL_BAR), (("4", "l", "P"), "PAGER", "line 499")],
     ids=["editor", "pager"],
 )
 def test_another_program_has_the_screen_for_a_while(

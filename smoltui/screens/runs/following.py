@@ -156,7 +156,7 @@ class Following(RunsBase):
 
     async def _rest(self) -> None:
         """Lets others have their turn. A key goes through many of them to the screen, so one that came gets longer."""
-        await asyncio.sleep(KEY_SECONDS / 10 if self.smoltui.key_came(KEY_SECONDS) else 0)
+        await asyncio.sleep(KEY_SECONDS / 10 if self.smoltui.pressed_within(KEY_SECONDS) else 0)
 
     def _put(self, known: Run | None = None) -> None:
         if self._lines and self._run is not None:
@@ -164,7 +164,7 @@ class Following(RunsBase):
         lines, self._lines = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
         # Of a burst only what is there every tenth of a second is seen.
         now = time.monotonic()
-        every = BATCH_SECONDS * (3 if self.smoltui.key_came(BATCH_SECONDS) else 1)  # what is typed comes first
+        every = BATCH_SECONDS * (3 if self.smoltui.pressed_within(BATCH_SECONDS) else 1)  # what is typed comes first
         seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
         if seen:

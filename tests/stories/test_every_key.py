@@ -1,0 +1,209 @@
+"""Every key, meaning something or nothing, in every room, view and dialog: the app lives on."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.dom import DOMNode
+from textual.events import Key
+from textual.keys import Keys, _character_to_key
+from textual.pilot import Pilot
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+import smoltui
+from smoltui.app import SmoltuiApp
+from smoltui.backends import answers, devices
+from smoltui.backends.project import Project
+from smoltui.backends.services import Services
+from smoltui.core.run import RunSpec
+from tests.backends.evaluation_project import SCRIPTED_MODELS
+from tests.toy_engine import ToyEngine
+from tests.wire.furnished import furnish
+
+LEAVES = {"ctrl+c", "ctrl+q", "ctrl+z"}
+"""They end or suspend the app anywhere; other stories press them."""
+NAMED = [key.value for key in Keys if not key.value.startswith("<") and key.value not in LEAVES]
+PRINTABLE = [chr(number) for number in range(32, 127)] + ["é", "日", "ß", "\u0301", "🦊"]
+EVERY_KEY = [(_character_to_key(character), character) for character in PRINTABLE] + [(name, None) for name in NAMED]
+"""Name and character of each."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where keys are pressed: the room, the keys that lead to the view or dialog, whether it needs something shown."""
+
+    room: str
+    way: tuple[str, ...] = ()
+    needs_data: bool = True
+
+
+PLACES = [
+    Place("device", needs_data=False),
+    Place("device", ("question_mark",), needs_data=False),
+    Place("device", ("t",), needs_data=False),
+    Place("device", ("ctrl+p",), needs_data=False),
+    Place("pairs", needs_data=False),
+    Place("pairs", ("o",), needs_data=False),
+    Place("pairs", ("v",)),
+    Place("pairs", ("a",)),
+    Place("pairs", ("m",)),
+    Place("pairs", ("slash",)),
+    Place("recipe", needs_data=False),
+    Place("recipe", ("enter",)),
+    Place("recipe", ("slash",)),
+    Place("runs", needs_data=False),
+    Place("runs", ("l",)),
+    Place("runs", ("l", "slash")),
+    Place("runs", ("i",)),
+    Place("runs", ("c",)),
+    Place("runs", ("R",)),
+    Place("runs", ("L",)),
+    Place("runs", ("O",), needs_data=False),
+    Place("runs", ("H",), needs_data=False),
+    Place("runs", ("T",), needs_data=False),
+    Place("evaluate", needs_data=False),
+    Place("evaluate", ("i",)),
+]
+
+
+class QuietEngine(ToyEngine):
+    """Stands where local runs are, and trains nothing."""
+
+    name = "local"
+
+    async def _train(self, run_id: str) -> None:
+        self._specs[run_id] = RunSpec(
+            name="n", project=".", recipe=self._specs[run_id].recipe, output_dir="o", label=run_id
+        )
+        await super()._train(run_id)
+
+
+@pytest.fixture
+def away(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a key may start elsewhere ends at once."""
+    for name in ("EDITOR", "VISUAL", "PAGER"):
+        monkeypatch.setenv(name, "true")
+    monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(devices, "PROBE", SCRIPTED_MODELS)
+
+
+@pytest.fixture
+def full(tmp_path: Path, own_machine: Path) -> Path:
+    furnish(tmp_path / "project", own_machine / "smoltui", runs=3)
+    return tmp_path / "project"
+
+
+def whereabouts(app: SmoltuiApp) -> tuple[object, ...]:
+    """The same after a key: the next one can be pressed without going there again."""
+    shown = tuple(child.id for child in app.screen.walk_children(Widget) if child.id and child.display)
+    return app.current_mode, type(app.screen), type(app.focused), shown
+
+
+async def go(pilot: Pilot[int], place: Place) -> None:
+    """To the place, wherever the keys before led."""
+    app = pilot.app
+    while len(app.screen_stack) > 1:
+        app.pop_screen()
+        await pilot.pause()
+    await pilot.press("escape")
+    if app.current_mode != place.room:
+        await app.switch_mode(place.room)
+    await pilot.press(*place.way)
+
+
+async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
+    """Keys without a meaning come in one burst, those with one each from the place itself."""
+    async with app.run_test(size=(100, 30)) as pilot:
+        driver = app._driver
+        assert driver is not None
+        for place in places:
+            await go(pilot, place)
+            there = whereabouts(app)
+            meant = {name for keys in app.screen._binding_chain for name in keys[1].key_to_bindings}
+            for name, character in EVERY_KEY:
+                if name in meant:
+                    continue
+                event = Key(name, character)
+                event.set_sender(app)
+                driver.send_message(event)
+            await pilot.pause()
+            await go(pilot, place)
+            assert app.return_code is None, f"the app ended on a key without a meaning in {place}"
+            for name, character in EVERY_KEY:
+                if name not in meant or (name == "q" and not isinstance(app.screen, ModalScreen)):
+                    continue
+                if whereabouts(app) != there:
+                    await go(pilot, place)
+                event = Key(name, character)
+                event.set_sender(app)
+                driver.send_message(event)
+                await pilot.pause()
+                assert app.return_code is None, f"the app ended on {name} in {place}"
+
+
+def of(room: str, *, needs_data: bool | None = None) -> list[Place]:
+    return [place for place in PLACES if place.room == room and needs_data in (None, place.needs_data)]
+
+
+ROOMS = ["device", "pairs", "recipe", "runs", "evaluate"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+async def test_with_something_in_every_room(full: Path, away: None, room: str) -> None:
+    """The demo's pairs and recipe, ended runs with logs, one that runs."""
+    engine = QuietEngine()
+    app = SmoltuiApp(Project(full), Services({"local": engine}), opening=room)
+    await press_every_key(app, of(room))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+async def test_in_an_empty_folder(tmp_path: Path, away: None, room: str) -> None:
+    """No recipe, no pairs, no runs."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}), opening=room)
+    await press_every_key(app, of(room, needs_data=False))
+
+
+def ours() -> Iterator[type[DOMNode]]:
+    """Every App, Screen and Widget of the package."""
+    for module in pkgutil.walk_packages(smoltui.__path__, "smoltui."):
+        if ".scripts." not in module.name and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+    def below(kind: type[DOMNode]) -> Iterator[type[DOMNode]]:
+        for child in kind.__subclasses__():
+            yield child
+            yield from below(child)
+
+    yield from {kind for kind in below(DOMNode) if kind.__module__.startswith("smoltui.")}
+
+
+def test_only_handlers_of_keys_are_named_like_them(tmp_path: Path) -> None:
+    """Textual calls `key_NAME` or `_key_NAME` of a node when the key NAME comes: `_key_at` would be called by @."""
+    keys = {name.replace("+", "_").replace("-", "_") for name, _ in EVERY_KEY}
+    kinds = list(ours())
+    assert SmoltuiApp in kinds and len(kinds) > 40
+    app = SmoltuiApp(Project(tmp_path), Services())
+    for kind in kinds:
+        names = set(dir(kind)) | (set(vars(app)) if kind is SmoltuiApp else set())
+        for method in inspect.getmembers(kind, inspect.isfunction):
+            with suppress(OSError, TypeError):  # made by a decorator
+                names |= set(_assigned(inspect.getsource(method[1])))
+        for name in names:
+            if name.startswith(("key_", "_key_")):
+                key = name.removeprefix("_").removeprefix("key_")
+                assert key in keys and inspect.isfunction(inspect.getattr_static(kind, name, None)), f"{kind}.{name}"
+
+
+def _assigned(source: str) -> list[str]:
+    """Attributes that a method gives to `self`."""
+    import re
+
+    return re.findall(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=[^=]", source)
