@@ -134,13 +134,16 @@ def _tokens(opened: PairSet, project: Project | None) -> str:
         InputError: there is no project, so no tokenizer.
     """
     from smoltui.backends.pair_tokens import count_tokens
-    from smoltui.backends.tokenizing import load_tokenizer
+    from smoltui.backends.token_service import open_tokenizer
 
     if project is None:
         raise InputError("Tokens are counted by a recipe's tokenizer", "Name a project folder instead of a file.")
     assert opened.store is not None
-    tokenizer = load_tokenizer(project, load_project_recipe(project).values)
-    count_tokens(opened.store, tokenizer)
+    tokenizer = open_tokenizer(project, load_project_recipe(project).values)
+    try:
+        count_tokens(opened.store, tokenizer)
+    finally:
+        tokenizer.close()
     return tokens_kind(tokenizer.key)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from textual import work
 
+from smoltui.backends.project import Project
 from smoltui.backends.threads import in_thread
-from smoltui.backends.tokenizing import load_tokenizer
+from smoltui.backends.token_service import TokenService, open_tokenizer
 from smoltui.core.curation import held_out
 from smoltui.core.pair_facts import sound
 from smoltui.core.preference import Pair, pair_json
@@ -163,13 +166,15 @@ class Reading(Measuring):
         values = dict(self.recipe_values())
         if show:
             self.say(f"Loading the tokenizer: {safe_line(str(values.get('model_name_or_path', '')), 120)} …")
+        unwanted = threading.Event()
         try:
-            loaded = await in_thread(partial(load_tokenizer, self.smoltui.project, values))
+            loaded = await in_thread(partial(_opened, self.smoltui.project, values, unwanted), abandon=unwanted.set)
         except SmoltuiError as error:
             self.tokenizer_problem = error
             if show:
                 self.say(error)
             return
+        self.drop_tokenizer()
         self.tokenizer = loaded.limited(self.recipe_values())  # which may have changed meanwhile
         if self.pair is not None:
             if show:
@@ -190,6 +195,14 @@ class Reading(Measuring):
         if self.pair is None:
             return
         page_text(self, readable_text(self.pair))
+
+
+def _opened(project: Project, values: Mapping[str, object], unwanted: threading.Event) -> TokenService:
+    """The tokenizer in a child, which is ended at once where nobody waits for it any more."""
+    tokenizer = open_tokenizer(project, values)
+    if unwanted.is_set():
+        tokenizer.close()
+    return tokenizer
 
 
 def readable_text(pair: Pair) -> str:

@@ -213,7 +213,8 @@ class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
         """The recipe names another model or length by now: what was counted for the one before is not true any more."""
         if other_model:
             self.workers.cancel_group(self, "tokens")
-            self.tokenizer = self.tokenizer_problem = self.tokens = None
+            self.drop_tokenizer()
+            self.tokens = None
             if self.opened is not None and self.opened.complete:
                 self.load_tokenizer()
                 self.count_tokens(asked=False)
