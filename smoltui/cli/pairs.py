@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.curation_file import CurationFile
-from smoltui.backends.launch import load_project_recipe
-from smoltui.backends.pair_export import Exported, Kind
-from smoltui.backends.pair_search import Search
-from smoltui.backends.pair_set import PairSet, imported, typed_spec
-from smoltui.backends.pair_source import PairsSpec, project_pairs
-from smoltui.backends.pair_store import tokens_kind
-from smoltui.backends.pair_summary import summary
-from smoltui.backends.project import RECIPE_NAME, Project, expanded, open_project
-from smoltui.backends.set_export import export_set
+from smoltui.backends.data_files.source import PairsSpec, project_pairs
+from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.export import Exported, Kind
+from smoltui.backends.pairs.opened_set import PairSet, imported, typed_spec
+from smoltui.backends.pairs.search import Search
+from smoltui.backends.pairs.set_export import export_set
+from smoltui.backends.pairs.store import tokens_kind
+from smoltui.backends.pairs.summary import summary
+from smoltui.backends.project.project import RECIPE_NAME, Project, expanded, open_project
+from smoltui.backends.runs.spec import load_project_recipe
 from smoltui.cli.output import note, progress, say, say_data, say_styled
-from smoltui.core.curation import Curation, marks_of
-from smoltui.core.pair_query import PairQuery, parse_query
-from smoltui.core.preference import FINDINGS, pair_json, words_diff
+from smoltui.core.pairs.curation import Curation, marks_of
+from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff
+from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import InputError, PairsError, SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.scripts.pair_format import SCHEMAS
@@ -47,7 +47,7 @@ class Asked:
 def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) -> dict[str, Any]:
     """What `smoltui pairs SOURCE --json` prints.
 
-    `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.preference.FINDINGS` as
+    `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
     {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. With `row` also `pair`, that
     row in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit` also `audit`,
     the whole report; with `export` also `export`, what was written. A project folder stands for its recipe's pairs.
@@ -133,8 +133,8 @@ def _tokens(opened: PairSet, project: Project | None) -> str:
     Raises:
         InputError: there is no project, so no tokenizer.
     """
-    from smoltui.backends.pair_tokens import count_tokens
-    from smoltui.backends.token_service import open_tokenizer
+    from smoltui.backends.pairs.count_tokens import count_tokens
+    from smoltui.backends.pairs.token_service import open_tokenizer
 
     if project is None:
         raise InputError("Tokens are counted by a recipe's tokenizer", "Name a project folder instead of a file.")
@@ -148,8 +148,8 @@ def _tokens(opened: PairSet, project: Project | None) -> str:
 
 
 def _audit(opened: PairSet, project: Project | None) -> dict[str, Any]:
-    from smoltui.backends.pair_audit import Asked as AuditAsked
-    from smoltui.backends.pair_audit import make_audit
+    from smoltui.backends.pairs.audit import Asked as AuditAsked
+    from smoltui.backends.pairs.audit import make_audit
 
     tokens = None
     if project is not None:
@@ -190,8 +190,8 @@ def print_report(report: dict[str, Any]) -> None:
         _print_pair(report["pair"])
         return
     if "audit" in report:
-        from smoltui.core.audit import audit_from_json
-        from smoltui.core.audit_report import as_markdown
+        from smoltui.core.pairs.audit import audit_from_json
+        from smoltui.core.pairs.audit_report import as_markdown
 
         say(as_markdown(audit_from_json(report["audit"])))
         return

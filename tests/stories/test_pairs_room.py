@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import token_service
-from smoltui.backends.pair_head import open_head
-from smoltui.backends.pair_set import PairSet, open_set
-from smoltui.backends.pair_source import PairsSpec
-from smoltui.backends.project import Project
+from smoltui.backends.data_files.head import open_head
+from smoltui.backends.data_files.source import PairsSpec
+from smoltui.backends.pairs import token_service
+from smoltui.backends.pairs.opened_set import PairSet, open_set
+from smoltui.backends.pairs.template_limits import Limits
+from smoltui.backends.pairs.token_service import _TemplateChild
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
-from smoltui.backends.template_limits import Limits
-from smoltui.backends.token_service import _TemplateChild
 from smoltui.screens.pairs import auditing
 from smoltui.screens.pairs.room import PairsRoom
 from tests.conftest import seen
+from tests.paths import DEMO
 
 WaitUntil = Callable[..., Awaitable[None]]
 
@@ -194,7 +195,7 @@ async def test_a_long_pair_is_read_before_it_is_counted(
         {"prompt": short, "chosen": "Yes.", "rejected": "No."},
     ]
     write(tmp_path / "train.jsonl", rows)
-    model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
+    model = DEMO / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 100\n")
     counted = threading.Event()
     exchange = _TemplateChild.exchange
@@ -234,7 +235,7 @@ async def test_a_chat_template_that_never_ends(
     rows = [{"prompt": prompt, "chosen": said[0], "rejected": other} for other in said[1:]]
     write(tmp_path / "train.jsonl", rows)
     model = tmp_path / "model"
-    shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    shutil.copytree(DEMO / "model", model)
     (model / "chat_template.jinja").write_text(
         "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     )
@@ -271,7 +272,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         ],
     )
     model = tmp_path / "model"
-    shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    shutil.copytree(DEMO / "model", model)
     (model / "chat_template.jinja").write_text(
         "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}"
@@ -447,8 +448,8 @@ async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: W
 
 async def test_another_app_on_the_same_project(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """What is decided elsewhere is seen here, and neither loses the other's lines."""
-    from smoltui.backends.curation_file import CurationFile
-    from smoltui.core.curation import Decision
+    from smoltui.backends.pairs.curation_file import CurationFile
+    from smoltui.core.pairs.curation import Decision
 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
@@ -566,7 +567,7 @@ async def test_a_full_disk_while_deciding(
         def full(*_: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("smoltui.backends.curation_file.os.write", full)
+        monkeypatch.setattr("smoltui.backends.pairs.curation_file.os.write", full)
         await pilot.press("p")
         await wait_until(lambda: "The disk is full, so the decision was not written" in told(app))
         monkeypatch.undo()
@@ -631,7 +632,7 @@ async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, 
     """I read that an answer is cut, change max_length or the model, come back, and read the new figures."""
     models = [tmp_path / name for name in ("model", "other")]
     for model in models:
-        shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+        shutil.copytree(DEMO / "model", model)
     (models[1] / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
 
     def recipe(model: Path, length: int) -> None:
@@ -668,7 +669,7 @@ async def test_tokens_that_come_while_the_audit_is_read(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large set is not counted by itself: T counts, and the report on the screen has what it lacked."""
-    model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
+    model = DEMO / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 22\n")
     monkeypatch.setattr(auditing, "COUNTED_BY_ITSELF", 0)
     async with app.run_test(size=(120, 40)) as pilot:

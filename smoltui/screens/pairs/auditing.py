@@ -11,14 +11,14 @@ from typing import Any
 
 from textual import work
 
-from smoltui.backends.pair_audit import Asked, audit_request, load_audit, save_reports
-from smoltui.backends.pair_search import Search
-from smoltui.backends.pair_set import PairSet, ask_child, import_in_child, open_set
-from smoltui.backends.pair_store import AUDIT, tokens_kind
-from smoltui.backends.threads import in_thread
-from smoltui.core.audit import Audit
-from smoltui.core.curation import marks_of
-from smoltui.core.pair_query import PairQuery
+from smoltui.backends.pairs.audit import Asked, audit_request, load_audit, save_reports
+from smoltui.backends.pairs.opened_set import PairSet, ask_child, import_in_child, open_set
+from smoltui.backends.pairs.search import Search
+from smoltui.backends.pairs.store import AUDIT, tokens_kind
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.audit import Audit
+from smoltui.core.pairs.curation import marks_of
+from smoltui.core.pairs.query import PairQuery
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.base import PairsBase
 from smoltui.widgets.audit_list import AuditList, FindingRow
@@ -78,7 +78,7 @@ class Auditing(PairsBase):
                 project=self.smoltui.project.folder, held_out=await self._held_out_split(opened),
             )  # fmt: skip
             arguments = await in_thread(partial(audit_request, asked))
-            async with aclosing(ask_child("smoltui.backends.pair_audit", arguments)) as lines:
+            async with aclosing(ask_child("smoltui.backends.pairs.audit", arguments)) as lines:
                 async for line in lines:
                     if "progress" in line:
                         self.audit_progress = f"looking at the pairs: {line['progress']:,} of {line['of']:,}"
@@ -197,7 +197,7 @@ class Auditing(PairsBase):
             self.importing = "tokens"
             self.draw_where()
         try:
-            async with aclosing(ask_child("smoltui.backends.pair_tokens", arguments)) as lines:
+            async with aclosing(ask_child("smoltui.backends.pairs.count_tokens", arguments)) as lines:
                 async for line in lines:
                     kind = tokens_kind(line["key"])
                     if asked:

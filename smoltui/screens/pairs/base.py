@@ -10,11 +10,11 @@ from typing import Literal
 from rich.text import Text
 from textual.widgets import Static
 
-from smoltui.backends.curation_file import CurationFile
-from smoltui.backends.pair_search import Search
-from smoltui.backends.pair_set import PairSet
-from smoltui.core.curation import Curation
-from smoltui.core.preference import Pair
+from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.opened_set import PairSet
+from smoltui.backends.pairs.search import Search
+from smoltui.core.pairs.curation import Curation
+from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.room import Room
@@ -162,7 +162,7 @@ class PairsBase(Room):
 
     def recipe_values(self) -> Mapping[str, object]:
         """The values of the project's recipe; none without a recipe that can be read."""
-        from smoltui.backends.launch import load_project_recipe
+        from smoltui.backends.runs.spec import load_project_recipe
 
         try:
             return load_project_recipe(self.smoltui.project).values

@@ -10,14 +10,14 @@ from typing import ClassVar
 
 from textual import work
 
-from smoltui.backends.pair_export import MANIFEST, Exported, Kind
-from smoltui.backends.pair_set import PairSet
-from smoltui.backends.pair_store import FACTS, gone
-from smoltui.backends.project import expanded
-from smoltui.backends.set_export import export_set
-from smoltui.backends.threads import in_thread
-from smoltui.core.curation import DEFAULT_SEED, DEFAULT_SHARE, Curation, Decision, held_out, inverse, shown
-from smoltui.core.preference import Pair
+from smoltui.backends.pairs.export import MANIFEST, Exported, Kind
+from smoltui.backends.pairs.opened_set import PairSet
+from smoltui.backends.pairs.set_export import export_set
+from smoltui.backends.pairs.store import FACTS, gone
+from smoltui.backends.project.project import expanded
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Curation, Decision, held_out, inverse, shown
+from smoltui.core.pairs.preference import Pair
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm

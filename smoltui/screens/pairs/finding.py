@@ -14,13 +14,13 @@ from rich.text import Text
 from textual import on, work
 from textual.widgets import Static
 
-from smoltui.backends.pair_search import Search, column_values, load_engines, sorted_rows
-from smoltui.backends.pair_set import PairSet
-from smoltui.backends.threads import in_thread
-from smoltui.core.curation import held_out, marks_of
-from smoltui.core.histogram import Distribution
-from smoltui.core.pair_columns import COLUMNS, SORTABLE
-from smoltui.core.pair_query import PairQuery, parse_query
+from smoltui.backends.pairs.opened_set import PairSet
+from smoltui.backends.pairs.search import Search, column_values, load_engines, sorted_rows
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.columns import COLUMNS, SORTABLE
+from smoltui.core.pairs.curation import held_out, marks_of
+from smoltui.core.pairs.histogram import Distribution
+from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.base import LOAD_AFTER_SECONDS, PairsBase

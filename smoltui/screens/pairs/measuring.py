@@ -12,10 +12,10 @@ from typing import NamedTuple
 from textual import work
 from textual.timer import Timer
 
-from smoltui.backends.token_service import TokenService
-from smoltui.backends.tokenizing import Counts
-from smoltui.core.preference import Pair
-from smoltui.core.rendering import TrainerView
+from smoltui.backends.pairs.token_service import TokenService
+from smoltui.backends.pairs.tokenizer import Counts
+from smoltui.core.pairs.preference import Pair
+from smoltui.core.pairs.rendering import TrainerView
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.base import PairsBase
 from smoltui.widgets.pair_view import Cut, PairView

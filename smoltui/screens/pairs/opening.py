@@ -9,11 +9,11 @@ from pathlib import Path
 
 from textual import on, work
 
-from smoltui.backends.pair_set import PairSet, import_in_child, open_set, typed_spec
-from smoltui.backends.pair_source import PairsSpec, UnknownShapeError, project_pairs
-from smoltui.backends.settings_file import set_pair_columns
-from smoltui.backends.threads import in_thread
-from smoltui.core.pair_mapping import guess_columns, preview
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, project_pairs
+from smoltui.backends.pairs.opened_set import PairSet, import_in_child, open_set, typed_spec
+from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.mapping import guess_columns, preview
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.base import PairsBase

@@ -11,12 +11,12 @@ from functools import partial
 
 from textual import work
 
-from smoltui.backends.project import Project
-from smoltui.backends.threads import in_thread
-from smoltui.backends.token_service import TokenService, open_tokenizer
-from smoltui.core.curation import held_out
-from smoltui.core.pair_facts import sound
-from smoltui.core.preference import Pair, pair_json
+from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.curation import held_out
+from smoltui.core.pairs.facts import sound
+from smoltui.core.pairs.preference import Pair, pair_json
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.editing import page_text

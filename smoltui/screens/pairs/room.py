@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from smoltui.backends.curation_file import CurationFile
+from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.screens.pairs.auditing import Auditing
 from smoltui.screens.pairs.curating import Curating
 from smoltui.screens.pairs.finding import Finding
