@@ -16,6 +16,7 @@ from smoltui.backends.threads import in_thread
 from smoltui.core.curation import FILE_NAME, Curation, Decision, inverse
 from smoltui.errors import InputError
 
+NOTHING_TO_UNDO = f"Earlier decisions are lines of {FILE_NAME}; you can remove those by hand or with git."
 Make = Callable[[Curation], Sequence[Decision]]
 """From the state at its turn to what is decided."""
 
@@ -47,6 +48,11 @@ class Decisions:
         self._turn = asyncio.Lock()
         self._refusals = 0
         self._undoable: list[Taken] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """There is something to undo, or may be when what waits is written."""
+        return bool(self._undoable or self.waiting)
 
     async def current(self) -> Curation:
         """The state of the file now, behind everything that waits to be written.
@@ -87,10 +93,7 @@ class Decisions:
 
         def make(_: Curation) -> Sequence[Decision]:
             if not self._undoable:
-                raise InputError(
-                    "There is nothing to undo",
-                    f"Earlier decisions are lines of {FILE_NAME}; you can remove those by hand or with git.",
-                )
+                raise InputError("There is nothing to undo", NOTHING_TO_UNDO)
             undone.append(self._undoable[-1])
             return inverse(undone[0].decisions, undone[0].before)
 

@@ -83,6 +83,8 @@ class Matches:
     """In the set's order; grows while the search looks."""
     search: Search | None = None
     """None where the rows were given."""
+    looking: bool = False
+    """More rows may be found."""
     stopped: bool = False
     """The search broke off with an error."""
 
@@ -94,11 +96,6 @@ class Matches:
     def __contains__(self, row: int) -> bool:
         at = bisect_left(self.rows, row)
         return at < len(self.rows) and self.rows[at] == row
-
-    @property
-    def looking(self) -> bool:
-        """More rows may be found."""
-        return self.search is not None and not self.search.complete and not self.stopped
 
 
 class Lengths(NamedTuple):
@@ -253,7 +250,7 @@ class PairsSession:
         if query.kind == "where" and named_columns(query.words, {})[0] & set(CURATED):
             await self.decisions.current()
         search = Search(store, query, tokens=self.tokens, marks=marks_of(self.curation, self.opened.label))
-        found = self.matches = Matches(_words(query), search.hits, search)
+        found = self.matches = Matches(_words(query), search.hits, search, looking=True)
         self.rows = array("Q")
         stop = threading.Event()
         try:
@@ -265,6 +262,7 @@ class PairsSession:
                         await self._list_found(found)
                         yield found
                     await looking
+                    await self._list_found(found)
                 finally:
                     looking.cancel()
                 if search.complete or not self.loading:
@@ -275,7 +273,8 @@ class PairsSession:
         except SmoltuiError:
             found.stopped = True
             raise
-        await self._list_found(found)
+        finally:
+            found.looking = False
         yield found
 
     async def _list_found(self, found: Matches) -> None:

@@ -126,4 +126,4 @@ async def test_without_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (await decisions.current()).decisions == 0 and await decisions.holder() is None
     with pytest.raises(InputError, match="project folder"):
         await decisions.take(flips(ONE))
-    assert not (tmp_path / "curation.jsonl").exists()  # noqa: ASYNC240
+    assert not (tmp_path / "curation.jsonl").exists()
