@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 from textual.binding import Binding
+from textual.widget import Widget
 
 from smoltui.core.settings import EvaluationSettings, JobSettings, LocalSettings, Manner
 from smoltui.core.watch import WatchSettings
+from smoltui.screens.pairs.audit_pane import AuditPane
+from smoltui.screens.pairs.list_pane import ListPane
+from smoltui.screens.pairs.pair_pane import PairPane
+from smoltui.screens.pairs.set_view import SetView
+from smoltui.screens.pairs.tokens_pane import TokensPane
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,6 +29,8 @@ ROOMS = {
     "runs": "RunsRoom",
     "evaluate": "EvaluateRoom",
 }
+PANES: dict[str, tuple[type[Widget], ...]] = {"pairs": (SetView, PairPane, ListPane, AuditPane, TokensPane)}
+"""The parts of a room that have keys of their own."""
 WRITTEN = {"question_mark": "?", "slash": "/", "right": "→", "left": "←", "escape": "esc", "left_square_bracket": "[",
            "right_square_bracket": "]"}  # fmt: skip
 
@@ -31,8 +39,9 @@ WRITTEN = {"question_mark": "?", "slash": "/", "right": "→", "left": "←", "e
 def test_every_shown_key_of_a_room_is_in_its_row(module: str) -> None:
     room = getattr(import_module(f"smoltui.screens.{module}"), ROOMS[module])
     title = next(line for line in README.splitlines() if re.match(rf"\| \d {module}", line, re.IGNORECASE))
-    keys = [key for binding in room.BINDINGS if isinstance(binding, Binding) and binding.show
-            for key in binding.key.split(",")[:1]]  # fmt: skip
+    shown = [binding for part in (room, *PANES.get(module, ())) for binding in part.BINDINGS
+             if isinstance(binding, Binding) and binding.show]  # fmt: skip
+    keys = [key for binding in shown for key in binding.key.split(",")[:1]]
     assert keys
     missing = [key for key in keys if f"`{WRITTEN.get(key, key)}`" not in title]
     assert not missing

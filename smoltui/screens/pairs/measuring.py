@@ -1,29 +1,17 @@
-"""The tokens of the pair that is shown, and where `max_length` cuts it."""
+"""What the recipe's tokenizer says of one pair: its tokens, and where `max_length` cuts it."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
-from textual import work
-from textual.timer import Timer
-
-from smoltui.backends.threads import in_thread
 from smoltui.backends.tokenizing import PairTokenizer
 from smoltui.core.preference import Pair
 from smoltui.core.rendering import TrainerView
 from smoltui.errors import SmoltuiError
-from smoltui.screens.pairs.base import PairsBase
-from smoltui.widgets.pair_view import Cut, PairView
-from smoltui.widgets.trainer_view import TrainerPane
+from smoltui.widgets.pair_view import Cut
 
 AT_ONCE = 1_000
 """Characters of a pair: so many are counted before it is drawn, in some 2 ms. A longer pair is drawn first."""
-REST_SECONDS = 0.05
-"""A long pair is counted when one has stayed at it so long."""
-
-SAY_SECONDS = 0.2
-"""What the trainer sees is being made: said from then on, so that nothing flickers."""
 
 
 class Measure(NamedTuple):
@@ -37,72 +25,7 @@ class Measure(NamedTuple):
     """Why the trainer would stop at the pair; empty: it does not."""
 
 
-class Measuring(PairsBase):
-    """Counts with the recipe's tokenizer, once it is loaded."""
-
-    tokenizer: PairTokenizer | None = None
-    tokenizer_problem: SmoltuiError | None = None
-    _measure: tuple[str, PairTokenizer, Measure] | None = None
-    """The last one, and of which pair (its content hash) and by which tokenizer."""
-    _resting: Timer | None = None
-
-    def measure(self, key: str, pair: Pair) -> Measure | None:
-        """Of the pair with this content hash, where it is known or quickly had. Else None: it is drawn when it is."""
-        if self._resting is not None:
-            self._resting.stop()
-        tokenizer = self.tokenizer
-        if tokenizer is None or not pair.readable or pair.problem:
-            return None
-        if self._measure is not None and self._measure[0] == key and self._measure[1] is tokenizer:
-            return self._measure[2]
-        if _characters(pair) > AT_ONCE:
-            self._resting = self.set_timer(REST_SECONDS, partial(self._measure_behind, key, pair, tokenizer))
-            return None
-        return self._take(key, tokenizer, _measured(tokenizer, pair))
-
-    @work(exclusive=True, group="measure")
-    async def _measure_behind(self, key: str, pair: Pair, tokenizer: PairTokenizer) -> None:
-        measure = await in_thread(partial(_measured, tokenizer, pair))
-        known = self.known_pair()
-        if tokenizer is self.tokenizer and known is not None and known[0] == key:
-            self.query_one(PairView).show_measure(*self._take(key, tokenizer, measure))
-
-    def _take(self, key: str, tokenizer: PairTokenizer, measure: Measure) -> Measure:
-        self._measure = key, tokenizer, measure
-        return measure
-
-    # -- what the trainer sees
-
-    def draw_trainer(self) -> None:
-        """What the trainer sees of the pair, at once or, of a long one, as soon as it is made."""
-        pair, tokenizer = self.pair, self.tokenizer
-        if tokenizer is None or pair is None:
-            return
-        self.workers.cancel_group(self, "trainer view")
-        if not pair.readable or pair.problem:
-            self.say(f"The trainer sees nothing of it: {pair.problem}", severity="warning")
-            self.show_view("pair")
-        elif _characters(pair) > AT_ONCE:
-            self._view_behind(pair, tokenizer)
-        else:
-            self._show_trainers(_viewed(tokenizer, pair))
-
-    @work(exclusive=True, group="trainer view")
-    async def _view_behind(self, pair: Pair, tokenizer: PairTokenizer) -> None:
-        saying = self.set_timer(SAY_SECONDS, lambda: self._show_trainers("This long pair is being tokenized …"))
-        try:
-            view = await in_thread(partial(_viewed, tokenizer, pair))
-        finally:
-            saying.stop()
-        if pair is self.pair and tokenizer is self.tokenizer:
-            self._show_trainers(view)
-
-    def _show_trainers(self, view: TrainerView | str) -> None:
-        pane = self.query_one(TrainerPane)
-        pane.say(view) if isinstance(view, str) else pane.show(view)
-
-
-def _measured(tokenizer: PairTokenizer, pair: Pair) -> Measure:
+def measured(tokenizer: PairTokenizer, pair: Pair) -> Measure:
     try:
         counts, kept = tokenizer.measure(pair)
     except SmoltuiError as error:
@@ -111,16 +34,18 @@ def _measured(tokenizer: PairTokenizer, pair: Pair) -> Measure:
     return Measure(tokens, {side: Cut(at, tokenizer.max_length or 0) for side, at in kept.items()})
 
 
-def _viewed(tokenizer: PairTokenizer, pair: Pair) -> TrainerView | str:
+def viewed(tokenizer: PairTokenizer, pair: Pair) -> TrainerView | str:
+    """What the trainer sees, or why it would stop at the pair."""
     try:
         return tokenizer.view(pair)
     except SmoltuiError as error:
         return _refused(error)
 
 
+def is_long(pair: Pair) -> bool:
+    """It is counted behind, after it is drawn."""
+    return sum(len(turn.content) for turn in (*pair.prompt, *pair.chosen, *pair.rejected)) > AT_ONCE
+
+
 def _refused(error: SmoltuiError) -> str:
     return f"{error.message.rstrip('.')}. {error.hint}".strip()
-
-
-def _characters(pair: Pair) -> int:
-    return sum(len(turn.content) for turn in (*pair.prompt, *pair.chosen, *pair.rejected))

@@ -1,0 +1,138 @@
+"""One pair, read: its text, its tokens as soon as they are counted, and what was decided about it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from smoltui.backends.pairs_session import Here, PairsSession
+from smoltui.backends.threads import in_thread
+from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.core.preference import Pair
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe
+from smoltui.screens.pairs.measuring import Measure, is_long, measured
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
+
+REST_SECONDS = 0.05
+"""A long pair is counted when one has stayed at it so long."""
+
+
+class PairPane(SetPane):
+    """Shows the pair that one is at."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
+        Binding("j,down", "scroll_text(1, 0)", "Down", show=False),
+        Binding("pagedown,space", "scroll_text(0, 1)", "Page down", show=False),
+        Binding("pageup", "scroll_text(0, -1)", "Page up", show=False),
+        Binding("home", "scroll_text(-100000, 0)", "Top", show=False),
+        Binding("end", "scroll_text(100000, 0)", "End", show=False),
+        Binding("tab", "switch_side", "Scroll prompt or answers", show=False),
+        Binding("W", "whitespace", "Show white space", show=False),
+        Binding("escape", "leave", "Clear the search", show=False),
+    ]
+
+    tokenizer: PairTokenizer | None = None
+    """Of the recipe, under its `max_length`; None while it is not loaded."""
+    _measure: tuple[str, PairTokenizer, Measure] | None = None
+    """The last one, and of which pair (its content hash) and by which tokenizer."""
+    _resting: Timer | None = None
+    _drawn = ""
+    """Content hash of the pair that is drawn."""
+
+    def compose(self) -> ComposeResult:
+        yield PairView()
+
+    def draw(self) -> None:
+        session = self.session
+        try:
+            here = session.here()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self._drawn = here.key
+        search = session.matches.search if session.matches is not None else None
+        pattern = search.query.pattern() if search is not None else None
+        tokens, cuts, refused = self._measured(here) or (None, None, "")
+        self.query_one(PairView).show(
+            here.pair, pattern or "", tokens=tokens, cuts=cuts, refused=refused, marks=marks_of(session, here)
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "leave" and self.session.rows is None:
+            return None
+        return True
+
+    def action_scroll_text(self, lines: int, pages: int) -> None:
+        self.query_one(PairView).scroll_by(lines, pages)
+
+    def action_switch_side(self) -> None:
+        self.query_one(PairView).switch_pane()
+
+    def action_whitespace(self) -> None:
+        view = self.query_one(PairView)
+        view.show_whitespace = not view.show_whitespace
+
+    # -- tokens
+
+    def _measured(self, here: Here) -> Measure | None:
+        """Tokens and cuts where they are known or quickly had. Else None: they are drawn when they are there."""
+        if self._resting is not None:
+            self._resting.stop()
+        tokenizer, pair = self.tokenizer, here.pair
+        if tokenizer is None or not pair.readable or pair.problem:
+            return None
+        if self._measure is not None and self._measure[0] == here.key and self._measure[1] is tokenizer:
+            return self._measure[2]
+        if is_long(pair):
+            self._resting = self.set_timer(REST_SECONDS, partial(self._measure_behind, here, tokenizer))
+            return None
+        return self._keep(here, tokenizer, measured(tokenizer, pair))
+
+    @work(exclusive=True, group="measure")
+    async def _measure_behind(self, here: Here, tokenizer: PairTokenizer) -> None:
+        measure = self._keep(here, tokenizer, await in_thread(partial(measured, tokenizer, here.pair)))
+        if tokenizer is self.tokenizer and here.key == self._drawn:
+            self.query_one(PairView).show_measure(*measure)
+
+    def _keep(self, here: Here, tokenizer: PairTokenizer, measure: Measure) -> Measure:
+        self._measure = here.key, tokenizer, measure
+        return measure
+
+
+def marks_of(session: PairsSession, here: Here) -> list[Mark]:
+    """What was decided about the pair."""
+    known, marks = session.curation, []
+    if here.key in known.excluded:
+        marks.append(Mark("excluded", known.reasons.get(here.key, "")))
+    if here.key in known.swapped:
+        marks.append(Mark(SWAPPED))
+    if here.key in known.pinned:
+        marks.append(Mark("pinned"))
+    if note := known.notes.get(here.key):
+        marks.append(Mark("note", note))
+    if session.held_out(here.row):
+        marks.append(Mark("held out"))
+    return marks
+
+
+def readable_text(pair: Pair) -> str:
+    """A pair as plain text for a pager, foreign characters made safe."""
+    parts = [f"pair {pair.index + 1}"]
+    if pair.problem:
+        parts.append(f"! {safe(pair.problem, None)}")
+    if not pair.readable:
+        parts.append(safe(pair.raw, None))
+    for turn in pair.prompt:
+        parts.append(f"[{turn.role}]\n{safe(turn.content, None)}")
+    for side in ("chosen", "rejected"):
+        for turn in getattr(pair, side):
+            parts.append(f"--- {side} ---\n{safe(turn.content, None)}")
+    return "\n\n".join(parts) + "\n"

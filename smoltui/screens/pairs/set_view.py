@@ -1,0 +1,726 @@
+"""An opened set: the keys that are about the whole of it or the pair one is at, and the panes that show it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal, cast
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import ContentSwitcher
+
+from smoltui.backends.pair_export import MANIFEST, Exported, Kind
+from smoltui.backends.pair_search import load_engines
+from smoltui.backends.pairs_decisions import NOTHING_TO_UNDO
+from smoltui.backends.pairs_session import DEFAULT_MAX_LENGTH, Here, PairsSession
+from smoltui.backends.project import expanded
+from smoltui.backends.threads import in_thread
+from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
+from smoltui.core.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
+from smoltui.core.pair_columns import COLUMNS
+from smoltui.core.pair_facts import sound
+from smoltui.core.pair_query import PairQuery, parse_query
+from smoltui.core.preference import pair_json
+from smoltui.errors import InputError, SmoltuiError
+from smoltui.safe_text import safe_line
+from smoltui.screens.dialogs import Choose, Confirm
+from smoltui.screens.editing import page_text
+from smoltui.screens.pairs.audit_pane import AuditPane
+from smoltui.screens.pairs.list_pane import ListPane
+from smoltui.screens.pairs.pair_pane import PairPane, readable_text
+from smoltui.screens.pairs.pane import Host, SetPane, tell
+from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
+from smoltui.screens.room import Room
+
+COUNTED_BY_ITSELF = 20_000
+"""Pairs up to which tokens are counted without being asked for: some seconds of work."""
+LOCKED_SECONDS = 0.5
+"""A decision that takes longer to write waits for another program: said from then on."""
+ACTS: dict[str, tuple[str, str, str]] = {
+    "x": ("exclude", "exclude", "They are left out of every training of this project."),
+    "i": ("include", "include again", "They are used in training again."),
+    "X": ("swap", "swap", "Chosen and rejected are exchanged in training."),
+    "W": ("unswap", "swap back", "Chosen and rejected are used in training as the set has them."),
+    "p": ("pin", "pin", "A mark to find them by: where pinned."),
+    "P": ("unpin", "unpin", "The mark is removed."),
+}
+"""Key of the dialog → act, its words, what it does."""
+View = Literal["pair", "list", "audit", "tokens"]
+
+
+class SetView(ContentSwitcher):
+    """Shows one of its panes. `take` comes before anything else, so that the session is always there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "step(1)", "Next"),
+        Binding("slash", "ask_search", "Find", key_display="/"),
+        Binding("v", "view('list')", "List"),
+        Binding("a", "view('audit')", "Audit"),
+        Binding("x", "decide('exclude')", "Exclude"),
+        Binding("m", "tokens", "Tokens"),
+        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        Binding("left,h", "step(-1)", "Previous", show=False),
+        Binding("n", "hit(1)", "Next match", show=False),
+        Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
+        Binding("g", "ask_number", "Go to a pair", show=False),
+        Binding("G", "last", "Last", show=False),
+        Binding("R", "random", "A random pair", show=False),
+        Binding("f", "flagged(1)", "Next flagged pair", show=False),
+        Binding("F", "flagged(-1)", "Previous flagged pair", show=False),
+        Binding("X", "decide('swap')", "Swap chosen and rejected", show=False),
+        Binding("p", "decide('pin')", "Pin", show=False),
+        Binding("e", "ask_note", "Note", show=False),
+        Binding("b", "bulk", "Apply to all matches", show=False),
+        Binding("u", "undo", "Undo the last decision", show=False),
+        Binding("H", "ask_hold_out", "Split off a test set", show=False),
+        Binding("E", "ask_export", "Export", show=False),
+        Binding("s", "sort", "Sort by the next column", show=False),
+        Binding("S", "reverse", "Reverse the order", show=False),
+        Binding("d", "split", "Another split of the set", show=False),
+        Binding("T", "count_tokens", "Count the tokens of all pairs", show=False),
+        Binding("A", "audit_again", "Audit again", show=False),
+        Binding("w", "save_audit", "Save the audit to the project", show=False),
+        Binding("y", "copy", "Copy the pair as JSON", show=False),
+        Binding("P", "page", "Open in the pager", show=False),
+    ]
+
+    class SplitWanted(Message):
+        """The person wants to see another split of the same set."""
+
+        def __init__(self, split: str) -> None:
+            super().__init__()
+            self.split = split
+
+    session: PairsSession
+    _tokenizer: PairTokenizer | None = None
+    _tokenizer_failed = False
+    _said_locked = False
+
+    def __init__(self) -> None:
+        super().__init__(id="pairs-set", initial="pairs-pair")
+        self._panes: dict[View, SetPane] = {
+            "pair": PairPane(id="pairs-pair"), "list": ListPane(id="pairs-list"),
+            "audit": AuditPane(id="pairs-audit"), "tokens": TokensPane(id="pairs-tokens"),
+        }  # fmt: skip
+        self._pair, self._list = cast("PairPane", self._panes["pair"]), cast("ListPane", self._panes["list"])
+        self._audit, self._tokens = cast("AuditPane", self._panes["audit"]), cast("TokensPane", self._panes["tokens"])
+
+    def compose(self) -> ComposeResult:
+        yield from self._panes.values()
+
+    # -- which pane
+
+    @property
+    def host(self) -> Host:
+        return cast("Host", self.screen)
+
+    @property
+    def view(self) -> View:
+        """Which pane is shown."""
+        return next(view for view, pane in self._panes.items() if pane.id == self.current)
+
+    @property
+    def pane(self) -> SetPane:
+        """The one that is shown."""
+        return self._panes[self.view]
+
+    def show(self, view: View) -> None:
+        """Brings a pane to the front; who calls draws it."""
+        pane = self._panes[view]
+        self.current = pane.id
+        self.host.hand_keys_to(pane)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        session = self.session
+        works = {
+            "hit": bool(session.rows), "save_audit": session.report is not None,
+            "split": len(session.opened.splits) > 1,
+        }  # fmt: skip
+        return works.get(action, True) or None
+
+    def action_view(self, view: View) -> None:
+        """The list or the audit, and back to the pair."""
+        if self.view == view:
+            self._leave()
+            return
+        self.show(view)
+        if view == "audit":
+            self._audit.look()
+        else:
+            self.draw()
+            self._list.draw_lengths()
+
+    @on(TokensPane.Skipped)
+    def _skipped(self) -> None:
+        if self.view == "tokens":
+            self.show("pair")
+
+    @on(SetPane.Left)
+    def _leave(self) -> None:
+        """Out of the view, and out of the search where the pair is shown already."""
+        if self.view == "pair":
+            self._end_search()
+        else:
+            self.show("pair")
+            self.draw()
+
+    # -- the set that is shown
+
+    def take(self, session: PairsSession) -> None:
+        """Shows another set; what was begun for the one before is dropped, but for decisions and exports."""
+        for group in ("find", "sort", "flagged", "tokens"):
+            self.workers.cancel_group(self, group)
+        self.session = session
+        for pane in self._panes.values():
+            pane.take(session)
+        self.show("pair")
+        self._draw_status()
+
+    def draw(self) -> None:
+        """Draws what is shown: something about it has changed."""
+        if self.view in ("pair", "tokens"):
+            self._pair.draw()  # also behind the tokens, so that leaving them moves nothing
+        if self.view != "pair":
+            self.pane.draw()
+        self.host.draw_where()
+        self._draw_status()
+
+    def grown(self) -> None:
+        """More of the set is loaded."""
+        row = self._awaited()
+        if row is not None and row < len(self.session.opened):
+            self.go(row)
+        if self.view == "list" and self.session.rows is None:
+            self.draw()
+
+    def loaded(self) -> None:
+        """All of the set is loaded."""
+        session = self.session
+        if (row := self._awaited()) is not None:  # the set is shorter by now
+            self.go(row)
+        elif self.view in ("pair", "tokens") and session.curation.hold_out(session.opened.label) is not None:
+            self.draw()  # whether it is held out is known only now
+        if self._tokenizer is None and not self._tokenizer_failed:
+            self._load_tokenizer()
+        self._count_tokens(asked=False)
+        self._warm_up()
+        if self.view == "list":
+            self._list.draw_lengths()
+
+    def _awaited(self) -> int | None:
+        """The row to show when it is there: one that was asked for, or the one before the set was reloaded."""
+        session = self.session
+        return session.back_to if session.wanted is None and self.view in ("pair", "tokens") else session.wanted
+
+    def recipe_changed(self, values: Mapping[str, object]) -> None:
+        """The recipe is another one: what was counted for its model or its `max_length` is no longer true."""
+        before, self.session.values = _counted_for(self.session.values), values
+        after = _counted_for(values)
+        if before == after:
+            return
+        if before[0] != after[0]:
+            self.workers.cancel_group(self, "tokens")
+            self.session.tokens, self._tokenizer_failed = None, False
+            self._use(None)
+            if self.session.opened.complete:
+                self._load_tokenizer()
+                self._count_tokens(asked=False)
+        elif self._tokenizer is not None:
+            self._use(self._tokenizer.limited(values))
+        self._audit.forget()
+        self._redraw_counts()
+
+    def _redraw_counts(self) -> None:
+        if self.view == "list":
+            self._list.draw_lengths()
+        if self.view != "audit":
+            self.draw()
+
+    @work(exclusive=True, group="warm up")
+    async def _warm_up(self) -> None:
+        """Loads what searches, so that the first search does not wait for it, and no key for its loading."""
+        await self.host.at_rest()
+        await in_thread(load_engines)
+
+    # -- moving
+
+    def go(self, row: int) -> None:
+        """Shows a pair, or waits for it while the set is still loading."""
+        if not self.session.go(row):
+            when = self.session.loading or "not loading: r reloads the set"
+            self.host.say(f"Pair {(self.session.wanted or 0) + 1:,} is still loading; it will open when ready ({when})")
+            return
+        if self.view not in ("pair", "tokens"):
+            self.show("pair")
+        self.draw()
+
+    def action_step(self, by: int) -> None:
+        session = self.session
+        if session.wanted is None and 0 <= session.index + by < (session.opened.total or 1 << 60):
+            self.go(session.index + by)
+
+    def action_last(self) -> None:
+        opened = self.session.opened
+        self.go((opened.total or len(opened)) - 1)
+
+    def action_random(self) -> None:
+        if len(self.session.opened) > 1:
+            self.go(random.randrange(len(self.session.opened)))
+
+    def action_ask_number(self) -> None:
+        self.host.ask("go to pair:", "a number", self._go_to)
+
+    def _go_to(self, text: str) -> None:
+        if not text:
+            return
+        opened = self.session.opened
+        number = int(text.replace(",", "")) if text.replace(",", "").isdecimal() and text.isascii() else 0
+        most = opened.total or len(opened)
+        if 1 <= number <= most:
+            self.go(number - 1)
+        else:
+            self.host.say(f"Pairs here go from 1 to {most:,}: {text}", severity="warning")
+
+    @on(ListPane.Chosen)
+    def _row_chosen(self, event: ListPane.Chosen) -> None:
+        self.show("pair")
+        self.go(event.row)
+
+    def action_split(self) -> None:
+        opened = self.session.opened
+        splits, now = opened.splits, opened.split.split("[")[0]
+        following = splits[(splits.index(now) + 1) % len(splits)] if now in splits else splits[0]
+        self.post_message(self.SplitWanted(following))
+
+    def action_flagged(self, direction: int) -> None:
+        self._go_flagged(direction)
+
+    @work(exclusive=True, group="flagged")
+    async def _go_flagged(self, direction: int) -> None:
+        """The next pair that has a problem or that the audit found something in."""
+        try:
+            row = await self.session.flagged(direction)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if row is None:
+            self.host.say("No pair of this set is flagged")
+        else:
+            self.go(row)
+
+    # -- searching
+
+    def action_ask_search(self) -> None:
+        matches = self.session.matches
+        value = matches.search.query.shown if matches is not None and matches.search is not None else ""
+        self.host.ask("find:", "text, /regex/, or where chosen_chars > 500", self._searched_for, value)
+
+    def _searched_for(self, text: str) -> None:
+        query = parse_query(text)
+        if query is None:
+            self._end_search()
+        else:
+            self._find(query)
+
+    @work(exclusive=True, group="find")
+    async def _find(self, query: PairQuery) -> None:
+        session, went, any_found = self.session, False, False
+        try:
+            async with aclosing(session.search(query)) as steps:
+                async for matches in steps:
+                    row, any_found = session.first_match(), bool(matches.rows)
+                    if not went and row is not None and (row >= session.index or not matches.looking):
+                        went = True
+                        if self.view != "list":
+                            self.go(row)
+                    self._draw_matches()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            self._draw_matches()
+            return
+        if not any_found:
+            self.host.say(f"No matches for “{query.shown}”", severity="warning")
+            self.draw()
+
+    def _end_search(self) -> None:
+        """Back to all pairs."""
+        self.workers.cancel_group(self, "find")
+        self.session.clear_matches()
+        self.draw()
+        self.refresh_bindings()
+
+    def _draw_matches(self) -> None:
+        if self.view == "list":
+            self._list.draw()
+        self._draw_status()
+        self.refresh_bindings()
+
+    @on(AuditPane.Chosen)
+    def _finding_chosen(self, event: AuditPane.Chosen) -> None:
+        self._show_finding(event.condition, event.title)
+
+    @work(exclusive=True, group="find")
+    async def _show_finding(self, condition: str, title: str) -> None:
+        session = self.session
+        try:
+            rows = await session.rows_where(condition)
+            await session.show_matches(rows, title)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if rows:
+            self.show("pair")
+            self.go(rows[0])
+        self._draw_matches()
+
+    def action_hit(self, direction: int) -> None:
+        """The next match, from the other end when there is none."""
+        if (found := self.session.hit(direction)) is not None:
+            row, wrapped = found
+            if wrapped:
+                self.host.say(f"Wrapped to the {'first' if direction > 0 else 'last'} match")
+            self.go(row)
+
+    def _draw_status(self) -> None:
+        """What was searched for, how far the search is, and where one is in it."""
+        matches = self.session.matches
+        if matches is None:
+            self.host.show_status(None)
+            return
+        line = Text(f"{safe_line(matches.words, 60)}  ", "bold", no_wrap=True, overflow="ellipsis")
+        place, found = self.session.place(), f"{len(matches.rows):,} pairs"
+        if matches.stopped:
+            line.append("stopped", "not bold")
+        else:
+            line.append(found if place is None else f"{place + 1:,} of {found}", "not bold")
+        if matches.looking and matches.search is not None:
+            line.append(f", searched {matches.search.looked_at:,}…", "not bold")
+        line.append("  n/N next/previous · v list · b all · esc clear", "not bold dim")
+        self.host.show_status(line)
+
+    # -- sorting
+
+    def action_sort(self) -> None:
+        """The next column, the largest first; at the end the set's own order again."""
+        self.session.next_order()
+        name, descending = self.session.order
+        self.host.say(f"Sorted by {COLUMNS[name].words}" + (", descending" if descending else ""))
+        self._sort()
+
+    def action_reverse(self) -> None:
+        self.session.reverse_order()
+        self._sort()
+
+    @work(exclusive=True, group="sort")
+    async def _sort(self) -> None:
+        try:
+            await self.session.sort()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self._draw_matches()
+
+    # -- deciding
+
+    def _here(self) -> Here | None:
+        """The pair that one is at; None, and it is said why, when it cannot be had."""
+        try:
+            return self.session.here()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return None
+
+    def action_decide(self, act: str) -> None:
+        """Excludes, swaps or pins the pair, or takes that back when it is so already."""
+        if (here := self._here()) is not None:
+            self._write(self.session.decide(act, here), lambda decisions: None)
+
+    def action_ask_note(self) -> None:
+        if (here := self._here()) is not None:
+            known = self.session.curation.notes.get(here.key, "")
+            self.host.ask("note:", "empty removes it", partial(self._note, here), known)
+
+    def _note(self, here: Here, text: str) -> None:
+        self._write(self.session.note(here, text), lambda decisions: None)
+
+    def action_undo(self) -> None:
+        """Takes back what was decided last, here and since the app was opened."""
+        if not self.session.decisions.can_undo:
+            self.host.say(f"There is nothing to undo. {NOTHING_TO_UNDO}")
+            return
+        self._write(self.session.decisions.undo(), self._undone)
+
+    def _undone(self, decisions: Sequence[Decision]) -> None:
+        of = f" of {len(decisions):,} pairs" if len(decisions) > 1 else ""
+        if not of and decisions[0].shows:  # it may be another pair than the one that is shown
+            of = f": {safe_line(decisions[0].shows, 40)}"
+        self.host.say(f"Undone, {decisions[0].act.replace('_', ' ')}{of}")
+
+    @work(group="decide")
+    async def _write(
+        self, writing: Awaitable[Sequence[Decision]], written: Callable[[Sequence[Decision]], object]
+    ) -> None:
+        """Waits until the decisions are written, while keys are answered; says for whom it waits where that is long."""
+        saying = self.set_timer(LOCKED_SECONDS, self._say_locked)
+        try:
+            decisions = await writing
+        except SmoltuiError as error:
+            tell(self.host, error)
+            decisions = []
+        finally:
+            saying.stop()
+        if not self.session.decisions.waiting:
+            self._said_locked = False
+        if decisions:
+            written(decisions)
+        self.draw_decided()
+
+    def draw_decided(self) -> None:
+        """Draws what shows decisions."""
+        if self.view == "audit":
+            self.host.draw_where()
+        else:
+            self.draw()
+
+    @work(exclusive=True, group="locked")
+    async def _say_locked(self) -> None:
+        if self._said_locked:
+            return
+        self._said_locked = True
+        self.host.draw_where()
+        decisions = self.session.decisions
+        who = await decisions.holder() or "another program"
+        if decisions.waiting:
+            self.host.say(f"Waiting for {decisions.NAME}: {who} has it locked", severity="warning")
+
+    @property
+    def locked(self) -> int:
+        """Decisions that wait for another program to release the file, since so long that it was said."""
+        return self.session.decisions.waiting if self._said_locked else 0
+
+    def action_bulk(self) -> None:
+        """One act for all rows that were found."""
+        rows, matches = self.session.rows, self.session.matches
+        if not rows:
+            self.host.say("Nothing to apply to. Search (/) or open an audit finding first", severity="warning")
+            return
+        reason = matches.reason if matches is not None else ""
+        choices = {key: words for key, (_, words, _) in ACTS.items()}
+        asked = Choose(f"{len(rows):,} pairs: {reason}" if reason else f"All {len(rows):,} pairs", choices)
+        self.app.push_screen(asked, partial(self._bulk_chosen, list(rows), reason))
+
+    def _bulk_chosen(self, rows: Sequence[int], reason: str, key: str | None) -> None:
+        if key is None:
+            return
+        act, words, consequence = ACTS[key]
+        told = f"{reason}\n\n{consequence} u undoes it." if reason else f"{consequence} u undoes it."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._write(self.session.decide_all(act, rows, reason), partial(self._decided_all, act))
+
+        self.app.push_screen(Confirm(f"{words.capitalize()} {len(rows):,} pairs?", told, yes=words), answered)
+
+    def _decided_all(self, act: str, decisions: Sequence[Decision]) -> None:
+        self.host.say(f"{act}: {len(decisions):,} pairs. u undoes it")
+
+    def action_ask_hold_out(self) -> None:
+        held = self.session.curation.hold_out(self.session.opened.label)
+        value = f"{(held.share if held else DEFAULT_SHARE):.4g}"
+        if held and held.seed != DEFAULT_SEED:
+            value += f" seed {held.seed}"
+        self.host.ask(
+            "share of the prompts to hold out:", "0.05, or 0.05 seed 7; 0 holds out none", self._hold_out, value
+        )
+
+    def _hold_out(self, text: str) -> None:
+        if not text:
+            return
+        try:
+            share, seed = share_and_seed(text)
+        except InputError as error:
+            self.host.say(error)
+            return
+        session = self.session
+        self._write(session.hold_out(share, seed), lambda decisions: self._count_held_out(session, share, seed))
+
+    @work(exclusive=True, group="held out")
+    async def _count_held_out(self, session: PairsSession, share: float, seed: int) -> None:
+        if not share:
+            return
+        try:
+            pairs, prompts = await session.count_held_out(share, seed)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self.host.say(
+            f"{pairs:,} pairs of {prompts:,} prompts are held out (seed {seed}); no prompt appears in both splits"
+        )
+
+    # -- export
+
+    def action_ask_export(self) -> None:
+        try:
+            self.session.whole()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self.host.ask("export to folder:", "a name ending in .parquet writes Parquet", self._export_to, "curated")
+
+    def _export_to(self, text: str) -> None:
+        if text and (project := self.session.project) is not None:
+            folder = (project.folder / expanded(text.removesuffix(".parquet"))).absolute()
+            self._export(self.session, folder, "parquet" if text.endswith(".parquet") else "jsonl", overwrite=False)
+
+    @work(exclusive=True, group="export")
+    async def _export(self, session: PairsSession, folder: Path, kind: Kind, *, overwrite: bool) -> None:
+        self.host.say(f"Exporting to {folder.name} …")
+        try:
+            made = await session.export(folder, kind, overwrite=overwrite)
+        except SmoltuiError as error:
+            if overwrite or not (folder / MANIFEST).is_file():
+                tell(self.host, error)
+                return
+            asked = Confirm(f"{folder.name} holds an export already. Replace it?", str(folder), yes="replace")
+            if await self.app.push_screen_wait(asked):
+                self._export(session, folder, kind, overwrite=True)
+            return
+        base = session.project.folder if session.project is not None else folder.parent
+        self.host.say(_exported(made, base, of_recipe=not session.is_other))
+
+    # -- what is made of the whole set
+
+    def action_audit_again(self) -> None:
+        self.show("audit")
+        self._audit.forget()
+
+    def action_save_audit(self) -> None:
+        self._audit.save()
+
+    def action_count_tokens(self) -> None:
+        if self.session.tokens is not None:
+            self.host.say("Tokens are counted already")
+        else:
+            self._count_tokens(asked=True)
+
+    @work(exclusive=True, group="tokens")
+    async def _count_tokens(self, *, asked: bool) -> None:
+        """Counts the tokens of the whole set; quietly where nobody asked."""
+        session = self.session
+        if not asked and len(session.opened) > COUNTED_BY_ITSELF:
+            return
+        try:
+            async with aclosing(session.count_tokens()) as steps:
+                async for share in steps:
+                    if asked:
+                        self.host.draw_where(f"tokens {share:.0%}")
+        except SmoltuiError as error:
+            if asked:
+                tell(self.host, error)
+            return
+        finally:
+            if asked:  # also when another model is counted for
+                self.host.draw_where("")
+        if self.session.report is None or not self.session.report.tokens_known:
+            self._audit.forget()
+        if self.view == "list":
+            self._redraw_counts()
+        if asked:
+            self.host.say("Tokens are counted: where chosen_tokens > 200, and the audit knows them too")
+
+    # -- what the trainer sees
+
+    def action_tokens(self) -> None:
+        """The pair as it is trained on, and back."""
+        if self.view == "tokens":
+            self.show("pair")
+        elif self._tokenizer is None:
+            self._load_tokenizer(show=True)
+        else:
+            self.show("tokens")
+            self._tokens.draw()
+
+    def _use(self, tokenizer: PairTokenizer | None) -> None:
+        self._tokenizer = self._pair.tokenizer = self._tokens.tokenizer = tokenizer
+
+    @work(exclusive=True, group="tokenizer")
+    async def _load_tokenizer(self, show: bool = False) -> None:
+        """The recipe's tokenizer, once; quietly where nobody asked for it."""
+        project, values = self.session.project, dict(self.session.values)
+        if project is None:
+            return
+        if show:
+            self.host.say(f"Loading the tokenizer: {safe_line(str(values.get('model_name_or_path', '')), 120)} …")
+        else:
+            await self.host.at_rest()
+        try:
+            loaded = await in_thread(partial(load_tokenizer, project, values))
+        except SmoltuiError as error:
+            self._tokenizer_failed = True
+            if show:
+                tell(self.host, error)
+            return
+        self._use(loaded.limited(self.session.values))  # which may have changed meanwhile
+        if show:
+            self.show("tokens")
+        if self.view in ("pair", "tokens"):
+            self.draw()
+
+    # -- taking along
+
+    def action_copy(self) -> None:
+        if (here := self._here()) is not None:
+            pair = as_trained(here, self.session.curation.swapped)
+            self.app.copy_to_clipboard(sound(json.dumps(pair_json(pair), ensure_ascii=False, indent=2)))
+            self.host.say(f"Pair {here.row + 1:,} is copied as JSON (if nothing arrives, your terminal blocks OSC 52)")
+
+    def action_page(self) -> None:
+        if (here := self._here()) is not None:
+            page_text(cast("Room", self.screen), readable_text(as_trained(here, self.session.curation.swapped)))
+
+
+CountedFor = tuple[tuple[object, ...], tuple[object, ...]]
+"""What of the recipe the tokens depend on: its model, and where it cuts."""
+
+
+def _counted_for(values: Mapping[str, object]) -> CountedFor:
+    return (
+        (values.get("model_name_or_path"), values.get("model_revision")),
+        (values.get("max_length", DEFAULT_MAX_LENGTH), values.get("truncation_mode")),
+    )
+
+
+def _exported(made: Exported, project: Path, *, of_recipe: bool) -> str:
+    """What was written, and how to train on it. `of_recipe`: t trains on the same pairs as it is."""
+    folder = made.folder.relative_to(project) if made.folder.is_relative_to(project) else made.folder
+    held = f", {made.test:,} held out" if made.test else ""
+    gone = made.excluded + sum(made.left_out.values())
+    left = f", {gone:,} left out (its card says why)" if gone else ""
+    use = "t trains on these pairs; so does" if of_recipe else "To train on them, set in the recipe"
+    where = safe_line(str(folder), 120)
+    return f"{made.train:,} pairs{held}{left} are in {where}, hash {made.hash[:12]}. {use} dataset_name: {where}"
+
+
+def share_and_seed(text: str) -> tuple[float, int]:
+    """`0.05`, `5%`, `0.05 seed 7` → share and seed.
+
+    Raises:
+        InputError: anything else.
+    """
+    words = text.replace("seed", " ").split()
+    try:
+        share = float(words[0].rstrip("%")) / (100 if words[0].endswith("%") else 1)
+        seed = int(words[1]) if len(words) > 1 else DEFAULT_SEED
+    except (ValueError, IndexError):
+        share, seed = -1.0, 0
+    if not 0 <= share < 1 or len(words) > 2:
+        raise InputError(f"This is not a share from 0 to 1: {text}", "Write 0.05, 5% or 0.05 seed 7.")
+    return share, seed

@@ -1,0 +1,91 @@
+"""What the trainer sees of a pair: the text as it is rendered and tokenized."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from smoltui.backends.pairs_session import Here
+from smoltui.backends.threads import in_thread
+from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.core.preference import Pair
+from smoltui.core.rendering import TrainerView
+from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.measuring import is_long, viewed
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.trainer_view import TrainerPane
+
+SAY_SECONDS = 0.2
+"""What the trainer sees is being made: said from then on, so that nothing flickers."""
+
+
+class TokensPane(SetPane):
+    """Shows the pair that one is at, swapped where that was decided."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
+        Binding("j,down", "scroll_text(1, 0)", "Down", show=False),
+        Binding("pagedown,space", "scroll_text(0, 1)", "Page down", show=False),
+        Binding("pageup", "scroll_text(0, -1)", "Page up", show=False),
+        Binding("home", "scroll_text(-100000, 0)", "Top", show=False),
+        Binding("end", "scroll_text(100000, 0)", "End", show=False),
+        Binding("escape", "leave", "Back", show=False),
+    ]
+
+    class Skipped(Message):
+        """The trainer skips the pair, so there is nothing to show."""
+
+    tokenizer: PairTokenizer | None = None
+    """Of the recipe, under its `max_length`; None while it is not loaded."""
+    _shown: Pair | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TrainerPane()
+
+    def draw(self) -> None:
+        """What the trainer sees of the pair, at once or, of a long one, as soon as it is made."""
+        tokenizer = self.tokenizer
+        self.workers.cancel_group(self, "view")
+        if tokenizer is None:
+            return
+        try:
+            pair = self._shown = as_trained(self.session.here(), self.session.curation.swapped)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if not pair.readable or pair.problem:
+            self.host.say(f"This pair is skipped in training: {pair.problem}", severity="warning")
+            self.post_message(self.Skipped())
+        elif is_long(pair):
+            self._view_behind(pair, tokenizer)
+        else:
+            self._show(viewed(tokenizer, pair))
+
+    @work(exclusive=True, group="view")
+    async def _view_behind(self, pair: Pair, tokenizer: PairTokenizer) -> None:
+        saying = self.set_timer(SAY_SECONDS, lambda: self._show("Tokenizing a long pair …"))
+        try:
+            view = await in_thread(partial(viewed, tokenizer, pair))
+        finally:
+            saying.stop()
+        if pair is self._shown and tokenizer is self.tokenizer:
+            self._show(view)
+
+    def _show(self, view: TrainerView | str) -> None:
+        pane = self.query_one(TrainerPane)
+        pane.say(view) if isinstance(view, str) else pane.show(view)
+
+    def action_scroll_text(self, lines: int, pages: int) -> None:
+        self.query_one(TrainerPane).scroll_by(lines, pages)
+
+
+def as_trained(here: Here, swapped: set[str]) -> Pair:
+    """The pair as it is trained on: chosen and rejected exchanged where that was decided."""
+    pair = here.pair
+    return replace(pair, chosen=pair.rejected, rejected=pair.chosen) if here.key in swapped else pair
