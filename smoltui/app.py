@@ -244,12 +244,15 @@ class SmoltuiApp(WireApp[int]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""
+        from smoltui.docs import topics
         from smoltui.screens.room import ROOMS
 
         for key, mode, title in ROOMS:
             yield SystemCommand(title, f"Go to the room (key {key})", partial(self.action_room, mode))
         yield SystemCommand("Train", "Ask what and where, then start a run (key t)", self.action_train)
         yield SystemCommand("Help", "Every key of this room (key ?)", self.action_help)
+        for topic in topics():
+            yield SystemCommand(f"Documentation: {topic.title}", topic.summary, partial(self.action_docs, topic.name))
         for command in super().get_system_commands(screen):
             if command.title != "Keys":
                 yield command
@@ -276,6 +279,12 @@ class SmoltuiApp(WireApp[int]):
                 keys.append(self.get_key_display(binding))
         shown = [(" ".join(keys), words, works) for (_, words), (keys, works) in sorted(rows.items(), key=_first)]
         self.push_screen(Help(screen.title_words, shown))
+
+    def action_docs(self, topic: str) -> None:
+        """Opens the documentation at this topic."""
+        from smoltui.screens.docs import Documentation
+
+        self.push_screen(Documentation(topic))
 
     def action_train(self) -> None:
         """Asks what to train and where, and starts it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from smoltui.redaction import redact as redact
+
 TAB_SIZE = 4
 MAX_SHOWN = 20_000
 """Characters of one string handed to a widget: a line of 1 MB takes Textual seconds to lay out."""
@@ -31,6 +33,7 @@ _TABLE |= {0xE0000 + code: f"⟨TAG{code:02X}⟩" for code in range(0x80)}
 
 _HIDING = "".join(chr(code) for code in _MARKED) + "\U000e0000-\U000e007f"
 _HIDDEN = re.compile(f"[{_HIDING}]")
+_ESCAPED = re.compile(f"[\x7f-\x9f\u200d{_HIDING}\ud800-\udfff]")
 _UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDING}\ud800-\udfff]")
 # A joiner between two emoji is part of a picture; anywhere else it only hides.
 _LONE_JOINER = re.compile(
@@ -77,33 +80,17 @@ def safe_line(text: str, limit: int = 400) -> str:
     return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
 
 
-# Hugging Face user and organization tokens, OAuth and job tokens, and the shapes of the trackers' and clouds' keys that
-# training logs echo most. The prefix is kept so that one sees which kind of secret it was.
-_SECRET = re.compile(
-    r"\b(hf_(?>(?:oauth_|jwt_)?)|api_org_|hf_jobs?_|wandb_v1_|ghp_|gho_|github_pat_|sk-|AKIA)[A-Za-z0-9_\-.]{6,}"
-)
-_NAMED = re.compile(
-    r"(?i)\b((?:hf_token|huggingface_hub_token|hugging_face_hub_token|wandb_api_key|[a-z0-9_]*(?:api_?key|secret|password))"
-    r"[\"']?\s*[=:]\s*[\"']?)([^\s\"',;]{6,})"
-)
-_BEARER = re.compile(r"(?i)\b(bearer\s+)([A-Za-z0-9._\-]{6,})")
-_USERINFO = re.compile(r"\b(\w{1,20}://[^\s/:@]+:)([^\s/@]{3,})(@)")
+def escaped(json_text: str) -> str:
+    r"""A JSON document with every character that `safe` would show as a symbol written as `\uXXXX`: the same value.
 
-
-def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """`text` without secrets: the given ones wherever they stand, and everything that looks like a token or key.
-
-    Idempotent. Used on every log line, server message and exported file.
+    C0 controls stand escaped in JSON already, and the others can only stand inside of its strings.
     """
-    for secret in secrets:
-        if len(secret) >= 6:
-            text = text.replace(secret, "***")
-    # A log can bring 100 000 lines in a second, so each pattern is only tried where it could match.
-    lowered = text.lower()
-    if "_" in text or "sk-" in text or "AKIA" in text:
-        text = _SECRET.sub(r"\1***", text)
-    if "token" in lowered or "key" in lowered or "secret" in lowered or "password" in lowered:
-        text = _NAMED.sub(r"\1***", text)
-    if "bearer" in lowered:
-        text = _BEARER.sub(r"\1***", text)
-    return _USERINFO.sub(r"\1***\3", text) if "://" in text and "@" in text else text
+    return json_text if json_text.isascii() and "\x7f" not in json_text else _ESCAPED.sub(_as_escape, json_text)
+
+
+def _as_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from textual.app import App
 
+from tests.pictures import write_png
+
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -21,7 +23,7 @@ settings.load_profile("smoltui")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", action="store_true", help="write the pictures of the README anew")
+    parser.addoption("--screenshots", action="store_true", help="regenerate the screenshots as SVG and PNG")
     parser.addoption("--walk", default="200", help="keys of the walk on which two drivers are compared")
 
 
@@ -40,14 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def picture(request: pytest.FixtureRequest) -> Callable[[App[object], str], None]:
-    """`picture(app, name)` writes screenshots/NAME.svg of what a person sees now, where --screenshots is given."""
+def picture(request: pytest.FixtureRequest) -> Iterator[Callable[[App[object], str], None]]:
+    """`picture(app, name)` writes screenshots/NAME.svg and .png of what a person sees, where --screenshots is given."""
+    written: list[Path] = []
 
     def write(app: App[object], name: str) -> None:
         if request.config.getoption("--screenshots"):
-            app.save_screenshot(f"{name}.svg", path=str(SCREENSHOTS))
+            written.append(Path(app.save_screenshot(f"{name}.svg", path=str(SCREENSHOTS))))
 
-    return write
+    yield write
+    # After the story, whose guard counts every step on the UI thread.
+    for svg in written:
+        write_png(svg)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from smoltui.backends.recipe_file import RecipeFile
 from smoltui.backends.training import holds_model, require_train_extra
 from smoltui.core.evaluation import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
 from smoltui.core.events import Event, Failed, Finished, LogLine, Reader
+from smoltui.core.pair_facts import sound
+from smoltui.core.preference import Message
 from smoltui.core.run import Run, Stage
 from smoltui.core.settings import EvaluationSettings
 from smoltui.core.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.errors import InputError, PairsError, RecipeError, RunFailedError
+from smoltui.redaction import without_tokens
 from smoltui.safe_text import redact
 
 GENERATE = Path(__file__).parent.parent / "scripts" / "generate.py"
@@ -202,7 +205,7 @@ def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]
         prompts = read_prompts(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return list(COURSE_PROMPTS)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
         raise InputError(f"The prompts cannot be read as text: {path}", "Write one prompt a line, in UTF-8.") from error
     if not prompts:
         raise InputError(f"This file holds no prompt: {path}", "Write one prompt a line (e opens your editor).")
@@ -256,12 +259,17 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
     for index in range(len(source)):
         pair = source.pair(index)
         if pair.problem is None:
-            found.append({side: [asdict(turn) for turn in getattr(pair, side)] for side in PAIR_SIDES})
+            found.append({side: [_turn(turn) for turn in getattr(pair, side)] for side in PAIR_SIDES})
         if len(found) == limit:
             break
     if not found:
         raise PairsError(f"No pair of this split can be used: {split}", "Look at them in the Pairs room.")
     return found
+
+
+def _turn(turn: Message) -> dict[str, Any]:
+    """A turn as the child reads it: no tokenizer takes half a surrogate pair."""
+    return {**asdict(turn), "content": sound(turn.content)}
 
 
 # -- asking
@@ -278,9 +286,15 @@ async def ask(
     Answers count from 0 in the order of `prompts`. `folder` is the project's.
 
     Raises:
+        InputError: a prompt holds bytes that are no UTF-8 text.
         MissingExtraError: torch or transformers is not installed.
         RunFailedError: a model could not be loaded, or the child ended early; the message says why.
     """
+    for prompt in prompts:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"This prompt is not UTF-8 text: {prompt}", "Write it in UTF-8.") from error
     request = {"prompts": list(prompts), "pairs": [], "stream": True}
     async with aclosing(_generate(comparison, request, settings, folder)) as events:
         async for event in events:
@@ -346,16 +360,23 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
     """Keeps the answers as `answers-<time>.json` in a run's folder and gives the file.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or the answers cannot be written as UTF-8.
     """
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
     path = folder / f"answers-{stamp}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        run_store.write_json(path, {"at": now, **sheet.as_json(models, settings)})
-    except OSError as error:
-        raise InputError(f"The answers could not be kept, {error.strerror}: {path}", "Free space there.") from error
+        run_store.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
+    except (OSError, UnicodeEncodeError) as error:
+        with suppress(OSError):  # a half of them would only take space
+            for part in folder.glob(f".{path.name}.*"):
+                part.unlink()
+        said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they are not UTF-8 text"
+        raise InputError(
+            f"The answers could not be kept, {said}: {path}",
+            "Free space there, allow writing, or name another data folder with SMOLTUI_HOME.",
+        ) from error
     return path
 
 

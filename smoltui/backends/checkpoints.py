@@ -50,7 +50,7 @@ def find_checkpoints(output_dir: Path) -> list[Checkpoint]:
     """All checkpoints in a folder, by step; none where the folder is not there or may not be read."""
     try:
         found = [(int(match[1]), path) for path in output_dir.iterdir() if (match := _NAME.fullmatch(path.name))]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in its name
         return []
     return [_examine(path, number) for number, path in sorted(found) if path.is_dir()]
 

@@ -22,15 +22,19 @@ def crashed(error: BaseException) -> InternalError:
     """What the person is told of an exception that nobody expected; its report is written, where that can be done."""
     said = safe_line(redact(str(error)), 200)
     message = f"This is a mistake of smoltui itself: {type(error).__name__}{f', {said}' if said else ''}"
-    try:
-        path = _write(error)
-    except OSError:
-        where = "The report could not be written."
-    else:
-        where = f"The report for whoever mends it: {path}"
+    path = written_report(error)
+    where = "The report could not be written." if path is None else f"The report for whoever mends it: {path}"
     told = InternalError(message, f"Runs and Jobs go on, and what was saved is kept: start smoltui again. {where}")
     told.__cause__ = error
     return told
+
+
+def written_report(error: BaseException) -> Path | None:
+    """The file in which an exception is described; None where none could be written."""
+    try:
+        return _write(error)
+    except Exception:  # whatever comes in its way, the first exception is the one that is told
+        return None
 
 
 def _write(error: BaseException) -> Path:

@@ -29,6 +29,7 @@ from smoltui.backends.threads import in_thread
 from smoltui.core.account import Account as Account
 from smoltui.core.cost import Flavor as Flavor
 from smoltui.errors import PermissionDeniedError
+from smoltui.redaction import register_secrets
 
 if TYPE_CHECKING:
     import httpx2
@@ -196,6 +197,7 @@ async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Sessi
         found = get_token()
         if found is None and not anonymous:
             raise not_logged_in()
+        register_secrets(found, is_token=True)
         # The first call in a process may ask the Hub for a list of programs: network, so in this thread too.
         headers = build_hf_headers(token=found or False, library_name="smoltui", library_version=__version__)
         return headers, endpoint()
@@ -222,6 +224,7 @@ async def token() -> str:
         found = get_token()
         if found is None:
             raise not_logged_in()
+        register_secrets(found, is_token=True)
         return found
 
     return await guarded(in_thread(read), "read the token")

@@ -10,6 +10,7 @@ from smoltui.backends import hub, hub_submit
 from smoltui.backends.hub_errors import not_the_hub
 from smoltui.backends.job_json import labels_of, secret_names, spec_of_job
 from smoltui.backends.launch import LABEL, new_label
+from smoltui.backends.token_check import refuse_tokens_in_job
 from smoltui.core.rerun import again, spec_of
 from smoltui.core.run import RunSpec
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
@@ -66,8 +67,10 @@ async def with_token(job: Mapping[str, Any], spec: Mapping[str, Any], instead: s
 
     Raises:
         InputError: it had others than the token; `instead` is the command that does it without knowing them.
+            Or another of its fields holds a token.
         NotLoggedInError: there is no token.
     """
+    refuse_tokens_in_job(spec)
     names = secret_names(job)
     if others := [name for name in names if name != TOKEN_SECRET]:
         told = ", ".join(safe_line(name, 60) for name in others)

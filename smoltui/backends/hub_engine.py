@@ -32,6 +32,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
+from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import safe_line
 
 __all__ = ["HubEngine", "poll_seconds", "shipment"]
@@ -149,7 +150,7 @@ class HubEngine:
         watch = _Watch(self, run, queue)
 
         async def read_log() -> None:
-            reader = events.Reader()
+            reader, broken = events.Reader(), BrokenTokens()
             try:
                 async with aclosing(follow_lines(_JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
                     async for item in lines:
@@ -157,7 +158,7 @@ class HubEngine:
                             self._note(run.id, item)
                             continue
                         watch.heard()
-                        for event in (events.redacted(one, (token,)) for one in reader.feed(item.text, at=item.at)):
+                        for event in events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,)):
                             await queue.put(event)
             except Exception as error:
                 await queue.put(error)

@@ -17,6 +17,7 @@ from smoltui.backends.job_json import labels_of, run_of, scheduled_of, spec_of_j
 from smoltui.backends.launch import LABEL, new_label
 from smoltui.backends.shipment import pack
 from smoltui.backends.threads import in_thread
+from smoltui.backends.token_check import refuse_tokens
 from smoltui.core.run import Run, RunSpec
 from smoltui.core.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, UnreachableError
@@ -100,6 +101,7 @@ class ScheduledJobs:
             UnreachableError: the sentence says whether nothing was made, or that it is not known.
         """
         schedule = _checked(schedule)
+        refuse_tokens(spec)
         labels = hub_submit.checked_labels(spec)
         del labels[LABEL]  # it is unique to one Job, and this starts many
         timeout = spec.timeout_seconds

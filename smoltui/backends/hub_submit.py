@@ -22,8 +22,10 @@ from smoltui.backends.hub_errors import explain
 from smoltui.backends.launch import JOB_OUTPUT, LABEL, label_value
 from smoltui.backends.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
 from smoltui.backends.threads import in_thread
+from smoltui.backends.token_check import refuse_tokens
 from smoltui.core.launch_config import CONFIG_NAME, job_command_for
 from smoltui.core.run import RunSpec
+from smoltui.core.token_stop import leak_in_value
 from smoltui.errors import (
     InputError,
     PermissionDeniedError,
@@ -52,6 +54,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{0,100}")
 
 async def submit(spec: RunSpec) -> dict[str, Any]:
     """The Job of `spec` as the server gives it, started unless one with its label exists. Raises as `Engine.submit`."""
+    refuse_tokens(spec)
     labels = checked_labels(spec)
     timeout = spec.timeout_seconds
     if not spec.flavor:
@@ -141,7 +144,9 @@ def checked_labels(spec: RunSpec) -> dict[str, str]:
 
 
 def check_label(key: str, value: str) -> None:
-    """Raises InputError for a label that the Hub would refuse."""
+    """Raises InputError for a label that the Hub would refuse, or that holds a token."""
+    if leak := leak_in_value("A label of the Job", f"{key}={value}"):
+        raise InputError(leak.sentence, leak.mend)
     grammar = _NAME if key == "name" else _LABEL
     if not key or not _LABEL.fullmatch(key) or not grammar.fullmatch(value):
         raise InputError(

@@ -52,7 +52,7 @@ def make_spec(
 
     Raises:
         RecipeError: recipe.yaml or smoltui.toml cannot be used.
-        InputError: a timeout that Jobs does not understand.
+        InputError: a timeout that Jobs does not understand, or an output folder that cannot be.
     """
     recipe = load_project_recipe(project)
     settings = project.settings()
@@ -61,6 +61,8 @@ def make_spec(
     wanted = output_dir or str(recipe.values.get("output_dir") or "trainer_output")
     if output_dir:
         recipe.set("output_dir", output_dir)
+    if "\0" in wanted:
+        raise InputError(f"No folder has such a name, output_dir: {wanted}", "Name another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label = new_label()
     if engine == "local":

@@ -24,6 +24,7 @@ from smoltui.backends.local_log import RunLog, last_lines
 from smoltui.backends.local_queue import waits_for
 from smoltui.backends.local_state import START_SECONDS, alive, lives, newest_of, present
 from smoltui.backends.threads import in_thread
+from smoltui.backends.token_check import refuse_tokens
 from smoltui.backends.training import free_output_dir, holds_model, require_train_extra
 from smoltui.core import events
 from smoltui.core.launch_config import CONFIG_NAME
@@ -61,6 +62,7 @@ class LocalEngine:
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
+        refuse_tokens(spec)
         run_id, supervisor = await in_thread(lambda: self._start(with_processes(curated_spec(spec))))
         return await self._started(run_id, supervisor)
 

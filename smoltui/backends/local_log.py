@@ -10,7 +10,9 @@ from typing import Any
 
 from smoltui.backends.child import exit_in_words
 from smoltui.core import events
+from smoltui.core.log_text import OVERLAP, cut_line
 from smoltui.core.run import Run, Stage
+from smoltui.redaction import BrokenTokens
 
 LINE_LIMIT = 1 << 20
 """Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
@@ -26,6 +28,7 @@ class RunLog:
     path: Path
     run: Run
     reader: events.Reader = field(default_factory=events.Reader)
+    broken: BrokenTokens = field(default_factory=BrokenTokens)
     offset: int = 0
     rest: bytes = b""
     finished: events.Finished | None = None
@@ -55,7 +58,8 @@ class RunLog:
             self.rest = b""
         found: list[list[events.Event]] = []
         for line in lines:
-            said = [events.redacted(one) for one in self.reader.feed(line[:LINE_LIMIT].decode("utf-8", "replace"))]
+            text = cut_line(line[: LINE_LIMIT + OVERLAP].decode("utf-8", "replace"), LINE_LIMIT)
+            said = list(events.without_secrets(self.reader, text, self.broken))
             for event in said:
                 self._take(event)
             found.append(said)

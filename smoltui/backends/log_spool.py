@@ -19,6 +19,7 @@ from typing import IO
 from smoltui.backends.log_search import Search
 from smoltui.core.log_text import LogLine, as_plain, collapsed, first_error, taken
 from smoltui.errors import InputError
+from smoltui.redaction import BrokenTokens
 
 BLOCK_LINES = 64
 """Lines after which the index has a place again: 16 bytes of memory for so many."""
@@ -40,6 +41,7 @@ class LogSpool:
         self._written = self._size = 0  # lines and bytes in the file
         self._held: LogLine | None = None
         self._closed = False
+        self._broken = BrokenTokens()
         self.stopped = ""
         self.first_error: int | None = None
 
@@ -57,7 +59,7 @@ class LogSpool:
         """
         if not lines or self.stopped or self._closed:
             return
-        whole = collapsed([*([self._held] if self._held is not None else []), *taken(lines, times)])
+        whole = collapsed([*([self._held] if self._held is not None else []), *taken(lines, times, self._broken)])
         if self.first_error is None and (place := first_error(whole)) is not None:
             self.first_error = self._written + place
         try:

@@ -20,6 +20,7 @@ from smoltui.backends.project import Project, exists, shown_path
 from smoltui.backends.recipe_facts import recipe_shape
 from smoltui.backends.recipe_file import RecipeFile
 from smoltui.backends.threads import in_thread
+from smoltui.backends.token_check import leaks
 from smoltui.backends.training import free_output_dir, holds_model
 from smoltui.core.fit import duration, estimate
 from smoltui.core.preflight import Check, Facts, Output, preflight
@@ -45,6 +46,14 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
         RecipeError: recipe.yaml or smoltui.toml cannot be used.
     """
     recipe = RecipeFile(project.recipe_path, spec.recipe, "")
+    if found := await in_thread(lambda: leaks(project, spec)):  # before the curated set is written, or the Hub asked
+        return Facts(
+            target="local" if engine == "local" else "hub",
+            values=recipe.values,
+            findings=(),
+            summary=summarise(recipe.values, None),
+            leaks=found,
+        )
     settings = project.settings()
     shape = recipe_shape(project, recipe.values)
     local = engine == "local"

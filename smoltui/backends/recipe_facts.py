@@ -43,7 +43,8 @@ def recipe_shape(project: Project, values: Mapping[str, Any]) -> ModelShape | No
 def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
     """Paths the recipe names that lie on this machine: the model, the pairs; what a Job cannot see by itself."""
     names = [values.get("model_name_or_path"), values.get("dataset_name")]
-    for source in values.get("datasets") or []:
+    sources = values.get("datasets")
+    for source in sources if isinstance(sources, list) else []:
         if isinstance(source, Mapping):
             files = source.get("data_files")
             names += [source.get("path"), source.get("data_dir"), *(files if isinstance(files, list) else [files])]

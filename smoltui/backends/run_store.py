@@ -11,13 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.project import expanded
 from smoltui.errors import InputError
 
 
 def home() -> Path:
     """The data folder: `SMOLTUI_HOME`, or the system's place for application data."""
     if chosen := os.environ.get("SMOLTUI_HOME"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     from platformdirs import user_data_path
 
     return user_data_path("smoltui", appauthor=False)

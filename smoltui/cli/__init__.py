@@ -6,9 +6,7 @@ stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stder
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,8 +15,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smoltui import __version__
-from smoltui.errors import InputError, SmoltuiError
-from smoltui.safe_text import redact
+from smoltui.backends.known_secrets import register_secrets_of_machine
+from smoltui.cli import output
+from smoltui.cli.failures import as_smoltui_error, require_address_space
+from smoltui.cli.output import print_json
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project import Project
@@ -60,13 +62,6 @@ def project_in(folder: str) -> Project:
     return open_project(folder)
 
 
-def print_json(data: Any) -> None:
-    """One JSON document, or one line of a stream, on stdout; NaN as the string that `core/events.py` writes."""
-    from smoltui.core.events import strict
-
-    click.echo(json.dumps(strict(data), ensure_ascii=False, allow_nan=False, default=str))
-
-
 @smoltui.command("open", hidden=True)
 @folder_argument
 @click.option("--json", "as_json", is_flag=True, hidden=True)
@@ -81,6 +76,9 @@ def open_app(folder: str, as_json: bool) -> None:
     run_app(project)
 
 
+CANNOT_DRAW = ("", "dumb", "unknown")
+"""Names of terminals that cannot move the cursor: editors and build servers say so of their output windows."""
+COMMANDS = "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
 SWITCH_SECONDS = 0.001
 """Python's own 5 ms, four times a key, are seen."""
 YOUNG_OBJECTS, NEVER = 10_000, 1 << 30
@@ -94,9 +92,12 @@ def run_app(project: Project) -> None:
         InputError: there is no terminal to draw on.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("The app needs a terminal for its keys and its screen", COMMANDS)
+    if (term := os.environ.get("TERM", "")) in CANNOT_DRAW and sys.platform != "win32":
+        named = f"TERM is {term}" if term else "TERM is not set"
         raise InputError(
-            "The app needs a terminal for its keys and its screen",
-            "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate",
+            f"The app cannot draw on this terminal: {named}",
+            f"If it can do more than that, name it, for example TERM=xterm-256color. {COMMANDS}",
         )
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         # Textual draws there. Who sends the errors to a file means the errors, and would be left with an empty screen.
@@ -130,7 +131,7 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
     if not project.has_recipe:
         project = create_project(project.folder, "demo")
     elif not as_json:
-        click.echo(f"This folder is a project already, and stays as it is: {project.folder}", err=True)
+        output.note(f"This folder is a project already, and stays as it is: {project.folder}")
     _made(project, no_open, as_json)
 
 
@@ -156,7 +157,10 @@ def _made(project: Project, no_open: bool, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(project.folder)})
     elif no_open:
-        click.echo(f"Project: {project.folder}\nOpen it: smoltui {project.folder}")
+        import shlex
+
+        output.say(f"Project: {safe_line(str(project.folder), 4096)}")
+        output.say(f"Open it: smoltui {safe_line(shlex.quote(str(project.folder)), 4096)}")
     if not no_open and not as_json:
         run_app(project)
 
@@ -186,10 +190,12 @@ def check_command(folder: str, as_json: bool) -> None:
 @json_option
 def pairs_command(as_json: bool, **options: Any) -> None:
     """What a set of preference pairs holds: a file, a folder, shards, a Hub id, or a project's own."""
+    require_address_space()
     from smoltui.cli import pairs as twin
 
     report = twin.pairs_report(twin.Asked(**options), quiet=as_json)
-    print_json(report) if as_json else twin.print_report(report)
+    # The texts of a pair are data: they are given as they are, whatever they look like.
+    print_json(report, redacting="pair" not in report) if as_json else twin.print_report(report)
 
 
 @smoltui.group("recipe")
@@ -253,6 +259,7 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 @json_option
 def train_command(folder: str, **options: Any) -> None:
     """Trains the recipe and follows it to its end; one JSON object a line with --json."""
+    require_address_space()
     from smoltui.cli import runs as twin
 
     raise SystemExit(twin.train(project_in(folder), **options))
@@ -457,6 +464,14 @@ def scheduled_delete_command(scheduled_id: str, yes: bool, as_json: bool) -> Non
     twin.delete(scheduled_id, yes=yes, as_json=as_json)
 
 
+def _as_utf8(typed: str) -> str:
+    """What was typed in UTF-8 where the locale is another: Python then has each byte as half a surrogate pair."""
+    try:
+        return typed.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return typed
+
+
 @smoltui.command("ask")
 @click.argument("folder")
 @click.argument("prompts", nargs=-1)
@@ -466,7 +481,7 @@ def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_js
     """Answers of the reference and of the aligned model to PROMPTS, or to the project's own prompts."""
     from smoltui.cli import evaluate as twin
 
-    twin.run_ask(project_in(folder), prompts, run_id=run_id, as_json=as_json)
+    twin.run_ask(project_in(folder), [_as_utf8(prompt) for prompt in prompts], run_id=run_id, as_json=as_json)
 
 
 @smoltui.command("evaluate")
@@ -477,29 +492,40 @@ def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_js
 @json_option
 def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
     """Measures the reference and the aligned model on the held-out pairs."""
+    require_address_space()
     from smoltui.cli import evaluate as twin
 
     twin.run_evaluate(project_in(folder), run_id=run_id, as_json=as_json)
+
+
+@smoltui.command("docs")
+@click.argument("topic", required=False)
+@json_option
+def docs_command(topic: str | None, as_json: bool) -> None:
+    """Lists the topics of the documentation, or prints one of them."""
+    from smoltui.cli import docs as twin
+
+    report = twin.docs_report(topic)
+    print_json(report) if as_json else twin.print_report(report)
 
 
 def run(args: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; every expected error becomes one sentence and a next step."""
     argv = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in argv
+    output.prepare_streams()
+    register_secrets_of_machine()
     try:
         # Not `main`: that makes exit code 1, "the run failed", of a reader of our output that has left.
         with smoltui.make_context("smoltui", argv) as context:
             smoltui.invoke(context)
-        _flush()
+        output.flush()
         return 0
-    except SmoltuiError as error:
-        _print_error(error.message, error.hint, as_json)
-        return error.exit_code
     except click.ClickException as error:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f"See: {error.ctx.command_path} --help"
-        _print_error(error.format_message(), hint, as_json)
+        output.print_error(error.format_message(), hint, as_json)
         return InputError.exit_code
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
@@ -507,47 +533,13 @@ def run(args: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (head, less) has left: that is its right. Nothing may be flushed at exit.
-        _say_no_more()
+        output.say_no_more()
         return 0
-    except OSError as error:
-        _say_no_more()
-        where = f": {error.filename}" if error.filename else ""
-        _print_error(
-            f"The system refused, {error.strerror or type(error).__name__}{where}",
-            "Free some space, or allow it there, and try again."
-            if where
-            else "It is where the output goes that fails.",
-            as_json,
-        )
-        return InputError.exit_code
     except Exception as error:
-        from smoltui.backends.crash import crashed
-
-        told = crashed(error)
-        _print_error(told.message, told.hint, as_json)
+        if isinstance(error, OSError):  # it may be the output that fails
+            output.say_no_more()
+        told = as_smoltui_error(error)
+        output.print_error(told.message, told.hint, as_json)
         return told.exit_code
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
-
-
-def _flush() -> None:
-    """What is still to be written fails here, where it can be told, and not at exit."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def _say_no_more() -> None:
-    """Lets stdout go nowhere, so that nothing is left to fail at exit."""
-    if sys.stdout is not None:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _print_error(message: str, hint: str, as_json: bool) -> None:
-    message, hint = redact(message), redact(hint)
-    if as_json:
-        click.echo(json.dumps({"error": message, "hint": hint}, ensure_ascii=False), err=True)
-    else:
-        click.echo(f"smoltui: {message}", err=True)
-        if hint:
-            click.echo(hint, err=True)

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import click
-
 from smoltui.backends.devices import machine_for, remembered_torch_report, torch_report
 from smoltui.backends.project import open_project
+from smoltui.cli.output import say
 from smoltui.core.account import Account
 from smoltui.core.device import TorchReport, verdict
 from smoltui.core.device_words import account_in_words, facts_in_words, torch_in_words
@@ -70,11 +69,11 @@ def print_report(report: dict[str, Any]) -> None:
     """The same for a person."""
 
     def line(label: str, value: str) -> None:
-        click.echo(f"{label:<14}{safe_line(redact(value), 500)}")
+        say(f"{label:<14}{safe_line(redact(value), 500)}")
 
     for sentence in report["verdict"]:
         line(sentence["mark"], sentence["text"])
-    click.echo()
+    say()
     for fact in report["facts"]:
         line(fact["name"], fact["text"])
     wrong = [package for package in report["packages"] if not package["fits"]]

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from smoltui.backends import answers, run_store
 from smoltui.backends.threads import in_thread
-from smoltui.cli import print_json
+from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.core.evaluation import ALIGNED, REFERENCE, WELL_FORMED_RULE, Figures, Tally, rule_in_words
 from smoltui.core.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.core.metrics import as_word
@@ -68,10 +66,11 @@ async def ask(
 ) -> dict[str, Any]:
     """Both models' answers to `prompts`, or to the project's own where there are none; kept with the run.
 
-    `tell` gets every event.
+    `tell` gets every event. Answers that could not be kept are given all the same, with why as `not_kept`.
 
     Raises:
         as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
+        InputError: a prompt is not text.
     """
     comparison, run = await choose(project, run_id)
     settings = project.settings().evaluation
@@ -82,14 +81,18 @@ async def ask(
         async for event in events:
             tell(event)
             sheet.take(event, indices)
-    kept = None
+    kept, problem = None, None
     if run is not None:
-        kept = answers.save_answers(run_store.run_dir(run.id), sheet, comparison.places, settings)
+        try:
+            kept = answers.save_answers(run_store.run_dir(run.id), sheet, comparison.places, settings)
+        except InputError as error:
+            problem = error
     return {
         "run": run.id if run else None,
         **sheet.as_json(comparison.places, settings),
         "seconds": round(time.monotonic() - begun, 2),
         "kept": str(kept) if kept else None,
+        "not_kept": problem.as_json() if problem else None,
     }
 
 
@@ -133,7 +136,7 @@ def _tell(event: Event) -> None:
     """What the models are busy with, on stderr: stdout holds the result."""
     if isinstance(event, PhaseChanged):
         doing = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
-        click.echo(safe_line(redact(doing)), err=True)
+        note(safe_line(redact(doing)))
 
 
 def run_ask(project: Project, prompts: Sequence[str], *, run_id: str | None, as_json: bool) -> None:
@@ -143,17 +146,23 @@ def run_ask(project: Project, prompts: Sequence[str], *, run_id: str | None, as_
     found = run_async(ask(project, prompts, run_id=run_id, tell=_silent if as_json else _tell))
     if as_json:
         print_json(found)
-        return
-    click.echo(sampling_in_words(found["sampling"]))
+    else:
+        _print_answers(found)
+    if problem := found["not_kept"]:
+        print_warning(problem["error"], problem["hint"], as_json)
+
+
+def _print_answers(found: dict[str, Any]) -> None:
+    say(sampling_in_words(found["sampling"]))
     for row in found["answers"]:
-        click.echo(f"\n{safe(redact(row['prompt']))}")
+        say(f"\n{safe(redact(row['prompt']))}")
         for model in MODELS:
             answer = row.get(model)
             if answer:
                 cut = "" if answer["ended"] else " (cut at the limit)"
-                click.echo(f"\n  {model}{cut}\n{_indented(answer['text'])}")
+                say(f"\n  {model}{cut}\n{_indented(answer['text'])}")
     where = f"; kept in {found['kept']}" if found["kept"] else ""
-    click.echo(f"\nIn {as_time(found['seconds'])}{where}")
+    say(f"\nIn {as_time(found['seconds'])}{where}")
 
 
 def _indented(text: str) -> str:
@@ -178,10 +187,10 @@ def run_evaluate(project: Project, *, run_id: str | None, as_json: bool) -> None
     rows.append(_row("well-formed", reference, aligned, lambda figures: _share(figures.well_formed_share)))
     rows.append(_row("tokens of an answer", reference, aligned, lambda figures: as_word(figures.mean_tokens, 1)))
     for label, left, right in rows:
-        click.echo(f"{label:<34}{left:>12}{right:>12}")
-    click.echo(f"\nOn {aligned.pairs} held-out pairs, {aligned.answers} answers each; {as_time(report['seconds'])}.")
+        say(f"{label:<34}{left:>12}{right:>12}")
+    say(f"\nOn {aligned.pairs} held-out pairs, {aligned.answers} answers each; {as_time(report['seconds'])}.")
     for rule in filter(None, (report["manner_rule"], WELL_FORMED_RULE)):
-        click.echo(safe(rule))
+        say(safe(rule))
 
 
 def _row(label: str, reference: Figures, aligned: Figures, shown: Any) -> tuple[str, str, str]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from smoltui.backends import run_acts
 from smoltui.backends.engine import Engine
 from smoltui.backends.hub_engine import poll_seconds
-from smoltui.cli import print_json, runs
+from smoltui.cli import runs
+from smoltui.cli.output import bell, cell, note, print_json, say
 from smoltui.core.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.hardware import as_json as flavor_as_json
 from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
@@ -49,7 +47,7 @@ def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
                     print_json(sample.as_json())
                 else:
                     when = f"{time.strftime('%H:%M:%S', time.localtime(sample.at))}  " if follow else ""
-                    click.echo(f"{when}{in_words(sample)}")
+                    say(f"{when}{in_words(sample)}")
         return told, run
 
     told, run = runs.run_async(work())
@@ -70,8 +68,7 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
         for next_one in asyncio.as_completed([_end_of(engine, run) for engine, run in found]):
             ended.append(await next_one)
             runs.print_run(ended[-1], as_json)
-            if sys.stderr.isatty():
-                click.echo("\a", nl=False, err=True)
+            bell()
         return ended
 
     codes = {runs.exit_code(run.stage) for run in runs.run_async(work())}
@@ -90,7 +87,7 @@ async def _end_of(engine: Engine, run: Run) -> Run:
         except (RateLimitedError, UnreachableError) as error:
             pause = max(UNREACHED_SECONDS, getattr(error, "retry_after", None) or 0.0)
             if not told:
-                click.echo(f"smoltui: {redact(error.message)}; still waiting", err=True)
+                note(f"smoltui: {safe_line(error.message, 1000)}; still waiting")
                 told = True
             continue
         polls = 0 if run.stage != before else polls + 1
@@ -131,7 +128,7 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
     started = runs.run_async(work())
     runs.print_run(started, as_json)
     if not as_json:
-        click.echo(f"Follow it: smoltui logs {started.id} --follow", err=True)
+        note(f"Follow it: smoltui logs {started.id} --follow")
 
 
 def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as_json: bool) -> None:
@@ -156,9 +153,9 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
         print_json({"id": run.id, "labels": dict(run.labels)})
         return
     for key, value in run.labels.items():
-        click.echo(safe_line(redact(f"{key}={value}")))
+        say(safe_line(redact(f"{key}={value}")))
     if not run.labels:
-        click.echo("It has no labels", err=True)
+        note("It has no labels")
 
 
 def hardware(project: Project | None, *, as_json: bool) -> None:
@@ -184,17 +181,13 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
         print_json([flavor_as_json(flavor, fit) for flavor, fit in rows])
         return
     head = f"{'FLAVOR':<18}{'CPU':<10}{'MEMORY':>9}  {'ACCELERATOR':<16}{'EACH':>8}  PRICE"
-    click.echo(f"{head:<94}  FITS" if project is not None else head)
+    say(f"{head:<94}  FITS" if project is not None else head)
     for flavor, fit in rows:
         each = gb(device_bytes(flavor) if flavor.count else None)
         line = (
-            f"{safe_line(flavor.name, 17):<18}{safe_line(flavor.cpu, 9):<10}{gb(flavor.ram_bytes):>9}  "
-            f"{safe_line(accelerators(flavor), 15):<16}{each:>8}  {prices(flavor)}"
+            f"{cell(flavor.name, 18)}{cell(flavor.cpu, 10)}{gb(flavor.ram_bytes):>9}  "
+            f"{cell(accelerators(flavor), 16)}{each:>8}  {prices(flavor)}"
         )
-        click.echo(
-            line if fit is None else f"{line:<94}  {fit.in_words}, needs {gb(fit.needed)}".replace(", needs –", "")
-        )
+        say(line if fit is None else f"{line:<94}  {fit.in_words}, needs {gb(fit.needed)}".replace(", needs –", ""))
     if listed:
-        click.echo(
-            f"As the Hub lists them, {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}", err=True
-        )
+        note(f"As the Hub lists them, {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}")

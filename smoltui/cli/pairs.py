@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import click
 
 from smoltui.backends.pair_export import Exported, Kind
 from smoltui.backends.pair_set import imported, typed_spec
@@ -18,6 +15,7 @@ from smoltui.backends.pair_summary import summary
 from smoltui.backends.pairs_decisions import Decisions
 from smoltui.backends.pairs_session import PairsSession, recipe_values
 from smoltui.backends.project import RECIPE_NAME, Project, expanded, open_project
+from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.core.audit import Audit
 from smoltui.core.pair_query import PairQuery, parse_query
 from smoltui.core.preference import FINDINGS, pair_json, words_diff
@@ -105,7 +103,7 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
             if session.project is not None:
                 await _count_tokens(session)
         except SmoltuiError as error:
-            click.echo(f"Tokens are not counted: {safe_line(error.message)}", err=True)
+            note(f"Tokens are not counted: {safe_line(error.message)}")
         async for step in session.audit():
             if isinstance(step, Audit):
                 report["audit"] = step.as_json()
@@ -146,9 +144,8 @@ class _Progress:
     """How far a long import is, on stderr where that is a terminal."""
 
     def __call__(self, rows: int, total: int | None) -> None:
-        if sys.stderr.isatty():
-            of = f" of {total:,}" if total else ""
-            click.echo(f"\rreading {rows:,}{of} pairs", nl=rows == total, err=True)
+        of = f" of {total:,}" if total else ""
+        progress(f"reading {rows:,}{of} pairs", done=rows == total)
 
 
 def _no_progress(rows: int, total: int | None) -> None:
@@ -164,21 +161,22 @@ def print_report(report: dict[str, Any]) -> None:
         from smoltui.core.audit import audit_from_json
         from smoltui.core.audit_report import as_markdown
 
-        click.echo(as_markdown(audit_from_json(report["audit"])))
+        say(as_markdown(audit_from_json(report["audit"])))
         return
-    click.echo(f"{safe_line(report['source'])}  split {safe_line(report['split'])} of {', '.join(report['splits'])}")
-    click.echo(f"shape    {report['schema']}: {SCHEMAS[report['schema']]}")
-    click.echo(f"columns  {safe_line(', '.join(report['columns']))}")
-    click.echo(f"{report['rows']:>9,}  rows")
-    click.echo(f"{report['clean']['count']:>9,}  clean: usable, and the answers differ")
+    splits = safe_line(", ".join(report["splits"]))
+    say(f"{safe_line(report['source'])}  split {safe_line(report['split'])} of {splits}")
+    say(f"shape    {report['schema']}: {SCHEMAS[report['schema']]}")
+    say(f"columns  {safe_line(', '.join(report['columns']))}")
+    say(f"{report['rows']:>9,}  rows")
+    say(f"{report['clean']['count']:>9,}  clean: usable, and the answers differ")
     for name, words in FINDINGS.items():
         found = report[name]
-        click.echo(f"{found['count']:>9,}  {words}" + (f": rows {_some(found, 8)}" if found["count"] else ""))
+        say(f"{found['count']:>9,}  {words}" + (f": rows {_some(found, 8)}" if found["count"] else ""))
     if search := report.get("search"):
-        click.echo(f"{search['count']:>9,}  rows hold {safe_line(search['text'], 60)!r}: {_some(search, 20) or 'none'}")
+        say(f"{search['count']:>9,}  rows hold {safe_line(search['text'], 60)!r}: {_some(search, 20) or 'none'}")
     if made := report.get("export"):
-        click.echo(f"exported {made['train']:,} pairs, {made['held_out']:,} held out, to {safe_line(made['folder'])}")
-        click.echo(f"hash     {made['hash']}")
+        say(f"exported {made['train']:,} pairs, {made['held_out']:,} held out, to {safe_line(made['folder'])}")
+        say(f"hash     {made['hash']}")
 
 
 def _some(found: dict[str, Any], most: int) -> str:
@@ -188,17 +186,16 @@ def _some(found: dict[str, Any], most: int) -> str:
 
 def _print_pair(pair: dict[str, Any]) -> None:
     if problem := pair.get("problem"):
-        click.secho(f"row {pair['row']} is not a usable pair: {safe_line(problem, 400)}", fg="yellow")
+        say_styled([(f"row {pair['row']} is not a usable pair: {safe_line(problem, 400)}", {"fg": "yellow"})])
     if "raw" in pair:
-        click.echo(safe(pair["raw"]))
+        say_data(safe(pair["raw"]))
         return
     for turn in pair["prompt"]:
-        click.secho(turn["role"], bold=True)
-        click.echo(f"{safe(turn['content'])}\n")
+        say_styled([(safe_line(turn["role"]), {"bold": True})])
+        say_data(f"{safe(turn['content'])}\n")
     chosen, rejected = (safe(pair[side][0]["content"]) for side in ("chosen", "rejected"))
     for side, colour, spans in zip(("chosen", "rejected"), ("green", "red"), words_diff(chosen, rejected), strict=True):
-        click.secho(f"{side} ({len(pair[side][0]['content']):,} characters)", bold=True)
-        click.echo(
-            "".join(click.style(span.text, fg=colour, bold=True) if span.differs else span.text for span in spans)
-        )
-        click.echo()
+        say_styled([(f"{side} ({len(pair[side][0]['content']):,} characters)", {"bold": True})])
+        differing = {"fg": colour, "bold": True}
+        say_styled((span.text, differing if span.differs else {}) for span in spans)
+        say()

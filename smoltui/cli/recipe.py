@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from smoltui.backends.launch import load_project_recipe
 from smoltui.backends.project import Project
 from smoltui.backends.recipe_facts import command_by_hand, model_config, recipe_shape
+from smoltui.backends.token_check import leaks
+from smoltui.cli.output import say
 from smoltui.core.fit import estimate
 from smoltui.core.preflight import memory_in_words
-from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, check, is_ok, show, snapshot, summarise
+from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
 from smoltui.safe_text import redact, safe_line
 
 
@@ -55,7 +55,8 @@ def findings_of(project: Project, target: str, has_bf16: bool | None = None) -> 
     name = values.get("model_name_or_path")
     config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
     kind = config.get("model_type") if config else None
-    return check(values, target=target, has_bf16=has_bf16, model_type=kind if isinstance(kind, str) else None)
+    found = check(values, target=target, has_bf16=has_bf16, model_type=kind if isinstance(kind, str) else None)
+    return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project)), *found]
 
 
 def recipe_check(project: Project, target: str) -> dict[str, Any]:
@@ -91,20 +92,20 @@ def print_show(report: dict[str, Any]) -> None:
     for key, value in report["values"].items():
         field = BY_KEY.get(key)
         text = show(field or _ANY, value)
-        click.echo(safe_line(redact(f"{key:<30} {text} {field.unit if field else ''}".rstrip())))
+        say(safe_line(redact(f"{key:<30} {text} {field.unit if field else ''}".rstrip())))
     summary = summarise(report["values"])
-    click.echo(f"\n{summary.sentence}")
-    click.echo(report["memory_in_words"])
+    say(f"\n{summary.sentence}")
+    say(report["memory_in_words"])
 
 
 def print_check(report: dict[str, Any]) -> None:
     """One line a finding, what mends it below."""
     for finding in report["findings"]:
-        click.echo(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
+        say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
         if finding["mend"]:
-            click.echo(safe_line(redact(f"      {finding['mend']}")))
+            say(safe_line(redact(f"      {finding['mend']}")))
     if report["ok"]:
-        click.echo(
+        say(
             f"The recipe can run: TRL {report['trl']} knows every key."
             if not report["findings"]
             else "Nothing stops it."
@@ -113,4 +114,4 @@ def print_check(report: dict[str, Any]) -> None:
 
 def print_command(report: dict[str, Any]) -> None:
     """The command alone, so that it can be piped."""
-    click.echo(report["command"])
+    say(report["command"])

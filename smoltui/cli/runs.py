@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 import time
@@ -12,11 +11,20 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
-
 from smoltui.backends.engine import Engine
 from smoltui.backends.services import default_services
-from smoltui.cli import print_json
+from smoltui.cli.output import (
+    cell,
+    confirm,
+    log_text,
+    note,
+    note_error,
+    print_error,
+    print_json,
+    print_log,
+    print_warning,
+    say,
+)
 from smoltui.core import events
 from smoltui.core.pace import as_age, as_time
 from smoltui.core.run import Run, Stage
@@ -27,7 +35,6 @@ from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project import Project
-    from smoltui.core.preflight import Check
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
@@ -50,7 +57,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """`key=value` of `--set`, the value read as YAML reads it.
 
     Raises:
-        InputError: there is no `=`, or the value is not YAML.
+        InputError: there is no `=`, the value is not YAML, or a recipe holds no such value (a date, say).
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -58,10 +65,34 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set wants KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
+    if value.count("[") + value.count("{") > MOST_BRACKETS:
+        raise InputError(f"The value of --set {key} has too many brackets", "Write it into recipe.yaml.")
     try:
-        return key.strip(), YAML(typ="safe", pure=True).load(value)
-    except YAMLError as error:
+        found = YAML(typ="safe", pure=True).load(value)
+    except (YAMLError, ValueError) as error:
         raise InputError(f"The value of --set {key} cannot be read: {value}", "Quote it as in a YAML file.") from error
+    if not _fits_recipe(found):
+        raise InputError(
+            f"A recipe holds no such value, --set {key}: {value}",
+            "Write a number, a text, true, false, null, or a list of these; quote what is to be a text.",
+        )
+    return key.strip(), found
+
+
+MOST_BRACKETS = 100
+"""In one value of `--set`; reading nested ones takes time that grows with the square of their number."""
+
+
+def _fits_recipe(value: Any, depth: int = 0) -> bool:
+    """Whether a recipe can hold a value: no date, set or bytes, no whole number beyond 64 bits, no list in itself."""
+    if isinstance(value, list):
+        return depth <= MOST_BRACKETS and all(_fits_recipe(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        parts = [*value, *value.values()]
+        return depth <= MOST_BRACKETS and all(_fits_recipe(part, depth + 1) for part in parts)
+    if isinstance(value, int):
+        return value.bit_length() <= 64
+    return value is None or isinstance(value, str | float)
 
 
 def train(
@@ -104,22 +135,13 @@ def train(
     async def work() -> int:
         warnings = await check_spec(project, name, spec)
         for check in warnings:
-            print_warning(check, as_json)
+            print_warning(check.sentence, check.mend, as_json)
         if name != "local" and not yes:
             await confirm_cost(spec.flavor, spec.timeout_seconds or 0, "Start the Job?", as_json)
         run = await engines[name].submit(replace(spec, checks=tuple(f"! {check.sentence}" for check in warnings)))
         return await _follow_started(engines[name], run, detach=detach, as_json=as_json)
 
     return run_async(work())
-
-
-def print_warning(check: Check, as_json: bool) -> None:
-    """What does not stop a run and may spoil it; on stderr, as stdout tells what the run does."""
-    if as_json:
-        told = {"warning": check.sentence, "hint": check.mend}
-        click.echo(redact(json.dumps(told, ensure_ascii=False)), err=True)
-        return
-    click.echo(safe(redact(f"Warning: {check.sentence}\n{check.mend}".rstrip()), 2000), err=True)
 
 
 async def confirm_cost(flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
@@ -156,18 +178,12 @@ def _must_be_asked(as_json: bool, why: str) -> None:
         raise InputError(why, "Say so: --yes")
 
 
-def confirm(question: str) -> None:
-    """Asks on stderr. Raises click.Abort for no."""
-    if not click.confirm(safe_line(redact(question), 1000), err=True):
-        raise click.Abort
-
-
 async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bool) -> int:
     where = {"run": run.id, "engine": run.engine}
     if as_json:
         print_json({**events.StageChanged(stage=run.stage, message=run.message).as_json(), **where})
     else:
-        click.echo(f"{run.name}: {run.id} ({run.engine})", err=True)
+        note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
     if not detach:
         try:
             async with aclosing(engine.follow(run.id)) as stream:
@@ -177,16 +193,16 @@ async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bo
         except asyncio.CancelledError:
             if run.engine == "local":
                 run = await engine.cancel(run.id)
-                click.echo(f"Cancelled: {run.id}", err=True)
+                note(f"Cancelled: {run.id}")
             else:
-                click.echo(f"No longer followed; the Job goes on. See: smoltui logs {run.id} --follow", err=True)
+                note(f"No longer followed; the Job goes on. See: smoltui logs {run.id} --follow")
             raise
         run = await _final(engine, run)
     if as_json:
         output = run.pushed_to or run.model_path or run.output_dir
         print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
     elif run.stage == Stage.COMPLETED:
-        click.echo(f"Completed: {run.pushed_to or run.model_path or run.output_dir}", err=True)
+        note(f"Completed: {safe_line(run.pushed_to or run.model_path or run.output_dir or '', 4096)}")
     if detach:
         return 0
     if exit_code(run.stage) == 1:
@@ -212,15 +228,9 @@ def _print_event(event: events.Event, run: Run, as_json: bool) -> None:
         print_json({**data, "run": run.id} if isinstance(event, events.StageChanged) else data)
         return
     if isinstance(event, events.LogLine):
-        click.echo(_printable(event.text))
+        print_log(event.text)
     elif words := in_words(event, run.max_steps):
-        click.echo(safe(redact(words), 2000), err=True)
-
-
-def _printable(text: str) -> str:
-    """A log line for a terminal; into a file or pipe it goes with nothing but its secrets taken out."""
-    text = redact(text)
-    return safe(text.rsplit("\r", 1)[-1], None) if sys.stdout.isatty() else text
+        note(safe(redact(words), 2000))
 
 
 def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
@@ -253,25 +263,21 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
     runs = [run for run in runs if wanted_runs.matches(run)]
     for name, error in errors:
         which = {"local": "Local runs", "hub": "Jobs"}.get(name, f"Jobs of {safe_line(name, 60)}")
-        note = (
-            json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"{which} are not listed: {error.message}"
-        )
-        click.echo(redact(note), err=True)
+        note_error(f"{which} are not listed", error, as_json)
     if as_json:
         print_json([run.summary() for run in runs])
         return
     if not runs:
         some = "No run matches" if wanted_runs else "No runs. Start one: smoltui train FOLDER"
-        click.echo(some, err=True)
+        note(some)
     else:
-        click.echo(f"{'ID':<26}{'NAME':<22}{'STAGE':<12}{'WHERE':<14}{'AGE':>5}{'STEP':>11}  MESSAGE")
+        say(f"{'ID':<26}{'NAME':<22}{'STAGE':<12}{'WHERE':<14}{'AGE':>5}{'STEP':>11}  MESSAGE")
     for run in runs:
         step = f"{run.step}/{run.max_steps}" if run.max_steps else "–"
         age = as_age(now - run.created_at if run.created_at else None)
-        where = safe_line(run.flavor or run.engine, 13)
-        click.echo(
-            f"{run.id:<26}{safe_line(run.name, 20):<22}{safe_line(run.stage, 11):<12}{where:<14}{age:>5}{step:>11}  "
-            f"{safe_line(redact(run.message or ''), 80)}".rstrip()
+        say(
+            f"{cell(run.id, 26)}{cell(run.name, 22)}{cell(run.stage, 12)}{cell(run.flavor or run.engine, 14)}"
+            f"{age:>5}{step:>11}  {safe_line(redact(run.message or ''), 80)}".rstrip()
         )
 
 
@@ -329,7 +335,7 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
                 if as_json:
                     _print_event(event, run, True)
                 elif words is not None:
-                    click.echo(words)
+                    print_log(words)
         return exit_code(run.stage) if follow else 0
 
     return run_async(work())
@@ -338,7 +344,7 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
 def _log_words(event: events.Event, run: Run) -> str | None:
     """What a person reads of an event in a log; None for a stage, and for what is not worth a line."""
     if isinstance(event, events.LogLine):
-        return _printable(event.text)
+        return log_text(event.text)
     words = None if isinstance(event, events.StageChanged) else in_words(event, run.max_steps)
     return None if words is None else safe(redact(words), 2000)
 
@@ -365,9 +371,9 @@ def inspect(run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(safe(redact(json.dumps(found, indent=2, ensure_ascii=False, default=str)), None))
+        print_json(found, indent=2)
         for way in access_of(found):
-            click.echo(f"Get in: {safe_line(redact(way))}", err=True)
+            note(f"Get in: {safe_line(redact(way))}")
 
 
 def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
@@ -394,8 +400,7 @@ def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, R
                 print_run(await work(run_id), as_json)
             except SmoltuiError as error:
                 if first is not None:
-                    told = json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"smoltui: {error}"
-                    click.echo(redact(told), err=True)
+                    print_error(error.message, error.hint, as_json)
                 first = first or error
         return first
 
@@ -409,4 +414,4 @@ def print_run(run: Run, as_json: bool) -> None:
         print_json(run.summary())
     else:
         message = f" ({safe_line(redact(run.message), 200)})" if run.message else ""
-        click.echo(f"{run.id}: {safe_line(run.stage, 40)}{message}")
+        say(f"{safe_line(run.id, 60)}: {safe_line(run.stage, 40)}{message}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-import click
-
 from smoltui.backends.hub_scheduled import ScheduledJobs
-from smoltui.cli import print_json, project_in, runs
+from smoltui.cli import project_in, runs
+from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
 from smoltui.core.pace import as_age
 from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.core.scheduled import ScheduledJob, checked_schedule
@@ -32,19 +31,19 @@ def list_all(*, as_json: bool) -> None:
     scheduled = _scheduled()
     found = runs.run_async(scheduled.list_all())
     for name, error in scheduled.problems.items():
-        click.echo(redact(f"Scheduled Jobs of {safe_line(name, 60)} are not listed: {error.message}"), err=True)
+        note_error(f"Scheduled Jobs of {safe_line(name, 60)} are not listed", error, as_json)
     if as_json:
         print_json([item.summary() for item in found])
         return
     if not found:
-        click.echo("No scheduled Jobs. Make one: smoltui scheduled create FOLDER --schedule @daily", err=True)
+        note("No scheduled Jobs. Make one: smoltui scheduled create FOLDER --schedule @daily")
         return
     now = time.time()
-    click.echo(f"{'ID':<26}{'NAME':<22}{'SCHEDULE':<16}{'NEXT (UTC)':<24}{'FLAVOR':<16}LAST")
+    say(f"{'ID':<26}{'NAME':<22}{'SCHEDULE':<16}{'NEXT (UTC)':<24}{'FLAVOR':<16}LAST")
     for item in found:
-        click.echo(
-            f"{safe_line(item.id, 25):<26}{safe_line(redact(item.name), 20):<22}{safe_line(item.schedule, 15):<16}"
-            f"{_next(item, now):<24}{safe_line(item.flavor or '–', 15):<16}{safe_line(item.last_run or 'never', 40)}"
+        say(
+            f"{cell(item.id, 26)}{cell(item.name, 22)}{cell(item.schedule, 16)}"
+            f"{_next(item, now):<24}{cell(item.flavor or '–', 16)}{safe_line(item.last_run or 'never', 40)}"
         )
 
 
@@ -100,7 +99,7 @@ def create(
         project = project_in(folder)
         spec = make_spec(project, "hub", flavor=flavor, timeout=timeout, namespace=namespace)
         for check in await check_spec(project, "hub", spec):
-            runs.print_warning(check, as_json)
+            print_warning(check.sentence, check.mend, as_json)
         if not yes:
             await runs.confirm_cost(spec.flavor, spec.timeout_seconds or 0, asked, as_json)
         return await scheduled.create(spec, schedule, **how)
@@ -150,11 +149,12 @@ def delete(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({**item.summary(), "deleted": True})
     else:
-        click.echo(f"Deleted: {item.id}")
+        say(f"Deleted: {safe_line(item.id, 60)}")
 
 
 def _print(item: ScheduledJob, as_json: bool) -> None:
     if as_json:
         print_json(item.summary())
     else:
-        click.echo(f"{item.id}: {safe_line(redact(item.name), 60)}, {item.schedule}, next: {_next(item, time.time())}")
+        when = f"{safe_line(item.schedule, 60)}, next: {_next(item, time.time())}"
+        say(f"{safe_line(item.id, 60)}: {safe_line(redact(item.name), 60)}, {when}")

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import redact
 
 VERSION = 1
@@ -273,9 +274,23 @@ def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
     if isinstance(event, LogLine):  # 100 000 of them can come in a second: a pattern or `replace` takes longer
         clean = redact(event.text, secrets)
         return event if clean == event.text else LogLine(text=clean, at=event.at)
-    if isinstance(event, Failed):
-        return replace(event, cause=redact(event.cause, secrets), hint=redact(event.hint, secrets))
-    return event
+    changed: dict[str, Any] = {}
+    for item in fields(event):
+        value = getattr(event, item.name)
+        if isinstance(value, str) and (clean := redact(value, secrets)) != value:
+            changed[item.name] = clean
+    return replace(event, **changed) if changed else event
+
+
+def without_secrets(
+    reader: Reader, line: str, broken: BrokenTokens, *, at: float | None = None, secrets: tuple[str, ...] = ()
+) -> Iterator[Event]:
+    """`reader.feed` of one line, without secrets; `broken` knows the lines before it."""
+    line = broken.masked(line)
+    if "\r" in line:  # it splits the line there, and may split a secret
+        line = redact(line, secrets)
+    for event in reader.feed(line, at=at):
+        yield redacted(event, secrets)
 
 
 _TRL_DICT = re.compile(r"\{'[a-z_/]+': .*\}\s*$")

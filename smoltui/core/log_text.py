@@ -13,10 +13,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from smoltui.safe_text import redact, safe
+from smoltui.redaction import BrokenTokens, redact
+from smoltui.redaction import may_hold_secret as may_hold_secret
+from smoltui.safe_text import safe
 
 LINE_LIMIT = 1 << 20
 """Characters of one line that are kept."""
+OVERLAP = 8_192
+"""Characters behind a cut that are looked at, so that a secret is seen whole: more than any key has."""
 LINE_SHOWN = 10_000
 """Characters of one line that are drawn."""
 
@@ -42,11 +46,13 @@ def last_state(line: str) -> str:
     return line.rstrip("\r").rsplit("\r", 1)[-1]
 
 
-def taken(lines: Sequence[str], times: Sequence[float | None] | None = None) -> list[LogLine]:
+def taken(
+    lines: Sequence[str], times: Sequence[float | None] | None = None, broken: BrokenTokens | None = None
+) -> list[LogLine]:
     """`lines` as they are kept: last states without secrets, at most `LINE_LIMIT` long, whole characters only.
 
     A line with newlines becomes several with its time. `times` has one for each line, None where
-    nobody said it; what is no moment after 1970 is as if nobody had.
+    nobody said it; what is no moment after 1970 is as if nobody had. `broken` knows the lines before these.
 
     Raises:
         ValueError: there are more lines than times, or fewer.
@@ -58,8 +64,11 @@ def taken(lines: Sequence[str], times: Sequence[float | None] | None = None) -> 
     if joined.count("\n") != len(lines) - 1:
         parts = [(part, at) for line, at in zip(lines, stamps, strict=True) for part in line.split("\n")]
         lines, stamps = [part for part, _ in parts], [at for _, at in parts]
-    if "\r" in joined:
-        lines = [last_state(line) for line in lines]
+    broken = BrokenTokens() if broken is None else broken
+    if broken.waits or "hf_" in joined or "HF_" in joined or "PRIVATE KEY" in joined:
+        lines = [broken.masked(line) for line in lines]
+    if "\r" in joined:  # redacted before, as a return may stand inside a secret
+        lines = [last_state(line) for line in without_secrets(lines)]
     if len(joined) > LINE_LIMIT:
         lines = [_bounded(line) for line in lines]
     if not joined.isascii() and _SURROGATE.search(joined):
@@ -73,7 +82,12 @@ def _moment(at: float | None) -> float | None:
 
 def _bounded(line: str) -> str:
     more = len(line) - LINE_LIMIT
-    return f"{line[:LINE_LIMIT]}… {more:,} more characters" if more > 0 else line
+    return f"{cut_line(line, LINE_LIMIT)}… {more:,} more characters" if more > 0 else line
+
+
+def cut_line(line: str, limit: int) -> str:
+    """The first `limit` characters of a line, without secrets: one that the cut would halve is taken out first."""
+    return redact(line[: limit + OVERLAP])[:limit] if len(line) > limit else line
 
 
 def without_controls(text: str) -> str:
@@ -88,36 +102,15 @@ def as_plain(text: str) -> str:
 
 # -- secrets
 
-_SECRET_STARTS = ("hf_", "api_org_", "wandb_v1_", "ghp_", "gho_", "github_pat_", "sk-", "AKIA")
-_SECRET_WORDS = ("hf_token", "hub_token", "api_key", "apikey", "secret", "password", "bearer")
-
-
-def may_hold_secret(text: str) -> bool:
-    """Whether `redact` could find anything: one of the words without which none of its patterns matches.
-
-    Many times faster than to look: nearly every line of a training log has an underscore and a token count.
-    """
-    if any(start in text for start in _SECRET_STARTS) or ("://" in text and "@" in text):
-        return True
-    lowered = text.lower()
-    return any(word in lowered for word in _SECRET_WORDS)
-
 
 def without_secrets(lines: Sequence[str]) -> Sequence[str]:
-    """Each line redacted; one whose secret hides between colours loses its colours."""
-    text = "\n".join(lines)
-    bare = without_controls(text)
-    if not may_hold_secret(text) and (bare is text or not may_hold_secret(bare)):
+    """Each line redacted."""
+    if not may_hold_secret("\n".join(lines)):
         return lines
     if len(lines) > 1:
         middle = len(lines) // 2
         return [*without_secrets(lines[:middle]), *without_secrets(lines[middle:])]
-    kept = redact(text)
-    if bare is text:
-        return [kept]
-    bare = without_controls(kept)
-    told = redact(bare)
-    return [kept if told == bare else told]
+    return [redact(lines[0])]
 
 
 # -- progress bars

@@ -13,6 +13,7 @@ from smoltui.core.fit import Duration, Fit
 from smoltui.core.pace import as_time
 from smoltui.core.recipe import Finding, Level, Summary, get, is_ok, mixed_precision, snapshot
 from smoltui.core.settings import JobSettings
+from smoltui.core.token_stop import Leak
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Facts:
     findings: Sequence[Finding]
     """Of `core.recipe.check` for this target."""
     summary: Summary
+    leaks: Sequence[Leak] = ()
+    """Tokens in the files or options; while there are any, nothing else is looked at and nothing is copied."""
     model_problem: str = ""
     """Why there is no such model, with the next step behind a newline; empty when there is, or only the Hub knows."""
     model_doubt: str = ""
@@ -89,6 +92,8 @@ class Facts:
 
 def preflight(facts: Facts) -> list[Check]:
     """The checks in the order they are shown: the recipe, where it runs, memory, time and money, what is kept."""
+    if facts.leaks:
+        return [Check("secret", Level.STOP, leak.sentence, leak.mend) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
     if facts.target == "local":
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]

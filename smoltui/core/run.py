@@ -190,6 +190,10 @@ _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+LONGEST_TIMEOUT = 366 * 86_400
+"""Seconds. Longer ones are slips of the finger, and the longest are infinite."""
+
+
 def timeout_seconds(text: str) -> int:
     """Seconds in a Job timeout such as `3h`, `90m`, `1.5h` or `5400`; the Hub's client knows no other spelling.
 
@@ -199,12 +203,14 @@ def timeout_seconds(text: str) -> int:
     """
     text = text.strip()
     if found := _TIMEOUT.fullmatch(text):
-        seconds = round(float(found[1]) * _UNITS[found[2]])
+        seconds = round(min(float(found[1]) * _UNITS[found[2]], 2 * LONGEST_TIMEOUT))
+        if seconds > LONGEST_TIMEOUT:
+            raise ValueError(f"the timeout must be shorter than a year: {text}")
         if seconds <= 0:
             raise ValueError(f"the timeout must be longer than nothing: {text}")
         return seconds
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*", text.lower())
-    total = round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    total = round(min(sum(float(number) * _UNITS[unit] for number, unit in parts), 2 * LONGEST_TIMEOUT))
     if parts and total and not re.sub(r"[\d.\sa-z]", "", text.lower()):
         instead = f"{total // 3600}h" if total % 3600 == 0 else f"{total // 60}m" if total % 60 == 0 else f"{total}s"
         raise ValueError(f"Jobs takes one number and one unit, so write {instead} instead of: {text}")

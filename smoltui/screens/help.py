@@ -17,6 +17,7 @@ class Help(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter", "leave", "Close"),
+        Binding("d", "docs", "Documentation"),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("pagedown,space", "scroll(10)", show=False),
@@ -29,7 +30,8 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         text = Text(f"Keys in {self._title}", "bold").append("    ")
-        text.append(" esc ", "reverse").append(" close, arrows scroll\n\n", "not bold")
+        text.append(" esc ", "reverse").append(" close, arrows scroll", "not bold")
+        text.append("    ").append(" d ", "reverse").append(" documentation\n\n", "not bold")
         width = max((len(keys) for keys, _, _ in self._keys), default=0)
         for keys, words, works in self._keys:
             text.append(f" {keys:<{width}}  ", "bold cyan" if works else "dim")
@@ -39,6 +41,12 @@ class Help(ModalScreen[None]):
 
     def action_leave(self) -> None:
         self.dismiss()
+
+    def action_docs(self) -> None:
+        """Opens the documentation in place of this list."""
+        from smoltui.screens.docs import Documentation
+
+        self.app.switch_screen(Documentation())
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#help", VerticalScroll).scroll_relative(y=by, animate=False)

@@ -335,7 +335,7 @@ class RecipeRoom(Room):
 
     def action_copy(self) -> None:
         command = self._around.command_here if self._target == "local" else self._around.command_jobs
-        self.app.copy_to_clipboard(command)
+        self.app.copy_to_clipboard(redact(command))
         self.say(f"Copied: {command}")
 
     def action_leave(self) -> None:

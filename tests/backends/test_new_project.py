@@ -124,3 +124,75 @@ def test_local_models_and_pairs_are_known_and_travel(tmp_path: Path) -> None:
     assert local_inputs(project, values) == ["model", "recipe.yaml"]
     assert "-v .:/project:ro" in command_by_hand(project, values, project.settings(), "hub")
     assert recipe_shape(project, {"model_name_or_path": "nobody/knows"}) is None
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too, and every empty folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"folder"
+        for path in folder.rglob("*")
+        if path.is_file() or not any(path.iterdir())
+    }
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [*((place, step) for place in ("new", "deep/er/new", "mine") for step in (1, 3, 4, 6)), ("mine", 7)],
+)
+def test_a_project_is_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, place: str, step: int
+) -> None:
+    """The disk is full or I press ctrl+c in the middle: nothing is half there, and what I had is as it was."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    (mine / "recipe.yaml").write_text("beta: 0.5\n")
+    before, done = tree(tmp_path), 0
+    real = {"write_bytes": Path.write_bytes, "replace": Path.replace}
+
+    def breaking(name: str) -> Any:
+        def act(self: Path, argument: Any) -> Any:
+            nonlocal done
+            done += 1
+            if done == step:
+                if name == "write_bytes":
+                    real["write_bytes"](self, argument[:3])  # a half of it
+                raise error
+            return real[name](self, argument)
+
+        return act
+
+    for name in real:
+        monkeypatch.setattr(Path, name, breaking(name))
+    with pytest.raises(InputError if isinstance(error, OSError) else KeyboardInterrupt):
+        create_project(tmp_path / place, "course-local", overwrite=True)
+    assert done >= step and tree(tmp_path) == before
+    monkeypatch.undo()
+    create_project(tmp_path / place, "course-local", overwrite=True)
+    assert (tmp_path / place / "recipe.yaml").read_text() != "beta: 0.5\n"
+    assert not list(tmp_path.rglob(".smoltui-new-*")) and (mine / "notes.txt").read_text() == "mine"
+
+
+def test_a_preset_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installation is broken: I am told so, and no folder is made."""
+    preset = tmp_path / "preset"
+    preset.mkdir()
+    (preset / "recipe.yaml").write_text("beta: 0.5\n")
+    (preset / "gone.txt").symlink_to(tmp_path / "nowhere")
+    monkeypatch.setitem(PRESETS, "broken", preset)
+    with pytest.raises(InputError, match=r"preset cannot be read, No such file.*gone\.txt"):
+        create_project(tmp_path / "p", "broken")
+    assert not (tmp_path / "p").exists()
+
+
+def test_ctrl_c_leaves_no_half_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the command line: exit code 130, and nothing there."""
+    from smoltui.cli import run
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    assert run(["new", str(tmp_path / "p"), "--preset", "course-local"]) == 130
+    assert list(tmp_path.iterdir()) == []

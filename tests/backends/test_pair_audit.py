@@ -170,8 +170,8 @@ def test_the_report_as_files(tmp_path: Path) -> None:
     assert "| stop | 1 | 10.00% | pairs whose answers are the same |" in text
     from dataclasses import replace
 
-    odd = as_markdown(replace(audit, source="[x](javascript:1) \x1b[31m|hf_abcdefghijkl"))
-    assert "\x1b" not in odd and "[x](" not in odd and "hf_abcdefghijkl" not in odd
+    odd = as_markdown(replace(audit, source="[x](javascript:1) \x1b[31m|hf_AbCdEfGhIjKlMnOp"))
+    assert "\x1b" not in odd and "[x](" not in odd and "hf_AbCdEfGhIjKlMnOp" not in odd
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.name)

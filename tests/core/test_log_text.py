@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 
@@ -124,11 +125,51 @@ def test_lines_are_kept_whole_and_apart() -> None:
     assert long[0].text.endswith("x… 5 more characters") and long[1] == LogLine("y")
 
 
-SECRETS = ("hf_AbCdEfGhIjKlMnOp", "WANDB_API_KEY=0123456789ab", "Bearer abcdef0123", "https://me:mysecret@host/x",
-           "hf_jobs_abcdef0123", "api_org_abcdefgh", "'hugging_face_hub_token': 'abcdefgh1'", "password: tellnobody",
-           "sk-abcdefghij", "AKIAABCDEFGHIJ", "github_pat_abcdefgh", "wandb_v1_abcdefgh", "gho_abcdefgh",
-           "ghp_abcdefghi", "huggingface_hub_token=abcdefgh", "OPENAI_APIKEY=abcdefgh", "my_secret = 'abcdefgh'",
-           "hf_oauth_abcdefgh", "hf_job_abcdefgh", "postgres://u:abc@h")  # fmt: skip
+BODY = "AbCdEfGhIjKlMnOp0123"
+SECRETS = (
+    "hf_AbCdEfGhIjKlMnOp",
+    "WANDB_API_KEY=0123456789ab",
+    "Bearer abcdef0123",
+    "https://me:mysecret@host/x",
+    f"hf_jobs_{BODY}",
+    f"api_org_{BODY}",
+    "'hugging_face_hub_token': 'abcdefgh1'",
+    "password: tellnobody",
+    f"sk-{BODY}",
+    "AKIAABCDEFGHIJ012345",
+    f"github_pat_{BODY}",
+    f"wandb_v1_{BODY}",
+    f"gho_{BODY}",
+    f"ghp_{BODY}",
+    f"glpat-{BODY}",
+    "huggingface_hub_token=abcdefgh",
+    "OPENAI_APIKEY=abcdefgh",
+    "my_secret = 'abcdefgh'",
+    f"hf_oauth_{BODY}",
+    f"hf_job_{BODY}",
+    "postgres://u:abc@h",
+    f"AIza{BODY}{BODY}",
+    f"xoxb-12345678-{BODY}",
+    "--token abcdefgh12",
+    "Cookie: id=abcdefgh",
+    "authorization: basic abcdefgh",
+    "https://h/x?sig=abcdefgh",
+    "eyJhbGciOiJI.eyJzdWIiOiIx.x",
+    f"npm_{BODY}{BODY}",
+    f"gsk_{BODY}",
+    f"nvapi-{BODY}",
+    f"pypi-{BODY}{BODY}",
+    f"sk_live_{BODY}",
+    "passphrase=abc",
+    f"hf%5F{BODY}",
+    f"hf\\u005f{BODY}",
+    f"hf\u200b_{BODY}",
+    f"\uff48f_{BODY}",
+    "token=abcdefgh123",
+    base64.b64encode(f"user:hf_{BODY}".encode()).decode(),
+    "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBg",
+    "access key 0123456789abcdef0123456789abcdef",
+)
 
 
 @pytest.mark.parametrize("secret", SECRETS)

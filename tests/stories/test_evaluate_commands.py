@@ -75,6 +75,51 @@ def test_ask_gives_answers_and_keeps_them(project: Project, a_run: Run, capsys: 
     assert "Whatever. Go away now." in capsys.readouterr().out
 
 
+def test_answers_that_cannot_be_kept_are_printed_all_the_same(
+    project: Project, a_run: Run, capsys: Output, own_machine: Path
+) -> None:
+    """My data folder cannot be written: I have waited for the answers, so I get them, and am told."""
+    (own_machine / "smoltui").mkdir(parents=True, exist_ok=True)
+    (own_machine / "smoltui" / "runs").write_text("in the way")
+    assert run(["ask", str(project.folder), "Mine?"]) == 0
+    told = capsys.readouterr()
+    assert "I am happy to help you" in told.out and "kept in" not in told.out
+    assert "Warning: The answers could not be kept" in told.err and "SMOLTUI_HOME" in told.err
+    code, report, error = result(capsys, "ask", str(project.folder), "Mine?", "--json")
+    assert code == 0 and report["answers"] and report["kept"] is None
+    assert "could not be kept" in report["not_kept"]["error"] and json.loads(error)["warning"]
+
+
+def test_a_full_disk_leaves_no_half_of_the_answers(
+    project: Project, a_run: Run, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.write_text
+
+    def full(self: Path, text: str, **how: Any) -> int:
+        if "answers-" not in self.name:
+            return real(self, text, **how)
+        real(self, text[:10], **how)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
+    assert code == 0 and "No space left" in report["not_kept"]["error"]
+    assert not list(run_store.run_dir(a_run.id).glob(".answers*"))
+
+
+def test_text_that_is_not_unicode(project: Project, a_run: Run, capsys: Output) -> None:
+    """A prompt of mine that is no text is refused with a sentence; half a character in a held-out pair is not."""
+    code, _, error = result(capsys, "ask", str(project.folder), "\udcff", "--json")
+    assert code == 2 and "not UTF-8" in json.loads(error)["error"]
+    path = next((project.folder / "pairs").glob("test*"))
+    first, *others = path.read_text().splitlines()
+    row = json.loads(first)
+    row["chosen"] += " \ud83d"
+    path.write_text("\n".join([json.dumps(row), *others]))
+    code, report, _ = result(capsys, "evaluate", str(project.folder), "--json")
+    assert code == 0 and report["held_out"] == 4
+
+
 def test_answers_in_a_terminal_are_safe(project: Project, a_run: Run, capsys: Output) -> None:
     """A model that answers with escape codes does not reach my terminal."""
     assert run(["ask", str(project.folder), "escape \x1b[2J"]) == 0

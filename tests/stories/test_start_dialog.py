@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import hub, training
+from smoltui.backends import hub, run_store, training
 from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.new_project import create_project
 from smoltui.backends.project import Project
@@ -160,3 +160,36 @@ async def test_without_the_train_extra_the_command_that_installs_it_is_told(
         await pilot.press("enter")
         await wait_until(lambda: "pip install 'smoltui[train]'" in seen(app))
         assert await app.services.engines["local"].list_runs() == []
+
+
+async def test_a_token_in_the_recipe_is_a_stop(app: SmoltuiApp, wait_until: Wait) -> None:
+    """I pasted my token into a comment: ✗ with the file and the line, enter starts nothing, and nothing was kept."""
+    recipe = app.project.recipe_path
+    line = recipe.read_text().count("\n") + 1
+    recipe.write_text(f"{recipe.read_text()}# hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567\n")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "✗" in seen(app, "#start-text"))
+        shown = seen(app, "#start-text")
+        assert f"✗ recipe.yaml, line {line} holds what looks like a Hugging Face token" in shown
+        assert "use `hf auth login` or HF_TOKEN instead" in shown and "AbCdEf" not in shown
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not list(run_store.run_ids())
+        await pilot.press("tab")
+        await wait_until(lambda: "Reading" not in seen(app, "#start-text") and "✗" in seen(app, "#start-text"))
+        assert f"✗ recipe.yaml, line {line}" in seen(app, "#start-text")
+
+
+async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wait) -> None:
+    """As in the recipe; once it is gone, the run can start."""
+    path = app.project.folder / "smoltui.toml"
+    before = path.read_text() if path.exists() else ""
+    path.write_text(f"# ghp_16C7e42F292c6912E7710c838347Ae178B4a\n{before}")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "✗ smoltui.toml, line 1 holds what looks like a GitHub" in seen(app, "#start-text"))
+        path.write_text(before)
+        await pilot.press("escape", "t")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        assert "✗" not in seen(app, "#start-text")

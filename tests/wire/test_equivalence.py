@@ -49,6 +49,7 @@ ROOM_STEPS = {
     "recipe": ["3", *"jjjjjjjjjjjjjjjjjjjjjjkkkk", "J", "K"],
     "runs": ["4", *"jjjjjjjjjjjjjjjjjjjjkk", "l", "tab", *"kkkkkkkkjj", "w", "z", "i", "p", "v", "g", "l"],
     "evaluate": ["5", "j", "j", "down", "pagedown", "k"],
+    "documentation": ["question_mark", "d", "j", "enter", *"jjjjjjjj", "pagedown", "k", "G", "right", "tab", "j", "q"],
 }
 
 

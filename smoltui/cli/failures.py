@@ -1,0 +1,147 @@
+"""What a command says of an exception that is none of ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from smoltui.errors import InputError, SmoltuiError
+
+PAIRS_BYTES = 1 << 30
+"""Address space that a command needs to load what reads pairs (pyarrow, duckdb, numpy); with less some of it ends the
+process without a word that could be caught."""
+
+_MEMORY_WORDS = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "unable to mmap",
+    "malloc failure",
+    "out of memory",
+    "bad_alloc",
+)
+"""How the dynamic loader, OpenSSL, DuckDB and C++ say that there is no memory, in exceptions of many classes."""
+_THREAD_WORDS = ("can't start new thread", "failed to launch worker thread")
+"""The same for threads: Python and Arrow."""
+_LIMITS = "Close other programs, or raise the limits of memory and processes (ulimit -v, ulimit -u), and try again."
+
+_STEPS = {
+    errno.ENOSPC: "Free some space there and try again.",
+    errno.EDQUOT: "Free some space there and try again.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n) and try again.",
+    errno.ENFILE: "Close other programs and try again.",
+    errno.EAGAIN: _LIMITS,
+    errno.EACCES: "Allow it there, or name another place.",
+    errno.EPERM: "Allow it there, or name another place.",
+    errno.EROFS: "Name another place.",
+}
+"""By the number of the system's error: the next step."""
+
+
+def require_address_space(needed: int = PAIRS_BYTES) -> None:
+    """Stops where less memory is allowed than loading alone takes.
+
+    Raises:
+        InputError: `ulimit -v` is below `needed` bytes.
+    """
+    allowed = _allowed_bytes()
+    if allowed is not None and allowed < needed:
+        raise InputError(
+            f"There is not enough memory for this: {allowed >> 20} MiB are allowed here, {needed >> 20} MiB are needed",
+            "Raise the limit: ulimit -v unlimited",
+        )
+
+
+def _allowed_bytes() -> int | None:
+    """Address space that this process may use (`ulimit -v`); None where there is no limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if allowed == resource.RLIM_INFINITY else allowed
+
+
+def as_smoltui_error(error: Exception) -> SmoltuiError:
+    """`error` if it is ours; else a sentence of the same meaning, with `error` as its cause.
+
+    What a person can do something about (memory, limits, the disk, text that is not UTF-8) is an InputError. All else
+    is an InternalError, and its report is written.
+    """
+    if isinstance(error, SmoltuiError):
+        return error
+    told = _in_words(error)
+    if told is not None and not isinstance(error, RecursionError | UnicodeError):
+        told.__cause__ = error
+        return told
+    try:
+        from smoltui.backends.crash import crashed, written_report
+    except (MemoryError, OSError, ImportError):
+        return told or _no_memory()
+    if told is None:
+        return crashed(error)
+    if report := written_report(error):
+        # These can also be a mistake of ours.
+        told.hint += f" If nothing is wrong there, the report for a bug is in: {report}"
+    told.__cause__ = error
+    return told
+
+
+def _in_words(error: Exception) -> InputError | None:
+    words = str(error).lower()
+    if isinstance(error, MemoryError) or any(part in words for part in _MEMORY_WORDS):
+        return _no_memory()
+    # C code that finds no memory can forget to say so.
+    if isinstance(error, SystemError) and _allowed_bytes() is not None:
+        return _no_memory()
+    if any(part in words for part in _THREAD_WORDS):
+        return InputError("The system allows no further thread", _LIMITS)
+    if isinstance(error, OSError):
+        return _refused(error)
+    if isinstance(error, RecursionError):
+        return InputError(
+            "Something in the files of this project is nested too deeply to be read",
+            "Look for hundreds of brackets, or aliases that name each other, in recipe.yaml and smoltui.toml.",
+        )
+    if isinstance(error, UnicodeError):
+        return _not_text(error)
+    return None
+
+
+def _no_memory() -> InputError:
+    return InputError("There is not enough memory for this", _LIMITS)
+
+
+def _refused(error: OSError) -> InputError:
+    if error.errno == errno.ENOMEM:
+        return _no_memory()
+    if error.errno == errno.ENOENT and not error.filename and not _here():
+        return InputError("The folder that you are in is no longer there", "Go to another one: cd")
+    if "no usable temporary directory" in str(error).lower():
+        return InputError(
+            "No temporary file can be written: there is no space, or no such folder",
+            "Free some space in /tmp, or name another folder in TMPDIR.",
+        )
+    where = f": {error.filename}" if error.filename else ""
+    step = _STEPS.get(error.errno or 0, "See that the path is right, and try again." if where else "Try again.")
+    return InputError(f"The system refused, {error.strerror or str(error) or type(error).__name__}{where}", step)
+
+
+def _here() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same with a detour
+    except OSError:
+        return False
+    return True
+
+
+def _not_text(error: UnicodeError) -> InputError:
+    if isinstance(error, UnicodeEncodeError):
+        shown = error.object[max(0, error.start - 40) : error.end + 40]
+        if error.encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+            return InputError(f"This is not UTF-8 text: {shown}", "Convert it to UTF-8 and try again.")
+        return InputError(
+            f"The locale of this terminal ({error.encoding}) cannot spell this text: {shown}",
+            "Choose a locale with UTF-8 and try again: export LC_ALL=C.UTF-8",
+        )
+    return InputError("A file that was read is not UTF-8 text", "Convert it to UTF-8 and try again.")

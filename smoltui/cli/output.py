@@ -1,0 +1,223 @@
+"""The one way out of the commands: every line, table, JSON document and error goes through here.
+
+What is printed may hold words of others (names of files, splits and Jobs, keys and values of settings, answers of a
+server), so text leaves with each character that acts on a terminal or hides shown as a symbol, and without secrets.
+JSON leaves with the same characters as \\uXXXX escapes, which leaves its value as it is. A test holds that nothing else
+in the package prints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+
+from smoltui.errors import InputError, SmoltuiError
+from smoltui.redaction import redact_json
+from smoltui.safe_text import escaped, redact, safe, safe_line
+
+MAX_SENTENCE = 4_000
+"""Characters of an error's sentence, and of its next step, that are shown."""
+MAX_INT_BITS = 10_000
+"""Larger whole numbers are refused by Python's conversion to decimal digits (`sys.set_int_max_str_digits`)."""
+
+
+def prepare_streams() -> None:
+    """Lets stdin, stdout and stderr be there, and take any text.
+
+    One that was closed (`<&-`) becomes the null device: otherwise the next file that is opened would get its number,
+    and what is printed, by a child too, would end up in that file. Characters that the encoding of an output lacks
+    become backslash escapes.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            _open_null(number)
+            stream = open(  # noqa: SIM115 - it lives as long as the process
+                number, "w" if number else "r", encoding="utf-8", errors="backslashreplace", closefd=False
+            )
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        elif number and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _open_null(number: int) -> None:
+    try:
+        os.fstat(number)
+    except OSError:
+        found = os.open(os.devnull, os.O_RDWR)
+        if found != number:
+            os.dup2(found, number)
+            os.close(found)
+        os.set_inheritable(number, True)
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Prints lines of text on stdout, or on stderr."""
+    _write(safe(redact(text), None), err=err)
+
+
+def note(text: str) -> None:
+    """Prints lines on stderr: what a person should know beside the result."""
+    say(text, err=True)
+
+
+def say_data(text: str) -> None:
+    """`say` for the text of a pair: data, which is shown with whatever looks like a secret in it, as in the app."""
+    _write(safe(text, None))
+
+
+def say_styled(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """`say_data` of one text in parts, each with the keywords of `click.style`; in colour on a terminal."""
+    _write("".join(click.style(safe(text, None), **style) for text, style in parts))
+
+
+def cell(text: str, width: int) -> str:
+    """`text` as a column of a table: on one line, cut so that a space is left, and filled up to `width` characters."""
+    return f"{safe_line(redact(text), width - 2):<{width}}"
+
+
+def print_json(data: Any, *, err: bool = False, redacting: bool = True, indent: int | None = None) -> None:
+    """Prints one JSON document, or one line of a stream; what JSON has no word for (NaN, a date) as a string.
+
+    `redacting` is False for the texts of pairs alone.
+    """
+    ascii_only = not _takes_unicode(err)
+    plain = _plain(data)
+    shown = redact_json(plain) if redacting else plain
+    text = json.dumps(shown, ensure_ascii=ascii_only, allow_nan=False, indent=indent)
+    _write(text if ascii_only else escaped(text), err=err)
+
+
+def _plain(value: Any) -> Any:
+    """`value` out of what JSON knows: YAML and TOML also have dates, sets, bytes and keys that are no text."""
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value.bit_length() <= MAX_INT_BITS else hex(value)
+    if isinstance(value, float):
+        from smoltui.core.events import strict
+
+        return strict(value)
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return redact(key)
+    plain = _plain(key)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
+def log_text(text: str) -> str:
+    """A line of a log as `print_log` prints it: safe on a terminal, else with nothing but its secrets taken out."""
+    text = redact(text)
+    # What stands before a carriage return was overwritten: earlier states of a progress bar.
+    return safe(text.rsplit("\r", 1)[-1], None) if sys.stdout.isatty() else text
+
+
+def print_log(text: str) -> None:
+    """Prints a line of a log: into a file or pipe as the run wrote it, so that it can be worked on."""
+    _write(log_text(text))
+
+
+def print_error(message: str, hint: str, as_json: bool) -> None:
+    """One sentence and the next step on stderr, or `{"error", "hint"}`. Where stderr is gone nobody can be told."""
+    with contextlib.suppress(OSError, InputError):
+        if as_json:
+            print_json({"error": message, "hint": hint}, err=True)
+        else:
+            _write(f"smoltui: {safe_line(redact(message), MAX_SENTENCE)}", err=True)
+            if hint:
+                _write(safe(redact(hint), MAX_SENTENCE), err=True)
+
+
+def note_error(what: str, error: SmoltuiError, as_json: bool) -> None:
+    """Prints on stderr that `what` is so because of an error that does not end the command; else as `print_error`."""
+    if as_json:
+        print_json(error.as_json(), err=True)
+    else:
+        note(f"{what}: {safe_line(error.message, MAX_SENTENCE)}")
+
+
+def print_warning(message: str, hint: str, as_json: bool) -> None:
+    """What does not stop a command and a person should know: two lines on stderr, or `{"warning", "hint"}`."""
+    if as_json:
+        print_json({"warning": message, "hint": hint}, err=True)
+    else:
+        note("\n".join(filter(None, (f"Warning: {message}", hint))))
+
+
+def progress(text: str, *, done: bool) -> None:
+    """Replaces the line on stderr, where that is a terminal; the last one stays."""
+    if sys.stderr.isatty():
+        _write(f"\r{safe_line(redact(text))}", err=True, newline=done)
+
+
+def bell() -> None:
+    """Rings the terminal's bell, where stderr is a terminal."""
+    if sys.stderr.isatty():
+        _write("\a", err=True, newline=False)
+
+
+def confirm(question: str) -> None:
+    """Asks on stderr. Raises click.Abort for no."""
+    if not click.confirm(safe_line(redact(question), 1000), err=True):
+        raise click.Abort
+
+
+def flush() -> None:
+    """What is still to be written fails here, where it can be told, and not at exit. Raises as every printing."""
+    with _output_told():
+        sys.stdout.flush()
+
+
+def say_no_more() -> None:
+    """Lets stdout go nowhere, so that nothing is left to fail at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _takes_unicode(err: bool) -> bool:
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or ""
+    return encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+
+
+def _write(text: str, *, err: bool = False, newline: bool = True) -> None:
+    """Hands text that is safe to the stream.
+
+    Raises:
+        BrokenPipeError: its reader has left. InputError: it cannot be written.
+    """
+    # Not click.echo: it takes an output in ASCII for a mistake, and writes UTF-8 to it.
+    stream = sys.stderr if err else sys.stdout
+    with _output_told():
+        shown = text if stream.isatty() else click.unstyle(text)
+        stream.write(f"{shown}\n" if newline else shown)
+        stream.flush()
+
+
+@contextlib.contextmanager
+def _output_told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        say_no_more()
+        raise InputError(
+            f"The output cannot be written, {error.strerror or error}",
+            "Free space where it goes, or send it somewhere else.",
+        ) from error

@@ -1,0 +1,227 @@
+"""The tables of the documentation that come from the code: keys, commands, events, columns and recipe fields.
+
+    python -m tests.docs_tables
+
+writes them into smoltui/docs/*.md, each between `<!-- table: NAME -->` and `<!-- end -->`. docs_words.json holds what
+the documentation says in place of a text of the code; entries for texts that are gone are removed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+import click
+from textual.binding import Binding, BindingType
+
+from smoltui.docs import FOLDER, TOPICS
+
+BLOCK = re.compile(r"<!-- table: (?P<name>[\w -]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+KEYS: dict[str, str] = {
+    "app": "smoltui.app.SmoltuiApp",
+    "device": "smoltui.screens.device.DeviceRoom",
+    "pairs": "smoltui.screens.pairs.set_view.SetView smoltui.screens.pairs.PairsRoom",
+    "pair": "smoltui.screens.pairs.pair_pane.PairPane",
+    "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
+    "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
+    "mapping": "smoltui.widgets.mapping_form.MappingForm",
+    "recipe": "smoltui.screens.recipe.RecipeRoom",
+    "start": "smoltui.screens.start_dialog.StartDialog",
+    "runs": "smoltui.screens.runs.RunsRoom",
+    "run-list": "smoltui.widgets.run_list.RunList",
+    "log": "smoltui.widgets.log_view.LogView",
+    "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
+    "evaluate": "smoltui.screens.evaluate.EvaluateRoom",
+    "help": "smoltui.screens.help.Help",
+    "docs": "smoltui.screens.docs.Documentation",
+}
+"""Table → the class whose bindings it lists, or several with a space between."""
+
+WRITTEN = {
+    "question_mark": "?",
+    "slash": "/",
+    "right": "→",
+    "left": "←",
+    "up": "↑",
+    "down": "↓",
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "plus": "+",
+    "minus": "-",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+"""Textual's name of a key → how it is written."""
+
+
+WORDS_FILE = Path(__file__).with_name("docs_words.json")
+WORDS: dict[str, str] = json.loads(WORDS_FILE.read_text(encoding="utf-8"))
+"""Text of the code → the same in the documentation, where the code's wording is too short for a page."""
+used: set[str] = set()
+"""Keys of `WORDS` that a table asked for."""
+
+
+def words_of(text: str) -> str:
+    """A text of the code as the documentation says it."""
+    used.add(text)
+    return WORDS.get(text, text)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar in a cell is escaped."""
+
+    def line(row: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |"
+
+    return "\n".join([line(head), "|" + "---|" * len(head), *map(line, rows)])
+
+
+def bindings_of(paths: str) -> list[Binding]:
+    """The keys of the classes, those without a description left out."""
+    listed: list[BindingType] = []
+    for path in paths.split():
+        module, _, name = path.rpartition(".")
+        listed += getattr(import_module(module), name).BINDINGS
+    return [binding for binding in listed if isinstance(binding, Binding) and binding.description]
+
+
+def shown_key(key: str) -> str:
+    """A key as it is written in the documentation."""
+    return f"`{WRITTEN.get(key, key)}`"
+
+
+def keys(name: str) -> str:
+    rows: dict[str, list[str]] = {}
+    for binding in bindings_of(KEYS[name]):
+        rows.setdefault(words_of(binding.description), []).extend(map(shown_key, binding.key.split(",")))
+    return table(("key", "what it does"), ((" ".join(pressed), words) for words, pressed in rows.items()))
+
+
+def commands() -> str:
+    from smoltui.cli import smoltui
+
+    return "\n\n".join(
+        _command(f"smoltui {name}", command) for name, command in smoltui.commands.items() if not command.hidden
+    )
+
+
+def _command(name: str, command: click.Command) -> str:
+    said = " ".join(inspect.cleandoc(command.help or "").split("\n\n")[0].split())
+    parts = [f"### {name}"]
+    if isinstance(command, click.Group):
+        parts.append(words_of(said))
+        parts += [_command(f"{name} {sub}", each).replace("### ", "#### ", 1) for sub, each in command.commands.items()]
+        return "\n\n".join(parts)
+    context = click.Context(command)
+    usage = " ".join([name, *(part for part in command.collect_usage_pieces(context) if part != "[OPTIONS]")])
+    parts += [f"`{usage}`", words_of(said)]
+    options = [option for option in command.params if isinstance(option, click.Option) and option.name != "as_json"]
+    if options:
+        rows = []
+        for option in options:
+            names = ", ".join([*option.opts, *option.secondary_opts])
+            value = "" if option.is_flag else f" {_value(option)}"
+            rows.append((f"`{names}{value}`", words_of(option.help or "").rstrip(".")))
+        parts.append(table(("option", "meaning"), rows))
+    return "\n\n".join(parts)
+
+
+def _value(option: click.Option) -> str:
+    if isinstance(option.type, click.Choice):
+        return "|".join(option.type.choices)
+    if option.metavar:
+        return option.metavar
+    return "N" if isinstance(option.type, click.types.IntParamType) else (option.name or "").upper()
+
+
+def events() -> str:
+    from smoltui.core.events import EVENTS
+
+    rows = []
+    for name, event in EVENTS.items():
+        if name not in ("answer", "answer_part", "pair"):  # of `scripts/generate.py`, which `train` does not run
+            said = words_of(" ".join(inspect.cleandoc(event.__doc__ or "").split("\n\n")[0].split()))
+            held = ", ".join(f"`{item.name}`" for item in fields(event) if item.name != "at")
+            rows.append((f"`{name}`", said.rstrip("."), held))
+    return table(("event", "meaning", "fields"), rows)
+
+
+def columns() -> str:
+    from smoltui.core.pair_columns import COLUMNS
+
+    return table(
+        ("column", "kind", "meaning"),
+        ((f"`{name}`", column.kind, words_of(column.words)) for name, column in COLUMNS.items()),
+    )
+
+
+def recipe_fields() -> str:
+    from smoltui.core.recipe import FIELDS, show
+
+    parts = []
+    for group in dict.fromkeys(field.group for field in FIELDS):
+        rows = []
+        for field in FIELDS:
+            if field.group == group:
+                value = field.unset if field.default is None else field.default
+                default = "" if value is None else show(field, value)
+                limits = words_of(field.range_text)
+                if field.unit not in limits:
+                    limits = f"{field.unit}, {limits}".removesuffix(", ")
+                meaning = words_of(field.help)
+                if field.ours is not None:
+                    meaning += f" Write `{show(field, field.ours)}`: {words_of(field.why)}."
+                cells = (f"`{field.key}`", meaning, limits, default and f"`{default}`")
+                rows.append(cells)
+        parts.append(f"### {group}\n\n{table(('key', 'meaning', 'unit, range', 'TRL default'), rows)}")
+    return "\n\n".join(parts)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "events": events,
+    "columns": columns,
+    "fields": recipe_fields,
+}
+
+
+def generated(name: str) -> str:
+    """The table of this name as the code has it now."""
+    kind, _, of = name.partition(" ")
+    return keys(of) if kind == "keys" else TABLES[name]()
+
+
+def with_tables(text: str) -> str:
+    """A page with all its tables up to date."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match["name"]
+        return f"<!-- table: {name} -->\n{generated(name)}\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
+
+
+def main() -> None:
+    """Writes the tables, and says which pages changed."""
+    for name in TOPICS:
+        path = FOLDER / f"{name}.md"
+        before = path.read_text(encoding="utf-8")
+        after = with_tables(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            print(f"Updated {path.name}")
+    if unused := WORDS.keys() - used:
+        kept = {text: words for text, words in WORDS.items() if text in used}
+        WORDS_FILE.write_text(json.dumps(kept, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        print(f"Removed from {WORDS_FILE.name}: {', '.join(sorted(unused))}")
+
+
+if __name__ == "__main__":
+    main()
