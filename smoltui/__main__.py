@@ -5,6 +5,15 @@ from __future__ import annotations
 import sys
 
 
+def forget_folder() -> None:
+    """Puts the folder that `python -m smoltui` was started in behind all others: modules in a project shadow none.
+
+    Behind and not away: a checkout that is not installed is imported from it.
+    """
+    if not sys.flags.safe_path:
+        sys.path.append(sys.path.pop(0))
+
+
 def main() -> None:
     """Runs the command line and leaves with its exit code."""
     from smoltui.cli import run
@@ -13,4 +22,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    forget_folder()
     main()

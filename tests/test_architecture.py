@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,30 @@ def test_the_screen_process_is_light(module: str) -> None:
     loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
     assert "smoltui" in loaded
     assert not loaded & (STACK | {"pyarrow", "huggingface_hub", "pynvml"})
+
+
+def test_chat_templates_run_in_their_child_alone() -> None:
+    """Whoever wants tokens asks `token_service.py`; nobody else renders, or reads the files of a tokenizer."""
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in PACKAGE.rglob("*.py")
+        if path.parent.name != "demo"  # it makes a tokenizer
+        for name in imported(path)
+        if (name.split(".")[0] in ("jinja2", "tokenizers") and path.name != "tokenizing.py")
+        or (name.endswith("tokenizing.read_tokenizer") and path.name != "template_child.py")
+    ]
+    assert not wrong
+
+
+def test_children_are_started_on_a_leash() -> None:
+    """Every Python that does not outlive the app comes from `child.leashed`; training is supervised."""
+    own = {"backends/child.py", "backends/local_launch.py", "backends/local_engine.py"}
+    starts = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"sys\.executable,|= sys\.executable", path.read_text())
+    }
+    assert starts - {"backends/devices.py"} == own, "devices.py names a file after it"
 
 
 def test_the_terminal_driver_stands_alone() -> None:

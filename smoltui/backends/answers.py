@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends import run_store
-from smoltui.backends.child import exit_in_words, running
+from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.backends.launch import load_project_recipe
 from smoltui.backends.project import Project, exists
 from smoltui.backends.recipe_file import RecipeFile
@@ -338,7 +337,7 @@ async def _generate(
         path = Path(work) / "request.json"
         path.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
         reader, last, finished = Reader(), "", False
-        async with running([sys.executable, "-u", str(GENERATE), "--request", str(path)], folder) as child:
+        async with running(leashed(str(GENERATE), "--request", str(path)), folder) as child:
             async with aclosing(child.lines()) as lines:
                 async for line in lines:
                     for event in reader.feed(line):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from smoltui.backends import run_store
-from smoltui.backends.child import exit_in_words, running
+from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.core.chain import Chain, Step, chain_from_json
 from smoltui.errors import InputError, RunFailedError
 from smoltui.safe_text import safe
@@ -73,7 +72,7 @@ async def do(step: Step, chain: Chain) -> None:
     Raises:
         RunFailedError: with the words of the command.
     """
-    command = [sys.executable, "-m", "smoltui", step.name, chain.project, "--run", chain.run_id, "--json"]
+    command = leashed("-m", "smoltui", step.name, chain.project, "--run", chain.run_id, "--json")
     said = ""
     async with running(command, cwd=Path("/"), env=dict(os.environ)) as child:
         async for line in child.lines():

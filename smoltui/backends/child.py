@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from smoltui.backends.training import training_env
 from smoltui.errors import RunFailedError
 
+LEASH = Path(__file__).with_name("leash.py")
 LINE_LIMIT = 16 << 20
 """Bytes of one line that are kept; the rest of a longer one is left out."""
 GRACE_SECONDS = 2.0
@@ -36,6 +38,14 @@ SIGNALS = {
 def child_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child: that of a local training, and a transformers that only prints errors."""
     return {"TRANSFORMERS_VERBOSITY": "error", **training_env(), **(extra or {})}
+
+
+def leashed(*target: str) -> list[str]:
+    """The command of one of our children: `target` is `-m`, a module and arguments, or a script and arguments.
+
+    It ends with this process, however that ends, and imports nothing from the folder it works in (`leash.py`).
+    """
+    return [sys.executable, "-P", "-u", str(LEASH), str(os.getpid()), *target]
 
 
 def exit_in_words(code: int) -> str:

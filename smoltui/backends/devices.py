@@ -248,7 +248,7 @@ async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: f
 
     A failure is a fact with `problem` set, never an exception.
     """
-    from smoltui.backends.child import exit_in_words, running
+    from smoltui.backends.child import exit_in_words, leashed, running
 
     at = time.time()
     missing = [name for name in ("torch", "trl") if (p := report.package(name)) is not None and p.installed is None]
@@ -257,7 +257,7 @@ async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: f
     last = ""
     data: dict[str, Any] | None = None
     try:
-        async with asyncio.timeout(seconds), running([sys.executable, "-u", str(script)], Path.home()) as child:
+        async with asyncio.timeout(seconds), running(leashed(str(script)), Path.home()) as child:
             async for line in child.lines():
                 if line.startswith('{"probe"'):
                     with suppress(ValueError, KeyError):

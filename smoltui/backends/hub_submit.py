@@ -114,7 +114,9 @@ async def with_processes(spec: RunSpec) -> RunSpec:
 def environment(spec: RunSpec) -> dict[str, str]:
     """Variables of the Job; none of them is a secret."""
     several = (spec.processes or 1) > 1
-    return {"PYTHONUNBUFFERED": "1", **({"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": SAVING_SECONDS} if several else {})}
+    # The script lies beside files of the project there: none of them is to be imported.
+    always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    return {**always, **({"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": SAVING_SECONDS} if several else {})}
 
 
 def job_command(spec: RunSpec) -> list[str]:

@@ -116,6 +116,9 @@ def launch(
 ) -> subprocess.Popen[bytes]:
     """Writes `launch.json` and starts the supervisor with the next ticket of the queue; only while `run_store.locked`.
 
+    It starts in the run's folder, because `accelerate launch` hands the folder it is started in to its processes as
+    one to import from; the script itself goes to the project (`--work-dir`).
+
     Raises:
         OSError: something cannot be written or started; then `launch.json` is as it was.
     """
@@ -125,7 +128,7 @@ def launch(
     ticket, lock = take_ticket(folder.name)
     try:
         told: dict[str, Any] = {
-            "argv": list(argv), "cwd": spec.project, "at": time.time(), "attempt": attempt,
+            "argv": list(argv), "cwd": str(folder), "at": time.time(), "attempt": attempt,
             "ticket": str(ticket), "side_by_side": spec.side_by_side,
         }  # fmt: skip
         if resumed is not None:

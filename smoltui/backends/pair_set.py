@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends import pair_store
-from smoltui.backends.child import exit_in_words, running
+from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.backends.curated import set_name
 from smoltui.backends.pair_head import Head, open_head
 from smoltui.backends.pair_import import import_set, prune, spec_as_json
@@ -189,7 +188,7 @@ async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[st
         RunFailedError: it ended with another exit code than 0, without a word.
     """
     said = ""
-    async with running([sys.executable, "-m", module, *arguments], cwd=Path("/")) as child:
+    async with running(leashed("-m", module, *arguments), cwd=Path("/")) as child:
         async for text in child.lines():
             try:
                 line = json.loads(text)

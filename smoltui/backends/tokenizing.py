@@ -2,23 +2,22 @@
 
 Equal to what TRL 1.16 on transformers 5.23 makes of a pair; a test compares the two. Loading parses the whole
 vocabulary and holds Python's interpreter lock meanwhile (0.7 s for 128 000 tokens and merges), counting a set takes a
-processor (1 ms a pair): both belong into a child process. `view` of one pair takes a few milliseconds.
+processor, and rendering runs the template, a program of strangers. So all of it happens in a process of its own,
+`template_child.py`; what asks it is `token_service.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.hub import setup
-from smoltui.backends.hub_errors import endpoint, explain
-from smoltui.backends.project import Project, exists
+from smoltui.backends.template_limits import Late, Limits, StuckError, too_large, too_late
 from smoltui.core.preference import Message, Pair
 from smoltui.core.recipe import get, snapshot
 from smoltui.core.recipe.values import typed
@@ -33,14 +32,7 @@ from smoltui.core.rendering import (
     side_view,
     trl_in_answers,
 )
-from smoltui.errors import (
-    InputError,
-    NotFoundOnHubError,
-    PairsError,
-    PermissionDeniedError,
-    RecipeError,
-    UnreachableError,
-)
+from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import redact, safe_line
 
 if TYPE_CHECKING:
@@ -55,148 +47,68 @@ RULES = b"trl 1.16"
 """Part of every key: counts made by other rules are made anew."""
 BATCH_PAIRS = 256
 """Pairs tokenized in one call: some megabytes of text, a few tenths of a second."""
-ANSWER_SECONDS = 10.0
+MOST_BYTES = {TOKENIZER: 512 << 20, CONFIG: 16 << 20, TEMPLATE: 4 << 20, SPECIALS: 16 << 20}
+"""A larger file is not read. A tokenizer.json of 262 144 words has some 35 MB."""
 
 Counts = tuple[int, int, int]
 """Tokens of prompt, chosen and rejected; the answers with their end mark, nothing cut off."""
 
 
-def load_tokenizer(project: Project, values: Mapping[str, Any], *, template_needed: bool = True) -> PairTokenizer:
-    """The tokenizer of the recipe `values`: of a model folder, or of a Hub id (the Hub's cache on this machine first).
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Where the files of a model's tokenizer are (`model_files.py` finds them); None for one that it has not."""
 
-    `template_needed` False: the pairs are plain text with a prompt of their own, which is trained without a template.
+    model: str
+    """As the recipe names it, safe to show."""
+    tokenizer: Path
+    config: Path | None = None
+    template: Path | None = None
+    specials: Path | None = None
+
+
+def read_tokenizer(
+    files: ModelFiles, *, limits: Limits | None = None, guard: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> PairTokenizer:
+    """The tokenizer in these files.
+
+    It compiles the chat template, and counting renders it: a program of strangers. So this is for a process of its own
+    (`template_child.py`), where `guard` holds limits around it; everyone else asks `token_service.py`.
 
     Raises:
-        RecipeError: the recipe names no model.
-        InputError: there is no such model, it has no tokenizer.json or no chat template, or one that cannot be used.
-        ServiceError: the model is gated, private or missing, or the Hub cannot be reached and its cache has nothing.
+        InputError: a file cannot be read or used.
+        StuckError: the template takes too much of something.
     """
-    name = values.get("model_name_or_path")
-    if not isinstance(name, str) or not name.strip():
-        raise RecipeError("The recipe names no model, so tokens cannot be counted", "Set model_name_or_path.")
-    shown = safe_line(name, 120)
-    folder = project.resolve(name)
-    fetch: Callable[[str], Path | None]
-    if exists(folder):
-        fetch = _in_folder(folder)
-    else:
-        revision = values.get("model_revision")
-        fetch = _on_hub(name, revision if isinstance(revision, str) and revision else None)
-    data = _read(fetch, TOKENIZER)
-    if data is None:
-        raise InputError(
-            f"The model has no {TOKENIZER}, so its tokens cannot be counted here: {shown}",
-            "Training can do without it. To make one, load the tokenizer with transformers and save it.",
-        )
-    config = _object(_read(fetch, CONFIG), CONFIG, shown)
+    shown = files.model
+    data = _read(files.tokenizer, TOKENIZER)
+    config = _object(files.config, CONFIG, shown)
     if "added_tokens_decoder" not in config:  # older models keep their special tokens in a file of their own
-        config = {**config, **_object(_read(fetch, SPECIALS), SPECIALS, shown)}
-    file = _read(fetch, TEMPLATE)
-    source = file.decode("utf-8", "replace") if file is not None else _template_of(config)
-    if source is None and template_needed:
-        raise _no_template(shown)
-    return _build(shown, data, config, source).limited(values)
+        config = {**config, **_object(files.specials, SPECIALS, shown)}
+    if files.template is not None:
+        source: str | None = _read(files.template, TEMPLATE).decode("utf-8", "replace")
+    else:
+        source = _template_of(config)
+    return _build(shown, data, config, source, limits or Limits(), guard)
 
 
 # ------------------------------------------------------------------------------------------------------------ the files
 
 
-def _in_folder(folder: Path) -> Callable[[str], Path | None]:
-    if not folder.is_dir():
-        raise InputError(f"The model must be a folder or a Hub id: {safe_line(str(folder), 200)}")
-    return lambda name: path if (path := folder / name).is_file() else None
-
-
-def _on_hub(repo: str, revision: str | None) -> Callable[[str], Path | None]:
-    def fetch(name: str) -> Path | None:
-        with _hub(repo, revision):
-            from huggingface_hub import hf_hub_download, try_to_load_from_cache
-            from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-            found = try_to_load_from_cache(repo, name, revision=revision)
-            if isinstance(found, str):
-                return Path(found)
-            if found is not None:  # the Hub said that there is no such file
-                return None
-            try:
-                return Path(hf_hub_download(repo, name, revision=revision, etag_timeout=ANSWER_SECONDS))
-            except LocalEntryNotFoundError:
-                if name != TOKENIZER and isinstance(try_to_load_from_cache(repo, TOKENIZER, revision=revision), str):
-                    return None  # the tokenizer was fetched at some time, and this file was not beside it
-                raise
-            except EntryNotFoundError:
-                return None
-
-    return fetch
-
-
-@contextmanager
-def _hub(repo: str, revision: str | None) -> Iterator[None]:
-    """Turns what the Hub's client raises while a tokenizer is fetched into our errors."""
-    setup()
-    from huggingface_hub import get_token
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    shown = safe_line(repo, 120)
+def _read(path: Path, name: str) -> bytes:
     try:
-        yield
-    except GatedRepoError as error:
-        raise PermissionDeniedError(
-            f"This model is gated, and there is no access to it yet for the account of your token: {shown}",
-            f"Ask for access at {endpoint()}/{shown}, and log in with: hf auth login",
-        ) from error
-    except RevisionNotFoundError as error:
-        raise NotFoundOnHubError(
-            f"The model has no such revision: {safe_line(revision or 'main', 80)}", "Mend model_revision."
-        ) from error
-    except HFValidationError as error:
-        raise InputError(
-            f"There is no such model folder, and it is not the id of a model on the Hub: {shown}",
-            "Mend model_name_or_path; a Hub id looks like owner/name.",
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise UnreachableError(
-            f"The Hub cannot be reached, and the tokenizer of this model is not in its cache here: {shown}",
-            "Try again when the network is back, or name a model folder of this machine.",
-        ) from error
-    except Exception as error:
-        refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 404) and not get_token()
-        if isinstance(error, RepositoryNotFoundError) or refused:
-            raise NotFoundOnHubError(
-                f"There is no such model here or on the Hub, or it is private: {shown}",
-                "Mend model_name_or_path; for a private model log in with: hf auth login",
-            ) from error
-        if (ours := explain(error, f"read the tokenizer of {shown}")) is not None:
-            raise ours from error
-        if isinstance(error, OSError):
-            said = safe_line(redact(error.strerror or str(error)), 120)
-            raise InputError(f"The tokenizer could not be stored on this machine: {said}") from error
-        raise
-
-
-def _read(fetch: Callable[[str], Path | None], name: str) -> bytes | None:
-    """A file of the model; None where it has none of this name."""
-    path = fetch(name)
-    try:
-        return None if path is None else path.read_bytes()
+        if path.stat().st_size > MOST_BYTES[name]:
+            raise InputError(f"The model's {name} is larger than {MOST_BYTES[name] >> 20} MiB: {path}")
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"The model's {name} cannot be read, {error.strerror}: {path}") from error
 
 
-def _object(data: bytes | None, name: str, model: str) -> dict[str, Any]:
+def _object(path: Path | None, name: str, model: str) -> dict[str, Any]:
     """A JSON object; an empty one where there is no file."""
-    if data is None:
+    if path is None:
         return {}
     try:
-        value = json.loads(data)
-    except ValueError as error:
+        value = json.loads(_read(path, name))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"The {name} of this model is not JSON: {model}") from error
     if not isinstance(value, dict):
         raise InputError(f"The {name} of this model is not an object: {model}")
@@ -213,7 +125,7 @@ def _template_of(config: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _no_template(model: str) -> InputError:
+def no_template(model: str) -> InputError:
     return InputError(
         f"The model has no chat template, so conversations cannot be rendered for it: {model}",
         "Start from a model that was taught to chat, such as HuggingFaceTB/SmolLM3-3B.",
@@ -259,7 +171,9 @@ def _namespace() -> type[Any]:
 class _ChatTemplate:
     """A chat template, compiled in a sandbox as transformers 5.23 does (`utils/chat_template_utils.py`)."""
 
-    def __init__(self, source: str, model: str) -> None:
+    def __init__(
+        self, source: str, model: str, limits: Limits, guard: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         import jinja2
         from jinja2.ext import Extension, loopcontrols
         from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -295,24 +209,54 @@ class _ChatTemplate:
         # Templates come from strangers: no attributes of the real `dict`, no underscored names in a namespace.
         environment.globals["dict"] = _Dictionaries()
         environment.globals["namespace"] = _namespace()
+        self._limits, self._guard = limits, guard
         try:
-            self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+            with guard():
+                self._template = environment.from_string(source)
+        except (Late, MemoryError, RecursionError) as error:
+            raise _stuck(error, limits) from None
+        except Exception as error:  # not only its syntax: constants are computed here, and names become Python's
             raise InputError(f"The chat template of this model cannot be used: {model}", _said(error)) from error
 
-    def render(self, messages: list[dict[str, str]], variables: Mapping[str, Any]) -> str:
-        """The text of a conversation.
+    def render(self, *conversations: tuple[list[dict[str, str]], Mapping[str, Any]]) -> list[str]:
+        """The texts of some conversations (messages, variables) of one pair, under one limit of time.
 
         Raises:
-            InputError: the template refuses it, or fails on it; TRL would stop there.
+            InputError: the template refuses one, or fails on it; TRL would stop there.
+            StuckError: it takes too much of something.
         """
         try:
-            return self._template.render(messages=messages, tools=None, documents=None, **variables)
+            with self._guard():
+                return [self._rendered(messages, variables) for messages, variables in conversations]
+        except StuckError:
+            raise
+        except (Late, MemoryError, RecursionError) as error:
+            raise _stuck(error, self._limits) from None
         except Exception as error:  # a template is a program of strangers: it can fail in any way
             raise InputError(
                 f"The model's chat template does not take this conversation: {_said(error)}",
                 "Training would stop at it: leave the pair out.",
             ) from error
+
+    def _rendered(self, messages: list[dict[str, str]], variables: Mapping[str, Any]) -> str:
+        most = self._limits.characters + self._limits.times * sum(len(message["content"]) for message in messages)
+        parts, size = [], 0
+        for part in self._template.generate(messages=messages, tools=None, documents=None, **variables):
+            if (size := size + len(part)) > most:
+                raise StuckError.because(f"writes more than {most:,} characters")
+            parts.append(part)
+        text = "".join(parts)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # no tokenizer takes a lone surrogate
+            raise ValueError(f"it writes half a character, {text[error.start]!a}") from error
+        return text
+
+
+def _stuck(error: BaseException, limits: Limits) -> StuckError:
+    if isinstance(error, Late):
+        return StuckError.because(too_late(limits))
+    return StuckError.because(too_large(limits) if isinstance(error, MemoryError) else "calls itself without end")
 
 
 def _said(error: Exception) -> str:
@@ -322,7 +266,14 @@ def _said(error: Exception) -> str:
 # ------------------------------------------------------------------------------------------------------- the tokenizer
 
 
-def _build(model: str, data: bytes, config: Mapping[str, Any], source: str | None) -> PairTokenizer:
+def _build(
+    model: str,
+    data: bytes,
+    config: Mapping[str, Any],
+    source: str | None,
+    limits: Limits,
+    guard: Callable[[], AbstractContextManager[None]],
+) -> PairTokenizer:
     from tokenizers import AddedToken, Tokenizer
 
     try:
@@ -366,7 +317,7 @@ def _build(model: str, data: bytes, config: Mapping[str, Any], source: str | Non
         digest.hexdigest()[:16],
         model,
         tokenizer,
-        None if source is None else _ChatTemplate(source, model),
+        None if source is None else _ChatTemplate(source, model, limits, guard),
         named,
         frozenset(tokenizer.get_added_tokens_decoder()),
     )
@@ -387,6 +338,13 @@ def _plain(token: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def cut_of(values: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """Where a recipe cuts: `max_length` (None: nowhere), and whether the end is what is kept."""
+    limit = typed(snapshot().keys["max_length"], get(values, "max_length"))
+    is_limit = isinstance(limit, int) and not isinstance(limit, bool) and limit > 0
+    return limit if is_limit else None, get(values, "truncation_mode") == "keep_end"
+
+
 @dataclass(frozen=True, slots=True)
 class _Texts:
     """What is tokenized of a pair."""
@@ -401,7 +359,7 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class PairTokenizer:
-    """Counts and shows pairs. Made by `load_tokenizer`; may be used from any thread."""
+    """Counts and shows pairs. Made by `read_tokenizer`."""
 
     key: str
     """16 hexadecimal digits over everything the counts depend on but the pairs: for names of files that hold them."""
@@ -416,14 +374,14 @@ class PairTokenizer:
     keeps_end: bool = False
     """`truncation_mode: keep_end` of the recipe."""
 
+    @property
+    def has_template(self) -> bool:
+        return self._template is not None
+
     def limited(self, values: Mapping[str, Any]) -> PairTokenizer:
         """The same tokenizer under the `max_length` and `truncation_mode` of another recipe; costs nothing."""
-        limit = typed(snapshot().keys["max_length"], get(values, "max_length"))
-        return replace(
-            self,
-            max_length=limit if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else None,
-            keeps_end=get(values, "truncation_mode") == "keep_end",
-        )
+        max_length, keeps_end = cut_of(values)
+        return replace(self, max_length=max_length, keeps_end=keeps_end)
 
     def count(self, pair: Pair, thinking: bool | None = None, row_settings: Mapping[str, Any] | None = None) -> Counts:
         """Tokens of one readable pair.
@@ -446,28 +404,41 @@ class PairTokenizer:
 
     def count_many(
         self,
-        pairs: Sequence[Pair],
+        pairs: Sequence[Pair | None],
         thinking: bool | None = None,
         row_settings: Sequence[Mapping[str, Any] | None] | None = None,
+        *,
+        patience: Patience | None = None,
+        rendered: Callable[[int | None], object] = lambda row: None,
     ) -> list[Counts | None]:
-        """`count` of each pair, all processors at work; None for one that cannot be read or that the template refuses.
+        """`count` of each pair; None for one that cannot be read or that the template refuses.
+
+        `rendered` hears how many pairs of a batch are rendered, and None before their texts are tokenized.
 
         Raises:
             InputError: there is no chat template, and the pairs are conversations.
+            StuckError: the template was stuck on more pairs than `patience` has.
         """
         counts: list[Counts | None] = [None] * len(pairs)
         for begin in range(0, len(pairs), BATCH_PAIRS):
             waiting: dict[bool, list[tuple[int, _Texts]]] = {True: [], False: []}
             for place in range(begin, min(begin + BATCH_PAIRS, len(pairs))):
-                if not pairs[place].readable:
+                pair = pairs[place]
+                if pair is None or not pair.readable:
                     continue
+                rendered(place)
                 try:
-                    texts = self._texts(pairs[place], thinking, row_settings[place] if row_settings else None)
-                except InputError:
+                    texts = self._texts(pair, thinking, row_settings[place] if row_settings else None)
+                except InputError as error:
                     if self._template is None:
                         raise
+                    if patience is not None:
+                        patience.spend(error)
                     continue
+                if patience is not None:
+                    patience.regain()
                 waiting[texts.special].append((place, texts))
+            rendered(None)
             for special, batch in waiting.items():
                 lines = [line for _, texts in batch for line in (texts.prompt, texts.chosen, texts.rejected)]
                 found = self._tokenizer.encode_batch_fast(lines, add_special_tokens=special) if lines else []
@@ -558,19 +529,19 @@ class PairTokenizer:
         if pair.schema == "standard" and thinking is not False:
             return self._plain_texts(pair)
         if self._template is None:
-            raise _no_template(self.model)
+            raise no_template(self.model)
         if thinking is False or (thinking is None and pair.schema != "conversational"):
             settings: Mapping[str, Any] = {"enable_thinking": False}
         else:
             settings = row_settings or {}
         prompt = _messages(pair.prompt)
         variables = {"add_generation_prompt": False, **self._named, **settings}
-        return _Texts(
-            self._template.render(prompt, {**variables, "add_generation_prompt": True}),
-            self._template.render(prompt + _messages(pair.chosen), variables),
-            self._template.render(prompt + _messages(pair.rejected), variables),
-            special=False,
+        alone, chosen, rejected = self._template.render(
+            (prompt, {**variables, "add_generation_prompt": True}),
+            (prompt + _messages(pair.chosen), variables),
+            (prompt + _messages(pair.rejected), variables),
         )
+        return _Texts(alone, chosen, rejected, special=False)
 
     def _plain_texts(self, pair: Pair) -> _Texts:
         """As `DPOTrainer._prepare_dataset` treats rows of three texts: an end mark is added where there is none."""
@@ -584,6 +555,31 @@ class PairTokenizer:
         prompt, chosen, rejected = (_sound(getattr(pair, part)[-1].content) for part in ("prompt", *SIDES))
         chosen, rejected = (text if text.endswith(end) else text + end for text in (chosen, rejected))
         return _Texts(prompt, prompt + chosen, prompt + rejected, special=True)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How often a template may be stuck while a whole set is counted."""
+
+    in_row: int = 3
+    """Pairs one after the other."""
+    pairs: int = 10
+    """Of the whole set."""
+    spent: int = 0
+    last: int = 0
+
+    def spend(self, error: InputError) -> None:
+        """One more pair was refused. Raises StuckError with the words of `error` when it is too much."""
+        if not isinstance(error, StuckError):
+            self.last = 0
+            return
+        self.spent, self.last = self.spent + 1, self.last + 1
+        if self.last >= self.in_row or self.spent >= self.pairs:
+            raise error
+
+    def regain(self) -> None:
+        """A pair was rendered."""
+        self.last = 0
 
 
 def _counted(prompt: list[int], chosen: list[int], rejected: list[int]) -> Counts:

@@ -40,7 +40,8 @@ def require_train_extra() -> None:
 
 
 def training_env() -> dict[str, str]:
-    """The environment of a local training: this one, one core left to the terminal, no pings home."""
+    """The environment of a local training: this one, one core left to the terminal, no pings home, and no module of
+    the folder a Python is started in (`PYTHONSAFEPATH`, which holds for all that a child starts, too)."""
     cores = os.cpu_count() or 1
     defaults = {
         "OMP_NUM_THREADS": str(max(1, cores - 1)),
@@ -48,4 +49,4 @@ def training_env() -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    return {**defaults, **os.environ}
+    return {**defaults, **os.environ, "PYTHONSAFEPATH": "1"}

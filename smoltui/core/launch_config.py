@@ -16,8 +16,10 @@ MOST_PROCESSES = 64
 """More GPUs than one machine has; a larger number is a slip."""
 CONFIG_NAME = "accelerate.yaml"
 """The file's name, beside the run here and beside the script in a Job."""
-LAUNCHER = ("-m", "accelerate.commands.launch")
-"""`accelerate launch` for a given Python: the command of that name on the PATH may belong to another one."""
+LAUNCHER = ("-P", "-m", "accelerate.commands.launch")
+"""`accelerate launch` for a given Python: the command of that name on the PATH may belong to another one.
+
+-P: it imports nothing from the folder it is started in."""
 DEEPSPEED = "deepspeed>=0.18.6"
 """What ZeRO-3 needs besides the script's own packages; the bound is that of TRL 1.16's extra `deepspeed`."""
 

@@ -45,6 +45,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parent))  # its neighbours; last, since in a Job it holds foreign files
+
 from pair_format import NotAPairError, content_hash, schema_of, to_conversation
 from script_events import Lines, WrongInputError, quiet, run_script
 

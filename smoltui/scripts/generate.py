@@ -44,6 +44,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parent))  # its neighbours; last, since in a Job it holds foreign files
+
 from script_events import Lines, WrongInputError, run_script
 
 MAX_LOGIT_BYTES = 2**28

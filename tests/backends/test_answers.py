@@ -177,7 +177,7 @@ async def test_held_out_pairs_are_measured(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"), [("fail", "does not fit into memory"), ("crash", "memory runs out"), ("", "exit code 2")]
+    ("prompt", "said"), [("fail", "does not fit into memory"), ("crash", "memory runs out"), ("", "exit code 1")]
 )
 async def test_an_end_without_answers_has_a_reason(
     project: Project, monkeypatch: pytest.MonkeyPatch, prompt: str, said: str

@@ -104,7 +104,7 @@ class TestSubmitting:
                 "path": spec.label,
             }
         ]
-        assert body["environment"] == {"PYTHONUNBUFFERED": "1"}
+        assert body["environment"] == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
         assert body["secrets"] == {"HF_TOKEN": TOKEN}
         assert TOKEN not in json.dumps({key: value for key, value in body.items() if key != "secrets"})
         assert shipped[0]["files"]["recipe.yaml"] == b"beta: 0.1\n"
@@ -126,8 +126,8 @@ class TestSubmitting:
         await HubEngine().submit(replace(spec, flavor="a100x4", strategy="fsdp"))
         body = server.asked("POST", "^/api/jobs/ada$")[0]["body"]
         assert body["command"][:6] == ["uv", "run", "--no-project", "--with-requirements", "/data/dpo.py", "python"]
-        assert body["command"][6:11] == ["-m", "accelerate.commands.launch", "--config_file", "/data/accelerate.yaml",
-                                         "/data/dpo.py"]  # fmt: skip
+        launcher = ["-P", "-m", "accelerate.commands.launch", "--config_file", "/data/accelerate.yaml", "/data/dpo.py"]
+        assert body["command"][6:12] == launcher
         assert body["environment"]["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] == "600"
         sent = shipped[0]["files"]["accelerate.yaml"].decode()
         assert "num_processes: 4\n" in sent and 'distributed_type: "FSDP"' in sent

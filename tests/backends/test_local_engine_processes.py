@@ -17,6 +17,7 @@ from smoltui.backends.local_engine import LocalEngine
 from smoltui.core import events
 from smoltui.core.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, MissingExtraError, RecipeError
+from tests.shadows import left_behind, put_shadows
 
 DEMO = Path(__file__).parents[2] / "smoltui" / "demo" / "project"
 FAKE = Path(__file__).parents[1] / "fake_training.py"
@@ -30,11 +31,12 @@ needs_training = pytest.mark.skipif(
 
 @pytest.fixture
 def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The demo, to be trained by two processes."""
+    """The demo, to be trained by two processes, among files named like what they import."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     folder = Path(shutil.copytree(DEMO, tmp_path / "demo"))
     (folder / "smoltui.toml").write_text("[local]\nprocesses = 2\n")
+    put_shadows(folder)
     return folder
 
 
@@ -92,6 +94,7 @@ async def test_two_processes_train_pause_and_go_on(demo: Path, wait_until: Wait)
     assert done.stage == Stage.COMPLETED, done.message
     assert [step for step, _ in done.history.series["loss"]] == list(range(1, 17))
     assert (demo / "out" / "model.safetensors").is_file()
+    assert not left_behind(demo), "modules of the project were imported"
     async with aclosing(engine.follow(run.id)) as stream:
         seen = [event async for event in stream]
     assert len([event for event in seen if isinstance(event, events.Planned)]) == 2, "one a part, not one a process"

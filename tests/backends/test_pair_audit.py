@@ -18,7 +18,7 @@ from smoltui.backends.pair_set import PairSet, imported
 from smoltui.backends.pair_source import PairsSpec
 from smoltui.backends.pair_store import tokens_kind
 from smoltui.backends.pair_tokens import count_tokens
-from smoltui.backends.tokenizing import load_tokenizer
+from smoltui.backends.token_service import open_tokenizer
 from smoltui.core.audit import DEFINITIONS, Audit, audit_from_json
 from smoltui.core.audit_report import as_markdown
 from smoltui.core.pair_columns import COLUMNS
@@ -124,9 +124,10 @@ def test_what_lies_beside_the_set(tmp_path: Path) -> None:
     held = opened_set(tmp_path / "other", [pair("Same", "a", "b")])
     from smoltui.backends.launch import load_project_recipe
 
-    tokenizer = load_tokenizer(project, load_project_recipe(project).values)
+    tokenizer = open_tokenizer(project, load_project_recipe(project).values)
     assert opened.store is not None
     assert count_tokens(opened.store, tokenizer) == 10
+    tokenizer.close()
     audit = make_audit(Asked(opened.folder, 40, tokens_kind(tokenizer.key), project.folder, held.folder))
     found = rows_of(audit)
     assert found["in_held_out"] == [3] and found["in_evaluation_prompts"] == [9]

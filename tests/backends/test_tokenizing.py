@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from smoltui.backends import tokenizing
+from smoltui.backends.model_files import find_model_files
 from smoltui.backends.project import Project
-from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
+from smoltui.backends.token_service import open_tokenizer
+from smoltui.backends.tokenizing import PairTokenizer, read_tokenizer
 from smoltui.core.preference import Pair, pair_of
 from smoltui.core.rendering import SIDES, cut_at, legend, view_from_json
 from smoltui.errors import (
@@ -92,6 +94,11 @@ def put_a_mark_before_each_text(model: Path) -> None:
     }
     file = model / "tokenizer.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "post_processor": post}))
+
+
+def load_tokenizer(project: Project, values: dict[str, Any]) -> PairTokenizer:
+    """In this process: the templates here are our own."""
+    return read_tokenizer(find_model_files(project, values)).limited(values)
 
 
 def loaded(model: Path, **values: Any) -> PairTokenizer:
@@ -242,7 +249,7 @@ def test_plain_text_gets_an_end_mark_and_no_template(model: Path, by_trl: ByTrl)
     put_a_mark_before_each_text(model)
     configure(model, bos_token="<|endoftext|>")
     (model / "chat_template.jinja").unlink()
-    ours = load_tokenizer(Project(model.parent), {**VALUES, "max_length": 64}, template_needed=False)
+    ours = load_tokenizer(Project(model.parent), {**VALUES, "max_length": 64})
     pairs = [pair_of(number, row) for number, row in enumerate(rows)]
     same_as_trl(ours, pairs, by_trl(model, rows, 64))
     view = ours.view(pairs[0])
@@ -272,7 +279,7 @@ def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str
     ours = loaded(model)
     same_as_trl(ours, pairs, by_trl(model, rows, 1024))
     view = ours.view(pairs[0])
-    assert view.left_out and view.left_out in ours._template.render([ASKED], {"add_generation_prompt": True})  # type: ignore[union-attr]
+    assert view.left_out and view.left_out in ours._template.render(([ASKED], {"add_generation_prompt": True}))[0]  # type: ignore[union-attr]
     assert any("written otherwise with an answer behind it" in line for line in legend(view))
     # The template strips the answer: where its first character would stand is still known.
     at = view.chosen.answer_at
@@ -455,8 +462,8 @@ def test_each_thing_that_can_be_wrong_with_a_model_has_its_sentence(model: Path,
         loaded(model)
     (model / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match="has no chat template"):
-        loaded(model)
-    without = load_tokenizer(Project(tmp_path), VALUES, template_needed=False)
+        open_tokenizer(Project(tmp_path), VALUES)
+    without = load_tokenizer(Project(tmp_path), VALUES)
     with pytest.raises(InputError, match="has no chat template"):
         without.count_many([asked()])
     assert without.count(plain)[0] > 0
@@ -464,12 +471,12 @@ def test_each_thing_that_can_be_wrong_with_a_model_has_its_sentence(model: Path,
     with pytest.raises(InputError, match=r"tokenizer_config.json of this model is not JSON"):
         loaded(model)
     (model / "tokenizer_config.json").unlink()
-    bare = load_tokenizer(Project(tmp_path), VALUES, template_needed=False)
+    bare = load_tokenizer(Project(tmp_path), VALUES)
     with pytest.raises(InputError, match="names no end mark"):
         bare.count(plain)
     (model / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer.json of this model cannot be used"):
-        load_tokenizer(Project(tmp_path), VALUES, template_needed=False)
+        load_tokenizer(Project(tmp_path), VALUES)
     (model / "tokenizer.json").unlink()
     with pytest.raises(InputError, match=r"has no tokenizer.json"):
         loaded(model)
@@ -550,11 +557,14 @@ def test_what_the_hub_answers_is_said(
 def test_nothing_heavy_is_loaded() -> None:
     """Counting a pair imports neither torch nor transformers."""
     code = (
-        "import sys, pathlib; from smoltui.backends.tokenizing import load_tokenizer as load; "
-        "from smoltui.backends.project import Project; from smoltui.core.preference import pair_of; "
-        f"ours = load(Project(pathlib.Path({str(DEMO)!r})), {VALUES!r}); "
+        "import sys, pathlib; import smoltui.backends.template_child; "
+        "from smoltui.backends.tokenizing import ModelFiles, read_tokenizer; "
+        "from smoltui.core.preference import pair_of; "
+        f"folder = pathlib.Path({str(DEMO / 'model')!r}); "
+        "files = [folder / name for name in ('tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja')]; "
+        "ours = read_tokenizer(ModelFiles('model', *files)); "
         "print(ours.count(pair_of(0, {'instruction': 'p', 'chosen': 'c', 'rejected': 'r'}))); "
-        "print(sorted({'torch', 'transformers', 'numpy', 'trl', 'textual'} & set(sys.modules)))"
+        "print(sorted({'torch', 'transformers', 'numpy', 'trl', 'textual', 'huggingface_hub'} & set(sys.modules)))"
     )
     counted, heavy = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
     assert counted.startswith("(") and heavy == "[]"

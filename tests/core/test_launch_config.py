@@ -89,7 +89,7 @@ def test_one_process_needs_no_launcher() -> None:
 def test_the_commands() -> None:
     """Here and in a Job: the same launcher around the same script."""
     here = command_for("dpo.py", ["--overwrite"], processes=2, config_file="/r/a.yaml", python=("py",))
-    launcher = ["-m", "accelerate.commands.launch", "--config_file"]
+    launcher = ["-P", "-m", "accelerate.commands.launch", "--config_file"]
     assert here == ["py", *launcher, "/r/a.yaml", "dpo.py", "--overwrite"]
     assert job_command_for("/data/dpo.py", ["--config", "r"]) == ["uv", "run", "/data/dpo.py", "--config", "r"]
     there = job_command_for("/data/dpo.py", ["--x"], processes=4, strategy="zero3", config_file="/data/a.yaml")

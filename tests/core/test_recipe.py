@@ -99,6 +99,8 @@ def test_a_good_recipe_has_nothing_said_about_it() -> None:
         ({"num_processes": 2}, "warn num_processes: Only trl dpo reads num_processes"),
         ({"env": {"HF_TOKEN": "x"}}, "stop env: A secret does not belong in a recipe"),
         ({"hub_token": "hf_x"}, "stop hub_token: A token does not belong in a recipe"),
+        ({"trust_remote_code": True}, "code of the model's repository runs on this machine, with your rights"),
+        ({"model_init_kwargs": {"trust_remote_code": True}}, "warn trust_remote_code: Python code"),
         ({"beta": 0}, "stop beta: beta: beta 0 keeps the loss at ln 2 for ever"),
         ({"beta": -0.1}, "a negative beta trains towards the rejected answers"),
         ({"beta": [0.1]}, "stop beta: beta: write a number, not a list"),
@@ -146,6 +148,11 @@ def test_each_mistake_gets_one_sentence_and_what_to_write(more: dict[str, Any], 
     assert expected in found
     for finding in check(GOOD | more):
         assert "\n" not in finding.sentence and finding.key
+
+
+def test_code_of_strangers_in_a_job_has_a_token() -> None:
+    assert "in the Job, with a token that can write" in said({**GOOD, "trust_remote_code": True}, target="hub")
+    assert "trust_remote_code" not in said({**GOOD, "model_init_kwargs": {"revision": "main"}})
 
 
 def test_the_device_and_the_target_matter() -> None:

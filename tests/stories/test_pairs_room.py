@@ -8,23 +8,25 @@ import json
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import curation_file
+from smoltui.backends import curation_file, token_service
 from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.pair_head import open_head
 from smoltui.backends.pair_set import PairSet, open_set
 from smoltui.backends.pair_source import PairsSpec
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
-from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.backends.template_limits import Limits
+from smoltui.backends.token_service import _TemplateChild
 from smoltui.core.curation import Curation, Decision, line_of
-from smoltui.core.preference import Pair
 from smoltui.screens.pairs import set_view
+from smoltui.screens.pairs.set_view import SetView
 from smoltui.scripts.pair_format import content_hash
 from tests.conftest import seen
 
@@ -217,14 +219,14 @@ async def test_a_long_pair_is_read_before_it_is_counted(
     model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 100\n")
     counted = threading.Event()
-    measure = PairTokenizer.measure
+    exchange = _TemplateChild.exchange
 
-    def held(self: PairTokenizer, pair: Pair) -> Any:
-        if "line 9" in pair.rejected[0].content:
+    def held(self: _TemplateChild, question: Any) -> Any:
+        if "line 9" in str(question):
             assert counted.wait(10)
-        return measure(self, pair)
+        return exchange(self, question)
 
-    monkeypatch.setattr(PairTokenizer, "measure", held)
+    monkeypatch.setattr(_TemplateChild, "exchange", held)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 2" in seen(app))
         await pilot.press("right")
@@ -242,6 +244,38 @@ async def test_a_long_pair_is_read_before_it_is_counted(
         await wait_until(lambda: "swapped" in seen(app))
         head = next(line for line in seen(app).splitlines() if "chosen ·" in line)
         assert f"{len(lines):,} characters" in head[:60] and "cut at max_length" in seen(app)
+
+
+async def test_a_chat_template_that_never_ends(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs are read as ever, each says what the template did, and leaving leaves no process behind."""
+    monkeypatch.setattr(token_service, "Limits", partial(Limits, seconds=0.4))
+    said = [[{"role": "assistant", "content": text}] for text in ("A cloud.", "Smoke.", "No idea.")]
+    prompt = [{"role": "user", "content": "What is fog?"}]
+    rows = [{"prompt": prompt, "chosen": said[0], "rejected": other} for other in said[1:]]
+    write(tmp_path / "train.jsonl", rows)
+    model = tmp_path / "model"
+    shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    (model / "chat_template.jinja").write_text(
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    )
+    (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\n")
+    sentence = "The model's chat template did not finish within 0.4 s."
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "pair 1 of 2" in seen(app) and "Smoke." in seen(app))
+        await wait_until(lambda: sentence in seen(app))
+        await pilot.press("right")
+        assert "pair 2 of 2" in seen(app) and "No idea." in seen(app) and sentence not in seen(app)
+        await wait_until(lambda: sentence in seen(app))
+        await pilot.press("m")
+        await wait_until(lambda: sentence in seen(app) and "No idea." not in seen(app))
+        await pilot.press("left")
+        tokenizer = app.screen.query_one(SetView)._tokenizer
+        assert tokenizer is not None
+        child = tokenizer._child._process
+        assert child is not None
+    await wait_until(lambda: child.poll() is not None)
 
 
 async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:

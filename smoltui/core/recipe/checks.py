@@ -190,6 +190,18 @@ def _model(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_
             "model_name_or_path", "This model has not learnt to follow instructions, which DPO starts from",
             f"Write {COURSE_MODEL} instead.",
         )  # fmt: skip
+    more = values.get("model_init_kwargs")
+    if get(values, "trust_remote_code") or (isinstance(more, Mapping) and more.get("trust_remote_code")):
+        where = (
+            "on this machine, with your rights"
+            if target == "local"
+            else "in the Job, with a token that can write to your account"
+        )
+        yield _warn(
+            "trust_remote_code",
+            f"Python code of the model's repository runs {where}",
+            "Read that code first, or write trust_remote_code: false.",
+        )
     if values.get("hub_token"):
         yield _stop("hub_token", "A token does not belong in a recipe", "Delete the line and log in: hf auth login")
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import NamedTuple
 
-from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.backends.token_service import TokenService
+from smoltui.backends.tokenizing import Counts
 from smoltui.core.preference import Pair
-from smoltui.core.rendering import TrainerView
 from smoltui.errors import SmoltuiError
 from smoltui.widgets.pair_view import Cut
 
 AT_ONCE = 1_000
-"""Characters of a pair: so many are counted before it is drawn, in some 2 ms. A longer pair is drawn first."""
+"""Characters of a pair: the tokens of a shorter one come in some 2 ms, so it is drawn once, with them."""
+
+Asked = Future[tuple[Counts, dict[str, int]]]
+"""What `TokenService.ask_measure` gives."""
 
 
 class Measure(NamedTuple):
@@ -25,21 +29,18 @@ class Measure(NamedTuple):
     """Why the trainer would stop at the pair; empty: it does not."""
 
 
-def measured(tokenizer: PairTokenizer, pair: Pair) -> Measure:
+def measured(tokenizer: TokenService, asked: Asked, seconds: float | None = None) -> Measure:
+    """Waits for what was asked.
+
+    Raises:
+        TimeoutError: it is not there after `seconds`.
+    """
     try:
-        counts, kept = tokenizer.measure(pair)
+        counts, kept = asked.result(seconds)
     except SmoltuiError as error:
-        return Measure({}, {}, _refused(error))
+        return Measure({}, {}, refused(error))
     tokens: dict[str, int | None] = dict(zip(("prompt", "chosen", "rejected"), counts, strict=True))
     return Measure(tokens, {side: Cut(at, tokenizer.max_length or 0) for side, at in kept.items()})
-
-
-def viewed(tokenizer: PairTokenizer, pair: Pair) -> TrainerView | str:
-    """What the trainer sees, or why it would stop at the pair."""
-    try:
-        return tokenizer.view(pair)
-    except SmoltuiError as error:
-        return _refused(error)
 
 
 def is_long(pair: Pair) -> bool:
@@ -47,5 +48,5 @@ def is_long(pair: Pair) -> bool:
     return sum(len(turn.content) for turn in (*pair.prompt, *pair.chosen, *pair.rejected)) > AT_ONCE
 
 
-def _refused(error: SmoltuiError) -> str:
+def refused(error: SmoltuiError) -> str:
     return f"{error.message.rstrip('.')}. {error.hint}".strip()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -11,15 +14,16 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from smoltui.backends.pairs_session import Here, PairsSession
-from smoltui.backends.threads import in_thread
-from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.backends.token_service import TokenService
 from smoltui.core.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
-from smoltui.screens.pairs.measuring import Measure, is_long, measured
+from smoltui.screens.pairs.measuring import Asked, Measure, is_long, measured
 from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
 
+WAIT_SECONDS = 0.02
+"""So long tokens are waited for; a pair that takes longer is drawn first, and its tokens when they come."""
 REST_SECONDS = 0.05
 """A long pair is counted when one has stayed at it so long."""
 
@@ -39,11 +43,15 @@ class PairPane(SetPane):
         Binding("escape", "leave", "Clear the search", show=False),
     ]
 
-    tokenizer: PairTokenizer | None = None
+    tokenizer: TokenService | None = None
     """Of the recipe, under its `max_length`; None while it is not loaded."""
-    _measure: tuple[str, PairTokenizer, Measure] | None = None
+    _measure: tuple[str, TokenService, Measure] | None = None
     """The last one, and of which pair (its content hash) and by which tokenizer."""
     _resting: Timer | None = None
+    _asked: Asked | None = None
+    """The last one that was asked for."""
+    _is_quick = True
+    """The last answer came within `WAIT_SECONDS`. Where it did not, the next one is not waited for."""
     _drawn = ""
     """Content hash of the pair that is drawn."""
 
@@ -91,18 +99,33 @@ class PairPane(SetPane):
             return None
         if self._measure is not None and self._measure[0] == here.key and self._measure[1] is tokenizer:
             return self._measure[2]
+        if self._asked is not None:
+            self._asked.cancel()  # nobody looks at that pair any more
         if is_long(pair):
             self._resting = self.set_timer(REST_SECONDS, partial(self._measure_behind, here, tokenizer))
             return None
-        return self._keep(here, tokenizer, measured(tokenizer, pair))
+        self._asked = asked = tokenizer.ask_measure(pair)
+        if self._is_quick:
+            try:
+                return self._keep(here, tokenizer, measured(tokenizer, asked, WAIT_SECONDS))
+            except TimeoutError:
+                self._is_quick = False
+        self._measure_behind(here, tokenizer, asked)
+        return None
 
     @work(exclusive=True, group="measure")
-    async def _measure_behind(self, here: Here, tokenizer: PairTokenizer) -> None:
-        measure = self._keep(here, tokenizer, await in_thread(partial(measured, tokenizer, here.pair)))
+    async def _measure_behind(self, here: Here, tokenizer: TokenService, asked: Asked | None = None) -> None:
+        begun = time.monotonic()
+        if asked is None:
+            self._asked = asked = tokenizer.ask_measure(here.pair)
+        with suppress(SmoltuiError):  # `measured` says it
+            await asyncio.wrap_future(asked)
+        self._is_quick = is_long(here.pair) or time.monotonic() - begun < WAIT_SECONDS
+        measure = self._keep(here, tokenizer, measured(tokenizer, asked))
         if tokenizer is self.tokenizer and here.key == self._drawn:
             self.query_one(PairView).show_measure(*measure)
 
-    def _keep(self, here: Here, tokenizer: PairTokenizer, measure: Measure) -> Measure:
+    def _keep(self, here: Here, tokenizer: TokenService, measure: Measure) -> Measure:
         self._measure = here.key, tokenizer, measure
         return measure
 

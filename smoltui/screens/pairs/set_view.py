@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -21,9 +22,9 @@ from smoltui.backends.pair_export import MANIFEST, Exported, Kind
 from smoltui.backends.pair_search import load_engines
 from smoltui.backends.pairs_decisions import NOTHING_TO_UNDO
 from smoltui.backends.pairs_session import DEFAULT_MAX_LENGTH, Here, PairsSession
-from smoltui.backends.project import expanded
+from smoltui.backends.project import Project, expanded
 from smoltui.backends.threads import in_thread
-from smoltui.backends.tokenizing import PairTokenizer, load_tokenizer
+from smoltui.backends.token_service import TokenService, open_tokenizer
 from smoltui.core.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
 from smoltui.core.pair_columns import COLUMNS
 from smoltui.core.pair_facts import sound
@@ -100,7 +101,7 @@ class SetView(ContentSwitcher):
             self.split = split
 
     session: PairsSession
-    _tokenizer: PairTokenizer | None = None
+    _tokenizer: TokenService | None = None
     _tokenizer_failed = False
     _said_locked = False
 
@@ -229,7 +230,7 @@ class SetView(ContentSwitcher):
         if before[0] != after[0]:
             self.workers.cancel_group(self, "tokens")
             self.session.tokens, self._tokenizer_failed = None, False
-            self._use(None)
+            self._drop_tokenizer()
             if self.session.opened.complete:
                 self._load_tokenizer()
                 self._count_tokens(asked=False)
@@ -648,8 +649,17 @@ class SetView(ContentSwitcher):
             self.show("tokens")
             self._tokens.draw()
 
-    def _use(self, tokenizer: PairTokenizer | None) -> None:
+    def _use(self, tokenizer: TokenService | None) -> None:
         self._tokenizer = self._pair.tokenizer = self._tokens.tokenizer = tokenizer
+
+    def _drop_tokenizer(self) -> None:
+        """Another one is needed, or none any more: its child is ended."""
+        if self._tokenizer is not None:
+            self._tokenizer.close()
+        self._use(None)
+
+    def on_unmount(self) -> None:
+        self._drop_tokenizer()
 
     @work(exclusive=True, group="tokenizer")
     async def _load_tokenizer(self, show: bool = False) -> None:
@@ -661,13 +671,15 @@ class SetView(ContentSwitcher):
             self.host.say(f"Loading the tokenizer: {safe_line(str(values.get('model_name_or_path', '')), 120)} …")
         else:
             await self.host.at_rest()
+        unwanted = threading.Event()
         try:
-            loaded = await in_thread(partial(load_tokenizer, project, values))
+            loaded = await in_thread(partial(_opened, project, values, unwanted), abandon=unwanted.set)
         except SmoltuiError as error:
             self._tokenizer_failed = True
             if show:
                 tell(self.host, error)
             return
+        self._drop_tokenizer()
         self._use(loaded.limited(self.session.values))  # which may have changed meanwhile
         if show:
             self.show("tokens")
@@ -696,6 +708,14 @@ def _counted_for(values: Mapping[str, object]) -> CountedFor:
         (values.get("model_name_or_path"), values.get("model_revision")),
         (values.get("max_length", DEFAULT_MAX_LENGTH), values.get("truncation_mode")),
     )
+
+
+def _opened(project: Project, values: Mapping[str, object], unwanted: threading.Event) -> TokenService:
+    """The tokenizer in a child, which is ended at once where nobody waits for it any more."""
+    tokenizer = open_tokenizer(project, values)
+    if unwanted.is_set():
+        tokenizer.close()
+    return tokenizer
 
 
 def _exported(made: Exported, project: Path, *, of_recipe: bool) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from functools import partial
 from typing import ClassVar
 
 from textual import work
@@ -12,12 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from smoltui.backends.pairs_session import Here
-from smoltui.backends.threads import in_thread
-from smoltui.backends.tokenizing import PairTokenizer
+from smoltui.backends.token_service import TokenService
 from smoltui.core.preference import Pair
 from smoltui.core.rendering import TrainerView
 from smoltui.errors import SmoltuiError
-from smoltui.screens.pairs.measuring import is_long, viewed
+from smoltui.screens.pairs.measuring import refused
 from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.trainer_view import TrainerPane
 
@@ -41,7 +40,7 @@ class TokensPane(SetPane):
     class Skipped(Message):
         """The trainer skips the pair, so there is nothing to show."""
 
-    tokenizer: PairTokenizer | None = None
+    tokenizer: TokenService | None = None
     """Of the recipe, under its `max_length`; None while it is not loaded."""
     _shown: Pair | None = None
 
@@ -49,7 +48,7 @@ class TokensPane(SetPane):
         yield TrainerPane()
 
     def draw(self) -> None:
-        """What the trainer sees of the pair, at once or, of a long one, as soon as it is made."""
+        """What the trainer sees of the pair, as soon as it is made."""
         tokenizer = self.tokenizer
         self.workers.cancel_group(self, "view")
         if tokenizer is None:
@@ -62,16 +61,17 @@ class TokensPane(SetPane):
         if not pair.readable or pair.problem:
             self.host.say(f"This pair is skipped in training: {pair.problem}", severity="warning")
             self.post_message(self.Skipped())
-        elif is_long(pair):
-            self._view_behind(pair, tokenizer)
         else:
-            self._show(viewed(tokenizer, pair))
+            self._view_behind(pair, tokenizer)
 
     @work(exclusive=True, group="view")
-    async def _view_behind(self, pair: Pair, tokenizer: PairTokenizer) -> None:
-        saying = self.set_timer(SAY_SECONDS, lambda: self._show("Tokenizing a long pair …"))
+    async def _view_behind(self, pair: Pair, tokenizer: TokenService) -> None:
+        saying = self.set_timer(SAY_SECONDS, lambda: self._show("Rendering and tokenizing this pair…"))
+        asked = tokenizer.ask_view(pair)
         try:
-            view = await in_thread(partial(viewed, tokenizer, pair))
+            view: TrainerView | str = await asyncio.wrap_future(asked)
+        except SmoltuiError as error:
+            view = refused(error)
         finally:
             saying.stop()
         if pair is self._shown and tokenizer is self.tokenizer:
