@@ -26,7 +26,8 @@ BLOCK = re.compile(r"<!-- table: (?P<name>[\w -]+) -->\n.*?<!-- end -->", re.DOT
 KEYS: dict[str, str] = {
     "app": "smoltui.app.SmoltuiApp",
     "device": "smoltui.screens.device.DeviceRoom",
-    "pairs": "smoltui.screens.pairs.set_view.SetView smoltui.screens.pairs.PairsRoom",
+    "pairs": "smoltui.screens.pairs.set_view.SetView smoltui.screens.pairs.curation_view.CurationView "
+    "smoltui.screens.pairs.PairsRoom",
     "pair": "smoltui.screens.pairs.pair_pane.PairPane",
     "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
     "audit": "smoltui.screens.pairs.audit_pane.AuditPane",

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
-from smoltui.backends.pairs_session import PairsSession, StillLoadingError
+from smoltui.backends.pairs_session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
 
 LOAD_AFTER_SECONDS = 0.3
@@ -46,6 +46,15 @@ def tell(host: Host, error: SmoltuiError) -> None:
         host.say(error.message, severity="warning")
     else:
         host.say(error)
+
+
+def here_or_tell(host: Host, session: PairsSession) -> Here | None:
+    """The pair of the current row; None where it cannot be had, which is said."""
+    try:
+        return session.here()
+    except SmoltuiError as error:
+        tell(host, error)
+        return None
 
 
 class Pane(Container, can_focus=True):

@@ -23,6 +23,7 @@ from smoltui.backends.settings_file import set_pair_columns
 from smoltui.backends.threads import in_thread
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
+from smoltui.screens.pairs.curation_view import CurationView
 from smoltui.screens.pairs.mapping_pane import MappingPane, Unmapped
 from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
@@ -66,7 +67,7 @@ class PairsRoom(Room):
         yield Static(id="pairs-where", markup=False)
         with ContentSwitcher(id="pairs-views", initial="pairs-nothing"):
             yield Static(id="pairs-nothing", markup=False)
-            yield SetView()
+            yield CurationView(SetView())
             yield MappingPane(id="pairs-mapping")
         yield Static(id="pairs-status", markup=False)
         yield AskLine()
@@ -88,6 +89,10 @@ class PairsRoom(Room):
     @cached_property
     def _set_view(self) -> SetView:
         return self.query_one(SetView)
+
+    @cached_property
+    def _curation_view(self) -> CurationView:
+        return self.query_one(CurationView)
 
     @cached_property
     def _where(self) -> Static:
@@ -123,7 +128,7 @@ class PairsRoom(Room):
             self._where_shown = None
             where.update("", layout=False)
             return
-        opened, waiting = session.opened, self._set_view.locked
+        opened, waiting = session.opened, self._curation_view.locked
         total = opened.total
         of = f"{total:,}" if total is not None else f"{len(opened):,}+"
         told = session.loading or self._doing or ("" if opened.complete else "partially loaded")
