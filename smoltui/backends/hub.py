@@ -24,28 +24,48 @@ from urllib.parse import quote
 
 from smoltui import __version__
 from smoltui.backends.hub_errors import endpoint as endpoint  # where it is looked for
-from smoltui.backends.hub_errors import explain, not_logged_in, not_the_hub, refusal
+from smoltui.backends.hub_errors import explain, is_web_page, not_logged_in, not_the_hub, refusal
 from smoltui.backends.threads import in_thread
 from smoltui.core.account import Account as Account
 from smoltui.core.cost import Flavor as Flavor
+from smoltui.core.server_values import name_in, number_in
 from smoltui.errors import PermissionDeniedError
 from smoltui.redaction import register_secrets
+from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     import httpx2
 
+    from smoltui.backends.hub_bodies import Allowance
+
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 """Longest silence inside one answer; huggingface_hub's own clients wait for ever."""
-TOTAL_SECONDS = 14.0
+TOTAL_SECONDS = 12.0
 """One read, from the token to the last byte: a person waits no longer for a sentence."""
 STREAM_SILENCE_SECONDS = 75.0
 """A log stream sends a keep-alive every 30 s, so this is two missed ones."""
 
+MOST_ITEMS = 5000
+"""Of a list; an account with more Jobs sees the newest."""
+MOST_WORDS = 200
+"""Characters of a name or a description in the Hub's answers."""
+
 T = TypeVar("T")
 
-_lock = threading.Lock()
-_ready = False
+
+class _Process:
+    """What this process knows of the Hub."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ready = False
+        """Whether huggingface_hub was made fit for a screen."""
+        self.accounts: dict[tuple[str, str], Account] = {}
+        """By endpoint and hash of the token."""
+
+
+_process = _Process()
 
 
 def setup() -> None:
@@ -53,9 +73,8 @@ def setup() -> None:
 
     Every client gets time-outs, its log handler (bound to the real stderr) goes, and so do progress bars and warnings.
     """
-    global _ready
-    with _lock:
-        if _ready:
+    with _process.lock:
+        if _process.ready:
             return
         _import_quietly()
         import httpx2
@@ -63,19 +82,22 @@ def setup() -> None:
         from huggingface_hub.utils._http import async_hf_request_event_hook, default_client_factory
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
+        from smoltui.backends import hub_bodies
+
         timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         tls = httpx2.create_ssl_context()  # reading the certificates takes 30 ms, so once for all clients
 
         def client() -> httpx2.Client:
             made = default_client_factory()
             made.timeout = timeout
-            return made
+            return hub_bodies.install(made)
 
         def async_client() -> httpx2.AsyncClient:
-            return httpx2.AsyncClient(
+            made = httpx2.AsyncClient(
                 event_hooks={"request": [async_hf_request_event_hook]}, follow_redirects=True, timeout=timeout,
                 verify=tls,
             )  # fmt: skip
+            return hub_bodies.install_async(made)
 
         set_client_factory(client)
         set_async_client_factory(async_client)
@@ -86,7 +108,7 @@ def setup() -> None:
         logger.propagate = False  # HF_DEBUG=1 logs whole requests, secrets included
         warnings.filterwarnings("ignore", module=r"huggingface_hub(\.|$)")
         disable_progress_bars()  # in case somebody imported it before us
-        _ready = True
+        _process.ready = True
 
 
 def _import_quietly() -> None:
@@ -111,6 +133,8 @@ class Session:
     client: httpx2.AsyncClient
     headers: Mapping[str, str] = field(repr=False)
     base: str
+    allowed: Allowance
+    """What all its answers together may still hold."""
 
     async def send(
         self, method: str, path: str, *, doing: str, params: Sequence[tuple[str, str]] = (), body: Any = None
@@ -122,16 +146,25 @@ class Session:
         Raises:
             SmoltuiError: refused, or no answer within `TOTAL_SECONDS`; `doing` stands in the sentence.
         """
+        from smoltui.backends.hub_bodies import ALLOWED
+
         url = path if path.startswith(("http://", "https://")) else f"{self.base}{path}"
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 response = await self.client.request(
-                    method, url, params=list(params) or None, headers=self.headers, json=body
+                    method,
+                    url,
+                    params=list(params) or None,
+                    headers=self.headers,
+                    json=body,
+                    extensions={ALLOWED: self.allowed},
                 )
         except Exception as error:
             raise_ours(error, doing)
         if response.status_code >= 400:
             raise refusal(response, doing)
+        if is_web_page(response):  # also in answer to an act, of which nothing else would be read
+            raise not_the_hub(doing, response)
         return response
 
     async def get(self, path: str, *, doing: str, params: Sequence[tuple[str, str]] = ()) -> Any:
@@ -147,7 +180,7 @@ class Session:
         most: int,
         enough: Callable[[list[Any], list[Any]], bool] = lambda items, page: False,
     ) -> list[Any]:
-        """The items of a list that comes in pages, at most `most` pages. Raises as `send`.
+        """The items of a list that comes in pages, at most `most` pages and `MOST_ITEMS`. Raises as `send`.
 
         `enough` is asked after each page, with all items so far and those of the page, whether to stop there.
         """
@@ -157,8 +190,10 @@ class Session:
             response = await self.send("GET", address, doing=doing, params=params)
             page = decoded(response, doing)
             if not isinstance(page, list):
-                raise not_the_hub(doing)
-            items += page
+                raise not_the_hub(doing, response)
+            items += page[: MOST_ITEMS - len(items)]
+            if len(items) >= MOST_ITEMS:
+                break
             if enough(items, page):
                 break
             address, params = response.links.get("next", {}).get("url") or "", ()
@@ -174,10 +209,12 @@ def decoded(response: httpx2.Response, doing: str) -> Any:
     Raises:
         UnreachableError: it is none.
     """
+    from smoltui.backends.hub_bodies import loads
+
     try:
-        return response.json()
+        return loads(response.content)
     except ValueError as error:
-        raise not_the_hub(doing) from error
+        raise not_the_hub(doing, response) from error
 
 
 @asynccontextmanager
@@ -205,8 +242,10 @@ async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Sessi
     headers, base = await guarded(in_thread(prepare), doing)
     from huggingface_hub import get_async_session
 
+    from smoltui.backends.hub_bodies import answers
+
     async with get_async_session() as client:
-        yield Session(client, headers, base)
+        yield Session(client, headers, base, answers())
 
 
 async def token() -> str:
@@ -230,10 +269,10 @@ async def token() -> str:
     return await guarded(in_thread(read), "read the token")
 
 
-async def guarded(work: Awaitable[T], doing: str, seconds: float | None = TOTAL_SECONDS) -> T:
-    """What `work` gives; its foreign errors become ours, and it has `seconds` (None: no bound)."""
+async def guarded(work: Awaitable[T], doing: str, *, bounded: bool = True) -> T:
+    """What `work` gives; its foreign errors become ours, and where it is `bounded` it has `TOTAL_SECONDS`."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(TOTAL_SECONDS if bounded else None):
             return await work
     except Exception as error:
         raise_ours(error, doing)
@@ -261,9 +300,6 @@ def _path(*parts: str) -> str:
     return "/".join((parts[0], *(quote(part, safe="") for part in parts[1:])))
 
 
-_accounts: dict[tuple[str, str], Account] = {}
-
-
 async def account(*, refresh: bool = False) -> Account:
     """Whose token this is and what it may do; asked once for a token, as this route is limited most strictly.
 
@@ -274,14 +310,14 @@ async def account(*, refresh: bool = False) -> Account:
     doing = "ask who you are"
     async with session(doing) as hub:
         key = (hub.base, hashlib.sha256(hub.headers.get("authorization", "").encode()).hexdigest())
-        if refresh or key not in _accounts:
-            _accounts[key] = _account(await hub.get("/api/whoami-v2", doing=doing))
-        return _accounts[key]
+        if refresh or key not in _process.accounts:
+            _process.accounts[key] = _account(await hub.get("/api/whoami-v2", doing=doing))
+        return _process.accounts[key]
 
 
 def forget() -> None:
     """Forgets the account, so that the next question goes to the Hub."""
-    _accounts.clear()
+    _process.accounts.clear()
 
 
 async def namespace() -> str:
@@ -304,27 +340,31 @@ async def writing_account(doing: str) -> Account:
     return found
 
 
+MOST_ORGS = 200
+"""Organizations of one account that are looked into."""
+
+
 def _account(data: Any) -> Account:
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+    if not isinstance(data, Mapping) or (name := name_in(data.get("name"))) is None:
         raise not_the_hub("ask who you are")
     auth = data.get("auth")
     access = auth.get("accessToken") if isinstance(auth, Mapping) else None
     access = access if isinstance(access, Mapping) else {}
     orgs = data.get("orgs")
-    names = [org.get("name") for org in orgs if isinstance(org, Mapping)] if isinstance(orgs, list) else []
+    names = [name_in(org.get("name")) for org in orgs if isinstance(org, Mapping)] if isinstance(orgs, list) else []
 
     def word(value: object) -> str:
-        return value if isinstance(value, str) else ""
+        return safe_line(value, MOST_WORDS) if isinstance(value, str) else ""
 
     def truth(value: object) -> bool | None:
         return value if isinstance(value, bool) else None
 
     return Account(
-        name=data["name"],
+        name=name,
         fullname=word(data.get("fullname")),
         is_pro=truth(data.get("isPro")),
         can_pay=truth(data.get("canPay")),
-        orgs=tuple(name for name in names if isinstance(name, str)),
+        orgs=tuple(dict.fromkeys(org for org in names if org is not None))[:MOST_ORGS],
         token_name=word(access.get("displayName")),
         token_role=word(access.get("role")),
     )
@@ -342,39 +382,46 @@ async def flavors() -> list[Flavor]:
     if not isinstance(data, list):
         raise not_the_hub(doing)
     now = time.time()
-    found = [flavor for item in data if isinstance(item, Mapping) and (flavor := _flavor(item, now)) is not None]
+    found = [
+        flavor for item in data[:MOST_ITEMS] if isinstance(item, Mapping) and (flavor := _flavor(item, now)) is not None
+    ]
     return sorted(found, key=lambda flavor: (flavor.usd_per_minute is None, flavor.usd_per_minute or 0.0, flavor.name))
 
 
 _MINUTES = {"second": 1 / 60, "minute": 1.0, "hour": 60.0}
-_SIZE = re.compile(r"([\d.]+)\s*([KMGT]?)i?B")
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGT]?)i?B")
 _POWERS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_QUANTITY = re.compile(r"[0-9]{1,4}")
 
 
 def _flavor(item: Mapping[str, Any], now: float) -> Flavor | None:
     """One entry of the list; None when it has no name. Sizes and quantities come as texts ("80 GB", "1")."""
-    name = item.get("name")
-    if not isinstance(name, str) or not name:
+    name = name_in(item.get("name"))
+    if name is None:
         return None
     accelerator = item.get("accelerator")
     accelerator = accelerator if isinstance(accelerator, Mapping) else None
-    micro, unit = item.get("unitCostMicroUSD"), item.get("unitLabel")
+    micro, unit = number_in(item.get("unitCostMicroUSD")), item.get("unitLabel")
     minutes = _MINUTES.get(unit) if isinstance(unit, str) else None
-    known = isinstance(micro, int | float) and not isinstance(micro, bool)
-    quantity = str(accelerator.get("quantity", "")) if accelerator else ""
+    quantity = accelerator.get("quantity") if accelerator else None
+    counted = _QUANTITY.fullmatch(str(quantity)) if isinstance(quantity, str | int) else None
+
+    def word(value: object) -> str:
+        return safe_line(value, MOST_WORDS) if isinstance(value, str) else ""
+
     return Flavor(
         name=name,
-        pretty=str(item.get("prettyName") or name),
-        cpu=str(item.get("cpu") or ""),
+        pretty=word(item.get("prettyName")) or name,
+        cpu=word(item.get("cpu")),
         ram_bytes=_bytes(item.get("ram")),
-        accelerator=str(accelerator.get("model") or "unknown") if accelerator else None,
-        count=(int(quantity) if quantity.isdigit() else 1) if accelerator else 0,
+        accelerator=word(accelerator.get("model")) or "unknown" if accelerator else None,
+        count=(int(counted[0]) if counted else 1) if accelerator else 0,
         vram_bytes=_bytes(accelerator.get("vram")) if accelerator else None,
-        usd_per_minute=float(micro or 0) / 1e6 / minutes if known and minutes else None,
+        usd_per_minute=micro / 1e6 / minutes if micro is not None and minutes else None,
         listed_at=now,
     )
 
 
 def _bytes(text: object) -> int | None:
-    found = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    found = _SIZE.fullmatch(text.strip()) if isinstance(text, str) and len(text) < 40 else None
     return round(float(found[1]) * _POWERS[found[2]]) if found else None

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends import hub, hub_submit
-from smoltui.backends.hub_errors import not_the_hub
-from smoltui.backends.job_json import labels_of, secret_names, spec_of_job
+from smoltui.backends.hub_errors import never_sent, not_the_hub
+from smoltui.backends.job_json import id_of, labels_of, secret_names, spec_of_job
 from smoltui.backends.launch import LABEL, new_label
 from smoltui.backends.token_check import refuse_tokens_in_job
 from smoltui.core.rerun import again, spec_of
@@ -83,10 +83,7 @@ async def with_token(job: Mapping[str, Any], spec: Mapping[str, Any], instead: s
 
 def may_have_worked(error: SmoltuiError) -> bool:
     """Whether a request may have had its effect although no answer came that says so."""
-    import httpx2
-
-    never_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-    return isinstance(error, UnreachableError) and not isinstance(error.__cause__, never_sent)
+    return isinstance(error, UnreachableError) and not never_sent(error.__cause__)
 
 
 def described(data: Any, doing: str) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def described(data: Any, doing: str) -> dict[str, Any]:
     Raises:
         UnreachableError: it is none.
     """
-    if not isinstance(data, dict) or not data.get("id"):
+    if not isinstance(data, dict) or id_of(data) is None:
         raise not_the_hub(doing)
     return data
 

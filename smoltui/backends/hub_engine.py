@@ -12,11 +12,12 @@ from typing import Any
 
 from smoltui.backends import hub, hub_acts, hub_submit, job_records
 from smoltui.backends.curated import curated_spec
+from smoltui.backends.hub_errors import not_the_hub
 from smoltui.backends.hub_listing import JobList, first_found, from_all
 from smoltui.backends.hub_scheduled import ScheduledJobs
 from smoltui.backends.hub_stats import follow_stats
 from smoltui.backends.hub_stream import Opened, event_stream
-from smoltui.backends.job_json import clean, run_of
+from smoltui.backends.job_json import clean, id_of, run_of, unreadable
 from smoltui.backends.log_stream import Note, follow_lines
 from smoltui.backends.shipment import shipment
 from smoltui.backends.threads import in_thread
@@ -120,10 +121,11 @@ class HubEngine:
         def as_runs() -> list[Run]:
             made: dict[str, tuple[Any, Run]] = {}
             for name, jobs in listed.items.items():
-                for job in jobs:
-                    if not isinstance(job, Mapping) or not job.get("id"):
+                for number, job in enumerate(jobs, 1):
+                    job_id = id_of(job)
+                    if job_id is None:
+                        made[f"{name}/{number}"] = (job, unreadable(job, name, number))
                         continue
-                    job_id = str(job["id"])
                     before = self._made.get(job_id)
                     # What was not read again is the very same object, and so is the run it was made into.
                     if before is None or before[0] is not job or job_id in known:
@@ -233,7 +235,7 @@ class HubEngine:
             Else as `submit` and `get`.
         """
         job = await self.job(run_id)
-        bare = str(job["id"])
+        bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))
         if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
             return await self.submit(spec)
@@ -250,7 +252,7 @@ class HubEngine:
             Else as `get`.
         """
         job = await self.job(run_id)
-        namespace = self._namespaces[str(job["id"])]
+        namespace = self._namespaces[str(id_of(job))]
         changed = await hub_acts.relabel(job, namespace, set_, remove)
         return await self._with_record(run_of(changed, namespace=namespace))
 
@@ -290,8 +292,11 @@ class HubEngine:
             raise NotFoundOnHubError(
                 f"There is no such Job for this account: {safe_line(run_id, 60)}", "See the ids with: smoltui ps -a"
             )
+        job = hub_acts.described(found[1], doing)
+        if id_of(job) != bare:
+            raise not_the_hub(doing)
         self._namespaces[bare] = found[0]
-        return hub_acts.described(found[1], doing)
+        return job
 
     async def _candidates(self, run_id: str) -> list[str]:
         if known := self._namespaces.get(run_id):
@@ -304,7 +309,7 @@ class HubEngine:
 
     async def _run(self, run_id: str) -> Run:
         job = await self.job(run_id)
-        return run_of(job, namespace=self._namespaces.get(str(job["id"])))
+        return run_of(job, namespace=self._namespaces.get(str(id_of(job))))
 
     async def _with_record(self, run: Run) -> Run:
         return job_records.applied(run, await in_thread(lambda: job_records.read(run.id)))

@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 SHOWN_WORDS = 300
 """Characters of a server's own words that are repeated in a sentence."""
 
-_RATE_LIMIT = re.compile(r";\s*t\s*=\s*(\d+)")
-_REMAINING = re.compile(r";\s*r\s*=\s*(\d+)")
+LONGEST_WAIT = 900.0
+"""Seconds; the Hub's own limits are over after 300."""
+
+_RATE_LIMIT = re.compile(r";\s*t\s*=\s*([0-9]{1,9})")
+_REMAINING = re.compile(r";\s*r\s*=\s*([0-9]{1,9})")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_ENDED = re.compile(r"disconnected|closed|incomplete", re.IGNORECASE)
+"""Words of h11 and httpx2 for a connection that ended early; their other protocol errors are about what came."""
+_TLS = re.compile(r"\b(?:SSL|TLS)\b|_SSL|WRONG_VERSION|ALERT_")
 _UPLOAD_STATUS = re.compile(r"\b([45]\d\d)\b")
 
 
@@ -42,8 +49,13 @@ def endpoint() -> str:
 def explain(error: Exception, doing: str) -> SmoltuiError | None:
     """Our error for a foreign one that came up while `doing` ("list the Jobs"); None when it is none of the Hub's.
 
-    An error of ours is given back as it is. The caller raises with `from error`, so the cause is kept.
+    An error of ours is given back as it is. The caller raises with `from error`, so the cause is kept. Whatever the
+    client of the Hub stumbles over inside itself (KeyError, AttributeError, RecursionError …) is an answer that is not
+    the Hub's; the same error out of our own lines is a mistake of ours, and None.
     """
+    import socket
+    import ssl
+
     import httpx2
     from huggingface_hub.errors import (
         DeviceCodeError,
@@ -52,6 +64,8 @@ def explain(error: Exception, doing: str) -> SmoltuiError | None:
         OfflineModeIsEnabled,
         OIDCError,
     )
+
+    from smoltui.backends.hub_bodies import BrokenOffError, TooMuchError, TooSlowError
 
     if isinstance(error, SmoltuiError):
         return error
@@ -63,14 +77,32 @@ def explain(error: Exception, doing: str) -> SmoltuiError | None:
         return UnreachableError(f"Offline mode is on, so smoltui cannot {doing}", "Unset HF_HUB_OFFLINE and try again.")
     if isinstance(error, HfHubHTTPError):
         return refusal(error.response, doing, error.server_message or "")
-    if isinstance(error, httpx2.TransportError | httpx2.InvalidURL):
+    if isinstance(error, httpx2.TooManyRedirects):
+        return UnreachableError(f"{host()} redirects in a loop, so smoltui could not {doing}", _STANDS_BETWEEN)
+    if isinstance(error, UnicodeEncodeError | httpx2.LocalProtocolError) and _from_client(error):
+        return NotLoggedInError(
+            f"The token holds a character that no token has, so smoltui could not {doing}",
+            "Set HF_TOKEN to the token alone, without quotes or line ends, or log in again with: hf auth login",
+        )
+    if isinstance(error, BrokenOffError | httpx2.TransportError | httpx2.InvalidURL | ssl.SSLError | socket.gaierror):
         return no_answer(error, doing)
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | TooSlowError):
         return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
+    if isinstance(error, TooMuchError | MemoryError):
+        return UnreachableError(
+            f"The answer from {host()} is larger than any that the Hub gives, so smoltui could not {doing}",
+            _STANDS_BETWEEN,
+        )
     if isinstance(error, json.JSONDecodeError | httpx2.DecodingError | UnicodeDecodeError):
         return not_the_hub(doing)
     if isinstance(error, ConnectionError | RuntimeError) and _from_upload(error):
         return _upload_failed(error, doing)
+    if isinstance(error, OSError) and error.errno is not None:
+        return None  # this machine's disk: whoever writes to it knows what to say
+    if isinstance(error, httpx2.StreamError | ImportError):
+        return None  # a wrong use of the client, or one that is not whole
+    if _from_client(error):
+        return not_the_hub(doing)
     return None
 
 
@@ -82,18 +114,37 @@ def not_logged_in() -> NotLoggedInError:
     )
 
 
-def not_the_hub(doing: str) -> UnreachableError:
-    """Something answered, but not as the Hub does."""
+_STANDS_BETWEEN = "A proxy or a login page of the network may stand between; check HF_ENDPOINT too."
+
+
+def not_the_hub(doing: str, response: httpx2.Response | None = None) -> UnreachableError:
+    """Something answered, but not as the Hub does. `response` is the answer, where it is known."""
+    if response is not None and is_web_page(response):
+        where = safe_line(response.url.netloc.decode("ascii", "replace"), 100)
+        return UnreachableError(
+            f"Something other than the Hub answered at {where}, with a web page, so smoltui could not {doing}",
+            f"It may be the login page of the network: open http://{where} in a browser. Check HF_ENDPOINT too.",
+        )
     return UnreachableError(
-        f"Something other than the Hub answered at {host()}, so smoltui could not {doing}",
-        "A proxy or a log-in page of the network may stand between; check HF_ENDPOINT too.",
+        f"Something other than the Hub answered at {host()}, so smoltui could not {doing}", _STANDS_BETWEEN
     )
 
 
+def is_web_page(response: httpx2.Response) -> bool:
+    """Whether it is HTML, which nothing that smoltui asks for ever is, and does not carry the Hub's own headers."""
+    html = "html" in response.headers.get("content-type", "").lower()
+    return html and not any(name in response.headers for name in ("x-error-code", "x-error-message"))
+
+
 def no_answer(error: Exception, doing: str) -> UnreachableError:
-    """The request left no answer: no connection, a broken one, or silence."""
+    """The request left no answer: no connection, a broken one, silence, or what is not HTTP."""
+    import socket
+    import ssl
+
     import httpx2
 
+    if isinstance(error, httpx2.RemoteProtocolError) and not _ENDED.search(str(error)):
+        return not_the_hub(doing)
     if isinstance(error, httpx2.TimeoutException):
         return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -101,20 +152,44 @@ def no_answer(error: Exception, doing: str) -> UnreachableError:
             f"The certificate of {host()} is not trusted here, so smoltui could not {doing}",
             "Behind a company proxy, set SSL_CERT_FILE to its certificate.",
         )
-    if isinstance(error, httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol | httpx2.InvalidURL):
+    if isinstance(error, ssl.SSLError) or _TLS.search(str(error)):
+        return UnreachableError(
+            f"No secure connection to {host()} could be made, so smoltui could not {doing}", _STANDS_BETWEEN
+        )
+    if isinstance(
+        error,
+        socket.gaierror | httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol | httpx2.InvalidURL,
+    ):
         return UnreachableError(f"The Hub cannot be reached at {host()}, so smoltui could not {doing}", _try_again())
     return UnreachableError(f"The connection to the Hub broke, so smoltui could not {doing}", _try_again())
+
+
+def never_sent(error: BaseException | None) -> bool:
+    """Whether this foreign error says that a request has not reached anybody, so that it had no effect."""
+    import httpx2
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    return isinstance(
+        error,
+        httpx2.ConnectError
+        | httpx2.ConnectTimeout
+        | httpx2.PoolTimeout
+        | httpx2.UnsupportedProtocol
+        | OfflineModeIsEnabled,
+    )
 
 
 def refusal(response: httpx2.Response, doing: str, words: str | None = None) -> SmoltuiError:
     """The error for an answer with a status of 400 or more. `words` None: what the answer itself says."""
     status = response.status_code
+    if 400 <= status < 500 and status != 429 and is_web_page(response):
+        return not_the_hub(doing, response)
     return refused(status, doing, server_words(response) if words is None else words, response.headers)
 
 
 def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str] | None = None) -> SmoltuiError:
     """As `refusal`, from the parts of an answer. Statuses: huggingface_hub 2.4 `hf_raise_for_status`."""
-    said = safe_line(redact(words).strip().replace("\n", " "), SHOWN_WORDS)
+    said = _shown(words)
     tail = f": {said}" if said else ""
     if status == 401:
         source = "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the token stored here"
@@ -166,16 +241,18 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     limit = headers.get("ratelimit") or headers.get("RateLimit") or ""
     found, remaining = _RATE_LIMIT.search(limit), _REMAINING.search(limit)
     if found and remaining and remaining[1] == "0":
-        return float(found[1])
+        return min(float(found[1]), LONGEST_WAIT)
     after = (headers.get("retry-after") or headers.get("Retry-After") or "").strip()
-    return float(after) if after.isdigit() else None
+    return min(float(after), LONGEST_WAIT) if _SECONDS.fullmatch(after) else None
 
 
 def server_words(response: httpx2.Response) -> str:
     """What an answer says in words, from where the Hub puts them; an HTML page says nothing. The body must be read."""
     parts: list[Any] = [response.headers.get("x-error-message")]
+    from smoltui.backends.hub_bodies import loads
+
     try:
-        body: Any = response.json()
+        body: Any = loads(response.content)
     except ValueError:
         if (
             "html" not in response.headers.get("content-type", "").lower()
@@ -195,7 +272,7 @@ def server_words(response: httpx2.Response) -> str:
 
 def host() -> str:
     """The Hub's host, as a person knows it: huggingface.co."""
-    return endpoint().split("://", 1)[-1].split("/", 1)[0]
+    return safe_line(endpoint().split("://", 1)[-1].split("/", 1)[0], 100)
 
 
 def _try_again() -> str:
@@ -203,9 +280,28 @@ def _try_again() -> str:
     return f"Check the network and try again.{set_by_hand}"
 
 
+_CLIENT = frozenset(
+    {"huggingface_hub", "hf_xet", "httpx2", "httpcore2", "httpcore", "h11", "anyio", "fsspec", "dateutil"}
+)
+"""Packages that speak with the Hub for us."""
+
+
+def _from_client(error: Exception) -> bool:
+    """Whether it came up inside the Hub's client: a frame of it comes after the last of ours."""
+    inside = False
+    trace = error.__traceback__
+    while trace is not None:
+        package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        inside = package != "smoltui" and (inside or package in _CLIENT)
+        trace = trace.tb_next
+    return inside
+
+
 def _from_upload(error: Exception) -> bool:
     """hf_xet (Rust) raises builtin errors, which hold its words and nothing of Python's own."""
-    return not isinstance(error, RuntimeError) or type(error) is RuntimeError
+    if not isinstance(error, RuntimeError):
+        return True
+    return type(error) is RuntimeError and (error.__traceback__ is None or _from_client(error))
 
 
 def _upload_failed(error: Exception, doing: str) -> SmoltuiError:
@@ -219,4 +315,10 @@ def _upload_failed(error: Exception, doing: str) -> SmoltuiError:
 
 
 def _words(error: Exception) -> str:
-    return safe_line(redact(str(error)), SHOWN_WORDS)
+    return _shown(str(error))
+
+
+def _shown(words: str) -> str:
+    """A server's own words, ready to stand in a sentence. Cut first: they may be long, and looking for secrets is not
+    free."""
+    return safe_line(redact(words[: 4 * SHOWN_WORDS]).strip().replace("\n", " "), SHOWN_WORDS)

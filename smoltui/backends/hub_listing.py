@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 from smoltui.backends import hub
-from smoltui.backends.job_json import stage_of
+from smoltui.backends.job_json import id_of, stage_of
 from smoltui.core.run import FINAL
 from smoltui.errors import NotFoundOnHubError, PermissionDeniedError, RateLimitedError, SmoltuiError
 
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 MOST_PAGES = 20
 """Pages of a list of Jobs that are read; the page's size is the server's choice."""
+MOST_KNOWN = 5000
+"""Jobs of a namespace that are remembered between two readings."""
 WHOLE_SECONDS = 300.0
 """How often a list is read to its end: what was deleted, or labelled elsewhere, shows then."""
 
@@ -110,19 +113,15 @@ class JobList:
         fresh = time.monotonic() - self._whole_at.get(name, -WHOLE_SECONDS) < WHOLE_SECONDS
 
         def enough(items: list[Any], page: list[Any]) -> bool:
-            return fresh and all(_id(job) in known for job in page) and open_ids <= {_id(job) for job in items}
+            return fresh and all(id_of(job) in known for job in page) and open_ids <= {id_of(job) for job in items}
 
         items = await session.pages(hub.jobs_path(name), doing=doing, most=MOST_PAGES, enough=enough)
-        listed = {_id(job): job for job in items if _id(job)}
+        listed = {job_id: job for job in items if (job_id := id_of(job))}
         if fresh:
-            older = [job for job_id, job in known.items() if job_id not in listed]
-            items += older
-            listed |= {_id(job): job for job in older}
+            older = {job_id: job for job_id, job in known.items() if job_id not in listed}
+            items += older.values()
+            listed |= older
         else:
             self._whole_at[name] = time.monotonic()
-        self._known[name] = listed
+        self._known[name] = dict(islice(listed.items(), MOST_KNOWN))
         return items
-
-
-def _id(job: Any) -> str:
-    return str(job.get("id") or "") if isinstance(job, Mapping) else ""

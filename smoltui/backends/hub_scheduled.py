@@ -12,8 +12,9 @@ from typing import Any
 from smoltui.backends import hub, hub_submit
 from smoltui.backends.curated import curated_spec
 from smoltui.backends.hub_acts import described, may_have_worked, with_token
+from smoltui.backends.hub_errors import not_the_hub
 from smoltui.backends.hub_listing import first_found, from_all
-from smoltui.backends.job_json import labels_of, run_of, scheduled_of, spec_of_job
+from smoltui.backends.job_json import id_of, labels_of, run_of, scheduled_of, spec_of_job, unreadable_scheduled
 from smoltui.backends.launch import LABEL, new_label
 from smoltui.backends.shipment import pack
 from smoltui.backends.threads import in_thread
@@ -57,9 +58,8 @@ class ScheduledJobs:
         listed = await from_all([account.name, *account.orgs], [account.name], one, doing)
         self.problems = listed.problems
         found = [
-            scheduled_of(item, namespace=name)
-            for name, items in listed.items.items() for item in items
-            if isinstance(item, Mapping) and item.get("id")
+            scheduled_of(item, namespace=name) if id_of(item) else unreadable_scheduled(item, name, number)
+            for name, items in listed.items.items() for number, item in enumerate(items, 1)
         ]  # fmt: skip
         self._namespaces |= {item.id: item.namespace or account.name for item in found}
         return sorted(found, key=lambda item: item.created_at or 0.0, reverse=True)
@@ -84,8 +84,11 @@ class ScheduledJobs:
                 f"There is no such scheduled Job for this account: {safe_line(scheduled_id, 60)}",
                 "See the ids with: smoltui scheduled list",
             )
+        data = described(found[1], doing)
+        if id_of(data) != bare:
+            raise not_the_hub(doing)
         self._namespaces[bare] = found[0]
-        return scheduled_of(described(found[1], doing), namespace=found[0])
+        return scheduled_of(data, namespace=found[0])
 
     async def create(
         self, spec: RunSpec, schedule: str, *, suspended: bool = False, concurrency: bool = False
@@ -245,7 +248,7 @@ class ScheduledJobs:
             items = await session.pages(hub.scheduled_path(namespace), doing=MAKING, params=named, most=3)
         for item in items:
             spec = item.get("jobSpec") if isinstance(item, Mapping) else None
-            if isinstance(spec, Mapping) and labels_of(spec).get(SCHEDULE_LABEL) == label and item.get("id"):
+            if isinstance(spec, Mapping) and labels_of(spec).get(SCHEDULE_LABEL) == label and id_of(item):
                 return scheduled_of(item, namespace=namespace)
         return None
 
@@ -256,8 +259,8 @@ class ScheduledJobs:
         found = {}
         for job in jobs:
             initiator = job.get("initiator") if isinstance(job, Mapping) else None
-            if isinstance(initiator, Mapping) and initiator.get("id") == scheduled_id and job.get("id"):
-                found[str(job["id"])] = run_of(job, namespace=namespace)
+            if isinstance(initiator, Mapping) and id_of(initiator) == scheduled_id and (job_id := id_of(job)):
+                found[job_id] = run_of(job, namespace=namespace)
         return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from smoltui.backends import hub
 from smoltui.backends.hub_errors import not_the_hub, refusal
+from smoltui.errors import SmoltuiError
 
 
 @dataclass
@@ -35,22 +35,24 @@ async def event_stream(path: str, *, doing: str, params: Mapping[str, str] | Non
     """
     import httpx2
 
+    from smoltui.backends.hub_bodies import ALLOWED, events
+
     timeout = httpx2.Timeout(hub.STREAM_SILENCE_SECONDS, connect=hub.CONNECT_SECONDS)
     async with hub.session(doing) as session:
         request = session.client.build_request(
             "GET", session.base + path, params=params, timeout=timeout,
             headers={**session.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"},
+            extensions={ALLOWED: events()},
         )  # fmt: skip
         # The answer's head comes at once from a Hub that works; only the events may be long in coming.
-        response = await hub.guarded(session.client.send(request, stream=True), doing, hub.TOTAL_SECONDS)
+        response = await hub.guarded(session.client.send(request, stream=True), doing)
         try:
             if response.status_code >= 400:
-                with suppress(httpx2.HTTPError, TimeoutError):
-                    async with asyncio.timeout(hub.TOTAL_SECONDS):
-                        await response.aread()
+                with suppress(SmoltuiError):
+                    await hub.guarded(response.aread(), doing)
                 raise refusal(response, doing, None if response.is_stream_consumed else "")
             if "event-stream" not in response.headers.get("content-type", ""):
-                raise not_the_hub(doing)
+                raise not_the_hub(doing, response)
             yield Opened(_server_time(response.headers.get("date")), _bytes(response, doing))
         finally:
             await response.aclose()
@@ -67,5 +69,5 @@ async def _bytes(response: Any, doing: str) -> AsyncIterator[bytes]:
 def _server_time(date: str | None) -> float:
     try:
         return parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return time.time()

@@ -7,7 +7,6 @@ the request (an earlier attempt may have worked), and after any answer that does
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smoltui import __version__
 from smoltui.backends import hub
 from smoltui.backends.curated import curated_spec
-from smoltui.backends.hub_errors import explain
+from smoltui.backends.hub_errors import explain, never_sent
+from smoltui.backends.job_json import id_of
 from smoltui.backends.launch import JOB_OUTPUT, LABEL, label_value
 from smoltui.backends.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
 from smoltui.backends.threads import in_thread
@@ -164,7 +164,7 @@ async def find(namespace: str, label: str) -> dict[str, Any] | None:
         jobs = await session.pages(hub.jobs_path(namespace), doing=DOING, params=named, most=3)
     for job in jobs:
         labels = job.get("labels") if isinstance(job, dict) else None
-        if isinstance(labels, dict) and labels.get(LABEL) == label and job.get("id"):
+        if isinstance(labels, dict) and labels.get(LABEL) == label and id_of(job):
             return dict(job)
     return None
 
@@ -186,7 +186,7 @@ async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> 
     def prepare() -> None:
         api = _api(token)
         api.create_bucket(bucket, private=True, exist_ok=True)
-        if not api.bucket_info(bucket).private:
+        if api.bucket_info(bucket).private is not True:
             raise ServiceError(
                 f"The bucket for the files of Jobs is public, so nothing was sent: {bucket}",
                 f"Make it private: {hub.endpoint()}/buckets/{bucket}/settings",
@@ -195,7 +195,7 @@ async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> 
     doing = "send the files of the Job"
     await hub.guarded(in_thread(prepare), doing)
     sending = in_thread(lambda: ship(shipment, bucket, label, token), abandon=abort_xet_session)
-    await hub.guarded(sending, doing, None)
+    await hub.guarded(sending, doing, bounded=False)
     return Volume(type="bucket", source=bucket, mount_path=MOUNT, path=label, read_only=True)
 
 
@@ -241,15 +241,12 @@ async def take_back(shipment: Shipment, namespace: str, label: str, token: str) 
 
 def _may_have_started(error: Exception) -> bool:
     """Whether a Job may exist although the client raised: the request may have arrived, its answer be unreadable."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code >= 500
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.UnsupportedProtocol):
+    if never_sent(error):
         return False
-    # The client parses the answer strictly: a field it does not know how to read raises any of the last three.
-    return isinstance(error, httpx2.TransportError | json.JSONDecodeError | KeyError | TypeError | ValueError)
+    if (ours := explain(error, DOING)) is not None:
+        return isinstance(ours, UnreachableError)
+    # A mistake of ours in reading the answer; the Job may run all the same.
+    return isinstance(error, AttributeError | KeyError | TypeError | ValueError)
 
 
 async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, unclear: str, hint: str) -> T | None:
@@ -300,8 +297,8 @@ async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, st
     try:
         async with hub.session(doing) as session:
             job = await session.get(hub.jobs_path(namespace, job_id), doing=doing)
-            if isinstance(job, dict):
-                return job
+            if id_of(job) == job_id:
+                return dict(job)
     except SmoltuiError:
         pass  # it was started, which is what counts; the next poll fills in the rest
     return {

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from smoltui.backends.hub_errors import endpoint
 from smoltui.core.run import FINAL, Run, Stage
 from smoltui.core.scheduled import ScheduledJob
+from smoltui.core.server_values import (
+    MOST_CHARACTERS,
+    duration_in,
+    id_in,
+    mapping_in,
+    moment_in,
+    name_in,
+    text_in,
+    truth_in,
+)
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
@@ -18,42 +27,75 @@ UNKNOWN = "UNKNOWN"
 """Shown for a Job without a stage."""
 
 
+UNREADABLE = "This Job's record can't be read"
+"""Said of a Job whose JSON lacks what every Job has: an id, a stage."""
+
+
 def stage_of(job: Mapping[str, Any]) -> str:
     """The stage as the server says it, whether we know the word or not."""
-    status = job.get("status")
-    stage = status.get("stage") if isinstance(status, Mapping) else None
-    return stage if isinstance(stage, str) and stage else UNKNOWN
+    stage = text_in(mapping_in(job.get("status")).get("stage"))
+    return stage[:40] if stage else UNKNOWN
+
+
+def id_of(job: Any) -> str | None:
+    """The id in a Job's JSON; None where that holds none that can be asked for."""
+    return id_in(job.get("id")) if isinstance(job, Mapping) else None
+
+
+def unreadable(job: Any, namespace: str, number: int) -> Run:
+    """A row for what stands at place `number` of a list of Jobs and holds no id that can be asked for."""
+    name, words, raw = _unreadable(job, namespace, number)
+    return Run(id=name, engine="hub", name=name, stage=UNKNOWN, message=words, namespace=namespace, raw=raw)
+
+
+def unreadable_scheduled(item: Any, namespace: str, number: int) -> ScheduledJob:
+    """As `unreadable`, of a list of scheduled Jobs."""
+    name, words, raw = _unreadable(item, namespace, number)
+    return ScheduledJob(id=name, name=words, schedule=UNKNOWN, namespace=namespace, raw=raw)
+
+
+def _unreadable(item: Any, namespace: str, number: int) -> tuple[str, str, dict[str, Any]]:
+    told = text_in(item.get("id")) if isinstance(item, Mapping) else None
+    words = f"{UNREADABLE}: {safe_line(redact(told), 60)}" if told else UNREADABLE
+    cleaned = clean(item)
+    return f"unreadable-{namespace}-{number}", words, cleaned if isinstance(cleaned, dict) else {}
 
 
 def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
-    """The run in a Job's JSON. `namespace` is where it was found, for an answer that does not name its owner."""
-    status, owner = _mapping(job.get("status")), _mapping(job.get("owner"))
+    """The run in a Job's JSON. `namespace` is where it was found, for an answer that does not name its owner.
+
+    A field of the wrong type counts as one that is not there. The caller has looked at the id (`id_of`).
+    """
+    job_id = id_of(job) or UNKNOWN
+    status, owner = mapping_in(job.get("status")), mapping_in(job.get("owner"))
     labels = labels_of(job)
-    name = _word(owner.get("name")) or namespace
-    message = _word(status.get("message"))
+    name = name_in(owner.get("name")) or namespace
+    message = text_in(status.get("message"))
+    if "status" in job and not isinstance(status.get("stage"), str):
+        message = f"{UNREADABLE}: {job_id}"
     raw = dict(job)
     if "secrets" in raw:
         raw["secrets"] = secret_names(job)
     return Run(
-        id=str(job.get("id")),
+        id=job_id,
         engine="hub",
-        name=labels.get("name") or _image(job) or str(job.get("id")),
+        name=labels.get("name") or _image(job) or job_id,
         stage=stage_of(job),
         message=redact(message) if message else None,
-        hint=_next_step(message or "", job.get("id")) if stage_of(job) == Stage.ERROR else None,
-        created_at=seconds_of(job.get("createdAt")),
-        started_at=seconds_of(job.get("startedAt")),
-        finished_at=seconds_of(job.get("finishedAt")),
-        flavor=_word(job.get("flavor")),
+        hint=_next_step(message or "", job_id) if stage_of(job) == Stage.ERROR else None,
+        created_at=moment_in(job.get("createdAt")),
+        started_at=moment_in(job.get("startedAt")),
+        finished_at=moment_in(job.get("finishedAt")),
+        flavor=name_in(job.get("flavor")),
         namespace=name,
-        timeout_seconds=_whole(job.get("timeoutSeconds")),
+        timeout_seconds=duration_in(job.get("timeoutSeconds")),
         labels=labels,
-        url=f"{endpoint()}/jobs/{name}/{job.get('id')}" if name else None,
+        url=f"{endpoint()}/jobs/{name}/{job_id}" if name else None,
         raw=raw,
     )
 
 
-def _next_step(message: str, job_id: Any) -> str:
+def _next_step(message: str, job_id: str) -> str:
     """What to do about a Job that ended in ERROR with this message; its own log may know better."""
     said = message.lower()
     if "oom" in said or "memory" in said:
@@ -75,8 +117,12 @@ def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
-    """Its labels, which the Hub writes as texts."""
-    return {str(key): str(value) for key, value in _mapping(job.get("labels")).items()}
+    """Its labels, which the Hub writes as texts; a number counts as its digits, and nothing else as a label."""
+    return {
+        str(key)[:MOST_CHARACTERS]: str(value)[:MOST_CHARACTERS]
+        for key, value in mapping_in(job.get("labels")).items()
+        if isinstance(value, str | int | float)
+    }
 
 
 def secret_names(job: Mapping[str, Any]) -> list[str]:
@@ -92,9 +138,9 @@ def access_of(job: Mapping[str, Any]) -> list[str]:
     """
     if stage_of(job) in FINAL:
         return []
-    status = _mapping(job.get("status"))
+    status = mapping_in(job.get("status"))
     found = []
-    if command := _ssh_command(_word(status.get("sshUrl"))):
+    if command := _ssh_command(text_in(status.get("sshUrl"))):
         found.append(command)
     urls = status.get("exposeUrls")
     for url in urls if isinstance(urls, list) else []:
@@ -134,7 +180,7 @@ def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
         InputError: the JSON does not say what it runs.
     """
     spec = {key: job[key] for key in SPEC_KEYS if job.get(key) is not None}
-    image = next((key for key in ("dockerImage", "spaceId") if _word(job.get(key))), None)
+    image = next((key for key in ("dockerImage", "spaceId") if text_in(job.get(key))), None)
     if image is None or not isinstance(job.get("command"), list):
         name = safe_line(str(job.get("id")), 60)
         raise InputError(
@@ -147,34 +193,34 @@ def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
         attempts = retries + 1
     if attempts is not None and attempts > 1:
         spec["attempts"] = attempts
-    if _mapping(job.get("status")).get("sshUrl"):
+    if mapping_in(job.get("status")).get("sshUrl"):
         spec["ssh"] = {"enabled": True}
     return spec
 
 
 def scheduled_of(item: Mapping[str, Any], *, namespace: str | None = None) -> ScheduledJob:
     """The scheduled Job in its JSON. `namespace` is where it was found, for an answer that does not name its owner."""
-    spec, status = _mapping(item.get("jobSpec")), _mapping(item.get("status"))
-    last, labels = _mapping(status.get("lastJob")), labels_of(spec)
-    suspended, concurrency = item.get("suspend"), item.get("concurrency")
+    spec, status = mapping_in(item.get("jobSpec")), mapping_in(item.get("status"))
+    last, labels = mapping_in(status.get("lastJob")), labels_of(spec)
+    item_id = id_of(item) or UNKNOWN
     raw = dict(item)
     if isinstance(raw.get("jobSpec"), Mapping):
         raw["jobSpec"] = {**spec, "secrets": secret_names(spec)}
     # Its Jobs are given a timeout as `timeoutSeconds`, and the answer may name it `timeout` (huggingface_hub 2.4).
-    timeout = _whole(spec.get("timeoutSeconds"))
+    timeout = duration_in(spec.get("timeoutSeconds"))
     return ScheduledJob(
-        id=str(item.get("id")),
-        name=labels.get("name") or _image(spec) or str(item.get("id")),
-        schedule=_word(item.get("schedule")) or UNKNOWN,
-        namespace=_word(_mapping(item.get("owner")).get("name")) or namespace,
-        suspended=suspended if isinstance(suspended, bool) else None,
-        concurrency=concurrency if isinstance(concurrency, bool) else None,
-        next_at=seconds_of(status.get("nextJobRunAt")),
-        last_at=seconds_of(last.get("at")),
-        last_run=_word(last.get("id")),
-        created_at=seconds_of(item.get("createdAt")),
-        flavor=_word(spec.get("flavor")),
-        timeout_seconds=_whole(spec.get("timeout")) if timeout is None else timeout,
+        id=item_id,
+        name=labels.get("name") or _image(spec) or item_id,
+        schedule=safe_line(text_in(item.get("schedule")) or UNKNOWN, 200),
+        namespace=name_in(mapping_in(item.get("owner")).get("name")) or namespace,
+        suspended=truth_in(item.get("suspend")),
+        concurrency=truth_in(item.get("concurrency")),
+        next_at=moment_in(status.get("nextJobRunAt")),
+        last_at=moment_in(last.get("at")),
+        last_run=id_of(last),
+        created_at=moment_in(item.get("createdAt")),
+        flavor=name_in(spec.get("flavor")),
+        timeout_seconds=duration_in(spec.get("timeout")) if timeout is None else timeout,
         labels=labels,
         raw=raw,
     )
@@ -188,28 +234,9 @@ def _names(secrets: Any) -> list[str]:
 
 
 def _image(job: Mapping[str, Any]) -> str | None:
-    image = _word(job.get("dockerImage")) or _word(job.get("spaceId"))
+    image = text_in(job.get("dockerImage")) or text_in(job.get("spaceId"))
     return image.rstrip("/").rsplit("/", 1)[-1] if image else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def seconds_of(value: Any) -> float | None:
-    """A time as the Hub writes it, in seconds since the epoch; None when it is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 import orjson
 
+from smoltui.core.server_values import moment_in
 from smoltui.errors import NotFoundOnHubError, RateLimitedError, SmoltuiError, UnreachableError
 
 MARKER = "===== Job started"
@@ -37,7 +37,7 @@ GOOD_SECONDS = 20.0
 """A connection that lasted this long was a good one: the next back-off begins anew."""
 READ_ATTEMPTS = 3
 """A reading that does not follow gives up after so many breaks."""
-LINE_LIMIT = 16 << 20
+LINE_LIMIT = 4 << 20
 """Bytes without a newline that are held at most."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -241,7 +241,7 @@ async def _lines(opened: Opened, merge: Merge, over: asyncio.Event, *, until_now
                     continue  # a comment, an empty line or another field
                 text, said = _event(raw)
                 if said is not None and said != stamp:  # a line without a time belongs to the one before it
-                    stamp, at = said, _seconds(said)
+                    stamp, at = said, moment_in(said)
                 if until_now and at is not None and at > opened.now + 1:
                     return
                 if merge.is_new(stamp, at, text):
@@ -308,11 +308,3 @@ def _joined(text: str) -> str:
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _seconds(stamp: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

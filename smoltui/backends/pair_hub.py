@@ -7,6 +7,7 @@ requests for the first pair), and tries a failing request for 23 s while somebod
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.hub import setup
-from smoltui.backends.hub_errors import endpoint, explain, not_the_hub
+from smoltui.backends.hub_errors import endpoint, explain, is_web_page, not_the_hub
 from smoltui.backends.pair_splits import configured_splits, splits_of
 from smoltui.backends.pair_tables import COMPRESSIONS, READABLE, checked_ending, head_of, head_of_stream
 from smoltui.backends.pair_text import BUFFER, Head
@@ -22,19 +23,25 @@ from smoltui.errors import (
     NotFoundOnHubError,
     PairsError,
     PermissionDeniedError,
-    ServiceError,
     SmoltuiError,
     UnreachableError,
 )
 from smoltui.safe_text import redact, safe_line
 
-ANSWER_SECONDS = 15.0
-HEAD_SECONDS = 20.0
+ANSWER_SECONDS = 8.0
+"""Longest silence in one answer: an answer may take two of them, and a person waits no longer than 20 s."""
+HEAD_SECONDS = 18.0
 """All of the beginning of one file; then it is said that the Hub is too slow."""
 HEAD_BYTES = 1 << 20
 """Read of a text file for its first rows, unless the first row is longer."""
 RANGE_BYTES = 256 << 10
 """At least so much is asked for at once: a request takes longer than a quarter of a megabyte."""
+LONGEST_PATH = 1000
+"""Characters of the path of a file in a repository."""
+HELD_BYTES = 64 << 20
+"""Read of one file and kept, and asked for at once, at most; without its beginning the file has to be downloaded."""
+CARD_BYTES = 64 << 10
+"""Of a dataset card's metadata; most have one kilobyte."""
 GROUP_BYTES = 8 << 20
 """A Parquet file's first row group of up to so many bytes is asked for in one piece."""
 
@@ -52,15 +59,19 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
 
             # list_repo_files would try for 23 s where there is no network (its pages are retried); this is one request.
             info = HfApi().dataset_info(repo, revision=revision, timeout=ANSWER_SECONDS)
-            files = [entry.rfilename for entry in info.siblings or ()]
+            files = [entry.rfilename for entry in info.siblings or () if _is_path(entry.rfilename)]
     except UnreachableError as error:
         folder = _cached(repo, revision)
-        if folder is None:
+        files = (
+            []
+            if folder is None
+            else [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        )
+        if not files:  # an unfinished download leaves an empty folder
             raise UnreachableError(
-                f"The Hub cannot be reached, and this set is not in its cache here: {repo}",
+                f"{error.message}, and it is not in the cache here",
                 error.hint or "Open a local file, or try again when the network is back.",
             ) from error
-        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         configs = _card_configs(repo, revision) if "README.md" in files else None
     else:
         told = getattr(info.card_data, "configs", None)
@@ -75,6 +86,13 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
     if not splits:
         raise PairsError(f"{repo} holds no file that can be read as pairs.", f"Readable: {READABLE}.")
     return splits
+
+
+def _is_path(name: object) -> bool:
+    """Whether it can be the path of a file in a repository, and of none outside of it."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_PATH or "\0" in name:
+        return False
+    return not name.startswith("/") and ".." not in name.split("/")
 
 
 def hub_files(repo: str, names: list[str], revision: str | None) -> list[Path]:
@@ -120,7 +138,7 @@ class RangeFile(io.RawIOBase):
     def __init__(self, repo: str, name: str, revision: str | None) -> None:
         from huggingface_hub import hf_hub_url
 
-        self._repo = repo
+        self._repo, self._shown = repo, safe_line(name.rsplit("/", 1)[-1], 80)
         self._url = hf_hub_url(repo, name, repo_type="dataset", revision=revision)
         self._ends_at = time.monotonic() + HEAD_SECONDS
         self._at = 0
@@ -160,7 +178,8 @@ class RangeFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """All that was asked for, as Arrow expects it."""
-        wanted = self.size() - self._at if size < 0 else size
+        wanted = min(self.size() - self._at, size if size >= 0 else self.size())
+        self._check_length(wanted)
         pieces = []
         while wanted > 0 and (piece := super().read(wanted)):
             pieces.append(piece)
@@ -195,6 +214,13 @@ class RangeFile(io.RawIOBase):
                 return start, block
         return self._ask(at, max(wanted, RANGE_BYTES))
 
+    def _check_length(self, length: int) -> None:
+        if length > HELD_BYTES:
+            raise PairsError(
+                f"The first rows of {self._shown} cannot be had without reading {length >> 20} MB at once",
+                f"Download the set and open it from its folder: hf download {self._repo} --repo-type dataset",
+            )
+
     def _ask(self, start: int | None, length: int) -> tuple[int, bytes]:
         """Asks for a range, the last bytes where `start` is None, and keeps what comes."""
         import httpx2
@@ -202,23 +228,40 @@ class RangeFile(io.RawIOBase):
         from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import hf_raise_for_status
 
+        from smoltui.backends.hub_bodies import ALLOWED, Allowance
+
+        self._check_length(length)
+        doing = f"read the dataset {self._repo}"
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
         wanted = f"-{length}" if start is None else f"{start}-{start + length - 1}"
         headers = build_hf_headers() | {"Range": f"bytes={wanted}", "Accept-Encoding": "identity"}
         received = bytearray()
-        with get_session().stream("GET", self._url, headers=headers, timeout=ANSWER_SECONDS) as answer:
+        how: dict[str, Any] = {"timeout": min(ANSWER_SECONDS, left), "extensions": {ALLOWED: Allowance()}}
+        with get_session().stream("GET", self._url, headers=headers, **how) as answer:
             if answer.status_code == 416:  # nothing there: the file is empty
                 self._size, start, length = 0, 0, 0
             elif answer.status_code >= 400:
                 answer.read()
                 hf_raise_for_status(answer)
             else:
-                said = answer.headers.get("Content-Range", answer.headers.get("Content-Length", ""))
-                if not (total := said.rpartition("/")[2]).isdigit():
-                    raise not_the_hub(f"read the dataset {self._repo}")
-                self._size = int(total)
-                if answer.status_code != 206:  # it gives the whole file from its start
-                    start, length = 0, length if start is None else start + length
-                start = max(self._size - length, 0) if start is None else start
+                if is_web_page(answer):
+                    raise not_the_hub(doing, answer)
+                part = answer.status_code == 206
+                said = _RANGE.fullmatch(answer.headers.get("Content-Range" if part else "Content-Length", ""))
+                if said is None or (part and said["first"] is None):
+                    raise not_the_hub(doing)
+                size = int(said["size"])
+                if part:
+                    start = max(size - length, 0) if start is None else start
+                else:  # it gives the whole file from its start
+                    start, length = 0, size if start is None else start + length
+                # A file that grows between two answers, or another part than was asked for, is not what it says.
+                if self._size not in (None, size) or (part and int(said["first"]) != start):
+                    raise not_the_hub(doing)
+                self._size = size
+                self._check_length(length)
             for chunk in answer.iter_raw() if length else ():
                 received += chunk
                 if time.monotonic() > self._ends_at:
@@ -229,8 +272,15 @@ class RangeFile(io.RawIOBase):
         assert start is not None  # an answer with an error was raised
         if start + len(block) < min(start + length, self.size()):
             raise httpx2.RemoteProtocolError("the answer ended before the range did")
-        self._held = [*self._held[-15:], (start, block)]
+        self._held.append((start, block))
+        while len(self._held) > MOST_HELD or sum(len(held) for _, held in self._held[:-1]) > HELD_BYTES:
+            del self._held[0]
         return start, block
+
+
+_RANGE = re.compile(r"(?:bytes (?P<first>[0-9]{1,15})-[0-9]{1,15}/)?(?P<size>[0-9]{1,15})")
+MOST_HELD = 16
+"""Parts of a file that are kept."""
 
 
 def _cached(repo: str, revision: str | None) -> Path | None:
@@ -246,8 +296,9 @@ def _cached(repo: str, revision: str | None) -> Path | None:
 def _card_configs(repo: str, revision: str | None) -> object:
     """`configs` of the dataset card, None when it cannot be had: the files' names then have to do."""
     try:
-        text = hub_files(repo, ["README.md"], revision)[0].read_text(encoding="utf-8", errors="replace")
-    except (ServiceError, OSError):
+        with hub_files(repo, ["README.md"], revision)[0].open(encoding="utf-8", errors="replace") as file:
+            text = file.read(CARD_BYTES)
+    except (SmoltuiError, OSError):
         return None
     if not text.startswith("---"):
         return None
@@ -256,7 +307,7 @@ def _card_configs(repo: str, revision: str | None) -> object:
 
     try:
         data = YAML(typ="safe", pure=True).load(text.split("\n---", 1)[0].removeprefix("---"))
-    except YAMLError:
+    except (YAMLError, ValueError, RecursionError):
         return None
     return data.get("configs") if isinstance(data, dict) else None
 

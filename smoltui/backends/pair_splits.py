@@ -65,8 +65,8 @@ def configured_splits(files: Iterable[str], configs: Any, config: str | None, na
     if config is None:
         chosen = [key for key, entry in named.items() if entry.get("default") is True or key == "default"]
         if not chosen and len(named) > 1:
-            listed = ", ".join(list(named)[:12])
-            first = next(iter(named))
+            listed = safe_line(", ".join(list(named)[:12]), 400)
+            first = safe_line(next(iter(named)), 60)
             raise PairsError(f"{name} has several configurations: {listed}", f"Name one: {name}:{first}")
         config = chosen[0] if chosen else next(iter(named))
     if config not in named:
@@ -77,7 +77,7 @@ def configured_splits(files: Iterable[str], configs: Any, config: str | None, na
     everything, found = sorted(files), dict[str, list[str]]()
     for item in patterns:
         wanted = item.get("path", [])
-        for pattern in [wanted] if isinstance(wanted, str) else wanted:
+        for pattern in [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []:
             hits = [file for file in everything if fnmatchcase(file, str(pattern)) and ending_of(file)]
             found.setdefault(str(item.get("split", "train")), []).extend(hits)
     return {split: hits for split, hits in found.items() if hits} or None

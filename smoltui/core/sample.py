@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from smoltui.core.device import gib
+from smoltui.core.server_values import number_in, text_in
+
+MOST_GPUS = 64
+"""Of one sample; the largest flavor has 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +71,32 @@ def sample_from(data: Mapping[str, Any], at: float) -> Sample:
     memory_used_bytes, memory_total_bytes, rx_bps, tx_bps, gpus, replica.
     """
     gpus = data.get("gpus")
-    millicores = _number(data.get("cpu_millicores"))
-    replica = data.get("replica")
+    millicores = number_in(data.get("cpu_millicores"))
     return Sample(
         at=at,
-        cpu=_number(data.get("cpu_usage_pct")),
+        cpu=number_in(data.get("cpu_usage_pct")),
         cores=None if millicores is None else millicores / 1000,
         memory_used=_bytes(data.get("memory_used_bytes")),
         memory_total=_bytes(data.get("memory_total_bytes")),
-        received=_number(data.get("rx_bps")),
-        sent=_number(data.get("tx_bps")),
+        received=number_in(data.get("rx_bps")),
+        sent=number_in(data.get("tx_bps")),
         gpus=tuple(
-            _gpu(str(name), values) for name, values in sorted(gpus.items(), key=lambda item: str(item[0]))
+            _gpu(str(name)[:100], values) for name, values in sorted(gpus.items(), key=lambda item: str(item[0]))
             if isinstance(values, Mapping)
-        ) if isinstance(gpus, Mapping) else (),
-        replica=replica if isinstance(replica, str) and replica else None,
+        )[:MOST_GPUS] if isinstance(gpus, Mapping) else (),
+        replica=text_in(data.get("replica")),
     )  # fmt: skip
 
 
 def _gpu(name: str, values: Mapping[str, Any]) -> GpuSample:
     return GpuSample(
-        id=name, used=_number(values.get("utilization")), memory_used=_bytes(values.get("memory_used_bytes")),
+        id=name, used=number_in(values.get("utilization")), memory_used=_bytes(values.get("memory_used_bytes")),
         memory_total=_bytes(values.get("memory_total_bytes")),
     )  # fmt: skip
 
 
-def _number(value: Any) -> float | None:
-    """A finite number that is not negative; what else stands there says nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # JSON may hold a whole number of any length
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
 def _bytes(value: Any) -> int | None:
-    number = _number(value)
+    number = number_in(value)
     return None if number is None else int(number)
 
 

@@ -315,14 +315,22 @@ class TestListing:
         assert (await listed())[0] == 6
 
     async def test_a_list_with_things_unheard_of(self, server: LocalHub) -> None:
-        """A stage and fields of next year, half a Job, and something that is no Job: the rest is still listed."""
+        """A stage and fields of next year, half a Job, and something that is no Job: each is a row."""
         server.extra_items = [
             {"id": "future", "status": {"stage": "HIBERNATING"}, "createdAt": "2026-05-12T14:00:00+00:00"},
-            {"id": "bare"}, {"status": {}}, None, 5,
+            {"id": "bare"}, {"status": {}}, None, {"id": "\x1b[2J\nhf_secretsecretsecretsecretsecret1234"}, {"id": "half", "status": 5},
         ]  # fmt: skip
+        server.whoami["orgs"] = []
         server.add(labels={"name": "plain"})
         runs = {run.id: run for run in await HubEngine().list_runs()}
-        assert set(runs) == {"future", "bare", "job0001"}
+        bad = [f"unreadable-ada-{number}" for number in (3, 4, 5)]
+        assert set(runs) == {"future", "bare", "half", "job0001", *bad}
+        assert [runs[name].message for name in bad] == [
+            "This Job's record can't be read",
+            "This Job's record can't be read",
+            "This Job's record can't be read: ␛[2J↵hf_***",
+        ]
+        assert runs["half"].message == "This Job's record can't be read: half" and not runs["half"].is_final
         assert (runs["future"].stage, runs["future"].is_final, runs["bare"].stage) == ("HIBERNATING", False, "UNKNOWN")
         assert runs["future"].created_at is not None
 

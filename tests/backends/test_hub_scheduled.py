@@ -181,7 +181,8 @@ class TestLiving:
         item.as_json = lambda: {"id": "half", "suspend": "maybe", "status": 5, "jobSpec": None}  # type: ignore[method-assign]
         other = made(server)
         other.as_json = lambda: 5  # type: ignore[method-assign,assignment,return-value]
-        (found,) = await ScheduledJobs().list_all()
+        found, bad = sorted(await ScheduledJobs().list_all(), key=lambda item: item.id)
+        assert (bad.id, bad.name) == ("unreadable-ada-2", "This Job's record can't be read")
         assert (found.id, found.schedule, found.suspended, found.next_at) == ("half", "UNKNOWN", None, None)
 
     async def test_suspend_resume_delete(self, server: LocalHub) -> None:

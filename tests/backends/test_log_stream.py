@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from smoltui.backends import log_stream
 from smoltui.backends.log_stream import Line, Note, follow_lines
+from smoltui.core.server_values import moment_in
 from smoltui.errors import NotFoundOnHubError, PermissionDeniedError, RateLimitedError, SmoltuiError, UnreachableError
 
 Log = Sequence[tuple[str, str]]
@@ -187,7 +188,7 @@ async def test_only_the_tail_stays_the_tail_over_a_cut() -> None:
 async def test_a_reading_that_does_not_follow_stops_at_now() -> None:
     """`logs ID` of a running Job ends with what is there, whether the Job then falls silent or goes on."""
     script = Script([(wire(LOG), "silence")])
-    script.now = log_stream._seconds(at(9.6)) or 0
+    script.now = moment_in(at(9.6)) or 0
     assert await followed(script, follow=False) == TEXTS[:22]
     assert script.closed == 1
 

@@ -161,7 +161,7 @@ def test_each_refusal_has_its_sentence(
         ({"status": 500}, "The Hub failed on its side"),
         ({"status": 429, "headers": {"Retry-After": "7"}}, "asked too often"),
         ({"how": "close"}, "connection to the Hub broke"),
-        ({"how": "html"}, "is not a JSON object"),
+        ({"how": "html"}, "Something other than the Hub answered"),
     ],
 )
 def test_a_request_for_a_part_that_fails(how: dict[str, Any], words: str, server: LocalHub) -> None:

@@ -1,0 +1,77 @@
+"""Values out of a server's JSON: each is what it should be, or None.
+
+Whatever stands in a field, nothing here raises.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+MOST_CHARACTERS = 4000
+"""Of a text that is kept for people; the Hub's own messages have some hundred."""
+LONGEST_SECONDS = 366 * 86_400
+"""A duration over this is none that a Job can have."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+
+
+def mapping_in(value: Any) -> Mapping[str, Any]:
+    """An object; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text_in(value: Any) -> str | None:
+    """A text that is not empty, cut at `MOST_CHARACTERS`. It may hold any character."""
+    return value[:MOST_CHARACTERS] if isinstance(value, str) and value else None
+
+
+def name_in(value: Any) -> str | None:
+    """A user, organization, id or flavor: letters, digits, `.`, `_`, `-`, so it is fit to be printed or sent."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
+
+
+def id_in(value: Any) -> str | None:
+    """The id of a Job; a whole number counts as its digits."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63:
+        return str(value)
+    return name_in(value)
+
+
+def number_in(value: Any) -> float | None:
+    """A finite number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON may hold a whole number of any length
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def duration_in(value: Any) -> int | None:
+    """A whole number of seconds, more than none and at most `LONGEST_SECONDS`."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS else None
+
+
+def truth_in(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def moment_in(value: Any) -> float | None:
+    """A time as the Hub writes it (ISO 8601, UTC where it names no zone), in seconds since the epoch.
+
+    None outside the years 1970 to 2199, which no Job has seen and not every clock can show.
+    """
+    if not isinstance(value, str) or len(value) > 64:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if not 1970 <= moment.year < 2200:
+        return None
+    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
