@@ -16,6 +16,7 @@ from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.backends.launch import load_project_recipe
 from smoltui.backends.project import Project, exists
 from smoltui.backends.recipe_file import RecipeFile
+from smoltui.backends.small_file import read_small_text
 from smoltui.backends.training import holds_model, require_train_extra
 from smoltui.core.evaluation import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
 from smoltui.core.events import Event, Failed, Finished, LogLine, Reader
@@ -201,7 +202,7 @@ def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]
     """
     path = project.resolve(settings.prompts)
     try:
-        prompts = read_prompts(path.read_text(encoding="utf-8"))
+        prompts = read_prompts(read_small_text(path))
     except FileNotFoundError:
         return list(COURSE_PROMPTS)
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
@@ -333,9 +334,11 @@ async def _generate(
         "batch_size": comparison.batch_size,
         "max_length": comparison.max_length,
     }  # fmt: skip
+    from smoltui.core.pair_facts import sound
+
     with tempfile.TemporaryDirectory(prefix="smoltui-") as work:
         path = Path(work) / "request.json"
-        path.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
+        path.write_text(sound(json.dumps(whole, ensure_ascii=False)), encoding="utf-8")
         reader, last, finished = Reader(), "", False
         async with running(leashed(str(GENERATE), "--request", str(path)), folder) as child:
             async with aclosing(child.lines()) as lines:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from smoltui.backends import run_store
 from smoltui.backends.child import exit_in_words, leashed, running
+from smoltui.core import foreign_json
 from smoltui.core.chain import Chain, Step, chain_from_json
 from smoltui.errors import InputError, RunFailedError
 from smoltui.safe_text import safe
@@ -77,7 +77,7 @@ async def do(step: Step, chain: Chain) -> None:
     async with running(command, cwd=Path("/"), env=dict(os.environ)) as child:
         async for line in child.lines():
             with suppress(ValueError):
-                data = json.loads(line)
+                data = foreign_json.decode(line)
                 if isinstance(data, dict) and "error" in data:
                     said = str(data["error"])
                 continue

@@ -7,7 +7,6 @@ Transformers writes a checkpoint in place, file by file, and `trainer_state.json
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 import zipfile
@@ -16,12 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.small_file import read_small
+from smoltui.core import foreign_json
+
 STATE_NAME = "trainer_state.json"
 _NAME = re.compile(r"checkpoint-(\d{1,18})")
 _SENTINEL = "checkpoint-is-incomplete.txt"
 """Transformers' own just-in-time checkpoint lies in this state until it is whole (`trainer_jit_checkpoint.py`)."""
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "pytorch_model_fsdp*", "global_step*")
 _OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_*", "global_step*")
+MOST_STATE_BYTES = 64 << 20
+"""Of trainer_state.json, which holds the metrics of every step that was logged, and of the header of safetensors."""
 _ZIPPED = ("*.pt", "*.pth", "*.bin")
 """What torch.save writes is a zip archive, whose directory comes last."""
 
@@ -71,7 +75,7 @@ def _examine(path: Path, number: int) -> Checkpoint:
     state = path / STATE_NAME
     try:
         written_at = state.stat().st_mtime
-        data = json.loads(state.read_text(encoding="utf-8"))
+        data = foreign_json.decode(read_small(state, MOST_STATE_BYTES))
     except FileNotFoundError:
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} is missing, which is written last")
     except (OSError, ValueError):
@@ -119,10 +123,10 @@ def _whole_safetensors(file: Path) -> bool:
         if len(start) < 8:
             return False
         (length,) = struct.unpack("<Q", start)
-        if length > size - 8:
+        if length > min(size - 8, MOST_STATE_BYTES):
             return False
         try:
-            header = json.loads(opened.read(length))
+            header = foreign_json.decode(opened.read(length))
             ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, TypeError, KeyError, AttributeError, IndexError):
             return False

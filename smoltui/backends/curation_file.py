@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,13 +13,17 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smoltui.core.curation import FILE_NAME, Curation, Decision, line_of
+from smoltui.core.curation import FILE_NAME, MOST_LINE_BYTES, Curation, Decision, line_of
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 LOCK_SECONDS = 10.0
 """Another app holds the lock for as long as a write takes; beyond this it hangs, and a person should know."""
+MOST_BYTES = 512 << 20
+"""Of the file: more than two million decisions."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+"""Opening a pipe of this name must not wait for somebody at its other end."""
 Stamp = tuple[int, int, int]
 """File number, bytes and time of change (ns): the same for a file that nobody wrote to."""
 
@@ -53,14 +58,18 @@ class CurationFile:
             InputError: the file is there and cannot be read.
         """
         try:
-            with self._busy, self.path.open("rb") as file:
-                self._read(file.fileno())
+            with self._busy:
+                descriptor = os.open(self.path, os.O_RDONLY | _FLAGS)
+                try:
+                    self._read(descriptor)
+                finally:
+                    os.close(descriptor)
         except FileNotFoundError:
             self._curation, self._stamp = Curation(), None
         except OSError as error:
             raise InputError(
                 f"The decisions on pairs cannot be read, {error.strerror or error}: {self.path}",
-                "Allow reading it, or move it away to begin anew.",
+                "Allow reading it, or move it away to start over.",
             ) from error
         return self._curation
 
@@ -125,14 +134,22 @@ class CurationFile:
         return None
 
     def _read(self, descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        if found.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 20} MB")
         stamp = _stamp(descriptor)
-        parts, at = [], 0
-        while part := os.pread(descriptor, 1 << 22, at):
-            parts.append(part)
-            at += len(part)
         curation = Curation()
+        rest, at = b"", 0
+        while part := os.pread(descriptor, 1 << 22, at):
+            at += len(part)
+            whole, newline, rest = (rest + part).rpartition(b"\n")
+            curation.take_lines(whole + newline)
+            if len(rest) > MOST_LINE_BYTES:  # not a decision: only so much is kept that it is counted as unreadable
+                rest = rest[: MOST_LINE_BYTES + 1]
         # A last line without a newline counts when it is whole: an editor may have left the newline out.
-        curation.take_lines(b"".join(parts))
+        curation.take_lines(rest)
         self._curation, self._stamp = curation, stamp
 
     @contextmanager
@@ -141,7 +158,7 @@ class CurationFile:
         until = time.monotonic() + LOCK_SECONDS
         while True:
             try:
-                descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _FLAGS, 0o644)
             except OSError as error:
                 raise self._unwritten(error) from error
             try:

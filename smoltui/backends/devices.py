@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.project import Project, exists
+from smoltui.backends.small_file import read_small
+from smoltui.core import foreign_json
 from smoltui.core.device import Accelerator, DeviceReport, Need, Package, TorchDevice, TorchReport
 from smoltui.errors import RunFailedError, SmoltuiError
 from smoltui.safe_text import redact
@@ -237,7 +239,7 @@ def _cache_file(report: DeviceReport) -> Path:
 def remembered_torch_report(report: DeviceReport) -> TorchReport | None:
     """What torch said when it was last asked in this environment; None when it never was, or packages changed since."""
     try:
-        data = json.loads(_cache_file(report).read_text(encoding="utf-8"))
+        data = foreign_json.decode(read_small(_cache_file(report)))
         return _torch_report(data["at"], data)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -261,7 +263,7 @@ async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: f
             async for line in child.lines():
                 if line.startswith('{"probe"'):
                     with suppress(ValueError, KeyError):
-                        data = json.loads(line)["probe"]
+                        data = foreign_json.decode(line)["probe"]
                 elif line.strip():
                     last = line.strip()
             code = child.exit_code or 0

@@ -11,16 +11,23 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from smoltui.backends.pair_text import Broken
+from smoltui.backends.pair_text import MAX_ROW_BYTES, Broken, column_names
+from smoltui.backends.parquet_pages import Group, read_groups, rows_at_once
+from smoltui.core.foreign_json import DEEPEST
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
 MAX_BATCH_BYTES = 64 << 20
+MAX_UNPACKED_BYTES = 192 << 20
+"""Of a batch whose buffers are compressed: it is in memory as a whole."""
 SLICE_BYTES = 4 << 20
 """Bytes of a batch that become Python objects at a time; those take several times as much."""
 SLICE_ROWS = 500
+FIRST_PAGES = 2
+"""Of each column of a row group, looked at before its first rows are decoded."""
 PAGE_BUFFER_BYTES = 256 << 10
 """What is read of a Parquet column at a time; its pages are mostly 1 MB."""
 _SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3
@@ -33,10 +40,115 @@ _MAX_METADATA = 64 << 20
 
 
 def rows_of(batch: Any, first_row: int, name: str) -> Iterator[Any]:
-    """The rows of a RecordBatch or Table as Python objects. `first_row` is its first one's number, for a sentence."""
+    """The rows of a RecordBatch or Table as Python objects. `first_row` is its first one's number, for a sentence.
+
+    Raises:
+        PairsError: a column of a kind that is not read.
+    """
+    for kind in batch.schema.types:
+        _refuse_unbounded(kind)
     step = slice_rows(batch.nbytes, batch.num_rows)
     for begin in range(0, batch.num_rows, step):
-        yield from _pylist(_plain(batch.slice(begin, step)), first_row + begin, name)
+        yield from _rows_within(batch.slice(begin, step), first_row + begin, name)
+
+
+def _rows_within(batch: Any, first_row: int, name: str) -> Iterator[Any]:
+    """The rows of a batch, in halves of it where all of them would take more than one row may."""
+    if sum(map(unfolded_bytes, batch.columns)) <= MAX_ROW_BYTES:
+        yield from _pylist(_plain(batch), first_row, name)
+    elif batch.num_rows == 1:
+        yield Broken(f"{name} row {first_row + 1} is longer than {MAX_ROW_BYTES >> 20} MB", "")
+    else:
+        half = batch.num_rows // 2
+        yield from _rows_within(batch.slice(0, half), first_row, name)
+        yield from _rows_within(batch.slice(half), first_row + half, name)
+
+
+def _refuse_unbounded(kind: Any, left: int = DEEPEST) -> None:
+    """Refuses types in which a few bytes stand for any number of values: lists that may overlap, and runs.
+
+    Raises:
+        PairsError: one of those, or a type that is nested too deeply.
+    """
+    import pyarrow as pa
+
+    types = pa.types
+    overlaps = types.is_list_view(kind) or types.is_large_list_view(kind)
+    if overlaps or types.is_run_end_encoded(kind) or types.is_union(kind) or left == 0:
+        raise PairsError(
+            f"A column has a form that is not read here: {safe_line(str(kind)[:200], 80)}",
+            "Write the set as JSON lines or Parquet, with plain texts and lists.",
+        )
+    for place in range(kind.num_fields):
+        _refuse_unbounded(kind.field(place).type, left - 1)
+
+
+HEAD_CHARS = 4 << 20
+"""Of the first rows, which are kept while a set is open: fewer rows where they are long."""
+
+
+def first_of(rows: Iterator[Any], most: int) -> list[Any]:
+    """The first `most` rows, fewer where their texts are longer than `HEAD_CHARS` together; at least one."""
+    found: list[Any] = []
+    size = 0
+    while len(found) < most and size <= HEAD_CHARS and (row := next(rows, _END)) is not _END:
+        found.append(row)
+        size += chars_of(row)
+    return found
+
+
+_END = object()
+
+
+def chars_of(value: Any) -> int:
+    """Characters of all texts in a decoded row."""
+    if isinstance(value, str):
+        return len(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(chars_of, parts))
+
+
+VALUE_BYTES = 8
+"""Of any value, also of one that takes no room in Arrow: what Python's list of them takes."""
+
+
+def unfolded_bytes(column: Any) -> int:
+    """About the bytes that the values of a column take as Python objects, those that repeat counted each time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column, pa.ChunkedArray):
+        return sum(map(unfolded_bytes, column.chunks))
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
+    kind, least = column.type, VALUE_BYTES * len(column)
+    if pa.types.is_dictionary(kind):
+        values = column.dictionary
+        if _is_text(values.type):
+            return least + int(pc.sum(pc.binary_length(values).take(column.indices)).as_py() or 0)
+        return least + len(column) * max((unfolded_bytes(values.slice(at, 1)) for at in range(len(values))), default=0)
+    if _is_text(kind):
+        return least + int(pc.sum(pc.binary_length(column)).as_py() or 0)
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        views = memoryview(column.buffers()[1]).cast("i")  # four for each value, of which the first is its length
+        return least + sum(views[4 * column.offset : 4 * (column.offset + len(column)) : 4])
+    if pa.types.is_struct(kind):
+        return least + sum(map(unfolded_bytes, column.flatten()))
+    if kind.num_fields == 1:  # some kind of list
+        return least + unfolded_bytes(column.flatten())
+    return least + int(column.nbytes)
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether `pyarrow.compute.binary_length` tells the bytes of its values."""
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_large_binary(kind)
+    )
 
 
 def slice_rows(size: int, rows: int) -> int:
@@ -96,8 +208,6 @@ class ArrowTable:
         Raises:
             PairsError: not an Arrow file, or cut short.
         """
-        import pyarrow as pa
-
         self._data, self._name = data, name
         self._lock = threading.Lock()
         self._kept: tuple[int, Any] | None = None
@@ -107,13 +217,13 @@ class ArrowTable:
         self.whole = True
         try:
             self._find(most_rows)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, struct.error, EOFError, IndexError) as error:
+            self.columns = column_names(self._schema.names)
+        except damage() as error:
             raise PairsError(
                 f"{name} is not an Arrow file: {safe_line(str(error), 120) or 'it ends too early'}",
                 "It may be damaged or cut short.",
             ) from error
         self._starts = [0, *accumulate(batch.rows for batch in self._batches)]
-        self.columns = tuple(self._schema.names)
 
     def _find(self, most_rows: int | None) -> None:
         import pyarrow as pa
@@ -156,6 +266,9 @@ class ArrowTable:
             if not isinstance(whole, pa.Buffer):
                 whole.seek(0)
             table = pa.ipc.open_file(whole).read_all()
+        for column in table.columns:
+            for chunk in column.chunks:
+                _validate(chunk)
         self._schema, self._joined = table.schema, table.to_batches()
         self._batches = [_Batch(0, 0, batch.num_rows) for batch in self._joined]
 
@@ -192,11 +305,75 @@ class ArrowTable:
                 else:
                     self._data.seek(offset)
                     buffer = pa.py_buffer(self._data.read(size))
+                # Offsets that point anywhere would end the process; text that is not UTF-8 is dealt with later.
+                pa.ipc.read_record_batch(buffer, _as_bytes(self._schema)).validate(full=True)
                 batch = pa.ipc.read_record_batch(buffer, self._schema)
-            except (pa.ArrowInvalid, OSError) as error:
+            except damage(OSError) as error:
                 raise unreadable(self._name, self._starts[number], error) from error
             self._kept = number, batch
             return batch
+
+
+def damage(*more: type[BaseException]) -> tuple[type[BaseException], ...]:
+    """What Arrow and the reading of its messages raise for a file that is damaged or was made to do harm.
+
+    OSError is not among them where the file may be on the Hub, whose errors are others.
+    """
+    import pyarrow as pa
+
+    reading = (EOFError, struct.error, LookupError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
+    return (pa.ArrowException, *reading, *more)
+
+
+def _validate(chunk: Any) -> None:
+    """Raises ArrowInvalid for a column that points outside itself; text that is not UTF-8 is dealt with later."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(chunk.type):
+        _validate(chunk.dictionary)
+        chunk.indices.validate(full=True)
+        bounds = pc.min_max(chunk.indices).as_py()
+        if bounds["min"] is not None and not 0 <= bounds["min"] <= bounds["max"] < len(chunk.dictionary):
+            raise pa.ArrowInvalid("a value is not in its dictionary")
+    elif pa.types.is_string(chunk.type) or pa.types.is_large_string(chunk.type):
+        chunk.cast(_type_as_bytes(chunk.type)).validate(full=True)
+    elif pa.types.is_struct(chunk.type):
+        chunk.validate()
+        for place in range(chunk.type.num_fields):
+            _validate(chunk.field(place))
+    elif pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type):
+        chunk.validate()
+        lists = pa.ListArray if pa.types.is_list(chunk.type) else pa.LargeListArray
+        lists.from_arrays(chunk.offsets, pa.nulls(len(chunk.values))).validate(full=True)
+        _validate(chunk.values)
+    else:
+        chunk.validate(full=True)
+
+
+def _as_bytes(schema: Any) -> Any:
+    """The schema with bytes in the place of text, which have the same form."""
+    import pyarrow as pa
+
+    return pa.schema([field.with_type(_type_as_bytes(field.type)) for field in schema])
+
+
+def _type_as_bytes(kind: Any) -> Any:
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_string(kind):
+        return pa.binary()
+    if types.is_large_string(kind):
+        return pa.large_binary()
+    if types.is_string_view(kind):
+        return pa.binary_view()
+    if types.is_struct(kind):
+        return pa.struct([inner.with_type(_type_as_bytes(inner.type)) for inner in kind])
+    if types.is_list(kind) or types.is_large_list(kind):
+        inner = kind.value_field.with_type(_type_as_bytes(kind.value_type))
+        return pa.list_(inner) if types.is_list(kind) else pa.large_list(inner)
+    return kind
 
 
 def path_of(data: IO[bytes]) -> str | None:
@@ -205,7 +382,7 @@ def path_of(data: IO[bytes]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def unreadable(name: str, row: int, error: Exception) -> PairsError:
+def unreadable(name: str, row: int, error: BaseException) -> PairsError:
     """A file that opened and cannot be read further."""
     return PairsError(
         f"{name} cannot be read from row {row} on: {safe_line(str(error), 120)}",
@@ -248,7 +425,30 @@ def _message(data: IO[bytes], offset: int, size: int) -> tuple[int, int, int] | 
     total = before + length + body
     if body < 0 or rows < 0 or offset + total > size:
         raise EOFError("it is cut short")
+    if kind in (_RECORDS, _DICTIONARY) and header_at:
+        header = header_at + struct.unpack_from("<I", meta, header_at)[0]
+        if kind == _DICTIONARY:  # holds a batch of its own
+            inner_at = _field(meta, header, 1)
+            header = inner_at + struct.unpack_from("<I", meta, inner_at)[0] if inner_at else 0
+        if header and _unpacked_bytes(data, meta, header, offset + before + length) > MAX_UNPACKED_BYTES:
+            raise EOFError(f"a batch unfolds to more than {MAX_UNPACKED_BYTES >> 20} MB")
     return kind, total, rows
+
+
+def _unpacked_bytes(data: IO[bytes], meta: bytes, header: int, body: int) -> int:
+    """What the buffers of a compressed batch say that they unpack to, each in its first 8 bytes; else 0."""
+    buffers_at = _field(meta, header, 2)
+    if not buffers_at or not _field(meta, header, 3):
+        return 0
+    vector = buffers_at + struct.unpack_from("<I", meta, buffers_at)[0]
+    found = 0
+    for place in range(struct.unpack_from("<I", meta, vector)[0]):
+        start, length = struct.unpack_from("<qq", meta, vector + 4 + 16 * place)
+        if length > 8:
+            data.seek(body + start)
+            (unpacked,) = struct.unpack("<q", data.read(8))
+            found += max(unpacked, 0)  # -1 for one that is kept as it is
+    return found
 
 
 def _field(meta: bytes, table: int, number: int) -> int:
@@ -270,12 +470,18 @@ class ParquetTable:
     def __init__(self, data: Any, name: str = "the file", *, buffer_bytes: int = PAGE_BUFFER_BYTES) -> None:
         import pyarrow.parquet
 
-        self._file = pyarrow.parquet.ParquetFile(data, buffer_size=buffer_bytes, pre_buffer=False)
+        self._source = pyarrow.OSFile(str(data)) if isinstance(data, str | Path) else data
+        self._file = pyarrow.parquet.ParquetFile(self._source, buffer_size=buffer_bytes, pre_buffer=False)
         self._name = name
-        self.columns = tuple(self._file.schema_arrow.names)
+        self.columns = column_names(self._file.schema_arrow.names)
         metadata = self._file.metadata
+        leaves = [metadata.schema.column(number) for number in range(metadata.num_columns)]
+        self._nested = [leaf.max_repetition_level > 0 for leaf in leaves]
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         self._sizes = [group.total_byte_size for group in groups]
+        self._groups: list[Group] | None = None
+        self._steps: dict[tuple[int, int | None], int] = {}
+        """Row group and pages looked at → rows of it that may be decoded at once."""
         self._starts = [0, *accumulate(group.num_rows for group in groups)]
         self._lock = threading.RLock()
         self._loaded: tuple[int, Any] | None = None
@@ -303,26 +509,34 @@ class ParquetTable:
 
     def _holding(self, index: int) -> tuple[int, Any]:
         """The rows around row `index`, with the number of the first of them."""
-        import pyarrow as pa
-
         with self._lock:
             if self._loaded is not None and self.near(index):
                 return self._loaded
             try:
                 return self._load(index)
-            except (pa.ArrowException, OSError) as error:
+            except damage(OSError) as error:
                 self._going = None
                 raise unreadable(self._name, index, error) from error
+
+    def _step(self, group: int, most_pages: int | None = None) -> int:
+        """So many rows of a group can be decoded at once. Raises as `rows_at_once`."""
+        key = group, most_pages
+        if key not in self._steps:
+            if self._groups is None:
+                self._groups = read_groups(self._source)
+            self._steps[key] = rows_at_once(self._source, self._groups[group], self._nested, most_pages=most_pages)
+        return self._steps[key]
 
     def _load(self, index: int) -> tuple[int, Any]:
         group = bisect_right(self._starts, index) - 1
         begin, end = self._starts[group], self._starts[group + 1]
         self._loaded = None  # else two of them are in memory
-        if self._sizes[group] <= MAX_BATCH_BYTES:
+        most = self._step(group)
+        if self._sizes[group] <= MAX_BATCH_BYTES and most >= end - begin:
             self._loaded = begin, self._file.read_row_group(group)
             return self._loaded
         if self._going is None or self._going[0] != group or self._going[1] > index:
-            step = slice_rows(self._sizes[group], end - begin)
+            step = min(most, slice_rows(self._sizes[group], end - begin))
             self._going = group, begin, self._file.iter_batches(step, row_groups=[group], use_threads=False)
         _, at, batches = self._going
         for batch in batches:
@@ -335,14 +549,14 @@ class ParquetTable:
 
     def first(self, rows: int) -> list[Any]:
         """The first rows, without decoding more of the file than they need."""
-        import pyarrow as pa
-
         found: list[Any] = []
         try:
-            for batch in self._file.iter_batches(min(rows, 64), use_threads=False):
-                found += list(rows_of(batch, len(found), self._name))
-                if len(found) >= rows:
-                    break
-        except (pa.ArrowException, OSError) as error:
+            for group in range(len(self._sizes)):
+                step = min(rows, 64, self._step(group, FIRST_PAGES))
+                for batch in self._file.iter_batches(step, row_groups=[group], use_threads=False):
+                    found += first_of(rows_of(batch, len(found), self._name), rows - len(found))
+                    if len(found) >= rows or sum(map(chars_of, found)) > HEAD_CHARS:
+                        return found
+        except damage(OSError) as error:
             raise unreadable(self._name, len(found), error) from error
-        return found[:rows]
+        return found

@@ -38,6 +38,7 @@ from smoltui.backends.pair_store import (
     write_part,
 )
 from smoltui.backends.project import open_project
+from smoltui.backends.small_file import read_small_text
 from smoltui.core.audit import EXAMPLES, Audit, LengthBias, audit_from_json, conditions, findings
 from smoltui.core.audit_report import as_markdown
 from smoltui.core.evaluation import read_prompts
@@ -226,7 +227,7 @@ def _evaluation_prompts(asked: Asked, notes: list[str]) -> set[bytes]:
     project = open_project(asked.project)
     path = project.resolve(project.settings().evaluation.prompts)
     try:
-        return {normalised(prompt) for prompt in read_prompts(path.read_text(encoding="utf-8"))} - {b""}
+        return {normalised(prompt) for prompt in read_prompts(read_small_text(path))} - {b""}
     except (OSError, UnicodeDecodeError):
         notes.append(f"There are no evaluation prompts to compare with: {path.name}")
         return set()

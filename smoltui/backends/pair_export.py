@@ -339,7 +339,7 @@ class _Groups:
             else:
                 self._check(self._parquet.schema)
                 table = pa.Table.from_pylist(self._rows, schema=self._parquet.schema)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowException, OverflowError, TypeError) as error:  # a number of more than 64 bits is of no form
             raise _one_form("chat_template_kwargs") from error
         self._parquet.write_table(table)
         self._rows, self._chars = [], 0

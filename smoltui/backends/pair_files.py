@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from smoltui.backends.pair_splits import split_named, splits_of
 from smoltui.backends.pair_tables import READABLE
 from smoltui.backends.project import exists, expanded
+from smoltui.backends.small_file import read_small
+from smoltui.core import foreign_json
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
@@ -19,6 +20,9 @@ FOLDERS_DEEP = 2
 """A folder is looked through so deep, itself counted: a home folder given by mistake must not be read whole."""
 _STATE, _DICT = "state.json", "dataset_dict.json"
 """What `Dataset.save_to_disk` and `DatasetDict.save_to_disk` write beside the data."""
+
+MOST_STATE_BYTES = 16 << 20
+"""Of those: one line for each data file."""
 
 Files = Mapping[str, tuple[str, ...]]
 """Split → paths or patterns."""
@@ -164,7 +168,7 @@ def _walk(folder: Path, depth: int = FOLDERS_DEEP) -> Iterator[Path]:
 def _saved(folder: Path) -> list[Path]:
     """The Arrow files of one split written by `Dataset.save_to_disk`, in order; empty for another folder."""
     try:
-        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        state = foreign_json.decode(read_small(folder / _STATE, MOST_STATE_BYTES))
         return [folder / str(entry["filename"]) for entry in state["_data_files"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
@@ -173,7 +177,7 @@ def _saved(folder: Path) -> list[Path]:
 def _saved_folders(folder: Path) -> dict[str, Path]:
     """Split → folder, of what `DatasetDict.save_to_disk` wrote; empty for another folder."""
     try:
-        names = json.loads((folder / _DICT).read_text(encoding="utf-8"))["splits"]
+        names = foreign_json.decode(read_small(folder / _DICT, MOST_STATE_BYTES))["splits"]
         return {name: folder / name for name in names if isinstance(name, str)}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -19,6 +19,8 @@ from smoltui.backends.hub_errors import endpoint, explain, is_web_page, not_the_
 from smoltui.backends.pair_splits import configured_splits, splits_of
 from smoltui.backends.pair_tables import COMPRESSIONS, READABLE, checked_ending, head_of, head_of_stream
 from smoltui.backends.pair_text import BUFFER, Head
+from smoltui.backends.parquet_pages import PagesError, read_groups
+from smoltui.backends.yaml_limits import load_plain
 from smoltui.errors import (
     NotFoundOnHubError,
     PairsError,
@@ -189,19 +191,15 @@ class RangeFile(io.RawIOBase):
     def hold_first_group(self) -> None:
         """Asks for the footer and the first row group of a Parquet file in one piece each, where that is not large."""
         import pyarrow as pa
-        import pyarrow.parquet
 
         self._ask(None, RANGE_BYTES)
         try:
-            footer = pyarrow.parquet.read_metadata(pa.PythonFile(self, "r"))
-        except pa.ArrowInvalid:
+            groups = read_groups(pa.PythonFile(self, "r"))
+        except PagesError:
             return  # reading it will say so
-        if footer.num_row_groups == 0:
-            return
-        group = footer.row_group(0)
-        columns = [group.column(number) for number in range(group.num_columns)]
-        starts = [column.dictionary_page_offset or column.data_page_offset for column in columns]
-        ends = [start + column.total_compressed_size for start, column in zip(starts, columns, strict=True)]
+        chunks = groups[0].chunks if groups else ()
+        starts = [chunk.at for chunk in chunks]
+        ends = [chunk.at + chunk.packed for chunk in chunks]
         if starts and max(ends) - min(starts) <= GROUP_BYTES:
             self._around(min(starts), max(ends) - min(starts))
 
@@ -302,12 +300,12 @@ def _card_configs(repo: str, revision: str | None) -> object:
         return None
     if not text.startswith("---"):
         return None
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    head = text.split("\n---", 1)[0].removeprefix("---")
     try:
-        data = YAML(typ="safe", pure=True).load(text.split("\n---", 1)[0].removeprefix("---"))
-    except (YAMLError, ValueError, RecursionError):
+        data = load_plain(head)
+    except YAMLError:
         return None
     return data.get("configs") if isinstance(data, dict) else None
 

@@ -20,14 +20,21 @@ from typing import Any
 
 from smoltui.backends import pair_store
 from smoltui.backends.pair_source import PairSource, PairsSpec, files_stamp, open_spec
-from smoltui.backends.pair_store import FACTS, PART_ROWS, TEXT, Meta, write_meta, write_part
+from smoltui.backends.pair_store import BATCH_ROWS, FACTS, PART_ROWS, TEXT, Meta, PartFile, write_meta
 from smoltui.backends.pair_tables import Broken
-from smoltui.core.pair_facts import PAIR_COLUMNS, broken_facts, row_facts
+from smoltui.core.pair_facts import PAIR_COLUMNS, broken_facts, row_facts, sound
 from smoltui.errors import PairsError, SmoltuiError
 
 TELL_SECONDS = 0.2
 CACHE_BYTES = 20 << 30
 """All imported sets together; beyond, those that were not used for longest are deleted."""
+MAX_BATCH_CHARS = 48 << 20
+"""Of the text in `BATCH_ROWS` rows, which are in memory together: 200,000 characters a row."""
+SMALL_CHARS, FOLDED = 256 << 20, 100
+"""A set with more text than that must not hold more than so many times the bytes of its files."""
+MAX_MEMORY_BYTES = 2 << 30
+"""Of the child: a backstop. Arrow reserves a gigabyte that it does not use."""
+_LONG = ("prompt", "chosen", "rejected", "raw", "extra")
 KEPT_SECONDS = 60 * 86400.0
 """A set that was not opened for two months is deleted."""
 
@@ -43,8 +50,26 @@ def spec_from_json(data: dict[str, Any]) -> PairsSpec:
     return PairsSpec(**{**data, "files": {name: tuple(paths) for name, paths in files.items()} if files else None})
 
 
+def out_of_memory() -> PairsError:
+    """What a set is refused with whose rows do not find room."""
+    return PairsError(
+        "The set needs more memory than there is for reading it.", "Split its longest rows, or shorten them."
+    )
+
+
+def limit_memory() -> None:
+    """From now on asking for much more memory than a set takes to read fails, before the machine has none left."""
+    import resource
+
+    with suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = MAX_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MAX_MEMORY_BYTES, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
+    limit_memory()
     with suppress(OSError):
         os.nice(5)  # keys come first
     try:
@@ -57,6 +82,10 @@ def main(arguments: list[str]) -> int:
             )
     except SmoltuiError as error:
         _tell({"error": error.message, "hint": error.hint})
+        return 2
+    except MemoryError:
+        told = out_of_memory()
+        _tell({"error": told.message, "hint": told.hint})
         return 2
     except OSError as error:
         _tell(
@@ -103,11 +132,9 @@ def import_set(
             thinking_off=source.schema not in ("standard", "conversational"),
         )  # fmt: skip
     write_meta(folder, meta)
-    for part, columns in enumerate(_parts(source, meta), meta.rows // PART_ROWS):
-        count = len(columns["hash"])
-        for kind, fields in ((TEXT, pair_store.TEXT_FIELDS), (FACTS, pair_store.FACTS_FIELDS)):
-            write_part(folder, kind, part, _table(columns, fields))
-        meta.rows += count
+    batches = _batches(source, meta)
+    while (rows := _import_part(folder, meta.rows // PART_ROWS, batches)) > 0:
+        meta.rows += rows
         write_meta(folder, meta)
         progress(meta.rows, meta.total)
     if _plain(files_stamp(spec, base)) != _plain(stamp):
@@ -122,11 +149,34 @@ def _plain(stamp: Any) -> Any:
     return json.loads(json.dumps(stamp))
 
 
-def _parts(source: PairSource, meta: Meta) -> Iterator[dict[str, list[Any]]]:
-    """The rows behind `meta.rows`, in columns of `PART_ROWS` rows; what `meta` tells of them is kept up to date."""
+def _import_part(folder: Path, part: int, batches: Iterator[dict[str, list[Any]]]) -> int:
+    """Writes the next part; gives its rows, 0 when there are no more."""
+    columns = next(batches, None)
+    if columns is None:
+        return 0
+    rows = 0
+    with (
+        PartFile(folder, TEXT, part, pair_store.schema_for(pair_store.TEXT_FIELDS)) as texts,
+        PartFile(folder, FACTS, part, pair_store.schema_for(pair_store.FACTS_FIELDS)) as facts,
+    ):
+        while columns is not None:
+            texts.write(_table(columns, pair_store.TEXT_FIELDS))
+            facts.write(_table(columns, pair_store.FACTS_FIELDS))
+            rows += len(columns["hash"])
+            columns = next(batches, None) if rows < PART_ROWS else None
+    return rows
+
+
+def _batches(source: PairSource, meta: Meta) -> Iterator[dict[str, list[Any]]]:
+    """The rows behind `meta.rows`, in columns of `BATCH_ROWS` rows; what `meta` tells of them is kept up to date.
+
+    Raises:
+        PairsError: the rows hold much more text than a set of pairs does.
+    """
     names = (*pair_store.TEXT_FIELDS, *(name for name in pair_store.FACTS_FIELDS if name != "reason"))
     columns: dict[str, list[Any]] = {name: [] for name in names}
     adders = [(name, column.append) for name, column in columns.items()]
+    batch, whole, most = 0, 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
     for index, row in enumerate(source.rows(meta.rows, len(source)), meta.rows):
         if isinstance(row, Broken):
             meta.broken_rows += 1
@@ -137,8 +187,21 @@ def _parts(source: PairSource, meta: Meta) -> Iterator[dict[str, list[Any]]]:
             _note_extras(row, meta.extras)
         for name, add in adders:
             add(kept[name])
-        if len(columns["hash"]) == PART_ROWS:
+        size = sum(len(kept[name] or "") for name in _LONG)
+        batch, whole = batch + size, whole + size
+        if batch > MAX_BATCH_CHARS:
+            raise PairsError(
+                f"{BATCH_ROWS} rows hold more than {MAX_BATCH_CHARS >> 20} MB of text, at row {index + 1}",
+                "No pair needs as much; shorten the longest, or leave them out.",
+            )
+        if whole > most:
+            raise PairsError(
+                f"The set unfolds to more than {FOLDED} times the size of its files, at row {index + 1}",
+                "Its rows repeat the same long texts. Write it again without them.",
+            )
+        if len(columns["hash"]) == BATCH_ROWS:
             yield columns
+            batch = 0
             for column in columns.values():
                 column.clear()
     if columns["hash"]:
@@ -154,9 +217,10 @@ def _note_extras(row: Any, kinds: dict[str, str]) -> None:
         kind = "yes/no" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"
         if not isinstance(value, bool | int | float | str):
             kind = "json"
-        known = kinds.setdefault(str(name), kind)
+        name = sound(str(name))  # as `extra` has it
+        known = kinds.setdefault(name, kind)
         if known != kind:
-            kinds[str(name)] = "json" if "json" in (known, kind) else "text"
+            kinds[name] = "json" if "json" in (known, kind) else "text"
 
 
 def _table(columns: dict[str, list[Any]], fields: Any) -> Any:

@@ -6,6 +6,9 @@ imported goes on with what is imported meanwhile. Arrow and DuckDB do the work o
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +26,12 @@ TEXT_COLUMNS = ("prompt", "chosen", "rejected", "raw")
 SEARCH_THREADS = 2
 FACTS_AT_ONCE = 64
 """Parts whose numbers are asked in one SQL statement (262 144 rows): a statement costs a millisecond by itself."""
+MAX_CONDITION_CHARS = 10_000
+STATEMENT_SECONDS, SEARCH_SECONDS = 10.0, 120.0
+"""What a condition may take over one piece of the set, and over all of it: pieces take milliseconds, unless somebody
+multiplies the set with itself."""
+LOOK_SECONDS = 0.05
+"""So often it is looked whether a statement should end."""
 MEMORY_LIMIT = "160MB"
 """DuckDB's own bound; a condition that needs more than this fails with its words."""
 
@@ -42,13 +51,23 @@ def load_engines() -> None:
 class Search:
     """One search over a store that may still grow; `run` goes on where it stopped."""
 
-    def __init__(self, store: PairStore, query: PairQuery, *, tokens: str | None = None, marks: Marks | None = None):
+    def __init__(
+        self,
+        store: PairStore,
+        query: PairQuery,
+        *,
+        tokens: str | None = None,
+        marks: Marks | None = None,
+        statement_seconds: float = STATEMENT_SECONDS,
+        search_seconds: float = SEARCH_SECONDS,
+    ) -> None:
         self.store, self.query = store, query
         self.hits: array[int] = array("Q")
         """Rows found so far, in order."""
         self.looked_at = 0
         """Rows looked at so far."""
         self._tokens, self._marks = tokens, marks
+        self._statement_seconds, self._seconds_left = statement_seconds, search_seconds
 
     @property
     def complete(self) -> bool:
@@ -59,7 +78,8 @@ class Search:
         """Looks at what was not looked at yet. Blocking; `hits` and `looked_at` grow meanwhile.
 
         Raises:
-            InputError: the expression or the condition cannot be used; the message has Arrow's or DuckDB's words.
+            InputError: the expression or the condition cannot be used; the message has Arrow's or DuckDB's words. Or it
+                takes too long.
             PairsError: the cache was deleted meanwhile.
         """
         try:
@@ -141,7 +161,13 @@ class Search:
                     columns_of(self.store, part, ours, self._tokens, self._marks, extra=bool(others)) for part in parts
                 ]
                 table = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
-                self.hits.extend(database.rows(table, whole))
+                seconds = min(self._statement_seconds, self._seconds_left)
+                began = time.monotonic()
+                found = database.rows(table, whole, seconds, stopped)
+                self._seconds_left -= time.monotonic() - began
+                if found is None:
+                    return
+                self.hits.extend(found)
                 self.looked_at = begin * PART_ROWS + len(table)
 
 
@@ -158,38 +184,137 @@ class _Database:
 
         self._connection = _connected()
         try:
-            statements = self._connection.extract_statements(self._select)
-        except duckdb.Error as error:
+            self._check()
+        except BaseException as error:
             self._connection.close()
-            raise self._refused(error) from error
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            self._connection.close()
-            raise InputError(
-                f"This is more than one condition: {safe(self._condition, 200)}",
-                "Write what stands behind WHERE alone.",
-            )
+            if isinstance(error, duckdb.Error):
+                raise self._refused(error) from error
+            raise
         return self
+
+    def _check(self) -> None:
+        """Lets DuckDB's own parser judge whether the condition is one expression.
+
+        It must be one between brackets and also as the condition of a CASE. What closes the bracket to go on behind it
+        ends the one, what ends the CASE the other.
+
+        Raises:
+            InputError: it is none, or more than one.
+            duckdb.Error: it is no SQL.
+        """
+        import duckdb
+
+        condition = self._condition
+        if len(condition) > MAX_CONDITION_CHARS:
+            raise InputError(f"The condition is longer than {MAX_CONDITION_CHARS:,} characters", "Write a shorter one.")
+        if any(kind == duckdb.token_type.comment for _, kind in duckdb.tokenize(condition)):
+            raise self._not_one("A condition must not hold a comment")
+        self._connection.extract_statements(f"SELECT (\n{condition}\n)")  # says best what is wrong
+        for text in (f"SELECT (\n{condition}\n)", f"SELECT CASE WHEN\n{condition}\nTHEN 1 END"):
+            asked = self._connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+            tree = _one_expression(asked[0][0])
+            if tree is None:
+                raise self._not_one("This is more than one condition")
+        if used := _functions(tree) & MAKERS:
+            raise InputError(
+                f"A condition here cannot use a function that makes long texts or lists: {min(used)}",
+                "Compare the columns with values that are written out.",
+            )
+
+    def _not_one(self, said: str) -> InputError:
+        return InputError(
+            f"{said}: {safe(self._condition, 200)}", "Write only what stands behind WHERE, such as chosen_chars > 500"
+        )
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def rows(self, table: Any, whole: Any) -> Iterable[int]:
-        """Numbers of the rows of `table` that fulfil the condition."""
+    def rows(self, table: Any, whole: Any, seconds: float, stopped: Callable[[], bool]) -> list[int] | None:
+        """Numbers of the rows of `table` that fulfil the condition; None when it was stopped on the way.
+
+        Raises:
+            InputError: DuckDB cannot do it, or not within `seconds`.
+        """
         import duckdb
 
+        ended = threading.Event()
+        watch = threading.Thread(target=self._interrupt, args=(ended, seconds, stopped), daemon=True)
+        watch.start()
         try:
             self._connection.register("part", table)
             if whole is not None:
                 self._connection.register("pairs", whole)
             found = self._connection.execute(self._select).fetchall()
+        except duckdb.InterruptException as error:
+            if stopped():
+                return None
+            raise InputError(
+                f"The condition takes too long: {safe(self._condition, 200)}",
+                "Compare with the whole set once at most, and with fewer of its rows.",
+            ) from error
         except duckdb.Error as error:
             raise self._refused(error) from error
+        finally:
+            ended.set()
+            watch.join()
         return sorted(row for (row,) in found)
+
+    def _interrupt(self, ended: threading.Event, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Interrupts the statement after `seconds`, or when nobody wants its answer any more, until it has ended."""
+        until = time.monotonic() + seconds
+        while not ended.wait(LOOK_SECONDS):
+            if stopped() or time.monotonic() > until:
+                self._connection.interrupt()
 
     def _refused(self, error: Exception) -> InputError:
         said = str(error).strip()
         first = said.split("\n\nLINE")[0].split("\nLINE")[0]
         return InputError(f"DuckDB does not take this condition: {safe(self._condition, 200)}", safe(first, 600))
+
+
+def _one_expression(serialized: str) -> Any:
+    """The expression in DuckDB's tree of `SELECT …`; None unless it is one select of one expression from nothing."""
+    try:
+        (statement,) = json.loads(serialized)["statements"]
+        node = statement["node"]
+        (expression,) = node["select_list"]
+        single = (
+            node["type"] == "SELECT_NODE"
+            and node["from_table"]["type"] == "EMPTY"
+            and not any(node.get(name) for name in _FURTHER)
+            and not node["cte_map"]["map"]
+            and expression["class"] != "STAR"
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):  # no tree, or not of this form
+        return None
+    return expression if single else None
+
+
+def _functions(tree: Any) -> set[str]:
+    """Names of all functions in a part of DuckDB's tree, in small letters."""
+    found = set()
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict):
+            if isinstance(name := part.get("function_name"), str):
+                found.add(name.lower())
+            stack += part.values()
+        elif isinstance(part, list):
+            stack += part
+    return found
+
+
+MAKERS = frozenset(
+    {
+        "range", "generate_series", "repeat", "repeat_row", "lpad", "rpad", "bar", "list_resize", "array_resize",
+        "bitstring", "format", "printf",
+    }
+)  # fmt: skip
+"""Functions that make gigabytes out of a few letters. DuckDB runs those before the statement begins, where neither its
+limit on memory nor an interruption reaches them."""
+_FURTHER = ("modifiers", "where_clause", "group_expressions", "group_sets", "having", "sample", "qualify")
+"""Parts of a select that may stand behind the expression."""
 
 
 def holding(
@@ -228,7 +353,7 @@ def _connected() -> Any:
         config={
             "enable_external_access": "false", "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false", "memory_limit": MEMORY_LIMIT, "threads": "2",
-            "python_enable_replacements": "false", "lock_configuration": "true",
+            "max_temp_directory_size": "0B", "python_enable_replacements": "false", "lock_configuration": "true",
         }
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from smoltui.backends import pair_store
 from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.backends.curated import set_name
 from smoltui.backends.pair_head import Head, open_head
-from smoltui.backends.pair_import import import_set, prune, spec_as_json
+from smoltui.backends.pair_import import import_set, out_of_memory, prune, spec_as_json
 from smoltui.backends.pair_source import PairsSpec, files_stamp, is_local
 from smoltui.backends.pair_store import PairStore, pairs_cache
 from smoltui.backends.pair_tables import Broken
@@ -202,7 +202,7 @@ async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[st
             words = f": {said[:200]}" if said else ""
             raise RunFailedError(
                 f"What reads the pairs broke off, {exit_in_words(child.exit_code)}{words}",
-                "Try again; r reads the set anew.",
+                "Try again; r reloads the set.",
             )
 
 
@@ -224,6 +224,8 @@ def imported(
             fcntl.flock(lock, fcntl.LOCK_EX)
             prune(opened.folder)
             import_set(opened.folder, spec, base, opened.stamp, progress=progress)
+    except MemoryError as error:
+        raise out_of_memory() from error
     except OSError as error:
         raise InputError(
             f"The set cannot be kept in the cache, {error.strerror or error}: {opened.folder.parent}",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.pair_arrow import first_of
 from smoltui.backends.pair_files import Local, files_of_spec, is_pattern, local_splits
 from smoltui.backends.pair_splits import split_asked, wanted_rows
 from smoltui.backends.pair_tables import Broken, JoinedTable, MappedTable, SlicedTable, Table, ending_of, open_table
@@ -78,8 +79,12 @@ class PairSource:
         self.splits = splits
         """Names of all splits, of which this is one."""
         self.spec = spec
+        self.file_bytes = 0
+        """Of its files as they lie on the disk; 0 where that is not known."""
         self._table = MappedTable(table, spec.columns) if spec.columns else table
-        self.schema = schema_of_rows(list(table.rows(0, min(FIRST_ROWS, len(table)))), table.columns, name, spec)
+        self.schema = schema_of_rows(
+            first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS), table.columns, name, spec
+        )
         """Key of `pair_format.SCHEMAS`, told from the first row that has a known shape."""
 
     def __len__(self) -> int:
@@ -170,7 +175,10 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
         table = SlicedTable(table, start, stop)
         if len(table) == 0:
             raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {stop:,}.")
-    return PairSource(found.name, asked, tuple(found.splits), table, found.spec)
+    source = PairSource(found.name, asked, tuple(found.splits), table, found.spec)
+    with suppress(OSError):
+        source.file_bytes = sum(path.stat().st_size for path in paths)
+    return source
 
 
 @dataclass(frozen=True, slots=True)

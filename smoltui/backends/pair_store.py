@@ -278,17 +278,44 @@ def write_part(folder: Path, kind: str, part: int, table: Any) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written; nothing half-written is left.
     """
-    import pyarrow as pa
+    with PartFile(folder, kind, part, table.schema) as file:
+        file.write(table)
 
-    path = part_path(folder, kind, part)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table, max_chunksize=BATCH_ROWS)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+
+class PartFile:
+    """One file while it is written, batch by batch; at the end of the block it is put in its place.
+
+    Every batch but the last must have `BATCH_ROWS` rows. Raises as `write_part`.
+    """
+
+    def __init__(self, folder: Path, kind: str, part: int, schema: Any) -> None:
+        self._path = part_path(folder, kind, part)
+        self._beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        self._schema = schema
+
+    def __enter__(self) -> PartFile:
+        import pyarrow as pa
+
+        self._file = pa.OSFile(str(self._beside), "wb")
+        try:
+            self._writer = pa.ipc.new_file(self._file, self._schema)
+        except BaseException:
+            self._file.close()
+            self._beside.unlink(missing_ok=True)
+            raise
+        return self
+
+    def write(self, table: Any) -> None:
+        self._writer.write_table(table, max_chunksize=BATCH_ROWS)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            with self._file, self._writer:  # closed in any case, and an error on the way is not lost
+                pass
+            if kind is None:
+                self._beside.replace(self._path)
+        finally:
+            self._beside.unlink(missing_ok=True)
 
 
 def write_meta(folder: Path, meta: Meta) -> None:
@@ -331,4 +358,7 @@ def _read_meta(folder: Path) -> Meta:
     data = run_store.read_json(folder / "meta.json")
     if data is None or data.get("format") != FORMAT:
         raise gone(folder)
-    return Meta(**data)
+    try:
+        return Meta(**data)
+    except TypeError as error:  # fields of another version, or none of them
+        raise gone(folder) from error

@@ -19,20 +19,23 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
 
-from smoltui.backends.pair_arrow import ArrowTable, ParquetTable, path_of
+from smoltui.backends.pair_arrow import ArrowTable, ParquetTable, damage, first_of, path_of
 from smoltui.backends.pair_text import (
     BUFFER,
     CHUNK,
+    MAX_BLANK_BYTES,
     MAX_ROW_BYTES,
     SEPARATORS,
     ArrayElements,
     CsvRecords,
+    column_names,
     csv_row,
     head_of_text,
     is_array,
     json_row,
     no_rows,
     skip_mark,
+    too_blank,
 )
 from smoltui.backends.pair_text import Broken as Broken
 from smoltui.backends.pair_text import Head as FileHead
@@ -45,6 +48,10 @@ COMPRESSIONS = (".gz", ".zst")
 READABLE = "JSON, JSONL, CSV, Parquet or Arrow, also .gz or .zst"
 HEAD_BYTES = 4 << 20
 """Of the beginning of a text file, unpacked, that `head_of` reads at most, unless the first row is longer."""
+MAX_WINDOW_BYTES = 128 << 20
+"""Of Zstandard, which allocates it at once; `zstd` itself takes no larger one unless asked to."""
+SMALL_BYTES, FOLDED = 256 << 20, 100
+"""A compressed file that unpacks to more than that may unpack to so many times its size; text seldom does to 20."""
 BLOCK_BYTES = 4 << 20
 """Of a text file that are read at a time when rows are read one behind the other."""
 
@@ -118,11 +125,12 @@ def head_of_stream(
     """As `head_of`, from any stream of bytes, one that can be sought for Arrow and Parquet."""
     if ending == ".parquet":
         table = _parquet(data, name)
-        return FileHead(table.columns, table.first(rows), len(table) <= rows)
+        first = table.first(rows)
+        return FileHead(table.columns, first, len(table) <= len(first))
     if ending == ".arrow":
         arrow = _filled(ArrowTable(data, name, most_rows=rows), name)
-        first = list(arrow.rows(0, min(rows, len(arrow))))
-        return FileHead(arrow.columns, first, arrow.whole and len(arrow) <= rows)
+        first = first_of(arrow.rows(0, min(rows, len(arrow))), rows)
+        return FileHead(arrow.columns, first, arrow.whole and len(arrow) <= len(first))
     if not compression:
         return head_of_text(data, ending, name, rows, most_bytes)
     with _damage(name):
@@ -192,17 +200,31 @@ class ExitOnError:
 
 def _unpacked(packed: IO[bytes], compression: str, name: str) -> IO[bytes]:
     """A temporary file with the unpacked bytes, gone when it is closed: rows are reached by offset."""
-    import shutil
-
     plain = tempfile.TemporaryFile(prefix="smoltui-")  # noqa: SIM115  # closed by who reads it
     try:
         with _damage(name):
-            shutil.copyfileobj(_unpacking(packed, compression), plain, CHUNK)
+            size = packed.seek(0, 2)
+            packed.seek(0)
+            _copy(_unpacking(packed, compression), plain, size, name)
     except BaseException:
         plain.close()
         raise
     plain.seek(0)
     return plain
+
+
+def _copy(unpacked: IO[bytes], plain: IO[bytes], packed_bytes: int, name: str) -> None:
+    """Raises: PairsError: it unpacks to much more than text does."""
+    most = max(SMALL_BYTES, FOLDED * packed_bytes)
+    written = 0
+    while chunk := unpacked.read(CHUNK):
+        written += len(chunk)
+        if written > most:
+            raise PairsError(
+                f"{name} unpacks to more than {most >> 20:,} MB, from {packed_bytes >> 10:,} kB",
+                "If that is right, unpack it and open what comes out.",
+            )
+        plain.write(chunk)
 
 
 def _unpacking(packed: IO[bytes], compression: str) -> IO[bytes]:
@@ -214,7 +236,7 @@ def _unpacking(packed: IO[bytes], compression: str) -> IO[bytes]:
     stream: Any = (
         gzip.GzipFile(fileobj=packed)
         if compression == ".gz"
-        else zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+        else zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).stream_reader(packed, read_across_frames=True)
     )
     return cast(IO[bytes], stream)
 
@@ -311,7 +333,7 @@ class TextTable:
 
     def _take_columns(self) -> None:
         first = self.row(0)
-        self.columns = tuple(str(key) for key in first) if isinstance(first, dict) else ()
+        self.columns = column_names(first) if isinstance(first, dict) else ()
 
 
 class LinesTable(TextTable):
@@ -338,6 +360,8 @@ def _line_starts(data: IO[bytes], name: str, numbers: LineNumbers) -> tuple[arra
     base = line = skip_mark(io.BufferedReader(_Lent(data)), name)
     data.seek(base)
     blank, number = True, 1
+    empty = base
+    """Since where there are only blank lines."""
     while chunk := data.read(CHUNK):
         inside = 0
         while True:
@@ -350,6 +374,9 @@ def _line_starts(data: IO[bytes], name: str, numbers: LineNumbers) -> tuple[arra
             if not blank:
                 numbers.note(len(starts), number)
                 starts.append(line)
+                empty = base + stop
+            elif base + stop - empty > MAX_BLANK_BYTES:
+                raise too_blank(name, number)
             line, inside, blank = base + end + 1, end + 1, True
             number += 1
         base += len(chunk)
@@ -434,7 +461,7 @@ def _parquet(data: IO[bytes], name: str) -> ParquetTable:
     try:
         path = path_of(data)
         table = ParquetTable(pa.OSFile(path) if path is not None else pa.PythonFile(data, "r"), name)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except damage() as error:
         raise PairsError(
             f"{name} is not a Parquet file: {safe_line(str(error), 120)}", "It may be damaged or cut short."
         ) from error

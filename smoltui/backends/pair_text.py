@@ -17,16 +17,24 @@ from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
+from smoltui.core import foreign_json
+from smoltui.core.pair_facts import sound
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
-MAX_ROW_BYTES = 32 << 20
-"""A longer row is shown as one that cannot be read: no pair is as long, and decoding takes several times its size."""
+MAX_ROW_BYTES = 4 << 20
+"""A longer row is shown as one that cannot be read: no pair is as long, and decoding takes many times its size (four
+bytes a character where one of them is an emoji, and several copies while it is examined)."""
+MAX_ROW_PARTS = 300_000
+"""Values in a row of JSON, likewise."""
 CHUNK = 1 << 20
 """Bytes of a file read at a time."""
 BUFFER = 1 << 20
 """Of a stream that is read from its start; on the Hub what is asked for at once."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+MAX_COLUMNS = 10_000
+MAX_BLANK_BYTES = 256 << 10
+"""Of blank lines one behind the other: a small packed file may hold any number of them."""
 _KEPT_CHARS = 10_000
 """Characters kept of a row that is too long."""
 _BOM = b"\xef\xbb\xbf"
@@ -80,21 +88,29 @@ def decode_json(line: bytes) -> Any:
     more than 64 bits it makes floats of.
 
     Raises:
-        ValueError, RecursionError: not JSON, or nested too deeply.
+        ValueError: not JSON, nested too deeply, or too many values.
     """
+    if len(line) > 2 * MAX_ROW_PARTS:  # the shortest values take two bytes
+        foreign_json.check_size(line, MAX_ROW_BYTES, MAX_ROW_PARTS)
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return json.loads(_text(line))
-    return json.loads(_text(line)) if _has_huge(row) else row
+        return foreign_json.decode(_text(line))
+    return foreign_json.decode(_text(line)) if _has_huge(row) else row
 
 
 def _text(line: bytes) -> str:
     return line.decode("utf-8", "replace").rstrip("\r\n")  # else an error at the end stands in column 1
 
 
-def _has_huge(value: Any) -> bool:
-    """Whether a number in it is so large that it may have been a whole number."""
+def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
+    """Whether a number in it is so large that it may have been a whole number.
+
+    Raises:
+        JSONLimitError: objects and arrays stand more than `left` deep inside one another.
+    """
+    if left < 0:
+        raise foreign_json.too_deep()
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,):
         kind = type(item)
         if kind is str:
@@ -102,9 +118,24 @@ def _has_huge(value: Any) -> bool:
         if kind is float:
             if not -(2.0**63) < item < 2.0**63:
                 return True
-        elif (kind is dict or kind is list) and _has_huge(item):
+        elif (kind is dict or kind is list) and _has_huge(item, left - 1):
             return True
     return False
+
+
+def column_names(names: Iterable[Any]) -> tuple[str, ...]:
+    """Names of columns, as text.
+
+    Raises:
+        PairsError: a name holds half a character (a lone surrogate), which no file and no terminal takes.
+    """
+    found = tuple(str(name) for name in names)
+    for name in found:
+        if sound(name) != name:
+            raise PairsError(
+                f"The name of a column holds half a character: {safe_line(name, 60)}", "Rename the column in the file."
+            )
+    return found
 
 
 def json_row(data: bytes, place: Callable[[], str]) -> Any:
@@ -113,8 +144,8 @@ def json_row(data: bytes, place: Callable[[], str]) -> Any:
         return too_long(data, place())
     try:
         return decode_json(data)
-    except (ValueError, RecursionError) as error:
-        where, said = "", "nested too deeply" if isinstance(error, RecursionError) else safe_line(str(error), 100)
+    except ValueError as error:
+        where, said = "", safe_line(str(error), 100)
         if isinstance(error, json.JSONDecodeError):
             where, said = f", column {error.colno}", error.msg
         text = _text(data)
@@ -143,12 +174,23 @@ def skip_mark(stream: io.BufferedReader, name: str) -> int:
 
 def lines_of(stream: io.BufferedReader, name: str) -> Iterator[Piece]:
     """The lines that are not blank."""
-    offset, number = skip_mark(stream, name), 0
+    offset, number, empty = skip_mark(stream, name), 0, 0
     while line := stream.readline(MAX_ROW_BYTES + 1):
         number += 1
+        empty += len(line)
         if len(line) > 80 or line.strip():
+            empty = 0
             yield Piece(offset, number, line)
+        elif empty > MAX_BLANK_BYTES:
+            raise too_blank(name, number)
         offset += len(line) + _skip_rest(stream, line)
+
+
+def too_blank(name: str, line: int) -> PairsError:
+    """What a file is refused with that has nothing but blank lines for `MAX_BLANK_BYTES`."""
+    return PairsError(
+        f"{name} holds nothing but blank lines for {MAX_BLANK_BYTES >> 10} kB, up to line {line:,}.", "Is it damaged?"
+    )
 
 
 def _skip_rest(stream: io.BufferedReader, line: bytes) -> int:
@@ -263,7 +305,7 @@ class CsvRecords:
 
     def __init__(self, stream: io.BufferedReader, name: str, separator: str) -> None:
         """Raises: PairsError: no header."""
-        self.separator = separator
+        self.separator, self._name = separator, name
         self._stream, self._record = stream, _record_pattern(separator)
         self._base = skip_mark(stream, name)
         """Offset of the window."""
@@ -278,9 +320,12 @@ class CsvRecords:
         fields = csv_fields(header.data, separator)
         if fields is None or len(header.data) > MAX_ROW_BYTES:
             raise PairsError(f"{name} cannot be read as a table: its first line is no header.", _OF_CSV)
+        if len(fields) > MAX_COLUMNS:
+            raise PairsError(f"{name} has more than {MAX_COLUMNS:,} columns.", _OF_CSV)
         self.columns = tuple(fields)
 
     def __iter__(self) -> Iterator[Piece]:
+        empty = 0
         while (end := self._end_of_record()) > self._at:
             piece = Piece(self._base + self._at, self._line, self._window[self._at : end])
             self._line += piece.data.count(b"\n")
@@ -288,7 +333,10 @@ class CsvRecords:
             if len(piece.data) > MAX_ROW_BYTES and not piece.data.endswith(b"\n"):
                 self._skip_line()
             if len(piece.data) > 2 or piece.data.strip(b"\r\n"):
+                empty = 0
                 yield piece
+            elif (empty := empty + len(piece.data)) > MAX_BLANK_BYTES:
+                raise too_blank(self._name, piece.number)
         self.end = self._base + self._at
 
     def _end_of_record(self) -> int:
@@ -389,7 +437,7 @@ def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_byte
             return Head(columns, first, False)
         first.append(row)
         if not columns and isinstance(row, dict):
-            columns = tuple(str(key) for key in row)
+            columns = column_names(row)
         if end > most_bytes:
             return Head(columns, first, False)
     if not first:

@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from smoltui.backends.small_file import read_small_text
 from smoltui.core.settings import FILE_NAME, Settings, parse_settings
 from smoltui.errors import InputError, RecipeError
 
 RECIPE_NAME = "recipe.yaml"
+
+
+MOST_SETTINGS_BYTES = 128 << 10
+
+
+def too_nested(text: str) -> int | None:
+    """The line of a TOML text where brackets, or the parts of a dotted key, are too many inside one another.
+
+    Python's parser takes a frame of the stack for each bracket, and time with the square of the parts.
+    """
+    depth = dots = 0
+    line = 1
+    for found in _TOML.finditer(text):
+        sign = found[0]
+        if sign in "[{":
+            depth += 1
+        elif sign in "]}":
+            depth -= 1
+        elif sign == ".":
+            dots += 1
+        elif sign == "\n":
+            line, dots = line + 1, 0
+        else:
+            line += sign.count("\n")
+        if depth > DEEPEST_SETTINGS or dots > MOST_DOTS:
+            return line
+    return None
+
+
+DEEPEST_SETTINGS, MOST_DOTS = 20, 100
+"""Brackets inside one another; dots in a line, those of numbers too."""
+_TOML = re.compile(
+    r"""
+    \"{3} (?: [^\\] | \\. )*? (?: \"{3} | \Z )
+    | '{3} .*? (?: '{3} | \Z )
+    | " (?: [^"\\\n]++ | \\. )*+ "?
+    | ' [^'\n]*+ '?
+    | \# [^\n]*+
+    | [\[\]{}.\n]
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Texts and comments, in which nothing counts, and the signs that do."""
 
 
 def expanded(path: str) -> Path:
@@ -55,11 +100,14 @@ class Project:
         """
         path = self.folder / FILE_NAME
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = read_small_text(path, MOST_SETTINGS_BYTES)
+            if line := too_nested(text):
+                raise RecipeError(f"{FILE_NAME} line {line} is nested too deeply", f"Fix or delete {path}.")
+            data = tomllib.loads(text)
         except FileNotFoundError:
             return Settings()
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{FILE_NAME} cannot be read as TOML: {error}", f"Mend or delete {path}.") from error
+        except (ValueError, RecursionError) as error:  # of numbers with thousands of digits too
+            raise RecipeError(f"{FILE_NAME} cannot be read as TOML: {error}", f"Fix or delete {path}.") from error
         except OSError as error:
             raise RecipeError(f"{FILE_NAME} cannot be read: {error.strerror}") from error
         return parse_settings(data)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.launch import JOB_OUTPUT
 from smoltui.backends.project import Project, exists
+from smoltui.backends.small_file import read_small
+from smoltui.core import foreign_json
 from smoltui.core.fit import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command
 from smoltui.core.settings import Settings
@@ -20,7 +21,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 def model_config(path: Path) -> dict[str, Any] | None:
     """config.json of a model folder, decoded; None where there is none or it is not JSON."""
     try:
-        data = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        data = foreign_json.decode(read_small(path / "config.json"))
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

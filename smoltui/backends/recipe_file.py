@@ -16,8 +16,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends.small_file import read_small
+from smoltui.backends.yaml_limits import MOST_BYTES, YAMLLimitError, check_nodes, safe_yaml, yaml_errors
 from smoltui.core.recipe.fields import BY_KEY
 from smoltui.errors import RecipeError
+from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
@@ -26,6 +29,7 @@ STRATEGIES = ("save_strategy", "eval_strategy", "logging_strategy")
 """Keys whose word `no` must be quoted: to TRL (YAML 1.1) a bare no is false, which it then refuses."""
 
 _NO_DOT = re.compile(r"[-+]?\d[\d_]*[eE][-+]?\d+")
+_LONE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[A-Za-z_./~<][\w./@+~<>-]*")
 
 
@@ -106,7 +110,7 @@ class RecipeFile:
     def changed_outside(self) -> bool:
         """Whether the file's content differs from what was read or last saved; a file that is gone differs too."""
         try:
-            return _digest(self.path.read_bytes()) != self._digest
+            return _digest(read_small(self.path, MOST_BYTES)) != self._digest
         except OSError:
             return True
 
@@ -156,15 +160,21 @@ class RecipeFile:
         self.text, self.values, self._spans, self._flow = text, changed.values, changed._spans, changed._flow
 
     def _parse(self) -> None:
-        from ruamel.yaml import YAML
         from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, YAMLError
         from ruamel.yaml.nodes import MappingNode, ScalarNode
 
         warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
-        yaml = YAML(typ="safe", pure=True)
+        yaml = safe_yaml()
         yaml.version = (1, 1)  # what PyYAML, and so TRL, reads
         try:
-            root = yaml.compose(self.text)
+            with yaml_errors():
+                root = yaml.compose(self.text)
+                if root is not None:
+                    check_nodes(root)
+        except YAMLLimitError as error:
+            raise RecipeError(
+                f"{self.path.name} line {error.line} cannot be used: {error}", "Write the values out, one key a line."
+            ) from error
         except YAMLError as error:
             raise self._bad_yaml(error) from error
         if root is None:
@@ -178,8 +188,9 @@ class RecipeFile:
         _no_duplicates(root, self.path.name)
         for name, node in root.value:
             if not isinstance(name, ScalarNode) or name.tag != "tag:yaml.org,2002:str":
+                found = safe_line(str(name.value), 80)
                 raise RecipeError(
-                    f"{self.path.name} line {name.start_mark.line + 1}: a key must be a word: {name.value}",
+                    f"{self.path.name} line {name.start_mark.line + 1}: a key must be a word: {found}",
                     "Write one of TRL's keys, such as learning_rate.",
                 )
             key = str(name.value)
@@ -192,24 +203,36 @@ class RecipeFile:
             for child in _nodes(node):
                 _as_trl_reads(child, top=child is node)
         try:
-            self.values = {
-                key: yaml.constructor.construct_object(node, deep=True) for key, (_, node) in self._spans.items()
-            }
-        except (YAMLError, ValueError) as error:
-            raise self._bad_yaml(error) from error
+            for key, (_, node) in self._spans.items():
+                with yaml_errors():
+                    self.values[key] = yaml.constructor.construct_object(node, deep=True)
+                    if problem := _odd(self.values[key]):
+                        raise RecipeError(
+                            f"{self.path.name} line {node.start_mark.line + 1}: {key} holds {problem}",
+                            "Write a number, a text, true or false, or a list or mapping of those.",
+                        )
+        except YAMLError as error:
+            raise self._bad_yaml(error, node) from error
 
-    def _bad_yaml(self, error: Exception) -> RecipeError:
-        mark = getattr(error, "problem_mark", None)
+    def _bad_yaml(self, error: Exception, node: Node | None = None) -> RecipeError:
+        """`node` is the value it is about, where that is known."""
+        mark = getattr(error, "problem_mark", None) or (node.start_mark if node is not None else None)
         begun = getattr(error, "context_mark", None)
         # What is never closed is noticed at the end of the file; the line to look at is the one that opened it.
         if begun is not None and (mark is None or not self.text[mark.index :].strip()):
             mark = begun
         where = f" line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
         text = self.text.splitlines()
         problem = problem.replace("'<stream end>'", "the end of the file")
-        shown = f" The line is: {text[mark.line].strip()[:120]}" if mark is not None and mark.line < len(text) else ""
-        return RecipeError(f"{self.path.name}{where} is not YAML: {problem}", f"Mend it in your editor.{shown}")
+        shown = (
+            f" The line is: {safe_line(text[mark.line].strip(), 120)}"
+            if mark is not None and mark.line < len(text)
+            else ""
+        )
+        return RecipeError(
+            f"{self.path.name}{where} is not YAML: {safe_line(problem, 200)}", f"Fix it in your editor.{shown}"
+        )
 
 
 def load_recipe(path: Path) -> RecipeFile:
@@ -223,7 +246,7 @@ def load_recipe(path: Path) -> RecipeFile:
             word is meant; the message names the line and the hint says what to write.
     """
     try:
-        data = path.read_bytes()
+        data = read_small(path, MOST_BYTES)
     except FileNotFoundError as error:
         raise RecipeError(
             f"There is no recipe here: {path}", f"Make one: smoltui new {path.parent} --preset course-local"
@@ -358,6 +381,19 @@ def _as_trl_reads(node: Node, *, top: bool) -> None:
     ):
         # A node's tag can be read only; its ctag is what the constructor looks at.
         node.ctag = type(node.ctag)(suffix="tag:yaml.org,2002:str")
+
+
+def _odd(value: Any) -> str:
+    """What a value is that no key of TRL takes; empty for one that may do."""
+    if isinstance(value, dict):
+        return next(filter(None, map(_odd, (*value, *value.values()))), "")
+    if isinstance(value, list):
+        return next(filter(None, map(_odd, value)), "")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "a whole number of more than 64 bits"
+    if isinstance(value, str) and _LONE.search(value):
+        return "half a character, which no file can hold"
+    return "" if value is None or isinstance(value, bool | int | float | str) else "a value that is no plain one"
 
 
 def _no_duplicates(root: Node, name: str) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.project import expanded
+from smoltui.backends.small_file import read_small
+from smoltui.core import foreign_json
 from smoltui.errors import InputError
+
+MOST_RECORD_BYTES = 64 << 20
+"""Of a JSON file of a run; the largest hold answers."""
 
 
 def home() -> Path:
@@ -106,14 +111,16 @@ def run_ids() -> list[str]:
 def write_json(path: Path, data: Any) -> None:
     """Replaces `path` with `data` as JSON; a reader sees the old file or the new one, never a half."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+    # Half a surrogate pair, which no encoding holds, becomes \udc80, which is how JSON writes it too.
+    text = json.dumps(data, ensure_ascii=False, indent=1)
+    beside.write_bytes(text.encode("utf-8", "backslashreplace"))
     beside.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in `path`; None when there is none to read or it holds no object (yet)."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = foreign_json.decode(read_small(path, MOST_RECORD_BYTES))
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from smoltui.backends.project import Project
+from smoltui.backends.project import MOST_SETTINGS_BYTES, Project
+from smoltui.backends.small_file import read_small_text
 from smoltui.core.settings import FILE_NAME
-from smoltui.errors import InputError
+from smoltui.errors import InputError, RecipeError
+from smoltui.safe_text import safe_line
 
 
 def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
@@ -44,15 +46,22 @@ def _edited(project: Project, change: Callable[[Any], None]) -> None:
         InputError: it cannot be written.
     """
     import tomlkit
+    import tomlkit.exceptions
+
+    from smoltui.core.pair_facts import sound
 
     project.settings()  # a file that is broken is said so, and not written over
     path = project.folder / FILE_NAME
     try:
-        document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+        document = tomlkit.parse(read_small_text(path, MOST_SETTINGS_BYTES) if path.exists() else "")
         change(document)
         beside = path.with_name(f".{path.name}.new")
-        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
+        beside.write_text(sound(tomlkit.dumps(document)), encoding="utf-8")
         beside.replace(path)
+    except (tomlkit.exceptions.TOMLKitError, ValueError, RecursionError) as error:  # what tomllib takes and tomlkit not
+        raise RecipeError(
+            f"{FILE_NAME} cannot be changed here: {safe_line(str(error), 200)}", "Change it in your editor."
+        ) from error
     except OSError as error:
         raise InputError(
             f"{FILE_NAME} cannot be written, {error.strerror}: {project.folder}", "Allow writing there, or free space."

@@ -59,8 +59,9 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     Raises:
         InputError: there is no `=`, the value is not YAML, or a recipe holds no such value (a date, say).
     """
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
+
+    from smoltui.backends.yaml_limits import load_plain
 
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -68,8 +69,8 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if value.count("[") + value.count("{") > MOST_BRACKETS:
         raise InputError(f"The value of --set {key} has too many brackets", "Write it into recipe.yaml.")
     try:
-        found = YAML(typ="safe", pure=True).load(value)
-    except (YAMLError, ValueError) as error:
+        found = load_plain(value)
+    except YAMLError as error:
         raise InputError(f"The value of --set {key} cannot be read: {value}", "Quote it as in a YAML file.") from error
     if not _fits_recipe(found):
         raise InputError(

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from smoltui.core import foreign_json
 from smoltui.core.preference import Message, Pair
 from smoltui.safe_text import safe_line
 
@@ -25,6 +26,8 @@ SHOWN = 60
 """Characters of a prompt in a line, so that a diff of the file can be reviewed."""
 DEFAULT_SHARE, DEFAULT_SEED = 0.05, 42
 
+MOST_LINE_BYTES = 1 << 20
+"""Of one decision; a longer line is not one."""
 _HASH = re.compile(r"[0-9a-f]{32}")
 
 
@@ -145,8 +148,8 @@ class Curation:
 def parse(line: bytes | str) -> Decision | None:
     """The decision of one line; None for anything that is not exactly one."""
     try:
-        data = json.loads(line if isinstance(line, str) else line.decode("utf-8"))
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        data = foreign_json.decode(line, most_bytes=MOST_LINE_BYTES)
+    except ValueError:
         return None
     if not isinstance(data, dict) or not isinstance(act := data.get("act"), str) or act not in ACTS:
         return None

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from smoltui.core import foreign_json
 from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import redact
 
@@ -354,8 +355,8 @@ class Reader:
         if start < 0:
             return None
         try:
-            data = json.loads(segment[start:])
-        except (ValueError, RecursionError):
+            data = foreign_json.decode(segment[start:])
+        except ValueError:
             return None
         return from_json(data) if isinstance(data, dict) else None
 

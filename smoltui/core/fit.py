@@ -57,9 +57,10 @@ def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
         vocabulary, heads = int(config["vocab_size"]), int(config["num_attention_heads"])
         groups = int(config.get("num_key_value_heads") or heads)
         size = int(config.get("head_dim") or hidden // heads)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):  # infinity is a number to json
         return None
-    if min(hidden, layers, wide, vocabulary, heads, groups, size) <= 0:
+    sizes = (hidden, layers, wide, vocabulary, heads, groups, size)
+    if min(sizes) <= 0 or max(sizes) >= 2**31:
         return None
     linears = {
         "q_proj": (hidden, heads * size), "k_proj": (hidden, groups * size), "v_proj": (hidden, groups * size),

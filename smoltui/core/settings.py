@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -99,6 +100,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     Raises:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
     """
+    _refuse_huge(data)
     _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
@@ -106,7 +108,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     jobs = _dataclass(JobSettings, _table(data, "jobs"), "jobs.")
     try:
         timeout_seconds(jobs.timeout)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RecipeError(f"jobs.timeout in {FILE_NAME} is not a timeout: {jobs.timeout}", str(error)) from error
     local = _local(_table(data, "local"))
     if not 0 <= jobs.processes <= MOST_PROCESSES:
@@ -165,7 +167,19 @@ def _local(table: Mapping[str, Any]) -> LocalSettings:
 
 
 def _wrong(key: str, expected: str, found: object) -> RecipeError:
-    return RecipeError(f"{key} in {FILE_NAME} must be {expected}: {found!r}")
+    return RecipeError(f"{key} in {FILE_NAME} must be {expected}: {repr(found)[:200]}")
+
+
+def _refuse_huge(data: object, key: str = "") -> None:
+    """Raises: RecipeError: a whole number beyond 64 bits, which TOML does not have and Python's parser takes."""
+    if isinstance(data, Mapping):
+        for name, value in data.items():
+            _refuse_huge(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(data, list):
+        for value in data:
+            _refuse_huge(value, key)
+    elif isinstance(data, int) and not -(2**63) <= data < 2**63:
+        raise RecipeError(f"{key} in {FILE_NAME} is a whole number of more than 64 bits", "Write a smaller one.")
 
 
 def _only(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
@@ -206,7 +220,7 @@ def _dataclass(cls: type[T], table: Mapping[str, Any], prefix: str) -> T:
         good = {
             "str": isinstance(value, str),
             "int": isinstance(value, int) and not isinstance(value, bool),
-            "float": isinstance(value, int | float) and not isinstance(value, bool),
+            "float": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
             "bool": isinstance(value, bool),
             "tuple": isinstance(value, list) and all(isinstance(item, str) for item in value),
             "Mapping": isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()),

@@ -318,7 +318,8 @@ class TestListing:
         """A stage and fields of next year, half a Job, and something that is no Job: each is a row."""
         server.extra_items = [
             {"id": "future", "status": {"stage": "HIBERNATING"}, "createdAt": "2026-05-12T14:00:00+00:00"},
-            {"id": "bare"}, {"status": {}}, None, {"id": "\x1b[2J\nhf_secretsecretsecretsecretsecret1234"}, {"id": "half", "status": 5},
+            {"id": "bare"}, {"status": {}}, None, {"id": "\x1b[2J\nhf_secretsecretsecretsecretsecret1234"},
+            {"id": "half", "status": 5},
         ]  # fmt: skip
         server.whoami["orgs"] = []
         server.add(labels={"name": "plain"})

@@ -384,7 +384,7 @@ def test_without_a_network_the_cache_is_used(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(pair_hub, "hub_files", lambda repo, names, revision: [tmp_path / name for name in names])
     assert len(open_pairs("owner/set", base=tmp_path)) == len(ROWS)
     cached[0] = None
-    with pytest.raises(UnreachableError, match="not in its cache here: owner/set"):
+    with pytest.raises(UnreachableError, match="owner/set, and it is not in the cache here"):
         open_pairs("owner/set", base=tmp_path)
 
 

@@ -120,7 +120,8 @@ def test_i_search_by_condition(opened: PairSet) -> None:
         ("chosen_characters > 5", "not found"),
         ("chosen_chars >", "syntax error"),
         ("true); drop table part; select (1=1", "more than one condition"),
-        ("true) union select 1 from read_csv('/etc/passwd') where (true", "file system operations are disabled"),
+        ("true) union select 1 from read_csv('/etc/passwd') where (true", "more than one condition"),
+        ("1 in (select 1 from read_csv('/etc/passwd'))", "file system operations are disabled"),
         ("exists (select * from '/etc/hostname')", "does not exist"),
         ("exists (select * from 'https://example.org/x.csv')", "file system operations are disabled"),
         ("1 = (select count(*) from opened)", "does not exist"),
@@ -306,13 +307,13 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     spec = PairsSpec(str(path))
     from smoltui.backends import pair_import
 
-    real = pair_import.write_part
+    real = pair_import.write_meta
 
-    def write_and_change(folder: Path, kind: str, part: int, table: Any) -> None:
-        real(folder, kind, part, table)
+    def write_and_change(folder: Path, meta: Any) -> None:
+        real(folder, meta)
         os.utime(path, ns=(1, 1))
 
-    monkeypatch.setattr(pair_import, "write_part", write_and_change)
+    monkeypatch.setattr(pair_import, "write_meta", write_and_change)
     with pytest.raises(PairsError, match="changed while it was read"):
         imported(spec, tmp_path)
     monkeypatch.undo()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smoltui.backends.recipe_file import RecipeFile, load_recipe, render
-from smoltui.errors import RecipeError
+from smoltui.cli.runs import parse_assignment
+from smoltui.errors import InputError, RecipeError
 
 TEXT = """\
 # My recipe, written by hand.
@@ -224,3 +229,52 @@ def test_whatever_is_written_is_read_back_the_same(tmp_path: Path, value: Any) -
     assert type(again.values["key"]) is type(value)
     assert yaml.safe_load(f"key: {render(value)}")["key"] == value
     assert isinstance(again, RecipeFile)
+
+
+BOMB = "x: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"k{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "recipe.yaml line 5 cannot be used: its aliases unfold to more than 20,000 values"),
+        ("a: 1\nfoo: " + "[" * 3000, "recipe.yaml line 2 cannot be used: nested more than 30 deep"),
+        ("a: 1\n" + "- " * 3000, "recipe.yaml line 2"),
+        ("a: " + "{b: " * 3000, "recipe.yaml line 1 cannot be used: nested more than 30 deep"),
+        ("a: 1\nb: &a [*a]\n", "recipe.yaml line 2 cannot be used: a value holds itself"),
+        ("a: [" + "1," * 30_000 + "]", "recipe.yaml line 1 cannot be used: more than 20,000 values"),
+        ("a: " + "x" * 140_000, "recipe.yaml cannot be read: it is larger than"),
+        ("seed: " + "9" * 5000, "recipe.yaml line 1 is not YAML"),
+        ("seed: 0x" + "f" * 5000, "recipe.yaml line 1: seed holds a whole number of more than 64 bits"),
+        ("seed: 99999999999999999999", "recipe.yaml line 1: seed holds a whole number of more than 64 bits"),
+        ("a: 1\nb: !!binary aGk=", "recipe.yaml line 2: b holds a value that is no plain one"),
+        ("a: 1\nb: {c: !!set {x}}", "recipe.yaml line 2: b holds a value that is no plain one"),
+        ("a: {? [1] : 2}", "recipe.yaml line 1"),
+        ('a: "\\ud800"', "recipe.yaml line 1: a holds half a character"),
+        ("b: 1\na: !!float x", "recipe.yaml line 2 is not YAML"),
+    ],
+)
+def test_a_recipe_made_to_do_harm_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    """Aliases of aliases, brackets without end, numbers without end: a sentence with the line, at once."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=f"^{re.escape(said)}"):
+        load_recipe(path)
+
+
+def test_aliases_that_people_write(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("a: &a {x: 1}\nb: [*a, *a]\nc: {<<: *a, y: 2}\n")
+    assert load_recipe(path).values == {"a": {"x": 1}, "b": [{"x": 1}, {"x": 1}], "c": {"x": 1, "y": 2}}
+
+
+@given(st.text(alphabet="ab0:-[]{}&*!?|>'\"#%@,. \n\t\\<~e9") | st.text(), st.integers(0, 40))
+def test_any_text_is_a_recipe_or_a_sentence(text: str, repeated: int) -> None:
+    with suppress(RecipeError):
+        RecipeFile(Path("recipe.yaml"), text * repeated, "")
+
+
+def test_an_assignment_made_to_do_harm() -> None:
+    for value in ("[" * 3000, "&a [*a]", "!!float x", "x" * 200_000):
+        with pytest.raises(InputError, match=r"cannot be read|too many brackets"):
+            parse_assignment(f"seed={value}")

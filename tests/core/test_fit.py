@@ -114,3 +114,24 @@ def test_the_course_job_takes_about_an_hour_on_an_a100() -> None:
     assert "40%" in found.assumed and "1024 tokens" in found.assumed
     faster = duration(values | LORA, SMOLLM3, summarise(values), "A100")
     assert faster is not None and faster.high < found.high
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 0, -1, 1.5, float("inf"), float("nan"), 10**400, "x", "9" * 5000, [1], {"a": 1}, True]
+)
+def test_a_config_that_makes_no_sense(odd: object) -> None:
+    """Whatever stands in config.json: a shape whose parts are possible, or none."""
+    config = {
+        "model_type": "smollm3",
+        "hidden_size": 512,
+        "num_hidden_layers": 12,
+        "intermediate_size": 2048,
+        "vocab_size": 1000,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "head_dim": 64,
+        "dtype": "x",
+    }
+    for key in config:
+        shape = shape_of({**config, key: odd})
+        assert shape is None or 0 < shape.parameters < 2**70

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,17 @@ def test_the_command_by_hand_is_quoted_and_holds_only_what_differs() -> None:
 def test_near_names_help_with_a_slip() -> None:
     assert near("learning-rate")[0] == "learning_rate"
     assert near("zzzz") == []
+
+
+@pytest.mark.parametrize("odd", [1e400, -1e400, float("nan"), 10**18, -(10**18), 1e308, "9" * 400, "9" * 5000, "1e400"])
+def test_numbers_beyond_all_measure(odd: object) -> None:
+    """Whatever key holds one: it is found or passed over, and the sums are made without it."""
+    for key in snapshot().keys:
+        values = {"datasets": [{"path": "a/b", "split": "train[:100]"}], key: odd}
+        for target in ("local", "hub"):
+            check(values, target=target)
+        assert summarise(values).sentence
+        if key in BY_KEY:
+            with suppress(ValueError):
+                parse(BY_KEY[key], str(odd))
+    assert rows_of({"datasets": [{"split": f"train[:{'9' * 5000}]"}]}) is None

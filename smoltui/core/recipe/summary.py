@@ -11,13 +11,13 @@ from typing import Any
 
 from smoltui.core.recipe.checks import get
 from smoltui.core.recipe.keys import snapshot
-from smoltui.core.recipe.values import typed
+from smoltui.core.recipe.values import MOST, typed
 from smoltui.core.settings import JobSettings
 
 MOUNT = "/project"
 """Where a Job sees the project folder, when it needs more of it than the recipe."""
 
-_SLICE = re.compile(r"\w+\[(?:(\d+)?:(\d+)?)\]")
+_SLICE = re.compile(r"\w+\[(?:(\d{1,15})?:(\d{1,15})?)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +139,13 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 def _int(values: Mapping[str, Any], key: str, low: int = 1) -> int:
     """A whole number, TRL's default where the recipe holds something that is none."""
     value = _value(values, key)
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= low
+    good = isinstance(value, int) and not isinstance(value, bool) and low <= value < MOST
     return int(value) if good else int(snapshot().keys[key].default)
 
 
 def _float(values: Mapping[str, Any], key: str) -> float:
     value = _value(values, key)
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST
     return float(value) if good else float(snapshot().keys[key].default or 0)
 
 

@@ -36,7 +36,11 @@ def parse(field: Field, text: str) -> Any:
             value = _number(text)
         case "steps":
             number = _number(text)
-            value = int(number) if number == int(number) and "." not in text and "e" not in text.lower() else number
+            value = (
+                int(number)
+                if math.isfinite(number) and number == int(number) and "." not in text and "e" not in text.lower()
+                else number
+            )
         case "choice":
             if text not in field.choices:
                 begins = [word for word in field.choices if text and word.startswith(text)]
@@ -116,6 +120,10 @@ def show_number(value: float) -> str:
     return text.removesuffix(".0")
 
 
+MOST = 2.0**53
+"""Numbers of a recipe are smaller: up to here whole ones are exact as floats too."""
+
+
 def problem(field: Field, value: Any) -> str:
     """Why a value of the right type is out of range, in words that end a sentence; empty when it is not."""
     if field.key == "beta" and isinstance(value, int | float) and value <= 0:
@@ -134,8 +142,10 @@ def problem(field: Field, value: Any) -> str:
         return f"write one of {', '.join(field.choices)}, not {value}"
     if not isinstance(value, int | float) or isinstance(value, bool) or value in field.extra:
         return ""
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return "write a finite number"
+    if abs(value) >= MOST:
+        return "write a smaller number"
     if field.kind == "steps" and value > 1 and value != int(value):
         return "above 1 it counts steps: write a whole number"
     low = field.low is not None and (value <= field.low if field.above else value < field.low)

@@ -1,0 +1,47 @@
+"""Reading a whole file that a person or another program wrote: an ordinary one, and no larger than expected."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+MOST_BYTES = 1 << 20
+"""Of a file that people write by hand."""
+
+
+def read_small(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """The bytes of a file.
+
+    A pipe is not opened, since that would wait for a writer, nor is a device, which may never end.
+
+    Raises:
+        OSError: not there, not readable, not an ordinary file, or larger than `most_bytes`; `strerror` says which.
+    """
+    _refuse_others(os.stat(path), path)  # noqa: PTH116  # beside os.fstat
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_others(os.fstat(descriptor), path)
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        size = f"{most_bytes >> 20} MB" if most_bytes >> 20 else f"{most_bytes:,} bytes"
+        raise OSError(errno.EFBIG, f"it is larger than {size}", str(path))
+    return data
+
+
+def read_small_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    """The text of a file.
+
+    Raises:
+        OSError: as `read_small`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return read_small(path, most_bytes).decode("utf-8")
+
+
+def _refuse_others(found: os.stat_result, path: Path) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no ordinary file but a pipe or a device", str(path))
