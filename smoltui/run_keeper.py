@@ -19,6 +19,7 @@ from textual.worker import Worker
 
 from smoltui.core import events
 from smoltui.core.chain import Chain, Step
+from smoltui.core.metrics import History, load_all
 from smoltui.core.pace import Pace
 from smoltui.core.run import Run, Stage
 from smoltui.core.watch import Warned, WatchSettings, watched
@@ -66,6 +67,8 @@ class RunKeeper:
         """Engine → when its list last came, seconds since the epoch."""
         self.not_before: dict[str, float] = {}
         """Engine → when it may be asked again after it asked for a pause, seconds since the epoch."""
+        self.answered: set[str] = set()
+        """Engines that have answered, with a list or with why there is none."""
         self.prices: dict[str, Flavor] = {}
         """Flavor by name; empty until a Job was seen and the Hub's list has come."""
         self.warned: dict[str, list[Warned]] = {}
@@ -117,7 +120,9 @@ class RunKeeper:
         app, name = self._app, engine.name
         try:
             listed = await engine.list_runs()
+            await self._load_curves(listed)
         except SmoltuiError as error:
+            self._note_answer(name)
             if isinstance(error, RateLimitedError):
                 self.not_before[name] = time.time() + (error.retry_after or RATE_LIMIT_SECONDS) + 1
             if str(app.runs_errors.get(name)) != str(error):
@@ -128,6 +133,29 @@ class RunKeeper:
         if name in app.runs_errors:
             app.runs_errors = {key: value for key, value in app.runs_errors.items() if key != name}
         self._take_list(name, listed)
+        self._note_answer(name)
+
+    def knows(self, engine: str) -> bool:
+        """Whether this engine has said at least once which runs it has, or why it cannot."""
+        return engine in self.answered or engine not in self._app.services.engines
+
+    @property
+    def reading(self) -> bool:
+        """Whether an engine has yet to say which runs it has: until then nobody knows that there are none."""
+        return not all(self.knows(name) for name in self._app.services.engines)
+
+    def _note_answer(self, name: str) -> None:
+        if name not in self.answered:
+            self.answered.add(name)
+            self._app.mutate_reactive(type(self._app).runs)  # what says that there are none may now say so
+
+    async def _load_curves(self, listed: Sequence[Run]) -> None:
+        """Reads, in a thread, the curves that the rules look at."""
+        from smoltui.backends.threads import in_thread
+
+        needed = [run.history for run in listed if not run.is_final and not run.history.loaded]
+        if needed:
+            await in_thread(lambda: load_all(needed))
 
     def _take_list(self, engine: str, listed: list[Run]) -> None:
         known = self._app.runs
@@ -167,7 +195,7 @@ class RunKeeper:
     async def _follow(self, run: Run) -> None:
         engine = self._app.services.engines.get(run.engine)
         pace = self.paces[run.id] = Pace()
-        learnt = replace(run, history=type(run.history)(), step=0)
+        learnt = replace(run, history=History(), step=0)
         told = slept = self.heard[run.id] = time.monotonic()  # one that never says a word is silent from here on
         try:
             if engine is None:
@@ -206,7 +234,7 @@ class RunKeeper:
         """Takes over what was learnt of a run by following it."""
         known = self._app.runs.get(learnt.id)
         if known is not None:
-            new = richer(replace(known, history=type(known.history)()), learnt)
+            new = richer(replace(known, history=History()), learnt)
             if not known.is_final and learnt.is_final:
                 new = replace(new, stage=learnt.stage, message=learnt.message, finished_at=learnt.finished_at)
                 self._note_end(new, known)
@@ -324,7 +352,7 @@ class RunKeeper:
 
 def richer(run: Run, known: Run | None) -> Run:
     """`run` with what only `known` holds: the plan, the step and the curve come from the log, not from a list."""
-    if known is None or run.history.series or not (known.history.series or known.plan or known.step):
+    if known is None or run.history.known or not (known.history.known or known.plan or known.step):
         return run
     return replace(
         run, plan=run.plan or known.plan, bar_steps=run.bar_steps or known.bar_steps,

@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -368,12 +368,9 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
     path = folder / f"answers-{stamp}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        run_store.private_folder(folder)
         run_store.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
     except (OSError, UnicodeEncodeError) as error:
-        with suppress(OSError):  # a half of them would only take space
-            for part in folder.glob(f".{path.name}.*"):
-                part.unlink()
         said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they are not UTF-8 text"
         raise InputError(
             f"The answers could not be kept, {said}: {path}",

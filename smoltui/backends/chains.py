@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from smoltui.backends import run_store
+from smoltui.backends import locks, run_store
 from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.core import foreign_json
 from smoltui.core.chain import Chain, Step, chain_from_json
@@ -32,7 +31,7 @@ def save(chain: Chain) -> None:
         InputError: the data folder cannot be written.
     """
     try:
-        folder().mkdir(parents=True, exist_ok=True)
+        run_store.private_folder(folder())
         run_store.write_json(_path(chain.run_id), chain.as_json())
     except OSError as error:
         raise InputError(
@@ -56,14 +55,16 @@ def read_all() -> dict[str, Chain]:
 @contextmanager
 def claimed(run_id: str) -> Iterator[bool]:
     """Whether this app may do the steps behind a run; another app that does them keeps it from that."""
-    folder().mkdir(parents=True, exist_ok=True)
-    with (_path(run_id).with_suffix(".lock")).open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+    run_store.private_folder(folder())
+    try:
+        lock = locks.take(_path(run_id).with_suffix(".lock"), "Another app does it, {pid}", seconds=0)
+    except locks.LockHeldError:
+        yield False
+        return
+    try:
         yield True
+    finally:
+        os.close(lock)
 
 
 async def do(step: Step, chain: Chain) -> None:

@@ -7,6 +7,7 @@ Transformers writes a checkpoint in place, file by file, and `trainer_state.json
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zipfile
@@ -20,6 +21,8 @@ from smoltui.core import foreign_json
 
 STATE_NAME = "trainer_state.json"
 _NAME = re.compile(r"checkpoint-(\d{1,18})")
+_STEP = re.compile(rb'^  "global_step": (\d{1,18}),?$', re.MULTILINE)
+HEAD_BYTES, TAIL_BYTES = 1 << 14, 64
 _SENTINEL = "checkpoint-is-incomplete.txt"
 """Transformers' own just-in-time checkpoint lies in this state until it is whole (`trainer_jit_checkpoint.py`)."""
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "pytorch_model_fsdp*", "global_step*")
@@ -75,16 +78,31 @@ def _examine(path: Path, number: int) -> Checkpoint:
     state = path / STATE_NAME
     try:
         written_at = state.stat().st_mtime
-        data = foreign_json.decode(read_small(state, MOST_STATE_BYTES))
+        data = _state(state)
     except FileNotFoundError:
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} is missing, which is written last")
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} cannot be read")
     step = data.get("global_step") if isinstance(data, dict) else None
     if not isinstance(step, int) or isinstance(step, bool) or step < 0:
         return Checkpoint(path, number, 0.0, f"{STATE_NAME} names no step")
     problem = _problem(path)
     return Checkpoint(path, step, written_at if problem is None else 0.0, problem)
+
+
+def _state(file: Path) -> Any:
+    """What `trainer_state.json` holds, of a long one the step alone: its curve would take milliseconds to parse.
+
+    Keys are sorted (`TrainerState.save_to_json`, 5.23), so the step stands before `log_history`, which makes it long.
+    Raises OSError, ValueError.
+    """
+    if file.stat().st_size > HEAD_BYTES:
+        with file.open("rb") as opened:
+            found = _STEP.search(opened.read(HEAD_BYTES).partition(b'"log_history"')[0])
+            opened.seek(-TAIL_BYTES, os.SEEK_END)
+            if found is not None and opened.read().rstrip().endswith(b"}"):
+                return {"global_step": int(found[1])}
+    return foreign_json.decode(read_small(file, MOST_STATE_BYTES))
 
 
 def _problem(path: Path) -> str | None:
@@ -128,6 +146,6 @@ def _whole_safetensors(file: Path) -> bool:
         try:
             header = foreign_json.decode(opened.read(length))
             ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError):
             return False
     return size == 8 + int(length) + max(ends, default=0)

@@ -10,7 +10,8 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from smoltui.backends.run_store import home
+from smoltui.backends import locks
+from smoltui.backends.run_store import home, private_folder
 from smoltui.errors import InternalError
 from smoltui.safe_text import redact, safe, safe_line
 
@@ -40,7 +41,7 @@ def written_report(error: BaseException) -> Path | None:
 def _write(error: BaseException) -> Path:
     """Where and what, without the values of variables: a token may be among them."""
     folder = home() / "crashes"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # paths and words of pairs may stand in a report
+    private_folder(folder)  # paths and words of pairs may stand in a report
     for old in sorted(folder.glob("*.txt"))[: -(REPORTS_KEPT - 1)]:
         old.unlink(missing_ok=True)
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
@@ -51,7 +52,7 @@ def _write(error: BaseException) -> Path:
         "",
         "".join(traceback.format_exception(error)),
     ]
-    path.write_text(safe(redact("\n".join(lines)), None), encoding="utf-8")
+    locks.write_private(path, safe(redact("\n".join(lines)), None).encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -27,7 +27,7 @@ from smoltui.backends.pair_source import FIRST_ROWS, PairsSpec, files_stamp, is_
 from smoltui.backends.pair_tables import Broken
 from smoltui.backends.project import RECIPE_NAME, Project, exists, expanded
 from smoltui.backends.recipe_file import RecipeFile
-from smoltui.backends.run_store import home, read_json, write_json
+from smoltui.backends.run_store import home, private_folder, read_json, write_json
 from smoltui.core.curation import DEFAULT_SEED, Curation, HoldOut
 from smoltui.core.preference import Pair, pair_from_reading
 from smoltui.core.run import RunSpec
@@ -193,6 +193,8 @@ def curate(
     known, made = _recall(key) if key else (False, None)
     if not known:
         _delete_leftovers()
+        with suppress(OSError):  # the export says what is wrong
+            private_folder(folder())
         made = export_pairs(
             rows(), curation, out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}", name=source,
             schema=sets[0].schema, thinking_off=sets[0].thinking_off, texts=sets[0].schema == "standard",
@@ -345,7 +347,7 @@ def _recall(key: str) -> tuple[bool, Exported | None]:
 
 def _remember(key: str, made: Exported | None) -> None:
     with suppress(OSError):  # the pass is made again then
-        _known(key).parent.mkdir(parents=True, exist_ok=True)
+        private_folder(_known(key).parent)
         write_json(_known(key), {**asdict(made), "folder": made.folder.name} if made else {})
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends import locks
 from smoltui.backends.project import Project, exists
 from smoltui.backends.small_file import read_small
 from smoltui.core import foreign_json
@@ -276,7 +277,7 @@ async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: f
     found = _torch_report(at, data)
     with suppress(OSError):  # not remembered: asked again next time
         path = _cache_file(report)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        locks.private_folder(path.parent, path.parent)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_text(json.dumps(found.as_json()), encoding="utf-8")
         beside.replace(path)

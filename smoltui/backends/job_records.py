@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.run_store import home, read_json, write_json
+from smoltui.backends.run_store import home, private_folder, read_json, write_json
 from smoltui.core import events
 from smoltui.core.run import Run, RunSpec
 from smoltui.errors import InputError
@@ -38,7 +38,7 @@ def ready() -> None:
         InputError: the data folder cannot be written.
     """
     try:
-        folder().mkdir(parents=True, exist_ok=True)
+        private_folder(folder())
         with tempfile.TemporaryFile(dir=folder()):
             pass
     except OSError as error:
@@ -82,7 +82,7 @@ def save(record: Mapping[str, Any]) -> None:
     if path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         write_json(path, dict(record))
     except OSError as error:
         raise _unwritable(error) from error

@@ -10,19 +10,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends import run_store
+from smoltui.backends import local_summary, locks, run_store
 from smoltui.backends.checkpoints import Checkpoint, find_checkpoints
 from smoltui.backends.curated import curated_spec
-from smoltui.backends.local_launch import launch, training_command, with_processes, write_inputs
-from smoltui.backends.local_log import RunLog, last_lines
+from smoltui.backends.local_launch import launch, lock_output, training_command, with_processes, write_inputs
+from smoltui.backends.local_log import LineReader, RunLog, last_lines
 from smoltui.backends.local_queue import waits_for
-from smoltui.backends.local_state import START_SECONDS, alive, lives, newest_of, present
+from smoltui.backends.local_records import BadRecordError, read_records, readable, unreadable
+from smoltui.backends.local_state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.threads import in_thread
 from smoltui.backends.token_check import refuse_tokens
 from smoltui.backends.training import free_output_dir, holds_model, require_train_extra
@@ -38,6 +39,8 @@ POLL_SECONDS = 0.15
 """How often a growing log file is looked at: a selector does not watch regular files on Linux."""
 END_SECONDS = 10.0
 """How long is waited for the end of a run that was asked to pause or to stop. Saving may take longer."""
+OUTPUT_SECONDS = 2.0
+"""How long a run that has just said its last word may keep its output folder."""
 GONE_SECONDS = 2.0
 """How long the training may outlive its supervisor, which the kernel ends with it."""
 
@@ -50,9 +53,13 @@ class LocalEngine:
 
     name = "local"
 
-    def __init__(self, script: Path = SCRIPT, python: str = sys.executable) -> None:
+    def __init__(
+        self, script: Path = SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
+    ) -> None:
+        """`lock_seconds`: how long another process that starts a run is waited for before that is an error."""
         self._script = script
         self._python = python
+        self._lock_seconds = lock_seconds
         self._logs: dict[str, RunLog] = {}
         self._ended: dict[str, tuple[int, Run]] = {}
         """Runs that have ended, each with when its last part was started (`_launched`): then it may go on."""
@@ -75,29 +82,38 @@ class LocalEngine:
     async def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
-        log = self._fresh_log(run_id)  # a reader of its own: who asks for the stage meanwhile reads with another
         stage = await self.get(run_id)
-        first = await in_thread(lambda: log.read_lines(to_end=stage.is_final))
+        path = run_store.run_dir(run_id) / "log"
+        told: list[events.Event] = []
+        log = LineReader(path)  # a reader of its own: who asks for the stage meanwhile reads with another
+        if tail is not None:
+            ours = await in_thread(lambda: self._speaks(run_id))
+            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final))
         if not stage.is_final:
             yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
-        for event in chain(*first) if tail is None else last_lines(first, tail):
+        for event in told:
             yield event
-        while follow and not stage.is_final:
-            new = log.read()
-            for event in new:
+        while True:
+            new = await in_thread(log.read)
+            for event in new or ():
                 yield event
-            if not new:
-                told, stage = stage, await self.get(run_id)
-                if not stage.is_final:
-                    if (stage.stage, stage.message) != (told.stage, told.message):
-                        yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
-                    await asyncio.sleep(POLL_SECONDS)
-        for event in log.read(to_end=stage.is_final):
-            yield event
+            if new is not None:
+                continue
+            if stage.is_final or not follow:
+                break
+            before, stage = stage, await self.get(run_id)
+            if not stage.is_final:
+                if (stage.stage, stage.message) != (before.stage, before.message):
+                    yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
+                await asyncio.sleep(POLL_SECONDS)
+        if stage.is_final:
+            for event in log.end():
+                yield event
+        readable(stage)
         yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.finished_at)
 
     async def cancel(self, run_id: str) -> Run:
-        run = await self.get(run_id)
+        run = readable(await self.get(run_id))
         if run.is_final:
             return run
         await self._signal(run, signal.SIGINT)
@@ -114,7 +130,7 @@ class LocalEngine:
         Raises:
             InputError: no run has this id; it has ended, waits for its turn, or has nothing to save yet.
         """
-        run = await self.get(run_id)
+        run = readable(await self.get(run_id))
         if run.is_final:
             raise InputError(f"It has ended, so there is nothing to pause: {run_id}", run.hint or "")
         if run.stage == Stage.SCHEDULING:
@@ -162,8 +178,14 @@ class LocalEngine:
         """Tells the run's supervisor, once there is one."""
         run = await self._until(run.id, lambda now: now.is_final or now.raw["status"] is not None)
         status = run.raw["status"]
-        if not run.is_final and status and alive(status):
-            os.kill(int(status["supervisor_pid"]), number)
+        if run.is_final or not status:
+            return
+        pid, lock = int(status["supervisor_pid"]), run_store.run_dir(run.id) / run_store.LOCK_NAME
+        held = locks.held(lock)
+        # Whoever has the lock says so in it, so the signal goes to nobody else who was given that id since.
+        if alive(status) if held is None else held and locks.holder(lock) == pid:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
 
     async def _until(self, run_id: str, enough: Callable[[Run], bool]) -> Run:
         """The run when it is as it should be, or as it is after `END_SECONDS`."""
@@ -174,7 +196,7 @@ class LocalEngine:
 
     def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
         """The id of the run of `spec`, and its supervisor; None when it was started before. Raises as `submit`."""
-        with run_store.locked():  # two that start at once see each other
+        with run_store.locked(self._lock_seconds):  # two that start at once see each other
             for run_id, known in _specs():
                 if known.get("label") == spec.label:
                     return run_id, None
@@ -191,22 +213,31 @@ class LocalEngine:
                     f"The output folder already holds a model: {spec.output_dir}",
                     f"Train into another one: --output-dir {free.name}; or give it up: --overwrite",
                 )
-            folder = run_store.new_run_dir()
+            output = lock_output(spec, seconds=OUTPUT_SECONDS)
+            held: int | None = None
             try:
-                write_inputs(folder, spec)
-                run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
-                return folder.name, launch(
-                    folder, training_command(folder, spec, self._script, self._python), spec
-                )  # fmt: skip
-            except OSError as error:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise run_store.unwritable(folder, error) from error
+                folder, held = run_store.new_run_dir()
+                try:
+                    write_inputs(folder, spec)
+                    run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                    argv = training_command(folder, spec, self._script, self._python)
+                    return folder.name, launch(folder, argv, spec, held, output)
+                except BaseException as error:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    if isinstance(error, OSError):
+                        raise run_store.unwritable(folder, error) from error
+                    raise
+            except BaseException:
+                output.give_up()
+                raise
+            finally:
+                _close(held, output.descriptor)
 
     def _resume(self, run_id: str) -> subprocess.Popen[bytes]:
         """The supervisor that goes on with a run. Raises as `resume`."""
         folder = run_store.run_dir(run_id)
-        with run_store.locked():
-            run = self._get(run_id)
+        with run_store.locked(self._lock_seconds):
+            run = readable(self._get(run_id))
             if not run.is_final:
                 raise InputError(f"It has not ended, so it cannot be resumed: {run_id}", "See it: smoltui ps")
             if run.stage == Stage.COMPLETED:
@@ -221,7 +252,7 @@ class LocalEngine:
                     "Start a new one: smoltui train FOLDER",
                 )
             status = run.raw["status"] or {}
-            if not _gone(status.get("child_pid"), float(status.get("started_at") or 0)):
+            if not _gone(status):
                 raise InputError(
                     f"Its training goes on although its supervisor is gone, in the process {status['child_pid']}",
                     f"End that first: kill {status['child_pid']}",
@@ -238,11 +269,20 @@ class LocalEngine:
                 raise _nothing_kept(run_id, spec)
             self._require_train_extra()
             argv = training_command(folder, spec, self._script, self._python, checkpoint=checkpoint)
+            output = lock_output(spec, seconds=OUTPUT_SECONDS)
+            held = None
             try:
+                held = run_store.lock_run(folder)
                 write_inputs(folder, spec)
-                return launch(folder, argv, spec, resumed=checkpoint)
+                return launch(folder, argv, spec, held, output, resumed=checkpoint)
             except OSError as error:
+                output.give_up()
                 raise run_store.unwritable(folder, error) from error
+            except BaseException:
+                output.give_up()
+                raise
+            finally:
+                _close(held, output.descriptor)
 
     def _require_train_extra(self) -> None:
         if self._script == SCRIPT:
@@ -252,10 +292,18 @@ class LocalEngine:
         with self._lock:
             return newest_of(self._log(run_id))
 
+    def _speaks(self, run_id: str) -> bool:
+        """Whether the script of a run speaks our format, as far as its log was looked through."""
+        with self._lock:
+            try:
+                return self._log(run_id).reader.ours
+            except BadRecordError:
+                return True
+
     def _inspect(self, run_id: str) -> dict[str, Any]:
         folder = run_store.run_dir(run_id)
         with self._lock:  # the curve of a run that goes on grows in place
-            run = self._get(run_id)
+            run = readable(self._get(run_id))
             launched = run.raw["launch"]
             ahead = waits_for(launched.get("ticket")) if run.stage == Stage.SCHEDULING else []
             try:
@@ -272,6 +320,7 @@ class LocalEngine:
             }  # fmt: skip
 
     def _list(self) -> list[Run]:
+        run_store.tighten()
         runs = []
         for run_id in run_store.run_ids():
             try:
@@ -281,13 +330,21 @@ class LocalEngine:
         return runs
 
     def _get(self, run_id: str) -> Run:
+        folder = run_store.run_dir(run_id)
         with self._lock:
-            launched = _launched(run_store.run_dir(run_id))
+            launched = _launched(folder)
             known = self._ended.get(run_id)
             if known is not None and known[0] == launched:
                 return known[1]
-            run = present(self._log(run_id))
-            if run.is_final and run.raw["status"] is not None:
+            try:
+                log = self._log(run_id)
+                run = present(log)
+            except BadRecordError as error:
+                return unreadable(folder, error)
+            over = run.is_final and run.raw["status"] is not None
+            if log.offset - log.saved > (0 if over else local_summary.WORTH_BYTES):
+                local_summary.save(log)
+            if over:
                 self._ended[run_id] = (launched, run)  # nothing about it changes any more, unless it is resumed
                 self._logs.pop(run_id, None)
             return run
@@ -301,17 +358,18 @@ class LocalEngine:
 
     def _fresh_log(self, run_id: str) -> RunLog:
         folder = run_store.run_dir(run_id)
-        spec = run_store.read_json(folder / "spec.json")
-        if spec is None:
-            raise InputError(
-                f"There is no run with this id on this machine: {run_id}", "See the ids with: smoltui ps -a"
-            )
+        found = read_records(folder)
+        if found is None:
+            raise no_such_run(run_id)
+        spec = found.spec
         run = Run(
-            id=run_id, engine=self.name, name=str(spec.get("name", run_id)), stage=Stage.SCHEDULING,
+            id=run_id, engine=self.name, name=spec.get("name", run_id), stage=Stage.SCHEDULING,
             created_at=spec.get("created_at"), project=spec.get("project"), output_dir=spec.get("output_dir"),
             labels=spec.get("labels") or {},
         )  # fmt: skip
-        return RunLog(folder / "log", run)
+        log = RunLog(folder / "log", run)
+        local_summary.load(log)
+        return log
 
 
 def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -344,19 +402,32 @@ def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
     return InputError(f"It saved no checkpoint, so there is nothing to resume: {run_id}", again)
 
 
-def _gone(pid: Any, started: float) -> bool:
+def _gone(status: Mapping[str, Any]) -> bool:
     """Whether the process of a training is no more; one whose supervisor was just killed gets a moment to end."""
     deadline = time.monotonic() + GONE_SECONDS
-    while lives(pid, started):
+    while trains(status):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
 
 
+def _close(*descriptors: int | None) -> None:
+    for descriptor in descriptors:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _same(one: Any, other: str) -> bool:
     """Whether two paths mean one folder."""
-    return isinstance(one, str) and (one == other or os.path.realpath(one) == os.path.realpath(other))
+    return isinstance(one, str) and (one == other or _real(one) == _real(other))
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a name that the system cannot be asked for
+        return path
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends import run_store
+from smoltui.backends import locks, run_store
 from smoltui.backends.checkpoints import Checkpoint
 from smoltui.backends.local_queue import take_ticket
 from smoltui.backends.project import RECIPE_NAME, Project
@@ -100,24 +101,84 @@ def write_inputs(folder: Path, spec: RunSpec) -> None:
     """
     if shutil.disk_usage(folder).free < NEEDED_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    (folder / RECIPE_NAME).write_text(spec.recipe, encoding="utf-8")
+    locks.write_private(folder / RECIPE_NAME, spec.recipe.encode("utf-8"))
     if spec.left_out:
-        (folder / "exclude.txt").write_text("\n".join(spec.left_out) + "\n", encoding="utf-8")
+        locks.write_private(folder / "exclude.txt", ("\n".join(spec.left_out) + "\n").encode("utf-8"))
     if _processes(spec) > 1:
         recipe = RecipeFile(Path(spec.project) / RECIPE_NAME, spec.recipe, "").values
         config = accelerate_config(
             _processes(spec), spec.strategy or "ddp", mixed_precision_of(recipe), use_cpu=bool(recipe.get("use_cpu"))
         )
-        (folder / CONFIG_NAME).write_text(as_yaml(config), encoding="utf-8")
+        locks.write_private(folder / CONFIG_NAME, as_yaml(config).encode("utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLock:
+    """Keeps other runs out of an output folder, also those of another data folder or of another app."""
+
+    descriptor: int
+    """Holds the lock."""
+    path: Path
+    made: bool
+    """The folder was made for this run."""
+
+    def give_up(self) -> None:
+        """Nothing was started: leaves no trace. The descriptor stays with whoever closes it."""
+        with suppress(OSError):
+            self.path.unlink()
+            if self.made:
+                self.path.parent.rmdir()
+
+
+def lock_output(spec: RunSpec, *, seconds: float) -> OutputLock:
+    """Locks the output folder of a run, which is made where it is missing.
+
+    The lock is a file in the folder, so that every path to it (links, `..`, another mount) is the same lock; its name
+    begins with `_`, which no upload of transformers takes along (`Trainer._push_from_checkpoint`, 5.23).
+
+    Raises:
+        LockHeldError: another run trains into it.
+        InputError: it cannot be made or written.
+    """
+    folder = Path(spec.output_dir)
+    path = folder / run_store.OUTPUT_LOCK
+    made = False
+    try:
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = locks.take(
+            path,
+            f"Another run trains into this folder, {{pid}}: {folder}",
+            f"Stop that one, or train into another folder: --output-dir {folder.name}-2",
+            seconds=seconds,
+        )
+    except OSError as error:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise InputError(
+            f"The output folder cannot be written, {error.strerror or error}: {folder}",
+            f"Choose another one with --output-dir, or delete {run_store.OUTPUT_LOCK} in it if no run uses it.",
+        ) from error
+    except ValueError as error:
+        raise InputError(f"This cannot be the name of a folder: {folder}", "Set output_dir in the recipe.") from error
+    return OutputLock(descriptor, path, made)
 
 
 def launch(
-    folder: Path, argv: Sequence[str], spec: RunSpec, *, resumed: Checkpoint | None = None
+    folder: Path,
+    argv: Sequence[str],
+    spec: RunSpec,
+    held: int,
+    output: OutputLock,
+    *,
+    resumed: Checkpoint | None = None,
 ) -> subprocess.Popen[bytes]:
     """Writes `launch.json` and starts the supervisor with the next ticket of the queue; only while `run_store.locked`.
 
     It starts in the run's folder, because `accelerate launch` hands the folder it is started in to its processes as
-    one to import from; the script itself goes to the project (`--work-dir`).
+    one to import from; the script itself goes to the project (`--work-dir`). The supervisor takes over `held`, which
+    has the lock of the run's folder, and that of its output folder.
 
     Raises:
         OSError: something cannot be written or started; then `launch.json` is as it was.
@@ -130,6 +191,7 @@ def launch(
         told: dict[str, Any] = {
             "argv": list(argv), "cwd": str(folder), "at": time.time(), "attempt": attempt,
             "ticket": str(ticket), "side_by_side": spec.side_by_side,
+            "output_lock": str(output.path), "output_made": output.made,
         }  # fmt: skip
         if resumed is not None:
             status = run_store.read_json(folder / "status.json")
@@ -141,7 +203,7 @@ def launch(
             }  # fmt: skip
         run_store.write_json(path, told)
         try:
-            return _supervisor(folder, lock)
+            return _supervisor(folder, [held, lock, output.descriptor])
         except OSError:
             if before:
                 run_store.write_json(path, before)
@@ -153,16 +215,17 @@ def launch(
         os.close(lock)
 
 
-def _supervisor(folder: Path, lock: int) -> subprocess.Popen[bytes]:
-    with (folder / "supervisor.log").open("ab") as own_log:
+def _supervisor(folder: Path, held: Sequence[int]) -> subprocess.Popen[bytes]:
+    own_log_file = locks.open_private(folder / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    with os.fdopen(own_log_file, "ab") as own_log:
         # The environment is inherited, not written down: it may hold keys.
         return subprocess.Popen(
-            [sys.executable, str(SUPERVISOR), str(folder)],
+            [sys.executable, str(SUPERVISOR), str(folder), *map(str, held)],
             stdin=subprocess.DEVNULL,
             stdout=own_log,
             stderr=own_log,
             start_new_session=True,
             cwd="/",
             env={"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_SECONDS), **training_env()},
-            pass_fds=(lock,),
+            pass_fds=tuple(held),
         )

@@ -6,12 +6,13 @@ A ticket is a file `NUMBER-RUN_ID` in `<data folder>/queue`, locked by the run's
 
 from __future__ import annotations
 
-import fcntl
-import os
+import re
 from pathlib import Path
 
-from smoltui.backends import run_store
+from smoltui.backends import locks, run_store
 from smoltui.backends.supervisor import ahead_of
+
+_TICKET = re.compile(r"\d{12}-[^.].*")
 
 
 def folder() -> Path:
@@ -28,17 +29,16 @@ def take_ticket(run_id: str) -> tuple[Path, int]:
     Raises:
         OSError: the folder cannot be written.
     """
-    folder().mkdir(parents=True, exist_ok=True)
-    names = sorted(path.name for path in folder().iterdir())
+    run_store.private_folder(folder())
+    names = sorted(path.name for path in folder().iterdir() if _TICKET.fullmatch(path.name))
     last = int(names[-1].partition("-")[0]) if names else 0
     path = folder() / f"{last + 1:012d}-{run_id}"
     waiting = set(ahead_of(path))
     for name in names:
         if name.partition("-")[2] not in waiting:
             (folder() / name).unlink(missing_ok=True)  # its supervisor was killed
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return path, descriptor
+    # Locked at once: nobody else knows the file yet.
+    return path, locks.take(path, f"The ticket of a run is locked by {{pid}}: {path}", "Try again.", seconds=1.0)
 
 
 def waits_for(ticket: str | None) -> list[str]:
@@ -46,6 +46,6 @@ def waits_for(ticket: str | None) -> list[str]:
     if not ticket:
         return []
     try:
-        return ahead_of(Path(ticket))
-    except FileNotFoundError:  # nobody has taken a ticket in this data folder
+        return ahead_of(folder() / Path(ticket).name)
+    except OSError:  # nobody has taken a ticket in this data folder
         return []

@@ -120,7 +120,7 @@ def save_reports(audit: Audit, folder: Path) -> list[Path]:
     """
     paths = [folder / "audit.json", folder / "audit.md"]
     try:
-        run_store.write_json(paths[0], audit.as_json())
+        run_store.write_json(paths[0], audit.as_json(), private=False)
         beside = folder / ".audit.md.new"
         beside.write_text(as_markdown(audit), encoding="utf-8")
         beside.replace(paths[1])

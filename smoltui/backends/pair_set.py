@@ -16,7 +16,7 @@ from smoltui.backends.curated import set_name
 from smoltui.backends.pair_head import Head, open_head
 from smoltui.backends.pair_import import import_set, out_of_memory, prune, spec_as_json
 from smoltui.backends.pair_source import PairsSpec, files_stamp, is_local
-from smoltui.backends.pair_store import PairStore, pairs_cache
+from smoltui.backends.pair_store import PairStore, make_private, pairs_cache
 from smoltui.backends.pair_tables import Broken
 from smoltui.backends.project import exists, expanded
 from smoltui.core.preference import Pair, pair_of
@@ -153,7 +153,7 @@ def request_import(opened: PairSet, *, again: bool = False) -> None:
         InputError: the cache cannot be written.
     """
     try:
-        opened.folder.mkdir(parents=True, exist_ok=True)
+        make_private(opened.folder)
         if again:
             (opened.folder / "meta.json").unlink(missing_ok=True)
         request = {"spec": spec_as_json(opened.spec), "base": str(opened.base), "stamp": opened.stamp}

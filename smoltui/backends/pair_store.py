@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends import run_store
+from smoltui.backends import locks, run_store
 from smoltui.core.pair_facts import LETTER_ROLES, TURN_JOINT
 from smoltui.core.preference import Message, Pair
 from smoltui.errors import PairsError
@@ -106,6 +106,14 @@ def pairs_cache() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("smoltui", appauthor=False) / "pairs"
+
+
+def make_private(folder: Path) -> None:
+    """Makes the folder of a set in the cache, for its owner alone: it holds rows. Raises OSError."""
+    cache = pairs_cache()
+    root = run_store.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
+    for one in (cache.parent, cache, folder):
+        locks.private_folder(one, root)
 
 
 def store_key(identity: Any) -> str:

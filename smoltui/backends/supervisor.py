@@ -1,9 +1,12 @@
-"""Owns one training process so that it outlives the terminal. Run alone: `python supervisor.py RUN_DIR`.
+"""Owns one training process so that it outlives the terminal. Run alone: `python supervisor.py RUN_DIR [FD…]`.
 
 Standard library only, and no import of smoltui: it must start fast and stay small for days. It reads `launch.json`
 (argv, cwd), waits for its turn by the ticket that is named there, hands its own environment on, lets the child write
 straight into `log` (so the child never waits for a reader), and records in `status.json` what a later reader cannot
 find out: when it started and ended, the exit code, and whether it was asked to pause or to stop.
+
+The descriptors it is given hold its locks, the one of `RUN_DIR/lock` first: as long as that is locked, the run is
+alive. They were locked by who started it, so that there is no moment in between. The child gets none of them.
 
 SIGTERM pauses: the child alone gets it, saves a checkpoint after its step and ends by itself, so a machine that shuts
 down loses nothing. SIGINT stops: the child's whole group is killed. While it waits for its turn, either ends it.
@@ -14,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -33,6 +37,12 @@ FULL_BYTES = 1 << 16
 LOOK_SECONDS = 0.5
 """Between two looks at the queue: nothing tells a process that another one let go of a lock."""
 
+CLOCK_SECONDS = 2.0
+"""A clock that is off by more was set; one that is only drawn to the right time is not."""
+
+LOCK_NAME = "lock"
+UPTIME, BOOT_ID = Path("/proc/uptime"), Path("/proc/sys/kernel/random/boot_id")
+
 _WAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
 _ENDS = {signal.SIGTERM: "pause_requested_at", signal.SIGINT: "cancel_requested_at"}
 
@@ -50,8 +60,8 @@ def ahead_of(ticket: Path) -> list[str]:
 def _held(ticket: Path) -> bool:
     """Whether the supervisor that took this ticket lives."""
     try:
-        descriptor = os.open(ticket, os.O_RDONLY)
-    except FileNotFoundError:
+        descriptor = os.open(ticket, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -62,12 +72,48 @@ def _held(ticket: Path) -> bool:
     return False
 
 
+# Time. The clock of a machine can be set during a run; how long the machine has been up cannot.
+
+
+def uptime() -> float | None:
+    """Seconds since the machine was started; None where the system does not say (it is Linux that does)."""
+    try:
+        return float(UPTIME.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def boot_id() -> str | None:
+    """Which start of which machine this is; None where the system does not say."""
+    try:
+        return BOOT_ID.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def started_ticks(pid: int) -> int | None:
+    """When a process was started, in the kernel's ticks since the machine was; None where that is not known.
+
+    With the id it names one process: no clock that is set changes it (proc(5), field 22 of `stat`).
+    """
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def open_own(path: Path, flags: int) -> int:
+    """A descriptor of a file that only its owner reads; no child inherits it."""
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def write_status(path: Path, status: dict[str, Any]) -> None:
     """Replaces the status file; in place when there is no room for a second one."""
     data = json.dumps(status).encode().ljust(STATUS_BYTES) + b"\n"
     beside = path.with_name(".status.json")
     try:
-        beside.write_bytes(data)
+        with os.fdopen(open_own(beside, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(data)
         beside.replace(path)
     except OSError:
         descriptor = os.open(path, os.O_WRONLY)
@@ -77,11 +123,13 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
             os.close(descriptor)
 
 
-def _in_child() -> None:
+def _in_child(supervisor: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the mask below would be inherited
     if sys.platform == "linux":
         # A child without its supervisor would hold the device with nobody to stop it (PR_SET_PDEATHSIG is 1).
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != supervisor:
+            os._exit(1)  # it was killed a moment before
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -107,18 +155,37 @@ def _wait_for_turn(ticket: Path, status: dict[str, Any], path: Path) -> bool:
 def _tell_of_resuming(log: Path, message: str) -> None:
     """A line in the log between two parts of a run, from which its readers know that what was said before is over."""
     line = {"event": "stage", "v": 1, "at": round(time.time(), 3), "stage": "RUNNING", "message": message}
-    with log.open("ab+") as file:
-        if file.tell():
+    with os.fdopen(open_own(log, os.O_RDWR | os.O_APPEND), "ab+") as file:
+        if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.write(b"\n")  # who was killed may have left half a line
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def supervise(folder: Path) -> int:
+def _hold(folder: Path, descriptors: list[int]) -> list[int]:
+    """The descriptors that hold the locks of this run, the one of its folder among them; none goes to a child.
+
+    Raises:
+        BlockingIOError: another supervisor has this run.
+    """
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    held = descriptors or [open_own(folder / LOCK_NAME, os.O_RDWR)]
+    fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)  # changes nothing where it was locked for us
+    for descriptor in held:
+        with contextlib.suppress(OSError):  # for people to read; a full disk does not matter
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return held
+
+
+def supervise(folder: Path, descriptors: list[int]) -> int:
     """Runs the child of `folder` to its end and gives its exit code (negative: the signal that ended it)."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED)
+    held = _hold(folder, descriptors)  # until this process ends
+    assert held
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     path = folder / "status.json"
     status: dict[str, Any] = {
@@ -133,23 +200,38 @@ def supervise(folder: Path) -> int:
     finally:
         if ticket is not None:
             ticket.unlink(missing_ok=True)
+        _let_go_of_output(launch)
+
+
+def _let_go_of_output(launch: dict[str, Any]) -> None:
+    """Deletes the lock file in the output folder while it is still ours, and the folder if it was made in vain."""
+    if lock := launch.get("output_lock"):
+        with contextlib.suppress(OSError):
+            Path(lock).unlink()
+        if launch.get("output_made"):
+            with contextlib.suppress(OSError):  # it holds something
+                Path(lock).parent.rmdir()
 
 
 def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
     path = folder / "status.json"
-    status["started_at"] = time.time()
+    status |= {"started_at": time.time(), "boot": boot_id(), "started_up": uptime()}
+    begun = time.monotonic()
     try:
         if launch.get("resumed"):
             _tell_of_resuming(folder / "log", launch["resumed"])
-        with (folder / "log").open("ab", buffering=0) as log:
+        log = open_own(folder / "log", os.O_WRONLY | os.O_APPEND)
+        try:
             process = subprocess.Popen(
                 launch["argv"], cwd=launch["cwd"], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, process_group=0, preexec_fn=_in_child,
+                stderr=subprocess.STDOUT, process_group=0, preexec_fn=functools.partial(_in_child, os.getpid()),
             )  # fmt: skip
+        finally:
+            os.close(log)
     except OSError as error:
         write_status(path, {**status, "finished_at": time.time(), "exit_code": 127, "error": str(error)})
         return 127
-    status["child_pid"] = process.pid
+    status |= {"child_pid": process.pid, "child_ticks": started_ticks(process.pid)}
     write_status(path, status)
     while process.poll() is None:
         number = signal.Signals(signal.sigwait(_WAITED))
@@ -163,6 +245,8 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
             _kill_group(process)
     _kill_group(process)  # workers of a child that died hold memory and devices
     status |= {"finished_at": time.time(), "exit_code": process.returncode}
+    if abs(status["finished_at"] - status["started_at"] - (took := time.monotonic() - begun)) > CLOCK_SECONDS:
+        status["started_at"] = status["finished_at"] - took  # the clock was set meanwhile: as it goes now
     if process.returncode and shutil.disk_usage(folder).free < FULL_BYTES:
         status["disk_full"] = True  # it could not say so itself: its words go to this disk
     write_status(path, status)
@@ -170,4 +254,4 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    supervise(Path(sys.argv[1]))
+    supervise(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]])

@@ -22,6 +22,10 @@ from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import redact
 
 VERSION = 1
+MOST = float(1 << 53)
+"""A step or a count beyond this is none: floats have no whole numbers there."""
+LATEST = 1e11
+"""Seconds since the epoch that a calendar still knows (the year 5138)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,10 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            return None
     if isinstance(value, str):
         try:
             return float(value)
@@ -255,9 +262,12 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
             pass  # said to be unknown, or to be none
         elif kind.startswith(("float", "int")):
             number = _number(value)
-            if number is None:
+            whole = kind.startswith("int")
+            if number is None or (whole and not abs(number) <= MOST):
                 return None
-            value = int(number) if kind.startswith("int") and math.isfinite(number) else number
+            value = int(number) if whole else number
+            if item.name == "at" and not 0 <= value < LATEST:
+                continue  # no time that a calendar has
         elif kind.startswith("str") and not isinstance(value, str):
             return None
         elif item.name == "values":
@@ -313,11 +323,24 @@ def _trl_metrics(segment: str, step: int) -> Metrics | None:
     return Metrics(step=step, values={k: n for k, raw in data.items() if (n := _number(raw)) is not None})
 
 
+def event_in(segment: str) -> Event | None:
+    """The event in a line or in one state of a line; None when it holds none."""
+    start = segment.find('{"event"')
+    if start < 0:
+        return None
+    try:
+        data = foreign_json.decode(segment[start:])
+    except ValueError:
+        return None
+    return from_json(data) if isinstance(data, dict) else None
+
+
 class Reader:
     """Turns the lines of one log into events, in order. Keeps the step of the last progress bar, nothing else."""
 
-    def __init__(self) -> None:
-        self._ours = False  # the script speaks our format, so TRL's printed metrics would come twice
+    def __init__(self, *, ours: bool = False) -> None:
+        self.ours = ours
+        """The script speaks our format, so TRL's printed metrics would come twice."""
         self._bar_step = 0
 
     def feed(self, line: str, at: float | None = None) -> Iterator[Event]:
@@ -332,14 +355,14 @@ class Reader:
         text: str | None = None
         found: list[Event] = []
         for segment in line.split("\r"):
-            event = self._event(segment)
+            event = event_in(segment)
             if event is not None:
-                self._ours = True
+                self.ours = True
                 found.append(event if event.at is not None or at is None else replace(event, at=at))
                 continue
             if segment.strip() or text is None:
                 text = segment
-            if not self._ours:
+            if not self.ours:
                 if bar := _BAR.match(segment):
                     self._bar_step = int(bar[1])
                     found.append(Progress(step=self._bar_step, max_steps=int(bar[2]), at=at))
@@ -348,17 +371,6 @@ class Reader:
         if text is not None and (text.strip() or not found):
             yield LogLine(text=text, at=at)
         yield from found
-
-    @staticmethod
-    def _event(segment: str) -> Event | None:
-        start = segment.find('{"event"')
-        if start < 0:
-            return None
-        try:
-            data = foreign_json.decode(segment[start:])
-        except ValueError:
-            return None
-        return from_json(data) if isinstance(data, dict) else None
 
 
 def dump(event: Event) -> str:

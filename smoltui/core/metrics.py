@@ -64,6 +64,19 @@ class History:
             else:
                 points.append((step, value))
 
+    @property
+    def known(self) -> bool:
+        """Whether there is any value; quick also where the curve is yet to be read."""
+        return bool(self.series)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether asking for `series` is quick. Where it is not, `load` reads it, in a thread."""
+        return True
+
+    def load(self) -> None:
+        """Reads what is new of a curve that is kept elsewhere."""
+
     def last(self, key: str) -> float | None:
         """The newest value, None when there is none yet."""
         points = self.series.get(key)
@@ -76,6 +89,12 @@ class History:
             for step, value in points:
                 rows.setdefault(step, {"step": step})[key] = value
         return [rows[step] for step in sorted(rows)]
+
+
+def load_all(histories: Iterable[History]) -> None:
+    """Reads what is new of each; for a thread."""
+    for history in histories:
+        history.load()
 
 
 def as_word(value: float | None, digits: int = 3) -> str:

@@ -20,14 +20,28 @@ def spec_of(data: object) -> RunSpec | None:
     for item in fields(RunSpec):
         if item.name in data:
             value = data[item.name]
+            if not _fits(value, str(item.type)):
+                return None
             known[item.name] = tuple(value) if isinstance(value, list) else value
         elif item.default is MISSING and item.default_factory is MISSING:
             return None
-    if not all(isinstance(known[name], str) for name in ("name", "project", "recipe", "output_dir", "label")):
-        return None
-    if not isinstance(known.get("labels", {}), Mapping):
-        return None
     return RunSpec(**known)
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a decoded value can be in a field of this type, as `RunSpec` spells it."""
+    if value is None:
+        return kind.endswith("| None")
+    match kind.removesuffix(" | None"):
+        case "str":
+            return isinstance(value, str)
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "tuple[str, ...]":
+            return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    return isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
 
 
 def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpec:

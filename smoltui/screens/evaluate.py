@@ -32,6 +32,7 @@ from smoltui.screens.room import Room
 from smoltui.widgets.answer_pair import AnswerPair
 from smoltui.widgets.figures_table import figures_table
 from smoltui.widgets.page import Page
+from smoltui.widgets.run_list import READING
 
 WIDE = 100
 """Columns from which the two answers stand side by side."""
@@ -73,6 +74,8 @@ class EvaluateRoom(Room):
         self._dirty: set[int] = set()
         self._ticker: Timer | None = None
         self._known: frozenset[tuple[str, str]] = frozenset()
+        self._reading = False
+        """It says that the runs are being read."""
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="eval-head", markup=False)
@@ -186,6 +189,8 @@ class EvaluateRoom(Room):
             self._known = known
             if self.is_current:
                 self._load()
+        elif self._reading and self.smoltui.keeper.knows("local") and not self._working:
+            self._set_status(self._resting())
 
     @work(group="load", exclusive=True)
     async def _load(self) -> None:
@@ -344,7 +349,8 @@ class EvaluateRoom(Room):
         if loaded is None:
             return ""
         if loaded.comparison.aligned is None:
-            return "No aligned model yet: t trains one. a asks the reference alone."
+            self._reading = not self.smoltui.keeper.knows("local")
+            return READING if self._reading else "No aligned model yet: t trains one. a asks the reference alone."
         if not self._sheet.complete:
             return "a asks both models these prompts, m measures them on held-out pairs."
         told = f"{self._sheet.complete} answers"

@@ -35,6 +35,11 @@ NARROW, WIDE = 100, 116
 """Cells from which loss and margin are shown, and from which the cost is."""
 
 
+NOTHING_YET = "No runs yet. Start one with t."
+READING = "Reading runs…"
+"""Until every engine has answered: then nobody knows that there are none."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowFacts:
     """What a row says beside the run itself."""
@@ -145,7 +150,7 @@ class RunList(ScrollView, can_focus=True):
         """What a row says beside its run; asked for the rows in view, once a second."""
         self.marked: set[str] = set()
         """Ids of the runs that were marked, also of those that are not listed now."""
-        self.empty_words = "No runs yet. Start one with t."
+        self.empty_words = READING
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -170,8 +175,10 @@ class RunList(ScrollView, can_focus=True):
             self.virtual_size = Size(0, len(runs))
             self._drawn = {}
             self.refresh(layout=True)
-        else:
+        elif runs:
             self.tick()
+        else:
+            self.refresh()  # why it is empty may be another reason
         self._tell()
 
     def select(self, run_id: str) -> bool:

@@ -113,7 +113,8 @@ async def test_a_killed_training_goes_on_from_its_newest_checkpoint(engine: Loca
 async def test_a_killed_supervisor_is_no_loss_either(engine: LocalEngine, tmp_path: Path) -> None:
     """The supervisor is killed, and the training with it: the run goes on from its checkpoint."""
     run = await engine.submit(spec(tmp_path, "steps: 20\nsave_steps: 2\nhold_at: 7"))
-    await reached(engine, run, lambda now: now.step >= 5)
+    held = run_store.run_dir(run.id) / "once-7"  # before it, the second part would wait there to be told to pause
+    await reached(engine, run, lambda now: held.exists())
     status = run_store.read_json(run_store.run_dir(run.id) / "status.json") or {}
     os.kill(status["supervisor_pid"], signal.SIGKILL)
     gone = await ended(engine, run)

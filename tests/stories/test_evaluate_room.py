@@ -162,6 +162,22 @@ async def test_before_anything_is_trained(project: Project, wait_until: Wait) ->
         assert COURTEOUS not in seen(app)
 
 
+async def test_the_runs_are_read_before_it_says_that_there_is_no_model(project: Project, wait_until: Wait) -> None:
+    """Reading my runs takes a while: I am told so, and not that there is no aligned model."""
+    app, done = open_on(project), asyncio.Event()
+    engine = cast("FakeEngine", app.services.engines["local"])
+
+    async def slowly() -> list[Run]:
+        await done.wait()
+        return []
+
+    engine.list_runs = slowly  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "Reading runs…" in seen(app, "#eval-status"))
+        done.set()
+        await wait_until(lambda: "No aligned model yet: t trains one" in seen(app, "#eval-status"))
+
+
 async def test_another_run_of_the_project(project: Project, wait_until: Wait) -> None:
     """I trained twice: the newer model is shown, [ goes to the older one. Other projects' runs are not offered."""
     newer = replace(trained(project, "11111111", "out-2"), created_at=9.0)

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends import run_store
 from smoltui.backends.local_engine import LocalEngine
 from smoltui.backends.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.run import Run
 from smoltui.errors import NotLoggedInError
+from smoltui.widgets.run_list import RunList
 from tests.backends.test_local_engine import SCRIPT, ended, spec
 from tests.conftest import seen
 
@@ -200,6 +202,52 @@ async def test_an_empty_room_says_how_to_begin(app: SmoltuiApp, wait_until: Wait
         await wait_until(lambda: "No runs yet. Start one with t." in seen(app))
         await pilot.press("c", "a", "l", "i", "v", "j", "k")
         assert "No runs yet" in seen(app)
+
+
+class Slow(LocalEngine):
+    """Reading its runs takes until it is told to be done."""
+
+    def __init__(self) -> None:
+        super().__init__(SCRIPT)
+        self.done = asyncio.Event()
+
+    async def list_runs(self) -> list[Run]:
+        await self.done.wait()
+        return await super().list_runs()
+
+
+async def test_nobody_says_that_there_are_no_runs_before_they_were_read(tmp_path: Path, wait_until: Wait) -> None:
+    """Reading my runs takes a while: the room says that they are being read, and only then that there are none."""
+    slow = Slow()
+    app = SmoltuiApp(Project(tmp_path), Services({"local": slow}), opening="runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "Reading runs…" in seen(app, "RunList"))
+        await pilot.press("j", "c", "l", "v")
+        assert "No runs yet" not in seen(app)
+        slow.done.set()
+        await wait_until(lambda: "No runs yet. Start one with t." in seen(app, "RunList"))
+
+
+async def test_a_run_that_cannot_be_read_is_one_row(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """One of my runs has a broken record: its row says so, keys on it end in a sentence, the other run is there."""
+    good = await ended(engine, await engine.submit(spec(tmp_path, name="good")))
+    bad = run_store.runs_folder() / "ffffffff"
+    bad.mkdir()
+    (bad / "spec.json").write_text('{"name": null, "recipe": 7, "labels": [1]}')
+    async with app.run_test(size=(200, 30)) as pilot:
+        await wait_until(lambda: "COMPLETED" in seen(app, "RunList") and "ffffffff" in seen(app, "RunList"))
+        assert f"The record of this run cannot be read: {bad}" in seen(app, "RunList")
+        app.screen.query_one(RunList).select("ffffffff")
+        await wait_until(lambda: "spec.json is wrong: name" in seen(app, "#run-head"))
+        await pilot.press("l")
+        await wait_until(lambda: "smoltui: The record of this run cannot be read" in seen(app, "LogView"))
+        for key in ("c", "x", "i", "u", "p", "a", "v"):
+            await pilot.press(key)
+        await pilot.press("x")
+        await wait_until(lambda: any("cannot be read" in note.message for note in app._notifications))
+        assert good.name in seen(app, "RunList")
 
 
 async def test_leaving_does_not_stop_the_run(

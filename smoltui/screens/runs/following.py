@@ -13,8 +13,9 @@ from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
 from smoltui.backends.project import shown_path
+from smoltui.backends.threads import in_thread
 from smoltui.core import events
-from smoltui.core.metrics import METRICS, History
+from smoltui.core.metrics import METRICS, History, load_all
 from smoltui.core.pace import Pace, as_time
 from smoltui.core.run import Run, Stage
 from smoltui.core.tracker import tracker_link
@@ -84,6 +85,8 @@ class Following(RunsBase):
         if self._run is not None:
             await asyncio.sleep(SETTLE_SECONDS)
         run = self.smoltui.runs.get(run_id) if run_id else None
+        if run is not None and not run.history.loaded:
+            await in_thread(run.history.load)
         self._pace, self._lines, self._tracker = Pace(), [], None
         self._run = replace(run, history=History(), step=0) if run else None
         self.query_one(LogView).clear()
@@ -203,6 +206,9 @@ class Following(RunsBase):
             other for other in self.smoltui.runs.values()
             if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
         ][:MOST_BEHIND]  # fmt: skip
+        if any(not other.history.loaded for other in others):
+            self._load_curves([other.history for other in others])
+            others = [other for other in others if other.history.loaded]
         self.query_one("#curves").set_class(len(keys) < len(CHARTS), "three")
         for place, (chart, key) in enumerate(zip(CHARTS, keys, strict=False)):
             drawn = self.query_one(f"#{chart}", MetricChart)
@@ -216,12 +222,17 @@ class Following(RunsBase):
                 smoothing=SMOOTHINGS[self._smoothing], share=self._share,
             )  # fmt: skip
 
+    @work(group="curves behind", exclusive=True)
+    async def _load_curves(self, histories: list[History]) -> None:
+        await in_thread(lambda: load_all(histories))
+        self.draw_charts()
+
     def draw_charts(self) -> None:
         """Draws the curves anew: something about how they are drawn has changed."""
         run = self._run
         known = self.known
         # A run that was just chosen has told nothing itself yet.
-        self._draw_charts(known if run is not None and known is not None and not run.history.series else run)
+        self._draw_charts(known if run is not None and known is not None and not run.history.known else run)
 
     def action_page(self, by: int) -> None:
         """The next charts; while one fills the view, the next one."""

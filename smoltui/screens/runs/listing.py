@@ -17,7 +17,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.run_keeper import STALE_SECONDS
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import RowFacts, RunList, heading
+from smoltui.widgets.run_list import NOTHING_YET, READING, RowFacts, RunList, heading
 
 Key = Callable[[Run], float | str]
 
@@ -61,7 +61,9 @@ class Listing(RunsBase):
         listed.empty_words = (
             f"No run is like this: {safe_line(self._filter_text, 60)}  (esc shows all)"
             if self._filter_text and self.smoltui.runs
-            else "No runs yet. Start one with t."
+            else NOTHING_YET
+            if not self.smoltui.keeper.reading
+            else READING
         )
         listed.show(self._with_steps(runs))
         if self._wanted and listed.select(self._wanted):
