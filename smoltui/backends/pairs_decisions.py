@@ -1,4 +1,4 @@
-"""What is decided about the pairs of one project, taken in the order in which it was asked for.
+"""Decisions about the pairs of one project, written in the order in which they were made.
 
 The file is read and written in threads: a key that decides never waits for the disk, or for another program's lock.
 """

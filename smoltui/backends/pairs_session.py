@@ -1,7 +1,7 @@
-"""One opened set of pairs and what is known of it: where one is, what was searched for, what was decided and counted.
+"""One opened set of pairs with its state: current row, search, order, decisions, token counts, audit.
 
-The Pairs room and `smoltui pairs` both stand on this; it knows no screen. What takes longer than a key may is a
-coroutine, or an async generator that yields whenever there is more to show.
+The Pairs room and `smoltui pairs` share it; it knows no screen. What is too slow for a key is a coroutine, or an async
+generator that yields whenever there is more to show.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FLAGGED = (
     "reason IS NOT NULL OR identical OR empty_chosen OR empty_rejected OR prompt_differs OR roles_wrong OR duplicate "
     "OR contradicts OR control_chars OR bidi_chars OR mixed_scripts"
 )
-"""What a pair has to have for `flagged` to stop at it."""
+"""Condition for `flagged` to stop at a pair."""
 OWN_ORDER = ("row", False)
 """The set's own order: column, and whether from the largest down."""
 HITS_SECONDS = 0.15
@@ -60,7 +60,7 @@ def recipe_values(project: Project) -> Mapping[str, object]:
 
 
 class StillLoadingError(PairsError):
-    """The row or the whole set is not imported yet: it can be had a little later."""
+    """The row or the whole set is not imported yet; it will be available shortly."""
 
 
 class Here(NamedTuple):
@@ -75,7 +75,7 @@ class Here(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Matches:
-    """Rows that were looked for: the hits of a search, or the pairs of a finding."""
+    """The matches of a search, or the pairs of an audit finding."""
 
     words: str
     """What was looked for."""
@@ -90,7 +90,7 @@ class Matches:
 
     @property
     def reason(self) -> str:
-        """Why a decision is made on all of them."""
+        """Reason given for a decision about all of them."""
         return f"matches {self.words}" if self.search is not None else self.words
 
     def __contains__(self, row: int) -> bool:
@@ -112,10 +112,10 @@ class Lengths(NamedTuple):
 
 
 class PairsSession:
-    """One opened set. Another set is another session, so that nothing found out about one can be told of the other.
+    """State of one opened set. Another set gets another session, so that results can never be mixed up.
 
-    For one event loop. `project`: whose decisions, tokenizer and evaluation prompts count; None: none do. `values` are
-    those of its recipe; `is_other`: the project does not name this set.
+    For one event loop. `project` provides tokenizer and evaluation prompts; None: there are none. `values` are those of
+    its recipe. `is_other`: these are not the project's own pairs.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ class PairsSession:
         self.values = values or {}
         self.is_other = is_other
         self.index = 0
-        """The row one is at."""
+        """The current row."""
         self.wanted: int | None = None
         """A row that was asked for and is not loaded yet."""
         self.back_to: int | None = None
-        """The row to return to when it is loaded again, unless one has gone elsewhere meanwhile."""
+        """The row to return to once it is loaded again, unless the person moves on meanwhile."""
         self.loading = ""
         """How far the import is, in words; empty when nothing is imported."""
         self.matches: Matches | None = None
@@ -201,10 +201,10 @@ class PairsSession:
         finally:
             self.loading = ""
 
-    # -- where one is
+    # -- the current pair
 
     def go(self, row: int) -> bool:
-        """Moves to a row, or to the end of the set that is nearest to it; False: it is not loaded yet, but `wanted`."""
+        """Moves to a row, limited to the set. False: it is not loaded yet and becomes `wanted`."""
         total = self.opened.total
         row = max(0, min(row, (total if total is not None else len(self.opened)) - 1))
         self.wanted = self.back_to = None
@@ -215,7 +215,7 @@ class PairsSession:
         return True
 
     def here(self, row: int | None = None) -> Here:
-        """The pair of a row; None: the one that one is at. Quick enough for a key.
+        """The pair of a row; None: of the current one. Quick enough for a key.
 
         Raises:
             StillLoadingError: it is not loaded yet.
@@ -228,7 +228,7 @@ class PairsSession:
             raise StillLoadingError(f"Pair {row + 1:,} is still loading") from error
 
     def held_out(self, row: int) -> bool:
-        """The split that was carved out of the set holds the pair of this row."""
+        """Whether the pair of this row is in the held-out split carved out of the set."""
         held, store = self.curation.hold_out(self.opened.label), self.opened.store
         if held is None or store is None or row >= len(store):
             return False
@@ -305,7 +305,7 @@ class PairsSession:
         self.matches, self.rows, self.order = None, None, OWN_ORDER
 
     def hit(self, direction: int) -> tuple[int, bool] | None:
-        """The next listed row (-1: the previous one), and whether it is behind the other end; None: there is none."""
+        """The next listed row (-1: the previous one), and whether it wrapped around; None: nothing is listed."""
         rows = self.rows
         if not rows:
             return None
@@ -317,12 +317,12 @@ class PairsSession:
         return rows[place], place == (0 if direction > 0 else len(rows) - 1)
 
     def first_match(self) -> int | None:
-        """The row that was found at or behind the one that one is at, else the first one; None: nothing was found."""
+        """The first match from the current row on, or else the very first; None: there are no matches."""
         rows = self.matches.rows if self.matches is not None else ()
         return rows[bisect_left(rows, self.index) % len(rows)] if rows else None
 
     def place(self) -> int | None:
-        """Where the row that one is at stands among those listed, from 0; None: it does not, or they are sorted."""
+        """Place of the current row in the list, from 0; None if it is not listed, or the list is sorted."""
         rows = self.rows
         if rows is None or self.order != OWN_ORDER:
             return None
@@ -380,7 +380,7 @@ class PairsSession:
             store = self.store()
             values = await in_thread(partial(column_values, store, order[0], self.tokens))
             rows = await in_thread(partial(sorted_rows, values, rows, descending=order[1]))
-        if self.order == order and self.matches is found:  # else a later call has the say
+        if self.order == order and self.matches is found:  # else a later call decides
             self.rows = rows
 
     async def lengths(self) -> Lengths | None:

@@ -63,7 +63,7 @@ class AskLine(Horizontal):
         self.screen.refresh_bindings()
 
     def then_focus(self, widget: Widget | None) -> None:
-        """Gives a widget the focus (None: no widget), as soon as the line is closed."""
+        """Focuses a widget (None: no widget) once the line is closed."""
         if self.asking:
             self._before = widget
         else:

@@ -1,4 +1,4 @@
-"""Deciding about pairs: one by key, or all that were found; undoing; the held-out split; the export."""
+"""Decisions about pairs: about one by a key, or about all matches; undo; the held-out split; the export."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from smoltui.screens.pairs.pane import Host, here_or_tell, tell
 from smoltui.screens.pairs.set_view import SetView
 
 LOCKED_SECONDS = 0.5
-"""A decision that takes longer to write waits for another program, and the person is told."""
+"""A decision that takes longer to write is waiting for another program, and the person is told."""
 ACTS: dict[str, tuple[str, str, str]] = {
     "x": ("exclude", "exclude", "They are left out of every training of this project."),
     "i": ("include", "include again", "They are used in training again."),
@@ -99,7 +99,7 @@ class CurationView(Container):
     async def _write(
         self, writing: Awaitable[Sequence[Decision]], written: Callable[[Sequence[Decision]], object]
     ) -> None:
-        """Waits until the decisions are written, while keys are answered; says for whom it waits where that is long."""
+        """Writes decisions while keys are answered; says which program holds the file if that takes long."""
         saying = self.set_timer(LOCKED_SECONDS, self._say_locked)
         try:
             decisions = await writing
@@ -127,11 +127,11 @@ class CurationView(Container):
 
     @property
     def locked(self) -> int:
-        """Decisions that wait for another program to release the file, since so long that it was said."""
+        """Number of decisions waiting for another program to release the file; 0 until that was announced."""
         return self.session.decisions.waiting if self._said_locked else 0
 
     def action_bulk(self) -> None:
-        """One act for all rows that were found."""
+        """One act for all matches."""
         rows, matches = self.session.rows, self.session.matches
         if not rows:
             self.host.say("Nothing to apply to. Search (/) or open an audit finding first", severity="warning")

@@ -22,7 +22,7 @@ PANEL_ROWS, PANEL_CELLS = 7, 49
 
 
 class ListPane(SetPane):
-    """Lists what the session lists; the cursor is where one is."""
+    """Lists what the session lists, with the cursor on the current pair."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Read"),
@@ -49,7 +49,7 @@ class ListPane(SetPane):
         yield PairList()
 
     def draw(self) -> None:
-        """Lists what there is now, with the cursor on the pair that was shown."""
+        """Lists the current rows, with the cursor on the current pair."""
         session = self.session
         (order, descending), rows, position = session.order, session.rows, session.index
         pairs = self.query_one(PairList)
@@ -68,7 +68,7 @@ class ListPane(SetPane):
 
     @work(exclusive=True, group="lengths")
     async def draw_lengths(self) -> None:
-        """Draws the histograms, as many as leave most of the screen to the list."""
+        """Draws as many histograms as leave most of the screen to the list."""
         try:
             lengths = await self.session.lengths()
         except SmoltuiError as error:

@@ -12,7 +12,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.widgets.pair_view import Cut
 
 AT_ONCE = 1_000
-"""Characters of a pair: the tokens of a shorter one come in some 2 ms, so it is drawn once, with them."""
+"""Characters of a pair. The tokens of a shorter pair arrive in about 2 ms, so it is drawn once, with them."""
 
 Asked = Future[tuple[Counts, dict[str, int]]]
 """What `TokenService.ask_measure` gives."""
@@ -44,7 +44,7 @@ def measured(tokenizer: TokenService, asked: Asked, seconds: float | None = None
 
 
 def is_long(pair: Pair) -> bool:
-    """It is counted behind, after it is drawn."""
+    """Whether its tokens are counted in the background, after it is drawn."""
     return sum(len(turn.content) for turn in (*pair.prompt, *pair.chosen, *pair.rejected)) > AT_ONCE
 
 

@@ -1,4 +1,4 @@
-"""One pair, read: its text, its tokens as soon as they are counted, and what was decided about it."""
+"""One pair: its text, its tokens as soon as they are counted, and the decisions about it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
 
 WAIT_SECONDS = 0.02
-"""So long tokens are waited for; a pair that takes longer is drawn first, and its tokens when they come."""
+"""How long drawing waits for tokens; a pair that takes longer is drawn first, and its tokens follow."""
 REST_SECONDS = 0.05
-"""A long pair is counted when one has stayed at it so long."""
+"""How long a person stays at a long pair before its tokens are counted."""
 
 
 class PairPane(SetPane):
-    """Shows the pair that one is at."""
+    """Shows the current pair."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
@@ -46,10 +46,10 @@ class PairPane(SetPane):
     tokenizer: TokenService | None = None
     """Of the recipe, under its `max_length`; None while it is not loaded."""
     _measure: tuple[str, TokenService, Measure] | None = None
-    """The last one, and of which pair (its content hash) and by which tokenizer."""
+    """The last measure: content hash of its pair, its tokenizer, and the measure."""
     _resting: Timer | None = None
     _asked: Asked | None = None
-    """The last one that was asked for."""
+    """The last measure that was requested."""
     _is_quick = True
     """The last answer came within `WAIT_SECONDS`. Where it did not, the next one is not waited for."""
     _drawn = ""
@@ -91,7 +91,7 @@ class PairPane(SetPane):
     # -- tokens
 
     def _measured(self, here: Here) -> Measure | None:
-        """Tokens and cuts where they are known or quickly had. Else None: they are drawn when they are there."""
+        """Tokens and cuts, if they are known or quickly counted. None: they are drawn once they arrive."""
         if self._resting is not None:
             self._resting.stop()
         tokenizer, pair = self.tokenizer, here.pair
@@ -100,7 +100,7 @@ class PairPane(SetPane):
         if self._measure is not None and self._measure[0] == here.key and self._measure[1] is tokenizer:
             return self._measure[2]
         if self._asked is not None:
-            self._asked.cancel()  # nobody looks at that pair any more
+            self._asked.cancel()  # that pair is no longer shown
         if is_long(pair):
             self._resting = self.set_timer(REST_SECONDS, partial(self._measure_behind, here, tokenizer))
             return None
@@ -131,7 +131,7 @@ class PairPane(SetPane):
 
 
 def marks_of(session: PairsSession, here: Here) -> list[Mark]:
-    """What was decided about the pair."""
+    """The decisions about the pair."""
     known, marks = session.curation, []
     if here.key in known.excluded:
         marks.append(Mark("excluded", known.reasons.get(here.key, "")))

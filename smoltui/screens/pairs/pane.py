@@ -1,4 +1,4 @@
-"""What the panes of the Pairs room share: the keys are those of the pane that has the focus."""
+"""What the panes of the Pairs room share. The pane that is shown has the focus, so its keys apply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smoltui.backends.pairs_session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
 
 LOAD_AFTER_SECONDS = 0.3
-"""Libraries of C hold Python's lock for 0.1 to 0.3 s each while they are loaded: not while somebody types."""
+"""Pause in typing before C libraries are loaded: each holds Python's lock for 0.1 to 0.3 s."""
 
 
 class Host(Protocol):
@@ -28,20 +28,20 @@ class Host(Protocol):
         """Asks for one line; `answered` gets it."""
 
     def hand_keys_to(self, widget: Widget | None) -> None:
-        """Gives a widget the focus, as soon as nothing is asked."""
+        """Focuses a widget, after the question that is open if there is one."""
 
     def draw_where(self, doing: str | None = None) -> None:
-        """Draws the line on top. `doing`: what goes on with the whole set, in words; None: as it was said last."""
+        """Draws the top line. `doing`: what is happening to the whole set, in words; None: unchanged."""
 
     def show_status(self, line: Text | None) -> None:
-        """Draws the line above the keys; None: there is none."""
+        """Draws the line above the keys; None hides it."""
 
     async def at_rest(self) -> None:
-        """Waits until no key has come for `LOAD_AFTER_SECONDS`."""
+        """Waits until no key was pressed for `LOAD_AFTER_SECONDS`."""
 
 
 def tell(host: Host, error: SmoltuiError) -> None:
-    """Says what went wrong; that something is not loaded yet is no error."""
+    """Shows an error; a set that is still loading is only a warning."""
     if isinstance(error, StillLoadingError):
         host.say(error.message, severity="warning")
     else:
@@ -49,7 +49,7 @@ def tell(host: Host, error: SmoltuiError) -> None:
 
 
 def here_or_tell(host: Host, session: PairsSession) -> Here | None:
-    """The pair of the current row; None where it cannot be had, which is said."""
+    """The current pair; None, after showing why, if it cannot be read."""
     try:
         return session.here()
     except SmoltuiError as error:
@@ -58,7 +58,7 @@ def here_or_tell(host: Host, session: PairsSession) -> Here | None:
 
 
 class Pane(Container, can_focus=True):
-    """One view of the room. While it is shown it has the focus, so that bar and help list its keys."""
+    """One view of the room. It has the focus while it is shown, so that key bar and help list its keys."""
 
     @property
     def host(self) -> Host:
@@ -71,7 +71,7 @@ class Pane(Container, can_focus=True):
 
 
 class SetPane(Pane):
-    """A view of an opened set. `take` comes before anything else, so that the session is always there."""
+    """A view of an opened set. `take` is called before it is first shown, so `session` is always set."""
 
     session: PairsSession
 
@@ -79,12 +79,12 @@ class SetPane(Pane):
         """The person is done with this view."""
 
     def take(self, session: PairsSession) -> None:
-        """Another set is opened: what was being made for the one before is dropped."""
+        """Switches to another set and drops unfinished work on the previous one."""
         self.workers.cancel_node(self)
         self.session = session
 
     def draw(self) -> None:
-        """Draws what there is now."""
+        """Draws the current state."""
         raise NotImplementedError
 
     def action_leave(self) -> None:

@@ -32,7 +32,7 @@ from smoltui.scripts.pair_format import SCHEMAS
 from smoltui.widgets.ask_line import AskLine
 
 WATCH_SECONDS = 2.0
-"""How often it is looked whether the files and the decisions are still what was read."""
+"""How often files and decisions are checked for changes."""
 
 
 class PairsRoom(Room):
@@ -52,15 +52,15 @@ class PairsRoom(Room):
     def __init__(self) -> None:
         super().__init__()
         self._own: PairsSpec | None = None
-        """What the project names, as last read; the room follows it until something else is opened here."""
+        """The project's pairs, as last read; the room follows them until something else is opened here."""
         self._follows_project = True
         self._values: Mapping[str, object] = {}
         """Of the recipe, as the room was entered last."""
         self._said_changed = False
         self._said_unreadable = ""
-        """What was said last about decisions that cannot be read."""
+        """The last message about decisions that cannot be read."""
         self._doing = ""
-        """What goes on with the whole set besides its import, in words."""
+        """What is happening to the whole set besides its import, in words."""
         self._where_shown: Text | None = None
 
     def compose_room(self) -> ComposeResult:
@@ -84,7 +84,7 @@ class PairsRoom(Room):
 
     # -- what is shown
 
-    # Looked up once: the lines are drawn at every key, and by workers that end when the app is left.
+    # Looked up once: the lines are drawn at every key, and by workers that end while the app is shutting down.
 
     @cached_property
     def _set_view(self) -> SetView:
@@ -113,7 +113,7 @@ class PairsRoom(Room):
         self.draw_where()
 
     def hand_keys_to(self, widget: Widget | None) -> None:
-        """Gives a widget the focus, as soon as nothing is asked."""
+        """Focuses a widget, after the question that is open if there is one."""
         self._line.then_focus(widget)
         self.refresh_bindings()
 
@@ -121,7 +121,7 @@ class PairsRoom(Room):
         self.draw_where()
 
     def draw_where(self, doing: str | None = None) -> None:
-        """The line on top: which set, which of its pairs. `doing`: what goes on with it; None: as it was said last."""
+        """Draws the top line: set and current pair. `doing`: what is happening to the set; None: unchanged."""
         self._doing = self._doing if doing is None else doing
         where, session = self._where, self.session
         if session is None:
@@ -168,7 +168,7 @@ class PairsRoom(Room):
         self.refresh_bindings()
 
     def action_back(self) -> None:
-        """Out of the question."""
+        """Cancels the question."""
         self._line.stop()
 
     @on(events.DescendantFocus)
@@ -199,7 +199,7 @@ class PairsRoom(Room):
 
     @work(exclusive=True, group="open")
     async def open_project(self) -> None:
-        """Opens what the project names, again when the recipe or the file has changed since."""
+        """Opens the project's pairs; again if the recipe or the file has changed since."""
         project, spec = self.smoltui.project, None
         self._follows_project = True
         try:
@@ -307,7 +307,7 @@ class PairsRoom(Room):
 
     @work(group="watch")
     async def _look_outside(self, session: PairsSession) -> None:
-        """Looks whether the files of the set were written by somebody else."""
+        """Checks whether another program changed the files of the set."""
         if self._said_changed:
             return
         sentence = await in_thread(session.opened.changed)
@@ -317,7 +317,7 @@ class PairsRoom(Room):
 
     @work(group="decisions")
     async def _read_decisions(self) -> None:
-        """Takes over what curation.jsonl says now; says so when it cannot be read."""
+        """Reads curation.jsonl if it changed, and shows a message if it cannot be read."""
         before = self.decisions.curation
         try:
             known = await self.decisions.current()

@@ -1,4 +1,4 @@
-"""An opened set: the keys that are about the whole of it or the pair one is at, and the panes that show it."""
+"""An opened set: its panes, and the keys that work in all of them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
 from smoltui.screens.room import Room
 
 COUNTED_BY_ITSELF = 20_000
-"""Pairs up to which tokens are counted without being asked for: some seconds of work."""
+"""Up to this many pairs, tokens are counted without being asked for: some seconds of work."""
 View = Literal["pair", "list", "audit", "tokens"]
 
 
 class SetView(ContentSwitcher):
-    """Shows one of its panes. `take` comes before anything else, so that the session is always there."""
+    """Shows one pane at a time. `take` is called before it is first shown, so `session` is always set."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l", "step(1)", "Next"),
@@ -100,16 +100,16 @@ class SetView(ContentSwitcher):
 
     @property
     def view(self) -> View:
-        """Which pane is shown."""
+        """Name of the pane that is shown."""
         return next(view for view, pane in self._panes.items() if pane.id == self.current)
 
     @property
     def pane(self) -> SetPane:
-        """The one that is shown."""
+        """The pane that is shown."""
         return self._panes[self.view]
 
     def show(self, view: View) -> None:
-        """Brings a pane to the front; who calls draws it."""
+        """Brings a pane to the front; the caller draws it."""
         pane = self._panes[view]
         self.current = pane.id
         self.host.hand_keys_to(pane)
@@ -141,7 +141,7 @@ class SetView(ContentSwitcher):
 
     @on(SetPane.Left)
     def _leave(self) -> None:
-        """Out of the view, and out of the search where the pair is shown already."""
+        """Back to the pair; from there, clears the search."""
         if self.view == "pair":
             self._end_search()
         else:
@@ -151,7 +151,7 @@ class SetView(ContentSwitcher):
     # -- the set that is shown
 
     def take(self, session: PairsSession) -> None:
-        """Shows another set; what was begun for the one before is dropped, but for decisions and exports."""
+        """Switches to another set and drops unfinished work on the previous one, except decisions and exports."""
         for group in ("find", "sort", "flagged", "tokens"):
             self.workers.cancel_group(self, group)
         self.session = session
@@ -161,13 +161,20 @@ class SetView(ContentSwitcher):
         self._draw_status()
 
     def draw(self) -> None:
-        """Draws what is shown: something about it has changed."""
+        """Redraws what is shown after something about it changed."""
         if self.view in ("pair", "tokens"):
             self._pair.draw()  # also behind the tokens, so that leaving them moves nothing
         if self.view != "pair":
             self.pane.draw()
         self.host.draw_where()
         self._draw_status()
+
+    def draw_decided(self) -> None:
+        """Draws what shows decisions."""
+        if self.view == "audit":
+            self.host.draw_where()
+        else:
+            self.draw()
 
     def grown(self) -> None:
         """More of the set is loaded."""
@@ -192,12 +199,12 @@ class SetView(ContentSwitcher):
             self._list.draw_lengths()
 
     def _awaited(self) -> int | None:
-        """The row to show when it is there: one that was asked for, or the one before the set was reloaded."""
+        """The row to show once it is loaded: one that was asked for, or the current row before a reload."""
         session = self.session
         return session.back_to if session.wanted is None and self.view in ("pair", "tokens") else session.wanted
 
     def recipe_changed(self, values: Mapping[str, object]) -> None:
-        """The recipe is another one: what was counted for its model or its `max_length` is no longer true."""
+        """Takes the recipe's values; a new model or `max_length` invalidates what was counted."""
         before, self.session.values = _counted_for(self.session.values), values
         after = _counted_for(values)
         if before == after:
@@ -222,7 +229,7 @@ class SetView(ContentSwitcher):
 
     @work(exclusive=True, group="warm up")
     async def _warm_up(self) -> None:
-        """Loads what searches, so that the first search does not wait for it, and no key for its loading."""
+        """Loads the search engines at a pause in typing, so that neither the first search nor a key waits for them."""
         await self.host.at_rest()
         await in_thread(load_engines)
 
@@ -358,7 +365,7 @@ class SetView(ContentSwitcher):
         self._draw_matches()
 
     def action_hit(self, direction: int) -> None:
-        """The next match, from the other end when there is none."""
+        """The next match, wrapping around."""
         if (found := self.session.hit(direction)) is not None:
             row, wrapped = found
             if wrapped:
@@ -366,7 +373,7 @@ class SetView(ContentSwitcher):
             self.go(row)
 
     def _draw_status(self) -> None:
-        """What was searched for, how far the search is, and where one is in it."""
+        """Draws what was searched for, how far the search is, and the place among the matches."""
         matches = self.session.matches
         if matches is None:
             self.host.show_status(None)
@@ -385,7 +392,7 @@ class SetView(ContentSwitcher):
     # -- sorting
 
     def action_sort(self) -> None:
-        """The next column, the largest first; at the end the set's own order again."""
+        """Sorts by the next column, largest first; after the last one, in the set's own order."""
         self.session.next_order()
         name, descending = self.session.order
         self.host.say(f"Sorted by {COLUMNS[name].words}" + (", descending" if descending else ""))
@@ -404,13 +411,6 @@ class SetView(ContentSwitcher):
             return
         self._draw_matches()
 
-    def draw_decided(self) -> None:
-        """Draws what shows decisions."""
-        if self.view == "audit":
-            self.host.draw_where()
-        else:
-            self.draw()
-
     # -- what is made of the whole set
 
     def action_audit_again(self) -> None:
@@ -428,7 +428,7 @@ class SetView(ContentSwitcher):
 
     @work(exclusive=True, group="tokens")
     async def _count_tokens(self, *, asked: bool) -> None:
-        """Counts the tokens of the whole set; quietly where nobody asked."""
+        """Counts the tokens of the whole set; silently unless `asked`."""
         session = self.session
         if not asked and len(session.opened) > COUNTED_BY_ITSELF:
             return
@@ -454,7 +454,7 @@ class SetView(ContentSwitcher):
     # -- what the trainer sees
 
     def action_tokens(self) -> None:
-        """The pair as it is trained on, and back."""
+        """Switches between the pair and its tokens in training."""
         if self.view == "tokens":
             self.show("pair")
         elif self._tokenizer is None:
@@ -467,7 +467,7 @@ class SetView(ContentSwitcher):
         self._tokenizer = self._pair.tokenizer = self._tokens.tokenizer = tokenizer
 
     def _drop_tokenizer(self) -> None:
-        """Another one is needed, or none any more: its child is ended."""
+        """Ends the child of the tokenizer."""
         if self._tokenizer is not None:
             self._tokenizer.close()
         self._use(None)
@@ -477,7 +477,7 @@ class SetView(ContentSwitcher):
 
     @work(exclusive=True, group="tokenizer")
     async def _load_tokenizer(self, show: bool = False) -> None:
-        """The recipe's tokenizer, once; quietly where nobody asked for it."""
+        """Loads the recipe's tokenizer; silently unless `show`."""
         project, values = self.session.project, dict(self.session.values)
         if project is None:
             return
@@ -514,7 +514,7 @@ class SetView(ContentSwitcher):
 
 
 CountedFor = tuple[tuple[object, ...], tuple[object, ...]]
-"""What of the recipe the tokens depend on: its model, and where it cuts."""
+"""The recipe values that tokens depend on: the model, and where it cuts."""
 
 
 def _counted_for(values: Mapping[str, object]) -> CountedFor:
@@ -525,7 +525,7 @@ def _counted_for(values: Mapping[str, object]) -> CountedFor:
 
 
 def _opened(project: Project, values: Mapping[str, object], unwanted: threading.Event) -> TokenService:
-    """The tokenizer in a child, which is ended at once where nobody waits for it any more."""
+    """The tokenizer in a child, which is ended at once if it is no longer wanted."""
     tokenizer = open_tokenizer(project, values)
     if unwanted.is_set():
         tokenizer.close()

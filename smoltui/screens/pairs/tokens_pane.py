@@ -21,11 +21,11 @@ from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.trainer_view import TrainerPane
 
 SAY_SECONDS = 0.2
-"""What the trainer sees is being made: said from then on, so that nothing flickers."""
+"""Rendering is announced only when it takes longer than this, so that nothing flickers."""
 
 
 class TokensPane(SetPane):
-    """Shows the pair that one is at, swapped where that was decided."""
+    """Shows the current pair, swapped if that was decided."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
@@ -48,7 +48,7 @@ class TokensPane(SetPane):
         yield TrainerPane()
 
     def draw(self) -> None:
-        """What the trainer sees of the pair, as soon as it is made."""
+        """Renders the pair in the background and shows it."""
         tokenizer = self.tokenizer
         self.workers.cancel_group(self, "view")
         if tokenizer is None:
@@ -86,6 +86,6 @@ class TokensPane(SetPane):
 
 
 def as_trained(here: Here, swapped: set[str]) -> Pair:
-    """The pair as it is trained on: chosen and rejected exchanged where that was decided."""
+    """The pair as it is used in training: with chosen and rejected exchanged if that was decided."""
     pair = here.pair
     return replace(pair, chosen=pair.rejected, rejected=pair.chosen) if here.key in swapped else pair
