@@ -15,11 +15,11 @@ from smoltui.backends.child import exit_in_words, leashed, running
 from smoltui.backends.curated import set_name
 from smoltui.backends.pair_head import Head, open_head
 from smoltui.backends.pair_import import import_set, out_of_memory, prune, spec_as_json
-from smoltui.backends.pair_source import PairsSpec, files_stamp, is_local
+from smoltui.backends.pair_source import PairsSpec, files_stamp, is_local, pair_of_row
 from smoltui.backends.pair_store import PairStore, make_private, pairs_cache
 from smoltui.backends.pair_tables import Broken
 from smoltui.backends.project import exists, expanded
-from smoltui.core.preference import Pair, pair_of
+from smoltui.core.preference import Pair
 from smoltui.errors import InputError, PairsError, RunFailedError
 from smoltui.scripts.pair_format import content_hash
 
@@ -93,10 +93,7 @@ class PairSet:
         """
         if self.store is not None and index < len(self.store):
             return self.store.pair(index)
-        row = self._head_row(index)
-        if isinstance(row, Broken):
-            return Pair(index, problem=row.problem, reason="broken", raw=row.text)
-        return pair_of(index, row)
+        return pair_of_row(index, self._head_row(index))
 
     def hash(self, index: int) -> str:
         """The content hash of one pair. Raises as `pair`."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smoltui.backends import curated, run_store
-from smoltui.backends.curated import curate, curated_pairs, curated_spec, open_source, set_name
+from smoltui.backends.curated import curate, curated_spec, open_source, set_name
 from smoltui.backends.curation_file import CurationFile
 from smoltui.backends.launch import make_spec
 from smoltui.backends.local_engine import LocalEngine
@@ -97,7 +97,7 @@ class TestUncurated:
 
     def test_no_decisions(self, demo: Project) -> None:
         spec = make_spec(demo, "local")
-        assert curated_spec(spec) is spec and curated_pairs(demo, values(spec)) is None
+        assert curated_spec(spec) is spec and curate(demo, values(spec)) is None
 
     @pytest.mark.parametrize("act", ["note", "pin", "exclude"])
     def test_decisions_that_do_not_touch_these_pairs(self, demo: Project, keys: list[str], act: str) -> None:
