@@ -621,6 +621,18 @@ async def test_another_program_keeps_the_decisions_locked(
         assert "swapped" in seen(app, "PairView")
 
 
+async def test_quitting_waits_for_no_other_program(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    (tmp_path / "curation.jsonl").touch()
+    with (tmp_path / "curation.jsonl").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await wait_until(lambda: "pair 1 of 5" in seen(app))
+            loop = asyncio.get_running_loop()
+            before = loop.time()
+            await pilot.press("x", "q")
+        assert loop.time() - before < curation_file.LOCK_SECONDS / 2
+
+
 async def test_decisions_that_another_program_never_lets_me_write(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
