@@ -24,9 +24,9 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from smoltui.backends.project import Project
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services, default_services
-from smoltui.core.run import Run, RunSpec
+from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
 from smoltui.run_keeper import RULES_SECONDS, RunKeeper
 from smoltui.safe_text import redact, safe, safe_line
@@ -206,7 +206,7 @@ class SmoltuiApp(WireApp[int]):
         if self.return_code is not None:
             return  # it is being left: a room that was just opened may miss its widgets
 
-        from smoltui.backends.crash import crashed
+        from smoltui.backends.system.crash import crashed
 
         found = crashed(error.error if isinstance(error, WorkerFailed) else error)
         super()._handle_exception(_Told(found))

@@ -6,7 +6,7 @@ SmoltuiError                    message: one sentence; hint: the next step, a ke
 │   ├── RecipeError             recipe.yaml or smoltui.toml cannot be used as it is
 │   └── MissingExtraError       a package of an extra is not installed
 ├── RunFailedError              a child process or a run ended without its result   exit code 1
-├── InternalError               a mistake of smoltui itself (`backends/crash.py`)   exit code 70
+├── InternalError               a mistake of smoltui itself (`backends/system/crash.py`)   exit code 70
 └── ServiceError                the Hub did not do what was asked                   exit code 3
     ├── NotLoggedInError        no token, or one that is no longer valid
     ├── PermissionDeniedError   the token or the account may not do this

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 
 from textual.worker import Worker
 
-from smoltui.core import events
-from smoltui.core.chain import Chain, Step
-from smoltui.core.metrics import History, load_all
-from smoltui.core.pace import Pace
-from smoltui.core.run import Run, Stage
-from smoltui.core.watch import Warned, WatchSettings, watched
+from smoltui.core.runs import events
+from smoltui.core.runs.chain import Chain, Step
+from smoltui.core.runs.metrics import History, load_all
+from smoltui.core.runs.pace import Pace
+from smoltui.core.runs.rules import Warned, WatchSettings, watched
+from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import RateLimitedError, SmoltuiError
 
 if TYPE_CHECKING:
     from smoltui.app import SmoltuiApp
-    from smoltui.backends.engine import Engine
-    from smoltui.core.cost import Flavor
+    from smoltui.backends.runs.engine import Engine
+    from smoltui.core.runs.cost import Flavor
 
 ACTIVE_SECONDS = 0.5
 """How often local runs are looked at while one is active."""
@@ -151,7 +151,7 @@ class RunKeeper:
 
     async def _load_curves(self, listed: Sequence[Run]) -> None:
         """Reads, in a thread, the curves that the rules look at."""
-        from smoltui.backends.threads import in_thread
+        from smoltui.backends.system.threads import in_thread
 
         needed = [run.history for run in listed if not run.is_final and not run.history.loaded]
         if needed:
@@ -174,7 +174,7 @@ class RunKeeper:
             self._app.run_worker(self._read_prices(), group="prices")
 
     async def _read_prices(self) -> None:
-        from smoltui.backends.hub import flavors
+        from smoltui.backends.hub.client import flavors
 
         try:
             self.prices = {flavor.name: flavor for flavor in await flavors()}
@@ -250,8 +250,8 @@ class RunKeeper:
 
     async def look_at_chains(self) -> None:
         """Starts the steps whose turn has come, of this project's runs."""
-        from smoltui.backends import chains
-        from smoltui.backends.threads import in_thread
+        from smoltui.backends.runs import chains
+        from smoltui.backends.system.threads import in_thread
 
         # A chain whose steps are done here is newer in memory than on the disk.
         self.chains = {**await in_thread(chains.read_all), **{key: self.chains[key] for key in self._doing}}
@@ -270,7 +270,7 @@ class RunKeeper:
         self._keep_chain(Chain(run.id, run.project or "", tuple(Step(name) for name in steps)))
 
     async def _go_on(self, run: Run, chain: Chain) -> None:
-        from smoltui.backends import chains
+        from smoltui.backends.runs import chains
 
         try:
             with chains.claimed(run.id) as mine:
@@ -293,7 +293,7 @@ class RunKeeper:
             self._doing.discard(run.id)
 
     def _keep_chain(self, chain: Chain) -> Chain:
-        from smoltui.backends import chains
+        from smoltui.backends.runs import chains
 
         self.chains[chain.run_id] = chain
         try:
@@ -313,7 +313,7 @@ class RunKeeper:
 
     async def look_at_rules(self) -> None:
         """Works out which rules hold, and tells of those that did not hold before."""
-        from smoltui.backends.threads import in_thread
+        from smoltui.backends.system.threads import in_thread
 
         settings = await in_thread(self.settings)
         now, tick = time.time(), time.monotonic()
@@ -345,7 +345,7 @@ class RunKeeper:
 
     def cost(self, run: Run, now: float) -> float | None:
         """USD so far; None for what costs nothing here and where no price is known."""
-        from smoltui.core.cost import cost_so_far
+        from smoltui.core.runs.cost import cost_so_far
 
         return cost_so_far(self.prices.get(run.flavor), run, now) if run.flavor else None
 

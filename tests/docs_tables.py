@@ -143,7 +143,7 @@ def _value(option: click.Option) -> str:
 
 
 def events() -> str:
-    from smoltui.core.events import EVENTS
+    from smoltui.core.runs.events import EVENTS
 
     rows = []
     for name, event in EVENTS.items():
@@ -155,7 +155,7 @@ def events() -> str:
 
 
 def columns() -> str:
-    from smoltui.core.pair_columns import COLUMNS
+    from smoltui.core.pairs.columns import COLUMNS
 
     return table(
         ("column", "kind", "meaning"),

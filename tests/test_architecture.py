@@ -83,21 +83,21 @@ def test_chat_templates_run_in_their_child_alone() -> None:
         for path in PACKAGE.rglob("*.py")
         if path.parent.name != "demo"  # it makes a tokenizer
         for name in imported(path)
-        if (name.split(".")[0] in ("jinja2", "tokenizers") and path.name != "tokenizing.py")
-        or (name.endswith("tokenizing.read_tokenizer") and path.name != "template_child.py")
+        if (name.split(".")[0] in ("jinja2", "tokenizers") and path.name != "tokenizer.py")
+        or (name.endswith("tokenizer.read_tokenizer") and path.name != "template_child.py")
     ]
     assert not wrong
 
 
 def test_children_are_started_on_a_leash() -> None:
     """Every Python that does not outlive the app comes from `child.leashed`; training is supervised."""
-    own = {"backends/child.py", "backends/local_launch.py", "backends/local_engine.py"}
+    own = {"backends/system/child.py", "backends/local/launch.py", "backends/local/engine.py"}
     starts = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
         if re.search(r"sys\.executable,|= sys\.executable", path.read_text())
     }
-    assert starts - {"backends/devices.py"} == own, "devices.py names a file after it"
+    assert starts - {"backends/machine/devices.py"} == own, "devices.py names a file after it"
 
 
 def test_the_terminal_driver_stands_alone() -> None:
@@ -132,7 +132,7 @@ def test_metric_names_are_trl_s() -> None:
     spec = importlib.util.find_spec("trl")
     if spec is None or spec.origin is None:
         pytest.skip("trl is not installed (extra: train)")
-    from smoltui.core.metrics import METRICS
+    from smoltui.core.runs.metrics import METRICS
 
     source = (Path(spec.origin).parent / "trainer" / "dpo_trainer.py").read_text()
     of_the_trainer = {"loss", "learning_rate", "grad_norm"}  # transformers' Trainer writes these
@@ -144,7 +144,7 @@ def test_stages_are_the_hub_s() -> None:
     """Our stages and which of them are final are the client's."""
     from huggingface_hub import JobStage
 
-    from smoltui.core.run import FINAL, Stage
+    from smoltui.core.runs.run import FINAL, Stage
 
     assert {stage.value for stage in Stage} == {stage.value for stage in JobStage}
     assert {stage.value for stage in FINAL} == {"COMPLETED", "CANCELED", "ERROR", "DELETED"}
@@ -152,7 +152,7 @@ def test_stages_are_the_hub_s() -> None:
 
 def test_the_words_of_a_phase_cover_the_script() -> None:
     """Each phase that a script says has its words on screen."""
-    from smoltui.core.wording import PHASES
+    from smoltui.core.runs.wording import PHASES
 
     said = {
         str(node.args[0].value)

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from smoltui import docs
-from smoltui.core.settings import EvaluationSettings, JobSettings, LocalSettings, Manner, Settings
-from smoltui.core.watch import WatchSettings
+from smoltui.core.runs.rules import WatchSettings
+from smoltui.core.settings.settings import EvaluationSettings, JobSettings, LocalSettings, Manner, Settings
 from smoltui.errors import InputError
 from tests.docs_tables import BLOCK, KEYS, TABLES, WORDS, bindings_of, generated, shown_key, used, with_tables
 
@@ -73,8 +73,8 @@ def test_every_command_and_option_is_named() -> None:
 
 
 def test_every_event_and_column_is_named() -> None:
-    from smoltui.core.events import EVENTS
-    from smoltui.core.pair_columns import COLUMNS
+    from smoltui.core.pairs.columns import COLUMNS
+    from smoltui.core.runs.events import EVENTS
 
     named = set(re.findall(r"^\| `(\w+)` ", generated("events"), re.MULTILINE))
     assert named == set(EVENTS) - {"answer", "answer_part", "pair"}

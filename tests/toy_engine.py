@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.core import events
-from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.core.runs import events
+from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
 
 

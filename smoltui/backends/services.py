@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smoltui.backends.engine import Engine
+from smoltui.backends.runs.engine import Engine
 
 
 @dataclass
@@ -16,8 +16,8 @@ class Services:
 
 def default_services() -> Services:
     """This machine and HF Jobs."""
-    from smoltui.backends.hub_engine import HubEngine
-    from smoltui.backends.local_engine import LocalEngine
+    from smoltui.backends.jobs.engine import HubEngine
+    from smoltui.backends.local.engine import LocalEngine
 
     engines: list[Engine] = [LocalEngine(), HubEngine()]
     return Services(engines={engine.name: engine for engine in engines})

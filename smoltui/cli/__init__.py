@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smoltui import __version__
-from smoltui.backends.known_secrets import register_secrets_of_machine
+from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
 from smoltui.cli.failures import as_smoltui_error, require_address_space
 from smoltui.cli.output import print_json
@@ -23,7 +23,7 @@ from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
-    from smoltui.backends.project import Project
+    from smoltui.backends.project.project import Project
 
 INTERRUPTED = 130
 
@@ -57,7 +57,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdo
 
 def project_in(folder: str) -> Project:
     """The project of a command's FOLDER argument."""
-    from smoltui.backends.project import open_project
+    from smoltui.backends.project.project import open_project
 
     return open_project(folder)
 
@@ -124,8 +124,8 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
 
     A folder that is already a project is opened as it is.
     """
-    from smoltui.backends.new_project import create_project
-    from smoltui.backends.project import Project
+    from smoltui.backends.project.new_project import create_project
+    from smoltui.backends.project.project import Project
 
     project = Project(_absolute(folder))
     if not project.has_recipe:
@@ -142,13 +142,13 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
 @json_option
 def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
     """Makes a project folder from a preset."""
-    from smoltui.backends.new_project import create_project
+    from smoltui.backends.project.new_project import create_project
 
     _made(create_project(_absolute(folder), preset), not opens, as_json)
 
 
 def _absolute(folder: str) -> Any:
-    from smoltui.backends.project import expanded
+    from smoltui.backends.project.project import expanded
 
     return expanded(folder).absolute()
 

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.devices import machine_for, remembered_torch_report, torch_report
-from smoltui.backends.project import open_project
+from smoltui.backends.machine.devices import machine_for, remembered_torch_report, torch_report
+from smoltui.backends.project.project import open_project
 from smoltui.cli.output import say
-from smoltui.core.account import Account
-from smoltui.core.device import TorchReport, verdict
-from smoltui.core.device_words import account_in_words, facts_in_words, torch_in_words
+from smoltui.core.machine.account import Account
+from smoltui.core.machine.device import TorchReport, verdict
+from smoltui.core.machine.device_words import account_in_words, facts_in_words, torch_in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 
@@ -50,7 +50,7 @@ def check_report(folder: Path) -> dict[str, Any]:
 
 
 async def _asked(report: Any) -> tuple[TorchReport, Account | None, SmoltuiError | None]:
-    from smoltui.backends.hub import account
+    from smoltui.backends.hub.client import account
 
     torch = remembered_torch_report(report) or await torch_report(report)
     try:

@@ -8,21 +8,22 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends import answers, run_store
-from smoltui.backends.threads import in_thread
+from smoltui.backends.evaluation import answers
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import note, print_json, print_warning, say
-from smoltui.core.evaluation import ALIGNED, REFERENCE, WELL_FORMED_RULE, Figures, Tally, rule_in_words
-from smoltui.core.events import Answered, Event, PairScored, PhaseChanged
-from smoltui.core.metrics import as_word
-from smoltui.core.pace import as_time
-from smoltui.core.run import Run
-from smoltui.core.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
-from smoltui.core.wording import PHASES
+from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Figures, Tally, rule_in_words
+from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
+from smoltui.core.runs.metrics import as_word
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import Run
+from smoltui.core.runs.wording import PHASES
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
-    from smoltui.backends.project import Project
+    from smoltui.backends.project.project import Project
 
 
 async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparison, Run | None]:
@@ -34,7 +35,7 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
         RecipeError: the recipe cannot be used.
         ServiceError: the run is a Job and the Hub could not be asked.
     """
-    from smoltui.backends.local_engine import LocalEngine
+    from smoltui.backends.local.engine import LocalEngine
     from smoltui.cli.runs import find
 
     if run_id is not None:
@@ -97,7 +98,7 @@ async def ask(
 
 
 async def evaluate(project: Project, *, run_id: str | None = None) -> dict[str, Any]:
-    """Figures of reference and aligned model on the held-out pairs: `core.evaluation.Figures.as_json` of each.
+    """Figures of reference and aligned model on the held-out pairs: `core.evaluation.figures.Figures.as_json` of each.
 
     Raises:
         as `ask`; PairsError: the held-out pairs cannot be read.

@@ -75,7 +75,7 @@ def as_smoltui_error(error: Exception) -> SmoltuiError:
         told.__cause__ = error
         return told
     try:
-        from smoltui.backends.crash import crashed, written_report
+        from smoltui.backends.system.crash import crashed, written_report
     except (MemoryError, OSError, ImportError):
         return told or _no_memory()
     if told is None:

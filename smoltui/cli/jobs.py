@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends import run_acts
-from smoltui.backends.engine import Engine
-from smoltui.backends.hub_engine import poll_seconds
+from smoltui.backends.jobs.engine import poll_seconds
+from smoltui.backends.runs import acts as run_acts
+from smoltui.backends.runs.engine import Engine
 from smoltui.cli import runs
 from smoltui.cli.output import bell, cell, note, print_json, say
-from smoltui.core.hardware import FlavorFit, accelerators, device_bytes, gb, prices
-from smoltui.core.hardware import as_json as flavor_as_json
-from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
-from smoltui.core.sample import in_words
+from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
+from smoltui.core.machine.hardware import as_json as flavor_as_json
+from smoltui.core.machine.sample import in_words
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.errors import InputError, RateLimitedError, UnreachableError
 from smoltui.safe_text import redact, safe_line
 
 if TYPE_CHECKING:
-    from smoltui.backends.project import Project
-    from smoltui.core.cost import Flavor
+    from smoltui.backends.project.project import Project
+    from smoltui.core.runs.cost import Flavor
 
 LOCAL_SECONDS = 0.5
 """Between two looks at a local run."""
@@ -164,10 +164,10 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
     Raises:
         RecipeError: the recipe cannot be read. ServiceError: the list cannot.
     """
-    from smoltui.backends.hub import flavors
-    from smoltui.backends.launch import load_project_recipe
-    from smoltui.backends.recipe_facts import recipe_shape
-    from smoltui.core.hardware import fits
+    from smoltui.backends.hub.client import flavors
+    from smoltui.backends.project.recipe_facts import recipe_shape
+    from smoltui.backends.runs.spec import load_project_recipe
+    from smoltui.core.machine.hardware import fits
 
     values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)
     shape = recipe_shape(project, values) if project is not None and values is not None else None

@@ -104,7 +104,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return int(value) if value.bit_length() <= MAX_INT_BITS else hex(value)
     if isinstance(value, float):
-        from smoltui.core.events import strict
+        from smoltui.core.runs.events import strict
 
         return strict(value)
     if isinstance(value, Mapping):

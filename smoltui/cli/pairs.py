@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.pair_export import Exported, Kind
-from smoltui.backends.pair_set import imported, typed_spec
-from smoltui.backends.pair_source import PairsSpec, project_pairs
-from smoltui.backends.pair_summary import summary
-from smoltui.backends.pairs_decisions import Decisions
-from smoltui.backends.pairs_session import PairsSession, recipe_values
-from smoltui.backends.project import RECIPE_NAME, Project, expanded, open_project
+from smoltui.backends.data_files.source import PairsSpec, project_pairs
+from smoltui.backends.pairs.decisions import Decisions
+from smoltui.backends.pairs.export import Exported, Kind
+from smoltui.backends.pairs.opened_set import imported, typed_spec
+from smoltui.backends.pairs.session import PairsSession, recipe_values
+from smoltui.backends.pairs.summary import summary
+from smoltui.backends.project.project import RECIPE_NAME, Project, expanded, open_project
 from smoltui.cli.output import note, progress, say, say_data, say_styled
-from smoltui.core.audit import Audit
-from smoltui.core.pair_query import PairQuery, parse_query
-from smoltui.core.preference import FINDINGS, pair_json, words_diff
+from smoltui.core.pairs.audit import Audit
+from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff
+from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import InputError, PairsError, SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.scripts.pair_format import SCHEMAS
@@ -45,7 +45,7 @@ class Asked:
 def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) -> dict[str, Any]:
     """What `smoltui pairs SOURCE --json` prints.
 
-    `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.preference.FINDINGS` as
+    `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
     {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. With `row` also `pair`, that
     row in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit` also `audit`,
     the whole report; with `export` also `export`, what was written. A project folder stands for its recipe's pairs.
@@ -158,8 +158,8 @@ def print_report(report: dict[str, Any]) -> None:
         _print_pair(report["pair"])
         return
     if "audit" in report:
-        from smoltui.core.audit import audit_from_json
-        from smoltui.core.audit_report import as_markdown
+        from smoltui.core.pairs.audit import audit_from_json
+        from smoltui.core.pairs.audit_report import as_markdown
 
         say(as_markdown(audit_from_json(report["audit"])))
         return

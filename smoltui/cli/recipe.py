@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from smoltui.backends.launch import load_project_recipe
-from smoltui.backends.project import Project
-from smoltui.backends.recipe_facts import command_by_hand, model_config, recipe_shape
-from smoltui.backends.token_check import leaks
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_facts import command_by_hand, model_config, recipe_shape
+from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.runs.token_check import leaks
 from smoltui.cli.output import say
-from smoltui.core.fit import estimate
-from smoltui.core.preflight import memory_in_words
+from smoltui.core.machine.fit import estimate
+from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
 from smoltui.safe_text import redact, safe_line
 

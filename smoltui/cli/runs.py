@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from smoltui.backends.engine import Engine
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import default_services
 from smoltui.cli.output import (
     cell,
@@ -25,16 +25,16 @@ from smoltui.cli.output import (
     print_warning,
     say,
 )
-from smoltui.core import events
-from smoltui.core.pace import as_age, as_time
-from smoltui.core.run import Run, Stage
-from smoltui.core.run_filter import parse_filter
-from smoltui.core.wording import in_words
+from smoltui.core.runs import events
+from smoltui.core.runs.pace import as_age, as_time
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.run_filter import parse_filter
+from smoltui.core.runs.wording import in_words
 from smoltui.errors import InputError, NotFoundOnHubError, RunFailedError, ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
-    from smoltui.backends.project import Project
+    from smoltui.backends.project.project import Project
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
@@ -61,7 +61,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """
     from ruamel.yaml.error import YAMLError
 
-    from smoltui.backends.yaml_limits import load_plain
+    from smoltui.backends.system.yaml_limits import load_plain
 
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -114,8 +114,8 @@ def train(
     as_json: bool,
 ) -> int:
     """Starts a run and follows it; gives the exit code."""
-    from smoltui.backends.launch import make_spec
-    from smoltui.backends.preflight_facts import check_spec
+    from smoltui.backends.runs.preflight import check_spec
+    from smoltui.backends.runs.spec import make_spec
 
     name = engine or project.settings().on
     overrides = dict(parse_assignment(text) for text in assignments)
@@ -154,8 +154,8 @@ async def confirm_cost(flavor_name: str | None, seconds: float, question: str, a
         InputError: nobody can be asked, or there is no such flavor.
         click.Abort: the answer was no. ServiceError: the prices could not be read.
     """
-    from smoltui.backends.hub import flavors
-    from smoltui.core.cost import usd, worst_cost
+    from smoltui.backends.hub.client import flavors
+    from smoltui.core.runs.cost import usd, worst_cost
 
     _must_be_asked(as_json, "A Job costs money, so it is not started without being told")
     known = {flavor.name: flavor for flavor in await flavors()}
@@ -235,7 +235,7 @@ def _print_event(event: events.Event, run: Run, as_json: bool) -> None:
 
 
 def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
-    """Prints the list of runs, those that `filter_text` (`core/run_filter.py`) lets through.
+    """Prints the list of runs, those that `filter_text` (`core/runs/run_filter.py`) lets through.
 
     An engine that cannot be asked is told on stderr, and so is a namespace; the others are listed.
     """
@@ -362,7 +362,7 @@ def _pattern(grep: str | None) -> re.Pattern[str] | None:
 
 def inspect(run_id: str, *, as_json: bool) -> None:
     """Prints everything known of a run; for people also how one gets into a Job that runs."""
-    from smoltui.backends.job_json import access_of
+    from smoltui.backends.jobs.job_json import access_of
 
     async def work() -> dict[str, Any]:
         engine, _ = await find(run_id)

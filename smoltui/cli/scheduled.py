@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from smoltui.backends.hub_scheduled import ScheduledJobs
+from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.cli import project_in, runs
 from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
-from smoltui.core.pace import as_age
-from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
-from smoltui.core.scheduled import ScheduledJob, checked_schedule
+from smoltui.core.runs.pace import as_age
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
@@ -93,8 +93,8 @@ def create(
         return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
 
     async def from_project() -> ScheduledJob:
-        from smoltui.backends.launch import make_spec
-        from smoltui.backends.preflight_facts import check_spec
+        from smoltui.backends.runs.preflight import check_spec
+        from smoltui.backends.runs.spec import make_spec
 
         project = project_in(folder)
         spec = make_spec(project, "hub", flavor=flavor, timeout=timeout, namespace=namespace)

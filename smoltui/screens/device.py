@@ -16,19 +16,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
-from smoltui.backends.threads import in_thread
-from smoltui.core.settings import FILE_NAME
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import Room
 from smoltui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from smoltui.backends.devices import Machine
-    from smoltui.backends.project import Project
-    from smoltui.core.account import Account
-    from smoltui.core.device import DeviceReport, TorchReport
-    from smoltui.core.run import Run
+    from smoltui.backends.machine.devices import Machine
+    from smoltui.backends.project.project import Project
+    from smoltui.core.machine.account import Account
+    from smoltui.core.machine.device import DeviceReport, TorchReport
+    from smoltui.core.runs.run import Run
 
 PROBE_AFTER_SECONDS = 2.0
 """torch is asked by itself once an environment, when the opening is over: it takes 5 s of a core."""
@@ -101,7 +101,7 @@ class DeviceRoom(Room):
     @work(group="look", exclusive=True)
     async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
         """`if_changed`: only where the project's files are others than those that the page speaks of."""
-        devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.devices"))
+        devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
         project = self.smoltui.project
         stamp = await in_thread(lambda: _stamp(project))
         if if_changed and stamp == self._stamp:
@@ -117,7 +117,7 @@ class DeviceRoom(Room):
 
     @work(group="account", exclusive=True)
     async def _ask_account(self, *, refresh: bool = False) -> None:
-        hub: ModuleType = await in_thread(lambda: import_module("smoltui.backends.hub"))
+        hub: ModuleType = await in_thread(lambda: import_module("smoltui.backends.hub.client"))
         try:
             self._account, self._account_problem = await hub.account(refresh=refresh), ""
         except SmoltuiError as error:
@@ -133,7 +133,7 @@ class DeviceRoom(Room):
 
     @work(group="torch", exclusive=True)
     async def _ask_torch(self, report: DeviceReport) -> None:
-        from smoltui.backends.devices import torch_report
+        from smoltui.backends.machine.devices import torch_report
 
         self._asking_torch = True
         self._draw()
@@ -160,9 +160,9 @@ class DeviceRoom(Room):
         machine = self._machine
         if machine is None:
             return
-        from smoltui.backends.project import shown_path
-        from smoltui.core.device import next_step, verdict
-        from smoltui.core.device_words import facts_in_words
+        from smoltui.backends.project.project import shown_path
+        from smoltui.core.machine.device import next_step, verdict
+        from smoltui.core.machine.device_words import facts_in_words
         from smoltui.widgets import device_tables
 
         report = machine.report
@@ -179,14 +179,14 @@ class DeviceRoom(Room):
         self._put("packages", report.packages, device_tables.packages_table(report))
 
     def _torch_words(self) -> str:
-        from smoltui.core.device_words import torch_in_words
+        from smoltui.core.machine.device_words import torch_in_words
 
         if self._asking_torch:
             return "asking it in a process of its own, about 5 s…"
         return "not asked yet: p asks it" if self._torch is None else torch_in_words(self._torch, time.time())
 
     def _account_words(self) -> str:
-        from smoltui.core.device_words import account_in_words
+        from smoltui.core.machine.device_words import account_in_words
 
         if self._account is None:
             return ". ".join(filter(None, (self._account_problem, self._account_hint)))
@@ -214,7 +214,7 @@ def _stamp(project: Project) -> list[tuple[int, int] | None]:
 
 def _warm_up() -> None:
     """In a thread: what the first drawing would import on the event loop."""
-    from smoltui.core.device import needs
+    from smoltui.core.machine.device import needs
     from smoltui.widgets import device_tables  # noqa: F401
 
     needs()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
-from smoltui.backends.editor import editor_command, pager_command
+from smoltui.backends.system.editor import editor_command, pager_command
 
 if TYPE_CHECKING:
     from smoltui.screens.room import Room

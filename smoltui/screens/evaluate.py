@@ -18,14 +18,15 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from smoltui.backends import answers, run_store
-from smoltui.backends.threads import in_thread
-from smoltui.core.evaluation import ALIGNED, REFERENCE, Tally, manner_of
-from smoltui.core.events import Answered, Event, PairScored, PhaseChanged
-from smoltui.core.pace import as_time
-from smoltui.core.run import Run
-from smoltui.core.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
-from smoltui.core.wording import PHASES
+from smoltui.backends.evaluation import answers
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally, manner_of
+from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import Run
+from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import Room

@@ -18,10 +18,10 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from smoltui.backends.recipe_file import RecipeFile, load_recipe
-from smoltui.backends.threads import in_thread
+from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.recipe import Finding, check, field_for, parse, show
-from smoltui.core.settings import Settings
+from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.editing import edit_file
@@ -167,7 +167,7 @@ class RecipeRoom(Room):
 
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
         """`around` with what follows from the recipe's values; reads the disk."""
-        from smoltui.backends.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
+        from smoltui.backends.project.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
 
         project = self.smoltui.project
         here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
@@ -179,7 +179,7 @@ class RecipeRoom(Room):
     @work(exclusive=True, group="machine")
     async def _look_at_machine(self) -> None:
         """What trains here, and whether it computes in bf16; as torch said when it was last asked."""
-        from smoltui.backends.devices import device_report, remembered_torch_report
+        from smoltui.backends.machine.devices import device_report, remembered_torch_report
 
         if self._around.memory_name:
             return

@@ -14,16 +14,16 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.backends.launch import make_spec
-from smoltui.backends.preflight_facts import gather
-from smoltui.backends.project import Project, shown_path
+from smoltui.backends.machine.train_extra import free_output_dir
+from smoltui.backends.project.project import Project, shown_path
+from smoltui.backends.runs.preflight import gather
+from smoltui.backends.runs.spec import make_spec
 from smoltui.backends.services import Services
-from smoltui.backends.training import free_output_dir
-from smoltui.core.cost import price, usd, worst_cost
-from smoltui.core.pace import as_time
-from smoltui.core.preflight import Check, Facts, may_start, preflight
+from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
-from smoltui.core.run import RunSpec
+from smoltui.core.runs.cost import price, usd, worst_cost
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 
@@ -32,7 +32,7 @@ PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
 class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
-    """Gives the engine's name, what to run and the steps that follow it (`core.chain.STEPS`), or None."""
+    """Gives the engine's name, what to run and the steps that follow it (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),

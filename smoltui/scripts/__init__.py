@@ -1,1 +1,5 @@
-"""Scripts that run alone, in another Python: on this machine as a child or inside a Job."""
+"""Programs that run alone, in another Python: as a child, as a Job."""
+
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent

@@ -16,9 +16,9 @@
     python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite] [TRL flags]
 
 It runs as a child process on this machine or as a Job, alone: of smoltui it imports only `pair_format.py` and
-`script_events.py`, which lie beside it. Each line of stdout that starts with `{"event"` is one event (`core/events.py`
-lists them and reads them); every other line is log text. Relative paths in the recipe are relative to its folder, as
-they are for `trl dpo` started there; `--work-dir` names another folder.
+`script_events.py`, which lie beside it. Each line of stdout that starts with `{"event"` is one event
+(`core/runs/events.py` lists them and reads them); every other line is log text. Relative paths in the recipe are
+relative to its folder, as they are for `trl dpo` started there; `--work-dir` names another folder.
 
 SIGTERM while it trains is a pause: it saves a checkpoint after the step and ends; `--resume_from_checkpoint` goes on
 from there with the same numbers. On several GPUs it is started by `accelerate launch`, and only rank 0 speaks.

@@ -23,7 +23,7 @@ The request is one JSON object:
     max_length      tokens of a pair that are scored, null for all
     stream          true: one prompt after the other, with the text as it comes; false: in batches, whole answers only
 
-It speaks in events (`core/events.py`): phase, answer_part, answer, pair, failed, finished. One model is in
+It speaks in events (`core/runs/events.py`): phase, answer_part, answer, pair, failed, finished. One model is in
 memory at a time.
 An answer depends on model, prompt and seed alone: each prompt has a random generator of its own, so streaming or not,
 and whatever stands beside it in the batch, it is the same (up to the rounding of another batch shape).

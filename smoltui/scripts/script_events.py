@@ -1,6 +1,6 @@
 """How a script of this folder speaks: events as lines of JSON on stdout, and failures as a cause with a next step.
 
-Standard library only. It lies beside dpo.py and generate.py and travels with them; `core/events.py` is the reader.
+Standard library only. It lies beside dpo.py and generate.py and travels with them; `core/runs/events.py` is the reader.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT_VERSION = 1
-"""`core.events.VERSION`."""
+"""`core.runs.events.VERSION`."""
 
 
 class WrongInputError(Exception):

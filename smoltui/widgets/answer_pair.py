@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 from textual.widgets import Static
 
-from smoltui.core.evaluation import manner_of
-from smoltui.core.settings import Manner
-from smoltui.core.sheet import MODELS, Cell
+from smoltui.core.evaluation.figures import manner_of
+from smoltui.core.evaluation.sheet import MODELS, Cell
+from smoltui.core.settings.settings import Manner
 from smoltui.safe_text import redact, safe
 
 

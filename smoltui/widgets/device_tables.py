@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from smoltui.core.device import DeviceReport, Mark, Package, Sentence
+from smoltui.core.machine.device import DeviceReport, Mark, Package, Sentence
 from smoltui.safe_text import redact, safe_line
 
 MARKS = {

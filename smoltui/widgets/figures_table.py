@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from smoltui.core.evaluation import WELL_FORMED_RULE, Figures, rule_in_words
-from smoltui.core.metrics import as_word
-from smoltui.core.settings import Manner
+from smoltui.core.evaluation.figures import WELL_FORMED_RULE, Figures, rule_in_words
+from smoltui.core.runs.metrics import as_word
+from smoltui.core.settings.settings import Manner
 from smoltui.safe_text import safe_line
 
 Interval = tuple[float, float] | None

@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from smoltui.core.histogram import (
+from smoltui.core.pairs.histogram import (
     CUT_MARK,
     TICK,
     Distribution,

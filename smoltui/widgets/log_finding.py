@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.worker import Worker, get_current_worker
 
-from smoltui.core.log_lines import LogSearch
+from smoltui.core.runs.log_lines import LogSearch
 from smoltui.errors import SmoltuiError
 
 

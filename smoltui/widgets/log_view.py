@@ -21,8 +21,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from smoltui.core.log_lines import Log
-from smoltui.core.log_text import LogLine, as_plain, is_error, styled
+from smoltui.core.runs.log_lines import Log
+from smoltui.core.runs.log_text import LogLine, as_plain, is_error, styled
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.log_finding import LogFinding
@@ -44,8 +44,8 @@ _PLAIN = Style.null()
 class LogView(Widget, can_focus=True):
     """Lines of foreign text, made safe when they are drawn. `follow` is what the person sees as «follows».
 
-    `open_log` gives an empty log, once for each run that is shown: `backends.log_spool.LogSpool` for one that may be
-    long. The room calls `extend` ten times a second at most, and watches `drawn_status`.
+    `open_log` gives an empty log, once for each run that is shown: `backends.runs.log_spool.LogSpool` for one that may
+    be long. The room calls `extend` ten times a second at most, and watches `drawn_status`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from smoltui.core.preference import Pair
+from smoltui.core.pairs.preference import Pair
 from smoltui.safe_text import safe, safe_line
 
 FIELDS = ("prompt", "chosen", "rejected", "system")

@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from smoltui.core.metrics import MetricName, as_word, finite, newest_share, smoothed
+from smoltui.core.runs.metrics import MetricName, as_word, finite, newest_share, smoothed
 from smoltui.safe_text import safe_line
 
 MIN_HEIGHT = 3

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from smoltui.core.histogram import with_minus
+from smoltui.core.pairs.histogram import with_minus
 from smoltui.safe_text import safe_line
 
 Unit = Literal["characters", "tokens"]
@@ -72,7 +72,7 @@ class Column(NamedTuple):
     """One column besides the marks and the excerpt."""
 
     key: str
-    """Name by which the list is sorted, as in `core/pair_columns.py`."""
+    """Name by which the list is sorted, as in `core/pairs/columns.py`."""
     label: str
     width: int
     """Cells, the space before it included."""

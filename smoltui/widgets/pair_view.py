@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.content import Span as StyledSpan
 from textual.reactive import reactive
 
-from smoltui.core.preference import Message, Pair, Span, words_diff
+from smoltui.core.pairs.preference import Message, Pair, Span, words_diff
 from smoltui.safe_text import MAX_SHOWN, safe, safe_line
 from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 

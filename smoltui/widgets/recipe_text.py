@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
-from smoltui.core.device import gib
-from smoltui.core.fit import ModelShape, estimate
-from smoltui.core.preflight import memory_in_words
+from smoltui.core.machine.device import gib
+from smoltui.core.machine.fit import ModelShape, estimate
+from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for, is_ok, show, summarise, unit_of
-from smoltui.core.settings import Settings
+from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.field_list import Row
 

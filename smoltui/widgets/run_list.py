@@ -15,10 +15,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from smoltui.core.metrics import as_word
-from smoltui.core.pace import as_age
-from smoltui.core.run import Run
-from smoltui.core.wording import PHASES
+from smoltui.core.runs.metrics import as_word
+from smoltui.core.runs.pace import as_age
+from smoltui.core.runs.run import Run
+from smoltui.core.runs.wording import PHASES
 from smoltui.safe_text import redact, safe_line
 
 STAGE_STYLES = {

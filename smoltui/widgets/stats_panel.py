@@ -7,8 +7,8 @@ from collections import deque
 from rich.text import Text
 from textual.widget import Widget
 
-from smoltui.core.device import gib
-from smoltui.core.sample import Sample, share
+from smoltui.core.machine.device import gib
+from smoltui.core.machine.sample import Sample, share
 from smoltui.safe_text import safe_line
 
 KEPT = 240

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from textual import events
 from textual.content import Content
 
-from smoltui.core.rendering import CUT, OURS, SIDES, TRL, Piece, SideView, TrainerView, legend
+from smoltui.core.pairs.rendering import CUT, OURS, SIDES, TRL, Piece, SideView, TrainerView, legend
 from smoltui.safe_text import safe, safe_line
 from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 

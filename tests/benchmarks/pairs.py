@@ -26,6 +26,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.terminal import Terminal
+from tests.paths import PACKAGE
 
 RIGHT = "\x1b[C"
 
@@ -68,14 +69,14 @@ class App(Terminal):
         largest = 0
         for child in process.children():
             with suppress(psutil.Error):
-                if "smoltui.backends.pair_import" in child.cmdline():
+                if "smoltui.backends.pairs.import_set" in child.cmdline():
                     largest = max(largest, child.memory_info().rss)
         return peak >> 10, largest >> 20
 
 
 def project_in(folder: Path, name: str) -> Path:
     """A project whose set is a file beside it; the model is the demo's, for its tokenizer."""
-    from smoltui.backends.new_project import create_project
+    from smoltui.backends.project.new_project import create_project
 
     project = create_project(folder / f"project-{name}", "demo").folder
     text = (project / "recipe.yaml").read_text()
@@ -231,7 +232,7 @@ def peers(folder: Path, rows: int) -> None:
 
 
 def main() -> None:
-    compileall.compile_dir(Path(__file__).parents[2] / "smoltui", quiet=1)  # as an installation is
+    compileall.compile_dir(PACKAGE, quiet=1)  # as an installation is
     numbers = [int(word) for word in sys.argv[2:] if word.isdecimal()]
     rows = numbers[0] if numbers else 160_800
     with tempfile.TemporaryDirectory(prefix="smoltui-pairs-") as name:

@@ -23,6 +23,7 @@ import psutil
 
 from tests.benchmarks.pairs import percentile
 from tests.benchmarks.terminal import Terminal
+from tests.paths import PACKAGE
 
 JOBS = 1_000
 FOLLOWED = 10
@@ -169,7 +170,7 @@ def in_ms(times: list[float | None]) -> str:
 
 
 def main() -> None:
-    compileall.compile_dir(Path(__file__).parents[2] / "smoltui", quiet=1)  # as an installation is
+    compileall.compile_dir(PACKAGE, quiet=1)  # as an installation is
     ours, theirs = multiprocessing.Pipe()
     hub = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
     hub.start()

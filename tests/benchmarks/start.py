@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home, project = Path(folder, "home"), Path(folder, "demo")
         env = {"HOME": str(home), "SMOLTUI_HOME": str(home / "smoltui"), "HF_HOME": str(home / "hf"), "HF_TOKEN": ""}
-        from smoltui.backends.new_project import create_project
+        from smoltui.backends.project.new_project import create_project
 
         create_project(project, "demo")
         for number in range(5):  # a list to move in, without training five times

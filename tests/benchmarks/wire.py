@@ -23,6 +23,7 @@ import psutil
 
 from tests.benchmarks.pairs import percentile
 from tests.benchmarks.terminal import Terminal
+from tests.paths import PACKAGE
 from tests.wire.furnished import DISPUTED, EMOJI, WORDS, furnish
 
 WIDE, SMALL = (120, 40), (80, 24)
@@ -178,7 +179,7 @@ def alternately(runs: int, measure: Callable[[str], None]) -> None:
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    compileall.compile_dir(Path(__file__).parents[2] / "smoltui", quiet=1)  # as an installation is
+    compileall.compile_dir(PACKAGE, quiet=1)  # as an installation is
     with tempfile.TemporaryDirectory(prefix="smoltui-wire-") as name:
         bench = Bench(Path(name))
         with bench.app("ours") as app:  # what torch says is asked once, and then kept

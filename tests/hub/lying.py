@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from smoltui.backends import hub
+from smoltui.backends.hub import client as hub
 from tests.hub.server import TOKEN
 
 SECRET = "hf_SECRETsecret1234567"

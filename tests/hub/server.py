@@ -581,7 +581,7 @@ def as_event(line: tuple[str, str] | bytes) -> bytes:
 @contextmanager
 def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A Hub that the client in this process uses, with a token that may write."""
-    from smoltui.backends import hub
+    from smoltui.backends.hub import client as hub
 
     hub.setup()
     hub.forget()

@@ -10,15 +10,15 @@ import pytest
 
 from smoltui import app as app_module
 from smoltui.app import SmoltuiApp
-from smoltui.backends import chains
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.new_project import create_project
-from smoltui.backends.project import Project
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import chains
 from smoltui.backends.services import Services
-from smoltui.core.chain import Chain, Step
-from smoltui.core.run import Run, Stage
+from smoltui.core.runs.chain import Chain, Step
+from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import RunFailedError
-from tests.backends.test_resume import SCRIPT as PAUSING
+from tests.backends.local.test_checkpoints import SCRIPT as PAUSING
 from tests.conftest import seen
 from tests.stories.test_runs_list import spec
 from tests.toy_engine import ToyEngine
@@ -134,8 +134,8 @@ async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:
 
 async def test_i_ask_for_both_in_the_start_dialog(own_machine: Path, wait_until: Wait) -> None:
     """n in the start dialog: what follows is written down with the run."""
-    from smoltui.backends.local_engine import LocalEngine
-    from tests.backends.test_local_engine import SCRIPT
+    from smoltui.backends.local.engine import LocalEngine
+    from tests.backends.local.test_engine import SCRIPT
 
     project = create_project(own_machine / "demo", "demo")
     app = SmoltuiApp(project, Services({"local": LocalEngine(SCRIPT)}), opening="runs")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.services import Services
 from smoltui.cli import run
 from smoltui.cli import runs as runs_module

@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends import preflight_facts
-from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import run
 from smoltui.cli import runs as runs_module
-from smoltui.core.preflight import Check
+from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level
-from smoltui.core.run import Run
+from smoltui.core.runs.run import Run
 from smoltui.errors import NotLoggedInError
 from tests.fake_training import RECIPE_KEYS
+from tests.paths import FAKE_TRAINING
 
-SCRIPT = Path(__file__).parents[1] / "fake_training.py"
+SCRIPT = FAKE_TRAINING
 
 
 class NoJobs(LocalEngine):
@@ -220,8 +221,9 @@ def test_logs_inspect_and_cancel(project: Path, capsys: pytest.CaptureFixture[st
 def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
     """I press ctrl+c in a followed training: it is cancelled and the exit code is 130."""
     code = (
-        "import sys; from smoltui.cli import run, runs; from smoltui.backends import preflight_facts\n"
-        "from smoltui.backends.services import Services; from smoltui.backends.local_engine import LocalEngine\n"
+        "import sys; from smoltui.cli import run, runs\n"
+        "from smoltui.backends.runs import preflight as preflight_facts\n"
+        "from smoltui.backends.services import Services; from smoltui.backends.local.engine import LocalEngine\n"
         "from pathlib import Path\n"
         f"engine = LocalEngine(Path({str(SCRIPT)!r}))\n"
         "runs.default_services = lambda: Services({'local': engine})\n"

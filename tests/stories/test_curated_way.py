@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.new_project import create_project
-from smoltui.backends.pair_export import MANIFEST
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.pairs.export import MANIFEST
+from smoltui.backends.project.new_project import create_project
 from smoltui.backends.services import Services
 from tests.conftest import seen
 

@@ -11,16 +11,17 @@ from typing import cast
 import pytest
 
 from smoltui.app import OLD_DUE, OLD_OVERDUE, YOUNG_DUE, YOUNG_OVERDUE, SmoltuiApp
-from smoltui.backends import devices, hub
-from smoltui.backends.engine import Engine
-from smoltui.backends.project import Project
+from smoltui.backends.hub import client as hub
+from smoltui.backends.machine import devices
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
-from smoltui.core.account import Account
-from smoltui.core.device import GIB, Accelerator
-from smoltui.core.run import Run
+from smoltui.core.machine.account import Account
+from smoltui.core.machine.device import GIB, Accelerator
+from smoltui.core.runs.run import Run
 from smoltui.errors import NotLoggedInError, SmoltuiError, UnreachableError
-from tests.backends.evaluation_project import make_project, trained
-from tests.backends.test_devices import SCRIPT
+from tests.backends.evaluation.project import make_project, trained
+from tests.backends.machine.test_devices import SCRIPT
 from tests.conftest import seen
 from tests.stories.test_evaluate_room import FakeEngine
 

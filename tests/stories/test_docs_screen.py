@@ -11,7 +11,7 @@ import pytest
 
 from smoltui import docs
 from smoltui.app import SmoltuiApp
-from smoltui.backends.project import Project
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.screens.docs import Documentation, Reader, lines_of
 from tests.conftest import seen

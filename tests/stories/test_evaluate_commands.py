@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends import answers, devices, hub, local_engine, run_store
-from smoltui.backends.project import Project
+from smoltui.backends.evaluation import answers
+from smoltui.backends.hub import client as hub
+from smoltui.backends.local import engine as local_engine
+from smoltui.backends.machine import devices
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import store as run_store
 from smoltui.cli import run
-from smoltui.core.account import Account
-from smoltui.core.run import Run
+from smoltui.core.machine.account import Account
+from smoltui.core.runs.run import Run
 from smoltui.errors import NotLoggedInError
-from tests.backends.evaluation_project import SCRIPTED_MODELS, make_project, trained
-from tests.backends.test_devices import SCRIPT
+from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
+from tests.backends.machine.test_devices import SCRIPT
 
 Output = pytest.CaptureFixture[str]
 

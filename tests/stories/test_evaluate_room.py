@@ -14,13 +14,15 @@ import psutil
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import answers, run_store, training
-from smoltui.backends.engine import Engine
-from smoltui.backends.project import Project
+from smoltui.backends.evaluation import answers
+from smoltui.backends.machine import train_extra as training
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
-from smoltui.core.run import Run
+from smoltui.core.runs.run import Run
 from smoltui.screens.evaluate import EvaluateRoom
-from tests.backends.evaluation_project import SCRIPTED_MODELS, make_project, trained
+from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
 
 Wait = Callable[..., Awaitable[None]]

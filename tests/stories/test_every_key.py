@@ -20,11 +20,12 @@ from textual.widget import Widget
 
 import smoltui
 from smoltui.app import SmoltuiApp
-from smoltui.backends import answers, devices
-from smoltui.backends.project import Project
+from smoltui.backends.evaluation import answers
+from smoltui.backends.machine import devices
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
-from smoltui.core.run import RunSpec
-from tests.backends.evaluation_project import SCRIPTED_MODELS
+from smoltui.core.runs.run import RunSpec
+from tests.backends.evaluation.project import SCRIPTED_MODELS
 from tests.toy_engine import ToyEngine
 from tests.wire.furnished import furnish
 

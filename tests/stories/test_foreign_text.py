@@ -14,21 +14,24 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from smoltui.backends import devices, hub, preflight_facts
-from smoltui.backends.hub_scheduled import ScheduledJobs
+from smoltui.backends.hub import client as hub
+from smoltui.backends.jobs.scheduled import ScheduledJobs
+from smoltui.backends.machine import devices
+from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import output, run
 from smoltui.cli import runs as runs_module
-from smoltui.core import events
-from smoltui.core.account import Account
-from smoltui.core.preflight import Check
+from smoltui.core.machine.account import Account
+from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level
-from smoltui.core.run import Run, Stage
-from smoltui.core.scheduled import ScheduledJob
+from smoltui.core.runs import events
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.scheduled import ScheduledJob
 from smoltui.errors import ServiceError
+from tests.paths import PACKAGE
 from tests.terminal_text import HOSTILE, SECRET, run_in_terminal, unsafe
 
-PACKAGE = Path(__file__).parents[2] / "smoltui"
+PACKAGE = PACKAGE
 NAME = HOSTILE.replace("/", "_")
 """As the name of a file."""
 RUN = Run(
@@ -254,9 +257,9 @@ STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 MAY_PRINT = {
     "cli/output.py": "the one way out",
     "scripts/": "run as programs in another Python; their output is read and made safe by the process above",
-    "backends/pair_tokens.py": "prints JSON lines in a child, with ensure_ascii",
-    "backends/pair_import.py": "prints JSON lines in a child, with ensure_ascii",
-    "backends/pair_audit.py": "prints JSON lines in a child, with ensure_ascii",
+    "backends/pairs/count_tokens.py": "prints JSON lines in a child, with ensure_ascii",
+    "backends/pairs/import_set.py": "prints JSON lines in a child, with ensure_ascii",
+    "backends/pairs/audit.py": "prints JSON lines in a child, with ensure_ascii",
     "demo/make_demo.py": "a program for developers that prints numbers of its own",
 }
 

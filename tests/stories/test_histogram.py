@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
-from smoltui.core.histogram import (
+from smoltui.core.pairs.histogram import (
     Distribution,
     axis,
     bars,

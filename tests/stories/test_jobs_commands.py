@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends import hub_engine, hub_stats, hub_submit, log_stream, preflight_facts
-from smoltui.backends.hub_engine import HubEngine
-from smoltui.backends.local_engine import LocalEngine
+from smoltui.backends.jobs import engine as hub_engine
+from smoltui.backends.jobs import log_merge as log_stream
+from smoltui.backends.jobs import stats as hub_stats
+from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.engine import HubEngine
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import jobs as jobs_module
 from smoltui.cli import run
 from smoltui.cli import runs as runs_module
 from tests.hub.server import TOKEN, LocalHub, local_hub
+from tests.paths import FAKE_TRAINING
 
-SCRIPT = Path(__file__).parents[1] / "fake_training.py"
+SCRIPT = FAKE_TRAINING
 JOB = {"command": ["x"], "dockerImage": "python:3.12", "flavor": "a100-large", "timeoutSeconds": 3600}
 
 

@@ -11,11 +11,13 @@ import pytest
 
 from smoltui import run_keeper
 from smoltui.app import SmoltuiApp
-from smoltui.backends import hub_engine, hub_submit, log_stream
-from smoltui.backends.hub_engine import HubEngine
-from smoltui.backends.new_project import create_project
+from smoltui.backends.jobs import engine as hub_engine
+from smoltui.backends.jobs import log_merge as log_stream
+from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.engine import HubEngine
+from smoltui.backends.project.new_project import create_project
 from smoltui.backends.services import Services
-from smoltui.core import events
+from smoltui.core.runs import events
 from smoltui.widgets.run_list import RunList
 from tests.conftest import seen
 from tests.hub.server import TOKEN, LocalHub, local_hub

@@ -15,10 +15,10 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.geometry import Region
 
-from smoltui.backends.log_spool import LogSpool
+from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.widgets.log_view import LogView
-from tests.backends.test_log_spool import disk_of
+from tests.backends.runs.test_log_spool import disk_of
 from tests.conftest import seen
 from tests.stories.hostile import ANY_TEXT, HOSTILE, assert_clean, assert_safe, lines_of
 

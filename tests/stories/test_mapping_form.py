@@ -10,7 +10,7 @@ import pytest
 from textual import on
 from textual.app import App, ComposeResult
 
-from smoltui.core.pair_mapping import preview
+from smoltui.core.pairs.mapping import preview
 from smoltui.widgets.mapping_form import MappingForm
 from tests.conftest import seen
 from tests.stories.hostile import HOSTILE, assert_clean, lines_of

@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
 
-from smoltui.core.metrics import METRICS, newest_share, smoothed
+from smoltui.core.runs.metrics import METRICS, newest_share, smoothed
 from smoltui.widgets.metric_chart import Curve, Frame, MetricChart, braille, over
 from tests.conftest import seen
 

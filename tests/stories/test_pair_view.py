@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 
-from smoltui.core.preference import Message, Pair
+from smoltui.core.pairs.preference import Message, Pair
 from smoltui.widgets.pair_view import Cut, Mark, PairView
 from tests.benchmarks.terminal import Terminal
 from tests.conftest import seen

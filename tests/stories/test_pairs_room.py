@@ -15,20 +15,21 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import curation_file, token_service
-from smoltui.backends.curation_file import CurationFile
-from smoltui.backends.pair_head import open_head
-from smoltui.backends.pair_set import PairSet, open_set
-from smoltui.backends.pair_source import PairsSpec
-from smoltui.backends.project import Project
+from smoltui.backends.data_files.head import open_head
+from smoltui.backends.data_files.source import PairsSpec
+from smoltui.backends.pairs import curation_file, token_service
+from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.opened_set import PairSet, open_set
+from smoltui.backends.pairs.template_limits import Limits
+from smoltui.backends.pairs.token_service import _TemplateChild
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
-from smoltui.backends.template_limits import Limits
-from smoltui.backends.token_service import _TemplateChild
-from smoltui.core.curation import Curation, Decision, line_of
+from smoltui.core.pairs.curation import Curation, Decision, line_of
 from smoltui.screens.pairs import set_view
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.scripts.pair_format import content_hash
 from tests.conftest import seen
+from tests.paths import DEMO
 
 WaitUntil = Callable[..., Awaitable[None]]
 
@@ -216,7 +217,7 @@ async def test_a_long_pair_is_read_before_it_is_counted(
         {"prompt": short, "chosen": "Yes.", "rejected": "No."},
     ]
     write(tmp_path / "train.jsonl", rows)
-    model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
+    model = DEMO / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 100\n")
     counted = threading.Event()
     exchange = _TemplateChild.exchange
@@ -256,7 +257,7 @@ async def test_a_chat_template_that_never_ends(
     rows = [{"prompt": prompt, "chosen": said[0], "rejected": other} for other in said[1:]]
     write(tmp_path / "train.jsonl", rows)
     model = tmp_path / "model"
-    shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    shutil.copytree(DEMO / "model", model)
     (model / "chat_template.jinja").write_text(
         "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     )
@@ -293,7 +294,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         ],
     )
     model = tmp_path / "model"
-    shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+    shutil.copytree(DEMO / "model", model)
     (model / "chat_template.jinja").write_text(
         "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}"
@@ -405,7 +406,7 @@ async def test_what_takes_long_shows_its_progress(
     left: list[bool] = []
 
     async def slow(module: str, arguments: list[str]) -> Any:
-        if not module.endswith("pair_audit"):
+        if not module.endswith("pairs.audit"):
             return  # tokens are counted behind
         yield {"progress": 2, "of": 5}
         try:
@@ -415,7 +416,7 @@ async def test_what_takes_long_shows_its_progress(
 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
-        monkeypatch.setattr("smoltui.backends.pairs_session.ask_child", slow)
+        monkeypatch.setattr("smoltui.backends.pairs.session.ask_child", slow)
         await pilot.press("a")
         await wait_until(lambda: "auditing the pairs: 2 of 5" in seen(app))
         await pilot.press("escape", "right")
@@ -586,7 +587,7 @@ async def test_a_full_disk_while_deciding(
         def full(*_: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("smoltui.backends.curation_file.os.write", full)
+        monkeypatch.setattr("smoltui.backends.pairs.curation_file.os.write", full)
         await pilot.press("p")
         await wait_until(lambda: "The disk is full, so the decision was not written" in told(app))
         monkeypatch.undo()
@@ -741,7 +742,7 @@ async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, 
     """I read that an answer is cut, change max_length or the model, come back, and read the new figures."""
     models = [tmp_path / name for name in ("model", "other")]
     for model in models:
-        shutil.copytree(Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model", model)
+        shutil.copytree(DEMO / "model", model)
     (models[1] / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
 
     def recipe(model: Path, length: int) -> None:
@@ -778,7 +779,7 @@ async def test_tokens_that_come_while_the_audit_is_read(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large set is not counted by itself: T counts, and the report on the screen has what it lacked."""
-    model = Path(__file__).parents[2] / "smoltui" / "demo" / "project" / "model"
+    model = DEMO / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 22\n")
     monkeypatch.setattr(set_view, "COUNTED_BY_ITSELF", 0)
     async with app.run_test(size=(120, 40)) as pilot:

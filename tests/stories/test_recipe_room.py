@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.curation_file import CurationFile
-from smoltui.backends.new_project import create_project
-from smoltui.backends.project import Project
-from smoltui.backends.recipe_file import load_recipe
+from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.services import Services
-from smoltui.core.curation import Decision
+from smoltui.core.pairs.curation import Decision
 from tests.conftest import seen
 
 Wait = Callable[..., Awaitable[None]]

@@ -13,11 +13,11 @@ import pytest
 
 from smoltui import run_keeper
 from smoltui.app import SmoltuiApp
-from smoltui.backends.project import Project
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
-from smoltui.core import events
-from smoltui.core.cost import Flavor
-from smoltui.core.run import Run, RunSpec, Stage
+from smoltui.core.runs import events
+from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError
 from smoltui.widgets.run_list import RunList
 from tests.conftest import seen

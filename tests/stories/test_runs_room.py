@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import run_store
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.project import Project
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import store as run_store
 from smoltui.backends.services import Services
-from smoltui.core.run import Run
+from smoltui.core.runs.run import Run
 from smoltui.errors import NotLoggedInError
 from smoltui.widgets.run_list import RunList
-from tests.backends.test_local_engine import SCRIPT, ended, spec
+from tests.backends.local.test_engine import SCRIPT, ended, spec
 from tests.conftest import seen
 
 Wait = Callable[..., Awaitable[None]]

@@ -8,20 +8,23 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import hub, run_store, training
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.new_project import create_project
-from smoltui.backends.project import Project
+from smoltui.backends.hub import client as hub
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.machine import train_extra as training
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import store as run_store
 from smoltui.backends.services import Services
-from smoltui.core import events
-from smoltui.core.account import Account
-from smoltui.core.cost import Flavor
-from smoltui.core.run import Run, RunSpec
+from smoltui.core.machine.account import Account
+from smoltui.core.runs import events
+from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import NotLoggedInError
 from tests.conftest import seen
+from tests.paths import FAKE_TRAINING
 
 Wait = Callable[..., Awaitable[None]]
-SCRIPT = Path(__file__).parents[1] / "fake_training.py"
+SCRIPT = FAKE_TRAINING
 A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 << 30, "A100", 1, 80 << 30, 2.5 / 60, 0.0)
 
 

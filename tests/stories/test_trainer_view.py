@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
-from smoltui.core.preference import Message, Pair, pair_of
-from smoltui.core.rendering import (
+from smoltui.core.pairs.preference import Message, Pair, pair_of
+from smoltui.core.pairs.rendering import (
     CUT,
     OURS,
     TRL,

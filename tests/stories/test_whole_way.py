@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends import recipe_facts
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.new_project import create_project
-from smoltui.backends.project import Project
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.project import recipe_facts
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from tests.conftest import seen
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from smoltui.backends import devices
+from smoltui.backends.machine import devices
 from tests.benchmarks.terminal import Terminal
 from tests.wire.furnished import furnish
 

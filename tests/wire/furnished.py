@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from smoltui.backends.new_project import create_project
+from smoltui.backends.project.new_project import create_project
 
 EMOJI = ("🦊", "🎉")
 DISPUTED = ("👩\u200d👩\u200d👧\u200d👦", "👍🏽", "🇫🇷", "✂️")

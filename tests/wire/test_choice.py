@@ -75,7 +75,7 @@ async def test_over_ssh_no_cursor_blinks(
 ) -> None:
     """Not in the command palette either, which is Textual's own; and nothing is animated."""
     from smoltui.app import SmoltuiApp
-    from smoltui.backends.project import Project
+    from smoltui.backends.project.project import Project
     from smoltui.backends.services import Services
 
     monkeypatch.delenv("TEXTUAL_ANIMATIONS", raising=False)

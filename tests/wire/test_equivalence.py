@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.project import Project
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.wire.terminal import Terminal, terminal_of
 from tests.wire.furnished import furnish, walk

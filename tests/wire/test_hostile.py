@@ -19,8 +19,8 @@ from textual.widgets import DataTable, Input, Log, OptionList, RichLog, Static, 
 
 import smoltui.widgets
 import smoltui.wire.difference as differences
-from smoltui.backends.local_engine import LocalEngine
-from smoltui.backends.project import Project
+from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.wire import WireApp
 from tests.wire.furnished import furnish

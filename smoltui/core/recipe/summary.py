@@ -12,7 +12,7 @@ from typing import Any
 from smoltui.core.recipe.checks import get
 from smoltui.core.recipe.keys import snapshot
 from smoltui.core.recipe.values import MOST, typed
-from smoltui.core.settings import JobSettings
+from smoltui.core.settings.settings import JobSettings
 
 MOUNT = "/project"
 """Where a Job sees the project folder, when it needs more of it than the recipe."""

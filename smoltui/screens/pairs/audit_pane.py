@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from smoltui.backends.pairs_session import PairsSession
-from smoltui.core.audit import Audit, Found
+from smoltui.backends.pairs.session import PairsSession
+from smoltui.core.pairs.audit import Audit, Found
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.audit_list import AuditList, FindingRow

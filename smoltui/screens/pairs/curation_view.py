@@ -12,11 +12,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from smoltui.backends.pair_export import MANIFEST, Exported, Kind
-from smoltui.backends.pairs_decisions import NOTHING_TO_UNDO
-from smoltui.backends.pairs_session import Here, PairsSession
-from smoltui.backends.project import expanded
-from smoltui.core.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
+from smoltui.backends.pairs.decisions import NOTHING_TO_UNDO
+from smoltui.backends.pairs.export import MANIFEST, Exported, Kind
+from smoltui.backends.pairs.session import Here, PairsSession
+from smoltui.backends.project.project import expanded
+from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm

@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from smoltui.backends.pair_source import PairsSpec, UnknownShapeError
-from smoltui.core.pair_mapping import guess_columns, preview
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError
+from smoltui.core.pairs.mapping import guess_columns, preview
 from smoltui.screens.pairs.pane import Pane
 from smoltui.widgets.mapping_form import MappingForm
 

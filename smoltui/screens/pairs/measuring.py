@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from smoltui.backends.token_service import TokenService
-from smoltui.backends.tokenizing import Counts
-from smoltui.core.preference import Pair
+from smoltui.backends.pairs.token_service import TokenService
+from smoltui.backends.pairs.tokenizer import Counts
+from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.widgets.pair_view import Cut
 

@@ -13,9 +13,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
-from smoltui.backends.pairs_session import Here, PairsSession
-from smoltui.backends.token_service import TokenService
-from smoltui.core.preference import Pair
+from smoltui.backends.pairs.session import Here, PairsSession
+from smoltui.backends.pairs.token_service import TokenService
+from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
 from smoltui.screens.pairs.measuring import Asked, Measure, is_long, measured

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
-from smoltui.backends.pairs_session import Here, PairsSession, StillLoadingError
+from smoltui.backends.pairs.session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
 
 LOAD_AFTER_SECONDS = 0.3

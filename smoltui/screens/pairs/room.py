@@ -15,12 +15,12 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
-from smoltui.backends.pair_set import PairSet, open_set, typed_spec
-from smoltui.backends.pair_source import PairsSpec, UnknownShapeError, project_pairs
-from smoltui.backends.pairs_decisions import Decisions
-from smoltui.backends.pairs_session import PairsSession, recipe_values
-from smoltui.backends.settings_file import set_pair_columns
-from smoltui.backends.threads import in_thread
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, project_pairs
+from smoltui.backends.pairs.decisions import Decisions
+from smoltui.backends.pairs.opened_set import PairSet, open_set, typed_spec
+from smoltui.backends.pairs.session import PairsSession, recipe_values
+from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.backends.system.threads import in_thread
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.pairs.curation_view import CurationView

@@ -17,15 +17,15 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
-from smoltui.backends.pair_search import load_engines
-from smoltui.backends.pairs_session import DEFAULT_MAX_LENGTH, PairsSession
-from smoltui.backends.project import Project
-from smoltui.backends.threads import in_thread
-from smoltui.backends.token_service import TokenService, open_tokenizer
-from smoltui.core.pair_columns import COLUMNS
-from smoltui.core.pair_facts import sound
-from smoltui.core.pair_query import PairQuery, parse_query
-from smoltui.core.preference import pair_json
+from smoltui.backends.pairs.search import load_engines
+from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, PairsSession
+from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.columns import COLUMNS
+from smoltui.core.pairs.facts import sound
+from smoltui.core.pairs.preference import pair_json
+from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.editing import page_text

@@ -11,10 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from smoltui.backends.pairs_session import Here
-from smoltui.backends.token_service import TokenService
-from smoltui.core.preference import Pair
-from smoltui.core.rendering import TrainerView
+from smoltui.backends.pairs.session import Here
+from smoltui.backends.pairs.token_service import TokenService
+from smoltui.core.pairs.preference import Pair
+from smoltui.core.pairs.rendering import TrainerView
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.measuring import refused
 from smoltui.screens.pairs.pane import SetPane, tell

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from textual import work
 
-from smoltui.backends import run_acts
-from smoltui.core.cost import usd
-from smoltui.core.pace import as_time
-from smoltui.core.run import Run, Stage
+from smoltui.backends.runs import acts as run_acts
+from smoltui.core.runs.cost import usd
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm

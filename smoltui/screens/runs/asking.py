@@ -12,12 +12,12 @@ from rich.text import Text
 from textual import work
 from textual.widgets import Static
 
-from smoltui.backends import run_acts
-from smoltui.backends.job_records import read as read_record
-from smoltui.backends.threads import in_thread
-from smoltui.core.pace import as_time
-from smoltui.core.rerun import spec_of
-from smoltui.core.run import Run, RunSpec
+from smoltui.backends.jobs.records import read as read_record
+from smoltui.backends.runs import acts as run_acts
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.rerun import spec_of
+from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.runs.base import RunsBase
@@ -152,6 +152,6 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
 
 def _access(job: Mapping[str, Any]) -> list[str]:
     """How one gets into the Job: ssh, and addresses of exposed ports, where it has them."""
-    from smoltui.backends.job_json import access_of
+    from smoltui.backends.jobs.job_json import access_of
 
     return list(access_of(job))

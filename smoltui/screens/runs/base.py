@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from textual.widgets import ContentSwitcher
 
-from smoltui.backends.engine import Engine
-from smoltui.core.cost import usd, worst_cost
-from smoltui.core.pace import Pace
-from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
+from smoltui.backends.runs.engine import Engine
+from smoltui.core.runs.cost import usd, worst_cost
+from smoltui.core.runs.pace import Pace
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.screens.room import Room
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.run_list import RunList

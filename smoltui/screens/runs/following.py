@@ -12,14 +12,14 @@ from rich.text import Text
 from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
-from smoltui.backends.project import shown_path
-from smoltui.backends.threads import in_thread
-from smoltui.core import events
-from smoltui.core.metrics import METRICS, History, load_all
-from smoltui.core.pace import Pace, as_time
-from smoltui.core.run import Run, Stage
-from smoltui.core.tracker import tracker_link
-from smoltui.core.wording import PHASES, in_words
+from smoltui.backends.project.project import shown_path
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs import events
+from smoltui.core.runs.metrics import METRICS, History, load_all
+from smoltui.core.runs.pace import Pace, as_time
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.tracker import tracker_link
+from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.run_keeper import TELL_SECONDS
 from smoltui.safe_text import redact, safe_line

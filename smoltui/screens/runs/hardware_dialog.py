@@ -13,13 +13,13 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.backends.hub import flavors
-from smoltui.backends.launch import load_project_recipe
-from smoltui.backends.project import Project
-from smoltui.backends.recipe_facts import recipe_shape
-from smoltui.backends.threads import in_thread
-from smoltui.core.fit import ModelShape
-from smoltui.core.hardware import FlavorFit, device_bytes, fits, gb
+from smoltui.backends.hub.client import flavors
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_facts import recipe_shape
+from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.machine.fit import ModelShape
+from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 

@@ -9,10 +9,10 @@ from rich.text import Text
 from textual import on
 from textual.widgets import Static
 
-from smoltui.core.chain import STEPS
-from smoltui.core.pace import as_time
-from smoltui.core.run import Run
-from smoltui.core.run_filter import RunFilter, parse_filter
+from smoltui.core.runs.chain import STEPS
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import Run
+from smoltui.core.runs.run_filter import RunFilter, parse_filter
 from smoltui.errors import SmoltuiError
 from smoltui.run_keeper import STALE_SECONDS
 from smoltui.safe_text import redact, safe_line

@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.widgets import ContentSwitcher, Static
 
-from smoltui.backends.log_spool import LogSpool
-from smoltui.backends.threads import in_thread
-from smoltui.core.metrics import METRICS
-from smoltui.core.run import Run, Stage
+from smoltui.backends.runs.log_spool import LogSpool
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs.metrics import METRICS
+from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.runs.acting import Acting

@@ -12,9 +12,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.backends.project import Project
-from smoltui.backends.settings_file import set_watch
-from smoltui.core.watch import RULES, WatchSettings
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.settings_file import set_watch
+from smoltui.core.runs.rules import RULES, WatchSettings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 

@@ -14,10 +14,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.core.cost import usd, worst_cost
-from smoltui.core.pace import as_age, as_time
-from smoltui.core.run import HUB_TIMEOUT_SECONDS, Run
-from smoltui.core.scheduled import ScheduledJob, checked_schedule
+from smoltui.core.runs.cost import usd, worst_cost
+from smoltui.core.runs.pace import as_age, as_time
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
@@ -25,7 +25,7 @@ from smoltui.widgets.ask_line import AskLine
 
 if TYPE_CHECKING:
     from smoltui.app import SmoltuiApp
-    from smoltui.backends.hub_scheduled import ScheduledJobs
+    from smoltui.backends.jobs.scheduled import ScheduledJobs
 
 SHOWN = 12
 """Scheduled Jobs in view; the cursor moves the window over the others."""

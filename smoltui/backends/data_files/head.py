@@ -1,0 +1,105 @@
+"""The first rows of a set, whatever its size: only the beginning of its files is read, here or on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.data_files.source import Found, PairsSpec, find_set, open_spec, schema_of_rows
+from smoltui.backends.data_files.splits import split_asked, wanted_rows
+from smoltui.backends.data_files.tables import Broken, head_of
+from smoltui.backends.data_files.text import EmptyFileError
+from smoltui.backends.data_files.text import Head as FileHead
+from smoltui.core.pairs.mapping import mapped
+from smoltui.errors import PairsError
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the beginning of a set says."""
+
+    name: str
+    split: str
+    splits: tuple[str, ...]
+    schema: str
+    """Key of `pair_format.SCHEMAS`."""
+    columns: tuple[str, ...]
+    rows: list[Any]
+    """Decoded rows, or `Broken`; at least one. Fewer than asked for where rows are long."""
+    whole: bool
+    """These are all the rows."""
+    spec: PairsSpec
+    """As that of `open_spec`."""
+
+
+def open_head(spec: PairsSpec, base: Path | None, rows: int = 64) -> Head:
+    """The first rows of what `open_spec` would open.
+
+    Blocking. The exception to reading only the beginning: a split counted from its end or in percent
+    (`train[90%:]`), or one that begins further in than what is read, is opened as a whole.
+
+    Raises:
+        PairsError, ServiceError: as `open_spec`, as far as the beginning tells.
+    """
+    found = find_set(spec, base)
+    asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
+    wanted = wanted_rows(asked)
+    first, end = (0, None) if wanted is None else wanted.plain or (None, None)
+    if first is None:
+        return _opened(found.spec, base, rows)
+    head = _beginning(found, names, first + rows)
+    if len(head.rows) <= first and not head.whole:
+        return _opened(found.spec, base, rows)
+    last = min(len(head.rows), len(head.rows) if end is None else end, first + rows)
+    taken = head.rows[first:last]
+    if not taken:
+        raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {len(head.rows):,}.")
+    whole = last == end or (head.whole and last == len(head.rows))
+    return _head(found.spec, found.name, asked, tuple(found.splits), FileHead(head.columns, taken, whole))
+
+
+def _head(spec: PairsSpec, name: str, split: str, splits: tuple[str, ...], head: FileHead) -> Head:
+    schema = schema_of_rows(head.rows, head.columns, name, spec)
+    rows = head.rows
+    if columns := spec.columns:
+        rows = [row if isinstance(row, Broken) else mapped(row, columns) for row in rows]
+    return Head(name, split, splits, schema, head.columns, rows, head.whole, spec)
+
+
+def _opened(spec: PairsSpec, base: Path | None, rows: int) -> Head:
+    source = open_spec(spec, base)
+    first = list(source.rows(0, rows))
+    return Head(
+        source.name, source.split, source.splits, source.schema, source.columns, first, len(first) == len(source),
+        source.spec,
+    )  # fmt: skip
+
+
+def _beginning(found: Found, names: Sequence[str], rows: int) -> FileHead:
+    """The first rows of the files, one behind the other."""
+    columns: tuple[str, ...] = ()
+    first: list[Any] = []
+    empty: EmptyFileError | None = None
+    for place, name in enumerate(names, 1):
+        try:
+            head = _of_file(found, name, rows - len(first))
+        except EmptyFileError as error:  # a shard may be
+            empty = empty or error
+            continue
+        columns = columns or head.columns
+        first += head.rows
+        if not head.whole or (len(first) >= rows and place < len(names)):
+            return FileHead(columns, first, False)
+    if empty is not None and not first:
+        raise empty
+    return FileHead(columns, first, True)
+
+
+def _of_file(found: Found, name: str, rows: int) -> FileHead:
+    if found.repo is None:
+        return head_of(Path(name), rows)
+    from smoltui.backends.data_files.hub import hub_head
+
+    return hub_head(found.repo, name, found.revision, rows)

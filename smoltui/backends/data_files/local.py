@@ -1,0 +1,187 @@
+"""Which files on this machine a set is made of: one, those of a folder, those a pattern finds, or named one by one."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoltui.backends.data_files.splits import split_named, splits_of
+from smoltui.backends.data_files.tables import READABLE
+from smoltui.backends.project.project import exists, expanded
+from smoltui.backends.system.small_file import read_small
+from smoltui.core.foreign import foreign_json
+from smoltui.errors import PairsError
+from smoltui.safe_text import safe_line
+
+FOLDERS_DEEP = 2
+"""A folder is looked through so deep, itself counted: a home folder given by mistake must not be read whole."""
+_STATE, _DICT = "state.json", "dataset_dict.json"
+"""What `Dataset.save_to_disk` and `DatasetDict.save_to_disk` write beside the data."""
+
+MOST_STATE_BYTES = 16 << 20
+"""Of those: one line for each data file."""
+
+Files = Mapping[str, tuple[str, ...]]
+"""Split → paths or patterns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A set on this machine."""
+
+    name: str
+    source: str
+    """Absolute; empty where `files` says it all."""
+    files: Files | None
+    """As asked for, with absolute paths."""
+    splits: Mapping[str, Sequence[str]]
+    """Split → absolute paths."""
+    lone_file: bool = False
+
+
+def is_pattern(text: str) -> bool:
+    """Whether it may stand for several files: `data/*.jsonl`."""
+    return glob.has_magic(text)
+
+
+def local_splits(source: str, files: Files | None, base: Path) -> Local | None:
+    """The files of a set, relative paths from `base`; None when there is nothing of that name.
+
+    Raises:
+        PairsError: nothing in it can be read, or a pattern that finds nothing.
+    """
+    if files:
+        named = {split: tuple(_absolute(path, base) for path in paths) for split, paths in files.items()}
+        found = {split: [file for path in paths for file in _listed(path)] for split, paths in named.items()}
+        return Local(", ".join(Path(path).name for paths in named.values() for path in paths), "", named, found)
+    path = base / expanded(source)
+    if exists(path):
+        if path.is_dir():
+            return Local(path.name, str(path), None, _strings(_folder_splits(path)))
+        # Also a pipe or a device: opening says what is wrong with it.
+        return Local(path.name, str(path), None, {split_named(path.name) or "train": [str(path)]}, lone_file=True)
+    if not is_pattern(source):
+        return None
+    pattern = _absolute(source, base)
+    return Local(source, pattern, None, _strings(_pattern_splits(pattern)))
+
+
+def files_of_spec(source: str, files: Files | None, base: Path) -> list[Path]:
+    """Every file that a set on this machine is read from, those that say what is in a folder too; in order."""
+    if files:
+        named = [Path(file) for paths in files.values() for path in paths for file in _found(_absolute(path, base))]
+        return list(dict.fromkeys(named))
+    path = base / expanded(source)
+    if not exists(path):
+        return _found(_absolute(source, base)) if is_pattern(source) else []
+    if not path.is_dir():
+        return [path]
+    inside: list[Path] = []
+    with suppress(PairsError):  # nothing in it can be read (any more)
+        inside = [file for found in _folder_splits(path).values() for file in found]
+    saved = [file for folder in (path, *_saved_folders(path).values()) for file in (folder / _STATE, *_saved(folder))]
+    return sorted({file for file in (*inside, path / _DICT, *saved) if exists(file)})
+
+
+def _absolute(path: str, base: Path) -> str:
+    """A path or pattern from the root on; what stands in the name of `base` is not a pattern."""
+    written = expanded(path)
+    if written.is_absolute():
+        return str(written)
+    if is_pattern(path) and not exists(base / written):
+        return str(Path(glob.escape(str(base))) / written)
+    return str(base / written)
+
+
+def _listed(path: str) -> list[str]:
+    """The files that one entry of a list stands for. Raises: PairsError: a pattern that finds nothing."""
+    if exists(Path(path)) or not is_pattern(path):
+        return [path]
+    if found := _found(path):
+        return [str(file) for file in found]
+    raise _nothing_found(path)
+
+
+def _found(pattern: str) -> list[Path]:
+    if exists(Path(pattern)):
+        return [Path(pattern)]
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+    return [Path(name) for name in sorted(names) if Path(name).is_file()]
+
+
+def _pattern_splits(pattern: str) -> dict[str, list[Path]]:
+    parts = Path(pattern).parts
+    fixed = Path(*parts[: next(place for place, part in enumerate(parts) if glob.has_magic(part.replace("[[]", "")))])
+    start = Path(str(fixed).replace("[[]", "[").replace("[*]", "*").replace("[?]", "?"))  # `glob.escape` undone
+    # The folders above it are the person's own: /home/test/… names no split.
+    names = [file.relative_to(start).as_posix() for file in _found(pattern) if file.is_relative_to(start)]
+    splits = splits_of(names)
+    if not splits:
+        raise _nothing_found(pattern)
+    return {split: [start / name for name in files] for split, files in splits.items()}
+
+
+def _nothing_found(pattern: str) -> PairsError:
+    return PairsError(f"No file that can be read as pairs matches: {safe_line(pattern, 200)}", f"Readable: {READABLE}.")
+
+
+def _folder_splits(folder: Path) -> dict[str, list[Path]]:
+    """Split → files of a folder: saved by `datasets` (one split or several), or with data files.
+
+    Raises:
+        PairsError: nothing in it can be read.
+    """
+    if saved := _saved(folder):
+        return {"train": saved}
+    found = {split: _saved(inside) for split, inside in _saved_folders(folder).items()}
+    if any(found.values()):
+        return {split: files for split, files in found.items() if files}
+    try:
+        inside = [path.relative_to(folder).as_posix() for path in _walk(folder)]
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise PairsError(f"The folder cannot be read: {safe_line(str(folder), 200)}", f"{said}.") from error
+    splits = splits_of([name for name in inside if "/" not in name]) or splits_of(inside)
+    if not splits:
+        raise PairsError(
+            f"The folder holds no file that can be read as pairs: {safe_line(str(folder), 200)}",
+            f"Readable: {READABLE}, and folders saved by datasets.",
+        )
+    return {split: [folder / name for name in files] for split, files in splits.items()}
+
+
+def _walk(folder: Path, depth: int = FOLDERS_DEEP) -> Iterator[Path]:
+    """Files of the folder and of the folders in it, nothing hidden. Raises: OSError: of the folder itself."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_file():
+            yield path
+        elif depth > 1 and path.is_dir() and not path.is_symlink():
+            with suppress(OSError):  # a folder in it that is closed to this person
+                yield from _walk(path, depth - 1)
+
+
+def _saved(folder: Path) -> list[Path]:
+    """The Arrow files of one split written by `Dataset.save_to_disk`, in order; empty for another folder."""
+    try:
+        state = foreign_json.decode(read_small(folder / _STATE, MOST_STATE_BYTES))
+        return [folder / str(entry["filename"]) for entry in state["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _saved_folders(folder: Path) -> dict[str, Path]:
+    """Split → folder, of what `DatasetDict.save_to_disk` wrote; empty for another folder."""
+    try:
+        names = foreign_json.decode(read_small(folder / _DICT, MOST_STATE_BYTES))["splits"]
+        return {name: folder / name for name in names if isinstance(name, str)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _strings(splits: Mapping[str, Sequence[Path]]) -> dict[str, list[str]]:
+    return {split: [str(path) for path in paths] for split, paths in splits.items()}

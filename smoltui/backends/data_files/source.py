@@ -1,0 +1,351 @@
+"""Preference pairs by number from any file, folder or Hub id.
+
+    source = open_pairs("pairs.jsonl")
+    len(source), source.schema, source.splits, source.pair(0)
+
+Blocking, and safe to call from several threads at once; the rooms call it off the UI thread except where `near` says
+that a pair is at hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.data_files.arrow import first_of
+from smoltui.backends.data_files.local import Local, files_of_spec, is_pattern, local_splits
+from smoltui.backends.data_files.splits import split_asked, wanted_rows
+from smoltui.backends.data_files.tables import (
+    Broken,
+    JoinedTable,
+    MappedTable,
+    SlicedTable,
+    Table,
+    ending_of,
+    open_table,
+)
+from smoltui.backends.data_files.text import EmptyFileError
+from smoltui.backends.project.project import Project, exists, expanded
+from smoltui.core.pairs.mapping import mapped
+from smoltui.core.pairs.preference import Pair, pair_of
+from smoltui.errors import PairsError, RecipeError
+from smoltui.safe_text import safe_line
+from smoltui.scripts.pair_format import NotAPairError, schema_of
+
+FIRST_ROWS = 20
+"""A set is refused when none of its first rows has a known shape; one odd row at the start is shown as what it is."""
+_HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w./-]+))?")
+_BUILDERS = ("json", "csv", "parquet", "arrow", "text")
+"""Names that `load_dataset` reads as a file format rather than as a dataset, with `data_files`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairsSpec:
+    """Where pairs are, as a recipe or a person says it."""
+
+    source: str
+    """Path or Hub id; empty when `files` says it all."""
+    config: str | None = None
+    split: str | None = None
+    """Name, also with rows as in train[:1000]; None for train or else the first."""
+    revision: str | None = None
+    files: Mapping[str, tuple[str, ...]] | None = None
+    """Split → paths, where they are named one by one."""
+    others: int = 0
+    """Further sets that the recipe mixes in."""
+    columns: Mapping[str, str] | None = None
+    """Which column is what (`core/pairs/mapping.py`), for a set of no known shape; None: its shape tells."""
+
+    @property
+    def shown(self) -> str:
+        return self.source or ", ".join(path for paths in (self.files or {}).values() for path in paths)
+
+
+class UnknownShapeError(PairsError):
+    """The rows have chosen and rejected under other names, perhaps: a person can say which column is what."""
+
+    def __init__(self, message: str, hint: str, columns: tuple[str, ...], rows: list[Any]) -> None:
+        super().__init__(message, hint)
+        self.columns = columns
+        """Of the set."""
+        self.rows = rows
+        """The first ones, decoded."""
+
+
+class PairSource:
+    """One split of a set of pairs, by row from 0."""
+
+    def __init__(self, name: str, split: str, splits: tuple[str, ...], table: Table, spec: PairsSpec) -> None:
+        self.name = name
+        """File name, folder name or Hub id."""
+        self.split = split
+        """As asked for: train, or train[:1000]."""
+        self.splits = splits
+        """Names of all splits, of which this is one."""
+        self.spec = spec
+        self.file_bytes = 0
+        """Of its files as they lie on the disk; 0 where that is not known."""
+        self._table = MappedTable(table, spec.columns) if spec.columns else table
+        self.schema = schema_of_rows(
+            first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS), table.columns, name, spec
+        )
+        """Key of `pair_format.SCHEMAS`, told from the first row that has a known shape."""
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self._table.columns
+
+    def near(self, index: int) -> bool:
+        """`pair(index)` is quick enough for the UI thread."""
+        return self._table.near(index)
+
+    def row(self, index: int) -> Any:
+        """The row as it is in the file; a `Broken` when it cannot be decoded."""
+        return self._table.row(index)
+
+    def rows(self, start: int, stop: int) -> Iterator[Any]:
+        """Rows `start` up to, not including, `stop`, bounded by the set."""
+        return self._table.rows(max(start, 0), min(stop, len(self)))
+
+    def pair(self, index: int) -> Pair:
+        """The pair of one row; what is not a usable pair comes with its problem.
+
+        Raises:
+            IndexError: no such row.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return pair_of_row(index, self._table.row(index))
+
+
+def pair_of_row(index: int, row: Any) -> Pair:
+    """The pair of a decoded row or of a `Broken`; what is not a usable pair comes with its problem."""
+    if isinstance(row, Broken):
+        return Pair(index, problem=row.problem, reason="broken", raw=row.text)
+    return pair_of(index, row)
+
+
+# ------------------------------------------------------------------------------------------------------------- opening
+
+
+def open_pairs(
+    source: str | Path,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    base: Path | None = None,
+) -> PairSource:
+    """Opens a file, several (`data/*.jsonl`), a folder (data files, or saved by `datasets`) or a Hub id.
+
+    A Hub id may carry configuration and revision: `owner/name:config@revision`. Relative paths start at `base`, else at
+    the current folder. `split` may name rows: `train[:1000]`, `test[10%:]`.
+
+    Raises:
+        PairsError: no such file, not readable, no preference pairs, no such split; the message names file and line.
+        ServiceError: the Hub does not give it.
+    """
+    return open_spec(PairsSpec(str(source), config, split, revision), base)
+
+
+def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
+    """As `open_pairs`, for what `recipe_pairs` gave; the source keeps `spec` with absolute paths."""
+    found = find_set(spec, base)
+    asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
+    paths = found.fetch(names)
+    tables, empty = [], None
+    for path in paths:
+        try:
+            tables.append(open_table(path))
+        except EmptyFileError as error:  # a shard may be
+            empty = empty or error
+    if not tables:
+        assert empty is not None  # a split has at least one file
+        raise empty
+    table = tables[0] if len(tables) == 1 else JoinedTable(tables)
+    if (rows := wanted_rows(asked)) is not None:
+        start, stop, _ = rows.of(len(table)).indices(len(table))
+        table = SlicedTable(table, start, stop)
+        if len(table) == 0:
+            raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {stop:,}.")
+    source = PairSource(found.name, asked, tuple(found.splits), table, found.spec)
+    with suppress(OSError):
+        source.file_bytes = sum(path.stat().st_size for path in paths)
+    return source
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A set whose files are known, before one of them is opened."""
+
+    name: str
+    """File name, folder name or Hub id."""
+    spec: PairsSpec
+    """With absolute paths."""
+    splits: Mapping[str, Sequence[str]]
+    """Split → its files, paths on this machine or in the repository."""
+    lone_file: bool = False
+    """It is one file, which is whatever split it is asked for as."""
+    repo: str | None = None
+    """On the Hub: the repository…"""
+    revision: str | None = None
+    """…and which state of it; None for the newest."""
+
+    def fetch(self, names: Sequence[str]) -> list[Path]:
+        """The files on this machine, downloaded where need be. Raises: ServiceError."""
+        if self.repo is None:
+            return [Path(name) for name in names]
+        from smoltui.backends.data_files.hub import hub_files
+
+        return hub_files(self.repo, list(names), self.revision)
+
+
+def find_set(spec: PairsSpec, base: Path | None) -> Found:
+    """Looks for what `spec` names: here, else on the Hub.
+
+    Raises:
+        PairsError, ServiceError: as `open_pairs`, as far as the names of the files tell.
+    """
+    base = (base or Path.cwd()).absolute()
+    if not spec.files and not spec.source.strip():
+        raise PairsError("No pairs are named.", "Name a file, a folder or a Hub id.")
+    local: Local | None = local_splits(spec.source, spec.files, base)
+    if local is not None:
+        spec = replace(spec, source=local.source, files=local.files)
+        return Found(local.name, spec, local.splits, local.lone_file)
+    named = _HUB_ID.fullmatch(spec.source)
+    looks_local = spec.source.startswith((".", "/", "~")) or spec.source.count("/") > 1 or ending_of(spec.source)
+    if looks_local or not named:
+        raise PairsError(
+            f"There is no such file or folder: {safe_line(spec.source, 200)}",
+            f"Looked in {base}. A Hub id looks like owner/name.",
+        )
+    from smoltui.backends.data_files.hub import hub_splits
+
+    repo, config, revision = named[1], spec.config or named[2], spec.revision or named[3]
+    return Found(spec.source, spec, hub_splits(repo, config, revision), repo=repo, revision=revision)
+
+
+def is_local(spec: PairsSpec, folder: Path) -> bool:
+    """Whether the set lies on this machine, so that opening it asks no network."""
+    return bool(spec.files) or is_pattern(spec.source) or exists(folder / expanded(spec.source))
+
+
+def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
+    """(path, bytes, time of the last change in ns) of every file the set may be read from, to be compared with `==`.
+
+    Empty for a set on the Hub, and for one that is no longer there.
+    """
+    stamps = []
+    for path in files_of_spec(spec.source, spec.files, folder.absolute()):
+        with suppress(OSError):
+            stat = path.stat()
+            stamps.append((str(path), stat.st_size, stat.st_mtime_ns))
+    return stamps
+
+
+def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
+    """The set's shape, told from the first `FIRST_ROWS` of its `rows`, as they are in the file.
+
+    Raises:
+        UnknownShapeError: they hold columns, of which none of the known shapes is made.
+        PairsError: none of them can be decoded.
+    """
+    rows = rows[:FIRST_ROWS]
+    problem: tuple[str, str] | None = None
+    reasons = set()
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, Broken):
+            problem = problem or (row.problem, "Expected rows with chosen and rejected; mend that one.")
+            continue
+        try:
+            return schema_of(mapped(row, spec.columns) if spec.columns else row)
+        except NotAPairError as error:
+            reasons.add(error.reason)
+            hint = (
+                "DPO learns from pairs; an unpaired set is for TRL's KTO trainer."
+                if error.reason == "unpaired"
+                else "Name the columns prompt, chosen and rejected, or open another set."
+            )
+            said = f"{safe_line(name, 80)} does not hold preference pairs (row {number}). {safe_line(str(error), 400)}"
+            problem = problem or (said, hint)
+    if problem is None:
+        raise PairsError(f"{safe_line(name, 80)} holds no rows.", "Expected rows with chosen and rejected.")
+    told = [row for row in rows if isinstance(row, Mapping)]
+    if told and "unpaired" not in reasons:  # no choice of columns makes pairs of those
+        raise UnknownShapeError(*problem, columns, told)
+    raise PairsError(*problem)
+
+
+# ----------------------------------------------------------------------------------------------------- of the project
+
+
+def project_pairs(project: Project) -> PairsSpec | None:
+    """What the Pairs room opens: the source of smoltui.toml, or else the pairs of the recipe; None when neither says.
+
+    Raises:
+        RecipeError: one of the two files cannot be read.
+    """
+    settings = project.settings()
+    spec = PairsSpec(settings.pairs) if settings.pairs else recipe_pairs(project)
+    return replace(spec, columns=settings.pair_columns) if spec is not None and settings.pair_columns else spec
+
+
+def recipe_pairs(project: Project) -> PairsSpec | None:
+    """The pairs that recipe.yaml trains on (the first of several); None without a recipe or without pairs in it.
+
+    Raises:
+        RecipeError: the recipe cannot be read, or names its pairs in a way TRL does not know.
+    """
+    if not project.has_recipe:
+        return None
+    from smoltui.backends.project.recipe_file import load_recipe
+
+    return pairs_of(load_recipe(project.recipe_path).values)
+
+
+def pairs_of(values: Mapping[str, Any]) -> PairsSpec | None:
+    """The pairs that the values of a recipe name (the first of several sets); None when they name none.
+
+    Raises:
+        RecipeError: they are named in a way TRL does not know.
+    """
+    mixed = values.get("datasets")
+    if mixed:
+        if not isinstance(mixed, list) or not isinstance(mixed[0], Mapping) or not mixed[0].get("path"):
+            raise RecipeError(
+                "datasets in recipe.yaml must be a list of sets with a path each", "See the TRL recipe form."
+            )
+        first = mixed[0]
+        return _spec(
+            str(first["path"]), first.get("name"), first.get("split") or "train", first.get("data_files"),
+            first.get("data_dir"), len(mixed) - 1,
+        )  # fmt: skip
+    if name := values.get("dataset_name"):
+        return _spec(
+            str(name), values.get("dataset_config"), values.get("dataset_train_split") or "train", None, None, 0
+        )
+    return None
+
+
+def _spec(path: str, config: Any, split: Any, data_files: Any, data_dir: Any, others: int) -> PairsSpec:
+    files: dict[str, tuple[str, ...]] | None = None
+    if data_files:
+        if not isinstance(data_files, Mapping):
+            data_files = {"train": data_files}
+        files = {
+            str(name): (paths,) if isinstance(paths, str) else tuple(str(item) for item in paths)
+            for name, paths in data_files.items()
+        }
+        if path not in _BUILDERS:  # files inside a folder; on the Hub the names of the set's own splits have to do
+            files = {name: tuple(f"{path}/{item}" for item in paths) for name, paths in files.items()}
+    if data_dir:
+        path, config = (str(data_dir), None) if path in _BUILDERS else (path, config or str(data_dir))
+    return PairsSpec(path if not files else "", str(config) if config else None, str(split), None, files, others)

@@ -1,0 +1,148 @@
+"""Which data files of a folder or Hub repository make which split, told from their names as `datasets` does."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any
+
+from smoltui.backends.data_files.tables import ending_of
+from smoltui.errors import PairsError
+from smoltui.safe_text import safe_line
+
+_SPLIT = re.compile(r"([\w.-]+?)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
+_SHARD = re.compile(r"(?:^|/)([\w.]+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?\.[a-z.]+$")
+_WORD = re.compile(
+    r"(?:^|[^a-z])(training|train|testing|test|validation|valid|val|dev|evaluation|eval)(?=[^a-z]|$)", re.IGNORECASE
+)
+_CANONICAL = {"training": "train", "testing": "test", "valid": "validation", "val": "validation", "dev": "validation"}
+_CANONICAL |= {"evaluation": "test", "eval": "test"}
+_NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "package.json"}
+
+
+def splits_of(files: Iterable[str]) -> dict[str, list[str]]:
+    """Split → its files in order, from relative paths with `/`; train first, then by name.
+
+    Files of one kind only, the kind there is most of. Where a path names a split, files that name none are left out;
+    where none does, all of them are `train`.
+    """
+    data = [name for name in sorted(files) if _is_data(name)]
+    kinds = Counter(ending_of(name) for name in data)
+    if not kinds:
+        return {}
+    most = max(kinds, key=lambda kind: (kinds[kind], kind == ".parquet"))
+    found: dict[str, list[str]] = {}
+    for name in data:
+        if ending_of(name) == most and (split := split_named(name)):
+            found.setdefault(split, []).append(name)
+    if not found:
+        return {"train": [name for name in data if ending_of(name) == most]}
+    return {split: found[split] for split in sorted(found, key=_order)}
+
+
+def split_named(name: str) -> str | None:
+    """The split that a file's path names, None when it names none."""
+    if shard := _SHARD.search(name):
+        return shard[1]
+    words = _WORD.findall(name)
+    return _CANONICAL.get(words[-1].lower(), words[-1].lower()) if words else None
+
+
+def configured_splits(files: Iterable[str], configs: Any, config: str | None, name: str) -> dict[str, list[str]] | None:
+    """As `splits_of`, by the `configs` of a dataset card; None when the card has none or `config` is not among them.
+
+    Raises:
+        PairsError: several configurations, none of them the default, and none was asked for.
+    """
+    entries = [entry for entry in configs if isinstance(entry, Mapping)] if isinstance(configs, list) else []
+    named = {str(entry.get("config_name", "default")): entry for entry in entries if entry.get("data_files")}
+    if not named:
+        return None
+    if config is None:
+        chosen = [key for key, entry in named.items() if entry.get("default") is True or key == "default"]
+        if not chosen and len(named) > 1:
+            listed = safe_line(", ".join(list(named)[:12]), 400)
+            first = safe_line(next(iter(named)), 60)
+            raise PairsError(f"{name} has several configurations: {listed}", f"Name one: {name}:{first}")
+        config = chosen[0] if chosen else next(iter(named))
+    if config not in named:
+        return None
+    patterns = named[config]["data_files"]
+    if not isinstance(patterns, list) or not all(isinstance(item, Mapping) for item in patterns):
+        patterns = [{"split": "train", "path": patterns}]
+    everything, found = sorted(files), dict[str, list[str]]()
+    for item in patterns:
+        wanted = item.get("path", [])
+        for pattern in [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []:
+            hits = [file for file in everything if fnmatchcase(file, str(pattern)) and ending_of(file)]
+            found.setdefault(str(item.get("split", "train")), []).extend(hits)
+    return {split: hits for split, hits in found.items() if hits} or None
+
+
+def _is_data(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith((".", "_")) for part in path.parts)
+    return ending_of(name) is not None and not hidden and path.name not in _NOT_DATA
+
+
+def _order(split: str) -> tuple[bool, str]:
+    return (not split.startswith("train"), split)
+
+
+# --------------------------------------------------------------------------------------------------- the one asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a split, as `train[10%:20%]` names them: each end a number, a negative one, a percentage or None."""
+
+    start: str | None
+    stop: str | None
+
+    def of(self, rows: int) -> slice:
+        """Of a split with so many rows."""
+        return slice(_bound(self.start, rows), _bound(self.stop, rows))
+
+    @property
+    def plain(self) -> tuple[int, int | None] | None:
+        """(first, end) where they do not depend on how many rows there are; end None: to the last."""
+        if any(text and (text.startswith("-") or text.endswith("%")) for text in (self.start, self.stop)):
+            return None
+        return int(self.start or 0), int(self.stop) if self.stop else None
+
+
+def wanted_rows(split: str) -> Rows | None:
+    """The rows that a split such as train[:1000] names; None when it is all of them."""
+    parsed = _SPLIT.fullmatch(split)
+    return Rows(parsed[2], parsed[3]) if parsed and (parsed[2] or parsed[3]) else None
+
+
+def split_asked(
+    split: str | None, splits: Mapping[str, Sequence[str]], name: str, *, lone_file: bool = False
+) -> tuple[str, Sequence[str]]:
+    """(the split as asked for, its files); without a wish train or else the first. A lone file is any split.
+
+    Raises:
+        PairsError: there is no such split.
+    """
+    asked = split or ("train" if "train" in splits else next(iter(splits)))
+    parsed = _SPLIT.fullmatch(asked)
+    found = parsed[1] if parsed else asked
+    if found in splits:
+        return asked, splits[found]
+    if lone_file:
+        return asked, next(iter(splits.values()))
+    raise PairsError(
+        f"{safe_line(name, 80)} has no such split: {safe_line(asked, 60)}",
+        f"It has: {safe_line(', '.join(splits), 400)}.",
+    )
+
+
+def _bound(text: str | None, rows: int) -> int | None:
+    if not text:
+        return None
+    return round(rows * int(text[:-1]) / 100) if text.endswith("%") else int(text)

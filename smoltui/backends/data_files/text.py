@@ -1,0 +1,463 @@
+"""JSON lines, JSON arrays and CSV read from their beginning on, in memory that does not grow with the file.
+
+What is here works on any stream of bytes: a file, one that is being unpacked, or one on the Hub. `pair_tables.py` keeps
+the offsets that come out of it, so that rows are reached by number; `head_of_text` stops after the first rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import IO, Any, NamedTuple, cast
+
+import orjson
+
+from smoltui.core.foreign import foreign_json
+from smoltui.core.pairs.facts import sound
+from smoltui.errors import PairsError
+from smoltui.safe_text import safe_line
+
+MAX_ROW_BYTES = 4 << 20
+"""A longer row is shown as one that cannot be read: no pair is as long, and decoding takes many times its size (four
+bytes a character where one of them is an emoji, and several copies while it is examined)."""
+MAX_ROW_PARTS = 300_000
+"""Values in a row of JSON, likewise."""
+CHUNK = 1 << 20
+"""Bytes of a file read at a time."""
+BUFFER = 1 << 20
+"""Of a stream that is read from its start; on the Hub what is asked for at once."""
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+MAX_COLUMNS = 10_000
+MAX_BLANK_BYTES = 256 << 10
+"""Of blank lines one behind the other: a small packed file may hold any number of them."""
+_KEPT_CHARS = 10_000
+"""Characters kept of a row that is too long."""
+_BOM = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_OF_LINES = "Expected one JSON object a line, with chosen and rejected."
+_OF_ARRAY = "Expected an array of objects with chosen and rejected; mend that line."
+_OF_CSV = "Expected one header line and the same number of columns in every row."
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A row that cannot be decoded, in the place of the row."""
+
+    problem: str
+    """One sentence: the line, what was expected, what was found."""
+    text: str
+    """The line as it is."""
+
+
+class EmptyFileError(PairsError):
+    """A file without rows: an error, unless other files of the split have some."""
+
+
+class Piece(NamedTuple):
+    """One row as it lies in the file."""
+
+    offset: int
+    """Bytes from the start of the file."""
+    number: int
+    """Its first line, from 1; of an array the element, from 1."""
+    data: bytes
+    """Of a row longer than `MAX_ROW_BYTES` the beginning."""
+
+
+class Head(NamedTuple):
+    """The beginning of one file."""
+
+    columns: tuple[str, ...]
+    rows: list[Any]
+    whole: bool
+    """These are all its rows."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- rows
+
+
+def decode_json(line: bytes) -> Any:
+    """What one line or element holds, as `json.loads` reads it; invalid UTF-8 becomes U+FFFD.
+
+    orjson takes a third of the time and refuses what json takes (NaN, lone surrogates, invalid UTF-8); whole numbers of
+    more than 64 bits it makes floats of.
+
+    Raises:
+        ValueError: not JSON, nested too deeply, or too many values.
+    """
+    if len(line) > 2 * MAX_ROW_PARTS:  # the shortest values take two bytes
+        foreign_json.check_size(line, MAX_ROW_BYTES, MAX_ROW_PARTS)
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return foreign_json.decode(_text(line))
+    return foreign_json.decode(_text(line)) if _has_huge(row) else row
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r\n")  # else an error at the end stands in column 1
+
+
+def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
+    """Whether a number in it is so large that it may have been a whole number.
+
+    Raises:
+        JSONLimitError: objects and arrays stand more than `left` deep inside one another.
+    """
+    if left < 0:
+        raise foreign_json.too_deep()
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,):
+        kind = type(item)
+        if kind is str:
+            continue
+        if kind is float:
+            if not -(2.0**63) < item < 2.0**63:
+                return True
+        elif (kind is dict or kind is list) and _has_huge(item, left - 1):
+            return True
+    return False
+
+
+def column_names(names: Iterable[Any]) -> tuple[str, ...]:
+    """Names of columns, as text.
+
+    Raises:
+        PairsError: a name holds half a character (a lone surrogate), which no file and no terminal takes.
+    """
+    found = tuple(str(name) for name in names)
+    for name in found:
+        if sound(name) != name:
+            raise PairsError(
+                f"The name of a column holds half a character: {safe_line(name, 60)}", "Rename the column in the file."
+            )
+    return found
+
+
+def json_row(data: bytes, place: Callable[[], str]) -> Any:
+    """The row, or a `Broken` that says where it stands (`place`: pairs.jsonl line 5) and what is wrong."""
+    if len(data) > MAX_ROW_BYTES:
+        return too_long(data, place())
+    try:
+        return decode_json(data)
+    except ValueError as error:
+        where, said = "", safe_line(str(error), 100)
+        if isinstance(error, json.JSONDecodeError):
+            where, said = f", column {error.colno}", error.msg
+        text = _text(data)
+        return Broken(f"{place()} is not a JSON object ({said}{where}): {safe_line(text.strip(), 60)}", text)
+
+
+def too_long(data: bytes, place: str) -> Broken:
+    text = data[:_KEPT_CHARS].decode("utf-8", "replace")
+    return Broken(f"{place} is longer than {MAX_ROW_BYTES >> 20} MB: {safe_line(text.strip(), 60)}", text)
+
+
+# --------------------------------------------------------------------------------------------------------------- lines
+
+
+def skip_mark(stream: io.BufferedReader, name: str) -> int:
+    """Skips a byte order mark; gives the offset behind it.
+
+    Raises:
+        PairsError: the text is UTF-16.
+    """
+    start = stream.peek(3)[:3]
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise PairsError(f"{name} is UTF-16 text.", "Save it as UTF-8.")
+    return len(stream.read(3)) if start == _BOM else 0
+
+
+def lines_of(stream: io.BufferedReader, name: str) -> Iterator[Piece]:
+    """The lines that are not blank."""
+    offset, number, empty = skip_mark(stream, name), 0, 0
+    while line := stream.readline(MAX_ROW_BYTES + 1):
+        number += 1
+        empty += len(line)
+        if len(line) > 80 or line.strip():
+            empty = 0
+            yield Piece(offset, number, line)
+        elif empty > MAX_BLANK_BYTES:
+            raise too_blank(name, number)
+        offset += len(line) + _skip_rest(stream, line)
+
+
+def too_blank(name: str, line: int) -> PairsError:
+    """What a file is refused with that has nothing but blank lines for `MAX_BLANK_BYTES`."""
+    return PairsError(
+        f"{name} holds nothing but blank lines for {MAX_BLANK_BYTES >> 10} kB, up to line {line:,}.", "Is it damaged?"
+    )
+
+
+def _skip_rest(stream: io.BufferedReader, line: bytes) -> int:
+    """Skips what is left of a line of which only the beginning was read; gives its bytes."""
+    skipped = 0
+    if len(line) > MAX_ROW_BYTES:
+        while not line.endswith(b"\n") and (line := stream.readline(CHUNK)):
+            skipped += len(line)
+    return skipped
+
+
+# --------------------------------------------------------------------------------------------------------------- array
+
+
+class ArrayElements:
+    """The elements of a JSON array one behind the other, through a window on the file.
+
+    The window is read as Latin-1, so a place in it is an offset in bytes; JSON's own signs are ASCII, and what stands
+    in strings does not matter here. `end` is the offset of the closing bracket once all have been given.
+    """
+
+    def __init__(self, stream: io.BufferedReader, name: str) -> None:
+        self.end = 0
+        self._stream, self._name = stream, name
+        self._base = skip_mark(stream, name)
+        self._line = 1
+        """Line of the window's first character."""
+        self._window, self._at, self._ended = "", 0, False
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Raises: PairsError: not an array of JSON values, with the line."""
+        # Numbers are not looked at: one of 5,000 digits is the trouble of its own row.
+        decode = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=len).raw_decode
+        if self._next() != "[":
+            raise self._wrong("Expecting value", self._at)
+        self._at += 1
+        number = 0
+        if self._next() != "]":
+            while True:
+                self._next()
+                end = self._value_end(decode)
+                start, self._at, number = self._at, end, number + 1
+                yield Piece(self._base + start, number, self._window[start:end].encode("latin-1"))
+                sign = self._next()
+                if sign == "]":
+                    break
+                if sign != ",":
+                    raise self._wrong("Expecting ',' delimiter", self._at)
+                self._at += 1
+        self.end = self._base + self._at
+        self._at += 1
+        if self._next():
+            raise self._wrong("Extra data", self._at)
+
+    def _next(self) -> str:
+        """The next character that is not white space, which then is at `_at`; empty at the end."""
+        while True:
+            found = _SPACE.match(self._window, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._window):
+                return self._window[self._at]
+            if self._ended:
+                return ""
+            self._fill()
+
+    def _fill(self) -> None:
+        """More of the file; what lies before `_at` is dropped."""
+        self._line += self._window.count("\n", 0, self._at)
+        self._base += self._at
+        rest = self._window[self._at :]
+        chunk = self._stream.read(max(CHUNK, len(rest)))
+        self._ended = not chunk
+        self._window, self._at = rest + chunk.decode("latin-1"), 0
+
+    def _value_end(self, decode: Callable[[str, int], tuple[Any, int]]) -> int:
+        while True:
+            try:
+                end = decode(self._window, self._at)[1]
+                if end < len(self._window) or self._ended:
+                    return end
+            except json.JSONDecodeError as error:
+                if self._ended or not self._cut(error):
+                    raise self._wrong(error.msg, error.pos) from error
+            except RecursionError as error:
+                raise self._wrong("nested too deeply", self._at) from error
+            if len(self._window) - self._at > MAX_ROW_BYTES:
+                raise self._wrong(f"a row of more than {MAX_ROW_BYTES >> 20} MB", self._at)
+            self._fill()
+
+    def _cut(self, error: json.JSONDecodeError) -> bool:
+        """Whether the window's end may have cut the value. The longest sign is an escaped surrogate pair."""
+        return error.msg.startswith("Unterminated string") or len(self._window[error.pos :].strip()) <= 12
+
+    def _wrong(self, said: str, at: int) -> PairsError:
+        line = self._line + self._window.count("\n", 0, at)
+        start = self._window.rfind("\n", 0, at) + 1
+        found = self._window[start : start + 400].split("\n")[0].encode("latin-1").decode("utf-8", "replace")
+        return PairsError(
+            f"{self._name} line {line} is not valid JSON ({said}): {safe_line(found.strip(), 60)}", _OF_ARRAY
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------------- CSV
+
+
+class CsvRecords:
+    """The records of a table one behind the other; `columns` is there from the start. A record may span lines.
+
+    They end where the csv module ends them: a quote opens only at the start of a field. One that is not closed before
+    the end of the file, or within `MAX_ROW_BYTES`, holds for its line alone, so that the rows behind it can be read.
+    """
+
+    def __init__(self, stream: io.BufferedReader, name: str, separator: str) -> None:
+        """Raises: PairsError: no header."""
+        self.separator, self._name = separator, name
+        self._stream, self._record = stream, _record_pattern(separator)
+        self._base = skip_mark(stream, name)
+        """Offset of the window."""
+        self._window, self._at, self._ended = b"", 0, False
+        self._line = 1
+        """Of the next record."""
+        self.end = 0
+        """Offset of the end of the file, once all records have been given."""
+        header = next(iter(self), None)
+        if header is None:
+            raise no_rows(name)
+        fields = csv_fields(header.data, separator)
+        if fields is None or len(header.data) > MAX_ROW_BYTES:
+            raise PairsError(f"{name} cannot be read as a table: its first line is no header.", _OF_CSV)
+        if len(fields) > MAX_COLUMNS:
+            raise PairsError(f"{name} has more than {MAX_COLUMNS:,} columns.", _OF_CSV)
+        self.columns = tuple(fields)
+
+    def __iter__(self) -> Iterator[Piece]:
+        empty = 0
+        while (end := self._end_of_record()) > self._at:
+            piece = Piece(self._base + self._at, self._line, self._window[self._at : end])
+            self._line += piece.data.count(b"\n")
+            self._at = end
+            if len(piece.data) > MAX_ROW_BYTES and not piece.data.endswith(b"\n"):
+                self._skip_line()
+            if len(piece.data) > 2 or piece.data.strip(b"\r\n"):
+                empty = 0
+                yield piece
+            elif (empty := empty + len(piece.data)) > MAX_BLANK_BYTES:
+                raise too_blank(self._name, piece.number)
+        self.end = self._base + self._at
+
+    def _end_of_record(self) -> int:
+        while True:
+            if match := self._record.match(self._window, self._at):
+                return match.end()
+            if self._ended or len(self._window) - self._at > MAX_ROW_BYTES:
+                rest = self._window[self._at :]
+                if self._ended and self._record.fullmatch(rest + b"\n"):
+                    return len(self._window)
+                return self._at + (rest.find(b"\n") + 1 or len(rest))
+            rest = self._window[self._at :]
+            self._base += self._at
+            chunk = self._stream.read(max(CHUNK, len(rest)))
+            self._window, self._at, self._ended = rest + chunk, 0, not chunk
+
+    def _skip_line(self) -> None:
+        """The rest of a line of which the beginning was longer than a row may be."""
+        self._base += self._at
+        self._window, self._at = b"", 0
+        while line := self._stream.readline(CHUNK):
+            self._base += len(line)
+            if line.endswith(b"\n"):
+                self._line += 1
+                return
+        self._ended = True
+
+
+@cache
+def _record_pattern(separator: str) -> re.Pattern[bytes]:
+    field = r'(?:"[^"]*+(?:""[^"]*+)*+"[^S\n]*+|[^"S\n][^S\n]*+|)'
+    return re.compile(rf"{field}(?:S{field})*+\n".replace("S", separator).encode())
+
+
+@cache
+def _field_pattern(separator: str) -> re.Pattern[str]:
+    """(all of it, what stands between quotes, what stands alone) of a field in its usual form and the separator."""
+    return re.compile(r'((?:"([^"]*+(?:""[^"]*+)*+)"|([^"S\r\n][^S\r\n]*+|))S)'.replace("S", separator))
+
+
+def csv_fields(data: bytes, separator: str) -> list[str] | None:
+    """The fields of one record, invalid UTF-8 as U+FFFD; None where they cannot be told apart.
+
+    The usual forms are taken apart here, in a fifth of the time that the csv module takes for long texts.
+    """
+    text = data.decode("utf-8", "replace").rstrip("\r\n")
+    if '"' not in text and "\r" not in text:
+        return text.split(separator)
+    found = _field_pattern(separator).findall(text + separator)
+    if sum(len(whole) for whole, _, _ in found) == len(text) + 1:
+        return [quoted.replace('""', '"') if quoted else alone for _, quoted, alone in found]
+    csv.field_size_limit(MAX_ROW_BYTES)
+    try:
+        rows = [fields for fields in csv.reader(io.StringIO(text, newline="\n"), delimiter=separator) if fields]
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None
+
+
+def csv_row(data: bytes, columns: tuple[str, ...], separator: str, place: Callable[[], str]) -> Any:
+    """The row, or a `Broken` that names the line."""
+    if len(data) > MAX_ROW_BYTES:
+        return too_long(data, place())
+    fields = csv_fields(data, separator)
+    if fields is not None and len(fields) == len(columns):
+        return dict(zip(columns, fields, strict=True))
+    text = _text(data)
+    said = "is not a row of the table" if fields is None else f"has {len(fields)} columns in place of {len(columns)}"
+    return Broken(f"{place()} {said}: {safe_line(text.strip(), 60)}", text)
+
+
+# ---------------------------------------------------------------------------------------------------------------- heads
+
+
+def is_array(stream: io.BufferedReader) -> bool:
+    """Whether a .json file is an array of rows; many hold one object a line. Nothing is consumed."""
+    return stream.peek(4096)[:4096].removeprefix(_BOM).lstrip(b" \t\r\n").startswith(b"[")
+
+
+def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_bytes: int) -> Head:
+    """The first `rows` rows of a .jsonl, .ndjson, .json, .csv or .tsv, fewer where they take more than `most_bytes`.
+
+    Raises:
+        PairsError: as opening the whole file does, as far as its beginning tells.
+    """
+    buffered: io.BufferedReader = io.BufferedReader(cast(Any, stream), BUFFER)
+    columns: tuple[str, ...] = ()
+    if ending in SEPARATORS:
+        records = CsvRecords(buffered, name, SEPARATORS[ending])
+        columns, found = records.columns, _csv_rows(records, name)
+    elif ending == ".json" and is_array(buffered):
+        found = _json_rows(ArrayElements(buffered, name), f"{name} row")
+    else:
+        found = _json_rows(lines_of(buffered, name), f"{name} line")
+    first: list[Any] = []
+    for row, end in found:
+        if len(first) == rows:
+            return Head(columns, first, False)
+        first.append(row)
+        if not columns and isinstance(row, dict):
+            columns = column_names(row)
+        if end > most_bytes:
+            return Head(columns, first, False)
+    if not first:
+        raise no_rows(name, columns)
+    return Head(columns, first, True)
+
+
+def no_rows(name: str, columns: tuple[str, ...] = ()) -> EmptyFileError:
+    """What a file without rows is refused with."""
+    if columns:
+        return EmptyFileError(f"{name} holds no rows.", f"Its columns: {safe_line(', '.join(columns), 200)}.")
+    return EmptyFileError(f"{name} is empty or holds no rows.", _OF_LINES)
+
+
+def _json_rows(pieces: Iterable[Piece], place: str) -> Iterator[tuple[Any, int]]:
+    for piece in pieces:
+        yield json_row(piece.data, partial("{} {}".format, place, piece.number)), piece.offset + len(piece.data)
+
+
+def _csv_rows(records: CsvRecords, name: str) -> Iterator[tuple[Any, int]]:
+    for piece in records:
+        place = partial("{} line {}".format, name, piece.number)
+        yield csv_row(piece.data, records.columns, records.separator, place), piece.offset + len(piece.data)

@@ -1,0 +1,389 @@
+"""Asks the reference and the aligned model, in a child: answers to prompts, and log-probabilities of held-out pairs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.machine.train_extra import holds_model, require_train_extra
+from smoltui.backends.project.project import Project, exists
+from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.small_file import read_small_text
+from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
+from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sheet_from_json
+from smoltui.core.pairs.facts import sound
+from smoltui.core.pairs.preference import Message
+from smoltui.core.runs.events import Event, Failed, Finished, LogLine, Reader
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.settings.settings import EvaluationSettings
+from smoltui.errors import InputError, PairsError, RecipeError, RunFailedError
+from smoltui.redaction import without_tokens
+from smoltui.safe_text import redact
+from smoltui.scripts import SCRIPTS
+
+GENERATE = SCRIPTS / "generate.py"
+MAX_PROMPTS = 200
+"""So many prompts are asked at most: each is a widget on the screen and two answers to wait for."""
+DEFAULT_BETA = 0.1
+DEFAULT_MAX_LENGTH = 1024
+"""Tokens of a pair that are scored."""
+DEFAULT_OUTPUT = "trainer_output"
+"""These three as TRL 1.16's DPOConfig has them."""
+DEFAULT_BATCH = 8
+PAIR_SIDES = ("prompt", "chosen", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model that can be asked."""
+
+    name: str
+    """reference or aligned."""
+    path: str
+    """Absolute folder or Hub id; for an adapter, of the model it sits on."""
+    revision: str | None = None
+    adapter: str | None = None
+    """Absolute folder of a LoRA adapter; None for a whole model."""
+
+    @property
+    def shown(self) -> str:
+        """Where its weights come from, for a person."""
+        return self.adapter or (f"{self.path}@{self.revision}" if self.revision else self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is compared: the models and what their recipe says about scoring pairs."""
+
+    reference: ModelRef
+    aligned: ModelRef | None
+    """None: no aligned model is there yet."""
+    beta: float
+    max_length: int | None
+    """Tokens; None: pairs are scored whole."""
+    batch_size: int
+    values: Mapping[str, Any]
+    """The recipe's own keys and values."""
+
+    @property
+    def models(self) -> list[ModelRef]:
+        return [self.reference, *([self.aligned] if self.aligned else [])]
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where each model's weights come from, by name."""
+        return {model.name: model.shown for model in self.models}
+
+
+# -- which models
+
+
+def has_model(run: Run) -> bool:
+    """Whether a run left a model that can be asked: on this disk or on the Hub."""
+    # A run that broke off may have named a folder in which a later one has saved its model.
+    folder = run.model_path or (run.output_dir if run.engine == "local" and run.stage == Stage.COMPLETED else None)
+    return bool(run.pushed_to) or (folder is not None and holds_model(Path(folder)))
+
+
+def runs_with_models(runs: Mapping[str, Run], project: Project) -> list[Run]:
+    """Runs of this project whose model can be asked, in the order of `runs` (newest first). Looks at the disk."""
+    return [run for run in runs.values() if run.project == str(project.folder) and has_model(run)]
+
+
+def compare_run(project: Project, run: Run | None) -> Comparison:
+    """The models of a run, by the recipe it was started with.
+
+    For None the project's recipe counts, and what lies in its output folder (trained by hand, with `trl dpo`).
+
+    Raises:
+        RecipeError: the recipe names no model or cannot be read.
+        InputError: the model is no longer there.
+    """
+    spec = run.raw.get("spec") if run is not None else None
+    text = spec.get("recipe") if isinstance(spec, Mapping) else None
+    recipe = RecipeFile(project.recipe_path, text, "") if isinstance(text, str) else load_project_recipe(project)
+    if run is None:
+        output = project.resolve(str(recipe.values.get("output_dir") or DEFAULT_OUTPUT))
+        return _comparison(project, recipe, str(output) if holds_model(output) else None, None)
+    folder = run.model_path or run.output_dir
+    if folder and holds_model(Path(folder)):
+        return _comparison(project, recipe, folder, None)
+    if run.pushed_to:
+        return _comparison(project, recipe, None, run.pushed_to)
+    raise InputError(f"The model of this run is no longer there: {folder}", "Train again with t.")
+
+
+def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: str | None) -> Comparison:
+    values = recipe.values
+    name = values.get("model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise RecipeError(
+            f"{recipe.path.name} names no model", "Set model_name_or_path, for example in the Recipe room."
+        )
+    revision = values.get("model_revision")
+    local = project.resolve(name)
+    if exists(local) and local.is_dir():
+        base, revision = str(local), None
+    elif name.startswith((".", "/", "~")):
+        raise RecipeError(f"The model of {recipe.path.name} is not there: {local}", "Mend model_name_or_path.")
+    else:
+        base = name
+    reference = ModelRef(REFERENCE, base, revision if isinstance(revision, str) and revision != "main" else None)
+    aligned = None
+    if folder is not None:
+        is_adapter = (Path(folder) / "adapter_config.json").is_file()
+        aligned = ModelRef(ALIGNED, base, reference.revision, folder) if is_adapter else ModelRef(ALIGNED, folder)
+    elif repo is not None:
+        aligned = ModelRef(ALIGNED, repo)
+    beta, batch = values.get("beta", DEFAULT_BETA), values.get("per_device_eval_batch_size", DEFAULT_BATCH)
+    max_length = values.get("max_length", DEFAULT_MAX_LENGTH)
+    return Comparison(
+        reference=reference,
+        aligned=aligned,
+        beta=float(beta) if isinstance(beta, int | float) else DEFAULT_BETA,
+        max_length=max_length if isinstance(max_length, int) else None,
+        batch_size=batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH,
+        values=values,
+    )
+
+
+@dataclass(slots=True)
+class Opening:
+    """What the Evaluate room shows before anything is asked."""
+
+    candidates: list[Run]
+    """Runs whose model can be asked, newest first."""
+    run: Run | None
+    """Whose model is compared; None when no run of the project has left one."""
+    settings: EvaluationSettings
+    comparison: Comparison
+    sheet: Sheet
+    """The project's prompts, with the answers kept with the run."""
+    kept_at: float | None
+    """When these were kept, seconds since the epoch; None when there are none."""
+
+
+def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None) -> Opening:
+    """Reads project and run folders; blocks. `wish` is the run to compare, None for the newest that left a model.
+
+    Raises:
+        RecipeError: recipe or settings cannot be used.
+        InputError: the prompts cannot be read, or the run's model is gone.
+    """
+    settings = project.settings().evaluation
+    candidates = runs_with_models(runs, project)
+    run = next((run for run in candidates if run.id == wish), candidates[0] if candidates else None)
+    comparison = compare_run(project, run)
+    sheet, kept_at = Sheet(project_prompts(project, settings)), None
+    kept = last_answers(run_store.run_dir(run.id)) if run is not None else None
+    if kept is not None:
+        sheet.take_over(sheet_from_json(kept))
+        at = kept.get("at")
+        kept_at = at if sheet.complete and isinstance(at, float) else None
+    return Opening(candidates, run, settings, comparison, sheet, kept_at)
+
+
+# -- what they are asked
+
+
+def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]:
+    """The prompts of the project's file; those of the course where it has none.
+
+    Raises:
+        InputError: the file cannot be read, or holds no prompt.
+    """
+    path = project.resolve(settings.prompts)
+    try:
+        prompts = read_prompts(read_small_text(path))
+    except FileNotFoundError:
+        return list(COURSE_PROMPTS)
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
+        raise InputError(f"The prompts cannot be read as text: {path}", "Write one prompt a line, in UTF-8.") from error
+    if not prompts:
+        raise InputError(f"This file holds no prompt: {path}", "Write one prompt a line (e opens your editor).")
+    return prompts[:MAX_PROMPTS]
+
+
+def write_prompts_once(path: Path) -> None:
+    """Makes the prompts file, with those of the course, where there is none yet: an editor should not open on nothing.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if path.exists():
+        return
+    try:
+        path.write_text("# One prompt a line.\n" + "\n".join(COURSE_PROMPTS) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The prompts cannot be written, {error.strerror}: {path}") from error
+
+
+def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list[dict[str, Any]]:
+    """The first `limit` usable held-out pairs of the recipe, in TRL's conversational form. Blocks: files, or the Hub.
+
+    Held out is the split `dataset_test_split` (TRL's default: test) of what the recipe trains on.
+
+    Raises:
+        RecipeError: the recipe names no pairs, or none are held out.
+        PairsError: they cannot be read, there is no such split, or no pair in it can be used.
+        ServiceError: the Hub does not give them.
+    """
+    from smoltui.backends.data_files.source import PairsSpec, open_spec, recipe_pairs
+
+    values = comparison.values
+    split = str(values.get("dataset_test_split") or "test")
+    if name := values.get("dataset_name"):
+        config = values.get("dataset_config")
+        spec: PairsSpec | None = PairsSpec(str(name), str(config) if config else None, split)
+    elif mixed := recipe_pairs(project):
+        spec = replace(mixed, split=split)
+    else:
+        spec = None
+    if spec is None:
+        raise RecipeError("The recipe names no pairs", "Set dataset_name in the Recipe room.")
+    if spec.source and project.resolve(spec.source).is_file():
+        raise RecipeError(
+            f"These pairs are one file, and none of them are held out: {spec.source}",
+            f"Put train.jsonl and {split}.jsonl into a folder and name that as dataset_name.",
+        )
+    source = open_spec(spec, project.folder)
+    found: list[dict[str, Any]] = []
+    for index in range(len(source)):
+        pair = source.pair(index)
+        if pair.problem is None:
+            found.append({side: [_turn(turn) for turn in getattr(pair, side)] for side in PAIR_SIDES})
+        if len(found) == limit:
+            break
+    if not found:
+        raise PairsError(f"No pair of this split can be used: {split}", "Look at them in the Pairs room.")
+    return found
+
+
+def _turn(turn: Message) -> dict[str, Any]:
+    """A turn as the child reads it: no tokenizer takes half a surrogate pair."""
+    return {**asdict(turn), "content": sound(turn.content)}
+
+
+# -- asking
+
+
+async def ask(
+    comparison: Comparison,
+    prompts: Sequence[str],
+    settings: EvaluationSettings,
+    folder: Path,
+) -> AsyncGenerator[Event, None]:
+    """The events of both models' answers to `prompts`, streaming; ends after `Finished`. Close it to stop the child.
+
+    Answers count from 0 in the order of `prompts`. `folder` is the project's.
+
+    Raises:
+        InputError: a prompt holds bytes that are no UTF-8 text.
+        MissingExtraError: torch or transformers is not installed.
+        RunFailedError: a model could not be loaded, or the child ended early; the message says why.
+    """
+    for prompt in prompts:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"This prompt is not UTF-8 text: {prompt}", "Write it in UTF-8.") from error
+    request = {"prompts": list(prompts), "pairs": [], "stream": True}
+    async with aclosing(_generate(comparison, request, settings, folder)) as events:
+        async for event in events:
+            yield event
+
+
+async def measure(
+    comparison: Comparison,
+    pairs: Sequence[Mapping[str, Any]],
+    settings: EvaluationSettings,
+    folder: Path,
+) -> AsyncGenerator[Event, None]:
+    """The events of scoring `pairs` under both models, and of one sampled answer to each of their prompts.
+
+    Raises:
+        as `ask`.
+    """
+    request = {"prompts": [pair["prompt"] for pair in pairs], "pairs": list(pairs), "stream": False}
+    async with aclosing(_generate(comparison, request, settings, folder)) as events:
+        async for event in events:
+            yield event
+
+
+async def _generate(
+    comparison: Comparison, request: Mapping[str, Any], settings: EvaluationSettings, folder: Path
+) -> AsyncGenerator[Event, None]:
+    require_train_extra()
+    whole = {
+        "models": [
+            {key: value for key, value in (
+                ("name", model.name), ("path", model.path), ("revision", model.revision), ("adapter", model.adapter)
+            ) if value is not None}
+            for model in comparison.models
+        ],
+        **request,
+        **sampling_as_json(settings),
+        "batch_size": comparison.batch_size,
+        "max_length": comparison.max_length,
+    }  # fmt: skip
+    from smoltui.core.pairs.facts import sound
+
+    with tempfile.TemporaryDirectory(prefix="smoltui-") as work:
+        path = Path(work) / "request.json"
+        path.write_text(sound(json.dumps(whole, ensure_ascii=False)), encoding="utf-8")
+        reader, last, finished = Reader(), "", False
+        async with running(leashed(str(GENERATE), "--request", str(path)), folder) as child:
+            async with aclosing(child.lines()) as lines:
+                async for line in lines:
+                    for event in reader.feed(line):
+                        if isinstance(event, Failed):
+                            raise RunFailedError(redact(event.cause), redact(event.hint))
+                        if isinstance(event, LogLine):
+                            last = redact(event.text.strip()) or last
+                        finished = finished or isinstance(event, Finished)
+                        yield event
+            if not finished:
+                said = f"; its last line: {last[:300]}" if last else ""
+                raise RunFailedError(f"The models stopped answering, {exit_in_words(child.exit_code or 0)}{said}")
+
+
+# -- answers kept with the run
+
+
+def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings: EvaluationSettings) -> Path:
+    """Keeps the answers as `answers-<time>.json` in a run's folder and gives the file.
+
+    Raises:
+        InputError: the folder cannot be written, or the answers cannot be written as UTF-8.
+    """
+    now = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
+    path = folder / f"answers-{stamp}.json"
+    try:
+        run_store.private_folder(folder)
+        run_store.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
+    except (OSError, UnicodeEncodeError) as error:
+        said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they are not UTF-8 text"
+        raise InputError(
+            f"The answers could not be kept, {said}: {path}",
+            "Free space there, allow writing, or name another data folder with SMOLTUI_HOME.",
+        ) from error
+    return path
+
+
+def last_answers(folder: Path) -> dict[str, Any] | None:
+    """The newest answers kept in a run's folder, as `save_answers` wrote them; None when there are none."""
+    try:
+        paths = sorted(folder.glob("answers-*.json"), reverse=True)
+    except OSError:
+        return None
+    return next((data for path in paths if (data := run_store.read_json(path)) is not None), None)

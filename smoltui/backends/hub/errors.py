@@ -1,0 +1,324 @@
+"""What the Hub, its client and the network raise, as our errors: one sentence and the next step."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from smoltui.errors import (
+    InputError,
+    NoCreditError,
+    NotFoundOnHubError,
+    NotLoggedInError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServiceError,
+    SmoltuiError,
+    UnreachableError,
+)
+from smoltui.safe_text import redact, safe_line
+
+if TYPE_CHECKING:
+    import httpx2
+
+SHOWN_WORDS = 300
+"""Characters of a server's own words that are repeated in a sentence."""
+
+LONGEST_WAIT = 900.0
+"""Seconds; the Hub's own limits are over after 300."""
+
+_RATE_LIMIT = re.compile(r";\s*t\s*=\s*([0-9]{1,9})")
+_REMAINING = re.compile(r";\s*r\s*=\s*([0-9]{1,9})")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_ENDED = re.compile(r"disconnected|closed|incomplete", re.IGNORECASE)
+"""Words of h11 and httpx2 for a connection that ended early; their other protocol errors are about what came."""
+_TLS = re.compile(r"\b(?:SSL|TLS)\b|_SSL|WRONG_VERSION|ALERT_")
+_UPLOAD_STATUS = re.compile(r"\b([45]\d\d)\b")
+
+
+def endpoint() -> str:
+    """Base address of the Hub in use, without a slash at its end; `HF_ENDPOINT` when that is set."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def explain(error: Exception, doing: str) -> SmoltuiError | None:
+    """Our error for a foreign one that came up while `doing` ("list the Jobs"); None when it is none of the Hub's.
+
+    An error of ours is given back as it is. The caller raises with `from error`, so the cause is kept. Whatever the
+    client of the Hub stumbles over inside itself (KeyError, AttributeError, RecursionError …) is an answer that is not
+    the Hub's; the same error out of our own lines is a mistake of ours, and None.
+    """
+    import socket
+    import ssl
+
+    import httpx2
+    from huggingface_hub.errors import (
+        DeviceCodeError,
+        HfHubHTTPError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+        OIDCError,
+    )
+
+    from smoltui.backends.hub.bodies import BrokenOffError, TooMuchError, TooSlowError
+
+    if isinstance(error, SmoltuiError):
+        return error
+    if isinstance(error, LocalTokenNotFoundError):
+        return not_logged_in()
+    if isinstance(error, OIDCError | DeviceCodeError):
+        return NotLoggedInError(f"No token could be had: {_words(error)}", "Log in again with: hf auth login")
+    if isinstance(error, OfflineModeIsEnabled):
+        return UnreachableError(f"Offline mode is on, so smoltui cannot {doing}", "Unset HF_HUB_OFFLINE and try again.")
+    if isinstance(error, HfHubHTTPError):
+        return refusal(error.response, doing, error.server_message or "")
+    if isinstance(error, httpx2.TooManyRedirects):
+        return UnreachableError(f"{host()} redirects in a loop, so smoltui could not {doing}", _STANDS_BETWEEN)
+    if isinstance(error, UnicodeEncodeError | httpx2.LocalProtocolError) and _from_client(error):
+        return NotLoggedInError(
+            f"The token holds a character that no token has, so smoltui could not {doing}",
+            "Set HF_TOKEN to the token alone, without quotes or line ends, or log in again with: hf auth login",
+        )
+    if isinstance(error, BrokenOffError | httpx2.TransportError | httpx2.InvalidURL | ssl.SSLError | socket.gaierror):
+        return no_answer(error, doing)
+    if isinstance(error, TimeoutError | TooSlowError):
+        return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
+    if isinstance(error, TooMuchError | MemoryError):
+        return UnreachableError(
+            f"The answer from {host()} is larger than any that the Hub gives, so smoltui could not {doing}",
+            _STANDS_BETWEEN,
+        )
+    if isinstance(error, json.JSONDecodeError | httpx2.DecodingError | UnicodeDecodeError):
+        return not_the_hub(doing)
+    if isinstance(error, ConnectionError | RuntimeError) and _from_upload(error):
+        return _upload_failed(error, doing)
+    if isinstance(error, OSError) and error.errno is not None:
+        return None  # this machine's disk: whoever writes to it knows what to say
+    if isinstance(error, httpx2.StreamError | ImportError):
+        return None  # a wrong use of the client, or one that is not whole
+    if _from_client(error):
+        return not_the_hub(doing)
+    return None
+
+
+def not_logged_in() -> NotLoggedInError:
+    """There is no token on this machine."""
+    return NotLoggedInError(
+        "You are not logged in to the Hub",
+        f"Run: hf auth login, with a token that may write, made at {endpoint()}/settings/tokens",
+    )
+
+
+_STANDS_BETWEEN = "A proxy or a login page of the network may stand between; check HF_ENDPOINT too."
+
+
+def not_the_hub(doing: str, response: httpx2.Response | None = None) -> UnreachableError:
+    """Something answered, but not as the Hub does. `response` is the answer, where it is known."""
+    if response is not None and is_web_page(response):
+        where = safe_line(response.url.netloc.decode("ascii", "replace"), 100)
+        return UnreachableError(
+            f"Something other than the Hub answered at {where}, with a web page, so smoltui could not {doing}",
+            f"It may be the login page of the network: open http://{where} in a browser. Check HF_ENDPOINT too.",
+        )
+    return UnreachableError(
+        f"Something other than the Hub answered at {host()}, so smoltui could not {doing}", _STANDS_BETWEEN
+    )
+
+
+def is_web_page(response: httpx2.Response) -> bool:
+    """Whether it is HTML, which nothing that smoltui asks for ever is, and does not carry the Hub's own headers."""
+    html = "html" in response.headers.get("content-type", "").lower()
+    return html and not any(name in response.headers for name in ("x-error-code", "x-error-message"))
+
+
+def no_answer(error: Exception, doing: str) -> UnreachableError:
+    """The request left no answer: no connection, a broken one, silence, or what is not HTTP."""
+    import socket
+    import ssl
+
+    import httpx2
+
+    if isinstance(error, httpx2.RemoteProtocolError) and not _ENDED.search(str(error)):
+        return not_the_hub(doing)
+    if isinstance(error, httpx2.TimeoutException):
+        return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return UnreachableError(
+            f"The certificate of {host()} is not trusted here, so smoltui could not {doing}",
+            "Behind a company proxy, set SSL_CERT_FILE to its certificate.",
+        )
+    if isinstance(error, ssl.SSLError) or _TLS.search(str(error)):
+        return UnreachableError(
+            f"No secure connection to {host()} could be made, so smoltui could not {doing}", _STANDS_BETWEEN
+        )
+    if isinstance(
+        error,
+        socket.gaierror | httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol | httpx2.InvalidURL,
+    ):
+        return UnreachableError(f"The Hub cannot be reached at {host()}, so smoltui could not {doing}", _try_again())
+    return UnreachableError(f"The connection to the Hub broke, so smoltui could not {doing}", _try_again())
+
+
+def never_sent(error: BaseException | None) -> bool:
+    """Whether this foreign error says that a request has not reached anybody, so that it had no effect."""
+    import httpx2
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    return isinstance(
+        error,
+        httpx2.ConnectError
+        | httpx2.ConnectTimeout
+        | httpx2.PoolTimeout
+        | httpx2.UnsupportedProtocol
+        | OfflineModeIsEnabled,
+    )
+
+
+def refusal(response: httpx2.Response, doing: str, words: str | None = None) -> SmoltuiError:
+    """The error for an answer with a status of 400 or more. `words` None: what the answer itself says."""
+    status = response.status_code
+    if 400 <= status < 500 and status != 429 and is_web_page(response):
+        return not_the_hub(doing, response)
+    return refused(status, doing, server_words(response) if words is None else words, response.headers)
+
+
+def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str] | None = None) -> SmoltuiError:
+    """As `refusal`, from the parts of an answer. Statuses: huggingface_hub 2.4 `hf_raise_for_status`."""
+    said = _shown(words)
+    tail = f": {said}" if said else ""
+    if status == 401:
+        source = "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the token stored here"
+        mend = "Set HF_TOKEN to a valid token" if source == "HF_TOKEN" else "Log in again with: hf auth login"
+        return NotLoggedInError(
+            f"The Hub does not accept {source}, so smoltui could not {doing}{tail}",
+            f"{mend}; tokens are made at {endpoint()}/settings/tokens",
+        )
+    if status == 402:
+        return NoCreditError(
+            f"The account has no credit to {doing}{tail}", f"Add credit at {endpoint()}/settings/billing"
+        )
+    if status == 403:
+        return PermissionDeniedError(
+            f"The token or the account may not {doing}{tail}",
+            f"Make a token that may write and start Jobs at {endpoint()}/settings/tokens, then: hf auth login",
+        )
+    if status == 404:
+        return NotFoundOnHubError(
+            f"It is not there, or not for this account, so smoltui could not {doing}{tail}",
+            "Check the name and the namespace.",
+        )
+    if status in (400, 422):
+        return InputError(
+            f"The Hub does not take this, so smoltui could not {doing}{tail}", "Change that and try again."
+        )
+    if status == 409:
+        return ServiceError(f"The Hub says that this is no longer possible: {doing}{tail}", "Look at its stage again.")
+    if status == 429:
+        wait = retry_after(headers or {})
+        return RateLimitedError(
+            f"The Hub was asked too often, so smoltui could not {doing}",
+            "Wait a few minutes and try again." if wait is None else f"Try again in {wait:.0f} s.",
+            wait,
+        )
+    if status >= 500:
+        return UnreachableError(
+            f"The Hub failed on its side (status {status}), so smoltui could not {doing}{tail}",
+            "It is not your doing. Try again in a minute.",
+        )
+    return ServiceError(f"The Hub answered with status {status}, so smoltui could not {doing}{tail}", _try_again())
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait before the next request; None when the answer does not say.
+
+    From `RateLimit: "api";r=0;t=55` where nothing remains, else from `Retry-After: 55` (huggingface_hub 2.4).
+    """
+    limit = headers.get("ratelimit") or headers.get("RateLimit") or ""
+    found, remaining = _RATE_LIMIT.search(limit), _REMAINING.search(limit)
+    if found and remaining and remaining[1] == "0":
+        return min(float(found[1]), LONGEST_WAIT)
+    after = (headers.get("retry-after") or headers.get("Retry-After") or "").strip()
+    return min(float(after), LONGEST_WAIT) if _SECONDS.fullmatch(after) else None
+
+
+def server_words(response: httpx2.Response) -> str:
+    """What an answer says in words, from where the Hub puts them; an HTML page says nothing. The body must be read."""
+    parts: list[Any] = [response.headers.get("x-error-message")]
+    from smoltui.backends.hub.bodies import loads
+
+    try:
+        body: Any = loads(response.content)
+    except ValueError:
+        if (
+            "html" not in response.headers.get("content-type", "").lower()
+            and "<html" not in response.text[:500].lower()
+        ):
+            parts.append(response.text)
+        body = None
+    if isinstance(body, dict):
+        error = body.get("error")
+        parts += error if isinstance(error, list) else [error]
+        parts.append(body.get("error_description"))
+        errors = body.get("errors")
+        parts += [item.get("message") for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    words = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
+    return ". ".join(dict.fromkeys(words))
+
+
+def host() -> str:
+    """The Hub's host, as a person knows it: huggingface.co."""
+    return safe_line(endpoint().split("://", 1)[-1].split("/", 1)[0], 100)
+
+
+def _try_again() -> str:
+    set_by_hand = f" HF_ENDPOINT is set to {safe_line(endpoint(), 100)}." if os.environ.get("HF_ENDPOINT") else ""
+    return f"Check the network and try again.{set_by_hand}"
+
+
+_CLIENT = frozenset(
+    {"huggingface_hub", "hf_xet", "httpx2", "httpcore2", "httpcore", "h11", "anyio", "fsspec", "dateutil"}
+)
+"""Packages that speak with the Hub for us."""
+
+
+def _from_client(error: Exception) -> bool:
+    """Whether it came up inside the Hub's client: a frame of it comes after the last of ours."""
+    inside = False
+    trace = error.__traceback__
+    while trace is not None:
+        package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        inside = package != "smoltui" and (inside or package in _CLIENT)
+        trace = trace.tb_next
+    return inside
+
+
+def _from_upload(error: Exception) -> bool:
+    """hf_xet (Rust) raises builtin errors, which hold its words and nothing of Python's own."""
+    if not isinstance(error, RuntimeError):
+        return True
+    return type(error) is RuntimeError and (error.__traceback__ is None or _from_client(error))
+
+
+def _upload_failed(error: Exception, doing: str) -> SmoltuiError:
+    """hf_xet 1.8 puts the status into its text: `HTTP status client error (403 Forbidden), domain: …`."""
+    found = _UPLOAD_STATUS.search(str(error))
+    if found:
+        return refused(int(found[1]), doing)
+    if "cancelled" in str(error).lower():
+        return ServiceError("The upload was cancelled")
+    return UnreachableError(f"The upload broke off, so smoltui could not {doing}: {_words(error)}", _try_again())
+
+
+def _words(error: Exception) -> str:
+    return _shown(str(error))
+
+
+def _shown(words: str) -> str:
+    """A server's own words, ready to stand in a sentence. Cut first: they may be long, and looking for secrets is not
+    free."""
+    return safe_line(redact(words[: 4 * SHOWN_WORDS]).strip().replace("\n", " "), SHOWN_WORDS)

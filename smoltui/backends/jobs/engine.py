@@ -1,0 +1,421 @@
+"""Runs as Jobs on Hugging Face: the second engine. The same script, the same lines, the same `Run`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from functools import partial
+from typing import Any
+
+from smoltui.backends.hub import client as hub
+from smoltui.backends.hub.errors import not_the_hub
+from smoltui.backends.jobs import acts as hub_acts
+from smoltui.backends.jobs import records as job_records
+from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.job_json import clean, id_of, run_of, unreadable
+from smoltui.backends.jobs.listing import JobList, first_found, from_all
+from smoltui.backends.jobs.log_merge import Note, follow_lines
+from smoltui.backends.jobs.scheduled import ScheduledJobs
+from smoltui.backends.jobs.shipment import shipment
+from smoltui.backends.jobs.stats import follow_stats
+from smoltui.backends.jobs.stream import Opened, event_stream
+from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.machine.sample import Sample
+from smoltui.core.runs import events
+from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.errors import (
+    InputError,
+    NotFoundOnHubError,
+    RateLimitedError,
+    ServiceError,
+    SmoltuiError,
+    UnreachableError,
+)
+from smoltui.redaction import BrokenTokens
+from smoltui.safe_text import safe_line
+
+__all__ = ["HubEngine", "poll_seconds", "shipment"]
+
+SHORTEST_POLL_SECONDS = 1.0
+"""Between two questions for a stage, whatever happens."""
+QUEUE = 64
+"""Events that wait for a slow reader; the log is read further when it has caught up. 1 ms of work between two keys."""
+CLOSED_SECONDS = 600.0
+"""An organization whose Jobs one may not see is not asked again for so long."""
+CANCEL_WAITS = (0.3, 0.7, 1.5)
+"""Seconds between looks at a Job that was cancelled; its stage follows with a delay."""
+
+
+def poll_seconds(stage: str, polls: int) -> float:
+    """Seconds to the next question for a stage: 5 while scheduling, 30 while running; longer after many of them.
+
+    A log that flows asks nothing, so ten running Jobs take less than 100 of the 1 000 requests a free account has in
+    five minutes.
+    """
+    if stage == Stage.RUNNING:
+        return (30.0, 60.0, 120.0)[min(polls, 2)]
+    return 5.0 if polls < 12 else 15.0 if polls < 40 else 30.0
+
+
+class HubEngine:
+    """Implements `Engine` with the Jobs of every namespace the account belongs to.
+
+    A run's id may be written as `namespace/id` wherever one is asked for.
+    """
+
+    name = "hub"
+
+    def __init__(self) -> None:
+        self._list = JobList()
+        self._made: dict[str, tuple[Any, Run]] = {}
+        self._namespaces: dict[str, str] = {}
+        self._notes: dict[str, Note] = {}
+        self._closed: dict[str, float] = {}
+        self.scheduled = ScheduledJobs()
+        self.problems: dict[str, SmoltuiError] = {}
+        """Namespaces whose Jobs are missing from the last list, and why."""
+
+    # -- the contract
+
+    async def submit(self, spec: RunSpec) -> Run:
+        """As `Engine.submit`. Uploads what the Job needs first; cancelling it stops the upload at once.
+
+        Raises also:
+            NoCreditError, PermissionDeniedError: nothing was started.
+            UnreachableError: the sentence says whether nothing was started or that it is not known; the same spec
+                can be submitted again, which first looks for the Job.
+        """
+        await in_thread(job_records.ready)
+        spec = await in_thread(lambda: curated_spec(spec))  # its record holds what is trained on
+        job = await hub_submit.submit(spec)
+        run = run_of(job, namespace=spec.namespace)
+        self._namespaces[run.id] = run.namespace or ""
+        with suppress(InputError):  # it was possible a minute ago; the Job runs, and that is what to say
+            await in_thread(lambda: job_records.write(run, spec))
+        return await self._with_record(run)
+
+    async def list_runs(self) -> list[Run]:
+        """As `Engine.list_runs`, over all namespaces; those that could not be asked are told in `problems`.
+
+        Raises also:
+            RateLimitedError: asked too often; `retry_after` says how long to leave all namespaces alone.
+            ServiceError: no namespace could be asked.
+        """
+        doing = "list the Jobs"
+        known = await in_thread(job_records.read_all)
+        account = await hub.account()
+        own = account.name
+        used = dict.fromkeys([own, *(str(record.get("namespace") or own) for record in known.values())])
+        now = time.monotonic()
+        asked = [name for name in account.orgs if now - self._closed.get(name, -CLOSED_SECONDS) >= CLOSED_SECONDS]
+
+        async def jobs_of(session: hub.Session, name: str) -> list[Any]:
+            return await self._list.read(session, name, doing)
+
+        listed = await from_all([*used, *asked], used, jobs_of, doing)
+        self._closed |= dict.fromkeys(listed.closed, now)
+        self.problems = listed.problems
+
+        def as_runs() -> list[Run]:
+            made: dict[str, tuple[Any, Run]] = {}
+            for name, jobs in listed.items.items():
+                for number, job in enumerate(jobs, 1):
+                    job_id = id_of(job)
+                    if job_id is None:
+                        made[f"{name}/{number}"] = (job, unreadable(job, name, number))
+                        continue
+                    before = self._made.get(job_id)
+                    # What was not read again is the very same object, and so is the run it was made into.
+                    if before is None or before[0] is not job or job_id in known:
+                        before = (job, job_records.applied(run_of(job, namespace=name), known.get(job_id)))
+                    made[job_id] = before
+            self._made = made
+            return sorted((run for _, run in made.values()), key=lambda run: run.created_at or 0.0, reverse=True)
+
+        runs = await in_thread(as_runs)  # a thousand of them take 50 ms
+        for run in runs:
+            self._namespaces[run.id] = run.namespace or own
+        return runs
+
+    async def get(self, run_id: str) -> Run:
+        return await self._with_record(await self._run(run_id))
+
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
+        token = await hub.token()
+        run = await self._run(run_id)
+        record = await in_thread(lambda: job_records.read(run.id))
+        queue: asyncio.Queue[events.Event | BaseException | None] = asyncio.Queue(QUEUE)
+        watch = _Watch(self, run, queue)
+
+        async def read_log() -> None:
+            reader, broken = events.Reader(), BrokenTokens()
+            try:
+                async with aclosing(follow_lines(_JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
+                    async for item in lines:
+                        if isinstance(item, Note):
+                            self._note(run.id, item)
+                            continue
+                        watch.heard()
+                        for event in events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,)):
+                            await queue.put(event)
+            except Exception as error:
+                await queue.put(error)
+            else:
+                await queue.put(None)
+
+        async def poll_stage() -> None:
+            try:
+                await watch.poll()
+            except Exception as error:
+                await queue.put(error)
+
+        tasks = [asyncio.create_task(read_log())]
+        if follow and not run.is_final:
+            await watch.tell()
+            tasks.append(asyncio.create_task(poll_stage()))
+        try:
+            while (item := await queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                if record is not None and job_records.worth_keeping(item):
+                    record = await in_thread(partial(job_records.keep, record, item))
+                yield item
+            if not follow:
+                await watch.ask()
+            if follow and watch.skipped_running:
+                # It ran and ended between two questions; without this nobody would know when it began.
+                yield events.StageChanged(stage=Stage.RUNNING.value, at=watch.run.started_at)
+            yield watch.event()
+        finally:
+            self._notes.pop(run.id, None)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def cancel(self, run_id: str) -> Run:
+        run = await self._run(run_id)
+        if run.is_final:
+            return await self._with_record(run)
+        doing = f"cancel the Job {safe_line(run.id, 60)}"
+        async with hub.session(doing) as session:
+            try:
+                await session.send("POST", hub.jobs_path(run.namespace or "", run.id, "cancel"), doing=doing)
+            except ServiceError:
+                # It may have ended meanwhile, which the Hub calls a conflict; its stage tells.
+                if not (await self._run(run.id)).is_final:
+                    raise
+        run = await self._run(run.id)
+        for seconds in CANCEL_WAITS:
+            if run.is_final:
+                break
+            await asyncio.sleep(seconds)
+            run = await self._run(run.id)
+        return await self._with_record(run)
+
+    async def inspect(self, run_id: str) -> dict[str, Any]:
+        token = await hub.token()
+        job = await self.job(run_id)
+        found = clean(job, (token,))
+        return found if isinstance(found, dict) else {}
+
+    # -- what only Jobs can do
+
+    async def rerun(self, run_id: str) -> Run:
+        """Starts the same Job again, once, under a label of its own, and gives the new run.
+
+        One that was submitted from here is submitted anew from its record: the recipe as it was, the files it names as
+        they are now. Another one is started from what the Hub says of it (`hub_acts.start_again`).
+
+        Raises:
+            InputError: it had secrets that nobody is told, or cannot be started again.
+            Else as `submit` and `get`.
+        """
+        job = await self.job(run_id)
+        bare = str(id_of(job))
+        record = await in_thread(lambda: job_records.read(bare))
+        if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
+            return await self.submit(spec)
+        namespace = self._namespaces[bare]
+        run = run_of(await hub_acts.start_again(job, namespace), namespace=namespace)
+        self._namespaces[run.id] = run.namespace or namespace
+        return run
+
+    async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:
+        """Sets some labels and removes others; all the rest stay. Gives the run as it is then.
+
+        Raises:
+            InputError: a label that the Hub would refuse, one to remove that is not there, or `smoltui-run`.
+            Else as `get`.
+        """
+        job = await self.job(run_id)
+        namespace = self._namespaces[str(id_of(job))]
+        changed = await hub_acts.relabel(job, namespace, set_, remove)
+        return await self._with_record(run_of(changed, namespace=namespace))
+
+    async def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
+        """What the Job takes of its machine, a sample a second, until it has ended; waits for its start.
+
+        Without `follow` one sample, or none when it does not run now. Closing the iterator (or cancelling the task that
+        reads it) lets go of the connection at once. Raises as `get`; a broken connection is mended when followed.
+        """
+        run = await self._run(run_id)
+        patience = partial(poll_seconds, Stage.SCHEDULING)
+        async with aclosing(follow_stats(run, lambda: self._run(run.id), patience, follow=follow)) as samples:
+            async for sample in samples:
+                yield sample
+
+    async def hardware(self) -> list[Flavor]:
+        """As `hub.flavors`; what of it a recipe fits in, `core.machine.hardware.fits` tells."""
+        return await hub.flavors()
+
+    # -- what a room asks besides
+
+    def connection(self, run_id: str) -> str | None:
+        """Why the log of a followed run stands still: the connection broke. None while it is fine or not followed."""
+        note = self._notes.get(run_id)
+        if note is None or note.retry_in is None:
+            return None
+        return f"{note.reason}; trying again in {note.retry_in:.0f} s"
+
+    async def job(self, run_id: str) -> dict[str, Any]:
+        """The Job as the server gave it, looked for in every namespace it may be in. Raises as `Engine.get`."""
+        wanted, _, bare = run_id.rpartition("/")
+        doing = f"find the Job {safe_line(run_id, 60)}"
+        names = [wanted] if wanted else await self._candidates(bare)
+        async with hub.session(doing) as session:
+            found = await first_found(names, lambda name: session.get(hub.jobs_path(name, bare), doing=doing))
+        if found is None:
+            raise NotFoundOnHubError(
+                f"There is no such Job for this account: {safe_line(run_id, 60)}", "See the ids with: smoltui ps -a"
+            )
+        job = hub_acts.described(found[1], doing)
+        if id_of(job) != bare:
+            raise not_the_hub(doing)
+        self._namespaces[bare] = found[0]
+        return job
+
+    async def _candidates(self, run_id: str) -> list[str]:
+        if known := self._namespaces.get(run_id):
+            return [known]
+        record = await in_thread(lambda: job_records.read(run_id))
+        if record and record.get("namespace"):
+            return [str(record["namespace"])]
+        account = await hub.account()
+        return [account.name, *account.orgs]
+
+    async def _run(self, run_id: str) -> Run:
+        job = await self.job(run_id)
+        return run_of(job, namespace=self._namespaces.get(str(id_of(job))))
+
+    async def _with_record(self, run: Run) -> Run:
+        return job_records.applied(run, await in_thread(lambda: job_records.read(run.id)))
+
+    def _note(self, run_id: str, note: Note) -> None:
+        self._notes[run_id] = note
+
+
+class _Watch:
+    """The stage of one followed Job: asked at a modest rate, told when it changes."""
+
+    def __init__(self, engine: HubEngine, run: Run, queue: asyncio.Queue[events.Event | BaseException | None]) -> None:
+        self._engine = engine
+        self._queue = queue
+        self.run = run
+        self.said: set[str] = set()
+        """Stages that were told."""
+        self.over = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._heard_at = 0.0
+        if run.is_final:
+            self.over.set()
+
+    def event(self) -> events.StageChanged:
+        """The stage as it is known."""
+        run = self.run
+        at = run.finished_at if run.is_final else run.started_at if run.stage == Stage.RUNNING else run.created_at
+        return events.StageChanged(stage=run.stage, message=run.message, at=at if at is not None else time.time())
+
+    def heard(self) -> None:
+        """A line came: it runs, so the stage need not be asked for, unless it is still said to wait."""
+        self._heard_at = time.monotonic()
+        if self.run.stage == Stage.SCHEDULING:
+            self._moved.set()
+
+    @property
+    def skipped_running(self) -> bool:
+        """It ran and ended since the follow began, and nobody was told that it ran."""
+        return (
+            bool(self.said) and self.run.is_final and Stage.RUNNING not in self.said and self.run.started_at is not None
+        )
+
+    async def tell(self) -> None:
+        """Puts the stage into the queue."""
+        self.said.add(self.run.stage)
+        await self._queue.put(self.event())
+
+    async def ask(self) -> bool:
+        """Reads the stage and tells of a change, but not of the last one, which follows the last line.
+
+        Gives whether it changed. Raises `SmoltuiError`.
+        """
+        before = (self.run.stage, self.run.message)
+        self.run = await self._engine._run(self.run.id)
+        changed = before != (self.run.stage, self.run.message)
+        if self.run.is_final:
+            self.over.set()
+        elif changed:
+            await self.tell()
+        return changed
+
+    async def nap(self, seconds: float) -> None:
+        """Sleeps, but not beyond a change of the stage."""
+        stage = self.run.stage
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and self.run.stage == stage:
+            await asyncio.sleep(min(left, 0.25))
+
+    async def poll(self) -> None:
+        """Asks again and again, until the run has ended."""
+        polls = 0
+        wait = poll_seconds(self.run.stage, polls)
+        while not self.over.is_set():
+            await asyncio.sleep(SHORTEST_POLL_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait * random.uniform(0.9, 1.1) - SHORTEST_POLL_SECONDS):
+                    await self._moved.wait()
+            self._moved.clear()
+            if self.run.stage == Stage.RUNNING and time.monotonic() - self._heard_at < wait:
+                continue  # the log flows
+            try:
+                polls = 0 if await self.ask() else polls + 1
+                wait = poll_seconds(self.run.stage, polls)
+            except RateLimitedError as error:
+                wait = max(wait, (error.retry_after or 60.0) + 1)
+            except UnreachableError:
+                pass  # the reader of the log meets the same, and tells it
+
+
+class _JobLog:
+    """The log of one Job over the Hub's server-sent events."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self._watch = watch
+
+    @property
+    def over(self) -> asyncio.Event:
+        return self._watch.over
+
+    async def check(self) -> None:
+        await self._watch.ask()
+
+    def open(self, tail: int | None) -> AbstractAsyncContextManager[Opened]:
+        run = self._watch.run
+        params = {"tail": str(tail)} if tail is not None else None
+        return event_stream(hub.jobs_path(run.namespace or "", run.id, "logs"), doing="read the log", params=params)

@@ -1,0 +1,242 @@
+"""A Job as the server describes it, as a `Run`. Nothing is required but an id; what is not known stays unknown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from smoltui.backends.hub.errors import endpoint
+from smoltui.core.foreign.server_values import (
+    MOST_CHARACTERS,
+    duration_in,
+    id_in,
+    mapping_in,
+    moment_in,
+    name_in,
+    text_in,
+    truth_in,
+)
+from smoltui.core.runs.run import FINAL, Run, Stage
+from smoltui.core.runs.scheduled import ScheduledJob
+from smoltui.errors import InputError
+from smoltui.safe_text import redact, safe_line
+
+UNKNOWN = "UNKNOWN"
+"""Shown for a Job without a stage."""
+
+
+UNREADABLE = "This Job's record can't be read"
+"""Said of a Job whose JSON lacks what every Job has: an id, a stage."""
+
+
+def stage_of(job: Mapping[str, Any]) -> str:
+    """The stage as the server says it, whether we know the word or not."""
+    stage = text_in(mapping_in(job.get("status")).get("stage"))
+    return stage[:40] if stage else UNKNOWN
+
+
+def id_of(job: Any) -> str | None:
+    """The id in a Job's JSON; None where that holds none that can be asked for."""
+    return id_in(job.get("id")) if isinstance(job, Mapping) else None
+
+
+def unreadable(job: Any, namespace: str, number: int) -> Run:
+    """A row for what stands at place `number` of a list of Jobs and holds no id that can be asked for."""
+    name, words, raw = _unreadable(job, namespace, number)
+    return Run(id=name, engine="hub", name=name, stage=UNKNOWN, message=words, namespace=namespace, raw=raw)
+
+
+def unreadable_scheduled(item: Any, namespace: str, number: int) -> ScheduledJob:
+    """As `unreadable`, of a list of scheduled Jobs."""
+    name, words, raw = _unreadable(item, namespace, number)
+    return ScheduledJob(id=name, name=words, schedule=UNKNOWN, namespace=namespace, raw=raw)
+
+
+def _unreadable(item: Any, namespace: str, number: int) -> tuple[str, str, dict[str, Any]]:
+    told = text_in(item.get("id")) if isinstance(item, Mapping) else None
+    words = f"{UNREADABLE}: {safe_line(redact(told), 60)}" if told else UNREADABLE
+    cleaned = clean(item)
+    return f"unreadable-{namespace}-{number}", words, cleaned if isinstance(cleaned, dict) else {}
+
+
+def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
+    """The run in a Job's JSON. `namespace` is where it was found, for an answer that does not name its owner.
+
+    A field of the wrong type counts as one that is not there. The caller has looked at the id (`id_of`).
+    """
+    job_id = id_of(job) or UNKNOWN
+    status, owner = mapping_in(job.get("status")), mapping_in(job.get("owner"))
+    labels = labels_of(job)
+    name = name_in(owner.get("name")) or namespace
+    message = text_in(status.get("message"))
+    if "status" in job and not isinstance(status.get("stage"), str):
+        message = f"{UNREADABLE}: {job_id}"
+    raw = dict(job)
+    if "secrets" in raw:
+        raw["secrets"] = secret_names(job)
+    return Run(
+        id=job_id,
+        engine="hub",
+        name=labels.get("name") or _image(job) or job_id,
+        stage=stage_of(job),
+        message=redact(message) if message else None,
+        hint=_next_step(message or "", job_id) if stage_of(job) == Stage.ERROR else None,
+        created_at=moment_in(job.get("createdAt")),
+        started_at=moment_in(job.get("startedAt")),
+        finished_at=moment_in(job.get("finishedAt")),
+        flavor=name_in(job.get("flavor")),
+        namespace=name,
+        timeout_seconds=duration_in(job.get("timeoutSeconds")),
+        labels=labels,
+        url=f"{endpoint()}/jobs/{name}/{job_id}" if name else None,
+        raw=raw,
+    )
+
+
+def _next_step(message: str, job_id: str) -> str:
+    """What to do about a Job that ended in ERROR with this message; its own log may know better."""
+    said = message.lower()
+    if "oom" in said or "memory" in said:
+        return "Take a flavor with more memory, or lower per_device_train_batch_size or max_length."
+    if "timeout" in said or "timed out" in said:
+        return "Give it more time: --timeout, or jobs.timeout in smoltui.toml."
+    return f"Its log says more: smoltui logs {job_id}"
+
+
+def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:
+    """JSON as the server gave it, without the value of any secret: those are names, and all texts are redacted."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, Mapping):
+        return {str(key): _names(item) if key == "secrets" else clean(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item, secrets) for item in value]
+    return value
+
+
+def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
+    """Its labels, which the Hub writes as texts; a number counts as its digits, and nothing else as a label."""
+    return {
+        str(key)[:MOST_CHARACTERS]: str(value)[:MOST_CHARACTERS]
+        for key, value in mapping_in(job.get("labels")).items()
+        if isinstance(value, str | int | float)
+    }
+
+
+def secret_names(job: Mapping[str, Any]) -> list[str]:
+    """Names of its secrets; the Hub gives no value back."""
+    return _names(job.get("secrets"))
+
+
+def access_of(job: Mapping[str, Any]) -> list[str]:
+    """How one gets into a Job: the ssh command, then the address of each exposed port. Empty where it offers neither.
+
+    `job` is a Job's JSON or `Run.raw`. The texts are the server's, shaped but not made safe. An ended Job offers
+    nothing: the server goes on naming what nobody answers at.
+    """
+    if stage_of(job) in FINAL:
+        return []
+    status = mapping_in(job.get("status"))
+    found = []
+    if command := _ssh_command(text_in(status.get("sshUrl"))):
+        found.append(command)
+    urls = status.get("exposeUrls")
+    for url in urls if isinstance(urls, list) else []:
+        if isinstance(url, str) and url.startswith(("https://", "http://")):
+            found.append(url)
+    return found
+
+
+def _ssh_command(url: str | None) -> str | None:
+    """`ssh ID@ssh.hf.jobs` out of `ssh://ID@ssh.hf.jobs`; None for what a shell might read as something else."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    user, host = parts.username or "", parts.hostname or ""
+    if parts.scheme != "ssh" or not all(
+        word and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", word) for word in (user, host)
+    ):
+        return None
+    return f"ssh {f'-p {port} ' if port else ''}{user}@{host}"
+
+
+SPEC_KEYS = (
+    "command", "arguments", "environment", "flavor", "timeoutSeconds", "labels", "volumes", "expose", "network",
+    "resourceGroupId",
+)  # fmt: skip
+"""Keys that mean the same in a Job's JSON and in the request for one (huggingface_hub 2.4, `_create_job_spec`)."""
+
+
+def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The request that starts the same Job once more, without its secrets, whose values nobody is told.
+
+    Raises:
+        InputError: the JSON does not say what it runs.
+    """
+    spec = {key: job[key] for key in SPEC_KEYS if job.get(key) is not None}
+    image = next((key for key in ("dockerImage", "spaceId") if text_in(job.get(key))), None)
+    if image is None or not isinstance(job.get("command"), list):
+        name = safe_line(str(job.get("id")), 60)
+        raise InputError(
+            f"The Hub does not say what this Job runs, so it cannot be started again: {name}",
+            f"See what is known of it: smoltui inspect {name}",
+        )
+    spec[image] = job[image]
+    attempts, retries = _whole(job.get("attempts")), _whole(job.get("retry"))
+    if attempts is None and retries is not None:
+        attempts = retries + 1
+    if attempts is not None and attempts > 1:
+        spec["attempts"] = attempts
+    if mapping_in(job.get("status")).get("sshUrl"):
+        spec["ssh"] = {"enabled": True}
+    return spec
+
+
+def scheduled_of(item: Mapping[str, Any], *, namespace: str | None = None) -> ScheduledJob:
+    """The scheduled Job in its JSON. `namespace` is where it was found, for an answer that does not name its owner."""
+    spec, status = mapping_in(item.get("jobSpec")), mapping_in(item.get("status"))
+    last, labels = mapping_in(status.get("lastJob")), labels_of(spec)
+    item_id = id_of(item) or UNKNOWN
+    raw = dict(item)
+    if isinstance(raw.get("jobSpec"), Mapping):
+        raw["jobSpec"] = {**spec, "secrets": secret_names(spec)}
+    # Its Jobs are given a timeout as `timeoutSeconds`, and the answer may name it `timeout` (huggingface_hub 2.4).
+    timeout = duration_in(spec.get("timeoutSeconds"))
+    return ScheduledJob(
+        id=item_id,
+        name=labels.get("name") or _image(spec) or item_id,
+        schedule=safe_line(text_in(item.get("schedule")) or UNKNOWN, 200),
+        namespace=name_in(mapping_in(item.get("owner")).get("name")) or namespace,
+        suspended=truth_in(item.get("suspend")),
+        concurrency=truth_in(item.get("concurrency")),
+        next_at=moment_in(status.get("nextJobRunAt")),
+        last_at=moment_in(last.get("at")),
+        last_run=id_of(last),
+        created_at=moment_in(item.get("createdAt")),
+        flavor=name_in(spec.get("flavor")),
+        timeout_seconds=duration_in(spec.get("timeout")) if timeout is None else timeout,
+        labels=labels,
+        raw=raw,
+    )
+
+
+def _names(secrets: Any) -> list[str]:
+    """A list of names, as the Hub gives it, or the keys of a mapping, as another server may."""
+    if isinstance(secrets, Mapping):
+        return sorted(str(key) for key in secrets)
+    return [str(item) for item in secrets] if isinstance(secrets, list) else []
+
+
+def _image(job: Mapping[str, Any]) -> str | None:
+    image = text_in(job.get("dockerImage")) or text_in(job.get("spaceId"))
+    return image.rstrip("/").rsplit("/", 1)[-1] if image else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,274 @@
+"""Scheduled Jobs: list them, make one, suspend, resume, trigger, delete.
+
+Making one and triggering one costs money and is not idempotent, so neither is ever asked for twice: a scheduled Job
+carries a unique label and is looked for by it, a triggered one is told from the Jobs that were there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from smoltui.backends.hub import client as hub
+from smoltui.backends.hub.errors import not_the_hub
+from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.acts import described, may_have_worked, with_token
+from smoltui.backends.jobs.job_json import id_of, labels_of, run_of, scheduled_of, spec_of_job, unreadable_scheduled
+from smoltui.backends.jobs.listing import first_found, from_all
+from smoltui.backends.jobs.shipment import pack
+from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.runs.spec import LABEL, new_label
+from smoltui.backends.runs.token_check import refuse_tokens
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
+from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, UnreachableError
+from smoltui.safe_text import safe_line
+
+SCHEDULE_LABEL = "smoltui-schedule"
+"""Label of a scheduled Job, and of each Job that it starts: finds it again when an answer was lost."""
+MAKING = "make the scheduled Job"
+NOT_SCHEDULED = ("ssh", "network")
+"""Parts of a Job that a scheduled one cannot have (Hub, scheduled Jobs)."""
+
+
+class ScheduledJobs:
+    """The scheduled Jobs of every namespace the account belongs to. An id may be written as `namespace/id`.
+
+    Each method raises also NotLoggedInError, PermissionDeniedError, RateLimitedError and UnreachableError, as every
+    question to the Hub.
+    """
+
+    def __init__(self) -> None:
+        self._namespaces: dict[str, str] = {}
+        self.problems: dict[str, SmoltuiError] = {}
+        """Namespaces that could not be asked when they were last listed, and why."""
+
+    async def list_all(self) -> list[ScheduledJob]:
+        """All of them, also the suspended ones, newest first.
+
+        Raises:
+            ServiceError: no namespace could be asked.
+        """
+        doing = "list the scheduled Jobs"
+        account = await hub.account()
+
+        async def one(session: hub.Session, name: str) -> list[Any]:
+            return await session.pages(hub.scheduled_path(name), doing=doing, most=1)
+
+        listed = await from_all([account.name, *account.orgs], [account.name], one, doing)
+        self.problems = listed.problems
+        found = [
+            scheduled_of(item, namespace=name) if id_of(item) else unreadable_scheduled(item, name, number)
+            for name, items in listed.items.items() for number, item in enumerate(items, 1)
+        ]  # fmt: skip
+        self._namespaces |= {item.id: item.namespace or account.name for item in found}
+        return sorted(found, key=lambda item: item.created_at or 0.0, reverse=True)
+
+    async def get(self, scheduled_id: str) -> ScheduledJob:
+        """One as it is now.
+
+        Raises:
+            NotFoundOnHubError: there is none of this id for this account.
+        """
+        wanted, _, bare = scheduled_id.rpartition("/")
+        doing = f"find the scheduled Job {safe_line(scheduled_id, 60)}"
+        if wanted or bare in self._namespaces:
+            names = [wanted or self._namespaces[bare]]
+        else:
+            account = await hub.account()
+            names = [account.name, *account.orgs]
+        async with hub.session(doing) as session:
+            found = await first_found(names, lambda name: session.get(hub.scheduled_path(name, bare), doing=doing))
+        if found is None:
+            raise NotFoundOnHubError(
+                f"There is no such scheduled Job for this account: {safe_line(scheduled_id, 60)}",
+                "See the ids with: smoltui scheduled list",
+            )
+        data = described(found[1], doing)
+        if id_of(data) != bare:
+            raise not_the_hub(doing)
+        self._namespaces[bare] = found[0]
+        return scheduled_of(data, namespace=found[0])
+
+    async def create(
+        self, spec: RunSpec, schedule: str, *, suspended: bool = False, concurrency: bool = False
+    ) -> ScheduledJob:
+        """A scheduled Job that trains `spec` each time. Uploads what it needs once, now.
+
+        The pairs and the recipe are those of this moment for all its Jobs, and the token of this machine is stored with
+        it as a secret. `spec.label` makes it unique: with the same spec the same scheduled Job is given.
+
+        Raises:
+            InputError: the schedule or the spec cannot be used.
+            NoCreditError: nothing was made.
+            UnreachableError: the sentence says whether nothing was made, or that it is not known.
+        """
+        schedule = _checked(schedule)
+        refuse_tokens(spec)
+        labels = hub_submit.checked_labels(spec)
+        del labels[LABEL]  # it is unique to one Job, and this starts many
+        timeout = spec.timeout_seconds
+        if not spec.flavor or not timeout or timeout <= 0:
+            raise InputError("A scheduled Job needs a flavor and a timeout", "Set them in smoltui.toml, table jobs.")
+        account = await hub.writing_account(MAKING)
+        namespace = spec.namespace or account.name
+        if found := await self._find(namespace, spec.label):
+            return found
+        spec = await hub_submit.with_processes(spec)
+        command = hub_submit.job_command(spec)
+        shipment = await in_thread(lambda: pack(curated_spec(spec)))
+        token = await hub.token()
+        volume = await hub_submit.upload(shipment, namespace, spec.label, token)
+        from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
+
+        job_spec = {
+            "dockerImage": DEFAULT_UV_IMAGE, "command": command, "arguments": [], "flavor": spec.flavor,
+            "environment": hub_submit.environment(spec), "secrets": {"HF_TOKEN": token},
+            "timeoutSeconds": int(timeout), "labels": labels, "volumes": [volume.to_dict()],
+        }  # fmt: skip
+        try:
+            return await self._make(namespace, spec.label, job_spec, schedule, suspended, concurrency)
+        except SmoltuiError as error:
+            if not may_have_worked(error):
+                await hub_submit.take_back(shipment, namespace, spec.label, token)
+            raise
+
+    async def create_from(
+        self, job: Mapping[str, Any], namespace: str, schedule: str, *, suspended: bool = False,
+        concurrency: bool = False,
+    ) -> ScheduledJob:  # fmt: skip
+        """A scheduled Job that does what `job` (its JSON) does, in the same namespace; ssh and its network stay behind.
+
+        Raises:
+            InputError: the schedule cannot be used, or it had secrets whose values nobody is told.
+            NoCreditError, UnreachableError: as `create`.
+        """
+        schedule = _checked(schedule)
+        spec = await with_token(
+            job, spec_of_job(job), "hf jobs scheduled uv run, or hf jobs scheduled run, with --secrets NAME"
+        )
+        spec = {key: value for key, value in spec.items() if key not in NOT_SCHEDULED}
+        spec["labels"] = {key: value for key, value in labels_of(job).items() if key not in (LABEL, SCHEDULE_LABEL)}
+        await hub.writing_account(MAKING)
+        return await self._make(namespace, new_label(), spec, schedule, suspended, concurrency)
+
+    async def suspend(self, scheduled_id: str) -> ScheduledJob:
+        """It starts nothing until it is resumed; a Job that runs goes on. Raises as `get`."""
+        return await self._do(scheduled_id, "suspend")
+
+    async def resume(self, scheduled_id: str) -> ScheduledJob:
+        """It starts Jobs again, from its next time on. Raises as `get`."""
+        return await self._do(scheduled_id, "resume")
+
+    async def trigger(self, scheduled_id: str) -> Run:
+        """Starts one Job of it now and gives it; the schedule stays as it is. Never starts two.
+
+        After a lost answer, a Job that the schedule itself started in the same moment counts as this one.
+
+        Raises:
+            ServiceError: one runs already, and it does not allow several (conflict).
+            NoCreditError: nothing was started.
+            UnreachableError: the sentence says whether nothing was started, or that it is not known. Else as `get`.
+        """
+        item = await self.get(scheduled_id)
+        namespace = item.namespace or ""
+        doing = f"trigger the scheduled Job {safe_line(item.id, 60)}"
+        before = await self._started(namespace, item.id, doing)
+        try:
+            async with hub.session(doing) as session:
+                response = await session.send("POST", hub.scheduled_path(namespace, item.id, "run"), doing=doing)
+                return run_of(described(hub.decoded(response, doing), doing), namespace=namespace)
+        except SmoltuiError as error:
+            if not may_have_worked(error):
+                raise
+
+            async def look() -> Run | None:
+                started = await self._started(namespace, item.id, doing)
+                return next((run for run_id, run in started.items() if run_id not in before), None)
+
+            found = await hub_submit.look_again(
+                look, error,
+                "The connection broke while triggering, so it is not known whether a Job was started",
+                "When the Hub answers again, look for it before trying again: smoltui ps -a",
+            )  # fmt: skip
+            if found is not None:
+                return found
+            raise UnreachableError(
+                "The answer of the Hub was lost while triggering; no Job was started", "Try again."
+            ) from error
+
+    async def delete(self, scheduled_id: str) -> ScheduledJob:
+        """Deletes it for good and gives what it was; a Job that runs goes on. Raises as `get`."""
+        item = await self.get(scheduled_id)
+        doing = f"delete the scheduled Job {safe_line(item.id, 60)}"
+        async with hub.session(doing) as session:
+            await session.send("DELETE", hub.scheduled_path(item.namespace or "", item.id), doing=doing)
+        return item
+
+    # -- how it is done
+
+    async def _do(self, scheduled_id: str, verb: str) -> ScheduledJob:
+        item = await self.get(scheduled_id)
+        doing = f"{verb} the scheduled Job {safe_line(item.id, 60)}"
+        async with hub.session(doing) as session:
+            await session.send("POST", hub.scheduled_path(item.namespace or "", item.id, verb), doing=doing)
+        return await self.get(item.id)
+
+    async def _make(
+        self, namespace: str, label: str, job_spec: Mapping[str, Any], schedule: str, suspended: bool, concurrency: bool
+    ) -> ScheduledJob:
+        body = {
+            "jobSpec": {**job_spec, "labels": {**job_spec.get("labels", {}), SCHEDULE_LABEL: label}},
+            "schedule": schedule, "suspend": suspended, "concurrency": concurrency,
+        }  # fmt: skip
+        try:
+            async with hub.session(MAKING) as session:
+                response = await session.send("POST", hub.scheduled_path(namespace), doing=MAKING, body=body)
+                made = scheduled_of(described(hub.decoded(response, MAKING), MAKING), namespace=namespace)
+        except SmoltuiError as error:
+            if not may_have_worked(error):
+                raise
+            found = await hub_submit.look_again(
+                lambda: self._find(namespace, label), error,
+                "The connection broke while making the scheduled Job, so it is not known whether it was made",
+                f"When the Hub answers again, look for its label before trying again: {SCHEDULE_LABEL}={label}",
+            )  # fmt: skip
+            if found is None:
+                raise UnreachableError(
+                    "The answer of the Hub was lost; no scheduled Job was made, as none has its label", "Try again."
+                ) from error
+            made = found
+        self._namespaces[made.id] = namespace
+        return made
+
+    async def _find(self, namespace: str, label: str) -> ScheduledJob | None:
+        """The one that carries the unique label; None when there is none."""
+        async with hub.session(MAKING) as session:
+            named = [("label", f"{SCHEDULE_LABEL}={label}")]
+            items = await session.pages(hub.scheduled_path(namespace), doing=MAKING, params=named, most=3)
+        for item in items:
+            spec = item.get("jobSpec") if isinstance(item, Mapping) else None
+            if isinstance(spec, Mapping) and labels_of(spec).get(SCHEDULE_LABEL) == label and id_of(item):
+                return scheduled_of(item, namespace=namespace)
+        return None
+
+    async def _started(self, namespace: str, scheduled_id: str, doing: str) -> dict[str, Run]:
+        """The newest Jobs that it started, by their ids: the first page of the list, newest first."""
+        async with hub.session(doing) as session:
+            jobs = await session.pages(hub.jobs_path(namespace), doing=doing, most=1)
+        found = {}
+        for job in jobs:
+            initiator = job.get("initiator") if isinstance(job, Mapping) else None
+            if isinstance(initiator, Mapping) and id_of(initiator) == scheduled_id and (job_id := id_of(job)):
+                found[job_id] = run_of(job, namespace=namespace)
+        return found
+
+
+def _checked(schedule: str) -> str:
+    try:
+        return checked_schedule(schedule)
+    except ValueError as error:
+        raise InputError(
+            f"This is not a schedule that the Hub understands: {safe_line(schedule, 60)}", str(error)
+        ) from error

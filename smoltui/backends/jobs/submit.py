@@ -1,0 +1,307 @@
+"""Submitting a Job: exactly one, whatever becomes of the answer.
+
+The Hub starts a Job on every request and bills it, so each submission carries a unique label. It is looked for before
+the request (an earlier attempt may have worked), and after any answer that does not say whether a Job was started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from smoltui import __version__
+from smoltui.backends.hub import client as hub
+from smoltui.backends.hub.errors import explain, never_sent
+from smoltui.backends.jobs.job_json import id_of
+from smoltui.backends.jobs.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
+from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.runs.spec import JOB_OUTPUT, LABEL, label_value
+from smoltui.backends.runs.token_check import refuse_tokens
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.foreign.token_stop import leak_in_value
+from smoltui.core.runs.accelerate import CONFIG_NAME, job_command_for
+from smoltui.core.runs.run import RunSpec
+from smoltui.errors import (
+    InputError,
+    PermissionDeniedError,
+    ServiceError,
+    SmoltuiError,
+    UnreachableError,
+)
+from smoltui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+T = TypeVar("T")
+
+DOING = "start the Job"
+LOOKS = (0.0, 1.0, 2.0)
+"""Seconds before each look for the label after a lost answer; a Job may be listed a moment after it was made."""
+
+SAVING_SECONDS = "600"
+"""`accelerate launch` kills its processes 30 seconds after SIGTERM; saving a large model takes longer."""
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]{0,100}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{0,100}")
+"""Grammar of a label's key and value, and of the value of `name` (Hub, Jobs labels)."""
+
+
+async def submit(spec: RunSpec) -> dict[str, Any]:
+    """The Job of `spec` as the server gives it, started unless one with its label exists. Raises as `Engine.submit`."""
+    refuse_tokens(spec)
+    labels = checked_labels(spec)
+    timeout = spec.timeout_seconds
+    if not spec.flavor:
+        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; the list: hf jobs hardware")
+    if not timeout or timeout <= 0:
+        raise InputError(
+            "A Job needs a timeout; without one the Hub kills it after 30 minutes",
+            "Set jobs.timeout in smoltui.toml, for example 3h.",
+        )
+    account = await hub.account()
+    if account.can_write is False:
+        raise PermissionDeniedError(
+            f"The token may only read, so it cannot {DOING}: {account.token_name or account.name}",
+            f"Make a token that may write at {hub.endpoint()}/settings/tokens, then: hf auth login",
+        )
+    namespace = spec.namespace or account.name
+    if found := await find(namespace, spec.label):
+        return found
+    spec = await with_processes(spec)
+    command = job_command(spec)
+    shipment = await in_thread(lambda: pack(curated_spec(spec)))
+    token = await hub.token()
+    volume = await upload(shipment, namespace, spec.label, token)
+
+    def start() -> str:
+        from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
+
+        job = _api(token).run_job(
+            image=DEFAULT_UV_IMAGE, command=command, flavor=spec.flavor, timeout=int(timeout), labels=labels,
+            env=environment(spec), secrets={"HF_TOKEN": token}, volumes=[volume], namespace=namespace,
+        )  # fmt: skip
+        return str(job.id)
+
+    try:
+        job_id = await in_thread(start)
+    except Exception as error:
+        if not _may_have_started(error):
+            await take_back(shipment, namespace, spec.label, token)
+            hub.raise_ours(error, DOING)
+        # The files stay: should the Job turn up after all, it finds them.
+        return await found_by_label(namespace, spec.label, error)
+    return await _read(namespace, job_id, spec, labels)
+
+
+async def with_processes(spec: RunSpec) -> RunSpec:
+    """`spec` with one process for each GPU of its flavor where it names no number.
+
+    Raises:
+        ServiceError: the Hub's list of hardware cannot be read.
+    """
+    if spec.processes is not None:
+        return spec
+    counts = {flavor.name: flavor.count for flavor in await hub.flavors()}
+    return replace(spec, processes=max(counts.get(spec.flavor or "", 1), 1))
+
+
+def environment(spec: RunSpec) -> dict[str, str]:
+    """Variables of the Job; none of them is a secret."""
+    several = (spec.processes or 1) > 1
+    # The script lies beside files of the project there: none of them is to be imported.
+    always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    return {**always, **({"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": SAVING_SECONDS} if several else {})}
+
+
+def job_command(spec: RunSpec) -> list[str]:
+    """What the Job runs. The token is not in it."""
+    output = (
+        spec.output_dir if spec.output_dir.startswith("/") else f"{JOB_OUTPUT}/{Path(spec.output_dir or 'run').name}"
+    )
+    if output == MOUNT or output.startswith(f"{MOUNT}/"):
+        raise InputError(f"A Job cannot write below {MOUNT}, which is mounted read-only: {output}")
+    left_out = ("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ()
+    return job_command_for(
+        f"{MOUNT}/dpo.py", ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out],
+        processes=spec.processes or 1, strategy=spec.strategy or "ddp", config_file=f"{MOUNT}/{CONFIG_NAME}",
+    )  # fmt: skip
+
+
+def checked_labels(spec: RunSpec) -> dict[str, str]:
+    """The labels of the Job, its name and its unique label among them.
+
+    Raises:
+        InputError: one that the Hub would refuse.
+    """
+    labels = {"name": label_value(spec.name), **spec.labels, LABEL: spec.label}
+    for key, value in labels.items():
+        check_label(key, value)
+    return labels
+
+
+def check_label(key: str, value: str) -> None:
+    """Raises InputError for a label that the Hub would refuse, or that holds a token."""
+    if leak := leak_in_value("A label of the Job", f"{key}={value}"):
+        raise InputError(leak.sentence, leak.mend)
+    grammar = _NAME if key == "name" else _LABEL
+    if not key or not _LABEL.fullmatch(key) or not grammar.fullmatch(value):
+        raise InputError(
+            f"The Hub does not take this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
+            "Key and value are at most 100 letters, digits, - and _ (no dot, no space).",
+        )
+
+
+async def find(namespace: str, label: str) -> dict[str, Any] | None:
+    """The Job that carries the unique label; None when there is none. Raises `SmoltuiError`."""
+    async with hub.session(DOING) as session:
+        named = [("label", f"{LABEL}={label}")]
+        jobs = await session.pages(hub.jobs_path(namespace), doing=DOING, params=named, most=3)
+    for job in jobs:
+        labels = job.get("labels") if isinstance(job, dict) else None
+        if isinstance(labels, dict) and labels.get(LABEL) == label and id_of(job):
+            return dict(job)
+    return None
+
+
+async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> Any:
+    """Ships the files into the private `jobs-artifacts` bucket, under a folder named by the label; gives the volume.
+
+    Cancelling stops it at once. May take minutes: hf_xet retries by itself.
+
+    Raises:
+        ServiceError: the bucket is public, or the Hub refused or gave no answer.
+        InputError: a file cannot be read.
+    """
+    from huggingface_hub import Volume
+    from huggingface_hub.utils._xet import abort_xet_session
+
+    bucket = _bucket(namespace)
+
+    def prepare() -> None:
+        api = _api(token)
+        api.create_bucket(bucket, private=True, exist_ok=True)
+        if api.bucket_info(bucket).private is not True:
+            raise ServiceError(
+                f"The bucket for the files of Jobs is public, so nothing was sent: {bucket}",
+                f"Make it private: {hub.endpoint()}/buckets/{bucket}/settings",
+            )
+
+    doing = "send the files of the Job"
+    await hub.guarded(in_thread(prepare), doing)
+    sending = in_thread(lambda: ship(shipment, bucket, label, token), abandon=abort_xet_session)
+    await hub.guarded(sending, doing, bounded=False)
+    return Volume(type="bucket", source=bucket, mount_path=MOUNT, path=label, read_only=True)
+
+
+def ship(shipment: Shipment, bucket: str, label: str, token: str) -> None:
+    """The upload itself, blocking.
+
+    Not `HfApi.sync_job_volume`, which prints, takes a folder that everything would first have to be copied to, and only
+    warns when the bucket is public.
+    """
+    files: list[tuple[str | Path | bytes, str]] = [
+        (source, f"{label}/{name}") for name, source in sorted(shipment.files.items())
+    ]
+    try:
+        _api(token).batch_bucket_files(bucket, add=files)
+    except (FileNotFoundError, PermissionError) as error:
+        raise InputError(f"A file for the Job cannot be read: {error.filename or error}") from error
+
+
+def _bucket(namespace: str) -> str:
+    from huggingface_hub import constants
+
+    return f"{namespace}/{constants.HF_JOBS_ARTIFACTS_BUCKET_NAME}"
+
+
+def _api(token: str) -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(token=token, library_name="smoltui", library_version=__version__)
+
+
+async def take_back(shipment: Shipment, namespace: str, label: str, token: str) -> None:
+    """Deletes what was uploaded for a Job that was not started. It costs next to nothing, so a failure is let be."""
+
+    def delete() -> None:
+        _api(token).batch_bucket_files(_bucket(namespace), delete=[f"{label}/{name}" for name in shipment.files])
+
+    try:
+        await hub.guarded(in_thread(delete), "take the files back")
+    except Exception as error:
+        if explain(error, "") is None:
+            raise
+
+
+def _may_have_started(error: Exception) -> bool:
+    """Whether a Job may exist although the client raised: the request may have arrived, its answer be unreadable."""
+    if never_sent(error):
+        return False
+    if (ours := explain(error, DOING)) is not None:
+        return isinstance(ours, UnreachableError)
+    # A mistake of ours in reading the answer; the Job may run all the same.
+    return isinstance(error, AttributeError | KeyError | TypeError | ValueError)
+
+
+async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, unclear: str, hint: str) -> T | None:
+    """What `look` finds after a lost answer; None when there certainly is nothing.
+
+    Raises:
+        UnreachableError: that could not be found out; it says `unclear` and `hint`.
+    """
+    problem: SmoltuiError | None = None
+    began = time.monotonic()
+    for seconds in LOOKS:
+        if time.monotonic() - began > hub.TOTAL_SECONDS / 2:
+            break  # the Hub is silent, and a person waits
+        await asyncio.sleep(seconds)
+        try:
+            if (found := await look()) is not None:
+                return found
+            problem = None
+        except SmoltuiError as caught:
+            problem = caught
+    if problem is not None:
+        raise UnreachableError(unclear, hint) from error
+    return None
+
+
+async def found_by_label(namespace: str, label: str, error: Exception) -> dict[str, Any]:
+    """The Job whose answer was lost.
+
+    Raises:
+        UnreachableError: none was started, or that could not be found out; the sentence says which.
+    """
+    found = await look_again(
+        lambda: find(namespace, label), error,
+        "The connection broke while starting the Job, so it is not known whether it was started",
+        f"When the Hub answers again, look for it first: smoltui ps -a --filter label:{LABEL}={label}",
+    )  # fmt: skip
+    if found is None:
+        raise UnreachableError(
+            "The answer of the Hub was lost while starting the Job; no Job was started, as none has its label",
+            "Look at the list of runs once more, then try again.",
+        ) from error
+    return found
+
+
+async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, str]) -> dict[str, Any]:
+    """The Job that was just started, all its fields; from what was sent when it cannot be read now."""
+    doing = "read the new Job"
+    try:
+        async with hub.session(doing) as session:
+            job = await session.get(hub.jobs_path(namespace, job_id), doing=doing)
+            if id_of(job) == job_id:
+                return dict(job)
+    except SmoltuiError:
+        pass  # it was started, which is what counts; the next poll fills in the rest
+    return {
+        "id": job_id, "status": {"stage": "SCHEDULING"}, "owner": {"name": namespace}, "labels": labels,
+        "flavor": spec.flavor, "timeoutSeconds": spec.timeout_seconds,
+    }  # fmt: skip

@@ -1,0 +1,438 @@
+"""Runs on this machine: each is a supervised process that outlives the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.local import summary as local_summary
+from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints
+from smoltui.backends.local.launch import launch, lock_output, training_command, with_processes, write_inputs
+from smoltui.backends.local.log import LineReader, RunLog, last_lines
+from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
+from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
+from smoltui.backends.local.tickets import waits_for
+from smoltui.backends.machine.train_extra import free_output_dir, holds_model, require_train_extra
+from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.token_check import refuse_tokens
+from smoltui.backends.system import locks
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs import events
+from smoltui.core.runs.accelerate import CONFIG_NAME
+from smoltui.core.runs.rerun import spec_of
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
+from smoltui.scripts import SCRIPTS
+
+SCRIPT = SCRIPTS / "dpo.py"
+POLL_SECONDS = 0.15
+"""How often a growing log file is looked at: a selector does not watch regular files on Linux."""
+END_SECONDS = 10.0
+"""How long is waited for the end of a run that was asked to pause or to stop. Saving may take longer."""
+OUTPUT_SECONDS = 2.0
+"""How long a run that has just said its last word may keep its output folder."""
+GONE_SECONDS = 2.0
+"""How long the training may outlive its supervisor, which the kernel ends with it."""
+
+
+class LocalEngine:
+    """Implements `Engine` with supervised child processes of this Python, and can pause and resume.
+
+    Runs wait for each other, in the order in which they were started, unless one is to be side by side.
+    """
+
+    name = "local"
+
+    def __init__(
+        self, script: Path = SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
+    ) -> None:
+        """`lock_seconds`: how long another process that starts a run is waited for before that is an error."""
+        self._script = script
+        self._python = python
+        self._lock_seconds = lock_seconds
+        self._logs: dict[str, RunLog] = {}
+        self._ended: dict[str, tuple[int, Run]] = {}
+        """Runs that have ended, each with when its last part was started (`_launched`): then it may go on."""
+        self._lock = threading.RLock()
+        """Held while a log is read on: the app asks from several threads."""
+
+    # -- the contract
+
+    async def submit(self, spec: RunSpec) -> Run:
+        refuse_tokens(spec)
+        run_id, supervisor = await in_thread(lambda: self._start(with_processes(curated_spec(spec))))
+        return await self._started(run_id, supervisor)
+
+    async def list_runs(self) -> list[Run]:
+        return await in_thread(self._list)
+
+    async def get(self, run_id: str) -> Run:
+        return await in_thread(lambda: self._get(run_id))
+
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
+        stage = await self.get(run_id)
+        path = run_store.run_dir(run_id) / "log"
+        told: list[events.Event] = []
+        log = LineReader(path)  # a reader of its own: who asks for the stage meanwhile reads with another
+        if tail is not None:
+            ours = await in_thread(lambda: self._speaks(run_id))
+            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final))
+        if not stage.is_final:
+            yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
+        for event in told:
+            yield event
+        while True:
+            new = await in_thread(log.read)
+            for event in new or ():
+                yield event
+            if new is not None:
+                continue
+            if stage.is_final or not follow:
+                break
+            before, stage = stage, await self.get(run_id)
+            if not stage.is_final:
+                if (stage.stage, stage.message) != (before.stage, before.message):
+                    yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
+                await asyncio.sleep(POLL_SECONDS)
+        if stage.is_final:
+            for event in log.end():
+                yield event
+        readable(stage)
+        yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.finished_at)
+
+    async def cancel(self, run_id: str) -> Run:
+        run = readable(await self.get(run_id))
+        if run.is_final:
+            return run
+        await self._signal(run, signal.SIGINT)
+        return await self._until(run_id, lambda now: now.is_final)
+
+    # -- besides the contract
+
+    async def pause(self, run_id: str) -> Run:
+        """Ends a run after its step, with a checkpoint, so that `resume` goes on from there; gives the run.
+
+        It is CANCELED then, and `resumable`. While a large checkpoint is still being saved it is given as RUNNING, with
+        a message that says so.
+
+        Raises:
+            InputError: no run has this id; it has ended, waits for its turn, or has nothing to save yet.
+        """
+        run = readable(await self.get(run_id))
+        if run.is_final:
+            raise InputError(f"It has ended, so there is nothing to pause: {run_id}", run.hint or "")
+        if run.stage == Stage.SCHEDULING:
+            raise InputError(
+                f"It waits for its turn and has nothing to pause: {run_id}", f"Cancel it: smoltui cancel {run_id}"
+            )
+        if run.phase not in ("train", "evaluate", "save", "push") and not await in_thread(lambda: self._kept(run_id)):
+            raise InputError(
+                f"It has not begun to train, so there is nothing to save yet: {run_id}",
+                f"Wait for its first step, or cancel it: smoltui cancel {run_id}",
+            )
+        await self._signal(run, signal.SIGTERM)
+        return await self._until(run_id, lambda now: now.is_final)
+
+    async def resume(self, run_id: str) -> Run:
+        """Goes on with a run from its newest complete checkpoint: the same run, log and curve; waits for its turn.
+
+        Raises:
+            InputError: no run has this id, it has not ended or is complete, it left no checkpoint, or another run has
+                trained into its folder since.
+            MissingExtraError: what trains is not installed here.
+        """
+        supervisor = await in_thread(lambda: self._resume(run_id))
+        return await self._started(run_id, supervisor)
+
+    async def inspect(self, run_id: str) -> dict[str, Any]:
+        return await in_thread(lambda: self._inspect(run_id))
+
+    # -- how it is done
+
+    async def _started(self, run_id: str, supervisor: subprocess.Popen[bytes] | None) -> Run:
+        """The run once its supervisor has said something; at once when none was started."""
+        if supervisor is not None:
+            folder = run_store.run_dir(run_id)
+            attempt = (run_store.read_json(folder / "launch.json") or {}).get("attempt", 1)
+            deadline = time.monotonic() + START_SECONDS
+            while time.monotonic() < deadline and supervisor.poll() is None:
+                if (run_store.read_json(folder / "status.json") or {}).get("attempt") == attempt:
+                    break
+                await asyncio.sleep(0.02)
+            _reap_later(supervisor)
+        return await self.get(run_id)
+
+    async def _signal(self, run: Run, number: signal.Signals) -> None:
+        """Tells the run's supervisor, once there is one."""
+        run = await self._until(run.id, lambda now: now.is_final or now.raw["status"] is not None)
+        status = run.raw["status"]
+        if run.is_final or not status:
+            return
+        pid, lock = int(status["supervisor_pid"]), run_store.run_dir(run.id) / run_store.LOCK_NAME
+        held = locks.held(lock)
+        # Whoever has the lock says so in it, so the signal goes to nobody else who was given that id since.
+        if alive(status) if held is None else held and locks.holder(lock) == pid:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
+
+    async def _until(self, run_id: str, enough: Callable[[Run], bool]) -> Run:
+        """The run when it is as it should be, or as it is after `END_SECONDS`."""
+        deadline = time.monotonic() + END_SECONDS
+        while not enough(run := await self.get(run_id)) and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        return run
+
+    def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
+        """The id of the run of `spec`, and its supervisor; None when it was started before. Raises as `submit`."""
+        with run_store.locked(self._lock_seconds):  # two that start at once see each other
+            for run_id, known in _specs():
+                if known.get("label") == spec.label:
+                    return run_id, None
+                if _same(known.get("output_dir"), spec.output_dir) and not self._get(run_id).is_final:
+                    raise InputError(
+                        f"A run that has not ended writes to this folder, {run_id}: {spec.output_dir}",
+                        f"Stop it: smoltui cancel {run_id}; or train into another one: --output-dir "
+                        f"{Path(spec.output_dir).name}-2",
+                    )
+            self._require_train_extra()
+            if holds_model(Path(spec.output_dir)) and not spec.overwrite:
+                free = free_output_dir(Path(spec.output_dir))
+                raise InputError(
+                    f"The output folder already holds a model: {spec.output_dir}",
+                    f"Train into another one: --output-dir {free.name}; or give it up: --overwrite",
+                )
+            output = lock_output(spec, seconds=OUTPUT_SECONDS)
+            held: int | None = None
+            try:
+                folder, held = run_store.new_run_dir()
+                try:
+                    write_inputs(folder, spec)
+                    run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                    argv = training_command(folder, spec, self._script, self._python)
+                    return folder.name, launch(folder, argv, spec, held, output)
+                except BaseException as error:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    if isinstance(error, OSError):
+                        raise run_store.unwritable(folder, error) from error
+                    raise
+            except BaseException:
+                output.give_up()
+                raise
+            finally:
+                _close(held, output.descriptor)
+
+    def _resume(self, run_id: str) -> subprocess.Popen[bytes]:
+        """The supervisor that goes on with a run. Raises as `resume`."""
+        folder = run_store.run_dir(run_id)
+        with run_store.locked(self._lock_seconds):
+            run = readable(self._get(run_id))
+            if not run.is_final:
+                raise InputError(f"It has not ended, so it cannot be resumed: {run_id}", "See it: smoltui ps")
+            if run.stage == Stage.COMPLETED:
+                raise InputError(
+                    f"It has reached its last step, so there is nothing to resume: {run_id}",
+                    f"Do it all again: smoltui rerun {run_id}; or train further with another recipe.",
+                )
+            spec = spec_of(run.raw["spec"])
+            if spec is None:
+                raise InputError(
+                    f"What this run was started with cannot be read: {folder / 'spec.json'}",
+                    "Start a new one: smoltui train FOLDER",
+                )
+            status = run.raw["status"] or {}
+            if not _gone(status):
+                raise InputError(
+                    f"Its training goes on although its supervisor is gone, in the process {status['child_pid']}",
+                    f"End that first: kill {status['child_pid']}",
+                )
+            for other, known in _specs():
+                newer = float(known.get("created_at") or 0) > float(run.created_at or 0)
+                if newer and _same(known.get("output_dir"), spec.output_dir):
+                    raise InputError(
+                        f"Another run has trained into its folder since, {other}: {spec.output_dir}",
+                        f"Start it again from its first step: smoltui rerun {run_id}",
+                    )
+            checkpoint = self._kept(run_id)
+            if checkpoint is None:
+                raise _nothing_kept(run_id, spec)
+            self._require_train_extra()
+            argv = training_command(folder, spec, self._script, self._python, checkpoint=checkpoint)
+            output = lock_output(spec, seconds=OUTPUT_SECONDS)
+            held = None
+            try:
+                held = run_store.lock_run(folder)
+                write_inputs(folder, spec)
+                return launch(folder, argv, spec, held, output, resumed=checkpoint)
+            except OSError as error:
+                output.give_up()
+                raise run_store.unwritable(folder, error) from error
+            except BaseException:
+                output.give_up()
+                raise
+            finally:
+                _close(held, output.descriptor)
+
+    def _require_train_extra(self) -> None:
+        if self._script == SCRIPT:
+            require_train_extra()
+
+    def _kept(self, run_id: str) -> Checkpoint | None:
+        with self._lock:
+            return newest_of(self._log(run_id))
+
+    def _speaks(self, run_id: str) -> bool:
+        """Whether the script of a run speaks our format, as far as its log was looked through."""
+        with self._lock:
+            try:
+                return self._log(run_id).reader.ours
+            except BadRecordError:
+                return True
+
+    def _inspect(self, run_id: str) -> dict[str, Any]:
+        folder = run_store.run_dir(run_id)
+        with self._lock:  # the curve of a run that goes on grows in place
+            run = readable(self._get(run_id))
+            launched = run.raw["launch"]
+            ahead = waits_for(launched.get("ticket")) if run.stage == Stage.SCHEDULING else []
+            try:
+                accelerate: str | None = (folder / CONFIG_NAME).read_text(encoding="utf-8")
+            except OSError:
+                accelerate = None
+            return {
+                **run.summary(), "plan": run.plan.as_json() if run.plan else None, "folder": str(folder),
+                "queue": {"place": len(ahead), "waits_for": ahead} if run.stage == Stage.SCHEDULING else None,
+                "checkpoints": [one.as_json() for one in find_checkpoints(Path(run.output_dir or folder))],
+                "command": launched.get("argv"),
+                "accelerate_file": str(folder / CONFIG_NAME) if accelerate is not None else None,
+                "accelerate": accelerate, **run.raw,
+            }  # fmt: skip
+
+    def _list(self) -> list[Run]:
+        run_store.tighten()
+        runs = []
+        for run_id in run_store.run_ids():
+            try:
+                runs.append(self._get(run_id))
+            except InputError:
+                continue  # a folder that holds no run
+        return runs
+
+    def _get(self, run_id: str) -> Run:
+        folder = run_store.run_dir(run_id)
+        with self._lock:
+            launched = _launched(folder)
+            known = self._ended.get(run_id)
+            if known is not None and known[0] == launched:
+                return known[1]
+            try:
+                log = self._log(run_id)
+                run = present(log)
+            except BadRecordError as error:
+                return unreadable(folder, error)
+            over = run.is_final and run.raw["status"] is not None
+            if log.offset - log.saved > (0 if over else local_summary.WORTH_BYTES):
+                local_summary.save(log)
+            if over:
+                self._ended[run_id] = (launched, run)  # nothing about it changes any more, unless it is resumed
+                self._logs.pop(run_id, None)
+            return run
+
+    def _log(self, run_id: str) -> RunLog:
+        log = self._logs.get(run_id)
+        if log is None:
+            log = self._logs[run_id] = self._fresh_log(run_id)
+        log.read()
+        return log
+
+    def _fresh_log(self, run_id: str) -> RunLog:
+        folder = run_store.run_dir(run_id)
+        found = read_records(folder)
+        if found is None:
+            raise no_such_run(run_id)
+        spec = found.spec
+        run = Run(
+            id=run_id, engine=self.name, name=spec.get("name", run_id), stage=Stage.SCHEDULING,
+            created_at=spec.get("created_at"), project=spec.get("project"), output_dir=spec.get("output_dir"),
+            labels=spec.get("labels") or {},
+        )  # fmt: skip
+        log = RunLog(folder / "log", run)
+        local_summary.load(log)
+        return log
+
+
+def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Id and stored specification of each run, newest first; empty for a folder that holds none."""
+    for run_id in run_store.run_ids():
+        yield run_id, run_store.read_json(run_store.run_dir(run_id) / "spec.json") or {}
+
+
+def _launched(folder: Path) -> int:
+    """When the run, or its last part, was started, in the file system's own time; 0 where that was not kept, and -1
+    where there is no run."""
+    try:
+        return (folder / "launch.json").stat().st_mtime_ns
+    except OSError:
+        return 0 if (folder / "spec.json").exists() else -1
+
+
+def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
+    """Why a run cannot be resumed: it saved nothing, or nothing whole."""
+    again = (
+        f"Start it again from its first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
+        "recipe, or pause it before you stop it."
+    )
+    broken = [one for one in find_checkpoints(Path(spec.output_dir)) if not one.complete]
+    if broken:
+        last = broken[-1]
+        return InputError(
+            f"It left no complete checkpoint; of {last.path.name}, {safe_line(last.problem or '')}", again
+        )
+    return InputError(f"It saved no checkpoint, so there is nothing to resume: {run_id}", again)
+
+
+def _gone(status: Mapping[str, Any]) -> bool:
+    """Whether the process of a training is no more; one whose supervisor was just killed gets a moment to end."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while trains(status):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _close(*descriptors: int | None) -> None:
+    for descriptor in descriptors:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _same(one: Any, other: str) -> bool:
+    """Whether two paths mean one folder."""
+    return isinstance(one, str) and (one == other or _real(one) == _real(other))
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a name that the system cannot be asked for
+        return path
+
+
+def _reap_later(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the supervisor in a daemon thread, so that it is no zombie while the app lives."""
+    threading.Thread(target=process.wait, daemon=True, name="reap-supervisor").start()

@@ -1,0 +1,232 @@
+"""Starting the training process of a local run: its command, the files beside it, and its supervisor."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.local.checkpoints import Checkpoint
+from smoltui.backends.local.tickets import take_ticket
+from smoltui.backends.machine.train_extra import training_env
+from smoltui.backends.project.project import RECIPE_NAME, Project
+from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import locks
+from smoltui.core.runs.accelerate import (
+    CONFIG_NAME,
+    MOST_PROCESSES,
+    STRATEGIES,
+    accelerate_config,
+    as_yaml,
+    command_for,
+    mixed_precision_of,
+)
+from smoltui.core.runs.run import RunSpec
+from smoltui.errors import InputError, MissingExtraError
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+NEEDED_BYTES = 1 << 20
+"""Free space without which a run is not started: its status and log could not be written."""
+SAVING_SECONDS = 86_400
+"""`accelerate launch` kills its processes 30 seconds after SIGTERM; a checkpoint of a large model takes longer."""
+
+
+def with_processes(spec: RunSpec) -> RunSpec:
+    """`spec` with the processes and the strategy of its project where it names none.
+
+    Raises:
+        RecipeError: smoltui.toml cannot be used.
+        InputError: a number or strategy that cannot be.
+        MissingExtraError: ZeRO-3 without DeepSpeed.
+    """
+    local = Project(Path(spec.project)).settings().local
+    spec = replace(
+        spec, processes=local.processes if spec.processes is None else spec.processes,
+        strategy=local.strategy if spec.strategy is None else spec.strategy,
+    )  # fmt: skip
+    if not 1 <= _processes(spec) <= MOST_PROCESSES:
+        raise InputError(
+            f"A run has from 1 to {MOST_PROCESSES} processes, one a GPU, not: {spec.processes}",
+            "Set local.processes in smoltui.toml.",
+        )
+    if spec.strategy not in STRATEGIES:
+        raise InputError(
+            f"There is no such strategy: {spec.strategy}",
+            f"Set local.strategy in smoltui.toml to one of {', '.join(STRATEGIES)}.",
+        )
+    if _processes(spec) > 1 and spec.strategy == "zero3" and importlib.util.find_spec("deepspeed") is None:
+        raise MissingExtraError(
+            "The strategy zero3 needs a package that is not installed: deepspeed",
+            "Install it: pip install deepspeed; or set local.strategy to fsdp, which does the same without it.",
+        )
+    return spec
+
+
+def _processes(spec: RunSpec) -> int:
+    return 1 if spec.processes is None else spec.processes
+
+
+def training_command(
+    folder: Path, spec: RunSpec, script: Path, python: str, *, checkpoint: Checkpoint | None = None
+) -> list[str]:
+    """What trains the run of `folder`; the files it reads there are written by `write_inputs`."""
+    arguments = [
+        "--config", str(folder / RECIPE_NAME), "--work-dir", spec.project, "--output-dir", spec.output_dir,
+    ]  # fmt: skip
+    if spec.left_out:
+        arguments += ["--exclude", str(folder / "exclude.txt")]
+    if spec.overwrite:
+        arguments.append("--overwrite")
+    if checkpoint is not None:
+        arguments += ["--resume_from_checkpoint", str(checkpoint.path)]
+    return command_for(
+        str(script), arguments, processes=_processes(spec), config_file=str(folder / CONFIG_NAME), python=(python,)
+    )
+
+
+def write_inputs(folder: Path, spec: RunSpec) -> None:
+    """The recipe, the pairs that are left out and the file for `accelerate launch`, beside the run.
+
+    Raises:
+        OSError: they cannot be written, or the disk is full.
+    """
+    if shutil.disk_usage(folder).free < NEEDED_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    locks.write_private(folder / RECIPE_NAME, spec.recipe.encode("utf-8"))
+    if spec.left_out:
+        locks.write_private(folder / "exclude.txt", ("\n".join(spec.left_out) + "\n").encode("utf-8"))
+    if _processes(spec) > 1:
+        recipe = RecipeFile(Path(spec.project) / RECIPE_NAME, spec.recipe, "").values
+        config = accelerate_config(
+            _processes(spec), spec.strategy or "ddp", mixed_precision_of(recipe), use_cpu=bool(recipe.get("use_cpu"))
+        )
+        locks.write_private(folder / CONFIG_NAME, as_yaml(config).encode("utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLock:
+    """Keeps other runs out of an output folder, also those of another data folder or of another app."""
+
+    descriptor: int
+    """Holds the lock."""
+    path: Path
+    made: bool
+    """The folder was made for this run."""
+
+    def give_up(self) -> None:
+        """Nothing was started: leaves no trace. The descriptor stays with whoever closes it."""
+        with suppress(OSError):
+            self.path.unlink()
+            if self.made:
+                self.path.parent.rmdir()
+
+
+def lock_output(spec: RunSpec, *, seconds: float) -> OutputLock:
+    """Locks the output folder of a run, which is made where it is missing.
+
+    The lock is a file in the folder, so that every path to it (links, `..`, another mount) is the same lock; its name
+    begins with `_`, which no upload of transformers takes along (`Trainer._push_from_checkpoint`, 5.23).
+
+    Raises:
+        LockHeldError: another run trains into it.
+        InputError: it cannot be made or written.
+    """
+    folder = Path(spec.output_dir)
+    path = folder / run_store.OUTPUT_LOCK
+    made = False
+    try:
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = locks.take(
+            path,
+            f"Another run trains into this folder, {{pid}}: {folder}",
+            f"Stop that one, or train into another folder: --output-dir {folder.name}-2",
+            seconds=seconds,
+        )
+    except OSError as error:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise InputError(
+            f"The output folder cannot be written, {error.strerror or error}: {folder}",
+            f"Choose another one with --output-dir, or delete {run_store.OUTPUT_LOCK} in it if no run uses it.",
+        ) from error
+    except ValueError as error:
+        raise InputError(f"This cannot be the name of a folder: {folder}", "Set output_dir in the recipe.") from error
+    return OutputLock(descriptor, path, made)
+
+
+def launch(
+    folder: Path,
+    argv: Sequence[str],
+    spec: RunSpec,
+    held: int,
+    output: OutputLock,
+    *,
+    resumed: Checkpoint | None = None,
+) -> subprocess.Popen[bytes]:
+    """Writes `launch.json` and starts the supervisor with the next ticket of the queue; only while `run_store.locked`.
+
+    It starts in the run's folder, because `accelerate launch` hands the folder it is started in to its processes as
+    one to import from; the script itself goes to the project (`--work-dir`). The supervisor takes over `held`, which
+    has the lock of the run's folder, and that of its output folder.
+
+    Raises:
+        OSError: something cannot be written or started; then `launch.json` is as it was.
+    """
+    path = folder / "launch.json"
+    before = run_store.read_json(path) or {}
+    attempt = before.get("attempt", 1) + 1 if before else 1
+    ticket, lock = take_ticket(folder.name)
+    try:
+        told: dict[str, Any] = {
+            "argv": list(argv), "cwd": str(folder), "at": time.time(), "attempt": attempt,
+            "ticket": str(ticket), "side_by_side": spec.side_by_side,
+            "output_lock": str(output.path), "output_made": output.made,
+        }  # fmt: skip
+        if resumed is not None:
+            status = run_store.read_json(folder / "status.json")
+            if status:  # one that was killed could not say when
+                status.setdefault("finished_at", run_store.mtime(folder / "log"))
+            told |= {
+                "resumed": f"Resumed from step {resumed.step}", "resumed_from": str(resumed.path),
+                "earlier": [*before.get("earlier", []), *([status] if status else [])],
+            }  # fmt: skip
+        run_store.write_json(path, told)
+        try:
+            return _supervisor(folder, [held, lock, output.descriptor])
+        except OSError:
+            if before:
+                run_store.write_json(path, before)
+            raise
+    except OSError:
+        ticket.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(lock)
+
+
+def _supervisor(folder: Path, held: Sequence[int]) -> subprocess.Popen[bytes]:
+    own_log_file = locks.open_private(folder / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    with os.fdopen(own_log_file, "ab") as own_log:
+        # The environment is inherited, not written down: it may hold keys.
+        return subprocess.Popen(
+            [sys.executable, str(SUPERVISOR), str(folder), *map(str, held)],
+            stdin=subprocess.DEVNULL,
+            stdout=own_log,
+            stderr=own_log,
+            start_new_session=True,
+            cwd="/",
+            env={"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_SECONDS), **training_env()},
+            pass_fds=tuple(held),
+        )

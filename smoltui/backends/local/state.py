@@ -1,0 +1,242 @@
+"""Where a local run stands now: out of what its supervisor recorded, what its log said, and the queue."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, newest_complete
+from smoltui.backends.local.log import RunLog, cause
+from smoltui.backends.local.records import Records, read_records
+from smoltui.backends.local.supervisor import boot_id, started_ticks, uptime
+from smoltui.backends.local.tickets import folder as queue_folder
+from smoltui.backends.local.tickets import waits_for
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import locks
+from smoltui.core.runs.run import Run, Stage
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
+
+START_SECONDS = 10.0
+"""A supervisor that has not said anything after this long will not."""
+CLOCK_SECONDS = 1.0
+"""Times of files and of processes may lie so far before the clock that stands in our records."""
+
+
+def present(log: RunLog) -> Run:
+    """The run as it stands now; reads the log on where the run has ended.
+
+    Raises:
+        BadRecordError: its records cannot be read. InputError: they are gone.
+    """
+    folder = log.path.parent
+    # The lock is asked first: who ends says so before it lets go, and who starts has it before it says anything.
+    held = locks.held(folder / run_store.LOCK_NAME)
+    found = read_records(folder)
+    if found is not None and not held and _unfinished(found) and locks.held(folder / run_store.LOCK_NAME):
+        held, found = True, read_records(folder)  # it was started, or resumed, in between
+    if found is None:
+        raise no_such_run(folder.name)
+    spec, launch, status = found.spec, found.launch, found.status
+    raw = {"spec": spec, "launch": launch, "status": status}
+    if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # of the part before, if any
+        return _not_started(replace(log.run, raw={**raw, "status": None}), launch, log, held)
+    times: dict[str, Any] = {
+        "started_at": status.get("started_at"), "finished_at": status.get("finished_at"),
+        "seconds_before": _seconds_before(launch),
+    }  # fmt: skip
+    run = replace(log.run, raw=raw, **times)
+    if status.get("exit_code") is not None:
+        log.read(to_end=True)
+        return _ended(replace(log.run, raw=raw, **times), status, log)
+    # One that an older version started has no lock.
+    if not (held if held is not None else alive(status)):
+        if held is False:
+            end_leftovers(status)
+            _delete_leftovers(launch)
+        return _abandoned(run, status, log)
+    if run.started_at is None:
+        return replace(run, stage=Stage.SCHEDULING, message=queue_reason(waits_for(launch.get("ticket"))), hint=None)
+    message = "Pausing: it saves a checkpoint after this step" if "pause_requested_at" in status else None
+    return replace(run, stage=Stage.RUNNING, message=message, hint=None, started_at=_started_at(status))
+
+
+def _unfinished(found: Records) -> bool:
+    status, launch = found.status, found.launch
+    return status is None or "exit_code" not in status or status.get("attempt", 1) != launch.get("attempt", 1)
+
+
+def no_such_run(run_id: str) -> InputError:
+    """What to say of an id that names no run here."""
+    return InputError(f"There is no run with this id on this machine: {run_id}", "See the ids with: smoltui ps -a")
+
+
+def _started_at(status: Mapping[str, Any]) -> float | None:
+    """When a running run was started, by the clock as it is now: it may have been set since."""
+    started: float | None = status.get("started_at")
+    then, up = status.get("started_up"), uptime()
+    if started is None or then is None or up is None or status.get("boot") != boot_id():
+        return started
+    now = time.time() - max(0.0, up - then)
+    return now if abs(now - started) > CLOCK_SECONDS else started
+
+
+def _seconds_before(launch: Mapping[str, Any]) -> float:
+    """What the parts of a run before the one at hand took."""
+    total = 0.0
+    for status in launch.get("earlier", ()):
+        started, finished = status.get("started_at"), status.get("finished_at")
+        if isinstance(started, int | float) and isinstance(finished, int | float):
+            total += max(0.0, finished - started)
+    return total
+
+
+def _not_started(run: Run, launch: Mapping[str, Any], log: RunLog, held: bool | None) -> Run:
+    run = replace(run, stage=Stage.SCHEDULING, message=None, hint=None, started_at=None, finished_at=None)
+    if held or (held is None and time.time() - float(launch.get("at", run.created_at) or 0) < START_SECONDS):
+        return run
+    if held is False:
+        _delete_leftovers(launch)
+    where = log.path.parent / "supervisor.log"
+    return replace(
+        run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {where}",
+        resumable=newest_of(log) is not None,
+    )  # fmt: skip
+
+
+def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
+    code, finished = int(status["exit_code"]), log.finished
+    asked = "cancel_requested_at" in status or "pause_requested_at" in status
+    if finished is not None and finished.step >= finished.max_steps and (code == 0 or asked):
+        return replace(run, stage=Stage.COMPLETED, message=None, hint=None)  # what was asked came too late
+    if "started_at" not in status:
+        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped while it waited for its turn"), log)
+    if "cancel_requested_at" in status:
+        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped on request"), log)
+    if finished is not None and finished.step < finished.max_steps:
+        # Also when nobody asked here: the script pauses at SIGTERM, whoever sent it.
+        return _resumable(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}"), log)
+    if "pause_requested_at" in status and log.failed is None:
+        kept = newest_of(log)
+        message = f"Paused at step {kept.step}" if kept else "Stopped before it could save a checkpoint"
+        return _resumable(replace(run, stage=Stage.CANCELED, message=message), log)
+    message, hint = cause(code, status, log)
+    return _resumable(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
+
+
+def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
+    """Nobody watches over it: its supervisor was killed, which takes the training along."""
+    gone = "(killed, or the machine was restarted)"
+    message = f"Its supervisor is gone {gone}, and the run with it"
+    if "started_at" not in status:
+        message = f"Its supervisor is gone {gone} while it waited for its turn"
+    return _resumable(
+        replace(
+            run, stage=Stage.ERROR, finished_at=run_store.mtime(log.path), message=message,
+            hint="Start it again: smoltui train, or t in the room of runs.",
+        ),
+        log,
+    )  # fmt: skip
+
+
+def _resumable(run: Run, log: RunLog) -> Run:
+    """`run`, which ended before its last step, with what can be done about it."""
+    kept = newest_of(log)
+    if kept is None:
+        return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
+    go_on = f"Go on from step {kept.step}: x in the room of runs, or smoltui resume {run.id}"
+    hint = f"{run.hint} {go_on}" if run.stage == Stage.ERROR and run.hint else go_on
+    return replace(run, resumable=True, hint=hint)
+
+
+def newest_of(log: RunLog) -> Checkpoint | None:
+    """The newest complete checkpoint of the run; None when it left none."""
+    run = log.run
+    if not run.output_dir:
+        return None
+    found = find_checkpoints(Path(run.output_dir))
+    return newest_complete(found, since=float(run.created_at or 0) - CLOCK_SECONDS, told=log.checkpoints)
+
+
+def queue_reason(ahead: list[str]) -> str | None:
+    """Why a run waits, in words; None when it is its turn."""
+    if not ahead:
+        return None
+    spec = run_store.read_json(run_store.run_dir(ahead[0]) / "spec.json") or {}
+    reason = f"waits for the run {safe_line(str(spec.get('name', '?')), 60)} ({ahead[0]}) to end"
+    more = len(ahead) - 1
+    return reason if not more else f"{reason}, and for {more} more after it"
+
+
+def alive(status: Mapping[str, Any]) -> bool:
+    """Whether the supervisor of a run without a lock lives: its id may have been given to another program since."""
+    started = status.get("supervisor_started_at", status.get("started_at"))
+    return started is not None and lives(status.get("supervisor_pid"), float(started))
+
+
+def trains(status: Mapping[str, Any]) -> bool:
+    """Whether the training process of a run whose supervisor is gone still lives."""
+    pid, ticks = status.get("child_pid"), status.get("child_ticks")
+    if ticks is None:
+        return lives(pid, float(status.get("started_at") or 0))
+    return status.get("boot") == boot_id() and started_ticks(int(pid or 0)) == ticks and _runs(int(pid or 0))
+
+
+def end_leftovers(status: Mapping[str, Any]) -> None:
+    """Kills what a training left behind whose supervisor was killed: the workers of its launcher hold the devices.
+
+    The kernel ends the training itself with its supervisor, but not the processes that it has started. They are known
+    by their session, which the supervisor began, and their group, which the training led.
+    """
+    supervisor, child = status.get("supervisor_pid"), status.get("child_pid")
+    if supervisor is None or child is None or status.get("boot") is None or status.get("boot") != boot_id():
+        return  # of another machine, or from before it was started again
+    try:
+        os.killpg(child, 0)
+    except ProcessLookupError:
+        return
+    except OSError:
+        pass  # its id may have been given to a group of somebody else
+    import psutil
+
+    for pid in psutil.pids():
+        with suppress(OSError):
+            if os.getsid(pid) == supervisor and os.getpgid(pid) == child:
+                os.kill(pid, signal.SIGKILL)
+
+
+def _delete_leftovers(launch: Mapping[str, Any]) -> None:
+    """Deletes the ticket and the lock file of a supervisor that could not do it, unless another run has them now."""
+    ticket, output = launch.get("ticket"), launch.get("output_lock")
+    paths = ([queue_folder() / Path(ticket).name] if ticket else []) + ([Path(output)] if output else [])
+    for path in paths:
+        with suppress(OSError):
+            if path.parent == queue_folder() or path.name == run_store.OUTPUT_LOCK:
+                locks.delete(path)
+
+
+def lives(pid: Any, started: float) -> bool:
+    """Whether the process that noted `started` (seconds since the epoch) as its start still runs."""
+    import psutil
+
+    try:
+        process = psutil.Process(int(pid))
+        # It notes its start just after the kernel does; another program with its id started later.
+        return process.create_time() <= started + CLOCK_SECONDS and _runs(int(pid))
+    except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
+def _runs(pid: int) -> bool:
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -1,0 +1,387 @@
+"""The pairs a recipe trains on, as the project's decisions make them: written once and named by their hash.
+
+A project without decisions that touch the recipe's pairs trains exactly what its recipe says. Otherwise the curated set
+lies in `<data folder>/pairs/<pairs hash>/`, and the run's own copy of the recipe names that folder; the file in the
+project is never changed. Everything here blocks: opening, reading and writing a set takes seconds where it is large.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from smoltui import __version__
+from smoltui.backends.data_files.source import FIRST_ROWS, PairsSpec, files_stamp, is_local, open_spec, pairs_of
+from smoltui.backends.data_files.tables import Broken
+from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.export import FORMAT, Exported, Row, export_pairs, read_export
+from smoltui.backends.project.project import RECIPE_NAME, Project, exists, expanded
+from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.runs.store import home, private_folder, read_json, write_json
+from smoltui.core.pairs.curation import DEFAULT_SEED, Curation, HoldOut
+from smoltui.core.pairs.preference import Pair, pair_from_reading
+from smoltui.core.runs.run import RunSpec
+from smoltui.errors import InputError, PairsError, RecipeError
+from smoltui.scripts.pair_format import NotAPairError, content_hash, examine, hash_of, schema_of, to_conversation
+
+LEFTOVER_SECONDS = 86400.0
+"""A half-written set of this age belongs to a process that is gone."""
+KWARGS = "chat_template_kwargs"
+
+
+@dataclass(frozen=True, slots=True)
+class PairSet:
+    """One set of pairs, opened."""
+
+    name: str
+    """File, folder or Hub id, and split."""
+    schema: str
+    """Key of `pair_format.SCHEMAS`."""
+    thinking_off: bool
+    """Its rows are converted before they are trained on, so thinking is turned off for them (see `scripts/dpo.py`)."""
+    size: int
+    pairs: Callable[[], Iterator[Row]]
+    """All of them in order; may be called again."""
+    identity: Any = None
+    """What makes it this set in this state, ready for JSON; None when nobody knows, as for a branch on the Hub."""
+
+
+OpenSet = Callable[[PairsSpec, Path], PairSet]
+"""Opens a set, paths relative to the folder. Raises PairsError and ServiceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """The set that is trained on instead of the recipe's own."""
+
+    exported: Exported
+    source: str
+    """What it was made from, for people."""
+    evaluates: bool
+    """The recipe measures on held-out pairs, so the folder has some."""
+
+    @property
+    def pairs_hash(self) -> str:
+        """What the script will say it trains on."""
+        return self.exported.hash if self.evaluates else self.exported.train_hash
+
+    @property
+    def sentence(self) -> str:
+        """What is trained on, in words with the counts."""
+        made = self.exported
+        parts = [f"{_count(number)} {word}" for number, word in (
+            (made.excluded, "excluded"), (made.swapped, "swapped"), (sum(made.left_out.values()), "no usable pairs"),
+            (made.test, "held out"),
+        ) if number]  # fmt: skip
+        return f"{_count(made.train)} pairs of {self.source}, curated: {', '.join(parts) or 'nothing left out'}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+# ------------------------------------------------------------------------------------------------------------- opening
+
+
+def set_name(spec: PairsSpec, folder: Path) -> str:
+    """What `curation.jsonl` calls a set and split (`hold_out(of)`), told without opening it.
+
+    The name of the file, folder or Hub id as `PairSource.name` has it, and the split: the same in every clone.
+    """
+    split = spec.split or "train"
+    if spec.files:
+        return f"{', '.join(Path(path).name for paths in spec.files.values() for path in paths)} {split}"
+    path = folder.absolute() / expanded(spec.source)
+    return f"{path.name if exists(path) else spec.source} {split}"
+
+
+def open_source(spec: PairsSpec, folder: Path) -> PairSet:
+    """The set as its files have it.
+
+    Raises:
+        PairsError, ServiceError: as `open_spec`.
+    """
+    source = open_spec(spec, folder)
+    identity = None
+    if is_local(source.spec, folder):
+        identity = json.loads(json.dumps([asdict(source.spec), files_stamp(source.spec, folder)], default=str))
+
+    def pairs() -> Iterator[Row]:
+        for index, row in enumerate(source.rows(0, len(source))):
+            if isinstance(row, Broken):
+                yield Pair(index, problem=row.problem, reason="broken", raw=row.text), content_hash(row.text), {}
+                continue
+            extra = {KWARGS: row[KWARGS]} if isinstance(row, Mapping) and KWARGS in row else {}
+            try:
+                reading = examine(row)
+            except NotAPairError as error:
+                yield Pair(index, problem=str(error), reason=error.reason), hash_of(None, row), extra
+            else:
+                yield pair_from_reading(index, reading, row), hash_of(reading, row), extra
+
+    first = islice(source.rows(0, FIRST_ROWS), FIRST_ROWS)
+    as_it_is = next((kept for row in first if (kept := _trained_as_it_is(row)) is not None), False)
+    return PairSet(f"{source.name}, {source.split}", source.schema, not as_it_is, len(source), pairs, identity)
+
+
+def _trained_as_it_is(row: Any) -> bool | None:
+    """Whether the row stands in TRL's own form already, which the script does not convert; None for no usable pair."""
+    try:
+        schema, pair = schema_of(row), to_conversation(row)
+    except NotAPairError:
+        return None
+    return schema == "standard" or (schema == "conversational" and all(row[side] == pair[side] for side in pair))
+
+
+# ------------------------------------------------------------------------------------------------------------- curating
+
+
+def curate(
+    project: Project,
+    values: Mapping[str, Any],
+    *,
+    open_set: OpenSet = open_source,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Curated | None:
+    """The curated set of the recipe with these `values`, written if it is not there yet.
+
+    None when the recipe trains on what it names: no decision touches its pairs, and smoltui.toml does not say which
+    of their columns is what (TRL could not read them). None also when it was stopped.
+
+    Raises:
+        PairsError, ServiceError: the recipe's pairs cannot be read, or none is left.
+        RecipeError: the recipe names no held-out split where one is needed, or its pairs in an unknown way, or
+            smoltui.toml cannot be used.
+        InputError: `curation.jsonl` cannot be read, or the data folder not be written.
+    """
+    curation = CurationFile(project.folder).load()
+    wanted = pairs_of(values)
+    if wanted is None:
+        return None
+    hold_out = curation.hold_out(set_name(wanted, project.folder))
+    columns = _columns(project, wanted)
+    needed = bool(columns) or hold_out is not None
+    if not (curation.excluded or curation.swapped or needed):
+        return None
+    entries = values.get("datasets")
+    specs = [wanted]
+    if isinstance(entries, list) and len(entries) > 1:
+        specs = [spec for entry in entries if (spec := pairs_of({"datasets": [entry]})) is not None]
+    sets = [open_set(replace(spec, columns=columns), project.folder) for spec in specs]
+    size, seed = values.get("test_split_size"), values.get("seed")
+    if entries and hold_out is None and isinstance(size, int | float) and 0 < size < 1:
+        # TRL draws this split anew in every run; here it is carved by prompt, with the same share.
+        hold_out = HoldOut(float(size), seed if isinstance(seed, int) else DEFAULT_SEED)
+    evaluates = str(values.get("eval_strategy") or "no") != "no"
+    own_test = None
+    if evaluates and hold_out is None:
+        own_test = open_set(replace(_test_spec(wanted, values, project), columns=columns), project.folder)
+    source = sets[0].name + (f" and {len(sets) - 1} more sets" if len(sets) > 1 else "")
+    rows = _mixture(sets, entries if len(sets) > 1 else None)
+
+    key = _key(sets, own_test, curation, hold_out, entries)
+    known, made = _recall(key) if key else (False, None)
+    if not known:
+        _delete_leftovers()
+        with suppress(OSError):  # the export says what is wrong
+            private_folder(folder())
+        made = export_pairs(
+            rows(), curation, out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}", name=source,
+            schema=sets[0].schema, thinking_off=sets[0].thinking_off, texts=sets[0].schema == "standard",
+            hold_out=hold_out, test=own_test.pairs() if own_test else None,
+            test_of=own_test.name if own_test else "", stopped=stopped,
+        )  # fmt: skip
+        if made is None:
+            return None
+        if needed or made.touched:
+            made = _keep(made)
+        else:
+            shutil.rmtree(made.folder, ignore_errors=True)
+            made = None
+        if key:
+            _remember(key, made)
+    if made is None:
+        return None
+    if evaluates and made.test == 0:
+        raise PairsError(
+            "The recipe measures on held-out pairs, and none is left of them",
+            'Hold out a larger share in the Pairs room, or set eval_strategy: "no".',
+        )
+    return Curated(made, source, evaluates)
+
+
+def curated_spec(spec: RunSpec, *, open_set: OpenSet = open_source) -> RunSpec:
+    """`spec` with the curated pairs in its copy of the recipe; `spec` itself where nothing is curated.
+
+    Each engine calls it before it starts anything; a specification that has been through it stays as it is.
+
+    Raises as `curate`.
+    """
+    if spec.pairs_hash is not None:
+        return spec
+    project = Project(Path(spec.project))
+    if not CurationFile(project.folder).path.exists() and not project.settings().pair_columns:
+        return spec
+    recipe = RecipeFile(project.folder / RECIPE_NAME, spec.recipe, "")
+    found = curate(project, recipe.values, open_set=open_set)
+    if found is None:
+        return spec
+    for key in ("datasets", "test_split_size", "dataset_config"):
+        recipe.remove(key)
+    recipe.set("dataset_name", str(found.exported.folder))
+    recipe.set("dataset_train_split", "train")
+    if found.evaluates:
+        recipe.set("dataset_test_split", "test")
+    return replace(spec, recipe=recipe.text, pairs_hash=found.pairs_hash, pairs_from=found.sentence)
+
+
+def folder() -> Path:
+    """Holds the curated sets, each in a folder named by its hash."""
+    return home() / "pairs"
+
+
+def _columns(project: Project, wanted: PairsSpec) -> Mapping[str, str] | None:
+    """Which column is what in the recipe's pairs; smoltui.toml may mean those of the set it names itself.
+
+    Raises:
+        RecipeError: smoltui.toml cannot be used.
+    """
+    settings = project.settings()
+    if settings.pairs:
+        named = replace(wanted, source=settings.pairs, files=None)
+        if set_name(named, project.folder) != set_name(wanted, project.folder):
+            return None
+    return settings.pair_columns or None
+
+
+def _test_spec(wanted: PairsSpec, values: Mapping[str, Any], project: Project) -> PairsSpec:
+    """The held-out split that the recipe itself names.
+
+    Raises:
+        RecipeError: it names none.
+    """
+    split = str(values.get("dataset_test_split") or "test")
+    one_file = bool(wanted.files) or (project.folder / expanded(wanted.source)).is_file()
+    if values.get("datasets") or one_file:
+        raise RecipeError(
+            f"The recipe measures on held-out pairs, but {wanted.shown} has none",
+            'Hold out a share of the pairs in the Pairs room, or set eval_strategy: "no".',
+        )
+    return replace(wanted, split=split)
+
+
+def _mixture(sets: list[PairSet], entries: Any) -> Callable[[], Iterator[Row]]:
+    """The rows of all sets, one after the other; with `fraction` as many of each as TRL takes (`trl.get_dataset`).
+
+    Raises:
+        RecipeError: only some sets have a fraction.
+    """
+    fractions = [entry.get("fraction") for entry in entries] if entries else []
+    if not any(fraction is not None for fraction in fractions):
+        return lambda: chain.from_iterable(one.pairs() for one in sets)
+    if any(fraction is None for fraction in fractions):
+        raise RecipeError(
+            "fraction is set for some of the datasets and not for the others", "Set it for all of them, or for none."
+        )
+    weights = [float(fraction) / sum(fractions) for fraction in fractions]
+    total = min(one.size / weight for one, weight in zip(sets, weights, strict=True) if weight > 0)
+    taken = [round(weight * total) for weight in weights]
+    return lambda: chain.from_iterable(islice(one.pairs(), count) for one, count in zip(sets, taken, strict=True))
+
+
+# --------------------------------------------------------------------------------------------------------- what is kept
+
+
+def _key(
+    sets: list[PairSet], own_test: PairSet | None, curation: Curation, hold_out: HoldOut | None, entries: Any
+) -> str | None:
+    """What the result depends on, as 32 hexadecimal digits; None when that is not known, so that it is made anew."""
+    opened = [*sets, *([own_test] if own_test else [])]
+    if any(one.identity is None for one in opened):
+        return None
+    digest = hashlib.sha256()
+    parts = [
+        FORMAT, __version__, [one.identity for one in opened], hold_out, entries,
+        sorted(curation.excluded), sorted(curation.swapped), sorted(curation.reasons.items()),
+    ]  # fmt: skip
+    digest.update(json.dumps(parts, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:32]
+
+
+def _known(key: str) -> Path:
+    return folder() / ".known" / f"{key}.json"
+
+
+def _recall(key: str) -> tuple[bool, Exported | None]:
+    """Whether it is known what comes out, and that: a set that is there and whole, or None where nothing is curated."""
+    data = read_json(_known(key))
+    if data is None:
+        return False, None
+    if not data:
+        return True, None
+    try:
+        made = Exported(**{**data, "folder": folder() / str(data["folder"])})
+    except (KeyError, TypeError):
+        return False, None
+    return (True, made) if read_export(made.folder) is not None else (False, None)
+
+
+def _remember(key: str, made: Exported | None) -> None:
+    with suppress(OSError):  # the pass is made again then
+        private_folder(_known(key).parent)
+        write_json(_known(key), {**asdict(made), "folder": made.folder.name} if made else {})
+
+
+def _keep(made: Exported) -> Exported:
+    """The set in a folder named by its hash, or the one that is there already.
+
+    The same pairs in another form (texts, other `chat_template_kwargs`) have the same hash; a number tells them apart.
+    """
+    number = 1
+    while True:
+        place = folder() / (made.hash if number == 1 else f"{made.hash}-{number}")
+        if _same_data(made.folder, place):
+            shutil.rmtree(made.folder, ignore_errors=True)
+            return replace(made, folder=place)
+        if read_export(place) is not None:
+            number += 1
+            continue
+        try:
+            if place.exists():  # files of it were deleted or cut short
+                shutil.rmtree(place)
+            made.folder.rename(place)
+        except OSError as error:
+            if read_export(place) is not None:  # another process was quicker
+                continue
+            shutil.rmtree(made.folder, ignore_errors=True)
+            raise InputError(
+                f"The curated pairs cannot be stored, {error.strerror or error}: {place}",
+                "Free space there, or set SMOLTUI_HOME.",
+            ) from error
+        return replace(made, folder=place)
+
+
+def _same_data(one: Path, other: Path) -> bool:
+    """Whether two exports hold the same pairs, byte for byte."""
+    if read_export(other) is None:
+        return False
+    names = [{path.name for path in place.glob("*.jsonl")} for place in (one, other)]
+    return names[0] == names[1] and all(filecmp.cmp(one / name, other / name, shallow=False) for name in names[0])
+
+
+def _delete_leftovers() -> None:
+    """Half-written sets of processes that were killed."""
+    with suppress(OSError):
+        for path in folder().iterdir():
+            if path.name.startswith((".new-", "new-")) and time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

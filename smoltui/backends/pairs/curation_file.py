@@ -1,0 +1,231 @@
+"""curation.jsonl of a project: read whole, only ever appended to, shared with other apps on the same folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from smoltui.core.pairs.curation import FILE_NAME, MOST_LINE_BYTES, Curation, Decision, line_of
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
+
+LOCK_SECONDS = 10.0
+"""Another app holds the lock for as long as a write takes; beyond this it hangs, and a person should know."""
+MOST_BYTES = 512 << 20
+"""Of the file: more than two million decisions."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+"""Opening a pipe of this name must not wait for somebody at its other end."""
+Stamp = tuple[int, int, int]
+"""File number, bytes and time of change (ns): the same for a file that nobody wrote to."""
+
+
+class LockedError(InputError):
+    """Another program has locked the file and did not release it in time."""
+
+
+class CurationFile:
+    """The decisions of one project. Blocking, up to `LOCK_SECONDS` where another program has the file locked.
+
+    Any thread may call it, one after the other; any thread may read what it gave.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self._curation = Curation()
+        self._stamp: Stamp | None = None
+        self._busy = threading.RLock()
+
+    def current(self) -> Curation:
+        """The state of the file now, read only where it has changed. Raises as `load`."""
+        with self._busy:
+            return self.load() if self.changed() else self._curation
+
+    def load(self) -> Curation:
+        """The state of the file now; without decisions where there is no file.
+
+        What was given before is never changed afterwards: a new state is a new object.
+
+        Raises:
+            InputError: the file is there and cannot be read.
+        """
+        try:
+            with self._busy:
+                descriptor = os.open(self.path, os.O_RDONLY | _FLAGS)
+                try:
+                    self._read(descriptor)
+                finally:
+                    os.close(descriptor)
+        except FileNotFoundError:
+            self._curation, self._stamp = Curation(), None
+        except OSError as error:
+            raise InputError(
+                f"The decisions on pairs cannot be read, {error.strerror or error}: {self.path}",
+                "Allow reading it, or move it away to start over.",
+            ) from error
+        return self._curation
+
+    def append(self, decisions: Sequence[Decision]) -> Curation:
+        """Writes the decisions behind what is there, and gives the state after them: all are on the disk, or none.
+
+        What another app appended meanwhile is read first. Decisions without a time get the present one.
+
+        Raises:
+            InputError: the disk is full or broken, or the folder cannot be written.
+            LockedError: another program keeps the file locked.
+                In both cases the file and the state stay as they were.
+        """
+        if not decisions:
+            return self._curation
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        taken = [decision if decision.at else decision._replace(at=now) for decision in decisions]
+        data = b"".join(map(line_of, taken))
+        with self._busy, self._locked() as descriptor:
+            try:
+                if _stamp(descriptor) != self._stamp:
+                    self._read(descriptor)
+                _write(descriptor, data)
+            except OSError as error:
+                raise self._unwritten(error) from error
+            after = self._curation.copy()
+            for decision in taken:
+                after.take(decision)
+            self._curation, self._stamp = after, _stamp(descriptor)
+        return after
+
+    def stamp(self) -> Stamp | None:
+        """What identifies the state of the file on the disk; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def changed(self) -> bool:
+        """Whether the file differs from what was read or written last, so that `load` gives something else."""
+        return self.stamp() != self._stamp
+
+    def holder(self) -> str | None:
+        """The process that has the file locked, such as `python (process 4242)`; None where that is not known.
+
+        From /proc/locks, which only Linux has and which names no process outside this container.
+        """
+        try:
+            found = self.path.stat()
+            locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return None
+        file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        for line in locks.splitlines():
+            words = line.split()  # number: FLOCK ADVISORY WRITE process file first last
+            if len(words) < 6 or words[1] != "FLOCK" or words[5] != file:  # one that waits has -> before FLOCK
+                continue
+            with suppress(OSError):  # process 0 stands for one outside
+                name = Path(f"/proc/{words[4]}/comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"{safe_line(name, 40)} (process {words[4]})"
+        return None
+
+    def _read(self, descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        if found.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 20} MB")
+        stamp = _stamp(descriptor)
+        curation = Curation()
+        rest, at = b"", 0
+        while part := os.pread(descriptor, 1 << 22, at):
+            at += len(part)
+            whole, newline, rest = (rest + part).rpartition(b"\n")
+            curation.take_lines(whole + newline)
+            if len(rest) > MOST_LINE_BYTES:  # not a decision: only so much is kept that it is counted as unreadable
+                rest = rest[: MOST_LINE_BYTES + 1]
+        # A last line without a newline counts when it is whole: an editor may have left the newline out.
+        curation.take_lines(rest)
+        self._curation, self._stamp = curation, stamp
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The file, made when it is not there, open to append and kept from other writers."""
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _FLAGS, 0o644)
+            except OSError as error:
+                raise self._unwritten(error) from error
+            try:
+                if not self._lock(descriptor, until):
+                    who = self.holder()
+                    raise LockedError(
+                        f"{who or 'Another program'} keeps the decisions on pairs locked, so nothing was written: "
+                        f"{self.path}",
+                        f"Quit {who or 'the other smoltui that has this folder open'}, then decide again.",
+                    )
+                if self._is_still(descriptor):
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)  # lets go of the lock
+
+    def _lock(self, descriptor: int, until: float) -> bool:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    return False
+                time.sleep(0.01)
+            except OSError as error:
+                raise self._unwritten(error) from error
+            else:
+                return True
+
+    def _is_still(self, descriptor: int) -> bool:
+        """Whether the file under this name is the one that was opened: git replaces files."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))  # noqa: PTH116  # beside os.fstat
+        except OSError:
+            return False
+
+    def _unwritten(self, error: OSError) -> InputError:
+        if error.errno in FULL:
+            return InputError(
+                f"The disk is full, so the decision was not written: {self.path}", "Free some space, then decide again."
+            )
+        return InputError(
+            f"The decision was not written, {error.strerror or error}: {self.path}",
+            "Allow writing in the project folder, or work in a copy of it that is yours.",
+        )
+
+
+def _stamp(descriptor: int) -> Stamp:
+    found = os.fstat(descriptor)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Appends `data`, a torn last line closed off before it; on an error the file is cut back to its old length.
+
+    Raises:
+        OSError: nothing was written, and why.
+    """
+    length = os.fstat(descriptor).st_size
+    if length and os.pread(descriptor, 1, length - 1) != b"\n":
+        data = b"\n" + data
+    try:
+        rest = memoryview(data)
+        while rest:  # one write, except where the disk runs out in the middle: the next one then says so
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except BaseException:
+        with suppress(OSError):  # a torn line that stays is closed off by the next write
+            os.ftruncate(descriptor, length)
+        raise

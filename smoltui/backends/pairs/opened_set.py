@@ -1,0 +1,242 @@
+"""An opened set of pairs: its first rows at once, all of it as it is imported into the cache, and again from there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.data_files.head import Head, open_head
+from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local, pair_of_row
+from smoltui.backends.data_files.tables import Broken
+from smoltui.backends.pairs import store as pair_store
+from smoltui.backends.pairs.curated import set_name
+from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, spec_as_json
+from smoltui.backends.pairs.store import PairStore, make_private, pairs_cache
+from smoltui.backends.project.project import exists, expanded
+from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.core.pairs.preference import Pair
+from smoltui.errors import InputError, PairsError, RunFailedError
+from smoltui.scripts.pair_format import content_hash
+
+
+class PairSet:
+    """One split of one set. `head` is there until the store holds as much; both may be asked from any thread."""
+
+    def __init__(self, spec: PairsSpec, base: Path, stamp: Any, folder: Path) -> None:
+        self.spec, self.base, self.stamp = spec, base, stamp
+        self.folder = folder
+        """Of the store, whether it is there or not."""
+        self._local = is_local(spec, base)
+        self.store: PairStore | None = None
+        self.head: Head | None = None
+
+    @property
+    def _said(self) -> Any:
+        told = self.store.meta if self.store is not None else self.head
+        assert told is not None  # `open_set` sets one of them
+        return told
+
+    @property
+    def name(self) -> str:
+        return str(self._said.name)
+
+    @property
+    def split(self) -> str:
+        return str(self._said.split)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self._said.splits)
+
+    @property
+    def schema(self) -> str:
+        """Key of `pair_format.SCHEMAS`."""
+        return str(self._said.schema)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self._said.columns)
+
+    @property
+    def label(self) -> str:
+        """What a decision about the whole set names it by."""
+        return set_name(self.spec, self.base)
+
+    def __len__(self) -> int:
+        """Rows that can be read now."""
+        stored = len(self.store) if self.store is not None else 0
+        return max(stored, len(self.head.rows) if self.head is not None else 0)
+
+    @property
+    def total(self) -> int | None:
+        """Rows of the whole set; None while nobody has counted them."""
+        if self.store is not None:
+            return self.store.meta.rows if self.store.meta.complete else self.store.meta.total
+        return len(self.head.rows) if self.head is not None and self.head.whole else None
+
+    @property
+    def complete(self) -> bool:
+        """All of it is in the store."""
+        return self.store is not None and self.store.meta.complete
+
+    def pair(self, index: int) -> Pair:
+        """One pair; quick enough for the UI thread (a batch of the store is read in about a millisecond).
+
+        Raises:
+            IndexError: no such row, or not imported yet.
+            PairsError: the cache was deleted meanwhile.
+        """
+        if self.store is not None and index < len(self.store):
+            return self.store.pair(index)
+        return pair_of_row(index, self._head_row(index))
+
+    def hash(self, index: int) -> str:
+        """The content hash of one pair. Raises as `pair`."""
+        if self.store is not None and index < len(self.store):
+            return self.store.hash(index)
+        row = self._head_row(index)
+        return content_hash(row.text if isinstance(row, Broken) else row)
+
+    def _head_row(self, index: int) -> Any:
+        if self.head is None or not 0 <= index < len(self.head.rows):
+            raise IndexError(index)
+        return self.head.rows[index]
+
+    def refresh(self) -> bool:
+        """Looks at what has been imported meanwhile; whether there is more than before."""
+        if self.store is not None:
+            return self.store.refresh()
+        with suppress(PairsError):
+            self.store = PairStore(self.folder)
+        return self.store is not None
+
+    def changed(self) -> str | None:
+        """A sentence when the files are no longer what was read; None while they are. Looks at the disk."""
+        if not self._local:
+            return None
+        now = files_stamp(self.spec, self.base)
+        if now == self.stamp:
+            return None
+        return f"{self.name} {'has changed' if now else 'is no longer there'}: what is shown was read before"
+
+
+def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
+    """The set from the cache, else its first rows. Blocking, well under half a second for local files.
+
+    With `again` nothing is taken from the cache: what is there is about to be dropped.
+
+    Raises:
+        PairsError, ServiceError: as `open_spec`.
+    """
+    stamp = files_stamp(spec, base)
+    opened = PairSet(spec, base, stamp, pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp]))
+    if not again:
+        with suppress(PairsError):
+            opened.store = PairStore(opened.folder)
+    if not opened.complete:
+        opened.head = open_head(spec, base)
+    return opened
+
+
+def request_import(opened: PairSet, *, again: bool = False) -> None:
+    """Writes down what is to be imported; with `again` what is there is dropped first.
+
+    Raises:
+        InputError: the cache cannot be written.
+    """
+    try:
+        make_private(opened.folder)
+        if again:
+            (opened.folder / "meta.json").unlink(missing_ok=True)
+        request = {"spec": spec_as_json(opened.spec), "base": str(opened.base), "stamp": opened.stamp}
+        beside = opened.folder / ".request.json"
+        beside.write_text(json.dumps(request), encoding="utf-8")
+        beside.replace(opened.folder / "request.json")
+    except OSError as error:
+        raise InputError(
+            f"The set cannot be kept in the cache, {error.strerror}: {opened.folder.parent}",
+            "Free some space there, or set SMOLTUI_HOME to another disk. The first pairs can be read all the same.",
+        ) from error
+
+
+async def import_in_child(opened: PairSet, *, again: bool = False) -> AsyncGenerator[int, None]:
+    """Imports the set in a child process; gives the rows imported so far, now and then.
+
+    Raises:
+        InputError, PairsError: with the words of the child.
+        RunFailedError: the child ended without a word.
+    """
+    request_import(opened, again=again)
+    async for line in ask_child("smoltui.backends.pairs.import_set", [str(opened.folder)]):
+        opened.refresh()
+        yield int(line.get("rows", line.get("done", 0)))
+
+
+async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[str, Any], None]:
+    """The JSON lines of one of our own modules, run in a process of its own that ends when nobody listens any more.
+
+    Raises:
+        InputError: the child said {"error", "hint"}.
+        RunFailedError: it ended with another exit code than 0, without a word.
+    """
+    said = ""
+    async with running(leashed("-m", module, *arguments), cwd=Path("/")) as child:
+        async for text in child.lines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                said = text.strip() or said
+                continue
+            if "error" in line:
+                raise PairsError(line["error"], line.get("hint", ""))
+            yield line
+        if child.exit_code:
+            words = f": {said[:200]}" if said else ""
+            raise RunFailedError(
+                f"What reads the pairs broke off, {exit_in_words(child.exit_code)}{words}",
+                "Try again; r reloads the set.",
+            )
+
+
+def imported(
+    spec: PairsSpec, base: Path, *, progress: Callable[[int, int | None], object] = lambda rows, total: None
+) -> PairSet:
+    """The whole set in the cache, imported here and now where it is not there yet: for commands, not for the app.
+
+    Raises:
+        PairsError, ServiceError: as `open_spec`.
+        InputError: the cache cannot be written.
+    """
+    opened = open_set(spec, base)
+    if opened.complete:
+        return opened
+    request_import(opened)
+    try:
+        with (opened.folder / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            prune(opened.folder)
+            import_set(opened.folder, spec, base, opened.stamp, progress=progress)
+    except MemoryError as error:
+        raise out_of_memory() from error
+    except OSError as error:
+        raise InputError(
+            f"The set cannot be kept in the cache, {error.strerror or error}: {opened.folder.parent}",
+            "Free some space there, or set SMOLTUI_HOME to another disk.",
+        ) from error
+    opened.refresh()
+    return opened
+
+
+def typed_spec(text: str, folder: Path, given: PairsSpec | None = None) -> tuple[PairsSpec, Path]:
+    """What a person typed: a path from `folder`, else from where smoltui was started, or a Hub id.
+
+    `given` has what else was said, such as the split.
+    """
+    path = expanded(text)
+    base = Path.cwd() if exists(Path.cwd() / path) and not exists(folder / path) else folder
+    return replace(given or PairsSpec(""), source=text), base

@@ -1,0 +1,373 @@
+"""A set of pairs as it was imported: Arrow files in the cache folder, read part by part and never whole.
+
+    <cache>/pairs/<key>/meta.json                   what is in it, and whether the import has ended
+                        part-00000.text.arrow       texts of `PART_ROWS` pairs
+                        part-00000.facts.arrow      figures and flags of the same pairs
+                        part-00000.tokens-<k>.arrow tokens by one tokenizer
+                        part-00000.audit.arrow      what a pass over the whole set found
+
+Parts are written beside and renamed, so a reader sees whole ones; they are read, not mapped, so that the memory of the
+process does not grow with the set. Everything but `pair` may take some time and belongs off the UI thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import locks
+from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT
+from smoltui.core.pairs.preference import Message, Pair
+from smoltui.errors import PairsError
+
+FORMAT = 2
+"""Of the files; another one is imported anew."""
+PART_ROWS = 4096
+"""Rows of a part: read in a few milliseconds, and the first is there half a second after the import began."""
+BATCH_ROWS = 256
+"""Rows of a batch inside a part: what is read for one pair."""
+KEPT_BATCHES = 8
+TEXT, FACTS, AUDIT = "text", "facts", "audit"
+
+TEXT_FIELDS: Mapping[str, str] = {
+    "prompt": "string", "roles": "string", "turn_chars": "list<int32>", "chosen": "string", "rejected": "string",
+    "raw": "string", "problem": "string", "reason": "string", "trl_cut": "string", "answer_at": "int32",
+    "trl_at": "int32", "extra": "string",
+}  # fmt: skip
+FACTS_FIELDS: Mapping[str, str] = {
+    "hash": "binary16", "prompt_hash": "int64", "chosen_hash": "int64", "rejected_hash": "int64", "reason": "string",
+    "turns": "int32", "prompt_chars": "int32", "chosen_chars": "int32", "rejected_chars": "int32",
+    "similarity": "float32", "empty_chosen": "bool", "empty_rejected": "bool", "prompt_differs": "bool",
+    "roles_wrong": "bool", "identical": "bool", "cut_inside_answer": "bool", "refusal_chosen": "bool",
+    "refusal_rejected": "bool", "control_chars": "bool", "bidi_chars": "bool", "mixed_scripts": "bool",
+}  # fmt: skip
+AUDIT_FIELDS: Mapping[str, str] = dict.fromkeys(
+    ("duplicate", "repeated_prompt", "near_duplicate_prompt", "contradicts", "in_held_out", "in_evaluation_prompts"),
+    "bool",
+)
+TOKENS_FIELDS: Mapping[str, str] = dict.fromkeys(("prompt_tokens", "chosen_tokens", "rejected_tokens"), "int32")
+
+
+def schema_for(fields: Mapping[str, str]) -> Any:
+    """The Arrow schema of one kind of file."""
+    import pyarrow as pa
+
+    kinds = {
+        "string": pa.string(), "list<int32>": pa.list_(pa.int32()), "int32": pa.int32(), "int64": pa.int64(),
+        "float32": pa.float32(), "bool": pa.bool_(), "binary16": pa.binary(16),
+    }  # fmt: skip
+    return pa.schema([(name, kinds[kind]) for name, kind in fields.items()])
+
+
+def tokens_kind(key: str) -> str:
+    """The kind of file that holds the tokens counted by the tokenizer of this key."""
+    return f"tokens-{key}"
+
+
+@dataclass(slots=True)
+class Meta:
+    """meta.json."""
+
+    name: str
+    """File name, folder name or Hub id."""
+    split: str
+    splits: list[str]
+    schema: str
+    """Key of `pair_format.SCHEMAS`."""
+    columns: list[str]
+    """Of the source, in its order."""
+    rows: int = 0
+    """Rows in whole parts."""
+    total: int | None = None
+    """Rows the source has, None while nobody knows."""
+    complete: bool = False
+    broken: str | None = None
+    """What is wrong with the first row that cannot be decoded."""
+    broken_rows: int = 0
+    extras: dict[str, str] = field(default_factory=dict)
+    """Further columns of the rows → number, text, yes/no or json: the one kind that holds all that was seen."""
+    thinking_off: bool = True
+    """The rows were converted, so their answers hold no thoughts: training turns thinking off."""
+    format: int = FORMAT
+
+
+def pairs_cache() -> Path:
+    """Where imported sets are kept: below `SMOLTUI_HOME`, or in the system's place for caches."""
+    if os.environ.get("SMOLTUI_HOME"):
+        return run_store.home() / "cache" / "pairs"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("smoltui", appauthor=False) / "pairs"
+
+
+def make_private(folder: Path) -> None:
+    """Makes the folder of a set in the cache, for its owner alone: it holds rows. Raises OSError."""
+    cache = pairs_cache()
+    root = run_store.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
+    for one in (cache.parent, cache, folder):
+        locks.private_folder(one, root)
+
+
+def store_key(identity: Any) -> str:
+    """The name of a set's folder: 24 hexadecimal digits over what makes it this set in this state of its files."""
+    text = json.dumps([FORMAT, identity], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+class PairStore:
+    """An imported set, or the part of one that has been imported so far. Safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.meta = _read_meta(folder)
+        self._lock = threading.Lock()
+        self._batches: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
+        with suppress(OSError):  # when it was last used: the least used set goes first when space is needed
+            os.utime(folder)
+
+    def __len__(self) -> int:
+        return self.meta.rows
+
+    def refresh(self) -> bool:
+        """Looks again at what has been imported; whether there is more than before."""
+        before = (self.meta.rows, self.meta.complete)
+        self.meta = _read_meta(self.folder)
+        return (self.meta.rows, self.meta.complete) != before
+
+    @property
+    def parts(self) -> int:
+        return -(-self.meta.rows // PART_ROWS)
+
+    # -- one pair
+
+    def pair(self, index: int) -> Pair:
+        """The pair of one row: a batch is read from the disk, in about a millisecond, and kept.
+
+        Raises:
+            IndexError: no such row (yet).
+            PairsError: the cache was deleted meanwhile.
+        """
+        return pair_of_columns(index, self._text_row(index), self.meta.schema)
+
+    def extra(self, index: int) -> dict[str, Any]:
+        """The further columns of a row."""
+        text = self._text_row(index)["extra"]
+        return json.loads(text) if text else {}
+
+    def fact(self, index: int, name: str, kind: str = FACTS) -> Any:
+        """One value; None also where the file of that kind is not there."""
+        with suppress(FileNotFoundError):
+            batch, at = self._batch(kind, index)
+            return batch.column(name)[at].as_py() if name in batch.schema.names else None
+        return None
+
+    def facts(self, index: int, kind: str = FACTS) -> dict[str, Any] | None:
+        """All values of one row from one kind of file; None where that is not there."""
+        with suppress(FileNotFoundError):
+            batch, at = self._batch(kind, index)
+            return dict(batch.slice(at, 1).to_pylist()[0])
+        return None
+
+    def hash(self, index: int) -> str:
+        """The content hash of a row, 32 hexadecimal digits."""
+        value = self.fact(index, "hash")
+        if value is None:
+            raise gone(self.folder)
+        return bytes(value).hex()
+
+    def _text_row(self, index: int) -> Mapping[str, Any]:
+        try:
+            batch, at = self._batch(TEXT, index)
+        except FileNotFoundError as error:
+            raise gone(self.folder) from error
+        row: Mapping[str, Any] = batch.slice(at, 1).to_pylist()[0]
+        return row
+
+    def _batch(self, kind: str, index: int) -> tuple[Any, int]:
+        if not 0 <= index < self.meta.rows:
+            raise IndexError(index)
+        part, inside = divmod(index, PART_ROWS)
+        number, at = divmod(inside, BATCH_ROWS)
+        key = (kind, part, number)
+        with self._lock:
+            batch = self._batches.get(key)
+            if batch is None:
+                with _opened(self._path(kind, part)) as reader:
+                    batch = reader.get_batch(number)
+                self._batches[key] = batch
+                while len(self._batches) > KEPT_BATCHES:
+                    self._batches.popitem(last=False)
+            self._batches.move_to_end(key)
+        return batch, at
+
+    def forget(self, kind: str) -> None:
+        """Reads files of this kind anew: they were written meanwhile."""
+        with self._lock:
+            for key in [key for key in self._batches if key[0] == kind]:
+                del self._batches[key]
+
+    # -- many
+
+    def table(self, kind: str, part: int, columns: Sequence[str] | None = None) -> Any:
+        """One part as a `pyarrow.Table`, with only these columns read.
+
+        Raises:
+            FileNotFoundError: there is no such file (yet).
+        """
+        return _read_table(self._path(kind, part), columns)
+
+    def tables(self, kind: str, columns: Sequence[str]) -> Any:
+        """These columns of all parts as one table: for numbers and flags, not for texts.
+
+        Raises:
+            FileNotFoundError: a part has no file of this kind.
+        """
+        import pyarrow as pa
+
+        # Copied part by part: a column as it was read keeps the whole batches it stands in.
+        tables = [self.table(kind, part, columns).combine_chunks() for part in range(self.parts)]
+        return pa.concat_tables(tables) if tables else None
+
+    def has(self, kind: str) -> bool:
+        """Whether all parts have a file of this kind."""
+        return all(self._path(kind, part).is_file() for part in range(self.parts))
+
+    def pairs(self, start: int = 0) -> Iterator[tuple[Pair, str, dict[str, Any]]]:
+        """Each pair from `start` on with its content hash and its further columns.
+
+        Raises:
+            PairsError: the cache was deleted meanwhile.
+        """
+        for part in range(start // PART_ROWS, self.parts):
+            try:
+                rows = self.table(TEXT, part).to_pylist()
+                hashes = self.table(FACTS, part, ["hash"]).column("hash").to_pylist()
+            except FileNotFoundError as error:
+                raise gone(self.folder) from error
+            for index, (row, digest) in enumerate(zip(rows, hashes, strict=True), part * PART_ROWS):
+                if index >= start:
+                    extra = json.loads(row["extra"]) if row["extra"] else {}
+                    yield pair_of_columns(index, row, self.meta.schema), digest.hex(), extra
+
+    def _path(self, kind: str, part: int) -> Path:
+        return part_path(self.folder, kind, part)
+
+
+def pair_of_columns(index: int, row: Mapping[str, Any], schema: str) -> Pair:
+    """The pair out of the text columns of its row."""
+    if row["chosen"] is None:
+        return Pair(index, problem=row["problem"], reason=row["reason"], raw=row["raw"] or "")
+    text, turns, at = row["prompt"], [], 0
+    for letter, count in zip(row["roles"], row["turn_chars"], strict=True):
+        turns.append(Message(LETTER_ROLES[letter], text[at : at + count]))
+        at += count + len(TURN_JOINT)
+    return Pair(
+        index, prompt=tuple(turns), chosen=(Message("assistant", row["chosen"]),),
+        rejected=(Message("assistant", row["rejected"]),), problem=row["problem"], reason=row["reason"],
+        schema=schema, trl_cut=row["trl_cut"], answer_at=row["answer_at"], trl_at=row["trl_at"],
+    )  # fmt: skip
+
+
+def part_path(folder: Path, kind: str, part: int) -> Path:
+    return folder / f"part-{part:05d}.{kind}.arrow"
+
+
+def write_part(folder: Path, kind: str, part: int, table: Any) -> None:
+    """One file, beside and then in its place.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; nothing half-written is left.
+    """
+    with PartFile(folder, kind, part, table.schema) as file:
+        file.write(table)
+
+
+class PartFile:
+    """One file while it is written, batch by batch; at the end of the block it is put in its place.
+
+    Every batch but the last must have `BATCH_ROWS` rows. Raises as `write_part`.
+    """
+
+    def __init__(self, folder: Path, kind: str, part: int, schema: Any) -> None:
+        self._path = part_path(folder, kind, part)
+        self._beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        self._schema = schema
+
+    def __enter__(self) -> PartFile:
+        import pyarrow as pa
+
+        self._file = pa.OSFile(str(self._beside), "wb")
+        try:
+            self._writer = pa.ipc.new_file(self._file, self._schema)
+        except BaseException:
+            self._file.close()
+            self._beside.unlink(missing_ok=True)
+            raise
+        return self
+
+    def write(self, table: Any) -> None:
+        self._writer.write_table(table, max_chunksize=BATCH_ROWS)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            with self._file, self._writer:  # closed in any case, and an error on the way is not lost
+                pass
+            if kind is None:
+                self._beside.replace(self._path)
+        finally:
+            self._beside.unlink(missing_ok=True)
+
+
+def write_meta(folder: Path, meta: Meta) -> None:
+    run_store.write_json(folder / "meta.json", asdict(meta))
+
+
+def gone(folder: Path) -> PairsError:
+    """What to say when files of the cache are missing."""
+    return PairsError("The copy of this set in the cache was deleted.", f"Open it again: r. It was at {folder}")
+
+
+class _opened:
+    """An Arrow file, read and not mapped."""
+
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        self._path, self._columns = path, columns
+
+    def __enter__(self) -> Any:
+        import pyarrow as pa
+
+        self._file = pa.OSFile(str(self._path), "rb")
+        if self._columns is None:
+            return pa.ipc.open_file(self._file)
+        with pa.ipc.open_file(self._file) as reader:
+            names = reader.schema.names
+        included = [names.index(name) for name in self._columns]
+        return pa.ipc.open_file(self._file, options=pa.ipc.IpcReadOptions(included_fields=included))
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _read_table(path: Path, columns: Sequence[str] | None) -> Any:
+    with _opened(path, columns) as reader:
+        table = reader.read_all()
+    return table if columns is None else table.select(list(columns))
+
+
+def _read_meta(folder: Path) -> Meta:
+    data = run_store.read_json(folder / "meta.json")
+    if data is None or data.get("format") != FORMAT:
+        raise gone(folder)
+    try:
+        return Meta(**data)
+    except TypeError as error:  # fields of another version, or none of them
+        raise gone(folder) from error

@@ -1,0 +1,53 @@
+"""What an imported set holds, counted from the facts of its rows: quick, and without what only the audit finds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from smoltui.backends.pairs.across import Across
+from smoltui.backends.pairs.search import holding
+from smoltui.backends.pairs.store import FACTS, PairStore, gone
+from smoltui.core.pairs.preference import FINDINGS
+
+_FLAGS = {
+    "empty_chosen": "empty_chosen", "empty_rejected": "empty_rejected", "prompt_differs": "prompt_differs",
+    "roles_wrong": "roles_do_not_alternate", "identical": "identical", "cut_inside_answer": "trl_cut_inside_answer",
+}  # fmt: skip
+_REASONS = ("broken", "no_prompt", "no_answer")
+_CONDITIONS = {
+    **{name: flag for flag, name in _FLAGS.items()},
+    **{name: f"reason = '{name}'" for name in _REASONS},
+    "not_pairs": f"reason IS NOT NULL AND chosen_chars IS NULL AND reason NOT IN {_REASONS}",
+    "clean": "reason IS NULL AND NOT identical",
+}
+
+
+def summary(store: PairStore) -> dict[str, Any]:
+    """`rows`, `clean` ({"count"}), `left_out` (reason → rows, only where there are any) and each of
+    `core.pairs.preference.FINDINGS` as a list of its rows.
+
+    Raises:
+        PairsError: the cache was deleted meanwhile; the set cannot be looked through, as on a full disk.
+    """
+    import pyarrow.compute as pc
+
+    found: dict[str, list[int]] = {name: [] for name in FINDINGS}
+    reasons: Counter[str] = Counter()
+    clean = 0
+    try:
+        for name, rows in holding(store, _CONDITIONS):
+            if name == "clean":
+                clean += len(rows)
+            else:
+                found[name] += rows.to_pylist()
+        for part in range(store.parts):
+            for reason in store.table(FACTS, part, ["reason"]).column("reason").value_counts().to_pylist():
+                if reason["values"] is not None:
+                    reasons[reason["values"]] += reason["counts"]
+        with Across(store) as across:
+            found["repeated_prompts"] = pc.indices_nonzero(across.repeated_prompts()).to_pylist()
+            found["duplicates"] = pc.indices_nonzero(across.duplicates()).to_pylist()
+    except FileNotFoundError as error:
+        raise gone(store.folder) from error
+    return {"rows": len(store), "clean": clean, "findings": found, "left_out": dict(sorted(reasons.items()))}

@@ -1,0 +1,142 @@
+"""Makes a project folder from a preset: files copied as they are, never over a recipe that is there.
+
+All of them or none: they are copied into a hidden folder on the same disk first, and moved from there.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+from smoltui.backends.project.project import RECIPE_NAME, Project, exists, expanded
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import InputError
+
+PACKAGE = Path(__file__).parents[2]
+
+PRESETS: dict[str, Path] = {
+    "demo": PACKAGE / "demo" / "project",
+    "course-local": PACKAGE / "presets" / "course-local",
+    "course-jobs": PACKAGE / "presets" / "course-jobs",
+}
+"""Name → folder that is copied."""
+
+
+NEW, OLD = "new", "old"
+"""Folders of the staging folder: what is to be moved in, and what it takes the place of."""
+
+
+def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Project:
+    """The new project. `folder` is made where it does not exist; other files in it stay.
+
+    `overwrite` replaces the files the preset brings, and no others. Whatever comes in between (the disk is full,
+    ctrl+c), nothing of the new project stays, and what was there before is as it was.
+
+    Raises:
+        InputError: no such preset, the folder already holds a recipe, it cannot be written, or the preset not be read.
+    """
+    source = PRESETS.get(preset)
+    if source is None:
+        raise InputError(f"There is no preset of this name: {preset}", f"Presets: {', '.join(PRESETS)}.")
+    files = _files_of(source)
+    if Path(RECIPE_NAME) not in files:
+        raise InputError(f"This installation lacks the preset's files: {preset}", "Install smoltui again.")
+    folder = expanded(str(folder)).absolute()
+    if exists(folder) and not folder.is_dir():
+        raise InputError(f"This is a file, not a folder: {folder}", "Name another folder.")
+    there = [str(name) for name in files if exists(folder / name)]
+    if there and not overwrite:
+        what = "a project" if RECIPE_NAME in there or FILE_NAME in there else there[0]
+        raise InputError(
+            f"This folder already holds {what}: {folder}", f"Open it with: smoltui {folder}, or name another folder."
+        )
+    try:
+        with _staging(folder) as staging:
+            for name in files:
+                _copy(source / name, staging / NEW / name)
+            _move_all(staging, folder, files)
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"The folder cannot be written, {said}: {folder}", "Name another folder.") from error
+    return Project(folder)
+
+
+def _files_of(source: Path) -> list[Path]:
+    """Names of a preset's files below its folder; the recipe, which makes it a project, is last.
+
+    Raises:
+        InputError: a folder of it cannot be read.
+    """
+    found: list[Path] = []
+    for folder, _, names in os.walk(source, onerror=_unreadable):
+        paths = (Path(folder, name) for name in names)
+        found += (path.relative_to(source) for path in paths if _ships(path))
+    return sorted(found, key=lambda name: (name == Path(RECIPE_NAME), name))
+
+
+def _ships(path: Path) -> bool:
+    return "__pycache__" not in path.parts and not path.name.startswith(".")
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise InputError(
+        f"The preset cannot be read, {error.strerror}: {error.filename}", "Install smoltui again."
+    ) from error
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A hidden folder on the disk of `folder`: in it where it exists, else in the nearest folder above that does."""
+    place = next(path for path in (folder, *folder.parents) if path.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".smoltui-new-", dir=place, ignore_cleanup_errors=True) as staging:
+        yield Path(staging)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies content alone: in a read-only installation the copies must still be writable.
+
+    Raises:
+        InputError: the source cannot be read. OSError: the target cannot be written.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        _unreadable(error)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+
+
+def _move_all(staging: Path, folder: Path, files: Sequence[Path]) -> None:
+    """Moves files from the staging folder into `folder`; takes all of it back when one cannot be moved."""
+    made: list[Path] = []
+    try:
+        for name in files:
+            target = folder / name
+            missing = [path for path in target.parents if not path.is_dir()]
+            made += missing
+            for path in reversed(missing):
+                path.mkdir()
+            if exists(target):
+                old = staging / OLD / name
+                old.parent.mkdir(parents=True, exist_ok=True)
+                target.replace(old)
+            (staging / NEW / name).replace(target)
+    except BaseException:
+        _take_back(staging, folder, files, made)
+        raise
+
+
+def _take_back(staging: Path, folder: Path, files: Sequence[Path], made: Sequence[Path]) -> None:
+    for name in files:
+        with suppress(OSError):  # the others are still to be taken back
+            if not exists(staging / NEW / name):
+                (folder / name).unlink(missing_ok=True)
+            if exists(staging / OLD / name):
+                (staging / OLD / name).replace(folder / name)
+    for path in sorted(made, key=lambda path: len(path.parts), reverse=True):
+        with suppress(OSError):  # it holds something else by now
+            path.rmdir()

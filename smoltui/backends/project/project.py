@@ -1,0 +1,140 @@
+"""The project folder: recipe.yaml, smoltui.toml and what lies beside them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoltui.backends.system.small_file import read_small_text
+from smoltui.core.settings.settings import FILE_NAME, Settings, parse_settings
+from smoltui.errors import InputError, RecipeError
+
+RECIPE_NAME = "recipe.yaml"
+
+
+MOST_SETTINGS_BYTES = 128 << 10
+
+
+def too_nested(text: str) -> int | None:
+    """The line of a TOML text where brackets, or the parts of a dotted key, are too many inside one another.
+
+    Python's parser takes a frame of the stack for each bracket, and time with the square of the parts.
+    """
+    depth = dots = 0
+    line = 1
+    for found in _TOML.finditer(text):
+        sign = found[0]
+        if sign in "[{":
+            depth += 1
+        elif sign in "]}":
+            depth -= 1
+        elif sign == ".":
+            dots += 1
+        elif sign == "\n":
+            line, dots = line + 1, 0
+        else:
+            line += sign.count("\n")
+        if depth > DEEPEST_SETTINGS or dots > MOST_DOTS:
+            return line
+    return None
+
+
+DEEPEST_SETTINGS, MOST_DOTS = 20, 100
+"""Brackets inside one another; dots in a line, those of numbers too."""
+_TOML = re.compile(
+    r"""
+    \"{3} (?: [^\\] | \\. )*? (?: \"{3} | \Z )
+    | '{3} .*? (?: '{3} | \Z )
+    | " (?: [^"\\\n]++ | \\. )*+ "?
+    | ' [^'\n]*+ '?
+    | \# [^\n]*+
+    | [\[\]{}.\n]
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Texts and comments, in which nothing counts, and the signs that do."""
+
+
+def expanded(path: str) -> Path:
+    """`path` with `~` as the home folder; as it is written where nobody has such a home (`~nobody/x`)."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something; also for a name that no file can have, because it is too long or holds a NUL."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder that holds a recipe. Nothing is cached: each property reads the file as it is now."""
+
+    folder: Path
+    """Absolute."""
+
+    @property
+    def name(self) -> str:
+        return self.folder.name or str(self.folder)
+
+    @property
+    def recipe_path(self) -> Path:
+        return self.folder / RECIPE_NAME
+
+    @property
+    def has_recipe(self) -> bool:
+        return self.recipe_path.is_file()
+
+    def settings(self) -> Settings:
+        """What smoltui.toml says; the defaults where there is none.
+
+        Raises:
+            RecipeError: the file is not TOML or holds a wrong key or value.
+        """
+        path = self.folder / FILE_NAME
+        try:
+            text = read_small_text(path, MOST_SETTINGS_BYTES)
+            if line := too_nested(text):
+                raise RecipeError(f"{FILE_NAME} line {line} is nested too deeply", f"Fix or delete {path}.")
+            data = tomllib.loads(text)
+        except FileNotFoundError:
+            return Settings()
+        except (ValueError, RecursionError) as error:  # of numbers with thousands of digits too
+            raise RecipeError(f"{FILE_NAME} cannot be read as TOML: {error}", f"Fix or delete {path}.") from error
+        except OSError as error:
+            raise RecipeError(f"{FILE_NAME} cannot be read: {error.strerror}") from error
+        return parse_settings(data)
+
+    def resolve(self, path: str) -> Path:
+        """A path of the recipe or settings; relative ones belong to the project folder."""
+        return (self.folder / expanded(path)).absolute()
+
+
+def open_project(folder: str | Path) -> Project:
+    """The project in `folder`, which need not hold a recipe yet.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    path = expanded(str(folder)).absolute()
+    if not path.is_dir():
+        raise InputError(
+            f"There is no such project folder: {folder}", f"Make one: smoltui new {folder} --preset course-local"
+        )
+    return Project(path)
+
+
+def shown_path(path: str | Path) -> str:
+    """A path as a person would write it: with `~` where it lies below the home folder."""
+    try:
+        inside = Path(path).relative_to(Path.home())
+    except (ValueError, RuntimeError):  # elsewhere, or nobody knows the home folder
+        return str(path)
+    return f"~/{inside}" if str(inside) != "." else "~"

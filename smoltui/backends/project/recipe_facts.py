@@ -1,0 +1,104 @@
+"""What a recipe means on this machine: the shape of its model, the local files it names, the command by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.project.project import Project, exists
+from smoltui.backends.runs.spec import JOB_OUTPUT
+from smoltui.backends.system.small_file import read_small
+from smoltui.core.foreign import foreign_json
+from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
+from smoltui.core.recipe import command
+from smoltui.core.settings.settings import Settings
+from smoltui.errors import InputError
+from smoltui.scripts import SCRIPTS
+
+
+def model_config(path: Path) -> dict[str, Any] | None:
+    """config.json of a model folder, decoded; None where there is none or it is not JSON."""
+    try:
+        data = foreign_json.decode(read_small(path / "config.json"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def model_shape(path: Path) -> ModelShape | None:
+    """The shape of the model in a folder; None when there is none, or it is of a kind that is not counted."""
+    config = model_config(path)
+    return None if config is None else shape_of(config)
+
+
+def recipe_shape(project: Project, values: Mapping[str, Any]) -> ModelShape | None:
+    """The shape of the recipe's model: a folder, or one of the few that are known by name. Asks no network."""
+    name = values.get("model_name_or_path")
+    if not isinstance(name, str) or not name:
+        return None
+    return KNOWN.get(name) or model_shape(project.resolve(name))
+
+
+def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
+    """Paths the recipe names that lie on this machine: the model, the pairs; what a Job cannot see by itself."""
+    names = [values.get("model_name_or_path"), values.get("dataset_name")]
+    sources = values.get("datasets")
+    for source in sources if isinstance(sources, list) else []:
+        if isinstance(source, Mapping):
+            files = source.get("data_files")
+            names += [source.get("path"), source.get("data_dir"), *(files if isinstance(files, list) else [files])]
+    return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
+
+
+def pairs_counted(project: Project, values: Mapping[str, Any]) -> int | None:
+    """Pairs the recipe trains on, counted in its file; None for a set on the Hub, for several sets, for none usable.
+
+    The last count is kept while recipe and file stay as they are.
+    """
+    from smoltui.backends.data_files.source import files_stamp, is_local, open_spec, pairs_of
+
+    try:
+        wanted = pairs_of(values)
+        if wanted is None or wanted.others or not is_local(wanted, project.folder):
+            return None
+        stamp = (project.folder, wanted, files_stamp(wanted, project.folder))
+        if _COUNTED.get("stamp") != stamp:
+            _COUNTED.update(rows=len(open_spec(wanted, project.folder)), stamp=stamp)
+    except InputError:
+        return None
+    rows = _COUNTED["rows"]
+    return rows if isinstance(rows, int) else None
+
+
+_COUNTED: dict[str, object] = {}
+
+
+def pairs_decided(project: Project, values: Mapping[str, Any]) -> bool:
+    """Pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file holds."""
+    from smoltui.backends.data_files.source import pairs_of
+    from smoltui.backends.pairs.curated import set_name
+    from smoltui.backends.pairs.curation_file import CurationFile
+
+    try:
+        known, wanted = CurationFile(project.folder).load(), pairs_of(values)
+        held = wanted is not None and known.hold_out(set_name(wanted, project.folder)) is not None
+    except InputError:
+        return False
+    return held or bool(known.excluded)
+
+
+def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:
+    """The command that does the same in a shell, typed in the project folder."""
+    if target == "local":
+        return command("local", recipe=project.recipe_path.name)
+    output = Path(str(values.get("output_dir") or "trainer_output")).name
+    return command(
+        "hub",
+        recipe=project.recipe_path.name,
+        script=str(SCRIPTS / "dpo.py"),
+        beside=[str(SCRIPTS / name) for name in ("pair_format.py", "script_events.py")],
+        output_dir=f"{JOB_OUTPUT}/{output}",
+        jobs=settings.jobs,
+        ships_project=bool(local_inputs(project, values)),
+    )

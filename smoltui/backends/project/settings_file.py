@@ -1,0 +1,68 @@
+"""Writing smoltui.toml: one table of it, everything else in the file as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from smoltui.backends.project.project import MOST_SETTINGS_BYTES, Project
+from smoltui.backends.system.small_file import read_small_text
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import InputError, RecipeError
+from smoltui.safe_text import safe_line
+
+
+def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
+    """Writes `[pairs.columns]`: which column of the set is what. Raises as `_edited`."""
+
+    def put(document: Any) -> None:
+        pairs = document.setdefault("pairs", tomlkit.table())
+        table = tomlkit.table()
+        for name, value in columns.items():
+            table[name] = value
+        pairs["columns"] = table
+
+    import tomlkit
+
+    _edited(project, put)
+
+
+def set_watch(project: Project, rule: str, value: bool | int | float) -> None:
+    """Writes one rule of `[watch]`, a field of `WatchSettings`. Raises as `_edited`."""
+
+    def put(document: Any) -> None:
+        document.setdefault("watch", tomlkit.table())[rule] = value
+
+    import tomlkit
+
+    _edited(project, put)
+
+
+def _edited(project: Project, change: Callable[[Any], None]) -> None:
+    """Changes the file, and leaves everything else in it as it was.
+
+    Raises:
+        RecipeError: the file that is there cannot be read as TOML.
+        InputError: it cannot be written.
+    """
+    import tomlkit
+    import tomlkit.exceptions
+
+    from smoltui.core.pairs.facts import sound
+
+    project.settings()  # a file that is broken is said so, and not written over
+    path = project.folder / FILE_NAME
+    try:
+        document = tomlkit.parse(read_small_text(path, MOST_SETTINGS_BYTES) if path.exists() else "")
+        change(document)
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(sound(tomlkit.dumps(document)), encoding="utf-8")
+        beside.replace(path)
+    except (tomlkit.exceptions.TOMLKitError, ValueError, RecursionError) as error:  # what tomllib takes and tomlkit not
+        raise RecipeError(
+            f"{FILE_NAME} cannot be changed here: {safe_line(str(error), 200)}", "Change it in your editor."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{FILE_NAME} cannot be written, {error.strerror}: {project.folder}", "Allow writing there, or free space."
+        ) from error

@@ -1,0 +1,237 @@
+"""A log on disk: a million lines in memory that does not grow, read anywhere at once, gone when its owner is.
+
+The text lies in a file without a name (`tempfile.TemporaryFile`), which the system takes back when the process ends, in
+whatever way. Lines are kept as UTF-8 with `\\n` behind each: no character inside a line can be taken for a line end.
+An index has the place of every block of lines; the last line is in memory, since a progress bar may write it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from smoltui.backends.runs.log_search import Search
+from smoltui.core.runs.log_text import LogLine, as_plain, collapsed, first_error, taken
+from smoltui.errors import InputError
+from smoltui.redaction import BrokenTokens
+
+BLOCK_LINES = 64
+"""Lines after which the index has a place again: 16 bytes of memory for so many."""
+BLOCK_BYTES = 1 << 16
+"""Bytes after which it has one in any case."""
+CHUNK_BYTES = 1 << 18
+"""What is read at once where the whole log is read: small, so that one who wants to stop does so soon."""
+
+
+class LogSpool:
+    """The lines of one log, written by one thread and read by any; see `core.runs.log_lines.Log`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # a file that is closed while another thread reads could be somebody else's
+        self._text: IO[bytes] | None = None
+        self._times: IO[bytes] | None = None
+        self._starts = array("Q")
+        self._offsets = array("Q")
+        self._written = self._size = 0  # lines and bytes in the file
+        self._held: LogLine | None = None
+        self._closed = False
+        self._broken = BrokenTokens()
+        self.stopped = ""
+        self.first_error: int | None = None
+
+    @property
+    def count(self) -> int:
+        return self._written + (self._held is not None)
+
+    # -- writing
+
+    def extend(self, lines: Sequence[str], times: Sequence[float | None] | None = None) -> None:
+        """Adds lines at the end, without secrets; consecutive states of a progress bar become one line.
+
+        Raises:
+            InputError: the disk is full, or there is no folder to write to. Said once; what came before stays.
+        """
+        if not lines or self.stopped or self._closed:
+            return
+        whole = collapsed([*([self._held] if self._held is not None else []), *taken(lines, times, self._broken)])
+        if self.first_error is None and (place := first_error(whole)) is not None:
+            self.first_error = self._written + place
+        try:
+            if self._text is None:
+                self._open()
+            self._write(whole[:-1])
+        except OSError as error:
+            said = error.strerror or str(error)
+            self.stopped = f"{said}: {_folder()}"
+            if self.first_error is not None and self.first_error >= self.count:
+                self.first_error = None
+            raise InputError(
+                f"The log cannot be kept any further, {said}: {_folder()}",
+                "Free space there, or set TMPDIR to a folder that has room, then open the log anew.",
+            ) from error
+        with self._lock:
+            self._held = whole[-1]
+
+    def _open(self) -> None:
+        # buffering=0: what was not written is known at once, and not when it is closed.
+        self._text = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115  # closed by close
+        self._times = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115
+
+    def _write(self, lines: Sequence[LogLine]) -> None:
+        for begin in range(0, len(lines), BLOCK_LINES):
+            part = lines[begin : begin + BLOCK_LINES]
+            data = _encoded(part)
+            if len(data) <= BLOCK_BYTES:
+                self._append(part, data)
+                continue
+            for line in part:
+                self._append([line], _encoded([line]))
+
+    def _append(self, lines: Sequence[LogLine], data: bytes) -> None:
+        assert self._text is not None and self._times is not None  # extend opens them
+        times = array("d", [line.at or 0.0 for line in lines])
+        if any(times):  # where nobody says times the file stays empty, and what is not in it reads as zero
+            _write_all(self._times.fileno(), times.tobytes(), self._written * times.itemsize)
+        _write_all(self._text.fileno(), data, self._size)
+        with self._lock:
+            last = len(self._starts) - 1
+            lines_in, bytes_in = (
+                (self._written - self._starts[last], self._size - self._offsets[last])
+                if last >= 0
+                else (BLOCK_LINES, 0)
+            )
+            if lines_in >= BLOCK_LINES or bytes_in + len(data) > BLOCK_BYTES:
+                self._starts.append(self._written)
+                self._offsets.append(self._size)
+            self._held = None  # it is the first of the lines that are written
+            self._written += len(lines)
+            self._size += len(data)
+
+    def close(self) -> None:
+        """Deletes it. Who still reads it finds it empty."""
+        with self._lock:
+            self._closed = True
+            for file in (self._text, self._times):
+                if file is not None:
+                    file.close()
+            self._text = self._times = self._held = None
+            self._written = self._size = 0
+            self._starts, self._offsets = array("Q"), array("Q")
+
+    # -- reading
+
+    def read(self, first: int, end: int) -> list[LogLine]:
+        """Lines `first` to `end` - 1 (from 0), as far as they are there."""
+        with self._lock:
+            first, last = max(first, 0), min(end, self._written)
+            held = [self._held] if self._held is not None and first <= self._written < end else []
+            if first >= last:
+                return held
+            skipped, data = self._blocks(first, last)
+            times = self._times_of(first, last)
+        texts = data.decode().split("\n")[skipped : skipped + last - first]
+        return [*(LogLine(text, at or None) for text, at in zip(texts, times, strict=True)), *held]
+
+    def _blocks(self, first: int, last: int) -> tuple[int, bytes]:
+        """The blocks that hold lines `first` to `last` - 1, and how many lines stand before `first` in them."""
+        assert self._text is not None  # something was written
+        block, behind = bisect_right(self._starts, first) - 1, bisect_left(self._starts, last)
+        begin = self._offsets[block]
+        end = self._offsets[behind] if behind < len(self._offsets) else self._size
+        return first - self._starts[block], os.pread(self._text.fileno(), end - begin, begin)
+
+    def _times_of(self, first: int, last: int) -> array[float]:
+        assert self._times is not None  # opened with the text
+        times = array("d")
+        times.frombytes(os.pread(self._times.fileno(), (last - first) * times.itemsize, first * times.itemsize))
+        times.extend([0.0] * (last - first - len(times)))
+        return times
+
+    def chunk(self, first: int) -> tuple[int, bytes] | None:
+        """Written lines from `first` on, about `CHUNK_BYTES` of them with `\\n` behind each, and the number of the line
+        behind them; None when no more are written."""
+        with self._lock:
+            if first >= self._written:
+                return None
+            block = bisect_right(self._starts, first) - 1
+            behind = max(bisect_left(self._offsets, self._offsets[block] + CHUNK_BYTES), block + 1)
+            last = self._starts[behind] if behind < len(self._starts) else self._written
+            skipped, data = self._blocks(first, last)
+        return last, data.split(b"\n", skipped)[-1] if skipped else data
+
+    def last(self) -> tuple[int, str] | None:
+        """Number and text of the last line, which may still change; None in an empty log."""
+        with self._lock:
+            return (self._written, self._held.text) if self._held is not None else None
+
+    def search(self, query: str) -> Search:
+        """As `Log.search`; an expression is only looked at when the search runs."""
+        return Search(self, query)
+
+    def save(self, path: Path) -> int:
+        """Writes the log as it is now: plain text without colours and secrets. Gives the number of lines. Blocking.
+
+        A link stays a link, and a file that was there is replaced when all is written.
+
+        Raises:
+            InputError: it cannot be written there, or the log was closed meanwhile.
+        """
+        saved = 0
+        try:
+            real = path.expanduser().resolve()
+            if real.is_dir():
+                raise IsADirectoryError(None, "It is a folder")
+            descriptor, beside = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    for lines, data in self._plain():
+                        file.write(data)
+                        saved += lines
+                    if self._closed:
+                        raise ValueError("it was closed meanwhile")
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(beside).chmod(real.stat().st_mode & 0o777 if real.exists() else 0o644)
+                Path(beside).replace(real)
+            except BaseException:
+                Path(beside).unlink(missing_ok=True)
+                raise
+        except (OSError, RuntimeError, ValueError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"The log cannot be saved, {said}: {path}", "Name another file, or open the log anew."
+            ) from error
+        return saved
+
+    def _plain(self) -> Iterator[tuple[int, bytes]]:
+        """(lines, their plain text with line ends) from the first line to the one that is last when it comes there."""
+        at = 0
+        while (found := self.chunk(at)) is not None:
+            yield found[0] - at, as_plain(found[1].decode()).encode()
+            at = found[0]
+        for line in self.read(at, at + 1):
+            yield 1, f"{as_plain(line.text)}\n".encode()
+
+
+def _encoded(lines: Sequence[LogLine]) -> bytes:
+    return "".join([f"{line.text}\n" for line in lines]).encode()
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    left = memoryview(data)
+    while left:
+        done = os.pwrite(descriptor, left, offset)
+        offset, left = offset + done, left[done:]
+
+
+def _folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "no folder for temporary files"

@@ -1,0 +1,79 @@
+"""Stops a token before it is copied: into the record of a run, the files of a Job, or the Job itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from smoltui.backends.project.project import RECIPE_NAME, Project
+from smoltui.core.foreign.token_stop import Leak, leak_in_file, leak_in_value
+from smoltui.core.runs.run import RunSpec
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import InputError, RecipeError, SmoltuiError
+
+
+def leaks(project: Project, spec: RunSpec | None = None) -> list[Leak]:
+    """Tokens in the files of a project, comments included, and in `spec`, at most one a place. Blocking."""
+    found = [leak_in_file(name, text, is_recipe=name == RECIPE_NAME) for name, text in _files(project)]
+    known = [leak for leak in found if leak is not None]
+    if spec is not None and not any(leak.sentence.startswith(RECIPE_NAME) for leak in known):
+        known += _in_spec(spec, f"{RECIPE_NAME} as --set changes it")
+    return known
+
+
+def refuse_tokens(spec: RunSpec) -> None:
+    """Looks at all that is kept and sent of a run, wherever it came from (a record of an earlier run, for one).
+
+    Raises:
+        RecipeError: it holds a token.
+    """
+    for leak in _in_spec(spec, "The recipe of this run"):
+        raise RecipeError(leak.sentence, leak.mend)
+
+
+def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:
+    """The same for a Job that is started from what the Hub says of it; `secrets` is where a token belongs.
+
+    Raises:
+        InputError: another field holds a token.
+    """
+    for key, value in job.items():
+        if key == "secrets":
+            continue
+        if leak := leak_in_value(f"The Job's {key}", json.dumps(value, ensure_ascii=False, default=str)):
+            raise InputError(leak.sentence, "Start it from the project instead: smoltui train FOLDER --on hub")
+
+
+def _files(project: Project) -> Iterator[tuple[str, str]]:
+    """(name, text) of the files a person writes; one that cannot be read is passed over, as it goes nowhere either."""
+    try:
+        prompts = project.settings().evaluation.prompts
+    except SmoltuiError:
+        prompts = None
+    for name in (RECIPE_NAME, FILE_NAME, prompts):
+        try:
+            if name and (path := project.resolve(name)).is_file():
+                yield name, path.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            continue
+
+
+def _in_spec(spec: RunSpec, recipe: str) -> Iterator[Leak]:
+    if leak := leak_in_file(recipe, spec.recipe, is_recipe=True):
+        yield leak
+    values = {
+        "The name of the run": spec.name,
+        "output_dir": spec.output_dir,
+        "The label of the run": spec.label,
+        "The flavor": spec.flavor,
+        "The namespace": spec.namespace,
+        "The strategy": spec.strategy,
+        "What the pairs are from": spec.pairs_from,
+    }
+    for where, value in values.items():
+        if value and (leak := leak_in_value(where, value)):
+            yield leak
+    for key, value in spec.labels.items():
+        if leak := leak_in_value("A label of the Job", f"{key}={value}"):
+            yield leak

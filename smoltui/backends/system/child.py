@@ -1,0 +1,146 @@
+"""A short-lived Python child: started, read line by line, and never left behind.
+
+For what belongs to the screen that asked (answers, scores, the probe). Training does not: it is supervised and outlives
+the app (`local_engine.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoltui.backends.machine.train_extra import training_env
+from smoltui.errors import RunFailedError
+
+LEASH = Path(__file__).with_name("leash.py")
+LINE_LIMIT = 16 << 20
+"""Bytes of one line that are kept; the rest of a longer one is left out."""
+GRACE_SECONDS = 2.0
+"""Between SIGTERM and SIGKILL."""
+DRAIN_SECONDS = 0.5
+"""A pipe that somebody else holds open is given up this long after the child has ended."""
+_CHUNK = 1 << 16
+SIGNALS = {
+    9: "SIGKILL; the kernel does this when memory runs out",
+    15: "SIGTERM",
+    11: "SIGSEGV",
+    2: "SIGINT",
+    6: "SIGABRT",
+}
+
+
+def child_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child: that of a local training, and a transformers that only prints errors."""
+    return {"TRANSFORMERS_VERBOSITY": "error", **training_env(), **(extra or {})}
+
+
+def leashed(*target: str) -> list[str]:
+    """The command of one of our children: `target` is `-m`, a module and arguments, or a script and arguments.
+
+    It ends with this process, however that ends, and imports nothing from the folder it works in (`leash.py`).
+    """
+    return [sys.executable, "-P", "-u", str(LEASH), str(os.getpid()), *target]
+
+
+def exit_in_words(code: int) -> str:
+    """How a child ended: `exit code 3`, or the signal that ended it."""
+    return f"signal {-code} ({SIGNALS.get(-code, 'see man 7 signal')})" if code < 0 else f"exit code {code}"
+
+
+@dataclass
+class Child:
+    """A running child; made by `running`."""
+
+    process: asyncio.subprocess.Process
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self.process.returncode
+
+    async def lines(self) -> AsyncGenerator[str, None]:
+        """Each line of its merged output, without the newline, until it has ended and everything was read.
+
+        The exit code is known afterwards.
+        """
+        assert self.process.stdout is not None  # a pipe was asked for
+        buffer = bytearray()
+        async for chunk in self._chunks(self.process.stdout):
+            first, *others = chunk.split(b"\n")
+            buffer += first[: max(0, LINE_LIMIT - len(buffer))]
+            for part in others:
+                yield buffer.decode("utf-8", "replace")
+                buffer = bytearray(part[:LINE_LIMIT])
+        if buffer:
+            yield buffer.decode("utf-8", "replace")
+        await self._ended(None)
+
+    async def _chunks(self, stdout: asyncio.StreamReader) -> AsyncIterator[bytes]:
+        """Output as it comes, to its end, or until the child is gone and only a grandchild holds the pipe."""
+        while True:
+            reading = asyncio.ensure_future(stdout.read(_CHUNK))
+            try:
+                while not (await asyncio.wait({reading}, timeout=DRAIN_SECONDS))[0]:
+                    if self.exit_code is not None:
+                        return
+            finally:
+                if not reading.done():
+                    reading.cancel()
+            if not (chunk := reading.result()):
+                return
+            yield chunk
+
+    async def stop(self) -> None:
+        """Ends it and all it started: SIGTERM to its process group, a wait, SIGKILL. Harmless when it has ended."""
+        try:
+            if self.exit_code is None:
+                self._signal(signal.SIGTERM)
+                await self._ended(GRACE_SECONDS)
+        finally:  # also when cancelled a second time while waiting; and workers of a child that has ended
+            self._signal(signal.SIGKILL)
+        await self._ended(None)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # nobody is left in the group
+            os.killpg(self.process.pid, number)
+
+    async def _ended(self, seconds: float | None) -> None:
+        """Waits for the exit code, at most `seconds`.
+
+        Not `Process.wait()`: up to Python 3.12.3 that waits for the pipes too, which a grandchild can hold open.
+        """
+        waited = 0.0
+        while self.exit_code is None and (seconds is None or waited < seconds):
+            await asyncio.sleep(0.01)
+            waited += 0.01
+
+
+@asynccontextmanager
+async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
+    """A child in its own session, its error output merged into its output, no input. It is gone when the block ends.
+
+    `env` None means `child_env()`.
+
+    Raises:
+        RunFailedError: it could not be started.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, cwd=cwd, env=dict(env) if env is not None else child_env(), stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True, limit=_CHUNK,
+        )  # fmt: skip
+    except OSError as error:
+        raise RunFailedError(f"A child process could not be started, {error.strerror}: {argv[0]}") from error
+    child = Child(process)
+    try:
+        yield child
+    finally:
+        await child.stop()
+        # A grandchild in a session of its own may still hold the pipe: let go of our end, or the loop cannot close.
+        process._transport.close()  # type: ignore[attr-defined]

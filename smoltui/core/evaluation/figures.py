@@ -1,0 +1,213 @@
+"""What answers and log-probabilities say about an aligned model beside its reference. Computed, never stored."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smoltui.core.runs.events import Answered, Event, PairScored, strict
+from smoltui.core.settings.settings import Manner
+
+REFERENCE = "reference"
+"""The model before alignment, as `model` in the events of `scripts/generate.py`."""
+ALIGNED = "aligned"
+"""The model after it."""
+
+COURSE_PROMPTS = (
+    "How should I handle a disagreement with my friend?",
+    "What's the best way to learn programming?",
+    "How can I be more productive at work?",
+    "What should I do if I see someone being bullied?",
+)
+"""The prompts of the smol-course exercise (units/en/unit2/3.md); asked where a project has no prompts of its own."""
+
+MIN_WORDS, MAX_WORDS = 3, 80
+WELL_FORMED_RULE = (
+    f"Well-formed: the answer ended by itself, has {MIN_WORDS} to {MAX_WORDS} words, starts with a capital letter, "
+    "ends in . ! or ?, says no word three times in a row and no sentence twice."
+)
+
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u2032\uff07`´", "'"))
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+")
+_WORD = re.compile(r"[^\W_]+(?:['\-][^\W_]+)*")
+_OPENING = "\"'“‘«([*_ \t"
+_CLOSING = "\"'”’»)]*_ \t"
+
+
+def _plain(text: str) -> str:
+    """Text as the rules read it: one kind of apostrophe, no difference of case."""
+    return text.translate(_APOSTROPHES).casefold()
+
+
+def _holds(plain: str, phrase: str) -> bool:
+    """Whether `plain` holds `phrase` as whole words; `don` is not a word of `don't`, spaces may be line ends."""
+    words = _plain(phrase).split()
+    if not words:
+        return False
+    pattern = r"(?<!\w)(?<!\w')" + r"\s+".join(map(re.escape, words)) + r"(?!'?\w)"
+    return re.search(pattern, plain) is not None
+
+
+def manner_of(text: str, manner: Manner) -> bool:
+    """Whether an answer is in the chosen manner: it holds one of `any_of` (if there are any) and none of `none_of`."""
+    plain = _plain(text)
+    if manner.any_of and not any(_holds(plain, phrase) for phrase in manner.any_of):
+        return False
+    return not any(_holds(plain, phrase) for phrase in manner.none_of)
+
+
+def rule_in_words(manner: Manner) -> str:
+    """The rule of `manner_of` as one sentence for the person."""
+
+    def listed(phrases: Sequence[str]) -> str:
+        return ", ".join(f"“{phrase}”" for phrase in phrases)
+
+    parts = []
+    if manner.any_of:
+        parts.append(f"holds at least one of {listed(manner.any_of)}")
+    if manner.none_of:
+        parts.append(f"holds none of {listed(manner.none_of)}")
+    if not parts:
+        return f"{manner.name}: every answer, since smoltui.toml names no words for it."
+    return f"{manner.name}: the answer {' and '.join(parts)}."
+
+
+def well_formed(text: str, ended: bool) -> bool:
+    """Whether an answer keeps `WELL_FORMED_RULE`; `ended` is `Answered.ended`."""
+    body = text.strip()
+    words = _WORD.findall(_plain(body))
+    if not ended or not MIN_WORDS <= len(words) <= MAX_WORDS:
+        return False
+    if not body.lstrip(_OPENING)[:1].isupper() or body.rstrip(_CLOSING)[-1:] not in (".", "!", "?"):
+        return False
+    if any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False)):
+        return False
+    sentences = [" ".join(_WORD.findall(_plain(part))) for part in _SENTENCE_END.split(body)]
+    said = [sentence for sentence in sentences if sentence]
+    return len(said) == len(set(said))
+
+
+def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float] | None:
+    """Interval of a share (Wilson 1927), 95 % with the default z; None without any case. Both ends in 0..1."""
+    if total <= 0:
+        return None
+    share = hits / total
+    centre = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of one model. Shares are 0..1; None means not measured (or not defined, where said so)."""
+
+    model: str
+    """reference or aligned."""
+    pairs: int = 0
+    """Held-out pairs the log-probabilities were measured on; for the aligned model those that both models scored."""
+    answers: int = 0
+    """Answers the shares below are of."""
+    reward_accuracy: float | None = None
+    """Share of pairs with a positive reward margin; None for the reference, whose margin is 0 by definition."""
+    reward_accuracy_interval: tuple[float, float] | None = None
+    margin: float | None = None
+    """Mean implicit reward margin, nats: beta × ((policy − reference log-probability of chosen) − (same of rejected)).
+
+    0.0 for the reference."""
+    gap: float | None = None
+    """Mean summed log-probability of chosen minus that of rejected, nats; the reference is not subtracted."""
+    manner_share: float | None = None
+    """Share of answers in the chosen manner; None without a rule."""
+    manner_interval: tuple[float, float] | None = None
+    well_formed_share: float | None = None
+    well_formed_interval: tuple[float, float] | None = None
+    mean_tokens: float | None = None
+    """Tokens of an answer, on average."""
+    length_ratio: float | None = None
+    """Mean tokens of an answer divided by the reference's; 1.0 for the reference."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `evaluate --json` prints for a model; the reference has no `reward_accuracy`."""
+        values: dict[str, Any] = {
+            "margin": self.margin, "manner_share": self.manner_share,
+            "manner_interval": self.manner_interval, "well_formed_share": self.well_formed_share,
+            "well_formed_interval": self.well_formed_interval, "pairs": self.pairs, "answers": self.answers,
+            "logp_gap": self.gap, "mean_tokens": self.mean_tokens, "length_ratio": self.length_ratio,
+        }  # fmt: skip
+        if self.model != REFERENCE:
+            values = {
+                "reward_accuracy": self.reward_accuracy,
+                "reward_accuracy_interval": self.reward_accuracy_interval,
+                **values,
+            }
+        return {key: strict(value) for key, value in values.items()}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Collects `PairScored` and `Answered` events of both models; any other event is left out. Figures at any time."""
+
+    beta: float = 0.1
+    """Beta of the recipe that trained the aligned model; 0.1 is TRL's default (`DPOConfig.beta`)."""
+    manner: Manner | None = None
+    scores: dict[str, dict[int, PairScored]] = field(default_factory=dict)
+    """By model, then by pair."""
+    answers: dict[str, dict[int, Answered]] = field(default_factory=dict)
+    """By model, then by prompt."""
+
+    def add(self, event: Event) -> None:
+        """Takes an event; one that comes again for the same model and index replaces the older one."""
+        if isinstance(event, PairScored):
+            self.scores.setdefault(event.model, {})[event.index] = event
+        elif isinstance(event, Answered):
+            self.answers.setdefault(event.model, {})[event.index] = event
+
+    def margins(self) -> list[float]:
+        """Implicit reward margin of each pair that both models scored, nats, in the order of the pairs."""
+        reference, aligned = self.scores.get(REFERENCE, {}), self.scores.get(ALIGNED, {})
+        return [
+            self.beta * ((score.chosen - reference[index].chosen) - (score.rejected - reference[index].rejected))
+            for index, score in sorted(aligned.items())
+            if index in reference
+        ]
+
+    def figures(self, model: str) -> Figures:
+        """What is known of `model` from the events so far."""
+        scores = self.scores.get(model, {})
+        answers = self.answers.get(model, {})
+        margins = self.margins() if model != REFERENCE else [0.0] * len(scores)
+        right = sum(margin > 0 for margin in margins)
+        in_manner = sum(manner_of(answer.text, self.manner) for answer in answers.values()) if self.manner else 0
+        good = sum(well_formed(answer.text, answer.ended) for answer in answers.values())
+        tokens = self._mean_tokens(model)
+        reference_tokens = self._mean_tokens(REFERENCE)
+        judged = model != REFERENCE and bool(margins)
+        return Figures(
+            model=model,
+            pairs=len(margins),
+            answers=len(answers),
+            reward_accuracy=right / len(margins) if judged else None,
+            reward_accuracy_interval=wilson(right, len(margins)) if judged else None,
+            margin=sum(margins) / len(margins) if margins else None,
+            gap=sum(s.chosen - s.rejected for s in scores.values()) / len(scores) if scores else None,
+            manner_share=in_manner / len(answers) if answers and self.manner else None,
+            manner_interval=wilson(in_manner, len(answers)) if self.manner else None,
+            well_formed_share=good / len(answers) if answers else None,
+            well_formed_interval=wilson(good, len(answers)),
+            mean_tokens=tokens,
+            length_ratio=tokens / reference_tokens if tokens is not None and reference_tokens else None,
+        )
+
+    def _mean_tokens(self, model: str) -> float | None:
+        answers = self.answers.get(model, {})
+        return sum(answer.tokens for answer in answers.values()) / len(answers) if answers else None
+
+
+def read_prompts(text: str) -> list[str]:
+    """One prompt a line; blank lines and lines that start with # are left out."""
+    lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,0 +1,86 @@
+"""Which flavors of Jobs a recipe fits in, and what a flavor is in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from smoltui.core.machine.fit import ModelShape, estimate
+from smoltui.core.runs.cost import Flavor, price, usd
+
+VERDICTS = {"fits": "fits", "tight": "may run out of memory", "no": "does not fit", "unknown": "unknown"}
+"""`Fit.verdict` in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorFit:
+    """Whether a recipe can be trained on a flavor."""
+
+    flavor: Flavor
+    verdict: str
+    """A key of `VERDICTS`; unknown where the memory or the need is not known."""
+    needed: int | None
+    """Estimated bytes each device must have free; None when they are not reckoned for this model or setting."""
+    available: int | None
+    """Bytes of one device, or of the machine's memory for a flavor without one; None when the list does not say."""
+
+    @property
+    def in_words(self) -> str:
+        return VERDICTS[self.verdict]
+
+
+def device_bytes(flavor: Flavor) -> int | None:
+    """Memory of one of its accelerators, bytes; of the machine for a flavor without one. None when not known."""
+    if not flavor.count:
+        return flavor.ram_bytes
+    return None if flavor.vram_bytes is None else flavor.vram_bytes // flavor.count
+
+
+def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape | None) -> list[FlavorFit]:
+    """Each flavor with its verdict, in the given order; `values` and `shape` are a recipe's and its model's.
+
+    Each accelerator holds the whole model, as TRL trains by default: several of them are faster, not roomier.
+    """
+    on_card, on_processor = estimate(values, shape), estimate(values, shape, cuda=False)
+    found = []
+    for flavor in flavors:
+        fit, available = (on_card if flavor.count else on_processor), device_bytes(flavor)
+        found.append(
+            FlavorFit(
+                flavor=flavor, verdict="unknown" if fit is None else fit.verdict(available),
+                needed=None if fit is None else fit.needed, available=available,
+            )
+        )  # fmt: skip
+    return found
+
+
+def gb(size: int | None) -> str:
+    """Bytes as the Hub's list says them: `80 GB`; `–` for None."""
+    return "–" if size is None else f"{size / 1e9:.3g} GB" if size < 1e12 else f"{size / 1e9:.0f} GB"
+
+
+def accelerators(flavor: Flavor) -> str:
+    """Its accelerators in words: `4 x L4`; `–` without one."""
+    if not flavor.count:
+        return "–"
+    name = flavor.accelerator or "unknown"
+    return name if flavor.count == 1 else f"{flavor.count} x {name}"
+
+
+def as_json(flavor: Flavor, fit: FlavorFit | None = None) -> dict[str, Any]:
+    """A flavor as `hardware --json` prints it; with `fit` also whether the recipe fits."""
+    told: dict[str, Any] = {
+        "name": flavor.name, "pretty": flavor.pretty, "cpu": flavor.cpu, "ram_bytes": flavor.ram_bytes,
+        "accelerator": flavor.accelerator, "count": flavor.count, "vram_bytes": flavor.vram_bytes,
+        "device_bytes": device_bytes(flavor), "usd_per_minute": flavor.usd_per_minute,
+        "usd_per_hour": flavor.usd_per_hour, "listed_at": flavor.listed_at,
+    }  # fmt: skip
+    if fit is not None:
+        told |= {"fits": fit.verdict, "needed_bytes": fit.needed}
+    return told
+
+
+def prices(flavor: Flavor) -> str:
+    """Both prices in words: `2.50 USD an hour, 0.04 USD a minute`."""
+    return price(flavor) if flavor.usd_per_minute is None else f"{price(flavor)}, {usd(flavor.usd_per_minute)} a minute"

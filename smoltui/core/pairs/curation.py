@@ -1,0 +1,264 @@
+"""What a person decided about pairs: one JSON object a line, each keyed by the pair's content hash; later lines win.
+
+    {"pair": "1f…32 hex digits", "act": "exclude", "why": "empty chosen answer", "shows": "How do I…", "at": "2026-…Z"}
+    {"pair": "…", "act": "include" | "swap" | "unswap" | "pin" | "unpin", …}
+    {"pair": "…", "act": "note", "note": "what was noted; empty removes it", …}
+    {"act": "hold_out", "of": "hh.jsonl train", "share": 0.05, "seed": 42, "at": …}      (share 0 removes it)
+
+The hash is that of the pair as its source has it (`pair_format.content_hash`), so a swapped pair keeps its key. Lines
+are only ever added: undoing a decision adds the line that restores what was before (`inverse`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from smoltui.core.foreign import foreign_json
+from smoltui.core.pairs.preference import Message, Pair
+from smoltui.safe_text import safe_line
+
+FILE_NAME = "curation.jsonl"
+SHOWN = 60
+"""Characters of a prompt in a line, so that a diff of the file can be reviewed."""
+DEFAULT_SHARE, DEFAULT_SEED = 0.05, 42
+
+MOST_LINE_BYTES = 1 << 20
+"""Of one decision; a longer line is not one."""
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+class Decision(NamedTuple):
+    """One line."""
+
+    act: str
+    """A key of `ACTS`."""
+    pair: str = ""
+    """Content hash, 32 hexadecimal digits; empty for hold_out."""
+    why: str | None = None
+    """A finding's or search's words; None when the person gave no reason."""
+    note: str | None = None
+    """Of act note alone; empty removes the note."""
+    shows: str | None = None
+    """How the prompt begins, see `shown`."""
+    of: str | None = None
+    """Of hold_out: the set and split, see `backends.pairs.curated.set_name`."""
+    share: float | None = None
+    """Of hold_out: 0 (nothing is held out any more) up to, not including, 1."""
+    seed: int | None = None
+    """Of hold_out."""
+    at: str | None = None
+    """ISO 8601 in UTC; None until it is written."""
+
+    @property
+    def concerns(self) -> tuple[str, str]:
+        """What it decides on: of two decisions that concern the same, the later one wins."""
+        aspect = ACTS[self.act]
+        return aspect, (self.of or "") if aspect == "hold_out" else self.pair
+
+
+ACTS: Mapping[str, str] = {
+    "exclude": "exclude", "include": "exclude", "swap": "swap", "unswap": "swap", "note": "note", "pin": "pin",
+    "unpin": "pin", "hold_out": "hold_out",
+}  # fmt: skip
+"""Act → what it decides on."""
+
+
+class HoldOut(NamedTuple):
+    """A held-out split carved out of one set."""
+
+    share: float
+    """Of the prompts, more than 0 and less than 1."""
+    seed: int
+
+
+class Curation:
+    """The state after some lines. A `copy` is cheap: 160 000 decisions in a few milliseconds."""
+
+    def __init__(self) -> None:
+        self.excluded: set[str] = set()
+        self.swapped: set[str] = set()
+        self.pinned: set[str] = set()
+        self.notes: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        """Why a pair is excluded, where that was said."""
+        self.hold_outs: dict[str, HoldOut] = {}
+        self.decisions = 0
+        """Lines that were read."""
+        self.unreadable = 0
+        """Lines that were not: torn, foreign, or of a newer smoltui. They stay in the file."""
+
+    def hold_out(self, of: str) -> HoldOut | None:
+        """The split carved out of the set and split of this name; None when there is none."""
+        return self.hold_outs.get(of)
+
+    def take(self, decision: Decision) -> None:
+        """The state after one more decision."""
+        self.decisions += 1
+        act, pair = decision.act, decision.pair
+        if act == "exclude":
+            self.excluded.add(pair)
+            if decision.why:
+                self.reasons[pair] = decision.why
+            else:
+                self.reasons.pop(pair, None)
+        elif act == "include":
+            self.excluded.discard(pair)
+            self.reasons.pop(pair, None)
+        elif act == "swap":
+            self.swapped.add(pair)
+        elif act == "unswap":
+            self.swapped.discard(pair)
+        elif act == "pin":
+            self.pinned.add(pair)
+        elif act == "unpin":
+            self.pinned.discard(pair)
+        elif act == "note":
+            if decision.note:
+                self.notes[pair] = decision.note
+            else:
+                self.notes.pop(pair, None)
+        elif decision.share and decision.seed is not None:
+            self.hold_outs[decision.of or ""] = HoldOut(decision.share, decision.seed)
+        else:
+            self.hold_outs.pop(decision.of or "", None)
+
+    def take_lines(self, data: bytes) -> None:
+        """The state after the lines of a file or of a piece of one; one that cannot be read is counted."""
+        for line in data.split(b"\n"):
+            if line and not line.isspace():
+                decision = parse(line)
+                if decision is None:
+                    self.unreadable += 1
+                else:
+                    self.take(decision)
+
+    def copy(self) -> Curation:
+        """Another state, equal to this one."""
+        other = Curation()
+        other.excluded, other.swapped, other.pinned = set(self.excluded), set(self.swapped), set(self.pinned)
+        other.notes, other.reasons, other.hold_outs = dict(self.notes), dict(self.reasons), dict(self.hold_outs)
+        other.decisions, other.unreadable = self.decisions, self.unreadable
+        return other
+
+
+def parse(line: bytes | str) -> Decision | None:
+    """The decision of one line; None for anything that is not exactly one."""
+    try:
+        data = foreign_json.decode(line, most_bytes=MOST_LINE_BYTES)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or not isinstance(act := data.get("act"), str) or act not in ACTS:
+        return None
+    why, note, shows, at, of, pair = (data.get(key) for key in ("why", "note", "shows", "at", "of", "pair"))
+    for text in (why, note, shows, at, of):
+        if text is not None and not isinstance(text, str):
+            return None
+    if act != "hold_out":
+        if not isinstance(pair, str) or not _HASH.fullmatch(pair) or (act == "note" and note is None):
+            return None
+        return Decision(act, pair, why, note if act == "note" else None, shows, at=at)
+    share, seed = data.get("share"), data.get("seed")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1 or not of:
+        return None
+    if share and (isinstance(seed, bool) or not isinstance(seed, int)):
+        return None
+    return Decision(act, why=why, of=of, share=float(share), seed=seed if isinstance(seed, int) else None, at=at)
+
+
+def line_of(decision: Decision) -> bytes:
+    """The line that `parse` reads back, with its newline."""
+    order = ("pair", "act", "why", "note", "shows", "of", "share", "seed", "at")
+    values = {name: getattr(decision, name) for name in order}
+    kept = {name: value for name, value in values.items() if value is not None and not (name == "pair" and not value)}
+    # Half a surrogate pair becomes \udc80, which is how JSON writes it too.
+    return json.dumps(kept, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def inverse(decisions: Sequence[Decision], state: Curation) -> list[Decision]:
+    """The decisions that lead back to `state`, which is how it was before `decisions` were taken.
+
+    What `decisions` did not change in the end gets no line. Their `at` is None: they are new decisions.
+    """
+    after: dict[tuple[str, str], Decision] = {}
+    for decision in decisions:
+        after[decision.concerns] = decision
+    back = []
+    for (aspect, key), last in reversed(after.items()):
+        former = _as_it_is(aspect, key, state, last.shows)
+        reached = Curation()
+        reached.take(last)
+        wanted = Curation()
+        wanted.take(former)
+        if any(
+            getattr(reached, name) != getattr(wanted, name)
+            for name in ("excluded", "swapped", "pinned", "notes", "reasons", "hold_outs")
+        ):
+            back.append(former)
+    return back
+
+
+def _as_it_is(aspect: str, key: str, state: Curation, shows: str | None) -> Decision:
+    """The decision that makes one aspect of one pair (or set) what it is in `state`."""
+    if aspect == "exclude":
+        act = "exclude" if key in state.excluded else "include"
+        return Decision(act, key, why=state.reasons.get(key), shows=shows)
+    if aspect == "swap":
+        return Decision("swap" if key in state.swapped else "unswap", key, shows=shows)
+    if aspect == "pin":
+        return Decision("pin" if key in state.pinned else "unpin", key, shows=shows)
+    if aspect == "note":
+        return Decision("note", key, note=state.notes.get(key, ""), shows=shows)
+    held = state.hold_out(key)
+    return Decision("hold_out", of=key, share=held.share if held else 0.0, seed=held.seed if held else None)
+
+
+def shown(pair: Pair) -> str:
+    """How the prompt begins (a system text is passed over), on one line and safe to show; the row where it is none."""
+    turns = [turn.content for turn in pair.prompt if turn.role != "system"] or [turn.content for turn in pair.prompt]
+    return safe_line((turns[0] if turns else pair.raw).strip(), SHOWN)
+
+
+# ------------------------------------------------------------------------------------------------------ held-out split
+
+
+def prompt_hash(prompt: Iterable[Message]) -> int:
+    """64 bits (signed) of the SHA-256 of a prompt's roles and texts: the column `prompt_hash` of a store."""
+    text = json.dumps([[turn.role, turn.content] for turn in prompt])
+    return int.from_bytes(hashlib.sha256(text.encode("ascii")).digest()[:8], "little", signed=True)
+
+
+def held_out(prompt: int, seed: int, share: float) -> bool:
+    """Whether the pairs with this `prompt_hash` are held out.
+
+    A prompt is held out when the first 64 bits of SHA-256("<seed> <prompt_hash>"), as a share of 2⁶⁴, lie below
+    `share`. So all pairs of a prompt are on one side, neither the order of the set nor added rows move anybody, a
+    larger share only adds prompts, and anybody can carve the same split again. The share that results is near `share`,
+    not exactly it: prompts are drawn, and some have several pairs.
+    """
+    digest = hashlib.sha256(b"%d %d" % (seed, prompt)).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2.0**64
+
+
+def marks_of(curation: Curation, of: str) -> Callable[[Sequence[bytes], Sequence[int | None]], dict[str, list[bool]]]:
+    """The columns of `pair_columns.CURATED` for some rows of the set and split `of`.
+
+    The function takes their content hashes and prompt hashes (None where a row is no readable pair).
+    """
+    sets = {
+        "excluded": curation.excluded, "swapped": curation.swapped, "pinned": curation.pinned, "noted": curation.notes,
+    }  # fmt: skip
+    held = curation.hold_out(of)
+
+    def marks(hashes: Sequence[bytes], prompts: Sequence[int | None]) -> dict[str, list[bool]]:
+        keys = [value.hex() for value in hashes]
+        columns = {name: [key in known for key in keys] for name, known in sets.items()}
+        columns["held_out"] = [
+            held is not None and prompt is not None and held_out(prompt, held.seed, held.share) for prompt in prompts
+        ]
+        return columns
+
+    return marks

@@ -1,0 +1,129 @@
+"""The README.md of an exported set of pairs: what the Hub and `load_dataset` read, and what a person should know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from smoltui.core.pairs.curation import HoldOut
+from smoltui.safe_text import safe_line
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+"""The Hub's size categories by the number of rows below which they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the card tells."""
+
+    name: str
+    """Of the source: file, folder or Hub id, and split."""
+    schema: str
+    """The source's shape in words."""
+    files: Mapping[str, str]
+    """Split → file name."""
+    rows: int
+    """Rows of the source."""
+    train: int
+    test: int
+    excluded: int = 0
+    """Left out by decision."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Of those, how many for a reason that was said."""
+    swapped: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Rows that are no usable pair, by reason."""
+    hold_out: HoldOut | None = None
+    test_of: str = ""
+    """The split of the source that test was made from; empty when it was carved out or there is none."""
+    texts: bool = False
+    """Plain texts instead of messages."""
+    thinking_off: bool = False
+    digest: str = ""
+    """The pairs hash."""
+
+
+def size_category(rows: int) -> str:
+    """The Hub's word for so many rows."""
+    return next((word for limit, word in SIZES if rows < limit), "n>10M")
+
+
+def card(facts: CardFacts) -> str:
+    """The whole README.md."""
+    name = safe_line(facts.name, 200)
+    return "\n".join([*_header(facts), "", f"# Preference pairs from {_plain(name)}", "", *_body(facts, name), ""])
+
+
+def _header(facts: CardFacts) -> list[str]:
+    lines = ["---", "configs:", "- config_name: default", "  data_files:"]
+    for split, path in facts.files.items():
+        lines += [f"  - split: {split}", f"    path: {json.dumps(path)}"]
+    lines += ["size_categories:", f"- {size_category(facts.train + facts.test)}", "tags:"]
+    return [*lines, "- preference", "- dpo", "- trl", "---"]
+
+
+def _body(facts: CardFacts, name: str) -> list[str]:
+    lines = [
+        "Made with smoltui from "
+        f"`{name.replace('`', '´')}` ({facts.schema}). The licence is that of this source; smoltui does not know it.",
+        "",
+        "| | pairs |",
+        "|---|---|",
+        f"| train | {facts.train:,} |",
+    ]
+    if facts.test or "test" in facts.files:
+        lines.append(f"| test, held out | {facts.test:,} |")
+    lines += [f"| rows of the source | {facts.rows:,} |", "", "## What was done", ""]
+    lines += [f"- {said}" for said in _done(facts)]
+    lines += ["", "## The form", "", _form(facts), "", "## How to train", ""]
+    lines += ["In a TRL recipe (`trl dpo --config recipe.yaml`):", "", "```yaml"]
+    lines += ["dataset_name: .   # this folder, or the data set's name on the Hub", "dataset_train_split: train"]
+    lines += ["dataset_test_split: test", "eval_strategy: steps"] if "test" in facts.files else ['eval_strategy: "no"']
+    return [*lines, "```"]
+
+
+def _done(facts: CardFacts) -> list[str]:
+    done = []
+    if facts.excluded:
+        said = ", ".join(f"{_plain(safe_line(why, 80))}: {count:,}" for why, count in _most(facts.reasons))
+        done.append(f"{facts.excluded:,} left out by decision{f' ({said})' if said else ''}.")
+    if facts.left_out:
+        said = ", ".join(f"{_plain(safe_line(reason, 60))}: {count:,}" for reason, count in _most(facts.left_out))
+        done.append(f"{sum(facts.left_out.values()):,} left out as no pairs that teach something ({said}).")
+    if facts.swapped:
+        done.append(f"{facts.swapped:,} with chosen and rejected swapped by decision.")
+    if facts.hold_out:
+        share, seed = facts.hold_out
+        done.append(
+            f"{share:.4g} of the prompts, with all their pairs, held out as test: those for which the first 64 bits of "
+            f"SHA-256 of seed ({seed}) and prompt are lowest."
+        )
+    if facts.test_of:
+        done.append(f"test is the source's own split `{_plain(safe_line(facts.test_of, 80))}`.")
+    done.append(f"Everything else is as it was, in its order. Hash of the pairs: `{facts.digest}`.")
+    return done
+
+
+def _form(facts: CardFacts) -> str:
+    if facts.texts:
+        return "TRL's standard form: `prompt`, `chosen` and `rejected` are texts, to which no chat template is applied."
+    form = (
+        "TRL's conversational form: `prompt`, `chosen` and `rejected` are lists of messages with `role` and `content`."
+    )
+    if facts.thinking_off:
+        form += (
+            " `chat_template_kwargs` turns thinking off in chat templates that know it: the answers hold no thoughts."
+        )
+    return form
+
+
+def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:20]
+
+
+def _plain(text: str) -> str:
+    """`text` with the characters that Markdown or HTML would act on made harmless."""
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, f"\\{sign}")
+    return text

@@ -1,0 +1,143 @@
+"""What one row of a set says about itself: its texts as they are kept, and the figures and flags derived from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rapidfuzz.distance import Indel
+
+from smoltui.core.pairs.flags import has_bidi, has_control, is_refusal, mixed_scripts
+from smoltui.core.pairs.preference import Pair, pair_from_reading
+from smoltui.scripts.pair_format import NotAPairError, Reading, examine, hash_of
+
+TURN_JOINT = "\n\n"
+"""Stands between the turns of a prompt that is kept as one text."""
+ROLE_LETTERS = {"system": "s", "user": "u", "assistant": "a"}
+"""Other roles, such as the text before the first turn of a transcript, are `p`."""
+LETTER_ROLES = {"s": "system", "u": "user", "a": "assistant", "p": "preamble"}
+_LONE = re.compile("[\ud800-\udfff]")
+MAX_COMPARED = 4_000
+"""Characters of an answer that are compared for `similarity`: the cost grows with the product of the lengths."""
+PAIR_COLUMNS = frozenset(
+    {
+        "system", "prompt", "instruction", "question", "input", "history", "conversations", "chosen", "rejected",
+        "preferred_output", "non_preferred_output",
+    }
+)  # fmt: skip
+"""Columns of a row that are the pair itself; all others are kept as its further columns."""
+
+
+def sound(text: str) -> str:
+    """`text` with lone surrogates, which no encoding can hold, as one U+FFFD each."""
+    return _LONE.sub("\ufffd", text) if not text.isascii() and _LONE.search(text) else text
+
+
+def row_facts(index: int, row: Any) -> dict[str, Any]:
+    """All kept columns of one row, texts and facts, under the names of the store (`backends/pairs/store.py`)."""
+    try:
+        reading = examine(row)
+    except NotAPairError as error:
+        pair = Pair(index, problem=str(error), reason=error.reason)
+        return {**_unreadable(pair, row), "hash": bytes.fromhex(hash_of(None, row))}
+    pair = pair_from_reading(index, reading, row)
+    return {**_texts(pair, reading, row), **_facts(pair, reading), "hash": bytes.fromhex(hash_of(reading, row))}
+
+
+def broken_facts(problem: str, text: str) -> dict[str, Any]:
+    """The columns of a row that could not be decoded."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+    return {**_nothing(problem, "broken", text), "hash": digest}
+
+
+def _texts(pair: Pair, reading: Reading, row: Mapping[str, Any]) -> dict[str, Any]:
+    contents = [sound(turn.content) for turn in pair.prompt]
+    return {
+        "prompt": TURN_JOINT.join(contents),
+        "roles": "".join(ROLE_LETTERS.get(turn.role, "p") for turn in pair.prompt),
+        "turn_chars": [len(content) for content in contents],
+        "chosen": sound(reading.chosen),
+        "rejected": sound(reading.rejected),
+        "raw": None,
+        "problem": sound(pair.problem) if pair.problem else None,
+        "trl_cut": sound(pair.trl_cut) if pair.trl_cut else None,
+        "answer_at": reading.answer_at,
+        "trl_at": reading.trl_cut,
+        "extra": _extra(row),
+    }
+
+
+def _facts(pair: Pair, reading: Reading) -> dict[str, Any]:
+    chosen, rejected = reading.chosen, reading.rejected
+    prompt = TURN_JOINT.join(turn["content"] for turn in reading.prompt)
+    reasons = {problem.reason for problem in reading.problems}
+    told_apart = "no_answer" not in reasons and "identical" not in reasons
+    same = chosen == rejected and told_apart and "prompt_differs" not in reasons
+    everything = f"{prompt}\n{chosen}\n{rejected}"
+    return {
+        "prompt_hash": short_hash(json.dumps([[turn["role"], turn["content"]] for turn in reading.prompt])),
+        "chosen_hash": short_hash(chosen),
+        "rejected_hash": short_hash(rejected),
+        "reason": pair.reason,
+        "turns": len(reading.prompt),
+        "prompt_chars": sum(len(turn["content"]) for turn in reading.prompt),
+        "chosen_chars": len(chosen),
+        "rejected_chars": len(rejected),
+        "similarity": 1.0 if same else likeness(chosen, rejected),
+        "empty_chosen": told_apart and not chosen.strip(),
+        "empty_rejected": told_apart and not rejected.strip(),
+        "prompt_differs": "prompt_differs" in reasons,
+        "roles_wrong": "roles" in reasons,
+        "identical": "identical" in reasons or same,
+        "cut_inside_answer": reading.cut_inside_answer,
+        "refusal_chosen": is_refusal(chosen),
+        "refusal_rejected": is_refusal(rejected),
+        "control_chars": has_control(everything),
+        "bidi_chars": has_bidi(everything),
+        "mixed_scripts": mixed_scripts(prompt, chosen, rejected),
+    }
+
+
+def _unreadable(pair: Pair, row: Any) -> dict[str, Any]:
+    text = json.dumps(row, ensure_ascii=False, indent=2, default=str)
+    return _nothing(pair.problem or "", pair.reason or "not_a_row", text) | {"extra": _extra(row)}
+
+
+def _nothing(problem: str, reason: str, raw: str) -> dict[str, Any]:
+    raw = sound(raw)
+    flags = dict.fromkeys(
+        (
+            "empty_chosen", "empty_rejected", "prompt_differs", "roles_wrong", "identical", "cut_inside_answer",
+            "refusal_chosen", "refusal_rejected", "mixed_scripts",
+        ),
+        False,
+    )  # fmt: skip
+    return {
+        "prompt": None, "roles": "", "turn_chars": [], "chosen": None, "rejected": None, "raw": raw,
+        "problem": sound(problem), "trl_cut": None, "answer_at": None, "trl_at": None, "extra": None,
+        "prompt_hash": None, "chosen_hash": None, "rejected_hash": None, "reason": reason, "turns": None,
+        "prompt_chars": None, "chosen_chars": None, "rejected_chars": None, "similarity": None,
+        **flags, "control_chars": has_control(raw), "bidi_chars": has_bidi(raw),
+    }  # fmt: skip
+
+
+def _extra(row: Any) -> str | None:
+    """The further columns of a row as a JSON object; None when there are none."""
+    if not isinstance(row, Mapping):
+        return None
+    others = {str(name): value for name, value in row.items() if name not in PAIR_COLUMNS}
+    return sound(json.dumps(others, ensure_ascii=False, default=str)) if others else None
+
+
+def short_hash(text: str) -> int:
+    """64 bits of a SHA-256 as a signed number: two texts of a set of 1.6 million share one once in 10⁷ sets."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)
+
+
+def likeness(left: str, right: str) -> float:
+    """0..1: twice the longest common subsequence over both lengths (Indel), of the beginnings of long texts."""
+    return float(Indel.normalized_similarity(left[:MAX_COMPARED], right[:MAX_COMPARED]))

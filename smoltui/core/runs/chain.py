@@ -1,0 +1,86 @@
+"""A chain: steps that start by themselves when the one before COMPLETED. Training is the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from smoltui.core.runs.run import Run, Stage, is_final
+
+STEPS: Mapping[str, str] = {"ask": "both models answer the project's prompts"}
+"""Steps that can follow a run, and what each does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step behind a run."""
+
+    name: str
+    """Key of `STEPS`."""
+    stage: str = Stage.SCHEDULING
+    """As of a run: SCHEDULING while it waits."""
+    message: str | None = None
+    started_at: float | None = None
+    """Seconds since the epoch; None before."""
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What follows one run."""
+
+    run_id: str
+    project: str
+    """Folder of the project."""
+    steps: tuple[Step, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        from dataclasses import asdict
+
+        return asdict(self)
+
+    def with_step(self, number: int, **changes: Any) -> Chain:
+        """The chain with one step changed; when that ended badly, the steps behind it are CANCELED."""
+        steps = list(self.steps)
+        steps[number] = replace(steps[number], **changes)
+        if is_final(steps[number].stage) and steps[number].stage != Stage.COMPLETED:
+            for later in range(number + 1, len(steps)):
+                steps[later] = replace(
+                    steps[later], stage=Stage.CANCELED, message=f"{steps[number].name} did not end well"
+                )
+        return replace(self, steps=tuple(steps))
+
+    def due(self, run: Run) -> int | None:
+        """Number of the step to start now; None when none is.
+
+        One that is RUNNING is among them: who asks holds the claim on the chain, so whoever began it is gone.
+        """
+        if run.stage == Stage.COMPLETED:
+            for number, step in enumerate(self.steps):
+                if step.stage != Stage.COMPLETED:
+                    return None if is_final(step.stage) else number
+        return None
+
+    def broken_by(self, run: Run) -> Chain | None:
+        """The chain when the run ended without a model, so that nothing can follow; None while all is well.
+
+        Behind a run that was paused, or that stopped and can go on, the steps wait.
+        """
+        lost = run.is_final and run.stage != Stage.COMPLETED and not run.resumable
+        if not lost or all(is_final(step.stage) for step in self.steps):
+            return None
+        return self.with_step(0, stage=Stage.CANCELED, message=f"the run before it ended: {run.stage}")
+
+    def summary(self) -> str:
+        """For the run's row: each step and how it stands."""
+        words = {Stage.SCHEDULING: "waits", Stage.RUNNING: "runs", Stage.COMPLETED: "done"}
+        return ", ".join(f"→ {step.name} {words.get(Stage(step.stage), step.stage.lower())}" for step in self.steps)
+
+
+def chain_from_json(data: Mapping[str, Any]) -> Chain:
+    """As `Chain.as_json` gave it. Raises KeyError, TypeError or ValueError for anything else."""
+    steps = tuple(Step(**step) for step in data["steps"])
+    for step in steps:
+        Stage(step.stage)
+    return Chain(str(data["run_id"]), str(data["project"]), steps)

@@ -1,0 +1,66 @@
+"""What a Job costs: its flavor's price times time. No endpoint of the Hub tells the spend, so it is computed.
+
+Jobs are billed by the minute while Starting or Running, not while building or queued (Hub documentation, Jobs pricing).
+All amounts are United States dollars (USD).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smoltui.core.runs.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """One hardware of the Hub's own list (`GET /api/jobs/hardware`). None: the list did not say."""
+
+    name: str
+    """What `--flavor` takes, for example a100-large."""
+    pretty: str
+    """For people, for example Nvidia A100 - large."""
+    cpu: str
+    """As the list says it, for example 12 vCPU."""
+    ram_bytes: int | None
+    accelerator: str | None
+    """Model of the accelerator, for example A100; None for a flavor without one."""
+    count: int
+    """Accelerators; 0 without one."""
+    vram_bytes: int | None
+    """Memory of all accelerators together."""
+    usd_per_minute: float | None
+    listed_at: float
+    """When the list was read, seconds since the epoch."""
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        return None if self.usd_per_minute is None else self.usd_per_minute * 60
+
+
+def worst_cost(flavor: Flavor, timeout_seconds: float) -> float | None:
+    """The most a Job can cost, USD: it is killed at its timeout. None when the price is not known."""
+    return None if flavor.usd_per_minute is None else flavor.usd_per_minute * timeout_seconds / 60
+
+
+def cost_so_far(flavor: Flavor | None, run: Run, now: float) -> float | None:
+    """USD spent on a run until `now` (seconds since the epoch), or in all when it has ended.
+
+    0 before it has started, as waiting is free. None when the flavor or its price is not known.
+    """
+    if flavor is None or flavor.usd_per_minute is None:
+        return None
+    return flavor.usd_per_minute * (run.duration(now) or 0.0) / 60
+
+
+def usd(amount: float | None) -> str:
+    """An amount with its unit: `7.50 USD`; below a cent with three places, so that it is not shown as nothing."""
+    if amount is None:
+        return "unknown"
+    if 0 < amount < 0.01:
+        return f"{amount:.3f} USD" if amount >= 0.0005 else "< 0.001 USD"
+    return f"{amount:,.2f} USD"
+
+
+def price(flavor: Flavor) -> str:
+    """A flavor's price with its unit: `2.50 USD an hour`."""
+    return "price unknown" if flavor.usd_per_hour is None else f"{usd(flavor.usd_per_hour)} an hour"

@@ -1,0 +1,378 @@
+"""The line format between a training script and everything that reads it.
+
+A script (`scripts/dpo.py`, `scripts/generate.py`) prints one JSON object a line for what the app must know, with an
+`event` and a `v` (version of the format) field. Every other line is log text. The same lines come from a local child's
+log file and from a Job's log stream, so this is the only reader.
+
+NaN and infinities are written as the strings "NaN", "Infinity" and "-Infinity": bare they are not JSON.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+from smoltui.core.foreign import foreign_json
+from smoltui.redaction import BrokenTokens
+from smoltui.safe_text import redact
+
+VERSION = 1
+MOST = float(1 << 53)
+"""A step or a count beyond this is none: floats have no whole numbers there."""
+LATEST = 1e11
+"""Seconds since the epoch that a calendar still knows (the year 5138)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run."""
+
+    name: ClassVar[str] = ""
+
+    at: float | None = field(default=None, kw_only=True)
+    """When it happened, seconds since the epoch on the clock of the machine that wrote it; None when it did not say."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `parse` reads back, ready for `json.dumps`."""
+        values = {f.name: strict(getattr(self, f.name)) for f in fields(self)}
+        return {"event": self.name, "v": VERSION, **{key: value for key, value in values.items() if value is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class StageChanged(Event):
+    """The run entered a stage; said by the engine, not by the script."""
+
+    name: ClassVar[str] = "stage"
+    stage: str = ""
+    """One of `core.runs.run.Stage`, or a word that only the server knows."""
+    message: str | None = None
+    """The server's or supervisor's reason, None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged(Event):
+    """What the script is busy with."""
+
+    name: ClassVar[str] = "phase"
+    phase: str = ""
+    """load_pairs, load_model, tokenize, train, evaluate, save or push."""
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Event):
+    """What will be trained, known once model and pairs are loaded."""
+
+    name: ClassVar[str] = "plan"
+    max_steps: int = 0
+    """Optimizer steps."""
+    epochs: float = 0.0
+    train_pairs: int = 0
+    held_out_pairs: int | None = None
+    """Pairs that are only measured; None when the recipe evaluates nothing."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the source that were not used, by reason."""
+    device: str = ""
+    dtype: str = ""
+    """Type of the trained weights, for example float32."""
+    parameters: int = 0
+    trainable: int = 0
+    beta: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package name to version, as the script sees them."""
+    output_dir: str = ""
+    pairs_hash: str | None = None
+    """Which pairs, in which order, are trained on and measured (`backends/pairs/export.py`): 32 hexadecimal digits.
+    None when they are streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """A step was finished (at most a few of these a second)."""
+
+    name: ClassVar[str] = "progress"
+    step: int = 0
+    max_steps: int | None = None
+    """Where only a progress bar tells it: TRL's own script says no plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics(Event):
+    """Numbers logged at a step, under TRL's own names (`core/runs/metrics.py`)."""
+
+    name: ClassVar[str] = "metrics"
+    step: int = 0
+    """0 when the writer did not say (TRL's own printed lines without a progress bar)."""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved(Event):
+    """A checkpoint is complete on the disk of the machine that trains."""
+
+    name: ClassVar[str] = "checkpoint"
+    step: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSaved(Event):
+    """The final model is on the disk of the machine that trains."""
+
+    name: ClassVar[str] = "saved"
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPushed(Event):
+    """The final model is on the Hub."""
+
+    name: ClassVar[str] = "pushed"
+    repo: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsMoved(Event):
+    """Share of sampled trainable weights whose value differs from the start, 0..1."""
+
+    name: ClassVar[str] = "moved"
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """The script knows why it cannot go on; it exits with a code other than 0 after this."""
+
+    name: ClassVar[str] = "failed"
+    cause: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """The script reached its end; `step` below `max_steps` means it was stopped early, on purpose."""
+
+    name: ClassVar[str] = "finished"
+    step: int = 0
+    max_steps: int = 0
+    seconds: float = 0.0
+    """Wall time of the training loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPart(Event):
+    """More text of one answer; parts of one answer arrive in order."""
+
+    name: ClassVar[str] = "answer_part"
+    model: str = ""
+    """reference or aligned."""
+    index: int = 0
+    """Which prompt, zero-based."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """One answer is complete."""
+
+    name: ClassVar[str] = "answer"
+    model: str = ""
+    index: int = 0
+    text: str = ""
+    ended: bool = False
+    """True when the model ended its answer by itself, False when the token limit did."""
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PairScored(Event):
+    """Summed log-probabilities of one held-out pair's answers under one model, in nats."""
+
+    name: ClassVar[str] = "pair"
+    model: str = ""
+    index: int = 0
+    chosen: float = 0.0
+    rejected: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine(Event):
+    """A line that is no event: log text, as it came, without its newline."""
+
+    name: ClassVar[str] = "log"
+    text: str = ""
+
+
+EVENTS: dict[str, type[Event]] = {
+    cls.name: cls
+    for cls in (
+        StageChanged, PhaseChanged, Planned, Progress, Metrics, CheckpointSaved, ModelSaved, ModelPushed, WeightsMoved,
+        Failed, Finished, AnswerPart, Answered, PairScored, LogLine,
+    )
+}  # fmt: skip
+
+
+def strict(value: Any) -> Any:
+    """`value` with every float that JSON has no word for as a string, also inside mappings and lists."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, Mapping):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    return value
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a string that spells one (transformers 5.23 prints its metrics as strings); None otherwise."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            return None
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def from_json(data: Mapping[str, Any]) -> Event | None:
+    """The event in a decoded object, None when it is not one of ours. Fields we do not know are left out."""
+    name = data.get("event")
+    cls = EVENTS.get(name) if isinstance(name, str) else None
+    if cls is None or not isinstance(data.get("v"), int):
+        return None
+    values: dict[str, Any] = {}
+    for item in fields(cls):
+        if item.name not in data:
+            continue
+        value = data[item.name]
+        kind = str(item.type)
+        if value is None and kind.endswith("| None"):
+            pass  # said to be unknown, or to be none
+        elif kind.startswith(("float", "int")):
+            number = _number(value)
+            whole = kind.startswith("int")
+            if number is None or (whole and not abs(number) <= MOST):
+                return None
+            value = int(number) if whole else number
+            if item.name == "at" and not 0 <= value < LATEST:
+                continue  # no time that a calendar has
+        elif kind.startswith("str") and not isinstance(value, str):
+            return None
+        elif item.name == "values":
+            if not isinstance(value, Mapping):
+                return None
+            value = {str(key): number for key, raw in value.items() if (number := _number(raw)) is not None}
+        elif kind.startswith("Mapping") and not isinstance(value, Mapping):
+            return None
+        values[item.name] = value
+    return cls(**values)
+
+
+def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
+    """`event` without secrets in its free text. Behind the parsing: a replacement inside JSON could break it."""
+    if isinstance(event, LogLine):  # 100 000 of them can come in a second: a pattern or `replace` takes longer
+        clean = redact(event.text, secrets)
+        return event if clean == event.text else LogLine(text=clean, at=event.at)
+    changed: dict[str, Any] = {}
+    for item in fields(event):
+        value = getattr(event, item.name)
+        if isinstance(value, str) and (clean := redact(value, secrets)) != value:
+            changed[item.name] = clean
+    return replace(event, **changed) if changed else event
+
+
+def without_secrets(
+    reader: Reader, line: str, broken: BrokenTokens, *, at: float | None = None, secrets: tuple[str, ...] = ()
+) -> Iterator[Event]:
+    """`reader.feed` of one line, without secrets; `broken` knows the lines before it."""
+    line = broken.masked(line)
+    if "\r" in line:  # it splits the line there, and may split a secret
+        line = redact(line, secrets)
+    for event in reader.feed(line, at=at):
+        yield redacted(event, secrets)
+
+
+_TRL_DICT = re.compile(r"\{'[a-z_/]+': .*\}\s*$")
+# The trainer's own bar has no words before the percentage; those of tokenizing and loading have.
+_BAR = re.compile(r"\s*\d+%\|[^|]*\|\s*(\d+)/(\d+)\s*\[")
+
+
+def _trl_metrics(segment: str, step: int) -> Metrics | None:
+    """Metrics out of the dictionary that TRL's own scripts print; values are strings or floats by version."""
+    found = _TRL_DICT.search(segment)
+    if found is None:
+        return None
+    try:
+        data = ast.literal_eval(re.sub(r"(?<=: )(nan|-?inf)(?=[,}])", r"'\1'", found[0].strip()))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if not isinstance(data, dict) or not ({"loss", "eval_loss", "train_loss"} & data.keys()):
+        return None
+    return Metrics(step=step, values={k: n for k, raw in data.items() if (n := _number(raw)) is not None})
+
+
+def event_in(segment: str) -> Event | None:
+    """The event in a line or in one state of a line; None when it holds none."""
+    start = segment.find('{"event"')
+    if start < 0:
+        return None
+    try:
+        data = foreign_json.decode(segment[start:])
+    except ValueError:
+        return None
+    return from_json(data) if isinstance(data, dict) else None
+
+
+class Reader:
+    """Turns the lines of one log into events, in order. Keeps the step of the last progress bar, nothing else."""
+
+    def __init__(self, *, ours: bool = False) -> None:
+        self.ours = ours
+        """The script speaks our format, so TRL's printed metrics would come twice."""
+        self._bar_step = 0
+
+    def feed(self, line: str, at: float | None = None) -> Iterator[Event]:
+        """The events in one line (no newline in it); `at` is used where the line holds no time of its own.
+
+        A progress bar's carriage returns leave many states, and sometimes an event, in one line: events are taken out,
+        and only the last state is given as log text.
+        """
+        if "\r" not in line and "{" not in line and "%|" not in line:  # most lines of a log, and they can be many
+            yield LogLine(text=line, at=at)
+            return
+        text: str | None = None
+        found: list[Event] = []
+        for segment in line.split("\r"):
+            event = event_in(segment)
+            if event is not None:
+                self.ours = True
+                found.append(event if event.at is not None or at is None else replace(event, at=at))
+                continue
+            if segment.strip() or text is None:
+                text = segment
+            if not self.ours:
+                if bar := _BAR.match(segment):
+                    self._bar_step = int(bar[1])
+                    found.append(Progress(step=self._bar_step, max_steps=int(bar[2]), at=at))
+                if metrics := _trl_metrics(segment, self._bar_step):
+                    found.append(replace(metrics, at=at) if at is not None else metrics)
+        if text is not None and (text.strip() or not found):
+            yield LogLine(text=text, at=at)
+        yield from found
+
+
+def dump(event: Event) -> str:
+    """One line of strict JSON, without a newline."""
+    return json.dumps(event.as_json(), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,53 @@
+"""The same run again: its specification out of what was stored, with a label of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+from smoltui.core.runs.run import RunSpec
+
+
+def spec_of(data: object) -> RunSpec | None:
+    """The specification in a decoded record (`dataclasses.asdict` of one, written as JSON); None when it holds none.
+
+    Keys that are no field of today's `RunSpec` are left out, so a record of another version can be read.
+    """
+    if not isinstance(data, Mapping):
+        return None
+    known: dict[str, Any] = {}
+    for item in fields(RunSpec):
+        if item.name in data:
+            value = data[item.name]
+            if not _fits(value, str(item.type)):
+                return None
+            known[item.name] = tuple(value) if isinstance(value, list) else value
+        elif item.default is MISSING and item.default_factory is MISSING:
+            return None
+    return RunSpec(**known)
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a decoded value can be in a field of this type, as `RunSpec` spells it."""
+    if value is None:
+        return kind.endswith("| None")
+    match kind.removesuffix(" | None"):
+        case "str":
+            return isinstance(value, str)
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "tuple[str, ...]":
+            return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    return isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
+
+
+def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpec:
+    """`spec` as another run: everything the same but the unique label, and the output folder where one is given.
+
+    The label also stands among the Job's labels, and is replaced there.
+    """
+    labels = {key: label if value == spec.label else value for key, value in spec.labels.items()}
+    return replace(spec, label=label, labels=labels, output_dir=output_dir or spec.output_dir)

@@ -1,0 +1,143 @@
+"""Filtering runs: what is typed after `/` in the room of runs and after `ps --filter`.
+
+Terms stand apart by blanks, and a run must fulfil each of them. In any case:
+
+    word            its letters stand in the run's name in this order, with others between them or not; or the word
+                    stands in its id, stage, message, flavor, namespace, engine, project folder or one of its labels
+    stage:ERROR     the stage begins so: `stage:run` finds RUNNING
+    label:team      a label of this key, or with this value
+    label:team=ml   a label of this key whose value begins so
+    flavor:a100     the flavor holds this
+    engine:local    the engine's name begins so; `engine:jobs` is another word for `engine:hub`
+    stage:run,sched either of them; so for each key
+    "two words"     quotes keep blanks; a quote without its partner is a plain character
+
+A key that is none of these is part of a word (`uv:python3.12` is a name), and a key without a value filters nothing,
+as it is being typed. Nothing that can be typed is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Protocol
+
+KEYS = ("stage", "label", "flavor", "engine")
+"""What can stand before a colon."""
+
+_TERM = re.compile(r'((?:[^\s"]|"[^"]*"|")+)')
+_JOBS = {"jobs": "hub", "job": "hub"}
+
+
+class Filtered(Protocol):
+    """What of a run is looked at; `core.runs.run.Run` is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def stage(self) -> str: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def flavor(self) -> str | None: ...
+    @property
+    def namespace(self) -> str | None: ...
+    @property
+    def project(self) -> str | None: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition. All texts are in lower case."""
+
+    key: str
+    """One of `KEYS`, or empty for a word."""
+    values: tuple[str, ...]
+    """Any of them will do; empty: everything does."""
+
+    def matches(self, run: Filtered) -> bool:
+        if not self.values:
+            return True
+        match self.key:
+            case "stage":
+                return any(run.stage.casefold().startswith(_spelt(value)) for value in self.values)
+            case "label":
+                return any(_has_label(run.labels, value) for value in self.values)
+            case "flavor":
+                return run.flavor is not None and any(value in run.flavor.casefold() for value in self.values)
+            case "engine":
+                return any(run.engine.casefold().startswith(_JOBS.get(value, value)) for value in self.values)
+        return any(_in_order(value, run.name.casefold()) or _holds(run, value) for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """All conditions of one text."""
+
+    terms: tuple[Term, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether it can leave out any run."""
+        return any(term.values for term in self.terms)
+
+    def matches(self, run: Filtered) -> bool:
+        """Whether the run fulfils every term."""
+        return all(term.matches(run) for term in self.terms)
+
+
+def parse_filter(text: str) -> RunFilter:
+    """The filter that `text` describes, as this module tells; an empty text lets every run through."""
+    return RunFilter(tuple(_term(found) for found in _TERM.findall(text)))
+
+
+def _term(text: str) -> Term:
+    key, colon, rest = text.partition(":")
+    if colon and key.casefold() in KEYS:
+        values = (_unquoted(value).casefold() for value in _split(rest))
+        return Term(key.casefold(), tuple(value for value in values if value))
+    word = _unquoted(text).casefold()
+    return Term("", (word,) if word else ())
+
+
+def _split(text: str) -> list[str]:
+    """Parts between commas that stand outside quotes."""
+    return re.findall(r'(?:[^,"]|"[^"]*"|")+', text)
+
+
+def _unquoted(text: str) -> str:
+    """Without the pairs of quotes; a lone one stays."""
+    return re.sub(r'"([^"]*)"', r"\1", text)
+
+
+def _spelt(stage: str) -> str:
+    """As the Hub spells it (`JobStage`): CANCELED has one L."""
+    return stage.replace("cancell", "cancel")
+
+
+def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    if equals:
+        return any(name.casefold() == key and said.casefold().startswith(value) for name, said in labels.items())
+    return any(wanted in (name.casefold(), said.casefold()) for name, said in labels.items())
+
+
+def _in_order(letters: str, text: str) -> bool:
+    """Whether the letters stand in the text in this order."""
+    rest = iter(text)
+    return all(letter in rest for letter in letters)
+
+
+def _holds(run: Filtered, word: str) -> bool:
+    folder = PurePath(run.project).name if run.project else ""
+    texts = (run.id, run.stage, run.message, run.flavor, run.namespace, run.engine, folder)
+    if any(text and word in text.casefold() for text in texts):
+        return True
+    return any(word in f"{key}={value}".casefold() for key, value in run.labels.items())

@@ -1,0 +1,70 @@
+"""smoltui.toml as strangers write it: one sentence with the line, and never a traceback."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smoltui.backends.project.project import Project, too_nested
+from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.core.settings.settings import parse_settings
+from smoltui.errors import RecipeError
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\na = " + "[" * 2000, "smoltui.toml line 2 is nested too deeply"),
+        ("a = " + "{b = " * 2000, "smoltui.toml line 1 is nested too deeply"),
+        ("x = '''\n'''\n[" + "a." * 2000 + "b]", "smoltui.toml line 3 is nested too deeply"),
+        ("a = " + "9" * 5000, "smoltui.toml cannot be read as TOML"),
+        (
+            "[jobs]\nprocesses = 0x" + "f" * 5000,
+            "jobs.processes in smoltui.toml is a whole number of more than 64 bits",
+        ),
+        ("[watch]\ncost_usd = " + "9" * 400, "watch.cost_usd in smoltui.toml is a whole number of more than 64 bits"),
+        ("[watch]\ncost_usd = inf", "watch.cost_usd in smoltui.toml must be a number: inf"),
+        ("[watch]\nmargin_steps = nan", "watch.margin_steps in smoltui.toml must be"),
+        ("[evaluation]\ntemperature = nan", "evaluation.temperature in smoltui.toml must be a number: nan"),
+        (f'[jobs]\ntimeout = "{"9" * 400}h"', "jobs.timeout in smoltui.toml is not a timeout"),
+        ("# " + "x" * 140_000, "smoltui.toml cannot be read: it is larger than"),
+    ],
+)
+def test_settings_made_to_do_harm(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "smoltui.toml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        Project(tmp_path).settings()
+    assert error.value.message.startswith(said)
+    with pytest.raises(RecipeError):
+        set_pair_columns(Project(tmp_path), {"prompt": "p"})
+
+
+def test_brackets_that_are_none() -> None:
+    brackets = "[" * 50
+    fine = f"a = '{brackets}'\nb = \"{brackets}\\\"{brackets}\"\n# {brackets}\nc = '''\n{brackets}\n'''"
+    assert too_nested(f"{fine}\nd = [[1, {{e = 2}}]]") is None
+    assert too_nested(f'a = """\n"""\nb = {brackets}') == 3
+
+
+@given(st.text(alphabet="ab=[]{}.\"'#\\\n 019-:") | st.text())
+def test_any_text_is_settings_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.getbasetemp() / "settings"
+    folder.mkdir(exist_ok=True)
+    (folder / "smoltui.toml").write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
+    with suppress(RecipeError):
+        Project(folder).settings()
+
+
+def test_half_a_character_in_the_name_of_a_column(tmp_path: Path) -> None:
+    set_pair_columns(Project(tmp_path), {"prompt": "x\ud800"})
+    assert Project(tmp_path).settings().pair_columns == {"prompt": "x\ufffd"}
+
+
+def test_a_wrong_value_is_shown_in_part() -> None:
+    with pytest.raises(RecipeError) as error:
+        parse_settings({"jobs": ["x" * 10_000]})
+    assert len(error.value.message) < 300

@@ -1,0 +1,53 @@
+"""Schedules as the Hub takes them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smoltui.core.runs.scheduled import ALIASES, checked_schedule
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("@daily", "@daily"),
+        (" @Hourly ", "@hourly"),
+        ("0 9 * * 1", "0 9 * * 1"),
+        ("*/5   * * * *", "*/5 * * * *"),
+        ("0,30 8-18/2 1 JAN,feb mon-FRI", "0,30 8-18/2 1 JAN,feb mon-FRI"),
+    ],
+)
+def test_a_schedule(text: str, sent: str) -> None:
+    assert checked_schedule(text) == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "five fields"),
+        ("daily", "five fields"),
+        ("@reboot", "@hourly, @daily"),
+        ("0 9 * *", "five fields"),
+        ("0 0 9 * * 1", "five fields"),
+        ("0 nine * * 1", "the hour"),
+        ("0 9 * * 1;rm", "the day of the week"),
+        ("1-2-3 9 * * 1", "the minute"),
+    ],
+)
+def test_what_is_no_schedule_is_told_with_what_is(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        checked_schedule(text)
+
+
+@given(st.text() | st.lists(st.sampled_from(["*", "1", "-", "/", ",", " ", "mon", "@"])).map("".join))
+def test_what_is_taken_is_five_fields_or_an_alias(text: str) -> None:
+    """Whatever is typed: a sentence, or something that is taken unchanged the second time."""
+    try:
+        found = checked_schedule(text)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert found in ALIASES or len(found.split(" ")) == 5
+        assert checked_schedule(found) == found

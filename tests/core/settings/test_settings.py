@@ -1,0 +1,67 @@
+"""smoltui.toml: every mistake is named with its key."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from smoltui.core.settings.settings import Manner, Settings, parse_settings
+from smoltui.errors import RecipeError
+
+
+def parse(text: str) -> Settings:
+    return parse_settings(tomllib.loads(text))
+
+
+def test_nothing_is_all_defaults() -> None:
+    assert parse("") == Settings()
+
+
+def test_values_are_taken() -> None:
+    settings = parse(
+        '[run]\non = "hub"\n[pairs]\nsource = "p.jsonl"\n'
+        '[jobs]\nflavor = "l4x1"\ntimeout = "90m"\nlabels = {team = "x"}\n'
+        '[evaluation]\ntemperature = 1\nheld_out = 10\n[evaluation.manner]\nname = "kind"\nany_of = ["please"]\n'
+    )
+    assert (settings.on, settings.pairs) == ("hub", "p.jsonl")
+    assert (settings.jobs.flavor, settings.jobs.timeout_seconds) == ("l4x1", 5400)
+    assert settings.evaluation.temperature == 1.0 and settings.evaluation.manner == Manner("kind", ("please",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[job]\nflavor = 'x'", "does not know: job"),
+        ("[jobs]\nflavour = 'x'", "jobs.flavour"),
+        ("[jobs]\nflavor = 3", "jobs.flavor"),
+        ("[jobs]\ntimeout = '1h30m'", "timeout: 1h30m"),
+        ("run = 1", "run in smoltui.toml must be a table"),
+        ("[run]\non = 3", "run.on"),
+        ("[evaluation]\nheld_out = 'many'", "evaluation.held_out"),
+        ("[evaluation]\ntemperature = -1", "evaluation.temperature"),
+        ("[evaluation]\nthinking = 1", "evaluation.thinking"),
+        ("[evaluation.manner]\nany_of = ['x']", "evaluation.manner"),
+        ("[evaluation.manner]\nname = 'x'\nany_of = 'x'", "evaluation.manner.any_of"),
+        ("[local]\nprocesses = '2'", "local.processes"),
+        ("[local]\nprocesses = 0", "local.processes in smoltui.toml must be from 1 to 64: 0"),
+        ("[local]\nprocesses = true", "local.processes"),
+        ("[local]\nstrategy = 'zero2'", "local.strategy in smoltui.toml must be one of ddp, fsdp, zero3: zero2"),
+        ("[local]\ngpus = 2", "does not know: local.gpus"),
+    ],
+)
+def test_each_mistake_is_named(text: str, words: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        parse(text)
+    assert words in error.value.message
+
+
+def test_processes_and_strategy_are_taken() -> None:
+    settings = parse('[local]\nprocesses = 4\nstrategy = "fsdp"')
+    assert (settings.local.processes, settings.local.strategy) == (4, "fsdp")
+
+
+def test_the_timeout_s_hint_says_what_to_write() -> None:
+    with pytest.raises(RecipeError) as error:
+        parse("[jobs]\ntimeout = '1h30m'")
+    assert "90m" in error.value.hint

@@ -1,0 +1,503 @@
+"""The training script and the script that asks models, run as the app runs them: alone, in a child process."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import TemplateError
+
+from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
+from smoltui.core.runs import events
+from smoltui.core.settings.settings import parse_settings
+from smoltui.scripts.pair_format import content_hash
+from tests.paths import PACKAGE
+
+ROOT = PACKAGE
+SCRIPTS, PROJECT = ROOT / "scripts", ROOT / "demo" / "project"
+
+BETA = 0.5
+"""The demo recipe's."""
+
+needs_training = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("torch", "trl", "datasets", "peft")),
+    reason="what trains is not installed (pip install smoltui[train])",
+)
+
+
+@dataclass
+class Ran:
+    """What a script said and how it ended."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def events(self) -> list[events.Event]:
+        reader = events.Reader()
+        found = [event for line in self.output.splitlines() for event in reader.feed(line)]
+        return [event for event in found if not isinstance(event, events.LogLine)]
+
+    def of(self, kind: type[events.Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def failure(self) -> events.Failed:
+        """The one failure, which is the last event."""
+        assert len(self.of(events.Failed)) == 1, self.output
+        last = self.events[-1]
+        assert isinstance(last, events.Failed)
+        return last
+
+
+def run(script: str, *arguments: object, env: Mapping[str, str] | None = None) -> Ran:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
+        capture_output=True, text=True, encoding="utf-8", timeout=300, stdin=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **(env or {})},
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def in_scripts(code: str) -> Any:
+    """The JSON that `code` prints last, run with the scripts' folder first on the path, as a script is."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True, text=True, encoding="utf-8", timeout=300,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(PROJECT, tmp_path / "project"))
+
+
+def ask(folder: Path, models: list[dict[str, str]], **more: Any) -> Ran:
+    request = folder / "request.json"
+    settings = parse_settings(tomllib.loads((PROJECT / "smoltui.toml").read_text("utf-8"))).evaluation
+    whole = {
+        "models": models, "max_new_tokens": settings.max_new_tokens, "temperature": settings.temperature,
+        "top_p": settings.top_p, "seed": 0, "thinking": False, "batch_size": 16, "max_length": 256, **more,
+    }  # fmt: skip
+    request.write_text(json.dumps(whole), encoding="utf-8")
+    return run("generate.py", "--request", request)
+
+
+def held_out(count: int | None = None) -> list[dict[str, Any]]:
+    lines = (PROJECT / "pairs" / "test.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines[:count]]
+
+
+class TestWriterAndReader:
+    """What the scripts write is what `core/runs/events.py` reads: every name, every field."""
+
+    def test_every_event_a_script_emits_is_known_with_all_its_fields(self) -> None:
+        emitted = set()
+        for path in (SCRIPTS / "dpo.py", SCRIPTS / "generate.py", SCRIPTS / "script_events.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit":
+                    if not (node.args and isinstance(node.args[0], ast.Constant)):
+                        continue
+                    name = str(node.args[0].value)
+                    emitted.add(name)
+                    known = {field.name for field in fields(events.EVENTS[name])}
+                    assert {word.arg for word in node.keywords if word.arg} <= known, (path.name, node.lineno)
+        said_by_the_engine = {"stage", "log"}
+        assert emitted == set(events.EVENTS) - said_by_the_engine
+
+    def test_what_the_writer_writes_the_reader_reads_back(self) -> None:
+        """NaN, an infinity and text in any script survive; each line is strict JSON and starts at column 0."""
+        lines = in_scripts(
+            """
+            import contextlib, io, json, sys
+            from script_events import Lines
+            class Out(io.StringIO):
+                def reconfigure(self, **_): pass
+            out, real = Out(), sys.stdout
+            sys.stdout = out
+            lines = Lines()
+            lines.phase("train", "größer ↵")
+            lines.phase("train")
+            lines.emit("metrics", step=3, values={"loss": float("nan"), "grad_norm": float("inf"), "a/b": 0.5})
+            lines.emit("plan", max_steps=4, left_out={"no_prompt": 2}, versions={"trl": "1"}, epochs=1.5)
+            lines.failed("broken", "mend it")
+            sys.stdout = real
+            print(json.dumps(out.getvalue().splitlines()))
+            """
+        )
+        reader = events.Reader()
+        found = [event for line in lines if line for event in reader.feed(line)]
+        assert all(line.startswith('{"event"') for line in lines if line)
+        for line in filter(None, lines):
+            json.loads(line, parse_constant=lambda name: pytest.fail(f"bare {name}"))
+        phase, metrics, plan, failed = found
+        assert isinstance(phase, events.PhaseChanged) and phase.message == "größer ↵" and phase.at is not None
+        assert isinstance(metrics, events.Metrics) and metrics.step == 3
+        assert str(metrics.values["loss"]) == "nan" and metrics.values["grad_norm"] == float("inf")
+        assert isinstance(plan, events.Planned) and plan.left_out == {"no_prompt": 2} and plan.epochs == 1.5
+        assert isinstance(failed, events.Failed) and (failed.cause, failed.hint) == ("broken", "mend it")
+
+    def test_only_one_of_several_processes_speaks(self) -> None:
+        code = 'from script_events import Lines; Lines().emit("progress", step=1); print("null")'
+        assert in_scripts(f"import os; os.environ['RANK'] = '1'\n{code}") is None
+
+    def test_the_scripts_import_light(self) -> None:
+        """Reading the script loads none of the training packages: a wrong flag is told at once."""
+        heavy = in_scripts(
+            """
+            import json, sys
+            import dpo, generate
+            print(json.dumps(sorted({"torch", "trl", "transformers", "datasets", "smoltui"} & set(sys.modules))))
+            """
+        )
+        assert heavy == []
+
+
+class TestExplanations:
+    """Each failure in one sentence, with the next step."""
+
+    @pytest.fixture
+    def explain(self) -> Any:
+        sys.path.insert(0, str(SCRIPTS))
+        try:
+            import script_events
+        finally:
+            sys.path.remove(str(SCRIPTS))
+        return script_events.explain
+
+    @pytest.mark.parametrize(
+        ("error", "phase", "cause", "hint", "code"),
+        [
+            (MemoryError(), "train", "This machine ran out of memory", "per_device_train_batch_size", 1),
+            (
+                RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+                "train",
+                "memory",
+                "use_peft",
+                1,
+            ),
+            (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "train", "The accelerator ran out", "Job", 1),
+            (OSError(errno.ENOSPC, "No space left on device"), "save", "The disk is full", "Free some space", 1),
+            (RuntimeError("unexpected pos 564544 vs 564432"), "train", "The disk is full", "save_only_model", 1),
+            (ModuleNotFoundError("No module named 'trl'", name="trl"), "", "missing: trl", "smoltui[train]", 1),
+            (RuntimeError("TrackioCallback requires trackio to be installed."), "load_model", "missing", "train", 1),
+            (FileNotFoundError("x"), "load_pairs", "The pairs were not found: some/set", "owner/name", 2),
+            (ConnectionError("Couldn't reach"), "load_pairs", "The pairs were not found: some/set", "network", 2),
+            (OSError("We couldn't connect"), "load_model", "The model was not found: some/set", "owner/name", 2),
+            (OSError("You are trying to access a gated repo."), "load_model", "gated", "Ask for access", 2),
+            (ValueError("bad loss"), "tokenize", "The recipe cannot be used: bad loss", "recipe.yaml", 2),
+            (TemplateError("No system role"), "tokenize", "does not take a conversation", "audit in the Pairs room", 2),
+            (RuntimeError("boom\nmore"), "train", "RuntimeError: boom", "log", 1),
+            (RuntimeError("502"), "push", "could not be pushed to the Hub: 502", "hf upload", 1),
+            (ConnectionError("HTTP error (403 Forbidden)"), "push", "The Hub refused", "hf auth login", 1),
+            (
+                FileExistsError(errno.EEXIST, "File exists", "/m"),
+                "",
+                "cannot be used, File exists: /m",
+                "output_dir",
+                2,
+            ),
+            (OSError(errno.EROFS, "Read-only", "/m"), "save", "cannot be used, Read-only: /m", "output_dir", 2),
+            (ConnectionError("no route"), "tokenize", "The Hub could not be reached: no route", "network", 1),
+        ],
+    )
+    def test_cause_and_next_step(
+        self, explain: Any, error: Exception, phase: str, cause: str, hint: str, code: int
+    ) -> None:
+        told, next_step, exit_code = explain(error, phase, "some/set")
+        assert cause in told and "\n" not in told
+        assert hint in next_step
+        assert exit_code == code
+
+    def test_a_folder_that_datasets_takes_for_a_pattern_is_named(
+        self, explain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """My project lies below `old[1]`: I read that the name is the reason, not that my pairs are gone."""
+        folder = tmp_path / "old[1]"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        told, next_step, exit_code = explain(FileNotFoundError("x"), "load_pairs", "pairs")
+        assert "old[1]" in told and "Rename" in next_step and exit_code == 2
+
+    def test_a_misleading_row_number_is_left_out(self, explain: Any) -> None:
+        """Arrow's `row 1` is the second line of a block; `smoltui pairs` names the line."""
+        error = type("DatasetGenerationError", (Exception,), {})("An error occurred")
+        error.__cause__ = ValueError("JSON parse error: Missing a comma in row 1")
+        told, next_step, _ = explain(error, "load_pairs", "pairs")
+        assert told == "The pairs cannot be read: JSON parse error: Missing a comma" and "smoltui pairs" in next_step
+
+
+@needs_training
+class TestWrongInput:
+    """One clear sentence, exit code 2, and nothing on the disk has changed."""
+
+    def test_a_removed_key_is_named_with_what_is_near_to_it(self, project: Path) -> None:
+        recipe = project / "recipe.yaml"
+        recipe.write_text(recipe.read_text("utf-8") + "max_prompt_length: 512\n", "utf-8")
+        ran = run("dpo.py", "--config", recipe)
+        assert ran.code == 2
+        assert "max_prompt_length" in ran.failure.cause and "max_length" in ran.failure.hint
+        assert not (project / "aligned").exists()
+
+    def test_a_model_in_the_output_folder_is_not_overwritten(self, project: Path) -> None:
+        (project / "aligned").mkdir()
+        (project / "aligned" / "config.json").write_text("{}")
+        ran = run("dpo.py", "--config", project / "recipe.yaml")
+        assert ran.code == 2
+        assert str(project / "aligned") in ran.failure.cause and "--overwrite" in ran.failure.hint
+        assert (project / "aligned" / "config.json").read_text() == "{}"
+
+    def test_pairs_that_are_not_there(self, project: Path) -> None:
+        ran = run("dpo.py", "--config", project / "recipe.yaml", "--dataset_name", "nowhere")
+        assert ran.code == 2
+        assert ran.failure.cause == "The pairs were not found: nowhere"
+
+    def test_rows_that_are_no_pairs_are_counted_by_reason(self, project: Path) -> None:
+        (project / "pairs" / "train.jsonl").write_text('{"prompt": "a", "completion": "b", "label": true}\n' * 3)
+        (project / "pairs" / "test.jsonl").write_text('{"prompt": "a", "completion": "b", "label": true}\n')
+        ran = run("dpo.py", "--config", project / "recipe.yaml")
+        assert ran.code == 2
+        assert "None of the 3 rows" in ran.failure.cause and "unpaired (3)" in ran.failure.cause
+
+    def test_no_recipe_is_told_at_once(self, tmp_path: Path) -> None:
+        ran = run("dpo.py", "--config", tmp_path / "none.yaml")
+        assert ran.code == 2 and "none.yaml" in ran.failure.cause
+
+    def test_a_request_that_asks_no_model(self, tmp_path: Path) -> None:
+        ran = ask(tmp_path, [])
+        assert ran.code == 2 and ran.failure.cause == "The request names no model"
+
+
+@needs_training
+class TestPreparedPairs:
+    """What becomes of rows before TRL sees them."""
+
+    def test_transcripts_become_conversations_without_thinking_and_the_rest_is_counted(self) -> None:
+        pairs = in_scripts(
+            """
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            say = lambda asked, said: f"\\n\\nHuman: {asked}\\n\\nAssistant:{said}"
+            pair = lambda asked, one, two: {"chosen": say(asked, one), "rejected": say(asked, two)}
+            good, other = pair("Hi", " I can help.", " I can't."), pair("Yo", " Yes.", " No.")
+            empty = pair("Hi", "", " No.")
+            left_out = Counter()
+            rows = Dataset.from_list([good, empty, other])
+            excluded = frozenset({dpo.content_hash(other)})
+            made = dpo.prepare_pairs(rows, left_out, excluded=excluded, thinking_off=True)
+            print(json.dumps({"rows": made.to_list(), "left_out": left_out}))
+            """
+        )
+        assert pairs["left_out"] == {"empty answer": 1, "excluded": 1}
+        assert pairs["rows"] == [
+            {
+                "prompt": [{"role": "user", "content": "Hi"}],
+                "chosen": [{"role": "assistant", "content": "I can help."}],
+                "rejected": [{"role": "assistant", "content": "I can't."}],
+                "chat_template_kwargs": {"enable_thinking": False},
+            }
+        ]
+
+    def test_rows_in_trls_own_form_are_handed_on_untouched(self) -> None:
+        same, hashes = in_scripts(
+            """
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            names = ("prompt", "chosen", "rejected")
+            rows = Dataset.from_list([dict(zip(names, "abc")), {"prompt": "d", "chosen": "", "rejected": "e"}])
+            same = dpo.prepare_pairs(rows, Counter()) is rows
+            message = lambda text: [{"role": "user", "content": text}]
+            explicit = {"prompt": message("a"), "chosen": message("b"), "rejected": message("c")}
+            doubled = {**explicit, "chosen": message("a") + message("b"), "rejected": message("a") + message("c")}
+            print(json.dumps([same, [dpo.is_trl_form(explicit), dpo.is_trl_form(doubled)]]))
+            """
+        )
+        assert same is True
+        assert hashes == [True, False]
+
+    def test_the_moved_share_counts_changed_weights(self) -> None:
+        none, half = in_scripts(
+            """
+            import json, torch, dpo
+            model = torch.nn.Linear(4, 8, bias=False)
+            before = dpo.weights_sample(model)
+            none = dpo.share_moved(before, model)
+            with torch.no_grad():
+                model.weight[:4] += 1
+            print(json.dumps([none, dpo.share_moved(before, model)]))
+            """
+        )
+        assert (none, half) == (0.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    """The demo, trained once as the app trains it."""
+    home = tmp_path_factory.mktemp("trained")
+    folder = Path(shutil.copytree(PROJECT, home / "project"))
+    env = {"HOME": str(home), "HF_HOME": str(home / "hf")}  # this fixture lives longer than the tests' own home
+    return folder, run("dpo.py", "--config", folder / "recipe.yaml", env=env)
+
+
+@pytest.fixture(scope="module")
+def measured(trained: tuple[Path, Ran]) -> Ran:
+    """Reference and aligned model on the held-out pairs: scores, and one sampled answer to each prompt."""
+    folder, _ = trained
+    models = [
+        {"name": REFERENCE, "path": str(folder / "model")},
+        {"name": ALIGNED, "path": str(folder / "aligned")},
+    ]
+    return ask(folder, models, prompts=[row["prompt"] for row in held_out()], pairs=held_out())
+
+
+@needs_training
+class TestTheDemo:
+    """The demo truly aligns its model."""
+
+    def test_it_tells_what_it_does_from_start_to_end(self, trained: tuple[Path, Ran]) -> None:
+        folder, ran = trained
+        assert ran.code == 0, ran.errors
+        phases = [event.phase for event in ran.of(events.PhaseChanged)]
+        assert phases == ["load_pairs", "load_model", "tokenize", "train", "evaluate", "save"]
+        (plan,) = ran.of(events.Planned)
+        assert plan.train_pairs >= 640 and plan.held_out_pairs == 64 and plan.left_out == {}
+        assert (plan.dtype, plan.device, plan.beta) == ("float32", "cpu", BETA)
+        assert plan.output_dir == str(folder / "aligned") and plan.trainable == plan.parameters > 100_000
+        assert {"trl", "torch", "transformers"} <= plan.versions.keys()
+        splits = [(folder / "pairs" / f"{split}.jsonl").read_text("utf-8").splitlines() for split in ("train", "test")]
+        keys = [[f"{content_hash(json.loads(line))}\n" for line in lines] for lines in splits]
+        assert plan.pairs_hash == hashlib.sha256("".join([*keys[0], "--\n", *keys[1]]).encode()).hexdigest()[:32]
+        (finished,) = ran.of(events.Finished)
+        assert finished.step == finished.max_steps == plan.max_steps and finished.seconds > 0
+        assert ran.events[-1] == finished
+        (saved,) = ran.of(events.ModelSaved)
+        assert (Path(saved.path) / "model.safetensors").is_file()
+        (moved,) = ran.of(events.WeightsMoved)
+        assert moved.share > 0.99
+        steps = [event.step for event in ran.of(events.Progress)]
+        assert steps == sorted(set(steps)) and steps[-1] == plan.max_steps
+        logged = [event for event in ran.of(events.Metrics) if "loss" in event.values]
+        assert len(logged) == plan.max_steps and logged[0].values["loss"] == pytest.approx(0.6931, abs=1e-3)
+
+    def test_held_out_reward_accuracy(self, trained: tuple[Path, Ran]) -> None:
+        """At least 95 % of the held-out pairs have a positive margin at the last step."""
+        *_, last = [event for event in trained[1].of(events.Metrics) if "eval_loss" in event.values]
+        assert last.step == trained[1].of(events.Planned)[0].max_steps
+        assert last.values["eval_rewards/accuracies"] >= 0.95
+
+    def test_the_answers_change_their_manner_and_stay_well_formed(self, measured: Ran) -> None:
+        assert measured.code == 0, measured.errors
+        settings = parse_settings(tomllib.loads((PROJECT / "smoltui.toml").read_text("utf-8"))).evaluation
+        tally = Tally(beta=BETA, manner=settings.manner)
+        for event in measured.events:
+            tally.add(event)
+        reference, aligned = tally.figures(REFERENCE), tally.figures(ALIGNED)
+        assert reference.answers == aligned.answers == 64
+        assert reference.manner_share is not None and 0.35 <= reference.manner_share <= 0.65
+        assert aligned.manner_share is not None and aligned.manner_share >= 0.90
+        assert min(reference.well_formed_share or 0, aligned.well_formed_share or 0) >= 0.95
+
+    def test_its_margins_are_those_that_trl_measured(self, trained: tuple[Path, Ran], measured: Ran) -> None:
+        """Implicit rewards from our log-probabilities agree with eval_rewards/* of DPOTrainer."""
+        *_, last = [event for event in trained[1].of(events.Metrics) if "eval_loss" in event.values]
+        scores = {(event.model, event.index): event for event in measured.of(events.PairScored)}
+        count = len(held_out())
+        assert len(scores) == 2 * count
+        for side in ("chosen", "rejected"):
+            gains = [
+                getattr(scores[ALIGNED, i], side) - getattr(scores[REFERENCE, i], side) for i in range(count)
+            ]  # fmt: skip
+            assert BETA * sum(gains) / count == pytest.approx(last.values[f"eval_rewards/{side}"], abs=1e-3)
+            logps = sum(getattr(scores[ALIGNED, i], side) for i in range(count)) / count
+            assert logps == pytest.approx(last.values[f"eval_logps/{side}"], abs=1e-2)
+
+    def test_answers_can_be_had_again_and_streaming_changes_none(self, trained: tuple[Path, Ran]) -> None:
+        """The same seed gives the same answers, in a batch or one by one; another seed gives others."""
+        folder, _ = trained
+        prompts = [row["prompt"] for row in held_out(6)] + ["hello"]
+        model = [{"name": ALIGNED, "path": str(folder / "aligned")}]
+        batch, streamed, other = (
+            ask(folder, model, prompts=prompts, pairs=[], stream=stream, seed=seed)
+            for stream, seed in ((False, 3), (True, 3), (False, 4))
+        )
+        texts = [{event.index: event.text for event in ran.of(events.Answered)} for ran in (batch, streamed, other)]
+        assert len(texts[0]) == 7 and texts[0] == texts[1] != texts[2]
+        parts = Counter[int]()
+        whole = dict.fromkeys(range(7), "")
+        for part in streamed.of(events.AnswerPart):
+            parts[part.index] += 1
+            whole[part.index] += part.text
+        assert {index: text.strip() for index, text in whole.items()} == texts[1] and max(parts.values()) > 3
+        assert not batch.of(events.AnswerPart)
+        for ran in (batch, streamed):
+            assert all(event.ended and event.tokens > 0 and "<|" not in event.text for event in ran.of(events.Answered))
+
+    def test_an_answer_cut_by_the_token_limit_has_not_ended(self, trained: tuple[Path, Ran]) -> None:
+        folder, _ = trained
+        model = [{"name": ALIGNED, "path": str(folder / "aligned")}]
+        ran = ask(folder, model, prompts=["How do I cook rice?"], pairs=[], max_new_tokens=4, temperature=0)
+        (answer,) = ran.of(events.Answered)
+        assert (answer.ended, answer.tokens) == (False, 4)
+
+
+@needs_training
+def test_trl_itself_runs_the_recipe_unchanged_and_measures_the_same(project: Path) -> None:
+    """`trl dpo --config recipe.yaml` in the project folder: the held-out figures are ours, here after five steps."""
+    recipe = project / "recipe.yaml"
+    recipe.write_text(recipe.read_text("utf-8") + "\nmax_steps: 5\n", "utf-8")
+    ours = run("dpo.py", "--config", recipe, "--output-dir", project / "ours")
+    assert ours.code == 0, ours.errors
+    trl = subprocess.run(
+        [sys.executable, "-m", "trl.cli.main", "dpo", "--config", "recipe.yaml"],
+        capture_output=True, text=True, cwd=project, timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert trl.returncode == 0, trl.stderr[-2000:]
+    reader = events.Reader()
+    theirs = [event for line in trl.stdout.splitlines() for event in reader.feed(line)]
+    found = [event.values for event in theirs if isinstance(event, events.Metrics) and "eval_loss" in event.values]
+    assert len(found) == 1
+    *_, last = [event for event in ours.of(events.Metrics) if "eval_loss" in event.values]
+    for name in ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies", "eval_logps/chosen"):
+        assert found[0][name] == pytest.approx(last.values[name], rel=2e-3), name
+
+
+@needs_training
+def test_an_adapter_is_trained_saved_and_asked(project: Path) -> None:
+    """LoRA: only the adapter is trained and saved, and it is put on its model again to be asked."""
+    out = project / "adapter"
+    lora = ("--use_peft", "--lora_target_modules", "all-linear", "--lora_r", "4", "--max_steps", "3")
+    ran = run("dpo.py", "--config", project / "recipe.yaml", "--output-dir", out, "--learning_rate", "1e-2", *lora)
+    assert ran.code == 0, ran.errors
+    (plan,) = ran.of(events.Planned)
+    assert 0 < plan.trainable < plan.parameters / 4
+    assert (out / "adapter_config.json").is_file() and not (out / "model.safetensors").exists()
+    base = str(project / "model")
+    models = [{"name": REFERENCE, "path": base}, {"name": ALIGNED, "path": base, "adapter": str(out)}]
+    asked = ask(project, models, prompts=["How do I cook rice?"], pairs=held_out(2))
+    assert asked.code == 0, asked.errors
+    scores = {(event.model, event.index): event.chosen for event in asked.of(events.PairScored)}
+    assert len(scores) == 4 and scores[REFERENCE, 0] != scores[ALIGNED, 0]
