@@ -8,11 +8,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from smoltui.screens.modal import Modal
 
-class Help(ModalScreen[None]):
+
+class Help(Modal[None]):
     """Lists (keys, description, whether they work now), as given by the caller."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,7 +11,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.backends.machine.train_extra import free_output_dir
@@ -26,6 +25,7 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.modal import Modal
 
 LABEL_WIDTH = 14
 KEY_GAP = 3
@@ -34,7 +34,7 @@ MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: 
 PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
-class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
+class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
     """Returns the engine's name, the run's specification and follow-up steps (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

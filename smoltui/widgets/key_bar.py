@@ -26,6 +26,8 @@ class KeyBar(Static):
     def _redraw(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen:
             return
+        if not self.app.app_focus:  # without the terminal's focus no widget has it, so only the room's keys are active
+            return
         if not self.app.screen_stack:  # since Python 3.12 the first screen mounts before it is on the stack
             return
         line = Text(no_wrap=True, overflow="ellipsis")

@@ -172,4 +172,4 @@ def test_check_says_what_the_room_says(
     monkeypatch.setattr(hub, "account", ada)
     assert run(["check", str(project.folder)]) == 0
     told = capsys.readouterr().out
-    assert "ada, plan unknown, token role write, can pay" in told and "Jobs: ada can start them" in told
+    assert "ada, unknown plan, token role write, can pay" in told and "Jobs: ready, logged in as ada" in told
