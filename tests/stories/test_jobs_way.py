@@ -82,7 +82,7 @@ async def test_a_job_by_keyboard_alone(
         await pilot.press("slash", *"NEEDLE", "enter")
         await wait_until(lambda: "match 1 of 1 for NEEDLE" in seen(app, "#run-head"))
         await pilot.press("escape")
-        await wait_until(lambda: "hit" not in seen(app, "#run-head"))
+        await wait_until(lambda: "match" not in seen(app, "#run-head"))
 
         await pilot.press("c")
         await wait_until(lambda: "A Job's disk is deleted at its end" in said(app))
