@@ -14,6 +14,7 @@ from smoltui.backends.local import engine as local_engine
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import locks
 from smoltui.cli import run
 from smoltui.core.machine.account import Account
 from smoltui.core.runs.run import Run
@@ -97,18 +98,17 @@ def test_answers_that_cannot_be_kept_are_printed_all_the_same(
 def test_a_full_disk_leaves_no_half_of_the_answers(
     project: Project, a_run: Run, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Path.write_text
+    real = locks.write_private
 
-    def full(self: Path, text: str, **how: Any) -> int:
-        if "answers-" not in self.name:
-            return real(self, text, **how)
-        real(self, text[:10], **how)
-        raise OSError(28, "No space left on device")
+    def full(path: Path, data: bytes) -> None:
+        real(path, data[:10] if "answers-" in path.name else data)
+        if "answers-" in path.name:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(locks, "write_private", full)
     code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
     assert code == 0 and "No space left" in report["not_kept"]["error"]
-    assert not list(run_store.run_dir(a_run.id).glob(".answers*"))
+    assert not list(run_store.run_dir(a_run.id).glob("*answers*"))
 
 
 def test_text_that_is_not_unicode(project: Project, a_run: Run, capsys: Output) -> None:

@@ -78,7 +78,7 @@ async def test_a_job_by_keyboard_alone(
 
         await pilot.press("l")
         await wait_until(lambda: "[red]markup[/]" in seen(app, "LogView"))
-        assert TOKEN not in seen(app) and "leaked *** here" in seen(app, "LogView")
+        assert TOKEN not in seen(app) and "leaked hf_*** here" in seen(app, "LogView")
         await pilot.press("slash", *"NEEDLE", "enter")
         await wait_until(lambda: "match 1 of 1 for NEEDLE" in seen(app, "#run-head"))
         await pilot.press("escape")
