@@ -173,6 +173,24 @@ async def test_in_an_empty_folder(tmp_path: Path, away: None, room: str) -> None
     await press_every_key(app, of(room, needs_data=False))
 
 
+async def test_letters_behind_the_end_of_the_palette(tmp_path: Path, away: None) -> None:
+    """esc and more letters in one packet, again and again: nothing is searched for in a palette that is gone."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        driver = app._driver
+        assert driver is not None
+        for rest in ("escape", "enter"):
+            for letters in ("tr", "ev", "x"):
+                await pilot.press("ctrl+p")
+                for name in (*letters, rest, rest, *letters, rest):
+                    event = Key(name, name if len(name) == 1 else None)
+                    event.set_sender(app)
+                    driver.send_message(event)
+                await pilot.pause(0.3)
+                assert app.return_code is None
+                await pilot.press("escape", "escape")
+
+
 def ours() -> Iterator[type[DOMNode]]:
     """Every App, Screen and Widget of the package."""
     for module in pkgutil.walk_packages(smoltui.__path__, "smoltui."):
