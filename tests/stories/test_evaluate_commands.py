@@ -14,6 +14,7 @@ from smoltui.backends.local import engine as local_engine
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import locks
 from smoltui.cli import run
 from smoltui.core.machine.account import Account
 from smoltui.core.runs.run import Run
@@ -97,15 +98,15 @@ def test_answers_that_cannot_be_kept_are_printed_all_the_same(
 def test_a_full_disk_leaves_no_half_of_the_answers(
     project: Project, a_run: Run, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Path.write_text
+    real = locks.write_private
 
-    def full(self: Path, text: str, **how: Any) -> int:
-        if "answers-" not in self.name:
-            return real(self, text, **how)
-        real(self, text[:10], **how)
+    def full(path: Path, data: bytes) -> None:
+        if "answers-" not in path.name:
+            return real(path, data)
+        real(path, data[:10])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(locks, "write_private", full)
     code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
     assert code == 0 and "No space left" in report["not_kept"]["error"]
     assert not list(run_store.run_dir(a_run.id).glob(".answers*"))
@@ -147,7 +148,7 @@ def test_nothing_trained_yet(project: Project, capsys: Output, monkeypatch: pyte
 def quick_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "probe.py"
     script.write_text(SCRIPT)
-    monkeypatch.setattr(devices.torch_report, "__kwdefaults__", {"script": script, "seconds": 20.0})
+    monkeypatch.setattr(devices, "PROBE", script)
 
 
 def test_check_says_what_the_room_says(

@@ -27,6 +27,8 @@ from tests.wire.furnished import furnish
 from tests.wire.payloads import PAYLOADS, foreign
 from tests.wire.side_by_side import BothApp, SideBySide
 
+pytestmark = pytest.mark.slow
+
 
 class Recording(SideBySide):
     """Keeps what is written in the two ways, and compares nothing: a terminal would not survive the stock way."""
