@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -82,5 +81,5 @@ async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_
         await pilot.press("t")
         await wait_until(lambda: "aligned-2" in seen(app, "#start-text"))
         await pilot.press("escape")
-        await asyncio.sleep(0.1)
+        await pilot.pause()
         assert await app.services.engines["local"].list_runs() == []
