@@ -173,7 +173,8 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
                     await go(pilot, place)
                     if whereabouts(app) != there:
                         await pilot.pause()
-                await send(pilot, name, character, times=2)  # as they come when a key is held down on a slow line
+                # Twice, as when a key is held down on a slow line; a second q would leave the app.
+                await send(pilot, name, character, times=1 if name == "q" else 2)
                 assert app.return_code is None, f"the app ended on {name} in {place}"
         await pilot.pause()
         assert app.return_code is None
