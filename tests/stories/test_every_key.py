@@ -167,12 +167,14 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
             await go(pilot, place)
             assert app.return_code is None, f"the app ended on a key without a meaning in {place}"
             for name, character in EVERY_KEY:
-                if name not in meant or (name == "q" and not isinstance(app.screen, ModalScreen)):
+                if name not in meant:
                     continue
                 if whereabouts(app) != there:
                     await go(pilot, place)
                     if whereabouts(app) != there:
                         await pilot.pause()
+                if name == "q" and not isinstance(app.screen, ModalScreen):
+                    continue  # it leaves the app
                 # Twice, as when a key is held down on a slow line; a second q would leave the app.
                 await send(pilot, name, character, times=1 if name == "q" else 2)
                 assert app.return_code is None, f"the app ended on {name} in {place}"
