@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.core.recipe import snapshot
@@ -24,6 +24,7 @@ from smoltui.redaction import (
     secret_in,
 )
 from smoltui.safe_text import safe, safe_line
+from tests.examples import examples
 
 BODY = "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 TOKEN = f"hf_{BODY}"
@@ -256,7 +257,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES | st.text(max_size=5), max_size=8).map("".join))
-@settings(max_examples=300)
+@examples(300)
 def test_redaction_is_idempotent_and_the_cheap_look_overlooks_nothing(text: str) -> None:
     once = redact(text)
     assert redact(once) == once

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import pytest
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.local.engine import LocalEngine
@@ -16,13 +13,12 @@ from smoltui.backends.pairs.export import MANIFEST
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.services import Services
 from tests.conftest import seen
+from tests.marks import needs_training
 
 Wait = Callable[..., Awaitable[None]]
 
-needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
 
-
-@needs_trl
+@needs_training
 async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_data: Path, wait_until: Wait) -> None:
     """I open the real set, audit it, exclude the pairs of a finding, split off a test set, export, train 5 steps."""
     project = create_project(own_machine / "real", "demo")

@@ -101,9 +101,10 @@ def test_a_full_disk_leaves_no_half_of_the_answers(
     real = locks.write_private
 
     def full(path: Path, data: bytes) -> None:
-        real(path, data[:10] if "answers-" in path.name else data)
-        if "answers-" in path.name:
-            raise OSError(28, "No space left on device")
+        if "answers-" not in path.name:
+            return real(path, data)
+        real(path, data[:10])
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(locks, "write_private", full)
     code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
@@ -147,7 +148,7 @@ def test_nothing_trained_yet(project: Project, capsys: Output, monkeypatch: pyte
 def quick_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "probe.py"
     script.write_text(SCRIPT)
-    monkeypatch.setattr(devices.torch_report, "__kwdefaults__", {"script": script, "seconds": 20.0})
+    monkeypatch.setattr(devices, "PROBE", script)
 
 
 def test_check_says_what_the_room_says(

@@ -308,6 +308,6 @@ async def test_typing_an_own_prompt_and_changing_my_mind(project: Project, wait_
         await pilot.press("i", "q", "5", "a")
         assert "q5a" in seen(app, "#own") and app.is_running
         await pilot.press("escape")
-        await asyncio.sleep(0.1)
+        await pilot.pause()
         assert not app.screen.query_one("#own").has_class("open")
         assert CURT not in seen(app)

@@ -121,7 +121,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(hub, "account", somebody)
     monkeypatch.setattr(preflight_facts, "check_spec", warns)
     (tmp_path / "probe.py").write_text(PROBE)
-    monkeypatch.setattr(devices.torch_report, "__kwdefaults__", {"script": tmp_path / "probe.py", "seconds": 20.0})
+    monkeypatch.setattr(devices, "PROBE", tmp_path / "probe.py")
     monkeypatch.chdir(tmp_path)
     word = json.dumps(HOSTILE)
     project = tmp_path / ("p" + NAME)

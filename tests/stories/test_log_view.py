@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from textual import on
 from textual.app import App, ComposeResult
@@ -20,6 +20,7 @@ from smoltui.errors import InputError, SmoltuiError
 from smoltui.widgets.log_view import LogView
 from tests.backends.runs.test_log_spool import disk_of
 from tests.conftest import seen
+from tests.examples import examples
 from tests.stories.hostile import ANY_TEXT, HOSTILE, assert_clean, assert_safe, lines_of
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -422,6 +423,7 @@ async def test_a_search_is_left_for_another(wait_until: WaitUntil) -> None:
         assert app.view.hits == 1 and app.view.searched_for == "line 59999"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("loop_guard")
 async def test_a_million_lines(wait_until: WaitUntil) -> None:
     """Followed, searched and read with only a screenful in memory, and without pauses."""
@@ -529,7 +531,7 @@ async def test_any_line_keeps_every_row_clean() -> None:
     async with app.run_test(size=(34, 8)) as pilot:
         await pilot.pause()
 
-        @settings(max_examples=120)
+        @examples(120)
         @given(st.lists(ANY_TEXT | st.sampled_from(HOSTILE[:-2]), max_size=9), st.booleans(), st.booleans())
         def check(lines: list[str], wrap: bool, times: bool) -> None:
             app.view.clear()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -18,10 +16,9 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from tests.conftest import seen
+from tests.marks import needs_training
 
 Wait = Callable[..., Awaitable[None]]
-
-needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
 
 
 @pytest.fixture
@@ -31,7 +28,7 @@ def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return create_project(own_machine / "smoltui-demo", "demo")
 
 
-@needs_trl
+@needs_training
 async def test_from_pairs_to_answers_in_three_keys(
     demo: Project, wait_until: Wait, loop_guard: list[str], picture: Callable[[SmoltuiApp, str], None]
 ) -> None:
@@ -74,7 +71,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         picture(app, "evaluate")
 
 
-@needs_trl
+@needs_training
 async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_until: Wait) -> None:
     """The first model is kept: the dialog shows the next free folder."""
     (demo.folder / "aligned").mkdir(exist_ok=True)
@@ -84,5 +81,5 @@ async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_
         await pilot.press("t")
         await wait_until(lambda: "aligned-2" in seen(app, "#start-text"))
         await pilot.press("escape")
-        await asyncio.sleep(0.1)
+        await pilot.pause()
         assert await app.services.engines["local"].list_runs() == []

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.wire.clusters import clusters
@@ -17,6 +17,7 @@ from smoltui.wire.scroll import after_scroll, scrolled
 from smoltui.wire.style import PLAIN, Rendition, change
 from smoltui.wire.terminal import Terminal, terminal_of
 from tests.emulator import Emulator
+from tests.examples import examples
 
 WIDTH, HEIGHT = 30, 9
 STYLES = (PLAIN, Rendition((), "31", ""), Rendition((1,), "", "44"), Rendition((), "38;2;1;2;3", "44"),
@@ -90,7 +91,7 @@ def test_any_screen_becomes_any_other(
 
 
 @given(SCREENS, SCREENS)
-@settings(max_examples=60)
+@examples(60)
 def test_a_terminal_with_widths_of_its_own_keeps_the_columns(first: tuple[Row, ...], second: tuple[Row, ...]) -> None:
     """Even if a family emoji is drawn as four people side by side, the text after it is in place."""
     terminal = terminal_of({"TERM": "xterm-256color"})

@@ -14,6 +14,8 @@ from smoltui.wire.terminal import Terminal, terminal_of
 from tests.wire.furnished import furnish, walk
 from tests.wire.side_by_side import XTERM, BothApp, SideBySide
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path: Path, own_machine: Path) -> Project:

@@ -27,6 +27,8 @@ from tests.wire.furnished import furnish
 from tests.wire.payloads import PAYLOADS, foreign
 from tests.wire.side_by_side import BothApp, SideBySide
 
+pytestmark = pytest.mark.slow
+
 
 class Recording(SideBySide):
     """Records the output of both drivers without comparing: no terminal would survive the stock one."""

@@ -14,6 +14,8 @@ import pytest
 
 from tests.benchmarks.terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 Opened = Callable[..., Terminal]
 FRAME = r"1 Device(?s:.)*q Quit"
 

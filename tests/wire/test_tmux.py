@@ -18,7 +18,10 @@ from tests.emulator import Emulator, differences
 from tests.wire.conftest import ROOT
 from tests.wire.furnished import DISPUTED, EMOJI, WORDS, furnish
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
+]
 SIZE = (110, 34)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 Pane = Callable[..., str]

@@ -245,8 +245,12 @@ def remembered_torch_report(report: DeviceReport) -> TorchReport | None:
         return None
 
 
-async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: float = PROBE_SECONDS) -> TorchReport:
+async def torch_report(
+    report: DeviceReport, *, script: Path | None = None, seconds: float = PROBE_SECONDS
+) -> TorchReport:
     """Asks torch and TRL in a child (about 5 s of one core) and remembers the answer for this environment.
+
+    `script` stands in for `PROBE`.
 
     A failure is a fact with `problem` set, never an exception.
     """
@@ -259,7 +263,7 @@ async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: f
     last = ""
     data: dict[str, Any] | None = None
     try:
-        async with asyncio.timeout(seconds), running(leashed(str(script)), Path.home()) as child:
+        async with asyncio.timeout(seconds), running(leashed(str(script or PROBE)), Path.home()) as child:
             async for line in child.lines():
                 if line.startswith('{"probe"'):
                     with suppress(ValueError, KeyError):
