@@ -6,7 +6,6 @@ stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stder
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -79,10 +78,6 @@ def open_app(folder: str, as_json: bool) -> None:
 CANNOT_DRAW = ("", "dumb", "unknown")
 """Names of terminals that cannot move the cursor: editors and build servers say so of their output windows."""
 COMMANDS = "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
-SWITCH_SECONDS = 0.001
-"""Python's own 5 ms, four times a key, are seen."""
-YOUNG_OBJECTS, NEVER = 10_000, 1 << 30
-"""Objects made before Python looks through them for garbage: more than a key makes. Older ones it never looks at."""
 
 
 def run_app(project: Project) -> None:
@@ -102,11 +97,9 @@ def run_app(project: Project) -> None:
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         # Textual draws there. Who sends the errors to a file means the errors, and would be left with an empty screen.
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
-    # Nothing of what is made while starting becomes garbage: collecting then only delays the first frame (by a tenth).
-    gc.disable()
-    gc.set_threshold(YOUNG_OBJECTS, NEVER, NEVER)  # the app collects when nobody types
-    # Keys are read and frames written by threads of their own; while a log pours in each waits so long for its turn.
-    sys.setswitchinterval(SWITCH_SECONDS)
+    from smoltui.at_rest import postpone_collections
+
+    postpone_collections()
     from smoltui.app import SmoltuiApp
 
     app = SmoltuiApp(project)

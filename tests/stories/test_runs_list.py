@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from smoltui import run_keeper
 from smoltui.app import SmoltuiApp
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
@@ -196,7 +196,7 @@ async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: 
     app = app_on(tmp_path, shelf)
     async with app.run_test(size=(120, 40), notifications=True):
         await wait_until(lambda: "run-0001" in seen(app, "RunList"))
-        app.keeper.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
+        app.workspace.monitor.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
         await wait_until(lambda: "run-0001 was cancelled: it cost more than" in seen(app))
         assert shelf.cancelled == ["job0001"]
 
@@ -205,8 +205,8 @@ async def test_a_hub_that_asks_for_a_pause_gets_one(
     tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait is shown, nothing is asked meanwhile, and the runs that are known stay."""
-    monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.0)
-    monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.05)
 
     class Busy(Shelf):
         async def list_runs(self) -> list[Run]:

@@ -85,4 +85,4 @@ async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_
         await wait_until(lambda: "aligned-2" in seen(app, "#start-text"))
         await pilot.press("escape")
         await asyncio.sleep(0.1)
-        assert await app.services.engines["local"].list_runs() == []
+        assert await app.workspace.services.engines["local"].list_runs() == []

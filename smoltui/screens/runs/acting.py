@@ -39,7 +39,7 @@ class Acting(RunsBase):
         for run in runs:
             try:
                 done.append(await act(run))
-                self.smoltui.take_run(done[-1])
+                self.workspace.take_run(done[-1])
             except SmoltuiError as error:
                 self.say(error)
         if done and said:
@@ -104,17 +104,17 @@ class Acting(RunsBase):
 
     def action_wait(self) -> None:
         """A bell at the end, or none any more."""
-        keeper = self.smoltui.keeper
+        monitor = self.workspace.monitor
         runs = [run for run in self.chosen() if not run.is_final]
         if not runs:
             self.say("It has ended already")
             return
         ids = {run.id for run in runs}
-        if ids <= keeper.waited:
-            keeper.waited -= ids
+        if ids <= monitor.waited:
+            monitor.waited -= ids
             self.say(f"No bell at the end of {_named(runs)}")
         else:
-            keeper.waited |= ids
+            monitor.waited |= ids
             self.say(f"A bell rings when this ends: {_named(runs)}. So does: smoltui wait ID")
         self.query_one(RunList).tick()
 
@@ -148,23 +148,23 @@ class Acting(RunsBase):
     def action_rules(self) -> None:
         from smoltui.screens.runs.rules_dialog import RulesDialog
 
-        self.app.push_screen(RulesDialog(self.smoltui.project))
+        self.app.push_screen(RulesDialog(self.workspace.project))
 
     def action_hardware(self) -> None:
         from smoltui.screens.runs.hardware_dialog import HardwareDialog
 
-        self.app.push_screen(HardwareDialog(self.smoltui.project))
+        self.app.push_screen(HardwareDialog(self.workspace.project))
 
     def action_scheduled(self) -> None:
         from smoltui.screens.runs.scheduled_dialog import ScheduledDialog
 
         chosen = self.chosen()
         job = next((run for run in chosen if run.engine == "hub"), None)
-        self.app.push_screen(ScheduledDialog(self.smoltui, job))
+        self.app.push_screen(ScheduledDialog(self.workspace, job))
 
     def action_ask_models(self) -> None:
         if self._run is not None:
-            self.smoltui.ask_models(self._run.id)
+            self.workspace.ask_models(self._run.id)
 
 
 def _named(runs: Sequence[Run]) -> str:

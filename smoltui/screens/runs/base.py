@@ -35,30 +35,30 @@ class RunsBase(Room):
     @property
     def known(self) -> Run | None:
         """The run that is read, as the list has it; None when nothing is read."""
-        return self.smoltui.runs.get(self._run.id, self._run) if self._run is not None else None
+        return self.workspace.runs.get(self._run.id, self._run) if self._run is not None else None
 
     def engine_of(self, run: Run) -> Engine:
-        return self.smoltui.services.engines[run.engine]
+        return self.workspace.services.engines[run.engine]
 
     def chosen(self) -> list[Run]:
         """The runs an act is for: those that are marked, else the one under the cursor."""
         listed = self.query_one(RunList)
-        marked = [run for run in self.smoltui.runs.values() if run.id in listed.marked]
+        marked = [run for run in self.workspace.runs.values() if run.id in listed.marked]
         if marked:
             return marked
         run = listed.highlighted
-        return [run] if run is not None and run.id in self.smoltui.runs else []  # a step of a chain is no run
+        return [run] if run is not None and run.id in self.workspace.runs else []  # a step of a chain is no run
 
     def worst(self, run: Run) -> float | None:
         """USD that a run like this can cost at most; None for what costs nothing and where it is not known."""
-        flavor = self.smoltui.keeper.prices.get(run.flavor or "")
+        flavor = self.workspace.monitor.prices.get(run.flavor or "")
         return None if flavor is None else worst_cost(flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS)
 
     def cost_words(self, run: Run) -> str:
         """What it has cost, and can cost at most while it goes on; empty where nothing is paid."""
         if not run.flavor:
             return ""
-        so_far = self.smoltui.keeper.cost(run, time.time())
+        so_far = self.workspace.monitor.cost(run, time.time())
         if so_far is None:
             return "–"
         words = usd(so_far).removesuffix(" USD")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import replace
 
 from rich.style import Style
 from rich.text import Text
@@ -13,6 +12,7 @@ from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
 from smoltui.backends.project.project import shown_path
+from smoltui.backends.runs.monitor import Followed
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import METRICS, History, load_all
@@ -21,7 +21,6 @@ from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.tracker import tracker_link
 from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
-from smoltui.run_keeper import TELL_SECONDS
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
 from smoltui.widgets.log_view import LogView
@@ -71,7 +70,7 @@ class Following(RunsBase):
         """Place in `METRICS` of the one chart that fills the view; None: a page of four."""
         self._smoothing = 0
         self._share = 1.0
-        self._drawn_at = self._told_at = 0.0
+        self._drawn_at = 0.0
         self._tracker: str | None = None
         """Address of the Trackio Space that the log named."""
 
@@ -84,25 +83,26 @@ class Following(RunsBase):
         """Reads one run from its first line and shows what it says, until the cursor goes elsewhere."""
         if self._run is not None:
             await asyncio.sleep(SETTLE_SECONDS)
-        run = self.smoltui.runs.get(run_id) if run_id else None
+        run = self.workspace.runs.get(run_id) if run_id else None
         if run is not None and not run.history.loaded:
             await in_thread(run.history.load)
+        followed = self.workspace.monitor.follow(run) if run is not None else None
         self._pace, self._lines, self._tracker = Pace(), [], None
-        self._run = replace(run, history=History(), step=0) if run else None
+        self._run = None
+        if followed is not None:
+            self._pace, self._run = followed.pace, followed.run
         self.query_one(LogView).clear()
-        self.smoltui.keeper.reads(run_id if run is not None else None)
         self.run_changed()
-        if run is None:
+        if followed is None:
             self._draw()
             return
-        # What the list knows is shown at once; the log then tells it again from its first line.
+        # What the list knows is shown at once; the log then says it again from its first line.
         self._draw(run)
-        engine = self.engine_of(run)
         paused = time.monotonic()
         try:
-            async with aclosing(engine.follow(run.id)) as stream:
+            async with aclosing(followed.events()) as stream:
                 async for event in stream:
-                    self._take(event)
+                    self._take(event, followed)
                     while len(self._lines) > MOST_WAITING:  # more than can be drawn: the engine waits too
                         await asyncio.sleep(BATCH_SECONDS / 10)
                     if time.monotonic() - paused > SLICE_SECONDS:  # a long log must not hold up the keys
@@ -112,9 +112,7 @@ class Following(RunsBase):
             self._lines.append((f"smoltui: {error.message}. {error.hint}", None))
             self._draw_soon()
 
-    def _take(self, event: events.Event) -> None:
-        run = self._run
-        assert run is not None
+    def _take(self, event: events.Event, followed: Followed) -> None:
         if isinstance(event, events.LogLine):  # 100 000 of them can come in a second
             text = event.text
             if "\n" in text:
@@ -124,15 +122,9 @@ class Following(RunsBase):
             if text.startswith("* "):
                 self._tracker = tracker_link(text) or self._tracker
         else:
-            if words := in_words(event, run.max_steps):
+            if words := in_words(event, followed.run.max_steps):
                 self._lines += [(line, event.at) for line in words.split("\n")]
-            self._run = run.after(event)
-            if isinstance(event, events.StageChanged):
-                known = self.smoltui.runs.get(run.id)
-                if known is not None and self._run.is_final:
-                    self._run = replace(self._run, hint=known.hint, started_at=known.started_at)
-            elif isinstance(event, events.Progress | events.Metrics) and event.at is not None:
-                self._pace.observe(event.at, event.step)
+            self._run = followed.run
         if not self._due:
             self._draw_soon()
 
@@ -159,29 +151,19 @@ class Following(RunsBase):
 
     async def _rest(self) -> None:
         """Lets others have their turn. A key goes through many of them to the screen, so one that came gets longer."""
-        await asyncio.sleep(KEY_SECONDS / 10 if self.smoltui.pressed_within(KEY_SECONDS) else 0)
+        await asyncio.sleep(KEY_SECONDS / 10 if self.workspace.pressed_within(KEY_SECONDS) else 0)
 
     def _put(self, known: Run | None = None) -> None:
-        if self._lines and self._run is not None:
-            self.smoltui.keeper.heard[self._run.id] = time.monotonic()
         lines, self._lines = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
         # Of a burst only what is there every tenth of a second is seen.
         now = time.monotonic()
-        every = BATCH_SECONDS * (3 if self.smoltui.pressed_within(BATCH_SECONDS) else 1)  # what is typed comes first
+        every = BATCH_SECONDS * (3 if self.workspace.pressed_within(BATCH_SECONDS) else 1)  # what is typed comes first
         seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
         if seen:
             self._drawn_at = now
             self._draw_charts(known or self._run)
             self.show_head()
-            self._tell(now)
-
-    def _tell(self, now: float) -> None:
-        """Lets the list know what the log told; not with every line, as the list is then sorted anew."""
-        run = self._run
-        if run is not None and run.step and (run.is_final or now - self._told_at > TELL_SECONDS):
-            self._told_at = now
-            self.smoltui.keeper.learn(run)
 
     def follow_on(self) -> None:
         """Reads the run again from its first line when the list says that it goes on after its end."""
@@ -203,7 +185,7 @@ class Following(RunsBase):
             return
         keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],) * len(CHARTS)
         others = [
-            other for other in self.smoltui.runs.values()
+            other for other in self.workspace.runs.values()
             if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
         ][:MOST_BEHIND]  # fmt: skip
         if any(not other.history.loaded for other in others):
@@ -279,7 +261,7 @@ class Following(RunsBase):
             first.append(f"  {cost} USD", "dim")
         if self._tracker:
             first.append("  ").append("Trackio", Style(color="cyan", underline=True, link=self._tracker))
-        for warned in self.smoltui.keeper.warned.get(run.id, ()):
+        for warned in self.workspace.monitor.warned.get(run.id, ()):
             first.append(f"  {warned.word}", "bold yellow")
         if known.message:
             first.append(f"  {safe_line(redact(known.message), 200)}", "yellow" if known.is_final else "dim")

@@ -9,12 +9,12 @@ from rich.text import Text
 from textual import on
 from textual.widgets import Static
 
+from smoltui.backends.runs.monitor import STALE_SECONDS
 from smoltui.core.runs.chain import STEPS
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.run_filter import RunFilter, parse_filter
 from smoltui.errors import SmoltuiError
-from smoltui.run_keeper import STALE_SECONDS
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
 from smoltui.widgets.run_list import NOTHING_YET, READING, RowFacts, RunList, heading
@@ -37,7 +37,7 @@ class Listing(RunsBase):
     def _keys(self) -> dict[str, Key]:
         """What can be sorted by: rising for `age`, the youngest first. Unknown values come last."""
         now = time.time()
-        keeper = self.smoltui.keeper
+        monitor = self.workspace.monitor
 
         def newest(value: float | None) -> float:
             return float("inf") if value is None else -value
@@ -48,21 +48,21 @@ class Listing(RunsBase):
             "stage": lambda run: run.stage,
             "where": lambda run: run.flavor or run.engine,
             "took": lambda run: newest(run.duration(now)),
-            "cost": lambda run: newest(keeper.cost(run, now)),
+            "cost": lambda run: newest(monitor.cost(run, now)),
             "loss": lambda run: -newest(run.history.last("loss")),
             "margin": lambda run: newest(run.history.last("rewards/margins")),
         }
 
     def list_again(self) -> None:
         listed = self.query_one(RunList)
-        runs = [run for run in self.smoltui.runs.values() if self._filter.matches(run)]
+        runs = [run for run in self.workspace.runs.values() if self._filter.matches(run)]
         if self._sort != "age" or self._descending:
             runs.sort(key=self._keys()[self._sort], reverse=self._descending)
         listed.empty_words = (
             f"No run is like this: {safe_line(self._filter_text, 60)}  (esc shows all)"
-            if self._filter_text and self.smoltui.runs
+            if self._filter_text and self.workspace.runs
             else NOTHING_YET
-            if not self.smoltui.keeper.reading
+            if not self.workspace.monitor.reading
             else READING
         )
         listed.show(self._with_steps(runs))
@@ -72,7 +72,7 @@ class Listing(RunsBase):
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:
         """The runs, and below those that are unfolded the steps that follow them, each as a row."""
-        chains = self.smoltui.keeper.chains
+        chains = self.workspace.monitor.follow_ups
         if not self._unfolded & chains.keys():
             return runs
         rows = []
@@ -104,11 +104,11 @@ class Listing(RunsBase):
 
     def row_facts(self, run: Run) -> RowFacts:
         """What the row of a run says beside it."""
-        keeper = self.smoltui.keeper
-        words = tuple(one.word for one in keeper.warned.get(run.id, ()))
-        chain = keeper.chains.get(run.id)
+        monitor = self.workspace.monitor
+        words = tuple(one.word for one in monitor.warned.get(run.id, ()))
+        chain = monitor.follow_ups.get(run.id)
         notes = [chain.summary()] if chain is not None and run.id not in self._unfolded else []
-        notes += ["bell"] if run.id in keeper.waited else []
+        notes += ["bell"] if run.id in monitor.waited else []
         return RowFacts(self.cost_words(run), words, " ".join(notes))
 
     # -- lines around it
@@ -118,22 +118,22 @@ class Listing(RunsBase):
 
     def draw_note(self) -> None:
         """What keeps an engine from being listed, how old the list is, what it is filtered and sorted by."""
-        keeper, now = self.smoltui.keeper, time.time()
+        monitor, now = self.workspace.monitor, time.time()
         listed = self.query_one(RunList)
         parts: list[tuple[str, str]] = []
-        for name, error in self.smoltui.runs_errors.items():
+        for name, error in self.workspace.runs_errors.items():
             words = f"{'Jobs' if name == 'hub' else name}: {error.message}"
-            if (until := keeper.not_before.get(name)) is not None and until > now:
+            if (until := monitor.not_before.get(name)) is not None and until > now:
                 words += f", asked again in {until - now:.0f} s"
             else:
                 words += f" → {error.hint}"
             parts.append((words, "yellow"))
-        for name, at in keeper.listed_at.items():
+        for name, at in monitor.listed_at.items():
             if name != "local" and now - at > STALE_SECONDS:
                 parts.append((f"{'Jobs' if name == 'hub' else name} as of {as_time(now - at)} ago", "yellow"))
         if self._filter_text:
             count = len(listed.runs)
-            parts.append((f"{count:,} of {len(self.smoltui.runs):,} runs like {self._filter_text}", "cyan"))
+            parts.append((f"{count:,} of {len(self.workspace.runs):,} runs like {self._filter_text}", "cyan"))
         if self._sort != "age" or self._descending:
             parts.append((f"by {self._sort}{', turned round' if self._descending else ''}", "cyan"))
         if listed.marked:

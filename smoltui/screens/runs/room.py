@@ -100,8 +100,8 @@ class RunsRoom(Listing, Following, Asking, Acting):
     def on_mount(self) -> None:
         listed = self.query_one(RunList)
         listed.facts = self.row_facts
-        self.watch(self.smoltui, "runs", self.show_runs)
-        self.watch(self.smoltui, "runs_errors", self.show_errors)
+        self.watch(self.app, "runs", self.show_runs)
+        self.watch(self.app, "runs_errors", self.show_errors)
         self.watch(self.query_one(LogView), "drawn_status", self._log_changed, init=False)
         listed.focus()
         self.set_interval(1.0, self._tick)
@@ -112,7 +112,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         self.set_class(event.size.height < 16 or event.size.width < 60, "tiny")
 
     def on_screen_resume(self) -> None:
-        self.smoltui.look_at_runs(jobs=True)
+        self.workspace.look_at_runs(jobs=True)
 
     def show_runs(self, runs: dict[str, Run]) -> None:
         super().show_runs(runs)
@@ -167,7 +167,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
             case "cancel":
                 return True if any(not one.is_final for one in self.chosen()) else None
             case "ask_models":
-                mine = run is not None and run.project == str(self.smoltui.project.folder)
+                mine = run is not None and run.project == str(self.workspace.project.folder)
                 return (
                     True
                     if mine and run is not None and run.stage == Stage.COMPLETED and run.engine == "local"
@@ -229,7 +229,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
             listed.focus()
 
     def action_refresh(self) -> None:
-        self.smoltui.look_at_runs(jobs=True)
+        self.workspace.look_at_runs(jobs=True)
 
     def action_find(self) -> None:
         """In the log: its lines; else: runs."""
@@ -268,12 +268,12 @@ class RunsRoom(Listing, Following, Asking, Acting):
 
     def action_save_log(self) -> None:
         if self._run is not None:
-            offered = str(self.smoltui.project.folder / f"{self._run.id}.log")
+            offered = str(self.workspace.project.folder / f"{self._run.id}.log")
             self.ask("save the log as:", "a file", self._save, offered)
 
     def _save(self, text: str) -> None:
         if text:
-            self._write_log(self.smoltui.project.resolve(text))
+            self._write_log(self.workspace.project.resolve(text))
 
     @work(group="save")
     async def _write_log(self, path: Path) -> None:

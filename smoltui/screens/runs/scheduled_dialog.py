@@ -22,9 +22,9 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.widgets.ask_line import AskLine
+from smoltui.workspace import Workspace
 
 if TYPE_CHECKING:
-    from smoltui.app import SmoltuiApp
     from smoltui.backends.jobs.scheduled import ScheduledJobs
 
 SHOWN = 12
@@ -46,9 +46,9 @@ class ScheduledDialog(ModalScreen[None]):
         Binding("r", "reload", "Read again"),
     ]
 
-    def __init__(self, app: SmoltuiApp, job: Run | None) -> None:
+    def __init__(self, workspace: Workspace, job: Run | None) -> None:
         super().__init__()
-        self._smoltui = app
+        self._workspace = workspace
         self._job = job
         self._items: list[ScheduledJob] = []
         self._cursor = 0
@@ -65,7 +65,7 @@ class ScheduledDialog(ModalScreen[None]):
 
     @property
     def _jobs(self) -> ScheduledJobs | None:
-        engine: Any = self._smoltui.services.engines.get("hub")
+        engine: Any = self._workspace.services.engines.get("hub")
         return getattr(engine, "scheduled", None)
 
     @property
@@ -118,8 +118,8 @@ class ScheduledDialog(ModalScreen[None]):
             self._draw()
             return
         if isinstance(made, Run):
-            self._smoltui.take_run(made)
-        self._smoltui.say(said)
+            self._workspace.take_run(made)
+        self._workspace.say(said)
         self.action_reload()
 
     def _confirmed(self, question: str, consequence: str, yes: str, then: Callable[[], object]) -> None:
@@ -148,7 +148,7 @@ class ScheduledDialog(ModalScreen[None]):
         item, jobs = self._current, self._jobs
         if item is None or jobs is None:
             return
-        flavor = self._smoltui.keeper.prices.get(item.flavor or "")
+        flavor = self._workspace.monitor.prices.get(item.flavor or "")
         worst = worst_cost(flavor, item.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"It can cost at most {usd(worst)}." if worst is not None else "What it can cost is not known."
         self._confirmed(
@@ -181,7 +181,7 @@ class ScheduledDialog(ModalScreen[None]):
             self._words = f"This is not a schedule that the Hub understands: {error}"
             self._draw()
             return
-        flavor = self._smoltui.keeper.prices.get(job.flavor or "")
+        flavor = self._workspace.monitor.prices.get(job.flavor or "")
         worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(
