@@ -16,6 +16,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
+from smoltui.cli.arguments import folder_argument, json_option, project_in
 from smoltui.cli.failures import as_smoltui_error, require_address_space
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
@@ -48,17 +49,6 @@ def smoltui() -> None:
 
     `smoltui [FOLDER]` opens the app on a project folder (default: this one).
     """
-
-
-folder_argument = click.argument("folder", default=".")
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
-
-
-def project_in(folder: str) -> Project:
-    """The project of a command's FOLDER argument."""
-    from smoltui.backends.project.project import open_project
-
-    return open_project(folder)
 
 
 @smoltui.command("open", hidden=True)
