@@ -239,6 +239,12 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 @click.option("--side-by-side", is_flag=True, help="Do not wait for other runs of this machine to end.")
 @click.option("--processes", type=click.IntRange(1), help="Training processes, one a GPU, instead of smoltui.toml's.")
 @click.option("--detach", is_flag=True, help="Start it and return.")
+@click.option(
+    "--then",
+    multiple=True,
+    type=click.Choice(["ask"]),  # core.runs.chain.STEPS
+    help="What to do when the run has completed. ask: let both models answer the project's prompts.",
+)
 @json_option
 def train_command(folder: str, **options: Any) -> None:
     """Trains the recipe and follows it to its end; one JSON object a line with --json."""

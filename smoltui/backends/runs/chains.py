@@ -179,16 +179,17 @@ class Chains:
             self._doing.discard(run.id)
 
     async def _do(self, run: Run, chain: Chain, number: int) -> Chain:
-        chain = await self._keep(chain.with_step(number, stage=Stage.RUNNING, started_at=time.time()))
         stage, message = Stage.COMPLETED, None
         try:
+            await self._keep(chain.with_step(number, stage=Stage.RUNNING, started_at=time.time()))
             await do(chain.steps[number], chain)
         except SmoltuiError as error:
             stage, message = Stage.ERROR, error.message
         except asyncio.CancelledError:
-            # The app or the command ends: the next one does this step. Not in a thread: nothing may come between.
-            self._save(chain.with_step(number, stage=Stage.SCHEDULING, started_at=None))
+            # The app or the command ends: the next one does this step.
+            await self._keep(chain.with_step(number, stage=Stage.SCHEDULING, started_at=None))
             raise
+        chain = self.known[run.id]
         name = chain.steps[number].name
         chain = await self._keep(chain.with_step(number, stage=stage, message=message, finished_at=time.time()))
         if message is None:
@@ -198,14 +199,16 @@ class Chains:
         return chain
 
     async def _keep(self, chain: Chain) -> Chain:
+        """Stores a chain. Ends when that is done, also when it is cancelled: the claim must not be let go before."""
         self.known[chain.run_id] = chain
-        error = await in_thread(partial(self._stored, chain))
+        storing = asyncio.ensure_future(in_thread(partial(self._stored, chain)))
+        try:
+            error = await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            self._note_stored(chain, await storing)
+            raise
         self._note_stored(chain, error)
         return chain
-
-    def _save(self, chain: Chain) -> None:
-        self.known[chain.run_id] = chain
-        self._note_stored(chain, self._stored(chain))
 
     @staticmethod
     def _stored(chain: Chain) -> SmoltuiError | None:
