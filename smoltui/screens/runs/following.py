@@ -1,4 +1,4 @@
-"""One run: its events as they come, its curves, and the two lines that say how it stands."""
+"""One run: its events as they arrive, its curves, and the two lines about its state."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Following(RunsBase):
 
     @work(group="follow", exclusive=True)
     async def _follow(self, run_id: str | None) -> None:
-        """Reads one run from its first line and shows what it says, until the cursor goes elsewhere."""
+        """Follows one run from its first line and shows it until the cursor moves on."""
         if self._run is not None:
             await asyncio.sleep(SETTLE_SECONDS)
         run = self.workspace.runs.get(run_id) if run_id else None
@@ -150,7 +150,7 @@ class Following(RunsBase):
         self._due = False
 
     async def _rest(self) -> None:
-        """Lets others have their turn. A key goes through many of them to the screen, so one that came gets longer."""
+        """Yields to other tasks; longer after a key, which passes through many of them on its way to the screen."""
         await asyncio.sleep(KEY_SECONDS / 10 if self.workspace.pressed_within(KEY_SECONDS) else 0)
 
     def _put(self, known: Run | None = None) -> None:
@@ -166,16 +166,16 @@ class Following(RunsBase):
             self.show_head()
 
     def follow_on(self) -> None:
-        """Reads the run again from its first line when the list says that it goes on after its end."""
+        """Follows the run again from its first line when the list says that it was resumed."""
         run, known = self._run, self.known
         if run is None or known is None or known.is_final or not run.is_final:
             return
-        # The list can be older than the end that the log told: only a later start means that it goes on.
+        # The list can be older than the end of the log: only a later start means that it was resumed.
         if known.started_at is not None and run.started_at is not None and known.started_at > run.started_at:
             self._follow(known.id)
 
     def run_changed(self) -> None:
-        """Another run is read."""
+        """Another run was selected."""
         raise NotImplementedError
 
     # -- curves
@@ -210,10 +210,10 @@ class Following(RunsBase):
         self.draw_charts()
 
     def draw_charts(self) -> None:
-        """Draws the curves anew: something about how they are drawn has changed."""
+        """Redraws the curves after a change of how they are shown."""
         run = self._run
         known = self.known
-        # A run that was just chosen has told nothing itself yet.
+        # The log of a run that was just selected has not been read yet.
         self._draw_charts(known if run is not None and known is not None and not run.history.known else run)
 
     def action_page(self, by: int) -> None:
@@ -233,13 +233,13 @@ class Following(RunsBase):
     def action_smooth(self) -> None:
         self._smoothing = (self._smoothing + 1) % len(SMOOTHINGS)
         weight = SMOOTHINGS[self._smoothing]
-        self.say(f"Curves are smoothed, weight {weight:.1f}" if weight else "Curves are drawn as they are")
+        self.say(f"Smoothing curves, weight {weight:.1f}" if weight else "Curves without smoothing")
         self.draw_charts()
 
     def action_range(self, factor: float) -> None:
         """Fewer or more of the newest steps."""
         self._share = min(1.0, max(SMALLEST_SHARE, self._share * factor))
-        self.say("All steps" if self._share == 1 else f"The newest {self._share:.3g} of the steps")
+        self.say("Showing all steps" if self._share == 1 else f"Showing the last {self._share:.0%} of the steps")
         self.draw_charts()
 
     # -- how it stands
@@ -280,7 +280,7 @@ class Following(RunsBase):
             head.update(text, layout=False)
 
     def broken(self, run: Run) -> str | None:
-        """Why the log of the run stands still, where the engine can tell: the connection broke."""
+        """Why no new log lines arrive, if the engine knows: the connection broke."""
         told = getattr(self.engine_of(run), "connection", None)
         return told(run.id) if told is not None and not run.is_final else None
 
@@ -292,7 +292,7 @@ class Following(RunsBase):
 
     def _progress(self, run: Run, width: int) -> Text:
         if not run.max_steps:
-            return Text("the number of steps is not known yet", "dim")
+            return Text("number of steps unknown yet", "dim")
         cells = max(5, min(30, width - 50))
         done = min(cells, round(cells * run.step / run.max_steps))
         text = Text(no_wrap=True)
@@ -301,7 +301,7 @@ class Following(RunsBase):
         rate = self._pace.steps_per_second()
         text.append(f" {run.step}/{run.max_steps} steps")
         if rate:
-            text.append(f" · {rate:.2g} a second · {left} left")
+            text.append(f" · {rate:.2g} steps/s · {left} left")
         return text
 
     def _outcome(self, known: Run, run: Run) -> Text:
@@ -312,13 +312,13 @@ class Following(RunsBase):
             if run.moved is not None:
                 text.append(f" · {run.moved:.0%} of the weights moved")
             if self.check_action("ask_models", ()):
-                text.append("  press a: ask both models", "bold")
+                text.append("  press a: compare the models", "bold")
             if saved := run.pushed_to or run.model_path or known.model_path:
                 text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
         elif known.hint:
             text.append(safe_line(known.hint, 200))
         elif known.stage == Stage.ERROR:
-            text.append("its last words are in the log: press l")
+            text.append("see the end of the log: press l")
         return text
 
     def bring(self, view: str) -> None:

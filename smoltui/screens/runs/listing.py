@@ -1,4 +1,4 @@
-"""The list of runs: which are in it, in which order, what their rows say."""
+"""The list of runs: its filter, its order, and what the rows show."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Listing(RunsBase):
         self._unfolded: set[str] = set()
 
     def _keys(self) -> dict[str, Key]:
-        """What can be sorted by: rising for `age`, the youngest first. Unknown values come last."""
+        """Sort keys by column; ascending `age` puts the youngest run first. Unknown values come last."""
         now = time.time()
         monitor = self.workspace.monitor
 
@@ -59,7 +59,7 @@ class Listing(RunsBase):
         if self._sort != "age" or self._descending:
             runs.sort(key=self._keys()[self._sort], reverse=self._descending)
         listed.empty_words = (
-            f"No run is like this: {safe_line(self._filter_text, 60)}  (esc shows all)"
+            f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
             if self._filter_text and self.workspace.runs
             else NOTHING_YET
             if not self.workspace.monitor.reading
@@ -71,7 +71,7 @@ class Listing(RunsBase):
         self.draw_note()
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:
-        """The runs, and below those that are unfolded the steps that follow them, each as a row."""
+        """The runs, with their follow-up steps as rows below those that are unfolded."""
         chains = self.workspace.monitor.follow_ups
         if not self._unfolded & chains.keys():
             return runs
@@ -90,20 +90,20 @@ class Listing(RunsBase):
         return rows
 
     def action_unfold(self) -> None:
-        """Shows the steps that follow the run under the cursor, or hides them."""
+        """Shows or hides the follow-up steps of the run under the cursor."""
         run = self.query_one(RunList).highlighted
         if run is not None:
             self._unfolded ^= {run.id.partition("/")[0]}
             self.list_again()
 
     def show_run(self, run_id: str) -> None:
-        """Moves the cursor to a run, and shows its curves; it may arrive in the list a moment later."""
+        """Moves the cursor to a run and shows its curves; the run may enter the list a moment later."""
         self._wanted = run_id
         if self.query_one(RunList).select(run_id):
             self._wanted = None
 
     def row_facts(self, run: Run) -> RowFacts:
-        """What the row of a run says beside it."""
+        """What the row of a run shows besides the run."""
         monitor = self.workspace.monitor
         words = tuple(one.word for one in monitor.warned.get(run.id, ()))
         chain = monitor.follow_ups.get(run.id)
@@ -117,14 +117,14 @@ class Listing(RunsBase):
         self.query_one("#run-heading", Static).update(heading(self.size.width), layout=False)
 
     def draw_note(self) -> None:
-        """What keeps an engine from being listed, how old the list is, what it is filtered and sorted by."""
+        """Why an engine is not listed, how old its list is, and how the list is filtered and sorted."""
         monitor, now = self.workspace.monitor, time.time()
         listed = self.query_one(RunList)
         parts: list[tuple[str, str]] = []
         for name, error in self.workspace.runs_errors.items():
             words = f"{'Jobs' if name == 'hub' else name}: {error.message}"
             if (until := monitor.not_before.get(name)) is not None and until > now:
-                words += f", asked again in {until - now:.0f} s"
+                words += f", retrying in {until - now:.0f} s"
             else:
                 words += f" → {error.hint}"
             parts.append((words, "yellow"))
@@ -133,9 +133,9 @@ class Listing(RunsBase):
                 parts.append((f"{'Jobs' if name == 'hub' else name} as of {as_time(now - at)} ago", "yellow"))
         if self._filter_text:
             count = len(listed.runs)
-            parts.append((f"{count:,} of {len(self.workspace.runs):,} runs like {self._filter_text}", "cyan"))
+            parts.append((f"{count:,} of {len(self.workspace.runs):,} runs match “{self._filter_text}”", "cyan"))
         if self._sort != "age" or self._descending:
-            parts.append((f"by {self._sort}{', turned round' if self._descending else ''}", "cyan"))
+            parts.append((f"sorted by {self._sort}{', reversed' if self._descending else ''}", "cyan"))
         if listed.marked:
             parts.append((f"{len(listed.marked)} marked", "bold cyan"))
         text = Text(" ", no_wrap=True, overflow="ellipsis")
@@ -164,12 +164,12 @@ class Listing(RunsBase):
     # -- keys
 
     def filter_by(self, text: str) -> None:
-        """Only shows runs like this; an empty text shows all."""
+        """Shows only runs that match; an empty text shows all."""
         self._filter_text, self._filter = text, parse_filter(text)
         self.list_again()
 
     def ask_filter(self) -> None:
-        self.ask("runs like:", "words, stage: label: flavor: engine:", self.filter_by, self._filter_text)
+        self.ask("filter runs:", "words, stage: label: flavor: engine:", self.filter_by, self._filter_text)
 
     @property
     def filtered(self) -> bool:
