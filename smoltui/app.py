@@ -62,12 +62,12 @@ def _evaluate() -> Screen[Any]:
 
 
 WATCH_AFTER_SECONDS = 0.1
-"""Runs are listed behind the first frame."""
+"""Delay before runs are listed: after the first frame."""
 PRELOAD_AFTER_SECONDS = 1.2
-"""When the start is long over, what the Pairs room needs is loaded: it takes a third of a second when it is gone to."""
+"""Delay before what the Pairs room needs is loaded; otherwise opening the room takes a third of a second."""
 
 LEAVING_SECONDS = 0.5
-"""Children of a room are asked to end when the app is left; so long after, they are killed."""
+"""Time that workers get to end their children when the app exits."""
 
 TEXTUALS_OWN = frozenset(
     {
@@ -75,11 +75,11 @@ TEXTUALS_OWN = frozenset(
         "app.command_palette", "scroll_left", "scroll_right", "page_left", "page_right", "scroll_home", "scroll_end",
     }
 )  # fmt: skip
-"""Actions that Textual binds on every screen and that say nothing about a room."""
+"""Actions that Textual binds on every screen, and that are not about a room."""
 
 
 def _preload() -> None:
-    """Imports the Pairs room and Arrow in a thread that nobody waits for."""
+    """Imports the Pairs room and Arrow in a background thread."""
 
     def load() -> None:
         import pyarrow.ipc  # noqa: F401
@@ -90,12 +90,12 @@ def _preload() -> None:
 
 
 def _first(row: tuple[tuple[bool, str], object]) -> bool:
-    """Keys of the bottom line first; the order is kept otherwise."""
+    """Sort key: keys of the bottom line first, otherwise in their order."""
     return row[0][0]
 
 
 class _Told(Exception):
-    """An error as it is shown when the app has left the screen."""
+    """An error as it is shown after the app has left the screen."""
 
     def __init__(self, error: InternalError) -> None:
         super().__init__(str(error))
@@ -140,12 +140,12 @@ class SmoltuiApp(WireApp[int]):
     """Engines that could not list their runs, with the reason."""
 
     def __init__(self, project: Project, services: Services | None = None, opening: str = "device") -> None:
-        # The mode the app begins in: without it Textual mounts an empty screen first.
+        # The first mode: without it Textual mounts an empty screen first.
         self.DEFAULT_MODE = opening  # type: ignore[misc]
         super().__init__()
         self.workspace = Workspace(project, services, self)
         if "TEXTUAL_ANIMATIONS" not in os.environ:
-            self.animation_level = "none"  # an animated scroll sends a screen a frame over the line, and is late
+            self.animation_level = "none"  # an animated scroll sends a whole screen per frame over the line
 
     async def _shutdown(self) -> None:
         """Ends the workers before the widgets they draw on are taken away, and lets them end their children.
@@ -168,19 +168,19 @@ class SmoltuiApp(WireApp[int]):
     # -- the terminal
 
     def get_driver_class(self) -> type[Driver]:
-        """Ours, which spares the line, where the terminal allows it; `SMOLTUI_DRIVER=stock` keeps Textual's."""
+        """Our driver, which sends less, where the terminal allows it; `SMOLTUI_DRIVER=stock` keeps Textual's."""
         stock = super().get_driver_class()
         return stock if os.environ.get("SMOLTUI_DRIVER") == "stock" else driver_for(stock)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Over SSH no cursor blinks, in Textual's own command palette neither: it sends bytes for ever."""
+        """Keeps every cursor from blinking over SSH, also in Textual's command palette: it would send bytes forever."""
         if is_remote() and getattr(event.widget, "cursor_blink", False):
             event.widget.cursor_blink = False  # type: ignore[attr-defined]
 
     def _handle_exception(self, error: Exception) -> None:
         """Leaves with one sentence, in place of Textual's traceback with the values of variables, tokens among them."""
         if self.return_code is not None:
-            return  # it is being left: a room that was just opened may miss its widgets
+            return  # it is exiting: a room that was just opened may miss its widgets
 
         from smoltui.backends.system.crash import crashed
 
@@ -201,7 +201,7 @@ class SmoltuiApp(WireApp[int]):
         self.set_interval(COLLECT_SECONDS, self.workspace.collect)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """What ctrl+p offers: our rooms and acts, and Textual's own but for its panel of keys, which is ours."""
+        """What ctrl+p offers: our rooms and actions, and Textual's own except its panel of keys."""
         from smoltui.docs import topics
         from smoltui.screens.room import ROOMS
 
@@ -216,14 +216,14 @@ class SmoltuiApp(WireApp[int]):
                 yield command
 
     def action_room(self, mode: str) -> None:
-        self.clear_notifications()  # they were about the room one leaves
+        self.clear_notifications()  # they were about the previous room
         self.switch_mode(mode)
 
     def action_redraw(self) -> None:
         self.repaint_terminal()
 
     def action_help(self) -> None:
-        """Lists every key that works where one is."""
+        """Lists every key that works in this room."""
         from smoltui.screens.help import Help
         from smoltui.screens.room import Room
 
@@ -245,7 +245,7 @@ class SmoltuiApp(WireApp[int]):
         self.push_screen(Documentation(topic))
 
     def action_train(self) -> None:
-        """Asks what to train and where, and starts it."""
+        """Asks what to train and where, and starts the run."""
         from smoltui.screens.start_dialog import StartDialog
 
         if not isinstance(self.screen, StartDialog):
@@ -317,14 +317,14 @@ class SmoltuiApp(WireApp[int]):
         self.call_after_refresh(self._show_run, run.id)
 
     def _ask_again(self, engine: str, spec: RunSpec, then: tuple[str, ...], error: UnreachableError) -> None:
-        """After an answer that was lost: the same specification has the same label, by which the run is found."""
+        """After a lost answer: the same specification has the same label, by which the run is found."""
         from smoltui.screens.dialogs import Confirm
 
         def answered(again: bool | None) -> None:
             if again:
                 self._submit(engine, spec, then)
 
-        looks = "Trying again first looks for it by its label, so it is not started twice."
+        looks = "Trying again first looks for the run by its label, so it is not started twice."
         self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "cancel"), answered)
 
     def _show_run(self, run_id: str) -> None:

@@ -14,8 +14,8 @@ YOUNG_DUE, YOUNG_OVERDUE = 1_000, 20
 """New objects after which the young ones are collected. While keys keep coming, they are collected once Python has
 collected the youngest so often by itself (see `postpone_collections`)."""
 OLD_SECONDS, OLD_DUE, OLD_OVERDUE = 2.0, 50, 500
-"""The old objects (20 to 90 ms) are collected when the keys have rested for so long and the young ones were collected
-so often; in any case when they were collected still more often."""
+"""The old objects (20 to 90 ms) are collected after `OLD_SECONDS` without a key and so many collections of the young
+ones; keys or not, after `OLD_OVERDUE`."""
 SWITCH_SECONDS = 0.001
 """How long a thread may hold the interpreter. Python's own 5 ms, four times a key, are visible."""
 YOUNG_OBJECTS, NEVER = 10_000, 1 << 30

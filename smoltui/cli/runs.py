@@ -245,6 +245,8 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
     elif run.stage == Stage.COMPLETED:
         note(f"Completed: {safe_line(run.pushed_to or run.model_path or run.output_dir or '', 4096)}")
     if detach:
+        if run.id in monitor.follow_ups and not as_json:
+            note("The app does what follows, when it is open on this project")
         return 0
     if exit_code(run.stage) == 1:
         raise RunFailedError(

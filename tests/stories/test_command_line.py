@@ -322,7 +322,9 @@ def test_train_then_ask(project: Path, capsys: pytest.CaptureFixture[str], monke
     assert "The run completed, but ask failed: no prompts" in error
     assert f"Try again: smoltui ask {project} --run {asked[1]}" in error
     assert run(["train", str(project), "--then", "ask", "--set", "end=fail", "--overwrite"]) == 1
-    assert len(asked) == 2
+    assert run(["train", str(project), "--then", "ask", "--detach", "--output-dir", "other"]) == 0
+    assert "The app does what follows" in capsys.readouterr().err
+    assert len(asked) == 2 and len(chains.read_all()) == 4
 
 
 def test_rules_warn_while_i_follow(

@@ -130,7 +130,7 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
     else:
         text.append("No plan yet.\n", "dim")
     if spec is None:
-        text.append("\nSubmitted elsewhere: its recipe is not known here.\n", "dim")
+        text.append("\nSubmitted from another machine; its recipe is not known here.\n", "dim")
         return text
     line("project", spec.project)
     line("output", spec.output_dir)

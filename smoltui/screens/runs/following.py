@@ -32,32 +32,32 @@ PAGES = (
     ("rewards/rejected", "logps/chosen", "logps/rejected", "mean_token_accuracy"),
     ("learning_rate", "grad_norm", "entropy"),
 )
-"""Keys of the metrics that are drawn together."""
+"""Keys of the metrics on each page of charts."""
 CHARTS = tuple(f"chart-{place}" for place in range(4))
 SMOOTHINGS = (0.0, 0.6, 0.9)
-"""Weights of `metrics.smoothed` that the key goes through."""
+"""Weights of `metrics.smoothed` that the key cycles through."""
 SMALLEST_SHARE = 1 / 64
-"""Of the steps, the newest part that can be zoomed to."""
+"""Smallest share of the steps that can be shown."""
 MOST_BEHIND = 4
-"""Curves of other runs behind one: as many as there are colours."""
+"""Curves of other runs behind one curve: as many as there are colours."""
 LINES_AT_ONCE = 200
-"""Lines put into the log between two keys: about 3 ms."""
+"""Lines added to the log before a key gets its turn: about 3 ms."""
 SLICE_SECONDS = 0.002
-"""For so long events are taken between two keys."""
+"""Time for which events are read before a key gets its turn."""
 MOST_WAITING = 20_000
-"""Lines that wait to be put into the log."""
+"""Lines that may wait to be added to the log."""
 BATCH_SECONDS = 0.1
 """New lines are drawn at most ten times a second."""
 KEY_SECONDS = 0.05
-"""For so long a key that was pressed is on its way to the screen."""
+"""Time that a key needs to reach the screen."""
 SETTLE_SECONDS = 0.15
-"""A cursor that only passes a run does not open its log."""
+"""Delay before the log is opened, so that a cursor passing by opens none."""
 _BY_KEY = {metric.key: metric for metric in METRICS}
 _ORDER = tuple(metric.key for metric in METRICS)
 
 
 class Following(RunsBase):
-    """The lower part of the room, but for what is asked of the engine on demand."""
+    """The lower part of the room, except what is asked of the engine on demand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class Following(RunsBase):
             self.set_timer(BATCH_SECONDS, self._draw)
 
     def _draw(self, known: Run | None = None) -> None:
-        """Puts what has come into the log, and draws what it says of the run; of a burst the first part."""
+        """Adds new lines to the log and draws the state of the run; of a burst, the first part."""
         self._due = False
         self._put(known)
         if self._lines:
@@ -143,7 +143,7 @@ class Following(RunsBase):
 
     @work(group="burst", exclusive=True)
     async def _draw_rest(self) -> None:
-        """The rest of a burst, with keys between its parts: a message pump does not rest while it has messages."""
+        """The rest of a burst, in parts between which keys are handled."""
         while self._lines:
             await self._rest()
             self._put()
@@ -217,7 +217,7 @@ class Following(RunsBase):
         self._draw_charts(known if run is not None and known is not None and not run.history.known else run)
 
     def action_page(self, by: int) -> None:
-        """The next charts; while one fills the view, the next one."""
+        """Shows the next page of charts, or the next chart while one fills the view."""
         if self._zoomed is None:
             self._page = (self._page + by) % len(PAGES)
         else:
@@ -225,7 +225,7 @@ class Following(RunsBase):
         self.draw_charts()
 
     def action_zoom(self) -> None:
-        """One chart in the whole view, and back."""
+        """Switches between a page of charts and one that fills the view."""
         self._zoomed = _ORDER.index(PAGES[self._page][0]) if self._zoomed is None else None
         self.query_one("#curves").set_class(self._zoomed is not None, "zoomed")
         self.draw_charts()
@@ -237,7 +237,7 @@ class Following(RunsBase):
         self.draw_charts()
 
     def action_range(self, factor: float) -> None:
-        """Fewer or more of the newest steps."""
+        """Shows fewer or more of the newest steps."""
         self._share = min(1.0, max(SMALLEST_SHARE, self._share * factor))
         self.say("Showing all steps" if self._share == 1 else f"Showing the last {self._share:.0%} of the steps")
         self.draw_charts()

@@ -176,7 +176,7 @@ class Listing(RunsBase):
         return bool(self._filter_text)
 
     def action_sort(self) -> None:
-        """By the next column."""
+        """Sorts by the next column."""
         names = list(self._keys())
         self._sort, self._descending = names[(names.index(self._sort) + 1) % len(names)], False
         self.list_again()

@@ -285,7 +285,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         self.say(f"Saved {lines:,} lines to {path} (secrets redacted)")
 
     def action_pager(self) -> None:
-        """The log, or what is known of the run, in $PAGER."""
+        """Opens the log, or the inspected JSON, in $PAGER."""
         if self.view == "log":
             self._page_log()
         elif self._inspected:
@@ -304,7 +304,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
             page_file(self, path)
 
     def action_copy(self) -> None:
-        """To the clipboard of the terminal, where it allows that (OSC 52)."""
+        """Copies to the clipboard of the terminal, if it allows that (OSC 52)."""
         if self.view == "log":
             text, words = self.query_one(LogView).visible_text(), "The visible lines"
         elif self.view == "inspect":
