@@ -61,11 +61,6 @@ class Room(Screen[None]):
         """What the rooms share."""
         return workspace_of(self.app)
 
-    @property
-    def smoltui(self) -> Workspace:
-        """`workspace`, by the name that the Pairs room has for it."""
-        return self.workspace
-
     def compose(self) -> ComposeResult:
         yield RoomBar(self.MODE)
         yield from self.compose_room()
