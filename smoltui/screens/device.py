@@ -73,7 +73,7 @@ class DeviceRoom(Room):
 
     def _begin(self) -> None:
         self._look(then_account=True)
-        self.watch(self.smoltui, "runs", self._runs_changed)
+        self.watch(self.app, "runs", self._runs_changed)
         self.set_interval(60, self._age)
         if not self.app.is_headless:  # a headless app has no one waiting for it
             self.set_timer(PROBE_AFTER_SECONDS, self._probe_once)
@@ -103,7 +103,7 @@ class DeviceRoom(Room):
     async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
         """Reads machine and project; with `if_changed` only if the project's files have changed since."""
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
-        project = self.smoltui.project
+        project = self.workspace.project
         stamp = await in_thread(lambda: _stamp(project))
         if if_changed and stamp == self._stamp:
             return
@@ -129,7 +129,7 @@ class DeviceRoom(Room):
         self._draw()
 
     def _probe_once(self) -> None:
-        busy = any(run.engine == "local" and not run.is_final for run in self.smoltui.runs.values())
+        busy = any(run.engine == "local" and not run.is_final for run in self.workspace.runs.values())
         if self._machine is None or busy:  # a run that has just started needs the cores
             return
         if self._torch is None and not self._asking_torch:
@@ -148,7 +148,7 @@ class DeviceRoom(Room):
         self._draw()
 
     def _runs_changed(self, runs: dict[str, Run]) -> None:
-        folder = str(self.smoltui.project.folder)
+        folder = str(self.workspace.project.folder)
         has_model = any(run.project == folder and (run.model_path or run.pushed_to) for run in runs.values())
         if has_model != self._has_model:
             self._has_model = has_model

@@ -88,7 +88,7 @@ class EvaluateRoom(Room):
     def on_mount(self) -> None:
         self.query_one("#sheet").focus()
         self.query_one(Input).cursor_blink = False  # a blinking cursor keeps sending bytes
-        self.watch(self.smoltui, "runs", self._runs_changed, init=False)
+        self.watch(self.app, "runs", self._runs_changed, init=False)
         self._load()
 
     def on_screen_resume(self) -> None:
@@ -173,7 +173,7 @@ class EvaluateRoom(Room):
         from smoltui.screens.editing import edit_file
 
         assert self._loaded is not None  # until then the key is disabled
-        path = self.smoltui.project.resolve(self._loaded.settings.prompts)
+        path = self.workspace.project.resolve(self._loaded.settings.prompts)
         try:
             answers.write_prompts_once(path)
         except SmoltuiError as error:
@@ -190,7 +190,7 @@ class EvaluateRoom(Room):
             self._known = known
             if self.is_current:
                 self._load()
-        elif self._reading and self.smoltui.keeper.knows("local") and not self._working:
+        elif self._reading and self.workspace.monitor.knows("local") and not self._working:
             self._set_status(self._resting())
 
     @work(group="load", exclusive=True)
@@ -200,9 +200,9 @@ class EvaluateRoom(Room):
         wish = self._wish or (self._loaded.run.id if self._loaded and self._loaded.run else None)
         if self._ask_when_loaded:
             wish = self._wish  # the newest run, not the one shown last
-        runs = dict(self.smoltui.runs)
+        runs = dict(self.workspace.runs)
         try:
-            loaded = await in_thread(lambda: answers.open_evaluation(self.smoltui.project, runs, wish))
+            loaded = await in_thread(lambda: answers.open_evaluation(self.workspace.project, runs, wish))
         except SmoltuiError as error:
             self._loaded, self._ask_when_loaded = None, False
             self._set_status(" → ".join(filter(None, (error.message, error.hint))))
@@ -247,7 +247,7 @@ class EvaluateRoom(Room):
         self._sheet.forget(indices)
         self._dirty.update(indices)
         prompts = [self._sheet.prompts[index] for index in indices]
-        folder = self.smoltui.project.folder
+        folder = self.workspace.project.folder
         await self._listen(ANSWERING, answers.ask(loaded.comparison, prompts, loaded.settings, folder))
 
     @work(group="models", exclusive=True)
@@ -260,7 +260,7 @@ class EvaluateRoom(Room):
         await self._listen(MEASURED, self._measured(loaded))
 
     async def _measured(self, loaded: answers.Opening) -> AsyncGenerator[Event, None]:
-        project = self.smoltui.project
+        project = self.workspace.project
         limit = loaded.settings.held_out
         yield PhaseChanged(phase="load_pairs")
         pairs = await in_thread(lambda: answers.held_out_pairs(project, loaded.comparison, limit))
@@ -352,7 +352,7 @@ class EvaluateRoom(Room):
         if loaded is None:
             return ""
         if loaded.comparison.aligned is None:
-            self._reading = not self.smoltui.keeper.knows("local")
+            self._reading = not self.workspace.monitor.knows("local")
             if self._reading:
                 return READING
             return "No aligned model yet. Press t to train one, or a to ask the reference alone."
@@ -413,7 +413,7 @@ class EvaluateRoom(Room):
 
     def _place(self, shown: str) -> str:
         """A path, relative if it is inside the project."""
-        folder = self.smoltui.project.folder
+        folder = self.workspace.project.folder
         return str(Path(shown).relative_to(folder)) if Path(shown).is_relative_to(folder) else shown
 
     def _draw_all(self) -> None:

@@ -126,7 +126,7 @@ class RecipeRoom(Room):
         if action in ("edit", "cycle", "default", "find", "again", "copy", "target"):
             return True if self._file is not None else None
         if action == "editor":
-            return True if self.smoltui.project.has_recipe else None
+            return True if self.workspace.project.has_recipe else None
         return True
 
     # -- reading
@@ -134,7 +134,7 @@ class RecipeRoom(Room):
     @work(exclusive=True, group="read")
     async def _read(self, *, said: str = "") -> None:
         """Reads the file, then the machine; if the file cannot be used, the reason takes the place of the form."""
-        project = self.smoltui.project
+        project = self.workspace.project
         if not project.has_recipe:
             self._file = None
             self._nothing(
@@ -163,7 +163,7 @@ class RecipeRoom(Room):
         self._look_at_machine()
 
     def _load(self) -> tuple[RecipeFile, Surroundings]:
-        project = self.smoltui.project
+        project = self.workspace.project
         file = load_recipe(project.recipe_path)
         return file, self._commands(replace(self._around, settings=project.settings()), file.values)
 
@@ -171,7 +171,7 @@ class RecipeRoom(Room):
         """`around` with everything that depends on the recipe's values. Reads the disk."""
         from smoltui.backends.project.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
 
-        project = self.smoltui.project
+        project = self.workspace.project
         here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
         return replace(
             around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
@@ -185,7 +185,7 @@ class RecipeRoom(Room):
 
         if self._around.memory_name:
             return
-        report = await in_thread(partial(device_report, self.smoltui.project.folder))
+        report = await in_thread(partial(device_report, self.workspace.project.folder))
         torch = await in_thread(partial(remembered_torch_report, report))
         device = report.accelerators[0] if report.accelerators else None
         has_bf16 = False if device is None else torch.bf16 if torch is not None and torch.kind == device.kind else None
@@ -205,7 +205,7 @@ class RecipeRoom(Room):
         if self._writing.locked():
             return
         if file is None:
-            if self.has_class("nothing") and self.smoltui.project.has_recipe:
+            if self.has_class("nothing") and self.workspace.project.has_recipe:
                 self._read()
         elif await in_thread(file.changed_outside) and not self._writing.locked() and file is self._file:
             self._read(said="recipe.yaml was changed by another program and has been reloaded")
@@ -249,7 +249,7 @@ class RecipeRoom(Room):
                 said = ""
                 self.say(error)
                 try:
-                    file = await in_thread(partial(load_recipe, self.smoltui.project.recipe_path))
+                    file = await in_thread(partial(load_recipe, self.workspace.project.recipe_path))
                 except SmoltuiError:
                     self._read()
                     return
@@ -264,7 +264,7 @@ class RecipeRoom(Room):
         """Runs in a thread. Makes one change in the current file, which may differ from the one that was read."""
         said = ""
         if file.changed_outside():
-            fresh = load_recipe(self.smoltui.project.recipe_path)
+            fresh = load_recipe(self.workspace.project.recipe_path)
             now = fresh.values.get(key, ABSENT)
             if now != before and now != value:
                 word = "removed it" if now is ABSENT else f"set it to {show(field_for(key), now)}"
@@ -346,7 +346,7 @@ class RecipeRoom(Room):
 
     def action_editor(self) -> None:
         """Opens the user's editor, and reloads the file afterwards."""
-        edit_file(self, self.smoltui.project.recipe_path)
+        edit_file(self, self.workspace.project.recipe_path)
         self._read()
 
     # -- typing a value

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from functools import cached_property
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Static
 
+from smoltui.backends.runs.callbacks import Severity
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.widgets.key_bar import KeyBar
-
-if TYPE_CHECKING:
-    from smoltui.app import SmoltuiApp
+from smoltui.workspace import Workspace, workspace_of
 
 ROOMS: tuple[tuple[str, str, str], ...] = (
     ("1", "device", "Device"),
@@ -42,7 +41,7 @@ class RoomBar(Static):
         for key, mode, title in ROOMS:
             line.append(f" {key} {title} ", "reverse bold" if mode == self._current else "")
             line.append(" ")
-        project = cast("SmoltuiApp", self.app).project
+        project = workspace_of(self.app).project
         line.append(f" {safe_line(project.name, 40)}", "dim")
         self.update(line)
 
@@ -57,10 +56,10 @@ class Room(Screen[None]):
         """The room's title in the bar."""
         return next((title for _, mode, title in ROOMS if mode == self.MODE), self.MODE)
 
-    @property
-    def smoltui(self) -> SmoltuiApp:
-        """The app and its shared state."""
-        return cast("SmoltuiApp", self.app)
+    @cached_property
+    def workspace(self) -> Workspace:
+        """What the rooms share."""
+        return workspace_of(self.app)
 
     def compose(self) -> ComposeResult:
         yield RoomBar(self.MODE)
@@ -71,10 +70,10 @@ class Room(Screen[None]):
         """The widgets between the bar of rooms and the key bar."""
         raise NotImplementedError
 
-    def say(self, message: str | SmoltuiError, *, severity: SeverityLevel = "information") -> None:
+    def say(self, message: str | SmoltuiError, *, severity: Severity = "information") -> None:
         """Shows a notification, with foreign text sanitized; for an error, with its hint."""
         if isinstance(message, SmoltuiError):
             text, severity = f"{message.message}\n{message.hint}".strip(), "error"
         else:
             text = message
-        self.smoltui.say(text, severity)
+        self.workspace.say(text, severity)

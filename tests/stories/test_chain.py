@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from smoltui import app as app_module
 from smoltui.app import SmoltuiApp
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
-from smoltui.backends.runs import chains
+from smoltui.backends.runs import chains, monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.run import Run, Stage
@@ -28,7 +27,7 @@ Wait = Callable[..., Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "RULES_SECONDS", 0.1)
+    monkeypatch.setattr(monitor, "RULES_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ async def test_it_goes_on_when_the_app_is_opened_again(
     engine = ToyEngine()
     run = await engine.submit(spec(tmp_path))
     chains.save(begin(run).with_step(0, stage=Stage.RUNNING, started_at=1.0))
-    with chains.claimed(run.id) as mine:
+    async with chains.claimed(run.id) as mine:
         assert mine
         app = app_on(tmp_path, engine)
         async with app.run_test(size=(120, 40)) as pilot:

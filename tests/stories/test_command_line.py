@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.runs import chains, monitor
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import run
 from smoltui.cli import runs as runs_module
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level
+from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.run import Run
-from smoltui.errors import NotLoggedInError
+from smoltui.errors import NotLoggedInError, RunFailedError
 from tests.fake_training import RECIPE_KEYS
 from tests.paths import FAKE_TRAINING
 
@@ -299,3 +301,43 @@ def test_the_played_training_uses_no_key_of_trl_by_chance() -> None:
     from smoltui.core.recipe import snapshot
 
     assert not RECIPE_KEYS & set(snapshot().keys)
+
+
+def test_train_then_ask(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """I start both with one command. stdout is as without it; a step that fails fails the command."""
+    asked: list[str] = []
+
+    async def do(step: Step, chain: Chain) -> None:
+        asked.append(chain.run_id)
+        if len(asked) == 2:
+            raise RunFailedError("no prompts")
+
+    monkeypatch.setattr(chains, "do", do)
+    assert run(["train", str(project), "--then", "ask", "--json"]) == 0
+    lines, error = output(capsys)
+    assert asked == [lines[-1]["run"]] and lines[-1]["event"] == "end" and error == ""
+    assert [step.stage for step in chains.read_all()[asked[0]].steps] == ["COMPLETED"]
+    assert run(["train", str(project), "--then", "ask", "--overwrite"]) == 1
+    error = capsys.readouterr().err
+    assert "The run completed, but ask failed: no prompts" in error
+    assert f"Try again: smoltui ask {project} --run {asked[1]}" in error
+    assert run(["train", str(project), "--then", "ask", "--set", "end=fail", "--overwrite"]) == 1
+    assert run(["train", str(project), "--then", "ask", "--detach", "--output-dir", "other"]) == 0
+    assert "The app does what follows" in capsys.readouterr().err
+    assert len(asked) == 2 and len(chains.read_all()) == 4
+
+
+def test_rules_warn_while_i_follow(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss is NaN: I am warned once, on stderr, before the run ends."""
+    monkeypatch.setattr(monitor, "RULES_SECONDS", 0.05)
+    monkeypatch.setattr(monitor, "TELL_SECONDS", 0.0)
+    long = ["--set", "end=nan", "--set", "steps=8", "--set", "pause=0.1"]
+    assert run(["train", str(project), *long, "--json"]) == 0
+    lines, error = output(capsys)
+    assert len([line for line in lines if line["event"] == "metrics"]) == 8
+    assert "The loss is not a number since step 3" in json.loads(error)["warning"]
+    (project / "smoltui.toml").write_text("[watch]\nnan = false\n")
+    assert run(["train", str(project), *long, "--overwrite"]) == 0
+    assert "not a number" not in capsys.readouterr().err

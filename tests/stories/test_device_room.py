@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from smoltui.app import OLD_DUE, OLD_OVERDUE, YOUNG_DUE, YOUNG_OVERDUE, SmoltuiApp
+from smoltui.app import SmoltuiApp
+from smoltui.at_rest import OLD_DUE, OLD_OVERDUE, YOUNG_DUE, YOUNG_OVERDUE, AtRest
 from smoltui.backends.hub import client as hub
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
@@ -204,19 +205,18 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
     ],
 )
 def test_memory_is_looked_through_while_nobody_types(
-    project: Project,
     monkeypatch: pytest.MonkeyPatch,
     typing: bool,
     gathered: tuple[int, int, int],
     looked_through: list[int],
 ) -> None:
     """Garbage collection waits until I pause, unless too much has accumulated."""
-    app = open_on(project)
+    rest = AtRest()
     collected: list[int] = []
     monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
     monkeypatch.setattr(gc, "get_count", lambda: gathered)
-    monkeypatch.setattr(app, "pressed_within", lambda seconds: typing)
-    app._collect_at_rest()
+    monkeypatch.setattr(rest, "pressed_within", lambda seconds: typing)
+    rest.collect()
     assert collected == looked_through
 
 

@@ -167,7 +167,7 @@ async def test_before_anything_is_trained(project: Project, wait_until: Wait) ->
 async def test_runs_are_loaded_before_it_says_that_there_is_no_model(project: Project, wait_until: Wait) -> None:
     """Loading my runs takes a while: the room says so, and not that there is no aligned model."""
     app, done = open_on(project), asyncio.Event()
-    engine = cast("FakeEngine", app.services.engines["local"])
+    engine = cast("FakeEngine", app.workspace.services.engines["local"])
 
     async def slowly() -> list[Run]:
         await done.wait()

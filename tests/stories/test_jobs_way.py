@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from smoltui import run_keeper
 from smoltui.app import SmoltuiApp
 from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
+from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
 from smoltui.widgets.run_list import RunList
@@ -39,8 +39,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.1)
     monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
     monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.3)
-    monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
+    monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.1)
     with local_hub(monkeypatch) as running:
         yield running
 
@@ -72,7 +72,7 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
         picture(app, "jobs")
         await pilot.press("p")
-        await wait_until(lambda: "killed after    3 h 00 min" in seen(app, "#plan"))
+        await wait_until(lambda: "timeout         3 h 00 min" in seen(app, "#plan"))
         await pilot.press("pagedown")
         await wait_until(lambda: "✓ " in seen(app, "#plan"))
 
@@ -85,12 +85,12 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: "match" not in seen(app, "#run-head"))
 
         await pilot.press("c")
-        await wait_until(lambda: "A Job's disk is deleted at its end" in said(app))
+        await wait_until(lambda: "A Job's disk is deleted when it ends" in said(app))
         await pilot.press("y")
         await wait_until(lambda: first.stage == "CANCELED" and "CANCELED" in seen(app, "RunList"))
 
         await pilot.press("R")
-        await wait_until(lambda: "It can cost at most 7.50 USD" in said(app))
+        await wait_until(lambda: "Costs at most 7.50 USD" in said(app))
         await pilot.press("y")
         await wait_until(lambda: len(server.jobs) == 2)
         second = list(server.jobs.values())[1]
@@ -100,7 +100,7 @@ async def test_a_job_by_keyboard_alone(
 
         await wait_until(lambda: app.screen.query_one(RunList).highlighted == app.runs[second.id])
         await pilot.press("W")
-        await wait_until(lambda: app.keeper.waited == {second.id})
+        await wait_until(lambda: app.workspace.monitor.waited == {second.id})
         second.stage = "RUNNING"
         second.say("done")
         second.stage = "COMPLETED"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from smoltui import run_keeper
 from smoltui.app import SmoltuiApp
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
@@ -94,10 +94,10 @@ async def test_i_find_a_run_among_a_thousand(tmp_path: Path, wait_until: Wait, l
         await wait_until(lambda: "run-0999" in seen(app, "RunList") and "run-0000" not in seen(app, "RunList"))
         await pilot.press("slash", *"0123")
         await pilot.press("enter")
-        await wait_until(lambda: "1 of 1,000 runs like 0123" in seen(app, "#engine-note"))
+        await wait_until(lambda: "1 of 1,000 runs match “0123”" in seen(app, "#engine-note"))
         assert "run-0123" in seen(app, "RunList")
         await pilot.press("slash", *"stage:error", "enter")
-        await wait_until(lambda: "No run is like this: stage:error" in seen(app, "RunList"))
+        await wait_until(lambda: "No runs match “stage:error”" in seen(app, "RunList"))
         await pilot.press("slash", *"label:team=web", "enter")
         await wait_until(lambda: "500 of 1,000 runs" in seen(app, "#engine-note"))
         await pilot.press("escape")
@@ -116,11 +116,11 @@ async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
         names = lambda: [run.name for run in app.screen.query_one(RunList).runs]  # noqa: E731
         assert names() == ["b", "a", "c"]
         await pilot.press("s")
-        assert names() == ["a", "b", "c"] and "by name" in seen(app, "#engine-note")
+        assert names() == ["a", "b", "c"] and "sorted by name" in seen(app, "#engine-note")
         await pilot.press("S")
         assert names() == ["c", "b", "a"]
         await pilot.press(*"ssssss")
-        assert names() == ["c", "b", "a"] and "by margin" in seen(app, "#engine-note")
+        assert names() == ["c", "b", "a"] and "sorted by margin" in seen(app, "#engine-note")
 
 
 async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> None:
@@ -133,7 +133,7 @@ async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> 
         await wait_until(lambda: "2 marked" in seen(app, "#engine-note"))
         await pilot.press("c")
         await wait_until(lambda: "Cancel 2 runs: run-0000, run-0002?" in seen(app))
-        assert "A Job's disk is deleted at its end" in seen(app)
+        assert "A Job's disk is deleted when it ends" in seen(app)
         await pilot.press("n")
         assert shelf.cancelled == []
         await pilot.press("c", "y")
@@ -156,7 +156,7 @@ async def test_a_marked_run_is_drawn_behind_the_one_i_read(tmp_path: Path, wait_
         await wait_until(lambda: "reward margin 0.800" in seen(app, "#chart-0"))
         assert not app.screen.query_one("#chart-1").display
         await pilot.press("m", "plus")
-        await wait_until(lambda: "The newest 0.5 of the steps" in seen(app))
+        await wait_until(lambda: "Showing the last 50% of the steps" in seen(app))
 
 
 async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: 
     app = app_on(tmp_path, shelf)
     async with app.run_test(size=(120, 40), notifications=True):
         await wait_until(lambda: "run-0001" in seen(app, "RunList"))
-        app.keeper.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
+        app.workspace.monitor.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
         await wait_until(lambda: "run-0001 was cancelled: it cost more than" in seen(app))
         assert shelf.cancelled == ["job0001"]
 
@@ -205,8 +205,8 @@ async def test_a_hub_that_asks_for_a_pause_gets_one(
     tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The delay is shown, nothing is requested meanwhile, and known runs stay listed."""
-    monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.0)
-    monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.05)
 
     class Busy(Shelf):
         async def list_runs(self) -> list[Run]:
@@ -218,7 +218,7 @@ async def test_a_hub_that_asks_for_a_pause_gets_one(
     busy = Busy([job(1)])
     app = app_on(tmp_path, busy)
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "Too many requests, asked again in" in seen(app, "#engine-note"))
+        await wait_until(lambda: "Too many requests, retrying in" in seen(app, "#engine-note"))
         assert busy.listed == 2 and "run-0001" in seen(app, "RunList")
         await pilot.pause(0.5)
         assert busy.listed == 2

@@ -136,7 +136,7 @@ async def test_the_cursor_stays_on_its_run_when_another_starts(
     async with app.run_test(size=(120, 30)):
         await wait_until(lambda: "first" in seen(app, "RunList"))
         await engine.submit(spec(tmp_path, name="second", label="l2", output_dir=str(tmp_path / "b")))
-        app.look_at_runs()
+        app.workspace.look_at_runs()
         await wait_until(lambda: "second" in seen(app, "RunList"))
         highlighted = app.screen.query_one(RunList).highlighted
         assert highlighted is not None and highlighted.id == first.id

@@ -109,7 +109,7 @@ async def test_without_a_token_a_job_does_not_start(
 
 async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_until: Wait) -> None:
     """The training file is broken: I read which line, before anything is loaded."""
-    train = app.project.folder / "pairs" / "train.jsonl"
+    train = app.workspace.project.folder / "pairs" / "train.jsonl"
     train.write_text('{"prompt": "a", "completion": "b", "label": true}\n')
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
@@ -118,7 +118,7 @@ async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_u
 
 
 async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until: Wait) -> None:
-    (app.project.folder / "model" / "config.json").unlink()
+    (app.workspace.project.folder / "model" / "config.json").unlink()
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "✗ This folder holds no model (no config.json): model" in seen(app, "#start-text"))
@@ -126,7 +126,7 @@ async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until:
 
 async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait) -> None:
     """Neither a folder nor an owner/name: I am warned before the Hub is asked for it."""
-    recipe = app.project.recipe_path
+    recipe = app.workspace.project.recipe_path
     recipe.write_text(recipe.read_text().replace("model_name_or_path: model", "model_name_or_path: modell"))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
@@ -134,7 +134,7 @@ async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait
 
 
 async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_until: Wait) -> None:
-    recipe = app.project.recipe_path
+    recipe = app.workspace.project.recipe_path
     recipe.write_text(recipe.read_text() + "max_prompt_length: 512\n")
     async with app.run_test(size=(100, 40)) as pilot:
         await pilot.press("t")
@@ -162,12 +162,12 @@ async def test_without_the_train_extra_the_command_that_installs_it_is_told(
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
         await pilot.press("enter")
         await wait_until(lambda: "pip install 'smoltui[train]'" in seen(app))
-        assert await app.services.engines["local"].list_runs() == []
+        assert await app.workspace.services.engines["local"].list_runs() == []
 
 
 async def test_a_token_in_the_recipe_is_a_stop(app: SmoltuiApp, wait_until: Wait) -> None:
     """I pasted my token into a comment: ✗ with the file and the line; enter starts nothing, and nothing is saved."""
-    recipe = app.project.recipe_path
+    recipe = app.workspace.project.recipe_path
     line = recipe.read_text().count("\n") + 1
     recipe.write_text(f"{recipe.read_text()}# hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567\n")
     async with app.run_test(size=(120, 40)) as pilot:
@@ -186,7 +186,7 @@ async def test_a_token_in_the_recipe_is_a_stop(app: SmoltuiApp, wait_until: Wait
 
 async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wait) -> None:
     """As in the recipe; once it is removed, the run can start."""
-    path = app.project.folder / "smoltui.toml"
+    path = app.workspace.project.folder / "smoltui.toml"
     before = path.read_text() if path.exists() else ""
     path.write_text(f"# ghp_16C7e42F292c6912E7710c838347Ae178B4a\n{before}")
     async with app.run_test(size=(120, 40)) as pilot:

@@ -54,7 +54,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"), 30)
         await wait_until(lambda: re.search(r"[1-9]\d*/\d+ steps", seen(app, "#run-head")) is not None, 90)
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
-        await wait_until(lambda: "press a: ask both models" in seen(app, "#run-head"))
+        await wait_until(lambda: "press a: compare the models" in seen(app, "#run-head"))
         run = next(iter(app.runs.values()))
         accuracy = run.history.last("eval_rewards/accuracies")
         assert accuracy is not None and accuracy >= 0.95
@@ -82,4 +82,4 @@ async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_
         await wait_until(lambda: "aligned-2" in seen(app, "#start-text"))
         await pilot.press("escape")
         await pilot.pause()
-        assert await app.services.engines["local"].list_runs() == []
+        assert await app.workspace.services.engines["local"].list_runs() == []

@@ -33,6 +33,21 @@ class LogSearch(Protocol):
         ...
 
 
+class Searched(Protocol):
+    """What a search asks of a log: its finished lines in pieces, and its last line, which may still change."""
+
+    def chunk(self, first: int) -> tuple[int, bytes] | None:
+        """The number of the line after some finished ones, and those, from `first` on, in UTF-8 with a `\\n` each.
+
+        None when there are none (yet).
+        """
+        ...
+
+    def last(self) -> tuple[int, str] | None:
+        """Number and text of the last line while it may still change; None when there is none."""
+        ...
+
+
 class Log(Protocol):
     """Lines that only grow at their end, where the state of a progress bar takes the place of the state before it.
 
