@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.machine.devices import machine_for, remembered_torch_report, torch_report
+from smoltui.backends.machine.devices import remembered_torch_report, torch_report
 from smoltui.backends.project.project import open_project
+from smoltui.backends.runs.machine import machine_for
 from smoltui.cli.output import say
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import TorchReport, verdict

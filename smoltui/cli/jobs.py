@@ -166,7 +166,7 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
     """
     from smoltui.backends.hub.client import flavors
     from smoltui.backends.project.recipe_facts import recipe_shape
-    from smoltui.backends.runs.spec import load_project_recipe
+    from smoltui.backends.project.recipe_file import load_project_recipe
     from smoltui.core.machine.hardware import fits
 
     values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)

@@ -6,7 +6,7 @@ from typing import Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import command_by_hand, model_config, recipe_shape
-from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.runs.token_check import leaks
 from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate

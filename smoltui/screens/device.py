@@ -24,8 +24,8 @@ from smoltui.screens.room import Room
 from smoltui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from smoltui.backends.machine.devices import Machine
     from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.machine import Machine
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.device import DeviceReport, TorchReport
     from smoltui.core.runs.run import Run
@@ -101,13 +101,14 @@ class DeviceRoom(Room):
     @work(group="look", exclusive=True)
     async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
         """`if_changed`: only where the project's files are others than those that the page speaks of."""
+        ours: ModuleType = await in_thread(lambda: import_module("smoltui.backends.runs.machine"))
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
         project = self.smoltui.project
         stamp = await in_thread(lambda: _stamp(project))
         if if_changed and stamp == self._stamp:
             return
         self._stamp = stamp
-        self._machine = machine = await in_thread(lambda: devices.machine_for(project))
+        self._machine = machine = await in_thread(lambda: ours.machine_for(project))
         if self._torch is None and not self._asking_torch:
             self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
         await in_thread(_warm_up)

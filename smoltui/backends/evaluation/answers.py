@@ -13,9 +13,8 @@ from typing import Any
 
 from smoltui.backends.machine.train_extra import holds_model, require_train_extra
 from smoltui.backends.project.project import Project, exists
-from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.runs.spec import load_project_recipe
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts

@@ -8,30 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.project.project import RECIPE_NAME, Project
-from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.core.runs.run import RunSpec, timeout_seconds
-from smoltui.errors import InputError, RecipeError
+from smoltui.errors import InputError
 
 LABEL = "smoltui-run"
 """Label of a Job that finds it again when the answer to its submission was lost."""
 
 JOB_OUTPUT = "/tmp/smoltui"
 """Where a Job writes: its own disk, which is deleted at its end."""
-
-
-def load_project_recipe(project: Project) -> RecipeFile:
-    """The recipe of a project.
-
-    Raises:
-        RecipeError: as `load_recipe`; a folder without a recipe gets the command that makes one.
-    """
-    if not project.has_recipe:
-        raise RecipeError(
-            f"This folder holds no {RECIPE_NAME}: {project.folder}",
-            "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
-        )
-    return load_recipe(project.recipe_path)
 
 
 def make_spec(

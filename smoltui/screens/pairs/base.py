@@ -162,7 +162,7 @@ class PairsBase(Room):
 
     def recipe_values(self) -> Mapping[str, object]:
         """The values of the project's recipe; none without a recipe that can be read."""
-        from smoltui.backends.runs.spec import load_project_recipe
+        from smoltui.backends.project.recipe_file import load_project_recipe
 
         try:
             return load_project_recipe(self.smoltui.project).values

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from smoltui.backends.hub.client import flavors
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
-from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.fit import ModelShape
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
