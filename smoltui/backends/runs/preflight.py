@@ -23,7 +23,7 @@ from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs.token_check import leaks
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.fit import duration, estimate
-from smoltui.core.preflight.preflight import Check, Facts, Output, preflight
+from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
 from smoltui.core.recipe import Level, check, summarise
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import (
@@ -119,28 +119,32 @@ async def check_spec(project: Project, engine: str, spec: RunSpec) -> list[Check
     return [item for item in checks if item.level is Level.WARN]
 
 
-def _look_at_model(project: Project, name: object) -> tuple[str, str]:
+def _look_at_model(project: Project, name: object) -> tuple[Problem | None, Problem | None]:
     """What is wrong with a model that is named like a folder, and what speaks against another name.
 
     The Hub is not asked. It has a few old models of names without an owner; a slip is likelier.
     """
     if not isinstance(name, str) or not name:
-        return "", ""
+        return None, None
     folder = project.resolve(name)
     if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
-        return "", ""
+        return None, None
     if folder.is_dir():
-        return f"This folder holds no model (no config.json): {name}\nName another model_name_or_path.", ""
+        return Problem(f"This folder holds no model (no config.json): {name}", "Name another model_name_or_path."), None
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        return f"There is no such model folder: {name}\nName another model_name_or_path, or a Hub id as owner/name.", ""
+        return Problem(
+            f"There is no such model folder: {name}", "Name another model_name_or_path, or a Hub id as owner/name."
+        ), None
     if "/" not in name:
-        return "", f"There is no such model folder, so the Hub is asked for it: {name}\nA Hub id is owner/name."
-    return "", ""
+        return None, Problem(
+            f"There is no such model folder, so the Hub is asked for it: {name}", "A Hub id is owner/name."
+        )
+    return None, None
 
 
 def _look_at_pairs(
     project: Project, values: Mapping[str, Any], stopped: Callable[[], bool] = lambda: False
-) -> tuple[int | None, str, str]:
+) -> tuple[int | None, str, Problem | None]:
     """Rows (None: not counted), the pairs in words, and what is wrong with them; a set on the Hub is not opened.
 
     A curated set is made here, so that it is there when the run starts.
@@ -148,22 +152,23 @@ def _look_at_pairs(
     try:
         wanted = pairs_of(values)
         if wanted is None:
-            return None, "", ""
+            return None, "", None
         if not is_local(wanted, project.folder):
-            return None, _decided(project, wanted), ""
+            return None, _decided(project, wanted), None
         if curated := curate(project, values, stopped=stopped):
-            return curated.exported.train, curated.sentence, ""
+            return curated.exported.train, curated.sentence, None
         source = open_spec(wanted, project.folder)
         broken = next((row for row in source.rows(0, LOOKED_AT) if isinstance(row, Broken)), None)
     except InputError as error:
-        return None, "", f"{error.message}\n{error.hint}"
+        return None, "", Problem(error.message, error.hint)
     if broken is not None:
-        return None, "", f"{broken.problem}\nOne such line stops the training. Mend or delete it; all: smoltui pairs"
+        fix = "One such line stops the training. Fix or delete it; all: smoltui pairs"
+        return None, "", Problem(broken.problem, fix)
     count = f"{len(source):,}".replace(",", " ")
     told = f"{count} pairs in {wanted.shown}, {source.split}"
     if wanted.others:
-        return None, f"{told}; it is the first of {wanted.others + 1} sets, the others were not opened", ""
-    return len(source), told, ""
+        return None, f"{told}; it is the first of {wanted.others + 1} sets, the others were not opened", None
+    return len(source), told, None
 
 
 def _decided(project: Project, wanted: PairsSpec) -> str:
@@ -188,7 +193,7 @@ async def _ask_account(facts: Facts) -> Facts:
     try:
         return replace(facts, account=await hub.account())
     except ServiceError as error:
-        return replace(facts, account_problem=f"{error.message}\n{error.hint}")
+        return replace(facts, account_problem=Problem(error.message, error.hint))
 
 
 async def _ask_hub(facts: Facts) -> Facts:

@@ -9,7 +9,7 @@ import pytest
 
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import KNOWN, duration, estimate
-from smoltui.core.preflight.preflight import Check, Facts, Output, may_start, preflight
+from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, may_start, preflight
 from smoltui.core.recipe import Level, check, summarise
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.settings.settings import JobSettings
@@ -59,8 +59,8 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
 @pytest.mark.parametrize(
     ("target", "changes", "name", "level", "sentence", "mend"),
     [
-        ("hub", {"account": None, "account_problem": "You are not logged in\nhf auth login"}, "account", "stop",
-         "You are not logged in", "hf auth login"),
+        ("hub", {"account": None, "account_problem": Problem("You are not logged in", "hf auth login")},
+         "account", "stop", "You are not logged in", "hf auth login"),
         ("hub", {"account": replace(ME, token_role="read")}, "token", "stop", "may only read", "hf auth login"),
         ("hub", {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
         ("hub", {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
@@ -76,6 +76,10 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
         ("hub", {"jobs": JobSettings(timeout="2h")}, "time", "warn", "killed after 2 h", "jobs.timeout"),
         ("hub", {"duration": None}, "time", "warn", "How long it takes is not known", ""),
         ("hub", {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "What it costs is not known", ""),
+        ("hub", {"account": None}, "account", "warn", "not known yet", ""),
+        ("local", {"model_problem": Problem("no such model", "name another")}, "model", "stop", "no such", "another"),
+        ("local", {"model_doubt": Problem("a slip?", "owner/name")}, "model", "warn", "a slip?", "owner/name"),
+        ("local", {"pairs_problem": Problem("line 3 is torn", "fix it")}, "pairs", "stop", "line 3", "fix it"),
         ("local", {"missing": ["trl", "torch"]}, "packages", "stop", "trl, torch", 'pip install "smoltui[train]"'),
         ("local", {"trl": "1.20.0"}, "packages", "warn", "installed is 1.20.0", "trl==1.16.0"),
         ("local", {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "T4 has 14.9 GiB", "use_peft"),
