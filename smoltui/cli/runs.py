@@ -114,32 +114,30 @@ def train(
     as_json: bool,
 ) -> int:
     """Starts a run and follows it; gives the exit code."""
-    from smoltui.backends.runs.preflight import check_spec
-    from smoltui.backends.runs.spec import make_spec
+    from smoltui.backends.runs import preflight
+    from smoltui.backends.runs.plan import make_plan, settled
+    from smoltui.backends.runs.spec import Options
 
-    name = engine or project.settings().on
+    settings = project.settings()
+    name = engine or settings.on
     overrides = dict(parse_assignment(text) for text in assignments)
     if seed is not None:
         overrides["seed"] = seed
     engines = default_services().engines
     if name not in engines:
         raise InputError(f"There is no such engine: {name}", f"Known: {', '.join(engines)}")
-    spec = make_spec(
-        project, name, overrides=overrides, output_dir=output_dir, overwrite=overwrite, flavor=flavor, timeout=timeout,
-        namespace=namespace,
-    )  # fmt: skip
-    if processes is not None:
-        spec = replace(spec, processes=processes)
-    if name == "local":
-        spec = replace(spec, side_by_side=side_by_side)
+    options = Options(overrides, output_dir, overwrite, flavor, timeout, namespace, processes)
 
     async def work() -> int:
-        warnings = await check_spec(project, name, spec)
+        plan = await make_plan(project, name, options, settings=settings)
+        warnings = await preflight.check_plan(plan)
         for check in warnings:
             print_warning(check.sentence, check.mend, as_json)
         if name != "local" and not yes:
-            await confirm_cost(spec.flavor, spec.timeout_seconds or 0, "Start the Job?", as_json)
-        run = await engines[name].submit(replace(spec, checks=tuple(f"! {check.sentence}" for check in warnings)))
+            await confirm_cost(plan.spec.flavor, plan.spec.timeout_seconds or 0, "Start the Job?", as_json)
+        told = tuple(f"! {check.sentence}" for check in warnings)
+        spec = replace(await settled(plan), checks=told, side_by_side=side_by_side and name == "local")
+        run = await engines[name].submit(spec)
         return await _follow_started(engines[name], run, detach=detach, as_json=as_json)
 
     return run_async(work())

@@ -93,16 +93,17 @@ def create(
         return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
 
     async def from_project() -> ScheduledJob:
-        from smoltui.backends.runs.preflight import check_spec
-        from smoltui.backends.runs.spec import make_spec
+        from smoltui.backends.runs import preflight
+        from smoltui.backends.runs.plan import make_plan, settled
+        from smoltui.backends.runs.spec import Options
 
-        project = project_in(folder)
-        spec = make_spec(project, "hub", flavor=flavor, timeout=timeout, namespace=namespace)
-        for check in await check_spec(project, "hub", spec):
+        options = Options(flavor=flavor, timeout=timeout, namespace=namespace)
+        plan = await make_plan(project_in(folder), "hub", options)
+        for check in await preflight.check_plan(plan):
             print_warning(check.sentence, check.mend, as_json)
         if not yes:
-            await runs.confirm_cost(spec.flavor, spec.timeout_seconds or 0, asked, as_json)
-        return await scheduled.create(spec, schedule, **how)
+            await runs.confirm_cost(plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, as_json)
+        return await scheduled.create(await settled(plan), schedule, **how)
 
     if source is not None and (flavor or timeout or namespace):
         raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave these options out.")

@@ -167,13 +167,15 @@ class RecipeRoom(Room):
 
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
         """`around` with what follows from the recipe's values; reads the disk."""
-        from smoltui.backends.project.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
+        from smoltui.backends.pairs.counted import pairs_decided
+        from smoltui.backends.project.recipe_facts import command_by_hand, recipe_shape
 
-        project = self.smoltui.project
+        project, counts = self.smoltui.project, self.smoltui.services.counts
         here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
         return replace(
             around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
-            rows=pairs_counted(project, values), rows_of=pairs_named(values), decided=pairs_decided(project, values),
+            rows=counts.rows(project, values, around.settings), rows_of=pairs_named(values),
+            decided=pairs_decided(project, values),
         )  # fmt: skip
 
     @work(exclusive=True, group="machine")

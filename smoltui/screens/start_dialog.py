@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,11 +13,11 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.backends.machine.train_extra import free_output_dir
 from smoltui.backends.project.project import Project, shown_path
+from smoltui.backends.runs.plan import Plan, make_plan
 from smoltui.backends.runs.preflight import gather
-from smoltui.backends.runs.spec import make_spec
 from smoltui.backends.services import Services
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import price, usd, worst_cost
@@ -31,8 +30,8 @@ MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: 
 PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
-class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
-    """Gives the engine's name, what to run and the steps that follow it (`core.runs.chain.STEPS`), or None."""
+class StartDialog(ModalScreen[tuple[Plan, tuple[str, ...]] | None]):
+    """Gives what to run and the steps that follow it (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
@@ -47,10 +46,14 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
         self._project = project
+        self._counts = services.counts
         self._engines = list(services.engines)
-        self._engine = self._engines[0]
+        self._first = ""
+        """Where it would run by smoltui.toml; empty until that was read."""
+        self._moved = 0
+        """How many engines further it was sent since, also while that was not known yet."""
         self._beside = self._then = False
-        self._spec: RunSpec | None = None
+        self._plan: Plan | None = None
         self._facts: Facts | None = None
         self._checks: list[Check] = []
         self._problem: SmoltuiError | None = None
@@ -60,29 +63,26 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
             yield Static(id="start-text", markup=False)
 
     def on_mount(self) -> None:
-        try:
-            wanted = self._project.settings().on
-        except SmoltuiError as error:
-            self._problem = error
-        else:
-            self._engine = wanted if wanted in self._engines else self._engine
         self._look()
 
     @work(exclusive=True)
     async def _look(self) -> None:
-        """Makes the specification from the files as they are now, then gathers what the checks need."""
-        self._spec, self._facts, self._checks, self._problem = None, None, [], None
+        """Makes the plan from the files as they are now, then gathers what the checks need."""
+        self._plan, self._facts, self._checks, self._problem = None, None, [], None
         self._draw()
         try:
-            spec = make_spec(self._project, self._engine)
-            if self._engine == "local":
-                free = free_output_dir(Path(spec.output_dir))
-                if free != Path(spec.output_dir):
-                    spec = make_spec(self._project, self._engine, output_dir=_inside(self._project, free))
-            self._facts = await gather(self._project, self._engine, spec)
+            settings = await in_thread(self._project.settings)
+            if not self._first:
+                self._first = settings.on if settings.on in self._engines else self._engines[0]
+                self._draw()
+            plan = await make_plan(
+                self._project, self._engine, settings=settings, counts=self._counts, free_output=True
+            )
+            self._facts = await gather(plan)
             self._checks = preflight(self._facts)
-            self._spec = spec
+            self._plan = plan
         except SmoltuiError as error:
+            self._first = self._first or self._engines[0]
             self._problem = error
         self._draw()
 
@@ -107,10 +107,10 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         text.append(" esc ", "reverse").append(" leave it\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
-        elif self._facts is None or self._spec is None:
+        elif self._facts is None or self._plan is None:
             text.append("checking…", "dim")
         else:
-            self._draw_plan(text, self._facts, self._spec)
+            self._draw_plan(text, self._facts, self._plan.spec)
         self.query_one("#start-text", Static).update(text)
 
     def _draw_plan(self, text: Text, facts: Facts, spec: RunSpec) -> None:
@@ -141,17 +141,25 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         return str(pushed or "nowhere: push_to_hub is off")
 
     @property
+    def _engine(self) -> str:
+        """Name of the engine; empty while it is not known."""
+        if not self._first:
+            return ""
+        return self._engines[(self._engines.index(self._first) + self._moved) % len(self._engines)]
+
+    @property
     def _may_start(self) -> bool:
-        return self._spec is not None and may_start(self._checks)
+        return self._plan is not None and may_start(self._checks)
 
     def action_start(self) -> None:
-        if self._may_start and self._spec is not None:
+        if self._may_start and self._plan is not None:
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
-            spec = replace(self._spec, side_by_side=self._beside and self._engine == "local", checks=checks)
-            self.dismiss((self._engine, spec, ("ask",) if self._then else ()))
+            beside = self._beside and self._engine == "local"
+            spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
+            self.dismiss((replace(self._plan, spec=spec), ("ask",) if self._then else ()))
 
     def action_elsewhere(self) -> None:
-        self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
+        self._moved += 1
         self._look()
 
     def action_beside(self) -> None:
@@ -170,8 +178,3 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#start-dialog", VerticalScroll).scroll_relative(y=by, animate=False)
-
-
-def _inside(project: Project, folder: Path) -> str:
-    """A folder as the recipe should name it: relative where it lies in the project."""
-    return str(folder.relative_to(project.folder)) if folder.is_relative_to(project.folder) else str(folder)

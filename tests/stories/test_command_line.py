@@ -51,7 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """The recipe holds keys of the played training that TRL does not know."""
         return []
 
-    monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
+    monkeypatch.setattr(preflight_facts, "check_plan", no_checks)
     return tmp_path
 
 
@@ -110,7 +110,7 @@ def test_warnings_are_told_before_the_start(
     async def checks(*_: object) -> list[Check]:
         return [Check("push_to_hub", Level.WARN, "This Job would keep no model", "Write push_to_hub: true")]
 
-    monkeypatch.setattr(preflight_facts, "check_spec", checks)
+    monkeypatch.setattr(preflight_facts, "check_plan", checks)
     assert run(["train", str(project), "--json"]) == 0
     lines, error = output(capsys)
     assert all("event" in line for line in lines)
@@ -228,7 +228,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         f"engine = LocalEngine(Path({str(SCRIPT)!r}))\n"
         "runs.default_services = lambda: Services({'local': engine})\n"
         "async def none(*_): return []\n"
-        "preflight_facts.check_spec = none\n"
+        "preflight_facts.check_plan = none\n"
         f"sys.exit(run(['train', {str(project)!r}, '--set', 'end=hang', '--json']))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

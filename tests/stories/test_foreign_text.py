@@ -119,7 +119,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return [Check("key", Level.WARN, "may" + HOSTILE, "do" + HOSTILE)]
 
     monkeypatch.setattr(hub, "account", somebody)
-    monkeypatch.setattr(preflight_facts, "check_spec", warns)
+    monkeypatch.setattr(preflight_facts, "check_plan", warns)
     (tmp_path / "probe.py").write_text(PROBE)
     monkeypatch.setattr(devices.torch_report, "__kwdefaults__", {"script": tmp_path / "probe.py", "seconds": 20.0})
     monkeypatch.chdir(tmp_path)

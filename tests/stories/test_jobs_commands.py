@@ -76,7 +76,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def no_checks(*_: object) -> list[object]:
         return []
 
-    monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
+    monkeypatch.setattr(preflight_facts, "check_plan", no_checks)
     monkeypatch.setattr(hub_submit, "ship", lambda *_: None)
     return tmp_path
 

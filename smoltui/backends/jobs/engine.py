@@ -23,6 +23,7 @@ from smoltui.backends.jobs.shipment import shipment
 from smoltui.backends.jobs.stats import follow_stats
 from smoltui.backends.jobs.stream import Opened, event_stream
 from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
@@ -91,7 +92,6 @@ class HubEngine:
                 can be submitted again, which first looks for the Job.
         """
         await in_thread(job_records.ready)
-        spec = await in_thread(lambda: curated_spec(spec))  # its record holds what is trained on
         job = await hub_submit.submit(spec)
         run = run_of(job, namespace=spec.namespace)
         self._namespaces[run.id] = run.namespace or ""
@@ -241,7 +241,8 @@ class HubEngine:
         bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))
         if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
-            return await self.submit(spec)
+            refuse_tokens(spec)  # before the pairs in it are copied
+            return await self.submit(await in_thread(lambda: curated_spec(spec)))
         namespace = self._namespaces[bare]
         run = run_of(await hub_acts.start_again(job, namespace), namespace=namespace)
         self._namespaces[run.id] = run.namespace or namespace

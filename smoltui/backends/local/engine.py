@@ -24,7 +24,6 @@ from smoltui.backends.local.records import BadRecordError, read_records, readabl
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.machine.train_extra import free_output_dir, holds_model, require_train_extra
-from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system import locks
@@ -73,7 +72,7 @@ class LocalEngine:
 
     async def submit(self, spec: RunSpec) -> Run:
         refuse_tokens(spec)
-        run_id, supervisor = await in_thread(lambda: self._start(with_processes(curated_spec(spec))))
+        run_id, supervisor = await in_thread(lambda: self._start(with_processes(spec)))
         return await self._started(run_id, supervisor)
 
     async def list_runs(self) -> list[Run]:

@@ -49,11 +49,12 @@ def with_processes(spec: RunSpec) -> RunSpec:
         InputError: a number or strategy that cannot be.
         MissingExtraError: ZeRO-3 without DeepSpeed.
     """
-    local = Project(Path(spec.project)).settings().local
-    spec = replace(
-        spec, processes=local.processes if spec.processes is None else spec.processes,
-        strategy=local.strategy if spec.strategy is None else spec.strategy,
-    )  # fmt: skip
+    if spec.processes is None or spec.strategy is None:  # one that no plan was made of
+        local = Project(Path(spec.project)).settings().local
+        spec = replace(
+            spec, processes=local.processes if spec.processes is None else spec.processes,
+            strategy=local.strategy if spec.strategy is None else spec.strategy,
+        )  # fmt: skip
     if not 1 <= _processes(spec) <= MOST_PROCESSES:
         raise InputError(
             f"A run has from 1 to {MOST_PROCESSES} processes, one a GPU, not: {spec.processes}",

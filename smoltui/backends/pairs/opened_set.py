@@ -128,6 +128,11 @@ class PairSet:
         return f"{self.name} {'has changed' if now else 'is no longer there'}: what is shown was read before"
 
 
+def store_folder(spec: PairsSpec, base: Path, stamp: Any) -> Path:
+    """Where a set is imported to, for this state of its files (`files_stamp`)."""
+    return pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp])
+
+
 def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
     """The set from the cache, else its first rows. Blocking, well under half a second for local files.
 
@@ -137,7 +142,7 @@ def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
         PairsError, ServiceError: as `open_spec`.
     """
     stamp = files_stamp(spec, base)
-    opened = PairSet(spec, base, stamp, pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp]))
+    opened = PairSet(spec, base, stamp, store_folder(spec, base, stamp))
     if not again:
         with suppress(PairsError):
             opened.store = PairStore(opened.folder)

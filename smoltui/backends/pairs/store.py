@@ -128,7 +128,7 @@ class PairStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.meta = _read_meta(folder)
+        self.meta = read_meta(folder)
         self._lock = threading.Lock()
         self._batches: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
         with suppress(OSError):  # when it was last used: the least used set goes first when space is needed
@@ -140,7 +140,7 @@ class PairStore:
     def refresh(self) -> bool:
         """Looks again at what has been imported; whether there is more than before."""
         before = (self.meta.rows, self.meta.complete)
-        self.meta = _read_meta(self.folder)
+        self.meta = read_meta(self.folder)
         return (self.meta.rows, self.meta.complete) != before
 
     @property
@@ -363,7 +363,12 @@ def _read_table(path: Path, columns: Sequence[str] | None) -> Any:
     return table if columns is None else table.select(list(columns))
 
 
-def _read_meta(folder: Path) -> Meta:
+def read_meta(folder: Path) -> Meta:
+    """meta.json of a set in the cache.
+
+    Raises:
+        PairsError: there is none, or another version wrote it.
+    """
     data = run_store.read_json(folder / "meta.json")
     if data is None or data.get("format") != FORMAT:
         raise gone(folder)

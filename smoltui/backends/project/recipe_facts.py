@@ -13,7 +13,6 @@ from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command
 from smoltui.core.settings.settings import Settings
-from smoltui.errors import InputError
 from smoltui.scripts import SCRIPTS
 
 
@@ -49,43 +48,6 @@ def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
             files = source.get("data_files")
             names += [source.get("path"), source.get("data_dir"), *(files if isinstance(files, list) else [files])]
     return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
-
-
-def pairs_counted(project: Project, values: Mapping[str, Any]) -> int | None:
-    """Pairs the recipe trains on, counted in its file; None for a set on the Hub, for several sets, for none usable.
-
-    The last count is kept while recipe and file stay as they are.
-    """
-    from smoltui.backends.data_files.source import files_stamp, is_local, open_spec, pairs_of
-
-    try:
-        wanted = pairs_of(values)
-        if wanted is None or wanted.others or not is_local(wanted, project.folder):
-            return None
-        stamp = (project.folder, wanted, files_stamp(wanted, project.folder))
-        if _COUNTED.get("stamp") != stamp:
-            _COUNTED.update(rows=len(open_spec(wanted, project.folder)), stamp=stamp)
-    except InputError:
-        return None
-    rows = _COUNTED["rows"]
-    return rows if isinstance(rows, int) else None
-
-
-_COUNTED: dict[str, object] = {}
-
-
-def pairs_decided(project: Project, values: Mapping[str, Any]) -> bool:
-    """Pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file holds."""
-    from smoltui.backends.data_files.source import pairs_of
-    from smoltui.backends.pairs.curated import set_name
-    from smoltui.backends.pairs.curation_file import CurationFile
-
-    try:
-        known, wanted = CurationFile(project.folder).load(), pairs_of(values)
-        held = wanted is not None and known.hold_out(set_name(wanted, project.folder)) is not None
-    except InputError:
-        return False
-    return held or bool(known.excluded)
 
 
 def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:

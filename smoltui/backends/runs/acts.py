@@ -6,13 +6,16 @@ An engine that can has a method of the same name; `backends/runs/engine.py` asks
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.local import stats as local_stats
 from smoltui.backends.machine.train_extra import holds_model
+from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.spec import new_label
+from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs.rerun import again, spec_of
@@ -40,8 +43,10 @@ async def rerun(engine: Engine, run_id: str) -> Run:
             f"What this run was started with is not known, so it cannot be started again: {safe_line(run_id, 60)}",
             "Start a new one: smoltui train FOLDER",
         )
+    refuse_tokens(spec)  # before the pairs in it are copied
+    spec = await in_thread(partial(curated_spec, spec))
     taken = {other.output_dir for other in await engine.list_runs() if not other.is_final}
-    output_dir = await in_thread(lambda: _free(spec, taken))
+    output_dir = await in_thread(partial(_free, spec, taken))
     return await engine.submit(again(spec, new_label(), output_dir=output_dir))
 
 

@@ -18,6 +18,8 @@ class Engine(Protocol):
     async def submit(self, spec: RunSpec) -> Run:
         """Starts a run and gives it as soon as it has an id.
 
+        `spec` is trained as it is: decisions on its pairs are in it already (`backends/runs/plan.py`).
+
         Never starts two: when an earlier submission with the same `spec.label` exists, that run is given.
 
         Raises:

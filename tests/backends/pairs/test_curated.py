@@ -23,8 +23,8 @@ from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.plan import make_plan
 from smoltui.backends.runs.preflight import gather
-from smoltui.backends.runs.spec import make_spec
 from smoltui.core.pairs.curation import Curation, Decision, HoldOut
 from smoltui.core.pairs.preference import pair_of
 from smoltui.core.preflight.preflight import preflight
@@ -33,6 +33,7 @@ from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import PairsError, RecipeError
 from smoltui.scripts.pair_format import content_hash
 from tests.backends.pairs.test_export import SHAPES
+from tests.backends.runs.specs import make_spec
 from tests.paths import DEMO, FAKE_TRAINING
 from tests.scripts.test_dpo import Ran, in_scripts, run
 
@@ -277,7 +278,7 @@ class TestStarting:
     async def test_preflight_says_what_is_trained_on(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]), Decision("swap", keys[1]))
         decide(demo, Decision("hold_out", of="pairs train", share=0.1, seed=3))
-        facts = await gather(demo, "local", make_spec(demo, "local"))
+        facts = await gather(await make_plan(demo, "local"))
         (made,) = (found for path in curated.folder().iterdir() if (found := read_export(path)))
         wanted = f"{made.train} pairs of pairs, train, curated: 1 excluded, 1 swapped, {made.test} held out"
         assert made.train + made.test + 1 == len(keys)
@@ -287,14 +288,14 @@ class TestStarting:
     async def test_preflight_of_a_set_on_the_hub_opens_nothing(self, tmp_path: Path) -> None:
         project = small(tmp_path / "p", "dataset_name: owner/name\n")
         decide(project, Decision("exclude", "0" * 32), Decision("hold_out", of="owner/name train", share=0.05, seed=1))
-        facts = await gather(project, "local", make_spec(project, "local"))
+        facts = await gather(await make_plan(project, "local"))
         assert facts.pairs == (
             "owner/name, curated when the run starts, by decision: 1 excluded, 0.05 of the prompts held out"
         )
 
     async def test_a_local_run_keeps_what_it_was_given(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]))
-        run = await LocalEngine(FAKE_SCRIPT).submit(make_spec(demo, "local"))
+        run = await LocalEngine(FAKE_SCRIPT).submit((await make_plan(demo, "local")).spec)
         folder = run_store.run_dir(run.id)
         spec = run_store.read_json(folder / "spec.json")
         assert spec is not None and spec["pairs_from"].endswith("held out") and "1 excluded" in spec["pairs_from"]
