@@ -14,11 +14,12 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.backends.machine.train_extra import free_output_dir
-from smoltui.backends.project.project import Project, shown_path
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs.output_dir import free_output_dir
 from smoltui.backends.runs.preflight import gather
 from smoltui.backends.runs.spec import make_spec
 from smoltui.backends.services import Services
+from smoltui.backends.system.paths import shown_path
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import price, usd, worst_cost

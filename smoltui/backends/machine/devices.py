@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.project.project import Project, exists
+from smoltui.backends.project.project import Project
 from smoltui.backends.system import locks
+from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.device import Accelerator, DeviceReport, Need, Package, TorchDevice, TorchReport

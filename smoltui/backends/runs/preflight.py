@@ -14,13 +14,14 @@ from typing import Any
 from smoltui.backends.data_files.source import PairsSpec, is_local, open_spec, pairs_of
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.machine.devices import device_report
-from smoltui.backends.machine.train_extra import free_output_dir, holds_model
 from smoltui.backends.pairs.curated import curate, set_name
 from smoltui.backends.pairs.curation_file import CurationFile
-from smoltui.backends.project.project import Project, exists, shown_path
+from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
 from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.token_check import leaks
+from smoltui.backends.system.paths import exists, shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, preflight

@@ -10,14 +10,8 @@ from typing import Any
 
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
-from smoltui.core.runs.run import RunSpec, timeout_seconds
+from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.errors import InputError, RecipeError
-
-LABEL = "smoltui-run"
-"""Label of a Job that finds it again when the answer to its submission was lost."""
-
-JOB_OUTPUT = "/tmp/smoltui"
-"""Where a Job writes: its own disk, which is deleted at its end."""
 
 
 def load_project_recipe(project: Project) -> RecipeFile:
