@@ -148,7 +148,7 @@ def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
 
 
 def _absolute(folder: str) -> Any:
-    from smoltui.backends.project.project import expanded
+    from smoltui.backends.system.paths import expanded
 
     return expanded(folder).absolute()
 

@@ -15,8 +15,9 @@ from smoltui.backends.pairs.search import Search
 from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.pairs.store import tokens_kind
 from smoltui.backends.pairs.summary import summary
-from smoltui.backends.project.project import RECIPE_NAME, Project, expanded, open_project
+from smoltui.backends.project.project import RECIPE_NAME, Project, open_project
 from smoltui.backends.project.recipe_file import load_project_recipe
+from smoltui.backends.system.paths import expanded
 from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.core.pairs.curation import Curation, marks_of
 from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff

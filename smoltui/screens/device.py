@@ -161,7 +161,7 @@ class DeviceRoom(Room):
         machine = self._machine
         if machine is None:
             return
-        from smoltui.backends.project.project import shown_path
+        from smoltui.backends.system.paths import shown_path
         from smoltui.core.machine.device import next_step, verdict
         from smoltui.core.machine.device_words import facts_in_words
         from smoltui.widgets import device_tables

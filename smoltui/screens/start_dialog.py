@@ -13,10 +13,11 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from smoltui.backends.project.project import Project, shown_path
+from smoltui.backends.project.project import Project
 from smoltui.backends.runs.plan import Plan, make_plan
 from smoltui.backends.runs.preflight import gather
 from smoltui.backends.services import Services
+from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level

@@ -29,7 +29,8 @@ from smoltui.backends.data_files.tables import (
     open_table,
 )
 from smoltui.backends.data_files.text import EmptyFileError
-from smoltui.backends.project.project import Project, exists, expanded
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.mapping import mapped
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError

@@ -11,11 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.machine.train_extra import holds_model, require_train_extra
-from smoltui.backends.project.project import Project, exists
+from smoltui.backends.machine.train_extra import require_train_extra
+from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.output_dir import holds_model
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sheet_from_json
@@ -368,8 +371,8 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
     path = folder / f"answers-{stamp}.json"
     try:
-        run_store.private_folder(folder)
-        run_store.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
+        data_folder.private_folder(folder)
+        data_folder.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
     except (OSError, UnicodeEncodeError) as error:
         said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they are not UTF-8 text"
         raise InputError(
@@ -385,4 +388,4 @@ def last_answers(folder: Path) -> dict[str, Any] | None:
         paths = sorted(folder.glob("answers-*.json"), reverse=True)
     except OSError:
         return None
-    return next((data for path in paths if (data := run_store.read_json(path)) is not None), None)
+    return next((data for path in paths if (data := data_folder.read_json(path)) is not None), None)

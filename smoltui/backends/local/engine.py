@@ -23,10 +23,11 @@ from smoltui.backends.local.log import LineReader, RunLog, last_lines
 from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
-from smoltui.backends.machine.train_extra import free_output_dir, holds_model, require_train_extra
+from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.token_check import refuse_tokens
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.accelerate import CONFIG_NAME
@@ -167,10 +168,10 @@ class LocalEngine:
         """The run once its supervisor has said something; at once when none was started."""
         if supervisor is not None:
             folder = run_store.run_dir(run_id)
-            attempt = (run_store.read_json(folder / "launch.json") or {}).get("attempt", 1)
+            attempt = (data_folder.read_json(folder / "launch.json") or {}).get("attempt", 1)
             deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline and supervisor.poll() is None:
-                if (run_store.read_json(folder / "status.json") or {}).get("attempt") == attempt:
+                if (data_folder.read_json(folder / "status.json") or {}).get("attempt") == attempt:
                     break
                 await asyncio.sleep(0.02)
             _reap_later(supervisor)
@@ -221,7 +222,7 @@ class LocalEngine:
                 folder, held = run_store.new_run_dir()
                 try:
                     write_inputs(folder, spec)
-                    run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                    data_folder.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
                     argv = training_command(folder, spec, self._script, self._python)
                     return folder.name, launch(folder, argv, spec, held, output)
                 except BaseException as error:
@@ -322,7 +323,7 @@ class LocalEngine:
             }  # fmt: skip
 
     def _list(self) -> list[Run]:
-        run_store.tighten()
+        data_folder.tighten()
         runs = []
         for run_id in run_store.run_ids():
             try:
@@ -377,7 +378,7 @@ class LocalEngine:
 def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
     """Id and stored specification of each run, newest first; empty for a folder that holds none."""
     for run_id in run_store.run_ids():
-        yield run_id, run_store.read_json(run_store.run_dir(run_id) / "spec.json") or {}
+        yield run_id, data_folder.read_json(run_store.run_dir(run_id) / "spec.json") or {}
 
 
 def _launched(folder: Path) -> int:

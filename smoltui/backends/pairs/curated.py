@@ -34,9 +34,10 @@ from smoltui.backends.data_files.splits import split_asked
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.export import FORMAT, Exported, Row, export_pairs, read_export
-from smoltui.backends.project.project import RECIPE_NAME, Project, exists, expanded
+from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
-from smoltui.backends.runs.store import home, private_folder, read_json, write_json
+from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, Curation, HoldOut
 from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.core.runs.run import RunSpec

@@ -17,8 +17,8 @@ from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
 from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, spec_as_json
 from smoltui.backends.pairs.store import PairStore, make_private, pairs_cache
-from smoltui.backends.project.project import exists, expanded
 from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import InputError, PairsError, RunFailedError
 from smoltui.scripts.pair_format import content_hash

@@ -23,8 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT
 from smoltui.core.pairs.preference import Message, Pair
 from smoltui.errors import PairsError
@@ -103,7 +102,7 @@ class Meta:
 def pairs_cache() -> Path:
     """Where imported sets are kept: below `SMOLTUI_HOME`, or in the system's place for caches."""
     if os.environ.get("SMOLTUI_HOME"):
-        return run_store.home() / "cache" / "pairs"
+        return data_folder.home() / "cache" / "pairs"
     from platformdirs import user_cache_path
 
     return user_cache_path("smoltui", appauthor=False) / "pairs"
@@ -112,7 +111,7 @@ def pairs_cache() -> Path:
 def make_private(folder: Path) -> None:
     """Makes the folder of a set in the cache, for its owner alone: it holds rows. Raises OSError."""
     cache = pairs_cache()
-    root = run_store.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
+    root = data_folder.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
     for one in (cache.parent, cache, folder):
         locks.private_folder(one, root)
 
@@ -328,7 +327,7 @@ class PartFile:
 
 
 def write_meta(folder: Path, meta: Meta) -> None:
-    run_store.write_json(folder / "meta.json", asdict(meta))
+    data_folder.write_json(folder / "meta.json", asdict(meta))
 
 
 def gone(folder: Path) -> PairsError:
@@ -369,7 +368,7 @@ def read_meta(folder: Path) -> Meta:
     Raises:
         PairsError: there is none, or another version wrote it.
     """
-    data = run_store.read_json(folder / "meta.json")
+    data = data_folder.read_json(folder / "meta.json")
     if data is None or data.get("format") != FORMAT:
         raise gone(folder)
     try:

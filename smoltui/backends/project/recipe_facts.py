@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.project.project import Project, exists
-from smoltui.backends.runs.spec import JOB_OUTPUT
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command
+from smoltui.core.runs.run import JOB_OUTPUT
 from smoltui.core.settings.settings import Settings
-from smoltui.scripts import SCRIPTS
+from smoltui.scripts import BESIDE_DPO, SCRIPTS
 
 
 def model_config(path: Path) -> dict[str, Any] | None:
@@ -59,7 +60,7 @@ def command_by_hand(project: Project, values: Mapping[str, Any], settings: Setti
         "hub",
         recipe=project.recipe_path.name,
         script=str(SCRIPTS / "dpo.py"),
-        beside=[str(SCRIPTS / name) for name in ("pair_format.py", "script_events.py")],
+        beside=[str(SCRIPTS / name) for name in BESIDE_DPO],
         output_dir=f"{JOB_OUTPUT}/{output}",
         jobs=settings.jobs,
         ships_project=bool(local_inputs(project, values)),

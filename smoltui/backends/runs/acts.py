@@ -5,21 +5,21 @@ An engine that can has a method of the same name; `backends/runs/engine.py` asks
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.local import stats as local_stats
-from smoltui.backends.machine.train_extra import holds_model
 from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.output_dir import free_output_dir
 from smoltui.backends.runs.spec import new_label
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs.rerun import again, spec_of
-from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.run import Run
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
@@ -46,18 +46,9 @@ async def rerun(engine: Engine, run_id: str) -> Run:
     refuse_tokens(spec)  # before the pairs in it are copied
     spec = await in_thread(partial(curated_spec, spec))
     taken = {other.output_dir for other in await engine.list_runs() if not other.is_final}
-    output_dir = await in_thread(partial(_free, spec, taken))
-    return await engine.submit(again(spec, new_label(), output_dir=output_dir))
-
-
-def _free(spec: RunSpec, taken: Collection[str | None]) -> str:
-    """Where the second run may write: no run that has not ended writes there, and no model is replaced unasked."""
     folder = Path(spec.output_dir)
-    number, candidate = 1, folder
-    while str(candidate) in taken or (holds_model(candidate) and not spec.overwrite):
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return str(candidate)
+    free = await in_thread(lambda: free_output_dir(folder, taken=taken, overwrite=spec.overwrite))
+    return await engine.submit(again(spec, new_label(), output_dir=str(free)))
 
 
 async def stats(engine: Engine, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:

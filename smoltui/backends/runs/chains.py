@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.core.foreign import foreign_json
 from smoltui.core.runs.chain import Chain, Step, chain_from_json
@@ -18,7 +18,7 @@ from smoltui.safe_text import safe
 
 def folder() -> Path:
     """Where they lie."""
-    return run_store.home() / "chains"
+    return data_folder.home() / "chains"
 
 
 def _path(run_id: str) -> Path:
@@ -32,8 +32,8 @@ def save(chain: Chain) -> None:
         InputError: the data folder cannot be written.
     """
     try:
-        run_store.private_folder(folder())
-        run_store.write_json(_path(chain.run_id), chain.as_json())
+        data_folder.private_folder(folder())
+        data_folder.write_json(_path(chain.run_id), chain.as_json())
     except OSError as error:
         raise InputError(
             f"What follows a run cannot be stored, {error.strerror}: {folder()}",
@@ -46,7 +46,7 @@ def read_all() -> dict[str, Chain]:
     found = {}
     for path in sorted(folder().glob("*.json")) if folder().is_dir() else []:
         with suppress(KeyError, TypeError, ValueError):
-            data = run_store.read_json(path)
+            data = data_folder.read_json(path)
             if data is not None:
                 chain = chain_from_json(data)
                 found[chain.run_id] = chain
@@ -56,7 +56,7 @@ def read_all() -> dict[str, Chain]:
 @contextmanager
 def claimed(run_id: str) -> Iterator[bool]:
     """Whether this app may do the steps behind a run; another app that does them keeps it from that."""
-    run_store.private_folder(folder())
+    data_folder.private_folder(folder())
     try:
         lock = locks.take(_path(run_id).with_suffix(".lock"), "Another app does it, {pid}", seconds=0)
     except locks.LockHeldError:

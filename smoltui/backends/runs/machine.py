@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from smoltui.backends.machine import devices
-from smoltui.backends.project.project import Project, exists
+from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
 from smoltui.backends.project.recipe_file import load_project_recipe
+from smoltui.backends.system.paths import exists
 from smoltui.core.machine.device import DeviceReport, Need
 from smoltui.core.machine.fit import estimate
 from smoltui.errors import SmoltuiError

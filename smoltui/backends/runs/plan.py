@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
-from smoltui.backends.machine.train_extra import free_output_dir
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.pairs.curated import Curated, curate, set_name, with_curated
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
+from smoltui.backends.runs.output_dir import free_output_dir
 from smoltui.backends.runs.spec import Options, make_spec
 from smoltui.backends.runs.token_check import leaks
 from smoltui.backends.system.threads import in_thread

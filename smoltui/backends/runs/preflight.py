@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
-from smoltui.backends.machine.train_extra import free_output_dir, holds_model
-from smoltui.backends.project.project import Project, exists, shown_path
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.plan import Plan
+from smoltui.backends.system.paths import exists, shown_path
 from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
 from smoltui.core.recipe import Level, check, summarise

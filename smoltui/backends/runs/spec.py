@@ -11,18 +11,12 @@ from typing import Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
-from smoltui.core.runs.run import RunSpec, timeout_seconds
+from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
 
-LABEL = "smoltui-run"
-"""Label of a Job that finds it again when the answer to its submission was lost."""
-
 DEFAULT_OUTPUT = "trainer_output"
 """Where TRL writes when a recipe does not say."""
-
-JOB_OUTPUT = "/tmp/smoltui"
-"""Where a Job writes: its own disk, which is deleted at its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from smoltui.backends.pairs.export import MANIFEST, Exported, Kind
 from smoltui.backends.pairs.opened_set import PairSet
 from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.pairs.store import FACTS, gone
-from smoltui.backends.project.project import expanded
+from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Curation, Decision, held_out, inverse, shown
 from smoltui.core.pairs.preference import Pair

@@ -9,12 +9,12 @@ from textual import work
 from smoltui.backends.runs import acts as run_acts
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.run import LABEL, Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import OWN_LABEL, RunList
+from smoltui.widgets.run_list import RunList
 
 Act = Callable[[Run], Awaitable[Run]]
 
@@ -124,7 +124,7 @@ class Acting(RunsBase):
         runs = self.chosen()
         if not runs:
             return
-        labels = {key: value for key, value in runs[0].labels.items() if key != OWN_LABEL} if len(runs) == 1 else {}
+        labels = {key: value for key, value in runs[0].labels.items() if key != LABEL} if len(runs) == 1 else {}
         shown = " ".join(f"{key}={value}" for key, value in labels.items())
         self.ask(
             "labels:", "key=value …; -key takes one away; those that are not named stay",

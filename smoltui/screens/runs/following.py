@@ -12,7 +12,7 @@ from rich.text import Text
 from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
-from smoltui.backends.project.project import shown_path
+from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import METRICS, History, load_all

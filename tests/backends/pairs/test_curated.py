@@ -25,6 +25,7 @@ from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.plan import make_plan
 from smoltui.backends.runs.preflight import gather
+from smoltui.backends.system import data_folder
 from smoltui.core.pairs.curation import Curation, Decision, HoldOut
 from smoltui.core.pairs.preference import pair_of
 from smoltui.core.preflight.preflight import preflight
@@ -130,7 +131,7 @@ class TestCurated:
         assert demo.recipe_path.read_bytes() == before
         old, new = values(spec), values(made)
         folder = Path(new["dataset_name"])
-        assert folder.parent == run_store.home() / "pairs" and folder.name == made.pairs_hash
+        assert folder.parent == data_folder.home() / "pairs" and folder.name == made.pairs_hash
         assert new == {**old, "dataset_name": str(folder)}, "everything else is as it was"
         assert "# pull towards the reference model" in made.recipe
         train, source = lines(folder / "train.jsonl"), lines(demo.folder / "pairs" / "train.jsonl")
@@ -297,7 +298,7 @@ class TestStarting:
         decide(demo, Decision("exclude", keys[0]))
         run = await LocalEngine(FAKE_SCRIPT).submit((await make_plan(demo, "local")).spec)
         folder = run_store.run_dir(run.id)
-        spec = run_store.read_json(folder / "spec.json")
+        spec = data_folder.read_json(folder / "spec.json")
         assert spec is not None and spec["pairs_from"].endswith("held out") and "1 excluded" in spec["pairs_from"]
         given = load_recipe(folder / "recipe.yaml").values
         assert given["dataset_name"] == str(curated.folder() / spec["pairs_hash"])

@@ -20,6 +20,7 @@ from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import acts as run_acts
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.known_secrets import _token_path, register_secrets_of_machine
 from smoltui.cli import run
 from smoltui.core.foreign.token_stop import leak_in_file
@@ -66,7 +67,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
 
 def kept() -> list[str]:
     """Files in the data folder."""
-    return sorted(str(path) for path in run_store.home().rglob("*") if path.is_file())
+    return sorted(str(path) for path in data_folder.home().rglob("*") if path.is_file())
 
 
 def append(path: Path, text: str) -> int:
