@@ -222,8 +222,7 @@ def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None
     """What would stop it or spoil it; exit code 2 when something does."""
     from smoltui.cli import recipe as twin
 
-    project = project_in(folder)
-    report = twin.recipe_check(project, target or project.settings().on)
+    report = twin.recipe_check(project_in(folder), target)
     print_json(report) if as_json else twin.print_check(report)
     if not report["ok"]:
         raise SystemExit(InputError.exit_code)
@@ -237,8 +236,7 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
     """The command that does the same by hand."""
     from smoltui.cli import recipe as twin
 
-    project = project_in(folder)
-    report = twin.recipe_command(project, target or project.settings().on)
+    report = twin.recipe_command(project_in(folder), target)
     print_json(report) if as_json else twin.print_command(report)
 
 

@@ -239,14 +239,14 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
         PairsError: they cannot be read, there is no such split, or no pair in it can be used.
         ServiceError: the Hub does not give them.
     """
-    from smoltui.backends.data_files.source import PairsSpec, open_spec, recipe_pairs
+    from smoltui.backends.data_files.source import PairsSpec, open_spec, pairs_of
 
     values = comparison.values
     split = str(values.get("dataset_test_split") or "test")
     if name := values.get("dataset_name"):
         config = values.get("dataset_config")
         spec: PairsSpec | None = PairsSpec(str(name), str(config) if config else None, split)
-    elif mixed := recipe_pairs(project):
+    elif mixed := pairs_of(values):
         spec = replace(mixed, split=split)
     else:
         spec = None

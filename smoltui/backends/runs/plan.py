@@ -134,6 +134,8 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
             return replace(plan, pairs=PlannedPairs(sentence=told, decided=curation if told else None))
         if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
             return _curated(plan, recipe, found)
+        if stopped():  # nobody waits for it
+            return plan
         return replace(plan, pairs=_as_named(plan, wanted, counts))
     except InputError as error:
         return replace(plan, pairs=PlannedPairs(problem=Problem(error.message, error.hint)))

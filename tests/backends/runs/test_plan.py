@@ -217,3 +217,13 @@ async def test_what_is_wrong_with_the_pairs_is_in_the_plan(demo: Project) -> Non
     found = await make_plan(demo, "local", counts=PairCounts())
     assert found.pairs.problem is not None and "train.jsonl" in found.pairs.problem.sentence
     assert found.pairs.problem.fix.startswith("One such line stops the training.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"), [(["check"], 1), (["check", "--on", "hub"], 1), (["command"], 1), (["show"], 0)]
+)
+def test_the_recipe_commands_read_each_file_once(
+    demo: Project, reads: Counter[str], arguments: list[str], settings: int
+) -> None:
+    run(["recipe", arguments[0], str(demo.folder), *arguments[1:], "--json"])
+    assert (reads["recipe.yaml"], reads["smoltui.toml"]) == (1, settings)
