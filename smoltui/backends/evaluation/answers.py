@@ -24,6 +24,7 @@ from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, 
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import Message
+from smoltui.core.recipe import output_dir_of
 from smoltui.core.runs.events import Event, Failed, Finished, LogLine, Reader
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.settings.settings import EvaluationSettings
@@ -38,8 +39,7 @@ MAX_PROMPTS = 200
 DEFAULT_BETA = 0.1
 DEFAULT_MAX_LENGTH = 1024
 """Tokens of a pair that are scored."""
-DEFAULT_OUTPUT = "trainer_output"
-"""These three as TRL 1.16's DPOConfig has them."""
+"""Both as TRL 1.16's DPOConfig has them."""
 DEFAULT_BATCH = 8
 PAIR_SIDES = ("prompt", "chosen", "rejected")
 
@@ -114,7 +114,7 @@ def compare_run(project: Project, run: Run | None) -> Comparison:
     text = spec.get("recipe") if isinstance(spec, Mapping) else None
     recipe = RecipeFile(project.recipe_path, text, "") if isinstance(text, str) else load_project_recipe(project)
     if run is None:
-        output = project.resolve(str(recipe.values.get("output_dir") or DEFAULT_OUTPUT))
+        output = project.resolve(output_dir_of(recipe.values))
         return _comparison(project, recipe, str(output) if holds_model(output) else None, None)
     folder = run.model_path or run.output_dir
     if folder and holds_model(Path(folder)):

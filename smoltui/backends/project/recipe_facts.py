@@ -11,7 +11,7 @@ from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
-from smoltui.core.recipe import command
+from smoltui.core.recipe import command, output_dir_of
 from smoltui.core.runs.run import JOB_OUTPUT
 from smoltui.core.settings.settings import Settings
 from smoltui.scripts import BESIDE_DPO, SCRIPTS
@@ -55,7 +55,7 @@ def command_by_hand(project: Project, values: Mapping[str, Any], settings: Setti
     """The command that does the same in a shell, typed in the project folder."""
     if target == "local":
         return command("local", recipe=project.recipe_path.name)
-    output = Path(str(values.get("output_dir") or "trainer_output")).name
+    output = Path(output_dir_of(values)).name
     return command(
         "hub",
         recipe=project.recipe_path.name,

@@ -13,6 +13,7 @@ from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.system.paths import exists
 from smoltui.core.machine.device import DeviceReport, Need
 from smoltui.core.machine.fit import estimate
+from smoltui.core.recipe import output_dir_of
 from smoltui.errors import SmoltuiError
 
 
@@ -37,7 +38,7 @@ def machine_for(project: Project) -> Machine:
         try:
             on = project.settings().on
             values = load_project_recipe(project).values
-            folder = project.resolve(str(values.get("output_dir") or "trainer_output"))
+            folder = project.resolve(output_dir_of(values))
         except SmoltuiError as error:
             problem = error.message
     report = devices.device_report(folder)

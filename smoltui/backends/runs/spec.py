@@ -11,12 +11,10 @@ from typing import Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.core.recipe import output_dir_of
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
-
-DEFAULT_OUTPUT = "trainer_output"
-"""Where TRL writes when a recipe does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def make_spec(project: Project, engine: str, recipe: RecipeFile, settings: Setti
     """
     for key, value in options.overrides.items():
         recipe.set(key, value)
-    wanted = options.output_dir or str(recipe.values.get("output_dir") or DEFAULT_OUTPUT)
+    wanted = options.output_dir or output_dir_of(recipe.values)
     if options.output_dir:
         recipe.set("output_dir", options.output_dir)
     if "\0" in wanted:

@@ -82,6 +82,11 @@ def get(values: Mapping[str, Any], key: str) -> Any:
     return values[key] if key in values else snapshot().keys[key].default
 
 
+def output_dir_of(values: Mapping[str, Any]) -> str:
+    """Where the model is saved, as the recipe writes it; transformers' own default where it says nothing."""
+    return str(values.get("output_dir") or "trainer_output")
+
+
 def checkpointing(values: Mapping[str, Any]) -> bool:
     """Whether activations are computed again; the new name of the key wins over the old one."""
     new = values.get("activation_checkpointing")
