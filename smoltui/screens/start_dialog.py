@@ -10,7 +10,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.backends.project.project import Project
@@ -26,12 +25,13 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.modal import Modal
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
-class StartDialog(ModalScreen[tuple[Plan, tuple[str, ...]] | None]):
+class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     """Gives what to run and the steps that follow it (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -266,6 +266,10 @@ class LogHistory(History):
             self.load()
         return self._points
 
+    def __repr__(self) -> str:
+        """Reads nothing: asyncio writes what a task gave into the text of errors that nobody sees."""
+        return f"LogHistory({str(self._pieces.path)!r})"
+
     @property
     def known(self) -> bool:
         return bool(self.lasts or self._points)

@@ -302,3 +302,11 @@ async def test_a_log_that_is_none_is_told_by_who_reads_it(run_folder: Path, no_l
     for tail in (None, 3):
         with pytest.raises(InputError, match="cannot be read, not a file"):
             [event async for event in engine.follow(run_folder.name, tail=tail)]
+
+
+async def test_naming_a_run_reads_no_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`asyncio.run` writes what its task gave into an error that nobody sees: a long log took seconds there."""
+    log = RunLog(tmp_path / "log", Run("r", "local", "n", "RUNNING"))
+    (tmp_path / "log").write_text(ours(events.Metrics(step=3, values={"loss": 0.5})) + "\n")
+    log.read()
+    assert "loss" not in repr([log.run, log.history]) and not log.history.loaded
