@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -29,6 +29,9 @@ from smoltui.screens.room import Room
 from smoltui.widgets.field_list import FieldList
 from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
 from smoltui.widgets.text_pane import TextPane
+
+if TYPE_CHECKING:
+    from smoltui.backends.pairs.curation_file import CurationFile
 
 WIDE, TINY = 100, 60
 """Columns from which the help stands beside the fields; below which margins go."""
@@ -69,6 +72,8 @@ class RecipeRoom(Room):
         self._values: dict[str, Any] = {}
         """What is shown: the file's values, changes that are still being written included."""
         self._around = Surroundings(Settings())
+        self._decisions: CurationFile | None = None
+        """Those of the project; None until they are looked at."""
         self._target = ""
         self._findings: list[Finding] = []
         self._editing = ""
@@ -168,14 +173,16 @@ class RecipeRoom(Room):
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
         """`around` with what follows from the recipe's values; reads the disk."""
         from smoltui.backends.pairs.counted import pairs_decided
+        from smoltui.backends.pairs.curation_file import CurationFile
         from smoltui.backends.project.recipe_facts import command_by_hand, recipe_shape
 
         project, counts = self.smoltui.project, self.smoltui.services.counts
+        self._decisions = self._decisions or CurationFile(project.folder)
         here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
         return replace(
             around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
             rows=counts.rows(project, values, around.settings), rows_of=pairs_named(values),
-            decided=pairs_decided(project, values),
+            decided=pairs_decided(project, values, self._decisions),
         )  # fmt: skip
 
     @work(exclusive=True, group="machine")

@@ -12,8 +12,8 @@ from smoltui.errors import InputError, PairsError
 
 if TYPE_CHECKING:
     from smoltui.backends.data_files.source import PairsSpec
+    from smoltui.backends.pairs.curation_file import CurationFile
     from smoltui.backends.pairs.store import Meta
-    from smoltui.core.pairs.curation import Curation
     from smoltui.core.settings.settings import Settings
 
 LOOKED_AT = 20_000
@@ -101,18 +101,16 @@ def _imported(wanted: PairsSpec, folder: Path, stamp: Any, settings: Settings) -
     return None
 
 
-def pairs_decided(project: Project, values: Mapping[str, Any], curation: Curation | None = None) -> bool:
+def pairs_decided(project: Project, values: Mapping[str, Any], decisions: CurationFile) -> bool:
     """Pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file holds.
 
-    `curation`: the project's decisions, None to read them now.
+    `decisions` are the project's; they are read again only where they have changed.
     """
     from smoltui.backends.data_files.source import pairs_of
     from smoltui.backends.pairs.curated import set_name
-    from smoltui.backends.pairs.curation_file import CurationFile
 
     try:
-        known = CurationFile(project.folder).load() if curation is None else curation
-        wanted = pairs_of(values)
+        known, wanted = decisions.current(), pairs_of(values)
         held = wanted is not None and known.hold_out(set_name(wanted, project.folder)) is not None
     except InputError:
         return False

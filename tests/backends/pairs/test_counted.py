@@ -97,11 +97,12 @@ def test_rows_that_are_not_known(tmp_path: Path) -> None:
 
 
 def test_fewer_are_trained_on_than_the_file_holds(tmp_path: Path) -> None:
-    project, values = Project(tmp_path), {"dataset_name": "owner/name"}
-    assert not pairs_decided(project, values)
-    decisions = CurationFile(tmp_path)
-    decisions.append([Decision("hold_out", of="owner/other train", share=0.1, seed=1)])
-    assert not pairs_decided(project, values)
-    decisions.append([Decision("hold_out", of="owner/name train", share=0.1, seed=1)])
-    assert pairs_decided(project, values)
-    assert pairs_decided(project, {}, CurationFile(tmp_path).append([Decision("exclude", "0" * 32)]))
+    project, values, decisions = Project(tmp_path), {"dataset_name": "owner/name"}, CurationFile(tmp_path)
+    assert not pairs_decided(project, values, decisions)
+    other = CurationFile(tmp_path)
+    other.append([Decision("hold_out", of="owner/other train", share=0.1, seed=1)])
+    assert not pairs_decided(project, values, decisions)
+    other.append([Decision("hold_out", of="owner/name train", share=0.1, seed=1)])
+    assert pairs_decided(project, values, decisions) and not pairs_decided(project, {}, decisions)
+    other.append([Decision("exclude", "0" * 32)])
+    assert pairs_decided(project, {}, decisions)

@@ -227,3 +227,8 @@ def test_the_recipe_commands_read_each_file_once(
 ) -> None:
     run(["recipe", arguments[0], str(demo.folder), *arguments[1:], "--json"])
     assert (reads["recipe.yaml"], reads["smoltui.toml"]) == (1, settings)
+
+
+def test_the_pairs_command_reads_each_file_once(demo: Project, reads: Counter[str]) -> None:
+    assert run(["pairs", str(demo.folder), "--json"]) == 0
+    assert reads == {"recipe.yaml": 1, "smoltui.toml": 1}
