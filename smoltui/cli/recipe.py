@@ -12,6 +12,7 @@ from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate
 from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
+from smoltui.core.runs.place import Target
 from smoltui.safe_text import redact, safe_line
 
 
@@ -49,7 +50,7 @@ def masked(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
 
 
-def findings_of(project: Project, target: str, has_bf16: bool | None = None) -> list[Finding]:
+def findings_of(project: Project, target: Target, has_bf16: bool | None = None) -> list[Finding]:
     """What is wrong with the project's recipe. Raises as `recipe_show`."""
     values = load_project_recipe(project).values
     name = values.get("model_name_or_path")
@@ -59,7 +60,7 @@ def findings_of(project: Project, target: str, has_bf16: bool | None = None) -> 
     return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project)), *found]
 
 
-def recipe_check(project: Project, target: str) -> dict[str, Any]:
+def recipe_check(project: Project, target: Target) -> dict[str, Any]:
     """An object with `ok` (nothing stops the run), `target`, `trl` and `findings`, the gravest first.
 
     Raises as `recipe_show`.
@@ -71,7 +72,7 @@ def recipe_check(project: Project, target: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def recipe_command(project: Project, target: str) -> dict[str, Any]:
+def recipe_command(project: Project, target: Target) -> dict[str, Any]:
     """An object with `command` and the folder to type it in, `cwd`.
 
     Raises as `recipe_show`, and RecipeError for smoltui.toml.

@@ -24,12 +24,12 @@ from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import price, usd, worst_cost
 from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
-PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
 class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
@@ -48,8 +48,8 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
         self._project = project
-        self._engines = list(services.engines)
-        self._engine = self._engines[0]
+        self._places = services.places
+        self._place = self._places[0]
         self._beside = self._then = False
         self._spec: RunSpec | None = None
         self._facts: Facts | None = None
@@ -66,7 +66,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         except SmoltuiError as error:
             self._problem = error
         else:
-            self._engine = wanted if wanted in self._engines else self._engine
+            self._place = next((place for place in self._places if place.name == wanted), self._place)
         self._look()
 
     @work(exclusive=True)
@@ -75,12 +75,12 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         self._spec, self._facts, self._checks, self._problem = None, None, [], None
         self._draw()
         try:
-            spec = make_spec(self._project, self._engine)
-            if self._engine == "local":
+            spec = make_spec(self._project, self._place)
+            if self._place.here:
                 free = free_output_dir(Path(spec.output_dir))
                 if free != Path(spec.output_dir):
-                    spec = make_spec(self._project, self._engine, output_dir=_inside(self._project, free))
-            self._facts = await gather(self._project, self._engine, spec)
+                    spec = make_spec(self._project, self._place, output_dir=_inside(self._project, free))
+            self._facts = await gather(self._project, self._place, spec)
             self._checks = preflight(self._facts)
             self._spec = spec
         except SmoltuiError as error:
@@ -91,17 +91,17 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         text = Text()
         text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
         text.append("  on ")
-        for name in self._engines:
-            text.append(f" {PLACES.get(name, name)} ", "reverse" if name == self._engine else "dim").append(" ")
+        for place in self._places:
+            text.append(f" {safe_line(place.title, 40)} ", "reverse" if place == self._place else "dim").append(" ")
         text.append("\n")
         # On top, since the list below may be longer than the terminal.
         if self._may_start:
             text.append(" enter ", "reverse").append(" start    ")
         elif self._checks:
             text.append("Mend what is marked ✗ first.   ", "red")
-        if len(self._engines) > 1:
+        if len(self._places) > 1:
             text.append(" tab ", "reverse").append(" elsewhere    ")
-        if self._engine == "local":
+        if self._place.here:
             words = "beside other runs" if self._beside else "after other runs"
             text.append(" b ", "reverse").append(f" {words}    ")
         text.append(" n ", "reverse").append(" then ask both models    " if self._then else " nothing after it    ")
@@ -120,7 +120,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
             ("plan", facts.summary.sentence),
             ("goes to", self._goes_to(facts, spec)),
         ]
-        if self._engine != "local":
+        if self._place.pays:
             rate = f" · {price(facts.flavor)}" if facts.flavor else ""
             rows.append(("flavor", f"{spec.flavor}{rate}"))
             rows.append(("killed after", as_time(spec.timeout_seconds)))
@@ -136,7 +136,7 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
                 text.append(f"  {safe_line(redact(check.mend), 300)}\n", "dim")
 
     def _goes_to(self, facts: Facts, spec: RunSpec) -> str:
-        if self._engine == "local":
+        if self._place.target is Target.LOCAL:
             return shown_path(spec.output_dir)
         pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
         return str(pushed or "nowhere: push_to_hub is off")
@@ -148,16 +148,16 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
     def action_start(self) -> None:
         if self._may_start and self._spec is not None:
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
-            spec = replace(self._spec, side_by_side=self._beside and self._engine == "local", checks=checks)
-            self.dismiss((self._engine, spec, ("ask",) if self._then else ()))
+            spec = replace(self._spec, side_by_side=self._beside and self._place.here, checks=checks)
+            self.dismiss((self._place.name, spec, ("ask",) if self._then else ()))
 
     def action_elsewhere(self) -> None:
-        self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
+        self._place = self._places[(self._places.index(self._place) + 1) % len(self._places)]
         self._look()
 
     def action_beside(self) -> None:
         """Starts at once whatever else trains here, or waits for its turn."""
-        if self._engine == "local":
+        if self._place.here:
             self._beside = not self._beside
             self._draw()
 

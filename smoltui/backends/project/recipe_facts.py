@@ -12,6 +12,7 @@ from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command
+from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import JOB_OUTPUT
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
@@ -89,13 +90,13 @@ def pairs_decided(project: Project, values: Mapping[str, Any]) -> bool:
     return held or bool(known.excluded)
 
 
-def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:
+def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: Target) -> str:
     """The command that does the same in a shell, typed in the project folder."""
-    if target == "local":
-        return command("local", recipe=project.recipe_path.name)
+    if target == Target.LOCAL:
+        return command(target, recipe=project.recipe_path.name)
     output = Path(str(values.get("output_dir") or "trainer_output")).name
     return command(
-        "hub",
+        target,
         recipe=project.recipe_path.name,
         script=str(SCRIPTS / "dpo.py"),
         beside=[str(SCRIPTS / name) for name in BESIDE_DPO],

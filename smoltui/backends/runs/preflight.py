@@ -26,6 +26,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, preflight
 from smoltui.core.recipe import Level, check, summarise
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import (
     InputError,
@@ -40,7 +41,7 @@ LOOKED_AT = 20_000
 """Rows that are decoded to find a broken line before a start; a broken one behind them stops the run itself."""
 
 
-async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
+async def gather(project: Project, place: Place, spec: RunSpec) -> Facts:
     """What the preflight checks need to know, found out now; what could not be found out is None.
 
     Raises:
@@ -49,7 +50,7 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     recipe = RecipeFile(project.recipe_path, spec.recipe, "")
     if found := await in_thread(lambda: leaks(project, spec)):  # before the curated set is written, or the Hub asked
         return Facts(
-            target="local" if engine == "local" else "hub",
+            place=place,
             values=recipe.values,
             findings=(),
             summary=summarise(recipe.values, None),
@@ -57,13 +58,12 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
         )
     settings = project.settings()
     shape = recipe_shape(project, recipe.values)
-    local = engine == "local"
     stop = threading.Event()  # a large set that is curated takes longer than a person who leaves the dialog waits
     look = partial(_look_at_pairs, project, recipe.values, stop.is_set)
     rows, pairs, problem = await in_thread(look, abandon=stop.set)
     model_problem, model_doubt = _look_at_model(project, recipe.values.get("model_name_or_path"))
     facts = Facts(
-        target="local" if local else "hub", values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
+        place=place, values=recipe.values, findings=(), summary=summarise(recipe.values, rows),
         overwrite=spec.overwrite,
         model_problem=model_problem, model_doubt=model_doubt, pairs=pairs, pairs_problem=problem,
         jobs=replace(
@@ -73,7 +73,7 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
     )  # fmt: skip
     accelerator: str | None = None
     cuda, has_bf16 = True, None
-    if local:
+    if place.here:
         report = await asyncio.to_thread(device_report, Path(spec.output_dir))
         device = report.accelerators[0] if report.accelerators else None
         cuda = device is not None and device.kind == "cuda"
@@ -89,30 +89,30 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
             missing=[package.name for package in report.lacking if package.installed is None],
             trl=trl.installed if trl else None,
         )
-    else:
+    elif place.pays:
         has_bf16 = True
         facts = await _ask_hub(facts)
         accelerator = facts.flavor.accelerator if facts.flavor else None
-    if recipe.values.get("push_to_hub") and facts.account is None and local:
+    if recipe.values.get("push_to_hub") and facts.account is None and not place.pays:
         facts = await _ask_account(facts)
     return replace(
         facts,
         findings=check(
-            recipe.values, target=facts.target, has_bf16=has_bf16, model_type=shape.kind if shape else None
+            recipe.values, target=place.target, has_bf16=has_bf16, model_type=shape.kind if shape else None
         ),
         fit=estimate(recipe.values, shape, cuda=cuda),
         duration=duration(recipe.values, shape, facts.summary, accelerator),
     )  # fmt: skip
 
 
-async def check_spec(project: Project, engine: str, spec: RunSpec) -> list[Check]:
+async def check_spec(project: Project, place: Place, spec: RunSpec) -> list[Check]:
     """The warnings about a run; raises the first reason not to start it.
 
     Raises:
         RecipeError: for the recipe, the pairs or the output.
         MissingExtraError, ServiceError: for the packages and the account.
     """
-    checks = preflight(await gather(project, engine, spec))
+    checks = preflight(await gather(project, place, spec))
     for item in checks:
         if item.level is Level.STOP:
             kind = {"account": NotLoggedInError, "token": PermissionDeniedError, "packages": MissingExtraError}

@@ -10,6 +10,7 @@ from typing import Any
 
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.errors import InputError, RecipeError
 
@@ -30,7 +31,7 @@ def load_project_recipe(project: Project) -> RecipeFile:
 
 def make_spec(
     project: Project,
-    engine: str,
+    place: Place,
     *,
     overrides: Mapping[str, Any] | None = None,
     output_dir: str | None = None,
@@ -41,8 +42,8 @@ def make_spec(
 ) -> RunSpec:
     """What to run, from the files of the project as they are now.
 
-    `overrides` are recipe keys with plain values; the file itself is not changed. The options for a Job fall back to
-    smoltui.toml and are left out for a local run.
+    `overrides` are recipe keys with plain values; the file itself is not changed. The options for a place that costs
+    money fall back to smoltui.toml and are left out for others.
 
     Raises:
         RecipeError: recipe.yaml or smoltui.toml cannot be used.
@@ -59,7 +60,7 @@ def make_spec(
         raise InputError(f"No folder has such a name, output_dir: {wanted}", "Name another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label = new_label()
-    if engine == "local":
+    if not place.pays:
         return RunSpec(
             name=name, project=str(project.folder), recipe=recipe.text, output_dir=str(project.resolve(wanted)),
             label=label, overwrite=overwrite,

@@ -13,6 +13,7 @@ from smoltui.backends.project.recipe_facts import command_by_hand, local_inputs,
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.cli.recipe import print_check, print_command, print_show, recipe_check, recipe_command, recipe_show
 from smoltui.core.recipe import summarise
+from smoltui.core.runs.place import Target
 from smoltui.errors import InputError, RecipeError
 
 LOCAL = {
@@ -43,8 +44,8 @@ def test_the_presets_hold_the_values_of_the_course(tmp_path: Path, preset: str, 
 
 def test_nothing_is_wrong_with_them_but_the_name_to_fill_in(tmp_path: Path) -> None:
     local, jobs = (create_project(tmp_path / name, f"course-{name}") for name in ("local", "jobs"))
-    assert recipe_check(local, "local") == {"ok": True, "target": "local", "trl": "1.16.0", "findings": []}
-    found = recipe_check(jobs, "hub")
+    assert recipe_check(local, Target.LOCAL) == {"ok": True, "target": "local", "trl": "1.16.0", "findings": []}
+    found = recipe_check(jobs, Target.JOB)
     assert not found["ok"] and [item["key"] for item in found["findings"]] == ["hub_model_id"]
     assert "placeholder" in found["findings"][0]["sentence"] and "user name" in found["findings"][0]["mend"]
     settings = jobs.settings()
@@ -57,7 +58,7 @@ def test_every_preset_can_be_read_and_brings_a_recipe(tmp_path: Path) -> None:
             pytest.skip(f"the files of the preset are made by a script: {preset}")
         project = create_project(tmp_path / preset, preset)
         assert summarise(load_recipe(project.recipe_path).values).sentence
-        assert recipe_check(project, "local")["ok"] or preset == "course-jobs"
+        assert recipe_check(project, Target.LOCAL)["ok"] or preset == "course-jobs"
 
 
 def test_a_folder_that_holds_a_project_is_left_alone(tmp_path: Path) -> None:
@@ -96,10 +97,10 @@ def test_the_headless_twin_says_what_the_room_says(tmp_path: Path, capsys: pytes
     assert shown["summary"]["pairs_per_step"] == 16 and shown["values"]["hub_token"] == "***"
     assert {item["key"]: item["value"] for item in shown["fields"]}["max_steps"] == 1000
     assert shown["memory"]["peak_bytes"] > 60 << 30
-    assert "hf jobs uv run --flavor a100-large --timeout 3h" in recipe_command(project, "hub")["command"]
+    assert "hf jobs uv run --flavor a100-large --timeout 3h" in recipe_command(project, Target.JOB)["command"]
     print_show(shown)
-    print_check(recipe_check(project, "hub"))
-    print_command(recipe_command(project, "local"))
+    print_check(recipe_check(project, Target.JOB))
+    print_command(recipe_command(project, Target.LOCAL))
     text = capsys.readouterr().out
     assert "learning_rate" in text and "5e-7" in text and "stop  hub_model_id still holds a placeholder" in text
     assert text.endswith("trl dpo --config recipe.yaml\n") and "aaaaa" not in text and "\x1b" not in text
@@ -122,7 +123,7 @@ def test_local_models_and_pairs_are_known_and_travel(tmp_path: Path) -> None:
     shape = recipe_shape(project, values)
     assert shape is not None and shape.layers == 2
     assert local_inputs(project, values) == ["model", "recipe.yaml"]
-    assert "-v .:/project:ro" in command_by_hand(project, values, project.settings(), "hub")
+    assert "-v .:/project:ro" in command_by_hand(project, values, project.settings(), Target.JOB)
     assert recipe_shape(project, {"model_name_or_path": "nobody/knows"}) is None
 
 
