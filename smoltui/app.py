@@ -325,7 +325,7 @@ class SmoltuiApp(WireApp[int]):
         from smoltui.backends.runs.plan import settled
 
         try:
-            run = await self.services.engines[plan.engine].submit(await settled(plan))
+            run = await self.services.engines[plan.place.name].submit(await settled(plan))
         except UnreachableError as error:
             self._ask_again(plan, then, error)
             return

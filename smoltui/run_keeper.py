@@ -95,7 +95,7 @@ class RunKeeper:
         app = self._app
         while True:
             for name, engine in app.services.engines.items():
-                if name == "local":
+                if engine.place.here:
                     await self._list(engine)
                 elif app.current_mode == "runs" and self._is_due(name):
                     self._asked_at[name] = time.monotonic()
@@ -103,7 +103,7 @@ class RunKeeper:
                     # A partial: one that is replaced before it began leaves no coroutine that nobody awaits.
                     listing = partial(self._list, engine)
                     app.run_worker(listing, group=f"list {name}", exclusive=True)  # type: ignore[arg-type]  # None is a result
-            active = any(run.engine == "local" and not run.is_final for run in app.runs.values())
+            active = any(run.engine in app.services.here and not run.is_final for run in app.runs.values())
             try:
                 async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):
                     await self._look_again.wait()

@@ -51,6 +51,23 @@ def smoltui() -> None:
     """
 
 
+class EngineChoice(click.Choice[str]):
+    """The names of all engines, as they are when they are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        from smoltui.backends.services import places
+
+        return tuple(place.name for place in places())
+
+    @choices.setter
+    def choices(self, names: tuple[str, ...]) -> None:
+        """click sets them once, before anybody asks."""
+
+
 folder_argument = click.argument("folder", default=".")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
 
@@ -216,7 +233,7 @@ def recipe_show_command(folder: str, as_json: bool) -> None:
 
 @recipe_group.command("check")
 @folder_argument
-@click.option("--on", "target", type=click.Choice(["local", "hub"]), help="Where it shall run.")
+@click.option("--on", "target", type=EngineChoice(), help="Where it shall run.")
 @json_option
 def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None:
     """What would stop it or spoil it; exit code 2 when something does."""
@@ -230,7 +247,7 @@ def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None
 
 @recipe_group.command("command")
 @folder_argument
-@click.option("--on", "target", type=click.Choice(["local", "hub"]), help="Where it shall run.")
+@click.option("--on", "target", type=EngineChoice(), help="Where it shall run.")
 @json_option
 def recipe_command_command(folder: str, target: str | None, as_json: bool) -> None:
     """The command that does the same by hand."""
@@ -242,7 +259,7 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 
 @smoltui.command("train")
 @folder_argument
-@click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Where to run; default: smoltui.toml.")
+@click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: smoltui.toml.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Another value for one recipe key.")
 @click.option("--seed", type=int, help="The same as --set seed=N.")
 @click.option("--output-dir", help="Where the model goes instead of the recipe's output_dir.")
@@ -265,7 +282,7 @@ def train_command(folder: str, **options: Any) -> None:
 
 @smoltui.command("ps")
 @click.option("-a", "--all", "every", is_flag=True, help="Also runs that ended more than a day ago.")
-@click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Only local runs, or only Jobs.")
+@click.option("--on", "engine", type=EngineChoice(), help="Only local runs, or only Jobs.")
 @click.option(
     "--filter",
     "filter_text",

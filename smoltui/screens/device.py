@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
+from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
@@ -126,7 +127,7 @@ class DeviceRoom(Room):
         self._draw()
 
     def _probe_once(self) -> None:
-        busy = any(run.engine == "local" and not run.is_final for run in self.smoltui.runs.values())
+        busy = any(run.engine in self.smoltui.services.here and not run.is_final for run in self.smoltui.runs.values())
         if self._machine is None or busy:  # a training that has just begun needs the cores itself
             return
         if self._torch is None and not self._asking_torch:
@@ -168,7 +169,7 @@ class DeviceRoom(Room):
 
         report = machine.report
         step = next_step(
-            report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, on=machine.on,
+            report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, here=place_or_first(machine.on).here,
             has_model=self._has_model, account=self._account, recipe=machine.need,
         )  # fmt: skip
         sentences = verdict(report, self._account, self._account_problem, machine.need)

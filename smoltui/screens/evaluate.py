@@ -190,7 +190,7 @@ class EvaluateRoom(Room):
             self._known = known
             if self.is_current:
                 self._load()
-        elif self._reading and self.smoltui.keeper.knows("local") and not self._working:
+        elif self._reading and self._knows_runs() and not self._working:
             self._set_status(self._resting())
 
     @work(group="load", exclusive=True)
@@ -200,9 +200,9 @@ class EvaluateRoom(Room):
         wish = self._wish or (self._loaded.run.id if self._loaded and self._loaded.run else None)
         if self._ask_when_loaded:
             wish = self._wish  # what was trained last, not what was looked at last
-        runs = dict(self.smoltui.runs)
+        runs, here = dict(self.smoltui.runs), self.smoltui.services.here
         try:
-            loaded = await in_thread(lambda: answers.open_evaluation(self.smoltui.project, runs, wish))
+            loaded = await in_thread(lambda: answers.open_evaluation(self.smoltui.project, runs, wish, here))
         except SmoltuiError as error:
             self._loaded, self._ask_when_loaded = None, False
             self._set_status(" → ".join(filter(None, (error.message, error.hint))))
@@ -344,13 +344,17 @@ class EvaluateRoom(Room):
             )
         return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "x stops")))
 
+    def _knows_runs(self) -> bool:
+        """Whether the runs of this machine have been listed."""
+        return all(self.smoltui.keeper.knows(name) for name in self.smoltui.services.here)
+
     def _resting(self) -> str:
         """What is known while nothing is asked."""
         loaded = self._loaded
         if loaded is None:
             return ""
         if loaded.comparison.aligned is None:
-            self._reading = not self.smoltui.keeper.knows("local")
+            self._reading = not self._knows_runs()
             return READING if self._reading else "No aligned model yet: t trains one. a asks the reference alone."
         if not self._sheet.complete:
             return "a asks both models these prompts, m measures them on held-out pairs."

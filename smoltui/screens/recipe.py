@@ -19,8 +19,10 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.recipe import Finding, check, field_for, parse, show
+from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -74,7 +76,8 @@ class RecipeRoom(Room):
         self._around = Surroundings(Settings())
         self._decisions: CurationFile | None = None
         """Those of the project; None until they are looked at."""
-        self._target = ""
+        self._target = Target.LOCAL
+        self._target_known = False
         self._findings: list[Finding] = []
         self._editing = ""
         """Key whose value is being typed; `/` while a field is looked for; empty otherwise."""
@@ -157,7 +160,8 @@ class RecipeRoom(Room):
         changed = self._file is not None and self._file.text != file.text
         self._file, self._values = file, dict(file.values)
         self._around = around
-        self._target = self._target or ("hub" if around.settings.on == "hub" else "local")
+        if not self._target_known:
+            self._target, self._target_known = place_or_first(around.settings.on).target, True
         self.remove_class("nothing")
         self._draw()
         self.refresh_bindings()
@@ -178,7 +182,9 @@ class RecipeRoom(Room):
 
         project, counts = self.smoltui.project, self.smoltui.services.counts
         self._decisions = self._decisions or CurationFile(project.folder)
-        here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
+        here, jobs = (
+            command_by_hand(project, values, around.settings, target) for target in (Target.LOCAL, Target.JOB)
+        )
         return replace(
             around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
             rows=counts.rows(project, values, around.settings), rows_of=pairs_named(values),
@@ -336,14 +342,14 @@ class RecipeRoom(Room):
         self.query_one(TextPane).scroll_lines(3 * by)
 
     def action_target(self) -> None:
-        self._target = "hub" if self._target == "local" else "local"
+        self._target = Target.JOB if self._target == Target.LOCAL else Target.LOCAL
         self._draw()
 
     def action_reread(self) -> None:
         self._read(said="recipe.yaml was read again")
 
     def action_copy(self) -> None:
-        command = self._around.command_here if self._target == "local" else self._around.command_jobs
+        command = self._around.command_here if self._target == Target.LOCAL else self._around.command_jobs
         self.app.copy_to_clipboard(redact(command))
         self.say(f"Copied: {command}")
 
@@ -434,7 +440,7 @@ class RecipeRoom(Room):
     def _draw(self) -> None:
         around = self._around
         self._findings = check(
-            self._values, target=self._target, has_bf16=around.has_bf16 if self._target == "local" else True,
+            self._values, target=self._target, has_bf16=around.has_bf16 if self._target == Target.LOCAL else True,
             model_type=around.shape.kind if around.shape else None,
         )  # fmt: skip
         self.query_one(FieldList).show(rows(self._values, self._findings))

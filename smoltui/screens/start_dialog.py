@@ -22,13 +22,12 @@ from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import price, usd, worst_cost
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.place import Place, Target
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
-PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
 class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
@@ -48,11 +47,11 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         super().__init__()
         self._project = project
         self._counts = services.counts
-        self._engines = list(services.engines)
-        self._first = ""
-        """Where it would run by smoltui.toml; empty until that was read."""
+        self._places = services.places
+        self._first: Place | None = None
+        """Where it would run by smoltui.toml; None until that was read."""
         self._moved = 0
-        """How many engines further it was sent since, also while that was not known yet."""
+        """How many places further it was sent since, also while that was not known yet."""
         self._beside = self._then = False
         self._plan: Plan | None = None
         self._facts: Facts | None = None
@@ -73,17 +72,16 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         self._draw()
         try:
             settings = await in_thread(self._project.settings)
-            if not self._first:
-                self._first = settings.on if settings.on in self._engines else self._engines[0]
+            if self._first is None:
+                self._first = next((place for place in self._places if place.name == settings.on), self._places[0])
                 self._draw()
-            plan = await make_plan(
-                self._project, self._engine, settings=settings, counts=self._counts, free_output=True
-            )
+            place = self._place or self._first
+            plan = await make_plan(self._project, place, settings=settings, counts=self._counts, free_output=True)
             self._facts = await gather(plan)
             self._checks = preflight(self._facts)
             self._plan = plan
         except SmoltuiError as error:
-            self._first = self._first or self._engines[0]
+            self._first = self._first or self._places[0]
             self._problem = error
         self._draw()
 
@@ -91,17 +89,17 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         text = Text()
         text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
         text.append("  on ")
-        for name in self._engines:
-            text.append(f" {PLACES.get(name, name)} ", "reverse" if name == self._engine else "dim").append(" ")
+        for place in self._places:
+            text.append(f" {safe_line(place.title, 40)} ", "reverse" if place == self._place else "dim").append(" ")
         text.append("\n")
         # On top, since the list below may be longer than the terminal.
         if self._may_start:
             text.append(" enter ", "reverse").append(" start    ")
         elif self._checks:
             text.append("Mend what is marked ✗ first.   ", "red")
-        if len(self._engines) > 1:
+        if len(self._places) > 1:
             text.append(" tab ", "reverse").append(" elsewhere    ")
-        if self._engine == "local":
+        if self._place is not None and self._place.here:
             words = "beside other runs" if self._beside else "after other runs"
             text.append(" b ", "reverse").append(f" {words}    ")
         text.append(" n ", "reverse").append(" then ask both models    " if self._then else " nothing after it    ")
@@ -111,20 +109,20 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         elif self._facts is None or self._plan is None:
             text.append("checking…", "dim")
         else:
-            self._draw_plan(text, self._facts, self._plan.spec)
+            self._draw_plan(text, self._facts, self._plan)
         self.query_one("#start-text", Static).update(text)
 
-    def _draw_plan(self, text: Text, facts: Facts, spec: RunSpec) -> None:
+    def _draw_plan(self, text: Text, facts: Facts, plan: Plan) -> None:
         rows = [
             ("model", str(facts.values.get("model_name_or_path", "–"))),
             ("plan", facts.summary.sentence),
-            ("goes to", self._goes_to(facts, spec)),
+            ("goes to", self._goes_to(facts, plan)),
         ]
-        if self._engine != "local":
+        if plan.place.pays:
             rate = f" · {price(facts.flavor)}" if facts.flavor else ""
-            rows.append(("flavor", f"{spec.flavor}{rate}"))
-            rows.append(("killed after", as_time(spec.timeout_seconds)))
-            worst = worst_cost(facts.flavor, spec.timeout_seconds or 0) if facts.flavor else None
+            rows.append(("flavor", f"{plan.spec.flavor}{rate}"))
+            rows.append(("killed after", as_time(plan.spec.timeout_seconds)))
+            worst = worst_cost(facts.flavor, plan.spec.timeout_seconds or 0) if facts.flavor else None
             rows.append(("costs at most", usd(worst)))
         for name, value in rows:
             text.append(f"{name:<14}", "dim").append(f"{safe_line(redact(value), 300)}\n")
@@ -135,18 +133,18 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
             if check.mend:
                 text.append(f"  {safe_line(redact(check.mend), 300)}\n", "dim")
 
-    def _goes_to(self, facts: Facts, spec: RunSpec) -> str:
-        if self._engine == "local":
-            return shown_path(spec.output_dir)
+    def _goes_to(self, facts: Facts, plan: Plan) -> str:
+        if plan.place.target is Target.LOCAL:
+            return shown_path(plan.spec.output_dir)
         pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
         return str(pushed or "nowhere: push_to_hub is off")
 
     @property
-    def _engine(self) -> str:
-        """Name of the engine; empty while it is not known."""
-        if not self._first:
-            return ""
-        return self._engines[(self._engines.index(self._first) + self._moved) % len(self._engines)]
+    def _place(self) -> Place | None:
+        """Where it would run; None while that is not known."""
+        if self._first is None:
+            return None
+        return self._places[(self._places.index(self._first) + self._moved) % len(self._places)]
 
     @property
     def _may_start(self) -> bool:
@@ -155,7 +153,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     def action_start(self) -> None:
         if self._may_start and self._plan is not None:
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
-            beside = self._beside and self._engine == "local"
+            beside = self._beside and self._plan.place.here
             spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
             self.dismiss((replace(self._plan, spec=spec), ("ask",) if self._then else ()))
 
@@ -165,7 +163,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     def action_beside(self) -> None:
         """Starts at once whatever else trains here, or waits for its turn."""
-        if self._engine == "local":
+        if self._place is not None and self._place.here:
             self._beside = not self._beside
             self._draw()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
@@ -29,7 +30,7 @@ SCRIPT = FAKE_TRAINING
 
 
 class NoJobs(LocalEngine):
-    name = "hub"
+    place = JOBS
 
     async def list_runs(self) -> list[Run]:
         raise NotLoggedInError("No token on this machine", "Log in: hf auth login")

@@ -11,6 +11,7 @@ from smoltui.app import SmoltuiApp
 from smoltui.backends.data_files import source
 from smoltui.backends.data_files.source import PairsSpec
 from smoltui.backends.hub import client as hub
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.pairs.opened_set import imported
@@ -34,7 +35,7 @@ A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 << 30, "A100",
 class Jobs(LocalEngine):
     """An engine that keeps what it was asked to run."""
 
-    name = "hub"
+    place = JOBS
 
     def __init__(self) -> None:
         super().__init__(SCRIPT)

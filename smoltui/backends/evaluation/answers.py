@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -89,16 +89,19 @@ class Comparison:
 # -- which models
 
 
-def has_model(run: Run) -> bool:
-    """Whether a run left a model that can be asked: on this disk or on the Hub."""
+def has_model(run: Run, here: Container[str]) -> bool:
+    """Whether a run left a model that can be asked: on this disk or on the Hub.
+
+    `here` names the engines whose runs write to this disk.
+    """
     # A run that broke off may have named a folder in which a later one has saved its model.
-    folder = run.model_path or (run.output_dir if run.engine == "local" and run.stage == Stage.COMPLETED else None)
+    folder = run.model_path or (run.output_dir if run.engine in here and run.stage == Stage.COMPLETED else None)
     return bool(run.pushed_to) or (folder is not None and holds_model(Path(folder)))
 
 
-def runs_with_models(runs: Mapping[str, Run], project: Project) -> list[Run]:
+def runs_with_models(runs: Mapping[str, Run], project: Project, here: Container[str]) -> list[Run]:
     """Runs of this project whose model can be asked, in the order of `runs` (newest first). Looks at the disk."""
-    return [run for run in runs.values() if run.project == str(project.folder) and has_model(run)]
+    return [run for run in runs.values() if run.project == str(project.folder) and has_model(run, here)]
 
 
 def compare_run(project: Project, run: Run | None) -> Comparison:
@@ -174,15 +177,17 @@ class Opening:
     """When these were kept, seconds since the epoch; None when there are none."""
 
 
-def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None) -> Opening:
+def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None, here: Container[str]) -> Opening:
     """Reads project and run folders; blocks. `wish` is the run to compare, None for the newest that left a model.
+
+    `here` as in `has_model`.
 
     Raises:
         RecipeError: recipe or settings cannot be used.
         InputError: the prompts cannot be read, or the run's model is gone.
     """
     settings = project.settings().evaluation
-    candidates = runs_with_models(runs, project)
+    candidates = runs_with_models(runs, project, here)
     run = next((run for run in candidates if run.id == wish), candidates[0] if candidates else None)
     comparison = compare_run(project, run)
     sheet, kept_at = Sheet(project_prompts(project, settings)), None

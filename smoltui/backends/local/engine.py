@@ -20,15 +20,18 @@ from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints
 from smoltui.backends.local.launch import launch, lock_output, training_command, with_processes, write_inputs
 from smoltui.backends.local.log import LineReader, RunLog, last_lines
+from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.accelerate import CONFIG_NAME
 from smoltui.core.runs.rerun import spec_of
@@ -48,13 +51,13 @@ GONE_SECONDS = 2.0
 """How long the training may outlive its supervisor, which the kernel ends with it."""
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """Implements `Engine` with supervised child processes of this Python, and can pause and resume.
 
     Runs wait for each other, in the order in which they were started, unless one is to be side by side.
     """
 
-    name = "local"
+    place = HERE
 
     def __init__(
         self, script: Path = SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
@@ -122,7 +125,7 @@ class LocalEngine:
         await self._signal(run, signal.SIGINT)
         return await self._until(run_id, lambda now: now.is_final)
 
-    # -- besides the contract
+    # -- what it can do besides
 
     async def pause(self, run_id: str) -> Run:
         """Ends a run after its step, with a checkpoint, so that `resume` goes on from there; gives the run.
@@ -158,6 +161,11 @@ class LocalEngine:
         """
         supervisor = await in_thread(lambda: self._resume(run_id))
         return await self._started(run_id, supervisor)
+
+    def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
+        from smoltui.backends.local import stats as local_stats
+
+        return local_stats.stats(self, run_id, follow=follow)
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
         return await in_thread(lambda: self._inspect(run_id))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.local.place import HERE
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder, locks
 from smoltui.core.runs.events import LATEST
@@ -200,7 +201,7 @@ def unreadable(folder: Path, error: BadRecordError) -> Run:
     """The row of a run whose records cannot be read."""
     return Run(
         id=folder.name,
-        engine="local",
+        engine=HERE.name,
         name=folder.name,
         stage=Stage.ERROR,
         message=error.message,

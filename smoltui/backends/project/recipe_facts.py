@@ -12,6 +12,7 @@ from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command, output_dir_of
+from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import JOB_OUTPUT
 from smoltui.core.settings.settings import Settings
 from smoltui.scripts import BESIDE_DPO, SCRIPTS
@@ -51,13 +52,13 @@ def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
 
 
-def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:
+def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: Target) -> str:
     """The command that does the same in a shell, typed in the project folder."""
-    if target == "local":
-        return command("local", recipe=project.recipe_path.name)
+    if target == Target.LOCAL:
+        return command(target, recipe=project.recipe_path.name)
     output = Path(output_dir_of(values)).name
     return command(
-        "hub",
+        target,
         recipe=project.recipe_path.name,
         script=str(SCRIPTS / "dpo.py"),
         beside=[str(SCRIPTS / name) for name in BESIDE_DPO],

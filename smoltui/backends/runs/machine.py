@@ -26,14 +26,14 @@ class Machine:
     problem: str
     """Why recipe or settings cannot be used; empty when they can."""
     on: str
-    """Engine that `train` uses when not told."""
+    """Engine that `train` uses when not told; empty for the first one."""
     need: Need | None
     """Memory the recipe takes; None when it is not known."""
 
 
 def machine_for(project: Project) -> Machine:
     """The report with checkpoints where the recipe puts them, and what the recipe needs. Blocks for about 0.3 s."""
-    folder, problem, on, values = project.folder, "", "local", None
+    folder, problem, on, values = project.folder, "", "", None
     if project.has_recipe:
         try:
             on = project.settings().on

@@ -27,6 +27,7 @@ from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.fit import ModelShape
 from smoltui.core.pairs.curation import Curation
 from smoltui.core.preflight.preflight import Problem
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
@@ -51,8 +52,8 @@ class Plan:
     """One run before it is started."""
 
     project: Project
-    engine: str
-    """Name of the engine that is to run it."""
+    place: Place
+    """Where it is to run."""
     values: Mapping[str, Any]
     """The recipe with what was changed for this run; its pairs are those that the project names."""
     settings: Settings
@@ -67,7 +68,7 @@ class Plan:
 
 async def make_plan(
     project: Project,
-    engine: str,
+    place: Place,
     options: Options | None = None,
     *,
     settings: Settings | None = None,
@@ -90,13 +91,13 @@ async def make_plan(
     def work() -> Plan:
         known = project.settings() if settings is None else settings
         recipe = load_project_recipe(project)
-        spec = make_spec(project, engine, recipe, known, asked)
+        spec = make_spec(project, place, recipe, known, asked)
         wanted = Path(spec.output_dir)
-        if free_output and engine == "local" and (free := free_output_dir(wanted)) != wanted:
-            spec = make_spec(project, engine, recipe, known, replace(asked, output_dir=_inside(project, free)))
+        if free_output and place.here and (free := free_output_dir(wanted)) != wanted:
+            spec = make_spec(project, place, recipe, known, replace(asked, output_dir=_inside(project, free)))
         values = recipe.values
         shape = recipe_shape(project, values)
-        plan = Plan(project, engine, values, known, shape, PlannedPairs(), spec, tuple(leaks(project, spec, known)))
+        plan = Plan(project, place, values, known, shape, PlannedPairs(), spec, tuple(leaks(project, spec, known)))
         return plan if plan.leaks else _with_pairs(plan, recipe, counted, stop.is_set)
 
     return await in_thread(work, abandon=stop.set)

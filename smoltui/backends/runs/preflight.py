@@ -27,10 +27,10 @@ from smoltui.errors import (
 async def gather(plan: Plan) -> Facts:
     """What the preflight checks need to know of a plan, found out now; what could not be found out is None."""
     project, spec, values, settings = plan.project, plan.spec, plan.values, plan.settings
-    local = plan.engine == "local"
+    place = plan.place
     if plan.leaks:
         return Facts(
-            target="local" if local else "hub",
+            place=place,
             values=values,
             findings=(),
             summary=summarise(values, None),
@@ -39,7 +39,7 @@ async def gather(plan: Plan) -> Facts:
     shape = plan.shape
     model_problem, model_doubt = _look_at_model(project, values.get("model_name_or_path"))
     facts = Facts(
-        target="local" if local else "hub", values=values, findings=(), summary=summarise(values, plan.pairs.rows),
+        place=place, values=values, findings=(), summary=summarise(values, plan.pairs.rows),
         overwrite=spec.overwrite,
         model_problem=model_problem, model_doubt=model_doubt, pairs=plan.pairs.sentence,
         pairs_problem=plan.pairs.problem,
@@ -50,7 +50,7 @@ async def gather(plan: Plan) -> Facts:
     )  # fmt: skip
     accelerator: str | None = None
     cuda, has_bf16 = True, None
-    if local:
+    if place.here:
         report = await asyncio.to_thread(device_report, Path(spec.output_dir))
         device = report.accelerators[0] if report.accelerators else None
         cuda = device is not None and device.kind == "cuda"
@@ -66,16 +66,16 @@ async def gather(plan: Plan) -> Facts:
             missing=[package.name for package in report.lacking if package.installed is None],
             trl=trl.installed if trl else None,
         )
-    else:
+    elif place.pays:
         has_bf16 = True
         facts = await _ask_hub(facts)
         accelerator = facts.flavor.accelerator if facts.flavor else None
-    if values.get("push_to_hub") and facts.account is None and local:
+    if values.get("push_to_hub") and facts.account is None and not place.pays:
         facts = await _ask_account(facts)
     return replace(
         facts,
         findings=check(
-            values, target=facts.target, has_bf16=has_bf16, model_type=shape.kind if shape else None
+            values, target=place.target, has_bf16=has_bf16, model_type=shape.kind if shape else None
         ),
         fit=estimate(values, shape, cuda=cuda),
         duration=duration(values, shape, facts.summary, accelerator),

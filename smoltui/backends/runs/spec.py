@@ -12,6 +12,7 @@ from typing import Any
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.core.recipe import output_dir_of
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
@@ -33,10 +34,10 @@ class Options:
     processes: int | None = None
 
 
-def make_spec(project: Project, engine: str, recipe: RecipeFile, settings: Settings, options: Options) -> RunSpec:
+def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Settings, options: Options) -> RunSpec:
     """What to run: `recipe` with what the options change in it, which is also done to `recipe` itself.
 
-    Other options fall back to smoltui.toml; those for a Job are left out for a local run.
+    Other options fall back to smoltui.toml; those for a Job are left out where a run costs nothing.
 
     Raises:
         RecipeError: the recipe is written in a way that cannot be edited value by value.
@@ -51,7 +52,7 @@ def make_spec(project: Project, engine: str, recipe: RecipeFile, settings: Setti
         raise InputError(f"No folder has such a name, output_dir: {wanted}", "Name another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label, processes = new_label(), options.processes
-    if engine == "local":
+    if not place.pays:
         local = settings.local
         return RunSpec(
             name=name, project=str(project.folder), recipe=recipe.text, output_dir=str(project.resolve(wanted)),

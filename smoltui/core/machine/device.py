@@ -272,12 +272,12 @@ def _jobs(account: Account | None, why_no_account: str) -> Sentence:
 
 
 def next_step(
-    report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", on: str = "local", has_model: bool = False,
+    report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", here: bool = True, has_model: bool = False,
     account: Account | None = None, recipe: Need | None = None,
 ) -> str:  # fmt: skip
     """What to do now, in one sentence with the key or command.
 
-    `on` is the engine that `t` starts on, `has_model` says that a run of this project has left a model, `recipe` is
+    `here`: `t` starts on this machine; `has_model` says that a run of this project has left a model, `recipe` is
     what the project's own recipe takes, None where that is not known.
     """
     if not has_recipe:
@@ -286,7 +286,7 @@ def next_step(
         return f"Next: 3 opens the recipe, which cannot be used as it is: {recipe_problem}"
     if has_model:
         return "Next: 5 opens Evaluate, where a asks both models; t trains again."
-    if on == "local":
+    if here:
         if any(package.installed is None for package in report.lacking):
             return f"Next: what trains is not installed. {INSTALL_HINT}"
         if recipe is not None and recipe.fit.verdict(_memory_for(recipe, report)) == "no":

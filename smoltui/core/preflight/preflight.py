@@ -13,6 +13,7 @@ from smoltui.core.machine.fit import Duration, Fit
 from smoltui.core.recipe import Finding, Level, Summary, get, is_ok, mixed_precision, snapshot
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
 
 
@@ -56,12 +57,12 @@ class Output:
 class Facts:
     """Everything that was found out; what was not is None, and its check says so."""
 
-    target: str
-    """local or hub."""
+    place: Place
+    """Where it will run."""
     values: Mapping[str, Any]
     """The recipe."""
     findings: Sequence[Finding]
-    """Of `core.recipe.check` for this target."""
+    """Of `core.recipe.check` for this place."""
     summary: Summary
     leaks: Sequence[Leak] = ()
     """Tokens in the files or options; while there are any, nothing else is looked at and nothing is copied."""
@@ -104,12 +105,12 @@ def preflight(facts: Facts) -> list[Check]:
     if facts.leaks:
         return [Check("secret", Level.STOP, leak.sentence, leak.mend) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
-    if facts.target == "local":
+    if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
-        if get(facts.values, "push_to_hub"):
-            checks += _account(facts, pays=False)
-    else:
+    if facts.place.pays:
         checks += [*_account(facts, pays=True), *_flavor(facts), *_time(facts), *_cost(facts)]
+    elif get(facts.values, "push_to_hub"):
+        checks += _account(facts, pays=False)
     if get(facts.values, "push_to_hub"):
         checks += _repository(facts)
     return checks

@@ -299,8 +299,7 @@ class Following(RunsBase):
 
     def broken(self, run: Run) -> str | None:
         """Why the log of the run stands still, where the engine can tell: the connection broke."""
-        told = getattr(self.engine_of(run), "connection", None)
-        return told(run.id) if told is not None and not run.is_final else None
+        return None if run.is_final else self.engine_of(run).connection(run.id)
 
     def _log_line(self) -> Text:
         return self.query_one(LogView).status

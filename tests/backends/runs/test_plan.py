@@ -15,13 +15,14 @@ import pytest
 from smoltui.backends.data_files import source
 from smoltui.backends.data_files.source import PairsSpec, pairs_of
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs import curated
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
-from smoltui.backends.runs import acts, plan, preflight
+from smoltui.backends.runs import plan, preflight
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.plan import Plan, make_plan, settled
 from smoltui.backends.runs.preflight import gather
@@ -118,7 +119,7 @@ def test_one_train_reads_each_file_once(
 async def test_what_was_shown_is_what_runs(demo: Project, rows: list[dict[str, Any]]) -> None:
     """While I read the dialog somebody else edits every file of the project; my run is the one that I was shown."""
     exclude(demo, rows[0])
-    shown = await make_plan(demo, "local")
+    shown = await make_plan(demo, HERE)
     recipe = demo.recipe_path.read_text("utf-8")
     demo.recipe_path.write_text(recipe.replace("beta:", "beta: 9 #"))
     (demo.folder / "smoltui.toml").write_text("[local]\nprocesses = 2\n")
@@ -149,7 +150,7 @@ async def test_a_set_on_the_hub_is_curated_by_the_decisions_that_were_shown(
 
     monkeypatch.setattr(curated, "open_source", hub_set)
     exclude(demo, rows[0])
-    shown = await make_plan(demo, "local", Options({"dataset_name": "owner/name", "eval_strategy": "no"}))
+    shown = await make_plan(demo, HERE, Options({"dataset_name": "owner/name", "eval_strategy": "no"}))
     assert opened == [] and shown.spec.pairs_hash is None
     assert shown.pairs.sentence == "owner/name, curated when the run starts, by decision: 1 excluded"
     exclude(demo, *rows[1:5])
@@ -161,10 +162,10 @@ async def test_a_set_on_the_hub_is_curated_by_the_decisions_that_were_shown(
 async def test_a_run_from_a_record_is_curated_as_the_files_are_now(demo: Project, rows: list[dict[str, Any]]) -> None:
     """I rerun a run that trained on everything, and have excluded a pair since."""
     engine = LocalEngine(FAKE_TRAINING)
-    first = await engine.submit((await make_plan(demo, "local")).spec)
+    first = await engine.submit((await make_plan(demo, HERE)).spec)
     assert first.raw["spec"]["pairs_hash"] is None
     exclude(demo, rows[0])
-    second = await acts.rerun(engine, first.id)
+    second = await engine.rerun(first.id)
     assert isinstance(second, Run) and "1 excluded" in second.raw["spec"]["pairs_from"]
 
 
@@ -172,10 +173,10 @@ async def test_an_imported_set_is_not_read_again(demo: Project, unread: Callable
     """t on a set that I looked through: rows and broken lines are known from there."""
     wanted = pairs_of(load_recipe(demo.recipe_path).values)
     assert wanted is not None
-    before = await make_plan(demo, "local")
+    before = await make_plan(demo, HERE)
     imported(wanted, demo.folder)
     unread()
-    assert (await make_plan(demo, "local")).pairs == before.pairs
+    assert (await make_plan(demo, HERE)).pairs == before.pairs
     assert before.pairs.sentence == f"{before.pairs.rows} pairs in pairs, train"
 
 
@@ -183,9 +184,9 @@ async def test_a_curated_set_that_is_there_is_not_made_again(
     demo: Project, rows: list[dict[str, Any]], unread: Callable[[], None]
 ) -> None:
     exclude(demo, rows[0])
-    before = await make_plan(demo, "local")
+    before = await make_plan(demo, HERE)
     unread()
-    again = await make_plan(demo, "local")
+    again = await make_plan(demo, HERE)
     assert (again.pairs, again.spec.pairs_hash) == (before.pairs, before.spec.pairs_hash)
 
 
@@ -195,7 +196,7 @@ async def test_with_a_token_in_a_file_nothing_is_looked_at_or_written(
     exclude(demo, rows[0])
     demo.recipe_path.write_text(demo.recipe_path.read_text("utf-8") + f"# {TOKEN}\n")
     unread()
-    found = await make_plan(demo, "local")
+    found = await make_plan(demo, HERE)
     assert found.leaks and found.pairs.problem is None and not curated.folder().exists()
     assert (await gather(found)).leaks == found.leaks
 
@@ -205,16 +206,16 @@ async def test_a_free_folder_beside_a_model(demo: Project) -> None:
     taken = demo.folder / "aligned"
     taken.mkdir()
     (taken / "config.json").write_text("{}")
-    found = await make_plan(demo, "local", free_output=True)
+    found = await make_plan(demo, HERE, free_output=True)
     assert found.spec.output_dir == f"{taken}-2" and found.values["output_dir"] == f"{taken.name}-2"
     assert RecipeFile(Path("recipe.yaml"), found.spec.recipe, "").values == found.values
-    assert (await make_plan(demo, "local")).spec.output_dir == str(taken), "only where that is asked for"
+    assert (await make_plan(demo, HERE)).spec.output_dir == str(taken), "only where that is asked for"
 
 
 async def test_what_is_wrong_with_the_pairs_is_in_the_plan(demo: Project) -> None:
     train = demo.folder / "pairs" / "train.jsonl"
     train.write_text(train.read_text("utf-8") + '{"torn\n')
-    found = await make_plan(demo, "local", counts=PairCounts())
+    found = await make_plan(demo, HERE, counts=PairCounts())
     assert found.pairs.problem is not None and "train.jsonl" in found.pairs.problem.sentence
     assert found.pairs.problem.fix.startswith("One such line stops the training.")
 
