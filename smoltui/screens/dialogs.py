@@ -10,13 +10,13 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.safe_text import redact, safe
+from smoltui.screens.modal import Modal
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Modal[bool]):
     """Says what will happen and asks; gives True for `y`, False for `n` or escape. Enter answers nothing by itself."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,7 +43,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Modal[str | None]):
     """Offers some acts, each on its key; gives the key, None for escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Leave")]

@@ -18,13 +18,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
 from smoltui.docs import TOPICS, text_of, topics
 from smoltui.safe_text import safe_line
+from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
 
 WIDE = 96
@@ -205,7 +205,7 @@ class Reader(ScrollView):
         return strip
 
 
-class Documentation(ModalScreen[None]):
+class Documentation(Modal[None]):
     """All topics; opens at the list, or at the topic that is named."""
 
     DEFAULT_CSS = f"""

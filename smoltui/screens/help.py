@@ -8,11 +8,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from smoltui.screens.modal import Modal
 
-class Help(ModalScreen[None]):
+
+class Help(Modal[None]):
     """A list of (keys, what they do, whether they work now), made by the room that asks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

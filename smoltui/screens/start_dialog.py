@@ -11,7 +11,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.backends.project.project import Project
@@ -28,11 +27,12 @@ from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.modal import Modal
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 
 
-class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
+class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
     """Gives the engine's name, what to run and the steps that follow it (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -53,14 +53,21 @@ class AskLine(Horizontal):
         if not self.asking:
             self._before = self.screen.focused
         self.asking = self.display = True
-        line.focus()
+        self.screen.set_focus(line, scroll_visible=False)
         line.select_all()  # what is typed takes the place of what is offered
 
     def stop(self) -> None:
         """Closes the line; nobody gets an answer. The keys go to where they went before."""
         self.asking = self.display = False
-        self.screen.set_focus(self._before)
+        self.screen.set_focus(self._before, scroll_visible=False)
         self.screen.refresh_bindings()
+
+    def then_focus(self, widget: Widget | None) -> None:
+        """Focuses a widget (None: no widget) once the line is closed."""
+        if self.asking:
+            self._before = widget
+        else:
+            self.screen.set_focus(widget, scroll_visible=False)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -26,6 +26,8 @@ class KeyBar(Static):
     def _redraw(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen:
             return
+        if not self.app.app_focus:  # while the terminal is not in front nothing has the focus: no keys but the room's
+            return
         if not self.app.screen_stack:  # from Python 3.12 on the first screen is mounted before it is there; `on_resize`
             return
         line = Text(no_wrap=True, overflow="ellipsis")

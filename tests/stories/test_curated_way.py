@@ -44,7 +44,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         def told() -> str:
             return " ".join(seen(app, "Toast").replace("▌", " ").split())
 
-        await wait_until(lambda: "pair 1 of 2,312" in seen(app) and "reading" not in seen(app), 60)
+        await wait_until(lambda: "pair 1 of 2,312" in seen(app) and "loading" not in seen(app), 60)
         await wait_until(lambda: "tokens" in seen(app, "PairView"), 60)
 
         await pilot.press("a")
@@ -59,7 +59,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         assert "excluded: pairs whose prompt differs between the sides" in seen(app)
 
         await pilot.press("H", *"0.05", "enter")
-        await wait_until(lambda: "are held out (seed 42); no prompt is on both sides" in told())
+        await wait_until(lambda: "are held out (seed 42); no prompt appears in both splits" in told())
         await pilot.press("E", "enter")
         await wait_until(lambda: "are in curated, hash" in told(), 60)
 

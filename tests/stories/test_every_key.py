@@ -122,7 +122,7 @@ async def go(pilot: Pilot[int], place: Place) -> None:
 
 
 async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
-    """Keys without a meaning come in one burst, those with one each from the place itself."""
+    """Keys without a meaning come in one burst, those with one each twice at once, from the place itself."""
     async with app.run_test(size=(100, 30)) as pilot:
         driver = app._driver
         assert driver is not None
@@ -144,9 +144,10 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
                     continue
                 if whereabouts(app) != there:
                     await go(pilot, place)
-                event = Key(name, character)
-                event.set_sender(app)
-                driver.send_message(event)
+                for _ in range(2):  # as they come when a key is held down on a slow line
+                    event = Key(name, character)
+                    event.set_sender(app)
+                    driver.send_message(event)
                 await pilot.pause()
                 assert app.return_code is None, f"the app ended on {name} in {place}"
 

@@ -43,7 +43,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         picture(app, "device")
         await pilot.press("2")
         await wait_until(lambda: re.search(r"1 of 7\d\d", seen(app)) is not None)
-        await wait_until(lambda: "tokens" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "tokens" in seen(app) and "loading" not in seen(app))
         picture(app, "pairs")
         await pilot.press("3")
         await wait_until(lambda: "Learning rate" in seen(app))

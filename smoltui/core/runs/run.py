@@ -120,8 +120,8 @@ class Run:
     """Repository the final model was pushed to; None until it was."""
     resumable: bool = False
     """It ended before its last step and left a complete checkpoint, so the engine can go on from there."""
-    history: History = field(default_factory=History, compare=False)
-    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    history: History = field(default_factory=History, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """Everything as the engine gave it, for inspect."""
 
     @property

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.pairs import curation_file
-from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.curation_file import CurationFile, LockedError
 from smoltui.core.pairs.curation import Decision, line_of
 from smoltui.errors import InputError
 
@@ -158,6 +158,8 @@ class TestDisk:
         file.append([Decision("exclude", ONE)])
         with file.path.open("rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            with pytest.raises(InputError, match="Another program keeps"):
+            who = rf"\(process {os.getpid()}\)" if Path("/proc/locks").is_file() else "Another program"
+            with pytest.raises(LockedError, match=rf"{who} keeps the decisions on pairs locked") as caught:
                 file.append([Decision("exclude", TWO)])
+        assert "then decide again" in caught.value.hint
         assert file.append([Decision("exclude", TWO)]).excluded == {ONE, TWO}
