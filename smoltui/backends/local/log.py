@@ -278,6 +278,13 @@ class LogHistory(History):
     def loaded(self) -> bool:
         return self._loaded
 
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Before the curve is read the newest values are enough: the log has them all."""
+        if self._loaded:
+            super().add(step, values)
+        else:
+            self.lasts = {**self.lasts, **values}
+
     def last(self, key: str) -> float | None:
         if key in self.lasts or not self.known:
             return self.lasts.get(key)

@@ -110,7 +110,7 @@ class Engine(ABC):
             InputError: there is nothing to continue from, or no run has this id. Else as `submit`.
         """
         raise self.cannot(
-            "cannot go on with a run that has stopped", "Start it again from its first step: smoltui rerun ID"
+            "cannot continue a run that has stopped", "Start it again from its first step: smoltui rerun ID"
         )
 
     async def rerun(self, run_id: str) -> Run:
