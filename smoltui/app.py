@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import work
@@ -24,11 +24,14 @@ from smoltui.at_rest import COLLECT_SECONDS, resume_collections
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.services import Services
-from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.run import Run
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.wire import WireApp, driver_for, is_remote
 from smoltui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from smoltui.backends.runs.plan import Plan
 
 
 def _device() -> Screen[Any]:
@@ -302,16 +305,18 @@ class SmoltuiApp(WireApp[int]):
 
     # -- starting a run
 
-    def _start(self, asked: tuple[str, RunSpec, tuple[str, ...]] | None) -> None:
+    def _start(self, asked: tuple[Plan, tuple[str, ...]] | None) -> None:
         if asked is not None:
             self._submit(*asked)
 
     @work(group="submit")
-    async def _submit(self, engine: str, spec: RunSpec, then: tuple[str, ...]) -> None:
+    async def _submit(self, plan: Plan, then: tuple[str, ...]) -> None:
+        from smoltui.backends.runs.plan import settled
+
         try:
-            run = await self.workspace.services.engines[engine].submit(spec)
+            run = await self.workspace.services.engines[plan.place.name].submit(await settled(plan))
         except UnreachableError as error:
-            self._ask_again(engine, spec, then, error)
+            self._ask_again(plan, then, error)
             return
         except SmoltuiError as error:
             self.say(str(error), "error")
@@ -322,13 +327,13 @@ class SmoltuiApp(WireApp[int]):
         self.switch_mode("runs")
         self.call_after_refresh(self._show_run, run.id)
 
-    def _ask_again(self, engine: str, spec: RunSpec, then: tuple[str, ...], error: UnreachableError) -> None:
-        """After a lost answer: the same specification has the same label, by which the run is found."""
+    def _ask_again(self, plan: Plan, then: tuple[str, ...], error: UnreachableError) -> None:
+        """After a lost answer: the same plan has the same label, by which the run is found."""
         from smoltui.screens.dialogs import Confirm
 
         def answered(again: bool | None) -> None:
             if again:
-                self._submit(engine, spec, then)
+                self._submit(plan, then)
 
         looks = "Trying again first looks for the run by its label, so it is not started twice."
         self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "cancel"), answered)

@@ -18,6 +18,7 @@ MODULES = (
     "platformdirs",
     "psutil",
     "pair_format",
+    "saved_model",
     "script_events",
     "sitecustomize",
 )

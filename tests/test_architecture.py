@@ -75,12 +75,6 @@ FILES = {
 }
 """Every module of the package by its name."""
 
-STILL_UP = {
-    ("system", "machine"), ("system", "runs"), ("project", "data_files"), ("project", "pairs"), ("project", "runs"),
-    ("machine", "runs"), ("pairs", "runs"), ("runs", "local"),
-}  # fmt: skip
-"""Arrows between packages of backends/ that lead back up, and are to go."""
-
 
 def of_ours(path: Path) -> Iterator[str]:
     """Our modules that a file imports anywhere: at the top, in functions, for type checking."""
@@ -115,12 +109,11 @@ def test_no_circle_of_imports() -> None:
     files = {module: set(of_ours(path)) - {module} for module, path in FILES.items()}
     assert len(files["smoltui.app"]) > 10, "the graph is empty: the test would prove nothing"
     assert not circle(files)
-    allowed = {(f"smoltui.backends.{tail}", f"smoltui.backends.{head}") for tail, head in STILL_UP}
     packages: dict[str, set[str]] = {}
     for module, others in files.items():
         tail = package_of(module)
         heads = {package_of(other) for other in others} - {tail}
-        packages.setdefault(tail, set()).update(head for head in heads if (tail, head) not in allowed)
+        packages.setdefault(tail, set()).update(heads)
     assert not circle(packages)
 
 
@@ -175,6 +168,61 @@ def test_chat_templates_run_in_their_child_alone() -> None:
         or (name.endswith("tokenizer.read_tokenizer") and path.name != "template_child.py")
     ]
     assert not wrong
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Texts that are compared with something, are keys of a table, or stand in a list of choices."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare():
+                parts = [node.left, *node.comparators]
+                parts += [
+                    item for part in parts if isinstance(part, ast.Tuple | ast.List | ast.Set) for item in part.elts
+                ]
+            case ast.Dict():
+                parts = [key for key in node.keys if key is not None]
+            case ast.MatchValue():
+                parts = [node.value]
+            case ast.Call(func=func) if ast.unparse(func).rpartition(".")[2] in ("Choice", "get", "make_spec"):
+                parts = [item for part in node.args for item in ast.walk(part) if isinstance(item, ast.expr)]
+            case ast.Subscript():
+                parts = [node.slice]
+            case _:
+                continue
+        found |= {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    return found
+
+
+def test_nobody_asks_which_engine_it_is() -> None:
+    """What differs from one engine to the next is declared by it (`core/runs/place.py`), not known by name."""
+    from smoltui.backends.services import places
+
+    names = {place.name for place in places()}
+    own = {PACKAGE / "backends" / "local", PACKAGE / "backends" / "jobs"}
+    files = [path for path in sorted(PACKAGE.rglob("*.py")) if not own & set(path.parents)]
+    wrong = {str(path.relative_to(PACKAGE)) for path in files if names_in(ast.parse(path.read_text())) & names}
+    assert not wrong
+    assert names_in(ast.parse("run.engine == 'local' or {'hub': 1} or Choice(['toy'])")) == {"local", "hub", "toy"}
+
+
+def test_runs_know_no_engine() -> None:
+    """The packages of engines build upon `backends/runs`, never the other way round."""
+    files = sorted((PACKAGE / "backends" / "runs").glob("*.py"))
+    assert files
+    wrong = [
+        f"{path.name} imports {name}"
+        for path in files
+        for name in imported(path)
+        if is_or_in(name, "smoltui.backends.local") or is_or_in(name, "smoltui.backends.jobs")
+    ]
+    assert not wrong
+
+
+def test_the_list_of_engines_is_light() -> None:
+    """The command line has it at each start: it imports no engine."""
+    code = "import sys, smoltui.backends.services; print([name for name in sys.modules if name.endswith('.engine')])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
 def test_children_are_started_on_a_leash() -> None:

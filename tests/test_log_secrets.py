@@ -15,9 +15,8 @@ from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.submit import environment, job_command
 from smoltui.backends.local.log import LINE_LIMIT as READ_LIMIT
 from smoltui.backends.local.log import LineReader, RunLog
-from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.log_spool import LogSpool
-from smoltui.backends.system import crash
+from smoltui.backends.system import crash, data_folder
 from smoltui.cli import print_json
 from smoltui.core.evaluation.sheet import Sheet
 from smoltui.core.runs import events
@@ -161,7 +160,7 @@ def test_a_crash_report_holds_none() -> None:
         raise RuntimeError(f"{TOKEN[:12]}\u200b{TOKEN[12:]} password=letmein correct-horse")
     except RuntimeError as error:
         told = crash.crashed(error)
-    written = "".join(path.read_text() for path in (run_store.home() / "crashes").iterdir())
+    written = "".join(path.read_text() for path in (data_folder.home() / "crashes").iterdir())
     for text in (written, str(told)):
         assert not leaks(text) and "letmein" not in text and "correct-horse" not in text
 

@@ -1,23 +1,99 @@
-"""The outside world as the rooms reach it: one object, so that a test can put another in its place."""
+"""The outside world as the rooms reach it: one object, so that a test can put another in its place.
+
+`ENGINES` is the one list of engines. Importing it imports none of them, as the command line does at each start.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from smoltui.backends.runs.engine import Engine
+from smoltui.backends.jobs.place import JOBS
+from smoltui.backends.local.place import HERE
+from smoltui.backends.pairs.counted import PairCounts
+from smoltui.core.runs.place import Place
+from smoltui.errors import InputError
+
+if TYPE_CHECKING:
+    from smoltui.backends.runs.engine import Engine
 
 
 @dataclass
 class Services:
-    """Engines by name, in the order they are shown."""
+    """Engines by name, in the order they are shown, and what is worth keeping of what was looked at."""
 
     engines: dict[str, Engine] = field(default_factory=dict)
+    counts: PairCounts = field(default_factory=PairCounts)
+    """Of the pairs that recipes name."""
+
+    @property
+    def here(self) -> frozenset[str]:
+        """Names of the engines of this machine."""
+        return frozenset(name for name, engine in self.engines.items() if engine.place.here)
+
+    @property
+    def places(self) -> list[Place]:
+        return [engine.place for engine in self.engines.values()]
+
+    def named(self, name: str) -> Engine:
+        """The engine of this name; the first one for an empty name.
+
+        Raises:
+            InputError: there is no such engine.
+        """
+        found = self.engines.get(name or next(iter(self.engines), ""))
+        if found is None:
+            raise _unknown(name, list(self.engines))
+        return found
+
+    def able(self, act: str) -> Engine | None:
+        """The first engine that can do this (`core.runs.place.ACTS`); None where none can."""
+        return next((engine for engine in self.engines.values() if act in engine.place.can), None)
+
+
+def _local() -> Engine:
+    from smoltui.backends.local.engine import LocalEngine
+
+    return LocalEngine()
+
+
+def _jobs() -> Engine:
+    from smoltui.backends.jobs.engine import HubEngine
+
+    return HubEngine()
+
+
+ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (JOBS, _jobs)]
+"""Each engine's declaration and what makes it, in the order they are shown and asked; the first is the default."""
 
 
 def default_services() -> Services:
-    """This machine and HF Jobs."""
-    from smoltui.backends.jobs.engine import HubEngine
-    from smoltui.backends.local.engine import LocalEngine
+    """An engine of each kind."""
+    return Services(engines={place.name: make() for place, make in ENGINES})
 
-    engines: list[Engine] = [LocalEngine(), HubEngine()]
-    return Services(engines={engine.name: engine for engine in engines})
+
+def places() -> list[Place]:
+    """All places where runs can run."""
+    return [place for place, _ in ENGINES]
+
+
+def place_or_first(name: str) -> Place:
+    """The place of this name; the first one for an empty name and for one that nobody has."""
+    return next((place for place in places() if place.name == name), places()[0])
+
+
+def place_named(name: str) -> Place:
+    """The place of this name; the first one for an empty name.
+
+    Raises:
+        InputError: there is no such engine.
+    """
+    found = place_or_first(name)
+    if name not in ("", found.name):
+        raise _unknown(name, [place.name for place in places()])
+    return found
+
+
+def _unknown(name: str, known: Sequence[str]) -> InputError:
+    return InputError(f"There is no such engine: {name}", f"Known: {', '.join(known)}")

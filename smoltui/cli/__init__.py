@@ -16,7 +16,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
-from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
 from smoltui.cli.failures import as_smoltui_error, require_address_space
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
@@ -131,7 +131,7 @@ def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
 
 
 def _absolute(folder: str) -> Any:
-    from smoltui.backends.project.project import expanded
+    from smoltui.backends.system.paths import expanded
 
     return expanded(folder).absolute()
 
@@ -199,14 +199,13 @@ def recipe_show_command(folder: str, as_json: bool) -> None:
 
 @recipe_group.command("check")
 @folder_argument
-@click.option("--on", "target", type=click.Choice(["local", "hub"]), help="Where it shall run.")
+@click.option("--on", "target", type=EngineChoice(), help="Where it shall run.")
 @json_option
 def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None:
     """What would stop it or spoil it; exit code 2 when something does."""
     from smoltui.cli import recipe as twin
 
-    project = project_in(folder)
-    report = twin.recipe_check(project, target or project.settings().on)
+    report = twin.recipe_check(project_in(folder), target)
     print_json(report) if as_json else twin.print_check(report)
     if not report["ok"]:
         raise SystemExit(InputError.exit_code)
@@ -214,20 +213,19 @@ def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None
 
 @recipe_group.command("command")
 @folder_argument
-@click.option("--on", "target", type=click.Choice(["local", "hub"]), help="Where it shall run.")
+@click.option("--on", "target", type=EngineChoice(), help="Where it shall run.")
 @json_option
 def recipe_command_command(folder: str, target: str | None, as_json: bool) -> None:
     """The command that does the same by hand."""
     from smoltui.cli import recipe as twin
 
-    project = project_in(folder)
-    report = twin.recipe_command(project, target or project.settings().on)
+    report = twin.recipe_command(project_in(folder), target)
     print_json(report) if as_json else twin.print_command(report)
 
 
 @smoltui.command("train")
 @folder_argument
-@click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Where to run; default: smoltui.toml.")
+@click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: smoltui.toml.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Another value for one recipe key.")
 @click.option("--seed", type=int, help="The same as --set seed=N.")
 @click.option("--output-dir", help="Where the model goes instead of the recipe's output_dir.")
@@ -256,7 +254,7 @@ def train_command(folder: str, **options: Any) -> None:
 
 @smoltui.command("ps")
 @click.option("-a", "--all", "every", is_flag=True, help="Also runs that ended more than a day ago.")
-@click.option("--on", "engine", type=click.Choice(["local", "hub"]), help="Only local runs, or only Jobs.")
+@click.option("--on", "engine", type=EngineChoice(), help="Only local runs, or only Jobs.")
 @click.option(
     "--filter",
     "filter_text",

@@ -9,6 +9,24 @@ import click
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
 
+
+class EngineChoice(click.Choice[str]):
+    """The names of all engines, as they are when they are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        from smoltui.backends.services import places
+
+        return tuple(place.name for place in places())
+
+    @choices.setter
+    def choices(self, names: tuple[str, ...]) -> None:
+        """click sets them once, before anybody asks."""
+
+
 folder_argument = click.argument("folder", default=".")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
 

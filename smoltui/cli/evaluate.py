@@ -35,16 +35,18 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
         RecipeError: the recipe cannot be used.
         ServiceError: the run is a Job and the Hub could not be asked.
     """
-    from smoltui.backends.local.engine import LocalEngine
+    from smoltui.backends.services import default_services
     from smoltui.cli.runs import find
+
+    services = default_services()
 
     if run_id is not None:
         _, run = await find(run_id)
-        if not answers.has_model(run):
+        if not answers.has_model(run, services.here):
             raise InputError(f"This run has left no model: {run_id}", "See the runs with: smoltui ps -a")
         return await in_thread(lambda: answers.compare_run(project, run)), run
-    listed = {run.id: run for run in await LocalEngine().list_runs()}
-    if found := await in_thread(lambda: answers.runs_with_models(listed, project)):
+    listed = {run.id: run for name in services.here for run in await services.engines[name].list_runs()}
+    if found := await in_thread(lambda: answers.runs_with_models(listed, project, services.here)):
         return await in_thread(lambda: answers.compare_run(project, found[0])), found[0]
     alone = await in_thread(lambda: answers.compare_run(project, None))
     if alone.aligned is None:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.jobs.engine import poll_seconds
-from smoltui.backends.runs import acts as run_acts
 from smoltui.backends.runs.engine import Engine
 from smoltui.cli import runs
 from smoltui.cli.output import bell, cell, note, print_json, say
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
     from smoltui.core.runs.cost import Flavor
 
-LOCAL_SECONDS = 0.5
-"""Between two looks at a local run."""
 UNREACHED_SECONDS = 30.0
 """Before the next question to a Hub that did not answer."""
 
@@ -40,7 +36,7 @@ def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
     async def work() -> tuple[int, Run]:
         engine, run = await runs.find(run_id)
         told = 0
-        async with aclosing(run_acts.stats(engine, run_id, follow=follow)) as samples:
+        async with aclosing(engine.stats(run_id, follow=follow)) as samples:
             async for sample in samples:
                 told += 1
                 if as_json:
@@ -78,7 +74,7 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
 async def _end_of(engine: Engine, run: Run) -> Run:
     """The run once it has ended; a Hub that does not answer is asked again, and that is told once."""
     polls, told = 0, False
-    pause = LOCAL_SECONDS if engine.name == "local" else poll_seconds(run.stage, 0)
+    pause = engine.poll_seconds(run.stage, 0)
     while not run.is_final:
         await asyncio.sleep(pause)
         before = run.stage
@@ -91,7 +87,7 @@ async def _end_of(engine: Engine, run: Run) -> Run:
                 told = True
             continue
         polls = 0 if run.stage != before else polls + 1
-        pause = LOCAL_SECONDS if engine.name == "local" else poll_seconds(run.stage, polls)
+        pause = engine.poll_seconds(run.stage, polls)
     return run
 
 
@@ -100,7 +96,7 @@ def pause(run_ids: Sequence[str], *, as_json: bool) -> None:
 
     async def work(run_id: str) -> Run:
         engine, _ = await runs.find(run_id)
-        return await run_acts.pause(engine, run_id)
+        return await engine.pause(run_id)
 
     runs.for_each(run_ids, work, as_json)
 
@@ -110,7 +106,7 @@ def resume(run_ids: Sequence[str], *, as_json: bool) -> None:
 
     async def work(run_id: str) -> Run:
         engine, _ = await runs.find(run_id)
-        return await run_acts.resume(engine, run_id)
+        return await engine.resume(run_id)
 
     runs.for_each(run_ids, work, as_json)
 
@@ -120,10 +116,10 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
 
     async def work() -> Run:
         engine, run = await runs.find(run_id)
-        if engine.name != "local" and not yes:
+        if engine.place.pays and not yes:
             seconds = run.timeout_seconds or HUB_TIMEOUT_SECONDS
-            await runs.confirm_cost(run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
-        return await run_acts.rerun(engine, run_id)
+            await runs.confirm_cost(engine, run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
+        return await engine.rerun(run_id)
 
     started = runs.run_async(work())
     runs.print_run(started, as_json)
@@ -146,7 +142,7 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
 
     async def work() -> Run:
         engine, run = await runs.find(run_id)
-        return await run_acts.relabel(engine, run_id, set_, remove) if set_ or remove else run
+        return await engine.labels(run_id, set_, remove) if set_ or remove else run
 
     run = runs.run_async(work())
     if as_json:
@@ -164,14 +160,13 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
     Raises:
         RecipeError: the recipe cannot be read. ServiceError: the list cannot.
     """
-    from smoltui.backends.hub.client import flavors
     from smoltui.backends.project.recipe_facts import recipe_shape
-    from smoltui.backends.runs.spec import load_project_recipe
+    from smoltui.backends.project.recipe_file import load_project_recipe
     from smoltui.core.machine.hardware import fits
 
     values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)
     shape = recipe_shape(project, values) if project is not None and values is not None else None
-    listed = runs.run_async(flavors())
+    listed = runs.run_async(runs.able("hardware").hardware())
     rows: list[tuple[Flavor, FlavorFit | None]]
     if values is None:
         rows = [(flavor, None) for flavor in listed]

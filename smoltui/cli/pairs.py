@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from smoltui.backends.pairs.export import Exported, Kind
 from smoltui.backends.pairs.opened_set import imported, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values
 from smoltui.backends.pairs.summary import summary
-from smoltui.backends.project.project import RECIPE_NAME, Project, expanded, open_project
+from smoltui.backends.project.project import RECIPE_NAME, Project, open_project
+from smoltui.backends.system.paths import expanded
 from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff
@@ -56,13 +57,12 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
         ServiceError: the Hub does not give the set.
     """
     base = base or Path.cwd()
-    spec, project = _named(asked, base)
+    spec, project, values = _named(asked, base)
     if project is not None:
         base = project.folder
     elif isinstance(asked.source, str):
         spec, base = typed_spec(spec.source, base, spec)
     opened = imported(spec, base, progress=_no_progress if quiet else _Progress())
-    values = recipe_values(project) if project is not None else {}
     session = PairsSession(opened, Decisions(project.folder if project is not None else None), project, values)
     return asyncio.run(_report(session, asked))
 
@@ -120,17 +120,19 @@ async def _count_tokens(session: PairsSession) -> None:
             pass
 
 
-def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None]:
+def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping[str, object]]:
+    """The set that is meant, the project it is of, and the values of its recipe, where it is one of a project."""
     source = asked.source
     spec = PairsSpec(source, asked.config, asked.split, asked.revision) if isinstance(source, str) else source
     folder = base / expanded(spec.source)
     if not (spec.source and (folder / RECIPE_NAME).is_file()):
-        return spec, None
+        return spec, None, {}
     project = open_project(folder)
-    own = project_pairs(project)
+    values = recipe_values(project)
+    own = project_pairs(project, values or None)  # without values it says what is wrong with the recipe
     if own is None:
         raise PairsError(f"The recipe names no pairs: {folder / RECIPE_NAME}", "Set dataset_name in it.")
-    return replace(own, split=asked.split or own.split), project
+    return replace(own, split=asked.split or own.split), project, values
 
 
 def _export_json(made: Exported) -> dict[str, Any]:

@@ -6,12 +6,15 @@ from typing import Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import command_by_hand, model_config, recipe_shape
-from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.runs.token_check import leaks
+from smoltui.backends.services import place_named
 from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate
 from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
+from smoltui.core.runs.place import Target
+from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
 
 
@@ -49,37 +52,41 @@ def masked(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
 
 
-def findings_of(project: Project, target: str, has_bf16: bool | None = None) -> list[Finding]:
-    """What is wrong with the project's recipe. Raises as `recipe_show`."""
+def findings_of(project: Project, target: Target, settings: Settings | None = None) -> list[Finding]:
+    """What is wrong with the project's recipe; `settings` where they were read already. Raises as `recipe_show`."""
     values = load_project_recipe(project).values
     name = values.get("model_name_or_path")
     config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
     kind = config.get("model_type") if config else None
-    found = check(values, target=target, has_bf16=has_bf16, model_type=kind if isinstance(kind, str) else None)
-    return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project)), *found]
+    found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
+    return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project, None, settings)), *found]
 
 
-def recipe_check(project: Project, target: str) -> dict[str, Any]:
+def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
     """An object with `ok` (nothing stops the run), `target`, `trl` and `findings`, the gravest first.
 
-    Raises as `recipe_show`.
+    `on` is the name of a place, None for what smoltui.toml says. Raises as `recipe_show`; InputError for a place that
+    there is not, and for None RecipeError for smoltui.toml.
     """
-    found = findings_of(project, target)
+    settings = project.settings() if on is None else None
+    target = place_named(settings.on if settings is not None else on or "").target
+    found = findings_of(project, target, settings)
     return {
         "ok": is_ok(found), "target": target, "trl": snapshot().versions["trl"],
         "findings": [finding.as_json() for finding in found],
     }  # fmt: skip
 
 
-def recipe_command(project: Project, target: str) -> dict[str, Any]:
-    """An object with `command` and the folder to type it in, `cwd`.
+def recipe_command(project: Project, on: str | None) -> dict[str, Any]:
+    """An object with `command` and the folder to type it in, `cwd`; `on` as for `recipe_check`.
 
     Raises as `recipe_show`, and RecipeError for smoltui.toml.
     """
-    values = load_project_recipe(project).values
+    values, settings = load_project_recipe(project).values, project.settings()
+    target = place_named(on or settings.on).target
     return {
         "target": target,
-        "command": command_by_hand(project, values, project.settings(), target),
+        "command": command_by_hand(project, values, settings, target),
         "cwd": str(project.folder),
     }
 

@@ -119,55 +119,51 @@ def train(
     then: tuple[str, ...] = (),
 ) -> int:
     """Starts a run, follows it, and does the steps `then` (`core.runs.chain.STEPS`); gives the exit code."""
-    from smoltui.backends.runs.preflight import check_spec
-    from smoltui.backends.runs.spec import make_spec
+    from smoltui.backends.runs import preflight
+    from smoltui.backends.runs.plan import make_plan, settled
+    from smoltui.backends.runs.spec import Options
 
-    name = engine or project.settings().on
+    settings = project.settings()
     overrides = dict(parse_assignment(text) for text in assignments)
     if seed is not None:
         overrides["seed"] = seed
-    engines = default_services().engines
-    if name not in engines:
-        raise InputError(f"There is no such engine: {name}", f"Known: {', '.join(engines)}")
-    spec = make_spec(
-        project, name, overrides=overrides, output_dir=output_dir, overwrite=overwrite, flavor=flavor, timeout=timeout,
-        namespace=namespace,
-    )  # fmt: skip
-    if processes is not None:
-        spec = replace(spec, processes=processes)
-    if name == "local":
-        spec = replace(spec, side_by_side=side_by_side)
+    chosen = default_services().named(engine or settings.on)
+    place = chosen.place
+    options = Options(overrides, output_dir, overwrite, flavor, timeout, namespace, processes)
 
     async def work() -> int:
-        warnings = await check_spec(project, name, spec)
+        plan = await make_plan(project, place, options, settings=settings)
+        warnings = await preflight.check_plan(plan)
         for check in warnings:
             print_warning(check.sentence, check.mend, as_json)
-        if name != "local" and not yes:
-            await confirm_cost(spec.flavor, spec.timeout_seconds or 0, "Start the Job?", as_json)
-        run = await engines[name].submit(replace(spec, checks=tuple(f"! {check.sentence}" for check in warnings)))
-        async with _monitoring(project, engines[name], as_json) as monitor:
+        if place.pays and not yes:
+            seconds = plan.spec.timeout_seconds or 0
+            await confirm_cost(chosen, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
+        told = tuple(f"! {check.sentence}" for check in warnings)
+        spec = replace(await settled(plan), checks=told, side_by_side=side_by_side and place.here)
+        run = await chosen.submit(spec)
+        async with _monitoring(project, chosen, as_json) as monitor:
             monitor.take_run(run)
             if then:
                 await monitor.chains.begin(run, tuple(dict.fromkeys(then)))
-            return await _follow_started(monitor, engines[name], run, detach=detach, as_json=as_json)
+            return await _follow_started(monitor, chosen, run, detach=detach, as_json=as_json)
 
     return run_async(work())
 
 
-async def confirm_cost(flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
-    """Asks before something that costs money, with the most that one Job can cost; returns only after a yes.
+async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
+    """Asks before something that costs money, with the most that one run can cost; returns only after a yes.
 
-    `seconds` is the Job's timeout.
+    `seconds` is the run's timeout.
 
     Raises:
         InputError: nobody can be asked, or there is no such flavor.
         click.Abort: the answer was no. ServiceError: the prices could not be read.
     """
-    from smoltui.backends.hub.client import flavors
     from smoltui.core.runs.cost import usd, worst_cost
 
-    _must_be_asked(as_json, "A Job costs money, so it is not started without being told")
-    known = {flavor.name: flavor for flavor in await flavors()}
+    _must_be_asked(as_json, f"A {engine.place.run} costs money, so it is not started without being told")
+    known = {flavor.name: flavor for flavor in await engine.hardware()}
     flavor = known.get(flavor_name or "")
     if flavor is None:
         raise InputError(
@@ -232,11 +228,11 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
                     if isinstance(event, events.StageChanged):
                         monitor.take_run(followed.run)  # nobody lists runs here
         except asyncio.CancelledError:
-            if run.engine == "local":
+            if engine.place.here:
                 run = await engine.cancel(run.id)
                 note(f"Cancelled: {run.id}")
             else:
-                note(f"No longer followed; the Job continues. See: smoltui logs {run.id} --follow")
+                note(f"No longer followed; the {engine.place.run} continues. See: smoltui logs {run.id} --follow")
             raise
         run = await _final(engine, followed.run)
     if as_json:
@@ -301,8 +297,8 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
 
     An engine that cannot be asked is told on stderr, and so is a namespace; the others are listed.
     """
-    wanted_runs = parse_filter(filter_text)
-    engines = default_services().engines
+    services = default_services()
+    wanted_runs, engines = parse_filter(filter_text, services.places), services.engines
     wanted = [engines[engine]] if engine else list(engines.values())
 
     async def work() -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:
@@ -314,9 +310,9 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
             except SmoltuiError as error:
                 if engine:
                     raise
-                errors.append((one.name, error))
+                errors.append((one.place.plural, error))
             else:
-                errors += getattr(one, "problems", {}).items()
+                errors += [(f"{one.place.plural} of {owner}", error) for owner, error in one.problems.items()]
         return sorted(found, key=lambda run: run.created_at or 0, reverse=True), errors
 
     runs, errors = run_async(work())
@@ -324,9 +320,8 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
     if not every:
         runs = [run for run in runs if not run.is_final or now - (run.finished_at or now) < RECENT_SECONDS]
     runs = [run for run in runs if wanted_runs.matches(run)]
-    for name, error in errors:
-        which = {"local": "Local runs", "hub": "Jobs"}.get(name, f"Jobs of {safe_line(name, 60)}")
-        note_error(f"{which} are not listed", error, as_json)
+    for which, error in errors:
+        note_error(f"{which[:1].upper()}{safe_line(which[1:], 80)} are not listed", error, as_json)
     if as_json:
         print_json([run.summary() for run in runs])
         return
@@ -344,9 +339,17 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
         )
 
 
-def engine_named(name: str) -> Engine | None:
-    """The engine of this name; None when there is none here."""
-    return default_services().engines.get(name)
+def able(act: str) -> Engine:
+    """The first engine that can do this (`core.runs.place.ACTS`).
+
+    Raises:
+        InputError: there is none here.
+    """
+    found = default_services().able(act)
+    if found is None:
+        words = {"scheduled": "scheduled Jobs", "hardware": "hardware to choose from"}
+        raise InputError(f"There is no engine here that has {words.get(act, act)}")
+    return found
 
 
 async def find(run_id: str) -> tuple[Engine, Run]:
@@ -424,18 +427,18 @@ def _pattern(grep: str | None) -> re.Pattern[str] | None:
 
 def inspect(run_id: str, *, as_json: bool) -> None:
     """Prints everything known of a run; for people also how one gets into a Job that runs."""
-    from smoltui.backends.jobs.job_json import access_of
 
-    async def work() -> dict[str, Any]:
+    async def work() -> tuple[dict[str, Any], list[str]]:
         engine, _ = await find(run_id)
-        return await engine.inspect(run_id)
+        found = await engine.inspect(run_id)
+        return found, engine.access(found)
 
-    found = run_async(work())
+    found, ways = run_async(work())
     if as_json:
         print_json(found)
     else:
         print_json(found, indent=2)
-        for way in access_of(found):
+        for way in ways:
             note(f"Get in: {safe_line(redact(way))}")
 
 

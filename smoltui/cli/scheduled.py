@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from smoltui.backends.jobs.scheduled import ScheduledJobs
+from smoltui.backends.runs.engine import Engine, Schedules
 from smoltui.cli import runs
 from smoltui.cli.arguments import project_in
 from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
@@ -15,21 +15,20 @@ from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
 
-def _scheduled() -> ScheduledJobs:
-    """Those of the engine of Jobs.
+def _scheduled() -> tuple[Engine, Schedules]:
+    """The engine that has scheduled runs, and these.
 
     Raises:
         InputError: there is no such engine here.
     """
-    found = getattr(runs.engine_named("hub"), "scheduled", None)
-    if not isinstance(found, ScheduledJobs):
-        raise InputError("There is no engine here that has scheduled Jobs")
-    return found
+    engine = runs.able("scheduled")
+    assert engine.scheduled is not None  # it says that it has
+    return engine, engine.scheduled
 
 
 def list_all(*, as_json: bool) -> None:
     """Prints all of them; a namespace that cannot be asked is told on stderr. Raises as `ScheduledJobs.list_all`."""
-    scheduled = _scheduled()
+    _, scheduled = _scheduled()
     found = runs.run_async(scheduled.list_all())
     for name, error in scheduled.problems.items():
         note_error(f"Scheduled Jobs of {safe_line(name, 60)} are not listed", error, as_json)
@@ -82,28 +81,29 @@ def create(
             f"This is not a schedule that the Hub understands: {safe_line(schedule, 60)}", str(error)
         ) from error
     how = {"suspended": suspended, "concurrency": concurrency}
-    scheduled = _scheduled()
+    paid, scheduled = _scheduled()
     asked = f"Start such a Job each time of '{schedule}' (UTC), with your token kept for it as a secret?"
 
     async def from_job(run_id: str) -> ScheduledJob:
         engine, run = await runs.find(run_id)
-        if engine.name != "hub":
-            raise InputError(f"Only a Job can be scheduled, and this is a run of this machine: {run.id}")
+        if engine.name != paid.name:
+            raise InputError(f"Only a Job can be scheduled, and this is a run of {engine.place.title}: {run.id}")
         if not yes:
-            await runs.confirm_cost(run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, as_json)
+            await runs.confirm_cost(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, as_json)
         return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
 
     async def from_project() -> ScheduledJob:
-        from smoltui.backends.runs.preflight import check_spec
-        from smoltui.backends.runs.spec import make_spec
+        from smoltui.backends.runs import preflight
+        from smoltui.backends.runs.plan import make_plan, settled
+        from smoltui.backends.runs.spec import Options
 
-        project = project_in(folder)
-        spec = make_spec(project, "hub", flavor=flavor, timeout=timeout, namespace=namespace)
-        for check in await check_spec(project, "hub", spec):
+        options = Options(flavor=flavor, timeout=timeout, namespace=namespace)
+        plan = await make_plan(project_in(folder), paid.place, options)
+        for check in await preflight.check_plan(plan):
             print_warning(check.sentence, check.mend, as_json)
         if not yes:
-            await runs.confirm_cost(spec.flavor, spec.timeout_seconds or 0, asked, as_json)
-        return await scheduled.create(spec, schedule, **how)
+            await runs.confirm_cost(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, as_json)
+        return await scheduled.create(await settled(plan), schedule, **how)
 
     if source is not None and (flavor or timeout or namespace):
         raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave these options out.")
@@ -113,23 +113,23 @@ def create(
 
 def suspend(scheduled_id: str, *, as_json: bool) -> None:
     """Suspends one and prints it."""
-    _print(runs.run_async(_scheduled().suspend(scheduled_id)), as_json)
+    _print(runs.run_async(_scheduled()[1].suspend(scheduled_id)), as_json)
 
 
 def resume(scheduled_id: str, *, as_json: bool) -> None:
     """Resumes one and prints it."""
-    _print(runs.run_async(_scheduled().resume(scheduled_id)), as_json)
+    _print(runs.run_async(_scheduled()[1].resume(scheduled_id)), as_json)
 
 
 def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
     """Starts one Job of it now, after the most it can cost was agreed to, and prints the Job."""
-    scheduled = _scheduled()
+    paid, scheduled = _scheduled()
 
     async def work() -> Run:
         item = await scheduled.get(scheduled_id)
         if not yes:
             seconds = item.timeout_seconds or HUB_TIMEOUT_SECONDS
-            await runs.confirm_cost(item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json)
+            await runs.confirm_cost(paid, item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json)
         return await scheduled.trigger(scheduled_id)
 
     started = runs.run_async(work())
@@ -138,7 +138,7 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
 
 def delete(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
     """Deletes one, after that was agreed to, and prints what it was."""
-    scheduled = _scheduled()
+    _, scheduled = _scheduled()
 
     async def work() -> ScheduledJob:
         item = await scheduled.get(scheduled_id)

@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
+from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
@@ -24,8 +25,8 @@ from smoltui.screens.room import Room
 from smoltui.widgets.page import Page
 
 if TYPE_CHECKING:
-    from smoltui.backends.machine.devices import Machine
     from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.machine import Machine
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.device import DeviceReport, TorchReport
     from smoltui.core.runs.run import Run
@@ -102,13 +103,14 @@ class DeviceRoom(Room):
     @work(group="look", exclusive=True)
     async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
         """Reads machine and project; with `if_changed` only if the project's files have changed since."""
+        ours: ModuleType = await in_thread(lambda: import_module("smoltui.backends.runs.machine"))
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
         project = self.workspace.project
         stamp = await in_thread(lambda: _stamp(project))
         if if_changed and stamp == self._stamp:
             return
         self._stamp = stamp
-        self._machine = machine = await in_thread(lambda: devices.machine_for(project))
+        self._machine = machine = await in_thread(lambda: ours.machine_for(project))
         if self._torch is None and not self._asking_torch:
             self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
         await in_thread(_warm_up)
@@ -129,7 +131,8 @@ class DeviceRoom(Room):
         self._draw()
 
     def _probe_once(self) -> None:
-        busy = any(run.engine == "local" and not run.is_final for run in self.workspace.runs.values())
+        here = self.workspace.services.here
+        busy = any(run.engine in here and not run.is_final for run in self.workspace.runs.values())
         if self._machine is None or busy:  # a run that has just started needs the cores
             return
         if self._torch is None and not self._asking_torch:
@@ -164,17 +167,17 @@ class DeviceRoom(Room):
         machine = self._machine
         if machine is None:
             return
-        from smoltui.backends.project.project import shown_path
+        from smoltui.backends.system.paths import shown_path
         from smoltui.core.machine.device import next_step, verdict
         from smoltui.core.machine.device_words import facts_in_words
         from smoltui.widgets import device_tables
 
-        report = machine.report
+        report, here = machine.report, place_or_first(machine.on).here
         step = next_step(
-            report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, on=machine.on,
+            report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, here=here,
             has_model=self._has_model, account=self._account, recipe=machine.need,
         )  # fmt: skip
-        sentences = verdict(report, self._account, self._before_jobs, machine.need, machine.on)
+        sentences = verdict(report, self._account, self._before_jobs, machine.need, here)
         shown = replace(report, disk_folder=shown_path(report.disk_folder))
         facts = facts_in_words(shown, self._torch_words(), self._account_words())
         self._put("next", step, Text(safe_line(redact(step), 300)))

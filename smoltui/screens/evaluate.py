@@ -190,7 +190,7 @@ class EvaluateRoom(Room):
             self._known = known
             if self.is_current:
                 self._load()
-        elif self._reading and self.workspace.monitor.knows("local") and not self._working:
+        elif self._reading and self._knows_runs() and not self._working:
             self._set_status(self._resting())
 
     @work(group="load", exclusive=True)
@@ -200,9 +200,9 @@ class EvaluateRoom(Room):
         wish = self._wish or (self._loaded.run.id if self._loaded and self._loaded.run else None)
         if self._ask_when_loaded:
             wish = self._wish  # the newest run, not the one shown last
-        runs = dict(self.workspace.runs)
+        runs, here = dict(self.workspace.runs), self.workspace.services.here
         try:
-            loaded = await in_thread(lambda: answers.open_evaluation(self.workspace.project, runs, wish))
+            loaded = await in_thread(lambda: answers.open_evaluation(self.workspace.project, runs, wish, here))
         except SmoltuiError as error:
             self._loaded, self._ask_when_loaded = None, False
             self._set_status(" → ".join(filter(None, (error.message, error.hint))))
@@ -346,13 +346,17 @@ class EvaluateRoom(Room):
             )
         return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "press x to stop")))
 
+    def _knows_runs(self) -> bool:
+        """Whether the runs of this machine have been listed."""
+        return all(self.workspace.monitor.knows(name) for name in self.workspace.services.here)
+
     def _resting(self) -> str:
         """The status while the models are idle."""
         loaded = self._loaded
         if loaded is None:
             return ""
         if loaded.comparison.aligned is None:
-            self._reading = not self.workspace.monitor.knows("local")
+            self._reading = not self._knows_runs()
             if self._reading:
                 return READING
             return "No aligned model yet. Press t to train one, or a to ask the reference alone."

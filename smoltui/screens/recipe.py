@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -19,8 +19,10 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.recipe import Finding, check, field_for, parse, show
+from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -29,6 +31,9 @@ from smoltui.screens.room import Room
 from smoltui.widgets.field_list import FieldList
 from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
 from smoltui.widgets.text_pane import TextPane
+
+if TYPE_CHECKING:
+    from smoltui.backends.pairs.curation_file import CurationFile
 
 WIDE, TINY = 100, 60
 """Columns from which the help is beside the fields, and below which there are no margins."""
@@ -69,7 +74,10 @@ class RecipeRoom(Room):
         self._values: dict[str, Any] = {}
         """The values shown: those of the file, plus changes that are still being written."""
         self._around = Surroundings(Settings())
-        self._target = ""
+        self._decisions: CurationFile | None = None
+        """Those of the project; None until they are looked at."""
+        self._target = Target.LOCAL
+        self._target_known = False
         self._findings: list[Finding] = []
         self._editing = ""
         """Key whose value is being typed; `/` during a search for a field; else empty."""
@@ -154,7 +162,8 @@ class RecipeRoom(Room):
         changed = self._file is not None and self._file.text != file.text
         self._file, self._values = file, dict(file.values)
         self._around = around
-        self._target = self._target or ("hub" if around.settings.on == "hub" else "local")
+        if not self._target_known:
+            self._target, self._target_known = place_or_first(around.settings.on).target, True
         self.remove_class("nothing")
         self._draw()
         self.refresh_bindings()
@@ -169,13 +178,19 @@ class RecipeRoom(Room):
 
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
         """`around` with everything that depends on the recipe's values. Reads the disk."""
-        from smoltui.backends.project.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
+        from smoltui.backends.pairs.counted import pairs_decided
+        from smoltui.backends.pairs.curation_file import CurationFile
+        from smoltui.backends.project.recipe_facts import command_by_hand, recipe_shape
 
-        project = self.workspace.project
-        here, jobs = (command_by_hand(project, values, around.settings, target) for target in ("local", "hub"))
+        project, counts = self.workspace.project, self.workspace.services.counts
+        self._decisions = self._decisions or CurationFile(project.folder)
+        here, jobs = (
+            command_by_hand(project, values, around.settings, target) for target in (Target.LOCAL, Target.JOB)
+        )
         return replace(
             around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
-            rows=pairs_counted(project, values), rows_of=pairs_named(values), decided=pairs_decided(project, values),
+            rows=counts.rows(project, values, around.settings), rows_of=pairs_named(values),
+            decided=pairs_decided(project, values, self._decisions),
         )  # fmt: skip
 
     @work(exclusive=True, group="machine")
@@ -329,14 +344,14 @@ class RecipeRoom(Room):
         self.query_one(TextPane).scroll_lines(3 * by)
 
     def action_target(self) -> None:
-        self._target = "hub" if self._target == "local" else "local"
+        self._target = Target.JOB if self._target == Target.LOCAL else Target.LOCAL
         self._draw()
 
     def action_reread(self) -> None:
         self._read(said="recipe.yaml has been reloaded")
 
     def action_copy(self) -> None:
-        command = self._around.command_here if self._target == "local" else self._around.command_jobs
+        command = self._around.command_here if self._target == Target.LOCAL else self._around.command_jobs
         self.app.copy_to_clipboard(redact(command))
         self.say(f"Copied: {command}")
 
@@ -427,7 +442,7 @@ class RecipeRoom(Room):
     def _draw(self) -> None:
         around = self._around
         self._findings = check(
-            self._values, target=self._target, has_bf16=around.has_bf16 if self._target == "local" else True,
+            self._values, target=self._target, has_bf16=around.has_bf16 if self._target == Target.LOCAL else True,
             model_type=around.shape.kind if around.shape else None,
         )  # fmt: skip
         self.query_one(FieldList).show(rows(self._values, self._findings))

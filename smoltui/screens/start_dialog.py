@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,16 +12,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from smoltui.backends.machine.train_extra import free_output_dir
-from smoltui.backends.project.project import Project, shown_path
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs.plan import Plan, make_plan
 from smoltui.backends.runs.preflight import gather
-from smoltui.backends.runs.spec import make_spec
 from smoltui.backends.services import Services
+from smoltui.backends.system.paths import shown_path
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import price, usd, worst_cost
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.place import Place, Target
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal
@@ -31,11 +31,10 @@ LABEL_WIDTH = 14
 KEY_GAP = 3
 """Blanks between two items of the line of keys."""
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
-PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
-class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
-    """Returns the engine's name, the run's specification and follow-up steps (`core.runs.chain.STEPS`), or None."""
+class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
+    """Returns what to run and the follow-up steps (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
@@ -50,10 +49,14 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
         self._project = project
-        self._engines = list(services.engines)
-        self._engine = self._engines[0]
+        self._counts = services.counts
+        self._places = services.places
+        self._first: Place | None = None
+        """Where it would run by smoltui.toml; None until that was read."""
+        self._moved = 0
+        """How many places further it was sent since, also while that was not known yet."""
         self._beside = self._then = False
-        self._spec: RunSpec | None = None
+        self._plan: Plan | None = None
         self._facts: Facts | None = None
         self._checks: list[Check] = []
         self._problem: SmoltuiError | None = None
@@ -63,12 +66,6 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
             yield Static(id="start-text", markup=False)
 
     def on_mount(self) -> None:
-        try:
-            wanted = self._project.settings().on
-        except SmoltuiError as error:
-            self._problem = error
-        else:
-            self._engine = wanted if wanted in self._engines else self._engine
         self._look()
 
     def on_resize(self) -> None:
@@ -76,19 +73,21 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
 
     @work(exclusive=True)
     async def _look(self) -> None:
-        """Builds the specification from the current files, then runs the checks."""
-        self._spec, self._facts, self._checks, self._problem = None, None, [], None
+        """Makes the plan from the current files, then runs the checks."""
+        self._plan, self._facts, self._checks, self._problem = None, None, [], None
         self._draw()
         try:
-            spec = make_spec(self._project, self._engine)
-            if self._engine == "local":
-                free = free_output_dir(Path(spec.output_dir))
-                if free != Path(spec.output_dir):
-                    spec = make_spec(self._project, self._engine, output_dir=_inside(self._project, free))
-            self._facts = await gather(self._project, self._engine, spec)
+            settings = await in_thread(self._project.settings)
+            if self._first is None:
+                self._first = next((place for place in self._places if place.name == settings.on), self._places[0])
+                self._draw()
+            place = self._place or self._first
+            plan = await make_plan(self._project, place, settings=settings, counts=self._counts, free_output=True)
+            self._facts = await gather(plan)
             self._checks = preflight(self._facts)
-            self._spec = spec
+            self._plan = plan
         except SmoltuiError as error:
+            self._first = self._first or self._places[0]
             self._problem = error
         self._draw()
 
@@ -96,17 +95,17 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
         text = Text()
         text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
         text.append("  on ")
-        for name in self._engines:
-            text.append(f" {PLACES.get(name, name)} ", "reverse" if name == self._engine else "dim").append(" ")
+        for place in self._places:
+            text.append(f" {safe_line(place.title, 40)} ", "reverse" if place == self._place else "dim").append(" ")
         text.append("\n")
         # At the top, since the list below may be longer than the terminal.
         text.append_text(_in_lines(self._keys(), self._width)).append("\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
-        elif self._facts is None or self._spec is None:
+        elif self._facts is None or self._plan is None:
             text.append("checking…", "dim")
         else:
-            self._draw_plan(text, self._facts, self._spec)
+            self._draw_plan(text, self._facts, self._plan)
         self.query_one("#start-text", Static).update(text)
 
     @property
@@ -119,10 +118,10 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
         keys: list[tuple[str, str]] = []
         if self._may_start:
             keys.append(("enter", "start"))
-        if len(self._engines) > 1:
-            name = self._next_engine
-            keys.append(("tab", f"switch to {PLACES.get(name, name)}"))
-        if self._engine == "local":
+        if self._place is not None and len(self._places) > 1:
+            after = self._places[(self._places.index(self._place) + 1) % len(self._places)]
+            keys.append(("tab", f"switch to {safe_line(after.title, 40)}"))
+        if self._place is not None and self._place.here:
             keys.append(("b", "run in parallel" if self._beside else "queue: wait for other runs"))
         keys.append(("n", "afterwards: compare the models" if self._then else "afterwards: nothing"))
         keys.append(("esc", "cancel"))
@@ -131,17 +130,17 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
             items.insert(0, Text("Fix the ✗ lines first.", "red"))
         return items
 
-    def _draw_plan(self, text: Text, facts: Facts, spec: RunSpec) -> None:
+    def _draw_plan(self, text: Text, facts: Facts, plan: Plan) -> None:
         rows = [
             ("model", str(facts.values.get("model_name_or_path", "–"))),
             ("plan", facts.summary.sentence),
-            ("output", self._goes_to(facts, spec)),
+            ("output", self._goes_to(facts, plan)),
         ]
-        if self._engine != "local":
+        if plan.place.pays:
             rate = f" · {price(facts.flavor)}" if facts.flavor else ""
-            rows.append(("flavor", f"{spec.flavor}{rate}"))
-            rows.append(("timeout", as_time(spec.timeout_seconds)))
-            worst = worst_cost(facts.flavor, spec.timeout_seconds or 0) if facts.flavor else None
+            rows.append(("flavor", f"{plan.spec.flavor}{rate}"))
+            rows.append(("timeout", as_time(plan.spec.timeout_seconds)))
+            worst = worst_cost(facts.flavor, plan.spec.timeout_seconds or 0) if facts.flavor else None
             rows.append(("costs at most", usd(worst)))
         for name, value in rows:
             self._add(text, Text(f"{name:<{LABEL_WIDTH}}", "dim"), Text(safe_line(redact(value), 300)))
@@ -159,33 +158,37 @@ class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
         for place, line in enumerate(lines):
             text.append_text(Text(" " * label.cell_len) if place else label).append_text(line).append("\n")
 
-    def _goes_to(self, facts: Facts, spec: RunSpec) -> str:
-        if self._engine == "local":
-            return shown_path(spec.output_dir)
+    def _goes_to(self, facts: Facts, plan: Plan) -> str:
+        if plan.place.target is Target.LOCAL:
+            return shown_path(plan.spec.output_dir)
         pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
         return str(pushed or "model will be LOST: push_to_hub is off")
 
     @property
-    def _may_start(self) -> bool:
-        return self._spec is not None and may_start(self._checks)
-
-    def action_start(self) -> None:
-        if self._may_start and self._spec is not None:
-            checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
-            spec = replace(self._spec, side_by_side=self._beside and self._engine == "local", checks=checks)
-            self.dismiss((self._engine, spec, ("ask",) if self._then else ()))
-
-    def action_elsewhere(self) -> None:
-        self._engine = self._next_engine
-        self._look()
+    def _place(self) -> Place | None:
+        """Where it would run; None while that is not known."""
+        if self._first is None:
+            return None
+        return self._places[(self._places.index(self._first) + self._moved) % len(self._places)]
 
     @property
-    def _next_engine(self) -> str:
-        return self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
+    def _may_start(self) -> bool:
+        return self._plan is not None and may_start(self._checks)
+
+    def action_start(self) -> None:
+        if self._may_start and self._plan is not None:
+            checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
+            beside = self._beside and self._plan.place.here
+            spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
+            self.dismiss((replace(self._plan, spec=spec), ("ask",) if self._then else ()))
+
+    def action_elsewhere(self) -> None:
+        self._moved += 1
+        self._look()
 
     def action_beside(self) -> None:
         """Switches between starting at once and waiting for other runs on this machine."""
-        if self._engine == "local":
+        if self._place is not None and self._place.here:
             self._beside = not self._beside
             self._draw()
 
@@ -214,8 +217,3 @@ def _in_lines(items: list[Text], width: int) -> Text:
         text.append_text(item)
         used += item.cell_len
     return text
-
-
-def _inside(project: Project, folder: Path) -> str:
-    """A folder as the recipe should name it: relative if it is inside the project."""
-    return str(folder.relative_to(project.folder)) if folder.is_relative_to(project.folder) else str(folder)

@@ -3,3 +3,5 @@
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
+BESIDE_DPO = ("pair_format.py", "saved_model.py", "script_events.py")
+"""What `dpo.py` imports: it travels with it, and lies beside it."""

@@ -15,9 +15,9 @@
 
     python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite] [TRL flags]
 
-It runs as a child process on this machine or as a Job, alone: of smoltui it imports only `pair_format.py` and
-`script_events.py`, which lie beside it. Each line of stdout that starts with `{"event"` is one event
-(`core/runs/events.py` lists them and reads them); every other line is log text. Relative paths in the recipe are
+It runs as a child process on this machine or as a Job, alone: of smoltui it imports only `pair_format.py`,
+`saved_model.py` and `script_events.py`, which lie beside it. Each line of stdout that starts with `{"event"` is one
+event (`core/runs/events.py` lists them and reads them); every other line is log text. Relative paths in the recipe are
 relative to its folder, as they are for `trl dpo` started there; `--work-dir` names another folder.
 
 SIGTERM while it trains is a pause: it saves a checkpoint after the step and ends; `--resume_from_checkpoint` goes on
@@ -48,6 +48,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parent))  # its neighbours; last, since in a Job it holds foreign files
 
 from pair_format import NotAPairError, content_hash, schema_of, to_conversation
+from saved_model import holds_model
 from script_events import Lines, WrongInputError, quiet, run_script
 
 PROGRESS_SECONDS = 0.25
@@ -55,7 +56,6 @@ PROGRESS_SECONDS = 0.25
 SAMPLED_WEIGHTS = 4096
 """Elements of each trainable parameter that are compared with their start."""
 PACKAGES = ("trl", "transformers", "datasets", "torch", "accelerate", "peft", "trackio", "huggingface_hub")
-MODEL_FILES = ("config.json", "adapter_config.json", "model*.safetensors", "adapter_model*.safetensors")
 
 
 # Recipe
@@ -135,7 +135,7 @@ def _not_for_accelerate(words: Sequence[str]) -> list[str]:
 
 def refuse_to_overwrite(folder: Path) -> None:
     """Raises WrongInputError when a model lies in `folder`."""
-    if any(any(folder.glob(pattern)) for pattern in MODEL_FILES):
+    if holds_model(folder):
         raise WrongInputError(
             f"A model is already in the output folder: {folder}",
             "Name another output_dir, move that model away, or allow it with --overwrite.",

@@ -12,6 +12,7 @@ from smoltui.core.machine.device import gib
 from smoltui.core.machine.fit import ModelShape, estimate
 from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for, is_ok, show, summarise, unit_of
+from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.field_list import Row
@@ -92,9 +93,9 @@ def about(field: Field, line: int | None, changed: bool = False) -> Text:
     return text
 
 
-def checks(findings: Sequence[Finding], target: str) -> Text:
+def checks(findings: Sequence[Finding], target: Target) -> Text:
     """The problems, most severe first, each with its fix."""
-    text = Text().append(f"Checks for {'this machine' if target == 'local' else 'Jobs'}", "bold")
+    text = Text().append(f"Checks for {'this machine' if target is Target.LOCAL else 'Jobs'}", "bold")
     for finding in findings:
         word, style = LEVELS[finding.level]
         text.append(f"\n{word} ", style)
@@ -107,9 +108,9 @@ def checks(findings: Sequence[Finding], target: str) -> Text:
     return text
 
 
-def sums(values: Mapping[str, Any], around: Surroundings, target: str) -> Text:
+def sums(values: Mapping[str, Any], around: Surroundings, target: Target) -> Text:
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
-    local = target == "local"
+    local = target is Target.LOCAL
     text = Text().append("Result of this recipe", "bold")
     counted = around.rows if around.rows_of == pairs_named(values) else None
     text.append(f"\n{summarise(values, counted).sentence}")
@@ -124,12 +125,15 @@ def sums(values: Mapping[str, Any], around: Surroundings, target: str) -> Text:
     return text
 
 
-def commands(around: Surroundings, target: str, *, one_line: bool) -> Text:
+def commands(around: Surroundings, target: Target, *, one_line: bool) -> Text:
     """The equivalent commands for here and for Jobs; the selected one is marked."""
     text = Text(no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
-    for name, label, command in (("local", "here", around.command_here), ("hub", "Jobs", around.command_jobs)):
-        current = name == target
+    for name, label, command in (
+        (Target.LOCAL, "here", around.command_here),
+        (Target.JOB, "Jobs", around.command_jobs),
+    ):
+        current = name is target
         text.append(f"{'▸' if current else ' '}{label}  ", "bold" if current else "dim")
         text.append(safe_line(redact(command), 1000), "" if current else "dim")
-        text.append("\n" if name == "local" else "")
+        text.append("\n" if name is Target.LOCAL else "")
     return text

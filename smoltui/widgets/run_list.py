@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_age
-from smoltui.core.runs.run import Run
+from smoltui.core.runs.run import LABEL, Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.safe_text import redact, safe_line
 
@@ -29,8 +29,6 @@ STAGE_STYLES = {
     "ERROR": "bold red",
     "DELETED": "dim",
 }
-OWN_LABEL = "smoltui-run"
-"""Identifies a run after a lost response; of no interest to a person."""
 NARROW, WIDE = 100, 116
 """Width in cells from which loss and margin are shown, and from which the cost is."""
 
@@ -83,7 +81,7 @@ def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked:
     labels = " ".join(
         f"{key}={value}" if value else key
         for key, value in run.labels.items()
-        if key != OWN_LABEL and (key, value) != ("name", run.name)
+        if key != LABEL and (key, value) != ("name", run.name)
     )
     if labels:
         line.append(f"  {safe_line(redact(labels), 120)}", "dim italic")

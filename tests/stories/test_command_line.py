@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import chains, monitor
 from smoltui.backends.runs import preflight as preflight_facts
@@ -31,7 +32,7 @@ SCRIPT = FAKE_TRAINING
 
 
 class NoJobs(LocalEngine):
-    name = "hub"
+    place = JOBS
 
     async def list_runs(self) -> list[Run]:
         raise NotLoggedInError("No token on this machine", "Log in: hf auth login")
@@ -53,7 +54,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """The recipe has keys of the simulated training that TRL does not know."""
         return []
 
-    monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
+    monkeypatch.setattr(preflight_facts, "check_plan", no_checks)
     return tmp_path
 
 
@@ -112,7 +113,7 @@ def test_warnings_are_told_before_the_start(
     async def checks(*_: object) -> list[Check]:
         return [Check("push_to_hub", Level.WARN, "This Job would keep no model", "Write push_to_hub: true")]
 
-    monkeypatch.setattr(preflight_facts, "check_spec", checks)
+    monkeypatch.setattr(preflight_facts, "check_plan", checks)
     assert run(["train", str(project), "--json"]) == 0
     lines, error = output(capsys)
     assert all("event" in line for line in lines)
@@ -230,7 +231,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         f"engine = LocalEngine(Path({str(SCRIPT)!r}))\n"
         "runs.default_services = lambda: Services({'local': engine})\n"
         "async def none(*_): return []\n"
-        "preflight_facts.check_spec = none\n"
+        "preflight_facts.check_plan = none\n"
         f"sys.exit(run(['train', {str(project)!r}, '--set', 'end=hang', '--json']))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -15,11 +15,13 @@ import pytest
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.evaluation import answers
+from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
 from smoltui.screens.evaluate import EvaluateRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
@@ -34,7 +36,8 @@ class FakeEngine:
     """Lists the runs it was given, and nothing else."""
 
     runs: list[Run] = field(default_factory=list)
-    name: str = "local"
+    place: Place = HERE
+    name: str = HERE.name
 
     async def list_runs(self) -> list[Run]:
         return self.runs

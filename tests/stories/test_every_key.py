@@ -21,6 +21,7 @@ from textual.widget import Widget
 import smoltui
 from smoltui.app import SmoltuiApp
 from smoltui.backends.evaluation import answers
+from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
@@ -82,7 +83,7 @@ PLACES = [
 class QuietEngine(ToyEngine):
     """Replaces the local engine, and trains nothing."""
 
-    name = "local"
+    place = HERE
 
     async def _train(self, run_id: str) -> None:
         self._specs[run_id] = RunSpec(

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ import pyarrow as pa
 import pytest
 
 from smoltui.backends.hub import client as hub
+from smoltui.backends.jobs.job_json import access_of
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.machine import devices
 from smoltui.backends.runs import preflight as preflight_facts
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.cli import output, run
 from smoltui.cli import runs as runs_module
@@ -74,14 +77,12 @@ class Schedules(ScheduledJobs):
         return RUN
 
 
-class Jobs:
+class Jobs(Engine):
     """An engine whose texts all contain attacks."""
 
-    name = "hub"
-
-    def __init__(self) -> None:
-        self.scheduled = Schedules()
-        self.problems = {"lab" + HOSTILE: ServiceError("no" + HOSTILE, "do" + HOSTILE)}
+    place = JOBS
+    scheduled = Schedules()
+    problems = {"lab" + HOSTILE: ServiceError("no" + HOSTILE, "do" + HOSTILE)}
 
     async def submit(self, spec: object) -> Run:
         return RUN
@@ -105,6 +106,9 @@ class Jobs:
     async def inspect(self, run_id: str) -> dict[str, Any]:
         return dict(RUN.raw)
 
+    def access(self, inspected: Mapping[str, Any]) -> list[str]:
+        return access_of(inspected)
+
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -119,7 +123,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return [Check("key", Level.WARN, "may" + HOSTILE, "do" + HOSTILE)]
 
     monkeypatch.setattr(hub, "account", somebody)
-    monkeypatch.setattr(preflight_facts, "check_spec", warns)
+    monkeypatch.setattr(preflight_facts, "check_plan", warns)
     (tmp_path / "probe.py").write_text(PROBE)
     monkeypatch.setattr(devices, "PROBE", tmp_path / "probe.py")
     monkeypatch.chdir(tmp_path)

@@ -39,7 +39,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
     monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
     monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
-    monkeypatch.setattr(jobs_module, "poll_seconds", lambda stage, polls: 0.05)
+    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
     monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
     services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})
     monkeypatch.setattr(runs_module, "default_services", lambda: services)
@@ -76,7 +76,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def no_checks(*_: object) -> list[object]:
         return []
 
-    monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
+    monkeypatch.setattr(preflight_facts, "check_plan", no_checks)
     monkeypatch.setattr(hub_submit, "ship", lambda *_: None)
     return tmp_path
 

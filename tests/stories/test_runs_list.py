@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError
 from smoltui.widgets.run_list import RunList
@@ -33,9 +35,9 @@ def spec(folder: Path, recipe: str = "steps: 3\n", name: str = "toy run") -> Run
 class Shelf(ToyEngine):
     """Lists the given runs; following one yields no events."""
 
-    def __init__(self, runs: list[Run], name: str = "hub") -> None:
+    def __init__(self, runs: list[Run], place: Place = JOBS) -> None:
         super().__init__()
-        self.name = name
+        self.place = place
         self._runs = {run.id: run for run in runs}
         self.cancelled: list[str] = []
         self.listed = 0
@@ -226,7 +228,9 @@ async def test_a_hub_that_asks_for_a_pause_gets_one(
 
 async def test_every_engine_is_listed(tmp_path: Path, wait_until: Wait) -> None:
     """Jobs and a cluster at the same time: neither blocks requests to the other."""
-    cluster = Shelf([job(1, name="cluster-run", engine="cluster")], name="cluster")
+    cluster = Shelf(
+        [job(1, name="cluster-run", engine="cluster")], place=replace(JOBS, name="cluster", plural="cluster runs")
+    )
     app = app_on(tmp_path, Shelf([job(2, name="hub-run")]), cluster)
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "cluster-run" in seen(app, "RunList") and "hub-run" in seen(app, "RunList"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
@@ -145,7 +146,7 @@ async def test_the_cursor_stays_on_its_run_when_another_starts(
 class NoJobs(LocalEngine):
     """An engine that is not available."""
 
-    name = "hub"
+    place = JOBS
 
     async def list_runs(self) -> list[Run]:
         raise NotLoggedInError("No token on this machine", "Log in: hf auth login")
@@ -163,7 +164,7 @@ async def test_local_runs_work_without_an_account(engine: LocalEngine, tmp_path:
 class SilentHub(LocalEngine):
     """An engine whose service never answers."""
 
-    name = "hub"
+    place = JOBS
 
     async def list_runs(self) -> list[Run]:
         await asyncio.sleep(600)

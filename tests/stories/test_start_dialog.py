@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends.data_files import source
+from smoltui.backends.data_files.source import PairsSpec
 from smoltui.backends.hub import client as hub
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.machine import train_extra as training
+from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
@@ -31,7 +35,7 @@ A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 << 30, "A100",
 class Jobs(LocalEngine):
     """An engine that records the specifications it was asked to run."""
 
-    name = "hub"
+    place = JOBS
 
     def __init__(self) -> None:
         super().__init__(SCRIPT)
@@ -115,6 +119,19 @@ async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_u
         await pilot.press("t")
         await wait_until(lambda: "✗" in seen(app, "#start-text"))
         assert "does not hold preference pairs" in seen(app) and "Fix the ✗ lines first" in seen(app)
+
+
+async def test_a_set_that_was_imported_is_not_read_at_t(
+    app: SmoltuiApp, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I looked through my pairs in room 2: t knows how many there are, however large the file."""
+    imported(PairsSpec("pairs", split="train"), app.workspace.project.folder)
+    opened: list[Path] = []
+    monkeypatch.setattr(source, "open_table", opened.append)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "768 pairs in pairs, train" in seen(app, "#start-text"))
+        assert "48 steps" in seen(app, "#start-text") and opened == []
 
 
 async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until: Wait) -> None:

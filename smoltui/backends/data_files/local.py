@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smoltui.backends.data_files.splits import split_named, splits_of
 from smoltui.backends.data_files.tables import READABLE
-from smoltui.backends.project.project import exists, expanded
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.errors import PairsError

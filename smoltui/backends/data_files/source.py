@@ -29,7 +29,8 @@ from smoltui.backends.data_files.tables import (
     open_table,
 )
 from smoltui.backends.data_files.text import EmptyFileError
-from smoltui.backends.project.project import Project, exists, expanded
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.mapping import mapped
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError
@@ -287,14 +288,19 @@ def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spe
 # ----------------------------------------------------------------------------------------------------- of the project
 
 
-def project_pairs(project: Project) -> PairsSpec | None:
+def project_pairs(project: Project, values: Mapping[str, Any] | None = None) -> PairsSpec | None:
     """What the Pairs room opens: the source of smoltui.toml, or else the pairs of the recipe; None when neither says.
+
+    `values` are the recipe's where it was read already.
 
     Raises:
         RecipeError: one of the two files cannot be read.
     """
     settings = project.settings()
-    spec = PairsSpec(settings.pairs) if settings.pairs else recipe_pairs(project)
+    if settings.pairs:
+        spec: PairsSpec | None = PairsSpec(settings.pairs)
+    else:
+        spec = recipe_pairs(project) if values is None else pairs_of(values)
     return replace(spec, columns=settings.pair_columns) if spec is not None and settings.pair_columns else spec
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -62,25 +62,39 @@ def configured_splits(files: Iterable[str], configs: Any, config: str | None, na
     named = {str(entry.get("config_name", "default")): entry for entry in entries if entry.get("data_files")}
     if not named:
         return None
-    if config is None:
-        chosen = [key for key, entry in named.items() if entry.get("default") is True or key == "default"]
-        if not chosen and len(named) > 1:
-            listed = safe_line(", ".join(list(named)[:12]), 400)
-            first = safe_line(next(iter(named)), 60)
-            raise PairsError(f"{name} has several configurations: {listed}", f"Name one: {name}:{first}")
-        config = chosen[0] if chosen else next(iter(named))
+    config = _default_config(named, name) if config is None else config
     if config not in named:
         return None
-    patterns = named[config]["data_files"]
-    if not isinstance(patterns, list) or not all(isinstance(item, Mapping) for item in patterns):
-        patterns = [{"split": "train", "path": patterns}]
     everything, found = sorted(files), dict[str, list[str]]()
-    for item in patterns:
+    for split, pattern in _patterns(named[config]["data_files"]):
+        hits = [file for file in everything if fnmatchcase(file, pattern) and ending_of(file)]
+        found.setdefault(split, []).extend(hits)
+    return {split: hits for split, hits in found.items() if hits} or None
+
+
+def _default_config(named: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """The configuration that is read when none was asked for.
+
+    Raises:
+        PairsError: there are several, and none of them is the default.
+    """
+    chosen = [key for key, entry in named.items() if entry.get("default") is True or key == "default"]
+    if not chosen and len(named) > 1:
+        listed = safe_line(", ".join(list(named)[:12]), 400)
+        first = safe_line(next(iter(named)), 60)
+        raise PairsError(f"{name} has several configurations: {listed}", f"Name one: {name}:{first}")
+    return chosen[0] if chosen else next(iter(named))
+
+
+def _patterns(data_files: Any) -> Iterator[tuple[str, str]]:
+    """(split, pattern of file names) of each entry of `data_files`; one that names no split is of train."""
+    entries = data_files
+    if not isinstance(entries, list) or not all(isinstance(item, Mapping) for item in entries):
+        entries = [{"split": "train", "path": data_files}]
+    for item in entries:
         wanted = item.get("path", [])
         for pattern in [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []:
-            hits = [file for file in everything if fnmatchcase(file, str(pattern)) and ending_of(file)]
-            found.setdefault(str(item.get("split", "train")), []).extend(hits)
-    return {split: hits for split, hits in found.items() if hits} or None
+            yield str(item.get("split", "train")), str(pattern)
 
 
 def _is_data(name: str) -> bool:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.machine.train_extra import holds_model, require_train_extra
-from smoltui.backends.project.project import Project, exists
-from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.machine.train_extra import require_train_extra
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.runs.output_dir import holds_model
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import Message
+from smoltui.core.recipe import output_dir_of
 from smoltui.core.runs.events import Event, Failed, Finished, LogLine, Reader
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.settings.settings import EvaluationSettings
@@ -36,8 +39,7 @@ MAX_PROMPTS = 200
 DEFAULT_BETA = 0.1
 DEFAULT_MAX_LENGTH = 1024
 """Tokens of a pair that are scored."""
-DEFAULT_OUTPUT = "trainer_output"
-"""These three as TRL 1.16's DPOConfig has them."""
+"""Both as TRL 1.16's DPOConfig has them."""
 DEFAULT_BATCH = 8
 PAIR_SIDES = ("prompt", "chosen", "rejected")
 
@@ -87,16 +89,19 @@ class Comparison:
 # -- which models
 
 
-def has_model(run: Run) -> bool:
-    """Whether a run left a model that can be asked: on this disk or on the Hub."""
+def has_model(run: Run, here: Container[str]) -> bool:
+    """Whether a run left a model that can be asked: on this disk or on the Hub.
+
+    `here` names the engines whose runs write to this disk.
+    """
     # A run that broke off may have named a folder in which a later one has saved its model.
-    folder = run.model_path or (run.output_dir if run.engine == "local" and run.stage == Stage.COMPLETED else None)
+    folder = run.model_path or (run.output_dir if run.engine in here and run.stage == Stage.COMPLETED else None)
     return bool(run.pushed_to) or (folder is not None and holds_model(Path(folder)))
 
 
-def runs_with_models(runs: Mapping[str, Run], project: Project) -> list[Run]:
+def runs_with_models(runs: Mapping[str, Run], project: Project, here: Container[str]) -> list[Run]:
     """Runs of this project whose model can be asked, in the order of `runs` (newest first). Looks at the disk."""
-    return [run for run in runs.values() if run.project == str(project.folder) and has_model(run)]
+    return [run for run in runs.values() if run.project == str(project.folder) and has_model(run, here)]
 
 
 def compare_run(project: Project, run: Run | None) -> Comparison:
@@ -112,7 +117,7 @@ def compare_run(project: Project, run: Run | None) -> Comparison:
     text = spec.get("recipe") if isinstance(spec, Mapping) else None
     recipe = RecipeFile(project.recipe_path, text, "") if isinstance(text, str) else load_project_recipe(project)
     if run is None:
-        output = project.resolve(str(recipe.values.get("output_dir") or DEFAULT_OUTPUT))
+        output = project.resolve(output_dir_of(recipe.values))
         return _comparison(project, recipe, str(output) if holds_model(output) else None, None)
     folder = run.model_path or run.output_dir
     if folder and holds_model(Path(folder)):
@@ -172,15 +177,17 @@ class Opening:
     """When these were kept, seconds since the epoch; None when there are none."""
 
 
-def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None) -> Opening:
+def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None, here: Container[str]) -> Opening:
     """Reads project and run folders; blocks. `wish` is the run to compare, None for the newest that left a model.
+
+    `here` as in `has_model`.
 
     Raises:
         RecipeError: recipe or settings cannot be used.
         InputError: the prompts cannot be read, or the run's model is gone.
     """
     settings = project.settings().evaluation
-    candidates = runs_with_models(runs, project)
+    candidates = runs_with_models(runs, project, here)
     run = next((run for run in candidates if run.id == wish), candidates[0] if candidates else None)
     comparison = compare_run(project, run)
     sheet, kept_at = Sheet(project_prompts(project, settings)), None
@@ -237,14 +244,14 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
         PairsError: they cannot be read, there is no such split, or no pair in it can be used.
         ServiceError: the Hub does not give them.
     """
-    from smoltui.backends.data_files.source import PairsSpec, open_spec, recipe_pairs
+    from smoltui.backends.data_files.source import PairsSpec, open_spec, pairs_of
 
     values = comparison.values
     split = str(values.get("dataset_test_split") or "test")
     if name := values.get("dataset_name"):
         config = values.get("dataset_config")
         spec: PairsSpec | None = PairsSpec(str(name), str(config) if config else None, split)
-    elif mixed := recipe_pairs(project):
+    elif mixed := pairs_of(values):
         spec = replace(mixed, split=split)
     else:
         spec = None
@@ -369,8 +376,8 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
     path = folder / f"answers-{stamp}.json"
     try:
-        run_store.private_folder(folder)
-        run_store.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
+        data_folder.private_folder(folder)
+        data_folder.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
     except (OSError, UnicodeEncodeError) as error:
         said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they are not UTF-8 text"
         raise InputError(
@@ -386,4 +393,4 @@ def last_answers(folder: Path) -> dict[str, Any] | None:
         paths = sorted(folder.glob("answers-*.json"), reverse=True)
     except OSError:
         return None
-    return next((data for path in paths if (data := run_store.read_json(path)) is not None), None)
+    return next((data for path in paths if (data := data_folder.read_json(path)) is not None), None)

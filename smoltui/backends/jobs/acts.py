@@ -10,10 +10,10 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import never_sent, not_the_hub
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.job_json import id_of, labels_of, secret_names, spec_of_job
-from smoltui.backends.runs.spec import LABEL, new_label
+from smoltui.backends.runs.spec import new_label
 from smoltui.backends.runs.token_check import refuse_tokens_in_job
 from smoltui.core.runs.rerun import again, spec_of
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.run import LABEL, RunSpec
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
 

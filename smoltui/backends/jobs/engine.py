@@ -15,18 +15,22 @@ from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import acts as hub_acts
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
-from smoltui.backends.jobs.job_json import clean, id_of, run_of, unreadable
+from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
 from smoltui.backends.jobs.listing import JobList, first_found, from_all
 from smoltui.backends.jobs.log_merge import Note, follow_lines
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.jobs.shipment import shipment
 from smoltui.backends.jobs.stats import follow_stats
 from smoltui.backends.jobs.stream import Opened, event_stream
 from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import (
     InputError,
@@ -62,13 +66,13 @@ def poll_seconds(stage: str, polls: int) -> float:
     return 5.0 if polls < 12 else 15.0 if polls < 40 else 30.0
 
 
-class HubEngine:
+class HubEngine(Engine):
     """Implements `Engine` with the Jobs of every namespace the account belongs to.
 
     A run's id may be written as `namespace/id` wherever one is asked for.
     """
 
-    name = "hub"
+    place = JOBS
 
     def __init__(self) -> None:
         self._list = JobList()
@@ -76,9 +80,8 @@ class HubEngine:
         self._namespaces: dict[str, str] = {}
         self._notes: dict[str, Note] = {}
         self._closed: dict[str, float] = {}
-        self.scheduled = ScheduledJobs()
-        self.problems: dict[str, SmoltuiError] = {}
-        """Namespaces whose Jobs are missing from the last list, and why."""
+        self._scheduled = ScheduledJobs()
+        self._problems: dict[str, SmoltuiError] = {}
 
     # -- the contract
 
@@ -91,7 +94,6 @@ class HubEngine:
                 can be submitted again, which first looks for the Job.
         """
         await in_thread(job_records.ready)
-        spec = await in_thread(lambda: curated_spec(spec))  # its record holds what is trained on
         job = await hub_submit.submit(spec)
         run = run_of(job, namespace=spec.namespace)
         self._namespaces[run.id] = run.namespace or ""
@@ -119,7 +121,7 @@ class HubEngine:
 
         listed = await from_all([*used, *asked], used, jobs_of, doing)
         self._closed |= dict.fromkeys(listed.closed, now)
-        self.problems = listed.problems
+        self._problems = listed.problems
 
         def as_runs() -> list[Run]:
             made: dict[str, tuple[Any, Run]] = {}
@@ -241,7 +243,8 @@ class HubEngine:
         bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))
         if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
-            return await self.submit(spec)
+            refuse_tokens(spec)  # before the pairs in it are copied
+            return await self.submit(await in_thread(lambda: curated_spec(spec)))
         namespace = self._namespaces[bare]
         run = run_of(await hub_acts.start_again(job, namespace), namespace=namespace)
         self._namespaces[run.id] = run.namespace or namespace
@@ -275,7 +278,27 @@ class HubEngine:
         """As `hub.flavors`; what of it a recipe fits in, `core.machine.hardware.fits` tells."""
         return await hub.flavors()
 
+    @property
+    def scheduled(self) -> ScheduledJobs:
+        return self._scheduled
+
     # -- what a room asks besides
+
+    @property
+    def problems(self) -> Mapping[str, SmoltuiError]:
+        """Namespaces whose Jobs are missing from the last list, and why."""
+        return self._problems
+
+    async def started_with(self, run: Run) -> RunSpec | None:
+        """Out of the record of a Job that was submitted from here."""
+        record = await in_thread(lambda: job_records.read(run.id))
+        return spec_of((record or {}).get("spec") or run.raw.get("spec"))
+
+    def access(self, inspected: Mapping[str, Any]) -> list[str]:
+        return access_of(inspected)
+
+    def poll_seconds(self, stage: str, polls: int) -> float:
+        return poll_seconds(stage, polls)
 
     def connection(self, run_id: str) -> str | None:
         """Why the log of a followed run stands still: the connection broke. None while it is fine or not followed."""

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from smoltui.backends.hub.errors import endpoint
+from smoltui.backends.jobs.place import JOBS
 from smoltui.core.foreign.server_values import (
     MOST_CHARACTERS,
     duration_in,
@@ -45,7 +46,7 @@ def id_of(job: Any) -> str | None:
 def unreadable(job: Any, namespace: str, number: int) -> Run:
     """A row for what stands at place `number` of a list of Jobs and holds no id that can be asked for."""
     name, words, raw = _unreadable(job, namespace, number)
-    return Run(id=name, engine="hub", name=name, stage=UNKNOWN, message=words, namespace=namespace, raw=raw)
+    return Run(id=name, engine=JOBS.name, name=name, stage=UNKNOWN, message=words, namespace=namespace, raw=raw)
 
 
 def unreadable_scheduled(item: Any, namespace: str, number: int) -> ScheduledJob:
@@ -78,7 +79,7 @@ def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
         raw["secrets"] = secret_names(job)
     return Run(
         id=job_id,
-        engine="hub",
+        engine=JOBS.name,
         name=labels.get("name") or _image(job) or job_id,
         stage=stage_of(job),
         message=redact(message) if message else None,

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.runs.store import home, private_folder, read_json, write_json
+from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError

@@ -16,11 +16,10 @@ from smoltui.backends.jobs.acts import described, may_have_worked, with_token
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of, scheduled_of, spec_of_job, unreadable_scheduled
 from smoltui.backends.jobs.listing import first_found, from_all
 from smoltui.backends.jobs.shipment import pack
-from smoltui.backends.pairs.curated import curated_spec
-from smoltui.backends.runs.spec import LABEL, new_label
+from smoltui.backends.runs.spec import new_label
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.run import LABEL, Run, RunSpec
 from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
@@ -117,7 +116,7 @@ class ScheduledJobs:
             return found
         spec = await hub_submit.with_processes(spec)
         command = hub_submit.job_command(spec)
-        shipment = await in_thread(lambda: pack(curated_spec(spec)))
+        shipment = await in_thread(lambda: pack(spec))
         token = await hub.token()
         volume = await hub_submit.upload(shipment, namespace, spec.label, token)
         from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE

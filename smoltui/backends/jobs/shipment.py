@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.project.project import RECIPE_NAME, expanded
+from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.system.paths import expanded
 from smoltui.core.runs.accelerate import CONFIG_NAME, accelerate_config, as_yaml, mixed_precision_of
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError
-from smoltui.scripts import SCRIPTS
+from smoltui.scripts import BESIDE_DPO, SCRIPTS
 
 MOUNT = "/data"
-SHIPPED = ("dpo.py", "pair_format.py", "script_events.py")
+SHIPPED = ("dpo.py", *BESIDE_DPO)
 EXCLUDE_NAME = "left_out.txt"
 """One content hash a line, for the script's `--exclude`."""
 

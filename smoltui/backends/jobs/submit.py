@@ -19,13 +19,12 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import explain, never_sent
 from smoltui.backends.jobs.job_json import id_of
 from smoltui.backends.jobs.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
-from smoltui.backends.pairs.curated import curated_spec
-from smoltui.backends.runs.spec import JOB_OUTPUT, LABEL, label_value
+from smoltui.backends.runs.spec import label_value
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.token_stop import leak_in_value
 from smoltui.core.runs.accelerate import CONFIG_NAME, job_command_for
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec
 from smoltui.errors import (
     InputError,
     PermissionDeniedError,
@@ -75,7 +74,7 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
         return found
     spec = await with_processes(spec)
     command = job_command(spec)
-    shipment = await in_thread(lambda: pack(curated_spec(spec)))
+    shipment = await in_thread(lambda: pack(spec))
     token = await hub.token()
     volume = await upload(shipment, namespace, spec.label, token)
 

@@ -20,15 +20,18 @@ from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints
 from smoltui.backends.local.launch import launch, lock_output, training_command, with_processes, write_inputs
 from smoltui.backends.local.log import LineReader, RunLog, last_lines
+from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
-from smoltui.backends.machine.train_extra import free_output_dir, holds_model, require_train_extra
-from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.token_check import refuse_tokens
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.accelerate import CONFIG_NAME
 from smoltui.core.runs.rerun import spec_of
@@ -48,13 +51,13 @@ GONE_SECONDS = 2.0
 """How long the training may outlive its supervisor, which the kernel ends with it."""
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """Implements `Engine` with supervised child processes of this Python, and can pause and resume.
 
     Runs wait for each other, in the order in which they were started, unless one is to be side by side.
     """
 
-    name = "local"
+    place = HERE
 
     def __init__(
         self, script: Path = SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
@@ -73,7 +76,7 @@ class LocalEngine:
 
     async def submit(self, spec: RunSpec) -> Run:
         refuse_tokens(spec)
-        run_id, supervisor = await in_thread(lambda: self._start(with_processes(curated_spec(spec))))
+        run_id, supervisor = await in_thread(lambda: self._start(with_processes(spec)))
         return await self._started(run_id, supervisor)
 
     async def list_runs(self) -> list[Run]:
@@ -122,7 +125,7 @@ class LocalEngine:
         await self._signal(run, signal.SIGINT)
         return await self._until(run_id, lambda now: now.is_final)
 
-    # -- besides the contract
+    # -- what it can do besides
 
     async def pause(self, run_id: str) -> Run:
         """Ends a run after its step, with a checkpoint, so that `resume` goes on from there; gives the run.
@@ -159,6 +162,11 @@ class LocalEngine:
         supervisor = await in_thread(lambda: self._resume(run_id))
         return await self._started(run_id, supervisor)
 
+    def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
+        from smoltui.backends.local import stats as local_stats
+
+        return local_stats.stats(self, run_id, follow=follow)
+
     async def inspect(self, run_id: str) -> dict[str, Any]:
         return await in_thread(lambda: self._inspect(run_id))
 
@@ -168,10 +176,10 @@ class LocalEngine:
         """The run once its supervisor has said something; at once when none was started."""
         if supervisor is not None:
             folder = run_store.run_dir(run_id)
-            attempt = (run_store.read_json(folder / "launch.json") or {}).get("attempt", 1)
+            attempt = (data_folder.read_json(folder / "launch.json") or {}).get("attempt", 1)
             deadline = time.monotonic() + START_SECONDS
             while time.monotonic() < deadline and supervisor.poll() is None:
-                if (run_store.read_json(folder / "status.json") or {}).get("attempt") == attempt:
+                if (data_folder.read_json(folder / "status.json") or {}).get("attempt") == attempt:
                     break
                 await asyncio.sleep(0.02)
             _reap_later(supervisor)
@@ -222,7 +230,7 @@ class LocalEngine:
                 folder, held = run_store.new_run_dir()
                 try:
                     write_inputs(folder, spec)
-                    run_store.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                    data_folder.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
                     argv = training_command(folder, spec, self._script, self._python)
                     return folder.name, launch(folder, argv, spec, held, output)
                 except BaseException as error:
@@ -323,7 +331,7 @@ class LocalEngine:
             }  # fmt: skip
 
     def _list(self) -> list[Run]:
-        run_store.tighten()
+        data_folder.tighten()
         runs = []
         for run_id in run_store.run_ids():
             try:
@@ -378,7 +386,7 @@ class LocalEngine:
 def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
     """Id and stored specification of each run, newest first; empty for a folder that holds none."""
     for run_id in run_store.run_ids():
-        yield run_id, run_store.read_json(run_store.run_dir(run_id) / "spec.json") or {}
+        yield run_id, data_folder.read_json(run_store.run_dir(run_id) / "spec.json") or {}
 
 
 def _launched(folder: Path) -> int:

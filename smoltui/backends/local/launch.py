@@ -17,11 +17,11 @@ from typing import Any
 
 from smoltui.backends.local.checkpoints import Checkpoint
 from smoltui.backends.local.tickets import take_ticket
-from smoltui.backends.machine.train_extra import training_env
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
+from smoltui.backends.system.child import training_env
 from smoltui.core.runs.accelerate import (
     CONFIG_NAME,
     MOST_PROCESSES,
@@ -49,11 +49,12 @@ def with_processes(spec: RunSpec) -> RunSpec:
         InputError: a number or strategy that cannot be.
         MissingExtraError: ZeRO-3 without DeepSpeed.
     """
-    local = Project(Path(spec.project)).settings().local
-    spec = replace(
-        spec, processes=local.processes if spec.processes is None else spec.processes,
-        strategy=local.strategy if spec.strategy is None else spec.strategy,
-    )  # fmt: skip
+    if spec.processes is None or spec.strategy is None:  # one that no plan was made of
+        local = Project(Path(spec.project)).settings().local
+        spec = replace(
+            spec, processes=local.processes if spec.processes is None else spec.processes,
+            strategy=local.strategy if spec.strategy is None else spec.strategy,
+        )  # fmt: skip
     if not 1 <= _processes(spec) <= MOST_PROCESSES:
         raise InputError(
             f"A run has from 1 to {MOST_PROCESSES} processes, one a GPU, not: {spec.processes}",
@@ -185,7 +186,7 @@ def launch(
         OSError: something cannot be written or started; then `launch.json` is as it was.
     """
     path = folder / "launch.json"
-    before = run_store.read_json(path) or {}
+    before = data_folder.read_json(path) or {}
     attempt = before.get("attempt", 1) + 1 if before else 1
     ticket, lock = take_ticket(folder.name)
     try:
@@ -195,19 +196,19 @@ def launch(
             "output_lock": str(output.path), "output_made": output.made,
         }  # fmt: skip
         if resumed is not None:
-            status = run_store.read_json(folder / "status.json")
+            status = data_folder.read_json(folder / "status.json")
             if status:  # one that was killed could not say when
-                status.setdefault("finished_at", run_store.mtime(folder / "log"))
+                status.setdefault("finished_at", data_folder.mtime(folder / "log"))
             told |= {
                 "resumed": f"Resumed from step {resumed.step}", "resumed_from": str(resumed.path),
                 "earlier": [*before.get("earlier", []), *([status] if status else [])],
             }  # fmt: skip
-        run_store.write_json(path, told)
+        data_folder.write_json(path, told)
         try:
             return _supervisor(folder, [held, lock, output.descriptor])
         except OSError:
             if before:
-                run_store.write_json(path, before)
+                data_folder.write_json(path, before)
             raise
     except OSError:
         ticket.unlink(missing_ok=True)

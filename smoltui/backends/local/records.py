@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.local.place import HERE
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.core.runs.events import LATEST
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError
@@ -188,8 +189,8 @@ def read_records(folder: Path) -> Records | None:
 
 def _read(folder: Path, name: str, kinds: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any] | None:
     try:
-        data = run_store.read_record(folder / name)
-    except run_store.UnreadableError as error:
+        data = data_folder.read_record(folder / name)
+    except data_folder.UnreadableError as error:
         raise BadRecordError(folder, name, str(error)) from error
     if data is not None and (wrong := _wrong(data, kinds)) is not None:
         raise BadRecordError(folder, name, wrong)
@@ -200,12 +201,12 @@ def unreadable(folder: Path, error: BadRecordError) -> Run:
     """The row of a run whose records cannot be read."""
     return Run(
         id=folder.name,
-        engine="local",
+        engine=HERE.name,
         name=folder.name,
         stage=Stage.ERROR,
         message=error.message,
         hint=error.hint,
-        created_at=run_store.mtime(folder),
+        created_at=data_folder.mtime(folder),
         raw={"spec": None, "launch": {}, "status": None, "problem": error},
     )
 

@@ -18,7 +18,7 @@ from smoltui.backends.local.supervisor import boot_id, started_ticks, uptime
 from smoltui.backends.local.tickets import folder as queue_folder
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
@@ -138,7 +138,7 @@ def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
         message = f"Its supervisor is gone {gone} while it waited for its turn"
     return _resumable(
         replace(
-            run, stage=Stage.ERROR, finished_at=run_store.mtime(log.path), message=message,
+            run, stage=Stage.ERROR, finished_at=data_folder.mtime(log.path), message=message,
             hint="Start it again: smoltui train, or t in the room of runs.",
         ),
         log,
@@ -168,7 +168,7 @@ def queue_reason(ahead: list[str]) -> str | None:
     """Why a run waits, in words; None when it is its turn."""
     if not ahead:
         return None
-    spec = run_store.read_json(run_store.run_dir(ahead[0]) / "spec.json") or {}
+    spec = data_folder.read_json(run_store.run_dir(ahead[0]) / "spec.json") or {}
     reason = f"waits for the run {safe_line(str(spec.get('name', '?')), 60)} ({ahead[0]}) to end"
     more = len(ahead) - 1
     return reason if not more else f"{reason}, and for {more} more after it"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from smoltui.backends.local.log import RunLog, open_log
-from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.errors import InputError
 
@@ -47,13 +47,13 @@ def save(log: RunLog) -> None:
         **{name: event and event.as_json() for name, event in _events(log).items()},
     }
     with suppress(OSError):
-        run_store.write_json(log.path.with_name(NAME), data, indent=None)
+        data_folder.write_json(log.path.with_name(NAME), data, indent=None)
         log.saved = log.offset
 
 
 def load(log: RunLog) -> None:
     """Puts a log that was not read yet into the state that was written down, where it still fits."""
-    data = run_store.read_json(log.path.with_name(NAME))
+    data = data_folder.read_json(log.path.with_name(NAME))
     if data is None or data.get("version") != VERSION or not _fits(log, data):
         return
     said = {name: _event(data.get(name)) for name in ("lasts", "plan", "finished", "failed")}

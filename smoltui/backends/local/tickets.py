@@ -10,15 +10,14 @@ import re
 from pathlib import Path
 
 from smoltui.backends.local.supervisor import ahead_of
-from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 
 _TICKET = re.compile(r"\d{12}-[^.].*")
 
 
 def folder() -> Path:
     """Holds the tickets."""
-    return run_store.home() / "queue"
+    return data_folder.home() / "queue"
 
 
 def take_ticket(run_id: str) -> tuple[Path, int]:
@@ -30,7 +29,7 @@ def take_ticket(run_id: str) -> tuple[Path, int]:
     Raises:
         OSError: the folder cannot be written.
     """
-    run_store.private_folder(folder())
+    data_folder.private_folder(folder())
     names = sorted(path.name for path in folder().iterdir() if _TICKET.fullmatch(path.name))
     last = int(names[-1].partition("-")[0]) if names else 0
     path = folder() / f"{last + 1:012d}-{run_id}"

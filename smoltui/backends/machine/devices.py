@@ -10,18 +10,15 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.project.project import Project
 from smoltui.backends.system import locks
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
-from smoltui.core.machine.device import Accelerator, DeviceReport, Need, Package, TorchDevice, TorchReport
-from smoltui.errors import RunFailedError, SmoltuiError
+from smoltui.core.machine.device import Accelerator, DeviceReport, Package, TorchDevice, TorchReport
+from smoltui.errors import RunFailedError
 from smoltui.safe_text import redact
 from smoltui.scripts import SCRIPTS
 
@@ -66,46 +63,6 @@ def device_report(folder: Path) -> DeviceReport:
         packages=tuple(_packages()),
         notes=tuple(notes),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """This machine as a project meets it."""
-
-    report: DeviceReport
-    has_recipe: bool
-    problem: str
-    """Why recipe or settings cannot be used; empty when they can."""
-    on: str
-    """Engine that `train` uses when not told."""
-    need: Need | None
-    """Memory the recipe takes; None when it is not known."""
-
-
-def machine_for(project: Project) -> Machine:
-    """The report with checkpoints where the recipe puts them, and what the recipe needs. Blocks for about 0.3 s."""
-    from smoltui.backends.runs.spec import load_project_recipe
-
-    folder, problem, on, values = project.folder, "", "local", None
-    if project.has_recipe:
-        try:
-            on = project.settings().on
-            values = load_project_recipe(project).values
-            folder = project.resolve(str(values.get("output_dir") or "trainer_output"))
-        except SmoltuiError as error:
-            problem = error.message
-    report = device_report(folder)
-    need = None if values is None else _need(project, values, report)
-    return Machine(report, project.has_recipe, problem, on, need)
-
-
-def _need(project: Project, values: Mapping[str, Any], report: DeviceReport) -> Need | None:
-    from smoltui.backends.project.recipe_facts import recipe_shape
-    from smoltui.core.machine.fit import estimate
-
-    on_processor = not report.accelerators or values.get("use_cpu") is True
-    fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
-    return None if fit is None else Need("This recipe", fit, on_processor=on_processor)
 
 
 def _nvidia() -> tuple[list[Accelerator], list[str]]:

@@ -1,28 +1,10 @@
-"""What training on this machine needs, and where it writes."""
+"""What training on this machine needs."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-from pathlib import Path
 
 from smoltui.errors import MissingExtraError
-
-MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors", "model.safetensors.index.json")
-
-
-def holds_model(folder: Path) -> bool:
-    """Whether a model or adapter was saved in `folder`."""
-    return any((folder / name).is_file() for name in MODEL_FILES)
-
-
-def free_output_dir(folder: Path) -> Path:
-    """`folder`, or the first of `folder-2`, `folder-3`, … that holds no model yet."""
-    number, candidate = 1, folder
-    while holds_model(candidate):
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate
 
 
 def require_train_extra() -> None:
@@ -37,16 +19,3 @@ def require_train_extra() -> None:
             f"Training on this machine needs packages that are not installed: {', '.join(missing)}",
             "Install them: pip install 'smoltui[train]'",
         )
-
-
-def training_env() -> dict[str, str]:
-    """The environment of a local training: this one, one core left to the terminal, no pings home, and no module of
-    the folder a Python is started in (`PYTHONSAFEPATH`, which holds for all that a child starts, too)."""
-    cores = os.cpu_count() or 1
-    defaults = {
-        "OMP_NUM_THREADS": str(max(1, cores - 1)),
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**defaults, **os.environ, "PYTHONSAFEPATH": "1"}

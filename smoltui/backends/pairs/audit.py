@@ -37,7 +37,7 @@ from smoltui.backends.pairs.store import (
     write_part,
 )
 from smoltui.backends.project.project import open_project
-from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.evaluation.figures import read_prompts
 from smoltui.core.pairs.audit import EXAMPLES, Audit, LengthBias, audit_from_json, conditions, findings
@@ -90,7 +90,7 @@ def audit_request(asked: Asked) -> list[str]:
     """
     path = asked.store / "audit-request.json"
     try:
-        run_store.write_json(path, asked.as_json())
+        data_folder.write_json(path, asked.as_json())
     except FileNotFoundError as error:
         raise gone(asked.store) from error
     except OSError as error:
@@ -106,7 +106,7 @@ def load_audit(folder: Path) -> Audit:
     Raises:
         PairsError: there is none (any more).
     """
-    data = run_store.read_json(folder / REPORT)
+    data = data_folder.read_json(folder / REPORT)
     if data is None:
         raise gone(folder)
     return audit_from_json(data)
@@ -120,7 +120,7 @@ def save_reports(audit: Audit, folder: Path) -> list[Path]:
     """
     paths = [folder / "audit.json", folder / "audit.md"]
     try:
-        run_store.write_json(paths[0], audit.as_json(), private=False)
+        data_folder.write_json(paths[0], audit.as_json(), private=False)
         beside = folder / ".audit.md.new"
         beside.write_text(as_markdown(audit), encoding="utf-8")
         beside.replace(paths[1])
@@ -183,7 +183,7 @@ def make_audit(asked: Asked, progress: Progress = lambda rows, of: None) -> Audi
         lengths=_length_bias(store, asked.tokens if known else None), max_length=asked.max_length, tokens_known=known,
         notes=tuple(notes),
     )  # fmt: skip
-    run_store.write_json(asked.store / REPORT, audit.as_json())
+    data_folder.write_json(asked.store / REPORT, audit.as_json())
     return audit
 
 

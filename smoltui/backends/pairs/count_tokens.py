@@ -32,7 +32,7 @@ from smoltui.backends.pairs.store import (
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
 from smoltui.backends.pairs.tokenizer import BATCH_PAIRS, Counts, Patience
 from smoltui.backends.project.project import open_project
-from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 

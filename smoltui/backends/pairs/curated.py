@@ -21,16 +21,27 @@ from pathlib import Path
 from typing import Any
 
 from smoltui import __version__
-from smoltui.backends.data_files.source import FIRST_ROWS, PairsSpec, files_stamp, is_local, open_spec, pairs_of
+from smoltui.backends.data_files.source import (
+    FIRST_ROWS,
+    PairsSpec,
+    files_stamp,
+    find_set,
+    is_local,
+    open_spec,
+    pairs_of,
+)
+from smoltui.backends.data_files.splits import split_asked
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.export import FORMAT, Exported, Row, export_pairs, read_export
-from smoltui.backends.project.project import RECIPE_NAME, Project, exists, expanded
+from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
-from smoltui.backends.runs.store import home, private_folder, read_json, write_json
+from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, Curation, HoldOut
 from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.core.runs.run import RunSpec
+from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, PairsError, RecipeError
 from smoltui.scripts.pair_format import NotAPairError, content_hash, examine, hash_of, schema_of, to_conversation
 
@@ -56,8 +67,15 @@ class PairSet:
     """What makes it this set in this state, ready for JSON; None when nobody knows, as for a branch on the Hub."""
 
 
-OpenSet = Callable[[PairsSpec, Path], PairSet]
-"""Opens a set, paths relative to the folder. Raises PairsError and ServiceError."""
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """A set that may not have been opened yet: a large one takes a second, and what comes of it may be known."""
+
+    name: str
+    identity: Any
+    """As `PairSet.identity`."""
+    open: Callable[[], PairSet]
+    """Raises as `open_source`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,27 @@ def set_name(spec: PairsSpec, folder: Path) -> str:
     return f"{path.name if exists(path) else spec.source} {split}"
 
 
+def named_set(spec: PairsSpec, folder: Path) -> NamedSet:
+    """The set of a recipe in `folder`. One on this machine is not opened, one on the Hub is: nothing else names it.
+
+    Raises:
+        PairsError, ServiceError: as `open_spec`.
+    """
+    if not is_local(spec, folder):
+        opened = open_source(spec, folder)
+        return NamedSet(opened.name, opened.identity, lambda: opened)
+    found = find_set(spec, folder)
+    split, _ = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
+    return NamedSet(f"{found.name}, {split}", _identity(found.spec, folder), lambda: open_source(spec, folder))
+
+
+def _identity(spec: PairsSpec, folder: Path) -> Any:
+    """What makes a set on this machine this one in this state, `spec` with absolute paths; None for one on the Hub."""
+    if not is_local(spec, folder):
+        return None
+    return json.loads(json.dumps([asdict(spec), files_stamp(spec, folder)], default=str))
+
+
 def open_source(spec: PairsSpec, folder: Path) -> PairSet:
     """The set as its files have it.
 
@@ -112,9 +151,7 @@ def open_source(spec: PairsSpec, folder: Path) -> PairSet:
         PairsError, ServiceError: as `open_spec`.
     """
     source = open_spec(spec, folder)
-    identity = None
-    if is_local(source.spec, folder):
-        identity = json.loads(json.dumps([asdict(source.spec), files_stamp(source.spec, folder)], default=str))
+    identity = _identity(source.spec, folder)
 
     def pairs() -> Iterator[Row]:
         for index, row in enumerate(source.rows(0, len(source))):
@@ -150,13 +187,15 @@ def curate(
     project: Project,
     values: Mapping[str, Any],
     *,
-    open_set: OpenSet = open_source,
+    settings: Settings | None = None,
+    curation: Curation | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Curated | None:
     """The curated set of the recipe with these `values`, written if it is not there yet.
 
-    None when the recipe trains on what it names: no decision touches its pairs, and smoltui.toml does not say which
-    of their columns is what (TRL could not read them). None also when it was stopped.
+    `settings` and `curation` are the project's, None to read them now. None is given when the recipe trains on what it
+    names: no decision touches its pairs, and smoltui.toml does not say which of their columns is what (TRL could not
+    read them). None also when it was stopped.
 
     Raises:
         PairsError, ServiceError: the recipe's pairs cannot be read, or none is left.
@@ -164,78 +203,148 @@ def curate(
             smoltui.toml cannot be used.
         InputError: `curation.jsonl` cannot be read, or the data folder not be written.
     """
-    curation = CurationFile(project.folder).load()
-    wanted = pairs_of(values)
-    if wanted is None:
+    curation = CurationFile(project.folder).load() if curation is None else curation
+    asked = _asked(project, values, project.settings() if settings is None else settings, curation)
+    if asked is None:
         return None
-    hold_out = curation.hold_out(set_name(wanted, project.folder))
-    columns = _columns(project, wanted)
-    needed = bool(columns) or hold_out is not None
-    if not (curation.excluded or curation.swapped or needed):
-        return None
-    entries = values.get("datasets")
-    specs = [wanted]
-    if isinstance(entries, list) and len(entries) > 1:
-        specs = [spec for entry in entries if (spec := pairs_of({"datasets": [entry]})) is not None]
-    sets = [open_set(replace(spec, columns=columns), project.folder) for spec in specs]
-    size, seed = values.get("test_split_size"), values.get("seed")
-    if entries and hold_out is None and isinstance(size, int | float) and 0 < size < 1:
-        # TRL draws this split anew in every run; here it is carved by prompt, with the same share.
-        hold_out = HoldOut(float(size), seed if isinstance(seed, int) else DEFAULT_SEED)
-    evaluates = str(values.get("eval_strategy") or "no") != "no"
-    own_test = None
-    if evaluates and hold_out is None:
-        own_test = open_set(replace(_test_spec(wanted, values, project), columns=columns), project.folder)
-    source = sets[0].name + (f" and {len(sets) - 1} more sets" if len(sets) > 1 else "")
-    rows = _mixture(sets, entries if len(sets) > 1 else None)
-
-    key = _key(sets, own_test, curation, hold_out, entries)
+    key = asked.key
     known, made = _recall(key) if key else (False, None)
     if not known:
-        _delete_leftovers()
-        with suppress(OSError):  # the export says what is wrong
-            private_folder(folder())
-        made = export_pairs(
-            rows(), curation, out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}", name=source,
-            schema=sets[0].schema, thinking_off=sets[0].thinking_off, texts=sets[0].schema == "standard",
-            hold_out=hold_out, test=own_test.pairs() if own_test else None,
-            test_of=own_test.name if own_test else "", stopped=stopped,
-        )  # fmt: skip
-        if made is None:
+        exported = _written(asked, stopped)
+        if exported is None:
             return None
-        if needed or made.touched:
-            made = _keep(made)
-        else:
-            shutil.rmtree(made.folder, ignore_errors=True)
-            made = None
+        made = _kept(exported, asked)
         if key:
             _remember(key, made)
     if made is None:
         return None
-    if evaluates and made.test == 0:
+    if asked.evaluates and made.test == 0:
         raise PairsError(
             "The recipe measures on held-out pairs, and none is left of them",
             'Hold out a larger share in the Pairs room, or set eval_strategy: "no".',
         )
-    return Curated(made, source, evaluates)
+    return Curated(made, asked.source, asked.evaluates)
 
 
-def curated_spec(spec: RunSpec, *, open_set: OpenSet = open_source) -> RunSpec:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be curated, and how."""
+
+    sets: list[NamedSet]
+    entries: Any
+    """`datasets` of the recipe."""
+    own_test: NamedSet | None
+    """The held-out split that the recipe names; None where it measures on none, or a share is held out."""
+    hold_out: HoldOut | None
+    curation: Curation
+    evaluates: bool
+    needed: bool
+    """A curated set is made even where no decision touches a pair."""
+
+    @property
+    def source(self) -> str:
+        """For people."""
+        more = f" and {len(self.sets) - 1} more sets" if len(self.sets) > 1 else ""
+        return self.sets[0].name + more
+
+    @property
+    def key(self) -> str | None:
+        """What the result depends on, as 32 hexadecimal digits; None when that is not known: it is made each time."""
+        named = [*self.sets, *([self.own_test] if self.own_test else [])]
+        if any(one.identity is None for one in named):
+            return None
+        parts = [
+            FORMAT, __version__, [one.identity for one in named], self.hold_out, self.entries,
+            sorted(self.curation.excluded), sorted(self.curation.swapped), sorted(self.curation.reasons.items()),
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _asked(project: Project, values: Mapping[str, Any], settings: Settings, curation: Curation) -> _Asked | None:
+    """What the decisions and smoltui.toml make of the recipe's pairs; None where they leave them as they are."""
+    wanted = pairs_of(values)
+    if wanted is None:
+        return None
+    hold_out = curation.hold_out(set_name(wanted, project.folder))
+    columns = columns_of(project, wanted, settings)
+    needed = bool(columns) or hold_out is not None
+    if not (curation.excluded or curation.swapped or needed):
+        return None
+    entries = values.get("datasets")
+    sets = [named_set(replace(spec, columns=columns), project.folder) for spec in _specs(wanted, entries)]
+    if entries and hold_out is None:
+        hold_out = _drawn_by_trl(values)
+    evaluates = str(values.get("eval_strategy") or "no") != "no"
+    own_test = None
+    if evaluates and hold_out is None:
+        own_test = named_set(replace(_test_spec(wanted, values, project), columns=columns), project.folder)
+    return _Asked(sets, entries, own_test, hold_out, curation, evaluates, needed)
+
+
+def _specs(wanted: PairsSpec, entries: Any) -> list[PairsSpec]:
+    """Every set that the recipe mixes, of which `wanted` is the first."""
+    if not isinstance(entries, list) or len(entries) < 2:
+        return [wanted]
+    return [spec for entry in entries if (spec := pairs_of({"datasets": [entry]})) is not None]
+
+
+def _drawn_by_trl(values: Mapping[str, Any]) -> HoldOut | None:
+    """The share that TRL would draw, another one in every run: here it is carved by prompt, as large."""
+    size, seed = values.get("test_split_size"), values.get("seed")
+    if not isinstance(size, int | float) or not 0 < size < 1:
+        return None
+    return HoldOut(float(size), seed if isinstance(seed, int) else DEFAULT_SEED)
+
+
+def _written(asked: _Asked, stopped: Callable[[], bool]) -> Exported | None:
+    """One pass over all rows into a new folder; None when it was stopped."""
+    sets = [one.open() for one in asked.sets]
+    own_test = asked.own_test.open() if asked.own_test else None
+    rows = _mixture(sets, asked.entries if len(sets) > 1 else None)
+    _delete_leftovers()
+    with suppress(OSError):  # the export says what is wrong
+        private_folder(folder())
+    first = sets[0]
+    return export_pairs(
+        rows(), asked.curation, out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}", name=asked.source,
+        schema=first.schema, thinking_off=first.thinking_off, texts=first.schema == "standard",
+        hold_out=asked.hold_out, test=own_test.pairs() if own_test else None,
+        test_of=own_test.name if own_test else "", stopped=stopped,
+    )  # fmt: skip
+
+
+def _kept(made: Exported, asked: _Asked) -> Exported | None:
+    """The set in its place; None, and nothing left of it, where it holds what the recipe names anyway."""
+    if asked.needed or made.touched:
+        return _keep(made)
+    shutil.rmtree(made.folder, ignore_errors=True)
+    return None
+
+
+def curated_spec(spec: RunSpec) -> RunSpec:
     """`spec` with the curated pairs in its copy of the recipe; `spec` itself where nothing is curated.
 
-    Each engine calls it before it starts anything; a specification that has been through it stays as it is.
+    For a specification that no plan was made of, as one from a record; one that names a curated set stays as it is.
 
     Raises as `curate`.
     """
     if spec.pairs_hash is not None:
         return spec
     project = Project(Path(spec.project))
-    if not CurationFile(project.folder).path.exists() and not project.settings().pair_columns:
+    settings = project.settings()
+    if not CurationFile(project.folder).path.exists() and not settings.pair_columns:
         return spec
     recipe = RecipeFile(project.folder / RECIPE_NAME, spec.recipe, "")
-    found = curate(project, recipe.values, open_set=open_set)
-    if found is None:
-        return spec
+    found = curate(project, recipe.values, settings=settings)
+    return spec if found is None else with_curated(spec, recipe, found)
+
+
+def with_curated(spec: RunSpec, recipe: RecipeFile, found: Curated) -> RunSpec:
+    """`spec` that trains on a curated set. `recipe` holds the text of `spec`, and is changed.
+
+    Raises:
+        RecipeError: the recipe is written in a way that cannot be edited value by value.
+    """
     for key in ("datasets", "test_split_size", "dataset_config"):
         recipe.remove(key)
     recipe.set("dataset_name", str(found.exported.folder))
@@ -250,13 +359,8 @@ def folder() -> Path:
     return home() / "pairs"
 
 
-def _columns(project: Project, wanted: PairsSpec) -> Mapping[str, str] | None:
-    """Which column is what in the recipe's pairs; smoltui.toml may mean those of the set it names itself.
-
-    Raises:
-        RecipeError: smoltui.toml cannot be used.
-    """
-    settings = project.settings()
+def columns_of(project: Project, wanted: PairsSpec, settings: Settings) -> Mapping[str, str] | None:
+    """Which column is what in the recipe's pairs; smoltui.toml may mean those of the set it names itself."""
     if settings.pairs:
         named = replace(wanted, source=settings.pairs, files=None)
         if set_name(named, project.folder) != set_name(wanted, project.folder):
@@ -300,22 +404,6 @@ def _mixture(sets: list[PairSet], entries: Any) -> Callable[[], Iterator[Row]]:
 
 
 # --------------------------------------------------------------------------------------------------------- what is kept
-
-
-def _key(
-    sets: list[PairSet], own_test: PairSet | None, curation: Curation, hold_out: HoldOut | None, entries: Any
-) -> str | None:
-    """What the result depends on, as 32 hexadecimal digits; None when that is not known, so that it is made anew."""
-    opened = [*sets, *([own_test] if own_test else [])]
-    if any(one.identity is None for one in opened):
-        return None
-    digest = hashlib.sha256()
-    parts = [
-        FORMAT, __version__, [one.identity for one in opened], hold_out, entries,
-        sorted(curation.excluded), sorted(curation.swapped), sorted(curation.reasons.items()),
-    ]  # fmt: skip
-    digest.update(json.dumps(parts, sort_keys=True, default=str).encode())
-    return digest.hexdigest()[:32]
 
 
 def _known(key: str) -> Path:

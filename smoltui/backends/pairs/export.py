@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from smoltui import __version__
-from smoltui.backends.runs.store import read_json
+from smoltui.backends.system.data_folder import read_json
 from smoltui.core.pairs.curation import Curation, HoldOut, held_out, prompt_hash
 from smoltui.core.pairs.dataset_card import CardFacts, card
 from smoltui.core.pairs.facts import sound

@@ -10,7 +10,8 @@ from typing import Any
 from smoltui.backends.hub.client import setup
 from smoltui.backends.hub.errors import endpoint, explain
 from smoltui.backends.pairs.tokenizer import CONFIG, SPECIALS, TEMPLATE, TOKENIZER, ModelFiles
-from smoltui.backends.project.project import Project, exists
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.paths import exists
 from smoltui.errors import (
     InputError,
     NotFoundOnHubError,

@@ -17,8 +17,8 @@ from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
 from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, spec_as_json
 from smoltui.backends.pairs.store import PairStore, make_private, pairs_cache
-from smoltui.backends.project.project import exists, expanded
 from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import InputError, PairsError, RunFailedError
 from smoltui.scripts.pair_format import content_hash
@@ -125,6 +125,11 @@ class PairSet:
         return f"{self.name} {'has changed' if now else 'is no longer there'}: what is shown was read before"
 
 
+def store_folder(spec: PairsSpec, base: Path, stamp: Any) -> Path:
+    """Where a set is imported to, for this state of its files (`files_stamp`)."""
+    return pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp])
+
+
 def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
     """The set from the cache, else its first rows. Blocking, well under half a second for local files.
 
@@ -134,7 +139,7 @@ def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
         PairsError, ServiceError: as `open_spec`.
     """
     stamp = files_stamp(spec, base)
-    opened = PairSet(spec, base, stamp, pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp]))
+    opened = PairSet(spec, base, stamp, store_folder(spec, base, stamp))
     if not again:
         with suppress(PairsError):
             opened.store = PairStore(opened.folder)

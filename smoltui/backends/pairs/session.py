@@ -51,7 +51,7 @@ OPPOSITE = {"exclude": "include", "swap": "unswap", "pin": "unpin"}
 
 def recipe_values(project: Project) -> Mapping[str, object]:
     """The values of the project's recipe; none without a recipe that can be read. Blocking."""
-    from smoltui.backends.runs.spec import load_project_recipe
+    from smoltui.backends.project.recipe_file import load_project_recipe
 
     try:
         return load_project_recipe(project).values

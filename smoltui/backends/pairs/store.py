@@ -23,8 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT
 from smoltui.core.pairs.preference import Message, Pair
 from smoltui.errors import PairsError
@@ -103,7 +102,7 @@ class Meta:
 def pairs_cache() -> Path:
     """Where imported sets are kept: below `SMOLTUI_HOME`, or in the system's place for caches."""
     if os.environ.get("SMOLTUI_HOME"):
-        return run_store.home() / "cache" / "pairs"
+        return data_folder.home() / "cache" / "pairs"
     from platformdirs import user_cache_path
 
     return user_cache_path("smoltui", appauthor=False) / "pairs"
@@ -112,7 +111,7 @@ def pairs_cache() -> Path:
 def make_private(folder: Path) -> None:
     """Makes the folder of a set in the cache, for its owner alone: it holds rows. Raises OSError."""
     cache = pairs_cache()
-    root = run_store.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
+    root = data_folder.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
     for one in (cache.parent, cache, folder):
         locks.private_folder(one, root)
 
@@ -128,7 +127,7 @@ class PairStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.meta = _read_meta(folder)
+        self.meta = read_meta(folder)
         self._lock = threading.Lock()
         self._batches: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
         with suppress(OSError):  # when it was last used: the least used set goes first when space is needed
@@ -140,7 +139,7 @@ class PairStore:
     def refresh(self) -> bool:
         """Looks again at what has been imported; whether there is more than before."""
         before = (self.meta.rows, self.meta.complete)
-        self.meta = _read_meta(self.folder)
+        self.meta = read_meta(self.folder)
         return (self.meta.rows, self.meta.complete) != before
 
     @property
@@ -328,7 +327,7 @@ class PartFile:
 
 
 def write_meta(folder: Path, meta: Meta) -> None:
-    run_store.write_json(folder / "meta.json", asdict(meta))
+    data_folder.write_json(folder / "meta.json", asdict(meta))
 
 
 def gone(folder: Path) -> PairsError:
@@ -363,8 +362,13 @@ def _read_table(path: Path, columns: Sequence[str] | None) -> Any:
     return table if columns is None else table.select(list(columns))
 
 
-def _read_meta(folder: Path) -> Meta:
-    data = run_store.read_json(folder / "meta.json")
+def read_meta(folder: Path) -> Meta:
+    """meta.json of a set in the cache.
+
+    Raises:
+        PairsError: there is none, or another version wrote it.
+    """
+    data = data_folder.read_json(folder / "meta.json")
     if data is None or data.get("format") != FORMAT:
         raise gone(folder)
     try:

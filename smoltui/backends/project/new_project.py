@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from smoltui.backends.project.project import RECIPE_NAME, Project, exists, expanded
+from smoltui.backends.project.project import RECIPE_NAME, Project
+from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError
 

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.settings.settings import FILE_NAME, Settings, parse_settings
 from smoltui.errors import InputError, RecipeError
@@ -55,22 +56,6 @@ _TOML = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 """Texts and comments, in which nothing counts, and the signs that do."""
-
-
-def expanded(path: str) -> Path:
-    """`path` with `~` as the home folder; as it is written where nobody has such a home (`~nobody/x`)."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something; also for a name that no file can have, because it is too long or holds a NUL."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +114,3 @@ def open_project(folder: str | Path) -> Project:
             f"There is no such project folder: {folder}", f"Make one: smoltui new {folder} --preset course-local"
         )
     return Project(path)
-
-
-def shown_path(path: str | Path) -> str:
-    """A path as a person would write it: with `~` where it lies below the home folder."""
-    try:
-        inside = Path(path).relative_to(Path.home())
-    except (ValueError, RuntimeError):  # elsewhere, or nobody knows the home folder
-        return str(path)
-    return f"~/{inside}" if str(inside) != "." else "~"

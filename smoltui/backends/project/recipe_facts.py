@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.project.project import Project, exists
-from smoltui.backends.runs.spec import JOB_OUTPUT
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
-from smoltui.core.recipe import command
+from smoltui.core.recipe import command, output_dir_of
+from smoltui.core.runs.place import Target
+from smoltui.core.runs.run import JOB_OUTPUT
 from smoltui.core.settings.settings import Settings
-from smoltui.errors import InputError
-from smoltui.scripts import SCRIPTS
+from smoltui.scripts import BESIDE_DPO, SCRIPTS
 
 
 def model_config(path: Path) -> dict[str, Any] | None:
@@ -51,53 +52,16 @@ def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
 
 
-def pairs_counted(project: Project, values: Mapping[str, Any]) -> int | None:
-    """Pairs the recipe trains on, counted in its file; None for a set on the Hub, for several sets, for none usable.
-
-    The last count is kept while recipe and file stay as they are.
-    """
-    from smoltui.backends.data_files.source import files_stamp, is_local, open_spec, pairs_of
-
-    try:
-        wanted = pairs_of(values)
-        if wanted is None or wanted.others or not is_local(wanted, project.folder):
-            return None
-        stamp = (project.folder, wanted, files_stamp(wanted, project.folder))
-        if _COUNTED.get("stamp") != stamp:
-            _COUNTED.update(rows=len(open_spec(wanted, project.folder)), stamp=stamp)
-    except InputError:
-        return None
-    rows = _COUNTED["rows"]
-    return rows if isinstance(rows, int) else None
-
-
-_COUNTED: dict[str, object] = {}
-
-
-def pairs_decided(project: Project, values: Mapping[str, Any]) -> bool:
-    """Pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file holds."""
-    from smoltui.backends.data_files.source import pairs_of
-    from smoltui.backends.pairs.curated import set_name
-    from smoltui.backends.pairs.curation_file import CurationFile
-
-    try:
-        known, wanted = CurationFile(project.folder).load(), pairs_of(values)
-        held = wanted is not None and known.hold_out(set_name(wanted, project.folder)) is not None
-    except InputError:
-        return False
-    return held or bool(known.excluded)
-
-
-def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: str) -> str:
+def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: Target) -> str:
     """The command that does the same in a shell, typed in the project folder."""
-    if target == "local":
-        return command("local", recipe=project.recipe_path.name)
-    output = Path(str(values.get("output_dir") or "trainer_output")).name
+    if target == Target.LOCAL:
+        return command(target, recipe=project.recipe_path.name)
+    output = Path(output_dir_of(values)).name
     return command(
-        "hub",
+        target,
         recipe=project.recipe_path.name,
         script=str(SCRIPTS / "dpo.py"),
-        beside=[str(SCRIPTS / name) for name in ("pair_format.py", "script_events.py")],
+        beside=[str(SCRIPTS / name) for name in BESIDE_DPO],
         output_dir=f"{JOB_OUTPUT}/{output}",
         jobs=settings.jobs,
         ships_project=bool(local_inputs(project, values)),

@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.system.small_file import read_small
 from smoltui.backends.system.yaml_limits import MOST_BYTES, YAMLLimitError, check_nodes, safe_yaml, yaml_errors
 from smoltui.core.recipe.fields import BY_KEY
@@ -259,6 +260,20 @@ def load_recipe(path: Path) -> RecipeFile:
         line = data[: error.start].count(b"\n") + 1
         raise RecipeError(f"{path.name} line {line} is not UTF-8 text", "Save the file as UTF-8.") from error
     return RecipeFile(path, text, _digest(data))
+
+
+def load_project_recipe(project: Project) -> RecipeFile:
+    """The recipe of a project.
+
+    Raises:
+        RecipeError: as `load_recipe`; a folder without a recipe gets the command that makes one.
+    """
+    if not project.has_recipe:
+        raise RecipeError(
+            f"This folder holds no {RECIPE_NAME}: {project.folder}",
+            "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
+        )
+    return load_recipe(project.recipe_path)
 
 
 def render(value: Any, indent: str = "") -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.callbacks import Say, Spawn
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign import foreign_json
@@ -29,7 +29,7 @@ from smoltui.safe_text import safe
 
 def folder() -> Path:
     """Where chains are stored."""
-    return run_store.home() / "chains"
+    return data_folder.home() / "chains"
 
 
 def _path(run_id: str) -> Path:
@@ -43,8 +43,8 @@ def save(chain: Chain) -> None:
         InputError: the data folder cannot be written.
     """
     try:
-        run_store.private_folder(folder())
-        run_store.write_json(_path(chain.run_id), chain.as_json())
+        data_folder.private_folder(folder())
+        data_folder.write_json(_path(chain.run_id), chain.as_json())
     except OSError as error:
         raise InputError(
             f"What follows a run cannot be stored, {error.strerror}: {folder()}",
@@ -65,7 +65,7 @@ def read_all() -> dict[str, Chain]:
 
 def _read(path: Path) -> Chain | None:
     with suppress(KeyError, TypeError, ValueError):
-        data = run_store.read_json(path)
+        data = data_folder.read_json(path)
         return None if data is None else chain_from_json(data)
     return None
 
@@ -84,7 +84,7 @@ async def claimed(run_id: str) -> AsyncIterator[bool]:
     left = False
 
     def take() -> None:
-        run_store.private_folder(folder())
+        data_folder.private_folder(folder())
         try:
             lock = locks.take(_path(run_id).with_suffix(".lock"), "Another process does it, {pid}", seconds=0)
         except locks.LockHeldError:

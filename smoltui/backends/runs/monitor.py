@@ -175,7 +175,7 @@ class RunMonitor:
         """Keeps the lists up to date until it is cancelled."""
         while True:
             for name, engine in self._engines().items():
-                if name == "local":
+                if engine.place.here:
                     await self._list(engine)
                 elif self._lists_all() and self._is_due(name):
                     self._asked_at[name] = time.monotonic()
@@ -183,7 +183,8 @@ class RunMonitor:
                     if (earlier := self._listing.get(name)) is not None:
                         earlier.cancel()
                     self._listing[name] = self._spawn(partial(self._list, engine))
-            active = any(run.engine == "local" and not run.is_final for run in self.runs.values())
+            here = {name for name, engine in self._engines().items() if engine.place.here}
+            active = any(run.engine in here and not run.is_final for run in self.runs.values())
             try:
                 async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):
                     await self._look_again.wait()

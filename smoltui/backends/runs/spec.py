@@ -1,88 +1,76 @@
-"""From a project folder to a run's specification: what the start dialog and `smoltui train` have in common."""
+"""From a recipe and settings to a run's specification."""
 
 from __future__ import annotations
 
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.project.project import RECIPE_NAME, Project
-from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
-from smoltui.core.runs.run import RunSpec, timeout_seconds
-from smoltui.errors import InputError, RecipeError
-
-LABEL = "smoltui-run"
-"""Label of a Job that finds it again when the answer to its submission was lost."""
-
-JOB_OUTPUT = "/tmp/smoltui"
-"""Where a Job writes: its own disk, which is deleted at its end."""
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.core.recipe import output_dir_of
+from smoltui.core.runs.place import Place
+from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
+from smoltui.core.settings.settings import Settings
+from smoltui.errors import InputError
 
 
-def load_project_recipe(project: Project) -> RecipeFile:
-    """The recipe of a project.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for besides the files of a project; None for what they say."""
 
-    Raises:
-        RecipeError: as `load_recipe`; a folder without a recipe gets the command that makes one.
-    """
-    if not project.has_recipe:
-        raise RecipeError(
-            f"This folder holds no {RECIPE_NAME}: {project.folder}",
-            "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
-        )
-    return load_recipe(project.recipe_path)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Recipe keys with plain values. The file itself is not changed."""
+    output_dir: str | None = None
+    overwrite: bool = False
+    """A model in the output folder may be replaced."""
+    flavor: str | None = None
+    timeout: str | None = None
+    """As Jobs write it, such as 3h."""
+    namespace: str | None = None
+    processes: int | None = None
 
 
-def make_spec(
-    project: Project,
-    engine: str,
-    *,
-    overrides: Mapping[str, Any] | None = None,
-    output_dir: str | None = None,
-    overwrite: bool = False,
-    flavor: str | None = None,
-    timeout: str | None = None,
-    namespace: str | None = None,
-) -> RunSpec:
-    """What to run, from the files of the project as they are now.
+def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Settings, options: Options) -> RunSpec:
+    """What to run: `recipe` with what the options change in it, which is also done to `recipe` itself.
 
-    `overrides` are recipe keys with plain values; the file itself is not changed. The options for a Job fall back to
-    smoltui.toml and are left out for a local run.
+    Other options fall back to smoltui.toml; those for a Job are left out where a run costs nothing.
 
     Raises:
-        RecipeError: recipe.yaml or smoltui.toml cannot be used.
+        RecipeError: the recipe is written in a way that cannot be edited value by value.
         InputError: a timeout that Jobs does not understand, or an output folder that cannot be.
     """
-    recipe = load_project_recipe(project)
-    settings = project.settings()
-    for key, value in (overrides or {}).items():
+    for key, value in options.overrides.items():
         recipe.set(key, value)
-    wanted = output_dir or str(recipe.values.get("output_dir") or "trainer_output")
-    if output_dir:
-        recipe.set("output_dir", output_dir)
+    wanted = options.output_dir or output_dir_of(recipe.values)
+    if options.output_dir:
+        recipe.set("output_dir", options.output_dir)
     if "\0" in wanted:
         raise InputError(f"No folder has such a name, output_dir: {wanted}", "Name another folder.")
     name = str(recipe.values.get("run_name") or project.name)
-    label = new_label()
-    if engine == "local":
+    label, processes = new_label(), options.processes
+    if not place.pays:
+        local = settings.local
         return RunSpec(
             name=name, project=str(project.folder), recipe=recipe.text, output_dir=str(project.resolve(wanted)),
-            label=label, overwrite=overwrite,
+            label=label, overwrite=options.overwrite, strategy=local.strategy,
+            processes=local.processes if processes is None else processes,
         )  # fmt: skip
     jobs = settings.jobs
+    limit = options.timeout or jobs.timeout
     try:
-        seconds = timeout_seconds(timeout or jobs.timeout)
+        seconds = timeout_seconds(limit)
     except ValueError as error:
-        raise InputError(
-            f"This is not a timeout that Jobs understands: {timeout or jobs.timeout}", str(error)
-        ) from error
+        raise InputError(f"This is not a timeout that Jobs understands: {limit}", str(error)) from error
     return RunSpec(
         name=name, project=str(project.folder), recipe=recipe.text, output_dir=f"{JOB_OUTPUT}/{Path(wanted).name}",
-        label=label, flavor=flavor or jobs.flavor, timeout_seconds=seconds,
-        namespace=namespace or jobs.namespace or None,
-        labels={**jobs.labels, "name": label_value(name), LABEL: label}, processes=jobs.processes or None,
-        strategy=jobs.strategy,
+        label=label, flavor=options.flavor or jobs.flavor, timeout_seconds=seconds,
+        namespace=options.namespace or jobs.namespace or None,
+        labels={**jobs.labels, "name": label_value(name), LABEL: label},
+        processes=(jobs.processes or None) if processes is None else processes, strategy=jobs.strategy,
     )  # fmt: skip
 
 

@@ -9,13 +9,16 @@ from typing import Any
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.core.foreign.token_stop import Leak, leak_in_file, leak_in_value
 from smoltui.core.runs.run import RunSpec
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.settings import FILE_NAME, Settings
 from smoltui.errors import InputError, RecipeError, SmoltuiError
 
 
-def leaks(project: Project, spec: RunSpec | None = None) -> list[Leak]:
-    """Tokens in the files of a project, comments included, and in `spec`, at most one a place. Blocking."""
-    found = [leak_in_file(name, text, is_recipe=name == RECIPE_NAME) for name, text in _files(project)]
+def leaks(project: Project, spec: RunSpec | None = None, settings: Settings | None = None) -> list[Leak]:
+    """Tokens in the files of a project, comments included, and in `spec`, at most one a place. Blocking.
+
+    `settings` are the project's where they were read already.
+    """
+    found = [leak_in_file(name, text, is_recipe=name == RECIPE_NAME) for name, text in _files(project, settings)]
     known = [leak for leak in found if leak is not None]
     if spec is not None and not any(leak.sentence.startswith(RECIPE_NAME) for leak in known):
         known += _in_spec(spec, f"{RECIPE_NAME} as --set changes it")
@@ -45,10 +48,10 @@ def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:
             raise InputError(leak.sentence, "Start it from the project instead: smoltui train FOLDER --on hub")
 
 
-def _files(project: Project) -> Iterator[tuple[str, str]]:
+def _files(project: Project, settings: Settings | None) -> Iterator[tuple[str, str]]:
     """(name, text) of the files a person writes; one that cannot be read is passed over, as it goes nowhere either."""
     try:
-        prompts = project.settings().evaluation.prompts
+        prompts = (project.settings() if settings is None else settings).evaluation.prompts
     except SmoltuiError:
         prompts = None
     for name in (RECIPE_NAME, FILE_NAME, prompts):

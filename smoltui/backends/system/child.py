@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from smoltui.backends.machine.train_extra import training_env
 from smoltui.errors import RunFailedError
 
 LEASH = Path(__file__).with_name("leash.py")
@@ -33,6 +32,19 @@ SIGNALS = {
     2: "SIGINT",
     6: "SIGABRT",
 }
+
+
+def training_env() -> dict[str, str]:
+    """The environment of a local training: this one, one core left to the terminal, no pings home, and no module of
+    the folder a Python is started in (`PYTHONSAFEPATH`, which holds for all that a child starts, too)."""
+    cores = os.cpu_count() or 1
+    defaults = {
+        "OMP_NUM_THREADS": str(max(1, cores - 1)),
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**defaults, **os.environ, "PYTHONSAFEPATH": "1"}
 
 
 def child_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -10,8 +10,8 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from smoltui.backends.runs.store import home, private_folder
 from smoltui.backends.system import locks
+from smoltui.backends.system.data_folder import home, private_folder
 from smoltui.errors import InternalError
 from smoltui.safe_text import redact, safe, safe_line
 

@@ -190,15 +190,15 @@ def gib(size: int | None) -> str:
 
 def verdict(
     report: DeviceReport, account: Account | None, why_no_account: str = "", recipe: Need | None = None,
-    on: str = "local",
+    here: bool = True,
 ) -> list[Sentence]:  # fmt: skip
     """What can be trained here and what needs Jobs, with the sums behind it.
 
     `why_no_account` says what stands in the way if `account` is None (see `device_words.before_jobs`); `recipe` is the
-    memory the project's own recipe needs, None if unknown; `on` is the engine that `t` selects. Imports
+    memory the project's own recipe needs, None if unknown; `here`: `t` starts a run on this machine. Imports
     `core.machine.fit` on the first call (0.1 s).
     """
-    return [_small(report, recipe), *(_large(need, report) for need in needs()), _jobs(account, why_no_account, on)]
+    return [_small(report, recipe), *(_large(need, report) for need in needs()), _jobs(account, why_no_account, here)]
 
 
 def _small(report: DeviceReport, recipe: Need | None) -> Sentence:
@@ -262,8 +262,8 @@ def _large(need: Need, report: DeviceReport) -> Sentence:
     return Sentence(Mark.JOBS, f"{told}; {best.name} has only {gib(best.total)}: {there}.")
 
 
-def _jobs(account: Account | None, why_no_account: str, on: str) -> Sentence:
-    jobs, optional = "Hugging Face Jobs", on == "local"
+def _jobs(account: Account | None, why_no_account: str, optional: bool) -> Sentence:
+    jobs = "Hugging Face Jobs"
     if account is None:
         return Sentence(Mark.NO, f"{jobs}: {why_no_account or 'account not checked yet'}", optional)
     if account.can_write is False:
@@ -282,12 +282,12 @@ def _jobs(account: Account | None, why_no_account: str, on: str) -> Sentence:
 
 
 def next_step(
-    report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", on: str = "local", has_model: bool = False,
+    report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", here: bool = True, has_model: bool = False,
     account: Account | None = None, recipe: Need | None = None,
 ) -> str:  # fmt: skip
     """The next step, in one sentence with its key or command.
 
-    `on` is the engine that `t` selects, `has_model` whether a run of this project has produced a model, `recipe` the
+    `here`: `t` starts a run on this machine; `has_model`: a run of this project has produced a model; `recipe`: the
     memory the project's own recipe needs, None if unknown.
     """
     if not has_recipe:
@@ -296,7 +296,7 @@ def next_step(
         return f"Next: fix the recipe (press 3). {recipe_problem}"
     if has_model:
         return "Next: compare answers (5, then a), or train again (t)."
-    if on == "local":
+    if here:
         if any(package.installed is None for package in report.lacking):
             return f"Next: install the training packages. {INSTALL_HINT}"
         if recipe is not None and recipe.fit.verdict(_memory_for(recipe, report)) == "no":

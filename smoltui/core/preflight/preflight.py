@@ -13,6 +13,7 @@ from smoltui.core.machine.fit import Duration, Fit
 from smoltui.core.recipe import Finding, Level, Summary, get, is_ok, mixed_precision, snapshot
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
 
 
@@ -28,6 +29,15 @@ class Check:
 
     def as_json(self) -> dict[str, str]:
         return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, or what speaks against something, before it has a name among the checks."""
+
+    sentence: str
+    fix: str = ""
+    """The next step; empty when nobody knows one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +57,23 @@ class Output:
 class Facts:
     """Everything that was found out; what was not is None, and its check says so."""
 
-    target: str
-    """local or hub."""
+    place: Place
+    """Where it will run."""
     values: Mapping[str, Any]
     """The recipe."""
     findings: Sequence[Finding]
-    """Of `core.recipe.check` for this target."""
+    """Of `core.recipe.check` for this place."""
     summary: Summary
     leaks: Sequence[Leak] = ()
     """Tokens in the files or options; while there are any, nothing else is looked at and nothing is copied."""
-    model_problem: str = ""
-    """Why there is no such model, with the next step behind a newline; empty when there is, or only the Hub knows."""
-    model_doubt: str = ""
-    """What speaks against it, with the next step behind a newline; empty when nothing does."""
+    model_problem: Problem | None = None
+    """Why there is no such model; None when there is, or only the Hub knows."""
+    model_doubt: Problem | None = None
+    """What speaks against it; None when nothing does."""
     pairs: str = ""
     """What the recipe trains on, in words with the count; empty when it was not opened (a set on the Hub)."""
-    pairs_problem: str = ""
-    """Why the pairs cannot be trained on, with the next step behind a newline."""
+    pairs_problem: Problem | None = None
+    """Why the pairs cannot be trained on."""
     fit: Fit | None = None
     duration: Duration | None = None
     output: Output | None = None
@@ -81,8 +91,8 @@ class Facts:
     trl: str | None = None
     """Installed TRL; None when it is not installed or the run is a Job (which pins its own)."""
     account: Account | None = None
-    account_problem: str = ""
-    """Why there is no account, with the next step behind a newline; empty when there is one or it was not asked."""
+    account_problem: Problem | None = None
+    """Why there is no account; None when there is one or it was not asked."""
     jobs: JobSettings = field(default_factory=JobSettings)
     flavor: Flavor | None = None
     """None when the Hub's list does not hold the wanted flavor or was not read."""
@@ -95,12 +105,12 @@ def preflight(facts: Facts) -> list[Check]:
     if facts.leaks:
         return [Check("secret", Level.STOP, leak.sentence, leak.mend) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
-    if facts.target == "local":
+    if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
-        if get(facts.values, "push_to_hub"):
-            checks += _account(facts, pays=False)
-    else:
+    if facts.place.pays:
         checks += [*_account(facts, pays=True), *_flavor(facts), *_time(facts), *_cost(facts)]
+    elif get(facts.values, "push_to_hub"):
+        checks += _account(facts, pays=False)
     if get(facts.values, "push_to_hub"):
         checks += _repository(facts)
     return checks
@@ -126,17 +136,15 @@ def _recipe(facts: Facts) -> list[Check]:
 
 
 def _model(facts: Facts) -> list[Check]:
-    sentence, _, mend = facts.model_problem.partition("\n")
-    if sentence:
-        return [Check("model", Level.STOP, sentence, mend)]
-    sentence, _, mend = facts.model_doubt.partition("\n")
-    return [Check("model", Level.WARN, sentence, mend)] if sentence else []
+    if problem := facts.model_problem:
+        return [Check("model", Level.STOP, problem.sentence, problem.fix)]
+    doubt = facts.model_doubt
+    return [Check("model", Level.WARN, doubt.sentence, doubt.fix)] if doubt else []
 
 
 def _pairs(facts: Facts) -> list[Check]:
-    if facts.pairs_problem:
-        sentence, _, mend = facts.pairs_problem.partition("\n")
-        return [Check("pairs", Level.STOP, sentence, mend)]
+    if problem := facts.pairs_problem:
+        return [Check("pairs", Level.STOP, problem.sentence, problem.fix)]
     return [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
 
 
@@ -261,8 +269,9 @@ def _output(facts: Facts) -> list[Check]:
 def _account(facts: Facts, *, pays: bool) -> list[Check]:
     account = facts.account
     if account is None:
-        why, _, mend = facts.account_problem.partition("\n")
-        return [Check("account", Level.STOP if why else Level.WARN, why or "Who pays is not known yet", mend)]
+        if problem := facts.account_problem:
+            return [Check("account", Level.STOP, problem.sentence, problem.fix)]
+        return [Check("account", Level.WARN, "Who pays is not known yet")]
     checks = []
     if account.can_write is False:
         checks.append(

@@ -8,6 +8,7 @@ from smoltui.core.recipe.checks import (
     get,
     is_ok,
     mixed_precision,
+    output_dir_of,
     weight_type,
 )
 from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
@@ -35,6 +36,7 @@ __all__ = [
     "is_placeholder",
     "mixed_precision",
     "near",
+    "output_dir_of",
     "parse",
     "rows_of",
     "show",

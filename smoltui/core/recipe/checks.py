@@ -20,6 +20,7 @@ from smoltui.core.recipe.values import (
     typed,
     wrong_type,
 )
+from smoltui.core.runs.place import Target
 
 
 class Level(StrEnum):
@@ -55,9 +56,13 @@ COURSE_MODEL = "HuggingFaceTB/SmolLM3-3B"
 
 
 def check(
-    values: Mapping[str, Any], *, target: str = "local", has_bf16: bool | None = None, model_type: str | None = None
+    values: Mapping[str, Any],
+    *,
+    target: Target = Target.LOCAL,
+    has_bf16: bool | None = None,
+    model_type: str | None = None,
 ) -> list[Finding]:
-    """Everything to say about a recipe that will run on `target` (local or hub), the gravest first.
+    """Everything to say about a recipe that will run on `target`, the gravest first.
 
     `has_bf16`: whether the device computes in bfloat16, None when it is not known. `model_type`: as in the model's
     config.json, None when it is not known. An empty list means that nothing is wrong.
@@ -80,6 +85,11 @@ def is_ok(findings: list[Finding]) -> bool:
 def get(values: Mapping[str, Any], key: str) -> Any:
     """The value of a key, TRL's default where the recipe does not hold it."""
     return values[key] if key in values else snapshot().keys[key].default
+
+
+def output_dir_of(values: Mapping[str, Any]) -> str:
+    """Where the model is saved, as the recipe writes it; transformers' own default where it says nothing."""
+    return str(values.get("output_dir") or "trainer_output")
 
 
 def checkpointing(values: Mapping[str, Any]) -> bool:
@@ -176,7 +186,7 @@ def _values(values: Mapping[str, Any]) -> _Rule:
             yield _stop(name, f"{name}: {said}")
 
 
-def _model(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _model(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     name = values.get("model_name_or_path")
     if not name:
         yield _stop("model_name_or_path", "The recipe names no model", f"Write model_name_or_path: {COURSE_MODEL}")
@@ -194,7 +204,7 @@ def _model(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_
     if get(values, "trust_remote_code") or (isinstance(more, Mapping) and more.get("trust_remote_code")):
         where = (
             "on this machine, with your rights"
-            if target == "local"
+            if target == Target.LOCAL
             else "in the Job, with a token that can write to your account"
         )
         yield _warn(
@@ -210,7 +220,7 @@ _SOURCE_KEYS = {"path", "name", "data_dir", "data_files", "split", "columns", "f
 """Keys of one entry of datasets (TRL 1.16 DatasetConfig)."""
 
 
-def _pairs(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     sources, name = values.get("datasets"), values.get("dataset_name")
     if not sources and not name:
         yield _stop(
@@ -260,13 +270,18 @@ def _pairs(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_
         yield _warn("padding_free", "padding_free is switched off in this TRL, the run is padded", "Delete the line.")
 
 
-def _precision(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _precision(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if values.get("bf16") and get(values, "fp16"):
         yield _stop("fp16", "bf16 and fp16 are both on", "Keep one of the two.")
-    if target == "local" and has_bf16 is False and mixed_precision(values) == "bf16" and not get(values, "use_cpu"):
+    if (
+        target == Target.LOCAL
+        and has_bf16 is False
+        and mixed_precision(values) == "bf16"
+        and not get(values, "use_cpu")
+    ):
         said = "bf16 is on" if values.get("bf16") else "TRL turns bf16 on when the recipe says nothing"
         yield _stop("bf16", f"{said}, and no accelerator here computes in it", "Write bf16: false")
-    if target == "hub" and get(values, "use_cpu"):
+    if target == Target.JOB and get(values, "use_cpu"):
         yield _warn("use_cpu", "A Job with an accelerator would not use it", "Delete use_cpu.")
     rate, weights = get(values, "learning_rate"), weight_type(values)
     adapter, quantized = get(values, "use_peft"), get(values, "load_in_4bit") or get(values, "load_in_8bit")
@@ -287,11 +302,11 @@ def _precision(values: Mapping[str, Any], target: str, has_bf16: bool | None, mo
             "learning_rate", "TRL keeps the adapter of a quantized model in bfloat16, where so small steps round away",
             "Raise the learning rate, or leave load_in_4bit and load_in_8bit out.",
         )  # fmt: skip
-    if adapter and weights == "float32" and target == "hub" and not quantized:
+    if adapter and weights == "float32" and target == Target.JOB and not quantized:
         yield _warn("dtype", "The frozen weights under an adapter need no float32", "Write dtype: bfloat16")
 
 
-def _adapter(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _adapter(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     lora = [key for key in values if key.startswith("lora_") or key in ("use_rslora", "use_dora")]
     if not get(values, "use_peft"):
         if lora:
@@ -315,7 +330,7 @@ def _adapter(values: Mapping[str, Any], target: str, has_bf16: bool | None, mode
         yield _stop("sync_ref_model", "An adapter has no reference model to be synchronised", "Delete sync_ref_model.")
 
 
-def _loss(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _loss(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     kinds, weights = losses(values), values.get("loss_weights")
     if isinstance(weights, list) and len(weights) != len(kinds):
         yield _stop(
@@ -335,7 +350,7 @@ def _loss(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_t
         yield _warn("use_liger_kernel", "Liger is deprecated in TRL and a package of its own", "Delete the line.")
 
 
-def _evaluation(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _evaluation(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if get(values, "eval_strategy") != "no" and values.get("datasets") and not values.get("test_split_size"):
         yield _stop(
             "eval_strategy", "Evaluation is on, but datasets brings no held-out split: trl dpo fails after loading",
@@ -343,9 +358,9 @@ def _evaluation(values: Mapping[str, Any], target: str, has_bf16: bool | None, m
         )  # fmt: skip
 
 
-def _saving(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _saving(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     push, name = get(values, "push_to_hub"), values.get("hub_model_id")
-    if target == "hub" and not push:
+    if target == Target.JOB and not push:
         yield _warn(
             "push_to_hub", "A Job's disk is deleted at its end, so this Job would keep no model",
             "Write push_to_hub: true and hub_model_id: YOUR-NAME/smollm3-dpo-aligned",
@@ -368,7 +383,7 @@ def _saving(values: Mapping[str, Any], target: str, has_bf16: bool | None, model
         yield _warn("resume_from_checkpoint", "This fails when there is no checkpoint in the output folder yet")
 
 
-def _tracker(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if "trackio" not in trackers(values):
         return
     static = values.get("trackio_static_space_id")
@@ -386,7 +401,7 @@ def _tracker(values: Mapping[str, Any], target: str, has_bf16: bool | None, mode
         )
 
 
-def _habits(values: Mapping[str, Any], target: str, has_bf16: bool | None, model_type: str | None) -> _Rule:
+def _habits(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if get(values, "logging_nan_inf_filter"):
         yield _warn(
             "logging_nan_inf_filter", "A run that is ruined by NaN would show a loss of 0.0",

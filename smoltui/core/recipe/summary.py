@@ -12,6 +12,7 @@ from typing import Any
 from smoltui.core.recipe.checks import get
 from smoltui.core.recipe.keys import snapshot
 from smoltui.core.recipe.values import MOST, typed
+from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import JobSettings
 
 MOUNT = "/project"
@@ -96,7 +97,7 @@ def rows_of(values: Mapping[str, Any]) -> int | None:
 
 
 def command(
-    target: str,
+    target: Target,
     *,
     recipe: str = "recipe.yaml",
     script: str = "dpo.py",
@@ -108,10 +109,10 @@ def command(
     """The command that does by hand what the app does, to be typed in the project folder, quoted for a shell.
 
     `script` is the path of smoltui's training script and `beside` of the files it needs beside it; both are used for a
-    Job (`target` hub), where the options are those of smoltui.toml (`jobs`) and `output_dir` is a folder in the Job.
+    Job (`target` JOB), where the options are those of smoltui.toml (`jobs`) and `output_dir` is a folder in the Job.
     `ships_project`: the recipe names local files, so the folder is mounted in the Job. The token is named, not written.
     """
-    if target == "local":
+    if target == Target.LOCAL:
         return shlex.join(["trl", "dpo", "--config", recipe])
     jobs = jobs or JobSettings()
     words = ["hf", "jobs", "uv", "run", "--flavor", jobs.flavor, "--timeout", jobs.timeout, "--secrets", "HF_TOKEN"]

@@ -33,6 +33,10 @@ def is_final(stage: str) -> bool:
 
 HUB_TIMEOUT_SECONDS = 1800
 """A Job without a timeout of its own is killed after this (Hub documentation, Jobs)."""
+LABEL = "smoltui-run"
+"""Label of a Job that finds it again when the answer to its submission was lost."""
+JOB_OUTPUT = "/tmp/smoltui"
+"""Where a Job writes: its own disk, which is deleted at its end."""
 
 
 @dataclass(frozen=True, slots=True)

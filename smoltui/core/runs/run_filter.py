@@ -8,7 +8,7 @@ Terms stand apart by blanks, and a run must fulfil each of them. In any case:
     label:team      a label of this key, or with this value
     label:team=ml   a label of this key whose value begins so
     flavor:a100     the flavor holds this
-    engine:local    the engine's name begins so; `engine:jobs` is another word for `engine:hub`
+    engine:local    the engine's name, or what its runs are called, begins so: `engine:jobs` is `engine:hub`
     stage:run,sched either of them; so for each key
     "two words"     quotes keep blanks; a quote without its partner is a plain character
 
@@ -19,16 +19,17 @@ as it is being typed. Nothing that can be typed is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Protocol
+
+from smoltui.core.runs.place import Place, places_called
 
 KEYS = ("stage", "label", "flavor", "engine")
 """What can stand before a colon."""
 
 _TERM = re.compile(r'((?:[^\s"]|"[^"]*"|")+)')
-_JOBS = {"jobs": "hub", "job": "hub"}
 
 
 class Filtered(Protocol):
@@ -74,7 +75,7 @@ class Term:
             case "flavor":
                 return run.flavor is not None and any(value in run.flavor.casefold() for value in self.values)
             case "engine":
-                return any(run.engine.casefold().startswith(_JOBS.get(value, value)) for value in self.values)
+                return any(run.engine.casefold().startswith(value) for value in self.values)
         return any(_in_order(value, run.name.casefold()) or _holds(run, value) for value in self.values)
 
 
@@ -93,16 +94,21 @@ class RunFilter:
         return all(term.matches(run) for term in self.terms)
 
 
-def parse_filter(text: str) -> RunFilter:
-    """The filter that `text` describes, as this module tells; an empty text lets every run through."""
-    return RunFilter(tuple(_term(found) for found in _TERM.findall(text)))
+def parse_filter(text: str, places: Sequence[Place] = ()) -> RunFilter:
+    """The filter that `text` describes, as this module tells; an empty text lets every run through.
+
+    `places` are those whose runs have a name of their own, for `engine:`.
+    """
+    return RunFilter(tuple(_term(found, places) for found in _TERM.findall(text)))
 
 
-def _term(text: str) -> Term:
+def _term(text: str, places: Sequence[Place]) -> Term:
     key, colon, rest = text.partition(":")
     if colon and key.casefold() in KEYS:
-        values = (_unquoted(value).casefold() for value in _split(rest))
-        return Term(key.casefold(), tuple(value for value in values if value))
+        values = tuple(value for part in _split(rest) if (value := _unquoted(part).casefold()))
+        if key.casefold() == "engine":
+            values += tuple(name.casefold() for value in values for name in places_called(value, places))
+        return Term(key.casefold(), values)
     word = _unquoted(text).casefold()
     return Term("", (word,) if word else ())
 

@@ -81,8 +81,8 @@ class EvaluationSettings:
 class Settings:
     """All of smoltui.toml."""
 
-    on: str = "local"
-    """Engine that `train` uses when not told: local or hub."""
+    on: str = ""
+    """Engine that `train` uses when not told; empty for the first one (`backends/services.py`), this machine."""
     jobs: JobSettings = JobSettings()
     local: LocalSettings = LocalSettings()
     pairs: str = ""
@@ -135,7 +135,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     for key in ("margin_steps", "silent_minutes", "cost_usd"):
         if getattr(watch, key) < 0:
             raise RecipeError(f"watch.{key} in {FILE_NAME} must not be negative: {getattr(watch, key)}")
-    on = run.get("on", "local")
+    on = run.get("on", "")
     if not isinstance(on, str):
         raise _wrong("run.on", "an engine's name", on)
     source = pairs.get("source", "")

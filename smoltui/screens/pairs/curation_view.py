@@ -15,7 +15,7 @@ from textual.containers import Container
 from smoltui.backends.pairs.decisions import NOTHING_TO_UNDO
 from smoltui.backends.pairs.export import MANIFEST, Exported, Kind
 from smoltui.backends.pairs.session import Here, PairsSession
-from smoltui.backends.project.project import expanded
+from smoltui.backends.system.paths import expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line

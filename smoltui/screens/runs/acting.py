@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from textual import work
 
-from smoltui.backends.runs import acts as run_acts
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.place import Target
+from smoltui.core.runs.run import LABEL, Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import OWN_LABEL, RunList
+from smoltui.widgets.run_list import RunList
 
 Act = Callable[[Run], Awaitable[Run]]
 
@@ -54,9 +54,8 @@ class Acting(RunsBase):
         runs = [run for run in self.chosen() if not run.is_final]
         if not runs:
             return
-        jobs = sum(run.engine == "hub" for run in runs)
         lost = "Checkpoints saved so far are kept."
-        if jobs:
+        if any(self.engine_of(run).place.target is Target.JOB for run in runs):
             lost = "A Job's disk is deleted when it ends: anything not pushed or saved to a volume is lost."
         name = f"the run {runs[0].name} ({runs[0].id})" if len(runs) == 1 else f"{len(runs)} runs: {_named(runs)}"
         self._confirmed(
@@ -73,12 +72,12 @@ class Acting(RunsBase):
                 f"Pause {_named(going)}?",
                 "The current step finishes and a checkpoint is saved. Press x to resume from it.",
                 "pause", "keep running",
-                lambda: self._each(going, lambda run: run_acts.pause(self.engine_of(run), run.id), "Pausing"),
+                lambda: self._each(going, lambda run: self.engine_of(run).pause(run.id), "Pausing"),
             )  # fmt: skip
             return
         stopped = [run for run in runs if run.stage != Stage.COMPLETED]
         if stopped:
-            self._each(stopped, lambda run: run_acts.resume(self.engine_of(run), run.id), "Resuming")
+            self._each(stopped, lambda run: self.engine_of(run).resume(run.id), "Resuming")
 
     # -- again
 
@@ -86,7 +85,7 @@ class Acting(RunsBase):
         runs = self.chosen()
         if not runs:
             return
-        paid = [run for run in runs if run.flavor]
+        paid = [run for run in runs if self.engine_of(run).place.pays]
         words = ""
         if paid:
             worst = [self.worst(run) for run in paid]
@@ -97,7 +96,7 @@ class Acting(RunsBase):
         self._confirmed(
             f"Run again: {_named(runs)}?", f"{words} Uses the original recipe and the current data files.".strip(),
             "run again", "cancel",
-            lambda: self._each(runs, lambda run: run_acts.rerun(self.engine_of(run), run.id), "Started", show=True),
+            lambda: self._each(runs, lambda run: self.engine_of(run).rerun(run.id), "Started", show=True),
         )  # fmt: skip
 
     # -- waiting
@@ -124,7 +123,7 @@ class Acting(RunsBase):
         runs = self.chosen()
         if not runs:
             return
-        labels = {key: value for key, value in runs[0].labels.items() if key != OWN_LABEL} if len(runs) == 1 else {}
+        labels = {key: value for key, value in runs[0].labels.items() if key != LABEL} if len(runs) == 1 else {}
         shown = " ".join(f"{key}={value}" for key, value in labels.items())
         self.ask(
             "labels:", "key=value …; -key removes a label; others are kept",
@@ -141,7 +140,7 @@ class Acting(RunsBase):
                 key, _, value = word.partition("=")
                 new[key] = value
         if new or gone:
-            self._each(runs, lambda run: run_acts.relabel(self.engine_of(run), run.id, new, gone), "Labels changed")
+            self._each(runs, lambda run: self.engine_of(run).labels(run.id, new, gone), "Labels changed")
 
     # -- dialogs
 
@@ -153,13 +152,13 @@ class Acting(RunsBase):
     def action_hardware(self) -> None:
         from smoltui.screens.runs.hardware_dialog import HardwareDialog
 
-        self.app.push_screen(HardwareDialog(self.workspace.project))
+        self.app.push_screen(HardwareDialog(self.workspace.project, self.workspace.services))
 
     def action_scheduled(self) -> None:
         from smoltui.screens.runs.scheduled_dialog import ScheduledDialog
 
         chosen = self.chosen()
-        job = next((run for run in chosen if run.engine == "hub"), None)
+        job = next((run for run in chosen if "scheduled" in self.engine_of(run).place.can), None)
         self.app.push_screen(ScheduledDialog(self.workspace, job))
 
     def action_ask_models(self) -> None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 from rich.text import Text
 from textual import work
 from textual.widgets import Static
 
-from smoltui.backends.jobs.records import read as read_record
-from smoltui.backends.runs import acts as run_acts
-from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -51,7 +46,7 @@ class Asking(RunsBase):
             self._show_raw(True)
             note.update(Text(safe(redact(str(error)))))
             return
-        if access := _access(self._inspected):
+        if access := self.engine_of(run).access(self._inspected):
             self._inspected = {"access": access, **self._inspected}
         tree.show(self._inspected)
         note.update(Text(safe(redact(self._as_json()), None)))
@@ -88,7 +83,7 @@ class Asking(RunsBase):
             return
         panel.clear("Loading…")
         try:
-            async with aclosing(run_acts.stats(self.engine_of(run), run.id)) as samples:
+            async with aclosing(self.engine_of(run).stats(run.id)) as samples:
                 async for sample in samples:
                     panel.add(sample)
             panel.say("No more data: the run has ended or is paused.")
@@ -104,9 +99,7 @@ class Asking(RunsBase):
         if run is None:
             target.update("")
             return
-        record = await in_thread(partial(read_record, run.id)) if run.engine == "hub" else None
-        spec = spec_of((record or {}).get("spec") or run.raw.get("spec"))
-        target.update(plan_text(run, spec))
+        target.update(plan_text(run, await self.engine_of(run).started_with(run)))
 
 
 def plan_text(run: Run, spec: RunSpec | None) -> Text:
@@ -140,7 +133,7 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
         line("billed to", spec.namespace or "the token's account")
     if spec.pairs_from:
         line("pairs from", spec.pairs_from)
-    by_hand = "trl dpo --config recipe.yaml" if not spec.flavor else f"smoltui train {spec.project} --on hub"
+    by_hand = "trl dpo --config recipe.yaml" if not spec.flavor else f"smoltui train {spec.project} --on {run.engine}"
     line("by hand", by_hand)
     if spec.checks:
         text.append("\nchecks before the start\n", "bold")
@@ -148,10 +141,3 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
             text.append(f"{safe_line(redact(sentence), 300)}\n")
     text.append("\nrecipe.yaml at the start\n", "bold").append(safe(redact(spec.recipe), None))
     return text
-
-
-def _access(job: Mapping[str, Any]) -> list[str]:
-    """Ways into the Job: ssh and addresses of exposed ports, if it has them."""
-    from smoltui.backends.jobs.job_json import access_of
-
-    return list(access_of(job))

@@ -11,8 +11,8 @@ from rich.text import Text
 from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
-from smoltui.backends.project.project import shown_path
 from smoltui.backends.runs.monitor import Followed
+from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import METRICS, History, load_all
@@ -281,8 +281,7 @@ class Following(RunsBase):
 
     def broken(self, run: Run) -> str | None:
         """Why no new log lines arrive, if the engine knows: the connection broke."""
-        told = getattr(self.engine_of(run), "connection", None)
-        return told(run.id) if told is not None and not run.is_final else None
+        return None if run.is_final else self.engine_of(run).connection(run.id)
 
     def _log_line(self) -> Text:
         return self.query_one(LogView).status

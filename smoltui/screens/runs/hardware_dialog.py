@@ -12,10 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from smoltui.backends.hub.client import flavors
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
-from smoltui.backends.runs.spec import load_project_recipe
+from smoltui.backends.project.recipe_file import load_project_recipe
+from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.fit import ModelShape
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
@@ -35,9 +35,9 @@ class HardwareDialog(Modal[None]):
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
-        self._project = project
+        self._project, self._services = project, services
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog wide"):
@@ -49,8 +49,12 @@ class HardwareDialog(Modal[None]):
     @work(exclusive=True)
     async def _look(self) -> None:
         target = self.query_one("#hardware", Static)
+        engine = self._services.able("hardware")
+        if engine is None:
+            target.update(Text("There is no engine here that has hardware to choose from.", "dim"))
+            return
         try:
-            listed = await flavors()
+            listed = await engine.hardware()
         except SmoltuiError as error:
             target.update(Text(safe(redact(str(error)), 800), "red"))
             return

@@ -121,16 +121,18 @@ class Listing(RunsBase):
         monitor, now = self.workspace.monitor, time.time()
         listed = self.query_one(RunList)
         parts: list[tuple[str, str]] = []
+        engines = self.workspace.services.engines
         for name, error in self.workspace.runs_errors.items():
-            words = f"{'Jobs' if name == 'hub' else name}: {error.message}"
+            words = f"{engines[name].place.plural}: {error.message}"
             if (until := monitor.not_before.get(name)) is not None and until > now:
                 words += f", retrying in {until - now:.0f} s"
             else:
                 words += f" → {error.hint}"
             parts.append((words, "yellow"))
         for name, at in monitor.listed_at.items():
-            if name != "local" and now - at > STALE_SECONDS:
-                parts.append((f"{'Jobs' if name == 'hub' else name} as of {as_time(now - at)} ago", "yellow"))
+            place = engines[name].place
+            if not place.here and now - at > STALE_SECONDS:
+                parts.append((f"{place.plural} as of {as_time(now - at)} ago", "yellow"))
         if self._filter_text:
             count = len(listed.runs)
             parts.append((f"{count:,} of {len(self.workspace.runs):,} runs match “{self._filter_text}”", "cyan"))
@@ -165,7 +167,7 @@ class Listing(RunsBase):
 
     def filter_by(self, text: str) -> None:
         """Shows only runs that match; an empty text shows all."""
-        self._filter_text, self._filter = text, parse_filter(text)
+        self._filter_text, self._filter = text, parse_filter(text, self.workspace.services.places)
         self.list_again()
 
     def ask_filter(self) -> None:

@@ -167,12 +167,9 @@ class RunsRoom(Listing, Following, Asking, Acting):
             case "cancel":
                 return True if any(not one.is_final for one in self.chosen()) else None
             case "ask_models":
-                mine = run is not None and run.project == str(self.workspace.project.folder)
-                return (
-                    True
-                    if mine and run is not None and run.stage == Stage.COMPLETED and run.engine == "local"
-                    else None
-                )
+                if run is None or run.stage != Stage.COMPLETED or run.project != str(self.workspace.project.folder):
+                    return None
+                return True if run.engine in self.workspace.services.here else None
             case "pause":
                 return True if any(one.stage != Stage.COMPLETED for one in self.chosen()) else None
             case "rerun" | "labels" | "wait":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import work
@@ -25,7 +25,7 @@ from smoltui.widgets.ask_line import AskLine
 from smoltui.workspace import Workspace
 
 if TYPE_CHECKING:
-    from smoltui.backends.jobs.scheduled import ScheduledJobs
+    from smoltui.backends.runs.engine import Schedules
 
 SHOWN = 12
 """Scheduled Jobs in view; the cursor moves the window over the others."""
@@ -64,9 +64,9 @@ class ScheduledDialog(Modal[None]):
         self.action_reload()
 
     @property
-    def _jobs(self) -> ScheduledJobs | None:
-        engine: Any = self._workspace.services.engines.get("hub")
-        return getattr(engine, "scheduled", None)
+    def _jobs(self) -> Schedules | None:
+        engine = self._workspace.services.able("scheduled")
+        return None if engine is None else engine.scheduled
 
     @property
     def _current(self) -> ScheduledJob | None:

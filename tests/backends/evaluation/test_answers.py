@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.backends.evaluation import answers
+from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.project.project import Project
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, Tally
@@ -66,7 +67,7 @@ def test_a_model_trained_by_hand_is_found(project: Project) -> None:
 def test_a_pushed_model_is_asked_from_the_hub(project: Project) -> None:
     """A Job's disk is gone; its model is on the Hub."""
     run = replace(trained(project), engine="hub", model_path="/tmp/gone/out", output_dir="/tmp/gone", pushed_to="me/m")
-    assert answers.has_model(run)
+    assert answers.has_model(run, {HERE.name})
     assert answers.compare_run(project, run).aligned == answers.ModelRef(ALIGNED, "me/m")
 
 
@@ -74,7 +75,7 @@ def test_a_run_that_broke_off_has_no_part_in_a_later_model(project: Project) -> 
     """I cancelled a run; the next one saved its model in the same folder: only that one can be asked."""
     saved = trained(project, "later")
     broke_off = replace(saved, id="earlier", stage=Stage.CANCELED, model_path=None)
-    found = answers.runs_with_models({run.id: run for run in (saved, broke_off)}, project)
+    found = answers.runs_with_models({run.id: run for run in (saved, broke_off)}, project, {HERE.name})
     assert [run.id for run in found] == ["later"]
 
 
@@ -82,7 +83,7 @@ def test_what_is_not_there_is_said(project: Project) -> None:
     """A model that was deleted, a recipe that names none or a wrong folder: one sentence each."""
     run = trained(project)
     (project.folder / "out" / "config.json").unlink()
-    assert not answers.has_model(run)
+    assert not answers.has_model(run, {HERE.name})
     with pytest.raises(InputError, match="no longer there"):
         answers.compare_run(project, run)
     project.recipe_path.write_text("beta: 0.1\n")

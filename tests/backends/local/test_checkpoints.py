@@ -17,6 +17,7 @@ import pytest
 from smoltui.backends.local.checkpoints import find_checkpoints, newest_complete
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
@@ -111,7 +112,7 @@ async def test_a_killed_supervisor_is_no_loss_either(engine: LocalEngine, tmp_pa
     run = await engine.submit(spec(tmp_path, "steps: 20\nsave_steps: 2\nhold_at: 7"))
     held = run_store.run_dir(run.id) / "once-7"  # before it, the second part would wait there to be told to pause
     await reached(engine, run, lambda now: held.exists())
-    status = run_store.read_json(run_store.run_dir(run.id) / "status.json") or {}
+    status = data_folder.read_json(run_store.run_dir(run.id) / "status.json") or {}
     os.kill(status["supervisor_pid"], signal.SIGKILL)
     gone = await ended(engine, run)
     assert gone.stage == Stage.ERROR and gone.resumable

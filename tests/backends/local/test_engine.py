@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from smoltui.backends.local.engine import LocalEngine
-from smoltui.backends.machine.train_extra import free_output_dir
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.output_dir import free_output_dir
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
@@ -93,7 +94,7 @@ async def test_a_failed_run_says_why(engine: LocalEngine, tmp_path: Path, end: s
 async def test_cancel_stops_it_and_leaves_no_process(engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
     """I cancel a run that hangs: it is CANCELED and none of its processes is left."""
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
-    status = run_store.read_json(run_store.run_dir(run.id) / "status.json")
+    status = data_folder.read_json(run_store.run_dir(run.id) / "status.json")
     assert status is not None
     family = [status["supervisor_pid"], status["child_pid"]]
     run = await engine.cancel(run.id)
@@ -107,7 +108,7 @@ async def test_a_dead_supervisor_is_an_error_and_takes_the_child_along(
 ) -> None:
     """The supervisor is killed: the run is not RUNNING for ever, and no training goes on unseen."""
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
-    status = run_store.read_json(run_store.run_dir(run.id) / "status.json")
+    status = data_folder.read_json(run_store.run_dir(run.id) / "status.json")
     assert status is not None
     os.kill(status["supervisor_pid"], signal.SIGKILL)
     run = await ended(engine, run, 5)
@@ -219,7 +220,7 @@ async def test_a_disk_that_fills_up_is_the_cause(engine: LocalEngine, tmp_path: 
     """The disk filled while it trained, so the script could not say it: its supervisor did."""
     run = await ended(engine, await engine.submit(spec(tmp_path, "steps: 1\nend: kill")))
     status = run_store.run_dir(run.id) / "status.json"
-    run_store.write_json(status, {**(run_store.read_json(status) or {}), "exit_code": 1, "disk_full": True})
+    data_folder.write_json(status, {**(data_folder.read_json(status) or {}), "exit_code": 1, "disk_full": True})
     run = await LocalEngine(SCRIPT).get(run.id)
     assert "disk that holds its log is full" in (run.message or "") and "SMOLTUI_HOME" in (run.hint or "")
 

@@ -14,6 +14,7 @@ import pytest
 
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, MissingExtraError, RecipeError
@@ -60,7 +61,7 @@ async def reached(engine: LocalEngine, run: Run, enough: Callable[[Run], bool], 
 
 def family(run: Run) -> list[psutil.Process]:
     """The training process and all its children."""
-    status = run_store.read_json(run_store.run_dir(run.id) / "status.json") or {}
+    status = data_folder.read_json(run_store.run_dir(run.id) / "status.json") or {}
     child = psutil.Process(status["child_pid"])
     return [child, *child.children(recursive=True)]
 

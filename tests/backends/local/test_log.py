@@ -17,6 +17,7 @@ from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.log import LineReader, RunLog, last_lines
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.log_text import OVERLAP
 from smoltui.core.runs.metrics import History
@@ -172,10 +173,10 @@ def run_folder(tmp_path: Path) -> Path:
     folder, descriptor = run_store.new_run_dir()
     os.close(descriptor)
     spec = {"name": "n", "project": "/p", "recipe": "", "output_dir": str(tmp_path / "none"), "label": "l"}
-    run_store.write_json(folder / "spec.json", {**spec, "created_at": 1.7e9})
-    run_store.write_json(folder / "launch.json", {"attempt": 1})
+    data_folder.write_json(folder / "spec.json", {**spec, "created_at": 1.7e9})
+    data_folder.write_json(folder / "launch.json", {"attempt": 1})
     status = {"attempt": 1, "started_at": 1.7e9, "finished_at": 1.7e9 + 60, "exit_code": -9}
-    run_store.write_json(folder / "status.json", {**status, "cancel_requested_at": 1.7e9 + 50})
+    data_folder.write_json(folder / "status.json", {**status, "cancel_requested_at": 1.7e9 + 50})
     return folder
 
 
@@ -254,7 +255,9 @@ async def test_a_running_run_is_read_on_from_where_the_last_listing_stopped(
 ) -> None:
     """`ps` in a shell, twice: the second one reads what is new."""
     monkeypatch.setattr(local_summary, "WORTH_BYTES", 1000)
-    run_store.write_json(run_folder / "status.json", {"attempt": 1, "started_at": 1.7e9, "supervisor_pid": os.getpid()})
+    data_folder.write_json(
+        run_folder / "status.json", {"attempt": 1, "started_at": 1.7e9, "supervisor_pid": os.getpid()}
+    )
     held = run_store.lock_run(run_folder)
     (run_folder / "log").write_text(long_log(500))
     assert (await LocalEngine().list_runs())[0].stage == Stage.RUNNING

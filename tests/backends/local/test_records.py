@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from smoltui.backends.local import engine as local_engine
 from smoltui.backends.local.engine import LocalEngine
-from smoltui.backends.runs import acts as run_acts
 from smoltui.backends.runs import store as run_store
 from smoltui.cli import runs as commands
 from smoltui.core.runs.rerun import spec_of
@@ -102,7 +101,7 @@ async def every_act(engine: LocalEngine, run_id: str) -> list[SmoltuiError]:
         lambda: engine.resume(run_id),
         logs,
         lambda: engine.inspect(run_id),
-        lambda: run_acts.rerun(engine, run_id),
+        lambda: engine.rerun(run_id),
     ):
         try:
             await act()

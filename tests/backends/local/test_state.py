@@ -19,7 +19,7 @@ from smoltui.backends.local import supervisor
 from smoltui.backends.local import tickets as local_queue
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.locks import LockHeldError
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
@@ -56,7 +56,7 @@ async def running(engine: LocalEngine, tmp_path: Path) -> AsyncIterator[Run]:
 
 
 def status(run: Run) -> dict[str, int]:
-    return run_store.read_json(run_store.run_dir(run.id) / "status.json") or {}
+    return data_folder.read_json(run_store.run_dir(run.id) / "status.json") or {}
 
 
 def open_files(pid: int) -> set[str]:
@@ -99,14 +99,14 @@ async def test_a_run_that_waits_for_its_turn_outlives_a_clock_that_is_set(
 
 def test_the_times_of_a_run_are_those_of_the_clock_as_it_is_at_its_end(tmp_path: Path) -> None:
     """The clock was wrong by years when it started: it took the seconds that it took."""
-    run_store.write_json(tmp_path / "launch.json", {"argv": [sys.executable, "-c", ""], "cwd": str(tmp_path)})
+    data_folder.write_json(tmp_path / "launch.json", {"argv": [sys.executable, "-c", ""], "cwd": str(tmp_path)})
     code = (
         "import sys, time; from pathlib import Path; sys.path.insert(0, sys.argv[2]); import supervisor\n"
         "now = time.time; times = iter([1e9, 1e9]); time.time = lambda: next(times, None) or now()\n"
         "supervisor.supervise(Path(sys.argv[1]), [])"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path), str(Path(supervisor.__file__).parent)], check=True)
-    said = run_store.read_json(tmp_path / "status.json") or {}
+    said = data_folder.read_json(tmp_path / "status.json") or {}
     assert said["exit_code"] == 0 and 0 <= said["finished_at"] - said["started_at"] < 60
     assert said["finished_at"] > 1.7e9
 
@@ -242,7 +242,7 @@ async def test_the_workers_of_a_killed_supervisor_s_training_do_not_stay(tmp_pat
 async def test_a_start_that_was_killed_is_known_at_once(engine: LocalEngine, tmp_path: Path) -> None:
     """The app was killed before the supervisor was there: the run never started, and that is said at once."""
     folder, descriptor = run_store.new_run_dir()
-    run_store.write_json(folder / "spec.json", {"name": "n", "project": str(tmp_path), "created_at": time.time()})
+    data_folder.write_json(folder / "spec.json", {"name": "n", "project": str(tmp_path), "created_at": time.time()})
     assert (await engine.get(folder.name)).stage == Stage.SCHEDULING
     os.close(descriptor)
     run = await engine.get(folder.name)
@@ -254,7 +254,7 @@ async def test_a_signal_goes_to_nobody_but_who_has_the_lock(engine: LocalEngine,
     bystander = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(600)")
     folder = run_store.run_dir(running.id)
     before = (folder / "status.json").read_bytes()
-    run_store.write_json(folder / "status.json", {**status(running), "supervisor_pid": bystander.pid})
+    data_folder.write_json(folder / "status.json", {**status(running), "supervisor_pid": bystander.pid})
     await engine._signal(await engine.get(running.id), signal.SIGTERM)
     (folder / "status.json").write_bytes(before)
     await asyncio.sleep(0.1)

@@ -18,7 +18,6 @@ import pytest
 from smoltui.backends.local import stats as local_stats
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.stats import Sampler
-from smoltui.backends.runs import acts as run_acts
 from smoltui.core.machine.sample import GpuSample, Sample
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError
@@ -136,12 +135,12 @@ async def test_a_local_run_to_its_end(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(local_stats, "SAMPLE_SECONDS", 0.05)
     engine = LocalEngine(SCRIPT)
     run = await engine.submit(spec(tmp_path, steps=4, pause=0.25))
-    found: list[Sample] = [one async for one in run_acts.stats(engine, run.id)]
+    found: list[Sample] = [one async for one in engine.stats(run.id)]
     assert len(found) > 3 and all(one.memory_used for one in found[:2])
     assert (await engine.get(run.id)).is_final
-    assert [one async for one in run_acts.stats(engine, run.id, follow=False)] == []
+    assert [one async for one in engine.stats(run.id, follow=False)] == []
     with pytest.raises(InputError):
-        await anext(run_acts.stats(engine, "nothing"))
+        await anext(engine.stats("nothing"))
 
 
 async def test_one_sample_and_leaving(tmp_path: Path) -> None:
@@ -150,9 +149,9 @@ async def test_one_sample_and_leaving(tmp_path: Path) -> None:
     run = await engine.submit(spec(tmp_path, steps=1, end="hang"))
     try:
         await running(engine, run.id)
-        (one,) = [one async for one in run_acts.stats(engine, run.id, follow=False)]
+        (one,) = [one async for one in engine.stats(run.id, follow=False)]
         assert one.cpu is not None and one.memory_used
-        following = asyncio.ensure_future(anext(run_acts.stats(engine, run.id)))
+        following = asyncio.ensure_future(anext(engine.stats(run.id)))
         await asyncio.sleep(0.2)
         following.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -16,6 +16,7 @@ import pytest
 from smoltui.backends.local import tickets as local_queue
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
@@ -49,7 +50,7 @@ async def reached(engine: LocalEngine, run: Run, stage: str, seconds: float = 15
 
 
 def supervisor(run: Run) -> int:
-    return int((run_store.read_json(run_store.run_dir(run.id) / "status.json") or {})["supervisor_pid"])
+    return int((data_folder.read_json(run_store.run_dir(run.id) / "status.json") or {})["supervisor_pid"])
 
 
 async def test_a_run_waits_for_the_one_before(engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from smoltui.backends.machine import devices
-from smoltui.backends.machine.devices import device_report, machine_for, remembered_torch_report, torch_report
+from smoltui.backends.machine.devices import device_report, remembered_torch_report, torch_report
 from smoltui.core.machine.device import DeviceReport
-from tests.backends.evaluation.project import make_project
 
 SCRIPT = """
 import json, sys
@@ -174,17 +173,6 @@ def test_a_container_has_less_memory_than_its_machine(tmp_path: Path, monkeypatc
     assert (report.ram_total, report.ram_available) == (3000000, 2000000)
     (tmp_path / "memory.max").write_text("max\n")
     assert (device_report(tmp_path).ram_total or 0) > 3000000
-
-
-def test_the_machine_as_a_project_meets_it(tmp_path: Path) -> None:
-    """Disk space is looked up where the recipe writes; a broken recipe is a fact, not a crash."""
-    project = make_project(tmp_path / "project")
-    (project.folder / "out").mkdir()
-    machine = machine_for(project)
-    assert machine.report.disk_folder == str(project.folder / "out") and machine.on == "local" and not machine.problem
-    assert machine.need is None  # the model of this project has no weights to count
-    project.recipe_path.write_text("a: b: c\n")
-    assert "recipe.yaml" in machine_for(project).problem
 
 
 async def asked(report: DeviceReport, tmp_path: Path, text: str, seconds: float = 20.0) -> Any:

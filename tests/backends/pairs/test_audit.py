@@ -122,7 +122,7 @@ def test_what_lies_beside_the_set(tmp_path: Path) -> None:
     opened = opened_set(tmp_path, ROWS)
     (tmp_path / "other").mkdir()
     held = opened_set(tmp_path / "other", [pair("Same", "a", "b")])
-    from smoltui.backends.runs.spec import load_project_recipe
+    from smoltui.backends.project.recipe_file import load_project_recipe
 
     tokenizer = open_tokenizer(project, load_project_recipe(project).values)
     assert opened.store is not None

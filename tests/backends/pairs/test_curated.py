@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from smoltui.backends.data_files.source import PairsSpec, open_pairs, pairs_of
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.jobs.shipment import pack
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs import curated
 from smoltui.backends.pairs.curated import curate, curated_spec, open_source, set_name
 from smoltui.backends.pairs.curation_file import CurationFile
@@ -22,8 +24,9 @@ from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.plan import make_plan
 from smoltui.backends.runs.preflight import gather
-from smoltui.backends.runs.spec import make_spec
+from smoltui.backends.system import data_folder
 from smoltui.core.pairs.curation import Curation, Decision, HoldOut
 from smoltui.core.pairs.preference import pair_of
 from smoltui.core.preflight.preflight import preflight
@@ -32,6 +35,7 @@ from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import PairsError, RecipeError
 from smoltui.scripts.pair_format import content_hash
 from tests.backends.pairs.test_export import SHAPES
+from tests.backends.runs.specs import make_spec
 from tests.marks import needs_training
 from tests.paths import DEMO, FAKE_TRAINING
 from tests.scripts.test_dpo import Ran, in_scripts, run
@@ -93,14 +97,14 @@ class TestUncurated:
     """Nothing is converted, copied or renamed where nothing was decided."""
 
     def test_no_decisions(self, demo: Project) -> None:
-        spec = make_spec(demo, "local")
+        spec = make_spec(demo, HERE)
         assert curated_spec(spec) is spec and curate(demo, values(spec)) is None
 
     @pytest.mark.parametrize("act", ["note", "pin", "exclude"])
     def test_decisions_that_do_not_touch_these_pairs(self, demo: Project, keys: list[str], act: str) -> None:
         """A note changes nothing, and neither do pairs of another set that I decided about."""
         decide(demo, Decision(act, "0" * 32 if act == "exclude" else keys[0], note="n" if act == "note" else None))
-        spec = make_spec(demo, "local")
+        spec = make_spec(demo, HERE)
         assert curated_spec(spec) is spec
         assert curated_spec(spec) is spec, "the second time it is known"
         left = {path.name for path in curated.folder().iterdir()} if curated.folder().exists() else set()
@@ -110,7 +114,7 @@ class TestUncurated:
         of = set_name(PairsSpec("pairs", split="train"), demo.folder)
         decide(demo, Decision("exclude", keys[0]), Decision("include", keys[0]))
         decide(demo, Decision("hold_out", of=of, share=0.1, seed=1), Decision("hold_out", of=of, share=0.0))
-        spec = make_spec(demo, "local")
+        spec = make_spec(demo, HERE)
         assert curated_spec(spec) is spec and not curated.folder().exists()
 
 
@@ -119,12 +123,12 @@ class TestCurated:
         """I leave two pairs out and swap one; the test split that the set has by itself is measured on as before."""
         before = demo.recipe_path.read_bytes()
         decide(demo, Decision("exclude", keys[0]), Decision("exclude", keys[5]), Decision("swap", keys[9]))
-        spec = make_spec(demo, "local")
+        spec = make_spec(demo, HERE)
         made = curated_spec(spec)
         assert demo.recipe_path.read_bytes() == before
         old, new = values(spec), values(made)
         folder = Path(new["dataset_name"])
-        assert folder.parent == run_store.home() / "pairs" and folder.name == made.pairs_hash
+        assert folder.parent == data_folder.home() / "pairs" and folder.name == made.pairs_hash
         assert new == {**old, "dataset_name": str(folder)}, "everything else is as it was"
         assert "# pull towards the reference model" in made.recipe
         train, source = lines(folder / "train.jsonl"), lines(demo.folder / "pairs" / "train.jsonl")
@@ -139,7 +143,7 @@ class TestCurated:
 
     def test_it_is_made_once(self, demo: Project, keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         decide(demo, Decision("exclude", keys[0]))
-        first = curate(demo, values(make_spec(demo, "local")))
+        first = curate(demo, values(make_spec(demo, HERE)))
         assert first is not None
 
         def again(*_: Any, **__: Any) -> None:
@@ -147,12 +151,12 @@ class TestCurated:
 
         with monkeypatch.context() as patched:
             patched.setattr(curated, "export_pairs", again)
-            assert curate(demo, values(make_spec(demo, "local"))) == first
+            assert curate(demo, values(make_spec(demo, HERE))) == first
         (first.exported.folder / "train.jsonl").write_text("{}\n")  # somebody tidied up
-        mended = curate(demo, values(make_spec(demo, "local")))
+        mended = curate(demo, values(make_spec(demo, HERE)))
         assert mended == first and read_export(first.exported.folder) is not None
         decide(demo, Decision("exclude", keys[1]))
-        other = curate(demo, values(make_spec(demo, "local")))
+        other = curate(demo, values(make_spec(demo, HERE)))
         assert other is not None and other.exported.hash != first.exported.hash
 
     def test_the_same_pairs_in_another_form_do_not_mix(self, tmp_path: Path) -> None:
@@ -179,7 +183,7 @@ class TestCurated:
     def test_a_held_out_split(self, demo: Project, evaluates: bool) -> None:
         """A tenth of the prompts is held out; without a measuring the run still does not train on them."""
         decide(demo, Decision("hold_out", of="pairs train", share=0.1, seed=3))
-        spec = make_spec(demo, "local", overrides={"eval_strategy": "epoch" if evaluates else "no"})
+        spec = make_spec(demo, HERE, overrides={"eval_strategy": "epoch" if evaluates else "no"})
         made = curated_spec(spec)
         found = read_export(Path(values(made)["dataset_name"]))
         assert found is not None and found.test > 0 and found.train + found.test == found.rows
@@ -195,10 +199,10 @@ class TestCurated:
         hashes = write(project.folder / "hh.jsonl", [transcript(f"Question {number}?") for number in range(60)])
         decide(project, Decision("exclude", hashes[3]))
         with pytest.raises(RecipeError, match=r"measures on held-out pairs, but hh\.jsonl has none") as caught:
-            curated_spec(make_spec(project, "local"))
+            curated_spec(make_spec(project, HERE))
         assert "Pairs room" in caught.value.hint
         decide(project, Decision("hold_out", of=set_name(PairsSpec("hh.jsonl"), project.folder), share=0.2, seed=1))
-        made = curated_spec(make_spec(project, "local"))
+        made = curated_spec(make_spec(project, HERE))
         new = values(made)
         assert "datasets" not in new and new["dataset_train_split"] == "train" and new["dataset_test_split"] == "test"
         found = read_export(Path(new["dataset_name"]))
@@ -241,12 +245,12 @@ class TestCurated:
         (project.folder / "smoltui.toml").write_text(
             '[pairs.columns]\nprompt = "q"\nchosen = "good"\nrejected = "bad"\n'
         )
-        made = curated_spec(make_spec(project, "local"))
+        made = curated_spec(make_spec(project, HERE))
         (row,) = lines(Path(values(made)["dataset_name"]) / "train.jsonl")
         assert row["prompt"] == [{"role": "user", "content": "Hi"}] and row["chosen"][0]["content"] == "Yes"
         settings = (project.folder / "smoltui.toml").read_text()
         (project.folder / "smoltui.toml").write_text(f'[pairs]\nsource = "other.jsonl"\n{settings}')
-        spec = make_spec(project, "local")
+        spec = make_spec(project, HERE)
         with pytest.raises(PairsError):  # the names are those of the other set's columns
             decide(project, Decision("exclude", "0" * 32))
             curated_spec(spec)
@@ -254,7 +258,7 @@ class TestCurated:
     def test_all_left_out_is_said_before_anything_starts(self, demo: Project, keys: list[str]) -> None:
         decide(demo, *(Decision("exclude", key) for key in keys))
         with pytest.raises(PairsError, match="is left to train on"):
-            curated_spec(make_spec(demo, "local"))
+            curated_spec(make_spec(demo, HERE))
         assert not list(curated.folder().glob("*"))
 
     def test_a_share_that_holds_out_nothing_is_said(self, tmp_path: Path) -> None:
@@ -262,7 +266,7 @@ class TestCurated:
         write(project.folder / "pairs" / "train.jsonl", [transcript("Hi?"), transcript("Yo?")])
         decide(project, Decision("hold_out", of="pairs train", share=1e-9, seed=1))
         with pytest.raises(PairsError, match="none is left of them") as caught:
-            curated_spec(make_spec(project, "local"))
+            curated_spec(make_spec(project, HERE))
         assert "larger share" in caught.value.hint
 
 
@@ -272,7 +276,7 @@ class TestStarting:
     async def test_preflight_says_what_is_trained_on(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]), Decision("swap", keys[1]))
         decide(demo, Decision("hold_out", of="pairs train", share=0.1, seed=3))
-        facts = await gather(demo, "local", make_spec(demo, "local"))
+        facts = await gather(await make_plan(demo, HERE))
         (made,) = (found for path in curated.folder().iterdir() if (found := read_export(path)))
         wanted = f"{made.train} pairs of pairs, train, curated: 1 excluded, 1 swapped, {made.test} held out"
         assert made.train + made.test + 1 == len(keys)
@@ -282,16 +286,16 @@ class TestStarting:
     async def test_preflight_of_a_set_on_the_hub_opens_nothing(self, tmp_path: Path) -> None:
         project = small(tmp_path / "p", "dataset_name: owner/name\n")
         decide(project, Decision("exclude", "0" * 32), Decision("hold_out", of="owner/name train", share=0.05, seed=1))
-        facts = await gather(project, "local", make_spec(project, "local"))
+        facts = await gather(await make_plan(project, HERE))
         assert facts.pairs == (
             "owner/name, curated when the run starts, by decision: 1 excluded, 0.05 of the prompts held out"
         )
 
     async def test_a_local_run_keeps_what_it_was_given(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]))
-        run = await LocalEngine(FAKE_SCRIPT).submit(make_spec(demo, "local"))
+        run = await LocalEngine(FAKE_SCRIPT).submit((await make_plan(demo, HERE)).spec)
         folder = run_store.run_dir(run.id)
-        spec = run_store.read_json(folder / "spec.json")
+        spec = data_folder.read_json(folder / "spec.json")
         assert spec is not None and spec["pairs_from"].endswith("held out") and "1 excluded" in spec["pairs_from"]
         given = load_recipe(folder / "recipe.yaml").values
         assert given["dataset_name"] == str(curated.folder() / spec["pairs_hash"])
@@ -300,7 +304,7 @@ class TestStarting:
         """All of it goes where the shipment goes, which is a private bucket; what I excluded stays at home."""
         rows = lines(demo.folder / "pairs" / "train.jsonl")
         decide(demo, Decision("exclude", keys[0]))
-        spec = curated_spec(replace(make_spec(demo, "hub"), flavor="cpu-basic", timeout_seconds=60))
+        spec = curated_spec(replace(make_spec(demo, JOBS), flavor="cpu-basic", timeout_seconds=60))
         shipped = pack(spec)
         place = values(replace(spec, recipe=shipped.recipe))["dataset_name"]
         assert place.startswith("outside/") and place.endswith(str(spec.pairs_hash))
@@ -355,7 +359,7 @@ class TestTrained:
         """Two steps on a curated set: its hash is in the plan, and TRL has nothing to complain about."""
         decide(demo, Decision("exclude", keys[0]), Decision("swap", keys[1]))
         decide(demo, Decision("hold_out", of="pairs train", share=0.05, seed=3))
-        spec = curated_spec(make_spec(demo, "local", overrides={"max_steps": 2}))
+        spec = curated_spec(make_spec(demo, HERE, overrides={"max_steps": 2}))
         recipe = own_machine / "recipe.yaml"
         recipe.write_text(spec.recipe, "utf-8")
         ran = run("dpo.py", "--config", recipe, "--work-dir", demo.folder, "--output-dir", demo.folder / "aligned")

@@ -13,6 +13,7 @@ from smoltui.backends.project.recipe_facts import command_by_hand, local_inputs,
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.cli.recipe import print_check, print_command, print_show, recipe_check, recipe_command, recipe_show
 from smoltui.core.recipe import summarise
+from smoltui.core.runs.place import Target
 from smoltui.errors import InputError, RecipeError
 
 LOCAL = {
@@ -122,7 +123,7 @@ def test_local_models_and_pairs_are_known_and_travel(tmp_path: Path) -> None:
     shape = recipe_shape(project, values)
     assert shape is not None and shape.layers == 2
     assert local_inputs(project, values) == ["model", "recipe.yaml"]
-    assert "-v .:/project:ro" in command_by_hand(project, values, project.settings(), "hub")
+    assert "-v .:/project:ro" in command_by_hand(project, values, project.settings(), Target.JOB)
     assert recipe_shape(project, {"model_name_or_path": "nobody/knows"}) is None
 
 

@@ -15,14 +15,17 @@ from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.local.place import HERE
 from smoltui.backends.runs.engine import Engine
 from smoltui.core.runs import events
+from smoltui.core.runs.place import ACTS
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, NotFoundOnHubError
 from tests.hub.server import TOKEN, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
-from tests.toy_engine import ToyEngine
+from tests.toy_engine import TOY, ToyEngine
 
 SCRIPT = FAKE_TRAINING
 LIBRARY = "a warning of a library\x1b[31m"
@@ -62,13 +65,13 @@ def a_job(server: LocalHub) -> Callable[[Run, str], Awaitable[None]]:
     return play
 
 
-@pytest.fixture(params=["local", "hub", "toy"])
+@pytest.fixture(params=[HERE, JOBS, TOY], ids=lambda place: place.name)
 def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     spec = RunSpec(
         name="first", project=str(tmp_path), recipe="steps: 3\n", output_dir=str(tmp_path / "aligned"),
         label="0123456789abcdef",
     )  # fmt: skip
-    if request.param == "hub":
+    if request.param is JOBS:
         monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
         monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
         monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
@@ -77,7 +80,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         with local_hub(monkeypatch) as server:
             job = replace(spec, recipe=f"beta: 0.1\n{spec.recipe}", flavor="a100-large", timeout_seconds=3600)
             yield Case(HubEngine(), job, a_job(server))
-    elif request.param == "local":
+    elif request.param is HERE:
         yield Case(LocalEngine(SCRIPT), spec, by_itself)
     else:
         yield Case(ToyEngine(), spec, by_itself)
@@ -157,3 +160,122 @@ async def test_an_id_that_nobody_knows(case: Case) -> None:
         assert caught.value.hint
     with pytest.raises((InputError, NotFoundOnHubError)):
         await told(case.engine, "0123456789abcdef01234567")
+
+
+# -- what some can do
+
+
+def asked(engine: Engine, act: str, run_id: str) -> Awaitable[Any]:
+    """The act, as a caller asks for it."""
+    match act:
+        case "labels":
+            return engine.labels(run_id, {"team": "ml"})
+        case "stats":
+            return anext(engine.stats(run_id, follow=False), None)
+        case "hardware":
+            return engine.hardware()
+    ask: Callable[[str], Awaitable[Any]] = getattr(engine, act)
+    return ask(run_id)
+
+
+def test_an_engine_has_what_it_says_it_can_do(case: Case) -> None:
+    """Nothing is declared that it does not do, and nothing is done that it does not declare."""
+    engine, place = case.engine, case.engine.place
+    assert place.can <= ACTS and engine.name == place.name and place.title and place.plural and place.run
+    own = {act for act in ACTS - {"rerun"} if getattr(type(engine), act) is not getattr(Engine, act)}
+    assert own == place.can - {"rerun"}
+    assert (engine.scheduled is not None) == ("scheduled" in place.can)
+    assert engine.poll_seconds(Stage.RUNNING, 0) > 0 and not engine.problems and engine.connection("x") is None
+
+
+@pytest.mark.parametrize("act", sorted(ACTS - {"scheduled"}))
+async def test_what_an_engine_cannot_do_is_a_sentence(case: Case, act: str) -> None:
+    """It names the place and a next step; what it can do has another answer for a run that nobody knows."""
+    with_run = act != "hardware"
+    if act not in case.engine.place.can:
+        with pytest.raises(InputError, match=case.engine.place.subject) as caught:
+            await asked(case.engine, act, "0123456789abcdef01234567")
+        assert caught.value.hint
+    elif with_run:
+        with pytest.raises((InputError, NotFoundOnHubError)) as unknown:
+            await asked(case.engine, act, "0123456789abcdef01234567")
+        assert case.engine.place.subject not in unknown.value.message
+    else:
+        assert await asked(case.engine, act, "")
+
+
+async def test_a_second_run_of_the_same(case: Case) -> None:
+    """Where an engine can do that: another id, and the recipe of the first, which is known from what was started."""
+    engine = case.engine
+    assert "rerun" in engine.place.can
+    first = await engine.submit(case.spec)
+    await case.play(first, case.spec.recipe)
+    async with asyncio.timeout(30):
+        await told(engine, first.id)
+    second = await engine.rerun(first.id)
+    spec = await engine.started_with(await engine.get(second.id))
+    assert second.id != first.id and spec is not None
+    assert spec.recipe == case.spec.recipe and spec.label != case.spec.label
+    await engine.cancel(second.id)
+
+
+async def test_a_run_that_stops_and_continues(case: Case, tmp_path: Path) -> None:
+    """Where an engine can pause: the same run, and each step once. (This machine's own tests train for it.)"""
+    engine = case.engine
+    if "pause" not in engine.place.can or engine.place.here:
+        pytest.skip("cannot pause, or needs a checkpoint")
+    recipe = f"steps: 2\nuntil: {tmp_path / 'enough'}\n"
+    run = await engine.submit(replace(case.spec, recipe=recipe))
+    async with asyncio.timeout(30):
+        while (await engine.get(run.id)).step < 1:
+            await asyncio.sleep(0.01)
+        paused = await engine.pause(run.id)
+        assert paused.is_final and paused.resumable and paused.step == 1
+        (tmp_path / "enough").touch()
+        assert (await engine.resume(run.id)).id == run.id
+        found = await told(engine, run.id)
+    assert [event.step for event in found if isinstance(event, events.Metrics)] == [1, 2]
+    assert (await engine.get(run.id)).stage == Stage.COMPLETED
+
+
+class Bare(ToyEngine):
+    """Declares nothing, and has the six methods alone."""
+
+    place = replace(TOY, can=frozenset())
+    pause, resume = Engine.pause, Engine.resume
+
+
+async def test_an_engine_that_can_do_nothing_besides() -> None:
+    """Its six methods and its declarations are enough: every act is a sentence."""
+    for act in sorted(ACTS - {"scheduled"}):
+        with pytest.raises(InputError, match=r"The toy cluster \w+"):
+            await asked(Bare(), act, "x")
+
+
+async def test_a_local_run_again_while_it_runs(tmp_path: Path) -> None:
+    """Neither the folder it writes to nor one that holds a model is taken."""
+    engine = LocalEngine(SCRIPT)
+    (tmp_path / "out-2").mkdir()
+    (tmp_path / "out-2" / "config.json").write_text("{}")
+    spec = RunSpec("n", str(tmp_path), "steps: 1\nend: hang\n", str(tmp_path / "out"), "first")
+    first = await engine.submit(spec)
+    second = await engine.rerun(first.id)
+    try:
+        assert second.output_dir == str(tmp_path / "out-3")
+    finally:
+        for run in (second, first):
+            await engine.cancel(run.id)
+
+
+async def test_a_local_run_again(tmp_path: Path) -> None:
+    """A second run with the recipe of the first, beside its model."""
+    engine = LocalEngine(SCRIPT)
+    spec = RunSpec("n", str(tmp_path), "steps: 1\n", str(tmp_path / "aligned"), "first")
+    first = await engine.submit(spec)
+    await told(engine, first.id)
+    second = await engine.rerun(first.id)
+    await told(engine, second.id)
+    ended = await engine.get(second.id)
+    assert (second.id != first.id, ended.stage) == (True, "COMPLETED")
+    assert ended.output_dir == str(tmp_path / "aligned-2")
+    assert ended.raw["spec"]["recipe"] == "steps: 1\n" and ended.raw["spec"]["label"] not in ("first", "")

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError, SmoltuiError, UnreachableError
-from tests.toy_engine import ToyEngine
+from tests.toy_engine import TOY, ToyEngine
 
 Wait = Callable[..., Awaitable[None]]
 
@@ -34,7 +35,7 @@ class Counting(ToyEngine):
 
     def __init__(self, name: str = "toy") -> None:
         super().__init__()
-        self.name = name
+        self.place = replace(TOY, name=name, here=name == "local")
         self.listed = self.followers = self.most = 0
         self.refuses: SmoltuiError | None = None
 

@@ -18,8 +18,8 @@ from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.new_project import create_project
-from smoltui.backends.runs import acts as run_acts
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.known_secrets import _token_path, register_secrets_of_machine
 from smoltui.cli import run
 from smoltui.core.foreign.token_stop import leak_in_file
@@ -66,7 +66,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
 
 def kept() -> list[str]:
     """Files in the data folder."""
-    return sorted(str(path) for path in run_store.home().rglob("*") if path.is_file())
+    return sorted(str(path) for path in data_folder.home().rglob("*") if path.is_file())
 
 
 def append(path: Path, text: str) -> int:
@@ -147,7 +147,7 @@ async def test_a_run_of_before_is_not_started_again_with_a_token(tmp_path: Path,
     path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": f"steps: 1\n# {TOKEN}\n"}))
     before = run_store.run_ids()
     with pytest.raises(RecipeError, match=r"The recipe of this run, line 2 holds what looks like a Hugging Face token"):
-        await run_acts.rerun(LocalEngine(SCRIPT), first.id)
+        await LocalEngine(SCRIPT).rerun(first.id)
     assert list(run_store.run_ids()) == list(before)
 
 

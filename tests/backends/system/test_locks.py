@@ -16,7 +16,7 @@ from smoltui.backends.jobs import records as job_records
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system import crash, locks
+from smoltui.backends.system import crash, data_folder, locks
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError
 
@@ -75,8 +75,8 @@ def test_a_link_or_a_pipe_in_place_of_a_lock_is_not_opened(tmp_path: Path) -> No
 
 async def test_a_start_that_is_kept_waiting_ends_in_a_sentence(tmp_path: Path) -> None:
     """Another process holds the lock of starting for ever: I read which one, and how to go about it."""
-    run_store.private_folder(run_store.home())
-    path = run_store.home() / "runs.lock"
+    data_folder.private_folder(data_folder.home())
+    path = data_folder.home() / "runs.lock"
     spec = RunSpec(name="x", project=str(tmp_path), recipe="", output_dir=str(tmp_path / "out"), label="x")
     other = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HOLD, str(path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -105,13 +105,13 @@ def test_what_is_new_is_private_whatever_the_umask(umask: None) -> None:
     """Folders 0700 and files 0600, from the data folder down."""
     folder, descriptor = run_store.new_run_dir()
     os.close(descriptor)
-    run_store.write_json(folder / "spec.json", {})
+    data_folder.write_json(folder / "spec.json", {})
     job_records.ready()
     job_records.save({"id": "0123"})
     crash._write(ValueError("x"))
     kept = pair_store.pairs_cache() / "0123"
     pair_store.make_private(kept)
-    found = [run_store.home(), *run_store.home().rglob("*")]
+    found = [data_folder.home(), *data_folder.home().rglob("*")]
     assert {folder / "lock", folder / "spec.json", job_records.folder() / "0123.json", kept} < set(found)
     assert {path.name for path in found if path.is_dir() and mode(path) != 0o700} == set()
     assert not [path.name for path in found if path.is_file() and mode(path) != 0o600]
@@ -122,24 +122,24 @@ def test_the_folder_of_an_older_version_is_closed_once(umask: None, monkeypatch:
     run = run_store.runs_folder() / "0123"
     run.mkdir(parents=True)
     (run / "log").write_text("")
-    outside = run_store.home().with_name("outside")
+    outside = data_folder.home().with_name("outside")
     outside.write_text("")
     (run / "link").symlink_to(outside)
-    run_store.tighten()
-    assert [mode(path) for path in (run_store.home(), run, run / "log", outside)] == [0o700, 0o700, 0o600, 0o666]
+    data_folder.tighten()
+    assert [mode(path) for path in (data_folder.home(), run, run / "log", outside)] == [0o700, 0o700, 0o600, 0o666]
     (run / "log").chmod(0o644)
-    run_store._tightened.clear()
-    run_store.tighten()
+    data_folder._tightened.clear()
+    data_folder.tighten()
     assert mode(run / "log") == 0o644, "nobody gets there, so it is not looked through again"
 
 
 def test_a_folder_with_other_things_keeps_its_mode(umask: None) -> None:
     """SMOLTUI_HOME is my home folder: only what is smoltui's in it is closed."""
-    home = run_store.home()
+    home = data_folder.home()
     (home / "runs").mkdir(parents=True)
     (home / "letters").mkdir()
     (home / "letters" / "a.txt").write_text("")
-    run_store.tighten()
+    data_folder.tighten()
     assert mode(home) == 0o777 and mode(home / "letters" / "a.txt") == 0o666
     assert mode(home / "runs") == 0o700
 
@@ -149,7 +149,7 @@ def test_what_killed_starts_left_is_swept(tmp_path: Path) -> None:
     half, descriptor = run_store.new_run_dir()
     os.close(descriptor)
     whole, other = run_store.new_run_dir()
-    run_store.write_json(whole / "spec.json", {})
+    data_folder.write_json(whole / "spec.json", {})
     child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     left, mine = whole / f".launch.json.{int(child.stdout)}-1", whole / f".spec.json.{os.getpid()}-1"
     left.write_text("{")

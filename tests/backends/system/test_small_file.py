@@ -14,7 +14,7 @@ from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import model_config
 from smoltui.backends.project.recipe_file import load_recipe
-from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.pairs.curation import Decision
 from smoltui.errors import InputError, PairsError, RecipeError
@@ -49,7 +49,7 @@ def test_a_pipe_in_the_place_of_each_file(tmp_path: Path) -> None:
         CurationFile(tmp_path).load()
     with pytest.raises(InputError, match="no ordinary file"):
         CurationFile(tmp_path).append([Decision("pin", "0" * 32)])
-    assert model_config(tmp_path) is None and run_store.read_json(tmp_path / "state.json") is None
+    assert model_config(tmp_path) is None and data_folder.read_json(tmp_path / "state.json") is None
     with pytest.raises(PairsError, match="holds no file that can be read"):
         open_pairs(tmp_path)
 
@@ -73,8 +73,8 @@ def test_a_deep_state_file_is_no_saved_set(tmp_path: Path, text: str) -> None:
 def test_half_a_character_in_a_record(tmp_path: Path) -> None:
     """An answer may hold one; it is kept, and reads the same again."""
     path = tmp_path / "record.json"
-    run_store.write_json(path, {"answer": "a\ud800b ü", "x\udfff": 1})
-    assert run_store.read_json(path) == {"answer": "a\ud800b ü", "x\udfff": 1}
+    data_folder.write_json(path, {"answer": "a\ud800b ü", "x\udfff": 1})
+    assert data_folder.read_json(path) == {"answer": "a\ud800b ü", "x\udfff": 1}
     assert "\\ud800" in path.read_text(encoding="utf-8")
     note = Decision("note", "0" * 32, note="\ud800")
     assert CurationFile(tmp_path).append([note]).notes == CurationFile(tmp_path).load().notes == {"0" * 32: "\ud800"}

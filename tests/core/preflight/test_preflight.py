@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from smoltui.backends.jobs.place import JOBS
+from smoltui.backends.local.place import HERE
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import KNOWN, duration, estimate
-from smoltui.core.preflight.preflight import Check, Facts, Output, may_start, preflight
+from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, may_start, preflight
 from smoltui.core.recipe import Level, check, summarise
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
 
 GB = 10**9
@@ -25,11 +28,11 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def facts(target: str, **values: Any) -> Facts:
+def facts(place: Place, **values: Any) -> Facts:
     recipe = VALUES | values
     shape, summary = KNOWN["HuggingFaceTB/SmolLM3-3B"], summarise(recipe)
     return Facts(
-        target=target, values=recipe, findings=check(recipe, target=target), summary=summary,
+        place=place, values=recipe, findings=check(recipe, target=place.target), summary=summary,
         fit=estimate(recipe, shape), duration=duration(recipe, shape, summary, "A100"), account=ME, flavor=A100,
         flavors_known=True, trl="1.16.3", output=Output("/runs/x"), disk_free=500 * GB, memory_free=80 * GB,
         memory_name="A100",
@@ -42,7 +45,7 @@ def named(checks: list[Check], name: str) -> Check:
 
 def test_the_course_job_may_start_and_says_what_it_costs() -> None:
     """Everything is known: at most 7.50 USD, one to two hours, fits the card."""
-    checks = preflight(facts("hub"))
+    checks = preflight(facts(JOBS))
     assert may_start(checks) and {item.level for item in checks} == {Level.PASS}
     assert "At most 7.50 USD: 3 h 00 min of a100-large; expected" in named(checks, "cost").sentence
     assert "71.0 GiB" in named(checks, "memory").sentence
@@ -50,56 +53,60 @@ def test_the_course_job_may_start_and_says_what_it_costs() -> None:
 
 
 def test_the_same_here_checks_the_disk_and_the_folder() -> None:
-    checks = preflight(facts("local"))
+    checks = preflight(facts(HERE))
     assert may_start(checks)
     assert named(checks, "disk").sentence.startswith("2 checkpoints and the model take 80.")
     assert named(checks, "output").sentence == "The model goes to /runs/x"
 
 
 @pytest.mark.parametrize(
-    ("target", "changes", "name", "level", "sentence", "mend"),
+    ("place", "changes", "name", "level", "sentence", "mend"),
     [
-        ("hub", {"account": None, "account_problem": "You are not logged in\nhf auth login"}, "account", "stop",
-         "You are not logged in", "hf auth login"),
-        ("hub", {"account": replace(ME, token_role="read")}, "token", "stop", "may only read", "hf auth login"),
-        ("hub", {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
-        ("hub", {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
-        ("hub", {"jobs": JobSettings(namespace="other")}, "account", "stop", "not a member", "jobs.namespace"),
-        ("hub", {"flavor": None}, "flavor", "stop", "no flavor of this name: a100-large", "hf jobs hardware"),
-        ("hub", {"flavor": None, "flavors_known": False}, "flavor", "warn", "was not read", ""),
-        ("hub", {"flavor": replace(A100, count=0)}, "flavor", "warn", "no accelerator", "jobs.flavor"),
-        ("hub", {"flavor": replace(A100, accelerator="T4")}, "flavor", "stop", "cannot compute in bf16", "bf16: false"),
-        ("hub", {"flavor": replace(A100, vram_bytes=24 * GB)}, "memory", "stop", "does not fit", "use_peft"),
-        ("hub", {"flavor": replace(A100, vram_bytes=160 * GB, count=2)}, "memory", "pass", "one A100 has 74.5 GiB", ""),
-        ("hub", {"fit": None}, "memory", "warn", "is not known", ""),
-        ("hub", {"jobs": JobSettings(timeout="30m")}, "time", "stop", "killed after 30 min", "jobs.timeout"),
-        ("hub", {"jobs": JobSettings(timeout="2h")}, "time", "warn", "killed after 2 h", "jobs.timeout"),
-        ("hub", {"duration": None}, "time", "warn", "How long it takes is not known", ""),
-        ("hub", {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "What it costs is not known", ""),
-        ("local", {"missing": ["trl", "torch"]}, "packages", "stop", "trl, torch", 'pip install "smoltui[train]"'),
-        ("local", {"trl": "1.20.0"}, "packages", "warn", "installed is 1.20.0", "trl==1.16.0"),
-        ("local", {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "T4 has 14.9 GiB", "use_peft"),
-        ("local", {"memory_free": None}, "memory", "warn", "is not known", ""),
-        ("local", {"output": Output("/x", has_model=True)}, "output", "stop", "holds a model: /x", "--overwrite"),
-        ("local", {"output": Output("/x", has_model=True), "overwrite": True}, "output", "warn", "replaced", ""),
-        ("local", {"output": Output("/x", writable=False)}, "output", "stop", "cannot be written to /x", "output_dir"),
-        ("local", {"output": Output("/x", checkpoints=3)}, "output", "warn", "3 checkpoints of another run", ""),
-        ("local", {"disk_free": 10 * GB}, "disk", "stop", "free are 9.3 GiB", "save_total_limit"),
-        ("local", {"disk_free": None}, "disk", "warn", "not known", ""),
-        ("local", {"values": VALUES | {"hub_model_id": "stranger/x"}}, "repository", "stop", "cannot push", "me/x"),
+        (JOBS, {"account": None, "account_problem": Problem("You are not logged in", "hf auth login")},
+         "account", "stop", "You are not logged in", "hf auth login"),
+        (JOBS, {"account": replace(ME, token_role="read")}, "token", "stop", "may only read", "hf auth login"),
+        (JOBS, {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
+        (JOBS, {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
+        (JOBS, {"jobs": JobSettings(namespace="other")}, "account", "stop", "not a member", "jobs.namespace"),
+        (JOBS, {"flavor": None}, "flavor", "stop", "no flavor of this name: a100-large", "hf jobs hardware"),
+        (JOBS, {"flavor": None, "flavors_known": False}, "flavor", "warn", "was not read", ""),
+        (JOBS, {"flavor": replace(A100, count=0)}, "flavor", "warn", "no accelerator", "jobs.flavor"),
+        (JOBS, {"flavor": replace(A100, accelerator="T4")}, "flavor", "stop", "cannot compute in bf16", "bf16: false"),
+        (JOBS, {"flavor": replace(A100, vram_bytes=24 * GB)}, "memory", "stop", "does not fit", "use_peft"),
+        (JOBS, {"flavor": replace(A100, vram_bytes=160 * GB, count=2)}, "memory", "pass", "one A100 has 74.5 GiB", ""),
+        (JOBS, {"fit": None}, "memory", "warn", "is not known", ""),
+        (JOBS, {"jobs": JobSettings(timeout="30m")}, "time", "stop", "killed after 30 min", "jobs.timeout"),
+        (JOBS, {"jobs": JobSettings(timeout="2h")}, "time", "warn", "killed after 2 h", "jobs.timeout"),
+        (JOBS, {"duration": None}, "time", "warn", "How long it takes is not known", ""),
+        (JOBS, {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "What it costs is not known", ""),
+        (JOBS, {"account": None}, "account", "warn", "not known yet", ""),
+        (HERE, {"model_problem": Problem("no such model", "name another")}, "model", "stop", "no such", "another"),
+        (HERE, {"model_doubt": Problem("a slip?", "owner/name")}, "model", "warn", "a slip?", "owner/name"),
+        (HERE, {"pairs_problem": Problem("line 3 is torn", "fix it")}, "pairs", "stop", "line 3", "fix it"),
+        (HERE, {"missing": ["trl", "torch"]}, "packages", "stop", "trl, torch", 'pip install "smoltui[train]"'),
+        (HERE, {"trl": "1.20.0"}, "packages", "warn", "installed is 1.20.0", "trl==1.16.0"),
+        (HERE, {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "T4 has 14.9 GiB", "use_peft"),
+        (HERE, {"memory_free": None}, "memory", "warn", "is not known", ""),
+        (HERE, {"output": Output("/x", has_model=True)}, "output", "stop", "holds a model: /x", "--overwrite"),
+        (HERE, {"output": Output("/x", has_model=True), "overwrite": True}, "output", "warn", "replaced", ""),
+        (HERE, {"output": Output("/x", writable=False)}, "output", "stop", "cannot be written to /x", "output_dir"),
+        (HERE, {"output": Output("/x", checkpoints=3)}, "output", "warn", "3 checkpoints of another run", ""),
+        (HERE, {"disk_free": 10 * GB}, "disk", "stop", "free are 9.3 GiB", "save_total_limit"),
+        (HERE, {"disk_free": None}, "disk", "warn", "not known", ""),
+        (HERE, {"values": VALUES | {"hub_model_id": "stranger/x"}}, "repository", "stop", "cannot push", "me/x"),
     ],
 )  # fmt: skip
 def test_each_fact_that_matters_has_its_check(
-    target: str, changes: dict[str, Any], name: str, level: str, sentence: str, mend: str
+    place: Place, changes: dict[str, Any], name: str, level: str, sentence: str, mend: str
 ) -> None:
     """pass, warn or stop, with the key or command that mends it; what is not known is said to be unknown."""
-    checks = preflight(replace(facts(target), **changes))
+    checks = preflight(replace(facts(place), **changes))
     found = named(checks, name)
     assert found.level == level and sentence in found.sentence and mend in found.mend
     assert may_start(checks) == (level != "stop")
 
 
 def test_a_finding_of_the_recipe_is_a_check_too() -> None:
-    checks = preflight(facts("local", beta=-1))
+    checks = preflight(facts(HERE, beta=-1))
     assert not may_start(checks) and checks[0].name == "beta" and checks[0].level is Level.STOP
     assert checks[0].as_json()["level"] == "stop"

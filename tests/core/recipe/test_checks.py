@@ -32,6 +32,7 @@ from smoltui.core.recipe import (
     snapshot,
     summarise,
 )
+from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import JobSettings
 from tests.paths import PACKAGE
 
@@ -79,7 +80,7 @@ def test_every_field_is_one_of_trls_keys_with_help_and_source() -> None:
 def test_a_good_recipe_has_nothing_said_about_it() -> None:
     assert check(GOOD) == []
     assert check(GOOD | {"bf16": False}, has_bf16=False) == []
-    assert check(GOOD | {"push_to_hub": True, "hub_model_id": "me/x"}, target="hub") == []
+    assert check(GOOD | {"push_to_hub": True, "hub_model_id": "me/x"}, target=Target.JOB) == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_each_mistake_gets_one_sentence_and_what_to_write(more: dict[str, Any], 
 
 
 def test_code_of_strangers_in_a_job_has_a_token() -> None:
-    assert "in the Job, with a token that can write" in said({**GOOD, "trust_remote_code": True}, target="hub")
+    assert "in the Job, with a token that can write" in said({**GOOD, "trust_remote_code": True}, target=Target.JOB)
     assert "trust_remote_code" not in said({**GOOD, "model_init_kwargs": {"revision": "main"}})
 
 
@@ -162,7 +163,7 @@ def test_the_device_and_the_target_matter() -> None:
     assert "stop bf16: TRL turns bf16 on when the recipe says nothing" in said(GOOD, has_bf16=False)
     assert check(GOOD | {"use_cpu": True}, has_bf16=False) == []
     assert check(GOOD, has_bf16=None) == []
-    assert "warn push_to_hub: A Job's disk is deleted" in said(GOOD, target="hub")
+    assert "warn push_to_hub: A Job's disk is deleted" in said(GOOD, target=Target.JOB)
     lora = GOOD | {"model_name_or_path": "./mine", "use_peft": True}
     assert is_ok(check(lora)) and not is_ok(check(lora, model_type="smollm3"))
 
@@ -189,7 +190,7 @@ def test_texts_that_trl_makes_numbers_of_are_fine() -> None:
 )  # fmt: skip
 def test_no_recipe_whatever_breaks_the_checks(values: dict[str, Any]) -> None:
     """A half-typed or mangled file gets findings and sums, never a crash."""
-    check(GOOD | values, target="hub")
+    check(GOOD | values, target=Target.JOB)
     assert summarise(GOOD | values).sentence
     for key, value in values.items():
         show(field_for(key), value)
@@ -262,13 +263,13 @@ def test_what_a_recipe_comes_to() -> None:
 
 
 def test_the_command_by_hand_is_quoted_and_holds_only_what_differs() -> None:
-    assert command("local") == "trl dpo --config recipe.yaml"
-    jobs = command("hub", script="/a b/dpo.py", beside=["/a b/pair_format.py"], jobs=JobSettings())
+    assert command(Target.LOCAL) == "trl dpo --config recipe.yaml"
+    jobs = command(Target.JOB, script="/a b/dpo.py", beside=["/a b/pair_format.py"], jobs=JobSettings())
     assert jobs == (
         "hf jobs uv run --flavor a100-large --timeout 3h --secrets HF_TOKEN "
         "'/a b/dpo.py' --config recipe.yaml --beside '/a b/pair_format.py'"
     )
-    more = command("hub", jobs=JobSettings(namespace="org", labels={"a": "b"}), ships_project=True)
+    more = command(Target.JOB, jobs=JobSettings(namespace="org", labels={"a": "b"}), ships_project=True)
     assert "--namespace org --label a=b -v .:/project:ro" in more and more.endswith("--work-dir /project")
     assert "--config=" not in jobs  # the client would look for a file of that whole name
 
@@ -283,7 +284,7 @@ def test_numbers_beyond_all_measure(odd: object) -> None:
     """Whatever key holds one: it is found or passed over, and the sums are made without it."""
     for key in snapshot().keys:
         values = {"datasets": [{"path": "a/b", "split": "train[:100]"}], key: odd}
-        for target in ("local", "hub"):
+        for target in Target:
             check(values, target=target)
         assert summarise(values).sentence
         if key in BY_KEY:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smoltui.backends.jobs.place import JOBS
+from smoltui.backends.local.place import HERE
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.run_filter import KEYS, parse_filter
 
@@ -63,7 +65,7 @@ C = run(id="c0ffee", name="other", stage="HIBERNATING", message="Waits for hardw
     ],
 )
 def test_what_is_found(text: str, found: str) -> None:
-    wanted = parse_filter(text)
+    wanted = parse_filter(text, [HERE, JOBS])
     assert "".join(name for name, one in zip("ABC", (A, B, C), strict=True) if wanted.matches(one)) == found
 
 

@@ -1,0 +1,177 @@
+"""Everything a run is decided with, made once: the start dialog shows it, preflight judges it, an engine runs it.
+
+The recipe is parsed once, the settings are read once and the curated set is made once. What was shown is what runs,
+whatever becomes of the files meanwhile; what is kept of a plan is its `RunSpec`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
+from smoltui.backends.pairs.counted import PairCounts
+from smoltui.backends.pairs.curated import Curated, curate, set_name, with_curated
+from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.project.project import Project
+from smoltui.backends.project.recipe_facts import recipe_shape
+from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
+from smoltui.backends.runs.output_dir import free_output_dir
+from smoltui.backends.runs.spec import Options, make_spec
+from smoltui.backends.runs.token_check import leaks
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.foreign.token_stop import Leak
+from smoltui.core.machine.fit import ModelShape
+from smoltui.core.pairs.curation import Curation
+from smoltui.core.preflight.preflight import Problem
+from smoltui.core.runs.place import Place
+from smoltui.core.runs.run import RunSpec
+from smoltui.core.settings.settings import Settings
+from smoltui.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPairs:
+    """What is trained on."""
+
+    rows: int | None = None
+    """None: not counted."""
+    sentence: str = ""
+    """In words with the count; empty for a set on the Hub about which nothing is decided, and where none is named."""
+    problem: Problem | None = None
+    """Why it cannot be trained on."""
+    decided: Curation | None = None
+    """Decisions about a set on the Hub: it is opened and curated when the run starts (`settled`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run before it is started."""
+
+    project: Project
+    place: Place
+    """Where it is to run."""
+    values: Mapping[str, Any]
+    """The recipe with what was changed for this run; its pairs are those that the project names."""
+    settings: Settings
+    shape: ModelShape | None
+    """None where it is not known without asking the Hub."""
+    pairs: PlannedPairs
+    spec: RunSpec
+    """What runs; it names the curated set where there is one on this machine."""
+    leaks: tuple[Leak, ...] = ()
+    """Tokens in the files or options. While there are any, the pairs were not looked at and nothing was written."""
+
+
+async def make_plan(
+    project: Project,
+    place: Place,
+    options: Options | None = None,
+    *,
+    settings: Settings | None = None,
+    counts: PairCounts | None = None,
+    free_output: bool = False,
+) -> Plan:
+    """The plan of a run, from the files of the project as they are now; the curated set is written.
+
+    `settings` are the project's where they were read already, `counts` what is known of its pairs. With `free_output` a
+    local run writes beside the model that its output folder holds. Takes as long as reading the pairs; it stops that
+    when it is cancelled.
+
+    Raises:
+        RecipeError: recipe.yaml or smoltui.toml cannot be used.
+        InputError: a timeout that Jobs does not understand, or an output folder that cannot be.
+    """
+    stop = threading.Event()
+    asked, counted = options or Options(), counts or PairCounts()
+
+    def work() -> Plan:
+        known = project.settings() if settings is None else settings
+        recipe = load_project_recipe(project)
+        spec = make_spec(project, place, recipe, known, asked)
+        wanted = Path(spec.output_dir)
+        if free_output and place.here and (free := free_output_dir(wanted)) != wanted:
+            spec = make_spec(project, place, recipe, known, replace(asked, output_dir=_inside(project, free)))
+        values = recipe.values
+        shape = recipe_shape(project, values)
+        plan = Plan(project, place, values, known, shape, PlannedPairs(), spec, tuple(leaks(project, spec, known)))
+        return plan if plan.leaks else _with_pairs(plan, recipe, counted, stop.is_set)
+
+    return await in_thread(work, abandon=stop.set)
+
+
+async def settled(plan: Plan) -> RunSpec:
+    """What the engine of a plan is given. A set on the Hub about which something is decided is curated now.
+
+    Raises:
+        PairsError, ServiceError, RecipeError, InputError: as `curate`.
+    """
+    decided = plan.pairs.decided
+    if decided is None:
+        return plan.spec
+    stop = threading.Event()
+
+    def work() -> RunSpec:
+        found = curate(plan.project, plan.values, settings=plan.settings, curation=decided, stopped=stop.is_set)
+        if found is None:
+            return plan.spec
+        return with_curated(plan.spec, RecipeFile(plan.project.recipe_path, plan.spec.recipe, ""), found)
+
+    return await in_thread(work, abandon=stop.set)
+
+
+def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Callable[[], bool]) -> Plan:
+    """`plan` with what is trained on: counted, curated where that was decided, or with what is wrong with it."""
+    try:
+        wanted = pairs_of(plan.values)
+        if wanted is None:
+            return plan
+        curation = CurationFile(plan.project.folder).load()
+        if not is_local(wanted, plan.project.folder):
+            told = _decided(plan, wanted, curation)
+            return replace(plan, pairs=PlannedPairs(sentence=told, decided=curation if told else None))
+        if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
+            return _curated(plan, recipe, found)
+        if stopped():  # nobody waits for it
+            return plan
+        return replace(plan, pairs=_as_named(plan, wanted, counts))
+    except InputError as error:
+        return replace(plan, pairs=PlannedPairs(problem=Problem(error.message, error.hint)))
+
+
+def _curated(plan: Plan, recipe: RecipeFile, found: Curated) -> Plan:
+    pairs = PlannedPairs(found.exported.train, found.sentence)
+    return replace(plan, pairs=pairs, spec=with_curated(plan.spec, recipe, found))
+
+
+def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs:
+    """The recipe's own set on this machine. Raises: PairsError: it cannot be opened."""
+    counted = counts.count(wanted, plan.project.folder, plan.settings, broken=True)
+    if counted.broken is not None:
+        fix = "One such line stops the training. Fix or delete it; all: smoltui pairs"
+        return PlannedPairs(problem=Problem(counted.broken, fix))
+    number = f"{counted.rows:,}".replace(",", " ")
+    told = f"{number} pairs in {wanted.shown}, {counted.split}"
+    if wanted.others:
+        more = f"it is the first of {wanted.others + 1} sets, the others were not opened"
+        return PlannedPairs(sentence=f"{told}; {more}")
+    return PlannedPairs(counted.rows, told)
+
+
+def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
+    """What is decided about a set on the Hub, which is not opened before the run starts; empty for nothing."""
+    held = known.hold_out(set_name(wanted, plan.project.folder))
+    parts = [
+        f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
+    ]
+    parts += [f"{held.share:.4g} of the prompts held out"] if held else []
+    parts += ["columns named in smoltui.toml"] if plan.settings.pair_columns else []
+    return f"{wanted.shown}, curated when the run starts, by decision: {', '.join(parts)}" if parts else ""
+
+
+def _inside(project: Project, folder: Path) -> str:
+    """A folder as the recipe should name it: relative where it lies in the project."""
+    return str(folder.relative_to(project.folder)) if folder.is_relative_to(project.folder) else str(folder)

@@ -1,0 +1,12 @@
+"""How a folder that holds a saved model is told from one that does not: the same for smoltui and for its scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MODEL_FILES = ("config.json", "adapter_config.json", "model*.safetensors", "adapter_model*.safetensors")
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a model or adapter was saved in `folder`."""
+    return any(path.is_file() for pattern in MODEL_FILES for path in folder.glob(pattern))
