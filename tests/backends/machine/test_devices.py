@@ -181,7 +181,7 @@ def test_the_machine_as_a_project_meets_it(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     (project.folder / "out").mkdir()
     machine = machine_for(project)
-    assert machine.report.disk_folder == str(project.folder / "out") and machine.on == "local" and not machine.problem
+    assert machine.report.disk_folder == str(project.folder / "out") and machine.on == "" and not machine.problem
     assert machine.need is None  # the model of this project has no weights to count
     project.recipe_path.write_text("a: b: c\n")
     assert "recipe.yaml" in machine_for(project).problem
