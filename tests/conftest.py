@@ -10,16 +10,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 from textual.app import App
 
+from tests import examples as examples  # loads the profile, before any test is imported
 from tests.pictures import write_png
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-
-settings.register_profile("smoltui", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("smoltui")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +32,8 @@ NEEDS_TRAIN = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # First what takes long, so that no worker begins with it when the others have ended.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if importlib.util.find_spec("trl") is None:
         for item in items:
             if item.path.stem in NEEDS_TRAIN:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.util
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,92 @@ def test_layers(layer: str) -> None:
     ]
     # A start asks for the terminal's app from the command line: the one door between the two.
     assert not [line for line in wrong if line != "cli/__init__.py imports smoltui.app"]
+
+
+FILES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+"""Every module of the package by its name."""
+
+STILL_UP = {
+    ("system", "machine"), ("system", "runs"), ("project", "data_files"), ("project", "pairs"), ("project", "runs"),
+    ("machine", "runs"), ("pairs", "runs"), ("runs", "local"),
+}  # fmt: skip
+"""Arrows between packages of backends/ that lead back up, and are to go."""
+
+
+def of_ours(path: Path) -> Iterator[str]:
+    """Our modules that a file imports anywhere: at the top, in functions, for type checking."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in FILES)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield from {full if full in FILES else node.module or ""} & FILES.keys()
+
+
+def package_of(module: str) -> str:
+    """`smoltui.backends.runs` for what lies in it; for what is not in core/ or backends/ its first two names."""
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1:2] in (["core"], ["backends"]) else 2])
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """The names on a circle in this graph, the first of them again at the end; empty where there is none."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        found: list[str] = error.args[1]
+        return found[::-1]
+    return []
+
+
+def test_no_circle_of_imports() -> None:
+    """No file and no package imports itself by way of others; imports for type checking and in functions count."""
+    files = {module: set(of_ours(path)) - {module} for module, path in FILES.items()}
+    assert len(files["smoltui.app"]) > 10, "the graph is empty: the test would prove nothing"
+    assert not circle(files)
+    allowed = {(f"smoltui.backends.{tail}", f"smoltui.backends.{head}") for tail, head in STILL_UP}
+    packages: dict[str, set[str]] = {}
+    for module, others in files.items():
+        tail = package_of(module)
+        heads = {package_of(other) for other in others} - {tail}
+        packages.setdefault(tail, set()).update(head for head in heads if (tail, head) not in allowed)
+    assert not circle(packages)
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) in (list("abca"), list("bcab"), list("cabc"))
+    assert not circle({"a": {"b"}, "b": {"c"}, "c": set(), "d": {"a"}})
+
+
+def test_layers_hold_packages_by_subject() -> None:
+    """A module of core/ or backends/ is in the package of its subject; `services.py` says which engines there are."""
+    loose = {
+        str(path.relative_to(PACKAGE)) for layer in ("core", "backends") for path in (PACKAGE / layer).glob("*.py")
+    }
+    assert loose == {"core/__init__.py", "backends/__init__.py", "backends/services.py"}
+
+
+OWN_TESTS: Mapping[str, str] = {
+    "backends/data_files/test_limits.py": "what every reader refuses, the same cases for each format",
+}
+"""Tests below tests/core and tests/backends that are not named for one module → why."""
+
+
+def test_the_tests_stand_where_the_modules_do() -> None:
+    """`tests/backends/runs/test_store.py` tests `smoltui/backends/runs/store.py`; every package has its tests."""
+    tests = Path(__file__).parent
+    for layer in ("core", "backends"):
+        packages = {path.parent.name for path in (PACKAGE / layer).glob("*/*.py") if path.name != "__init__.py"}
+        tested = {path.parent.name for path in (tests / layer).glob("*/test_*.py")}
+        assert packages == tested, layer
+    found = {path.relative_to(tests) for layer in ("core", "backends") for path in (tests / layer).rglob("test_*.py")}
+    without = {str(path) for path in found if not (PACKAGE / path.with_name(path.name.removeprefix("test_"))).is_file()}
+    assert without == set(OWN_TESTS)
 
 
 @pytest.mark.parametrize("module", ["smoltui.app", "smoltui.cli", "smoltui.screens.device", "smoltui.screens.runs"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.core.recipe import snapshot
@@ -24,6 +24,7 @@ from smoltui.redaction import (
     secret_in,
 )
 from smoltui.safe_text import safe, safe_line
+from tests.examples import examples
 
 BODY = "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 TOKEN = f"hf_{BODY}"
@@ -155,6 +156,7 @@ def test_what_is_called_a_secret_is_taken_out(text: str) -> None:
 HARMLESS = (
     "hf_hub_download hf_transfer_enabled hf_xet_high_performance HF_HUB_ENABLE_HF_TRANSFER=1 hf_transformers",
     "commit 0123456789abcdef0123456789abcdef01234567",
+    "hf jobs uv run --flavor a100-large --secrets HF_TOKEN smoltui/scripts/dpo.py -- --config recipe.yaml",
     "models--HuggingFaceTB--SmolLM3-3B/snapshots/a07cc9a04f165",
     "max_tokens=512 tokens: 1024 token_ids=[1, 2] num_tokens': 18231.0, 'mean_token_accuracy': 0.61",
     "token: 1024",
@@ -255,7 +257,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES | st.text(max_size=5), max_size=8).map("".join))
-@settings(max_examples=300)
+@examples(300)
 def test_redaction_is_idempotent_and_the_cheap_look_overlooks_nothing(text: str) -> None:
     once = redact(text)
     assert redact(once) == once

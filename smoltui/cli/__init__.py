@@ -6,7 +6,6 @@ stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stder
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
+from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
 from smoltui.cli.failures import as_smoltui_error, require_address_space
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
@@ -51,34 +51,6 @@ def smoltui() -> None:
     """
 
 
-class EngineChoice(click.Choice[str]):
-    """The names of all engines, as they are when they are asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        from smoltui.backends.services import places
-
-        return tuple(place.name for place in places())
-
-    @choices.setter
-    def choices(self, names: tuple[str, ...]) -> None:
-        """click sets them once, before anybody asks."""
-
-
-folder_argument = click.argument("folder", default=".")
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
-
-
-def project_in(folder: str) -> Project:
-    """The project of a command's FOLDER argument."""
-    from smoltui.backends.project.project import open_project
-
-    return open_project(folder)
-
-
 @smoltui.command("open", hidden=True)
 @folder_argument
 @click.option("--json", "as_json", is_flag=True, hidden=True)
@@ -96,10 +68,6 @@ def open_app(folder: str, as_json: bool) -> None:
 CANNOT_DRAW = ("", "dumb", "unknown")
 """Names of terminals that cannot move the cursor: editors and build servers say so of their output windows."""
 COMMANDS = "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
-SWITCH_SECONDS = 0.001
-"""Python's own 5 ms, four times a key, are seen."""
-YOUNG_OBJECTS, NEVER = 10_000, 1 << 30
-"""Objects made before Python looks through them for garbage: more than a key makes. Older ones it never looks at."""
 
 
 def run_app(project: Project) -> None:
@@ -119,11 +87,9 @@ def run_app(project: Project) -> None:
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         # Textual draws there. Who sends the errors to a file means the errors, and would be left with an empty screen.
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
-    # Nothing of what is made while starting becomes garbage: collecting then only delays the first frame (by a tenth).
-    gc.disable()
-    gc.set_threshold(YOUNG_OBJECTS, NEVER, NEVER)  # the app collects when nobody types
-    # Keys are read and frames written by threads of their own; while a log pours in each waits so long for its turn.
-    sys.setswitchinterval(SWITCH_SECONDS)
+    from smoltui.at_rest import postpone_collections
+
+    postpone_collections()
     from smoltui.app import SmoltuiApp
 
     app = SmoltuiApp(project)
@@ -275,6 +241,12 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 @click.option("--side-by-side", is_flag=True, help="Do not wait for other runs of this machine to end.")
 @click.option("--processes", type=click.IntRange(1), help="Training processes, one a GPU, instead of smoltui.toml's.")
 @click.option("--detach", is_flag=True, help="Start it and return.")
+@click.option(
+    "--then",
+    multiple=True,
+    type=click.Choice(["ask"]),  # core.runs.chain.STEPS
+    help="What to do when the run has completed. ask: let both models answer the project's prompts.",
+)
 @json_option
 def train_command(folder: str, **options: Any) -> None:
     """Trains the recipe and follows it to its end; one JSON object a line with --json."""

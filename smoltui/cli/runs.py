@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.backends.services import default_services
 from smoltui.cli.output import (
     cell,
@@ -112,8 +116,9 @@ def train(
     processes: int | None,
     detach: bool,
     as_json: bool,
+    then: tuple[str, ...] = (),
 ) -> int:
-    """Starts a run and follows it; gives the exit code."""
+    """Starts a run, follows it, and does the steps `then` (`core.runs.chain.STEPS`); gives the exit code."""
     from smoltui.backends.runs.preflight import check_spec
     from smoltui.backends.runs.spec import make_spec
 
@@ -138,7 +143,11 @@ def train(
         if place.pays and not yes:
             await confirm_cost(chosen, spec.flavor, spec.timeout_seconds or 0, f"Start the {place.run}?", as_json)
         run = await chosen.submit(replace(spec, checks=tuple(f"! {check.sentence}" for check in warnings)))
-        return await _follow_started(chosen, run, detach=detach, as_json=as_json)
+        async with _monitoring(project, chosen, as_json) as monitor:
+            monitor.take_run(run)
+            if then:
+                await monitor.chains.begin(run, tuple(dict.fromkeys(then)))
+            return await _follow_started(monitor, chosen, run, detach=detach, as_json=as_json)
 
     return run_async(work())
 
@@ -176,39 +185,92 @@ def _must_be_asked(as_json: bool, why: str) -> None:
         raise InputError(why, "Say so: --yes")
 
 
-async def _follow_started(engine: Engine, run: Run, *, detach: bool, as_json: bool) -> int:
+@asynccontextmanager
+async def _monitoring(project: Project, engine: Engine, as_json: bool) -> AsyncIterator[RunMonitor]:
+    """Watches runs of one engine by the rules of a project, and says on stderr what a person should know."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(work()))
+        return tasks[-1]
+
+    def say_aside(sentence: str, severity: Severity) -> None:
+        if severity != "information":
+            print_warning(sentence, "", as_json)
+        elif not as_json:
+            note(safe_line(sentence))
+
+    monitor = RunMonitor(
+        project, lambda: {engine.name: engine}, changed=lambda: None, say=say_aside, ring=note, spawn=spawn
+    )
+    spawn(partial(monitor.watch, chains=False))
+    try:
+        yield monitor
+    finally:
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, detach: bool, as_json: bool) -> int:
     where = {"run": run.id, "engine": run.engine}
     if as_json:
         print_json({**events.StageChanged(stage=run.stage, message=run.message).as_json(), **where})
     else:
         note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
     if not detach:
+        followed = monitor.follow(run)
         try:
-            async with aclosing(engine.follow(run.id)) as stream:
+            async with aclosing(followed.events()) as stream:
                 async for event in stream:
-                    run = run.after(event)
-                    _print_event(event, run, as_json)
+                    _print_event(event, followed.run, as_json)
+                    if isinstance(event, events.StageChanged):
+                        monitor.take_run(followed.run)  # nobody lists runs here
         except asyncio.CancelledError:
             if engine.place.here:
                 run = await engine.cancel(run.id)
                 note(f"Cancelled: {run.id}")
             else:
-                note(f"No longer followed; the {engine.place.run} goes on. See: smoltui logs {run.id} --follow")
+                note(f"No longer followed; the {engine.place.run} continues. See: smoltui logs {run.id} --follow")
             raise
-        run = await _final(engine, run)
+        run = await _final(engine, followed.run)
     if as_json:
         output = run.pushed_to or run.model_path or run.output_dir
         print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
     elif run.stage == Stage.COMPLETED:
         note(f"Completed: {safe_line(run.pushed_to or run.model_path or run.output_dir or '', 4096)}")
     if detach:
+        if run.id in monitor.follow_ups and not as_json:
+            note("The app does what follows, when it is open on this project")
         return 0
     if exit_code(run.stage) == 1:
         raise RunFailedError(
             run.message or f"The run ended in stage {run.stage}",
             run.hint or f"Its log says more: smoltui logs {run.id}",
         )
+    if run.stage == Stage.COMPLETED and run.id in monitor.follow_ups:
+        await _follow_up(monitor, run)
     return exit_code(run.stage)
+
+
+async def _follow_up(monitor: RunMonitor, run: Run) -> None:
+    """Does the steps behind a run that COMPLETED, unless an app does.
+
+    Raises:
+        RunFailedError: one of them failed.
+    """
+    chain = await monitor.chains.carry_out(run)
+    for step in chain.steps if chain is not None else ():
+        if step.stage == Stage.ERROR:
+            raise RunFailedError(
+                f"The run completed, but {step.name} failed: {step.message}",
+                f"Try again: smoltui {step.name} {shlex.quote(run.project or '.')} --run {run.id}",
+            )
+        if step.stage != Stage.COMPLETED:
+            note(f"Another process does this step: {step.name}")
+            return
 
 
 async def _final(engine: Engine, run: Run) -> Run:

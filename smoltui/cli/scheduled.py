@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from smoltui.backends.runs.engine import Engine, Schedules
-from smoltui.cli import project_in, runs
+from smoltui.cli import runs
+from smoltui.cli.arguments import project_in
 from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run

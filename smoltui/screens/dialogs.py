@@ -1,4 +1,4 @@
-"""Questions that take one key."""
+"""Questions answered with a single key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smoltui.screens.modal import Modal
 
 
 class Confirm(Modal[bool]):
-    """Says what will happen and asks; gives True for `y`, False for `n` or escape. Enter answers nothing by itself."""
+    """Says what will happen and asks for confirmation: True for `y`, False for `n` or escape. Enter does nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -44,9 +44,9 @@ class Confirm(Modal[bool]):
 
 
 class Choose(Modal[str | None]):
-    """Offers some acts, each on its key; gives the key, None for escape."""
+    """Offers several actions, each with a key; returns that key, or None for escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Cancel")]
 
     def __init__(self, question: str, choices: Mapping[str, str]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Choose(Modal[str | None]):
         text.append(f"{safe(redact(self._question), 400)}\n\n", "bold")
         for key, words in self._choices.items():
             text.append(f" {key} ", "reverse").append(f" {words}\n")
-        text.append("\n esc ", "reverse").append(" leave it")
+        text.append("\n esc ", "reverse").append(" cancel")
         with Vertical(classes="dialog"):
             yield Static(text, markup=False)
 

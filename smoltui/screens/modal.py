@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textual.await_complete import AwaitComplete
-from textual.command import CommandPalette
+from textual.command import Command, CommandList, CommandPalette
 from textual.message import Message
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, OptionList
@@ -21,12 +21,16 @@ class Modal(ModalScreen[ScreenResultType]):
 
 
 class Palette(CommandPalette):
-    """Textual's command palette, with the same care: a command is run once."""
+    """Textual's command palette, with the same care: a command is run once, and nothing is searched for behind it."""
 
     async def _on_message(self, message: Message) -> None:
-        if isinstance(message, OptionList.OptionSelected | Input.Submitted) and not self.is_active:
+        if isinstance(message, OptionList.OptionSelected | Input.Submitted | Input.Changed) and not self.is_active:
             return
         await super()._on_message(message)
+
+    def _refresh_command_list(self, command_list: CommandList, commands: list[Command], clear_current: bool) -> None:
+        if self.is_active:  # a search that was canceled may have an answer on its way
+            super()._refresh_command_list(command_list, commands, clear_current)
 
     def dismiss(self, result: None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()

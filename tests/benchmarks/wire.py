@@ -101,7 +101,7 @@ class Bench:
 
     def start(self, driver: str) -> None:
         with self.app(driver) as app:
-            app.wait_for("Next: t")
+            app.wait_for("Next: press t")
             app.settle(1.5, 20.0)
             self.note("start, B", driver, app.bytes)
 
@@ -137,7 +137,7 @@ class Bench:
             app.wait_for("flowing")
             app.press("g", limit=0.5)
             app.press("l", limit=0.5)
-            app.wait_for("follows")
+            app.wait_for("following")
             app.settle(1.0, 5.0)
             for rate in FLOWS:
                 hub.send((rate, FLOW_SECONDS))

@@ -22,8 +22,8 @@ from smoltui.backends.jobs import stats as hub_stats
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.scheduled import ScheduledJobs
-from smoltui.backends.pairs import tokenizer as tokenizing_module
-from smoltui.backends.pairs.tokenizer import load_tokenizer
+from smoltui.backends.pairs import model_files
+from smoltui.backends.pairs.model_files import find_model_files
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
 from smoltui.errors import PairsError, ServiceError, SmoltuiError, UnreachableError
@@ -49,7 +49,7 @@ def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[LyingHub]:
     monkeypatch.setattr(hub_bodies, "SLACK_BYTES", 1 << 10)
     monkeypatch.setattr(pair_hub, "ANSWER_SECONDS", SHORT)
     monkeypatch.setattr(pair_hub, "HEAD_SECONDS", SHORT)
-    monkeypatch.setattr(tokenizing_module, "ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(model_files, "ANSWER_SECONDS", SHORT)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", SHORT)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
     monkeypatch.setattr(hub_stats, "NOW_SECONDS", SHORT)
@@ -155,7 +155,7 @@ async def content(liar: LyingHub, folder: Path) -> object:
 async def tokenizer(liar: LyingHub, folder: Path) -> object:
     liar.tell("^HEAD ", b"", more=FOUND)
     values = {"model_name_or_path": "owner/model"}
-    return await in_thread(lambda: load_tokenizer(Project(folder), values))
+    return await in_thread(lambda: find_model_files(Project(folder), values))
 
 
 ASKED: tuple[Callable[[LyingHub, Path], Awaitable[object]], ...] = (

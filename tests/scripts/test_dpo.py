@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import errno
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -26,6 +25,7 @@ from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
 from smoltui.core.runs import events
 from smoltui.core.settings.settings import parse_settings
 from smoltui.scripts.pair_format import content_hash
+from tests.marks import needs_training
 from tests.paths import PACKAGE
 
 ROOT = PACKAGE
@@ -33,11 +33,6 @@ SCRIPTS, PROJECT = ROOT / "scripts", ROOT / "demo" / "project"
 
 BETA = 0.5
 """The demo recipe's."""
-
-needs_training = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("torch", "trl", "datasets", "peft")),
-    reason="what trains is not installed (pip install smoltui[train])",
-)
 
 
 @dataclass
@@ -374,6 +369,7 @@ def measured(trained: tuple[Path, Ran]) -> Ran:
 
 
 @needs_training
+@pytest.mark.xdist_group("demo")
 class TestTheDemo:
     """The demo truly aligns its model."""
 

@@ -1,14 +1,11 @@
-"""From a raw set to a model: I look at the real pairs, take out what is wrong with them, and train on what is left."""
+"""From a raw set to a model: I inspect the real pairs, exclude the bad ones, and train on the rest."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import pytest
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.local.engine import LocalEngine
@@ -16,15 +13,14 @@ from smoltui.backends.pairs.export import MANIFEST
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.services import Services
 from tests.conftest import seen
+from tests.marks import needs_training
 
 Wait = Callable[..., Awaitable[None]]
 
-needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
 
-
-@needs_trl
+@needs_training
 async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_data: Path, wait_until: Wait) -> None:
-    """Open the real set, audit it, jump to a finding, exclude its pairs, carve held-out, export, train 5 steps."""
+    """I open the real set, audit it, exclude the pairs of a finding, split off a test set, export, train 5 steps."""
     project = create_project(own_machine / "real", "demo")
     recipe = project.recipe_path.read_text()
     source = shared_data / "hh_harmless_test.jsonl.gz"

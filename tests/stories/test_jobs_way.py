@@ -1,4 +1,4 @@
-"""A Job from the first key to the bill, by keyboard alone in 80x24, against a Hub on this machine."""
+"""A Job from the first key to the bill, by keyboard alone at 80x24, with a local Hub."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from smoltui import run_keeper
 from smoltui.app import SmoltuiApp
 from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
+from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
 from smoltui.widgets.run_list import RunList
@@ -27,7 +27,7 @@ TITLE_AND_CLIPBOARD = "\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07"
 
 
 def said(app: SmoltuiApp) -> str:
-    """The words on the screen, wherever a dialog broke their lines."""
+    """The words on the screen, regardless of how a dialog wraps them."""
     return " ".join(re.sub("[│╭╮╰╯─]", " ", seen(app)).split())
 
 
@@ -39,8 +39,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.1)
     monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
     monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.3)
-    monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
+    monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.1)
     with local_hub(monkeypatch) as running:
         yield running
 
@@ -54,7 +54,7 @@ def app(own_machine: Path, server: LocalHub) -> SmoltuiApp:
 async def test_a_job_by_keyboard_alone(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait, picture: Callable[..., None]
 ) -> None:
-    """I submit it, watch it learn, search its log, cancel it, run it again, wait for its end and see what it cost."""
+    """I submit a Job, watch its curves, search its log, cancel it, run it again, wait for its end and see its cost."""
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
@@ -72,25 +72,25 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
         picture(app, "jobs")
         await pilot.press("p")
-        await wait_until(lambda: "killed after    3 h 00 min" in seen(app, "#plan"))
+        await wait_until(lambda: "timeout         3 h 00 min" in seen(app, "#plan"))
         await pilot.press("pagedown")
         await wait_until(lambda: "✓ " in seen(app, "#plan"))
 
         await pilot.press("l")
         await wait_until(lambda: "[red]markup[/]" in seen(app, "LogView"))
-        assert TOKEN not in seen(app) and "leaked *** here" in seen(app, "LogView")
+        assert TOKEN not in seen(app) and "leaked hf_*** here" in seen(app, "LogView")
         await pilot.press("slash", *"NEEDLE", "enter")
-        await wait_until(lambda: "hit 1 of 1 for NEEDLE" in seen(app, "#run-head"))
+        await wait_until(lambda: "match 1 of 1 for NEEDLE" in seen(app, "#run-head"))
         await pilot.press("escape")
-        await wait_until(lambda: "hit" not in seen(app, "#run-head"))
+        await wait_until(lambda: "match" not in seen(app, "#run-head"))
 
         await pilot.press("c")
-        await wait_until(lambda: "A Job's disk is deleted at its end" in said(app))
+        await wait_until(lambda: "A Job's disk is deleted when it ends" in said(app))
         await pilot.press("y")
         await wait_until(lambda: first.stage == "CANCELED" and "CANCELED" in seen(app, "RunList"))
 
         await pilot.press("R")
-        await wait_until(lambda: "It can cost at most 7.50 USD" in said(app))
+        await wait_until(lambda: "Costs at most 7.50 USD" in said(app))
         await pilot.press("y")
         await wait_until(lambda: len(server.jobs) == 2)
         second = list(server.jobs.values())[1]
@@ -100,18 +100,18 @@ async def test_a_job_by_keyboard_alone(
 
         await wait_until(lambda: app.screen.query_one(RunList).highlighted == app.runs[second.id])
         await pilot.press("W")
-        await wait_until(lambda: app.keeper.waited == {second.id})
+        await wait_until(lambda: app.workspace.monitor.waited == {second.id})
         second.stage = "RUNNING"
         second.say("done")
         second.stage = "COMPLETED"
         await wait_until(lambda: "ended: COMPLETED" in seen(app))
-        await wait_until(lambda: "0.04 USD" in seen(app, "#run-head"))  # a minute of 2.50 USD an hour
+        await wait_until(lambda: "0.04 USD" in seen(app, "#run-head"))  # one minute at 2.50 USD per hour
 
 
 async def test_an_answer_that_is_lost(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Hub took the Job, its answer never came, and it cannot be looked for: I try again, and there is one Job."""
+    """The Hub's response is lost, and the Job cannot be looked up: I try again, and there is only one Job."""
 
     def ship(*_: object) -> None:
         server.spoil("GET", r"^/api/jobs/ada$", status=503, times=1_000)

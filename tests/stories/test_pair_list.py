@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import statistics
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -195,10 +194,8 @@ async def test_a_list_of_any_length_is_there_at_once() -> None:
         app: Host = pilot.app  # type: ignore[assignment]
         await pilot.pause()
         assert "This list is empty." in seen(app)
-        began = time.process_time()
         app.list.show(source, position=1_234_567)
         app.list.go(800_000)
-        assert time.process_time() - began < 0.2
         assert source.asked <= 2 * 39
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.binding import Binding
@@ -18,6 +18,7 @@ from smoltui.core.pairs.preference import Message, Pair
 from smoltui.widgets.pair_view import Cut, Mark, PairView
 from tests.benchmarks.terminal import Terminal
 from tests.conftest import seen
+from tests.examples import examples
 from tests.stories.hostile import ANY_TEXT, HOSTILE, assert_clean, lines_of
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -212,7 +213,7 @@ async def test_any_text_keeps_every_line_clean() -> None:
         app: Host = pilot.app  # type: ignore[assignment]
         await pilot.pause()
 
-        @settings(max_examples=80)
+        @examples(80)
         @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(-1, 40), st.booleans())
         def check(prompt: str, chosen: str, rejected: str, at: int, white: bool) -> None:
             app.view.show_whitespace = white

@@ -1,9 +1,7 @@
-"""The whole way with the real demo, the real trainer and the keyboard: pairs, recipe, run, answers."""
+"""From pairs to answers with the real demo, the real trainer and the keyboard."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -18,27 +16,26 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from tests.conftest import seen
+from tests.marks import needs_training
 
 Wait = Callable[..., Awaitable[None]]
-
-needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed (extra: train)")
 
 
 @pytest.fixture
 def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    # The pictures show no path of the machine they were made on.
+    # Screenshots must not show paths of the machine they were taken on.
     monkeypatch.setattr(recipe_facts, "SCRIPTS", Path("smoltui/scripts"))
     return create_project(own_machine / "smoltui-demo", "demo")
 
 
-@needs_trl
+@needs_training
 async def test_from_pairs_to_answers_in_three_keys(
     demo: Project, wait_until: Wait, loop_guard: list[str], picture: Callable[[SmoltuiApp, str], None]
 ) -> None:
-    """I open the demo, look into each room, then: t, enter, and at the end of the run a. Both models answer."""
+    """I open the demo, visit each room, then press t, enter, and a after the run. Both models answer."""
     app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "t trains on this machine" in seen(app))
+        await wait_until(lambda: "press t to train here" in seen(app))
         await wait_until(lambda: "hf auth login" in seen(app))
         picture(app, "device")
         await pilot.press("2")
@@ -57,7 +54,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"), 30)
         await wait_until(lambda: re.search(r"[1-9]\d*/\d+ steps", seen(app, "#run-head")) is not None, 90)
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
-        await wait_until(lambda: "press a: ask both models" in seen(app, "#run-head"))
+        await wait_until(lambda: "press a: compare the models" in seen(app, "#run-head"))
         run = next(iter(app.runs.values()))
         accuracy = run.history.last("eval_rewards/accuracies")
         assert accuracy is not None and accuracy >= 0.95
@@ -74,9 +71,9 @@ async def test_from_pairs_to_answers_in_three_keys(
         picture(app, "evaluate")
 
 
-@needs_trl
+@needs_training
 async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_until: Wait) -> None:
-    """The first model stays: the dialog names the next free folder."""
+    """The first model is kept: the dialog shows the next free folder."""
     (demo.folder / "aligned").mkdir(exist_ok=True)
     (demo.folder / "aligned" / "config.json").touch()
     app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
@@ -84,5 +81,5 @@ async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_
         await pilot.press("t")
         await wait_until(lambda: "aligned-2" in seen(app, "#start-text"))
         await pilot.press("escape")
-        await asyncio.sleep(0.1)
-        assert await app.services.engines["local"].list_runs() == []
+        await pilot.pause()
+        assert await app.workspace.services.engines["local"].list_runs() == []

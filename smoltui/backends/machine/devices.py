@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.system import locks
-from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.device import Accelerator, DeviceReport, Need, Package, TorchDevice, TorchReport
@@ -106,9 +105,7 @@ def _need(project: Project, values: Mapping[str, Any], report: DeviceReport) -> 
 
     on_processor = not report.accelerators or values.get("use_cpu") is True
     fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
-    model = str(values.get("model_name_or_path"))
-    what = f"This recipe ({'the model in ' if exists(project.resolve(model)) else ''}{model})"
-    return None if fit is None else Need(what, fit, on_processor=on_processor)
+    return None if fit is None else Need("This recipe", fit, on_processor=on_processor)
 
 
 def _nvidia() -> tuple[list[Accelerator], list[str]]:
@@ -248,8 +245,12 @@ def remembered_torch_report(report: DeviceReport) -> TorchReport | None:
         return None
 
 
-async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: float = PROBE_SECONDS) -> TorchReport:
+async def torch_report(
+    report: DeviceReport, *, script: Path | None = None, seconds: float = PROBE_SECONDS
+) -> TorchReport:
     """Asks torch and TRL in a child (about 5 s of one core) and remembers the answer for this environment.
+
+    `script` stands in for `PROBE`.
 
     A failure is a fact with `problem` set, never an exception.
     """
@@ -262,7 +263,7 @@ async def torch_report(report: DeviceReport, *, script: Path = PROBE, seconds: f
     last = ""
     data: dict[str, Any] | None = None
     try:
-        async with asyncio.timeout(seconds), running(leashed(str(script)), Path.home()) as child:
+        async with asyncio.timeout(seconds), running(leashed(str(script or PROBE)), Path.home()) as child:
             async for line in child.lines():
                 if line.startswith('{"probe"'):
                     with suppress(ValueError, KeyError):

@@ -431,9 +431,10 @@ def column_values(store: PairStore, name: str, tokens: str | None = None) -> Any
 
     try:
         # Copied part by part: a column as it was read keeps the whole batches it stands in.
-        return pa.chunked_array(
-            [columns_of(store, part, [name], tokens, None).column(name).combine_chunks() for part in range(store.parts)]
-        )
+        parts = [
+            columns_of(store, part, [name], tokens, None).column(name).combine_chunks() for part in range(store.parts)
+        ]
+        return pa.chunked_array(parts, parts[0].type if parts else pa.int64())  # a set without usable rows has no part
     except FileNotFoundError as error:
         raise gone(store.folder) from error
 

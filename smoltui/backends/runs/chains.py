@@ -1,23 +1,34 @@
-"""Chains on this machine: `chains/<run id>.json` in the data folder, and the children that do their steps."""
+"""Chains on this machine: `chains/<run id>.json` in the data folder, who does their steps, and the children that do.
+
+Several apps and commands may look at the same chain. A step is done once: by whoever has the claim on the chain, which
+is a lock, and as the chain is stored at that time.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.callbacks import Say, Spawn
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign import foreign_json
 from smoltui.core.runs.chain import Chain, Step, chain_from_json
-from smoltui.errors import InputError, RunFailedError
+from smoltui.core.runs.run import Run, Stage
+from smoltui.errors import InputError, RunFailedError, SmoltuiError
 from smoltui.safe_text import safe
 
 
 def folder() -> Path:
-    """Where they lie."""
+    """Where chains are stored."""
     return data_folder.home() / "chains"
 
 
@@ -41,31 +52,57 @@ def save(chain: Chain) -> None:
         ) from error
 
 
+def read(run_id: str) -> Chain | None:
+    """What is stored of the chain behind a run; None where there is none."""
+    return _read(_path(run_id))
+
+
 def read_all() -> dict[str, Chain]:
-    """All chains by the run they follow; files that are none are left alone."""
-    found = {}
-    for path in sorted(folder().glob("*.json")) if folder().is_dir() else []:
-        with suppress(KeyError, TypeError, ValueError):
-            data = data_folder.read_json(path)
-            if data is not None:
-                chain = chain_from_json(data)
-                found[chain.run_id] = chain
-    return found
+    """All stored chains by the run they follow; files that hold none are ignored."""
+    found = [_read(path) for path in sorted(folder().glob("*.json"))] if folder().is_dir() else []
+    return {chain.run_id: chain for chain in found if chain is not None}
 
 
-@contextmanager
-def claimed(run_id: str) -> Iterator[bool]:
-    """Whether this app may do the steps behind a run; another app that does them keeps it from that."""
-    data_folder.private_folder(folder())
+def _read(path: Path) -> Chain | None:
+    with suppress(KeyError, TypeError, ValueError):
+        data = data_folder.read_json(path)
+        return None if data is None else chain_from_json(data)
+    return None
+
+
+@asynccontextmanager
+async def claimed(run_id: str) -> AsyncIterator[bool]:
+    """Whether the steps behind a run may be done here: False while another process, or another task, does them.
+
+    What is stored of the chain has to be read after this: whoever had the claim before may have done a step.
+
+    Raises:
+        OSError: the lock file cannot be made.
+    """
+    held: list[int] = []
+    guard = threading.Lock()
+    left = False
+
+    def take() -> None:
+        data_folder.private_folder(folder())
+        try:
+            lock = locks.take(_path(run_id).with_suffix(".lock"), "Another process does it, {pid}", seconds=0)
+        except locks.LockHeldError:
+            return
+        with guard:
+            if left:
+                os.close(lock)  # nobody waits for it any more
+            else:
+                held.append(lock)
+
     try:
-        lock = locks.take(_path(run_id).with_suffix(".lock"), "Another app does it, {pid}", seconds=0)
-    except locks.LockHeldError:
-        yield False
-        return
-    try:
-        yield True
+        await in_thread(take)
+        yield bool(held)
     finally:
-        os.close(lock)
+        with guard:
+            left = True
+            for lock in held:
+                os.close(lock)
 
 
 async def do(step: Step, chain: Chain) -> None:
@@ -86,3 +123,105 @@ async def do(step: Step, chain: Chain) -> None:
             said = said or line.strip()
         if child.exit_code:
             raise RunFailedError(safe(said, 300) or f"smoltui {step.name} ended, {exit_in_words(child.exit_code)}")
+
+
+class Chains:
+    """The chains that an app or a command sees, and the steps that it does itself: those of one project's runs."""
+
+    def __init__(self, project: str, *, say: Say, spawn: Spawn) -> None:
+        self._project = project
+        self._say, self._spawn = say, spawn
+        self._doing: set[str] = set()
+        self._unsaved: set[str] = set()
+        self.known: dict[str, Chain] = {}
+        """Run → what follows it, as it was stored at the last look or done here since."""
+
+    async def look(self, runs: Mapping[str, Run]) -> None:
+        """Reads the stored chains and starts the steps that are due behind these runs."""
+        stored = await in_thread(read_all)
+        ours = (self._doing | self._unsaved) & self.known.keys()
+        self.known = {**stored, **{run_id: self.known[run_id] for run_id in ours}}
+        for run_id, chain in list(self.known.items()):
+            run = runs.get(run_id)
+            if run is None or run_id in self._doing or chain.project != self._project:
+                continue
+            if (broken := chain.broken_by(run)) is not None:
+                await self._keep(broken)
+            elif chain.due(run) is not None:
+                self._doing.add(run_id)
+                self._spawn(partial(self._carry_out, run))
+
+    async def begin(self, run: Run, steps: Sequence[str]) -> None:
+        """Stores what is to follow a run that was just started; says so where that fails."""
+        await self._keep(Chain(run.id, run.project or "", tuple(Step(name) for name in steps)))
+
+    async def carry_out(self, run: Run) -> Chain | None:
+        """Does the steps that are due behind a run, unless somebody else does; gives the chain as it stands then."""
+        if run.id not in self._doing:
+            self._doing.add(run.id)
+            await self._carry_out(run)
+        return self.known.get(run.id)
+
+    async def _carry_out(self, run: Run) -> None:
+        try:
+            async with claimed(run.id) as mine:
+                if not mine:
+                    return
+                # Not as it was when it was found to be due: whoever had the claim since then may have done a step.
+                chain = self.known.get(run.id) if run.id in self._unsaved else await in_thread(partial(read, run.id))
+                while chain is not None and (number := chain.due(run)) is not None:
+                    chain = await self._do(run, chain, number)
+                if chain is not None:
+                    self.known[run.id] = chain
+        except OSError as error:
+            self._say(f"The follow-up of {run.name} cannot be started, {error.strerror}", "error")
+        finally:
+            self._doing.discard(run.id)
+
+    async def _do(self, run: Run, chain: Chain, number: int) -> Chain:
+        stage, message = Stage.COMPLETED, None
+        try:
+            await self._keep(chain.with_step(number, stage=Stage.RUNNING, started_at=time.time()))
+            await do(chain.steps[number], chain)
+        except SmoltuiError as error:
+            stage, message = Stage.ERROR, error.message
+        except asyncio.CancelledError:
+            # The app or the command ends: the next one does this step.
+            await self._keep(chain.with_step(number, stage=Stage.SCHEDULING, started_at=None))
+            raise
+        chain = self.known[run.id]
+        name = chain.steps[number].name
+        chain = await self._keep(chain.with_step(number, stage=stage, message=message, finished_at=time.time()))
+        if message is None:
+            self._say(f"{run.name} → {name}: done", "information")
+        else:
+            self._say(f"{run.name} → {name}: failed: {message}", "warning")
+        return chain
+
+    async def _keep(self, chain: Chain) -> Chain:
+        """Stores a chain. Ends when that is done, also when it is cancelled: the claim must not be let go before."""
+        self.known[chain.run_id] = chain
+        storing = asyncio.ensure_future(in_thread(partial(self._stored, chain)))
+        try:
+            error = await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            self._note_stored(chain, await storing)
+            raise
+        self._note_stored(chain, error)
+        return chain
+
+    @staticmethod
+    def _stored(chain: Chain) -> SmoltuiError | None:
+        try:
+            save(chain)
+        except SmoltuiError as error:
+            return error
+        return None
+
+    def _note_stored(self, chain: Chain, error: SmoltuiError | None) -> None:
+        """What cannot be stored is remembered here, so that this process at least does no step twice."""
+        if error is None:
+            self._unsaved.discard(chain.run_id)
+        else:
+            self._unsaved.add(chain.run_id)
+            self._say(str(error), "error")

@@ -9,21 +9,6 @@ from typing import Protocol
 from smoltui.core.runs.log_text import LogLine
 
 
-class LogChunks(Protocol):
-    """What a search reads of a log: the lines that are written, in large pieces, and the last one, which may change."""
-
-    def chunk(self, first: int) -> tuple[int, bytes] | None:
-        """Written lines from `first` on, UTF-8 with `\\n` behind each, and the number of the line behind them.
-
-        None when no more are written. Safe in any thread.
-        """
-        ...
-
-    def last(self) -> tuple[int, str] | None:
-        """Number and text of the last line, which may still change; None in an empty log."""
-        ...
-
-
 class LogSearch(Protocol):
     """One search over a log that may still grow."""
 
@@ -45,6 +30,21 @@ class LogSearch(Protocol):
 
     def marks(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Where the hits stand in each of `texts` (begin, end in characters). Quick once `run` was called."""
+        ...
+
+
+class Searched(Protocol):
+    """What a search asks of a log: its finished lines in pieces, and its last line, which may still change."""
+
+    def chunk(self, first: int) -> tuple[int, bytes] | None:
+        """The number of the line after some finished ones, and those, from `first` on, in UTF-8 with a `\\n` each.
+
+        None when there are none (yet).
+        """
+        ...
+
+    def last(self) -> tuple[int, str] | None:
+        """Number and text of the last line while it may still change; None when there is none."""
         ...
 
 

@@ -190,6 +190,18 @@ class Run:
         }  # fmt: skip
 
 
+def richer(run: Run, known: Run | None) -> Run:
+    """`run` with what only `known` has: the plan, the step and the curve come from the log, not from a list."""
+    if known is None or run.history.known or not (known.history.known or known.plan or known.step):
+        return run
+    return replace(
+        run, plan=run.plan or known.plan, bar_steps=run.bar_steps or known.bar_steps,
+        step=max(run.step, known.step), history=known.history,
+        phase=run.phase or known.phase, moved=run.moved if run.moved is not None else known.moved,
+        model_path=run.model_path or known.model_path, pushed_to=run.pushed_to or known.pushed_to,
+    )  # fmt: skip
+
+
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -73,7 +73,7 @@ class PairsRoom(Room):
         yield AskLine()
 
     def on_mount(self) -> None:
-        self.decisions = Decisions(self.smoltui.project.folder)
+        self.decisions = Decisions(self.workspace.project.folder)
         self._show_nothing("Looking for the project's pairs…")
         self.set_interval(WATCH_SECONDS, self._tick)
 
@@ -181,7 +181,7 @@ class PairsRoom(Room):
 
     async def at_rest(self) -> None:
         """Waits until no key has come for a while."""
-        await self.smoltui.at_rest(LOAD_AFTER_SECONDS)
+        await self.workspace.at_rest(LOAD_AFTER_SECONDS)
 
     # -- opening
 
@@ -191,7 +191,7 @@ class PairsRoom(Room):
 
     @work(exclusive=True, group="recipe")
     async def _read_recipe(self) -> None:
-        self._values = await in_thread(partial(recipe_values, self.smoltui.project))
+        self._values = await in_thread(partial(recipe_values, self.workspace.project))
         if self.session is not None:
             self._set_view.recipe_changed(self._values)
         if self._follows_project:
@@ -200,7 +200,7 @@ class PairsRoom(Room):
     @work(exclusive=True, group="open")
     async def open_project(self) -> None:
         """Opens the project's pairs; again if the recipe or the file has changed since."""
-        project, spec = self.smoltui.project, None
+        project, spec = self.workspace.project, None
         self._follows_project = True
         try:
             spec = await in_thread(partial(project_pairs, project))
@@ -264,7 +264,7 @@ class PairsRoom(Room):
         """Shows another set, from this row on. `again` imports it whatever the cache holds."""
         self._close()
         self._said_changed = False
-        session = PairsSession(opened, self.decisions, self.smoltui.project, self._values, is_other=is_other)
+        session = PairsSession(opened, self.decisions, self.workspace.project, self._values, is_other=is_other)
         reads = again or not opened.complete
         session.loading = "loading" if reads else ""  # said with the first pair, before the import has begun
         self.session = session
@@ -356,7 +356,7 @@ class PairsRoom(Room):
 
     def _open_typed(self, text: str) -> None:
         if text:
-            spec, base = typed_spec(text, self.smoltui.project.folder)
+            spec, base = typed_spec(text, self.workspace.project.folder)
             self.open_other(Unmapped(spec, base, is_other=True))
         elif not self._follows_project:
             self._own = None
@@ -377,7 +377,7 @@ class PairsRoom(Room):
 
     @on(MappingPane.Accepted)
     def _columns_known(self, event: MappingPane.Accepted) -> None:
-        asked, project = event.asked, self.smoltui.project
+        asked, project = event.asked, self.workspace.project
         if asked.is_other:
             self.open_other(replace(asked, spec=replace(asked.spec, columns=event.columns)))
             return

@@ -1,4 +1,4 @@
-"""What is done to runs: each act says first what will happen where it costs, destroys or cannot be taken back."""
+"""Actions on runs. Whatever costs money, destroys something or cannot be undone asks first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Act = Callable[[Run], Awaitable[Run]]
 
 
 class Acting(RunsBase):
-    """Acts on the run under the cursor, or on all that are marked."""
+    """Actions on the run under the cursor, or on all marked runs."""
 
     def _confirmed(self, question: str, consequence: str, yes: str, no: str, then: Callable[[], object]) -> None:
         def answered(answer: bool | None) -> None:
@@ -31,15 +31,15 @@ class Acting(RunsBase):
 
     @work(group="act")
     async def _each(self, runs: Sequence[Run], act: Act, said: str, *, show: bool = False) -> None:
-        """Does one thing to several runs; one that fails keeps nobody from the others.
+        """Does one thing to several runs, also when it fails for some of them.
 
-        With `show` the cursor goes to the first run that came of it.
+        With `show` the cursor moves to the first resulting run.
         """
         done: list[Run] = []
         for run in runs:
             try:
                 done.append(await act(run))
-                self.smoltui.take_run(done[-1])
+                self.workspace.take_run(done[-1])
             except SmoltuiError as error:
                 self.say(error)
         if done and said:
@@ -54,30 +54,30 @@ class Acting(RunsBase):
         runs = [run for run in self.chosen() if not run.is_final]
         if not runs:
             return
-        lost = "What they saved so far stays." if len(runs) > 1 else "What it saved so far stays."
+        lost = "Checkpoints saved so far are kept."
         if any(self.engine_of(run).place.target is Target.JOB for run in runs):
-            lost = "A Job's disk is deleted at its end: what was not pushed or saved to a volume is lost."
+            lost = "A Job's disk is deleted when it ends: anything not pushed or saved to a volume is lost."
         name = f"the run {runs[0].name} ({runs[0].id})" if len(runs) == 1 else f"{len(runs)} runs: {_named(runs)}"
         self._confirmed(
-            f"Cancel {name}?", lost, "cancel it" if len(runs) == 1 else "cancel them", "let it run",
+            f"Cancel {name}?", lost, "cancel it" if len(runs) == 1 else "cancel them", "keep running",
             lambda: self._each(runs, lambda run: self.engine_of(run).cancel(run.id), ""),
         )  # fmt: skip
 
     def action_pause(self) -> None:
-        """Pauses what runs, goes on with what stopped."""
+        """Pauses active runs, or resumes stopped ones."""
         runs = self.chosen()
         going = [run for run in runs if not run.is_final]
         if going:
             self._confirmed(
                 f"Pause {_named(going)}?",
-                "The step at hand is finished and a checkpoint written; x goes on from there with the same curve.",
-                "pause", "let it run",
+                "The current step finishes and a checkpoint is saved. Press x to resume from it.",
+                "pause", "keep running",
                 lambda: self._each(going, lambda run: self.engine_of(run).pause(run.id), "Pausing"),
             )  # fmt: skip
             return
         stopped = [run for run in runs if run.stage != Stage.COMPLETED]
         if stopped:
-            self._each(stopped, lambda run: self.engine_of(run).resume(run.id), "Going on with")
+            self._each(stopped, lambda run: self.engine_of(run).resume(run.id), "Resuming")
 
     # -- again
 
@@ -90,31 +90,31 @@ class Acting(RunsBase):
         if paid:
             worst = [self.worst(run) for run in paid]
             most = sum(value for value in worst if value is not None)
-            words = f"It can cost at most {usd(most)}." if None not in worst else "What it can cost is not known."
+            words = f"Costs at most {usd(most)}." if None not in worst else "The maximum cost is unknown."
             if len(paid) == 1:
-                words += f" {safe_line(paid[0].flavor or '', 40)}, killed after {as_time(paid[0].timeout_seconds)}."
+                words += f" {safe_line(paid[0].flavor or '', 40)}, time limit {as_time(paid[0].timeout_seconds)}."
         self._confirmed(
-            f"Run again: {_named(runs)}?", f"{words} Recipe as it was, the files it names as they are now.".strip(),
-            "run it again", "leave it",
+            f"Run again: {_named(runs)}?", f"{words} Uses the original recipe and the current data files.".strip(),
+            "run again", "cancel",
             lambda: self._each(runs, lambda run: self.engine_of(run).rerun(run.id), "Started", show=True),
         )  # fmt: skip
 
     # -- waiting
 
     def action_wait(self) -> None:
-        """A bell at the end, or none any more."""
-        keeper = self.smoltui.keeper
+        """Turns the notification at the end of runs on or off."""
+        monitor = self.workspace.monitor
         runs = [run for run in self.chosen() if not run.is_final]
         if not runs:
-            self.say("It has ended already")
+            self.say("The run has already ended")
             return
         ids = {run.id for run in runs}
-        if ids <= keeper.waited:
-            keeper.waited -= ids
-            self.say(f"No bell at the end of {_named(runs)}")
+        if ids <= monitor.waited:
+            monitor.waited -= ids
+            self.say(f"No notification when {_named(runs)} finishes")
         else:
-            keeper.waited |= ids
-            self.say(f"A bell rings when this ends: {_named(runs)}. So does: smoltui wait ID")
+            monitor.waited |= ids
+            self.say(f"You will be notified when {_named(runs)} finishes. In a shell: smoltui wait ID")
         self.query_one(RunList).tick()
 
     # -- labels
@@ -126,7 +126,7 @@ class Acting(RunsBase):
         labels = {key: value for key, value in runs[0].labels.items() if key != LABEL} if len(runs) == 1 else {}
         shown = " ".join(f"{key}={value}" for key, value in labels.items())
         self.ask(
-            "labels:", "key=value …; -key takes one away; those that are not named stay",
+            "labels:", "key=value …; -key removes a label; others are kept",
             lambda text: self._relabel(runs, text), shown,
         )  # fmt: skip
 
@@ -142,28 +142,28 @@ class Acting(RunsBase):
         if new or gone:
             self._each(runs, lambda run: self.engine_of(run).labels(run.id, new, gone), "Labels changed")
 
-    # -- what is there besides runs
+    # -- dialogs
 
     def action_rules(self) -> None:
         from smoltui.screens.runs.rules_dialog import RulesDialog
 
-        self.app.push_screen(RulesDialog(self.smoltui.project))
+        self.app.push_screen(RulesDialog(self.workspace.project))
 
     def action_hardware(self) -> None:
         from smoltui.screens.runs.hardware_dialog import HardwareDialog
 
-        self.app.push_screen(HardwareDialog(self.smoltui.project, self.smoltui.services))
+        self.app.push_screen(HardwareDialog(self.workspace.project, self.workspace.services))
 
     def action_scheduled(self) -> None:
         from smoltui.screens.runs.scheduled_dialog import ScheduledDialog
 
         chosen = self.chosen()
         job = next((run for run in chosen if "scheduled" in self.engine_of(run).place.can), None)
-        self.app.push_screen(ScheduledDialog(self.smoltui, job))
+        self.app.push_screen(ScheduledDialog(self.workspace, job))
 
     def action_ask_models(self) -> None:
         if self._run is not None:
-            self.smoltui.ask_models(self._run.id)
+            self.workspace.ask_models(self._run.id)
 
 
 def _named(runs: Sequence[Run]) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of the engine when one wants to see it: everything known of a run, its machine, its plan."""
+"""What is asked of the engine on demand: everything known of a run, its usage, its plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smoltui.widgets.stats_panel import StatsPanel
 
 
 class Asking(RunsBase):
-    """Inspect, stats and plan of the run that is read."""
+    """Inspect, usage and plan of the selected run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Asking(RunsBase):
 
     @work(group="inspect", exclusive=True)
     async def inspect(self) -> None:
-        """Asks the engine for all it has about the run."""
+        """Asks the engine for everything it has about the run."""
         run = self._run
         tree, note = self.query_one(JsonTree), self.query_one("#inspect-raw", Static)
         self._inspected = {}
@@ -61,32 +61,32 @@ class Asking(RunsBase):
         (self.query_one("#inspect-scroll") if raw else self.query_one(JsonTree)).focus()
 
     def action_raw(self) -> None:
-        """The JSON as it is, or as a tree."""
+        """Switches between raw JSON and a tree."""
         self._raw = not self._raw
         self._show_raw(self._raw)
 
     def inspected_text(self) -> str:
-        """What is copied: the JSON, secrets taken out."""
+        """The JSON without secrets, for copying."""
         return redact(self._as_json())
 
     # -- stats
 
     @work(group="stats", exclusive=True)
     async def watch_stats(self) -> None:
-        """Shows what the run takes of its machine for as long as the view is in front."""
+        """Shows what the run uses of its machine while the view is in front."""
         run, panel = self.known, self.query_one(StatsPanel)
         if run is None:
-            panel.clear("There is no run.")
+            panel.clear("No run selected.")
             return
         if run.is_final:
-            panel.clear("It has ended: what it took of its machine was not kept.")
+            panel.clear("Usage is only shown while a run is active.")
             return
-        panel.clear("asking…")
+        panel.clear("Loading…")
         try:
             async with aclosing(self.engine_of(run).stats(run.id)) as samples:
                 async for sample in samples:
                     panel.add(sample)
-            panel.say("It tells nothing more: the run has ended, or rests.")
+            panel.say("No more data: the run has ended or is paused.")
         except SmoltuiError as error:
             panel.say(f"{error.message}. {error.hint}".strip())
 
@@ -94,7 +94,7 @@ class Asking(RunsBase):
 
     @work(group="plan", exclusive=True)
     async def show_plan(self) -> None:
-        """What the run was started with, and what its script found."""
+        """Shows what the run was started with, and what its script found."""
         run, target = self.known, self.query_one("#plan-text", Static)
         if run is None:
             target.update("")
@@ -116,28 +116,28 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
         line("pairs", f"{plan.train_pairs} trained on, {held_out}")
         if plan.left_out:
             line("left out", ", ".join(f"{count} {reason}" for reason, count in plan.left_out.items()))
-        line("pairs' hash", plan.pairs_hash or "unknown: the pairs are streamed")
+        line("pairs' hash", plan.pairs_hash or "unknown (streamed pairs)")
         line("weights", f"{plan.trainable:,} of {plan.parameters:,} trained as {plan.dtype} on {plan.device}")
         line("beta", plan.beta)
         line("versions", ", ".join(f"{name} {version}" for name, version in plan.versions.items()))
     else:
-        text.append("The script has not told its plan (yet).\n", "dim")
+        text.append("No plan yet.\n", "dim")
     if spec is None:
-        text.append("\nWhat it was started with is not known here: it was submitted elsewhere.\n", "dim")
+        text.append("\nSubmitted from another machine; its recipe is not known here.\n", "dim")
         return text
     line("project", spec.project)
-    line("model goes to", spec.output_dir)
+    line("output", spec.output_dir)
     if spec.flavor:
         line("flavor", spec.flavor)
-        line("killed after", as_time(spec.timeout_seconds))
-        line("paid by", spec.namespace or "the token's account")
+        line("timeout", as_time(spec.timeout_seconds))
+        line("billed to", spec.namespace or "the token's account")
     if spec.pairs_from:
         line("pairs from", spec.pairs_from)
     by_hand = "trl dpo --config recipe.yaml" if not spec.flavor else f"smoltui train {spec.project} --on {run.engine}"
     line("by hand", by_hand)
     if spec.checks:
-        text.append("\nchecked before the start\n", "bold")
+        text.append("\nchecks before the start\n", "bold")
         for sentence in spec.checks:
             text.append(f"{safe_line(redact(sentence), 300)}\n")
-    text.append("\nrecipe.yaml as it was started with\n", "bold").append(safe(redact(spec.recipe), None))
+    text.append("\nrecipe.yaml at the start\n", "bold").append(safe(redact(spec.recipe), None))
     return text

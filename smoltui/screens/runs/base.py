@@ -1,4 +1,4 @@
-"""What the parts of the Runs room share: the run that is read, its curves so far, and the one line that asks."""
+"""What the parts of the Runs room share: the selected run, its curves so far, and the input line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunsBase(Room):
     def __init__(self) -> None:
         super().__init__()
         self._run: Run | None = None
-        """The run that is read, with the curve that its log told since it is read."""
+        """The selected run, with the curve read from its log since it was selected."""
         self._pace = Pace()
 
     @property
@@ -34,31 +34,31 @@ class RunsBase(Room):
 
     @property
     def known(self) -> Run | None:
-        """The run that is read, as the list has it; None when nothing is read."""
-        return self.smoltui.runs.get(self._run.id, self._run) if self._run is not None else None
+        """The selected run as the list has it; None when none is selected."""
+        return self.workspace.runs.get(self._run.id, self._run) if self._run is not None else None
 
     def engine_of(self, run: Run) -> Engine:
-        return self.smoltui.services.engines[run.engine]
+        return self.workspace.services.engines[run.engine]
 
     def chosen(self) -> list[Run]:
-        """The runs an act is for: those that are marked, else the one under the cursor."""
+        """The runs an action applies to: the marked ones, or else the one under the cursor."""
         listed = self.query_one(RunList)
-        marked = [run for run in self.smoltui.runs.values() if run.id in listed.marked]
+        marked = [run for run in self.workspace.runs.values() if run.id in listed.marked]
         if marked:
             return marked
         run = listed.highlighted
-        return [run] if run is not None and run.id in self.smoltui.runs else []  # a step of a chain is no run
+        return [run] if run is not None and run.id in self.workspace.runs else []  # a step of a chain is no run
 
     def worst(self, run: Run) -> float | None:
-        """USD that a run like this can cost at most; None for what costs nothing and where it is not known."""
-        flavor = self.smoltui.keeper.prices.get(run.flavor or "")
+        """Most USD that a run like this can cost; None if it is free or unknown."""
+        flavor = self.workspace.monitor.prices.get(run.flavor or "")
         return None if flavor is None else worst_cost(flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS)
 
     def cost_words(self, run: Run) -> str:
-        """What it has cost, and can cost at most while it goes on; empty where nothing is paid."""
+        """Cost so far, and the most it can reach while the run is active; empty for free runs."""
         if not run.flavor:
             return ""
-        so_far = self.smoltui.keeper.cost(run, time.time())
+        so_far = self.workspace.monitor.cost(run, time.time())
         if so_far is None:
             return "–"
         words = usd(so_far).removesuffix(" USD")
@@ -66,7 +66,7 @@ class RunsBase(Room):
         return words if run.is_final or worst is None else f"{words} / {usd(worst).removesuffix(' USD')}"
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
-        """Asks for one line; escape leaves it."""
+        """Asks for one line of text; escape cancels."""
         self.app.clear_notifications()  # they would lie over the line
         self.query_one(AskLine).ask(question, hint, answered, value)
         self.refresh_bindings()
@@ -74,7 +74,7 @@ class RunsBase(Room):
     # -- what the other parts give
 
     def show_head(self) -> None:
-        """Draws the two lines about the run that is read."""
+        """Draws the two lines about the selected run."""
         raise NotImplementedError
 
     def show_run(self, run_id: str) -> None:
@@ -82,5 +82,5 @@ class RunsBase(Room):
         raise NotImplementedError
 
     def list_again(self) -> None:
-        """Filters, sorts and shows the list anew."""
+        """Filters, sorts and redraws the list."""
         raise NotImplementedError

@@ -1,17 +1,17 @@
-"""One run: its events as they come, its curves, and the two lines that say how it stands."""
+"""One run: its events as they arrive, its curves, and the two lines about its state."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import replace
 
 from rich.style import Style
 from rich.text import Text
 from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
+from smoltui.backends.runs.monitor import Followed
 from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
@@ -21,7 +21,6 @@ from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.tracker import tracker_link
 from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
-from smoltui.run_keeper import TELL_SECONDS
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
 from smoltui.widgets.log_view import LogView
@@ -33,32 +32,32 @@ PAGES = (
     ("rewards/rejected", "logps/chosen", "logps/rejected", "mean_token_accuracy"),
     ("learning_rate", "grad_norm", "entropy"),
 )
-"""Keys of the metrics that are drawn together."""
+"""Keys of the metrics on each page of charts."""
 CHARTS = tuple(f"chart-{place}" for place in range(4))
 SMOOTHINGS = (0.0, 0.6, 0.9)
-"""Weights of `metrics.smoothed` that the key goes through."""
+"""Weights of `metrics.smoothed` that the key cycles through."""
 SMALLEST_SHARE = 1 / 64
-"""Of the steps, the newest part that can be zoomed to."""
+"""Smallest share of the steps that can be shown."""
 MOST_BEHIND = 4
-"""Curves of other runs behind one: as many as there are colours."""
+"""Curves of other runs behind one curve: as many as there are colours."""
 LINES_AT_ONCE = 200
-"""Lines put into the log between two keys: about 3 ms."""
+"""Lines added to the log before a key gets its turn: about 3 ms."""
 SLICE_SECONDS = 0.002
-"""For so long events are taken between two keys."""
+"""Time for which events are read before a key gets its turn."""
 MOST_WAITING = 20_000
-"""Lines that wait to be put into the log."""
+"""Lines that may wait to be added to the log."""
 BATCH_SECONDS = 0.1
 """New lines are drawn at most ten times a second."""
 KEY_SECONDS = 0.05
-"""For so long a key that was pressed is on its way to the screen."""
+"""Time that a key needs to reach the screen."""
 SETTLE_SECONDS = 0.15
-"""A cursor that only passes a run does not open its log."""
+"""Delay before the log is opened, so that a cursor passing by opens none."""
 _BY_KEY = {metric.key: metric for metric in METRICS}
 _ORDER = tuple(metric.key for metric in METRICS)
 
 
 class Following(RunsBase):
-    """The lower part of the room, but for what is asked of the engine on demand."""
+    """The lower part of the room, except what is asked of the engine on demand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +70,7 @@ class Following(RunsBase):
         """Place in `METRICS` of the one chart that fills the view; None: a page of four."""
         self._smoothing = 0
         self._share = 1.0
-        self._drawn_at = self._told_at = 0.0
+        self._drawn_at = 0.0
         self._tracker: str | None = None
         """Address of the Trackio Space that the log named."""
 
@@ -81,28 +80,29 @@ class Following(RunsBase):
 
     @work(group="follow", exclusive=True)
     async def _follow(self, run_id: str | None) -> None:
-        """Reads one run from its first line and shows what it says, until the cursor goes elsewhere."""
+        """Follows one run from its first line and shows it until the cursor moves on."""
         if self._run is not None:
             await asyncio.sleep(SETTLE_SECONDS)
-        run = self.smoltui.runs.get(run_id) if run_id else None
+        run = self.workspace.runs.get(run_id) if run_id else None
         if run is not None and not run.history.loaded:
             await in_thread(run.history.load)
+        followed = self.workspace.monitor.follow(run) if run is not None else None
         self._pace, self._lines, self._tracker = Pace(), [], None
-        self._run = replace(run, history=History(), step=0) if run else None
+        self._run = None
+        if followed is not None:
+            self._pace, self._run = followed.pace, followed.run
         self.query_one(LogView).clear()
-        self.smoltui.keeper.reads(run_id if run is not None else None)
         self.run_changed()
-        if run is None:
+        if followed is None:
             self._draw()
             return
-        # What the list knows is shown at once; the log then tells it again from its first line.
+        # What the list knows is shown at once; the log then says it again from its first line.
         self._draw(run)
-        engine = self.engine_of(run)
         paused = time.monotonic()
         try:
-            async with aclosing(engine.follow(run.id)) as stream:
+            async with aclosing(followed.events()) as stream:
                 async for event in stream:
-                    self._take(event)
+                    self._take(event, followed)
                     while len(self._lines) > MOST_WAITING:  # more than can be drawn: the engine waits too
                         await asyncio.sleep(BATCH_SECONDS / 10)
                     if time.monotonic() - paused > SLICE_SECONDS:  # a long log must not hold up the keys
@@ -112,9 +112,7 @@ class Following(RunsBase):
             self._lines.append((f"smoltui: {error.message}. {error.hint}", None))
             self._draw_soon()
 
-    def _take(self, event: events.Event) -> None:
-        run = self._run
-        assert run is not None
+    def _take(self, event: events.Event, followed: Followed) -> None:
         if isinstance(event, events.LogLine):  # 100 000 of them can come in a second
             text = event.text
             if "\n" in text:
@@ -124,15 +122,9 @@ class Following(RunsBase):
             if text.startswith("* "):
                 self._tracker = tracker_link(text) or self._tracker
         else:
-            if words := in_words(event, run.max_steps):
+            if words := in_words(event, followed.run.max_steps):
                 self._lines += [(line, event.at) for line in words.split("\n")]
-            self._run = run.after(event)
-            if isinstance(event, events.StageChanged):
-                known = self.smoltui.runs.get(run.id)
-                if known is not None and self._run.is_final:
-                    self._run = replace(self._run, hint=known.hint, started_at=known.started_at)
-            elif isinstance(event, events.Progress | events.Metrics) and event.at is not None:
-                self._pace.observe(event.at, event.step)
+            self._run = followed.run
         if not self._due:
             self._draw_soon()
 
@@ -142,7 +134,7 @@ class Following(RunsBase):
             self.set_timer(BATCH_SECONDS, self._draw)
 
     def _draw(self, known: Run | None = None) -> None:
-        """Puts what has come into the log, and draws what it says of the run; of a burst the first part."""
+        """Adds new lines to the log and draws the state of the run; of a burst, the first part."""
         self._due = False
         self._put(known)
         if self._lines:
@@ -151,49 +143,39 @@ class Following(RunsBase):
 
     @work(group="burst", exclusive=True)
     async def _draw_rest(self) -> None:
-        """The rest of a burst, with keys between its parts: a message pump does not rest while it has messages."""
+        """The rest of a burst, in parts between which keys are handled."""
         while self._lines:
             await self._rest()
             self._put()
         self._due = False
 
     async def _rest(self) -> None:
-        """Lets others have their turn. A key goes through many of them to the screen, so one that came gets longer."""
-        await asyncio.sleep(KEY_SECONDS / 10 if self.smoltui.pressed_within(KEY_SECONDS) else 0)
+        """Yields to other tasks; longer after a key, which passes through many of them on its way to the screen."""
+        await asyncio.sleep(KEY_SECONDS / 10 if self.workspace.pressed_within(KEY_SECONDS) else 0)
 
     def _put(self, known: Run | None = None) -> None:
-        if self._lines and self._run is not None:
-            self.smoltui.keeper.heard[self._run.id] = time.monotonic()
         lines, self._lines = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
         # Of a burst only what is there every tenth of a second is seen.
         now = time.monotonic()
-        every = BATCH_SECONDS * (3 if self.smoltui.pressed_within(BATCH_SECONDS) else 1)  # what is typed comes first
+        every = BATCH_SECONDS * (3 if self.workspace.pressed_within(BATCH_SECONDS) else 1)  # what is typed comes first
         seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
         if seen:
             self._drawn_at = now
             self._draw_charts(known or self._run)
             self.show_head()
-            self._tell(now)
-
-    def _tell(self, now: float) -> None:
-        """Lets the list know what the log told; not with every line, as the list is then sorted anew."""
-        run = self._run
-        if run is not None and run.step and (run.is_final or now - self._told_at > TELL_SECONDS):
-            self._told_at = now
-            self.smoltui.keeper.learn(run)
 
     def follow_on(self) -> None:
-        """Reads the run again from its first line when the list says that it goes on after its end."""
+        """Follows the run again from its first line when the list says that it was resumed."""
         run, known = self._run, self.known
         if run is None or known is None or known.is_final or not run.is_final:
             return
-        # The list can be older than the end that the log told: only a later start means that it goes on.
+        # The list can be older than the end of the log: only a later start means that it was resumed.
         if known.started_at is not None and run.started_at is not None and known.started_at > run.started_at:
             self._follow(known.id)
 
     def run_changed(self) -> None:
-        """Another run is read."""
+        """Another run was selected."""
         raise NotImplementedError
 
     # -- curves
@@ -203,7 +185,7 @@ class Following(RunsBase):
             return
         keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],) * len(CHARTS)
         others = [
-            other for other in self.smoltui.runs.values()
+            other for other in self.workspace.runs.values()
             if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
         ][:MOST_BEHIND]  # fmt: skip
         if any(not other.history.loaded for other in others):
@@ -228,14 +210,14 @@ class Following(RunsBase):
         self.draw_charts()
 
     def draw_charts(self) -> None:
-        """Draws the curves anew: something about how they are drawn has changed."""
+        """Redraws the curves after a change of how they are shown."""
         run = self._run
         known = self.known
-        # A run that was just chosen has told nothing itself yet.
+        # The log of a run that was just selected has not been read yet.
         self._draw_charts(known if run is not None and known is not None and not run.history.known else run)
 
     def action_page(self, by: int) -> None:
-        """The next charts; while one fills the view, the next one."""
+        """Shows the next page of charts, or the next chart while one fills the view."""
         if self._zoomed is None:
             self._page = (self._page + by) % len(PAGES)
         else:
@@ -243,7 +225,7 @@ class Following(RunsBase):
         self.draw_charts()
 
     def action_zoom(self) -> None:
-        """One chart in the whole view, and back."""
+        """Switches between a page of charts and one that fills the view."""
         self._zoomed = _ORDER.index(PAGES[self._page][0]) if self._zoomed is None else None
         self.query_one("#curves").set_class(self._zoomed is not None, "zoomed")
         self.draw_charts()
@@ -251,13 +233,13 @@ class Following(RunsBase):
     def action_smooth(self) -> None:
         self._smoothing = (self._smoothing + 1) % len(SMOOTHINGS)
         weight = SMOOTHINGS[self._smoothing]
-        self.say(f"Curves are smoothed, weight {weight:.1f}" if weight else "Curves are drawn as they are")
+        self.say(f"Smoothing curves, weight {weight:.1f}" if weight else "Curves without smoothing")
         self.draw_charts()
 
     def action_range(self, factor: float) -> None:
-        """Fewer or more of the newest steps."""
+        """Shows fewer or more of the newest steps."""
         self._share = min(1.0, max(SMALLEST_SHARE, self._share * factor))
-        self.say("All steps" if self._share == 1 else f"The newest {self._share:.3g} of the steps")
+        self.say("Showing all steps" if self._share == 1 else f"Showing the last {self._share:.0%} of the steps")
         self.draw_charts()
 
     # -- how it stands
@@ -279,7 +261,7 @@ class Following(RunsBase):
             first.append(f"  {cost} USD", "dim")
         if self._tracker:
             first.append("  ").append("Trackio", Style(color="cyan", underline=True, link=self._tracker))
-        for warned in self.smoltui.keeper.warned.get(run.id, ()):
+        for warned in self.workspace.monitor.warned.get(run.id, ()):
             first.append(f"  {warned.word}", "bold yellow")
         if known.message:
             first.append(f"  {safe_line(redact(known.message), 200)}", "yellow" if known.is_final else "dim")
@@ -298,7 +280,7 @@ class Following(RunsBase):
             head.update(text, layout=False)
 
     def broken(self, run: Run) -> str | None:
-        """Why the log of the run stands still, where the engine can tell: the connection broke."""
+        """Why no new log lines arrive, if the engine knows: the connection broke."""
         return None if run.is_final else self.engine_of(run).connection(run.id)
 
     def _log_line(self) -> Text:
@@ -309,7 +291,7 @@ class Following(RunsBase):
 
     def _progress(self, run: Run, width: int) -> Text:
         if not run.max_steps:
-            return Text("the number of steps is not known yet", "dim")
+            return Text("number of steps unknown yet", "dim")
         cells = max(5, min(30, width - 50))
         done = min(cells, round(cells * run.step / run.max_steps))
         text = Text(no_wrap=True)
@@ -318,7 +300,7 @@ class Following(RunsBase):
         rate = self._pace.steps_per_second()
         text.append(f" {run.step}/{run.max_steps} steps")
         if rate:
-            text.append(f" · {rate:.2g} a second · {left} left")
+            text.append(f" · {rate:.2g} steps/s · {left} left")
         return text
 
     def _outcome(self, known: Run, run: Run) -> Text:
@@ -329,13 +311,13 @@ class Following(RunsBase):
             if run.moved is not None:
                 text.append(f" · {run.moved:.0%} of the weights moved")
             if self.check_action("ask_models", ()):
-                text.append("  press a: ask both models", "bold")
+                text.append("  press a: compare the models", "bold")
             if saved := run.pushed_to or run.model_path or known.model_path:
                 text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
         elif known.hint:
             text.append(safe_line(known.hint, 200))
         elif known.stage == Stage.ERROR:
-            text.append("its last words are in the log: press l")
+            text.append("see the end of the log: press l")
         return text
 
     def bring(self, view: str) -> None:

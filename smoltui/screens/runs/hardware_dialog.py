@@ -27,7 +27,7 @@ STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
 
 
 class HardwareDialog(Modal[None]):
-    """Only to be read; a flavor is chosen in smoltui.toml or the room of recipes."""
+    """Read-only; choose a flavor in smoltui.toml or in the Recipe room."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "leave", "Leave"),
@@ -41,7 +41,7 @@ class HardwareDialog(Modal[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog wide"):
-            yield Static(Text("Asking the Hub for its hardware…", "dim"), id="hardware", markup=False)
+            yield Static(Text("Loading hardware…", "dim"), id="hardware", markup=False)
 
     def on_mount(self) -> None:
         self._look()
@@ -79,13 +79,13 @@ class HardwareDialog(Modal[None]):
 
 
 def hardware_text(rows: list[FlavorFit], problem: str) -> Text:
-    """The table, the cheapest first."""
+    """The table, cheapest first."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append("Hardware of HF Jobs, and whether the recipe fits\n\n", "bold")
     if problem:
         text.append(f"{safe_line(problem, 300)}\n", "red")
         return text
-    text.append(f"{'flavor':<17}{'each':>8} {'×':>2}{'USD an hour':>13}  {'recipe':<22}{'needs':>8}\n", "bold dim")
+    text.append(f"{'flavor':<17}{'each':>8} {'×':>2}{'USD/hour':>13}  {'recipe':<22}{'needs':>8}\n", "bold dim")
     for row in rows:
         flavor = row.flavor
         each = gb(device_bytes(flavor) if flavor.count else None)
@@ -95,6 +95,6 @@ def hardware_text(rows: list[FlavorFit], problem: str) -> Text:
         text.append(f"{row.in_words:<22}", STYLES.get(row.verdict, "")).append(f"{gb(row.needed):>8}\n", "dim")
     if rows:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
-        text.append(f"\nAs the Hub lists them, {at}. Estimates: room 3, Recipe, shows their sum.\n", "dim")
-    text.append("\n esc ", "reverse").append(" leave it")
+        text.append(f"\nPrices from the Hub, {at}. Memory is estimated; see the Recipe room (3).\n", "dim")
+    text.append("\n esc ", "reverse").append(" close")
     return text

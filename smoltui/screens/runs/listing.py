@@ -1,4 +1,4 @@
-"""The list of runs: which are in it, in which order, what their rows say."""
+"""The list of runs: its filter, its order, and what the rows show."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rich.text import Text
 from textual import on
 from textual.widgets import Static
 
+from smoltui.backends.runs.monitor import STALE_SECONDS
 from smoltui.core.runs.chain import STEPS
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.run_filter import RunFilter, parse_filter
 from smoltui.errors import SmoltuiError
-from smoltui.run_keeper import STALE_SECONDS
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
 from smoltui.widgets.run_list import NOTHING_YET, READING, RowFacts, RunList, heading
@@ -35,9 +35,9 @@ class Listing(RunsBase):
         self._unfolded: set[str] = set()
 
     def _keys(self) -> dict[str, Key]:
-        """What can be sorted by: rising for `age`, the youngest first. Unknown values come last."""
+        """Sort keys by column; ascending `age` puts the youngest run first. Unknown values come last."""
         now = time.time()
-        keeper = self.smoltui.keeper
+        monitor = self.workspace.monitor
 
         def newest(value: float | None) -> float:
             return float("inf") if value is None else -value
@@ -48,21 +48,21 @@ class Listing(RunsBase):
             "stage": lambda run: run.stage,
             "where": lambda run: run.flavor or run.engine,
             "took": lambda run: newest(run.duration(now)),
-            "cost": lambda run: newest(keeper.cost(run, now)),
+            "cost": lambda run: newest(monitor.cost(run, now)),
             "loss": lambda run: -newest(run.history.last("loss")),
             "margin": lambda run: newest(run.history.last("rewards/margins")),
         }
 
     def list_again(self) -> None:
         listed = self.query_one(RunList)
-        runs = [run for run in self.smoltui.runs.values() if self._filter.matches(run)]
+        runs = [run for run in self.workspace.runs.values() if self._filter.matches(run)]
         if self._sort != "age" or self._descending:
             runs.sort(key=self._keys()[self._sort], reverse=self._descending)
         listed.empty_words = (
-            f"No run is like this: {safe_line(self._filter_text, 60)}  (esc shows all)"
-            if self._filter_text and self.smoltui.runs
+            f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
+            if self._filter_text and self.workspace.runs
             else NOTHING_YET
-            if not self.smoltui.keeper.reading
+            if not self.workspace.monitor.reading
             else READING
         )
         listed.show(self._with_steps(runs))
@@ -71,8 +71,8 @@ class Listing(RunsBase):
         self.draw_note()
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:
-        """The runs, and below those that are unfolded the steps that follow them, each as a row."""
-        chains = self.smoltui.keeper.chains
+        """The runs, with their follow-up steps as rows below those that are unfolded."""
+        chains = self.workspace.monitor.follow_ups
         if not self._unfolded & chains.keys():
             return runs
         rows = []
@@ -90,25 +90,25 @@ class Listing(RunsBase):
         return rows
 
     def action_unfold(self) -> None:
-        """Shows the steps that follow the run under the cursor, or hides them."""
+        """Shows or hides the follow-up steps of the run under the cursor."""
         run = self.query_one(RunList).highlighted
         if run is not None:
             self._unfolded ^= {run.id.partition("/")[0]}
             self.list_again()
 
     def show_run(self, run_id: str) -> None:
-        """Moves the cursor to a run, and shows its curves; it may arrive in the list a moment later."""
+        """Moves the cursor to a run and shows its curves; the run may enter the list a moment later."""
         self._wanted = run_id
         if self.query_one(RunList).select(run_id):
             self._wanted = None
 
     def row_facts(self, run: Run) -> RowFacts:
-        """What the row of a run says beside it."""
-        keeper = self.smoltui.keeper
-        words = tuple(one.word for one in keeper.warned.get(run.id, ()))
-        chain = keeper.chains.get(run.id)
+        """What the row of a run shows besides the run."""
+        monitor = self.workspace.monitor
+        words = tuple(one.word for one in monitor.warned.get(run.id, ()))
+        chain = monitor.follow_ups.get(run.id)
         notes = [chain.summary()] if chain is not None and run.id not in self._unfolded else []
-        notes += ["bell"] if run.id in keeper.waited else []
+        notes += ["bell"] if run.id in monitor.waited else []
         return RowFacts(self.cost_words(run), words, " ".join(notes))
 
     # -- lines around it
@@ -117,27 +117,27 @@ class Listing(RunsBase):
         self.query_one("#run-heading", Static).update(heading(self.size.width), layout=False)
 
     def draw_note(self) -> None:
-        """What keeps an engine from being listed, how old the list is, what it is filtered and sorted by."""
-        keeper, now = self.smoltui.keeper, time.time()
+        """Why an engine is not listed, how old its list is, and how the list is filtered and sorted."""
+        monitor, now = self.workspace.monitor, time.time()
         listed = self.query_one(RunList)
         parts: list[tuple[str, str]] = []
-        engines = self.smoltui.services.engines
-        for name, error in self.smoltui.runs_errors.items():
+        engines = self.workspace.services.engines
+        for name, error in self.workspace.runs_errors.items():
             words = f"{engines[name].place.plural}: {error.message}"
-            if (until := keeper.not_before.get(name)) is not None and until > now:
-                words += f", asked again in {until - now:.0f} s"
+            if (until := monitor.not_before.get(name)) is not None and until > now:
+                words += f", retrying in {until - now:.0f} s"
             else:
                 words += f" → {error.hint}"
             parts.append((words, "yellow"))
-        for name, at in keeper.listed_at.items():
+        for name, at in monitor.listed_at.items():
             place = engines[name].place
             if not place.here and now - at > STALE_SECONDS:
                 parts.append((f"{place.plural} as of {as_time(now - at)} ago", "yellow"))
         if self._filter_text:
             count = len(listed.runs)
-            parts.append((f"{count:,} of {len(self.smoltui.runs):,} runs like {self._filter_text}", "cyan"))
+            parts.append((f"{count:,} of {len(self.workspace.runs):,} runs match “{self._filter_text}”", "cyan"))
         if self._sort != "age" or self._descending:
-            parts.append((f"by {self._sort}{', turned round' if self._descending else ''}", "cyan"))
+            parts.append((f"sorted by {self._sort}{', reversed' if self._descending else ''}", "cyan"))
         if listed.marked:
             parts.append((f"{len(listed.marked)} marked", "bold cyan"))
         text = Text(" ", no_wrap=True, overflow="ellipsis")
@@ -166,19 +166,19 @@ class Listing(RunsBase):
     # -- keys
 
     def filter_by(self, text: str) -> None:
-        """Only shows runs like this; an empty text shows all."""
-        self._filter_text, self._filter = text, parse_filter(text, self.smoltui.services.places)
+        """Shows only runs that match; an empty text shows all."""
+        self._filter_text, self._filter = text, parse_filter(text, self.workspace.services.places)
         self.list_again()
 
     def ask_filter(self) -> None:
-        self.ask("runs like:", "words, stage: label: flavor: engine:", self.filter_by, self._filter_text)
+        self.ask("filter runs:", "words, stage: label: flavor: engine:", self.filter_by, self._filter_text)
 
     @property
     def filtered(self) -> bool:
         return bool(self._filter_text)
 
     def action_sort(self) -> None:
-        """By the next column."""
+        """Sorts by the next column."""
         names = list(self._keys())
         self._sort, self._descending = names[(names.index(self._sort) + 1) % len(names)], False
         self.list_again()

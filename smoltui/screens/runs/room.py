@@ -47,35 +47,35 @@ class RunsRoom(Listing, Following, Asking, Acting):
         Binding("a", "ask_models", "Ask"),
         Binding("u", "view('stats')", "Usage"),
         Binding("p", "view('plan')", "Plan"),
-        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        # Not in the bottom line, which has to fit in 80 columns. `?` lists all keys.
         Binding("enter", "full", "Hide the list", show=False),
         Binding("escape", "back", "Back", show=False),
-        Binding("tab", "other_half", "List or view", show=False),
-        Binding("o", "unfold", "What follows a run", show=False),
+        Binding("tab", "other_half", "Switch between list and view", show=False),
+        Binding("o", "unfold", "Show follow-up steps", show=False),
         Binding("s", "sort", "Sort by the next column", show=False),
-        Binding("S", "reverse", "Sort the other way", show=False),
-        Binding("x", "pause", "Pause, go on", show=False),
+        Binding("S", "reverse", "Reverse sort order", show=False),
+        Binding("x", "pause", "Pause / resume", show=False),
         Binding("R", "rerun", "Run again", show=False),
-        Binding("W", "wait", "A bell at its end", show=False),
+        Binding("W", "wait", "Notify when finished", show=False),
         Binding("L", "labels", "Labels", show=False),
-        Binding("O", "rules", "Rules that watch runs", show=False),
-        Binding("H", "hardware", "Hardware of Jobs and prices", show=False),
+        Binding("O", "rules", "Warning rules", show=False),
+        Binding("H", "hardware", "Job hardware and prices", show=False),
         Binding("T", "scheduled", "Scheduled Jobs", show=False),
         Binding("f", "follow", "Follow the end of the log", show=False),
-        Binding("n", "hit(1)", "Next hit in the log", show=False),
-        Binding("N", "hit(-1)", "The hit before", key_display="N", show=False),
-        Binding("F", "only_hits", "Only lines with hits", show=False),
+        Binding("n", "hit(1)", "Next match in the log", show=False),
+        Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
+        Binding("F", "only_hits", "Only matching lines", show=False),
         Binding("E", "save_log", "Save the log", show=False),
         Binding("P", "pager", "Open in the pager", show=False),
         Binding("y", "copy", "Copy", show=False),
-        Binding("J", "raw", "The raw JSON", show=False),
-        Binding("right_square_bracket", "page(1)", "Next curves", key_display="]", show=False),
-        Binding("left_square_bracket", "page(-1)", "Curves before", key_display="[", show=False),
-        Binding("z", "zoom", "One curve in the whole view", show=False),
-        Binding("m", "smooth", "Smoother curves", show=False),
+        Binding("J", "raw", "Raw JSON", show=False),
+        Binding("right_square_bracket", "page(1)", "Next charts", key_display="]", show=False),
+        Binding("left_square_bracket", "page(-1)", "Previous charts", key_display="[", show=False),
+        Binding("z", "zoom", "Zoom one chart", show=False),
+        Binding("m", "smooth", "Smooth curves", show=False),
         Binding("plus", "range(0.5)", "Fewer steps", key_display="+", show=False),
         Binding("minus", "range(2)", "More steps", key_display="-", show=False),
-        Binding("r", "refresh", "Read the list again", show=False),
+        Binding("r", "refresh", "Refresh", show=False),
     ]
 
     def compose_room(self) -> ComposeResult:
@@ -100,8 +100,8 @@ class RunsRoom(Listing, Following, Asking, Acting):
     def on_mount(self) -> None:
         listed = self.query_one(RunList)
         listed.facts = self.row_facts
-        self.watch(self.smoltui, "runs", self.show_runs)
-        self.watch(self.smoltui, "runs_errors", self.show_errors)
+        self.watch(self.app, "runs", self.show_runs)
+        self.watch(self.app, "runs_errors", self.show_errors)
         self.watch(self.query_one(LogView), "drawn_status", self._log_changed, init=False)
         listed.focus()
         self.set_interval(1.0, self._tick)
@@ -112,7 +112,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         self.set_class(event.size.height < 16 or event.size.width < 60, "tiny")
 
     def on_screen_resume(self) -> None:
-        self.smoltui.look_at_runs(jobs=True)
+        self.workspace.look_at_runs(jobs=True)
 
     def show_runs(self, runs: dict[str, Run]) -> None:
         super().show_runs(runs)
@@ -142,7 +142,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         self._look()
 
     def _look(self) -> None:
-        """Asks for what is in front."""
+        """Loads what the view in front shows."""
         match self.view:
             case "inspect":
                 self.inspect()
@@ -167,9 +167,9 @@ class RunsRoom(Listing, Following, Asking, Acting):
             case "cancel":
                 return True if any(not one.is_final for one in self.chosen()) else None
             case "ask_models":
-                if run is None or run.stage != Stage.COMPLETED or run.project != str(self.smoltui.project.folder):
+                if run is None or run.stage != Stage.COMPLETED or run.project != str(self.workspace.project.folder):
                     return None
-                return True if run.engine in self.smoltui.services.here else None
+                return True if run.engine in self.workspace.services.here else None
             case "pause":
                 return True if any(one.stage != Stage.COMPLETED for one in self.chosen()) else None
             case "rerun" | "labels" | "wait":
@@ -193,7 +193,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
             self.query_one(RunList).focus()
 
     def action_other_half(self) -> None:
-        """The keys that move go to the list, or to what is below."""
+        """Moves the focus between the list and what is below it."""
         listed = self.query_one(RunList)
         if not listed.has_focus:
             listed.focus()
@@ -208,7 +208,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         self.add_class("full")
 
     def action_back(self) -> None:
-        """Out of the question, the search, the hidden list, the marks, the filter: whichever is open."""
+        """Leaves the question, the search, the full view, the marks or the filter, whichever is active first."""
         line, log, listed = self.query_one(AskLine), self.query_one(LogView), self.query_one(RunList)
         if line.asking:
             line.stop()
@@ -226,12 +226,12 @@ class RunsRoom(Listing, Following, Asking, Acting):
             listed.focus()
 
     def action_refresh(self) -> None:
-        self.smoltui.look_at_runs(jobs=True)
+        self.workspace.look_at_runs(jobs=True)
 
     def action_find(self) -> None:
-        """In the log: its lines; else: runs."""
+        """Searches the log while it is shown, and runs otherwise."""
         if self.view == "log":
-            self.ask("find in the log:", "text, or /expression/", self._search)
+            self.ask("find in log:", "text or /regular expression/", self._search)
         else:
             self.ask_filter()
 
@@ -248,9 +248,9 @@ class RunsRoom(Listing, Following, Asking, Acting):
         log = self.query_one(LogView)
         round_again = log.next_hit(direction)
         if round_again is None:
-            self.say("Nothing was found (yet)" if log.searched_for else "Nothing is searched for: / finds in the log")
+            self.say("No match yet" if log.searched_for else "No active search. Press / to search the log")
         elif round_again:
-            self.say(f"Went on from the {'first' if direction > 0 else 'last'} hit")
+            self.say(f"Wrapped to the {'first' if direction > 0 else 'last'} match")
 
     def action_only_hits(self) -> None:
         log = self.query_one(LogView)
@@ -261,16 +261,16 @@ class RunsRoom(Listing, Following, Asking, Acting):
         log.follow = not log.follow
         if log.follow:
             log.action_bottom()
-        self.say("The log follows its end" if log.follow else "The log stays where it is; f or G follows again")
+        self.say("Following the log" if log.follow else "Paused. Press f or G to follow")
 
     def action_save_log(self) -> None:
         if self._run is not None:
-            offered = str(self.smoltui.project.folder / f"{self._run.id}.log")
-            self.ask("save the log as:", "a file", self._save, offered)
+            offered = str(self.workspace.project.folder / f"{self._run.id}.log")
+            self.ask("save log as:", "file name", self._save, offered)
 
     def _save(self, text: str) -> None:
         if text:
-            self._write_log(self.smoltui.project.resolve(text))
+            self._write_log(self.workspace.project.resolve(text))
 
     @work(group="save")
     async def _write_log(self, path: Path) -> None:
@@ -279,10 +279,10 @@ class RunsRoom(Listing, Following, Asking, Acting):
         except SmoltuiError as error:
             self.say(error)
             return
-        self.say(f"{lines:,} lines are in {path}, secrets taken out")
+        self.say(f"Saved {lines:,} lines to {path} (secrets redacted)")
 
     def action_pager(self) -> None:
-        """The log, or what is known of the run, in $PAGER."""
+        """Opens the log, or the inspected JSON, in $PAGER."""
         if self.view == "log":
             self._page_log()
         elif self._inspected:
@@ -301,14 +301,14 @@ class RunsRoom(Listing, Following, Asking, Acting):
             page_file(self, path)
 
     def action_copy(self) -> None:
-        """To the clipboard of the terminal, where it allows that (OSC 52)."""
+        """Copies to the clipboard of the terminal, if it allows that (OSC 52)."""
         if self.view == "log":
-            text, words = self.query_one(LogView).visible_text(), "The lines in view are"
+            text, words = self.query_one(LogView).visible_text(), "The visible lines"
         elif self.view == "inspect":
-            text, words = self.inspected_text(), "The JSON is"
+            text, words = self.inspected_text(), "The JSON"
         elif self._run is not None:
-            text, words = self._run.id, "The run's id is"
+            text, words = self._run.id, "The run id"
         else:
             return
         self.app.copy_to_clipboard(text)
-        self.say(f"{words} copied, where the terminal allows it (OSC 52)")
+        self.say(f"{words} copied (if nothing arrives, your terminal blocks OSC 52)")

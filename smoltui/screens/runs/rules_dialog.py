@@ -1,4 +1,4 @@
-"""Which rules watch a run: on or off, written to smoltui.toml."""
+"""Turns the rules that watch runs on and off, in smoltui.toml."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smoltui.screens.modal import Modal
 
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
-"""What a rule with a number is turned on with; the number is changed in smoltui.toml."""
+"""Value of a rule when it is turned on; edit smoltui.toml for others."""
 KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
 
 
@@ -50,7 +50,7 @@ class RulesDialog(Modal[None]):
 
     def _draw(self) -> None:
         settings = self._settings()
-        text = Text("Tell me when\n\n", "bold")
+        text = Text("Warn me when\n\n", "bold")
         for key, rule in KEYS.items():
             value = getattr(settings, rule)
             words = RULES.get(rule, "   and cancel the run when the cost is over the limit")
@@ -59,12 +59,10 @@ class RulesDialog(Modal[None]):
             if unit := UNITS.get(rule):
                 text.append(f", {value:g} {unit}" if value else "", "dim")
             text.append("\n")
-        text.append(
-            f"\nThe numbers stand in smoltui.toml of {safe_line(self._project.name, 40)}, table watch.\n", "dim"
-        )
+        text.append(f"\nThresholds: [watch] in smoltui.toml of {safe_line(self._project.name, 40)}\n", "dim")
         if self._problem:
             text.append(safe(self._problem, 600), "red").append("\n")
-        text.append("\n esc ", "reverse").append(" leave it")
+        text.append("\n esc ", "reverse").append(" close")
         self.query_one("#rules", Static).update(text)
 
     def on_key(self, event: events.Key) -> None:

@@ -1,4 +1,4 @@
-"""Scheduled Jobs: what the Hub starts again and again, and what can be done to it."""
+"""Scheduled Jobs: what the Hub starts on a schedule, and actions on it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
+from smoltui.workspace import Workspace
 
 if TYPE_CHECKING:
-    from smoltui.app import SmoltuiApp
     from smoltui.backends.runs.engine import Schedules
 
 SHOWN = 12
@@ -32,7 +32,7 @@ SHOWN = 12
 
 
 class ScheduledDialog(Modal[None]):
-    """Keys act on the one under the cursor; `n` makes one out of the Job that the room's cursor was on."""
+    """Keys act on the schedule under the cursor; `n` makes one from the Job that was selected in the room."""
 
     AUTO_FOCUS = ""  # the line that asks has no keys before it asks
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,16 +43,16 @@ class ScheduledDialog(Modal[None]):
         Binding("t", "trigger", "Start now"),
         Binding("d", "delete", "Delete"),
         Binding("n", "create", "New"),
-        Binding("r", "reload", "Read again"),
+        Binding("r", "reload", "Refresh"),
     ]
 
-    def __init__(self, app: SmoltuiApp, job: Run | None) -> None:
+    def __init__(self, workspace: Workspace, job: Run | None) -> None:
         super().__init__()
-        self._smoltui = app
+        self._workspace = workspace
         self._job = job
         self._items: list[ScheduledJob] = []
         self._cursor = 0
-        self._words = "asking…"
+        self._words = "Loading…"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
@@ -65,7 +65,7 @@ class ScheduledDialog(Modal[None]):
 
     @property
     def _jobs(self) -> Schedules | None:
-        engine = self._smoltui.services.able("scheduled")
+        engine = self._workspace.services.able("scheduled")
         return None if engine is None else engine.scheduled
 
     @property
@@ -76,7 +76,7 @@ class ScheduledDialog(Modal[None]):
     async def action_reload(self) -> None:
         jobs = self._jobs
         if jobs is None:
-            self._words = "There is no engine here that has scheduled Jobs."
+            self._words = "No engine here has scheduled Jobs."
         else:
             try:
                 self._items = await jobs.list_all()
@@ -89,7 +89,7 @@ class ScheduledDialog(Modal[None]):
     def _draw(self) -> None:
         now = time.time()
         text = Text(no_wrap=True, overflow="ellipsis")
-        text.append("Scheduled Jobs", "bold").append("  (times of the schedule are UTC)\n\n", "dim")
+        text.append("Scheduled Jobs", "bold").append("  (schedules are in UTC)\n\n", "dim")
         first = max(0, min(self._cursor - SHOWN // 2, len(self._items) - SHOWN))
         for place, item in enumerate(self._items[first : first + SHOWN], first):
             state = "suspended" if item.suspended else as_time(item.next_at - now) if item.next_at else "–"
@@ -106,7 +106,7 @@ class ScheduledDialog(Modal[None]):
         text.append(" d ", "reverse").append(" delete   ")
         if self._job is not None:
             text.append(" n ", "reverse").append(f" new from {safe_line(self._job.name, 20)}   ")
-        text.append("\n r ", "reverse").append(" read again   ").append(" esc ", "reverse").append(" leave it")
+        text.append("\n r ", "reverse").append(" refresh   ").append(" esc ", "reverse").append(" close")
         self.query_one("#scheduled", Static).update(text)
 
     @work(exclusive=True)
@@ -118,8 +118,8 @@ class ScheduledDialog(Modal[None]):
             self._draw()
             return
         if isinstance(made, Run):
-            self._smoltui.take_run(made)
-        self._smoltui.say(said)
+            self._workspace.take_run(made)
+        self._workspace.say(said)
         self.action_reload()
 
     def _confirmed(self, question: str, consequence: str, yes: str, then: Callable[[], object]) -> None:
@@ -127,7 +127,7 @@ class ScheduledDialog(Modal[None]):
             if answer:
                 then()
 
-        self.app.push_screen(Confirm(question, consequence, yes, "leave it"), answered)
+        self.app.push_screen(Confirm(question, consequence, yes, "cancel"), answered)
 
     # -- keys
 
@@ -140,19 +140,19 @@ class ScheduledDialog(Modal[None]):
         if item is None or jobs is None:
             return
         if item.suspended:
-            self._do(lambda: jobs.resume(item.id), f"{item.name} starts again by its schedule")
+            self._do(lambda: jobs.resume(item.id), f"{item.name} resumed")
         else:
-            self._do(lambda: jobs.suspend(item.id), f"{item.name} is suspended")
+            self._do(lambda: jobs.suspend(item.id), f"{item.name} suspended")
 
     def action_trigger(self) -> None:
         item, jobs = self._current, self._jobs
         if item is None or jobs is None:
             return
-        flavor = self._smoltui.keeper.prices.get(item.flavor or "")
+        flavor = self._workspace.monitor.prices.get(item.flavor or "")
         worst = worst_cost(flavor, item.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
-        cost = f"It can cost at most {usd(worst)}." if worst is not None else "What it can cost is not known."
+        cost = f"Costs at most {usd(worst)}." if worst is not None else "The maximum cost is unknown."
         self._confirmed(
-            f"Start {item.name} now?", cost, "start it", lambda: self._do(lambda: jobs.trigger(item.id), "Started")
+            f"Start {item.name} now?", cost, "start", lambda: self._do(lambda: jobs.trigger(item.id), "Started")
         )
 
     def action_delete(self) -> None:
@@ -160,8 +160,8 @@ class ScheduledDialog(Modal[None]):
         if item is None or jobs is None:
             return
         self._confirmed(
-            f"Delete the scheduled Job {item.name} ({item.id})?", "Jobs that it has started go on; it starts no more.",
-            "delete it", lambda: self._do(lambda: jobs.delete(item.id), "Deleted"),
+            f"Delete the scheduled Job {item.name} ({item.id})?", "Jobs that are running continue; no new ones start.",
+            "delete", lambda: self._do(lambda: jobs.delete(item.id), "Deleted"),
         )  # fmt: skip
 
     def action_create(self) -> None:
@@ -169,7 +169,7 @@ class ScheduledDialog(Modal[None]):
         if job is None or self._jobs is None:
             return
         self.query_one(AskLine).ask(
-            "start it:", "@hourly, @daily, … or five cron fields (UTC)", lambda text: self._create(job, text), "@daily"
+            "schedule:", "@hourly, @daily, … or five cron fields (UTC)", lambda text: self._create(job, text), "@daily"
         )
 
     def _create(self, job: Run, text: str) -> None:
@@ -178,15 +178,15 @@ class ScheduledDialog(Modal[None]):
         try:
             schedule = checked_schedule(text)
         except ValueError as error:
-            self._words = f"This is not a schedule that the Hub understands: {error}"
+            self._words = f"Invalid schedule: {error}"
             self._draw()
             return
-        flavor = self._smoltui.keeper.prices.get(job.flavor or "")
+        flavor = self._workspace.monitor.prices.get(job.flavor or "")
         worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(
-            f"Start such a Job each time of '{schedule}' (UTC)?",
-            f"{safe_line(job.flavor or '', 40)}, {cost}. The token is kept with it as a secret.", "schedule it",
+            f"Start this Job on schedule '{schedule}' (UTC)?",
+            f"{safe_line(job.flavor or '', 40)}, {cost}. Your token is stored with it as a secret.", "schedule it",
             lambda: self._do(lambda: jobs.create_from(job.raw, job.namespace or "", schedule), "Scheduled"),
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.data_files import arrow as pair_arrow
@@ -38,6 +38,7 @@ from smoltui.backends.data_files.source import (
 from smoltui.backends.data_files.text import Broken
 from smoltui.backends.project.project import Project
 from smoltui.errors import PairsError, RecipeError
+from tests.examples import examples
 
 ROWS = [{"prompt": f"Question {n}?", "chosen": f"Answer {n}, kindly.", "rejected": f"No {n}."} for n in range(300)]
 LONG = "Kindly, and at some length. " * 40
@@ -92,6 +93,7 @@ LARGE: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_set_is_never_held_whole(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """70 MB: the first pairs come after a fraction of them, and reading all of them takes a few MB of memory."""
@@ -101,7 +103,9 @@ def test_a_large_set_is_never_held_whole(name: str, tmp_path: Path, monkeypatch:
     arrow_before, arrow_most = pa.total_allocated_bytes(), 0
     started = time.thread_time()
     head = open_head(PairsSpec(name), tmp_path)
-    assert time.thread_time() - started < 0.3
+    head_seconds, started = time.thread_time() - started, time.thread_time()
+    assert sum(1 for _ in open_pairs(name, base=tmp_path).rows(0, 60_000)) == 60_000
+    assert head_seconds < (time.thread_time() - started) / 3
     assert (len(head.rows), head.whole, head.schema) == (64, False, "standard")
     tracemalloc.start()
     try:
@@ -178,7 +182,7 @@ def same(left: Any, right: Any) -> bool:
     return repr(left) == repr(right)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(ROW, min_size=1, max_size=6), st.integers(1, 40), st.booleans(), st.sampled_from([None, 0, 1]))
 def test_lines_and_arrays_give_what_json_gives(
     tmp_path_factory: pytest.TempPathFactory,
@@ -206,7 +210,7 @@ def test_lines_and_arrays_give_what_json_gives(
             assert same(open_head(PairsSpec(name), folder).rows, rows), name
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     st.binary(max_size=60) | st.text('{}[]":,\\ \n\t0-1.eEnulltrfasINiyud8', max_size=40).map(str.encode),
     st.integers(1, 30),
@@ -229,7 +233,7 @@ def test_an_array_is_refused_where_json_refuses_it(data: bytes, chunk: int) -> N
     assert same([json.loads(piece.data.decode("latin-1")) for piece in elements], expected)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     st.lists(st.lists(ODD.map(lambda text: text.replace("\r", "")), min_size=3, max_size=3), min_size=1, max_size=6),
     st.integers(1, 40),
@@ -256,7 +260,7 @@ def test_a_table_gives_what_was_written(
         assert open_head(PairsSpec(name), folder).rows == expected
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.text('ab,"\n ', max_size=30))
 def test_fields_are_those_of_the_csv_module(text: str) -> None:
     """One record, however its quotes stand."""

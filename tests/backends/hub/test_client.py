@@ -7,8 +7,9 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
@@ -144,7 +145,9 @@ async def test_nobody_answers_at_that_address(server: LocalHub, monkeypatch: pyt
             await hub.account()
 
 
-async def test_a_hub_that_takes_the_call_and_says_nothing(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hub_that_takes_the_call_and_says_nothing(
+    server: LocalHub, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., Awaitable[None]]
+) -> None:
     """A black hole costs me no more than the set time, and I can leave before."""
     assert hub.TOTAL_SECONDS < 15 and hub.CONNECT_SECONDS < 15
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 0.3)
@@ -152,8 +155,9 @@ async def test_a_hub_that_takes_the_call_and_says_nothing(server: LocalHub, monk
     with pytest.raises(UnreachableError, match="did not answer in time"):
         await hub.flavors()
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 60)
+    before = len(server.asked("GET", "hardware"))
     task = asyncio.create_task(hub.flavors())
-    await asyncio.sleep(0.1)
+    await wait_until(lambda: len(server.asked("GET", "hardware")) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 30)
@@ -213,8 +217,11 @@ def test_a_child_does_not_inherit_what_keeps_the_client_quiet() -> None:
 async def test_work_in_a_thread_can_be_left() -> None:
     """A blocked call does not hold the app: it is told to stop, and the program may end while it still sits there."""
     told: list[str] = []
-    task = asyncio.create_task(in_thread(lambda: time.sleep(30), abandon=lambda: told.append("stop")))
-    await asyncio.sleep(0.05)
+    begun = threading.Event()
+    task = asyncio.create_task(
+        in_thread(lambda: begun.set() or time.sleep(30), abandon=lambda: told.append("stop"))  # type: ignore[func-returns-value]
+    )
+    await asyncio.to_thread(begun.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 30)

@@ -305,7 +305,9 @@ async def test_an_answer_that_is_not_the_hubs(server: LocalHub, call: str) -> No
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_a_hub_that_says_nothing(server: LocalHub, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+async def test_a_hub_that_says_nothing(
+    server: LocalHub, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., Awaitable[None]], call: str
+) -> None:
     """A black hole costs the set time, and I can leave before."""
     method, path, act = CALLS[call]
     job = server.add(stage="COMPLETED", **FOREIGN)
@@ -315,8 +317,9 @@ async def test_a_hub_that_says_nothing(server: LocalHub, monkeypatch: pytest.Mon
         await act(HubEngine(), job.id)
     assert caught.value.hint
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 60)
+    before = len(server.asked(method, path))
     task = asyncio.ensure_future(act(HubEngine(), job.id))
-    await asyncio.sleep(0.3)
+    await wait_until(lambda: len(server.asked(method, path)) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import shutil
@@ -23,16 +22,12 @@ from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
 from tests.backends.local.pausing_training import save
+from tests.marks import needs_training
 from tests.paths import DEMO, PAUSING_TRAINING
 
 SCRIPT = PAUSING_TRAINING
 DEMO = DEMO
 Wait = Callable[..., Awaitable[None]]
-
-needs_training = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("torch", "trl", "datasets", "peft")),
-    reason="what trains is not installed (pip install smoltui[train])",
-)
 
 
 @pytest.fixture

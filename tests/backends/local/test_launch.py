@@ -18,17 +18,13 @@ from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, MissingExtraError, RecipeError
+from tests.marks import needs_training
 from tests.paths import DEMO, FAKE_TRAINING
 from tests.shadows import left_behind, put_shadows
 
 DEMO = DEMO
 FAKE = FAKE_TRAINING
 Wait = Callable[..., Awaitable[None]]
-
-needs_training = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("torch", "trl", "datasets", "accelerate")),
-    reason="what trains is not installed (pip install smoltui[train])",
-)
 
 
 @pytest.fixture

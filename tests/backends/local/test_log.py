@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.local import log as local_log
@@ -23,6 +23,7 @@ from smoltui.core.runs.log_text import OVERLAP
 from smoltui.core.runs.metrics import History
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError
+from tests.examples import examples
 
 TEXTS = st.sampled_from(
     [
@@ -103,7 +104,7 @@ def slowly(path: Path) -> tuple[Run, History]:
 SEEN = ("step", "phase", "plan", "moved", "model_path", "message", "hint")
 
 
-@settings(max_examples=250)
+@examples(250)
 @given(lines=logs(), cuts=st.lists(st.integers(0, 4000), max_size=3), piece=st.sampled_from([600, 1 << 20]))
 def test_looking_through_finds_what_reading_finds(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], cuts: list[int], piece: int

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.local import engine as local_engine
@@ -21,6 +21,7 @@ from smoltui.cli import runs as commands
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError, SmoltuiError
+from tests.examples import examples
 
 SPEC: dict[str, Any] = {
     "name": "good",
@@ -228,7 +229,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(data=st.data(), where=CHANGES)
 def test_whatever_stands_in_a_field_only_our_errors_are_raised(
     data: st.DataObject, where: list[tuple[str, str]]

@@ -229,6 +229,7 @@ async def test_torch_that_is_not_installed_is_not_asked(tmp_path: Path) -> None:
     assert told.problem == "not installed: torch, trl"
 
 
+@pytest.mark.slow
 async def test_the_real_probe(tmp_path: Path) -> None:
     """The script itself, with the torch and TRL that are installed here."""
     pytest.importorskip("trl")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from dataclasses import replace
@@ -36,16 +35,12 @@ from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import PairsError, RecipeError
 from smoltui.scripts.pair_format import content_hash
 from tests.backends.pairs.test_export import SHAPES
+from tests.marks import needs_training
 from tests.paths import DEMO, FAKE_TRAINING
 from tests.scripts.test_dpo import Ran, in_scripts, run
 
 DEMO = DEMO
 FAKE_SCRIPT = FAKE_TRAINING
-
-needs_training = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("torch", "trl", "datasets", "peft")),
-    reason="what trains is not installed (pip install smoltui[train])",
-)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

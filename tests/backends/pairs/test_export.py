@@ -336,6 +336,7 @@ class TestPlace:
         assert read_export(tmp_path / "out") is None
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
     """1 000 and 8 000 pairs take the same memory, but for 16 bytes a held-out pair."""
     import tracemalloc

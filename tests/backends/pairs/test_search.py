@@ -15,6 +15,8 @@ from smoltui.backends.pairs.store import PairStore
 from smoltui.core.pairs.query import PairQuery
 from smoltui.errors import InputError
 
+pytestmark = pytest.mark.xdist_group("pairs/test_search")  # they share what is prepared once
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> PairStore:

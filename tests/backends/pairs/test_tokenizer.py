@@ -32,6 +32,8 @@ from smoltui.errors import (
 )
 from tests.paths import DEMO
 
+pytestmark = pytest.mark.xdist_group("pairs/test_tokenizer")  # they share what is prepared once
+
 DEMO = DEMO
 VALUES = {"model_name_or_path": "model"}
 ASKED = {"role": "user", "content": "What is fog?"}

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.runs.log_spool import BLOCK_LINES, LogSpool
 from smoltui.core.runs.log_text import LogLine, collapsed, taken
 from smoltui.errors import InputError
+from tests.examples import examples
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrStUv"
 SEPARATORS = "nel\u0085ls\u2028ps\u2029vt\x0bff\x0cfs\x1cnul\x00"
@@ -67,7 +68,7 @@ def test_every_line_is_there_once(spool: LogSpool) -> None:
     assert texts(spool) == told and texts(spool, len(told)) == [] and texts(spool, -5, 1) == told[:1]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.lists(st.tuples(st.text(), st.none() | st.floats(1, 2e9))), max_size=12))
 def test_what_is_read_is_what_was_said(batches: list[list[tuple[str, float | None]]]) -> None:
     """Any text, with its time; as if each batch had been kept in memory."""

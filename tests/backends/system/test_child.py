@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
@@ -60,7 +61,9 @@ async def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         assert await everything(child) == ["a\ufffd"]
 
 
-async def test_leaving_the_block_ends_a_stubborn_child_and_its_children(tmp_path: Path) -> None:
+async def test_leaving_the_block_ends_a_stubborn_child_and_its_children(
+    tmp_path: Path, wait_until: Callable[..., Awaitable[None]]
+) -> None:
     """A child that ignores SIGTERM, and the child it started, are gone when I leave."""
     code = (
         "import signal, subprocess, sys, time\n"
@@ -72,8 +75,7 @@ async def test_leaving_the_block_ends_a_stubborn_child_and_its_children(tmp_path
         grandchild = int(await anext(child.lines()))
         assert alive(child.process.pid) and alive(grandchild)
     assert child.exit_code == -signal.SIGKILL
-    await asyncio.sleep(0.1)
-    assert not alive(child.process.pid) and not alive(grandchild)
+    await wait_until(lambda: not alive(child.process.pid) and not alive(grandchild))
 
 
 async def test_cancelling_the_reader_ends_the_child(tmp_path: Path) -> None:

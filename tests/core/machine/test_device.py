@@ -57,7 +57,7 @@ def test_a_laptop_trains_small_models_and_leaves_the_large_to_jobs() -> None:
     assert [sentence.mark for sentence in sentences] == [Mark.HERE, Mark.JOBS, Mark.JOBS, Mark.HERE]
     assert "4 cores" in sentences[0].text and "l4x1" in sentences[1].text and "a100-large" in sentences[2].text
     assert "5.7 weights +" in sentences[1].text and "11.5 reference" in sentences[2].text
-    assert "ada can start them" in sentences[3].text
+    assert "ready, logged in as ada" in sentences[3].text
 
 
 def test_the_sums_are_those_that_were_simulated() -> None:
@@ -93,13 +93,13 @@ def test_memory_that_is_not_told_is_not_guessed() -> None:
 
 def test_the_own_recipe_is_weighed() -> None:
     """The first sentence is about my recipe, on the device it would use."""
-    own = Need("This recipe, model,", Fit((Term("W", GIB, ""),), GIB, 1, 1), on_processor=True)
+    own = Need("This recipe", Fit((Term("W", GIB, ""),), GIB, 1, 1), on_processor=True)
     assert verdict(LAPTOP, ME, recipe=own)[0].mark is Mark.HERE
     assert "2.0 GiB (1.0 weights + 1.0 reserve)" in verdict(LAPTOP, ME, recipe=own)[0].text
     small = replace(LAPTOP, ram_available=GIB // 2)
     assert verdict(small, ME, recipe=own)[0].mark is Mark.JOBS and verdict(small, ME)[0].mark is Mark.TIGHT
     assert "does not fit here" in next_step(small, has_recipe=True, recipe=own)
-    assert "t trains on this machine" in next_step(LAPTOP, has_recipe=True, recipe=own)
+    assert "press t to train here" in next_step(LAPTOP, has_recipe=True, recipe=own)
     tiny = Need("This recipe", Fit((Term("W", GIB // 2, ""),), GIB // 10, 1, 1), on_processor=True)
     assert tiny.in_words == "0.6 GiB (0.5 weights + 0.1 reserve)"  # one unit
     on_card = replace(own, on_processor=False)
@@ -122,23 +122,23 @@ def test_packages_that_are_missing_or_outside_their_range() -> None:
         (None, "You are not logged in", Mark.NO, "not logged in"),
         (replace(ME, can_pay=False), "", Mark.NO, "cannot pay"),
         (replace(ME, can_pay=None), "", Mark.TIGHT, "unknown"),
-        (replace(ME, token_role="read"), "", Mark.NO, "may only read"),
+        (replace(ME, token_role="read"), "", Mark.NO, "read-only"),
         (replace(ME, token_role="fineGrained"), "", Mark.HERE, "ada"),
     ],
 )
 def test_what_the_account_allows(account: Account | None, why: str, mark: Mark, said: str) -> None:
-    """Not logged in, no credit, a token that only reads: each is said, with what mends it."""
+    """Not logged in, no credit, a token that only reads: each is said, with its fix."""
     last = verdict(LAPTOP, account, why)[-1]
     assert last.mark is mark and said in last.text
 
 
 def test_the_next_step_names_its_key() -> None:
     """A fresh project trains with t; a trained one is asked in room 5; what is in the way comes first."""
-    assert "t trains on this machine" in next_step(LAPTOP, has_recipe=True)
-    assert "5 opens Evaluate" in next_step(LAPTOP, has_recipe=True, has_model=True)
+    assert "press t to train here" in next_step(LAPTOP, has_recipe=True)
+    assert "compare answers (5, then a)" in next_step(LAPTOP, has_recipe=True, has_model=True)
     assert "smoltui demo" in next_step(LAPTOP, has_recipe=False)
-    assert "3 opens the recipe" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
+    assert "fix the recipe (press 3). broken" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
     assert "hf auth login" in next_step(LAPTOP, has_recipe=True, here=False)
-    assert "starts a Job" in next_step(LAPTOP, has_recipe=True, here=False, account=ME)
+    assert "press t to start a Job" in next_step(LAPTOP, has_recipe=True, here=False, account=ME)
     gone = replace(LAPTOP, packages=(replace(TRL, installed=None, fits=False),))
     assert "pip install 'smoltui[train]'" in next_step(gone, has_recipe=True)

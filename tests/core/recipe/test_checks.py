@@ -50,6 +50,7 @@ def said(values: dict[str, Any], **more: Any) -> str:
     return "\n".join(f"{item.level} {item.key}: {item.sentence} | {item.mend}" for item in check(values, **more))
 
 
+@pytest.mark.slow
 def test_the_stored_keys_are_those_of_the_installed_trl() -> None:
     """What the app calls an unknown key is one that TRL refuses, and nothing else."""
     if find_spec("trl") is None:

@@ -34,6 +34,7 @@ def test_the_text_is_yaml_of_the_same_values(processes: int, strategy: str, prec
     assert YAML(typ="safe", pure=True).load(as_yaml(config)) == config
 
 
+@pytest.mark.slow
 @needs_accelerate
 def test_accelerate_reads_it_as_meant(tmp_path: Path) -> None:
     """accelerate's own class loads each file: no unknown key, the right kind of training."""

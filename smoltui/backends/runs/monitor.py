@@ -1,0 +1,399 @@
+"""What is known of all runs, kept up to date: lists, curves of active runs, prices, rules, and the steps that follow.
+
+Local runs are listed all the time, other engines only while somebody looks at their runs, at a rate that leaves most of
+an account's requests to others. Active runs are followed in the background, so that the list has their latest figures
+and the rules hold for all of them, not only for the one that is read. Whoever reads a run (`RunMonitor.follow`) takes
+the place of its background follower: a run is never followed twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from smoltui.backends.runs.callbacks import Say, Spawn, Spawned
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs import events
+from smoltui.core.runs.metrics import History, load_all
+from smoltui.core.runs.pace import Pace
+from smoltui.core.runs.rules import Warned, WatchSettings, watched
+from smoltui.core.runs.run import Run, Stage, richer
+from smoltui.errors import RateLimitedError, SmoltuiError
+
+if TYPE_CHECKING:
+    from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.chains import Chains
+    from smoltui.backends.runs.engine import Engine
+    from smoltui.core.runs.chain import Chain
+    from smoltui.core.runs.cost import Flavor
+    from smoltui.core.runs.events import Event
+
+ACTIVE_SECONDS = 0.5
+"""How often local runs are listed while one is active."""
+IDLE_SECONDS = 3.0
+"""…and while none is: another terminal may have started one."""
+JOBS_SECONDS = 15.0
+"""How often other engines are listed while somebody looks: 20 requests in the 5 minutes in which 1,000 are allowed."""
+BLURRED_SECONDS = 60.0
+"""…and while the terminal's window does not have the focus, where the terminal tells."""
+STALE_SECONDS = 40.0
+"""A list older than this is said to be: two in a row did not come."""
+RATE_LIMIT_SECONDS = 60.0
+"""The wait after a 429 that names none."""
+FOLLOWED = 10
+"""Runs followed in the background at most: each is a connection."""
+RULES_SECONDS = 2.0
+"""How often rules and follow-up steps are looked at."""
+TELL_SECONDS = 1.0
+"""How often the figures of a followed run are put into the list."""
+YIELD_SECONDS = 0.02
+"""How long a follower in the background may take events without giving others their turn."""
+
+
+class Followed:
+    """One run while it is followed, and what its log has told since then."""
+
+    def __init__(self, monitor: RunMonitor, run: Run, heard_at: float) -> None:
+        self._monitor = monitor
+        self.run = replace(run, history=History(), step=0)
+        """The run with the curve that its log has told so far."""
+        self.pace = Pace()
+        self.heard_at = heard_at
+        """When its last line came here, `time.monotonic` seconds; the start for one that has never said a word."""
+        self.active = True
+        self.task: Spawned | None = None
+        """The task of a background follower; None when somebody reads the run."""
+        self._told_at = time.monotonic()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """The events of the run from its first line, as `Engine.follow` gives them; the list learns from them too.
+
+        Can be read once. Raises as `Engine.follow`.
+        """
+        try:
+            async with aclosing(self._monitor.engine_of(self.run).follow(self.run.id)) as stream:
+                async for event in stream:
+                    self._take(event)
+                    yield event
+            self._monitor.learn(self.run)
+        finally:
+            self._monitor.let_go(self)
+
+    def _take(self, event: Event) -> None:
+        now = self.heard_at = time.monotonic()
+        if isinstance(event, events.LogLine):  # 100,000 of them can come in a second
+            return
+        self.run = self.run.after(event)
+        if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
+            self.pace.observe(event.at, event.step)
+        elif isinstance(event, events.StageChanged) and self.run.is_final:
+            known = self._monitor.runs.get(self.run.id)
+            if known is not None:  # a resumed run has started again since its log was begun
+                self.run = replace(self.run, hint=known.hint or self.run.hint, started_at=known.started_at)
+        if now - self._told_at > TELL_SECONDS or self.run.is_final:
+            self._told_at = now
+            self._monitor.learn(self.run)
+
+
+class RunMonitor:
+    """The runs of all engines, as an app or a command needs them. Everything happens on its event loop.
+
+    `engines`: the engines by name. `changed()`: something that is shown may have changed. `say(sentence, severity)`
+    and `ring(sentence)` reach the person. `spawn` starts a task that ends with the app or the command. `lists_all()`:
+    whether somebody looks at the runs of engines other than this machine's.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        engines: Callable[[], Mapping[str, Engine]],
+        *,
+        changed: Callable[[], object],
+        say: Say,
+        ring: Callable[[str], object],
+        spawn: Spawn,
+        lists_all: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._project = project
+        self._engines = engines
+        self._changed, self._say, self._ring, self._spawn = changed, say, ring, spawn
+        self._lists_all = lists_all
+        self._look_again = asyncio.Event()
+        self._asked_at: dict[str, float] = {}
+        self._listing: dict[str, Spawned] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._followed: dict[str, Followed] = {}
+        self._prices_asked = False
+        self.runs: dict[str, Run] = {}
+        """Every known run by id, newest first. Replaced, never changed in place."""
+        self.errors: dict[str, SmoltuiError] = {}
+        """Engines that could not list their runs, with the reason. Replaced, never changed in place."""
+        self._chains: Chains | None = None
+        self.blurred = False
+        """The terminal's window does not have the focus."""
+        self.listed_at: dict[str, float] = {}
+        """Engine → when its list last came, seconds since the epoch."""
+        self.not_before: dict[str, float] = {}
+        """Engine → when it may be asked again after it asked for a pause, seconds since the epoch."""
+        self.answered: set[str] = set()
+        """Engines that have answered, with a list or with why there is none."""
+        self.prices: dict[str, Flavor] = {}
+        """Flavor by name; empty until a Job was seen and the Hub's list has come."""
+        self.warned: dict[str, list[Warned]] = {}
+        """Run → the rules that hold for it."""
+        self.waited: set[str] = set()
+        """Runs at whose end the person wants to hear a bell."""
+
+    @property
+    def chains(self) -> Chains:
+        """Stores what follows runs, and does it; imported when first asked for, behind the first frame."""
+        if self._chains is None:
+            from smoltui.backends.runs.chains import Chains
+
+            self._chains = Chains(str(self._project.folder), say=self._say, spawn=self._spawn)
+        return self._chains
+
+    @property
+    def follow_ups(self) -> Mapping[str, Chain]:
+        """Run → what follows it, as far as it was looked at."""
+        return {} if self._chains is None else self._chains.known
+
+    # -- lists
+
+    def look(self, *, jobs: bool = False) -> None:
+        """Lists the runs again now; those of other engines only with `jobs`."""
+        if jobs:
+            self._asked_at.clear()
+        self._look_again.set()
+
+    async def keep(self) -> None:
+        """Keeps the lists up to date until it is cancelled."""
+        while True:
+            for name, engine in self._engines().items():
+                if engine.place.here:
+                    await self._list(engine)
+                elif self._lists_all() and self._is_due(name):
+                    self._asked_at[name] = time.monotonic()
+                    # Beside the local runs, which must not wait for a service that does not answer.
+                    if (earlier := self._listing.get(name)) is not None:
+                        earlier.cancel()
+                    self._listing[name] = self._spawn(partial(self._list, engine))
+            here = {name for name, engine in self._engines().items() if engine.place.here}
+            active = any(run.engine in here and not run.is_final for run in self.runs.values())
+            try:
+                async with asyncio.timeout(ACTIVE_SECONDS if active else IDLE_SECONDS):
+                    await self._look_again.wait()
+            except TimeoutError:
+                pass
+            self._look_again.clear()
+
+    def _is_due(self, name: str) -> bool:
+        every = BLURRED_SECONDS if self.blurred else JOBS_SECONDS
+        waited = time.monotonic() - self._asked_at.get(name, -every)
+        return waited >= every and time.time() >= self.not_before.get(name, 0.0)
+
+    async def _list(self, engine: Engine) -> None:
+        name = engine.name
+        try:
+            listed = await engine.list_runs()
+            await self._load_curves(listed)
+        except SmoltuiError as error:
+            if isinstance(error, RateLimitedError):
+                self.not_before[name] = time.time() + (error.retry_after or RATE_LIMIT_SECONDS) + 1
+            if str(self.errors.get(name)) != str(error):
+                self.errors = {**self.errors, name: error}
+                self._changed()
+            self._note_answer(name)
+            return
+        self.listed_at[name] = time.time()
+        self.not_before.pop(name, None)
+        if name in self.errors:
+            self.errors = {key: value for key, value in self.errors.items() if key != name}
+            self._changed()
+        self._take_list(name, listed)
+        self._note_answer(name)
+
+    def knows(self, engine: str) -> bool:
+        """Whether this engine has said at least once which runs it has, or why it cannot."""
+        return engine in self.answered or engine not in self._engines()
+
+    @property
+    def reading(self) -> bool:
+        """Whether an engine has yet to say which runs it has: until then nobody knows that there are none."""
+        return not all(self.knows(name) for name in self._engines())
+
+    def _note_answer(self, name: str) -> None:
+        if name not in self.answered:
+            self.answered.add(name)
+            self._changed()  # what says that there are no runs may now say so
+
+    async def _load_curves(self, listed: Sequence[Run]) -> None:
+        """Reads, in a thread, the curves that the rules look at."""
+        needed = [run.history for run in listed if not run.is_final and not run.history.loaded]
+        if needed:
+            await in_thread(lambda: load_all(needed))
+
+    def _take_list(self, engine: str, listed: list[Run]) -> None:
+        known = self.runs
+        kept = [run for run in known.values() if run.engine != engine]
+        # A list may know less of a run than its follower: what was learnt stays.
+        fresh = [richer(run, known.get(run.id)) for run in listed]
+        merged = sorted([*kept, *fresh], key=lambda run: run.created_at or 0, reverse=True)
+        for run in fresh:
+            self._note_end(run, known.get(run.id))
+        self._put({run.id: run for run in merged})
+        self._follow_some()
+        self._read_prices_for(fresh)
+
+    def take_run(self, run: Run) -> None:
+        """Takes over what is newly known of a run; one that is not known yet becomes the first."""
+        self._put({**({run.id: run} if run.id not in self.runs else {}), **self.runs, run.id: run})
+        self._read_prices_for([run])
+
+    def _put(self, runs: dict[str, Run]) -> None:
+        if runs != self.runs:
+            self.runs = runs
+            self._changed()
+
+    def _read_prices_for(self, runs: Sequence[Run]) -> None:
+        if not self._prices_asked and any(run.flavor for run in runs):
+            self._prices_asked = True
+            self._spawn(self._read_prices)
+
+    async def _read_prices(self) -> None:
+        from smoltui.backends.hub.client import flavors
+
+        try:
+            self.prices = {flavor.name: flavor for flavor in await flavors()}
+        except SmoltuiError:
+            self._prices_asked = False  # the list of Jobs says what is wrong; costs stay unknown until it comes
+
+    # -- active runs
+
+    def engine_of(self, run: Run) -> Engine:
+        """The engine that has this run."""
+        return self._engines()[run.engine]
+
+    def follow(self, run: Run) -> Followed:
+        """Begins to follow a run for somebody who reads its events; ends its background follower."""
+        found = self._begin(run)
+        self._follow_some()  # the run that was read before, perhaps
+        return found
+
+    def _begin(self, run: Run) -> Followed:
+        earlier = self._followed.get(run.id)
+        if earlier is not None and earlier.task is not None:
+            earlier.task.cancel()
+        heard_at = time.monotonic() if earlier is None else earlier.heard_at
+        found = self._followed[run.id] = Followed(self, run, heard_at)
+        return found
+
+    def _follow_some(self) -> None:
+        """Follows active runs that are not followed yet, the newest first."""
+        in_background = sum(one.active and one.task is not None for one in self._followed.values())
+        for run in self.runs.values():
+            known = self._followed.get(run.id)
+            if run.stage != Stage.RUNNING or run.engine not in self._engines() or (known is not None and known.active):
+                continue
+            if in_background >= FOLLOWED:
+                return
+            in_background += 1
+            found = self._begin(run)
+            found.task = self._spawn(partial(self._follow, found))
+
+    async def _follow(self, followed: Followed) -> None:
+        rested = time.monotonic()
+        try:
+            async with aclosing(followed.events()) as stream:
+                async for _ in stream:
+                    if time.monotonic() - rested > YIELD_SECONDS:  # a long log must not hold up the keys
+                        await asyncio.sleep(0)
+                        rested = time.monotonic()
+        except SmoltuiError:
+            return  # who reads the run is told by the room, who lists it by the list
+        finally:
+            self.let_go(followed)  # also when it was cancelled before it began
+
+    def let_go(self, followed: Followed) -> None:
+        """A follower has ended. While the run is active, another one begins when the runs are listed next."""
+        followed.active = False
+        if followed.run.is_final and self._followed.get(followed.run.id) is followed:
+            del self._followed[followed.run.id]
+
+    def learn(self, learnt: Run) -> None:
+        """Takes over what was learnt of a run by following it."""
+        known = self.runs.get(learnt.id)
+        if known is not None:
+            new = richer(replace(known, history=History()), learnt)
+            if not known.is_final and learnt.is_final:
+                new = replace(new, stage=learnt.stage, message=learnt.message, finished_at=learnt.finished_at)
+                self._note_end(new, known)
+            self.take_run(new)
+
+    def _note_end(self, run: Run, before: Run | None) -> None:
+        """A bell and a sentence at the end of a run that is waited for."""
+        if run.is_final and before is not None and not before.is_final and run.id in self.waited:
+            self.waited.discard(run.id)
+            self._ring(f"{run.name} ended: {run.stage}{f', {run.message}' if run.message else ''}")
+
+    # -- rules and follow-up steps
+
+    async def watch(self, *, chains: bool = True) -> None:
+        """Looks at the rules, and with `chains` at the follow-up steps of runs, until it is cancelled."""
+        while True:
+            await asyncio.sleep(RULES_SECONDS)
+            await self.look_at_rules()
+            if chains:
+                await self.chains.look(self.runs)
+
+    def settings(self) -> WatchSettings:
+        """The rules as smoltui.toml has them; the defaults where it cannot be read, which the Recipe room says."""
+        try:
+            return self._project.settings().watch
+        except SmoltuiError:
+            return WatchSettings()
+
+    async def look_at_rules(self) -> None:
+        """Finds out which rules hold, and says those that did not hold before."""
+        settings = await in_thread(self.settings)
+        now, tick = time.time(), time.monotonic()
+        holding: dict[str, list[Warned]] = {}
+        for run in self.runs.values():
+            if run.is_final:
+                continue
+            followed = self._followed.get(run.id)
+            found = watched(
+                run,
+                settings,
+                now,
+                cost=self.cost(run, now),
+                quiet_for=None if followed is None else tick - followed.heard_at,
+                seconds_left=None if followed is None else followed.pace.seconds_left(run.step, run.max_steps),
+            )
+            if found:
+                holding[run.id] = found
+            for one in found:
+                if (run.id, one.rule) not in self._told:
+                    self._told.add((run.id, one.rule))
+                    self._say(f"{run.name}: {one.sentence}", "warning")
+                    if one.rule == "cost_usd" and settings.cancel_over_cost:
+                        self._spawn(partial(self._cancel, run))
+        self.warned = holding
+
+    async def _cancel(self, run: Run) -> None:
+        try:
+            self.take_run(await self.engine_of(run).cancel(run.id))
+            self._say(f"{run.name} was cancelled: it cost more than watch.cost_usd allows", "warning")
+        except SmoltuiError as error:
+            self._say(str(error), "error")
+
+    def cost(self, run: Run, now: float) -> float | None:
+        """USD so far; None for what costs nothing here and where no price is known."""
+        from smoltui.core.runs.cost import cost_so_far
+
+        return cost_so_far(self.prices.get(run.flavor), run, now) if run.flavor else None

@@ -1,0 +1,232 @@
+"""What is known of all runs, without an app: lists, followed runs, rules, follow-up steps, bells."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import chains, monitor
+from smoltui.backends.runs.monitor import RunMonitor
+from smoltui.core.runs import events
+from smoltui.core.runs.chain import Chain, Step
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.errors import RateLimitedError, SmoltuiError, UnreachableError
+from tests.toy_engine import ToyEngine
+
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACTIVE_SECONDS", "IDLE_SECONDS", "RULES_SECONDS", "TELL_SECONDS"):
+        monkeypatch.setattr(monitor, name, 0.02)
+
+
+class Counting(ToyEngine):
+    """Counts what is asked of it."""
+
+    def __init__(self, name: str = "toy") -> None:
+        super().__init__()
+        self.name = name
+        self.listed = self.followers = self.most = 0
+        self.refuses: SmoltuiError | None = None
+
+    async def list_runs(self) -> list[Run]:
+        self.listed += 1
+        if self.refuses is not None:
+            raise self.refuses
+        return await super().list_runs()
+
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
+        self.followers += 1
+        self.most = max(self.most, self.followers)
+        try:
+            async with aclosing(super().follow(run_id, follow=follow, tail=tail)) as stream:
+                async for event in stream:
+                    yield event
+        finally:
+            self.followers -= 1
+
+
+class Person:
+    """Who looks at a monitor: what they were told, and whether they look at all engines."""
+
+    def __init__(self, folder: Path, *engines: ToyEngine) -> None:
+        self.said: list[tuple[str, str]] = []
+        self.rung: list[str] = []
+        self.changes = 0
+        self.looks = True
+        self._tasks: list[asyncio.Task[None]] = []
+        self.monitor = RunMonitor(
+            Project(folder),
+            lambda: {engine.name: engine for engine in engines},
+            changed=self._changed,
+            say=lambda text, how: self.said.append((how, text)),
+            ring=self.rung.append,
+            spawn=self._spawn,
+            lists_all=lambda: self.looks,
+        )
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        self._tasks.append(asyncio.create_task(work()))
+        return self._tasks[-1]
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[RunMonitor]:
+        self._spawn(self.monitor.keep)
+        self._spawn(self.monitor.watch)
+        try:
+            yield self.monitor
+            assert not [task for task in self._tasks if task.done() and not task.cancelled() and task.exception()]
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def spec(folder: Path, recipe: str, name: str = "toy run") -> RunSpec:
+    return RunSpec(name, str(folder), recipe, str(folder / "out"), f"label-{name}")
+
+
+async def test_lists(tmp_path: Path, wait_until: Wait) -> None:
+    """This machine is listed all the time, other engines while somebody looks; an error stands until a list comes."""
+    local, hub = Counting("local"), Counting("hub")
+    hub.refuses = UnreachableError("The Hub is away", "Wait.")
+    person = Person(tmp_path, local, hub)
+    person.looks = False
+    assert person.monitor.reading
+    async with person.at_work() as watching:
+        await wait_until(lambda: local.listed > 2)
+        assert hub.listed == 0 and watching.reading and watching.knows("local") and not watching.knows("hub")
+        person.looks = True
+        await wait_until(lambda: str(watching.errors.get("hub")) == str(hub.refuses))
+        assert hub.listed == 1 and not watching.reading
+        hub.refuses = None
+        run = await hub.submit(spec(tmp_path, "steps: 1\n"))
+        before = person.changes
+        watching.look(jobs=True)
+        await wait_until(lambda: run.id in watching.runs and not watching.errors)
+        assert hub.listed == 2 and person.changes > before and "hub" in watching.listed_at
+
+
+async def test_an_engine_that_asks_for_a_pause(tmp_path: Path, wait_until: Wait) -> None:
+    hub = Counting("hub")
+    hub.refuses = RateLimitedError("Too many requests", "Wait.", retry_after=40)
+    person = Person(tmp_path, hub)
+    async with person.at_work() as watching:
+        await wait_until(lambda: "hub" in watching.not_before)
+        watching.look(jobs=True)
+        await asyncio.sleep(0.2)
+        assert hub.listed == 1
+
+
+async def test_active_runs_are_followed_and_read_over_one_connection(tmp_path: Path, wait_until: Wait) -> None:
+    """The list has their figures. Whoever reads one gets every event from the first, and lets go of it again."""
+    engine = Counting("local")
+    run = await engine.submit(spec(tmp_path, f"steps: 5\nuntil: {tmp_path / 'go'}\n"))
+    person = Person(tmp_path, engine)
+    async with person.at_work() as watching:
+        await wait_until(lambda: watching.runs[run.id].step == 4 if run.id in watching.runs else False)
+        assert watching.runs[run.id].max_steps == 5 and engine.followers == 1
+        read: list[events.Event] = []
+        followed = watching.follow(watching.runs[run.id])
+        async with aclosing(followed.events()) as stream:
+            async for event in stream:
+                read.append(event)
+                if isinstance(event, events.Metrics) and event.step == 4:
+                    break
+        assert isinstance(read[0], events.LogLine) and followed.run.history.last("loss") == pytest.approx(0.66)
+        await wait_until(lambda: engine.followers == 1)  # in the background again
+        (tmp_path / "go").touch()
+        await wait_until(lambda: watching.runs[run.id].stage == Stage.COMPLETED)
+        assert watching.runs[run.id].step == 5 and watching.runs[run.id].history.last("loss") == pytest.approx(0.65)
+        await wait_until(lambda: engine.followers == 0)
+    assert engine.most <= 2  # one that ends and one that begins
+
+
+async def test_a_thousand_active_runs_are_not_a_thousand_connections(tmp_path: Path, wait_until: Wait) -> None:
+    engine = Counting("local")
+    for number in range(30):
+        await engine.submit(spec(tmp_path, "steps: 1\nend: hang\n", f"run {number}"))
+    async with Person(tmp_path, engine).at_work():
+        await wait_until(lambda: engine.followers == monitor.FOLLOWED)
+        await asyncio.sleep(0.1)
+        assert engine.most == monitor.FOLLOWED
+
+
+async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
+    """A rule is said once; a run over its limit is cancelled where that was asked for."""
+    (tmp_path / "smoltui.toml").write_text("[watch]\ncost_usd = 1\ncancel_over_cost = true\n")
+    engine = Counting("local")
+    sick = await engine.submit(spec(tmp_path, "steps: 1\nend: hang\n"))
+    person = Person(tmp_path, engine)
+    async with person.at_work() as watching:
+        await wait_until(lambda: sick.id in watching.runs and watching.runs[sick.id].step == 1)
+        await asyncio.sleep(0.1)
+        assert not watching.warned and not person.said
+        watching.cost = lambda run, now: 2.0  # type: ignore[method-assign]  # nothing on this machine costs
+        engine._say(sick.id, events.Metrics(step=2, values={"loss": math.nan}))
+        await wait_until(lambda: watching.runs[sick.id].stage == Stage.CANCELED)
+        await wait_until(lambda: len(person.said) == 3)
+    assert sorted(person.said) == [
+        ("warning", "toy run was cancelled: it cost more than watch.cost_usd allows"),
+        ("warning", "toy run: It has cost 2.00 USD, the limit is 1.00 USD"),
+        ("warning", "toy run: The loss is not a number since step 2: a lower learning rate"),
+    ]
+
+
+async def test_a_silent_run(tmp_path: Path, wait_until: Wait) -> None:
+    (tmp_path / "smoltui.toml").write_text("[watch]\nsilent_minutes = 0.002\n")
+    engine = Counting("local")
+    run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang\n"))
+    person = Person(tmp_path, engine)
+    async with person.at_work() as watching:
+        await wait_until(lambda: [one.rule for one in watching.warned.get(run.id, [])] == ["silent_minutes"])
+
+
+async def test_a_step_follows_and_a_bell_rings(
+    tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    async def do(step: Step, chain: Chain) -> None:
+        done.append(chain.run_id)
+
+    monkeypatch.setattr(chains, "do", do)
+    engine = Counting("local")
+    run = await engine.submit(spec(tmp_path, f"steps: 2\nuntil: {tmp_path / 'go'}\n"))
+    person = Person(tmp_path, engine)
+    await person.monitor.chains.begin(run, ("ask",))
+    async with person.at_work() as watching:
+        await wait_until(lambda: run.id in watching.runs)
+        watching.waited.add(run.id)
+        (tmp_path / "go").touch()
+        await wait_until(lambda: ("information", "toy run → ask: done") in person.said)
+        assert watching.follow_ups[run.id].steps[0].stage == Stage.COMPLETED
+    assert done == [run.id] and person.rung == ["toy run ended: COMPLETED"]
+
+
+def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> None:
+    """A list that has no curves takes nothing away; only what differs is a change."""
+    person = Person(tmp_path)
+
+    def run() -> Run:
+        return Run("j1", "hub", "job", Stage.RUNNING, created_at=1.0)
+
+    person.monitor.take_run(run())
+    person.monitor.learn(run().after(events.Metrics(step=3, values={"loss": 0.5})))
+    person.monitor._take_list("hub", [run()])
+    assert person.monitor.runs["j1"].step == 3 and person.monitor.runs["j1"].history.last("loss") == 0.5
+    assert person.changes == 2
