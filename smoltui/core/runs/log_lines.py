@@ -9,21 +9,6 @@ from typing import Protocol
 from smoltui.core.runs.log_text import LogLine
 
 
-class LogChunks(Protocol):
-    """What a search reads of a log: the lines that are written, in large pieces, and the last one, which may change."""
-
-    def chunk(self, first: int) -> tuple[int, bytes] | None:
-        """Written lines from `first` on, UTF-8 with `\\n` behind each, and the number of the line behind them.
-
-        None when no more are written. Safe in any thread.
-        """
-        ...
-
-    def last(self) -> tuple[int, str] | None:
-        """Number and text of the last line, which may still change; None in an empty log."""
-        ...
-
-
 class LogSearch(Protocol):
     """One search over a log that may still grow."""
 
