@@ -336,7 +336,7 @@ class SmoltuiApp(WireApp[int]):
                 self._submit(engine, spec, then)
 
         looks = "Trying again first looks for it by its label, so it is not started twice."
-        self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "leave it"), answered)
+        self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "cancel"), answered)
 
     def _show_run(self, run_id: str) -> None:
         from smoltui.screens.runs import RunsRoom

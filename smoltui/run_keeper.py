@@ -288,7 +288,7 @@ class RunKeeper:
                     said = "done" if changes["stage"] == Stage.COMPLETED else f"failed: {changes['message']}"
                     self._app.say(f"{run.name} → {chain.steps[number].name}: {said}")
         except OSError as error:
-            self._app.say(f"What follows {run.name} cannot be started, {error.strerror}", "error")
+            self._app.say(f"The follow-up steps of {run.name} cannot be started: {error.strerror}", "error")
         finally:
             self._doing.discard(run.id)
 
@@ -339,7 +339,7 @@ class RunKeeper:
     async def _cancel(self, run: Run) -> None:
         try:
             self._app.take_run(await self._app.services.engines[run.engine].cancel(run.id))
-            self._app.say(f"{run.name} was cancelled: it cost more than watch.cost_usd allows", "warning")
+            self._app.say(f"{run.name} was cancelled: its cost exceeded watch.cost_usd", "warning")
         except SmoltuiError as error:
             self._app.say(str(error), "error")
 

@@ -64,7 +64,7 @@ async def test_the_opening_room_says_what_can_be_trained(project: Project, wait_
     async with app.run_test(size=(80, 24)):
         await wait_until(lambda: "not logged in" in seen(app, "#verdict"))
         shown = seen(app)
-        assert "Next: t trains on this machine" in shown
+        assert "Next: press t to train here" in shown
         for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB", "Jobs: You are not logged in to the Hub"):
             assert words in " ".join(shown.split()), words
         verdict = app.screen.query_one("#verdict").region
@@ -105,7 +105,7 @@ async def test_a_hub_that_cannot_be_reached_is_a_fact(
     app = open_on(project)
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "The Hub did not answer" in seen(app, "#machine"))
-        assert "\x1b" not in seen(app) and "Next: t trains" in seen(app)
+        assert "\x1b" not in seen(app) and "Next: press t" in seen(app)
 
 
 async def test_torch_is_asked_in_a_child(
@@ -142,7 +142,7 @@ async def test_a_card_is_shown_with_its_memory(
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "23.0 GiB free of 24.0 GiB, driver 580.65" in " ".join(seen(app, "#machine").split()))
         shown = " ".join(seen(app, "#verdict").split())
-        assert "23.0 GiB free: fits here" in shown and "for Jobs (a100-large)" in shown
+        assert "23.0 GiB free, so it fits here" in shown and "for Jobs (a100-large)" in shown
         assert "[bold]Test[/foo]" in shown
 
 
@@ -150,7 +150,7 @@ async def test_a_project_that_was_trained(project: Project, wait_until: Wait) ->
     """A run has left a model: the next step is to ask it."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Next: 5 opens Evaluate" in seen(app))
+        await wait_until(lambda: "Next: compare answers" in seen(app))
 
 
 async def test_a_folder_without_a_recipe(tmp_path: Path, wait_until: Wait) -> None:
@@ -166,11 +166,11 @@ async def test_a_recipe_that_i_mended_meanwhile(project: Project, wait_until: Wa
     project.recipe_path.write_text("beta: [1\n")
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "Next: 3 opens the recipe" in seen(app, "#next"))
+        await wait_until(lambda: "Next: press 3 and fix the recipe" in seen(app, "#next"))
         await pilot.press("3")
         project.recipe_path.write_text(good)
         await pilot.press("1")
-        await wait_until(lambda: "Next: t trains on this machine" in seen(app, "#next"))
+        await wait_until(lambda: "Next: press t to train here" in seen(app, "#next"))
 
 
 async def test_a_broken_recipe(project: Project, wait_until: Wait) -> None:
@@ -178,7 +178,7 @@ async def test_a_broken_recipe(project: Project, wait_until: Wait) -> None:
     project.recipe_path.write_text("beta: [1\n")
     app = open_on(project)
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Next: 3 opens the recipe" in seen(app, "#next"))
+        await wait_until(lambda: "Next: press 3 and fix the recipe" in seen(app, "#next"))
 
 
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (1, 1)])
@@ -189,7 +189,7 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
         await pilot.pause(0.3)
         await pilot.press("r", "down", "down")
         await pilot.resize_terminal(120, 40)
-        await wait_until(lambda: "Next: t trains" in seen(app) and "textual" in seen(app))
+        await wait_until(lambda: "Next: press t" in seen(app) and "textual" in seen(app))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ async def test_from_pairs_to_answers_in_three_keys(
     """I open the demo, look into each room, then: t, enter, and at the end of the run a. Both models answer."""
     app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "t trains on this machine" in seen(app))
+        await wait_until(lambda: "press t to train here" in seen(app))
         await wait_until(lambda: "hf auth login" in seen(app))
         picture(app, "device")
         await pilot.press("2")

@@ -83,7 +83,7 @@ def test_the_panes_are_the_same(tmux: Pane, tmp_path: Path, own_machine: Path) -
         tmux("new-session", *options, "-s", name, f"env -u COLUMNS -u LINES {base} SMOLTUI_DRIVER={name} {app}")
         tmux("resize-window", "-t", name, "-x", str(SIZE[0]), "-y", str(SIZE[1]))
     for name in ("stock", "ours"):
-        settled(tmux, name, "Next: t")  # what torch says comes to the one and then the other
+        settled(tmux, name, "Next: press t")  # what torch says comes to the one and then the other
     compared, shown = 0, ""
     for keys, pattern in STEPS:
         for name in ("stock", "ours"):

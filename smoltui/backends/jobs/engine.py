@@ -83,7 +83,7 @@ class HubEngine:
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
-        """As `Engine.submit`. Uploads what the Job needs first; cancelling it stops the upload at once.
+        """As `Engine.submit`. Uploads what the Job needs first; cancelling it stops the upload immediately.
 
         Raises also:
             NoCreditError, PermissionDeniedError: nothing was started.
@@ -230,8 +230,8 @@ class HubEngine:
     async def rerun(self, run_id: str) -> Run:
         """Starts the same Job again, once, under a label of its own, and gives the new run.
 
-        One that was submitted from here is submitted anew from its record: the recipe as it was, the files it names as
-        they are now. Another one is started from what the Hub says of it (`hub_acts.start_again`).
+        One that was submitted from here is submitted again from its record: the original recipe, and the current
+        files. Another one is started from what the Hub says of it (`hub_acts.start_again`).
 
         Raises:
             InputError: it had secrets that nobody is told, or cannot be started again.
@@ -263,7 +263,7 @@ class HubEngine:
         """What the Job takes of its machine, a sample a second, until it has ended; waits for its start.
 
         Without `follow` one sample, or none when it does not run now. Closing the iterator (or cancelling the task that
-        reads it) lets go of the connection at once. Raises as `get`; a broken connection is mended when followed.
+        reads it) closes the connection immediately. Raises as `get`; a lost connection is retried when following.
         """
         run = await self._run(run_id)
         patience = partial(poll_seconds, Stage.SCHEDULING)
@@ -282,7 +282,7 @@ class HubEngine:
         note = self._notes.get(run_id)
         if note is None or note.retry_in is None:
             return None
-        return f"{note.reason}; trying again in {note.retry_in:.0f} s"
+        return f"{note.reason}; retrying in {note.retry_in:.0f} s"
 
     async def job(self, run_id: str) -> dict[str, Any]:
         """The Job as the server gave it, looked for in every namespace it may be in. Raises as `Engine.get`."""
@@ -293,7 +293,7 @@ class HubEngine:
             found = await first_found(names, lambda name: session.get(hub.jobs_path(name, bare), doing=doing))
         if found is None:
             raise NotFoundOnHubError(
-                f"There is no such Job for this account: {safe_line(run_id, 60)}", "See the ids with: smoltui ps -a"
+                f"This account has no such Job: {safe_line(run_id, 60)}", "List run ids: smoltui ps -a"
             )
         job = hub_acts.described(found[1], doing)
         if id_of(job) != bare:
@@ -361,7 +361,7 @@ class _Watch:
         await self._queue.put(self.event())
 
     async def ask(self) -> bool:
-        """Reads the stage and tells of a change, but not of the last one, which follows the last line.
+        """Reads the stage and reports a change, except the final one, which follows the last line.
 
         Gives whether it changed. Raises `SmoltuiError`.
         """

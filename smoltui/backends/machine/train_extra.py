@@ -1,4 +1,4 @@
-"""What training on this machine needs, and where it writes."""
+"""Requirements of training on this machine, and its output folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors", "model
 
 
 def holds_model(folder: Path) -> bool:
-    """Whether a model or adapter was saved in `folder`."""
+    """Whether `folder` contains a model or adapter."""
     return any((folder / name).is_file() for name in MODEL_FILES)
 
 
 def free_output_dir(folder: Path) -> Path:
-    """`folder`, or the first of `folder-2`, `folder-3`, … that holds no model yet."""
+    """`folder`, or the first of `folder-2`, `folder-3`, … that has no model yet."""
     number, candidate = 1, folder
     while holds_model(candidate):
         number += 1
@@ -26,7 +26,7 @@ def free_output_dir(folder: Path) -> Path:
 
 
 def require_train_extra() -> None:
-    """Raises MissingExtraError when what trains is not installed beside smoltui."""
+    """Raises MissingExtraError if the training packages are not installed."""
     missing = [
         name
         for name in ("torch", "transformers", "trl", "datasets", "accelerate")
@@ -40,8 +40,8 @@ def require_train_extra() -> None:
 
 
 def training_env() -> dict[str, str]:
-    """The environment of a local training: this one, one core left to the terminal, no pings home, and no module of
-    the folder a Python is started in (`PYTHONSAFEPATH`, which holds for all that a child starts, too)."""
+    """The environment of a local training: the current one, one core reserved for the terminal, no telemetry, and no
+    imports from the current folder (`PYTHONSAFEPATH`, which child processes inherit)."""
     cores = os.cpu_count() or 1
     defaults = {
         "OMP_NUM_THREADS": str(max(1, cores - 1)),

@@ -52,8 +52,8 @@ class CurationFile:
             self._curation, self._stamp = Curation(), None
         except OSError as error:
             raise InputError(
-                f"The decisions on pairs cannot be read, {error.strerror or error}: {self.path}",
-                "Allow reading it, or move it away to begin anew.",
+                f"The curation decisions cannot be read ({error.strerror or error}): {self.path}",
+                "Make the file readable, or move it away to start over.",
             ) from error
         return self._curation
 
@@ -99,7 +99,7 @@ class CurationFile:
     def _read(self, descriptor: int) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no ordinary file")
+            raise OSError(errno.EINVAL, "not a regular file")
         if found.st_size > MOST_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 20} MB")
         stamp = _stamp(descriptor)
@@ -127,8 +127,8 @@ class CurationFile:
             try:
                 if not self._lock(descriptor, until):
                     raise InputError(
-                        f"Another program keeps the decisions on pairs locked, so nothing was written: {self.path}",
-                        "End the other smoltui that is at work in this folder, then decide again.",
+                        f"The curation decisions are locked by another program, so nothing was written: {self.path}",
+                        "Quit the other smoltui working in this folder, then repeat the decision.",
                     )
                 if self._is_still(descriptor):
                     yield descriptor
@@ -159,11 +159,12 @@ class CurationFile:
     def _unwritten(self, error: OSError) -> InputError:
         if error.errno in FULL:
             return InputError(
-                f"The disk is full, so the decision was not written: {self.path}", "Free some space, then decide again."
+                f"The disk is full, so the decision was not saved: {self.path}",
+                "Free some space, then repeat the decision.",
             )
         return InputError(
-            f"The decision was not written, {error.strerror or error}: {self.path}",
-            "Allow writing in the project folder, or work in a copy of it that is yours.",
+            f"The decision was not saved ({error.strerror or error}): {self.path}",
+            "Make the project folder writable, or work in your own copy of it.",
         )
 
 

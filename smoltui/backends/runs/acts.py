@@ -37,8 +37,8 @@ async def rerun(engine: Engine, run_id: str) -> Run:
     spec = spec_of(run.raw.get("spec"))
     if spec is None:
         raise InputError(
-            f"What this run was started with is not known, so it cannot be started again: {safe_line(run_id, 60)}",
-            "Start a new one: smoltui train FOLDER",
+            f"The specification of this run is unknown, so it cannot be rerun: {safe_line(run_id, 60)}",
+            "Start a new run: smoltui train FOLDER",
         )
     taken = {other.output_dir for other in await engine.list_runs() if not other.is_final}
     output_dir = await in_thread(lambda: _free(spec, taken))
@@ -65,7 +65,7 @@ async def stats(engine: Engine, run_id: str, *, follow: bool = True) -> AsyncGen
     if act is None and engine.name == "local":
         samples = local_stats.stats(engine, run_id, follow=follow)
     elif act is None:
-        raise _cannot(engine, "tells nothing of processor and memory", "See its log: smoltui logs ID")
+        raise _cannot(engine, "does not report processor and memory", "See the log: smoltui logs ID")
     else:
         samples = act(run_id, follow=follow)
     try:
@@ -79,23 +79,21 @@ async def relabel(engine: Engine, run_id: str, set_: Mapping[str, str], remove: 
     """Sets some labels of a run and removes others. Raises as `HubEngine.labels`; InputError where runs have none."""
     if act := _method(engine, "labels"):
         return await act(run_id, set_, remove)
-    raise _cannot(engine, "has no labels to change", "Labels are for Jobs.")
+    raise _cannot(engine, "has no labels", "Labels are for Jobs.")
 
 
 async def pause(engine: Engine, run_id: str) -> Run:
     """Stops a run so that it can go on later. Raises InputError where the engine cannot; else as the engine's own."""
     if act := _method(engine, "pause"):
         return await act(run_id)
-    raise _cannot(engine, "cannot pause a run", "Stop it for good: smoltui cancel ID; what it pushed so far stays.")
+    raise _cannot(engine, "cannot pause a run", "Cancel it: smoltui cancel ID; anything already pushed is kept.")
 
 
 async def resume(engine: Engine, run_id: str) -> Run:
     """Goes on with a run where it stopped. Raises InputError where the engine cannot; else as the engine's own."""
     if act := _method(engine, "resume"):
         return await act(run_id)
-    raise _cannot(
-        engine, "cannot go on with a run that has stopped", "Start it again from its first step: smoltui rerun ID"
-    )
+    raise _cannot(engine, "cannot resume a run", "Start over from the first step: smoltui rerun ID")
 
 
 def _method(engine: Engine, name: str) -> Callable[..., Awaitable[Run]] | None:

@@ -36,8 +36,8 @@ def save(chain: Chain) -> None:
         run_store.write_json(_path(chain.run_id), chain.as_json())
     except OSError as error:
         raise InputError(
-            f"What follows a run cannot be stored, {error.strerror}: {folder()}",
-            "Free space there, or set SMOLTUI_HOME.",
+            f"The follow-up steps of a run cannot be stored ({error.strerror}): {folder()}",
+            "Free some space there, or set SMOLTUI_HOME to another folder.",
         ) from error
 
 
@@ -58,7 +58,7 @@ def claimed(run_id: str) -> Iterator[bool]:
     """Whether this app may do the steps behind a run; another app that does them keeps it from that."""
     run_store.private_folder(folder())
     try:
-        lock = locks.take(_path(run_id).with_suffix(".lock"), "Another app does it, {pid}", seconds=0)
+        lock = locks.take(_path(run_id).with_suffix(".lock"), "Another app is doing it ({pid})", seconds=0)
     except locks.LockHeldError:
         yield False
         return

@@ -84,7 +84,7 @@ async def gather(project: Project, engine: str, spec: RunSpec) -> Facts:
             output=_output(Path(spec.output_dir)),
             disk_free=report.disk_free,
             memory_free=device.free if device else report.ram_available,
-            memory_name=device.name if device else "this machine's memory",
+            memory_name=device.name if device else "this machine",
             missing=[package.name for package in report.lacking if package.installed is None],
             trl=trl.installed if trl else None,
         )
@@ -130,11 +130,11 @@ def _look_at_model(project: Project, name: object) -> tuple[str, str]:
     if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
         return "", ""
     if folder.is_dir():
-        return f"This folder holds no model (no config.json): {name}\nName another model_name_or_path.", ""
+        return f"This folder contains no model (no config.json): {name}\nSet another model_name_or_path.", ""
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        return f"There is no such model folder: {name}\nName another model_name_or_path, or a Hub id as owner/name.", ""
+        return f"No such model folder: {name}\nSet another model_name_or_path, or a Hub id as owner/name.", ""
     if "/" not in name:
-        return "", f"There is no such model folder, so the Hub is asked for it: {name}\nA Hub id is owner/name."
+        return "", f"No such model folder, so this is treated as a Hub id: {name}\nHub ids look like owner/name."
     return "", ""
 
 
@@ -158,11 +158,15 @@ def _look_at_pairs(
     except InputError as error:
         return None, "", f"{error.message}\n{error.hint}"
     if broken is not None:
-        return None, "", f"{broken.problem}\nOne such line stops the training. Mend or delete it; all: smoltui pairs"
+        return (
+            None,
+            "",
+            f"{broken.problem}\nOne such line stops the training. Fix or delete it; list all: smoltui pairs",
+        )
     count = f"{len(source):,}".replace(",", " ")
     told = f"{count} pairs in {wanted.shown}, {source.split}"
     if wanted.others:
-        return None, f"{told}; it is the first of {wanted.others + 1} sets, the others were not opened", ""
+        return None, f"{told}; the first of {wanted.others + 1} sets, the others were not opened", ""
     return len(source), told, ""
 
 
@@ -178,8 +182,8 @@ def _decided(project: Project, wanted: PairsSpec) -> str:
         f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
     ]
     parts += [f"{held.share:.4g} of the prompts held out"] if held else []
-    parts += ["columns named in smoltui.toml"] if project.settings().pair_columns else []
-    return f"{wanted.shown}, curated when the run starts, by decision: {', '.join(parts)}" if parts else ""
+    parts += ["columns set in smoltui.toml"] if project.settings().pair_columns else []
+    return f"{wanted.shown}, curated when the run starts: {', '.join(parts)}" if parts else ""
 
 
 async def _ask_account(facts: Facts) -> Facts:

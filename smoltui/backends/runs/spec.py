@@ -28,8 +28,8 @@ def load_project_recipe(project: Project) -> RecipeFile:
     """
     if not project.has_recipe:
         raise RecipeError(
-            f"This folder holds no {RECIPE_NAME}: {project.folder}",
-            "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
+            f"This folder has no {RECIPE_NAME}: {project.folder}",
+            "Create a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
         )
     return load_recipe(project.recipe_path)
 
@@ -62,7 +62,7 @@ def make_spec(
     if output_dir:
         recipe.set("output_dir", output_dir)
     if "\0" in wanted:
-        raise InputError(f"No folder has such a name, output_dir: {wanted}", "Name another folder.")
+        raise InputError(f"Not a valid folder name, output_dir: {wanted}", "Choose another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label = new_label()
     if engine == "local":
@@ -74,9 +74,7 @@ def make_spec(
     try:
         seconds = timeout_seconds(timeout or jobs.timeout)
     except ValueError as error:
-        raise InputError(
-            f"This is not a timeout that Jobs understands: {timeout or jobs.timeout}", str(error)
-        ) from error
+        raise InputError(f"Not a valid timeout for Jobs: {timeout or jobs.timeout}", str(error)) from error
     return RunSpec(
         name=name, project=str(project.folder), recipe=recipe.text, output_dir=f"{JOB_OUTPUT}/{Path(wanted).name}",
         label=label, flavor=flavor or jobs.flavor, timeout_seconds=seconds,

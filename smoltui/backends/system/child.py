@@ -27,7 +27,7 @@ DRAIN_SECONDS = 0.5
 """A pipe that somebody else holds open is given up this long after the child has ended."""
 _CHUNK = 1 << 16
 SIGNALS = {
-    9: "SIGKILL; the kernel does this when memory runs out",
+    9: "SIGKILL; the kernel sends it when memory runs out",
     15: "SIGTERM",
     11: "SIGSEGV",
     2: "SIGINT",
@@ -136,7 +136,7 @@ async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None 
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True, limit=_CHUNK,
         )  # fmt: skip
     except OSError as error:
-        raise RunFailedError(f"A child process could not be started, {error.strerror}: {argv[0]}") from error
+        raise RunFailedError(f"A child process could not be started ({error.strerror}): {argv[0]}") from error
     child = Child(process)
     try:
         yield child

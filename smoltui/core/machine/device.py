@@ -1,4 +1,4 @@
-"""What this machine is, what torch says of it, and the verdict: what can be trained here and what is for Jobs."""
+"""This machine, PyTorch's report on it, and the verdict: what can be trained here and what needs Jobs."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ class Accelerator:
     """cuda or mps."""
     name: str
     total: int | None = None
-    """Bytes of its own memory; of the shared memory for MPS; None when it does not say."""
+    """Bytes of its own memory, or of the shared memory for MPS; None if unknown."""
     free: int | None = None
-    """Bytes not used by anybody now; None when it does not say."""
+    """Free bytes; None if unknown."""
     driver: str | None = None
-    """Version of the driver; None when there is none of its own."""
+    """Version of the driver; None without a separate one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A Python package that smoltui asks for."""
+    """A Python package that smoltui requires."""
 
     name: str
     wanted: str
-    """Range, as pyproject.toml has it: `>=2.13,<2.14`."""
+    """Version range as in pyproject.toml: `>=2.13,<2.14`."""
     installed: str | None
-    """Version; None when it is not installed."""
+    """Installed version; None if not installed."""
     fits: bool
-    """Installed, and in the range."""
+    """Installed and within the range."""
     extra: str = ""
-    """The extra that brings it; empty for what the app itself needs."""
+    """The extra that requires it; empty for the app itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """What the system says of this machine, without torch. Sizes in bytes, None where it is not known."""
+    """What the system reports about this machine, without torch. Sizes in bytes; None if unknown."""
 
     accelerators: tuple[Accelerator, ...]
-    """Empty when only the processor can train."""
+    """Empty if only the processor can train."""
     cores: int
     """Cores this process may use."""
     ram_total: int | None
     ram_available: int | None
-    """What can be taken without swapping."""
+    """Available without swapping."""
     disk_folder: str
-    """Where checkpoints go, or the nearest folder above it that exists."""
+    """Folder for checkpoints, or its nearest existing parent."""
     disk_total: int | None
     disk_free: int | None
-    """What this person may still write there."""
+    """Bytes that this user can still write there."""
     system: str
     """Operating system and architecture."""
     python: str
@@ -68,14 +68,14 @@ class DeviceReport:
     python_fits: bool
     packages: tuple[Package, ...] = ()
     notes: tuple[str, ...] = ()
-    """Facts that explain the others: a driver that does not answer, devices that are hidden."""
+    """Facts that explain others: a driver that does not respond, hidden devices."""
 
     def package(self, name: str) -> Package | None:
         return next((package for package in self.packages if package.name == name), None)
 
     @property
     def lacking(self) -> list[Package]:
-        """What training needs and is missing or outside its range."""
+        """Training packages that are missing or outside their range."""
         return [package for package in self.packages if package.extra == "train" and not package.fits]
 
 
@@ -85,40 +85,40 @@ class TorchDevice:
 
     name: str
     total: int | None = None
-    """Bytes; None when torch does not say."""
+    """Bytes; None if torch does not report it."""
     capability: str | None = None
     """CUDA compute capability, `9.0`; None for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TorchReport:
-    """What torch and TRL say, asked in a child (`scripts/probe.py`)."""
+    """What torch and TRL report, tested in a child process (`scripts/probe.py`)."""
 
     at: float
-    """When it was asked, seconds since the epoch."""
+    """Time of the test, seconds since the epoch."""
     problem: str | None = None
-    """Why there is no answer; everything below is empty then."""
+    """Why the test failed; everything below is empty then."""
     kind: str = ""
     """Where training would run: cuda, mps, xpu or cpu."""
     devices: tuple[TorchDevice, ...] = ()
     bf16: bool | None = None
-    """Whether that device computes in bfloat16; None when torch does not say."""
+    """Whether that device supports bfloat16; None if torch does not report it."""
     threads: int | None = None
-    """Threads torch would use on the processor."""
+    """Threads that torch would use on the processor."""
     build: str = ""
     """What torch was built for: `CUDA 13.0`, `ROCm 7.0` or `CPU only`."""
     versions: Mapping[str, str] | None = None
     trl_seconds: float | None = None
-    """How long TRL's DPOTrainer took to import; None when it could not be imported."""
+    """Import time of TRL's DPOTrainer; None if it could not be imported."""
     trl_problem: str | None = None
-    """Why DPOTrainer could not be imported; None when it was."""
+    """Why DPOTrainer could not be imported; None if it could."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class Mark(StrEnum):
-    """How a sentence of the verdict is meant; the word is shown too, for a screen without colour."""
+    """Category of a sentence of the verdict; the word is also shown, for screens without colour."""
 
     HERE = "here"
     TIGHT = "tight"
@@ -141,13 +141,13 @@ class Need:
     what: str
     fit: Fit
     flavor: str = ""
-    """The cheapest flavor that holds it; empty when it was not looked for."""
+    """The cheapest flavor that fits it; empty if not determined."""
     on_processor: bool = False
-    """It runs on the processor whatever else is there: use_cpu, or nothing else is there."""
+    """It runs on the processor in any case: use_cpu, or no accelerator."""
 
     @property
     def in_words(self) -> str:
-        """`9.4 GiB (5.7 weights + …)`, parts below 0.05 GiB left out."""
+        """`9.4 GiB (5.7 weights + …)`, without parts below 0.05 GiB."""
         parts = [(WORDS.get(term.name, term.name), term.bytes) for term in self.fit.terms]
         parts.append(("reserve", self.fit.context))
         told = [f"{size / GIB:.1f} {word}" for word, size in parts if size >= GIB / 20]
@@ -162,7 +162,7 @@ WORDS = {
 
 MODEL = "HuggingFaceTB/SmolLM3-3B"
 PAIRS_OF = {"per_device_train_batch_size": 2, "max_length": 1024}
-"""What the general sentences reckon with: the course's batch and length."""
+"""Basis of the general sentences: the course's batch and length."""
 LORA = {**PAIRS_OF, "dtype": "bfloat16", "use_peft": True, "lora_r": 16, "lora_target_modules": ["all-linear"]}
 
 
@@ -176,11 +176,11 @@ def needs() -> tuple[Need, Need]:
 
 
 SMALL_RAM = 1 * GIB
-"""A training process of a few million parameters takes 0.5 GiB (434 MiB of it imports); twice that leaves it room."""
+"""Training a few million parameters takes 0.5 GiB (434 MiB of it for imports); twice that leaves headroom."""
 
 
 def gib(size: int | None) -> str:
-    """Bytes as GiB for the screen, MiB below one; `unknown` for None."""
+    """Bytes as GiB for display, as MiB below 1 GiB; `unknown` for None."""
     if size is None:
         return "unknown"
     return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / (1 << 20):.0f} MiB"
@@ -189,10 +189,10 @@ def gib(size: int | None) -> str:
 def verdict(
     report: DeviceReport, account: Account | None, why_no_account: str = "", recipe: Need | None = None
 ) -> list[Sentence]:
-    """What can be trained here and what is for Jobs, each with the sum it comes from.
+    """What can be trained here and what needs Jobs, each with the parts of the estimate.
 
-    `why_no_account` says why `account` is None (not logged in, not reachable, not asked yet); `recipe` is what the
-    project's own recipe takes, None where that is not known. Imports `core.machine.fit` on the first call (0.1 s).
+    `why_no_account` says why `account` is None (not logged in, not reachable, not checked yet); `recipe` is what the
+    project's recipe needs, None if unknown. Imports `core.machine.fit` on the first call (0.1 s).
     """
     return [_small(report, recipe), *(_large(need, report) for need in needs()), _jobs(account, why_no_account)]
 
@@ -200,27 +200,29 @@ def verdict(
 def _small(report: DeviceReport, recipe: Need | None) -> Sentence:
     what = "A small model, such as the demo's,"
     if not report.python_fits:
-        return Sentence(Mark.NO, f"Nothing here: Python {report.python} is not {report.python_wanted}.")
+        return Sentence(
+            Mark.NO, f"No training here: Python {report.python} is installed, {report.python_wanted} is required."
+        )
     if missing := [package.name for package in report.lacking if package.installed is None]:
-        return Sentence(Mark.NO, f"Nothing here yet, {', '.join(missing)} not installed. {INSTALL_HINT}")
+        return Sentence(Mark.NO, f"No training here yet: {', '.join(missing)} not installed. {INSTALL_HINT}")
     if report.lacking:
         names = ", ".join(f"{package.name} {package.installed}" for package in report.lacking)
-        return Sentence(Mark.TIGHT, f"{what} may train here; outside the range smoltui was tested with: {names}.")
+        return Sentence(Mark.TIGHT, f"{what} may train here; outside the tested versions: {names}.")
     if recipe is None:
         if report.ram_available is not None and report.ram_available < SMALL_RAM:
-            return Sentence(Mark.TIGHT, f"{what} wants 1 GiB of memory to train; free: {gib(report.ram_available)}.")
+            return Sentence(Mark.TIGHT, f"{what} needs 1 GiB of memory to train; free: {gib(report.ram_available)}.")
         where = _best(report.accelerators).name if report.accelerators else _processor(report)
-        return Sentence(Mark.HERE, f"{what} trains here, on {where}.")
+        return Sentence(Mark.HERE, f"{what} can train here, on {where}.")
     if recipe.on_processor:
         free = report.ram_available
         told = f"{recipe.what} needs {recipe.in_words} of memory on {_processor(report)}; free: {gib(free)}"
         if recipe.fit.verdict(free) == "no":
-            return Sentence(Mark.JOBS, f"{told}. It does not fit here: for Jobs.")
+            return Sentence(Mark.JOBS, f"{told}. It does not fit here; use Jobs.")
         return Sentence(Mark.HERE if recipe.fit.verdict(free) == "fits" else Mark.TIGHT, f"{told}.")
     return _large(recipe, report)
 
 
-INSTALL_HINT = "Install them: pip install 'smoltui[train]'"
+INSTALL_HINT = "Install the training packages: pip install 'smoltui[train]'"
 
 
 def _processor(report: DeviceReport) -> str:
@@ -228,12 +230,12 @@ def _processor(report: DeviceReport) -> str:
 
 
 def _best(accelerators: Sequence[Accelerator]) -> Accelerator:
-    """The one with most free memory: DPO of one process runs on one device."""
+    """The one with the most free memory: a single DPO process runs on one device."""
     return max(accelerators, key=lambda accelerator: accelerator.free or accelerator.total or 0)
 
 
 def _memory_for(need: Need, report: DeviceReport) -> int | None:
-    """Bytes of what it would train on: all of the best accelerator, which others can leave, or what RAM has free."""
+    """Bytes of the training device: all of the best accelerator, which other programs can free, or free RAM."""
     if need.on_processor or not report.accelerators:
         return report.ram_available
     return _best(report.accelerators).total
@@ -241,26 +243,27 @@ def _memory_for(need: Need, report: DeviceReport) -> int | None:
 
 def _large(need: Need, report: DeviceReport) -> Sentence:
     told = f"{need.what} needs {need.in_words}"
-    there = f"for Jobs ({need.flavor})" if need.flavor else "for Jobs"
+    there = f"use Jobs ({need.flavor})" if need.flavor else "use Jobs"
     if not report.accelerators:
-        return Sentence(Mark.JOBS, f"{told}. No accelerator here: {there}.")
+        return Sentence(Mark.JOBS, f"{told}. No accelerator here; {there}.")
     best = _best(report.accelerators)
     if best.total is None:
-        return Sentence(Mark.TIGHT, f"{told}; how much {best.name} has is unknown.")
+        return Sentence(Mark.TIGHT, f"{told}; the memory of {best.name} is unknown.")
     if need.fit.verdict(best.free) == "fits":
-        return Sentence(Mark.HERE, f"{told}; {best.name} has {gib(best.free)} free: fits here.")
+        return Sentence(Mark.HERE, f"{told}; {best.name} has {gib(best.free)} free, so it fits here.")
     if need.fit.verdict(best.total) == "fits":
         room = f"{best.name} has {gib(best.total)}, only {gib(best.free)} of it free"
-        return Sentence(Mark.TIGHT, f"{told}; {room}: stop what uses it, or {there}.")
-    return Sentence(Mark.JOBS, f"{told}; {best.name} has {gib(best.total)}: {there}.")
+        return Sentence(Mark.TIGHT, f"{told}; {room}: stop whatever uses it, or {there}.")
+    return Sentence(Mark.JOBS, f"{told}; {best.name} has {gib(best.total)}; {there}.")
 
 
 def _jobs(account: Account | None, why_no_account: str) -> Sentence:
     if account is None:
-        return Sentence(Mark.NO, f"Jobs: {why_no_account or 'the account was not asked yet'}.")
+        return Sentence(Mark.NO, f"Jobs: {why_no_account or 'the account has not been checked yet'}.")
     if account.can_write is False:
         return Sentence(
-            Mark.NO, f"Jobs: the token of {account.name} may only read. Make one that writes, then: hf auth login"
+            Mark.NO,
+            f"Jobs: the token of {account.name} is read-only. Create one with write access, then: hf auth login",
         )
     if account.can_pay is False:
         return Sentence(
@@ -277,24 +280,24 @@ def next_step(
 ) -> str:  # fmt: skip
     """What to do now, in one sentence with the key or command.
 
-    `on` is the engine that `t` starts on, `has_model` says that a run of this project has left a model, `recipe` is
-    what the project's own recipe takes, None where that is not known.
+    `on` is the engine that `t` starts on, `has_model` says that a run of this project has produced a model, `recipe` is
+    what the project's recipe needs, None if unknown.
     """
     if not has_recipe:
-        return "Next: this folder holds no recipe. Leave with q, then: smoltui demo, or smoltui new FOLDER"
+        return "Next: this folder has no recipe. Quit with q, then run: smoltui demo, or smoltui new FOLDER"
     if recipe_problem:
-        return f"Next: 3 opens the recipe, which cannot be used as it is: {recipe_problem}"
+        return f"Next: press 3 and fix the recipe: {recipe_problem}"
     if has_model:
-        return "Next: 5 opens Evaluate, where a asks both models; t trains again."
+        return "Next: compare answers (5, then a), or train again (t)."
     if on == "local":
         if any(package.installed is None for package in report.lacking):
-            return f"Next: what trains is not installed. {INSTALL_HINT}"
+            return f"Next: {INSTALL_HINT[0].lower()}{INSTALL_HINT[1:]}"
         if recipe is not None and recipe.fit.verdict(_memory_for(recipe, report)) == "no":
             return (
-                "Next: this recipe does not fit here. 3 opens it, where a LoRA adapter makes it smaller; "
-                "t, then tab, starts it as a Job."
+                "Next: this recipe does not fit here. Press 3 and turn on a LoRA adapter to make it smaller, "
+                "or press t, then tab, to start it as a Job."
             )
-        return "Next: t trains on this machine; when it has ended, a asks both models."
+        return "Next: press t to train here. When it's done, press a to compare the model before and after."
     if account is None:
-        return "Next: log in for Jobs with: hf auth login; then r looks again."
-    return "Next: t starts a Job, after it has shown what it can cost."
+        return "Next: log in for Jobs with hf auth login, then press r to refresh."
+    return "Next: press t to start a Job; the maximum cost is shown first."

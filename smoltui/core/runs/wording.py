@@ -1,4 +1,4 @@
-"""Events in a person's words: the same sentences in the log view and on the command line."""
+"""Events as text: the same sentences in the log view and on the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHASES = {
     "score": "measuring the pairs",
     "generate": "answering",
 }
-"""What each phase of a script is called on screen; an unknown one is shown as it is."""
+"""Display text of each phase of a script; an unknown one is shown unchanged."""
 
 _SHOWN = (
     ("loss", "loss"),
@@ -30,7 +30,7 @@ _SHOWN = (
 
 
 def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
-    """One or two lines for an event that is worth a line in a log; None for the others. Not made safe yet."""
+    """One or two lines for an event worth showing in a log; None for others. Not made safe yet."""
     match event:
         case events.LogLine(text=text):
             return text
@@ -61,7 +61,7 @@ def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
         case events.ModelPushed(repo=repo, url=url):
             return f"model pushed: {url or repo}"
         case events.WeightsMoved(share=share):
-            return f"{share:.1%} of the weights moved"
+            return f"{share:.1%} of the weights changed"
         case events.Failed(cause=cause, hint=hint):
             return f"failed: {cause}\n{hint}".rstrip()
         case events.Finished(step=step, max_steps=planned, seconds=seconds):

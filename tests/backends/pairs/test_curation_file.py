@@ -158,6 +158,6 @@ class TestDisk:
         file.append([Decision("exclude", ONE)])
         with file.path.open("rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            with pytest.raises(InputError, match="Another program keeps"):
+            with pytest.raises(InputError, match="locked by another program"):
                 file.append([Decision("exclude", TWO)])
         assert file.append([Decision("exclude", TWO)]).excluded == {ONE, TWO}

@@ -99,7 +99,7 @@ def test_the_own_recipe_is_weighed() -> None:
     small = replace(LAPTOP, ram_available=GIB // 2)
     assert verdict(small, ME, recipe=own)[0].mark is Mark.JOBS and verdict(small, ME)[0].mark is Mark.TIGHT
     assert "does not fit here" in next_step(small, has_recipe=True, recipe=own)
-    assert "t trains on this machine" in next_step(LAPTOP, has_recipe=True, recipe=own)
+    assert "press t to train here" in next_step(LAPTOP, has_recipe=True, recipe=own)
     tiny = Need("This recipe", Fit((Term("W", GIB // 2, ""),), GIB // 10, 1, 1), on_processor=True)
     assert tiny.in_words == "0.6 GiB (0.5 weights + 0.1 reserve)"  # one unit
     on_card = replace(own, on_processor=False)
@@ -122,7 +122,7 @@ def test_packages_that_are_missing_or_outside_their_range() -> None:
         (None, "You are not logged in", Mark.NO, "not logged in"),
         (replace(ME, can_pay=False), "", Mark.NO, "cannot pay"),
         (replace(ME, can_pay=None), "", Mark.TIGHT, "unknown"),
-        (replace(ME, token_role="read"), "", Mark.NO, "may only read"),
+        (replace(ME, token_role="read"), "", Mark.NO, "read-only"),
         (replace(ME, token_role="fineGrained"), "", Mark.HERE, "ada"),
     ],
 )
@@ -134,11 +134,11 @@ def test_what_the_account_allows(account: Account | None, why: str, mark: Mark, 
 
 def test_the_next_step_names_its_key() -> None:
     """A fresh project trains with t; a trained one is asked in room 5; what is in the way comes first."""
-    assert "t trains on this machine" in next_step(LAPTOP, has_recipe=True)
-    assert "5 opens Evaluate" in next_step(LAPTOP, has_recipe=True, has_model=True)
+    assert "press t to train here" in next_step(LAPTOP, has_recipe=True)
+    assert "compare answers (5, then a)" in next_step(LAPTOP, has_recipe=True, has_model=True)
     assert "smoltui demo" in next_step(LAPTOP, has_recipe=False)
-    assert "3 opens the recipe" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
+    assert "press 3 and fix the recipe: broken" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
     assert "hf auth login" in next_step(LAPTOP, has_recipe=True, on="hub")
-    assert "starts a Job" in next_step(LAPTOP, has_recipe=True, on="hub", account=ME)
+    assert "start a Job" in next_step(LAPTOP, has_recipe=True, on="hub", account=ME)
     gone = replace(LAPTOP, packages=(replace(TRL, installed=None, fits=False),))
     assert "pip install 'smoltui[train]'" in next_step(gone, has_recipe=True)

@@ -53,7 +53,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
     checks = preflight(facts("local"))
     assert may_start(checks)
     assert named(checks, "disk").sentence.startswith("2 checkpoints and the model take 80.")
-    assert named(checks, "output").sentence == "The model goes to /runs/x"
+    assert named(checks, "output").sentence == "Output: /runs/x"
 
 
 @pytest.mark.parametrize(
@@ -61,31 +61,31 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
     [
         ("hub", {"account": None, "account_problem": "You are not logged in\nhf auth login"}, "account", "stop",
          "You are not logged in", "hf auth login"),
-        ("hub", {"account": replace(ME, token_role="read")}, "token", "stop", "may only read", "hf auth login"),
+        ("hub", {"account": replace(ME, token_role="read")}, "token", "stop", "read-only", "hf auth login"),
         ("hub", {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
         ("hub", {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
         ("hub", {"jobs": JobSettings(namespace="other")}, "account", "stop", "not a member", "jobs.namespace"),
-        ("hub", {"flavor": None}, "flavor", "stop", "no flavor of this name: a100-large", "hf jobs hardware"),
-        ("hub", {"flavor": None, "flavors_known": False}, "flavor", "warn", "was not read", ""),
+        ("hub", {"flavor": None}, "flavor", "stop", "no such flavor: a100-large", "hf jobs hardware"),
+        ("hub", {"flavor": None, "flavors_known": False}, "flavor", "warn", "could not be read", ""),
         ("hub", {"flavor": replace(A100, count=0)}, "flavor", "warn", "no accelerator", "jobs.flavor"),
         ("hub", {"flavor": replace(A100, accelerator="T4")}, "flavor", "stop", "cannot compute in bf16", "bf16: false"),
-        ("hub", {"flavor": replace(A100, vram_bytes=24 * GB)}, "memory", "stop", "does not fit", "use_peft"),
-        ("hub", {"flavor": replace(A100, vram_bytes=160 * GB, count=2)}, "memory", "pass", "one A100 has 74.5 GiB", ""),
-        ("hub", {"fit": None}, "memory", "warn", "is not known", ""),
-        ("hub", {"jobs": JobSettings(timeout="30m")}, "time", "stop", "killed after 30 min", "jobs.timeout"),
-        ("hub", {"jobs": JobSettings(timeout="2h")}, "time", "warn", "killed after 2 h", "jobs.timeout"),
-        ("hub", {"duration": None}, "time", "warn", "How long it takes is not known", ""),
-        ("hub", {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "What it costs is not known", ""),
+        ("hub", {"flavor": replace(A100, vram_bytes=24 * GB)}, "memory", "stop", "Does not fit", "use_peft"),
+        ("hub", {"flavor": replace(A100, vram_bytes=160 * GB, count=2)}, "memory", "pass", "74.5 GiB on one A100", ""),
+        ("hub", {"fit": None}, "memory", "warn", "no estimate", ""),
+        ("hub", {"jobs": JobSettings(timeout="30m")}, "time", "stop", "timeout of 30 min", "jobs.timeout"),
+        ("hub", {"jobs": JobSettings(timeout="2h")}, "time", "warn", "timeout 2 h", "jobs.timeout"),
+        ("hub", {"duration": None}, "time", "warn", "Time: no estimate", ""),
+        ("hub", {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "Cost unknown", ""),
         ("local", {"missing": ["trl", "torch"]}, "packages", "stop", "trl, torch", 'pip install "smoltui[train]"'),
-        ("local", {"trl": "1.20.0"}, "packages", "warn", "installed is 1.20.0", "trl==1.16.0"),
-        ("local", {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "T4 has 14.9 GiB", "use_peft"),
-        ("local", {"memory_free": None}, "memory", "warn", "is not known", ""),
-        ("local", {"output": Output("/x", has_model=True)}, "output", "stop", "holds a model: /x", "--overwrite"),
+        ("local", {"trl": "1.20.0"}, "packages", "warn", "1.20.0 is installed", "trl==1.16.0"),
+        ("local", {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "14.9 GiB free on T4", "use_peft"),
+        ("local", {"memory_free": None}, "memory", "warn", "memory free on A100 is unknown", ""),
+        ("local", {"output": Output("/x", has_model=True)}, "output", "stop", "contains a model: /x", "--overwrite"),
         ("local", {"output": Output("/x", has_model=True), "overwrite": True}, "output", "warn", "replaced", ""),
         ("local", {"output": Output("/x", writable=False)}, "output", "stop", "cannot be written to /x", "output_dir"),
         ("local", {"output": Output("/x", checkpoints=3)}, "output", "warn", "3 checkpoints of another run", ""),
-        ("local", {"disk_free": 10 * GB}, "disk", "stop", "free are 9.3 GiB", "save_total_limit"),
-        ("local", {"disk_free": None}, "disk", "warn", "not known", ""),
+        ("local", {"disk_free": 10 * GB}, "disk", "stop", "9.3 GiB free", "save_total_limit"),
+        ("local", {"disk_free": None}, "disk", "warn", "free disk space is unknown", ""),
         ("local", {"values": VALUES | {"hub_model_id": "stranger/x"}}, "repository", "stop", "cannot push", "me/x"),
     ],
 )  # fmt: skip
