@@ -335,7 +335,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("pyarrow.ipc.new_file", full)
-    with pytest.raises(InputError, match="cannot be cached .No space left on device") as caught:
+    with pytest.raises(InputError, match=r"cannot be cached \(No space left on device") as caught:
         imported(spec, tmp_path)
     assert "Free some space" in caught.value.hint
     opened = open_set(spec, tmp_path)
