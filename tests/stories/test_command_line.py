@@ -116,7 +116,7 @@ def test_warnings_are_told_before_the_start(
     assert all("event" in line for line in lines)
     assert json.loads(error) == {"warning": "the model will be lost", "hint": "Write push_to_hub: true"}
     assert run(["train", str(project), "--overwrite"]) == 0
-    assert "Warning: push_to_hub is off" in capsys.readouterr().err
+    assert "Warning: the model will be lost" in capsys.readouterr().err
 
 
 def test_a_log_is_read_in_words_and_its_tail_is_short(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
