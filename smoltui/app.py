@@ -261,6 +261,12 @@ class SmoltuiApp(WireApp[int]):
         self.clear_notifications()  # they were about the room one leaves
         self.switch_mode(mode)
 
+    def action_command_palette(self) -> None:
+        from smoltui.screens.modal import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())  # without Textual's id: the one before may not be gone yet
+
     def action_redraw(self) -> None:
         self.repaint_terminal()
 

@@ -443,7 +443,9 @@ def _rules() -> _Rules:
         ),
         argument=re.compile(r"[ \t]+[\"']?(?P<secret>[^\s\"'-][^\s\"']{5,})"),
         listed=re.compile(
-            r"[\"']?[, \t]{1,4}[\"']?(?P<secret>(?=[A-Za-z+/=]*[0-9])[A-Za-z0-9+/=]{12,}|[A-Za-z0-9+/=]{16,})(?![\w-])"
+            # A path behind the name, as in `--secrets HF_TOKEN scripts/dpo.py`, is none.
+            r"[\"']?[, \t]{1,4}[\"']?(?![/~.])"
+            r"(?P<secret>(?=[A-Za-z+/=]*[0-9])[A-Za-z0-9+/=]{12,}+|[A-Za-z0-9+/=]{16,}+)(?![\w-]|\.\w)"
         ),
         digest=re.compile(
             r"(?i)[^\w\n]{1,4}(?:(?:is|was|value)[^\w\n]{1,3})?(?P<secret>[0-9a-f]{32,64})(?![A-Za-z0-9])"

@@ -26,7 +26,11 @@ BLOCK = re.compile(r"<!-- table: (?P<name>[\w -]+) -->\n.*?<!-- end -->", re.DOT
 KEYS: dict[str, str] = {
     "app": "smoltui.app.SmoltuiApp",
     "device": "smoltui.screens.device.DeviceRoom",
-    "pairs": "smoltui.screens.pairs.PairsRoom",
+    "pairs": "smoltui.screens.pairs.set_view.SetView smoltui.screens.pairs.curation_view.CurationView "
+    "smoltui.screens.pairs.PairsRoom",
+    "pair": "smoltui.screens.pairs.pair_pane.PairPane",
+    "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
+    "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
     "mapping": "smoltui.widgets.mapping_form.MappingForm",
     "recipe": "smoltui.screens.recipe.RecipeRoom",
     "start": "smoltui.screens.start_dialog.StartDialog",
@@ -38,7 +42,7 @@ KEYS: dict[str, str] = {
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }
-"""Table → the class whose bindings it lists."""
+"""Table → the class whose bindings it lists, or several with a space between."""
 
 WRITTEN = {
     "question_mark": "?",
@@ -80,10 +84,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(head), "|" + "---|" * len(head), *map(line, rows)])
 
 
-def bindings_of(path: str) -> list[Binding]:
-    """The keys of a class, those without a description left out."""
-    module, _, name = path.rpartition(".")
-    listed: list[BindingType] = getattr(import_module(module), name).BINDINGS
+def bindings_of(paths: str) -> list[Binding]:
+    """The keys of the classes, those without a description left out."""
+    listed: list[BindingType] = []
+    for path in paths.split():
+        module, _, name = path.rpartition(".")
+        listed += getattr(import_module(module), name).BINDINGS
     return [binding for binding in listed if isinstance(binding, Binding) and binding.description]
 
 

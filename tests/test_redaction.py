@@ -155,6 +155,7 @@ def test_what_is_called_a_secret_is_taken_out(text: str) -> None:
 HARMLESS = (
     "hf_hub_download hf_transfer_enabled hf_xet_high_performance HF_HUB_ENABLE_HF_TRANSFER=1 hf_transformers",
     "commit 0123456789abcdef0123456789abcdef01234567",
+    "hf jobs uv run --flavor a100-large --secrets HF_TOKEN smoltui/scripts/dpo.py -- --config recipe.yaml",
     "models--HuggingFaceTB--SmolLM3-3B/snapshots/a07cc9a04f165",
     "max_tokens=512 tokens: 1024 token_ids=[1, 2] num_tokens': 18231.0, 'mean_token_accuracy': 0.61",
     "token: 1024",

@@ -12,7 +12,7 @@ from smoltui.backends.project.project import open_project
 from smoltui.cli.output import say
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import TorchReport, verdict
-from smoltui.core.machine.device_words import account_in_words, facts_in_words, torch_in_words
+from smoltui.core.machine.device_words import account_in_words, before_jobs, facts_in_words, torch_in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 
@@ -34,7 +34,7 @@ def check_report(folder: Path) -> dict[str, Any]:
     torch, account, problem = run_async(_asked(report))
     named = account_in_words(account) if account else f"{problem.message}. {problem.hint}" if problem else "unknown"
     facts = facts_in_words(report, torch_in_words(torch, time.time()), named)
-    sentences = verdict(report, account, problem.message if problem else "", machine.need)
+    sentences = verdict(report, account, before_jobs(problem) if problem else "", machine.need, machine.on)
     return {
         "accelerators": [asdict(device) for device in report.accelerators],
         "processor": {"cores": report.cores, "system": report.system},

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.data_files.source import PairsSpec, project_pairs
-from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported, Kind
-from smoltui.backends.pairs.opened_set import PairSet, imported, typed_spec
-from smoltui.backends.pairs.search import Search
-from smoltui.backends.pairs.set_export import export_set
-from smoltui.backends.pairs.store import tokens_kind
+from smoltui.backends.pairs.opened_set import imported, typed_spec
+from smoltui.backends.pairs.session import PairsSession, recipe_values
 from smoltui.backends.pairs.summary import summary
 from smoltui.backends.project.project import RECIPE_NAME, Project, expanded, open_project
-from smoltui.backends.runs.spec import load_project_recipe
 from smoltui.cli.output import note, progress, say, say_data, say_styled
-from smoltui.core.pairs.curation import Curation, marks_of
+from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff
 from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import InputError, PairsError, SmoltuiError
@@ -64,8 +62,13 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     elif isinstance(asked.source, str):
         spec, base = typed_spec(spec.source, base, spec)
     opened = imported(spec, base, progress=_no_progress if quiet else _Progress())
-    store = opened.store
-    assert store is not None
+    values = recipe_values(project) if project is not None else {}
+    session = PairsSession(opened, Decisions(project.folder if project is not None else None), project, values)
+    return asyncio.run(_report(session, asked))
+
+
+async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
+    opened, store = session.opened, session.whole()
     if asked.row is not None and not 0 <= asked.row < len(opened):
         raise InputError(
             f"No such row: {asked.row}", f"Rows of {opened.name} are numbered from 0 to {len(opened) - 1}."
@@ -89,21 +92,34 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     }
     if told["left_out"]:
         report["left_out"] = told["left_out"]
-    curation = CurationFile(project.folder).load() if project is not None else Curation()
     query = PairQuery("where", asked.where) if asked.where else parse_query(asked.search or "")
     if query is not None:
-        report["search"] = _hits(opened, query, curation, asked.limit, project)
+        if query.kind == "where" and "_tokens" in query.words:
+            await _count_tokens(session)
+        async for found in session.search(query):
+            report["search"] = {"text": query.shown, "count": len(found.rows), "rows": list(found.rows[: asked.limit])}
     if asked.row is not None:
-        report["pair"] = pair_json(opened.pair(asked.row))
+        report["pair"] = pair_json(session.here(asked.row).pair)
     if asked.audit:
-        report["audit"] = _audit(opened, project)
+        try:
+            if session.project is not None:
+                await _count_tokens(session)
+        except SmoltuiError as error:
+            note(f"Tokens are not counted: {safe_line(error.message)}")
+        async for step in session.audit():
+            if isinstance(step, Audit):
+                report["audit"] = step.as_json()
     if asked.export is not None:
         out = (Path.cwd() / expanded(asked.export.removesuffix(".parquet"))).absolute()
         kind: Kind = "parquet" if asked.export.endswith(".parquet") else "jsonl"
-        made = export_set(opened, curation, out, kind=kind, overwrite=asked.overwrite)
-        assert made is not None  # nothing stops it
-        report["export"] = _export_json(made)
+        report["export"] = _export_json(await session.export(out, kind, overwrite=asked.overwrite))
     return report
+
+
+async def _count_tokens(session: PairsSession) -> None:
+    if session.tokens is None:
+        async for _ in session.count_tokens():
+            pass
 
 
 def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None]:
@@ -117,54 +133,6 @@ def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None]:
     if own is None:
         raise PairsError(f"The recipe has no pairs: {folder / RECIPE_NAME}", "Set dataset_name in the recipe.")
     return replace(own, split=asked.split or own.split), project
-
-
-def _hits(
-    opened: PairSet, query: PairQuery, curation: Curation, limit: int | None, project: Project | None
-) -> dict[str, Any]:
-    assert opened.store is not None
-    tokens = _tokens(opened, project) if "_tokens" in query.words else None
-    search = Search(opened.store, query, tokens=tokens, marks=marks_of(curation, opened.label))
-    search.run()
-    return {"text": query.shown, "count": len(search.hits), "rows": list(search.hits[:limit])}
-
-
-def _tokens(opened: PairSet, project: Project | None) -> str:
-    """Counts the tokens where they are not counted yet; gives the kind of their files.
-
-    Raises:
-        InputError: there is no project, so no tokenizer.
-    """
-    from smoltui.backends.pairs.count_tokens import count_tokens
-    from smoltui.backends.pairs.token_service import open_tokenizer
-
-    if project is None:
-        raise InputError("Counting tokens needs a recipe's tokenizer", "Give a project folder instead of a file.")
-    assert opened.store is not None
-    tokenizer = open_tokenizer(project, load_project_recipe(project).values)
-    try:
-        count_tokens(opened.store, tokenizer)
-    finally:
-        tokenizer.close()
-    return tokens_kind(tokenizer.key)
-
-
-def _audit(opened: PairSet, project: Project | None) -> dict[str, Any]:
-    from smoltui.backends.pairs.audit import Asked as AuditAsked
-    from smoltui.backends.pairs.audit import make_audit
-
-    tokens = None
-    if project is not None:
-        try:
-            tokens = _tokens(opened, project)
-        except SmoltuiError as error:
-            note(f"Tokens are not counted: {safe_line(error.message)}")
-    length = load_project_recipe(project).values.get("max_length", 1024) if project is not None else None
-    asked = AuditAsked(
-        store=opened.folder, max_length=length if isinstance(length, int) else None, tokens=tokens,
-        project=project.folder if project is not None else None,
-    )  # fmt: skip
-    return make_audit(asked).as_json()
 
 
 def _export_json(made: Exported) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Device: what this machine is, what torch and the Hub say, and what can be trained here. The opening room."""
+"""Device: this machine, PyTorch, the Hub account, and what can be trained here. The opening room."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from smoltui.core.runs.run import Run
 
 PROBE_AFTER_SECONDS = 2.0
-"""torch is asked by itself once an environment, when the opening is over: it takes 5 s of a core."""
+"""PyTorch is tested automatically once per environment, after startup: the test keeps a core busy for 5 s."""
 WIDE, TINY = 100, 60
-"""Columns from which facts stand side by side; below which margins go."""
+"""Columns from which facts are side by side, and below which there are no margins."""
 
 
 class DeviceRoom(Room):
-    """Light widgets first; facts arrive from workers."""
+    """Starts with empty widgets, which workers fill."""
 
     MODE = "device"
     CSS_PATH = "device.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "refresh", "Look again"),
-        Binding("p", "probe", "Ask torch"),
+        Binding("r", "refresh", "Refresh"),
+        Binding("p", "probe", "Test PyTorch"),
     ]
 
     def __init__(self) -> None:
@@ -52,16 +52,17 @@ class DeviceRoom(Room):
         self._torch: TorchReport | None = None
         self._asking_torch = False
         self._account: Account | None = None
-        self._account_problem = "asking the Hub who you are…"
+        self._account_problem = "checking your Hub login…"
         self._account_hint = ""
+        self._before_jobs = self._account_problem
         self._has_model = False
         self._stamp: object = None
-        """Recipe and settings as they were when they were looked at."""
+        """The state of recipe and settings when they were last read."""
         self._shown: dict[str, object] = {}
 
     def compose_room(self) -> ComposeResult:
         with Page(id="device"):
-            yield Static("Looking at this machine…", id="next", markup=False)
+            yield Static("Checking this machine…", id="next", markup=False)
             yield Static(id="verdict", markup=False)
             with Container(id="facts"):
                 yield Static(id="machine", markup=False)
@@ -74,7 +75,7 @@ class DeviceRoom(Room):
         self._look(then_account=True)
         self.watch(self.smoltui, "runs", self._runs_changed)
         self.set_interval(60, self._age)
-        if not self.app.is_headless:  # nobody waits for it there
+        if not self.app.is_headless:  # a headless app has no one waiting for it
             self.set_timer(PROBE_AFTER_SECONDS, self._probe_once)
 
     @on(textual_events.ScreenResume)
@@ -96,11 +97,11 @@ class DeviceRoom(Room):
         if self._machine is not None and not self._asking_torch:
             self._ask_torch(self._machine.report)
 
-    # -- what is asked
+    # -- gathering facts
 
     @work(group="look", exclusive=True)
     async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
-        """`if_changed`: only where the project's files are others than those that the page speaks of."""
+        """Reads machine and project; with `if_changed` only if the project's files have changed since."""
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
         project = self.smoltui.project
         stamp = await in_thread(lambda: _stamp(project))
@@ -112,7 +113,7 @@ class DeviceRoom(Room):
             self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
         await in_thread(_warm_up)
         self._draw()
-        if then_account:  # one after the other: the Hub's client takes longer to import than the facts to find
+        if then_account:  # sequentially: importing the Hub client takes longer than finding the facts
             self._ask_account()
 
     @work(group="account", exclusive=True)
@@ -121,12 +122,15 @@ class DeviceRoom(Room):
         try:
             self._account, self._account_problem = await hub.account(refresh=refresh), ""
         except SmoltuiError as error:
+            from smoltui.core.machine.device_words import before_jobs
+
             self._account, self._account_problem, self._account_hint = None, error.message, error.hint
+            self._before_jobs = before_jobs(error)
         self._draw()
 
     def _probe_once(self) -> None:
         busy = any(run.engine == "local" and not run.is_final for run in self.smoltui.runs.values())
-        if self._machine is None or busy:  # a training that has just begun needs the cores itself
+        if self._machine is None or busy:  # a run that has just started needs the cores
             return
         if self._torch is None and not self._asking_torch:
             self._ask_torch(self._machine.report)
@@ -150,7 +154,7 @@ class DeviceRoom(Room):
             self._has_model = has_model
             self._draw()
 
-    # -- what is shown
+    # -- drawing
 
     def _age(self) -> None:
         if self.is_current and self._torch is not None:
@@ -170,7 +174,7 @@ class DeviceRoom(Room):
             report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, on=machine.on,
             has_model=self._has_model, account=self._account, recipe=machine.need,
         )  # fmt: skip
-        sentences = verdict(report, self._account, self._account_problem, machine.need)
+        sentences = verdict(report, self._account, self._before_jobs, machine.need, machine.on)
         shown = replace(report, disk_folder=shown_path(report.disk_folder))
         facts = facts_in_words(shown, self._torch_words(), self._account_words())
         self._put("next", step, Text(safe_line(redact(step), 300)))
@@ -182,8 +186,8 @@ class DeviceRoom(Room):
         from smoltui.core.machine.device_words import torch_in_words
 
         if self._asking_torch:
-            return "asking it in a process of its own, about 5 s…"
-        return "not asked yet: p asks it" if self._torch is None else torch_in_words(self._torch, time.time())
+            return "testing in a separate process, about 5 s…"
+        return "not tested yet; press p to test it" if self._torch is None else torch_in_words(self._torch, time.time())
 
     def _account_words(self) -> str:
         from smoltui.core.machine.device_words import account_in_words
@@ -193,14 +197,14 @@ class DeviceRoom(Room):
         return account_in_words(self._account)
 
     def _put(self, name: str, what: object, drawn: Any) -> None:
-        """Draws a section that has changed: a full page is 10 kB on the line."""
+        """Draws a section only if it has changed: a full page sends 10 kB to the terminal."""
         if self._shown.get(name) != what:
             self._shown[name] = what
             self.query_one(f"#{name}", Static).update(drawn)
 
 
 def _stamp(project: Project) -> list[tuple[int, int] | None]:
-    """In a thread: what changes when recipe.yaml or smoltui.toml is written; None for a file that is not there."""
+    """Runs in a thread. Changes whenever recipe.yaml or smoltui.toml is written; None for a missing file."""
     stamps: list[tuple[int, int] | None] = []
     for path in (project.recipe_path, project.folder / FILE_NAME):
         try:
@@ -213,7 +217,7 @@ def _stamp(project: Project) -> list[tuple[int, int] | None]:
 
 
 def _warm_up() -> None:
-    """In a thread: what the first drawing would import on the event loop."""
+    """Runs in a thread. Imports what the first drawing would otherwise import on the event loop."""
     from smoltui.core.machine.device import needs
     from smoltui.widgets import device_tables  # noqa: F401
 

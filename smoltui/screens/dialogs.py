@@ -1,4 +1,4 @@
-"""Questions that take one key."""
+"""Questions answered with a single key."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.safe_text import redact, safe
+from smoltui.screens.modal import Modal
 
 
-class Confirm(ModalScreen[bool]):
-    """Says what will happen and asks; gives True for `y`, False for `n` or escape. Enter answers nothing by itself."""
+class Confirm(Modal[bool]):
+    """Says what will happen and asks for confirmation: True for `y`, False for `n` or escape. Enter does nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -43,10 +43,10 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-class Choose(ModalScreen[str | None]):
-    """Offers some acts, each on its key; gives the key, None for escape."""
+class Choose(Modal[str | None]):
+    """Offers several actions, each with a key; returns that key, or None for escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Cancel")]
 
     def __init__(self, question: str, choices: Mapping[str, str]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Choose(ModalScreen[str | None]):
         text.append(f"{safe(redact(self._question), 400)}\n\n", "bold")
         for key, words in self._choices.items():
             text.append(f" {key} ", "reverse").append(f" {words}\n")
-        text.append("\n esc ", "reverse").append(" leave it")
+        text.append("\n esc ", "reverse").append(" cancel")
         with Vertical(classes="dialog"):
             yield Static(text, markup=False)
 

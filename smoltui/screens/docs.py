@@ -1,4 +1,4 @@
-"""The documentation in the app: a list of topics beside the text of one, which scrolls and can be searched."""
+"""The documentation in the app: a list of topics, and the text of the selected one with scrolling and search."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
 from smoltui.docs import TOPICS, text_of, topics
 from smoltui.safe_text import safe_line
+from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
 
 WIDE = 96
-"""Columns from which the list of topics stays beside the text."""
+"""Columns from which the list of topics is beside the text."""
 LIST_WIDTH = 23
 SUMMARIES_FROM = 60
-"""Columns from which the list, when it stands alone, says a sentence about each topic."""
+"""Columns from which the list, if shown alone, includes a summary of each topic."""
 MOST_WIDTH = 110
-"""Longer lines are hard to read."""
+"""Maximum line length in cells; longer lines are hard to read."""
 
 
 STYLES = Theme(
@@ -47,11 +47,11 @@ STYLES = Theme(
         "markdown.link_url": "underline",
     }
 )
-"""Instead of Rich's, some of which have a background of their own: unreadable on a light screen."""
+"""Replaces Rich's styles, some of which set a background that is unreadable on a light screen."""
 
 
 class _Heading(Heading):
-    """On the left, where Rich centres the first level."""
+    """Left-aligned, where Rich centers the first level."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         text = self.text.copy()
@@ -60,7 +60,7 @@ class _Heading(Heading):
 
 
 class _Code(CodeBlock):
-    """Indented and plain: highlighting would load a lexer for three lines of shell."""
+    """Indented and without highlighting, which would load a lexer for three lines of shell."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in str(self.text).rstrip().split("\n"):
@@ -68,7 +68,7 @@ class _Code(CodeBlock):
 
 
 class _Table(TableElement):
-    """Without a box; where the columns do not fit, each row becomes a paragraph."""
+    """Without borders; if the columns do not fit, each row becomes a paragraph."""
 
     NARROW: ClassVar[int] = 60
 
@@ -84,7 +84,7 @@ class _Table(TableElement):
             return
         grid = Table.grid(padding=(0, 2), expand=False)
         for head, width in zip(heads, widest, strict=True):
-            # A short column is not broken to make room for a long one.
+            # Short columns are not wrapped to make room for long ones.
             grid.add_column(min_width=min(width, options.max_width // (len(heads) + 1)))
             head.stylize("bold")
         for row in [heads, *rows] if any(head.plain for head in heads) else rows:
@@ -96,7 +96,7 @@ class _Table(TableElement):
             yield row[0]
             for place, cell in enumerate(row[1:], 1):
                 if cell.plain:
-                    # What the second column says is clear; the others need their heading.
+                    # The second column is clear by itself; further ones need their heading.
                     text = Text().append(f"{heads[place].plain}: " if place > 1 and heads[place].plain else "", "dim")
                     yield Padding(text.append_text(cell), (0, 0, 0, 2))
 
@@ -113,7 +113,7 @@ class _Page(Markdown):
 
 @lru_cache(maxsize=2 * len(TOPICS))
 def lines_of(markdown: str, width: int) -> list[list[Segment]]:
-    """A text laid out for so many columns, line by line; kept, since the longest takes 40 ms."""
+    """The lines of a text laid out for `width` columns; cached, since the longest takes 40 ms."""
     console = Console(width=width, color_system="truecolor", force_terminal=True, theme=STYLES)
     lines = console.render_lines(_Page(markdown, hyperlinks=False), pad=False)
     while lines and not "".join(segment.text for segment in lines[0]).strip():
@@ -122,7 +122,7 @@ def lines_of(markdown: str, width: int) -> list[list[Segment]]:
 
 
 class Reader(ScrollView):
-    """The text of one topic, laid out once per width; only the lines on the screen are drawn."""
+    """The text of one topic, laid out once per width; only visible lines are drawn."""
 
     DEFAULT_CSS = """
     Reader {
@@ -137,20 +137,20 @@ class Reader(ScrollView):
         self._lines: list[list[Segment]] = []
         self._width = 0
         self.hits: list[int] = []
-        """Lines that hold what is searched for, from 0."""
+        """Numbers of matching lines, from 0."""
         self.hit: int | None = None
-        """The line of `hits` that is shown; None while nothing is searched for."""
+        """The current line of `hits`; None without a search."""
         self._searched = ""
 
     def show(self, markdown: str) -> None:
-        """Another text, from its top."""
+        """Shows another text from its top."""
         self._markdown, self._width = markdown, 0
         self._layout_lines()
         self.scroll_to(y=0, animate=False, immediate=True)
         self.search("")
 
     def search(self, text: str) -> None:
-        """Finds the lines with this text in upper or lower case and goes to the first below the top; "" ends it."""
+        """Finds the lines that contain `text`, ignoring case, and jumps to the first below the top; "" ends it."""
         self._searched = text.casefold()
         self._find()
         self.hit = None
@@ -163,13 +163,13 @@ class Reader(ScrollView):
         self.refresh()
 
     def go(self, line: int) -> None:
-        """Shows a hit."""
+        """Jumps to a matching line."""
         self.hit = line
         self.scroll_to(y=max(0, line - self.size.height // 3), animate=False, immediate=True)
         self.refresh()
 
     def next_hit(self, by: int) -> None:
-        """To the next hit or the previous one, around the ends."""
+        """Jumps to the next match, or with -1 to the previous one, wrapping around."""
         if self.hits:
             at = self.hits.index(self.hit) if self.hit in self.hits else -1
             self.go(self.hits[(at + by) % len(self.hits)])
@@ -205,8 +205,8 @@ class Reader(ScrollView):
         return strip
 
 
-class Documentation(ModalScreen[None]):
-    """All topics; opens at the list, or at the topic that is named."""
+class Documentation(Modal[None]):
+    """All topics. Opens with the list, or at `topic`."""
 
     DEFAULT_CSS = f"""
     Documentation {{ align: left top; background: $background; }}
@@ -238,11 +238,11 @@ class Documentation(ModalScreen[None]):
         names = [entry.name for entry in self._topics]
         self._at = names.index(topic) if topic in names else 0
         self._choosing = topic is None
-        """The keys that move are those of the list."""
+        """The movement keys act on the list."""
         self._in_list_first = topic is None
-        """Escape goes back to the list where one came from it."""
+        """Escape returns to the list, if the text was opened from there."""
         self._missed = ""
-        """What was searched for last, where nothing was found."""
+        """The last query, if it had no matches."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="docs-title", markup=False)
@@ -349,7 +349,7 @@ class Documentation(ModalScreen[None]):
         self._draw_keys()
 
     def action_back(self) -> None:
-        """One step: the input, the search, the text that was opened from the list, the documentation."""
+        """Closes the innermost of: the input, the search, the text opened from the list, the documentation."""
         line = self.query_one(AskLine)
         if line.asking:
             line.stop()

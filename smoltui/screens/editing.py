@@ -1,4 +1,4 @@
-"""A file in the person's own editor, a text in their pager, with the terminal handed over meanwhile."""
+"""Opens a file in the user's editor, or a text in their pager; the app is suspended meanwhile."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def edit_file(room: Room, path: Path) -> None:
-    """Waits until the editor is left; says why when it cannot be opened here."""
+    """Opens the file and waits for the editor to exit; says why if it cannot be opened here."""
     command = editor_command()
     if command is None:
-        room.say(f"No editor was found: set EDITOR, or edit the file elsewhere: {path}", severity="error")
+        room.say(f"No editor found. Set EDITOR, or edit the file in another program: {path}", severity="error")
         return
     _hand_over(room, command, path, "editor")
 
 
 def page_text(room: Room, text: str) -> None:
-    """Shows a text in the pager, and waits until that is left; says why when there is none."""
+    """Shows a text and waits for the pager to exit; says why if there is none."""
     command = pager_command()
     if command is None:
-        room.say("No pager was found: set PAGER", severity="error")
+        room.say("No pager found. Set PAGER.", severity="error")
         return
     try:
         with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="smoltui-", encoding="utf-8") as file:
@@ -42,10 +42,10 @@ def page_text(room: Room, text: str) -> None:
 
 
 def page_file(room: Room, path: Path) -> None:
-    """Shows a file in the pager, and waits until that is left; says why when there is none."""
+    """Shows a file and waits for the pager to exit; says why if there is none."""
     command = pager_command()
     if command is None:
-        room.say("No pager was found: set PAGER", severity="error")
+        room.say("No pager found. Set PAGER.", severity="error")
     else:
         _hand_over(room, command, path, "pager")
 
@@ -57,7 +57,8 @@ def _hand_over(room: Room, command: list[str], path: Path, what: str) -> None:
     except SuspendNotSupported:
         article = "an" if what == "editor" else "a"
         room.say(
-            f"This terminal cannot be handed to {article} {what}. Open the file elsewhere: {path}", severity="warning"
+            f"This terminal cannot be handed to {article} {what}. Open the file in another window: {path}",
+            severity="warning",
         )
     except OSError as error:
         room.say(f"The {what} cannot be started, {error.strerror}: {command[0]}", severity="error")

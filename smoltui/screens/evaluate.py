@@ -36,21 +36,21 @@ from smoltui.widgets.page import Page
 from smoltui.widgets.run_list import READING
 
 WIDE = 100
-"""Columns from which the two answers stand side by side."""
+"""Columns from which the two answers are side by side."""
 DRAW_SECONDS = 0.1
-"""Text that streams is drawn at most ten times a second."""
+"""Streamed text is drawn at most ten times per second."""
 
 ANSWERING, MEASURED = "answering", "being measured"
-"""What the models are busy with."""
+"""What the models are doing."""
 
 
 class EvaluateRoom(Room):
-    """Which models, how they are asked, and what they say."""
+    """The models, how their answers are sampled, and the answers."""
 
     MODE = "evaluate"
     CSS_PATH = "evaluate.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "ask", "Ask both"),
+        Binding("a", "ask", "Compare"),
         Binding("m", "measure", "Measure"),
         Binding("i", "own", "Own prompt"),
         Binding("e", "edit", "Prompts"),
@@ -76,18 +76,18 @@ class EvaluateRoom(Room):
         self._ticker: Timer | None = None
         self._known: frozenset[tuple[str, str]] = frozenset()
         self._reading = False
-        """It says that the runs are being read."""
+        """The status says that runs are being loaded."""
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="eval-head", markup=False)
-        yield Static("Reading the project…", id="eval-status", markup=False)
+        yield Static("Loading the project…", id="eval-status", markup=False)
         with Page(id="sheet"):
             yield Static(id="figures", markup=False)
-        yield Input(placeholder="A prompt of your own: enter asks it, esc leaves it", id="own", select_on_focus=False)
+        yield Input(placeholder="Your prompt (enter asks the models, esc cancels)", id="own", select_on_focus=False)
 
     def on_mount(self) -> None:
         self.query_one("#sheet").focus()
-        self.query_one(Input).cursor_blink = False  # a blinking cursor sends bytes for ever
+        self.query_one(Input).cursor_blink = False  # a blinking cursor keeps sending bytes
         self.watch(self.smoltui, "runs", self._runs_changed, init=False)
         self._load()
 
@@ -100,10 +100,10 @@ class EvaluateRoom(Room):
         self.set_class(event.size.height < 16, "tiny")
         self.call_after_refresh(self._draw_all)
 
-    # -- what others ask of the room
+    # -- called from other rooms
 
     def start_asking(self, run_id: str | None = None) -> None:
-        """Lets the reference and the model of a run (None: the newest) answer all prompts, once the room knows them."""
+        """Asks the reference and the model of a run (None: the newest) all prompts, as soon as they are loaded."""
         if self._working:
             self.say(f"The models are busy {self._working}; x stops it.")
             return
@@ -113,7 +113,7 @@ class EvaluateRoom(Room):
     # -- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Greys out what cannot be done now."""
+        """Disables the actions that are not available now."""
         loaded = self._loaded
         can = True
         if action in ("ask", "own", "edit"):
@@ -145,7 +145,7 @@ class EvaluateRoom(Room):
         self._load()
 
     def action_own(self) -> None:
-        self.app.clear_notifications()  # they would lie over the line
+        self.app.clear_notifications()  # they would cover the input
         self.query_one("#own").add_class("open")
         self.query_one("#own").focus()
 
@@ -169,10 +169,10 @@ class EvaluateRoom(Room):
         self.call_after_refresh(self.query_one("#sheet").scroll_end, animate=False)
 
     def action_edit(self) -> None:
-        """The prompts in the person's own editor."""
+        """Opens the prompts in the user's editor."""
         from smoltui.screens.editing import edit_file
 
-        assert self._loaded is not None  # the key is off before
+        assert self._loaded is not None  # until then the key is disabled
         path = self.smoltui.project.resolve(self._loaded.settings.prompts)
         try:
             answers.write_prompts_once(path)
@@ -182,7 +182,7 @@ class EvaluateRoom(Room):
         edit_file(self, path)
         self._load()
 
-    # -- which models, which prompts
+    # -- models and prompts
 
     def _runs_changed(self, runs: dict[str, Run]) -> None:
         known = frozenset((run.id, run.model_path or run.pushed_to or "") for run in runs.values() if run.is_final)
@@ -199,7 +199,7 @@ class EvaluateRoom(Room):
             return
         wish = self._wish or (self._loaded.run.id if self._loaded and self._loaded.run else None)
         if self._ask_when_loaded:
-            wish = self._wish  # what was trained last, not what was looked at last
+            wish = self._wish  # the newest run, not the one shown last
         runs = dict(self.smoltui.runs)
         try:
             loaded = await in_thread(lambda: answers.open_evaluation(self.smoltui.project, runs, wish))
@@ -210,7 +210,9 @@ class EvaluateRoom(Room):
             return
         before = self._loaded
         if before is None or (before.run and before.run.id) == (loaded.run and loaded.run.id):
-            loaded.sheet.take_over(self._sheet)  # also what was not kept: typed prompts, answers of the reference alone
+            loaded.sheet.take_over(
+                self._sheet
+            )  # including what is not saved: typed prompts, answers of the reference alone
         else:
             for prompt in self._sheet.own:
                 loaded.sheet.add_own(prompt)
@@ -225,7 +227,7 @@ class EvaluateRoom(Room):
             self.action_ask()
 
     async def _show_sheet(self, sheet: Sheet) -> None:
-        """One widget a prompt; those that are there are kept when the prompts are the same."""
+        """One widget per prompt; existing ones are kept if the prompts are the same."""
         self._sheet = sheet
         if [block.prompt for block in self._blocks] != sheet.prompts:
             place = self.query_one("#sheet")
@@ -267,7 +269,7 @@ class EvaluateRoom(Room):
                 yield event
 
     async def _listen(self, doing: str, events: AsyncGenerator[Event, None]) -> None:
-        """Shows events until they end; an error becomes a sentence, a stop too."""
+        """Shows events until they end; an error or a stop is reported in the status."""
         self._working, self._begun, self._phase = doing, time.monotonic(), ""
         self._ticker = self.set_interval(DRAW_SECONDS, self._tick)
         self.refresh_bindings()
@@ -280,7 +282,7 @@ class EvaluateRoom(Room):
             outcome = " → ".join(filter(None, (error.message, error.hint)))
             self.say(error)
         except asyncio.CancelledError:
-            outcome = "Stopped. Answers that were whole are kept."
+            outcome = "Stopped. Complete answers are kept."
             raise
         finally:
             took = as_time(time.monotonic() - self._begun)
@@ -305,7 +307,7 @@ class EvaluateRoom(Room):
                 self._tally.add(event)
 
     def _keep(self) -> None:
-        """Keeps the whole sheet with the run; what broke off in the middle is not an answer."""
+        """Saves the sheet with the run, without incomplete answers."""
         self._sheet.drop_parts()
         loaded = self._loaded
         if loaded is None or loaded.run is None or not self._sheet.complete:
@@ -317,7 +319,7 @@ class EvaluateRoom(Room):
         except SmoltuiError as error:
             self.say(error)
 
-    # -- what is shown
+    # -- drawing
 
     def _tick(self) -> None:
         if not self.is_current:
@@ -338,25 +340,27 @@ class EvaluateRoom(Room):
             counted = f"{whole} of {total} answers"
         else:
             tally = self._tally or Tally()
-            counted = ", ".join(
-                f"{model} {len(tally.scores.get(model, {}))} pairs and {len(tally.answers.get(model, {}))} answers"
+            counted = "; ".join(
+                f"{model}: {len(tally.scores.get(model, {}))} pairs, {len(tally.answers.get(model, {}))} answers"
                 for model in MODELS
             )
-        return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "x stops")))
+        return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "press x to stop")))
 
     def _resting(self) -> str:
-        """What is known while nothing is asked."""
+        """The status while the models are idle."""
         loaded = self._loaded
         if loaded is None:
             return ""
         if loaded.comparison.aligned is None:
             self._reading = not self.smoltui.keeper.knows("local")
-            return READING if self._reading else "No aligned model yet: t trains one. a asks the reference alone."
+            if self._reading:
+                return READING
+            return "No aligned model yet. Press t to train one, or a to ask the reference alone."
         if not self._sheet.complete:
-            return "a asks both models these prompts, m measures them on held-out pairs."
+            return "Press a to compare both models on these prompts, or m to measure them on held-out pairs."
         told = f"{self._sheet.complete} answers"
         if loaded.run is not None:
-            told += f", kept with the run{f' {_when(loaded.kept_at)}' if loaded.kept_at else ''}"
+            told += f", saved with the run{f' {_when(loaded.kept_at)}' if loaded.kept_at else ''}"
         told += "."
         manner = loaded.settings.manner
         if manner is not None:
@@ -369,16 +373,16 @@ class EvaluateRoom(Room):
         return told
 
     def _done(self, doing: str, took: str) -> str:
-        """What was done in `took`, and what is known now."""
+        """The status after work that took `took`."""
         if doing == MEASURED:
-            return f"{self._measured_words()} In {took}."
+            return f"{self._measured_words()} in {took}."
         if self._loaded is not None and self._loaded.comparison.aligned is None:
-            return f"The reference answered in {took}. No aligned model yet: t trains one."
-        return f"{self._resting()} In {took}."
+            return f"The reference answered in {took}. No aligned model yet. Press t to train one."
+        return f"{self._resting()} Took {took}."
 
     def _measured_words(self) -> str:
         pairs = len(self._tally.margins()) if self._tally else 0
-        return f"Both models measured on {pairs} held-out pairs."
+        return f"Both models measured on {pairs} held-out pairs"
 
     def _set_status(self, text: str) -> None:
         self.query_one("#eval-status", Static).update(Text(safe_line(redact(text), 400)))
@@ -400,15 +404,15 @@ class EvaluateRoom(Room):
     def _run_words(self, loaded: answers.Opening) -> str:
         run = loaded.run
         if run is None and loaded.comparison.aligned is not None:
-            return "none; the aligned model lies in the recipe's output folder"
+            return "none; using the model in output_dir"
         if run is None:
-            return "none of this project has left a model"
+            return "no run of this project has produced a model"
         at = [candidate.id for candidate in loaded.candidates].index(run.id) + 1
-        several = f" · {at} of {len(loaded.candidates)}, [ and ] change it" if len(loaded.candidates) > 1 else ""
+        several = f" · {at} of {len(loaded.candidates)}, [ and ] switch runs" if len(loaded.candidates) > 1 else ""
         return f"{run.name} {run.id} {run.stage}{several}"
 
     def _place(self, shown: str) -> str:
-        """A path inside the project without the project's folder."""
+        """A path, relative if it is inside the project."""
         folder = self.smoltui.project.folder
         return str(Path(shown).relative_to(folder)) if Path(shown).is_relative_to(folder) else shown
 
@@ -434,7 +438,7 @@ class EvaluateRoom(Room):
 
 
 def _when(at: float) -> str:
-    """Local time of the day, with the date when it was not today."""
+    """Local time, with the date unless it is today."""
     then = time.localtime(at)
     today = time.localtime()[:3] == then[:3]
     return time.strftime("at %H:%M" if today else "on %d %B %Y at %H:%M", then)

@@ -1,4 +1,4 @@
-"""The keys of where one is: all of them, also those for which the bottom line has no room."""
+"""All keys of the current room, including those that do not fit in the bottom line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from smoltui.screens.modal import Modal
 
-class Help(ModalScreen[None]):
-    """A list of (keys, what they do, whether they work now), made by the room that asks."""
+
+class Help(Modal[None]):
+    """Lists (keys, description, whether they work now), as given by the caller."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter", "leave", "Close"),
@@ -30,8 +31,9 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         text = Text(f"Keys in {self._title}", "bold").append("    ")
-        text.append(" esc ", "reverse").append(" close, arrows scroll", "not bold")
-        text.append("    ").append(" d ", "reverse").append(" documentation\n\n", "not bold")
+        for key, words in ((" esc ", " close"), (" ↑ ↓ ", " scroll"), (" d ", " documentation")):
+            text.append(key, "reverse").append(f"{words}    ", "not bold")
+        text.append("\n\n")
         width = max((len(keys) for keys, _, _ in self._keys), default=0)
         for keys, words, works in self._keys:
             text.append(f" {keys:<{width}}  ", "bold cyan" if works else "dim")
@@ -43,7 +45,7 @@ class Help(ModalScreen[None]):
         self.dismiss()
 
     def action_docs(self) -> None:
-        """Opens the documentation in place of this list."""
+        """Replaces this list with the documentation."""
         from smoltui.screens.docs import Documentation
 
         self.app.switch_screen(Documentation())

@@ -1,4 +1,4 @@
-"""Recipe: the fields that matter, what each is, what is wrong with them, and the command that will run."""
+"""Recipe: the important fields with their help, the problems found, and the command that will run."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, p
 from smoltui.widgets.text_pane import TextPane
 
 WIDE, TINY = 100, 60
-"""Columns from which the help stands beside the fields; below which margins go."""
+"""Columns from which the help is beside the fields, and below which there are no margins."""
 LOOK_SECONDS = 2.0
-"""How often the file is looked at while the room is open: somebody may edit it elsewhere."""
+"""How often the open file is checked for changes by other programs."""
 PASSING_SECONDS = 0.12
-"""Keys that follow each other so fast only pass a field: its help is drawn when the cursor rests."""
+"""While the cursor moves faster than this, the help is not drawn until it rests."""
 ABSENT = object()
-"""The value of a key that the file does not hold."""
+"""The value of a key that is not in the file."""
 
 
 class RecipeRoom(Room):
-    """The project's recipe as a form over its file; every change goes into the file at once, and nothing else does."""
+    """The project's recipe as a form. Each change is written to the file at once; the rest of the file is untouched."""
 
     MODE = "recipe"
     CSS_PATH = "recipe.tcss"
@@ -52,12 +52,12 @@ class RecipeRoom(Room):
         Binding("o", "target", "Here/Jobs"),
         Binding("e", "editor", "Editor"),
         Binding("slash", "find", "Find", key_display="/"),
-        # Not in the bottom line, which has to fit in 80 columns; `?` tells all of them.
-        Binding("space", "cycle", "Switch to the next value", show=False),
-        Binding("r", "reread", "Read the file again", show=False),
+        # Not in the bottom line, which has to fit in 80 columns; `?` lists them all.
+        Binding("space", "cycle", "Next value", show=False),
+        Binding("r", "reread", "Refresh", show=False),
         Binding("y", "copy", "Copy the command", show=False),
-        Binding("n", "again(1)", "Next hit", show=False),
-        Binding("N", "again(-1)", "Hit before", show=False),
+        Binding("n", "again(1)", "Next match", show=False),
+        Binding("N", "again(-1)", "Previous match", show=False),
         Binding("J", "scroll(1)", "Scroll the checks down", show=False),
         Binding("K", "scroll(-1)", "Scroll the checks up", show=False),
         Binding("escape", "leave", "Back", show=False),
@@ -67,22 +67,22 @@ class RecipeRoom(Room):
         super().__init__()
         self._file: RecipeFile | None = None
         self._values: dict[str, Any] = {}
-        """What is shown: the file's values, changes that are still being written included."""
+        """The values shown: those of the file, plus changes that are still being written."""
         self._around = Surroundings(Settings())
         self._target = ""
         self._findings: list[Finding] = []
         self._editing = ""
-        """Key whose value is being typed; `/` while a field is looked for; empty otherwise."""
+        """Key whose value is being typed; `/` during a search for a field; else empty."""
         self._before: Any = ABSENT
-        """The value that was there when the line was opened."""
+        """The value when the input was opened."""
         self._query = ""
         self._moved_at = -math.inf
         self._resting: Timer | None = None
         self._writing = asyncio.Lock()
         self._waiting = 0
-        """Changes that are shown and not yet in the file."""
+        """Changes shown but not yet in the file."""
 
-    # -- what is there
+    # -- widgets
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="recipe-nothing", markup=False)
@@ -96,12 +96,12 @@ class RecipeRoom(Room):
             with Horizontal(id="edit-line"):
                 yield Static(id="edit-key", markup=False)
                 line = Input(compact=True)
-                line.cursor_blink = False  # a blinking cursor sends bytes for ever
+                line.cursor_blink = False  # a blinking cursor keeps sending bytes
                 yield line
             yield Static(id="edit-said", markup=False)
 
     def on_mount(self) -> None:
-        # Watched and not told by a message: list and help are then drawn in one frame.
+        # Watched, rather than handled as a message, so that list and help are drawn in one frame.
         self.watch(self.query_one(FieldList), "cursor", self._moved, init=False)
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
 
@@ -122,7 +122,7 @@ class RecipeRoom(Room):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "find" and self._editing:
-            return False  # the key is a character then
+            return False  # the key then types a character
         if action in ("edit", "cycle", "default", "find", "again", "copy", "target"):
             return True if self._file is not None else None
         if action == "editor":
@@ -133,13 +133,13 @@ class RecipeRoom(Room):
 
     @work(exclusive=True, group="read")
     async def _read(self, *, said: str = "") -> None:
-        """Reads the file, and what is known of the machine; a file that cannot be used is said where the form was."""
+        """Reads the file, then the machine; if the file cannot be used, the reason takes the place of the form."""
         project = self.smoltui.project
         if not project.has_recipe:
             self._file = None
             self._nothing(
-                f"This folder holds no recipe: {project.folder}\n\n"
-                "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local"
+                f"There is no recipe in this folder: {project.folder}\n\n"
+                "Create a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local"
             )
             return
         try:
@@ -147,7 +147,9 @@ class RecipeRoom(Room):
                 file, around = await in_thread(self._load)
         except SmoltuiError as error:
             self._file = None
-            self._nothing(f"{error.message}\n{error.hint}\n\ne opens the file in your editor, r reads it again.")
+            self._nothing(
+                f"{error.message}\n{error.hint}\n\nPress e to open the file in your editor, or r to reload it."
+            )
             return
         changed = self._file is not None and self._file.text != file.text
         self._file, self._values = file, dict(file.values)
@@ -166,7 +168,7 @@ class RecipeRoom(Room):
         return file, self._commands(replace(self._around, settings=project.settings()), file.values)
 
     def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
-        """`around` with what follows from the recipe's values; reads the disk."""
+        """`around` with everything that depends on the recipe's values. Reads the disk."""
         from smoltui.backends.project.recipe_facts import command_by_hand, pairs_counted, pairs_decided, recipe_shape
 
         project = self.smoltui.project
@@ -178,7 +180,7 @@ class RecipeRoom(Room):
 
     @work(exclusive=True, group="machine")
     async def _look_at_machine(self) -> None:
-        """What trains here, and whether it computes in bf16; as torch said when it was last asked."""
+        """Finds the training device, and whether it supports bf16 according to the last test of PyTorch."""
         from smoltui.backends.machine.devices import device_report, remembered_torch_report
 
         if self._around.memory_name:
@@ -206,7 +208,7 @@ class RecipeRoom(Room):
             if self.has_class("nothing") and self.smoltui.project.has_recipe:
                 self._read()
         elif await in_thread(file.changed_outside) and not self._writing.locked() and file is self._file:
-            self._read(said="recipe.yaml was changed by another program, and was read again")
+            self._read(said="recipe.yaml was changed by another program and has been reloaded")
 
     @on(events.AppFocus)
     def _focused(self) -> None:
@@ -221,7 +223,7 @@ class RecipeRoom(Room):
     # -- writing
 
     def _change(self, key: str, value: Any) -> None:
-        """Shows the new value and writes it; `ABSENT` takes the key out."""
+        """Shows the new value and writes it; `ABSENT` removes the key."""
         if self._file is None:
             return
         before = self._values.get(key, ABSENT)
@@ -252,25 +254,25 @@ class RecipeRoom(Room):
                     self._read()
                     return
             self._file = file
-            if not self._waiting:  # else the next write would be shown only after this one
+            if not self._waiting:  # else a pending change would briefly disappear
                 self._values = dict(file.values)
             self._draw()
         if said:
             self.say(said, severity="warning")
 
     def _put(self, file: RecipeFile, key: str, before: Any, value: Any) -> tuple[RecipeFile, str]:
-        """In a thread: one change in the file as it is now, which may not be the one that was read."""
+        """Runs in a thread. Makes one change in the current file, which may differ from the one that was read."""
         said = ""
         if file.changed_outside():
             fresh = load_recipe(self.smoltui.project.recipe_path)
             now = fresh.values.get(key, ABSENT)
             if now != before and now != value:
-                word = "took it out" if now is ABSENT else f"set it to {show(field_for(key), now)}"
+                word = "removed it" if now is ABSENT else f"set it to {show(field_for(key), now)}"
                 return (
                     fresh,
-                    f"{key} was not written: another program {word} meanwhile. Make the change again to keep yours.",
+                    f"{key} was not saved: another program {word} in the meantime. Repeat the change to keep yours.",
                 )
-            file, said = fresh, "recipe.yaml was changed by another program; yours was put into the new one"
+            file, said = fresh, "recipe.yaml was changed by another program; your change was added to it"
         if value is ABSENT:
             file.remove(key)
         else:
@@ -287,13 +289,13 @@ class RecipeRoom(Room):
     def action_edit(self) -> None:
         field = field_for(self._key)
         if field.kind == "file" or (field.kind == "datasets" and not self._editable_sources()):
-            self.say(f"{field.key} is edited in the file: e opens it")
+            self.say(f"{field.key} can only be edited in the file. Press e to open it.")
             return
         current = self._values.get(field.key, field.default)
         self._begin_line(field.key, f"{field.key}: ", show(field, current))
 
     def _editable_sources(self) -> bool:
-        """Whether the sources can be shown in one line and read back the same."""
+        """Whether the sources survive being shown in one line and parsed again."""
         field, sources = field_for("datasets"), self._values.get("datasets") or []
         try:
             return not sources or bool(parse(field, show(field, sources)) == sources)
@@ -305,10 +307,10 @@ class RecipeRoom(Room):
 
     def action_again(self, by: int) -> None:
         if self._query and not self.query_one(FieldList).find(self._query, by):
-            self.say(f"No field holds: {self._query}")
+            self.say(f"No field matches “{self._query}”")
 
     def action_cycle(self) -> None:
-        """The other truth value, or the next of the choices."""
+        """Toggles a boolean, or selects the next choice."""
         field = field_for(self._key)
         current = self._values.get(field.key, field.default)
         if field.kind == "bool":
@@ -331,7 +333,7 @@ class RecipeRoom(Room):
         self._draw()
 
     def action_reread(self) -> None:
-        self._read(said="recipe.yaml was read again")
+        self._read(said="recipe.yaml has been reloaded")
 
     def action_copy(self) -> None:
         command = self._around.command_here if self._target == "local" else self._around.command_jobs
@@ -343,16 +345,16 @@ class RecipeRoom(Room):
             self._stop_editing()
 
     def action_editor(self) -> None:
-        """Hands the terminal to the person's editor, and reads the file when it is back."""
+        """Opens the user's editor, and reloads the file afterwards."""
         edit_file(self, self.smoltui.project.recipe_path)
         self._read()
 
-    # -- the line that is typed
+    # -- typing a value
 
     def _begin_line(self, what: str, question: str, text: str) -> None:
         self._editing, self._before = what, self._values.get(what, ABSENT)
         self.refresh_bindings()
-        self.app.clear_notifications()  # they would lie over the line
+        self.app.clear_notifications()  # they would cover the input
         self.query_one("#edit-key", Static).update(Text(question, "bold"))
         line = self.query_one(Input)
         line.value = text
@@ -371,16 +373,16 @@ class RecipeRoom(Room):
         self._check_line(event.value)
 
     def _check_line(self, text: str) -> None:
-        """What the typed value means, or what is wrong with it; the sums follow it."""
+        """Shows what the typed value means or what is wrong with it, and updates the result of the recipe."""
         if not self._editing:
             return
         said = partial(self.query_one("#edit-said", Static).update, layout=False)
         if self._editing == "/":
-            said(Text("a word of a field's name; enter goes there", "dim"))
+            said(Text("part of a field's name; enter jumps to it", "dim"))
             return
         field = field_for(self._editing)
         if not text.strip():
-            said(Text("enter takes the line out: TRL's default", "dim"))
+            said(Text("enter removes the line, so TRL's default applies", "dim"))
             self._draw_below({key: value for key, value in self._values.items() if key != field.key})
             return
         try:
@@ -388,7 +390,7 @@ class RecipeRoom(Room):
         except ValueError as error:
             said(Text(f"✗ {safe_line(str(error), 300)}", "red"))
             return
-        said(Text(f"✓ enter writes it, escape leaves it   {field.unit}", "green"))
+        said(Text(f"✓ enter saves, esc cancels   {field.unit}", "green"))
         self._draw_below({**self._values, field.key: value})
 
     @on(Input.Submitted)
@@ -405,12 +407,12 @@ class RecipeRoom(Room):
         try:
             value = parse(field, text) if text else ABSENT
         except ValueError:
-            return  # the line below says why
+            return  # the line below the input says why
         now = self._values.get(what, ABSENT)
         if now != self._before and now != value:
             self._before = now
-            word = "took it out" if now is ABSENT else f"set it to {show(field, now)}"
-            warning = f"! another program {safe_line(word, 200)} meanwhile: enter again writes yours"
+            word = "removed it" if now is ABSENT else f"set it to {show(field, now)}"
+            warning = f"! another program {safe_line(word, 200)} in the meantime; press enter again to save yours"
             self.query_one("#edit-said", Static).update(Text(warning, "yellow"))
             return
         self._stop_editing()
@@ -420,7 +422,7 @@ class RecipeRoom(Room):
         elif what not in self._values or value != self._values[what] or type(value) is not type(self._values[what]):
             self._change(what, value)
 
-    # -- what is shown
+    # -- drawing
 
     def _draw(self) -> None:
         around = self._around
@@ -434,7 +436,7 @@ class RecipeRoom(Room):
         self._draw_commands()
 
     def _moved(self) -> None:
-        """Draws the help of the field under the cursor: at once, or when a key that is held down is let go."""
+        """Draws the help of the field under the cursor: at once, or when a held key is released."""
         now = time.monotonic()
         passing, self._moved_at = now - self._moved_at < PASSING_SECONDS, now
         if self._resting is not None:
@@ -446,7 +448,7 @@ class RecipeRoom(Room):
     def _draw_about(self) -> None:
         if self._file is None:
             return
-        # Its height is fixed: an arrangement of the whole room for each move of the cursor takes 50 ms.
+        # Its height is fixed, since a new layout of the whole room at each move of the cursor takes 50 ms.
         field = field_for(self._key)
         differs = self._values.get(field.key, field.default) != field.default
         shown = about(field, self._file.line_of(field.key), differs)

@@ -1,4 +1,4 @@
-"""What every room shares: the bar of rooms on top, the keys at the bottom, a place for one sentence."""
+"""What all rooms share: the bar of rooms at the top, the key bar at the bottom, and notifications."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ROOMS: tuple[tuple[str, str, str], ...] = (
     ("4", "runs", "Runs"),
     ("5", "evaluate", "Evaluate"),
 )
-"""Key, mode and title of each room, in the order of the work."""
+"""Key, mode and title of each room, in order of use."""
 
 
 class RoomBar(Static):
-    """One line: the rooms with their keys, the current one marked, and the project's name."""
+    """One line with the rooms and their keys, the current one highlighted, and the project's name."""
 
     def __init__(self, current: str) -> None:
         super().__init__(id="room-bar", markup=False)
@@ -48,18 +48,18 @@ class RoomBar(Static):
 
 
 class Room(Screen[None]):
-    """A room: composes, binds keys, shows values, says what the person asked for. Subclasses fill `compose_room`."""
+    """Base class of the rooms: composes widgets, binds keys, shows values. Subclasses implement `compose_room`."""
 
     MODE: ClassVar[str] = ""
 
     @property
     def title_words(self) -> str:
-        """What the room is called on its bar."""
+        """The room's title in the bar."""
         return next((title for _, mode, title in ROOMS if mode == self.MODE), self.MODE)
 
     @property
     def smoltui(self) -> SmoltuiApp:
-        """The app, with its shared state."""
+        """The app and its shared state."""
         return cast("SmoltuiApp", self.app)
 
     def compose(self) -> ComposeResult:
@@ -68,11 +68,11 @@ class Room(Screen[None]):
         yield KeyBar()
 
     def compose_room(self) -> ComposeResult:
-        """The widgets between the bar and the keys."""
+        """The widgets between the bar of rooms and the key bar."""
         raise NotImplementedError
 
     def say(self, message: str | SmoltuiError, *, severity: SeverityLevel = "information") -> None:
-        """One sentence to the person, foreign parts made safe; an error brings its hint along."""
+        """Shows a notification, with foreign text sanitized; for an error, with its hint."""
         if isinstance(message, SmoltuiError):
             text, severity = f"{message.message}\n{message.hint}".strip(), "error"
         else:

@@ -1,4 +1,4 @@
-"""What will run, where, what was checked, and the most it can cost: asked once, before anything starts."""
+"""Confirms a run before it starts: what runs, where, the results of the checks, and its maximum cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.backends.machine.train_extra import free_output_dir
@@ -26,20 +25,24 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.modal import Modal
 
+LABEL_WIDTH = 14
+KEY_GAP = 3
+"""Blanks between two items of the line of keys."""
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 PLACES = {"local": "this machine", "hub": "HF Jobs"}
 
 
-class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
-    """Gives the engine's name, what to run and the steps that follow it (`core.runs.chain.STEPS`), or None."""
+class StartDialog(Modal[tuple[str, RunSpec, tuple[str, ...]] | None]):
+    """Returns the engine's name, the run's specification and follow-up steps (`core.runs.chain.STEPS`), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
-        Binding("tab", "elsewhere", "Elsewhere", priority=True),
-        Binding("b", "beside", "Side by side"),
-        Binding("n", "then", "Then ask"),
-        Binding("escape,q", "leave", "Leave it"),
+        Binding("tab", "elsewhere", "Switch between this machine and Jobs", priority=True),
+        Binding("b", "beside", "Run in parallel, or wait for other runs"),
+        Binding("n", "then", "Compare the models afterwards, or not"),
+        Binding("escape,q", "leave", "Cancel without starting"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]
@@ -68,9 +71,12 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
             self._engine = wanted if wanted in self._engines else self._engine
         self._look()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
     @work(exclusive=True)
     async def _look(self) -> None:
-        """Makes the specification from the files as they are now, then gathers what the checks need."""
+        """Builds the specification from the current files, then runs the checks."""
         self._spec, self._facts, self._checks, self._problem = None, None, [], None
         self._draw()
         try:
@@ -93,18 +99,8 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         for name in self._engines:
             text.append(f" {PLACES.get(name, name)} ", "reverse" if name == self._engine else "dim").append(" ")
         text.append("\n")
-        # On top, since the list below may be longer than the terminal.
-        if self._may_start:
-            text.append(" enter ", "reverse").append(" start    ")
-        elif self._checks:
-            text.append("Mend what is marked ✗ first.   ", "red")
-        if len(self._engines) > 1:
-            text.append(" tab ", "reverse").append(" elsewhere    ")
-        if self._engine == "local":
-            words = "beside other runs" if self._beside else "after other runs"
-            text.append(" b ", "reverse").append(f" {words}    ")
-        text.append(" n ", "reverse").append(" then ask both models    " if self._then else " nothing after it    ")
-        text.append(" esc ", "reverse").append(" leave it\n\n")
+        # At the top, since the list below may be longer than the terminal.
+        text.append_text(_in_lines(self._keys(), self._width)).append("\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
         elif self._facts is None or self._spec is None:
@@ -113,32 +109,61 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
             self._draw_plan(text, self._facts, self._spec)
         self.query_one("#start-text", Static).update(text)
 
+    @property
+    def _width(self) -> int:
+        """Cells for the text, less one for a scroll bar that may appear; 0 or less before the first layout."""
+        return self.query_one("#start-text").size.width - 1
+
+    def _keys(self) -> list[Text]:
+        """The keys that work now and what each of them does."""
+        keys: list[tuple[str, str]] = []
+        if self._may_start:
+            keys.append(("enter", "start"))
+        if len(self._engines) > 1:
+            name = self._next_engine
+            keys.append(("tab", f"switch to {PLACES.get(name, name)}"))
+        if self._engine == "local":
+            keys.append(("b", "run in parallel" if self._beside else "queue: wait for other runs"))
+        keys.append(("n", "afterwards: compare the models" if self._then else "afterwards: nothing"))
+        keys.append(("esc", "cancel"))
+        items = [Text().append(f" {key} ", "reverse").append(f" {words}") for key, words in keys]
+        if self._checks and not self._may_start:
+            items.insert(0, Text("Fix the ✗ lines first.", "red"))
+        return items
+
     def _draw_plan(self, text: Text, facts: Facts, spec: RunSpec) -> None:
         rows = [
             ("model", str(facts.values.get("model_name_or_path", "–"))),
             ("plan", facts.summary.sentence),
-            ("goes to", self._goes_to(facts, spec)),
+            ("output", self._goes_to(facts, spec)),
         ]
         if self._engine != "local":
             rate = f" · {price(facts.flavor)}" if facts.flavor else ""
             rows.append(("flavor", f"{spec.flavor}{rate}"))
-            rows.append(("killed after", as_time(spec.timeout_seconds)))
+            rows.append(("timeout", as_time(spec.timeout_seconds)))
             worst = worst_cost(facts.flavor, spec.timeout_seconds or 0) if facts.flavor else None
             rows.append(("costs at most", usd(worst)))
         for name, value in rows:
-            text.append(f"{name:<14}", "dim").append(f"{safe_line(redact(value), 300)}\n")
+            self._add(text, Text(f"{name:<{LABEL_WIDTH}}", "dim"), Text(safe_line(redact(value), 300)))
         text.append("\n")
         for check in sorted(self._checks, key=lambda check: list(MARKS).index(check.level), reverse=True):
             mark, style = MARKS[check.level]
-            text.append(f"{mark} ", style).append(f"{safe_line(redact(check.sentence), 400)}\n")
+            self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(check.sentence), 400)))
             if check.mend:
-                text.append(f"  {safe_line(redact(check.mend), 300)}\n", "dim")
+                self._add(text, Text("  "), Text(safe_line(redact(check.mend), 300), "dim"))
+
+    def _add(self, text: Text, label: Text, value: Text) -> None:
+        """Appends a label and a value; further lines of the value are indented as far as the first."""
+        width = self._width - label.cell_len
+        lines = value.wrap(self.app.console, width) if width > 0 else [value]
+        for place, line in enumerate(lines):
+            text.append_text(Text(" " * label.cell_len) if place else label).append_text(line).append("\n")
 
     def _goes_to(self, facts: Facts, spec: RunSpec) -> str:
         if self._engine == "local":
             return shown_path(spec.output_dir)
         pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
-        return str(pushed or "nowhere: push_to_hub is off")
+        return str(pushed or "model will be LOST: push_to_hub is off")
 
     @property
     def _may_start(self) -> bool:
@@ -151,17 +176,21 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
             self.dismiss((self._engine, spec, ("ask",) if self._then else ()))
 
     def action_elsewhere(self) -> None:
-        self._engine = self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
+        self._engine = self._next_engine
         self._look()
 
+    @property
+    def _next_engine(self) -> str:
+        return self._engines[(self._engines.index(self._engine) + 1) % len(self._engines)]
+
     def action_beside(self) -> None:
-        """Starts at once whatever else trains here, or waits for its turn."""
+        """Switches between starting at once and waiting for other runs on this machine."""
         if self._engine == "local":
             self._beside = not self._beside
             self._draw()
 
     def action_then(self) -> None:
-        """Has both models answer the project's prompts when the run COMPLETED, or not."""
+        """Switches whether both models answer the project's prompts once the run is COMPLETED."""
         self._then = not self._then
         self._draw()
 
@@ -172,6 +201,21 @@ class StartDialog(ModalScreen[tuple[str, RunSpec, tuple[str, ...]] | None]):
         self.query_one("#start-dialog", VerticalScroll).scroll_relative(y=by, animate=False)
 
 
+def _in_lines(items: list[Text], width: int) -> Text:
+    """The items in lines of `width` cells, none of them broken; in one line if `width` is not positive."""
+    text, used = Text(), 0
+    for item in items:
+        if used and 0 < width < used + KEY_GAP + item.cell_len:
+            text.append("\n")
+            used = 0
+        elif used:
+            text.append(" " * KEY_GAP)
+            used += KEY_GAP
+        text.append_text(item)
+        used += item.cell_len
+    return text
+
+
 def _inside(project: Project, folder: Path) -> str:
-    """A folder as the recipe should name it: relative where it lies in the project."""
+    """A folder as the recipe should name it: relative if it is inside the project."""
     return str(folder.relative_to(project.folder)) if folder.is_relative_to(project.folder) else str(folder)

@@ -1,4 +1,4 @@
-"""One prompt with the answers of both models: side by side, or below each other where it is narrow."""
+"""One prompt with the answers of both models: side by side, or stacked if the terminal is narrow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smoltui.safe_text import redact, safe
 
 
 class AnswerPair(Static):
-    """Shows what it is given; model text is foreign and only ever drawn as plain text."""
+    """Shows a prompt and its answers. Model output is foreign text, and only drawn as plain text."""
 
     DEFAULT_CSS = """
     AnswerPair { height: auto; padding: 0 0 1 0; }
@@ -29,7 +29,7 @@ class AnswerPair(Static):
         self._wide = False
 
     def show(self, cells: dict[str, Cell | None], manner: Manner | None, wide: bool) -> None:
-        """Draws the answers; None: not asked yet."""
+        """Draws the answers; None means not asked yet."""
         self._cells, self._manner, self._wide = cells, manner, wide
         self.update(self._drawn())
 
@@ -61,7 +61,7 @@ class AnswerPair(Static):
         if tokens:
             head.append(f"  {tokens} token{'' if tokens == 1 else 's'}", "dim")
         if not cell.answered.ended:
-            head.append("  cut at the limit", "yellow")
+            head.append("  cut off at the token limit", "yellow")
         return head
 
 
@@ -72,5 +72,5 @@ def _answer(cell: Cell | None) -> Text:
     if cell.answered is None:
         text.append(" …", "dim")
     elif not cell.text.strip():
-        text.append("(an empty answer)", "dim")
+        text.append("(empty answer)", "dim")
     return text

@@ -1,4 +1,4 @@
-"""One line that asks for a text."""
+"""A one-line prompt for text input."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from textual.widgets import Input, Static
 class _Line(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Done"),
-        Binding("escape", "screen.back", "Leave it"),
+        Binding("escape", "screen.back", "Cancel"),
     ]
 
 
 class AskLine(Horizontal):
-    """Hidden until it asks. Enter gives the text to who asked; the screen's `back` (escape) calls `stop`."""
+    """Hidden until `ask` is called. Enter passes the text to the caller; the screen's `back` (escape) calls `stop`."""
 
     DEFAULT_CSS = """
     AskLine { height: 1; padding: 0 1; display: none; }
@@ -41,26 +41,33 @@ class AskLine(Horizontal):
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
         line = _Line(compact=True, select_on_focus=False)
-        line.cursor_blink = False  # a blinking cursor sends bytes for ever
+        line.cursor_blink = False  # a blinking cursor keeps sending bytes
         yield line
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
-        """Asks for one line; `answered` gets it without white space around it."""
+        """Asks for one line; `answered` receives it stripped of surrounding white space."""
         self._answered = answered
         self.query_one(Static).update(Text(f"{question} ", "bold"))
         line = self.query_one(Input)
-        line.value, line.placeholder = value, f"{hint}; esc leaves it" if hint else "esc leaves it"
+        line.value, line.placeholder = value, f"{hint}; esc cancels" if hint else "esc cancels"
         if not self.asking:
             self._before = self.screen.focused
         self.asking = self.display = True
-        line.focus()
-        line.select_all()  # what is typed takes the place of what is offered
+        self.screen.set_focus(line, scroll_visible=False)
+        line.select_all()  # typing replaces the suggested value
 
     def stop(self) -> None:
-        """Closes the line; nobody gets an answer. The keys go to where they went before."""
+        """Closes the line without an answer, and restores the previous focus."""
         self.asking = self.display = False
-        self.screen.set_focus(self._before)
+        self.screen.set_focus(self._before, scroll_visible=False)
         self.screen.refresh_bindings()
+
+    def then_focus(self, widget: Widget | None) -> None:
+        """Focuses a widget (None: no widget) once the line is closed."""
+        if self.asking:
+            self._before = widget
+        else:
+            self.screen.set_focus(widget, scroll_visible=False)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

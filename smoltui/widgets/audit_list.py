@@ -40,7 +40,7 @@ class FindingRow:
 
 
 class AuditList(Widget):
-    """The room binds the keys and calls `move`; a move sends the lines that changed."""
+    """Who holds it binds the keys and calls `move`; a move sends the lines that changed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"audit-list--cursor"}
     DEFAULT_CSS = "AuditList > .audit-list--cursor { background: $primary 50%; text-style: bold; }"
@@ -116,7 +116,7 @@ class AuditList(Widget):
             self.refresh(*changed)
 
     def _told(self) -> list[Text]:
-        """Why the finding under the cursor matters, where that is from, which pairs, and what mends it."""
+        """Why the finding under the cursor matters, where that is from, which pairs, and what fixes it."""
         row = self.current
         assert row is not None
         lines = [Text(safe(row.why, 600)), Text(f"Source: {safe(row.source, 200)}", "dim")]
@@ -126,7 +126,7 @@ class AuditList(Widget):
             lines.append(Text(f"Pairs {numbers}{more}", "cyan"))
             lines.append(Text.assemble(("enter", "bold cyan"), " shows them   ", f"then {safe(row.act, 200)}"))
         elif row.count is None:
-            lines.append(Text("Not counted: the lines on top say why. A looks again.", "italic"))
+            lines.append(Text("Not counted: the lines at the top say why. A audits again.", "italic"))
         return self._wrapped(lines)
 
     def _wrapped(self, texts: object) -> list[Text]:

@@ -1,4 +1,4 @@
-"""The sections of the Device room as tables; imported when the first facts are there, not before the first frame."""
+"""The sections of the Device room as tables; imported with the first facts, not before the first frame."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from smoltui.core.machine.device import DeviceReport, Mark, Package, Sentence
 from smoltui.safe_text import redact, safe_line
 
 MARKS = {
-    Mark.HERE: ("✓ here", "green"),
+    Mark.HERE: ("✓ ready", "green"),
     Mark.TIGHT: ("! tight", "yellow"),
     Mark.JOBS: ("→ Jobs", "cyan"),
     Mark.NO: ("✗ not yet", "red"),
 }
+OPTIONAL = ("– optional", "dim")
+"""In place of `Mark.NO`."""
 
 
 def verdict_table(sentences: Sequence[Sentence]) -> Table:
-    """One sentence a row, its mark before it."""
+    """One sentence per row, preceded by its mark."""
     rows = Table.grid(padding=(0, 2, 0, 0))
     rows.add_column(no_wrap=True)
     rows.add_column()
     for sentence in sentences:
-        word, style = MARKS[sentence.mark]
+        word, style = OPTIONAL if sentence.optional else MARKS[sentence.mark]
         rows.add_row(Text(word, style), Text(safe_line(redact(sentence.text), 600)))
     return rows
 
 
 def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
-    """A label and its fact a row."""
+    """One fact per row, preceded by its label."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -40,20 +42,20 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
 
 
 def packages_table(report: DeviceReport) -> Table | Text:
-    """Each package with its version and the range it must lie in."""
+    """Each package with its installed version and the required range."""
     if not report.packages:
-        return Text("Packages: smoltui is not installed as a package, so its ranges are not known.", "dim")
+        return Text("Packages: required versions are unknown, because smoltui is not installed as a package.", "dim")
     table = Table.grid(padding=(0, 2, 0, 0))
-    for heading in ("package", "installed", "needed", ""):
+    for heading in ("package", "installed", "required", ""):
         table.add_column(heading, no_wrap=True)
-    table.add_row(*(Text(word, "dim") for word in ("package", "installed", "needed", "")))
+    table.add_row(*(Text(word, "dim") for word in ("package", "installed", "required", "")))
     for package in report.packages:
         table.add_row(*_package(package))
     return table
 
 
 def _package(package: Package) -> list[Text]:
-    state = "✓" if package.fits else "✗ missing" if package.installed is None else "✗ outside"
+    state = "✓" if package.fits else "✗ missing" if package.installed is None else "✗ out of range"
     return [
         Text(safe_line(package.name, 40)),
         Text(safe_line(package.installed or "–", 24)),

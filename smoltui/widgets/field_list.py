@@ -1,4 +1,4 @@
-"""The form: one line a field under the headings of their groups, drawn by line."""
+"""The form: one line per field, grouped under headings, drawn line by line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smoltui.safe_text import redact, safe_line
 LABEL_WIDTH = 20
 
 AHEAD = 8
-"""Rows that are seen beyond the cursor when the list scrolls."""
+"""Rows kept visible beyond the cursor when the list scrolls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class Row:
     value: str = ""
     unit: str = ""
     is_set: bool = False
-    """The file holds the key."""
+    """The key is in the file."""
     is_changed: bool = False
-    """…with another value than TRL's default."""
+    """…with a value other than TRL's default."""
     level: str = ""
-    """stop or warn when something is wrong with it."""
+    """`stop` or `warn` if there is a problem with it."""
 
 
 MARKS: Mapping[str, tuple[str, str]] = {"stop": ("✗", "bold red"), "warn": ("!", "yellow"), "": (" ", "")}
 
 
 def drawn(row: Row, width: int) -> Text:
-    """One row in `width` cells. `●` marks a value that differs from TRL's default, `·` one that is written out."""
+    """One row in `width` cells. `●` marks a value that differs from TRL's default, `·` one equal to it in the file."""
     line = Text(no_wrap=True, overflow="ellipsis")
     if not row.key:
         line.append(f" {row.label}", "bold")
@@ -61,7 +61,7 @@ def drawn(row: Row, width: int) -> Text:
 
 
 class FieldList(ScrollView, can_focus=True):
-    """Rows with a cursor that skips headings; posts `Highlighted` when it comes to another field."""
+    """Rows with a cursor that skips headings; posts `Highlighted` when it moves to another field."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"field-list--cursor"}
     DEFAULT_CSS = """
@@ -81,7 +81,7 @@ class FieldList(ScrollView, can_focus=True):
     """Index of the row under the cursor; -1 in an empty list."""
 
     class Highlighted(Message):
-        """The cursor stands on another field."""
+        """The cursor moved to another field."""
 
         def __init__(self, key: str) -> None:
             super().__init__()
@@ -98,7 +98,7 @@ class FieldList(ScrollView, can_focus=True):
         return self._rows[self.cursor].key if 0 <= self.cursor < len(self._rows) else None
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Puts these rows in the list; the cursor stays on its field, and only rows that changed are drawn again."""
+        """Replaces the rows. The cursor stays on its field, and only changed rows are redrawn."""
         key, old = self.key, self._rows
         self._rows = list(rows)
         self._texts = [drawn(row, self.size.width) for row in self._rows]
@@ -112,7 +112,7 @@ class FieldList(ScrollView, can_focus=True):
         self.select(key) if key else self.action_move(1)
 
     def select(self, key: str) -> bool:
-        """Moves the cursor to a field; False when it is not in the list."""
+        """Moves the cursor to a field; False if it is not in the list."""
         for index, row in enumerate(self._rows):
             if row.key == key:
                 self.cursor = index
@@ -120,7 +120,7 @@ class FieldList(ScrollView, can_focus=True):
         return False
 
     def find(self, query: str, by: int = 1) -> bool:
-        """Moves to the next field whose key or label holds `query`, the one under the cursor last; False for none."""
+        """Moves to the next field whose key or label contains `query`, the current one last; False if none does."""
         count, wanted = len(self._rows), query.lower()
         for step in range(1, count + 1):
             row = self._rows[(self.cursor + by * step) % count]
@@ -135,7 +135,7 @@ class FieldList(ScrollView, can_focus=True):
         self._keep_in_view()
 
     def action_move(self, by: int) -> None:
-        """Moves over `by` rows, to the next field in that direction, or the last one there is."""
+        """Moves by `by` rows, on to the nearest field in that direction or else the last one."""
         fields = [index for index, row in enumerate(self._rows) if row.key]
         if not fields:
             return
@@ -153,10 +153,10 @@ class FieldList(ScrollView, can_focus=True):
     def _keep_in_view(self) -> None:
         if self.cursor < 0:
             return
-        # The heading above the first field of a group comes into view with it.
+        # The heading of a group scrolls into view with its first field.
         top, bottom = self.cursor - (self.cursor > 0 and not self._rows[self.cursor - 1].key), self.cursor
         shown, height = round(self.scroll_y), self.size.height
-        # What comes into view brings some rows with it: a list beside a text is written again when it scrolls.
+        # Scroll by several rows at once: each scroll of a list beside a text sends both to the terminal.
         more = min(AHEAD, height // 2)
         if top < shown:
             top = max(0, top - more)

@@ -1,4 +1,4 @@
-"""What was measured of the reference and of the aligned model, as a table with the rules it comes from."""
+"""The figures of the reference and of the aligned model as a table, with their definitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Interval = tuple[float, float] | None
 
 
 def figures_table(reference: Figures, aligned: Figures, beta: float, manner: Manner | None) -> RenderableType:
-    """Rows of figures; `–` where nothing was measured (yet)."""
+    """Rows of figures; `–` for what has not been measured (yet)."""
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(no_wrap=True)
     for _ in range(2):
@@ -32,15 +32,13 @@ def figures_table(reference: Figures, aligned: Figures, beta: float, manner: Man
     if manner is not None:
         row(safe_line(manner.name, 30), [share(figures.manner_share, figures.manner_interval) for figures in both])
     row("well-formed", [share(figures.well_formed_share, figures.well_formed_interval) for figures in both])
-    row("tokens of an answer", [as_word(figures.mean_tokens, 1) for figures in both])
+    row("tokens per answer", [as_word(figures.mean_tokens, 1) for figures in both])
     row("held-out pairs / answers", [f"{figures.pairs} / {figures.answers}" for figures in both])
     rules = Text(style="dim")
-    rules.append(
-        f"Margin: beta {beta:g} × what the aligned model gained on chosen over rejected against the reference."
-    )
+    rules.append(f"Margin: beta {beta:g} × (log-prob gap of the aligned model − log-prob gap of the reference).")
     if manner is not None:
         rules.append(f"\n{safe_line(rule_in_words(manner), 1000)}")
-    rules.append(f"\n{WELL_FORMED_RULE}\nIn brackets: 95 % interval (Wilson).")
+    rules.append(f"\n{WELL_FORMED_RULE}\nIn parentheses: 95 % confidence interval (Wilson).")
     return Group(table, rules)
 
 

@@ -1,4 +1,4 @@
-"""A widget that draws wrapped text line by line: one strip a line, and a key only sends the lines that changed."""
+"""A widget that draws wrapped text line by line: one strip per line, so that only changed lines are sent."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from textual.style import Style
 from textual.widget import Widget
 
 WIDE = 100
-"""Columns from which chosen stands beside rejected."""
+"""Columns from which chosen and rejected are side by side."""
 WHEEL_LINES = 3
 COLOURS = {"chosen": "$text-success", "rejected": "$text-error"}
 BAR = "▌ "
 
 Line = list[Segment]
-"""What stands in one line of the screen, not yet of its width."""
+"""The segments of one line of the screen, not yet adjusted to its width."""
 Row = tuple[tuple[str, Content], ...]
-"""One line of the answers: (side, text) once, or for both sides."""
+"""One line of the answers: (side, text) for one or both sides."""
 
 
 class FramedWidget(Widget):
-    """Holds the frame that is on screen. Who inherits makes lines with `line` and `row`, and gives them to `put`."""
+    """Holds the frame that is on screen. Subclasses build lines with `line` and `row`, and pass them to `put`."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -37,7 +37,7 @@ class FramedWidget(Widget):
         self._frame: list[Strip] = []
 
     def take_styles(self) -> None:
-        """Reads the styles of the widget anew; a text is drawn in those that were read last."""
+        """Reads the current styles of the widget, which are used until the next call."""
         self._base, self._blank = self.visual_style, self.rich_style
         self._parsed.clear()
         self._rich.clear()
@@ -45,17 +45,17 @@ class FramedWidget(Widget):
         self._bars = {side: self.line(Content.styled(BAR, colour)) for side, colour in COLOURS.items()}
 
     def styles_changed(self) -> bool:
-        """The widget has other styles than those that `take_styles` read."""
+        """Whether the styles of the widget have changed since `take_styles`."""
         return (self.visual_style, self.rich_style) != (self._base, self._blank)
 
     @property
     def column(self) -> int:
-        """Cells of the chosen side when the sides stand beside each other."""
+        """Width of the chosen side in cells, if the sides are side by side."""
         return (self.size.width - 1) // 2
 
     def line(self, text: Content, indent: bool = False) -> Line:
-        """A text of one line, as it is drawn; `indent`: behind a space."""
-        # Content.render_strips would wrap each line once more and make a Strip of it that nobody keeps.
+        """The segments of a one-line text; with `indent` after a space."""
+        # Content.render_strips would wrap each line again, and build a Strip that is thrown away.
         drawn = [self._space] if indent else []
         for part, style in text.render(self._base, end="", parse_style=self._style):
             rich = self._rich.get(style)
@@ -65,14 +65,14 @@ class FramedWidget(Widget):
         return drawn
 
     def row(self, parts: Row) -> Line:
-        """Text of one or both sides, each with its bar on the left."""
+        """The text of one or both sides, each with its bar on the left."""
         first, *rest = [[*self._bars.get(side, (self._space,)), *self.line(text)] for side, text in parts]
         for other in rest:
             first = [*Segment.adjust_line_length(first, self.column, self._blank), *other]
         return first
 
     def with_bar(self, lines: Sequence[Line], top: int, total: int, rows: int, style: str) -> list[Line]:
-        """The lines filled up to `rows`, with a scroll bar in the last column where `total` is more than that."""
+        """The lines padded to `rows`, with a scroll bar in the last column if `total` exceeds that."""
         filled = [*lines, *([[]] * (rows - len(lines)))]
         if total <= rows:
             return filled
@@ -85,7 +85,7 @@ class FramedWidget(Widget):
         return filled
 
     def put(self, lines: Sequence[Line]) -> None:
-        """Makes the lines the frame, and asks for those that are different."""
+        """Makes these lines the frame, and refreshes those that changed."""
         width, height = self.size
         style = self._blank
         blank = Strip.blank(width, style)

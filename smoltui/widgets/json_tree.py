@@ -1,4 +1,4 @@
-"""Decoded JSON as a tree that folds; every name and value in it is foreign text."""
+"""Decoded JSON as a collapsible tree; all names and values are foreign text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from textual.widgets.tree import TreeNode
 from smoltui.safe_text import redact, safe_line
 
 OPEN_ITEMS = 12
-"""A table or list with more entries than this is folded at first."""
+"""Objects and lists with more entries than this start collapsed."""
 VALUE_SHOWN = 300
-"""Characters of one value; the raw JSON has all of them."""
+"""Characters shown of one value; the raw JSON shows all of them."""
 
 
 class JsonTree(Tree[None]):
-    """Tables and lists fold with enter or space."""
+    """Enter or space expands and collapses objects and lists."""
 
     DEFAULT_CSS = "JsonTree { background: transparent; scrollbar-size: 0 0; padding: 0 1; }"
 
@@ -28,7 +28,7 @@ class JsonTree(Tree[None]):
         self.guide_depth = 2
 
     def show(self, data: Mapping[str, Any]) -> None:
-        """Shows other data, the cursor on its first line."""
+        """Replaces the data, and moves the cursor to the first line."""
         self.clear()
         self._fill(self.root, data, depth=0)
         self.root.expand()
@@ -52,6 +52,6 @@ def _value(name: object, value: object) -> str:
         return "–"
     if isinstance(value, Mapping | list | tuple):
         return "empty"
-    # With its name, since a secret is also told by what it is called.
+    # Together with its name, which may be what identifies a secret.
     told = redact(f"{name}={value}") if isinstance(value, str) else str(value)
     return safe_line(told.removeprefix(f"{name}="), VALUE_SHOWN)

@@ -1,4 +1,4 @@
-"""The keys of the room in one line. Textual's Footer builds a widget a key and builds them all anew at each change."""
+"""The keys of the room in one line. Textual's Footer builds one widget per key, and rebuilds all at each change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 
 class KeyBar(Static):
-    """Shows the screen's active bindings that want to be shown; those that can't be used now are dimmed."""
+    """Shows the active bindings with `show=True`; those that can't be used now are dimmed."""
 
     DEFAULT_CSS = "KeyBar { height: 1; dock: bottom; background: $panel; }"
 
@@ -26,7 +26,9 @@ class KeyBar(Static):
     def _redraw(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen:
             return
-        if not self.app.screen_stack:  # from Python 3.12 on the first screen is mounted before it is there; `on_resize`
+        if not self.app.app_focus:  # without the terminal's focus no widget has it, so only the room's keys are active
+            return
+        if not self.app.screen_stack:  # since Python 3.12 the first screen mounts before it is on the stack
             return
         line = Text(no_wrap=True, overflow="ellipsis")
         for key, words, enabled in self._fitting(screen):
@@ -37,9 +39,9 @@ class KeyBar(Static):
             self.update(line, layout=False)
 
     def _fitting(self, screen: Screen[object]) -> list[tuple[str, str, bool]]:
-        """Key, words and whether it can be used now, of as many keys as there is room for.
+        """(key, description, enabled) of as many keys as fit.
 
-        Those of the app stay; of the room's the last that can't be used now goes first, then the last.
+        The keys of the app always stay. Of the room's keys, the last disabled one is dropped first, then the last one.
         """
         told: dict[str, tuple[str, str, bool, bool]] = {}
         for node, binding, enabled, _ in screen.active_bindings.values():

@@ -1,4 +1,4 @@
-"""A search in a log that goes on to grow: what a thread has found so far."""
+"""A search in a growing log: the matches found so far by a thread."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from smoltui.errors import SmoltuiError
 
 
 class LogFinding:
-    """The lines that hold what is searched for.
+    """The lines that match a search.
 
-    Its thread is a worker of `view` and says `Found` and `Looked` to it; `view` hands them on to `take` and `looked`.
+    Its thread is a worker of `view` and posts `Found` and `Looked` to it; `view` passes them to `take` and `looked`.
     """
 
     class Found(Message):
-        """The thread has looked at more: `hits` take the place of those from line `first` on."""
+        """The thread has searched more lines: `hits` replace the matches from line `first` on."""
 
         def __init__(self, finding: LogFinding, first: int, hits: Sequence[int]) -> None:
             super().__init__()
             self.finding, self.first, self.hits = finding, first, hits
 
     class Looked(Message):
-        """The thread has looked at all there was, or was refused."""
+        """The thread has searched all lines so far, or failed."""
 
         def __init__(self, finding: LogFinding, error: SmoltuiError | None) -> None:
             super().__init__()
@@ -36,9 +36,9 @@ class LogFinding:
 
     def __init__(self, view: Widget, search: LogSearch) -> None:
         self.hits: array[int] = array("Q")
-        """Numbers of the lines, from 0, rising."""
+        """Line numbers from 0, ascending."""
         self.done = False
-        """The log was looked through once."""
+        """The log has been searched completely once."""
         self._view = view
         self._search = search
         self._worker: Worker[None] | None = None
@@ -46,11 +46,11 @@ class LogFinding:
 
     @property
     def shown(self) -> str:
-        """What is searched for, as it was typed."""
+        """The query as it was typed."""
         return self._search.shown
 
     def look(self) -> None:
-        """Has a thread look at what is new, or remembers it where one is looking."""
+        """Searches the new lines in a thread, after the current search if there is one."""
         self._stale = self._worker is not None
         if not self._stale:
             self._worker = self._view.run_worker(self._run, thread=True, group="log search")
@@ -67,23 +67,23 @@ class LogFinding:
         self._view.post_message(self.Looked(self, refused))
 
     def take(self, found: Found) -> bool:
-        """What was found; True when it is the first, and lines can be marked from now on."""
+        """Adds matches; True for the first ones, since lines can be highlighted from then on."""
         del self.hits[bisect_left(self.hits, found.first) :]
         self.hits.extend(found.hits)
         first, self._ready = not self._ready, True
         return first
 
     def looked(self) -> None:
-        """All there was has been looked at; what has come meanwhile is next."""
+        """Ends a pass over the log; lines that were added meanwhile are searched next."""
         self._worker, self.done = None, True
         if self._stale:
             self.look()
 
     def stop(self) -> None:
-        """Ends the thread; harmless when there is none."""
+        """Stops the thread, if there is one."""
         if self._worker is not None:
             self._worker.cancel()
 
     def marks(self, text: str) -> list[tuple[int, int]]:
-        """Where the hits stand in a line (begin, end in characters); none before the first `take`."""
+        """The matches within a line as (begin, end) in characters; none before the first `take`."""
         return self._search.marks([text])[0] if self._ready and text else []

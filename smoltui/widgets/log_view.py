@@ -1,4 +1,4 @@
-"""A log that grows: only the lines in view are read and drawn, and it follows the end until one scrolls up."""
+"""A growing log: only visible lines are read and drawn, and the view follows the end until the user scrolls up."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.log_finding import LogFinding
 
 SIDE_STEP = 8
-"""Columns that left and right move."""
+"""Columns scrolled by left and right."""
 WHEEL_LINES = 3
 KEPT_ROWS = 500
-"""Lines whose drawing is kept."""
+"""Lines whose rendering is cached."""
 
 _HIT = Style(reverse=True)
 _CURRENT_HIT = Style(reverse=True, bold=True, color="yellow")
@@ -42,10 +42,10 @@ _PLAIN = Style.null()
 
 
 class LogView(Widget, can_focus=True):
-    """Lines of foreign text, made safe when they are drawn. `follow` is what the person sees as «follows».
+    """Lines of foreign text, sanitized when they are drawn. The status shows `follow` as "following".
 
-    `open_log` gives an empty log, once for each run that is shown: `backends.runs.log_spool.LogSpool` for one that may
-    be long. The room calls `extend` ten times a second at most, and watches `drawn_status`.
+    `open_log` returns an empty log and is called once for each run shown; `backends.runs.log_spool.LogSpool` is meant
+    for long ones. The room calls `extend` at most ten times per second, and watches `drawn_status`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,24 +56,24 @@ class LogView(Widget, can_focus=True):
         Binding("left", "side(-1)", "Left", show=False),
         Binding("right", "side(1)", "Right", show=False),
         Binding("g,home", "top", "First line", show=False),
-        Binding("G,end", "bottom", "Last line and follow", show=False),
+        Binding("G,end", "bottom", "Last line; follow the log", show=False),
         Binding("w", "wrap", "Wrap long lines", show=False),
-        Binding("z", "times", "Time of each line", show=False),
+        Binding("z", "times", "Show the time of each line", show=False),
         Binding("e", "first_error", "First error", show=False),
     ]
 
     follow: reactive[bool] = reactive(True, repaint=False)
     """Whether new lines scroll into view."""
     wrap: reactive[bool] = reactive(False, repaint=False)
-    """Whether a line that is wider than the view goes on below; otherwise left and right move along it."""
+    """Whether lines wider than the view wrap; otherwise left and right scroll."""
     times: reactive[bool] = reactive(False, repaint=False)
-    """Whether the local time of each line stands before it, where it is known."""
+    """Whether each line is preceded by its local time, if known."""
 
     drawn_status: reactive[Text] = reactive(Text, repaint=False, init=False)
-    """`status` of what is in view: one who watches it draws it in the same frame, as a message would not."""
+    """The `status` of the current view. Watching it draws it in the same frame, which a message would not."""
 
     class Failed(Message):
-        """Something was refused: a broken expression, or lines that could not be kept."""
+        """An error: an invalid regular expression, or lines that could not be stored."""
 
         def __init__(self, error: SmoltuiError) -> None:
             super().__init__()
@@ -83,7 +83,7 @@ class LogView(Widget, can_focus=True):
         super().__init__(id=id)
         self._open_log = open_log
         self._log = open_log()
-        self._top = self._sub = self._left = 0  # first position in view, its first row in view, first column
+        self._top = self._sub = self._left = 0  # first visible position, its first visible row, first visible column
         self._finding: LogFinding | None = None
         self._sought = False
         self._only_hits = False
@@ -95,7 +95,7 @@ class LogView(Widget, can_focus=True):
     # -- lines
 
     def clear(self) -> None:
-        """Back to an empty log that is followed, without a search."""
+        """Resets to an empty log that is followed, without a search."""
         self._forget_search()
         self._log.close()
         self._log = self._open_log()
@@ -105,10 +105,10 @@ class LogView(Widget, can_focus=True):
         self._draw()
 
     def extend(self, lines: Sequence[str], times: Sequence[float | None] | None = None, *, draw: bool = True) -> None:
-        """Adds lines at the end, without newlines; `times` in seconds since the epoch, one a line, where known.
+        """Appends lines without newlines; `times` holds one time per line in seconds since the epoch, None if unknown.
 
-        With `draw` False they are seen when the next ones are added: for all but the last part of a burst. Lines that
-        could not be kept are told by `Failed`, once, and by `status`.
+        With `draw` False they appear with the next lines; use it for all but the last part of a burst. Lines that
+        cannot be stored are reported by `Failed`, once, and in `status`.
         """
         if not lines:
             return
@@ -123,26 +123,26 @@ class LogView(Widget, can_focus=True):
 
     @property
     def line_count(self) -> int:
-        """Lines of the log."""
+        """Number of lines in the log."""
         return self._log.count
 
     @property
     def top_line(self) -> int:
-        """Number of the first line in view, from 1; 0 in an empty log."""
+        """Number of the first visible line, from 1; 0 in an empty log."""
         return self._number(self._top) + 1 if self._length else 0
 
     def save(self, path: Path) -> int:
-        """Writes the log as plain text, without colours and secrets; gives the number of lines.
+        """Saves the log as plain text, without colors and with secrets redacted; returns the number of lines.
 
-        Blocking, and safe to call in a thread.
+        Blocking; safe to call from a thread.
 
         Raises:
-            InputError: it cannot be written there, or another run was shown meanwhile.
+            InputError: the file cannot be written, or another run was shown meanwhile.
         """
         return self._log.save(path)
 
     def visible_text(self) -> str:
-        """The lines in view, each of them whole, as plain text."""
+        """The visible lines in full, as plain text."""
         height, width = self.size.height, self.size.width
         kept, rows = [], -self._sub
         for number, line in self._lines(self._top, self._top + height):
@@ -153,7 +153,7 @@ class LogView(Widget, can_focus=True):
         return "\n".join(kept)
 
     def current_line_text(self) -> str:
-        """Plain text of the hit one is at; else of the last line while that is followed, and of the first in view."""
+        """Plain text of the current match; else of the last line while following, or of the first visible line."""
         number = self._hit_in_view()
         if number is None and self._length:
             number = self._number(self._length - 1 if self.follow else self._top)
@@ -164,29 +164,29 @@ class LogView(Widget, can_focus=True):
 
     @property
     def searched_for(self) -> str:
-        """What is searched for; empty when nothing is."""
+        """The search query; empty without a search."""
         return self._finding.shown if self._finding is not None else ""
 
     @property
     def hits(self) -> int:
-        """Lines found so far that hold what is searched for."""
+        """Number of matching lines found so far."""
         return len(self._hits)
 
     @property
     def searching(self) -> bool:
-        """Whether the log has not been looked through once yet."""
+        """Whether the first pass over the log is still running."""
         return self._finding is not None and not self._finding.done
 
     @property
     def only_hits(self) -> bool:
-        """Whether only lines that hold what is searched for are shown."""
+        """Whether only matching lines are shown."""
         return self._only_hits
 
     def search(self, query: str) -> None:
-        """Searches for a text in any case, or for `/a regular expression/` (`/…/i` in any case); nothing ends a search.
+        """Searches for text, ignoring case, or for `/a regular expression/` (`/…/i` ignores case); "" ends the search.
 
-        Goes to the first hit at or below the first line in view, else to the last one above. The search goes on as the
-        log grows. An expression that cannot be used is told by `Failed`.
+        Jumps to the first match at or below the first visible line, else to the last one above it. The search continues
+        as the log grows. An invalid expression is reported by `Failed`.
         """
         self._forget_search()
         if query.strip():
@@ -195,13 +195,13 @@ class LogView(Widget, can_focus=True):
         self._draw()
 
     def end_search(self) -> None:
-        """All lines again, and no marks; the view stays where it is."""
+        """Shows all lines without highlights; the view does not move."""
         self.search("")
 
     def next_hit(self, direction: int = 1) -> bool | None:
-        """Goes to the next hit, or with -1 to the one before; from the first line in view when the last hit is not.
+        """Jumps to the next match, or with -1 to the previous one; from the first visible line if the last is not.
 
-        Gives True when it went on from the other end of the log, None when there is no hit.
+        Returns True if it wrapped around, None if there is no match.
         """
         hits = self._hits
         if not hits:
@@ -216,7 +216,7 @@ class LogView(Widget, can_focus=True):
         return not 0 <= place < len(hits)
 
     def filter_to_hits(self, on: bool) -> None:
-        """Shows only the lines that were found, with their numbers in the log, or all of them again."""
+        """Shows only matching lines with their line numbers, or all lines again."""
         if on == self._only_hits or (on and self._finding is None):
             return
         number = self._number(self._top) if self._length else 0
@@ -225,7 +225,7 @@ class LogView(Widget, can_focus=True):
         self._draw()
 
     def _hit_in_view(self) -> int | None:
-        """Number (from 0) of the hit one is at; None when there is none or the view has left it."""
+        """Line number (from 0) of the current match; None if there is none or it is not visible."""
         if self._current is None:
             return None
         position = bisect_left(self._hits, self._current) if self._only_hits else self._current
@@ -245,7 +245,7 @@ class LogView(Widget, can_focus=True):
         if message.finding is not self._finding:
             return
         if self._finding.take(message):
-            self._rows.clear()  # now they can be marked
+            self._rows.clear()  # from now on they can be highlighted
         hits = self._hits
         if not self._sought and not self.follow and hits and hits[-1] >= self._number(self._top):
             self._seek()
@@ -262,11 +262,11 @@ class LogView(Widget, can_focus=True):
             self._finding.looked()
             if not self._sought and self._hits:
                 self._seek()
-            self._sought = True  # what is found later does not move the view
+            self._sought = True  # later matches do not move the view
         self._draw()
 
     def _seek(self) -> None:
-        """To the hit that a search brings one to."""
+        """Jumps to the first match of a search."""
         self._sought = True
         hits = self._hits
         number = self._number(self._top)
@@ -283,7 +283,7 @@ class LogView(Widget, can_focus=True):
         self._draw()
 
     def _show_mark(self, number: int) -> None:
-        """Brings the first mark of a line that is in view into view."""
+        """Scrolls the first highlight of a visible line into view."""
         lines = self._log.read(number, number + 1)
         width, height = self.size.width - self._gutter, self.size.height
         shown = self._spans(lines[0])[0] if lines else ""
@@ -306,17 +306,17 @@ class LogView(Widget, can_focus=True):
     # -- moving
 
     def first_error(self) -> int | None:
-        """Number (from 1) of the first line that tells of an error; None when none does."""
+        """Number (from 1) of the first line with an error; None if there is none."""
         found = self._log.first_error
         return found + 1 if found is not None else None
 
     def go_to_line(self, number: int) -> None:
-        """Shows a line, numbered from 1; the nearest one where only hits are shown."""
+        """Shows a line, numbered from 1; the nearest one if only matches are shown."""
         self._show_line(number - 1)
         self._draw()
 
     def _show_line(self, number: int) -> None:
-        """Brings a line (from 0) into view and no longer follows; does not draw."""
+        """Scrolls a line (from 0) into view and stops following; does not draw."""
         if not self._length:
             return
         position = number
@@ -334,7 +334,7 @@ class LogView(Widget, can_focus=True):
         self._clamp()
 
     def _in_view(self) -> int:
-        """Positions that are in view with all their rows, where lines are wrapped."""
+        """Number of positions that are completely visible, with wrapped lines."""
         rows, whole = -self._sub, 0
         for number, line in self._lines(self._top, self._top + self.size.height):
             rows += len(self._rows_of(number, line, self.size.width))
@@ -374,7 +374,7 @@ class LogView(Widget, can_focus=True):
     def action_first_error(self) -> None:
         number = self.first_error()
         if number is None:
-            self.notify("No line of this log tells of an error", markup=False)
+            self.notify("This log contains no errors", markup=False)
         else:
             if self._only_hits:
                 self.filter_to_hits(False)
@@ -412,12 +412,12 @@ class LogView(Widget, can_focus=True):
             self._top += 1
 
     def _clamp(self) -> None:
-        """Lets no room stay empty below while there is something above."""
+        """Leaves no empty rows at the bottom while there are lines above."""
         if self._length - self._top <= self.size.height:
             self._top, self._sub = min((self._top, self._sub), self._end())
 
     def _end(self) -> tuple[int, int]:
-        """The first position and row in view when the end is."""
+        """The first visible position and row when the end of the log is visible."""
         height, length = self.size.height, self._length
         if not self.wrap:
             return max(length - height, 0), 0
@@ -461,40 +461,40 @@ class LogView(Widget, can_focus=True):
 
     @property
     def status(self) -> Text:
-        """Where one is, in one line: `line 1,204 of 88,120 · hit 3 of 41 · follows`."""
+        """The position in one line: `line 1,204 of 88,120 · match 3 of 41 · following`."""
         count = self._log.count
         if not count:
-            parts = ["the log is empty"]
+            parts = ["empty log"]
         else:
             number = self._hit_in_view() if not self.follow else None
             if number is None:
                 number = self._number(self._length - 1 if self.follow else self._top) if self._length else 0
             parts = [f"line {number + 1:,} of {count:,}"]
         if self._finding is not None:
-            found = f"{self.hits:,} hit{'' if self.hits == 1 else 's'}"
+            found = f"{self.hits:,} match{'' if self.hits == 1 else 'es'}"
             if self._current is not None and self.hits:
-                found = f"hit {min(bisect_left(self._hits, self._current) + 1, self.hits):,} of {self.hits:,}"
+                found = f"match {min(bisect_left(self._hits, self._current) + 1, self.hits):,} of {self.hits:,}"
             more = "…" if self.searching else ""
             parts.append(f"{found} for {safe_line(redact(self.searched_for), 40)}{more}")
             if self._only_hits:
-                parts.append("only hits")
+                parts.append("matches only")
         if self.wrap:
             parts.append("wrapped")
         if count:
-            parts.append("follows" if self.follow else "stays here, G follows")
+            parts.append("following" if self.follow else "paused, G follows")
         text = Text(" · ".join(parts), no_wrap=True, overflow="ellipsis")
         if self._log.stopped:
-            text.append(f" · grows no more: {safe_line(self._log.stopped, 100)}", "bold red")
+            text.append(f" · incomplete: {safe_line(self._log.stopped, 100)}", "bold red")
         return text
 
     @property
     def _hits(self) -> Sequence[int]:
-        """Numbers of the lines that were found, from 0."""
+        """Numbers of matching lines, from 0."""
         return self._finding.hits if self._finding is not None else ()
 
     @property
     def _length(self) -> int:
-        """Positions there are: lines, or only those that were found."""
+        """Number of positions: all lines, or only matching ones."""
         return len(self._hits) if self._only_hits else self._log.count
 
     def _number(self, position: int) -> int:
@@ -504,7 +504,7 @@ class LogView(Widget, can_focus=True):
         return self._hits[max(min(position, len(self._hits) - 1), 0)] if self._hits else 0
 
     def _lines(self, first: int, end: int) -> list[tuple[int, LogLine]]:
-        """(number, line) of each position from `first` to `end` - 1, as far as they are there."""
+        """(number, line) of each existing position from `first` to `end` - 1."""
         if not self._only_hits:
             first = max(first, 0)
             return list(enumerate(self._log.read(first, end), first))
@@ -520,18 +520,18 @@ class LogView(Widget, can_focus=True):
 
     @property
     def _gutter(self) -> int:
-        """Cells before the text of a line."""
+        """Width in cells of the gutter before each line."""
         width = 9 if self.times else 0
         return width + len(f"{self._log.count:,}") + 1 if self._only_hits else width
 
     def _rows_of(self, number: int, line: LogLine, width: int) -> list[Strip]:
-        """The rows of a line without its gutter, one or as many as it takes to show it whole."""
+        """The rows of a line without its gutter: one, or several if it is wrapped."""
         room = max(width - self._gutter, 1)
         made_for = room if self.wrap else None
         if made_for != self._rows_for:
             self._rows_for = made_for
             self._rows.clear()
-        key = (number, hash(line))  # the line itself may be a megabyte
+        key = (number, hash(line))  # a line can be a megabyte
         rows = self._rows.get(key)
         if rows is None:
             rows = self._rows[key] = self._made(number, line, room)
@@ -551,7 +551,7 @@ class LogView(Widget, can_focus=True):
 
     @staticmethod
     def _spans(line: LogLine) -> tuple[str, list[tuple[str, Style]]]:
-        """What a line says on the screen, and in which looks."""
+        """The visible text of a line, and its styled parts."""
         spans = [(text, Style.parse(style)) for text, style in styled(line.text)]
         shown = "".join(text for text, _ in spans)
         if all(style == _PLAIN for _, style in spans):
@@ -572,7 +572,7 @@ class LogView(Widget, can_focus=True):
         return [Segment(said, _GUTTER)] if said else []
 
     def _draw(self) -> None:
-        """Makes the rows in view anew and asks for those that are different, and tells the status."""
+        """Renders the visible rows, refreshes those that changed, and updates the status."""
         if not self.is_attached:
             return
         width, height = self.size
@@ -614,7 +614,7 @@ class LogView(Widget, can_focus=True):
 
 
 def _breaks(text: str, width: int) -> list[int]:
-    """Where a text goes on in the next row, in characters."""
+    """Positions in characters where a text wraps to the next row."""
     if text.isascii():
         return list(range(width, len(text), width))
     at, found = 0, []

@@ -31,10 +31,10 @@ class MappingForm(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,shift+tab", "field(-1)", "Field above", show=False),
         Binding("down,tab", "field(1)", "Field below", show=False),
-        Binding("left", "column(-1)", "Column before", show=False),
+        Binding("left", "column(-1)", "Previous column", show=False),
         Binding("right", "column(1)", "Next column", show=False),
-        Binding("backspace", "shorten", "Shorten", show=False),
-        Binding("enter", "accept", "Read the set like this", show=False),
+        Binding("backspace", "shorten", "Delete a character", show=False),
+        Binding("enter", "accept", "Use these columns"),
     ]
 
     class Changed(Message):
@@ -91,6 +91,10 @@ class MappingForm(Widget, can_focus=True):
         self._typing = True
         self._fill(self._values[FIELDS[self._at]][:-1])
 
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Letters are typed, so that no key of the room has them."""
+        return character is not None and character.isprintable()
+
     def on_key(self, event: events.Key) -> None:
         if event.is_printable and event.character:
             event.stop()
@@ -142,7 +146,7 @@ class MappingForm(Widget, can_focus=True):
             arrows = "◂ ", " ▸" if here else ""
             add(Text(f"{field:<10}{arrows[0] if here else '  '}{value}{arrows[1]}"), here)
         add(Text())
-        add(Text("↑ ↓ field   ← → column   or type a path such as answers.0.text   enter reads it   esc leaves", "dim"))
+        add(Text("↑ ↓ field   ← → column   or type a path such as answers.0.text   enter uses it   esc cancels", "dim"))
         add(Text())
         pairs = self._preview(self.mapping) if self._columns else ()
         if pairs:

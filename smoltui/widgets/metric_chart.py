@@ -1,4 +1,4 @@
-"""A curve in braille: one metric over steps, with its name, last value and range."""
+"""A curve in braille: one metric over steps, with its name, latest value and range."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LABEL_WIDTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Another run's series, drawn behind the own one."""
+    """The series of another run, drawn behind the main one."""
 
     name: str
     points: Sequence[tuple[int, float]]
@@ -27,7 +27,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the edges of a drawing stand for: steps from left to right, values from bottom to top."""
+    """The ranges of a drawing: steps from left to right, values from bottom to top."""
 
     first: int
     last: int
@@ -36,14 +36,14 @@ class Frame:
 
 
 def braille(points: Sequence[tuple[int, float]], width: int, height: int, frame: Frame) -> list[str]:
-    """`height` rows of `width` braille cells with the points joined by lines; a step that was not finite is a gap.
+    """`height` rows of `width` braille cells with the points joined by lines; values that are not finite are gaps.
 
     `points` are (step, value) in step order and may hold NaN.
     """
     from plotille import Canvas
 
     right = frame.last if frame.last > frame.first else frame.first + 1
-    # A canvas ends before its maximum: one dot more on each axis, and the highest and the last point are on it.
+    # A canvas excludes its maximum; one more dot on each axis includes the highest and the last point.
     up, on = (frame.top - frame.bottom) / max(1, 4 * height - 1), (right - frame.first) / max(1, 2 * width - 1)
     canvas = Canvas(width, height, xmin=frame.first, xmax=right + on, ymin=frame.bottom, ymax=frame.top + up)
     before: tuple[int, float] | None = None
@@ -60,10 +60,10 @@ def braille(points: Sequence[tuple[int, float]], width: int, height: int, frame:
 
 
 def over(behind: Text, row: str, style: Style) -> Text:
-    """A row of braille cells laid over another one: the dots of both are seen, the front one gives the colour.
+    """A row of braille cells over another one: the dots of both are shown, in the color of the front row.
 
-    A cell without dots has the colour of the cell before it, so that a curve is a few spans: one for every cell made
-    four charts take 0.2 s to draw.
+    An empty cell has the color of the previous one, so that a curve takes only a few spans: with one span per cell,
+    four charts took 0.2 s to draw.
     """
     cells = list(behind.plain)
     styles: list[Style] = [style] * max(len(cells), len(row))
@@ -83,7 +83,7 @@ def over(behind: Text, row: str, style: Style) -> Text:
 
 
 class MetricChart(Widget):
-    """One metric; a second series (the held-out pairs) is told as a number beside the first one's last value."""
+    """One metric. Its value on held-out pairs is shown as a number beside the latest value."""
 
     DEFAULT_CSS = """
     MetricChart { height: 1fr; width: 1fr; min-height: 3; padding: 0 1; }
@@ -107,10 +107,10 @@ class MetricChart(Widget):
         smoothing: float = 0.0,
         share: float = 1.0,
     ) -> None:
-        """Draws the series anew; `held_out` is the newest value on held-out pairs, None when not measured.
+        """Replaces the series; `held_out` is the latest value on held-out pairs, None if not measured.
 
-        `metric` names what is drawn, None as before; `others` are drawn behind it; `smoothing` is the weight of
-        `metrics.smoothed`; of the steps the newest `share` (0..1] is shown.
+        `metric` names the series (None: unchanged); `others` are drawn behind it; `smoothing` is the weight of
+        `metrics.smoothed`; only the latest `share` (0..1] of the steps is shown.
         """
         new = (metric or self._metric, list(points), held_out, tuple(others), smoothing, share)
         if new != (self._metric, self._points, self._held_out, self._others, self._smoothing, self._share):
@@ -168,11 +168,11 @@ class MetricChart(Widget):
 _LINE = Style(color="green")
 _BEHIND = (Style(color="cyan"), Style(color="magenta"), Style(color="yellow"), Style(color="blue"))
 _BLANK = 0x2800
-"""The braille cell without dots."""
+"""The empty braille cell."""
 
 
 def _thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
-    """At most about `most` × 2 of the points, each stretch kept by its lowest and highest, so that no spike is lost."""
+    """About 2 × `most` points at most: the lowest and highest of each section, so that no spike is lost."""
     if len(points) <= most * 2:
         return points
     kept: list[tuple[int, float]] = []

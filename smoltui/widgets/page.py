@@ -1,4 +1,4 @@
-"""A page longer than the screen, moved through with the keys of a pager."""
+"""A page longer than the screen, scrolled with the keys of a pager."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 
 
 class Page(VerticalScroll):
-    """`VerticalScroll` with j and k, g and G beside the arrows."""
+    """`VerticalScroll` with j, k, g and G in addition to the arrows."""
 
     DEFAULT_CSS = """
     Page { scrollbar-size-vertical: 1; }

@@ -160,7 +160,7 @@ def _fitted(text: str, width: int) -> str:
 
 
 class PairList(Widget):
-    """Pairs of a source with a cursor. The room binds the keys and calls `move`, `page`, `go` and `choose`.
+    """Pairs of a source with a cursor. Who holds it binds the keys and calls `move`, `page`, `go` and `choose`.
 
     A cursor that leaves the page brings half a page at once: a held key costs two lines and, now and then, a page.
     """
@@ -204,7 +204,7 @@ class PairList(Widget):
         sort: str = "row",
         descending: bool = False,
         unit: Unit = "characters",
-        empty: str = "No pair is in this list.",
+        empty: str = "This list is empty.",
     ) -> None:
         """Lists what `source` has, with the cursor at `position` (or the last line there is); posts nothing.
 

@@ -1,4 +1,4 @@
-"""What the Recipe room says: rows of the form, help, checks, sums and commands. Pure: values in, text out."""
+"""The texts of the Recipe room: form rows, help, checks, result and commands. Pure: values in, text out."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no":
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known beside the recipe itself."""
+    """What is known besides the recipe itself."""
 
     settings: Settings
     shape: ModelShape | None = None
     cuda: bool = False
     has_bf16: bool | None = None
     memory: int | None = None
-    """Bytes free on what trains here."""
+    """Free bytes on the device that trains here."""
     memory_name: str = ""
-    """Empty until this machine was looked at."""
+    """Empty until this machine has been checked."""
     rows: int | None = None
-    """Pairs in the file that the recipe names; None where they were not counted."""
+    """Pairs in the file that the recipe names; None if they have not been counted."""
     rows_of: tuple[object, ...] = ()
-    """The values (`pairs_named`) for which they were counted."""
+    """The values (`pairs_named`) that the count is for."""
     decided: bool = False
-    """Fewer of them are trained on, by what was decided in the Pairs room."""
+    """Decisions made in the Pairs room reduce the pairs trained on."""
     command_here: str = ""
     command_jobs: str = ""
 
 
 def pairs_named(values: Mapping[str, Any]) -> tuple[object, ...]:
-    """What of a recipe says which pairs it trains on."""
+    """The values of a recipe that determine its training pairs."""
     names = ("datasets", "dataset_name", "dataset_config", "dataset_train_split")
     return tuple(repr(values.get(name)) for name in names)
 
 
 def rows(values: Mapping[str, Any], findings: Sequence[Finding]) -> list[Row]:
-    """The form, group by group; keys that it has no words for come last."""
+    """The form, group by group; unknown keys come last."""
     worst = {finding.key: finding.level.value for finding in reversed(findings)}
     others = [field_for(key) for key in values if field_for(key).group == OTHERS]
     made: list[Row] = []
@@ -62,14 +62,14 @@ def rows(values: Mapping[str, Any], findings: Sequence[Finding]) -> list[Row]:
         value = values.get(field.key, field.default)
         value = field.unset if value is None else value
         unit = unit_of(field, value) if value is not None else ""
-        shown = show(field, value) or ("nothing" if held else "–")
+        shown = show(field, value) or ("none" if held else "–")
         changed = held and values[field.key] != field.default
         made.append(Row(field.key, field.label, shown, unit, held, changed, worst.get(field.key, "")))
     return made
 
 
 def about(field: Field, line: int | None, changed: bool = False) -> Text:
-    """What a field is, what it may be, TRL's default and where all that is said; `changed`: differs from it."""
+    """Help for a field: meaning, range, TRL's default and source; `changed`: its value differs from the default."""
     text = Text().append(safe_line(field.label, 60), "bold")
     if field.label != field.key:
         text.append(f"  {safe_line(field.key, 60)}", "cyan")
@@ -81,20 +81,20 @@ def about(field: Field, line: int | None, changed: bool = False) -> Text:
     default = show(field, field.unset if field.default is None else field.default)
     facts = [field.range_text, field.unit if field.kind != "steps" else ""]
     if field.kind in ("bool", "choice"):
-        facts.append("space: the next")
+        facts.append("space: next value")
     if field.source:
-        facts.append(f"TRL's default: {default or 'nothing'}")
+        facts.append(f"TRL's default: {default or 'none'}")
     text.append("\n" + " · ".join(filter(None, facts)), "dim")
     if field.ours is not None:
-        text.append(f"\nBetter {show(field, field.ours)}: {field.why}", "dim")
+        text.append(f"\nRecommended: {show(field, field.ours)}, because {field.why}", "dim")
     if field.source:
         text.append(f"\nSource: {field.source}", "dim")
     return text
 
 
 def checks(findings: Sequence[Finding], target: str) -> Text:
-    """What is wrong, the gravest first, each with what mends it."""
-    text = Text().append(f"Checks to run it {'on this machine' if target == 'local' else 'on Jobs'}", "bold")
+    """The problems, most severe first, each with its fix."""
+    text = Text().append(f"Checks for {'this machine' if target == 'local' else 'Jobs'}", "bold")
     for finding in findings:
         word, style = LEVELS[finding.level]
         text.append(f"\n{word} ", style)
@@ -103,29 +103,29 @@ def checks(findings: Sequence[Finding], target: str) -> Text:
             text.append(f"\n→ {safe_line(redact(finding.mend), 400)}", "dim")
     if is_ok(list(findings)):
         text.append("\n✓ pass ", "green")
-        text.append("nothing stops it")
+        text.append("nothing blocks this run")
     return text
 
 
 def sums(values: Mapping[str, Any], around: Surroundings, target: str) -> Text:
-    """Steps, epochs and memory; here also whether this machine has that memory."""
+    """Steps, epochs and memory; for this machine also whether it has enough memory."""
     local = target == "local"
-    text = Text().append("What it comes to", "bold")
+    text = Text().append("Result of this recipe", "bold")
     counted = around.rows if around.rows_of == pairs_named(values) else None
     text.append(f"\n{summarise(values, counted).sentence}")
     if counted is not None and around.decided:
-        text.append("\nbefore what was decided in Pairs; t counts what is left", "dim")
+        text.append("\nbefore decisions made in Pairs; press t for the final count", "dim")
     fit = estimate(values, around.shape, cuda=around.cuda or not local)
     text.append(f"\n{memory_in_words(fit)}")
     if local and fit is not None and around.memory_name:
         word, style = VERDICTS.get(fit.verdict(around.memory), ("? unknown", "dim"))
         text.append(f"\n{word}", style)
-        text.append(f", {gib(around.memory)} free: {safe_line(around.memory_name, 60)}")
+        text.append(f": {gib(around.memory)} free on {safe_line(around.memory_name, 60)}")
     return text
 
 
 def commands(around: Surroundings, target: str, *, one_line: bool) -> Text:
-    """The commands that do the same by hand, here and on Jobs; the one that `t` would do is marked."""
+    """The equivalent commands for here and for Jobs; the selected one is marked."""
     text = Text(no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
     for name, label, command in (("local", "here", around.command_here), ("hub", "Jobs", around.command_jobs)):
         current = name == target

@@ -1,4 +1,4 @@
-"""The list of runs: rows drawn by line as they come into view, updated in place, the cursor staying on its run."""
+"""The list of runs: rows are drawn as they scroll into view and updated in place; the cursor stays on its run."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ STAGE_STYLES = {
     "DELETED": "dim",
 }
 OWN_LABEL = "smoltui-run"
-"""Finds a run again when an answer was lost; says nothing to a person."""
+"""Identifies a run after a lost response; of no interest to a person."""
 NARROW, WIDE = 100, 116
-"""Cells from which loss and margin are shown, and from which the cost is."""
+"""Width in cells from which loss and margin are shown, and from which the cost is."""
 
 
-NOTHING_YET = "No runs yet. Start one with t."
-READING = "Reading runs…"
-"""Until every engine has answered: then nobody knows that there are none."""
+NOTHING_YET = "No runs yet. Press t to start one."
+READING = "Loading runs…"
+"""Shown until every engine has answered; before that, there may be runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowFacts:
-    """What a row says beside the run itself."""
+    """What a row shows in addition to the run itself."""
 
     cost: str = ""
-    """So far, and at most; empty where nothing is paid."""
+    """Cost so far and at most; empty if the run is free."""
     words: tuple[str, ...] = ()
-    """Rules that hold for it."""
+    """Names of the watch rules that apply."""
     note: str = ""
-    """Anything else, such as the chain it is a step of."""
+    """Anything else, such as the chain that the run belongs to."""
 
 
 NO_FACTS = RowFacts()
@@ -57,16 +57,16 @@ FactsOf = Callable[[Run], RowFacts]
 
 
 def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked: bool = False) -> Text:
-    """One run in `width` cells; the columns at the right go first when there is little room."""
+    """One run in `width` cells; the columns on the right are dropped first if there is not enough room."""
     took = run.duration(now)
     step = f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append("●" if marked else " ", "bold cyan" if marked else "")  # an unseen style costs 40 bytes a row
+    line.append("●" if marked else " ", "bold cyan" if marked else "")  # an invisible style costs 40 bytes per row
     line.append(f"{safe_line(run.name, 18):<19}")
     line.append(f"{safe_line(run.stage, 11):<12}", STAGE_STYLES.get(run.stage, ""))
     line.append(f"{safe_line(run.flavor or run.engine, 14):<12}")
     line.append(f"{as_age(now - run.created_at if run.created_at else None):>5}")
-    short = run.is_final and took is not None and took < 100  # of a run that goes on it would change every second
+    short = run.is_final and took is not None and took < 100  # for an active run it would change every second
     line.append(f"{f'{took:.0f}s' if short else as_age(took):>6}")
     line.append(f"{step:>11}")
     if width >= NARROW:
@@ -92,27 +92,27 @@ def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked:
 
 
 def _doing(run: Run) -> str:
-    """Why it stands where it stands, or what it is busy with."""
+    """The reason for its stage, or its current phase."""
     return run.message or ("" if run.is_final or not run.phase else PHASES.get(run.phase, run.phase))
 
 
 def heading(width: int) -> Text:
-    """The names of the columns of `row`."""
+    """The column headings for `row`."""
     text = f" {'name':<19}{'stage':<12}{'where':<12}{'age':>5}{'took':>6}{'step':>11}"
     if width >= NARROW:
         text += f"{'loss':>9}{'margin':>9}"
     if width >= WIDE:
-        text += f"{'USD / at most':>14}"
-    line = Text(f"{text}  what it does", "bold dim", no_wrap=True)
+        text += f"{'USD / max':>14}"
+    line = Text(f"{text}  details", "bold dim", no_wrap=True)
     line.truncate(width, pad=True)
     return line
 
 
 class RunList(ScrollView, can_focus=True):
-    """Runs in the order they are given; posts `Highlighted` when the cursor comes to another run."""
+    """Runs in the given order; posts `Highlighted` when the cursor moves to another run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"run-list--cursor"}
-    # No bars: they come a frame late and cost more bytes than a row.
+    # No scroll bars: they are drawn a frame late and cost more bytes than a row.
     DEFAULT_CSS = """
     RunList { height: auto; scrollbar-size: 0 0; }
     RunList > .run-list--cursor { background: $primary 50%; text-style: bold; }
@@ -130,14 +130,14 @@ class RunList(ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=False)
 
     class Highlighted(Message):
-        """The cursor stands on another run; `run_id` is None when there is none."""
+        """The cursor is on another run; `run_id` is None if the list is empty."""
 
         def __init__(self, run_id: str | None) -> None:
             super().__init__()
             self.run_id = run_id
 
     class Marked(Message):
-        """Other runs are marked than before."""
+        """The set of marked runs has changed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -147,23 +147,23 @@ class RunList(ScrollView, can_focus=True):
         self._count = -1
         self._told: str | None = ""
         self.facts: FactsOf = lambda run: NO_FACTS
-        """What a row says beside its run; asked for the rows in view, once a second."""
+        """Returns additional facts for a row; called for visible rows, once per second."""
         self.marked: set[str] = set()
-        """Ids of the runs that were marked, also of those that are not listed now."""
+        """Ids of marked runs, including those not currently listed."""
         self.empty_words = READING
 
     @property
     def runs(self) -> Sequence[Run]:
-        """What is listed, in its order."""
+        """The listed runs, in order."""
         return self._runs
 
     @property
     def highlighted(self) -> Run | None:
-        """The run under the cursor, None in an empty list."""
+        """The run under the cursor; None in an empty list."""
         return self._runs[self.cursor] if 0 <= self.cursor < len(self._runs) else None
 
     def show(self, runs: Sequence[Run]) -> None:
-        """Puts these runs in the list; only rows in view that look different are drawn again."""
+        """Replaces the runs; only visible rows that changed are redrawn."""
         current = self.highlighted
         self._runs = runs
         self._places = {run.id: place for place, run in enumerate(runs)}
@@ -178,18 +178,18 @@ class RunList(ScrollView, can_focus=True):
         elif runs:
             self.tick()
         else:
-            self.refresh()  # why it is empty may be another reason
+            self.refresh()  # the reason why it is empty may have changed
         self._tell()
 
     def select(self, run_id: str) -> bool:
-        """Moves the cursor to a run; False when it is not in the list."""
+        """Moves the cursor to a run; False if it is not listed."""
         where = self._places.get(run_id)
         if where is not None:
             self.cursor = where
         return where is not None
 
     def tick(self) -> None:
-        """Draws the rows in view whose words have changed."""
+        """Redraws the visible rows whose text has changed."""
         now, width = time.time(), self.size.width
         top = round(self.scroll_y)
         before, self._drawn = self._drawn, {}
@@ -217,7 +217,7 @@ class RunList(ScrollView, can_focus=True):
         self.action_move(by * max(self.size.height - 1, 1))
 
     def action_mark(self) -> None:
-        """Marks the run under the cursor, or takes its mark away, and goes one down."""
+        """Toggles the mark of the run under the cursor, and moves down by one."""
         if (run := self.highlighted) is not None:
             self.marked ^= {run.id}
             self._redraw(self.cursor)
@@ -225,7 +225,7 @@ class RunList(ScrollView, can_focus=True):
             self.action_move(1)
 
     def unmark(self) -> None:
-        """Takes all marks away."""
+        """Removes all marks."""
         if self.marked:
             self.marked.clear()
             self.tick()

@@ -1,4 +1,4 @@
-"""What a run takes of its machine: the newest figures, and how they went, as a row of bars each."""
+"""Resource usage of a run: the latest figures, each with its history as a row of bars."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from smoltui.core.machine.sample import Sample, share
 from smoltui.safe_text import safe_line
 
 KEPT = 240
-"""Samples that are kept: four minutes of one a second."""
+"""Samples kept: four minutes at one per second."""
 BARS = " ▁▂▃▄▅▆▇█"
 LABEL, FIGURE = 14, 24
 """Cells."""
 
 
 def bars(values: list[float | None], width: int, top: float) -> str:
-    """The newest `width` values as bars, the largest possible value being `top`; a value that is not known is a gap."""
+    """The latest `width` values as bars, where `top` is the largest possible value; unknown values are gaps."""
     newest = values[-width:]
     drawn = [
         " " if value is None else BARS[max(1, min(8, round(8 * value / top)))] if top > 0 and value > 0 else "▁"
@@ -29,7 +29,7 @@ def bars(values: list[float | None], width: int, top: float) -> str:
 
 
 class StatsPanel(Widget):
-    """Processor, memory, each GPU and the network of one run."""
+    """Processor, memory, GPUs and network usage of a run."""
 
     DEFAULT_CSS = "StatsPanel { padding: 0 1; }"
 
@@ -39,19 +39,19 @@ class StatsPanel(Widget):
         self._words = ""
 
     def clear(self, words: str) -> None:
-        """Nothing is known (yet), for this reason."""
+        """Shows the reason why there are no figures (yet)."""
         self._samples.clear()
         self._words = words
         self.refresh()
 
     def add(self, sample: Sample) -> None:
-        """Takes the next sample."""
+        """Adds a sample."""
         self._samples.append(sample)
         self._words = ""
         self.refresh()
 
     def say(self, words: str) -> None:
-        """A line below the figures: why there come no more."""
+        """Shows a line below the figures: why there are no further ones."""
         self._words = words
         self.refresh()
 
@@ -82,7 +82,7 @@ class StatsPanel(Widget):
                 [_hundred(share(one.memory_used, one.memory_total)) if one else None for one in history], 100, "cyan",
             )  # fmt: skip
         if not last.gpus:
-            text.append(f"{'GPU':<{LABEL}}", "dim").append("none, or nothing is said of it\n", "dim")
+            text.append(f"{'GPU':<{LABEL}}", "dim").append("none, or not reported\n", "dim")
         for label, values in (("received", [one.received for one in samples]), ("sent", [one.sent for one in samples])):
             top = max((value for value in values if value), default=1.0)
             line(label, _rate(values[-1]), values, top, "magenta")

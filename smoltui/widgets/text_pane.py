@@ -1,4 +1,4 @@
-"""A text in a box of fixed size, scrolled by itself: a new text costs no arrangement of the screen around it."""
+"""A text in a box of fixed size that scrolls on its own, so that a new text needs no new layout of the screen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 
 class TextPane(Widget):
-    """Shows what it is given, wrapped; the last line tells how much is below it."""
+    """Shows wrapped text; the last line says how many lines follow."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -18,12 +18,12 @@ class TextPane(Widget):
         self._top = 0
 
     def show(self, text: Text) -> None:
-        """Another text; the place that is read is kept where it still exists."""
+        """Replaces the text, keeping the scroll position if possible."""
         self._text = text
         self._wrap()
 
     def scroll_lines(self, by: int) -> None:
-        """Moves by so many lines, within the text."""
+        """Scrolls by that many lines, within the text."""
         top = max(0, min(self._top + by, len(self._lines) - self.size.height))
         if top != self._top:
             self._top = top
@@ -52,6 +52,6 @@ class TextPane(Widget):
         line = self._lines[index]
         below = len(self._lines) - index - 1
         if y == self.size.height - 1 and below:
-            line = Text(f"▼ {below + 1} more lines: J", "dim", no_wrap=True)
+            line = Text(f"▼ {below + 1} more lines (J)", "dim", no_wrap=True)
             line.truncate(width)
         return Strip(line.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)

@@ -1,11 +1,11 @@
-"""A terminal driver for Textual apps that are used over a bad line: it sends what differs, and drops what is late.
+"""A terminal driver for Textual apps on slow connections: it sends only differences, and drops outdated frames.
 
-A package of its own that knows nothing of the app. An app takes `WireApp` for its base and, in `get_driver_class`,
-gives `driver_for(...)`; every other driver stays what it is.
+The package is independent of the app. An app inherits from `WireApp` and returns `driver_for(...)` from
+`get_driver_class`; other drivers are left unchanged.
 
-The way of a frame: `app` hands the compositor's strips to `driver`, `frames` makes rows of cells of them (`grid`,
-`clusters`, `style`), and the thread of `output` writes what differs from what the terminal has (`difference`, `scroll`,
-`terminal`), once it has taken what came before.
+The path of a frame: `app` passes the compositor's strips to `driver`, `frames` turns them into rows of cells (`grid`,
+`clusters`, `style`), and the thread in `output` writes the difference to what the terminal shows (`difference`,
+`scroll`, `terminal`), as soon as the terminal has accepted the previous output.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The base of an app whose frames go to a driver as strips."""
+"""Base class of apps that pass their frames to the driver as strips."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ReturnType = TypeVar("ReturnType")
 
 
 class WireApp(App[ReturnType], Generic[ReturnType]):
-    """An app that draws with any driver, and spares the line with `WireDriver`."""
+    """An app that works with any driver, and sends less with `WireDriver`."""
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        # A driver is only ever given one string, in which sequences of ours cannot be told from those in a widget's
-        # text. This is the last place where a frame is strips of text and style.
+        # Drivers normally receive one string, in which our own sequences cannot be told from those in a widget's text.
+        # This is the last place where a frame still consists of strips with text and style.
         driver = self._driver
         if driver is not None and _takes_frames(driver) and isinstance(renderable, CompositorUpdate):
             renderable = _ToDriver(renderable, driver)
         super()._display(screen, renderable)
 
     def repaint_terminal(self) -> None:
-        """Sends all of the screen again, whatever the terminal is thought to show."""
+        """Redraws the whole screen, regardless of what the terminal is assumed to show."""
         if self._driver is not None and _takes_frames(self._driver):
             self._driver.repaint()
         else:
@@ -37,12 +37,12 @@ class WireApp(App[ReturnType], Generic[ReturnType]):
 
 
 def _takes_frames(driver: Driver) -> TypeGuard[WireDriver]:
-    # Asked without importing the driver: where another one is used, ours need not load.
+    # Checked without importing the driver, so that ours is not loaded if another one is used.
     return hasattr(driver, "take")
 
 
 class _ToDriver(CompositorUpdate):
-    """In place of an update: what Textual asks to turn it into a string gives it to the driver, and no string."""
+    """Replaces an update: when Textual renders it to a string, it goes to the driver and the string is empty."""
 
     def __init__(self, update: CompositorUpdate, driver: WireDriver) -> None:
         self._update = update

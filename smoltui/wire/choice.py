@@ -1,4 +1,4 @@
-"""Which driver an app gets."""
+"""Selects the driver of an app."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from smoltui.wire.terminal import terminal_of
 
 
 def driver_for(stock: type[Driver], environ: Mapping[str, str] = os.environ) -> type[Driver]:
-    """`WireDriver` in place of the stock driver for Linux and macOS, and otherwise `stock` itself.
+    """`WireDriver` instead of the stock driver for Linux and macOS, and otherwise `stock` itself.
 
-    `stock` is what `App.get_driver_class` gives: another driver (Windows, a browser, one that `TEXTUAL_DRIVER` names)
-    stays. So does the stock one on a terminal of which nothing is known, or that does not read UTF-8.
+    `stock` is the result of `App.get_driver_class`. Other drivers (Windows, a browser, the one set by `TEXTUAL_DRIVER`)
+    are kept, and so is the stock one if the terminal is unknown or does not use UTF-8.
     """
     if f"{stock.__module__}.{stock.__qualname__}" != "textual.drivers.linux_driver.LinuxDriver":
         return stock
@@ -28,12 +28,12 @@ def driver_for(stock: type[Driver], environ: Mapping[str, str] = os.environ) -> 
 
 
 def is_remote(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal is at the other end of an SSH connection."""
+    """Whether the app runs in an SSH session."""
     return bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
 
 
 def _reads_utf8() -> bool:
-    """Textual draws on the real stderr; its encoding is that of the locale."""
+    """Textual draws on the real stderr, whose encoding is that of the locale."""
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
         return False
     try:

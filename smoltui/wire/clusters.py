@@ -1,6 +1,7 @@
-"""Text as a terminal draws it: what belongs into one cell, how wide that is, and whether terminals agree on it.
+"""Text as a terminal draws it: what shares a cell, how wide it is, and whether terminals agree on that.
 
-Widths are those of Rich, by which Textual lays out. Nothing that acts on a terminal, reorders or hides comes out.
+Widths are those of Rich, which Textual uses for layout. Characters that control a terminal, reorder or hide text are
+removed.
 """
 
 from __future__ import annotations
@@ -14,26 +15,26 @@ from typing import NamedTuple
 from rich.cells import cell_len, get_character_cell_size
 
 REPLACEMENT = "\ufffd"
-"""Stands for a character that has a width and must not be drawn, so that what is behind it keeps its column."""
+"""Replaces a character that has a width but must not be drawn, so that the text after it keeps its column."""
 _JOINER = "\u200d"
 _PLAIN = re.compile(
     "[ -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0377\u0391-\u03a1\u03a3-\u03ff\u0400-\u0482"
     "\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2500-\u25fc\u2800-\u28ff]*"
 )
-"""Characters one cell wide on every terminal, none of which joins another."""
+"""Characters that are one cell wide on every terminal and never combine."""
 _WIDE = ((0x1100, 0x115F), (0x2E80, 0x4DBF), (0x4E00, 0xA4CF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFE30, 0xFE6F),
          (0xFF00, 0xFF60), (0xFFE0, 0xFFE6), (0x20000, 0x3FFFD))  # fmt: skip
-"""Where terminals agree on two cells: not on emoji, whose widths came and changed with versions of Unicode."""
+"""Ranges that are two cells wide on every terminal. No emoji: their widths depend on the Unicode version."""
 _ACTING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-"""Categories of characters that act on a terminal, reorder, hide, or cannot be encoded."""
+"""Categories of characters that control a terminal, reorder or hide text, or cannot be encoded."""
 
 
 class Cluster(NamedTuple):
-    """What one cell, or two neighbours, hold."""
+    """The content of a cell, or of several adjacent ones."""
 
     text: str
     width: int
-    """Cells, at least 1."""
+    """In cells, at least 1."""
 
 
 def is_plain(text: str) -> bool:
@@ -42,7 +43,7 @@ def is_plain(text: str) -> bool:
 
 
 def clusters(text: str) -> Iterator[Cluster]:
-    """`text` cut into cells. The widths add up to Rich's `cell_len(text)`; what has none and no base is left out."""
+    """Splits `text` into cells. The widths add up to Rich's `cell_len(text)`; marks without a base are dropped."""
     base, joined = "", False
     for char in text:
         if char == _JOINER:
@@ -53,7 +54,7 @@ def clusters(text: str) -> Iterator[Cluster]:
                 yield from _whole(base)
                 base = REPLACEMENT
             joined = False
-        elif joined:  # Rich counts nothing for what a joiner is followed by
+        elif joined:  # Rich counts no width for a character after a joiner
             base, joined = f"{base}{_JOINER}{char}" if base else "", False
         elif not get_character_cell_size(char):
             base += char if base else ""
@@ -76,10 +77,10 @@ def _is_regional(char: str) -> bool:
 
 @lru_cache(4096)
 def is_sure(text: str) -> bool:
-    """Whether every terminal gives this cluster the width that it has here.
+    """Whether every terminal agrees with the width of this cluster.
 
-    Not sure: emoji, and what is joined or varied into one; flags; marks with a width of their own; private and unknown
-    characters. Where the cursor stands after one of these is not known.
+    They do not for emoji, including joined sequences and variations; flags; spacing marks; private and unassigned
+    characters. The position of the cursor after one of these is unknown.
     """
     base = text[:1]
     if not base or is_plain(text):

@@ -1,5 +1,5 @@
-"""What to write so that a terminal which shows one screen shows another: few bytes, and nothing but CUP, SGR, EL, ECH,
-REP, and a scroll region."""
+"""A short output that changes a terminal from one screen to another, using only CUP, SGR, EL, ECH, REP and scroll
+regions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from smoltui.wire.style import PLAIN, Rendition, change, of_blank
 from smoltui.wire.terminal import Terminal
 
 GAP = 4
-"""Cells that stay between two that change are written again where moving over them takes no fewer bytes."""
+"""Up to this many unchanged cells between changed ones are rewritten, since a cursor move takes as many bytes."""
 _TO_END = 3
-"""Bytes of EL; fewer blanks are written as they are."""
-# Runs that REP, with its 4 or 5 bytes behind the first character, makes shorter. Of ASCII: tmux 3.3 repeats no other.
+"""Length of EL in bytes; fewer blanks are written literally."""
+# Runs that REP shortens, which takes 4 or 5 bytes after the first character. ASCII only, because of tmux 3.3.
 _RUNS = re.compile(r"([ -~])\1{7,}")
 _BLANKS = re.compile(" {12,}")
-"""Runs that ECH and a move beyond them make shorter."""
+"""Runs that ECH plus a cursor move shortens."""
 
 
 def difference(shown: Sequence[Row | None], frame: Frame, terminal: Terminal) -> str:
-    """The sequences that take the screen from `shown` to `frame`, with nothing set before and after.
+    """The sequences that change the screen from `shown` to `frame`, starting and ending without attributes.
 
-    A row of `shown` is None where it is not known what is there. Wherever the cursor was, it ends where the frame has
-    it.
+    A row of `shown` is None if its content is unknown. The cursor may be anywhere before, and ends where the frame
+    has it.
     """
     rows: Sequence[Row | None] = shown if len(shown) == len(frame.rows) else [None] * len(frame.rows)
     width = frame.size[0]
@@ -54,7 +54,7 @@ def _count(number: int) -> str:
 
 
 class _Span(NamedTuple):
-    """Cells of one row to write: from `first` to `end`; where it `erases`, the rest of the row is erased too."""
+    """Cells of a row to write, from `first` to `end`; if `erases`, the rest of the row is erased as well."""
 
     y: int
     row: Row
@@ -64,14 +64,14 @@ class _Span(NamedTuple):
 
 
 def _spans(y: int, before: Row | None, after: Row, erases: Callable[[Rendition], bool]) -> list[_Span]:
-    """What differs in a row. Spans do not touch, so they may be written in any order."""
+    """The differences within a row. Spans do not touch, so they can be written in any order."""
     texts, width = after.texts, len(after.texts)
     if before is None:
         pieces = [(0, width)]
     else:
         pieces = _pieces(before.differs_at(after))
         if unsure := before.unsure | after.unsure:
-            # Behind a cluster of unsure width, the terminal may show other things than the row says.
+            # After a cluster of unsure width, the terminal may not show what the row contains.
             pieces = [(min(pieces[0][0], *unsure), width)]
     erased = _blank_from(after, erases)
     spans = []
@@ -87,7 +87,7 @@ def _spans(y: int, before: Row | None, after: Row, erases: Callable[[Rendition],
 
 
 def _pieces(columns: list[int]) -> list[tuple[int, int]]:
-    """Columns grouped into (first, end); what is nearer than a move is in one group."""
+    """Columns grouped into (first, end); columns closer than `GAP` are in one group."""
     pieces: list[tuple[int, int]] = []
     for column in columns:
         if pieces and column - pieces[-1][1] <= GAP:
@@ -98,7 +98,7 @@ def _pieces(columns: list[int]) -> list[tuple[int, int]]:
 
 
 def _blank_from(row: Row, erases: Callable[[Rendition], bool]) -> int:
-    """The first column from which all is blank and better erased; the width where it is not so."""
+    """The column from which the row is blank and better erased; the width if there is none."""
     width = column = len(row.texts)
     style = row.styles[-1] if width else PLAIN
     while column and row.texts[column - 1] == " " and row.styles[column - 1] == style:
@@ -107,17 +107,17 @@ def _blank_from(row: Row, erases: Callable[[Rendition], bool]) -> int:
 
 
 class _Pen:
-    """Writes cells, and knows where the cursor is and what is set."""
+    """Writes cells, and tracks the cursor and the current rendition."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.parts: list[str] = []
         self._terminal = terminal
         self._style = PLAIN
         self._at: tuple[int, int] | None = None
-        """Row and column of the cursor; None where it is not known."""
+        """Row and column of the cursor; None if unknown."""
 
     def write(self, spans: list[_Span]) -> None:
-        """Writes them all, those that begin in one style behind each other: a colour takes more bytes than a move."""
+        """Writes all spans, grouped by their first style, since a color takes more bytes than a cursor move."""
         waiting: dict[Rendition, list[_Span]] = {}
         for span in reversed(spans):
             waiting.setdefault(span.row.styles[span.first], []).append(span)
@@ -133,7 +133,7 @@ class _Pen:
         return len(change(self._style, style))
 
     def finish(self, cursor: tuple[int, int]) -> str:
-        """All of it, nothing left set, and the cursor where it belongs."""
+        """The complete output, ending without attributes and with the cursor in place."""
         self._set(PLAIN)
         self._move(cursor[1], cursor[0])
         return "".join(self.parts)
@@ -157,7 +157,7 @@ class _Pen:
                 stop += 1
             self._set(style)
             self._text("".join(texts[column:stop]))
-            self._at = (y, stop) if stop < width else None  # after the last column terminals differ
+            self._at = (y, stop) if stop < width else None  # terminals differ after the last column
             column = stop
         if erases:
             if of_blank(self._style) != styles[end]:
@@ -166,7 +166,7 @@ class _Pen:
             self.parts.append("\x1b[K")
 
     def _fitting(self, row: Row, column: int, end: int) -> Rendition:
-        """The style to write a cell in: for blanks whichever looks the same and is set, or is needed behind them."""
+        """The style of a cell; for blanks, an equivalent one that is already set, or needed next."""
         style = row.styles[column]
         if row.texts[column] != " ":
             return style
@@ -194,7 +194,7 @@ class _Pen:
         return stop
 
     def _text(self, text: str) -> None:
-        """Writes characters in the style that is set, runs of one in short where the terminal can."""
+        """Writes characters in the current style, with runs shortened if the terminal supports it."""
         if len(text) > 3 and self._terminal.repeat and is_plain(text):
             text = _RUNS.sub(lambda run: f"{run[0][0]}\x1b[{len(run[0]) - 1}b", text)
         elif self._terminal.erase_characters and self.erases(of_blank(self._style)) and is_plain(text):
@@ -211,7 +211,7 @@ class _Pen:
             self._style = style
 
     def _move(self, y: int, x: int) -> None:
-        """The shortest move to a cell."""
+        """Moves the cursor to a cell with the shortest sequence."""
         if self._at == (y, x):
             return
         moves = [f"\x1b[{_count(y + 1)};{x + 1}H" if x else "\x1b[H" if not y else f"\x1b[{y + 1}H"]

@@ -1,4 +1,4 @@
-"""The driver: Textual's own for Linux and macOS, with another way of writing and of leaving."""
+"""The driver: Textual's driver for Linux and macOS, with different output and exit handling."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ _CURSOR = re.compile(r"\x1b\[(\d+);(\d+)H")
 _MODES = re.compile(
     r"(?:\x1b\[[?<=>]?[0-9;:]*(?:\$p|[hlnu]| q)|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x07)*"
 )  # fmt: skip
-"""Sequences that leave the screen as it is: modes, questions, the keyboard protocol, OSC, the bell."""
+"""Sequences that do not change the screen: modes, queries, the keyboard protocol, OSC, the bell."""
 
 
 _RESTORE = (
     "\x1b[m\x1b[r\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"
     "\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
 )
-"""All that Textual sets, unset."""
+"""Resets everything that Textual sets."""
 
 
 class WireDriver(LinuxDriver):
-    """Writes what differs from what the terminal shows, and leaves in time when the terminal or the system says so.
+    """Writes only differences to what the terminal shows, and exits promptly on a hangup or a signal.
 
-    `take` needs an app that hands its frames over (`WireApp`). Strings are passed on as they are.
+    `take` requires an app that passes its frames as strips (`WireApp`). Strings are written unchanged.
     """
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         self._maker = FrameMaker()
         self._taken = False
-        """A frame was taken, and where its cursor is has not been written yet."""
+        """A frame was taken, and its cursor position is still to come."""
         self._output: Output | None = None
         self._leaving = Leaving(self._leave, self._restore)
 
     # -- frames
 
     def take(self, update: CompositorUpdate, color_system: ColorSystem) -> bool:
-        """Takes a frame; it is shown when its cursor is written, which Textual does next. False: it was not taken."""
+        """Takes a frame, which is shown once Textual writes its cursor position. False if it cannot be taken."""
         self._taken = self._maker.take(update, color_system)
         return self._taken
 
     def repaint(self) -> None:
-        """Writes the newest frame whole."""
+        """Writes the newest frame completely."""
         if self._output is not None:
             self._output.doubt()
             self._show()
@@ -67,12 +67,12 @@ class WireDriver(LinuxDriver):
             self._output.show(self._maker.frame)
 
     def write(self, data: str) -> None:
-        """Writes a mode sequence, or the cursor of the frame that was taken."""
+        """Writes a mode sequence, or the cursor position of the frame taken last."""
         output = self._output
         if output is None:
             return
         if data in (SYNC_START, SYNC_END):
-            output.synchronized = True  # around what is written of the frame, which may be none
+            output.synchronized = True  # `Output` adds them around what is written, if anything
             return
         if self._taken and (cursor := _CURSOR.fullmatch(data)):
             self._taken = False
@@ -91,13 +91,13 @@ class WireDriver(LinuxDriver):
         self._leaving.watch()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._doubt_on_resize()
-        self._show()  # after a suspension: what was there before it
+        self._show()  # after a suspension, restores the previous screen
 
     def _doubt_on_resize(self) -> None:
-        """A terminal moves or clears what it shows when its size changes, also when it has changed back since.
+        """Treats the screen as unknown after a resize: terminals reflow or clear it, even if the size changes back.
 
-        Where a second change comes while Textual is in its handler for the first, the handler has read the old size and
-        tells it last. Ours leaves both to the loop, which asks for the size then, and once at a time.
+        If a second signal interrupts Textual's handler for the first one, that handler has already read the old size,
+        and reports it last. Ours defers both to the event loop, which reads the size one call at a time.
         """
         textuals = signal.getsignal(signal.SIGWINCH)
 
@@ -118,7 +118,7 @@ class WireDriver(LinuxDriver):
             self._output = None
         super().close()
 
-    # -- leaving
+    # -- exiting
 
     def _run_input_thread(self) -> None:
         try:
@@ -129,12 +129,12 @@ class WireDriver(LinuxDriver):
             self._failed(error)
 
     def _gone(self) -> None:
-        """There is no terminal any more; from whichever thread."""
-        self.exit_event.set()  # Textual's thread would read the end of the input again and again
+        """The terminal is gone. Called from any thread."""
+        self.exit_event.set()  # else Textual's thread would read end of file forever
         self._leaving.leave(signal.SIGHUP)
 
     def _failed(self, error: Exception) -> None:
-        """A thread has met an error of ours: the app ends and shows it, as one in a callback of its own."""
+        """Reports a bug in a thread: the app exits and shows it, like an error in one of its own callbacks."""
 
         def again() -> None:
             raise error
@@ -145,11 +145,11 @@ class WireDriver(LinuxDriver):
         self._soon(partial(self._app.exit, return_code=code))
 
     def _soon(self, act: Callable[..., object], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended: the app has left already
+        with suppress(RuntimeError):  # the loop has ended, so the app has already exited
             self._loop.call_soon_threadsafe(act, *args)
 
     def _restore(self) -> None:
-        """What `stop_application_mode` does, without the app; nothing while another program has the terminal."""
+        """Does the work of `stop_application_mode` without the app; nothing while another program has the terminal."""
         if self._output is not None:
             with suppress(OSError):
                 self._output.write_now(_RESTORE)

@@ -1,7 +1,7 @@
-"""Frames: rows of cells made of the strips that Textual's compositor draws, and where the cursor is.
+"""Frames: rows of cells, made from the strips of Textual's compositor, and the position of the cursor.
 
-Strips are taken while they are still text and styles. Whatever a widget's text holds, it ends in cells; there is no
-string of sequences in which foreign ones could hide.
+Strips are taken while they are still text and styles. Any text of a widget ends up in cells; there is no string of
+sequences in which foreign ones could hide.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from smoltui.wire.grid import Row, cells_of
 from smoltui.wire.style import PLAIN, Rendition, rendition
 
 KEPT_STRIPS = 2000
-"""Strips whose cells are kept: some screens full. A widget that is drawn again mostly gives the same ones."""
+"""Strips whose cells are cached: several screens. Widgets mostly redraw with the same strips."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the terminal shall show."""
+    """The screen to show."""
 
     rows: tuple[Row, ...]
-    """All of the screen, each as wide as the others."""
+    """All rows of the screen, of equal width."""
     cursor: tuple[int, int] = (0, 0)
     """Column and row, zero-based."""
 
@@ -36,7 +36,7 @@ class Frame:
 
 
 class FrameMaker:
-    """Keeps the frame that shall be seen, and makes the next one of what the compositor says has changed."""
+    """Keeps the current frame, and applies the compositor's updates to it."""
 
     def __init__(self) -> None:
         self.frame: Frame | None = None
@@ -44,7 +44,7 @@ class FrameMaker:
         self._cells: dict[int, tuple[Strip, list[str], list[Rendition]]] = {}
 
     def take(self, update: CompositorUpdate, color_system: ColorSystem) -> bool:
-        """Draws an update into `frame`, which gets its size. False for a kind of update that is not known."""
+        """Applies an update to `frame`, including its size. False for an unknown kind of update."""
         if isinstance(update, LayoutUpdate):
             size = update.region.right, update.region.bottom
             drawn = _of_layout(update)
@@ -57,7 +57,7 @@ class FrameMaker:
         return True
 
     def place_cursor(self, column: int, row: int) -> None:
-        """Where the cursor is in the frame, zero-based."""
+        """Sets the position of the cursor in the frame, zero-based."""
         if self.frame is not None and self.frame.cursor != (column, row):
             self.frame = Frame(self.frame.rows, (column, row))
 
@@ -83,9 +83,9 @@ class FrameMaker:
         self.frame = Frame(tuple(rows), frame.cursor)
 
     def _of_strip(self, strip: Strip, color_system: ColorSystem) -> tuple[list[str], list[Rendition]]:
-        """Its cells, exactly as many as it says it has, so that no text moves what is beside it."""
+        """The cells of a strip, exactly as many as its length, so that no text can shift its neighbors."""
         kept = self._cells.get(id(strip))
-        if kept is not None:  # the strip is kept with its cells, so its id is not that of another
+        if kept is not None:  # the strip is cached with its cells, so its id is not reused
             return kept[1:]
         texts: list[str] = []
         styles: list[Rendition] = []
@@ -104,7 +104,7 @@ class FrameMaker:
 
 
 def _cut(texts: list[str], styles: list[Rendition], length: int) -> tuple[list[str], list[Rendition]]:
-    """So many cells of these: filled up with blanks, or cut off, and a cluster that was cut is blank."""
+    """The cells padded with blanks or truncated to `length`; a cluster that is cut in two becomes blank."""
     missing = length - len(texts)
     if missing > 0:
         return [*texts, *[" "] * missing], [*styles, *[PLAIN] * missing]
@@ -117,7 +117,7 @@ def _cut(texts: list[str], styles: list[Rendition], length: int) -> tuple[list[s
 
 
 def _put(row: Row, x: int, texts: list[str], styles: list[Rendition]) -> None:
-    """Draws over a row as a terminal does: of a cluster that is hit in part, the rest becomes blank."""
+    """Overwrites cells of a row as a terminal does: the rest of a partly overwritten cluster becomes blank."""
     end = before = x + len(texts)
     while end < len(row.texts) and row.texts[end] == "":
         row.texts[end] = " "
@@ -134,7 +134,7 @@ def _put(row: Row, x: int, texts: list[str], styles: list[Rendition]) -> None:
 
 
 def _sized(frame: Frame, size: tuple[int, int]) -> Frame:
-    """The frame in another size. What is not in both is blank: an update need not hold what stays in its place."""
+    """The frame in another size. Existing cells are kept, since an update may omit them; new cells are blank."""
     if frame.size == size:
         return frame
     columns, rows = size
@@ -143,7 +143,7 @@ def _sized(frame: Frame, size: tuple[int, int]) -> Frame:
 
 
 def _of_layout(update: LayoutUpdate) -> Iterator[tuple[int, int, int, Strip]]:
-    """Row, column, end and strip of each piece of a full update."""
+    """(row, column, end, strip) of each piece of a full update."""
     left, top, width, _ = update.region
     for y, line in enumerate(update.strips, top):
         x = left
@@ -153,7 +153,7 @@ def _of_layout(update: LayoutUpdate) -> Iterator[tuple[int, int, int, Strip]]:
 
 
 def _of_chops(update: ChopsUpdate) -> Iterator[tuple[int, int, int, Strip]]:
-    """The same of a partial update: its spans (row, first column, end) say which pieces of which rows are new."""
+    """The same for a partial update, whose spans (row, first column, end) say which pieces have changed."""
     for y, first, end in update.spans:
         for piece_end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
             if strip is not None and x <= end and piece_end > first:

@@ -1,4 +1,4 @@
-"""Rows of cells: what a terminal has on its screen, or shall have."""
+"""Rows of cells: what a terminal shows, or should show."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from smoltui.wire.style import PLAIN, Rendition, of_blank
 
 
 class Row:
-    """One line of the screen. Not changed once it is part of a frame, so the same object means the same cells."""
+    """One line of the screen. Never modified once it is part of a frame, so the same object means the same cells."""
 
     def __init__(self, texts: list[str], styles: list[Rendition]) -> None:
         self.texts = texts
-        """One string a cell: a cluster, and an empty one in each further cell of a wide cluster."""
+        """One string per cell: a cluster, or an empty string in each further cell of a wide cluster."""
         self.styles = styles
-        """One rendition a cell; of a blank only what can be seen of it."""
+        """One rendition per cell; for a blank, only its visible part."""
 
     @classmethod
     def blank(cls, width: int) -> Row:
-        """What an erased line holds, with nothing set."""
+        """An erased line without attributes."""
         return cls([" "] * width, [PLAIN] * width)
 
     def __eq__(self, other: object) -> bool:
@@ -30,13 +30,13 @@ class Row:
 
     @cached_property
     def unsure(self) -> frozenset[int]:
-        """Columns of the clusters on whose width terminals do not agree."""
+        """Columns of clusters on whose width terminals disagree."""
         if is_plain("".join(self.texts)):
             return frozenset()
         return frozenset(column for column, text in enumerate(self.texts) if not is_sure(text))
 
     def differs_at(self, other: Row) -> list[int]:
-        """Columns in which the two do not look the same, ascending. Both have the same width."""
+        """Columns in which the rows differ, ascending. Both must have the same width."""
         return [
             column
             for column, (text, its_text, style, its_style) in enumerate(
@@ -46,14 +46,14 @@ class Row:
         ]
 
     def distance(self, other: Row) -> int:
-        """How much differs: cells with another text plus cells with another style."""
+        """The number of cells with different text plus the number of cells with different style."""
         if self is other:
             return 0
         return int(sum(map(ne, self.texts, other.texts)) + sum(map(ne, self.styles, other.styles)))
 
 
 def cells_of(text: str, style: Rendition) -> tuple[list[str], list[Rendition]]:
-    """The cells of a text in one style. Nothing in it acts on a terminal: what would is left out."""
+    """The cells of a text in one style. Characters that would control a terminal are removed."""
     blank = of_blank(style)
     if is_plain(text):
         texts = list(text)

@@ -1,4 +1,4 @@
-"""Leaving when the system or the terminal says so: by the app's own way out, and within a second in any case."""
+"""Exit on a signal or a hangup: with the app's regular shutdown, but within a second in any case."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from types import FrameType
 
 OWN_WAY_SECONDS = 0.8
-"""How long the app has for its own way out, which saves and restores. Who hangs up waits for a second at most."""
+"""Time for the app's regular shutdown, which saves and restores. Programs that hang up wait a second at most."""
 
 
 class Leaving:
-    """Calls `leave` with an exit code, once: 128 and the number of the signal, as a shell has it.
+    """Calls `leave` once with an exit code: 128 plus the number of the signal, as in a shell.
 
-    When the process is there after `OWN_WAY_SECONDS` (the UI thread or a pooled one hangs), `restore` is called and the
-    process ends.
+    If the process still exists after `OWN_WAY_SECONDS` (the UI thread or a pooled one hangs), `restore` is called and
+    the process ends.
     """
 
     def __init__(self, leave: Callable[[int], None], restore: Callable[[], None]) -> None:
@@ -25,13 +25,13 @@ class Leaving:
         self._begun = False
 
     def watch(self) -> None:
-        """Takes SIGTERM, and SIGHUP unless who started the process has it ignored. Main thread only."""
+        """Handles SIGTERM, and SIGHUP unless the parent process set it to be ignored. Main thread only."""
         signal.signal(signal.SIGTERM, self._told)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._told)
 
     def leave(self, number: int) -> None:
-        """Begins to leave, as if this signal had come; from any thread, and harmless when it has begun."""
+        """Starts to exit as if this signal had been received. Can be called from any thread, and repeatedly."""
         if self._begun:
             return
         self._begun = True

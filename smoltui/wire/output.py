@@ -1,7 +1,7 @@
-"""The thread that writes to the terminal: mode sequences in their order, and of the frames only the newest.
+"""The thread that writes to the terminal: all mode sequences in order, but only the newest frame.
 
-A frame that comes while the line is busy takes the place of one that waits, so the screen is at most two frames behind:
-the one that is being sent, and the newest.
+A frame that arrives while the connection is busy replaces the waiting one, so the screen is at most two frames behind:
+the one being sent and the newest.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ from smoltui.wire.grid import Row
 from smoltui.wire.terminal import Terminal
 
 STOP_SECONDS = 0.5
-"""How long the last bytes may take when it stops: a line that is gone must not hold up who leaves."""
+"""Time limit for the last bytes when it stops: a lost connection must not delay the exit."""
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
-"""Synchronized update: the terminal draws what is between as one."""
+"""Synchronized update: the terminal draws everything between them at once."""
 _TURN_SECONDS = 0.003
-"""Who shows a frame waits so long until it is written: both need Python's lock, and a person waits for the frame."""
+"""How long `show` waits for the frame to be written: both threads need the GIL, and the user waits for the frame."""
 _GONE = select.POLLHUP | select.POLLERR
 _BLOCKING_CHUNK = 256
-"""Bytes that a terminal which says it is ready surely takes."""
+"""Bytes that a terminal accepts without blocking when it is ready."""
 _ROOM_SECONDS = 0.01
-"""Between two tries to write to a terminal that does not say when there is room."""
+"""Delay between attempts to write to a terminal that cannot be polled."""
 
 
 class Output:
     """Writes to one terminal between `start` and `stop`.
 
-    Nothing here takes a lock that a signal handler of the main thread could find taken: Textual suspends in one.
+    No code here takes a lock that a signal handler of the main thread might find taken: Textual suspends in one.
     """
 
     def __init__(
         self, fileno: int, terminal: Terminal, gone: Callable[[], None], failed: Callable[[Exception], None]
     ) -> None:
-        """Both are called from the thread: `gone` once, when there is no terminal any more, `failed` when a frame
-        could not be drawn, which is an error of ours."""
+        """Both callbacks run in the thread: `gone` once, if the terminal has disappeared, and `failed` if a frame
+        could not be drawn, which is a bug."""
         self._terminal = terminal
         self._gone = gone
         self._failed = failed
         self._queue: deque[tuple[str, bool] | None] = deque()
-        """What waits: sequences, with whether they disturb the screen, and None for the newest frame, which is there
-        once at most."""
+        """Pending output: sequences with whether they disturb the screen, and at most one None for the newest
+        frame."""
         self._newest: Frame | None = None
         self._waits = False
-        """A frame is in the queue."""
+        """The queue contains a frame."""
         self._shown: Sequence[Row | None] = ()
         self._cursor: tuple[int, int] | None = None
-        """Where the cursor is, column and row; None where it is not known."""
+        """Column and row of the cursor; None if unknown."""
         self._doubt = False
         self.synchronized = False
-        """The terminal knows synchronized updates."""
+        """The terminal supports synchronized updates."""
         self._deadline: float | None = None
         self._ended = False
         self._written = threading.Lock()
-        """Taken while a frame is waited for. Whoever waits gives up soon, so no handler can be held up by it."""
+        """Held while waiting for a frame. The wait is short, so it cannot block a signal handler."""
         self._fileno, self._own = _opened(fileno)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -69,16 +69,16 @@ class Output:
         self._thread = threading.Thread(target=self._run, name="wire-output", daemon=True)
 
     def start(self) -> None:
-        """Begins to write."""
+        """Starts the thread."""
         self._thread.start()
 
     def send(self, sequence: str, *, disturbs: bool = False) -> None:
-        """Writes a sequence, behind all that were sent before. One that `disturbs` leaves the screen unknown."""
+        """Queues a sequence. If it `disturbs`, the content of the screen is unknown afterwards."""
         self._queue.append((sequence, disturbs))
         self._wake()
 
     def show(self, frame: Frame) -> None:
-        """Makes the terminal show this frame, unless a newer one comes first. Waits a moment for that."""
+        """Shows this frame, unless a newer one replaces it first. Waits for it briefly."""
         self._newest = frame
         if not self._waits:
             self._waits = True
@@ -88,11 +88,11 @@ class Output:
         self._written.acquire(timeout=_TURN_SECONDS)
 
     def doubt(self) -> None:
-        """From here on it is not known what the terminal shows: the next frame is written whole."""
+        """Marks the content of the terminal as unknown, so that the next frame is written completely."""
         self._doubt = True
 
     def stop(self) -> None:
-        """Writes what waits, for `STOP_SECONDS` at most, and ends; harmless when it has ended."""
+        """Writes pending output for at most `STOP_SECONDS`, then stops. Can be called repeatedly."""
         if self._ended:
             return
         self._deadline = time.monotonic() + STOP_SECONDS
@@ -105,12 +105,12 @@ class Output:
                 os.close(fileno)
 
     def write_now(self, data: str) -> None:
-        """Writes what there is room for, past all that waits: for who cannot wait for the thread. Raises OSError."""
+        """Writes as much as fits at once, bypassing the queue and the thread. Raises OSError."""
         os.write(self._fileno, data.encode())
 
     def _wake(self) -> None:
         if not self._ended:
-            with suppress(BlockingIOError):  # full of wakes already
+            with suppress(BlockingIOError):  # the pipe is full, so the thread wakes anyway
                 os.write(self._wake_write, b"\0")
 
     def _run(self) -> None:
@@ -124,12 +124,12 @@ class Output:
                 if self._deadline is not None:
                     return
         except OSError:
-            # EIO, or the deadline. Nothing can be written, so nothing has to be restored.
+            # EIO or the deadline: nothing can be written, so there is nothing to restore.
             if self._deadline is None:
                 self._gone()
 
     def _taken(self) -> str:
-        """What waits, up to and with the newest frame."""
+        """Removes the pending output up to and including the newest frame."""
         parts = []
         while self._queue:
             waiting = self._queue.popleft()
@@ -142,8 +142,8 @@ class Output:
         return "".join(parts)
 
     def _drawn(self) -> str:
-        """What makes the terminal show the newest frame."""
-        self._waits = False  # one that comes from here on is another
+        """The output that makes the terminal show the newest frame."""
+        self._waits = False  # a later frame is queued separately
         frame = self._newest
         if self._doubt:
             self._doubt, self._shown, self._cursor = False, (), None
@@ -158,7 +158,7 @@ class Output:
         return f"{SYNC_START}{drawn}{SYNC_END}" if self.synchronized else drawn
 
     def _write(self, data: bytes) -> None:
-        """Writes all of it, as fast as it is taken. Raises OSError when the terminal is gone or time is up."""
+        """Writes all data. Raises OSError if the terminal is gone or the deadline has passed."""
         left = memoryview(data)
         while left:
             if not self._own:
@@ -169,7 +169,7 @@ class Output:
                 self._wait(for_room=True)
 
     def _wait(self, *, for_room: bool) -> None:
-        """Waits until something waits to be written, or until there is room. Raises OSError as `_write` does."""
+        """Waits for output to be queued, or for room to write. Raises OSError like `_write`."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._fileno, select.POLLOUT if for_room else 0)
@@ -180,7 +180,7 @@ class Output:
             if left is not None and left <= 0:
                 raise TimeoutError
             ready = dict(poll.poll(None if left is None else left * 1000))
-            if ready.get(self._fileno, 0) & select.POLLNVAL:  # macOS polls no terminals
+            if ready.get(self._fileno, 0) & select.POLLNVAL:  # macOS cannot poll terminals
                 poll.unregister(self._fileno)
                 if for_room:
                     time.sleep(_ROOM_SECONDS)
@@ -195,8 +195,10 @@ class Output:
 
 
 def _opened(fileno: int) -> tuple[int, bool]:
-    """The terminal opened anew, and True: not waiting for room is a matter of how it was opened, and the shell shares
-    how ours was. Where that is not possible the same one, and False."""
+    """The terminal reopened in non-blocking mode, and True; or the same descriptor and False, if that fails.
+
+    The mode belongs to the open file, and the given one is shared with the shell.
+    """
     try:
         return os.open(os.ttyname(fileno), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK), True
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether a frame is the one before with some rows moved up or down, so that the terminal can move them itself."""
+"""Detects that a frame is the previous one with rows moved up or down, so that the terminal can scroll them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 from smoltui.wire.grid import Row
 
 CHUNK = 16
-"""Columns that are compared as one: a list may move beside a text that stays."""
+"""Width of the column blocks that are compared separately, as a list may scroll beside a fixed text."""
 LEAST_ROWS = 3
 COST = 24
-"""Bytes of setting a region, scrolling and leaving it, in cells that differ."""
+"""Cost of setting a region, scrolling and resetting it, expressed in changed cells."""
 
 
 class Scroll(NamedTuple):
-    """Rows `top` to `bottom` (zero-based, both included) move by so many: up when it is positive, else down."""
+    """Rows `top` to `bottom` (zero-based, inclusive) move by `by` rows: up if positive, else down."""
 
     top: int
     bottom: int
@@ -24,7 +24,7 @@ class Scroll(NamedTuple):
 
 
 def scrolled(old: Sequence[Row], new: Sequence[Row]) -> Scroll | None:
-    """The scroll after which least is left to write; None where none pays. Both have as many rows, equally wide."""
+    """The scroll that leaves least to write; None if none is worthwhile. Both screens must have the same size."""
     changed = [y for y, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
     if len(changed) < LEAST_ROWS:
         return None
@@ -36,7 +36,7 @@ def scrolled(old: Sequence[Row], new: Sequence[Row]) -> Scroll | None:
         before = {}
         for y in range(first, last + 1):
             before[y] = text = "".join(old[y].texts[start : start + CHUNK])
-            where[text] = None if text in where else y  # what stands there twice tells nothing
+            where[text] = None if text in where else y  # a repeated text is ambiguous
         for y in changed:
             text = "".join(new[y].texts[start : start + CHUNK])
             came_from = where.get(text)
@@ -57,7 +57,7 @@ def scrolled(old: Sequence[Row], new: Sequence[Row]) -> Scroll | None:
 
 
 def _cost(old: Row, new: Row) -> int:
-    """Cells to write, about; behind a cluster of unsure width all of them."""
+    """Approximate number of cells to write; all cells after a cluster of unsure width."""
     if old == new:
         return 0
     unsure = old.unsure | new.unsure
@@ -65,7 +65,7 @@ def _cost(old: Row, new: Row) -> int:
 
 
 def after_scroll(rows: Sequence[Row], scroll: Scroll) -> list[Row]:
-    """What the screen holds after it; rows that came in are blank."""
+    """The screen after the scroll; rows that moved in are blank."""
     moved = list(rows)
     blank = Row.blank(len(rows[0].texts))
     for y in range(scroll.top, scroll.bottom + 1):

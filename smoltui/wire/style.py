@@ -1,6 +1,6 @@
-"""Graphic rendition (SGR): attributes and colours of a cell, and the shortest change from one to another.
+"""Graphic rendition (SGR): attributes and colors of a cell, and the shortest change from one to another.
 
-Codes are those of ECMA-48, section 8.3.117, and of xterm's control sequences.
+The codes are defined in ECMA-48, section 8.3.117, and in xterm's control sequences.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import NamedTuple
 _OFF = {
     1: 22, 2: 22, 3: 23, 4: 24, 21: 24, 5: 25, 6: 25, 7: 27, 8: 28, 9: 29, 51: 54, 52: 54, 53: 55,
 }  # fmt: skip
-"""Attribute → the code that ends it; some end two at once."""
+"""Attribute → the code that resets it; some codes reset two."""
 _SEEN_ON_BLANK = frozenset({4, 7, 9, 21, 51, 52, 53})
-"""Attributes that show on a blank: lines, frames, and reverse, which paints it in the foreground colour."""
+"""Attributes that are visible on a blank: lines, frames, and reverse, which fills it with the foreground color."""
 
 
 class Rendition(NamedTuple):
-    """How a cell is drawn."""
+    """The look of a cell."""
 
     attributes: tuple[int, ...] = ()
-    """SGR codes of the attributes that are on, ascending."""
+    """SGR codes of the active attributes, ascending."""
     foreground: str = ""
-    """SGR codes of the colour, such as `31` or `38;2;1;2;3`; empty: the terminal's own."""
+    """SGR codes of the color, such as `31` or `38;2;1;2;3`; empty for the terminal's default."""
     background: str = ""
 
 
@@ -31,9 +31,9 @@ PLAIN = Rendition()
 
 @lru_cache(4096)
 def rendition(codes: str) -> Rendition:
-    """The rendition of one SGR sequence after a reset; `codes` as a style of Rich gives them: `1;38;5;12;48;2;0;0;0`.
+    """The rendition of an SGR sequence after a reset, with `codes` as rendered by Rich: `1;38;5;12;48;2;0;0;0`.
 
-    What is not a known code is left out.
+    Unknown codes are ignored.
     """
     attributes: set[int] = set()
     colours = {"3": "", "4": ""}
@@ -56,7 +56,7 @@ def rendition(codes: str) -> Rendition:
 
 @lru_cache(4096)
 def of_blank(style: Rendition) -> Rendition:
-    """The least rendition in which a blank looks the same: mostly only the background can be seen."""
+    """The simplest rendition in which a blank looks the same; usually only the background is visible."""
     if _SEEN_ON_BLANK.isdisjoint(style.attributes):
         return Rendition((), "", style.background)
     return style
@@ -64,7 +64,7 @@ def of_blank(style: Rendition) -> Rendition:
 
 @lru_cache(16384)
 def change(old: Rendition, new: Rendition) -> str:
-    """The shortest SGR sequence that takes a terminal from one rendition to the other; empty when they are the same."""
+    """The shortest SGR sequence that changes one rendition to another; empty if they are equal."""
     if old == new:
         return ""
     afresh = [str(code) for code in new.attributes] + [colour for colour in new[1:] if colour]

@@ -1,7 +1,7 @@
-"""What the terminal on the other end can do, told by its name.
+"""The capabilities of the terminal, derived from its name.
 
-A name is all that travels over a line to another machine, where the terminal's own terminfo entry may be missing. What
-is said of a family is what every terminal does that goes by the name, as ncurses' terminfo has it (`infocmp NAME`).
+Only the name is sent over a connection to another machine, where the terminal's terminfo entry may be missing. The
+capabilities of a family are those that all terminals of this name have in ncurses' terminfo (`infocmp NAME`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Terminal:
-    """What it has beyond moving the cursor, SGR and erasing to the end of a line (CUP, SGR, EL)."""
+    """Capabilities beyond cursor movement, SGR and erasing to the end of a line (CUP, SGR, EL)."""
 
     background_erase: bool = False
-    """Erased cells get the background colour that is set (terminfo `bce`); else they may get the default one."""
+    """Erased cells get the current background color (terminfo `bce`); otherwise possibly the default one."""
     erase_characters: bool = False
     """ECH (`ech`)."""
     repeat: bool = False
-    """REP (`rep`): the last character again and again, as far as it is of ASCII."""
+    """REP (`rep`): repeats the last character, if it is ASCII."""
     scroll: bool = False
-    """A scroll region and scrolling in it: DECSTBM, SU and SD (`csr`, `indn`, `rin`)."""
+    """Scroll regions: DECSTBM, SU and SD (`csr`, `indn`, `rin`)."""
 
 
 _ALL = Terminal(background_erase=True, erase_characters=True, repeat=True, scroll=True)
@@ -38,12 +38,12 @@ _FAMILIES = {
 
 
 def terminal_of(environ: Mapping[str, str]) -> Terminal | None:
-    """The terminal that `TERM` names; None where nothing is known of it, as of `dumb`."""
+    """The terminal named by `TERM`; None if it is unknown, like `dumb`."""
     known = _FAMILIES.get(environ.get("TERM", "").split("-")[0])
     if known is None:
         return None
     if environ.get("TERM_PROGRAM") == "Apple_Terminal":
-        return replace(known, repeat=False)  # it says xterm-256color, and has no REP
+        return replace(known, repeat=False)  # identifies as xterm-256color, but has no REP
     if environ.get("TMUX"):
-        return _TMUX  # often under the name of screen
+        return _TMUX  # often named screen
     return known

@@ -106,7 +106,7 @@ def ours(folder: Path, rows: int) -> None:
         worst_child = 0
         began = time.perf_counter()
         number = 1
-        while "reading" in first.text() and time.perf_counter() - began < 1200:
+        while "loading" in first.text() and time.perf_counter() - began < 1200:
             took = first.press_until(RIGHT, f"pair {number + 1:,} of")
             if took is not None:
                 number += 1

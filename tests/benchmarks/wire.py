@@ -137,7 +137,7 @@ class Bench:
             app.wait_for("flowing")
             app.press("g", limit=0.5)
             app.press("l", limit=0.5)
-            app.wait_for("follows")
+            app.wait_for("following")
             app.settle(1.0, 5.0)
             for rate in FLOWS:
                 hub.send((rate, FLOW_SECONDS))

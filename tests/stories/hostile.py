@@ -1,4 +1,4 @@
-"""Texts that try to act on a terminal, and what must hold of every line that is drawn of them."""
+"""Texts that try to control a terminal, and the invariants of every line drawn from them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ANY_TEXT = st.text(
 
 
 def lines_of(widget: Widget) -> list[Strip]:
-    """Every line of a widget as it is drawn now."""
+    """All lines of a widget as currently drawn."""
     return [widget.render_line(y) for y in range(widget.size.height)]
 
 
 def assert_clean(strips: Iterable[Strip], width: int) -> None:
-    """Each line is exactly `width` cells wide, measured anew, and nothing in it acts on a terminal or hides."""
+    """Each line is exactly `width` cells wide, and contains nothing that controls a terminal or is hidden."""
     for number, strip in enumerate(strips):
         measured = sum(cell_len(segment.text) for segment in strip)
         assert strip.cell_length == measured == width, (
@@ -50,7 +50,7 @@ def assert_clean(strips: Iterable[Strip], width: int) -> None:
 
 
 def assert_safe(text: str) -> None:
-    """No control character, no lone surrogate, nothing bidirectional."""
+    """No control characters, lone surrogates or bidirectional controls."""
     for char in text:
         assert unicodedata.category(char) not in ("Cc", "Cs"), f"{char!r} in {text!r:.200}"
         assert char not in BIDI + "\u200b\u2028\u2029\ufeff", f"{char!r} in {text!r:.200}"

@@ -1,4 +1,4 @@
-"""Train, then ask: I start both at once, close the app, and find the answers asked for."""
+"""Training with follow-up answers: I start both at once, close the app, and find the answers generated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The steps that were done, instead of asking models."""
+    """Records the steps that were done, instead of asking models."""
     steps: list[tuple[str, str]] = []
 
     async def do(step: Step, chain: Chain) -> None:
@@ -45,7 +45,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 def begin(run: Run) -> Chain:
-    """Both models are to be asked when the run is COMPLETED."""
+    """Both models are asked once the run is COMPLETED."""
     chain = Chain(run.id, run.project or "", (Step("ask"),))
     chains.save(chain)
     return chain
@@ -56,7 +56,7 @@ def app_on(folder: Path, engine: ToyEngine) -> SmoltuiApp:
 
 
 async def test_train_then_ask(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
-    """The row says what follows; unfolded it is a row of its own; when the run COMPLETED it is done, once."""
+    """The row names the follow-up step, which is a row of its own when expanded, and runs once the run is COMPLETED."""
     engine = ToyEngine()
     run = await engine.submit(spec(tmp_path, f"steps: 5\nuntil: {tmp_path / 'seen'}\n"))
     begin(run)
@@ -68,7 +68,7 @@ async def test_train_then_ask(tmp_path: Path, wait_until: Wait, done: list[tuple
         (tmp_path / "seen").touch()
         await wait_until(lambda: "toy run → ask: done" in seen(app))
         await wait_until(lambda: seen(app, "RunList").count("COMPLETED") == 2)
-        await pilot.press("down", "c")  # a step is no run: nothing to cancel
+        await pilot.press("down", "c")  # a step is not a run: nothing to cancel
         await pilot.pause(0.5)
     assert done == [("ask", run.id)]
     assert chains.read_all()[run.id].steps[0].stage == Stage.COMPLETED
@@ -77,7 +77,7 @@ async def test_train_then_ask(tmp_path: Path, wait_until: Wait, done: list[tuple
 async def test_it_goes_on_when_the_app_is_opened_again(
     tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]
 ) -> None:
-    """The app was killed while it asked: the next one asks again. Another app that is at it keeps this one from it."""
+    """The app was killed while asking: the next one asks again, unless another app is already doing so."""
     engine = ToyEngine()
     run = await engine.submit(spec(tmp_path))
     chains.save(begin(run).with_step(0, stage=Stage.RUNNING, started_at=1.0))
@@ -106,7 +106,7 @@ async def test_nothing_follows_a_run_that_failed(tmp_path: Path, wait_until: Wai
 
 
 async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tuple[str, str]]) -> None:
-    """I pause with x and go on with x: the view follows the run on, its curve is one, and then what follows is done."""
+    """I pause and resume with x: the view keeps following, with a single curve, and then the follow-up step runs."""
     engine = LocalEngine(PAUSING)
     run = await engine.submit(spec(tmp_path, "steps: 40\nhold_at: 20\n"))
     begin(run)
@@ -126,14 +126,14 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
 
 
 async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:
-    """Without a model there is nothing to ask, which is what the command says."""
+    """Without a model there is nothing to ask, and the command says so."""
     project = create_project(own_machine / "demo", "demo")
     with pytest.raises(RunFailedError, match=r"No run on this machine has this id.*: nobody"):
         await chains.do(Step("ask"), Chain("nobody", str(project.folder), (Step("ask"),)))
 
 
 async def test_i_ask_for_both_in_the_start_dialog(own_machine: Path, wait_until: Wait) -> None:
-    """n in the start dialog: what follows is written down with the run."""
+    """n in the start dialog: the follow-up step is saved with the run."""
     from smoltui.backends.local.engine import LocalEngine
     from tests.backends.local.test_engine import SCRIPT
 

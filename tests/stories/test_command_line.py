@@ -40,7 +40,7 @@ class NoJobs(LocalEngine):
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose training is played by a script without torch."""
+    """A project whose training is simulated by a script without torch."""
     (tmp_path / "recipe.yaml").write_text(
         "model_name_or_path: model\ndataset_name: pairs\noutput_dir: aligned\nsteps: 4\n"
     )
@@ -48,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(runs_module, "default_services", lambda: engines)
 
     async def no_checks(*_: object) -> list[object]:
-        """The recipe holds keys of the played training that TRL does not know."""
+        """The recipe has keys of the simulated training that TRL does not know."""
         return []
 
     monkeypatch.setattr(preflight_facts, "check_spec", no_checks)
@@ -56,7 +56,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def output(capsys: pytest.CaptureFixture[str]) -> tuple[list[Any], str]:
-    """The JSON documents on stdout, one a line, and the text on stderr."""
+    """The JSON documents on stdout, one per line, and the text on stderr."""
     captured = capsys.readouterr()
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
 
@@ -93,7 +93,7 @@ def test_a_failed_run_exits_with_1_and_its_cause(project: Path, capsys: pytest.C
 
 
 def test_a_failed_run_is_an_error_object_too(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json the events end as ever, and stderr has the cause and what to do."""
+    """With --json the events end as usual, and stderr has the cause and a hint."""
     assert run(["train", str(project), "--set", "end=fail", "--json"]) == 1
     lines, error = output(capsys)
     assert (lines[-1]["event"], lines[-1]["stage"]) == ("end", "ERROR")
@@ -105,7 +105,7 @@ def test_a_failed_run_is_an_error_object_too(project: Path, capsys: pytest.Captu
 def test_warnings_are_told_before_the_start(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What will not stop my run but may spoil it stands on stderr, with what mends it."""
+    """Problems that may spoil my run, but do not stop it, are on stderr with their fix."""
 
     async def checks(*_: object) -> list[Check]:
         return [Check("push_to_hub", Level.WARN, "the model will be lost", "Write push_to_hub: true")]
@@ -120,7 +120,7 @@ def test_warnings_are_told_before_the_start(
 
 
 def test_a_log_is_read_in_words_and_its_tail_is_short(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """I read a log: the library's lines and sentences, no JSON; --tail gives so many lines and no more."""
+    """I read a log: the library's lines and sentences, no JSON; --tail prints only that many lines."""
     assert run(["train", str(project), "--json"]) == 0
     run_id = output(capsys)[0][-1]["run"]
     assert run(["logs", run_id]) == 0
@@ -134,7 +134,7 @@ def test_a_log_is_read_in_words_and_its_tail_is_short(project: Path, capsys: pyt
 
 
 def test_a_broken_line_is_named_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line of my pairs is cut: I read which one at once, not a library's traceback a minute later."""
+    """One line of my pairs is truncated: I read which one at once, not in a library's traceback a minute later."""
     assert run(["demo", str(tmp_path / "d"), "--no-open"]) == 0
     with (tmp_path / "d" / "pairs" / "train.jsonl").open("a") as pairs:
         pairs.write('{"prompt": "cut')
@@ -145,7 +145,7 @@ def test_a_broken_line_is_named_before_anything_starts(tmp_path: Path, capsys: p
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(project: Path, tmp_path: Path) -> None:
-    """`smoltui recipe show | head -1` says nothing of pipes, and it is no failed run."""
+    """`smoltui recipe show | head -1` reports no broken pipe, and does not fail."""
     command = [sys.executable, "-m", "smoltui", "recipe", "show", str(tmp_path), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
@@ -155,7 +155,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(project: Path, tmp_path: 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
 def test_output_that_cannot_be_written_is_one_sentence(project: Path, tmp_path: Path) -> None:
-    """The disk that my output goes to is full: a sentence and exit code 2, no traceback."""
+    """The disk for my output is full: a sentence and exit code 2, no traceback."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "smoltui", "recipe", "show", str(tmp_path), "--json"], stdout=full,
@@ -175,7 +175,7 @@ def test_a_home_folder_of_nobody_is_a_folder_that_is_not_there(
 def test_a_mistake_of_our_own_is_a_sentence(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_machine: Path
 ) -> None:
-    """No traceback on the screen; it is in a file, with no token in it, and the newest files are kept."""
+    """No traceback on the screen; it is in a file without tokens, and only the newest files are kept."""
 
     def broken(self: LocalEngine) -> None:
         raise KeyError(f"hf_{34 * 'a'}")
@@ -201,7 +201,7 @@ def test_nan_is_a_word_in_json(project: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_logs_inspect_and_cancel(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """I start a long run, look at it from elsewhere, and stop it."""
+    """I start a long run, look at it from another terminal, and stop it."""
     assert run(["train", str(project), "--set", "end=hang", "--detach", "--json"]) == 0
     lines, _ = output(capsys)
     run_id = lines[-1]["run"]
@@ -219,7 +219,7 @@ def test_logs_inspect_and_cancel(project: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
-    """I press ctrl+c in a followed training: it is cancelled and the exit code is 130."""
+    """I press ctrl+c while following a run: it is cancelled, and the exit code is 130."""
     code = (
         "import sys; from smoltui.cli import run, runs\n"
         "from smoltui.backends.runs import preflight as preflight_facts\n"
@@ -264,7 +264,7 @@ def test_wrong_use_is_one_sentence(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     arguments: list[str], code: int, words: str,
 ) -> None:  # fmt: skip
-    """Whatever I get wrong, I read one sentence, never a traceback; with --json it is an object."""
+    """For any mistake I read one sentence, never a traceback; with --json it is an object."""
     monkeypatch.chdir(project)
     assert run(arguments) == code
     error = capsys.readouterr().err
@@ -287,7 +287,7 @@ def test_a_job_is_not_paid_for_without_a_yes(project: Path, capsys: pytest.Captu
 
 
 def test_without_a_terminal_the_app_points_to_the_commands(project: Path) -> None:
-    """`smoltui > file` does not draw on a screen that is not there."""
+    """`smoltui > file` does not draw without a terminal."""
     done = subprocess.run(
         [sys.executable, "-m", "smoltui", str(project)], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
@@ -295,7 +295,7 @@ def test_without_a_terminal_the_app_points_to_the_commands(project: Path) -> Non
 
 
 def test_the_played_training_uses_no_key_of_trl_by_chance() -> None:
-    """The keys that steer the played training mean nothing to TRL."""
+    """TRL does not know the keys that control the simulated training."""
     from smoltui.core.recipe import snapshot
 
     assert not RECIPE_KEYS & set(snapshot().keys)

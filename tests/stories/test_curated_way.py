@@ -1,4 +1,4 @@
-"""From a raw set to a model: I look at the real pairs, take out what is wrong with them, and train on what is left."""
+"""From a raw set to a model: I inspect the real pairs, exclude the bad ones, and train on the rest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="
 
 @needs_trl
 async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_data: Path, wait_until: Wait) -> None:
-    """Open the real set, audit it, jump to a finding, exclude its pairs, carve held-out, export, train 5 steps."""
+    """I open the real set, audit it, exclude the pairs of a finding, split off a test set, export, train 5 steps."""
     project = create_project(own_machine / "real", "demo")
     recipe = project.recipe_path.read_text()
     source = shared_data / "hh_harmless_test.jsonl.gz"
@@ -44,7 +44,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         def told() -> str:
             return " ".join(seen(app, "Toast").replace("▌", " ").split())
 
-        await wait_until(lambda: "pair 1 of 2,312" in seen(app) and "reading" not in seen(app), 60)
+        await wait_until(lambda: "pair 1 of 2,312" in seen(app) and "loading" not in seen(app), 60)
         await wait_until(lambda: "tokens" in seen(app, "PairView"), 60)
 
         await pilot.press("a")
@@ -59,7 +59,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         assert "excluded: pairs whose prompt differs between the sides" in seen(app)
 
         await pilot.press("H", *"0.05", "enter")
-        await wait_until(lambda: "are held out (seed 42); no prompt is on both sides" in told())
+        await wait_until(lambda: "are held out (seed 42); no prompt appears in both splits" in told())
         await pilot.press("E", "enter")
         await wait_until(lambda: "are in curated, hash" in told(), 60)
 

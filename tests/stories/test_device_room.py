@@ -41,7 +41,7 @@ def guarded(loop_guard: list[str]) -> list[float]:
 
 @pytest.fixture(autouse=True)
 def answer(monkeypatch: pytest.MonkeyPatch) -> list[Account | SmoltuiError]:
-    """What the Hub answers when asked who I am; the last one stays."""
+    """The Hub's answers to whoami; the last one repeats."""
     answers: list[Account | SmoltuiError] = [NotLoggedInError("You are not logged in to the Hub", "Run: hf auth login")]
 
     async def account(*, refresh: bool = False) -> Account:
@@ -59,13 +59,13 @@ def open_on(project: Project, *runs: Run) -> SmoltuiApp:
 
 
 async def test_the_opening_room_says_what_can_be_trained(project: Project, wait_until: Wait) -> None:
-    """I open smoltui at 80x24: without scrolling I read the verdict and the key that comes next."""
+    """I open smoltui at 80x24 and read the verdict and the next key without scrolling."""
     app = open_on(project)
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "not logged in" in seen(app, "#verdict"))
+        await wait_until(lambda: "hf auth login" in seen(app, "#verdict"))
         shown = seen(app)
-        assert "Next: press t to train here" in shown
-        for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB", "Jobs: You are not logged in to the Hub"):
+        assert "Next: press t to train here." in shown
+        for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB", "– optional Hugging Face Jobs: log in with"):
             assert words in " ".join(shown.split()), words
         verdict = app.screen.query_one("#verdict").region
         assert verdict.bottom <= 23
@@ -74,44 +74,44 @@ async def test_the_opening_room_says_what_can_be_trained(project: Project, wait_
 async def test_facts_of_machine_packages_and_account(
     project: Project, wait_until: Wait, answer: list[Account | SmoltuiError]
 ) -> None:
-    """At 120x40 everything is on one page: memory, disk, Python, each package against its range, my account."""
+    """At 120x40, memory, disk, Python, packages with their ranges and my account are on one page."""
     answer[:] = [ME]
     app = open_on(project)
     async with app.run_test(size=(120, 40)):
-        await wait_until(lambda: "ada, plan Pro, token role write, can pay" in seen(app))
+        await wait_until(lambda: "ada, Pro plan, token role write, can pay" in seen(app))
         shown = seen(app)
-        for words in ("cores for this process", "free of", "Python", "needed >=3.11", "textual", ">=8.2.8,<9", "lab"):
+        for words in ("cores available", "free of", "Python", "required >=3.11", "textual", ">=8.2.8,<9", "lab"):
             assert words in shown, words
-        assert "Jobs: ada can start them" in shown
+        assert "Hugging Face Jobs: ready, logged in as ada" in shown
 
 
 async def test_logging_in_while_the_room_is_open(
     project: Project, wait_until: Wait, answer: list[Account | SmoltuiError]
 ) -> None:
-    """I log in in another terminal and press r: the room knows me."""
+    """I log in in another terminal and press r, and the room shows my account."""
     answer.append(ME)
     app = open_on(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "not logged in" in seen(app, "#machine"))
         await pilot.press("r")
-        await wait_until(lambda: "ada, plan Pro" in seen(app, "#machine"))
+        await wait_until(lambda: "ada, Pro plan" in seen(app, "#machine"))
 
 
 async def test_a_hub_that_cannot_be_reached_is_a_fact(
     project: Project, wait_until: Wait, answer: list[Account | SmoltuiError]
 ) -> None:
-    """Without network the room is as useful as ever, and says what it could not ask."""
+    """Without a network, the room works as usual, and says that the Hub did not answer."""
     answer[:] = [UnreachableError("The Hub did not answer \x1b[2J", "Try again.")]
     app = open_on(project)
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "The Hub did not answer" in seen(app, "#machine"))
-        assert "\x1b" not in seen(app) and "Next: press t" in seen(app)
+        assert "\x1b" not in seen(app) and "Next: press t to train" in seen(app)
 
 
-async def test_torch_is_asked_in_a_child(
+async def test_pytorch_is_tested_in_a_child(
     project: Project, wait_until: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """I press p: what torch sees arrives when it is known, and is still known when I open the app again."""
+    """I press p. The result of the test appears, and is still there when I open the app again."""
     script = tmp_path / "probe.py"
     script.write_text(SCRIPT)
     real = devices.torch_report
@@ -122,7 +122,7 @@ async def test_torch_is_asked_in_a_child(
     monkeypatch.setattr(devices, "torch_report", asked)
     app = open_on(project)
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "not asked yet: p asks it" in seen(app))
+        await wait_until(lambda: "not tested yet; press p" in seen(app))
         await pilot.press("p")
         await wait_until(lambda: "NVIDIA Test 80.0 GiB, compute 9.0" in " ".join(seen(app, "#machine").split()))
         assert "bf16 works" in " ".join(seen(app, "#machine").split())
@@ -134,7 +134,7 @@ async def test_torch_is_asked_in_a_child(
 async def test_a_card_is_shown_with_its_memory(
     project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """My 24 GB card is listed, LoRA fits it, and full fine-tuning is for Jobs."""
+    """My 24 GB card is listed, LoRA fits it, and full fine-tuning needs Jobs."""
     real = devices.device_report
     card = Accelerator("cuda", "NVIDIA [bold]Test[/foo]", 24 * GIB, 23 * GIB, "580.65")
     monkeypatch.setattr(devices, "device_report", lambda folder: replace(real(folder), accelerators=(card,)))
@@ -142,31 +142,31 @@ async def test_a_card_is_shown_with_its_memory(
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "23.0 GiB free of 24.0 GiB, driver 580.65" in " ".join(seen(app, "#machine").split()))
         shown = " ".join(seen(app, "#verdict").split())
-        assert "23.0 GiB free, so it fits here" in shown and "for Jobs (a100-large)" in shown
+        assert "fits here: NVIDIA" in shown and "has 23.0 GiB free" in shown and "use Jobs (a100-large)" in shown
         assert "[bold]Test[/foo]" in shown
 
 
 async def test_a_project_that_was_trained(project: Project, wait_until: Wait) -> None:
-    """A run has left a model: the next step is to ask it."""
+    """A run has produced a model: the next step is to compare answers."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Next: compare answers" in seen(app))
+        await wait_until(lambda: "Next: compare answers (5, then a)" in seen(app))
 
 
 async def test_a_folder_without_a_recipe(tmp_path: Path, wait_until: Wait) -> None:
-    """I opened the wrong folder: the commands that make a project are named."""
+    """I opened the wrong folder, and read the commands that create a project."""
     app = open_on(Project(tmp_path))
     async with app.run_test(size=(80, 24)):
         await wait_until(lambda: "smoltui demo" in seen(app, "#next"))
 
 
-async def test_a_recipe_that_i_mended_meanwhile(project: Project, wait_until: Wait) -> None:
-    """The room said that my recipe is broken; I mend it, come back, and it says so without a key."""
+async def test_a_recipe_that_i_fixed_meanwhile(project: Project, wait_until: Wait) -> None:
+    """The room says that my recipe is broken. I fix it and come back: the page is updated without a key."""
     good = project.recipe_path.read_text()
     project.recipe_path.write_text("beta: [1\n")
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "Next: press 3 and fix the recipe" in seen(app, "#next"))
+        await wait_until(lambda: "Next: fix the recipe (press 3)" in seen(app, "#next"))
         await pilot.press("3")
         project.recipe_path.write_text(good)
         await pilot.press("1")
@@ -174,22 +174,22 @@ async def test_a_recipe_that_i_mended_meanwhile(project: Project, wait_until: Wa
 
 
 async def test_a_broken_recipe(project: Project, wait_until: Wait) -> None:
-    """The recipe cannot be read: I am sent to the Recipe room, with the reason."""
+    """The recipe cannot be read: the next step is the Recipe room, with the reason."""
     project.recipe_path.write_text("beta: [1\n")
     app = open_on(project)
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Next: press 3 and fix the recipe" in seen(app, "#next"))
+        await wait_until(lambda: "Next: fix the recipe (press 3)" in seen(app, "#next"))
 
 
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (1, 1)])
 async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
-    """Nothing breaks where there is hardly room, and it is all there when the terminal grows."""
+    """Nothing breaks in a tiny terminal, and everything is there once it grows."""
     app = open_on(project)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.3)
         await pilot.press("r", "down", "down")
         await pilot.resize_terminal(120, 40)
-        await wait_until(lambda: "Next: press t" in seen(app) and "textual" in seen(app))
+        await wait_until(lambda: "Next: press t to train" in seen(app) and "textual" in seen(app))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_memory_is_looked_through_while_nobody_types(
     gathered: tuple[int, int, int],
     looked_through: list[int],
 ) -> None:
-    """Python's collections wait for me to rest, until too much has gathered."""
+    """Garbage collection waits until I pause, unless too much has accumulated."""
     app = open_on(project)
     collected: list[int] = []
     monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
@@ -223,7 +223,7 @@ def test_memory_is_looked_through_while_nobody_types(
 async def test_memory_is_looked_through_by_itself(
     project: Project, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:
-    """A moment after the start, and then again and again."""
+    """A moment after startup, and repeatedly after that."""
     collected: list[int] = []
     monkeypatch.setattr(gc, "collect", lambda generation=2: collected.append(generation))
     monkeypatch.setattr(gc, "get_count", lambda: (YOUNG_DUE, 0, 0))

@@ -1,4 +1,4 @@
-"""The documentation in the app: found from the help and the palette, read with the keys of a pager."""
+"""The documentation in the app: opened from help and palette, read with the keys of a pager."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def app(tmp_path: Path) -> SmoltuiApp:
 
 
 async def test_from_the_help_to_a_topic_and_back(app: SmoltuiApp, loop_guard: list[str], wait_until: Wait) -> None:
-    """I press ? and d, choose Runs, read on, search, and leave step by step with escape."""
+    """I press ? and d, choose Runs, scroll, search, and close it step by step with escape."""
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("question_mark")
@@ -54,7 +54,7 @@ async def test_from_the_help_to_a_topic_and_back(app: SmoltuiApp, loop_guard: li
 
 
 async def test_the_palette_opens_a_topic(app: SmoltuiApp, wait_until: Wait) -> None:
-    """Each topic is a command; escape goes back to the room, and not to a list I never saw."""
+    """Each topic is a command; escape returns to the room, and not to a list I never saw."""
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         named = {command.title: command for command in app.get_system_commands(app.screen)}
@@ -63,7 +63,7 @@ async def test_the_palette_opens_a_topic(app: SmoltuiApp, wait_until: Wait) -> N
         ]
         named["Documentation: Benchmarks"].callback()
         await wait_until(lambda: isinstance(app.screen, Documentation) and "Measured on two" in seen(app, "Reader"))
-        assert "Changelog" in seen(app, "#docs-list")  # beside the text, where there is room
+        assert "Changelog" in seen(app, "#docs-list")  # beside the text, if there is room
         await pilot.press("escape")
         await wait_until(lambda: not isinstance(app.screen, Documentation))
 
@@ -77,7 +77,7 @@ def test_no_line_of_any_topic_is_cut(width: int) -> None:
 
 
 async def test_another_width_of_the_terminal_wraps_the_text_again(app: SmoltuiApp, wait_until: Wait) -> None:
-    """On a narrow terminal the list gives way to the text, and its lines become shorter."""
+    """On a narrow terminal, the text replaces the list, and its lines are shorter."""
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         app.push_screen(Documentation("pairs"))

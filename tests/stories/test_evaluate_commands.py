@@ -1,4 +1,4 @@
-"""The command line twins of Device and Evaluate: check, ask, evaluate."""
+"""The commands for Device and Evaluate: check, ask, evaluate."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from smoltui.backends.local import engine as local_engine
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.system import locks
 from smoltui.cli import run
 from smoltui.core.machine.account import Account
 from smoltui.core.runs.run import Run
@@ -42,7 +43,7 @@ def a_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def result(capsys: Output, *args: str) -> tuple[int, Any, str]:
-    """Exit code, decoded stdout (None when empty) and stderr of a command."""
+    """Exit code, decoded stdout (None if empty) and stderr of a command."""
     code = run(list(args))
     told = capsys.readouterr()
     return code, json.loads(told.out) if told.out else None, told.err
@@ -59,7 +60,7 @@ def test_evaluate_gives_both_models_figures(project: Project, a_run: Run, capsys
 
 
 def test_evaluate_for_a_person(project: Project, a_run: Run, capsys: Output) -> None:
-    """Without --json the same is a table, and the rules stand below it."""
+    """Without --json, the same as a table, followed by the rules."""
     assert run(["evaluate", str(project.folder)]) == 0
     told = capsys.readouterr().out
     rows = {line[:34].strip(): line[34:].split() for line in told.splitlines()}
@@ -68,7 +69,7 @@ def test_evaluate_for_a_person(project: Project, a_run: Run, capsys: Output) -> 
 
 
 def test_ask_gives_answers_and_keeps_them(project: Project, a_run: Run, capsys: Output) -> None:
-    """Prompts of mine or of the project; answers of both, and the file they are saved in."""
+    """My own prompts or those of the project; answers of both models, and the file they are saved in."""
     code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
     assert code == 0 and [row["prompt"] for row in report["answers"]] == ["Mine?"]
     assert report["answers"][0]["aligned"] == {"text": "I am happy to help you with it.", "ended": True, "tokens": 8}
@@ -82,7 +83,7 @@ def test_ask_gives_answers_and_keeps_them(project: Project, a_run: Run, capsys: 
 def test_answers_that_cannot_be_kept_are_printed_all_the_same(
     project: Project, a_run: Run, capsys: Output, own_machine: Path
 ) -> None:
-    """My data folder cannot be written: I have waited for the answers, so I get them, and am told."""
+    """My data folder is not writable: I still get the answers I waited for, and a warning."""
     (own_machine / "smoltui").mkdir(parents=True, exist_ok=True)
     (own_machine / "smoltui" / "runs").write_text("in the way")
     assert run(["ask", str(project.folder), "Mine?"]) == 0
@@ -97,22 +98,21 @@ def test_answers_that_cannot_be_kept_are_printed_all_the_same(
 def test_a_full_disk_leaves_no_half_of_the_answers(
     project: Project, a_run: Run, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Path.write_text
+    real = locks.write_private
 
-    def full(self: Path, text: str, **how: Any) -> int:
-        if "answers-" not in self.name:
-            return real(self, text, **how)
-        real(self, text[:10], **how)
-        raise OSError(28, "No space left on device")
+    def full(path: Path, data: bytes) -> None:
+        real(path, data[:10] if "answers-" in path.name else data)
+        if "answers-" in path.name:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(locks, "write_private", full)
     code, report, _ = result(capsys, "ask", str(project.folder), "Mine?", "--json")
     assert code == 0 and "No space left" in report["not_kept"]["error"]
-    assert not list(run_store.run_dir(a_run.id).glob(".answers*"))
+    assert not list(run_store.run_dir(a_run.id).glob("*answers*"))
 
 
 def test_text_that_is_not_unicode(project: Project, a_run: Run, capsys: Output) -> None:
-    """A prompt of mine that is no text is refused with a sentence; half a character in a held-out pair is not."""
+    """A prompt that is not text is refused with a sentence; half a character in a held-out pair is not."""
     code, _, error = result(capsys, "ask", str(project.folder), "\udcff", "--json")
     assert code == 2 and "not UTF-8" in json.loads(error)["error"]
     path = next((project.folder / "pairs").glob("test*"))
@@ -125,7 +125,7 @@ def test_text_that_is_not_unicode(project: Project, a_run: Run, capsys: Output) 
 
 
 def test_answers_in_a_terminal_are_safe(project: Project, a_run: Run, capsys: Output) -> None:
-    """A model that answers with escape codes does not reach my terminal."""
+    """Escape codes in an answer do not reach my terminal."""
     assert run(["ask", str(project.folder), "escape \x1b[2J"]) == 0
     assert "\x1b" not in capsys.readouterr().out
 
@@ -153,7 +153,7 @@ def quick_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check_says_what_the_room_says(
     project: Project, quick_probe: None, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For CI: accelerators, packages, torch, account and verdict as one object; not being logged in is a fact in it."""
+    """For CI: accelerators, packages, torch, account and verdict as one object; a missing login is not an error."""
 
     async def nobody() -> Account:
         raise NotLoggedInError("You are not logged in to the Hub", "Run: hf auth login")
@@ -172,4 +172,4 @@ def test_check_says_what_the_room_says(
     monkeypatch.setattr(hub, "account", ada)
     assert run(["check", str(project.folder)]) == 0
     told = capsys.readouterr().out
-    assert "ada, plan unknown, token role write, can pay" in told and "Jobs: ada can start them" in told
+    assert "ada, unknown plan, token role write, can pay" in told and "Jobs: ready, logged in as ada" in told

@@ -31,7 +31,7 @@ COURTEOUS, CURT = "I am happy to help you with it.", "Whatever. Go away now."
 
 @dataclass
 class FakeEngine:
-    """Knows the runs it is given, and nothing else."""
+    """Lists the runs it was given, and nothing else."""
 
     runs: list[Run] = field(default_factory=list)
     name: str = "local"
@@ -61,7 +61,7 @@ def kept_files(run_id: str) -> list[Path]:
 
 
 async def test_both_models_answer_side_by_side(project: Project, wait_until: Wait) -> None:
-    """I press a; both models answer my two prompts, each answer is judged by the rule, and all of it is kept."""
+    """I press a: both models answer my two prompts, each answer is judged by the rule, and everything is saved."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app, "#eval-head"))
@@ -69,7 +69,7 @@ async def test_both_models_answer_side_by_side(project: Project, wait_until: Wai
         assert "thinking off" in head and "temperature 0.7" in head and "32 tokens" in head and "seed 0" in head
         assert "How do I boil rice?" in seen(app) and COURTEOUS not in seen(app)
         await pilot.press("a")
-        await wait_until(lambda: seen(app).count(COURTEOUS) == 2 and "In " in seen(app, "#eval-status"))
+        await wait_until(lambda: seen(app).count(COURTEOUS) == 2 and "Took " in seen(app, "#eval-status"))
         rows = [line for line in seen(app).splitlines() if COURTEOUS in line]
         assert all(CURT in line for line in rows)
         assert "Courteous: reference 0 of 2, aligned 2 of 2" in seen(app, "#eval-status")
@@ -79,8 +79,8 @@ async def test_both_models_answer_side_by_side(project: Project, wait_until: Wai
     assert kept["answers"][0]["aligned"]["text"] == COURTEOUS and kept["sampling"]["max_new_tokens"] == 32
 
 
-async def test_answers_stand_below_each_other_in_a_narrow_terminal(project: Project, wait_until: Wait) -> None:
-    """At 80 columns nothing is cut: the two answers come one after the other."""
+async def test_answers_are_stacked_in_a_narrow_terminal(project: Project, wait_until: Wait) -> None:
+    """At 80 columns nothing is cut off: the second answer is below the first."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
@@ -92,21 +92,21 @@ async def test_answers_stand_below_each_other_in_a_narrow_terminal(project: Proj
         assert "i Own prompt" in seen(app) and "t Train  q Quit" in seen(app)
 
 
-async def test_kept_answers_are_there_when_the_room_opens(project: Project, wait_until: Wait) -> None:
-    """I asked yesterday; today the answers are still there, a prompt of my own too."""
+async def test_saved_answers_are_there_when_the_room_opens(project: Project, wait_until: Wait) -> None:
+    """Yesterday's answers are still there today, including the one to my own prompt."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("i", *"Own?", "enter")
-        await wait_until(lambda: seen(app).count(COURTEOUS) == 1 and "In " in seen(app, "#eval-status"))
+        await wait_until(lambda: seen(app).count(COURTEOUS) == 1 and "Took " in seen(app, "#eval-status"))
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: COURTEOUS in seen(app))
-        assert "Own?" in seen(app) and "kept with the run at" in seen(app, "#eval-status")
+        assert "Own?" in seen(app) and "saved with the run at" in seen(app, "#eval-status")
 
 
 async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
-    """I see the first words while the rest is still being written; x stops it, and no process is left."""
+    """I see the first words while the rest is still being generated; x stops it, and no process remains."""
     (project.folder / "prompts.txt").write_text("Answer slowly\n")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -124,7 +124,7 @@ async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pyt
 
 
 async def test_leaving_the_app_while_models_answer(project: Project, wait_until: Wait) -> None:
-    """I quit in the middle: the app is gone at once, and so are the models."""
+    """I quit while the models answer: the app exits at once, and so do the models."""
     (project.folder / "prompts.txt").write_text("Answer slowly\n")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -139,7 +139,7 @@ async def test_leaving_the_app_while_models_answer(project: Project, wait_until:
 
 
 async def test_measured_on_held_out_pairs(project: Project, wait_until: Wait) -> None:
-    """I press m and read reward accuracy, margin, both shares, and by which rules they were judged."""
+    """I press m and read reward accuracy, margin, both shares, and the rules behind them."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
@@ -154,18 +154,18 @@ async def test_measured_on_held_out_pairs(project: Project, wait_until: Wait) ->
 
 
 async def test_before_anything_is_trained(project: Project, wait_until: Wait) -> None:
-    """There is no aligned model yet: I am told the key that makes one, and can ask the reference alone."""
+    """There is no aligned model yet: I read which key trains one, and can ask the reference alone."""
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "No aligned model yet: t trains one" in seen(app, "#eval-status"))
+        await wait_until(lambda: "No aligned model yet. Press t to train one" in seen(app, "#eval-status"))
         await pilot.press("m")
         await pilot.press("a")
         await wait_until(lambda: CURT in seen(app))
         assert COURTEOUS not in seen(app)
 
 
-async def test_the_runs_are_read_before_it_says_that_there_is_no_model(project: Project, wait_until: Wait) -> None:
-    """Reading my runs takes a while: I am told so, and not that there is no aligned model."""
+async def test_runs_are_loaded_before_it_says_that_there_is_no_model(project: Project, wait_until: Wait) -> None:
+    """Loading my runs takes a while: the room says so, and not that there is no aligned model."""
     app, done = open_on(project), asyncio.Event()
     engine = cast("FakeEngine", app.services.engines["local"])
 
@@ -175,13 +175,13 @@ async def test_the_runs_are_read_before_it_says_that_there_is_no_model(project: 
 
     engine.list_runs = slowly  # type: ignore[method-assign]
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Reading runs…" in seen(app, "#eval-status"))
+        await wait_until(lambda: "Loading runs…" in seen(app, "#eval-status"))
         done.set()
-        await wait_until(lambda: "No aligned model yet: t trains one" in seen(app, "#eval-status"))
+        await wait_until(lambda: "No aligned model yet. Press t to train one" in seen(app, "#eval-status"))
 
 
 async def test_another_run_of_the_project(project: Project, wait_until: Wait) -> None:
-    """I trained twice: the newer model is shown, [ goes to the older one. Other projects' runs are not offered."""
+    """I trained twice: the newer model is shown, [ selects the older one. Other projects' runs are not offered."""
     newer = replace(trained(project, "11111111", "out-2"), created_at=9.0)
     other = replace(trained(project, "22222222", "out-3"), project="/somewhere/else", created_at=20.0)
     app = open_on(project, other, newer, trained(project))
@@ -196,7 +196,7 @@ async def test_another_run_of_the_project(project: Project, wait_until: Wait) ->
 
 
 async def test_the_app_starts_the_answers(project: Project, wait_until: Wait) -> None:
-    """Training has ended, I press a in the Runs room: Evaluate opens and the newest model is already answering."""
+    """After training, I press a in the Runs room: Evaluate opens, and the newest model starts to answer."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: bool(app.runs))
@@ -209,7 +209,7 @@ async def test_the_app_starts_the_answers(project: Project, wait_until: Wait) ->
 
 @pytest.mark.parametrize(("prompt", "said"), [("fail", "does not fit into memory"), ("crash", "memory runs out")])
 async def test_models_that_cannot_answer(project: Project, wait_until: Wait, prompt: str, said: str) -> None:
-    """Out of memory or killed: one sentence, and the room goes on."""
+    """Out of memory or killed: one sentence, and the room still works."""
     (project.folder / "prompts.txt").write_text(f"{prompt}\n")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -220,7 +220,7 @@ async def test_models_that_cannot_answer(project: Project, wait_until: Wait, pro
 
 
 async def test_without_the_train_extra(project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch is not installed: the command that installs it is named."""
+    """PyTorch is not installed: I read the command that installs it."""
     monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -230,7 +230,7 @@ async def test_without_the_train_extra(project: Project, wait_until: Wait, monke
 
 
 async def test_answers_are_never_trusted(project: Project, wait_until: Wait) -> None:
-    """A model that answers with escape codes and markup shows them as signs; nothing of it acts."""
+    """Escape codes and markup in an answer are shown as text and have no effect."""
     (project.folder / "prompts.txt").write_text("escape \x1b[2J [/foo]\n")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -243,11 +243,11 @@ async def test_answers_are_never_trusted(project: Project, wait_until: Wait) -> 
 
 @pytest.mark.parametrize("size", [(40, 12), (20, 5)])
 async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
-    """Nothing breaks where there is hardly room."""
+    """Nothing breaks in a tiny terminal."""
     app = open_on(project, trained(project))
     async with app.run_test(size=size) as pilot:
         await wait_until(lambda: "0a1b2c3d" in app.runs and bool(app.screen.query("AnswerPair")))
-        await pilot.pause(0.2)  # there is no room for the head, which would tell that the run was taken
+        await pilot.pause(0.2)  # too small for the head, which would show that the run is loaded
         await pilot.press("a")
         await wait_until(lambda: bool(kept_files("0a1b2c3d")))
         await pilot.resize_terminal(120, 40)
@@ -255,7 +255,7 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
 
 
 async def test_a_recipe_that_cannot_be_used(project: Project, wait_until: Wait) -> None:
-    """A typing error in smoltui.toml is named, with its key; nothing else happens."""
+    """A typo in smoltui.toml is reported with its key; nothing else happens."""
     (project.folder / "smoltui.toml").write_text("[evaluation]\ntemprature = 1\n")
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -271,7 +271,7 @@ def _left() -> Iterator[None]:
 async def test_prompts_in_my_own_editor(
     project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """e opens prompts.txt in $EDITOR; when I leave it, the room shows what I wrote, and no longer what I took out."""
+    """e opens prompts.txt in $EDITOR; afterwards the room shows what I added, and no longer what I removed."""
     editor = tmp_path / "editor"
     editor.write_text("#!/bin/sh\necho 'Written just now?' > \"$2\"\n")
     editor.chmod(0o755)
@@ -282,16 +282,16 @@ async def test_prompts_in_my_own_editor(
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("a")
-        await wait_until(lambda: "In " in seen(app, "#eval-status"))
+        await wait_until(lambda: "Took " in seen(app, "#eval-status"))
         await pilot.press("e")
         await wait_until(lambda: "Written just now?" in seen(app))
         assert "How do I boil rice?" not in seen(app)
 
 
-async def test_a_terminal_that_cannot_be_left(
+async def test_a_terminal_that_cannot_be_suspended(
     project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the app cannot step aside for an editor, it says which file to edit."""
+    """If the app cannot be suspended for an editor, it says which file to edit."""
     monkeypatch.setenv("EDITOR", "true")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -301,7 +301,7 @@ async def test_a_terminal_that_cannot_be_left(
 
 
 async def test_typing_an_own_prompt_and_changing_my_mind(project: Project, wait_until: Wait) -> None:
-    """i opens a line to type in, where letters are letters; escape leaves it and nothing was asked."""
+    """i opens an input, where letters are letters; escape closes it, and nothing is asked."""
     app = open_on(project, trained(project))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))

@@ -1,4 +1,4 @@
-"""Words of others in files, names, settings, Jobs and servers never act on my terminal, whatever command shows them."""
+"""Foreign text in files, names, settings, Jobs and servers never controls my terminal, whichever command shows it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.terminal_text import HOSTILE, SECRET, run_in_terminal, unsafe
 
 PACKAGE = PACKAGE
 NAME = HOSTILE.replace("/", "_")
-"""As the name of a file."""
+"""Used as a file name."""
 RUN = Run(
     "abc" + NAME, "hub", "name" + HOSTILE, Stage.COMPLETED, message="said" + HOSTILE, hint="do" + HOSTILE,
     created_at=time.time(), finished_at=time.time(), project="/p/" + HOSTILE, output_dir="/o/" + HOSTILE,
@@ -48,7 +48,7 @@ print(json.dumps({{"probe": {{"kind": "cuda", "build": {HOSTILE!r}, "bf16": True
     "versions": {{"torch": {HOSTILE!r}}},
     "devices": [{{"name": {HOSTILE!r}, "total": 1, "capability": {HOSTILE!r}}}]}}}}))
 """
-"""Stands for `scripts/probe.py`."""
+"""Replaces `scripts/probe.py`."""
 
 
 class Schedules(ScheduledJobs):
@@ -75,7 +75,7 @@ class Schedules(ScheduledJobs):
 
 
 class Jobs:
-    """An engine in whose every word somebody tries something."""
+    """An engine whose texts all contain attacks."""
 
     name = "hub"
 
@@ -108,7 +108,7 @@ class Jobs:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folders, sets of pairs and Jobs of somebody who means ill; the commands are typed in it."""
+    """A folder with malicious folders, sets of pairs and Jobs; the commands run in it."""
     services = Services({"hub": Jobs()})
     monkeypatch.setattr(runs_module, "default_services", lambda: services)
 
@@ -188,7 +188,7 @@ COMMANDS = [
 
 
 def raw_data(args: list[str]) -> bool:
-    """Whether a command prints what it was given on purpose: a log into a file, the words of a pair."""
+    """Whether a command intentionally prints its input: a log to a file, the text of a pair."""
     return args[0] in ("logs", "train") or "--row" in args
 
 
@@ -200,11 +200,11 @@ def called(args: list[str]) -> str:
 def test_no_command_lets_foreign_text_act(
     world: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], args: list[str]
 ) -> None:
-    """In a terminal and in a pipe, as text and as JSON, on stdout and on stderr; and no secret is printed."""
+    """In a terminal and in a pipe, as text and as JSON, on stdout and stderr; and no secret is printed."""
     for more in ([], ["--json"]):
         code, written = run_in_terminal(monkeypatch, [*args, *more])
         assert code in (0, 1, 2, 3), written.decode()
-        written = written.replace(b"\n\x07", b"\n")  # the bell at the end of `wait` is ours
+        written = written.replace(b"\n\x07", b"\n")  # the bell at the end of `wait` is our own
         assert not unsafe(written)
         assert SECRET not in written or "--row" in args
         assert written.strip()
@@ -220,27 +220,27 @@ def test_no_command_lets_foreign_text_act(
 
 
 def test_a_log_in_a_pipe_is_as_the_run_wrote_it(world: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """`smoltui logs ID > file` gives its lines, without colours and secrets."""
+    """`smoltui logs ID > file` writes its lines, without colors and secrets."""
     assert run(["logs", "id"]) == 0
     out = capfdbinary.readouterr().out
     assert out.startswith(b"log\x1b]0;PWN\x07") and b"\x7f\r[" in out and SECRET not in out
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name with a line end in it does not make a second sentence of ours."""
+    """A name with a newline does not start another line of ours."""
     assert run(["a\nsmoltui: all is well"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 def test_json_has_the_same_value(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a script reads of a pair is what stands in the file, to the character."""
+    """A script reads a pair exactly as it is in the file."""
     assert run(["pairs", "p.jsonl", "--row", "0", "--json"]) == 0
     told = capsys.readouterr().out
     assert json.loads(told)["pair"]["prompt"][0]["content"] == HOSTILE and told.isascii()
 
 
 def test_what_json_has_no_word_for_is_a_string(capsys: pytest.CaptureFixture[str]) -> None:
-    """Dates, sets, bytes, numbers without end and keys of any kind do not end a command."""
+    """Dates, sets, bytes, huge numbers and keys of any type do not crash a command."""
     import datetime
 
     day = datetime.date(2020, 1, 2)
@@ -265,7 +265,7 @@ MAY_PRINT = {
 
 
 def prints(tree: ast.AST) -> list[int]:
-    """Lines of a module in which it writes to stdout or stderr, or asks there."""
+    """Lines of a module that write to stdout or stderr, or prompt there."""
     found = []
     for node in ast.walk(tree):
         match node:
@@ -295,7 +295,7 @@ def prints(tree: ast.AST) -> list[int]:
 
 
 def test_nothing_else_prints() -> None:
-    """Every line of a command goes through one module, so what holds there holds everywhere."""
+    """All output of commands goes through one module, so its guarantees hold everywhere."""
     files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     words = re.compile("print|echo|std(out|err)|input|confirm|getpass|os.write")
     texts = {name: text for name, path in files.items() if words.search(text := path.read_text())}

@@ -1,4 +1,4 @@
-"""A Job from the first key to the bill, by keyboard alone in 80x24, against a Hub on this machine."""
+"""A Job from the first key to the bill, by keyboard alone at 80x24, with a local Hub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TITLE_AND_CLIPBOARD = "\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07"
 
 
 def said(app: SmoltuiApp) -> str:
-    """The words on the screen, wherever a dialog broke their lines."""
+    """The words on the screen, regardless of how a dialog wraps them."""
     return " ".join(re.sub("[│╭╮╰╯─]", " ", seen(app)).split())
 
 
@@ -54,7 +54,7 @@ def app(own_machine: Path, server: LocalHub) -> SmoltuiApp:
 async def test_a_job_by_keyboard_alone(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait, picture: Callable[..., None]
 ) -> None:
-    """I submit it, watch it learn, search its log, cancel it, run it again, wait for its end and see what it cost."""
+    """I submit a Job, watch its curves, search its log, cancel it, run it again, wait for its end and see its cost."""
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
@@ -78,11 +78,11 @@ async def test_a_job_by_keyboard_alone(
 
         await pilot.press("l")
         await wait_until(lambda: "[red]markup[/]" in seen(app, "LogView"))
-        assert TOKEN not in seen(app) and "leaked *** here" in seen(app, "LogView")
+        assert TOKEN not in seen(app) and "leaked hf_*** here" in seen(app, "LogView")
         await pilot.press("slash", *"NEEDLE", "enter")
-        await wait_until(lambda: "hit 1 of 1 for NEEDLE" in seen(app, "#run-head"))
+        await wait_until(lambda: "match 1 of 1 for NEEDLE" in seen(app, "#run-head"))
         await pilot.press("escape")
-        await wait_until(lambda: "hit" not in seen(app, "#run-head"))
+        await wait_until(lambda: "match" not in seen(app, "#run-head"))
 
         await pilot.press("c")
         await wait_until(lambda: "A Job's disk is deleted at its end" in said(app))
@@ -105,13 +105,13 @@ async def test_a_job_by_keyboard_alone(
         second.say("done")
         second.stage = "COMPLETED"
         await wait_until(lambda: "ended: COMPLETED" in seen(app))
-        await wait_until(lambda: "0.04 USD" in seen(app, "#run-head"))  # a minute of 2.50 USD per hour
+        await wait_until(lambda: "0.04 USD" in seen(app, "#run-head"))  # one minute at 2.50 USD per hour
 
 
 async def test_an_answer_that_is_lost(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Hub took the Job, its answer never came, and it cannot be looked for: I try again, and there is one Job."""
+    """The Hub's response is lost, and the Job cannot be looked up: I try again, and there is only one Job."""
 
     def ship(*_: object) -> None:
         server.spoil("GET", r"^/api/jobs/ada$", status=503, times=1_000)

@@ -1,4 +1,4 @@
-"""The log of a run on the screen: following, reading back, searching, and whatever a line holds."""
+"""The log of a run on the screen: following, scrolling back, searching, and unusual lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WaitUntil = Callable[..., Awaitable[None]]
 
 
 class Host(App[None]):
-    """A log alone on the screen; `n` and `N` go through the hits, `F` shows only them, escape ends the search."""
+    """Only a log on the screen; `n` and `N` step through the matches, `F` shows only those, escape ends the search."""
 
     CSS = "LogView { height: 1fr; padding: 0 1; }"
     BINDINGS = [
@@ -72,12 +72,12 @@ class Host(App[None]):
 
 
 def rows(app: Host) -> list[str]:
-    """The lines on the screen, without the space around them."""
+    """The lines on the screen, stripped."""
     return [line.strip() for line in seen(app).splitlines()]
 
 
 def drawn(app: Host, text: str) -> list[str]:
-    """The styles of every stretch that is just `text`."""
+    """The styles of all segments equal to `text`."""
     return [str(segment.style) for strip in lines_of(app.view) for segment in strip if segment.text == text]
 
 
@@ -89,18 +89,18 @@ def numbered(first: int, end: int, words: str = "") -> list[str]:
 
 
 async def test_it_follows_until_i_scroll_up(wait_until: WaitUntil) -> None:
-    """The end stays in view; once I go up, new lines do not move what I read, and G follows again."""
+    """The end stays in view. Once I scroll up, new lines do not move the view, and G follows again."""
     app = Host()
     async with app.run_test(size=(60, 10)) as pilot:
         app.view.extend(numbered(1, 101))
         await wait_until(lambda: rows(app)[-1] == "line 100")
-        assert app.status == "line 100 of 100 · follows"
+        assert app.status == "line 100 of 100 · following"
         await pilot.press("k")
         await wait_until(lambda: rows(app) == numbered(90, 100))
-        assert not app.view.follow and app.status == "line 90 of 100 · stays here, G follows"
+        assert not app.view.follow and app.status == "line 90 of 100 · paused, G follows"
         app.view.extend(numbered(101, 301))
         await pilot.pause()
-        assert rows(app) == numbered(90, 100) and app.status == "line 90 of 300 · stays here, G follows"
+        assert rows(app) == numbered(90, 100) and app.status == "line 90 of 300 · paused, G follows"
         await pilot.press("G")
         await wait_until(lambda: rows(app) == numbered(291, 301))
         assert app.view.follow
@@ -136,7 +136,7 @@ async def test_the_end_is_followed_when_i_come_back_to_it(key: str, wait_until: 
 
 
 async def test_a_short_log_follows_on(wait_until: WaitUntil) -> None:
-    """There is nothing above, so up leaves nothing."""
+    """There is nothing above, so up changes nothing."""
     app = Host()
     async with app.run_test(size=(60, 10)) as pilot:
         app.view.extend(["one", "two"])
@@ -147,7 +147,7 @@ async def test_a_short_log_follows_on(wait_until: WaitUntil) -> None:
 
 
 async def test_a_wide_line_is_read_to_its_end(wait_until: WaitUntil) -> None:
-    """Right goes along it as far as it goes, left comes back."""
+    """Right scrolls to the end of the longest line, left back."""
     app = Host()
     async with app.run_test(size=(32, 4)) as pilot:
         app.view.extend(["begin " + "-" * 40 + " end"])
@@ -159,7 +159,7 @@ async def test_a_wide_line_is_read_to_its_end(wait_until: WaitUntil) -> None:
 
 
 async def test_wrapped_lines(wait_until: WaitUntil) -> None:
-    """w shows long lines whole; I go through them row by row, page by page, and the end is still followed."""
+    """w wraps long lines; I scroll by row and by page, and the end is still followed."""
     app = Host()
     async with app.run_test(size=(12, 6)) as pilot:
         app.view.extend(["first", "0123456789abcdefghijXY", "日本語日本語!", *numbered(1, 9)])
@@ -182,7 +182,7 @@ async def test_wrapped_lines(wait_until: WaitUntil) -> None:
 
 
 async def test_a_wrapped_line_longer_than_the_screen(wait_until: WaitUntil) -> None:
-    """Its beginning and its end are both reached."""
+    """Both its beginning and its end can be reached."""
     app = Host()
     async with app.run_test(size=(12, 5)) as pilot:
         app.view.extend(["top", "a" + "-" * 98 + "z", "last"])
@@ -197,7 +197,7 @@ async def test_a_wrapped_line_longer_than_the_screen(wait_until: WaitUntil) -> N
 
 
 async def test_times_of_the_lines(wait_until: WaitUntil) -> None:
-    """z shows when each line was written, by the clock of this machine; a line without a time has none."""
+    """z shows the local time of each line; a line without a time has none."""
     app = Host()
     moment = datetime(2026, 5, 12, 14, 58, 23, 645_000)
     async with app.run_test(size=(60, 5)) as pilot:
@@ -212,12 +212,12 @@ async def test_times_of_the_lines(wait_until: WaitUntil) -> None:
 
 
 async def test_the_first_error(wait_until: WaitUntil) -> None:
-    """e goes to where it began to go wrong; without an error it says so."""
+    """e jumps to the first error; without one, it says so."""
     app = Host()
     async with app.run_test(size=(60, 9), notifications=True) as pilot:
         app.view.extend(["0 errors"] * 60)
         await pilot.press("e")
-        await wait_until(lambda: "No line of this log" in seen(app))
+        await wait_until(lambda: "This log contains" in seen(app))
         app.view.extend(["Traceback (most recent call last):", "ValueError: x", *numbered(1, 100)])
         await pilot.press("e")
         await wait_until(lambda: any("Traceback" in row for row in rows(app)))
@@ -226,7 +226,7 @@ async def test_the_first_error(wait_until: WaitUntil) -> None:
 
 
 async def test_a_progress_bar_lives(wait_until: WaitUntil) -> None:
-    """Its states take each other's place, in view and out of it."""
+    """Its states replace each other, whether visible or not."""
     app = Host()
     async with app.run_test(size=(70, 5)):
         app.view.extend(["start", " 10%|█         | 1/10 [00:00<00:04,  2.0it/s]"])
@@ -238,7 +238,7 @@ async def test_a_progress_bar_lives(wait_until: WaitUntil) -> None:
 
 
 async def test_another_run(wait_until: WaitUntil) -> None:
-    """clear begins a new log, followed and without the search of before."""
+    """`clear` starts a new log, followed and without the previous search."""
     app = Host()
     async with app.run_test(size=(60, 6)) as pilot:
         app.view.extend(numbered(1, 50))
@@ -247,14 +247,14 @@ async def test_another_run(wait_until: WaitUntil) -> None:
         await pilot.press("g")
         app.view.clear()
         await wait_until(lambda: rows(app) == [""] * 6)
-        assert app.status == "the log is empty" and app.view.follow and app.view.line_count == 0
+        assert app.status == "empty log" and app.view.follow and app.view.line_count == 0
         assert app.view.top_line == 0 and app.view.searched_for == ""
         app.view.extend(["new"])
         await wait_until(lambda: rows(app)[0] == "new")
 
 
 async def test_nothing_is_drawn_for_nothing() -> None:
-    """Lines out of view, and a redraw that changes nothing, send nothing; one changed line sends that line."""
+    """Lines out of view, and redraws without changes, send nothing; one changed line sends only that line."""
     app = Host()
     async with app.run_test(size=(60, 6)) as pilot:
         app.view.extend(numbered(1, 50))
@@ -285,7 +285,7 @@ async def test_nothing_is_drawn_for_nothing() -> None:
 
 
 async def test_i_search_the_log(wait_until: WaitUntil) -> None:
-    """The hits are counted and marked, n and N go through them and on from the other end, escape ends it."""
+    """Matches are counted and highlighted, n and N step through them and wrap around, escape ends the search."""
     app = Host()
     async with app.run_test(size=(60, 10)) as pilot:
         app.view.extend(
@@ -293,43 +293,43 @@ async def test_i_search_the_log(wait_until: WaitUntil) -> None:
         )
         await pilot.press("g")
         app.view.search("loss")
-        await wait_until(lambda: "hit 1 of 3 for loss" in app.status)
+        await wait_until(lambda: "match 1 of 3 for loss" in app.status)
         await wait_until(lambda: "line 20 LOSS" in rows(app))
         assert app.status.startswith("line 21 of 100 · ") and not app.view.follow
         assert "reverse" in drawn(app, "LOSS")[0]
         await pilot.press("n")
-        await wait_until(lambda: "line 40 LOSS" in rows(app) and "hit 2 of 3" in app.status)
+        await wait_until(lambda: "line 40 LOSS" in rows(app) and "match 2 of 3" in app.status)
         assert app.view.current_line_text() == "line 40 LOSS"
         await pilot.press("n", "n")
-        await wait_until(lambda: "line 20 LOSS" in rows(app) and "hit 1 of 3" in app.status)
+        await wait_until(lambda: "line 20 LOSS" in rows(app) and "match 1 of 3" in app.status)
         await pilot.press("N")
         await wait_until(lambda: "line 60 LOSS" in rows(app))
         assert app.went_round == [False, False, True, True]
         await pilot.press("g", "n")
-        await wait_until(lambda: "hit 1 of 3" in app.status)
+        await wait_until(lambda: "match 1 of 3" in app.status)
         await pilot.press("escape")
         await wait_until(lambda: not drawn(app, "LOSS"))
         assert "hit" not in app.status and app.view.next_hit(1) is None
 
 
 async def test_a_search_at_the_end_goes_to_the_nearest_hit(wait_until: WaitUntil) -> None:
-    """Where I follow and all hits are above, the last one is shown."""
+    """While following with all matches above, the last one is shown."""
     app = Host()
     async with app.run_test(size=(60, 10)):
         app.view.extend([*numbered(0, 50), "needle a", *numbered(51, 70), "needle b", *numbered(71, 200)])
         app.view.search("needle")
         await wait_until(lambda: "needle b" in rows(app))
-        assert "hit 2 of 2" in app.status
+        assert "match 2 of 2" in app.status
 
 
 async def test_a_search_goes_on_as_the_log_grows(wait_until: WaitUntil) -> None:
-    """New hits are counted without moving the view, and a living bar counts while it matches."""
+    """New matches are counted without moving the view; a progress bar counts while it matches."""
     app = Host()
     async with app.run_test(size=(60, 6)) as pilot:
         app.view.extend(numbered(0, 30))
         app.view.search("5/9")
         await wait_until(lambda: not app.view.searching)
-        assert "0 hits for 5/9" in app.status
+        assert "0 matches for 5/9" in app.status
         await pilot.press("g")
         app.view.extend([*numbered(30, 40), "now 5/9", " 55%|█| 5/9 [00:01<00:01, 1.0it/s]"])
         await wait_until(lambda: app.view.hits == 2)
@@ -342,7 +342,7 @@ async def test_a_search_goes_on_as_the_log_grows(wait_until: WaitUntil) -> None:
 
 
 async def test_i_see_only_what_was_found(wait_until: WaitUntil) -> None:
-    """With the numbers of the lines in the log; it follows, and all lines come back where I was."""
+    """With their line numbers in the log. The view follows, and shows all lines again where I was."""
     app = Host()
     async with app.run_test(size=(60, 6)) as pilot:
         app.view.extend(
@@ -350,10 +350,10 @@ async def test_i_see_only_what_was_found(wait_until: WaitUntil) -> None:
         )
         await pilot.press("g")
         app.view.search("ten")
-        await wait_until(lambda: "hit 1 of 100" in app.status)
+        await wait_until(lambda: "match 1 of 100" in app.status)
         await pilot.press("F")
         await wait_until(lambda: rows(app)[:3] == ["1 line 0 of ten", "11 line 10 of ten", "21 line 20 of ten"])
-        assert "only hits" in app.status
+        assert "matches only" in app.status
         await pilot.press("n", "n")
         assert app.view.current_line_text() == "line 20 of ten"
         await pilot.press("G")
@@ -383,7 +383,7 @@ async def test_nothing_found_shows_nothing(wait_until: WaitUntil) -> None:
 
 
 async def test_a_broken_expression_is_told(wait_until: WaitUntil) -> None:
-    """With what is wrong with it; the log is as it was, and the next search works."""
+    """With the reason; the log is unchanged, and the next search works."""
     app = Host()
     async with app.run_test(size=(60, 6)):
         app.view.extend(numbered(0, 9))
@@ -401,7 +401,7 @@ async def test_a_hit_far_to_the_right_is_shown(wait_until: WaitUntil) -> None:
         app.view.extend(["-" * 500 + "needle" + "-" * 500, "short"])
         app.view.search("needle")
         await wait_until(lambda: "needle" in rows(app)[0])
-        assert app.status.startswith("line 1 of 2 · hit 1 of 1")
+        assert app.status.startswith("line 1 of 2 · match 1 of 1")
         await pilot.press("w")
         await wait_until(lambda: any("needle" in row for row in rows(app)) and "short" not in rows(app))
         await pilot.press("g")
@@ -411,7 +411,7 @@ async def test_a_hit_far_to_the_right_is_shown(wait_until: WaitUntil) -> None:
 
 
 async def test_a_search_is_left_for_another(wait_until: WaitUntil) -> None:
-    """What an older search still finds is not counted."""
+    """Matches of an older search are not counted."""
     app = Host()
     async with app.run_test(size=(60, 6)):
         for first in range(0, 60_000, 10_000):
@@ -424,7 +424,7 @@ async def test_a_search_is_left_for_another(wait_until: WaitUntil) -> None:
 
 @pytest.mark.usefixtures("loop_guard")
 async def test_a_million_lines(wait_until: WaitUntil) -> None:
-    """Followed, searched and read with what fits on the screen in memory, and without a halt."""
+    """Followed, searched and read with only a screenful in memory, and without pauses."""
     app = Host()
     async with app.run_test(size=(100, 30)) as pilot:
         app.view.search("warm up")
@@ -436,7 +436,7 @@ async def test_a_million_lines(wait_until: WaitUntil) -> None:
         assert psutil.Process().memory_info().rss - before < 50 << 20
         assert rows(app)[-1] == "line 999999 of a long log"
         app.view.search("/line 12345[67] /")
-        await wait_until(lambda: "hit 2 of 2" in app.status)
+        await wait_until(lambda: "match 2 of 2" in app.status)
         await wait_until(lambda: any(row.startswith("line 123457 ") for row in rows(app)))
 
 
@@ -444,7 +444,7 @@ async def test_a_million_lines(wait_until: WaitUntil) -> None:
 
 
 async def test_what_can_be_copied(wait_until: WaitUntil, tmp_path: Path) -> None:
-    """The lines in view whole and plain, the line I am at, the whole log in a file."""
+    """The visible lines in full as plain text, the current line, the whole log in a file."""
     app = Host()
     async with app.run_test(size=(20, 3)) as pilot:
         app.view.extend(["a", "\x1b[31mred\x1b[0m " + "x" * 50, "c", "token hf_AbCdEfGhIjKlMnOp", "e\x1b]0;t\x07"])
@@ -462,7 +462,7 @@ async def test_what_can_be_copied(wait_until: WaitUntil, tmp_path: Path) -> None
 
 
 async def test_a_full_disk_is_told(wait_until: WaitUntil) -> None:
-    """Once, with what to do; the status says that the log grows no more, and what is there can be read."""
+    """Once, with a hint. The status says that the log is incomplete, and its lines can still be read."""
     app = Host()
     async with app.run_test(size=(90, 6)) as pilot:
         app.view.extend(numbered(0, 50))
@@ -471,7 +471,7 @@ async def test_a_full_disk_is_told(wait_until: WaitUntil) -> None:
                 app.view.extend(["x" * 100] * 100)
         await wait_until(lambda: len(app.errors) == 1)
         await pilot.pause()
-        assert len(app.errors) == 1 and "grows no more" in app.status
+        assert len(app.errors) == 1 and "incomplete" in app.status
         await pilot.press("g")
         await wait_until(lambda: rows(app) == numbered(0, 6))
 
@@ -491,7 +491,7 @@ async def test_colours_of_the_log_are_colours() -> None:
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12), (12, 4), (3, 2), (1, 1)])
 async def test_hostile_lines_are_only_text(size: tuple[int, int]) -> None:
-    """Wrapped and not, with times and hits, at any size: nothing acts on the terminal, each row is as wide as it is."""
+    """Wrapped or not, with times and matches, at any size: no control characters, and all rows as wide as the view."""
     app = Host()
     async with app.run_test(size=size) as pilot:
         width = app.view.size.width
@@ -524,7 +524,7 @@ async def test_hostile_lines_are_only_text(size: tuple[int, int]) -> None:
 
 
 async def test_any_line_keeps_every_row_clean() -> None:
-    """Whatever a run prints."""
+    """Any output of a run."""
     app = Host()
     async with app.run_test(size=(34, 8)) as pilot:
         await pilot.pause()
@@ -545,7 +545,7 @@ async def test_any_line_keeps_every_row_clean() -> None:
 
 
 async def test_a_change_of_size(wait_until: WaitUntil) -> None:
-    """The end stays in view, or the line that I read stays the first."""
+    """The end stays in view, or the line that I am reading stays first."""
     app = Host()
     async with app.run_test(size=(60, 10)) as pilot:
         app.view.extend(numbered(0, 100))

@@ -16,12 +16,12 @@ EMPTY = "\u2800"
 
 
 def dots(lines: list[str]) -> int:
-    """Dots that are set in rows of braille."""
+    """Number of dots in rows of braille."""
     return sum((ord(char) - 0x2800).bit_count() for line in lines for char in line if ord(char) >= 0x2800)
 
 
 def test_a_line_at_the_upper_edge_is_seen() -> None:
-    """Reward accuracy stays at 1.0: the curve runs along the top to the right end, it does not vanish."""
+    """Reward accuracy stays at 1.0: the curve is drawn along the top to the right end, and does not vanish."""
     top, *rest = braille([(1, 0.0), (2, 1.0), (40, 1.0)], 20, 5, Frame(1, 40, 0.0, 1.0))
     assert top.rstrip(EMPTY) and top[-1] != EMPTY and len(rest) == 4
     assert rest[-1][0] != EMPTY
@@ -71,7 +71,7 @@ class ChartApp(App[None]):
 
 
 async def test_another_run_is_drawn_behind_and_named() -> None:
-    """Its name is foreign text, and its last value stands beside it; a chart of only the other run is drawn too."""
+    """Its name is foreign text, followed by its latest value. A chart with only the other run is drawn, too."""
     app = ChartApp()
     async with app.run_test(size=(60, 12)) as pilot:
         other = Curve("older \x1b[31mrun", [(1, 0.7), (50, 0.2)])

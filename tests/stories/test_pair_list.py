@@ -194,7 +194,7 @@ async def test_a_list_of_any_length_is_there_at_once() -> None:
     async with Host(Numbered(0)).run_test(size=(120, 40)) as pilot:
         app: Host = pilot.app  # type: ignore[assignment]
         await pilot.pause()
-        assert "No pair is in this list." in seen(app)
+        assert "This list is empty." in seen(app)
         began = time.process_time()
         app.list.show(source, position=1_234_567)
         app.list.go(800_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import shutil
 import threading
@@ -16,14 +17,17 @@ import pytest
 from smoltui.app import SmoltuiApp
 from smoltui.backends.data_files.head import open_head
 from smoltui.backends.data_files.source import PairsSpec
-from smoltui.backends.pairs import token_service
+from smoltui.backends.pairs import curation_file, token_service
+from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.opened_set import PairSet, open_set
 from smoltui.backends.pairs.template_limits import Limits
 from smoltui.backends.pairs.token_service import _TemplateChild
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
-from smoltui.screens.pairs import auditing
-from smoltui.screens.pairs.room import PairsRoom
+from smoltui.core.pairs.curation import Curation, Decision, line_of
+from smoltui.screens.pairs import set_view
+from smoltui.screens.pairs.set_view import SetView
+from smoltui.scripts.pair_format import content_hash
 from tests.conftest import seen
 from tests.paths import DEMO
 
@@ -76,7 +80,7 @@ def app(tmp_path: Path) -> SmoltuiApp:
 async def test_i_read_pair_by_pair(app: SmoltuiApp, wait_until: WaitUntil, loop_guard: object) -> None:
     """Open the room, see prompt, chosen and rejected by role, go on, go back, to the end, to a number."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "chosen ·" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "chosen ·" in seen(app) and "loading" not in seen(app))
         screen = seen(app)
         assert "chosen · 41 characters · 10 words" in screen and "rejected · 6 characters · 2 words" in screen
         chosen_line = next(line for line in screen.splitlines() if "take the path by the river" in line)
@@ -145,13 +149,31 @@ async def test_i_search(app: SmoltuiApp, wait_until: WaitUntil) -> None:
         assert "pair 2 of 5" in seen(app)
         await pilot.press("n")
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await wait_until(lambda: "Went on from the first of them" in told(app))
+        await wait_until(lambda: "Wrapped to the first match" in told(app))
         await pilot.press("N")
         await wait_until(lambda: "pair 2 of 5" in seen(app))
         await pilot.press("slash", *"zebra", "enter")
-        await wait_until(lambda: "No pair holds this: zebra" in told(app))
+        await wait_until(lambda: "No matches for “zebra”" in told(app))
         await pilot.press("escape")
         await wait_until(lambda: "zebra" not in seen(app, "#pairs-status"))
+
+
+async def test_the_keys_follow_the_view(app: SmoltuiApp, wait_until: WaitUntil) -> None:
+    """Bar and help list the keys of what I look at; while I am asked, and after a click beside the question."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "→ Next" in seen(app, "KeyBar"))
+        await pilot.press("v")
+        await wait_until(lambda: "⏎ Read" in seen(app, "KeyBar") and "Next" not in seen(app, "KeyBar"))
+        await pilot.press("question_mark")
+        await wait_until(lambda: "Next page" in seen(app) and "Show white space" not in seen(app))
+        await pilot.press("escape", "a")
+        await wait_until(lambda: "⏎ Show its pairs" in seen(app, "KeyBar"))
+        await pilot.press("escape", "slash", "x")
+        await wait_until(lambda: "Exclude" not in seen(app, "KeyBar"))
+        await pilot.click("PairView")
+        await wait_until(lambda: "x Exclude" in seen(app, "KeyBar") and "find:" not in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "pair 2 of 5" in seen(app))
 
 
 async def test_a_hit_far_down_comes_into_view(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
@@ -250,9 +272,9 @@ async def test_a_chat_template_that_never_ends(
         await pilot.press("m")
         await wait_until(lambda: sentence in seen(app) and "No idea." not in seen(app))
         await pilot.press("left")
-        rooms = [screen for screen in app._screen_stacks["pairs"] if isinstance(screen, PairsRoom)]
-        assert rooms[0].tokenizer is not None
-        child = rooms[0].tokenizer._child._process
+        tokenizer = app.screen.query_one(SetView)._tokenizer
+        assert tokenizer is not None
+        child = tokenizer._child._process
         assert child is not None
     await wait_until(lambda: child.poll() is not None)
 
@@ -342,7 +364,7 @@ async def test_i_open_another_file(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
         await wait_until(lambda: "pair 1 of 1" in seen(app) and "more.jsonl" in seen(app))
         assert "[b]c" in seen(app) and "not the recipe's pairs" in seen(app)
         await pilot.press("o")
-        await wait_until(lambda: "empty: the recipe's pairs; esc leaves it" in seen(app))
+        await wait_until(lambda: "empty: the recipe's pairs; esc" in seen(app))
         assert "/ Find" not in seen(app)  # it is a character now
         await pilot.press("enter")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "not the recipe's pairs" not in seen(app))
@@ -353,7 +375,7 @@ async def test_every_shown_key_fits(app: SmoltuiApp, wait_until: WaitUntil) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("slash", *"fog", "enter")
-        await wait_until(lambda: "1 of 1 pairs  n N next, before  v list  b all of them  esc ends" in seen(app))
+        await wait_until(lambda: "1 of 1 pairs  n/N next/previous · v list · b all · esc clear" in seen(app))
         assert "→ Next" in seen(app) and "t Train  q Quit" in seen(app)
 
 
@@ -384,7 +406,7 @@ async def test_what_takes_long_shows_its_progress(
     left: list[bool] = []
 
     async def slow(module: str, arguments: list[str]) -> Any:
-        if not module.endswith("pair_audit"):
+        if not module.endswith("pairs.audit"):
             return  # tokens are counted behind
         yield {"progress": 2, "of": 5}
         try:
@@ -393,10 +415,10 @@ async def test_what_takes_long_shows_its_progress(
             left.append(True)
 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
-        monkeypatch.setattr("smoltui.screens.pairs.auditing.ask_child", slow)
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
+        monkeypatch.setattr("smoltui.backends.pairs.session.ask_child", slow)
         await pilot.press("a")
-        await wait_until(lambda: "looking at the pairs: 2 of 5" in seen(app))
+        await wait_until(lambda: "auditing the pairs: 2 of 5" in seen(app))
         await pilot.press("escape", "right")
         await wait_until(lambda: "pair 2 of 5" in seen(app))
     assert left == [True]
@@ -428,16 +450,16 @@ async def test_i_decide_about_pairs(app: SmoltuiApp, wait_until: WaitUntil, tmp_
 async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """b asks what to do with all hits, says the count, and u undoes all of it."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         await pilot.press("slash", *"where turns = 1", "enter")
         await wait_until(lambda: "1 of 2 pairs" in seen(app))
         await pilot.press("b")
-        await wait_until(lambda: "All 2 pairs: hits of where turns = 1" in seen(app))
+        await wait_until(lambda: "2 pairs: matches where turns = 1" in seen(app))
         await pilot.press("x")
         await wait_until(lambda: "Exclude 2 pairs?" in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "exclude: 2 pairs. u undoes it" in told(app))
-        assert "excluded: hits of where turns = 1" in seen(app)
+        assert "excluded: matches where turns = 1" in seen(app)
         assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 2
         await pilot.press("slash", *"where excluded", "enter")
         await wait_until(lambda: "1 of 2 pairs" in seen(app) and "where excluded" in seen(app))
@@ -448,13 +470,11 @@ async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: W
 
 async def test_another_app_on_the_same_project(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """What is decided elsewhere is seen here, and neither loses the other's lines."""
-    from smoltui.backends.pairs.curation_file import CurationFile
-    from smoltui.core.pairs.curation import Decision
-
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         room: Any = app.screen
-        CurationFile(tmp_path).append([Decision("pin", room.opened.hash(0)), Decision("pin", room.opened.hash(1))])
+        opened = room.session.opened
+        CurationFile(tmp_path).append([Decision("pin", opened.hash(row)) for row in (0, 1)])
         await wait_until(lambda: "pinned" in seen(app, "PairView"))
         await pilot.press("x")
         await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
@@ -464,14 +484,14 @@ async def test_another_app_on_the_same_project(app: SmoltuiApp, wait_until: Wait
 async def test_the_list(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """v lists the pairs under their lengths; s sorts, enter opens, and the cursor is where I was."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         await pilot.press("right", "v")
         await wait_until(lambda: "chosen length" in seen(app) and "What is fog?" in seen(app))
         assert "› " in next(line for line in seen(app).splitlines() if "What is fog?" in line)
         await pilot.press("j", "j", "enter")
         await wait_until(lambda: "Not a pair: Column chosen is missing" in seen(app))
         await pilot.press("v", "s", "s", "s")
-        await wait_until(lambda: "Sorted by characters in the chosen answer, the largest first" in told(app))
+        await wait_until(lambda: "Sorted by characters in the chosen answer, descending" in told(app))
         await pilot.press("home", "enter")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "take the path by the river" in seen(app))
         await pilot.press("n")
@@ -481,7 +501,7 @@ async def test_the_list(app: SmoltuiApp, wait_until: WaitUntil) -> None:
 async def test_i_go_to_flagged_pairs(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """f stops at the pairs something is wrong with, F goes back."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         for expected in ("pair 3 of 5", "pair 4 of 5", "pair 5 of 5", "pair 3 of 5"):
             await pilot.press("f")
             await wait_until(lambda expected=expected: expected in seen(app))
@@ -492,9 +512,9 @@ async def test_i_go_to_flagged_pairs(app: SmoltuiApp, wait_until: WaitUntil) -> 
 async def test_i_hold_out_and_export(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """H carves by prompt, E writes what training uses; a second export asks before it replaces the first."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         await pilot.press("H", *"0.4 seed 9", "enter")
-        await wait_until(lambda: "are held out (seed 9); no prompt is on both sides" in told(app))
+        await wait_until(lambda: "are held out (seed 9); no prompt appears in both splits" in told(app))
         await pilot.press("E", "enter")
         await wait_until(lambda: "are in curated, hash" in told(app))
         assert (tmp_path / "curated" / "README.md").is_file()
@@ -526,7 +546,7 @@ async def test_columns_of_another_set_are_not_the_projects(
     """I look into a set of no known shape: what I say of its columns leaves the project's own pairs as they are."""
     write(tmp_path / "odd.jsonl", [{"ask": "Why?", "good_one": "Because.", "bad_one": "No."}])
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         await pilot.press("o", *"odd.jsonl", "enter")
         await wait_until(lambda: "Columns: ask, good_one, bad_one" in seen(app))
         await pilot.press("right")
@@ -543,9 +563,9 @@ async def test_columns_of_another_set_are_not_the_projects(
 async def test_a_file_that_changes_while_it_is_open(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """I am told once, what I read stays, and r reads the new one."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         write(tmp_path / "train.jsonl", ROWS[:3])
-        await wait_until(lambda: "has changed; the version read before is shown. r reads it again" in told(app))
+        await wait_until(lambda: "has changed; the version read before is shown. Press r to reload" in told(app))
         await pilot.press("G")
         await wait_until(lambda: "pair 5 of 5" in seen(app))
         await pilot.press("r")
@@ -575,6 +595,96 @@ async def test_a_full_disk_while_deciding(
         assert "pinned" not in seen(app, "PairView")
         await pilot.press("p")
         await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
+
+
+async def test_another_program_keeps_the_decisions_locked(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, loop_guard: object
+) -> None:
+    """I decide and read on: no key waits, I am told for whom my decisions wait, and they are taken in their order."""
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
+        await pilot.press("p")
+        await wait_until(lambda: "pinned" in seen(app, "PairView"))
+        with (tmp_path / "curation.jsonl").open("rb") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await pilot.press("x", "x", "x", "right", "X")
+            await wait_until(lambda: "Waiting for curation.jsonl: " in told(app) and "has it locked" in told(app))
+            await pilot.press("v", "j", "v", "H", *"0.5", "enter", "a", "escape", "left")
+            await wait_until(lambda: "5 decisions waiting · pair 2 of 5" in seen(app))
+            assert loop.time() - began < curation_file.LOCK_SECONDS / 2
+            assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 1
+        await wait_until(lambda: "waiting" not in seen(app, "#pairs-where"))
+        lines = (tmp_path / "curation.jsonl").read_text().splitlines()
+        acts = [json.loads(line)["act"] for line in lines]
+        assert acts == ["pin", "exclude", "include", "exclude", "swap", "hold_out"]
+        assert "swapped" in seen(app, "PairView")
+
+
+async def test_quitting_waits_for_no_other_program(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
+    (tmp_path / "curation.jsonl").touch()
+    with (tmp_path / "curation.jsonl").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await wait_until(lambda: "pair 1 of 5" in seen(app))
+            loop = asyncio.get_running_loop()
+            before = loop.time()
+            await pilot.press("x", "q")
+        assert loop.time() - before < curation_file.LOCK_SECONDS / 2
+
+
+async def test_decisions_that_another_program_never_lets_me_write(
+    app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence for all that waited, with what to do; nothing shows as decided, and the next try works."""
+    monkeypatch.setattr(curation_file, "LOCK_SECONDS", 0.3)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
+        (tmp_path / "curation.jsonl").touch()
+        with (tmp_path / "curation.jsonl").open("rb") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            await pilot.press("x", "p", "X")
+            await wait_until(lambda: "locked, so none of 3 decisions was written" in told(app))
+            assert "then decide again" in told(app) and told(app).count("locked, so") == 1
+        assert "excluded" not in seen(app, "PairView") and "pinned" not in seen(app, "PairView")
+        await pilot.press("x")
+        await wait_until(lambda: "excluded" in seen(app, "PairView"))
+        assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.fixture
+def many_decisions(tmp_path: Path) -> None:
+    """160 000 decisions about pairs of other sets, and two about ours."""
+    others = (line_of(Decision("exclude", f"{number:032x}")) for number in range(160_000))
+    ours = (line_of(Decision("pin", content_hash(row))) for row in ROWS[:2])
+    (tmp_path / "curation.jsonl").write_bytes(b"".join([*others, *ours]))
+
+
+async def test_very_many_decisions(
+    app: SmoltuiApp, wait_until: WaitUntil, many_decisions: None, monkeypatch: pytest.MonkeyPatch, loop_guard: object
+) -> None:
+    """They are read behind the pairs: I read on meanwhile, and then see what was decided, and decide more."""
+    gate, load = threading.Event(), CurationFile.load
+
+    def held(self: CurationFile) -> Curation:
+        assert gate.wait(20)
+        return load(self)
+
+    monkeypatch.setattr(CurationFile, "load", held)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "pair 1 of 5" in seen(app))
+        await pilot.press("right")
+        await wait_until(lambda: "pair 2 of 5" in seen(app))
+        assert "pinned" not in seen(app, "PairView")
+        await pilot.press("x", "left")
+        gate.set()
+        await pilot.press("right")
+        await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
+        await pilot.press("left")
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "pinned" in seen(app, "PairView"))
+        await pilot.press("slash", *"where excluded", "enter")
+        await wait_until(lambda: "1 of 1 pairs" in seen(app) and "pair 2 of 5" in seen(app))
 
 
 async def test_i_copy_a_pair(app: SmoltuiApp, wait_until: WaitUntil) -> None:
@@ -671,7 +781,7 @@ async def test_tokens_that_come_while_the_audit_is_read(
     """A large set is not counted by itself: T counts, and the report on the screen has what it lacked."""
     model = DEMO / "model"
     (tmp_path / "recipe.yaml").write_text(f"model_name_or_path: {model}\ndataset_name: .\nmax_length: 22\n")
-    monkeypatch.setattr(auditing, "COUNTED_BY_ITSELF", 0)
+    monkeypatch.setattr(set_view, "COUNTED_BY_ITSELF", 0)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("a")
@@ -691,11 +801,11 @@ async def test_a_set_that_takes_long_to_open_does_not_hold_me(
         gate.wait(20)
         return open_set(spec, base)
 
-    monkeypatch.setattr("smoltui.screens.pairs.opening.open_set", slow)
+    monkeypatch.setattr("smoltui.screens.pairs.room.open_set", slow)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "Opening" in seen(app))
         await pilot.press("o")
-        await wait_until(lambda: "open a file, folder, glob or Hub id:" in seen(app))
+        await wait_until(lambda: "open pairs:" in seen(app))
         loop = asyncio.get_running_loop()
         before = loop.time()
         await pilot.press("escape", "q")
@@ -707,19 +817,19 @@ async def test_i_read_a_set_anew_from_far_down(app: SmoltuiApp, wait_until: Wait
     """r drops what was imported: keys pressed meanwhile work on what can be read, and the whole set comes back."""
     write_many(tmp_path / "train.jsonl", 300)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 300" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 300" in seen(app) and "loading" not in seen(app))
         await pilot.press("G")
         await wait_until(lambda: "pair 300 of 300" in seen(app))
         room: Any = app.screen
         await pilot.press("r")
-        await wait_until(lambda: "reading" not in seen(app) and room.opened.complete)
-        room.opened.store = None  # as it is for a moment on a large set: only the first rows can be read
-        room.opened.head = open_head(room.opened.spec, room.opened.base)
-        room.index = 299
+        await wait_until(lambda: "loading" not in seen(app) and room.session.opened.complete)
+        room.session.opened.store = None  # as it is for a moment on a large set: only the first rows can be read
+        room.session.opened.head = open_head(room.session.opened.spec, room.session.opened.base)
+        room.session.index = 299
         await pilot.press("x")
-        await wait_until(lambda: "Pair 300 is not read in yet" in told(app))
+        await wait_until(lambda: "Pair 300 is still loading" in told(app))
         await pilot.press("p", "e", "y", "m", "v", "v")
-        await wait_until(lambda: room.opened.refresh())
+        await wait_until(lambda: room.session.opened.refresh())
         await pilot.press("escape", "G")
         await wait_until(lambda: "pair 300 of 300" in seen(app))
 
@@ -728,11 +838,11 @@ async def test_r_keeps_my_place(app: SmoltuiApp, wait_until: WaitUntil, tmp_path
     """Far down, r: I am back there when it is read in, at the end where the set is shorter by now; held out is told."""
     write_many(tmp_path / "train.jsonl", 300)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 300" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 300" in seen(app) and "loading" not in seen(app))
         await pilot.press("H", *["backspace"] * 9, *"0.99", "enter", "g", *"200", "enter")
         await wait_until(lambda: "pair 200 of 300" in seen(app) and "held out" in seen(app, "PairView"))
         await pilot.press("r")
-        await wait_until(lambda: "pair 200 of 300" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 200 of 300" in seen(app) and "loading" not in seen(app))
         await wait_until(lambda: "held out" in seen(app, "PairView"))
         write_many(tmp_path / "train.jsonl", 100)
         await pilot.press("r")
@@ -743,7 +853,7 @@ async def test_the_pairs_come_back(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
     """The file is not there; I bring it back, and r looks again."""
     (tmp_path / "train.jsonl").rename(tmp_path / "away")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "r  looks again" in seen(app))
+        await wait_until(lambda: "r  retries" in seen(app))
         (tmp_path / "away").rename(tmp_path / "train.jsonl")
         await pilot.press("r")
         await wait_until(lambda: "pair 1 of 5" in seen(app))
@@ -753,7 +863,7 @@ async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: Wa
     """Another file has its own audit, and only a pair that was found is excluded for what was found."""
     write_many(tmp_path / "other.jsonl", 7)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         await pilot.press("a")
         await wait_until(lambda: "5 rows" in seen(app))
         await pilot.press("escape", "slash", *"river", "enter")
@@ -765,11 +875,11 @@ async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: Wa
         await pilot.press("u")
         await wait_until(lambda: "Undone, exclude: Is the mill far?" in told(app))
         await pilot.press("escape", "o", *"other.jsonl", "enter")
-        await wait_until(lambda: "pair 1 of 7" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 7" in seen(app) and "loading" not in seen(app))
         await pilot.press("a")
         await wait_until(lambda: "7 rows" in seen(app))
         await pilot.press("escape", "E", "enter")
-        await wait_until(lambda: "To train on them, say in the recipe dataset_name: curated" in told(app))
+        await wait_until(lambda: "To train on them, set in the recipe dataset_name: curated" in told(app))
 
 
 async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: WaitUntil) -> None:
@@ -777,18 +887,18 @@ async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: 
     import shutil
 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "pair 1 of 5" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         room: Any = app.screen
-        shutil.rmtree(room.opened.folder)
-        room.opened.store.forget("facts")
-        room.opened.store.forget("text")
+        shutil.rmtree(room.session.opened.folder)
+        room.session.opened.store.forget("facts")
+        room.session.opened.store.forget("text")
         await pilot.press("x")
         await wait_until(lambda: "The cached copy of this set was deleted. Press r to reload" in told(app))
         await pilot.press("p", "e", "H", *"0.5", "enter", "v", "s", "v", "f", "right")
-        gone = room.opened
+        gone = room.session.opened
         await pilot.press("r")
         await wait_until(
-            lambda: room.opened not in (None, gone) and room.opened.complete and "reading" not in seen(app)
+            lambda: room.session.opened is not gone and room.session.opened.complete and "loading" not in seen(app)
         )
         await pilot.press("g", "1", "enter")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "Is the mill far?" in seen(app))

@@ -1,4 +1,4 @@
-"""Recipe room: read it, change it, break it, have it changed by somebody else. Keys in, text out."""
+"""The Recipe room: reading, changing and breaking the recipe, and changes by others. Keys in, text out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def values(project: Project) -> dict[str, object]:
 
 
 def told(app: SmoltuiApp) -> str:
-    """The notices on the screen, on one line."""
+    """The notifications on the screen, on one line."""
     return " ".join(seen(app, "Toast").replace("▌", " ").split())
 
 
@@ -44,7 +44,7 @@ async def ready(app: SmoltuiApp, wait_until: Wait) -> None:
 
 
 async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
-    """The room shows the fields, the sum of the memory, both commands, and that my user name is still missing."""
+    """The room shows the fields, the memory needed, both commands, and that my user name is still missing."""
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
@@ -61,8 +61,8 @@ async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_unti
         assert "above 0" in about and "default: 0.1" in about and "Source: TRL 1.16 DPOConfig; DPO paper" in about
 
 
-async def test_i_mend_the_name_while_it_is_checked(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
-    """A wrong name is said as I type; the right one is written, and the check turns green; my comments stay."""
+async def test_i_fix_the_name_while_it_is_checked(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
+    """A wrong name is reported as I type. The right one is saved, the check turns green, and my comments stay."""
     before = project.recipe_path.read_text(encoding="utf-8")
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -73,13 +73,13 @@ async def test_i_mend_the_name_while_it_is_checked(project: Project, wait_until:
         assert values(project)["hub_model_id"] == "<you>/smollm3-dpo-aligned"
         await pilot.press(*["backspace"] * 8, *"aligned", "enter")
         await wait_until(lambda: values(project)["hub_model_id"] == "me/aligned")
-        await wait_until(lambda: "nothing stops it" in seen(app, "#below"))
+        await wait_until(lambda: "nothing blocks this run" in seen(app, "#below"))
     after = project.recipe_path.read_text(encoding="utf-8")
     assert after == before.replace("<you>/smollm3-dpo-aligned", "me/aligned")
 
 
 async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> None:
-    """Epochs and steps change with every digit, before anything is written; escape leaves it all as it was."""
+    """Epochs and steps change with every digit, before anything is saved; escape changes nothing."""
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
@@ -91,7 +91,7 @@ async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> No
 
 
 async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
-    """Truth values and choices need no typing; d takes the line out again, down to TRL's default."""
+    """Booleans and choices need no typing; d removes the line, so that TRL's default applies."""
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
@@ -107,7 +107,7 @@ async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait
 
 
 async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: Wait) -> None:
-    """Another window changes the recipe: the room says so, shows it, and overwrites nothing of it."""
+    """Another program changes the recipe: the room says so, shows the change, and does not overwrite it."""
     app = opened(project)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ready(app, wait_until)
@@ -121,7 +121,7 @@ async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: W
 
 
 async def test_two_people_change_the_same_value(project: Project, wait_until: Wait) -> None:
-    """Both of us change beta: mine is not written over the other's, and I am told what it is now."""
+    """Both of us change beta: my change does not overwrite the other, and I read the current value."""
     app = opened(project)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ready(app, wait_until)
@@ -133,10 +133,10 @@ async def test_two_people_change_the_same_value(project: Project, wait_until: Wa
         assert values(project)["beta"] == 0.9
 
 
-async def test_a_broken_file_is_said_with_its_line_and_can_be_mended(
+async def test_a_broken_file_is_reported_with_its_line_and_can_be_fixed(
     project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """I broke the YAML: the room names the line; e opens my editor; what it saves is read."""
+    """I broke the YAML: the room names the line, e opens my editor, and the saved file is loaded."""
     good = project.recipe_path.read_text(encoding="utf-8")
     project.recipe_path.write_text(good + "beta: 0.2\n", encoding="utf-8")
     mended = project.folder / "mended.yaml"
@@ -155,14 +155,14 @@ async def test_a_broken_file_is_said_with_its_line_and_can_be_mended(
     monkeypatch.setattr(app, "suspend", suspended)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "this key is already on line" in seen(app, "#recipe-nothing"))
-        assert "e opens the file in your editor" in seen(app)
+        assert "Press e to open the file in your editor" in seen(app)
         await pilot.press("enter", "space", "d")
         await pilot.press("e")
         await wait_until(lambda: "16 pairs per step · 20 steps" in seen(app, "#below"))
 
 
 async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, wait_until: Wait) -> None:
-    """The course's max_prompt_length: the room says that TRL has it no more, and d takes it out."""
+    """The course's max_prompt_length: the room says that TRL no longer has it, and d removes it."""
     with project.recipe_path.open("a", encoding="utf-8") as file:
         file.write("max_prompt_length: 512\n")
     app = opened(project)
@@ -177,7 +177,7 @@ async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, w
 
 
 async def test_hostile_text_stays_text(project: Project, wait_until: Wait) -> None:
-    """Escapes, markup and a token in a value are shown harmlessly."""
+    """Escapes, markup and a token in a value are shown safely."""
     recipe = load_recipe(project.recipe_path)
     recipe.set("run_name", "\x1b]0;x\x07[red]a[/foo]\u202e hf_" + "b" * 30)
     recipe.save()
@@ -203,7 +203,7 @@ async def test_a_folder_without_a_recipe_says_how_to_make_one(tmp_path: Path, wa
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])
 async def test_small_terminals_work_too(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
-    """At 80x24 and even 40x12 the fields, their help and the line that is typed are there."""
+    """At 80x24 and even 40x12, the fields, their help and the input are there."""
     app = opened(project)
     async with app.run_test(size=size) as pilot:
         await wait_until(lambda: "Model" in seen(app, "#fields"))
@@ -213,19 +213,19 @@ async def test_small_terminals_work_too(project: Project, wait_until: Wait, size
         await wait_until(lambda: values(project)["learning_rate"] == 1e-6)
         assert "1e-6" in seen(app, "#fields")
         await pilot.resize_terminal(120, 40)
-        await wait_until(lambda: "What it comes to" in seen(app, "#below"))
+        await wait_until(lambda: "Result of this recipe" in seen(app, "#below"))
 
 
 async def test_every_shown_key_fits(project: Project, wait_until: Wait) -> None:
-    """At 80 columns the bottom line is whole."""
+    """At 80 columns, the bottom line shows all keys."""
     app = opened(project)
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Checks to run it" in seen(app, "#below"))
+        await wait_until(lambda: "Checks for Jobs" in seen(app, "#below"))
         assert "⏎ Edit" in seen(app) and "t Train  q Quit" in seen(app)
 
 
-async def test_steps_of_pairs_that_lie_here_are_counted(tmp_path: Path, wait_until: Wait) -> None:
-    """My pairs are a file: the room counts them, says how many steps that makes, and what each value counts."""
+async def test_steps_of_local_pairs_are_counted(tmp_path: Path, wait_until: Wait) -> None:
+    """My pairs are in a file: the room counts them, and shows the number of steps and the unit of each value."""
     (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n' * 30)
     (tmp_path / "recipe.yaml").write_text(
         "model_name_or_path: me/model\ndataset_name: pairs.jsonl\nwarmup_steps: 0.1\nnum_train_epochs: 1\n"
@@ -238,9 +238,9 @@ async def test_steps_of_pairs_that_lie_here_are_counted(tmp_path: Path, wait_unt
         assert "0.1 of all steps" in fields and "1 epoch " in fields and "(determined by the epochs)" in fields
         await pilot.press("slash", *"per_device", "enter", "enter", "ctrl+u", "5", "enter")
         await wait_until(lambda: "6 steps · 1 epoch of 30 pairs" in seen(app, "#below"))
-        assert "decided in Pairs" not in seen(app, "#below")
+        assert "decisions made in Pairs" not in seen(app, "#below")
         CurationFile(tmp_path).append([Decision("exclude", 32 * "a")])
         await pilot.press("4", "3")
-        await wait_until(lambda: "before what was decided in Pairs; t counts" in seen(app, "#below"))
+        await wait_until(lambda: "before decisions made in Pairs; press t" in seen(app, "#below"))
         await pilot.press("slash", *"dataset_name", "enter", "enter", "ctrl+u", *"you/other", "enter")
         await wait_until(lambda: "steps unknown" in seen(app, "#below"))

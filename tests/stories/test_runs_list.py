@@ -1,4 +1,4 @@
-"""The list of runs: filtered, sorted, marked, watched; with an engine that nobody has heard of."""
+"""The list of runs: filtering, sorting, marking, watching; with an unknown engine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spec(folder: Path, recipe: str = "steps: 3\n", name: str = "toy run") -> Run
 
 
 class Shelf(ToyEngine):
-    """Runs as they were put there; following one says nothing."""
+    """Lists the given runs; following one yields no events."""
 
     def __init__(self, runs: list[Run], name: str = "hub") -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def app_on(folder: Path, *engines: ToyEngine) -> SmoltuiApp:
 
 
 async def test_an_engine_nobody_has_heard_of(tmp_path: Path, wait_until: Wait, loop_guard: list[str]) -> None:
-    """It starts, learns, is read, looked into and cancelled in the same room, with not a line of the room changed."""
+    """Its run starts, trains, and is read, inspected and cancelled, without any change to the room."""
     engine = ToyEngine()
     await engine.submit(spec(tmp_path, "steps: 3\nend: hang\n"))
     app = app_on(tmp_path, engine)
@@ -86,7 +86,7 @@ async def test_an_engine_nobody_has_heard_of(tmp_path: Path, wait_until: Wait, l
 
 
 async def test_i_find_a_run_among_a_thousand(tmp_path: Path, wait_until: Wait, loop_guard: list[str]) -> None:
-    """I type what I remember of it, go through what is left, and get all of them back."""
+    """I type part of it, move through the remaining runs, and show all of them again."""
     app = app_on(tmp_path, Shelf([job(number) for number in range(1000)]))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "run-0000" in seen(app, "RunList"))
@@ -106,7 +106,7 @@ async def test_i_find_a_run_among_a_thousand(tmp_path: Path, wait_until: Wait, l
 
 
 async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
-    """By name and by the margin, the largest first; a run without one comes last."""
+    """By name, and by margin with the largest first; a run without a margin comes last."""
     learnt = [job(1, name="b"), job(2, name="a"), job(3, name="c")]
     learnt[0] = learnt[0].after(events.Metrics(step=1, values={"rewards/margins": 0.5}))
     learnt[2] = learnt[2].after(events.Metrics(step=1, values={"rewards/margins": 1.5}))
@@ -124,7 +124,7 @@ async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
 
 
 async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> None:
-    """Space marks and goes on; c says how many; the others are left alone."""
+    """Space marks and moves down; c says how many runs; the others are unaffected."""
     shelf = Shelf([job(number, stage=Stage.RUNNING) for number in range(4)])
     app = app_on(tmp_path, shelf)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
@@ -160,7 +160,7 @@ async def test_a_marked_run_is_drawn_behind_the_one_i_read(tmp_path: Path, wait_
 
 
 async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
-    """I ask to be told, go to another room, and am told."""
+    """I ask for a notification, go to another room, and get it there."""
     engine = ToyEngine()
     await engine.submit(spec(tmp_path, f"steps: 10\nuntil: {tmp_path / 'gone'}\n"))
     app = app_on(tmp_path, engine)
@@ -177,7 +177,7 @@ async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: 
 
 
 async def test_a_rule_is_told_once_and_stands_on_the_row(tmp_path: Path, wait_until: Wait) -> None:
-    """The loss is NaN: a word on the row, a sentence with what to do; turned off, the word is gone."""
+    """The loss is NaN: a word in the row, and a sentence with advice. Once the rule is off, the word disappears."""
     sick = job(1, stage=Stage.RUNNING).after(events.Metrics(step=7, values={"loss": math.nan}))
     app = app_on(tmp_path, Shelf([sick]))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -204,7 +204,7 @@ async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: 
 async def test_a_hub_that_asks_for_a_pause_gets_one(
     tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait is shown, nothing is asked meanwhile, and the runs that are known stay."""
+    """The delay is shown, nothing is requested meanwhile, and known runs stay listed."""
     monkeypatch.setattr(run_keeper, "JOBS_SECONDS", 0.0)
     monkeypatch.setattr(run_keeper, "IDLE_SECONDS", 0.05)
 
@@ -225,7 +225,7 @@ async def test_a_hub_that_asks_for_a_pause_gets_one(
 
 
 async def test_every_engine_is_listed(tmp_path: Path, wait_until: Wait) -> None:
-    """Jobs and a cluster beside each other: neither keeps the other from being asked."""
+    """Jobs and a cluster at the same time: neither blocks requests to the other."""
     cluster = Shelf([job(1, name="cluster-run", engine="cluster")], name="cluster")
     app = app_on(tmp_path, Shelf([job(2, name="hub-run")]), cluster)
     async with app.run_test(size=(120, 40)):
@@ -233,7 +233,7 @@ async def test_every_engine_is_listed(tmp_path: Path, wait_until: Wait) -> None:
 
 
 async def test_a_run_that_never_says_a_word(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is silent from the moment it is followed, also while another run is read."""
+    """It counts as silent from when it is followed, also while another run is shown."""
 
     class Mute(Shelf):
         async def follow(
@@ -249,7 +249,7 @@ async def test_a_run_that_never_says_a_word(tmp_path: Path, wait_until: Wait, mo
 
 
 async def test_the_keys_go_on_where_they_were(tmp_path: Path, wait_until: Wait) -> None:
-    """I am asked for labels, answer or leave, and move on in the list at once."""
+    """I am asked for labels, answer or cancel, and can move in the list at once."""
     app = app_on(tmp_path, Shelf([job(1), job(2), job(3)]))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "run-0003" in seen(app, "RunList"))
@@ -262,7 +262,7 @@ async def test_the_keys_go_on_where_they_were(tmp_path: Path, wait_until: Wait) 
 
 
 async def test_a_stage_and_a_name_unheard_of(tmp_path: Path, wait_until: Wait) -> None:
-    """They are shown as they are, and made safe."""
+    """They are shown unchanged, but sanitized."""
     app = app_on(tmp_path, Shelf([job(1, stage="PARTYING", name="[red]x\x1b]0;t\x07[/]", message="because \u202eabc")]))
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "PARTYING" in seen(app, "RunList"))

@@ -1,4 +1,4 @@
-"""The Runs room: I see what runs, how it learns, what it said, and I can stop it."""
+"""The Runs room: I see active runs, their curves and logs, and can stop them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def app(engine: LocalEngine, tmp_path: Path) -> SmoltuiApp:
 async def test_i_watch_a_run_learn(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait, loop_guard: list[str]
 ) -> None:
-    """I open the room while a run is on: its steps go up, the margin grows, and at the end it says what came of it."""
+    """I open the room during a run: its steps and margin grow, and at the end I see the result."""
     await engine.submit(spec(tmp_path, f"steps: 12\npause: 0.05\nuntil: {tmp_path / 'seen'}", name="demo"))
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
@@ -48,7 +48,7 @@ async def test_i_watch_a_run_learn(
 
 
 async def test_i_read_its_log(app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
-    """With l I read what it said; a colour of a library is a colour, not a code."""
+    """I read its output with l; colors of a library are colors, not codes."""
     await ended(engine, await engine.submit(spec(tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
@@ -60,7 +60,7 @@ async def test_i_read_its_log(app: SmoltuiApp, engine: LocalEngine, tmp_path: Pa
 async def test_a_long_log_follows_until_i_scroll_up(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
-    """The end stays in view; when I go up it stays where I am, and G brings me back to the end."""
+    """The end stays in view. When I scroll up, the view stays there, and G returns to the end."""
     from smoltui.widgets.log_view import LogView
 
     await engine.submit(spec(tmp_path, "steps: 60\npause: 0.03\nend: hang"))
@@ -83,7 +83,7 @@ async def test_a_long_log_follows_until_i_scroll_up(
 
 
 async def test_i_cancel_a_run(app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
-    """I change my mind: c asks, n keeps it, y stops it, and the row says CANCELED."""
+    """I change my mind: c asks, n keeps the run, y stops it, and the row says CANCELED."""
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_until(lambda: "1/1 steps" in seen(app, "#run-head"))
@@ -129,7 +129,7 @@ async def test_i_inspect_everything_known(
 async def test_the_cursor_stays_on_its_run_when_another_starts(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
-    """I read one run while others come in above it: the cursor does not slip."""
+    """I read one run while others are added above it: the cursor stays on it."""
     from smoltui.widgets.run_list import RunList
 
     first = await ended(engine, await engine.submit(spec(tmp_path, name="first")))
@@ -143,7 +143,7 @@ async def test_the_cursor_stays_on_its_run_when_another_starts(
 
 
 class NoJobs(LocalEngine):
-    """An engine that cannot be asked."""
+    """An engine that is not available."""
 
     name = "hub"
 
@@ -152,7 +152,7 @@ class NoJobs(LocalEngine):
 
 
 async def test_local_runs_work_without_an_account(engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
-    """No account: my local run is there, and one line says how to see Jobs too."""
+    """No account: my local run is listed, and one line says how to see Jobs as well."""
     await ended(engine, await engine.submit(spec(tmp_path, name="mine")))
     app = SmoltuiApp(Project(tmp_path), Services({"local": engine, "hub": NoJobs()}), opening="runs")
     async with app.run_test(size=(100, 30)):
@@ -161,7 +161,7 @@ async def test_local_runs_work_without_an_account(engine: LocalEngine, tmp_path:
 
 
 class SilentHub(LocalEngine):
-    """An engine whose service takes the question and never answers."""
+    """An engine whose service never answers."""
 
     name = "hub"
 
@@ -173,7 +173,7 @@ class SilentHub(LocalEngine):
 async def test_a_hub_that_never_answers_does_not_hold_up_local_runs(
     engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
-    """The network swallows everything: my local run still goes on before my eyes, and q leaves at once."""
+    """The network drops everything: my local run is still updated, and q quits at once."""
     await engine.submit(spec(tmp_path, f"steps: 30\nuntil: {tmp_path / 'seen'}"))
     app = SmoltuiApp(Project(tmp_path), Services({"hub": SilentHub(), "local": engine}), opening="runs")
     async with app.run_test(size=(100, 30)) as pilot:
@@ -199,13 +199,13 @@ async def test_any_terminal_shape_works(
 
 async def test_an_empty_room_says_how_to_begin(app: SmoltuiApp, wait_until: Wait) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "No runs yet. Start one with t." in seen(app))
+        await wait_until(lambda: "No runs yet. Press t to start one." in seen(app))
         await pilot.press("c", "a", "l", "i", "v", "j", "k")
         assert "No runs yet" in seen(app)
 
 
 class Slow(LocalEngine):
-    """Reading its runs takes until it is told to be done."""
+    """Takes until it is released to list its runs."""
 
     def __init__(self) -> None:
         super().__init__(SCRIPT)
@@ -217,21 +217,21 @@ class Slow(LocalEngine):
 
 
 async def test_nobody_says_that_there_are_no_runs_before_they_were_read(tmp_path: Path, wait_until: Wait) -> None:
-    """Reading my runs takes a while: the room says that they are being read, and only then that there are none."""
+    """Loading my runs takes a while: the room says so first, and only then that there are none."""
     slow = Slow()
     app = SmoltuiApp(Project(tmp_path), Services({"local": slow}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "Reading runs…" in seen(app, "RunList"))
+        await wait_until(lambda: "Loading runs…" in seen(app, "RunList"))
         await pilot.press("j", "c", "l", "v")
         assert "No runs yet" not in seen(app)
         slow.done.set()
-        await wait_until(lambda: "No runs yet. Start one with t." in seen(app, "RunList"))
+        await wait_until(lambda: "No runs yet. Press t to start one." in seen(app, "RunList"))
 
 
 async def test_a_run_that_cannot_be_read_is_one_row(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
-    """One of my runs has a broken record: its row says so, keys on it end in a sentence, the other run is there."""
+    """One run has a broken record: its row says so, keys on it show a sentence, and the other run is listed."""
     good = await ended(engine, await engine.submit(spec(tmp_path, name="good")))
     bad = run_store.runs_folder() / "ffffffff"
     bad.mkdir()
@@ -253,7 +253,7 @@ async def test_a_run_that_cannot_be_read_is_one_row(
 async def test_leaving_does_not_stop_the_run(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
-    """I quit in mid-run and come back: it went on, and its curve has no gap."""
+    """I quit during a run and come back: it has continued, and its curve has no gap."""
     run = await engine.submit(spec(tmp_path, f"steps: 20\npause: 0.03\nuntil: {tmp_path / 'left'}"))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))

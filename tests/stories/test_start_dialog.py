@@ -1,4 +1,4 @@
-"""The start dialog: what, where, what was checked and what it costs at most; one key starts, one leaves."""
+"""The start dialog: what, where, the checks and the maximum cost; one key starts, one cancels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 << 30, "A100",
 
 
 class Jobs(LocalEngine):
-    """An engine that keeps what it was asked to run."""
+    """An engine that records the specifications it was asked to run."""
 
     name = "hub"
 
@@ -76,13 +76,13 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_job_starts_with_its_worst_cost_known(
     app: SmoltuiApp, jobs: Jobs, account: None, wait_until: Wait
 ) -> None:
-    """I press t, tab for Jobs, read the most it can cost, and enter: exactly one Job with a label is asked for."""
+    """I press t, tab for Jobs, read the maximum cost, and press enter: exactly one labeled Job is requested."""
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
         await pilot.press("tab")
         await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
-        assert "2.50 USD per hour" in seen(app) and "nowhere: push_to_hub is off" in seen(app)
+        assert "2.50 USD per hour" in seen(app) and "model will be LOST: push_to_hub is off" in seen(app)
         await pilot.press("enter")
         await wait_until(lambda: len(jobs.asked) == 1)
         spec = jobs.asked[0]
@@ -99,7 +99,7 @@ async def test_without_a_token_a_job_does_not_start(
     monkeypatch.setattr(hub, "account", nobody)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t", "tab")
-        await wait_until(lambda: "Mend what is marked ✗ first." in seen(app))
+        await wait_until(lambda: "Fix the ✗ lines first." in seen(app))
         assert "✗ You are not logged in to the Hub" in seen(app) and "hf auth login" in seen(app)
         await pilot.press("enter")
         assert "Train demo" in seen(app) and jobs.asked == []
@@ -108,13 +108,13 @@ async def test_without_a_token_a_job_does_not_start(
 
 
 async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_until: Wait) -> None:
-    """The training file is broken: I read which line before anything is loaded."""
+    """The training file is broken: I read which line, before anything is loaded."""
     train = app.project.folder / "pairs" / "train.jsonl"
     train.write_text('{"prompt": "a", "completion": "b", "label": true}\n')
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "✗" in seen(app, "#start-text"))
-        assert "does not contain preference pairs" in seen(app) and "Mend what is marked" in seen(app)
+        assert "does not contain preference pairs" in seen(app) and "Fix the ✗ lines first" in seen(app)
 
 
 async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until: Wait) -> None:
@@ -125,7 +125,7 @@ async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until:
 
 
 async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait) -> None:
-    """No folder, and no owner/name: it is said before the Hub is asked for it."""
+    """Neither a folder nor an owner/name: I am warned before the Hub is asked for it."""
     recipe = app.project.recipe_path
     recipe.write_text(recipe.read_text().replace("model_name_or_path: model", "model_name_or_path: modell"))
     async with app.run_test(size=(100, 30)) as pilot:
@@ -144,7 +144,7 @@ async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_u
         assert "Train demo" in seen(app)
 
 
-async def test_a_folder_without_a_recipe_says_how_to_begin(tmp_path: Path, jobs: Jobs, wait_until: Wait) -> None:
+async def test_a_folder_without_a_recipe_says_how_to_start(tmp_path: Path, jobs: Jobs, wait_until: Wait) -> None:
     app = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t")
@@ -154,7 +154,7 @@ async def test_a_folder_without_a_recipe_says_how_to_begin(tmp_path: Path, jobs:
 async def test_without_the_train_extra_the_command_that_installs_it_is_told(
     own_machine: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:
-    """What trains is missing: nothing starts, and I read what to type."""
+    """The training packages are missing: nothing starts, and I read what to type."""
     monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
     app = SmoltuiApp(create_project(own_machine / "demo", "demo"), Services({"local": LocalEngine()}), opening="runs")
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
@@ -166,7 +166,7 @@ async def test_without_the_train_extra_the_command_that_installs_it_is_told(
 
 
 async def test_a_token_in_the_recipe_is_a_stop(app: SmoltuiApp, wait_until: Wait) -> None:
-    """I pasted my token into a comment: ✗ with the file and the line, enter starts nothing, and nothing was kept."""
+    """I pasted my token into a comment: ✗ with the file and the line; enter starts nothing, and nothing is saved."""
     recipe = app.project.recipe_path
     line = recipe.read_text().count("\n") + 1
     recipe.write_text(f"{recipe.read_text()}# hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567\n")
@@ -185,7 +185,7 @@ async def test_a_token_in_the_recipe_is_a_stop(app: SmoltuiApp, wait_until: Wait
 
 
 async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wait) -> None:
-    """As in the recipe; once it is gone, the run can start."""
+    """As in the recipe; once it is removed, the run can start."""
     path = app.project.folder / "smoltui.toml"
     before = path.read_text() if path.exists() else ""
     path.write_text(f"# ghp_16C7e42F292c6912E7710c838347Ae178B4a\n{before}")

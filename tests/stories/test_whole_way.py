@@ -1,4 +1,4 @@
-"""The whole way with the real demo, the real trainer and the keyboard: pairs, recipe, run, answers."""
+"""From pairs to answers with the real demo, the real trainer and the keyboard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="
 
 @pytest.fixture
 def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    # The pictures show no path of the machine they were made on.
+    # Screenshots must not show paths of the machine they were taken on.
     monkeypatch.setattr(recipe_facts, "SCRIPTS", Path("smoltui/scripts"))
     return create_project(own_machine / "smoltui-demo", "demo")
 
@@ -35,7 +35,7 @@ def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 async def test_from_pairs_to_answers_in_three_keys(
     demo: Project, wait_until: Wait, loop_guard: list[str], picture: Callable[[SmoltuiApp, str], None]
 ) -> None:
-    """I open the demo, look into each room, then: t, enter, and at the end of the run a. Both models answer."""
+    """I open the demo, visit each room, then press t, enter, and a after the run. Both models answer."""
     app = SmoltuiApp(demo, Services({"local": LocalEngine()}))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "press t to train here" in seen(app))
@@ -43,7 +43,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         picture(app, "device")
         await pilot.press("2")
         await wait_until(lambda: re.search(r"1 of 7\d\d", seen(app)) is not None)
-        await wait_until(lambda: "tokens" in seen(app) and "reading" not in seen(app))
+        await wait_until(lambda: "tokens" in seen(app) and "loading" not in seen(app))
         picture(app, "pairs")
         await pilot.press("3")
         await wait_until(lambda: "Learning rate" in seen(app))
@@ -76,7 +76,7 @@ async def test_from_pairs_to_answers_in_three_keys(
 
 @needs_trl
 async def test_a_second_start_goes_into_a_folder_of_its_own(demo: Project, wait_until: Wait) -> None:
-    """The first model stays: the dialog names the next free folder."""
+    """The first model is kept: the dialog shows the next free folder."""
     (demo.folder / "aligned").mkdir(exist_ok=True)
     (demo.folder / "aligned" / "config.json").touch()
     app = SmoltuiApp(demo, Services({"local": LocalEngine()}))

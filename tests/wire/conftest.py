@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def furnished(tmp_path: Path, own_machine: Path) -> Path:
-    """A project folder in which every room has something to show."""
+    """A project folder with content for every room."""
     project = tmp_path / "project"
     furnish(project, own_machine / "smoltui")
     # As if torch had been asked before: to ask takes five seconds of a core at every start.
@@ -32,7 +32,7 @@ def furnished(tmp_path: Path, own_machine: Path) -> Path:
 
 @pytest.fixture
 def opened(furnished: Path) -> Iterator[Callable[..., Terminal]]:
-    """`opened(size=…, TERM=…)`: the app in a terminal, by its own command line. What is left is ended."""
+    """`opened(size=…, TERM=…)`: the app in a terminal, started by its command. Stops what still runs."""
     terminals: list[Terminal] = []
 
     def open_in(size: tuple[int, int] = (100, 30), command: list[str] | None = None, **env: str) -> Terminal:

@@ -11,7 +11,7 @@ from smoltui.backends.project.new_project import create_project
 
 EMOJI = ("🦊", "🎉")
 DISPUTED = ("👩\u200d👩\u200d👧\u200d👦", "👍🏽", "🇫🇷", "✂️")
-"""Emoji of several characters: terminals do not agree how wide they are."""
+"""Emoji of several characters, on whose width terminals disagree."""
 WORDS = (
     "the", "margin", "rises", "日本語", "한국어", "é\u0301", "naïve", *DISPUTED, *EMOJI, "ok", "─────", "loss", "ﾊﾝｶｸ",
     "ｗｉｄｅ", "नमस्ते", "(3.5)", "a_b", "……",
@@ -26,9 +26,9 @@ def sentence(rng: random.Random, words: int, lively: Sequence[str] = WORDS) -> s
 
 
 def furnish(project: Path, home: Path, *, runs: int = RUNS, words: Sequence[str] = WORDS) -> None:
-    """Makes the demo project with pairs of its own, and ended runs with logs in `home` (`SMOLTUI_HOME`).
+    """Creates the demo project with its own pairs, and finished runs with logs in `home` (`SMOLTUI_HOME`).
 
-    `words` are strewn among plain ones.
+    `words` are mixed with plain ones.
     """
     rng = random.Random(20)
     create_project(project, "demo")
@@ -68,11 +68,11 @@ MACROS = (
     ("ctrl+p", "r", "u", "escape"), ("question_mark", "down", "pagedown", "escape"), ("slash", "3", "o", "escape"),
     ("ctrl+l",),
 )  # fmt: skip
-"""Keys that belong together, so that no letter reaches a room whose act it would be."""
+"""Keys that belong together, so that no letter triggers an action of the room."""
 
 
 def walk(seed: int, length: int) -> list[str]:
-    """About so many keys over all rooms, `resize:WxH` among them; none of them trains, asks a model or leaves."""
+    """About that many keys across all rooms, with some `resize:WxH`; none trains, asks a model or quits."""
     rng = random.Random(seed)
     steps: list[str] = []
     room = "1"

@@ -1,4 +1,4 @@
-"""Texts that act on a terminal, one for each way: whole sequences, halves of them, markup, and what hides."""
+"""Texts that could control a terminal, one of each kind: complete and partial sequences, markup, hidden characters."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ _FOREIGN = re.compile(
 
 
 def foreign(written: str) -> list[str]:
-    """Characters in a frame that act, reorder or hide and are none of the driver's own sequences."""
+    """Characters in a frame that control, reorder or hide, apart from the driver's own sequences."""
     return _FOREIGN.findall(_OWN.sub("", written))

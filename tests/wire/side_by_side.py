@@ -1,4 +1,4 @@
-"""The same frames written in two ways, each on a terminal of its own."""
+"""The same frames written in two ways, each to its own terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CUT = re.compile("\u200d ?$")
 
 
 class SideBySide(HeadlessDriver):
-    """Writes every frame as Textual does and as ours does, and keeps the first that does not look the same."""
+    """Writes every frame with Textual's driver and with ours, and keeps the first one that looks different."""
 
     terminal = XTERM
 
@@ -89,7 +89,7 @@ class SideBySide(HeadlessDriver):
 
 
 class BothApp(SmoltuiApp):
-    """The app on both terminals, under `run_test`."""
+    """Runs the app on both terminals under `run_test`."""
 
     CSS_PATH = Path(smoltui.__file__).with_name("app.tcss")
     side_by_side: type[SideBySide] = SideBySide

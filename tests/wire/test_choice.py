@@ -1,4 +1,4 @@
-"""Who gets which driver, and what is known of a terminal by its name."""
+"""The choice of the driver, and the capabilities of terminals by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_the_stock_driver_for_linux_is_replaced() -> None:
-    """Windows, a browser, and a driver that was asked for stay."""
+    """The drivers for Windows and browsers, and one set explicitly, are kept."""
     xterm = {"TERM": "xterm-256color"}
     assert driver_for(LinuxDriver, xterm).__name__ == "WireDriver"
     assert driver_for(HeadlessDriver, xterm) is HeadlessDriver
@@ -46,7 +46,7 @@ def test_a_terminal_that_does_not_read_utf_8_keeps_the_stock_driver(monkeypatch:
 
 
 def test_what_a_name_says() -> None:
-    """As terminfo has it."""
+    """The capabilities match terminfo."""
     assert terminal_of({"TERM": "xterm-kitty"}) == Terminal(True, True, True, True)
     assert terminal_of({"TERM": "screen-256color"}) == Terminal(scroll=True)
     assert terminal_of({"TERM": "screen-256color", "TMUX": "/tmp/x"}) == terminal_of({"TERM": "tmux-256color"})
@@ -73,7 +73,7 @@ def test_the_app_asks_for_it_and_a_variable_keeps_the_stock_one(monkeypatch: pyt
 async def test_over_ssh_no_cursor_blinks(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Not in the command palette either, which is Textual's own; and nothing is animated."""
+    """Nor in the command palette, which is part of Textual; and nothing is animated."""
     from smoltui.app import SmoltuiApp
     from smoltui.backends.project.project import Project
     from smoltui.backends.services import Services
@@ -92,7 +92,7 @@ async def test_over_ssh_no_cursor_blinks(
 
 
 async def test_an_app_draws_with_any_driver() -> None:
-    """Under another driver the base of the app does nothing of its own."""
+    """With another driver, the base class of the app changes nothing."""
     app: WireApp[None] = WireApp()
     async with app.run_test() as pilot:
         app.repaint_terminal()

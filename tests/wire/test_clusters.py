@@ -1,4 +1,4 @@
-"""What belongs into one cell: as wide as Rich says, and nothing that acts."""
+"""Splitting text into cells: as wide as in Rich, and without control characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIVELY = st.text(st.characters() | st.sampled_from("\u200d\ufe0f\u0301🇫🇷�
 
 @given(LIVELY)
 def test_the_widths_are_those_textual_lays_out_with(text: str) -> None:
-    """Else what stands beside a text would move."""
+    """Otherwise the text beside it would shift."""
     drawn = list(clusters(text))
     assert all(cluster.width >= 1 for cluster in drawn)
     without = "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -45,7 +45,7 @@ def test_letters_are_sure(text: str) -> None:
 
 
 def test_plain_characters_are_one_cell_wide_for_everybody() -> None:
-    """Rich, which Textual measures with, and wcwidth, which terminals are built on."""
+    """Rich, which Textual measures with, agrees with wcwidth, which terminals use."""
     plain = [chr(code) for code in range(0x110000) if is_plain(chr(code))]
     assert len(plain) > 1000
     assert not [char for char in plain if get_character_cell_size(char) != 1 or wcwidth(char) != 1]

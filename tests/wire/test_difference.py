@@ -1,4 +1,4 @@
-"""Any screen becomes any other, on terminals that can do more and less, and one that draws emoji in its own width."""
+"""Any screen becomes any other, on terminals with different capabilities, and one with its own emoji widths."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PIECES = st.tuples(
 ALLOWED = re.compile(
     r"(?:\x1b\[(?:[0-9;]*[mHCD]|[0-9]*[KXbST]|[0-9]+;[0-9]+r|r)|\r|[^\x00-\x1f\x7f-\x9f])*"
 )  # fmt: skip
-"""SGR, moves, EL, ECH, REP, a scroll region and scrolling in it, and text."""
+"""SGR, cursor moves, EL, ECH, REP, scroll regions with scrolling, and text."""
 TERMINALS = [
     Terminal(bce, ech, rep, scroll)
     for bce in (False, True)
@@ -56,7 +56,7 @@ SCREENS = st.lists(ROWS, min_size=HEIGHT, max_size=HEIGHT).map(tuple)
 
 
 def drawn_plainly(frame: Frame, screen: Emulator) -> None:
-    """Each cell at its place, with everything set anew: nothing clever that could be wrong."""
+    """Each cell written separately with all attributes: a naive reference that cannot be wrong."""
     for y, row in enumerate(frame.rows):
         for x, (text, style) in enumerate(zip(row.texts, row.styles, strict=True)):
             if text:
@@ -72,7 +72,7 @@ def screen_for(terminal: Terminal) -> Emulator:
 def test_any_screen_becomes_any_other(
     first: tuple[Row, ...], other: tuple[Row, ...], by: int, terminal: Terminal, data: st.DataObject
 ) -> None:
-    """From what is known, from what is partly not known, and after rows have moved."""
+    """From a known screen, from a partly unknown one, and after rows have moved."""
     moved = [first[y + by] if 0 <= y + by < HEIGHT else other[y] for y in range(HEIGHT)]
     kept = data.draw(st.sets(st.integers(0, HEIGHT - 1)))
     second = Frame(tuple(other[y] if y in kept else moved[y] for y in range(HEIGHT)), (3, 2))
@@ -92,7 +92,7 @@ def test_any_screen_becomes_any_other(
 @given(SCREENS, SCREENS)
 @settings(max_examples=60)
 def test_a_terminal_with_widths_of_its_own_keeps_the_columns(first: tuple[Row, ...], second: tuple[Row, ...]) -> None:
-    """Where a family is four people side by side, what stands behind it is where it belongs all the same."""
+    """Even if a family emoji is drawn as four people side by side, the text after it is in place."""
     terminal = terminal_of({"TERM": "xterm-256color"})
     assert terminal is not None
     screen = Emulator(WIDTH, HEIGHT, clustered=False)
@@ -118,7 +118,7 @@ def test_only_what_changed_is_written() -> None:
 
 @pytest.mark.parametrize("by", [1, -1, 2])
 def test_rows_that_moved_are_moved_by_the_terminal(by: int) -> None:
-    """A list beside a text that stays: the terminal scrolls, and what the scroll took along is put back."""
+    """A list beside a fixed text: the terminal scrolls, and the text that scrolled along is restored."""
     lines = [f"{number} {chr(97 + number) * 9}" for number in range(40)]
     beside = [f"{chr(65 + y)}." for y in range(HEIGHT)]
 
@@ -136,7 +136,7 @@ def test_rows_that_moved_are_moved_by_the_terminal(by: int) -> None:
 
 
 def test_a_wide_character_is_never_cut() -> None:
-    """Half of it goes when the other half is written over."""
+    """Overwriting one half of a wide character blanks the other."""
     old, new = row_of([("日本日本", PLAIN)]), row_of([("a", PLAIN), ("日本", PLAIN), ("b", PLAIN)])
     screen = Emulator(WIDTH, 1)
     screen.feed(difference((), Frame((old,)), Terminal()))
@@ -145,7 +145,7 @@ def test_a_wide_character_is_never_cut() -> None:
 
 
 def test_the_emulator_joins_what_rich_joins() -> None:
-    """The tests above stand on this: a family fills two cells of one, and eight of the other."""
+    """The tests above rely on this: a family takes two cells on one terminal and eight on the other."""
     family = "👩\u200d👩\u200d👧\u200d👦"
     assert [cluster.width for cluster in clusters(family)] == [2]
     for clustered, column in ((True, 2), (False, 8)):

@@ -1,4 +1,4 @@
-"""What a person sees is what Textual's own driver would have shown, cell for cell, after every frame."""
+"""After every frame, the screen is the same, cell for cell, as with Textual's own driver."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def on_both(project: Project, terminal: Terminal = XTERM) -> BothApp:
 
 
 async def walked(app: BothApp, steps: list[str]) -> SideBySide:
-    """Does the steps, and says at which one the two first differed."""
+    """Performs the steps, and reports the first one after which the screens differ."""
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause(0.5)
         for number, step in enumerate(steps):
@@ -55,7 +55,7 @@ ROOM_STEPS = {
 
 @pytest.mark.parametrize("room", ROOM_STEPS)
 async def test_a_room_looks_the_same(project: Project, room: str) -> None:
-    """I go through its list, and at the end both screens are one; ours took a fraction of the bytes."""
+    """I move through the list of the room. Both screens are the same, and ours took a fraction of the bytes."""
     both = await walked(on_both(project), ROOM_STEPS[room])
     assert both.frames > len(ROOM_STEPS[room]) / 2
     assert both.our_bytes < both.stock_bytes / 2
@@ -74,7 +74,7 @@ async def test_a_room_looks_the_same(project: Project, room: str) -> None:
     ids=["xterm", "tmux", "screen", "linux", "nothing", "no-scroll"],
 )
 async def test_a_walk_looks_the_same(project: Project, terminal: Terminal, pytestconfig: pytest.Config) -> None:
-    """A walk over all rooms and sizes, on terminals that can do more or less."""
+    """A walk through all rooms and sizes, on terminals with different capabilities."""
     length = int(pytestconfig.getoption("--walk"))
     both = await walked(on_both(project, terminal), walk(7, length if terminal is XTERM else length // 4))
     assert both.frames > length / 10

@@ -1,4 +1,4 @@
-"""Foreign text on the wire, with the first wall (`safe_text`) and without it."""
+"""Foreign text sent to the terminal, with the first line of defense (`safe_text`) and without it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.wire.side_by_side import BothApp, SideBySide
 
 
 class Recording(SideBySide):
-    """Keeps what is written in the two ways, and compares nothing: a terminal would not survive the stock way."""
+    """Records the output of both drivers without comparing: no terminal would survive the stock one."""
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -41,14 +41,14 @@ class Recording(SideBySide):
 
 
 def assert_wall_holds(driver: Recording) -> None:
-    """Nothing foreign in what ours wrote, and of what it wrote the colours are those of the app."""
+    """Our output contains nothing foreign, and its colors are those of the app."""
     assert driver.frames
     assert not foreign(driver.ours)
     driver.ours.encode()
 
 
 class Bare(WireApp[None]):
-    """Widgets of Textual, which hand text to the terminal as it is."""
+    """Textual's widgets, which pass text to the terminal unchanged."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Bare(WireApp[None]):
 
 @pytest.mark.parametrize("name", PAYLOADS)
 async def test_widgets_that_clean_nothing(name: str) -> None:
-    """Stock Textual sends it all to the terminal; here not a byte arrives."""
+    """Stock Textual sends all of it to the terminal; with our driver, not a byte arrives."""
     app = Bare(PAYLOADS[name])
     async with app.run_test(size=(80, 50)) as pilot:
         await pilot.pause()
@@ -97,7 +97,7 @@ async def test_widgets_that_clean_nothing(name: str) -> None:
 
 
 async def test_the_stock_way_lets_them_through() -> None:
-    """What the test above would find where there was no wall."""
+    """The test above finds the payload if nothing removes it."""
     app = Bare(PAYLOADS["title"] + PAYLOADS["bidi"] + PAYLOADS["C1 CSI"])
     async with app.run_test(size=(80, 50)) as pilot:
         await pilot.pause()
@@ -107,7 +107,7 @@ async def test_the_stock_way_lets_them_through() -> None:
 
 @pytest.fixture
 def injected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Its last text stands in every line that any widget of ours gives, past all cleaning."""
+    """Its payload is inserted into every line of our widgets, after all sanitizing."""
     texts = [""]
     original = Widget.render_lines
 
@@ -130,14 +130,14 @@ ROOMS: dict[str, tuple[tuple[str, str], ...]] = {
     "4": (("", "RunList"), ("v", "MetricChart"), ("l", "LogView"), ("i", "JsonTree"), ("u", "StatsPanel"), ("p", "")),
     "5": (("", "AnswerPair"),),
 }  # fmt: skip
-"""Room → the keys of its views, one after the other, and the widgets each draws; every room has its keys in a bar."""
+"""Room → the keys of its views in order, and the widgets that each draws; every room also has a key bar."""
 
 
 @pytest.mark.parametrize("room", ROOMS)
 async def test_every_widget_of_ours_behind_a_broken_first_wall(
     tmp_path: Path, own_machine: Path, injected: list[str], wait_until: Callable[..., Awaitable[None]], room: str
 ) -> None:
-    """Each payload in every line of every widget of a room and of its views: the second wall holds alone."""
+    """Each payload in every line of every widget of a room and its views: the driver alone stops it."""
     furnish(tmp_path / "project", own_machine / "smoltui")
     if "columns" in room:
         (tmp_path / "project" / "pairs" / "train.jsonl").write_text('{"ask": "Why?", "good": "So.", "bad": "No."}\n')
@@ -164,12 +164,12 @@ async def test_every_widget_of_ours_behind_a_broken_first_wall(
 
 
 def drawn(app: BothApp) -> set[str]:
-    """Names of the widgets of ours that are on the screen."""
+    """Names of our widgets on the screen."""
     return {type(widget).__name__ for widget in app.screen.query("*") if widget.region and _is_ours(type(widget))}
 
 
 def test_no_widget_of_ours_is_left_out() -> None:
-    """All that `smoltui.widgets` has are in the list above."""
+    """The list above contains all widgets of `smoltui.widgets`."""
     seen = {name for views in ROOMS.values() for _, names in views for name in names.split()}
     made = {
         kind.__name__
@@ -185,7 +185,7 @@ def _is_ours(kind: type[Widget]) -> bool:
 
 
 async def test_rows_and_logs_that_hold_them(tmp_path: Path, own_machine: Path) -> None:
-    """Pairs, prompts, run names and logs full of it: nobody crashes, and nothing foreign is written."""
+    """Pairs, prompts, run names and logs full of payloads: nothing crashes, and nothing foreign is written."""
     home = own_machine / "smoltui"
     furnish(tmp_path / "project", home, runs=8)
     texts = [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in PAYLOADS.values()]
@@ -212,7 +212,7 @@ async def test_rows_and_logs_that_hold_them(tmp_path: Path, own_machine: Path) -
 
 @pytest.fixture(autouse=True)
 def every_difference_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No sequence but those of `foreign` is ever made, whatever a test looks at."""
+    """The driver only ever writes the sequences known to `foreign`."""
     made: list[str] = []
     original = differences.difference
     monkeypatch.setattr(

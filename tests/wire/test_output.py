@@ -1,4 +1,4 @@
-"""The thread that writes, on a pseudo-terminal read fast, slowly, or not at all."""
+"""The writing thread, on a pseudo-terminal that is read fast, slowly, or not at all."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WIDTH, HEIGHT = 200, 60
 
 
 def frame(number: int) -> Frame:
-    """A screen on which every cell is another than in the frame before."""
+    """A screen on which every cell differs from the previous frame."""
     row = Row(*cells_of(f"{number:05} " * (WIDTH // 6) + "--", Rendition()))
     return Frame((row,) * HEIGHT)
 
 
 class Line:
-    """Output on one end of a pseudo-terminal; the other is read when a test says so."""
+    """An Output on one end of a pseudo-terminal; tests read the other end when they want to."""
 
     def __init__(self) -> None:
         self.far, self.near = pty.openpty()
@@ -64,7 +64,7 @@ def line() -> Iterator[Line]:
 
 
 def test_frames_that_come_too_fast_are_dropped_and_modes_are_not(line: Line) -> None:
-    """Nobody reads for a while: of 200 frames few are written, the last among them, and every mode in its order."""
+    """Nothing is read for a while: few of 200 frames are written, including the last, and every mode in order."""
     for number in range(200):
         line.output.show(frame(number))
         line.output.send(f"\x1b]0;title {number}\x07")
@@ -81,7 +81,7 @@ def test_frames_that_come_too_fast_are_dropped_and_modes_are_not(line: Line) -> 
 
 
 def test_who_shows_a_frame_waits_for_a_line_that_is_free(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else both would have the interpreter in turns, and what a person waits for would come last."""
+    """Otherwise both threads would compete for the interpreter, and the awaited frame would come last."""
     monkeypatch.setattr("smoltui.wire.output._TURN_SECONDS", 10.0)
     for digit in "12345":
         line.output.show(Frame((Row(*cells_of(digit, Rendition())),)))
@@ -116,7 +116,7 @@ def test_a_frame_is_one_synchronized_update_where_the_terminal_knows_them(line: 
 
 
 def test_the_end_of_the_terminal_is_told(line: Line) -> None:
-    """At once, also while nothing is to be written."""
+    """At once, even while there is nothing to write."""
     line.output.show(frame(1))
     line.read_until(lambda read: read.count(b"00001 --") == HEIGHT)
     os.close(line.far)
@@ -141,7 +141,7 @@ def test_the_last_sequences_are_written_before_it_stops(line: Line) -> None:
 
 
 def test_an_error_of_ours_is_told_and_modes_are_still_written(line: Line) -> None:
-    """A frame that cannot be drawn: the terminal can be restored all the same."""
+    """If a frame cannot be drawn, the terminal can still be restored."""
     broken = Frame((Row(["a"], []),))
     line.output.show(broken)
     line.output.send("\x1b[?1049l")

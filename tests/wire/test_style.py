@@ -1,4 +1,4 @@
-"""The change between two renditions, held to an SGR interpreter of a few lines."""
+"""The change between two renditions, checked with a minimal SGR interpreter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYTE = st.integers(0, 255)
 
 
 def colours(first: int) -> st.SearchStrategy[str]:
-    """Codes of a colour; `first` is 30 for the foreground and 40 for the background."""
+    """Codes of a color; `first` is 30 for the foreground and 40 for the background."""
     return st.one_of(
         st.just(""),
         st.integers(first, first + 7).map(str),
@@ -35,7 +35,7 @@ RENDITIONS = st.builds(
 
 
 def after(state: Rendition, sequence: str) -> Rendition:
-    """What a terminal has set when it has read an SGR sequence."""
+    """The attributes of a terminal after an SGR sequence."""
     if not sequence:
         return state
     assert sequence.startswith("\x1b[") and sequence.endswith("m")
@@ -64,7 +64,7 @@ def after(state: Rendition, sequence: str) -> Rendition:
 @example(Rendition((1, 2)), Rendition((1,)))  # one code ends both
 @example(Rendition((4, 21), "31"), Rendition((21,), "31"))
 def test_a_change_leads_where_it_should(old: Rendition, new: Rendition) -> None:
-    """From any rendition to any other, and never longer than from a reset."""
+    """From any rendition to any other, and never longer than with a reset."""
     assert after(old, change(old, new)) == new
     assert len(change(old, new)) <= len("\x1b[0m") + len(change(PLAIN, new))
 
@@ -83,7 +83,7 @@ def test_codes_are_read_as_they_are_written(style: Rendition) -> None:
 
 
 def test_styles_of_rich_are_read() -> None:
-    """As Textual gives them, in each depth of colour."""
+    """As rendered by Textual, at each color depth."""
     style = Style(color="#0178d4", bgcolor="red", bold=True, dim=True, underline=True)
     deep = rendition(Strip.render_ansi(style, ColorSystem.TRUECOLOR))
     assert deep == Rendition((1, 2, 4), "38;2;1;120;212", "41")

@@ -1,4 +1,4 @@
-"""The app by its command line in a real pseudo-terminal: started, drawn, suspended, hung up and left."""
+"""The app in a real pseudo-terminal, from its command line: started, drawn, suspended, hung up and quit."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def settled(terminal: Terminal, pattern: str = FRAME) -> Terminal:
 
 
 SCROLL_BAR = "sampling(?s:.*)[▁-▇]"
-"""Evaluate, laid out to the end: the scroll bar of the long list of prompts is drawn last."""
+"""Evaluate with its layout complete: the scroll bar of the long list of prompts is drawn last."""
 
 
 def in_a_room(terminal: Terminal) -> Terminal:
-    """In a room where nothing changes by itself, however late the facts of the machine come."""
+    """In a room where nothing changes by itself, however late the machine's facts arrive."""
     settled(terminal).press("5")
     return settled(terminal, SCROLL_BAR)
 
 
 def becomes(terminal: Terminal, whole: str, seconds: float = 60.0) -> None:
-    """The screen is soon as it was; on a busy machine the last frame may take a moment."""
+    """The screen is soon the same as before; on a busy machine, the last frame may take a moment."""
     until = time.monotonic() + seconds
     while terminal.text() != whole and time.monotonic() < until:
         terminal.pump(0.1)
@@ -46,7 +46,7 @@ def becomes(terminal: Terminal, whole: str, seconds: float = 60.0) -> None:
     "term", ["xterm-256color", "xterm-kitty", "tmux-256color", "screen", "linux", "dumb", "unknown"]
 )
 def test_a_terminal_of_any_name(opened: Opened, term: str) -> None:
-    """It starts, draws, takes keys, and leaves the terminal as it was."""
+    """It starts, draws, accepts keys, and restores the terminal."""
     with settled(opened(TERM=term)) as terminal:
         assert "?1049" in terminal.modes()
         terminal.press("4")
@@ -60,7 +60,7 @@ def test_a_terminal_of_any_name(opened: Opened, term: str) -> None:
 
 
 def test_errors_that_go_to_a_file(opened: Opened, furnished: Path, tmp_path: Path) -> None:
-    """`2> errors` takes the errors, not the screen."""
+    """`2> errors` redirects errors, not the screen."""
     app = f"{shlex.quote(sys.executable)} -m smoltui {shlex.quote(str(furnished))}"
     errors = tmp_path / "errors"
     with settled(opened(command=["sh", "-c", f"{app} 2> {shlex.quote(str(errors))}"])) as terminal:
@@ -71,7 +71,7 @@ def test_errors_that_go_to_a_file(opened: Opened, furnished: Path, tmp_path: Pat
 
 
 def test_the_stock_driver_is_a_variable_away(opened: Opened) -> None:
-    """The same screen, and several times the bytes."""
+    """The same screen, with several times the bytes."""
     with in_a_room(opened(SMOLTUI_DRIVER="stock")) as stock, in_a_room(opened()) as ours:
         assert stock.text() == ours.text()
         assert stock.bytes > 3 * ours.bytes
@@ -79,7 +79,7 @@ def test_the_stock_driver_is_a_variable_away(opened: Opened) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (400, 100)])
 def test_a_terminal_of_any_size(opened: Opened, size: tuple[int, int]) -> None:
-    """It lives through all rooms, comes to a usual size, and is whole there."""
+    """It survives all rooms, and is complete once resized to a usual size."""
     terminal = opened(size=size)
     terminal.settle(1.0, 6.0)
     for key in "2345":
@@ -91,7 +91,7 @@ def test_a_terminal_of_any_size(opened: Opened, size: tuple[int, int]) -> None:
 
 
 def test_a_size_that_comes_back_at_once(opened: Opened) -> None:
-    """Terminals move what they show when they are resized: all of it is written again."""
+    """Terminals reflow their content on a resize, so the whole screen is redrawn."""
     with in_a_room(opened()) as terminal:
         whole = terminal.text()
         terminal.resize(100, 31)
@@ -102,7 +102,7 @@ def test_a_size_that_comes_back_at_once(opened: Opened) -> None:
 
 
 def test_a_size_that_comes_while_another_is_being_asked_for(opened: Opened) -> None:
-    """Windows are dragged: the last size counts, whatever the first one's signal was interrupted in."""
+    """While a window is dragged, the last size counts, wherever the first signal was interrupted."""
     code = """
 import time
 from textual.widgets import Static
@@ -135,7 +135,7 @@ Sized().run()
 
 @pytest.mark.parametrize("dialog", ["", "?"], ids=["room", "dialog"])
 def test_ctrl_l_redraws_the_screen(opened: Opened, dialog: str) -> None:
-    """Somebody's message is over the screen; it goes, under a dialog as well."""
+    """Another program wrote over the screen; ctrl+l removes that, also under a dialog."""
     with in_a_room(opened()) as terminal:
         if dialog:
             terminal.press(dialog)
@@ -148,7 +148,7 @@ def test_ctrl_l_redraws_the_screen(opened: Opened, dialog: str) -> None:
 
 
 def test_ctrl_z_and_fg(opened: Opened, furnished: Path) -> None:
-    """To the shell and back: the shell has its own screen meanwhile, and the app is whole afterwards."""
+    """To the shell and back: the shell has its own screen meanwhile, and the app is complete afterwards."""
     app = f"{shlex.quote(sys.executable)} -m smoltui {shlex.quote(str(furnished))}"
     with opened(command=["bash", "--norc", "--noprofile", "-i"], PS1="shell> ") as terminal:
         terminal.wait_for("shell>")
@@ -174,7 +174,7 @@ def test_ctrl_z_and_fg(opened: Opened, furnished: Path) -> None:
 def test_another_program_has_the_screen_for_a_while(
     opened: Opened, tmp_path: Path, keys: tuple[str, ...], variable: str, shown: str
 ) -> None:
-    """It clears and scribbles; when it has ended the screen is whole."""
+    """It clears the screen and writes to it; when it exits, the screen is restored."""
     program = tmp_path / "scribble"
     program.write_text("#!/bin/sh\nprintf '\\033[2J\\033[31;44mscribble\\n'; sleep 0.3\n")
     program.chmod(0o755)
@@ -193,7 +193,7 @@ def test_another_program_has_the_screen_for_a_while(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(opened: Opened, number: signal.Signals) -> None:
-    """It leaves by its own way, the terminal is as it was, and the exit code names the signal."""
+    """It shuts down regularly, the terminal is restored, and the exit code names the signal."""
     with settled(opened()) as terminal:
         os.kill(terminal.pid, number)
         assert terminal.exit_code(2.0) == 128 + number
@@ -202,7 +202,7 @@ def test_a_signal_ends_it_in_order(opened: Opened, number: signal.Signals) -> No
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "hangup-ignored"])
 def test_a_closed_window(opened: Opened, furnished: Path, ignored: bool) -> None:
-    """The line is gone, and so is the process within a second or two, also where SIGHUP is ignored."""
+    """If the connection is lost, the process exits within a second or two, even if SIGHUP is ignored."""
     command = None
     if ignored:
         app = f"{shlex.quote(sys.executable)} -m smoltui {shlex.quote(str(furnished))}"
@@ -213,7 +213,7 @@ def test_a_closed_window(opened: Opened, furnished: Path, ignored: bool) -> None
 
 
 def test_an_app_that_hangs_is_ended_all_the_same(opened: Opened) -> None:
-    """Its way out is blocked: it is gone, and the terminal is as it was."""
+    """If the regular shutdown hangs, the process still exits, and the terminal is restored."""
     code = """
 import time
 from smoltui.wire import WireApp, driver_for
@@ -234,7 +234,7 @@ Hanging().run()
 
 @pytest.mark.parametrize("where", ["key", "worker", "drawing"])
 def test_a_mistake_of_our_own(opened: Opened, furnished: Path, own_machine: Path, where: str) -> None:
-    """One sentence on a terminal as it was, and a report in which no value of a variable stands."""
+    """One sentence on a restored terminal, and a report without values of variables."""
     code = f"""
 import sys
 from smoltui import cli
@@ -266,7 +266,7 @@ sys.exit(cli.run([{str(furnished)!r}]))
 
 
 def test_nobody_reads(opened: Opened) -> None:
-    """The line stands still, with more to write than it holds: leaving does not wait for it."""
+    """The connection stalls with more output than it can hold: quitting does not wait for it."""
     with settled(opened(size=(200, 60))) as terminal:
         terminal.reads.clear()
         for _ in range(40):

@@ -1,4 +1,4 @@
-"""Both drivers in tmux, a terminal that neither of us wrote: its panes hold the same cells."""
+"""Both drivers in tmux, an independent terminal: its panes contain the same cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Pane = Callable[..., str]
 
 @pytest.fixture
 def tmux(tmp_path: Path) -> Iterator[Pane]:
-    """`tmux(ARGUMENT, …)` on a server of its own, gives what it prints."""
+    """`tmux(ARGUMENT, …)` on a separate server, which returns its output."""
     socket = tmp_path / "tmux"
 
     def run(*arguments: str) -> str:
@@ -38,9 +38,9 @@ def tmux(tmp_path: Path) -> Iterator[Pane]:
 
 
 def cells_of(pane: str) -> Emulator:
-    """What `capture-pane -e` printed, on a screen of its own. Styles go on from line to line.
+    """The output of `capture-pane -e` on its own screen. Styles continue from line to line.
 
-    How much memory is free is left out: two apps that run at once do not agree on that.
+    The amount of free memory is removed, as two apps running at the same time disagree about it.
     """
     screen = Emulator(*SIZE)
     pane = re.sub(r"\d+\.\d( GiB free)", r"n.n\1", pane)
@@ -69,10 +69,10 @@ STEPS = (
 
 
 def test_the_panes_are_the_same(tmux: Pane, tmp_path: Path, own_machine: Path) -> None:
-    """The same keys in two windows, through the lists of the rooms.
+    """Sends the same keys to two windows, through the lists of the rooms.
 
-    Wide characters, combining marks and emoji are in them, but none of the emoji to which tmux gives another width than
-    Textual: there the stock driver moves what stands behind them.
+    They contain wide characters, combining marks and emoji, except emoji whose width differs between tmux and Textual:
+    there, the stock driver shifts the text after them.
     """
     furnished = tmp_path / "project"
     furnish(furnished, own_machine / "smoltui", words=[word for word in WORDS if word not in DISPUTED])
@@ -83,7 +83,7 @@ def test_the_panes_are_the_same(tmux: Pane, tmp_path: Path, own_machine: Path) -
         tmux("new-session", *options, "-s", name, f"env -u COLUMNS -u LINES {base} SMOLTUI_DRIVER={name} {app}")
         tmux("resize-window", "-t", name, "-x", str(SIZE[0]), "-y", str(SIZE[1]))
     for name in ("stock", "ours"):
-        settled(tmux, name, "Next: press t")  # what torch says comes to the one and then the other
+        settled(tmux, name, "Next: press t")  # the PyTorch test finishes in one before the other
     compared, shown = 0, ""
     for keys, pattern in STEPS:
         for name in ("stock", "ours"):
@@ -102,7 +102,7 @@ def test_the_panes_are_the_same(tmux: Pane, tmp_path: Path, own_machine: Path) -
 
 
 def settled(tmux: Pane, name: str, pattern: str) -> str:
-    """The pane when it holds these words and has not changed for a while."""
+    """The pane once it contains these words and has stopped changing."""
     until = time.monotonic() + 20
     pane, since = "", time.monotonic()
     while time.monotonic() < until:

@@ -122,22 +122,14 @@ class PairSource:
         """
         if not 0 <= index < len(self):
             raise IndexError(index)
-        row = self._table.row(index)
-        if isinstance(row, Broken):
-            return Pair(index, problem=row.problem, reason="broken", raw=row.text)
-        return pair_of(index, row)
+        return pair_of_row(index, self._table.row(index))
 
-    def broken_line(self) -> str | None:
-        """The problem of the first row that cannot be decoded; None if all can."""
-        return next((row.problem for row in self.rows(0, len(self)) if isinstance(row, Broken)), None)
 
-    def other_split(self, split: str) -> PairSource:
-        """The same set, another split.
-
-        Raises:
-            PairsError, ServiceError: as `open_pairs`.
-        """
-        return open_spec(replace(self.spec, split=split), None)
+def pair_of_row(index: int, row: Any) -> Pair:
+    """The pair of a decoded row or of a `Broken`; what is not a usable pair comes with its problem."""
+    if isinstance(row, Broken):
+        return Pair(index, problem=row.problem, reason="broken", raw=row.text)
+    return pair_of(index, row)
 
 
 # ------------------------------------------------------------------------------------------------------------- opening
@@ -239,17 +231,6 @@ def find_set(spec: PairsSpec, base: Path | None) -> Found:
 
     repo, config, revision = named[1], spec.config or named[2], spec.revision or named[3]
     return Found(spec.source, spec, hub_splits(repo, config, revision), repo=repo, revision=revision)
-
-
-def open_typed(text: str, folder: Path) -> PairSource:
-    """Opens what a person typed: a path from the project's `folder`, else from the current folder, or a Hub id.
-
-    Raises:
-        PairsError, ServiceError: as `open_pairs`.
-    """
-    path = expanded(text)
-    base = Path.cwd() if exists(Path.cwd() / path) and not exists(folder / path) else folder
-    return open_spec(PairsSpec(text), base)
 
 
 def is_local(spec: PairsSpec, folder: Path) -> bool:

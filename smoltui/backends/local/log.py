@@ -266,6 +266,10 @@ class LogHistory(History):
             self.load()
         return self._points
 
+    def __repr__(self) -> str:
+        """Reads nothing: asyncio writes what a task gave into the text of errors that nobody sees."""
+        return f"LogHistory({str(self._pieces.path)!r})"
+
     @property
     def known(self) -> bool:
         return bool(self.lasts or self._points)
@@ -273,6 +277,13 @@ class LogHistory(History):
     @property
     def loaded(self) -> bool:
         return self._loaded
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Before the curve is read the newest values are enough: the log has them all."""
+        if self._loaded:
+            super().add(step, values)
+        else:
+            self.lasts = {**self.lasts, **values}
 
     def last(self, key: str) -> float | None:
         if key in self.lasts or not self.known:

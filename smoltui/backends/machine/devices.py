@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.project.project import Project, exists
+from smoltui.backends.project.project import Project
 from smoltui.backends.system import locks
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
@@ -105,9 +105,7 @@ def _need(project: Project, values: Mapping[str, Any], report: DeviceReport) -> 
 
     on_processor = not report.accelerators or values.get("use_cpu") is True
     fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
-    model = str(values.get("model_name_or_path"))
-    what = f"This recipe ({'model in ' if exists(project.resolve(model)) else ''}{model})"
-    return None if fit is None else Need(what, fit, on_processor=on_processor)
+    return None if fit is None else Need("This recipe", fit, on_processor=on_processor)
 
 
 def _nvidia() -> tuple[list[Accelerator], list[str]]:

@@ -220,15 +220,6 @@ def curate(
     return Curated(made, source, evaluates)
 
 
-def curated_pairs(project: Project, values: Mapping[str, Any]) -> Path | None:
-    """The folder that is trained on instead of what the recipe names; None when it is what the recipe names.
-
-    Raises as `curate`.
-    """
-    found = curate(project, values)
-    return found.exported.folder if found else None
-
-
 def curated_spec(spec: RunSpec, *, open_set: OpenSet = open_source) -> RunSpec:
     """`spec` with the curated pairs in its copy of the recipe; `spec` itself where nothing is curated.
 

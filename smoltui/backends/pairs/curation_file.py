@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from smoltui.core.pairs.curation import FILE_NAME, MOST_LINE_BYTES, Curation, Decision, line_of
 from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
 
 LOCK_SECONDS = 10.0
 """Another app holds the lock for as long as a write takes; beyond this it hangs, and a person should know."""
@@ -26,13 +28,26 @@ Stamp = tuple[int, int, int]
 """File number, bytes and time of change (ns): the same for a file that nobody wrote to."""
 
 
+class LockedError(InputError):
+    """Another program has locked the file and did not release it in time."""
+
+
 class CurationFile:
-    """The decisions of one project. Blocking; one thread at a time may call it, any thread may read what it gave."""
+    """The decisions of one project. Blocking, up to `LOCK_SECONDS` where another program has the file locked.
+
+    Any thread may call it, one after the other; any thread may read what it gave.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
         self._curation = Curation()
         self._stamp: Stamp | None = None
+        self._busy = threading.RLock()
+
+    def current(self) -> Curation:
+        """The state of the file now, read only where it has changed. Raises as `load`."""
+        with self._busy:
+            return self.load() if self.changed() else self._curation
 
     def load(self) -> Curation:
         """The state of the file now; without decisions where there is no file.
@@ -43,11 +58,12 @@ class CurationFile:
             InputError: the file is there and cannot be read.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | _FLAGS)
-            try:
-                self._read(descriptor)
-            finally:
-                os.close(descriptor)
+            with self._busy:
+                descriptor = os.open(self.path, os.O_RDONLY | _FLAGS)
+                try:
+                    self._read(descriptor)
+                finally:
+                    os.close(descriptor)
         except FileNotFoundError:
             self._curation, self._stamp = Curation(), None
         except OSError as error:
@@ -63,15 +79,16 @@ class CurationFile:
         What another app appended meanwhile is read first. Decisions without a time get the present one.
 
         Raises:
-            InputError: the disk is full or broken, the folder cannot be written, or another app does not let go of the
-                file; the file and the state stay as they were.
+            InputError: the disk is full or broken, or the folder cannot be written.
+            LockedError: another program keeps the file locked.
+                In both cases the file and the state stay as they were.
         """
         if not decisions:
             return self._curation
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         taken = [decision if decision.at else decision._replace(at=now) for decision in decisions]
         data = b"".join(map(line_of, taken))
-        with self._locked() as descriptor:
+        with self._busy, self._locked() as descriptor:
             try:
                 if _stamp(descriptor) != self._stamp:
                     self._read(descriptor)
@@ -95,6 +112,26 @@ class CurationFile:
     def changed(self) -> bool:
         """Whether the file differs from what was read or written last, so that `load` gives something else."""
         return self.stamp() != self._stamp
+
+    def holder(self) -> str | None:
+        """The process that has the file locked, such as `python (process 4242)`; None where that is not known.
+
+        From /proc/locks, which only Linux has and which names no process outside this container.
+        """
+        try:
+            found = self.path.stat()
+            locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return None
+        file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        for line in locks.splitlines():
+            words = line.split()  # number: FLOCK ADVISORY WRITE process file first last
+            if len(words) < 6 or words[1] != "FLOCK" or words[5] != file:  # one that waits has -> before FLOCK
+                continue
+            with suppress(OSError):  # process 0 stands for one outside
+                name = Path(f"/proc/{words[4]}/comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"{safe_line(name, 40)} (process {words[4]})"
+        return None
 
     def _read(self, descriptor: int) -> None:
         found = os.fstat(descriptor)
@@ -126,9 +163,11 @@ class CurationFile:
                 raise self._unwritten(error) from error
             try:
                 if not self._lock(descriptor, until):
-                    raise InputError(
-                        f"The curation decisions are locked by another program, so nothing was written: {self.path}",
-                        "Quit the other smoltui working in this folder, then repeat the decision.",
+                    who = self.holder()
+                    raise LockedError(
+                        f"{who or 'Another program'} keeps the decisions on pairs locked, so nothing was written: "
+                        f"{self.path}",
+                        f"Quit {who or 'the other smoltui that has this folder open'}, then decide again.",
                     )
                 if self._is_still(descriptor):
                     yield descriptor

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.data_files.head import Head, open_head
-from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local
+from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local, pair_of_row
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
@@ -19,7 +19,7 @@ from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, 
 from smoltui.backends.pairs.store import PairStore, make_private, pairs_cache
 from smoltui.backends.project.project import exists, expanded
 from smoltui.backends.system.child import exit_in_words, leashed, running
-from smoltui.core.pairs.preference import Pair, pair_of
+from smoltui.core.pairs.preference import Pair
 from smoltui.errors import InputError, PairsError, RunFailedError
 from smoltui.scripts.pair_format import content_hash
 
@@ -93,10 +93,7 @@ class PairSet:
         """
         if self.store is not None and index < len(self.store):
             return self.store.pair(index)
-        row = self._head_row(index)
-        if isinstance(row, Broken):
-            return Pair(index, problem=row.problem, reason="broken", raw=row.text)
-        return pair_of(index, row)
+        return pair_of_row(index, self._head_row(index))
 
     def hash(self, index: int) -> str:
         """The content hash of one pair. Raises as `pair`."""

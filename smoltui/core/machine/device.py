@@ -1,4 +1,4 @@
-"""This machine, PyTorch's report on it, and the verdict: what can be trained here and what needs Jobs."""
+"""This machine, what PyTorch reports about it, and the verdict: what can be trained here and what needs Jobs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Accelerator:
     """cuda or mps."""
     name: str
     total: int | None = None
-    """Bytes of its own memory, or of the shared memory for MPS; None if unknown."""
+    """Bytes of dedicated memory, or of shared memory for MPS; None if not reported."""
     free: int | None = None
-    """Free bytes; None if unknown."""
+    """Bytes currently unused; None if not reported."""
     driver: str | None = None
-    """Version of the driver; None without a separate one."""
+    """Driver version; None if there is no separate driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +36,31 @@ class Package:
 
     name: str
     wanted: str
-    """Version range as in pyproject.toml: `>=2.13,<2.14`."""
+    """Version range as written in pyproject.toml: `>=2.13,<2.14`."""
     installed: str | None
-    """Installed version; None if not installed."""
+    """Installed version; None if it is not installed."""
     fits: bool
-    """Installed and within the range."""
+    """Installed, and within the range."""
     extra: str = ""
-    """The extra that requires it; empty for the app itself."""
+    """The extra that installs it; empty for requirements of the app itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """What the system reports about this machine, without torch. Sizes in bytes; None if unknown."""
+    """What the system reports about this machine, without PyTorch. Sizes in bytes; None means unknown."""
 
     accelerators: tuple[Accelerator, ...]
-    """Empty if only the processor can train."""
+    """Empty if training can only run on the processor."""
     cores: int
-    """Cores this process may use."""
+    """Cores available to this process."""
     ram_total: int | None
     ram_available: int | None
-    """Available without swapping."""
+    """Bytes that can be allocated without swapping."""
     disk_folder: str
-    """Folder for checkpoints, or its nearest existing parent."""
+    """Output folder, or its nearest existing parent."""
     disk_total: int | None
     disk_free: int | None
-    """Bytes that this user can still write there."""
+    """Bytes the current user can still write there."""
     system: str
     """Operating system and architecture."""
     python: str
@@ -68,57 +68,57 @@ class DeviceReport:
     python_fits: bool
     packages: tuple[Package, ...] = ()
     notes: tuple[str, ...] = ()
-    """Facts that explain others: a driver that does not respond, hidden devices."""
+    """Explanations of the other facts, such as an unresponsive driver or hidden devices."""
 
     def package(self, name: str) -> Package | None:
         return next((package for package in self.packages if package.name == name), None)
 
     @property
     def lacking(self) -> list[Package]:
-        """Training packages that are missing or outside their range."""
+        """Training packages that are missing or outside their version range."""
         return [package for package in self.packages if package.extra == "train" and not package.fits]
 
 
 @dataclass(frozen=True, slots=True)
 class TorchDevice:
-    """One device as torch sees it."""
+    """A device as PyTorch sees it."""
 
     name: str
     total: int | None = None
-    """Bytes; None if torch does not report it."""
+    """Bytes; None if not reported."""
     capability: str | None = None
     """CUDA compute capability, `9.0`; None for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TorchReport:
-    """What torch and TRL report, tested in a child process (`scripts/probe.py`)."""
+    """What PyTorch and TRL report, collected in a child process (`scripts/probe.py`)."""
 
     at: float
-    """Time of the test, seconds since the epoch."""
+    """Time of the test, in seconds since the epoch."""
     problem: str | None = None
-    """Why the test failed; everything below is empty then."""
+    """Why the test failed; all fields below are then empty."""
     kind: str = ""
     """Where training would run: cuda, mps, xpu or cpu."""
     devices: tuple[TorchDevice, ...] = ()
     bf16: bool | None = None
-    """Whether that device supports bfloat16; None if torch does not report it."""
+    """Whether that device supports bfloat16; None if not reported."""
     threads: int | None = None
-    """Threads that torch would use on the processor."""
+    """Threads PyTorch would use on the processor."""
     build: str = ""
-    """What torch was built for: `CUDA 13.0`, `ROCm 7.0` or `CPU only`."""
+    """The build of PyTorch: `CUDA 13.0`, `ROCm 7.0` or `CPU only`."""
     versions: Mapping[str, str] | None = None
     trl_seconds: float | None = None
-    """Import time of TRL's DPOTrainer; None if it could not be imported."""
+    """Import time of TRL's DPOTrainer in seconds; None if the import failed."""
     trl_problem: str | None = None
-    """Why DPOTrainer could not be imported; None if it could."""
+    """Why the import of DPOTrainer failed; None if it succeeded."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class Mark(StrEnum):
-    """Category of a sentence of the verdict; the word is also shown, for screens without colour."""
+    """The kind of a sentence of the verdict, shown as a word and a sign so that nothing depends on color."""
 
     HERE = "here"
     TIGHT = "tight"
@@ -132,18 +132,20 @@ class Sentence:
 
     mark: Mark
     text: str
+    optional: bool = False
+    """Not needed to train here, so nothing is wrong if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One way of training and the memory it takes."""
+    """A training setup and the memory it needs."""
 
     what: str
     fit: Fit
     flavor: str = ""
-    """The cheapest flavor that fits it; empty if not determined."""
+    """The cheapest flavor with enough memory; empty if none was looked up."""
     on_processor: bool = False
-    """It runs on the processor in any case: use_cpu, or no accelerator."""
+    """It runs on the processor: `use_cpu` is set, or there is no accelerator."""
 
     @property
     def in_words(self) -> str:
@@ -158,71 +160,74 @@ WORDS = {
     "W": "weights", "R": "reference", "G": "gradients", "O": "Adam", "K": "bf16 copies", "A": "activations",
     "H": "head",
 }  # fmt: skip
-"""Terms of `core.machine.fit`, short."""
+"""Short names for the terms of `core.machine.fit`."""
 
 MODEL = "HuggingFaceTB/SmolLM3-3B"
 PAIRS_OF = {"per_device_train_batch_size": 2, "max_length": 1024}
-"""Basis of the general sentences: the course's batch and length."""
+"""Batch size and length of the course, assumed by the general sentences."""
 LORA = {**PAIRS_OF, "dtype": "bfloat16", "use_peft": True, "lora_r": 16, "lora_target_modules": ["all-linear"]}
 
 
 def needs() -> tuple[Need, Need]:
-    """SmolLM3-3B with LoRA on bfloat16 weights, and in full in float32. Flavors: 24 GB and 80 GB are the next sizes."""
+    """SmolLM3-3B with LoRA on bfloat16 weights, and in full in float32. Flavors: the next sizes, 24 GB and 80 GB."""
     from smoltui.core.machine.fit import KNOWN, estimate
 
     lora, full = estimate(LORA, KNOWN[MODEL]), estimate(PAIRS_OF, KNOWN[MODEL])
-    assert lora is not None and full is not None  # a known model and settings that are all given
+    assert lora is not None and full is not None  # the model is known and all settings are given
     return Need("SmolLM3-3B with LoRA", lora, "l4x1"), Need("SmolLM3-3B in full", full, "a100-large")
 
 
 SMALL_RAM = 1 * GIB
-"""Training a few million parameters takes 0.5 GiB (434 MiB of it for imports); twice that leaves headroom."""
+"""Training a few million parameters takes 0.5 GiB, 434 MiB of it for imports; this is twice that, as a margin."""
 
 
 def gib(size: int | None) -> str:
-    """Bytes as GiB for display, as MiB below 1 GiB; `unknown` for None."""
+    """Bytes as `1.5 GiB`, or as MiB below 1 GiB; `unknown` for None."""
     if size is None:
         return "unknown"
     return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / (1 << 20):.0f} MiB"
 
 
 def verdict(
-    report: DeviceReport, account: Account | None, why_no_account: str = "", recipe: Need | None = None
-) -> list[Sentence]:
-    """What can be trained here and what needs Jobs, each with the parts of the estimate.
+    report: DeviceReport, account: Account | None, why_no_account: str = "", recipe: Need | None = None,
+    on: str = "local",
+) -> list[Sentence]:  # fmt: skip
+    """What can be trained here and what needs Jobs, with the sums behind it.
 
-    `why_no_account` says why `account` is None (not logged in, not reachable, not checked yet); `recipe` is what the
-    project's recipe needs, None if unknown. Imports `core.machine.fit` on the first call (0.1 s).
+    `why_no_account` says what stands in the way if `account` is None (see `device_words.before_jobs`); `recipe` is the
+    memory the project's own recipe needs, None if unknown; `on` is the engine that `t` selects. Imports
+    `core.machine.fit` on the first call (0.1 s).
     """
-    return [_small(report, recipe), *(_large(need, report) for need in needs()), _jobs(account, why_no_account)]
+    return [_small(report, recipe), *(_large(need, report) for need in needs()), _jobs(account, why_no_account, on)]
 
 
 def _small(report: DeviceReport, recipe: Need | None) -> Sentence:
-    what = "A small model, such as the demo's,"
+    what = "Small models, such as the demo's,"
     if not report.python_fits:
-        return Sentence(
-            Mark.NO, f"No training here: Python {report.python} is installed, {report.python_wanted} is required."
-        )
+        return Sentence(Mark.NO, f"Training needs Python {report.python_wanted}; this is {report.python}.")
     if missing := [package.name for package in report.lacking if package.installed is None]:
-        return Sentence(Mark.NO, f"No training here yet: {', '.join(missing)} not installed. {INSTALL_HINT}")
+        return Sentence(Mark.NO, f"Training packages aren't installed: {', '.join(missing)}. {INSTALL_HINT}")
     if report.lacking:
         names = ", ".join(f"{package.name} {package.installed}" for package in report.lacking)
-        return Sentence(Mark.TIGHT, f"{what} may train here; outside the tested versions: {names}.")
+        return Sentence(Mark.TIGHT, f"{what} may train here; untested package versions: {names}.")
     if recipe is None:
         if report.ram_available is not None and report.ram_available < SMALL_RAM:
-            return Sentence(Mark.TIGHT, f"{what} needs 1 GiB of memory to train; free: {gib(report.ram_available)}.")
+            return Sentence(Mark.TIGHT, f"{what} need 1 GiB of memory, {gib(report.ram_available)} free.")
         where = _best(report.accelerators).name if report.accelerators else _processor(report)
-        return Sentence(Mark.HERE, f"{what} can train here, on {where}.")
+        return Sentence(Mark.HERE, f"{what} train here, on {where}.")
     if recipe.on_processor:
         free = report.ram_available
-        told = f"{recipe.what} needs {recipe.in_words} of memory on {_processor(report)}; free: {gib(free)}"
-        if recipe.fit.verdict(free) == "no":
-            return Sentence(Mark.JOBS, f"{told}. It does not fit here; use Jobs.")
-        return Sentence(Mark.HERE if recipe.fit.verdict(free) == "fits" else Mark.TIGHT, f"{told}.")
+        told = f"needs {recipe.in_words}, {gib(free)} free"
+        match recipe.fit.verdict(free):
+            case "fits":
+                return Sentence(Mark.HERE, f"{recipe.what} fits: {told}.")
+            case "no":
+                return Sentence(Mark.JOBS, f"{recipe.what} does not fit: {told}. Train it on Jobs.")
+        return Sentence(Mark.TIGHT, f"{recipe.what} may not fit: {told}.")
     return _large(recipe, report)
 
 
-INSTALL_HINT = "Install the training packages: pip install 'smoltui[train]'"
+INSTALL_HINT = "Run: pip install 'smoltui[train]'"
 
 
 def _processor(report: DeviceReport) -> str:
@@ -230,12 +235,12 @@ def _processor(report: DeviceReport) -> str:
 
 
 def _best(accelerators: Sequence[Accelerator]) -> Accelerator:
-    """The one with the most free memory: a single DPO process runs on one device."""
+    """The accelerator with the most free memory, since one DPO process uses one device."""
     return max(accelerators, key=lambda accelerator: accelerator.free or accelerator.total or 0)
 
 
 def _memory_for(need: Need, report: DeviceReport) -> int | None:
-    """Bytes of the training device: all of the best accelerator, which other programs can free, or free RAM."""
+    """Bytes available: all memory of the best accelerator, as other programs can be stopped, or free RAM."""
     if need.on_processor or not report.accelerators:
         return report.ram_available
     return _best(report.accelerators).total
@@ -245,59 +250,61 @@ def _large(need: Need, report: DeviceReport) -> Sentence:
     told = f"{need.what} needs {need.in_words}"
     there = f"use Jobs ({need.flavor})" if need.flavor else "use Jobs"
     if not report.accelerators:
-        return Sentence(Mark.JOBS, f"{told}. No accelerator here; {there}.")
+        return Sentence(Mark.JOBS, f"{told}; no accelerator here: {there}.")
     best = _best(report.accelerators)
     if best.total is None:
         return Sentence(Mark.TIGHT, f"{told}; the memory of {best.name} is unknown.")
     if need.fit.verdict(best.free) == "fits":
-        return Sentence(Mark.HERE, f"{told}; {best.name} has {gib(best.free)} free, so it fits here.")
+        return Sentence(Mark.HERE, f"{told}; fits here: {best.name} has {gib(best.free)} free.")
     if need.fit.verdict(best.total) == "fits":
-        room = f"{best.name} has {gib(best.total)}, only {gib(best.free)} of it free"
-        return Sentence(Mark.TIGHT, f"{told}; {room}: stop whatever uses it, or {there}.")
-    return Sentence(Mark.JOBS, f"{told}; {best.name} has {gib(best.total)}; {there}.")
+        room = f"only {gib(best.free)} of {gib(best.total)} is free on {best.name}"
+        return Sentence(Mark.TIGHT, f"{told}; {room}: stop other programs that use it, or {there}.")
+    return Sentence(Mark.JOBS, f"{told}; {best.name} has only {gib(best.total)}: {there}.")
 
 
-def _jobs(account: Account | None, why_no_account: str) -> Sentence:
+def _jobs(account: Account | None, why_no_account: str, on: str) -> Sentence:
+    jobs, optional = "Hugging Face Jobs", on == "local"
     if account is None:
-        return Sentence(Mark.NO, f"Jobs: {why_no_account or 'the account has not been checked yet'}.")
+        return Sentence(Mark.NO, f"{jobs}: {why_no_account or 'account not checked yet'}", optional)
     if account.can_write is False:
         return Sentence(
-            Mark.NO,
-            f"Jobs: the token of {account.name} is read-only. Create one with write access, then: hf auth login",
-        )
+            Mark.NO, f"{jobs}: the token of {account.name} is read-only. Create one with write access, then log in "
+            "with `hf auth login`", optional,
+        )  # fmt: skip
     if account.can_pay is False:
         return Sentence(
-            Mark.NO, f"Jobs: {account.name} cannot pay yet. Add credit: https://huggingface.co/settings/billing"
-        )
+            Mark.NO, f"{jobs}: {account.name} cannot pay yet. Add credit: https://huggingface.co/settings/billing",
+            optional,
+        )  # fmt: skip
     if account.can_pay is None:
-        return Sentence(Mark.TIGHT, f"Jobs: {account.name} is logged in; whether it can pay is unknown.")
-    return Sentence(Mark.HERE, f"Jobs: {account.name} can start them.")
+        return Sentence(Mark.TIGHT, f"{jobs}: logged in as {account.name}; billing status unknown")
+    return Sentence(Mark.HERE, f"{jobs}: ready, logged in as {account.name}")
 
 
 def next_step(
     report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", on: str = "local", has_model: bool = False,
     account: Account | None = None, recipe: Need | None = None,
 ) -> str:  # fmt: skip
-    """What to do now, in one sentence with the key or command.
+    """The next step, in one sentence with its key or command.
 
-    `on` is the engine that `t` starts on, `has_model` says that a run of this project has produced a model, `recipe` is
-    what the project's recipe needs, None if unknown.
+    `on` is the engine that `t` selects, `has_model` whether a run of this project has produced a model, `recipe` the
+    memory the project's own recipe needs, None if unknown.
     """
     if not has_recipe:
-        return "Next: this folder has no recipe. Quit with q, then run: smoltui demo, or smoltui new FOLDER"
+        return "Next: there is no recipe in this folder. Quit (q), then run `smoltui demo` or `smoltui new FOLDER`."
     if recipe_problem:
-        return f"Next: press 3 and fix the recipe: {recipe_problem}"
+        return f"Next: fix the recipe (press 3). {recipe_problem}"
     if has_model:
         return "Next: compare answers (5, then a), or train again (t)."
     if on == "local":
         if any(package.installed is None for package in report.lacking):
-            return f"Next: {INSTALL_HINT[0].lower()}{INSTALL_HINT[1:]}"
+            return f"Next: install the training packages. {INSTALL_HINT}"
         if recipe is not None and recipe.fit.verdict(_memory_for(recipe, report)) == "no":
             return (
-                "Next: this recipe does not fit here. Press 3 and turn on a LoRA adapter to make it smaller, "
-                "or press t, then tab, to start it as a Job."
+                "Next: this recipe does not fit here. Use a LoRA adapter, which needs less memory (press 3), "
+                "or train on Jobs (t, then tab)."
             )
         return "Next: press t to train here. When it's done, press a to compare the model before and after."
     if account is None:
-        return "Next: log in for Jobs with hf auth login, then press r to refresh."
-    return "Next: press t to start a Job; the maximum cost is shown first."
+        return "Next: log in with `hf auth login`, then press r."
+    return "Next: press t to start a Job. Its maximum cost is shown first."

@@ -116,8 +116,8 @@ class Run:
     """Repository that the final model was pushed to; None before."""
     resumable: bool = False
     """It ended before its last step with a complete checkpoint, from which the engine can resume."""
-    history: History = field(default_factory=History, compare=False)
-    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    history: History = field(default_factory=History, compare=False, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """Everything as returned by the engine, for inspect."""
 
     @property

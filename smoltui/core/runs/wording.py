@@ -1,4 +1,4 @@
-"""Events as text: the same sentences in the log view and on the command line."""
+"""Events as readable text, shared by the log view and the command line."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
 
 PHASES = {
-    "load_pairs": "reading the pairs",
+    "load_pairs": "loading the pairs",
     "load_model": "loading the model",
     "tokenize": "tokenizing",
     "train": "training",
-    "evaluate": "measuring on held-out pairs",
+    "evaluate": "evaluating on held-out pairs",
     "save": "saving the model",
     "push": "pushing to the Hub",
-    "score": "measuring the pairs",
-    "generate": "answering",
+    "score": "scoring the pairs",
+    "generate": "generating answers",
 }
-"""Display text of each phase of a script; an unknown one is shown unchanged."""
+"""Names of the phases of a script on screen; an unknown phase is shown as it is."""
 
 _SHOWN = (
     ("loss", "loss"),
@@ -30,7 +30,7 @@ _SHOWN = (
 
 
 def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
-    """One or two lines for an event worth showing in a log; None for others. Not made safe yet."""
+    """One or two lines for an event worth showing in a log; None for the others. Not sanitized yet."""
     match event:
         case events.LogLine(text=text):
             return text
@@ -47,25 +47,25 @@ def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
                 parts.append(f"{held_out} held out")
             if left_out:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in event.left_out.items())
-                parts.append(f"{left_out} left out ({reasons})")
-            parts.append(f"{event.trainable:,} of {parameters:,} weights trained as {event.dtype} on {device}")
+                parts.append(f"{left_out} skipped ({reasons})")
+            parts.append(f"training {event.trainable:,} of {parameters:,} weights in {event.dtype} on {device}")
             return "plan: " + " · ".join(parts)
         case events.Metrics(step=step, values=values):
             numbers = "  ".join(f"{word} {as_word(values[key])}" for key, word in _SHOWN if key in values)
             of = f"/{max_steps}" if max_steps else ""
             return f"step {step}{of}  {numbers}" if numbers else None
         case events.CheckpointSaved(step=step, path=path):
-            return f"checkpoint of step {step}: {path}"
+            return f"checkpoint saved at step {step}: {path}"
         case events.ModelSaved(path=path):
             return f"model saved: {path}"
         case events.ModelPushed(repo=repo, url=url):
             return f"model pushed: {url or repo}"
         case events.WeightsMoved(share=share):
-            return f"{share:.1%} of the weights changed"
+            return f"{share:.1%} of the weights moved"
         case events.Failed(cause=cause, hint=hint):
             return f"failed: {cause}\n{hint}".rstrip()
         case events.Finished(step=step, max_steps=planned, seconds=seconds):
-            return f"finished: step {step} of {planned}, {as_time(seconds)} of training"
+            return f"finished: step {step} of {planned} after {as_time(seconds)} of training"
         case events.StageChanged(stage=stage, message=message):
             return f"[{stage}]{f' {message}' if message else ''}"
     return None

@@ -2,243 +2,388 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import ClassVar
 
-from textual import events, on
+from rich.text import Text
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.widgets import Static
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Static
 
-from smoltui.backends.pairs.curation_file import CurationFile
-from smoltui.screens.pairs.auditing import Auditing
-from smoltui.screens.pairs.curating import Curating
-from smoltui.screens.pairs.finding import Finding
-from smoltui.screens.pairs.opening import WATCH_SECONDS, Opening
-from smoltui.screens.pairs.reading import Reading
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, project_pairs
+from smoltui.backends.pairs.decisions import Decisions
+from smoltui.backends.pairs.opened_set import PairSet, open_set, typed_spec
+from smoltui.backends.pairs.session import PairsSession, recipe_values
+from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.backends.system.threads import in_thread
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe, safe_line
+from smoltui.screens.pairs.curation_view import CurationView
+from smoltui.screens.pairs.mapping_pane import MappingPane, Unmapped
+from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
+from smoltui.screens.pairs.set_view import SetView
+from smoltui.screens.room import Room
+from smoltui.scripts.pair_format import SCHEMAS
 from smoltui.widgets.ask_line import AskLine
-from smoltui.widgets.audit_list import AuditList
-from smoltui.widgets.histogram import Histogram
-from smoltui.widgets.mapping_form import MappingForm
-from smoltui.widgets.pair_list import PairList
-from smoltui.widgets.pair_view import PairView
-from smoltui.widgets.trainer_view import TrainerPane
 
-DEFAULT_MAX_LENGTH = 1024
-"""Of TRL's DPOConfig (1.16), in tokens."""
+WATCH_SECONDS = 2.0
+"""How often files and decisions are checked for changes."""
 
 
-CountedFor = tuple[tuple[object, ...], tuple[object, ...]]
-"""What of the recipe the tokens depend on: its model, and where it cuts."""
-
-
-def _counted_for(values: Mapping[str, object]) -> CountedFor:
-    return (
-        (values.get("model_name_or_path"), values.get("model_revision")),
-        (values.get("max_length", DEFAULT_MAX_LENGTH), values.get("truncation_mode")),
-    )
-
-
-class PairsRoom(Opening, Reading, Finding, Curating, Auditing):
-    """One pair at a time, a list of them, or what is wrong with all of them."""
+class PairsRoom(Room):
+    """Opens a set and shows it; says that there is none, or asks for the columns of one of no known shape."""
 
     MODE = "pairs"
     CSS_PATH = "pairs.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "step(1)", "Next"),
-        Binding("slash", "ask_search", "Find", key_display="/"),
-        Binding("v", "list", "List"),
-        Binding("a", "audit", "Audit"),
-        Binding("x", "decide('exclude')", "Exclude"),
-        Binding("m", "trainer", "Tokens"),
         Binding("o", "ask_source", "Open"),
-        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
-        Binding("left,h", "step(-1)", "Previous", show=False),
-        Binding("enter", "enter", "Open what the cursor is on", show=False),
-        Binding("n", "hit(1)", "Next of those found", show=False),
-        Binding("N", "hit(-1)", "The one before", key_display="N", show=False),
-        Binding("g", "ask_number", "Go to a pair", show=False),
-        Binding("G", "last", "Last", show=False),
-        Binding("R", "random", "A pair at random", show=False),
-        Binding("f", "flagged(1)", "Next flagged pair", show=False),
-        Binding("F", "flagged(-1)", "Flagged pair before", show=False),
-        Binding("X", "decide('swap')", "Swap chosen and rejected", show=False),
-        Binding("p", "decide('pin')", "Pin", show=False),
-        Binding("e", "ask_note", "Note", show=False),
-        Binding("b", "bulk", "All that were found", show=False),
-        Binding("u", "undo", "Undo the last decision", show=False),
-        Binding("H", "ask_hold_out", "Hold out a share", show=False),
-        Binding("E", "ask_export", "Export", show=False),
-        Binding("s", "sort", "Sort by the next column", show=False),
-        Binding("S", "reverse", "Sort the other way", show=False),
-        Binding("k,up", "scroll(-1, 0)", "Up", show=False),
-        Binding("j,down", "scroll(1, 0)", "Down", show=False),
-        Binding("pagedown,space", "scroll(0, 1)", "Page down", show=False),
-        Binding("pageup", "scroll(0, -1)", "Page up", show=False),
-        Binding("home", "scroll(-100000, 0)", "Top", show=False),
-        Binding("end", "scroll(100000, 0)", "End", show=False),
-        Binding("tab", "pane", "Scroll prompt or answers", show=False),
-        Binding("W", "whitespace", "White space visible", show=False),
-        Binding("T", "count_tokens", "Count the tokens of all pairs", show=False),
-        Binding("A", "audit_again", "Audit again", show=False),
-        Binding("w", "save_audit", "Write the report to the project", show=False),
-        Binding("d", "split", "Another split of the set", show=False),
-        Binding("r", "reload", "Read the set anew", show=False),
-        Binding("y", "copy", "Copy the pair as JSON", show=False),
-        Binding("P", "page", "Open in the pager", show=False),
-        Binding("escape", "back", "Back", show=False),
+        Binding("r", "reload", "Reload pairs", show=False),
     ]
-    _OF_A_PAIR = frozenset({"decide", "ask_note", "copy", "page", "trainer", "whitespace"})
-    _OF_A_SET = frozenset(
-        {
-            "step", "last", "random", "flagged", "hit", "ask_search", "ask_number", "list", "audit", "audit_again",
-            "bulk", "ask_hold_out", "ask_export", "sort", "reverse", "split", "count_tokens", "save_audit",
-        }
-    )  # fmt: skip
 
-    _counted_for: CountedFor | None = None
-    """As the room was entered last."""
+    session: PairsSession | None = None
+    """The set that is shown; None: none is."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.undoable = []
+        self._own: PairsSpec | None = None
+        """The project's pairs, as last read; the room follows them until something else is opened here."""
+        self._follows_project = True
+        self._values: Mapping[str, object] = {}
+        """Of the recipe, as the room was entered last."""
+        self._said_changed = False
+        self._said_unreadable = ""
+        """The last message about decisions that cannot be read."""
+        self._doing = ""
+        """What is happening to the whole set besides its import, in words."""
+        self._where_shown: Text | None = None
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="pairs-where", markup=False)
-        yield Static(id="pairs-nothing", markup=False)
-        yield PairView()
-        yield TrainerPane()
-        with Vertical(id="pairs-list"):
-            yield Histogram()
-            yield PairList()
-        yield AuditList()
-        yield MappingForm()
+        with ContentSwitcher(id="pairs-views", initial="pairs-nothing"):
+            yield Static(id="pairs-nothing", markup=False)
+            yield CurationView(SetView())
+            yield MappingPane(id="pairs-mapping")
         yield Static(id="pairs-status", markup=False)
         yield AskLine()
 
     def on_mount(self) -> None:
-        self.decisions = CurationFile(self.smoltui.project.folder)
-        self.show_nothing("Looking for the project's pairs…")
+        self.decisions = Decisions(self.smoltui.project.folder)
+        self._show_nothing("Looking for the project's pairs…")
         self.set_interval(WATCH_SECONDS, self._tick)
 
-    @on(events.ScreenResume)
-    def _entered(self) -> None:
-        values = self.recipe_values()
-        length = values.get("max_length", DEFAULT_MAX_LENGTH)
-        self.max_length = length if isinstance(length, int) else None
-        before, self._counted_for = self._counted_for, _counted_for(values)
-        if before is not None and before != self._counted_for:
-            self._recount(values, other_model=before[0] != self._counted_for[0])
-        if self.follows_project:
-            self.open_project()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "reload":
+            return True if self.session is not None or self._follows_project else None
+        return True
 
-    def _tick(self) -> None:
-        if self.is_current:
-            self.look_outside()
+    # -- what is shown
+
+    # Looked up once: the lines are drawn at every key, and by workers that end while the app is shutting down.
+
+    @cached_property
+    def _set_view(self) -> SetView:
+        return self.query_one(SetView)
+
+    @cached_property
+    def _curation_view(self) -> CurationView:
+        return self.query_one(CurationView)
+
+    @cached_property
+    def _where(self) -> Static:
+        return self.query_one("#pairs-where", Static)
+
+    @cached_property
+    def _status(self) -> Static:
+        return self.query_one("#pairs-status", Static)
+
+    def _show(self, view: str, keys_go_to: Widget | None) -> None:
+        self.query_one("#pairs-views", ContentSwitcher).current = view
+        self.hand_keys_to(keys_go_to)
+
+    def _show_nothing(self, sentence: str) -> None:
+        """One sentence in the place of the pairs."""
+        self.query_one("#pairs-nothing", Static).update(Text(safe(sentence, 2000)))
+        self._show("pairs-nothing", None)
+        self.draw_where()
+
+    def hand_keys_to(self, widget: Widget | None) -> None:
+        """Focuses a widget, after the question that is open if there is one."""
+        self._line.then_focus(widget)
+        self.refresh_bindings()
 
     def on_resize(self) -> None:
         self.draw_where()
-        if self.view == "list":
-            self.draw_histogram()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self.asking and action != "back":
-            return False
-        if self.view == "mapping" and action not in ("back", "ask_source"):
-            return False
-        if action in self._OF_A_SET or action in self._OF_A_PAIR:
-            if self.opened is None:
-                return None
-            if action == "hit":
-                return True if self.rows else None
-            if action == "split":
-                return True if len(self.opened.splits) > 1 else None
-        if action == "reload" and self.opened is None and not self.follows_project:
-            return None
-        if action == "save_audit" and self.audit is None:
-            return None
-        return True
+    def draw_where(self, doing: str | None = None) -> None:
+        """Draws the top line: set and current pair. `doing`: what is happening to the set; None: unchanged."""
+        self._doing = self._doing if doing is None else doing
+        where, session = self._where, self.session
+        if session is None:
+            self._where_shown = None
+            where.update("", layout=False)
+            return
+        opened, waiting = session.opened, self._curation_view.locked
+        total = opened.total
+        of = f"{total:,}" if total is not None else f"{len(opened):,}+"
+        told = session.loading or self._doing or ("" if opened.complete else "partially loaded")
+        if not told and waiting:
+            told = f"{waiting} decision{'' if waiting == 1 else 's'} waiting"
+        place = f"{told} · pair {session.index + 1:,} of {of}" if told else f"pair {session.index + 1:,} of {of}"
+        split = safe_line(opened.split, 30)
+        if len(opened.splits) > 1:
+            split += f", one of {len(opened.splits)} splits"
+        other = " · not the recipe's pairs" if session.is_other else ""
+        rest = f" · {split}{other} · {SCHEMAS[opened.schema]}"
+        room = self.size.width - 2 - len(place) - 2
+        left = Text(safe_line(opened.name, 60), "bold", no_wrap=True).append(rest, "not bold dim")
+        left.truncate(max(room, 0), overflow="ellipsis", pad=True)
+        left.append("  ").append(place, "bold")
+        if left != self._where_shown:
+            self._where_shown = left
+            where.update(left, layout=False)
 
-    # -- what several parts have to do with
+    def show_status(self, line: Text | None) -> None:
+        """The line above the keys; None: there is none."""
+        status = self._status
+        status.display = line is not None
+        if line is not None:
+            status.update(line, layout=False)
 
-    def action_enter(self) -> None:
-        if self.view == "list":
-            self.query_one(PairList).choose()
-        elif self.view == "audit":
-            self.action_finding()
+    # -- asking in one line
+
+    @cached_property
+    def _line(self) -> AskLine:
+        return self.query_one(AskLine)
+
+    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+        """Asks for one line; `answered` gets it without white space around it. Escape cancels."""
+        self.app.clear_notifications()  # they would lie over the line
+        self._line.ask(question, hint, answered, value)
+        self.refresh_bindings()
 
     def action_back(self) -> None:
-        """Out of the question, the view, the search: whichever is open."""
-        if self.asking:
-            self.line.stop()
-        elif self.view in ("list", "audit", "trainer"):
-            self.show_view("pair")
-            self.draw_pair()
-        elif self.view == "mapping":
+        """Cancels the question."""
+        self._line.stop()
+
+    @on(events.DescendantFocus)
+    def _focus_moved(self) -> None:
+        """A click beside the open line closes it."""
+        if self._line.asking and self.focused is not None and self._line not in self.focused.ancestors:
+            focused = self.focused
+            self._line.stop()
+            self.set_focus(focused)
+
+    async def at_rest(self) -> None:
+        """Waits until no key has come for a while."""
+        await self.smoltui.at_rest(LOAD_AFTER_SECONDS)
+
+    # -- opening
+
+    @on(events.ScreenResume)
+    def _entered(self) -> None:
+        self._read_recipe()
+
+    @work(exclusive=True, group="recipe")
+    async def _read_recipe(self) -> None:
+        self._values = await in_thread(partial(recipe_values, self.smoltui.project))
+        if self.session is not None:
+            self._set_view.recipe_changed(self._values)
+        if self._follows_project:
             self.open_project()
-        elif self.rows is not None:
-            self.end_search()
 
-    def grown(self) -> None:
-        if (row := self._awaited()) is not None and self.opened is not None and row < len(self.opened):
-            self.go(row)
-        if self.view == "list" and self.rows is None:
-            self.show_rows()
+    @work(exclusive=True, group="open")
+    async def open_project(self) -> None:
+        """Opens the project's pairs; again if the recipe or the file has changed since."""
+        project, spec = self.smoltui.project, None
+        self._follows_project = True
+        try:
+            spec = await in_thread(partial(project_pairs, project))
+            if spec is None:
+                self._close()
+                where = "its recipe.yaml names none" if project.has_recipe else "it has no recipe.yaml"
+                self._show_nothing(
+                    f"The project {project.name} has no pairs yet: {where}.\n\n  o  opens a file or a Hub id"
+                )
+                return
+            session = self.session
+            if session is None or spec != self._own:
+                self._show_nothing(f"Opening {safe_line(spec.shown, 200)} …")
+            elif await in_thread(session.opened.changed) is None:
+                self._read_decisions()
+                return
+            row = session.index if session is not None and spec == self._own else 0
+            opened = await in_thread(partial(open_set, spec, project.folder))
+        except UnknownShapeError as error:
+            self._own = None
+            if spec is not None:  # it was opened
+                self._offer_columns(error, Unmapped(spec, project.folder, is_other=False))
+            return
+        except SmoltuiError as error:
+            self._own = None
+            self._close()
+            self._show_nothing(f"{error}\n\n  r  retries\n  o  opens another file or Hub id")
+            return
+        self._own = spec
+        self._take(opened, row)
+        if spec.others:
+            self.say(f"The recipe mixes {spec.others + 1} sets; this is the first of them")
 
-    def _awaited(self) -> int | None:
-        """The row to show when it is there: one that was asked for, or the one before the set was read anew."""
-        return self.back_to if self.wanted is None and self.view in ("pair", "trainer") else self.wanted
+    @work(exclusive=True, group="open")
+    async def open_other(self, asked: Unmapped, *, again: bool = False) -> None:
+        """Opens something else; what is shown stays when that fails. `again`: the same, whatever the cache holds."""
+        self.draw_where("opening")
+        try:
+            opened = await in_thread(partial(open_set, asked.spec, asked.base, again=again))
+        except UnknownShapeError as error:
+            self._offer_columns(error, asked)
+            return
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        finally:
+            self.draw_where("")
+        if asked.is_other and not again:
+            self._follows_project = False
+        row = self.session.index if again and self.session is not None else 0
+        self._take(opened, row, again=again, is_other=asked.is_other)
 
-    def forget(self) -> None:
-        self.audit, self.flagged, self.audit_progress = None, None, ""
+    def _close(self) -> None:
+        """No set is shown."""
+        self.workers.cancel_group(self, "import")
+        self.session = None
+        self.show_status(None)
+        self.draw_where()
 
-    def imported(self) -> None:
-        self.forget()
-        opened = self.opened
-        assert opened is not None
-        if (row := self._awaited()) is not None:  # the set is shorter by now
-            self.go(row)
-        elif self.view in ("pair", "trainer") and self.curation.hold_out(opened.label) is not None:
-            self.draw_pair()  # whether it is held out is known only now
-        if self.tokenizer is None and self.tokenizer_problem is None:
-            self.load_tokenizer()
-        self.count_tokens(asked=False)
-        self.warm_up()
-        if self.view == "list":
-            self.draw_histogram()
+    def _take(self, opened: PairSet, row: int, *, again: bool = False, is_other: bool = False) -> None:
+        """Shows another set, from this row on. `again` imports it whatever the cache holds."""
+        self._close()
+        self._said_changed = False
+        session = PairsSession(opened, self.decisions, self.smoltui.project, self._values, is_other=is_other)
+        reads = again or not opened.complete
+        session.loading = "loading" if reads else ""  # said with the first pair, before the import has begun
+        self.session = session
+        self._set_view.take(session)
+        self._show("pairs-set", self._set_view.pane)
+        self._read_decisions()
+        self._set_view.go(min(row, max(len(opened) - 1, 0)))
+        if again and row >= len(opened):
+            session.back_to = row  # until then the last that can be read
+        if reads:
+            self._load(session, again)
+        else:
+            self._set_view.loaded()
 
-    def _recount(self, values: Mapping[str, object], *, other_model: bool) -> None:
-        """The recipe names another model or length by now: what was counted for the one before is not true any more."""
-        if other_model:
-            self.workers.cancel_group(self, "tokens")
-            self.drop_tokenizer()
-            self.tokens = None
-            if self.opened is not None and self.opened.complete:
-                self.load_tokenizer()
-                self.count_tokens(asked=False)
-        elif self.tokenizer is not None:
-            self.tokenizer = self.tokenizer.limited(values)
-        self.forget_audit()
-        if self.view == "list":
-            self.show_rows()
-            self.draw_histogram()
-        elif self.opened is not None and self.view in ("pair", "trainer"):
-            self.draw_pair()
+    @work(exclusive=True, group="import")
+    async def _load(self, session: PairsSession, again: bool) -> None:
+        try:
+            async with aclosing(session.load(again=again)) as steps:
+                async for _ in steps:
+                    self.draw_where()
+                    self._set_view.grown()
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        finally:
+            if self.is_attached:  # else the app is being left
+                self.draw_where()
+        if self.session is session and self.is_attached:
+            self._set_view.grown()
+            self._set_view.loaded()
 
-    def counted(self) -> None:
-        if self.audit is None or not self.audit.tokens_known:
-            self.forget_audit()
-        if self.view == "list":
-            self.show_rows()
-            self.draw_histogram()
+    # -- what changes outside
 
-    def decided(self) -> None:
-        if self.view in ("pair", "trainer"):
-            self.draw_pair()
-        elif self.view == "list":
-            self.show_rows()
+    def _tick(self) -> None:
+        if self.is_current and self.session is not None:
+            self.draw_where()
+            if not self.decisions.waiting:
+                self._read_decisions()
+            self._look_outside(self.session)
 
-    def forget_flagged(self) -> None:
-        self.flagged = None
+    @work(group="watch")
+    async def _look_outside(self, session: PairsSession) -> None:
+        """Checks whether another program changed the files of the set."""
+        if self._said_changed:
+            return
+        sentence = await in_thread(session.opened.changed)
+        if sentence and session is self.session and not self._said_changed:
+            self._said_changed = True
+            self.say(f"{sentence}. Press r to reload", severity="warning")
+
+    @work(group="decisions")
+    async def _read_decisions(self) -> None:
+        """Reads curation.jsonl if it changed, and shows a message if it cannot be read."""
+        before = self.decisions.curation
+        try:
+            known = await self.decisions.current()
+        except SmoltuiError as error:
+            if error.message != self._said_unreadable:
+                self._said_unreadable = error.message
+                self.say(error)
+            return
+        self._said_unreadable = ""
+        if known.unreadable and not before.unreadable:
+            lines = "line" if known.unreadable == 1 else "lines"
+            self.say(
+                f"{known.unreadable} {lines} of {self.decisions.NAME} cannot be read and are kept as they are",
+                severity="warning",
+            )
+        if known is not before and (known.decisions or before.decisions) and self.session is not None:
+            self._set_view.draw_decided()
+
+    def action_reload(self) -> None:
+        """Reads the set again, whatever the cache holds."""
+        if self.session is not None:
+            opened = self.session.opened
+            self.open_other(Unmapped(opened.spec, opened.base, self.session.is_other), again=True)
+        elif self._follows_project:
+            self.open_project()
+
+    @on(SetView.SplitWanted)
+    def _open_split(self, event: SetView.SplitWanted) -> None:
+        if self.session is not None:
+            opened = self.session.opened
+            self._follows_project = False
+            self.open_other(Unmapped(replace(opened.spec, split=event.split), opened.base, self.session.is_other))
+
+    def action_ask_source(self) -> None:
+        self.ask("open pairs:", "file, folder, *.jsonl or owner/name; empty: the recipe's pairs", self._open_typed)
+
+    def _open_typed(self, text: str) -> None:
+        if text:
+            spec, base = typed_spec(text, self.smoltui.project.folder)
+            self.open_other(Unmapped(spec, base, is_other=True))
+        elif not self._follows_project:
+            self._own = None
+            self.open_project()
+
+    # -- a set of no known shape
+
+    def _offer_columns(self, error: UnknownShapeError, asked: Unmapped) -> None:
+        """Asks which column is what."""
+        self._close()
+        pane = self.query_one(MappingPane)
+        pane.offer(asked, error)
+        self._show("pairs-mapping", pane.keys_go_to)
+
+    @on(MappingPane.Left)
+    def _columns_unknown(self) -> None:
+        self.open_project()
+
+    @on(MappingPane.Accepted)
+    def _columns_known(self, event: MappingPane.Accepted) -> None:
+        asked, project = event.asked, self.smoltui.project
+        if asked.is_other:
+            self.open_other(replace(asked, spec=replace(asked.spec, columns=event.columns)))
+            return
+        try:  # the project's own set: smoltui.toml keeps what was chosen
+            set_pair_columns(project, event.columns)
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self.open_project()

@@ -10,7 +10,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.backends.hub.client import flavors
@@ -22,11 +21,12 @@ from smoltui.core.machine.fit import ModelShape
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.modal import Modal
 
 STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
 
 
-class HardwareDialog(ModalScreen[None]):
+class HardwareDialog(Modal[None]):
     """Only to be read; a flavor is chosen in smoltui.toml or the room of recipes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

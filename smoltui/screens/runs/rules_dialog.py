@@ -9,7 +9,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.backends.project.project import Project
@@ -17,6 +16,7 @@ from smoltui.backends.project.settings_file import set_watch
 from smoltui.core.runs.rules import RULES, WatchSettings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
+from smoltui.screens.modal import Modal
 
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
@@ -24,7 +24,7 @@ SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
 KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
 
 
-class RulesDialog(ModalScreen[None]):
+class RulesDialog(Modal[None]):
     """Each rule on a number key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "leave", "Leave")]

@@ -11,7 +11,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from smoltui.core.runs.cost import usd, worst_cost
@@ -21,6 +20,7 @@ from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
+from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SHOWN = 12
 """Scheduled Jobs in view; the cursor moves the window over the others."""
 
 
-class ScheduledDialog(ModalScreen[None]):
+class ScheduledDialog(Modal[None]):
     """Keys act on the one under the cursor; `n` makes one out of the Job that the room's cursor was on."""
 
     AUTO_FOCUS = ""  # the line that asks has no keys before it asks

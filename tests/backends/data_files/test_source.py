@@ -7,6 +7,7 @@ import csv
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from smoltui.backends.data_files.source import (
     is_local,
     open_pairs,
     open_spec,
-    open_typed,
     project_pairs,
     recipe_pairs,
 )
 from smoltui.backends.data_files.splits import configured_splits, splits_of
 from smoltui.backends.data_files.tables import ParquetTable
+from smoltui.backends.pairs.opened_set import typed_spec
 from smoltui.backends.project.project import Project
 from smoltui.cli.pairs import Asked, pairs_report, print_report
 from smoltui.errors import InputError, PairsError, RecipeError, UnreachableError
@@ -184,7 +185,6 @@ def test_a_broken_line_in_the_middle_is_shown_as_a_row(tmp_path: Path) -> None:
     assert pair.reason == "broken" and pair.raw.strip() == "{oops"
     assert pair.problem is not None and pair.problem.startswith("pairs.jsonl line 8 is not a JSON object")
     assert source.pair(6).chosen[0].content == "Answer 6, kindly."
-    assert (source.broken_line() or "").startswith("pairs.jsonl line 8 ")
     (tmp_path / "cut.jsonl").write_text(f'{json.dumps(ROWS[0])}\n{{"chosen":\n')
     cut = open_pairs(tmp_path / "cut.jsonl").pair(1).problem
     assert cut is not None and "column 11" in cut  # where it breaks off, not the start of the next line
@@ -194,7 +194,7 @@ def test_a_broken_line_in_the_middle_is_shown_as_a_row(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
     """I paste nonsense: one sentence, as for any other file that is not there."""
     with pytest.raises(PairsError):
-        open_typed(name, tmp_path)
+        open_spec(*typed_spec(name, tmp_path))
     assert not is_local(PairsSpec(name), tmp_path)
 
 
@@ -205,9 +205,9 @@ def test_a_typed_path_is_looked_for_where_i_am_too(tmp_path: Path, monkeypatch: 
         folder.mkdir()
     (here / "pairs.jsonl").write_text(TEXT)
     monkeypatch.chdir(here)
-    assert len(open_typed("pairs.jsonl", project)) == len(ROWS)
+    assert len(open_spec(*typed_spec("pairs.jsonl", project))) == len(ROWS)
     (project / "pairs.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
-    assert len(open_typed("pairs.jsonl", project)) == 1
+    assert len(open_spec(*typed_spec("pairs.jsonl", project))) == 1
 
 
 def test_odd_bytes_do_not_stop_the_reading(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_folder_of_splits(tmp_path: Path) -> None:
     (tmp_path / "curation.jsonl").write_text("{}")
     source = open_pairs(tmp_path)
     assert (source.splits, source.split, len(source)) == (("train", "test"), "train", len(ROWS))
-    other = source.other_split("test")
+    other = open_spec(replace(source.spec, split="test"), None)
     assert (other.split, len(other), other.splits) == ("test", 1, ("train", "test"))
     with pytest.raises(PairsError, match="no such split: dev"):
         open_pairs(tmp_path, split="dev")
@@ -428,4 +428,4 @@ def test_sources_keep_their_place_for_other_splits(tmp_path: Path, monkeypatch: 
     (tmp_path / "train.jsonl").write_text(TEXT)
     source: PairSource = open_pairs("train.jsonl", base=tmp_path)
     monkeypatch.chdir("/")
-    assert source.other_split("train[:3]").row(2) == ROWS[2]
+    assert open_spec(replace(source.spec, split="train[:3]"), None).row(2) == ROWS[2]

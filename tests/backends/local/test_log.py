@@ -299,3 +299,21 @@ async def test_a_log_that_is_none_is_told_by_who_reads_it(run_folder: Path, no_l
     for tail in (None, 3):
         with pytest.raises(InputError, match="cannot be read, not a file"):
             [event async for event in engine.follow(run_folder.name, tail=tail)]
+
+
+async def test_naming_a_run_reads_no_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`asyncio.run` writes what its task gave into an error that nobody sees: a long log took seconds there."""
+    log = RunLog(tmp_path / "log", Run("r", "local", "n", "RUNNING"))
+    (tmp_path / "log").write_text(ours(events.Metrics(step=3, values={"loss": 0.5})) + "\n")
+    log.read()
+    assert "loss" not in repr([log.run, log.history]) and not log.history.loaded
+
+
+async def test_following_the_end_reads_no_curve(tmp_path: Path) -> None:
+    """The last lines of a long log are told at once; what they tell is the newest that is known."""
+    log = RunLog(tmp_path / "log", Run("r", "local", "n", "RUNNING"))
+    (tmp_path / "log").write_text(ours(events.Metrics(step=3, values={"loss": 0.5})) + "\n")
+    log.read()
+    run = log.run.after(events.Metrics(step=4, values={"loss": 0.25}))
+    assert run.history.last("loss") == 0.25 and run.step == 4 and not log.history.loaded
+    assert run.history.series == {"loss": [(3, 0.5)]}

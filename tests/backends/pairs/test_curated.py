@@ -15,7 +15,7 @@ from smoltui.backends.data_files.source import PairsSpec, open_pairs, pairs_of
 from smoltui.backends.jobs.shipment import pack
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.pairs import curated
-from smoltui.backends.pairs.curated import curate, curated_pairs, curated_spec, open_source, set_name
+from smoltui.backends.pairs.curated import curate, curated_spec, open_source, set_name
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.export import export_pairs, read_export
 from smoltui.backends.pairs.opened_set import imported
@@ -99,7 +99,7 @@ class TestUncurated:
 
     def test_no_decisions(self, demo: Project) -> None:
         spec = make_spec(demo, "local")
-        assert curated_spec(spec) is spec and curated_pairs(demo, values(spec)) is None
+        assert curated_spec(spec) is spec and curate(demo, values(spec)) is None
 
     @pytest.mark.parametrize("act", ["note", "pin", "exclude"])
     def test_decisions_that_do_not_touch_these_pairs(self, demo: Project, keys: list[str], act: str) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.pairs import curation_file
-from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.curation_file import CurationFile, LockedError
 from smoltui.core.pairs.curation import Decision, line_of
 from smoltui.errors import InputError
 
@@ -139,7 +139,7 @@ class TestDisk:
 
         monkeypatch.setattr(os, "open", denied)
         with pytest.raises(
-            InputError, match=r"The decision was not written, Permission denied: .*curation\.jsonl"
+            InputError, match=r"The decision was not saved .Permission denied.: .*curation\.jsonl"
         ) as found:
             CurationFile(tmp_path).append([Decision("exclude", ONE)])
         assert "project folder" in found.value.hint
@@ -149,7 +149,7 @@ class TestDisk:
         file = CurationFile(tmp_path)
         with pytest.raises(InputError, match="cannot be read"):
             file.load()
-        with pytest.raises(InputError, match="was not written"):
+        with pytest.raises(InputError, match="was not saved"):
             file.append([Decision("exclude", ONE)])
 
     def test_another_app_that_hangs_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +158,8 @@ class TestDisk:
         file.append([Decision("exclude", ONE)])
         with file.path.open("rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            with pytest.raises(InputError, match="locked by another program"):
+            who = rf"\(process {os.getpid()}\)" if Path("/proc/locks").is_file() else "Another program"
+            with pytest.raises(LockedError, match=rf"{who} keeps the decisions on pairs locked") as caught:
                 file.append([Decision("exclude", TWO)])
+        assert "then decide again" in caught.value.hint
         assert file.append([Decision("exclude", TWO)]).excluded == {ONE, TWO}

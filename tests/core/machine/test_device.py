@@ -57,7 +57,7 @@ def test_a_laptop_trains_small_models_and_leaves_the_large_to_jobs() -> None:
     assert [sentence.mark for sentence in sentences] == [Mark.HERE, Mark.JOBS, Mark.JOBS, Mark.HERE]
     assert "4 cores" in sentences[0].text and "l4x1" in sentences[1].text and "a100-large" in sentences[2].text
     assert "5.7 weights +" in sentences[1].text and "11.5 reference" in sentences[2].text
-    assert "ada can start them" in sentences[3].text
+    assert "ready, logged in as ada" in sentences[3].text
 
 
 def test_the_sums_are_those_that_were_simulated() -> None:
@@ -93,7 +93,7 @@ def test_memory_that_is_not_told_is_not_guessed() -> None:
 
 def test_the_own_recipe_is_weighed() -> None:
     """The first sentence is about my recipe, on the device it would use."""
-    own = Need("This recipe, model,", Fit((Term("W", GIB, ""),), GIB, 1, 1), on_processor=True)
+    own = Need("This recipe", Fit((Term("W", GIB, ""),), GIB, 1, 1), on_processor=True)
     assert verdict(LAPTOP, ME, recipe=own)[0].mark is Mark.HERE
     assert "2.0 GiB (1.0 weights + 1.0 reserve)" in verdict(LAPTOP, ME, recipe=own)[0].text
     small = replace(LAPTOP, ram_available=GIB // 2)
@@ -127,7 +127,7 @@ def test_packages_that_are_missing_or_outside_their_range() -> None:
     ],
 )
 def test_what_the_account_allows(account: Account | None, why: str, mark: Mark, said: str) -> None:
-    """Not logged in, no credit, a token that only reads: each is said, with what mends it."""
+    """Not logged in, no credit, a token that only reads: each is said, with its fix."""
     last = verdict(LAPTOP, account, why)[-1]
     assert last.mark is mark and said in last.text
 
@@ -137,8 +137,8 @@ def test_the_next_step_names_its_key() -> None:
     assert "press t to train here" in next_step(LAPTOP, has_recipe=True)
     assert "compare answers (5, then a)" in next_step(LAPTOP, has_recipe=True, has_model=True)
     assert "smoltui demo" in next_step(LAPTOP, has_recipe=False)
-    assert "press 3 and fix the recipe: broken" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
+    assert "fix the recipe (press 3). broken" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
     assert "hf auth login" in next_step(LAPTOP, has_recipe=True, on="hub")
-    assert "start a Job" in next_step(LAPTOP, has_recipe=True, on="hub", account=ME)
+    assert "press t to start a Job" in next_step(LAPTOP, has_recipe=True, on="hub", account=ME)
     gone = replace(LAPTOP, packages=(replace(TRL, installed=None, fits=False),))
     assert "pip install 'smoltui[train]'" in next_step(gone, has_recipe=True)

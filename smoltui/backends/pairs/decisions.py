@@ -1,0 +1,142 @@
+"""Decisions about the pairs of one project, written in the order in which they were made.
+
+The file is read and written in threads: a key that decides never waits for the disk, or for another program's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from smoltui.backends.pairs.curation_file import CurationFile, LockedError
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.curation import FILE_NAME, Curation, Decision, inverse
+from smoltui.errors import InputError
+
+NOTHING_TO_UNDO = f"Earlier decisions are lines of {FILE_NAME}; you can remove those by hand or with git."
+Make = Callable[[Curation], Sequence[Decision]]
+"""From the state at its turn to what is decided."""
+
+
+class Taken(NamedTuple):
+    """Decisions that were written, and the state before and after them."""
+
+    decisions: list[Decision]
+    before: Curation
+    after: Curation
+
+
+class Decisions:
+    """The state of curation.jsonl, what waits to be written to it, and what can be undone.
+
+    For one event loop. `curation` may be read at any time; it is replaced, never changed.
+    """
+
+    NAME: ClassVar[str] = FILE_NAME
+    """Of the file."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """`folder` is that of the project; None: there is no project, so nothing is decided and nothing can be."""
+        self.curation = Curation()
+        """As last read or written; empty until `current` or `take` has ended for the first time."""
+        self.waiting = 0
+        """Calls of `take` and `undo` that have not ended."""
+        self._file = CurationFile(folder) if folder is not None else None
+        self._turn = asyncio.Lock()
+        self._refusals = 0
+        self._undoable: list[Taken] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """There is something to undo, or may be when what waits is written."""
+        return bool(self._undoable or self.waiting)
+
+    async def current(self) -> Curation:
+        """The state of the file now, behind everything that waits to be written.
+
+        Raises:
+            InputError: the file is there and cannot be read.
+        """
+        if self._file is not None:
+            async with self._turn:
+                self.curation = await in_thread(self._file.current)
+        return self.curation
+
+    async def take(self, make: Make) -> list[Decision]:
+        """Writes what `make` decides; gives that, or nothing where an earlier call found the file locked for too long.
+
+        `make` is called in a thread when everything that was asked for before is written.
+
+        Raises:
+            InputError: nothing was written, and why; whatever `make` raises.
+            LockedError: nothing was written, nor what was waiting behind it.
+        """
+        taken = await self._in_turn(partial(self._append, self._needed(), make))
+        if taken is None:
+            return []
+        if taken.decisions:
+            self._undoable.append(taken)
+        return taken.decisions
+
+    async def undo(self) -> list[Decision]:
+        """Takes back what was decided last, here and since this object was made; gives what was decided.
+
+        Nothing where an earlier call found the file locked for too long.
+
+        Raises:
+            InputError: there is nothing to undo; else as `take`.
+        """
+        undone: list[Taken] = []
+
+        def make(_: Curation) -> Sequence[Decision]:
+            if not self._undoable:
+                raise InputError("There is nothing to undo", NOTHING_TO_UNDO)
+            undone.append(self._undoable[-1])
+            return inverse(undone[0].decisions, undone[0].before)
+
+        if await self._in_turn(partial(self._append, self._needed(), make)) is None:
+            return []
+        self._undoable.remove(undone[0])
+        return undone[0].decisions
+
+    async def holder(self) -> str | None:
+        """The program that has the file locked; None where that is not known."""
+        return await in_thread(self._file.holder) if self._file is not None else None
+
+    def _needed(self) -> CurationFile:
+        if self._file is None:
+            raise InputError("Decisions are kept in a project folder", "Name a project folder instead of a file.")
+        return self._file
+
+    async def _in_turn(self, write: Callable[[], Taken]) -> Taken | None:
+        refusals = self._refusals
+        self.waiting += 1
+        try:
+            async with self._turn:  # asyncio's lock is first come, first served
+                if self._refusals != refusals:
+                    return None
+                try:
+                    taken = await in_thread(write)
+                except LockedError as error:
+                    self._refusals += 1
+                    raise self._all_refused(error) from error
+                self.curation = taken.after
+                return taken
+        finally:
+            self.waiting -= 1
+
+    def _all_refused(self, error: LockedError) -> LockedError:
+        """The error of the first one speaks of those that waited behind it too."""
+        if self.waiting < 2:
+            return error
+        words = error.message.replace("nothing was written", f"none of {self.waiting} decisions was written")
+        return LockedError(words, error.hint)
+
+    @staticmethod
+    def _append(file: CurationFile, make: Make) -> Taken:
+        before = file.current()
+        decisions = list(make(before))
+        return Taken(decisions, before, file.append(decisions))

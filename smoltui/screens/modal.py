@@ -1,0 +1,36 @@
+"""What every dialog shares: it is dismissed once, however many keys that close it come at a time."""
+
+from __future__ import annotations
+
+from textual.await_complete import AwaitComplete
+from textual.command import Command, CommandList, CommandPalette
+from textual.message import Message
+from textual.screen import ModalScreen, ScreenResultType
+from textual.widgets import Input, OptionList
+
+
+class Modal(ModalScreen[ScreenResultType]):
+    """A dialog.
+
+    Keys of one packet (a slow line, a key held down) reach a dialog before the first of them is handled. Textual's
+    `dismiss` takes away whatever screen is on top, so the second one would take away the room.
+    """
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class Palette(CommandPalette):
+    """Textual's command palette, with the same care: a command is run once, and nothing is searched for behind it."""
+
+    async def _on_message(self, message: Message) -> None:
+        if isinstance(message, OptionList.OptionSelected | Input.Submitted | Input.Changed) and not self.is_active:
+            return
+        await super()._on_message(message)
+
+    def _refresh_command_list(self, command_list: CommandList, commands: list[Command], clear_current: bool) -> None:
+        if self.is_active:  # a search that was canceled may have an answer on its way
+            super()._refresh_command_list(command_list, commands, clear_current)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()

@@ -1,0 +1,121 @@
+"""The audit: what is wrong with a whole set, each finding with its pairs and the act that fixes it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from smoltui.backends.pairs.session import PairsSession
+from smoltui.core.pairs.audit import Audit, Found
+from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.audit_list import AuditList, FindingRow
+
+PAGE = 10
+"""Findings that a page moves by."""
+
+
+class AuditPane(SetPane):
+    """The report, made when it is first looked at."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "pairs", "Show its pairs"),
+        Binding("k,up", "move(-1)", "Up", show=False),
+        Binding("j,down", "move(1)", "Down", show=False),
+        Binding("pagedown,space", f"move({PAGE})", "Page down", show=False),
+        Binding("pageup", f"move(-{PAGE})", "Page up", show=False),
+        Binding("home", "move(-100000)", "Top", show=False),
+        Binding("end", "move(100000)", "End", show=False),
+        Binding("escape", "leave", "Back", show=False),
+    ]
+
+    class Chosen(Message):
+        """The person wants to see the pairs of a finding."""
+
+        def __init__(self, condition: str, title: str) -> None:
+            super().__init__()
+            self.condition, self.title = condition, title
+
+    _progress = ""
+
+    def compose(self) -> ComposeResult:
+        yield AuditList()
+
+    def take(self, session: PairsSession) -> None:
+        super().take(session)
+        self._progress = ""
+
+    def draw(self) -> None:
+        """Draws the report, or how far it is."""
+        view, report = self.query_one(AuditList), self.session.report
+        if report is None:
+            view.show([], [], progress=self._progress)
+        else:
+            view.show(report.header(), [_row(found) for found in report.findings], progress=self._progress)
+
+    def look(self) -> None:
+        """Draws the report; makes it where there is none."""
+        self.draw()
+        if self.session.report is None:
+            self._make()
+
+    def forget(self) -> None:
+        """The report is no longer true: it is made again where it is looked at, else when it is asked for."""
+        self.workers.cancel_group(self, "audit")
+        self.session.report = None
+        if self.display:
+            self._make()
+
+    @work(exclusive=True, group="audit")
+    async def _make(self) -> None:
+        try:
+            async with aclosing(self.session.audit()) as steps:
+                async for step in steps:
+                    self._progress = step if isinstance(step, str) else ""
+                    self.draw()
+        except SmoltuiError as error:
+            self._progress = f"The audit stopped: {error.message}"
+            tell(self.host, error)
+            self.draw()
+
+    def action_move(self, by: int) -> None:
+        self.query_one(AuditList).move(by)
+
+    def action_pairs(self) -> None:
+        """The pairs of the finding under the cursor."""
+        at, report = self.query_one(AuditList).current, self.session.report
+        if at is None or report is None:
+            return
+        found = next((item for item in report.findings if item.name == at.name), None)
+        if found is not None and found.count and found.condition:
+            self.post_message(self.Chosen(found.condition, found.title))
+        else:
+            self.host.say("This finding has no pairs to show")
+
+    def save(self) -> None:
+        """The report as files in the project folder."""
+        if self.session.report is None:
+            self.host.say("No audit yet. Press a to run one")
+        else:
+            self._save(self.session.report)
+
+    @work(exclusive=True, group="save audit")
+    async def _save(self, report: Audit) -> None:
+        try:
+            paths = await self.session.save_report(report)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self.host.say(f"Saved: {', '.join(path.name for path in paths)}")
+
+
+def _row(found: Found) -> FindingRow:
+    return FindingRow(
+        name=found.name, title=found.title, severity=found.severity, count=found.count, share=found.share,
+        why=found.why, source=found.source, examples=found.examples, act=found.act,
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""The list of pairs under the lengths of their answers."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from smoltui.backends.pairs.session import OWN_ORDER, Lengths, PairsSession
+from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.histogram import Cut, Histogram, Panel
+from smoltui.widgets.pair_list import PairLine, PairList
+
+KEPT_LINES = 2000
+PANEL_ROWS, PANEL_CELLS = 7, 49
+"""Of the screen, that one histogram takes, the space beside it included."""
+
+
+class ListPane(SetPane):
+    """Lists what the session lists, with the cursor on the current pair."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Read"),
+        Binding("right,l", "page(1)", "Next page", show=False),
+        Binding("left,h", "page(-1)", "Previous page", show=False),
+        Binding("k,up", "move(-1)", "Up", show=False),
+        Binding("j,down", "move(1)", "Down", show=False),
+        Binding("pagedown,space", "page(1)", "Page down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("home", f"move(-{1 << 60})", "Top", show=False),
+        Binding("end,G", f"move({1 << 60})", "End", show=False),
+        Binding("escape", "leave", "Back", show=False),
+    ]
+
+    class Chosen(Message):
+        """The person wants to read the pair of this row."""
+
+        def __init__(self, row: int) -> None:
+            super().__init__()
+            self.row = row
+
+    def compose(self) -> ComposeResult:
+        yield Histogram()
+        yield PairList()
+
+    def draw(self) -> None:
+        """Lists the current rows, with the cursor on the current pair."""
+        session = self.session
+        (order, descending), rows, position = session.order, session.rows, session.index
+        pairs = self.query_one(PairList)
+        if session.row_at(pairs.cursor) == session.index:
+            position = pairs.cursor
+        elif rows is not None:
+            position = bisect_left(rows, session.index) if session.order == OWN_ORDER and len(rows) else 0
+        pairs.show(
+            Lines(session), position=position, sort=order, descending=descending,
+            unit="tokens" if session.tokens is not None else "characters",
+        )  # fmt: skip
+
+    def on_resize(self) -> None:
+        if self.display:
+            self.draw_lengths()
+
+    @work(exclusive=True, group="lengths")
+    async def draw_lengths(self) -> None:
+        """Draws as many histograms as leave most of the screen to the list."""
+        try:
+            lengths = await self.session.lengths()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if lengths is not None:
+            width, height = self.screen.size
+            room = max(width // PANEL_CELLS, 1) * max((height - PANEL_ROWS - 1) // (2 * PANEL_ROWS + 2), 0)
+            self.query_one(Histogram).show(_panels(lengths)[:room])
+
+    def action_move(self, by: int) -> None:
+        self.query_one(PairList).move(by)
+
+    def action_page(self, by: int) -> None:
+        self.query_one(PairList).page(by)
+
+    def action_choose(self) -> None:
+        self.query_one(PairList).choose()
+
+    @on(PairList.Chosen)
+    def _chosen(self, event: PairList.Chosen) -> None:
+        event.stop()
+        if (row := self.session.row_at(event.position)) is not None:
+            self.post_message(self.Chosen(row))
+
+    @on(PairList.Moved)
+    def _moved(self, event: PairList.Moved) -> None:
+        event.stop()
+        if (row := self.session.row_at(event.position)) is not None:
+            self.session.index = row  # the line on top says it when the list is left: a key redraws two lines
+
+
+class Lines:
+    """The lines of the list: what `PairList` asks."""
+
+    def __init__(self, session: PairsSession) -> None:
+        self._session, self._kept = session, dict[int, PairLine]()
+
+    def count(self) -> int:
+        return self._session.listed
+
+    def line(self, position: int) -> PairLine | None:
+        row = self._session.row_at(position)
+        if row is None:
+            return None
+        kept = self._kept.get(row)
+        if kept is None:
+            try:
+                kept = line_of(self._session, row)
+            except SmoltuiError:
+                return None
+            if len(self._kept) > KEPT_LINES:
+                self._kept.clear()
+            self._kept[row] = kept
+        return kept
+
+
+def line_of(session: PairsSession, row: int) -> PairLine:
+    """One line of the list: figures of the store, and how the last turn before the answers begins.
+
+    Raises:
+        PairsError: the row is not loaded yet, or the cache was deleted meanwhile.
+    """
+    _, key, pair = session.here(row)
+    store, known = session.opened.store, session.curation
+    facts = store.facts(row) if store is not None and row < len(store) else None
+    counted = store.facts(row, session.tokens) if facts and store is not None and session.tokens else None
+    flags = {
+        name
+        for name, holds in (
+            ("excluded", key in known.excluded),
+            ("swapped", key in known.swapped),
+            ("pinned", key in known.pinned),
+            ("noted", key in known.notes),
+            ("problem", bool(pair.problem)),
+            ("held_out", session.held_out(row)),
+        )
+        if holds
+    }
+    asked = next((turn.content for turn in reversed(pair.prompt) if turn.role == "user"), None)
+    excerpt = asked if asked is not None else pair.raw
+    return PairLine(
+        row=row, flags=frozenset(flags), turns=len(pair.prompt) if pair.readable else None,
+        prompt_chars=facts["prompt_chars"] if facts else None,
+        chosen_chars=facts["chosen_chars"] if facts else (len(pair.chosen[0].content) if pair.readable else None),
+        rejected_chars=facts["rejected_chars"] if facts else (len(pair.rejected[0].content) if pair.readable else None),
+        chosen_tokens=counted["chosen_tokens"] if counted else None,
+        rejected_tokens=counted["rejected_tokens"] if counted else None,
+        similarity=facts["similarity"] if facts else None, excerpt=excerpt.strip()[:400],
+    )  # fmt: skip
+
+
+def _panels(lengths: Lengths) -> list[Panel]:
+    """Both answers and their gap; with the mark of the cut over the length of prompt and answer together."""
+    limit = lengths.limit
+    cut = Cut(limit, name="max_length") if limit is not None else None
+    what = "length" if cut is None else "with its prompt"
+    return [
+        Panel(f"chosen {what}", lengths.chosen, lengths.unit, cut=cut, style="green"),
+        Panel(f"rejected {what}", lengths.rejected, lengths.unit, cut=cut, style="red"),
+        Panel("gap, chosen − rejected", lengths.gap, lengths.unit, scale="gap", style="cyan"),
+    ]

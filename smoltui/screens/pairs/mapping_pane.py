@@ -1,0 +1,70 @@
+"""A set of no known shape: the form that asks which column is what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError
+from smoltui.core.pairs.mapping import guess_columns, preview
+from smoltui.screens.pairs.pane import Pane
+from smoltui.widgets.mapping_form import MappingForm
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A set whose columns are asked for."""
+
+    spec: PairsSpec
+    base: Path
+    is_other: bool
+    """The project does not name it."""
+
+
+class MappingPane(Pane, can_focus=False):
+    """The form alone; it has the focus itself, since letters are typed into it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+
+    class Left(Message):
+        """The person does not say which column is what."""
+
+    class Accepted(Message):
+        """The columns of `asked` are known."""
+
+        def __init__(self, asked: Unmapped, columns: Mapping[str, str]) -> None:
+            super().__init__()
+            self.asked, self.columns = asked, columns
+
+    _asked: Unmapped
+    """`offer` comes before anything else."""
+
+    def compose(self) -> ComposeResult:
+        yield MappingForm()
+
+    @property
+    def keys_go_to(self) -> Widget:
+        return self.query_one(MappingForm)
+
+    def offer(self, asked: Unmapped, error: UnknownShapeError) -> None:
+        """Asks for the columns, with the first pair as it would be read."""
+        self._asked = asked
+        form = self.query_one(MappingForm)
+        form.offer(str(error), error.columns, partial(preview, error.rows), guess_columns(error.rows))
+
+    @on(MappingForm.Accepted)
+    def _accepted(self, event: MappingForm.Accepted) -> None:
+        event.stop()
+        self.post_message(self.Accepted(self._asked, event.mapping))
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())

@@ -1,0 +1,161 @@
+"""One pair: its text, its tokens as soon as they are counted, and the decisions about it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from smoltui.backends.pairs.session import Here, PairsSession
+from smoltui.backends.pairs.token_service import TokenService
+from smoltui.core.pairs.preference import Pair
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe
+from smoltui.screens.pairs.measuring import Asked, Measure, is_long, measured
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
+
+WAIT_SECONDS = 0.02
+"""How long drawing waits for tokens; a pair that takes longer is drawn first, and its tokens follow."""
+REST_SECONDS = 0.05
+"""How long a person stays at a long pair before its tokens are counted."""
+
+
+class PairPane(SetPane):
+    """Shows the current pair."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
+        Binding("j,down", "scroll_text(1, 0)", "Down", show=False),
+        Binding("pagedown,space", "scroll_text(0, 1)", "Page down", show=False),
+        Binding("pageup", "scroll_text(0, -1)", "Page up", show=False),
+        Binding("home", "scroll_text(-100000, 0)", "Top", show=False),
+        Binding("end", "scroll_text(100000, 0)", "End", show=False),
+        Binding("tab", "switch_side", "Scroll prompt or answers", show=False),
+        Binding("W", "whitespace", "Show white space", show=False),
+        Binding("escape", "leave", "Clear the search", show=False),
+    ]
+
+    tokenizer: TokenService | None = None
+    """Of the recipe, under its `max_length`; None while it is not loaded."""
+    _measure: tuple[str, TokenService, Measure] | None = None
+    """The last measure: content hash of its pair, its tokenizer, and the measure."""
+    _resting: Timer | None = None
+    _asked: Asked | None = None
+    """The last measure that was requested."""
+    _is_quick = True
+    """The last answer came within `WAIT_SECONDS`. Where it did not, the next one is not waited for."""
+    _drawn = ""
+    """Content hash of the pair that is drawn."""
+
+    def compose(self) -> ComposeResult:
+        yield PairView()
+
+    def draw(self) -> None:
+        session = self.session
+        try:
+            here = session.here()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self._drawn = here.key
+        search = session.matches.search if session.matches is not None else None
+        pattern = search.query.pattern() if search is not None else None
+        tokens, cuts, refused = self._measured(here) or (None, None, "")
+        self.query_one(PairView).show(
+            here.pair, pattern or "", tokens=tokens, cuts=cuts, refused=refused, marks=marks_of(session, here)
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "leave" and self.session.rows is None:
+            return None
+        return True
+
+    def action_scroll_text(self, lines: int, pages: int) -> None:
+        self.query_one(PairView).scroll_by(lines, pages)
+
+    def action_switch_side(self) -> None:
+        self.query_one(PairView).switch_pane()
+
+    def action_whitespace(self) -> None:
+        view = self.query_one(PairView)
+        view.show_whitespace = not view.show_whitespace
+
+    # -- tokens
+
+    def _measured(self, here: Here) -> Measure | None:
+        """Tokens and cuts, if they are known or quickly counted. None: they are drawn once they arrive."""
+        if self._resting is not None:
+            self._resting.stop()
+        tokenizer, pair = self.tokenizer, here.pair
+        if tokenizer is None or not pair.readable or pair.problem:
+            return None
+        if self._measure is not None and self._measure[0] == here.key and self._measure[1] is tokenizer:
+            return self._measure[2]
+        if self._asked is not None:
+            self._asked.cancel()  # that pair is no longer shown
+        if is_long(pair):
+            self._resting = self.set_timer(REST_SECONDS, partial(self._measure_behind, here, tokenizer))
+            return None
+        self._asked = asked = tokenizer.ask_measure(pair)
+        if self._is_quick:
+            try:
+                return self._keep(here, tokenizer, measured(tokenizer, asked, WAIT_SECONDS))
+            except TimeoutError:
+                self._is_quick = False
+        self._measure_behind(here, tokenizer, asked)
+        return None
+
+    @work(exclusive=True, group="measure")
+    async def _measure_behind(self, here: Here, tokenizer: TokenService, asked: Asked | None = None) -> None:
+        begun = time.monotonic()
+        if asked is None:
+            self._asked = asked = tokenizer.ask_measure(here.pair)
+        with suppress(SmoltuiError):  # `measured` says it
+            await asyncio.wrap_future(asked)
+        self._is_quick = is_long(here.pair) or time.monotonic() - begun < WAIT_SECONDS
+        measure = self._keep(here, tokenizer, measured(tokenizer, asked))
+        if tokenizer is self.tokenizer and here.key == self._drawn:
+            self.query_one(PairView).show_measure(*measure)
+
+    def _keep(self, here: Here, tokenizer: TokenService, measure: Measure) -> Measure:
+        self._measure = here.key, tokenizer, measure
+        return measure
+
+
+def marks_of(session: PairsSession, here: Here) -> list[Mark]:
+    """The decisions about the pair."""
+    known, marks = session.curation, []
+    if here.key in known.excluded:
+        marks.append(Mark("excluded", known.reasons.get(here.key, "")))
+    if here.key in known.swapped:
+        marks.append(Mark(SWAPPED))
+    if here.key in known.pinned:
+        marks.append(Mark("pinned"))
+    if note := known.notes.get(here.key):
+        marks.append(Mark("note", note))
+    if session.held_out(here.row):
+        marks.append(Mark("held out"))
+    return marks
+
+
+def readable_text(pair: Pair) -> str:
+    """A pair as plain text for a pager, foreign characters made safe."""
+    parts = [f"pair {pair.index + 1}"]
+    if pair.problem:
+        parts.append(f"! {safe(pair.problem, None)}")
+    if not pair.readable:
+        parts.append(safe(pair.raw, None))
+    for turn in pair.prompt:
+        parts.append(f"[{turn.role}]\n{safe(turn.content, None)}")
+    for side in ("chosen", "rejected"):
+        for turn in getattr(pair, side):
+            parts.append(f"--- {side} ---\n{safe(turn.content, None)}")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,91 @@
+"""What the panes of the Pairs room share. The pane that is shown has the focus, so its keys apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from rich.text import Text
+from textual.containers import Container
+from textual.message import Message
+from textual.notifications import SeverityLevel
+from textual.widget import Widget
+
+from smoltui.backends.pairs.session import Here, PairsSession, StillLoadingError
+from smoltui.errors import SmoltuiError
+
+LOAD_AFTER_SECONDS = 0.3
+"""Pause in typing before C libraries are loaded: each holds Python's lock for 0.1 to 0.3 s."""
+
+
+class Host(Protocol):
+    """What a pane asks of the room around it."""
+
+    def say(self, message: str | SmoltuiError, *, severity: SeverityLevel = "information") -> None:
+        """One sentence to the person."""
+
+    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+        """Asks for one line; `answered` gets it."""
+
+    def hand_keys_to(self, widget: Widget | None) -> None:
+        """Focuses a widget, after the question that is open if there is one."""
+
+    def draw_where(self, doing: str | None = None) -> None:
+        """Draws the top line. `doing`: what is happening to the whole set, in words; None: unchanged."""
+
+    def show_status(self, line: Text | None) -> None:
+        """Draws the line above the keys; None hides it."""
+
+    async def at_rest(self) -> None:
+        """Waits until no key was pressed for `LOAD_AFTER_SECONDS`."""
+
+
+def tell(host: Host, error: SmoltuiError) -> None:
+    """Shows an error; a set that is still loading is only a warning."""
+    if isinstance(error, StillLoadingError):
+        host.say(error.message, severity="warning")
+    else:
+        host.say(error)
+
+
+def here_or_tell(host: Host, session: PairsSession) -> Here | None:
+    """The current pair; None, after showing why, if it cannot be read."""
+    try:
+        return session.here()
+    except SmoltuiError as error:
+        tell(host, error)
+        return None
+
+
+class Pane(Container, can_focus=True):
+    """One view of the room. It has the focus while it is shown, so that key bar and help list its keys."""
+
+    @property
+    def host(self) -> Host:
+        return cast("Host", self.screen)
+
+    @property
+    def keys_go_to(self) -> Widget:
+        """What gets the focus while the pane is shown."""
+        return self
+
+
+class SetPane(Pane):
+    """A view of an opened set. `take` is called before it is first shown, so `session` is always set."""
+
+    session: PairsSession
+
+    class Left(Message):
+        """The person is done with this view."""
+
+    def take(self, session: PairsSession) -> None:
+        """Switches to another set and drops unfinished work on the previous one."""
+        self.workers.cancel_node(self)
+        self.session = session
+
+    def draw(self) -> None:
+        """Draws the current state."""
+        raise NotImplementedError
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())

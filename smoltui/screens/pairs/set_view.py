@@ -1,0 +1,532 @@
+"""An opened set: its panes, and the keys that work in all of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import ClassVar, Literal, cast
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import ContentSwitcher
+
+from smoltui.backends.pairs.search import load_engines
+from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, PairsSession
+from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
+from smoltui.backends.project.project import Project
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.columns import COLUMNS
+from smoltui.core.pairs.facts import sound
+from smoltui.core.pairs.preference import pair_json
+from smoltui.core.pairs.query import PairQuery, parse_query
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe_line
+from smoltui.screens.editing import page_text
+from smoltui.screens.pairs.audit_pane import AuditPane
+from smoltui.screens.pairs.list_pane import ListPane
+from smoltui.screens.pairs.pair_pane import PairPane, readable_text
+from smoltui.screens.pairs.pane import Host, SetPane, here_or_tell, tell
+from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
+from smoltui.screens.room import Room
+
+COUNTED_BY_ITSELF = 20_000
+"""Up to this many pairs, tokens are counted without being asked for: some seconds of work."""
+View = Literal["pair", "list", "audit", "tokens"]
+
+
+class SetView(ContentSwitcher):
+    """Shows one pane at a time. `take` is called before it is first shown, so `session` is always set."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "step(1)", "Next"),
+        Binding("slash", "ask_search", "Find", key_display="/"),
+        Binding("v", "view('list')", "List"),
+        Binding("a", "view('audit')", "Audit"),
+        Binding("m", "tokens", "Tokens"),
+        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        Binding("left,h", "step(-1)", "Previous", show=False),
+        Binding("n", "hit(1)", "Next match", show=False),
+        Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
+        Binding("g", "ask_number", "Go to a pair by number", show=False),
+        Binding("G", "last", "Last", show=False),
+        Binding("R", "random", "Random pair", show=False),
+        Binding("f", "flagged(1)", "Next flagged pair", show=False),
+        Binding("F", "flagged(-1)", "Previous flagged pair", show=False),
+        Binding("s", "sort", "Sort by the next column", show=False),
+        Binding("S", "reverse", "Reverse the order", show=False),
+        Binding("d", "split", "Switch to another split", show=False),
+        Binding("T", "count_tokens", "Count the tokens of all pairs", show=False),
+        Binding("A", "audit_again", "Audit again", show=False),
+        Binding("w", "save_audit", "Save the audit report in the project", show=False),
+        Binding("y", "copy", "Copy the pair as JSON", show=False),
+        Binding("P", "page", "Open in the pager", show=False),
+    ]
+
+    class SplitWanted(Message):
+        """The person wants to see another split of the same set."""
+
+        def __init__(self, split: str) -> None:
+            super().__init__()
+            self.split = split
+
+    session: PairsSession
+    _tokenizer: TokenService | None = None
+    _tokenizer_failed = False
+
+    def __init__(self) -> None:
+        super().__init__(id="pairs-panes", initial="pairs-pair")
+        self._panes: dict[View, SetPane] = {
+            "pair": PairPane(id="pairs-pair"), "list": ListPane(id="pairs-list"),
+            "audit": AuditPane(id="pairs-audit"), "tokens": TokensPane(id="pairs-tokens"),
+        }  # fmt: skip
+        self._pair, self._list = cast("PairPane", self._panes["pair"]), cast("ListPane", self._panes["list"])
+        self._audit, self._tokens = cast("AuditPane", self._panes["audit"]), cast("TokensPane", self._panes["tokens"])
+
+    def compose(self) -> ComposeResult:
+        yield from self._panes.values()
+
+    # -- which pane
+
+    @property
+    def host(self) -> Host:
+        return cast("Host", self.screen)
+
+    @property
+    def view(self) -> View:
+        """Name of the pane that is shown."""
+        return next(view for view, pane in self._panes.items() if pane.id == self.current)
+
+    @property
+    def pane(self) -> SetPane:
+        """The pane that is shown."""
+        return self._panes[self.view]
+
+    def show(self, view: View) -> None:
+        """Brings a pane to the front; the caller draws it."""
+        pane = self._panes[view]
+        self.current = pane.id
+        self.host.hand_keys_to(pane)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        session = self.session
+        works = {
+            "hit": bool(session.rows), "save_audit": session.report is not None,
+            "split": len(session.opened.splits) > 1,
+        }  # fmt: skip
+        return works.get(action, True) or None
+
+    def action_view(self, view: View) -> None:
+        """The list or the audit, and back to the pair."""
+        if self.view == view:
+            self._leave()
+            return
+        self.show(view)
+        if view == "audit":
+            self._audit.look()
+        else:
+            self.draw()
+            self._list.draw_lengths()
+
+    @on(TokensPane.Skipped)
+    def _skipped(self) -> None:
+        if self.view == "tokens":
+            self.show("pair")
+
+    @on(SetPane.Left)
+    def _leave(self) -> None:
+        """Back to the pair; from there, clears the search."""
+        if self.view == "pair":
+            self._end_search()
+        else:
+            self.show("pair")
+            self.draw()
+
+    # -- the set that is shown
+
+    def take(self, session: PairsSession) -> None:
+        """Switches to another set and drops unfinished work on the previous one, except decisions and exports."""
+        for group in ("find", "sort", "flagged", "tokens"):
+            self.workers.cancel_group(self, group)
+        self.session = session
+        for pane in self._panes.values():
+            pane.take(session)
+        self.show("pair")
+        self._draw_status()
+
+    def draw(self) -> None:
+        """Redraws what is shown after something about it changed."""
+        if self.view in ("pair", "tokens"):
+            self._pair.draw()  # also behind the tokens, so that leaving them moves nothing
+        if self.view != "pair":
+            self.pane.draw()
+        self.host.draw_where()
+        self._draw_status()
+
+    def draw_decided(self) -> None:
+        """Draws what shows decisions."""
+        if self.view == "audit":
+            self.host.draw_where()
+        else:
+            self.draw()
+
+    def grown(self) -> None:
+        """More of the set is loaded."""
+        row = self._awaited()
+        if row is not None and row < len(self.session.opened):
+            self.go(row)
+        if self.view == "list" and self.session.rows is None:
+            self.draw()
+
+    def loaded(self) -> None:
+        """All of the set is loaded."""
+        session = self.session
+        if (row := self._awaited()) is not None:  # the set is shorter by now
+            self.go(row)
+        elif self.view in ("pair", "tokens") and session.curation.hold_out(session.opened.label) is not None:
+            self.draw()  # whether it is held out is known only now
+        if self._tokenizer is None and not self._tokenizer_failed:
+            self._load_tokenizer()
+        self._count_tokens(asked=False)
+        self._warm_up()
+        if self.view == "list":
+            self._list.draw_lengths()
+
+    def _awaited(self) -> int | None:
+        """The row to show once it is loaded: one that was asked for, or the current row before a reload."""
+        session = self.session
+        return session.back_to if session.wanted is None and self.view in ("pair", "tokens") else session.wanted
+
+    def recipe_changed(self, values: Mapping[str, object]) -> None:
+        """Takes the recipe's values; a new model or `max_length` invalidates what was counted."""
+        before, self.session.values = _counted_for(self.session.values), values
+        after = _counted_for(values)
+        if before == after:
+            return
+        if before[0] != after[0]:
+            self.workers.cancel_group(self, "tokens")
+            self.session.tokens, self._tokenizer_failed = None, False
+            self._drop_tokenizer()
+            if self.session.opened.complete:
+                self._load_tokenizer()
+                self._count_tokens(asked=False)
+        elif self._tokenizer is not None:
+            self._use(self._tokenizer.limited(values))
+        self._audit.forget()
+        self._redraw_counts()
+
+    def _redraw_counts(self) -> None:
+        if self.view == "list":
+            self._list.draw_lengths()
+        if self.view != "audit":
+            self.draw()
+
+    @work(exclusive=True, group="warm up")
+    async def _warm_up(self) -> None:
+        """Loads the search engines at a pause in typing, so that neither the first search nor a key waits for them."""
+        await self.host.at_rest()
+        await in_thread(load_engines)
+
+    # -- moving
+
+    def go(self, row: int) -> None:
+        """Shows a pair, or waits for it while the set is still loading."""
+        if not self.session.go(row):
+            when = self.session.loading or "not loading: r reloads the set"
+            self.host.say(f"Pair {(self.session.wanted or 0) + 1:,} is still loading; it will open when ready ({when})")
+            return
+        if self.view not in ("pair", "tokens"):
+            self.show("pair")
+        self.draw()
+
+    def action_step(self, by: int) -> None:
+        session = self.session
+        if session.wanted is None and 0 <= session.index + by < (session.opened.total or 1 << 60):
+            self.go(session.index + by)
+
+    def action_last(self) -> None:
+        opened = self.session.opened
+        self.go((opened.total or len(opened)) - 1)
+
+    def action_random(self) -> None:
+        if len(self.session.opened) > 1:
+            self.go(random.randrange(len(self.session.opened)))
+
+    def action_ask_number(self) -> None:
+        self.host.ask("go to pair:", "a number", self._go_to)
+
+    def _go_to(self, text: str) -> None:
+        if not text:
+            return
+        opened = self.session.opened
+        number = int(text.replace(",", "")) if text.replace(",", "").isdecimal() and text.isascii() else 0
+        most = opened.total or len(opened)
+        if 1 <= number <= most:
+            self.go(number - 1)
+        else:
+            self.host.say(f"Pairs here go from 1 to {most:,}: {text}", severity="warning")
+
+    @on(ListPane.Chosen)
+    def _row_chosen(self, event: ListPane.Chosen) -> None:
+        self.show("pair")
+        self.go(event.row)
+
+    def action_split(self) -> None:
+        opened = self.session.opened
+        splits, now = opened.splits, opened.split.split("[")[0]
+        following = splits[(splits.index(now) + 1) % len(splits)] if now in splits else splits[0]
+        self.post_message(self.SplitWanted(following))
+
+    def action_flagged(self, direction: int) -> None:
+        self._go_flagged(direction)
+
+    @work(exclusive=True, group="flagged")
+    async def _go_flagged(self, direction: int) -> None:
+        """The next pair that has a problem or that the audit found something in."""
+        try:
+            row = await self.session.flagged(direction)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if row is None:
+            self.host.say("No pair of this set is flagged")
+        else:
+            self.go(row)
+
+    # -- searching
+
+    def action_ask_search(self) -> None:
+        matches = self.session.matches
+        value = matches.search.query.shown if matches is not None and matches.search is not None else ""
+        self.host.ask("find:", "text, /regex/, or where chosen_chars > 500", self._searched_for, value)
+
+    def _searched_for(self, text: str) -> None:
+        query = parse_query(text)
+        if query is None:
+            self._end_search()
+        else:
+            self._find(query)
+
+    @work(exclusive=True, group="find")
+    async def _find(self, query: PairQuery) -> None:
+        session, went, any_found = self.session, False, False
+        try:
+            async with aclosing(session.search(query)) as steps:
+                async for matches in steps:
+                    row, any_found = session.first_match(), bool(matches.rows)
+                    if not went and row is not None and (row >= session.index or not matches.looking):
+                        went = True
+                        if self.view != "list":
+                            self.go(row)
+                    self._draw_matches()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            self._draw_matches()
+            return
+        if not any_found:
+            self.host.say(f"No matches for “{query.shown}”", severity="warning")
+            self.draw()
+
+    def _end_search(self) -> None:
+        """Back to all pairs."""
+        self.workers.cancel_group(self, "find")
+        self.session.clear_matches()
+        self.draw()
+        self.refresh_bindings()
+
+    def _draw_matches(self) -> None:
+        if self.view == "list":
+            self._list.draw()
+        self._draw_status()
+        self.refresh_bindings()
+
+    @on(AuditPane.Chosen)
+    def _finding_chosen(self, event: AuditPane.Chosen) -> None:
+        self._show_finding(event.condition, event.title)
+
+    @work(exclusive=True, group="find")
+    async def _show_finding(self, condition: str, title: str) -> None:
+        session = self.session
+        try:
+            rows = await session.rows_where(condition)
+            await session.show_matches(rows, title)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if rows:
+            self.show("pair")
+            self.go(rows[0])
+        self._draw_matches()
+
+    def action_hit(self, direction: int) -> None:
+        """The next match, wrapping around."""
+        if (found := self.session.hit(direction)) is not None:
+            row, wrapped = found
+            if wrapped:
+                self.host.say(f"Wrapped to the {'first' if direction > 0 else 'last'} match")
+            self.go(row)
+
+    def _draw_status(self) -> None:
+        """Draws what was searched for, how far the search is, and the place among the matches."""
+        matches = self.session.matches
+        if matches is None:
+            self.host.show_status(None)
+            return
+        line = Text(f"{safe_line(matches.words, 60)}  ", "bold", no_wrap=True, overflow="ellipsis")
+        place, found = self.session.place(), f"{len(matches.rows):,} pairs"
+        if matches.stopped:
+            line.append("stopped", "not bold")
+        else:
+            line.append(found if place is None else f"{place + 1:,} of {found}", "not bold")
+        if matches.looking and matches.search is not None:
+            line.append(f", searched {matches.search.looked_at:,}…", "not bold")
+        line.append("  n/N next/previous · v list · b all · esc clear", "not bold dim")
+        self.host.show_status(line)
+
+    # -- sorting
+
+    def action_sort(self) -> None:
+        """Sorts by the next column, largest first; after the last one, in the set's own order."""
+        self.session.next_order()
+        name, descending = self.session.order
+        self.host.say(f"Sorted by {COLUMNS[name].words}" + (", descending" if descending else ""))
+        self._sort()
+
+    def action_reverse(self) -> None:
+        self.session.reverse_order()
+        self._sort()
+
+    @work(exclusive=True, group="sort")
+    async def _sort(self) -> None:
+        try:
+            await self.session.sort()
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        self._draw_matches()
+
+    # -- what is made of the whole set
+
+    def action_audit_again(self) -> None:
+        self.show("audit")
+        self._audit.forget()
+
+    def action_save_audit(self) -> None:
+        self._audit.save()
+
+    def action_count_tokens(self) -> None:
+        if self.session.tokens is not None:
+            self.host.say("Tokens are counted already")
+        else:
+            self._count_tokens(asked=True)
+
+    @work(exclusive=True, group="tokens")
+    async def _count_tokens(self, *, asked: bool) -> None:
+        """Counts the tokens of the whole set; silently unless `asked`."""
+        session = self.session
+        if not asked and len(session.opened) > COUNTED_BY_ITSELF:
+            return
+        try:
+            async with aclosing(session.count_tokens()) as steps:
+                async for share in steps:
+                    if asked:
+                        self.host.draw_where(f"tokens {share:.0%}")
+        except SmoltuiError as error:
+            if asked:
+                tell(self.host, error)
+            return
+        finally:
+            if asked:  # also when another model is counted for
+                self.host.draw_where("")
+        if self.session.report is None or not self.session.report.tokens_known:
+            self._audit.forget()
+        if self.view == "list":
+            self._redraw_counts()
+        if asked:
+            self.host.say("Tokens are counted: where chosen_tokens > 200, and the audit knows them too")
+
+    # -- what the trainer sees
+
+    def action_tokens(self) -> None:
+        """Switches between the pair and its tokens in training."""
+        if self.view == "tokens":
+            self.show("pair")
+        elif self._tokenizer is None:
+            self._load_tokenizer(show=True)
+        else:
+            self.show("tokens")
+            self._tokens.draw()
+
+    def _use(self, tokenizer: TokenService | None) -> None:
+        self._tokenizer = self._pair.tokenizer = self._tokens.tokenizer = tokenizer
+
+    def _drop_tokenizer(self) -> None:
+        """Ends the child of the tokenizer."""
+        if self._tokenizer is not None:
+            self._tokenizer.close()
+        self._use(None)
+
+    def on_unmount(self) -> None:
+        self._drop_tokenizer()
+
+    @work(exclusive=True, group="tokenizer")
+    async def _load_tokenizer(self, show: bool = False) -> None:
+        """Loads the recipe's tokenizer; silently unless `show`."""
+        project, values = self.session.project, dict(self.session.values)
+        if project is None:
+            return
+        if show:
+            self.host.say(f"Loading the tokenizer: {safe_line(str(values.get('model_name_or_path', '')), 120)} …")
+        else:
+            await self.host.at_rest()
+        unwanted = threading.Event()
+        try:
+            loaded = await in_thread(partial(_opened, project, values, unwanted), abandon=unwanted.set)
+        except SmoltuiError as error:
+            self._tokenizer_failed = True
+            if show:
+                tell(self.host, error)
+            return
+        self._drop_tokenizer()
+        self._use(loaded.limited(self.session.values))  # which may have changed meanwhile
+        if show:
+            self.show("tokens")
+        if self.view in ("pair", "tokens"):
+            self.draw()
+
+    # -- taking along
+
+    def action_copy(self) -> None:
+        if (here := here_or_tell(self.host, self.session)) is not None:
+            pair = as_trained(here, self.session.curation.swapped)
+            self.app.copy_to_clipboard(sound(json.dumps(pair_json(pair), ensure_ascii=False, indent=2)))
+            self.host.say(f"Pair {here.row + 1:,} is copied as JSON (if nothing arrives, your terminal blocks OSC 52)")
+
+    def action_page(self) -> None:
+        if (here := here_or_tell(self.host, self.session)) is not None:
+            page_text(cast("Room", self.screen), readable_text(as_trained(here, self.session.curation.swapped)))
+
+
+CountedFor = tuple[tuple[object, ...], tuple[object, ...]]
+"""The recipe values that tokens depend on: the model, and where it cuts."""
+
+
+def _counted_for(values: Mapping[str, object]) -> CountedFor:
+    return (
+        (values.get("model_name_or_path"), values.get("model_revision")),
+        (values.get("max_length", DEFAULT_MAX_LENGTH), values.get("truncation_mode")),
+    )
+
+
+def _opened(project: Project, values: Mapping[str, object], unwanted: threading.Event) -> TokenService:
+    """The tokenizer in a child, which is ended at once if it is no longer wanted."""
+    tokenizer = open_tokenizer(project, values)
+    if unwanted.is_set():
+        tokenizer.close()
+    return tokenizer

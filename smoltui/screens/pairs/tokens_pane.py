@@ -1,0 +1,91 @@
+"""What the trainer sees of a pair: the text as it is rendered and tokenized."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from smoltui.backends.pairs.session import Here
+from smoltui.backends.pairs.token_service import TokenService
+from smoltui.core.pairs.preference import Pair
+from smoltui.core.pairs.rendering import TrainerView
+from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.measuring import refused
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.trainer_view import TrainerPane
+
+SAY_SECONDS = 0.2
+"""Rendering is announced only when it takes longer than this, so that nothing flickers."""
+
+
+class TokensPane(SetPane):
+    """Shows the current pair, swapped if that was decided."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
+        Binding("j,down", "scroll_text(1, 0)", "Down", show=False),
+        Binding("pagedown,space", "scroll_text(0, 1)", "Page down", show=False),
+        Binding("pageup", "scroll_text(0, -1)", "Page up", show=False),
+        Binding("home", "scroll_text(-100000, 0)", "Top", show=False),
+        Binding("end", "scroll_text(100000, 0)", "End", show=False),
+        Binding("escape", "leave", "Back", show=False),
+    ]
+
+    class Skipped(Message):
+        """The trainer skips the pair, so there is nothing to show."""
+
+    tokenizer: TokenService | None = None
+    """Of the recipe, under its `max_length`; None while it is not loaded."""
+    _shown: Pair | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TrainerPane()
+
+    def draw(self) -> None:
+        """Renders the pair in the background and shows it."""
+        tokenizer = self.tokenizer
+        self.workers.cancel_group(self, "view")
+        if tokenizer is None:
+            return
+        try:
+            pair = self._shown = as_trained(self.session.here(), self.session.curation.swapped)
+        except SmoltuiError as error:
+            tell(self.host, error)
+            return
+        if not pair.readable or pair.problem:
+            self.host.say(f"This pair is skipped in training: {pair.problem}", severity="warning")
+            self.post_message(self.Skipped())
+        else:
+            self._view_behind(pair, tokenizer)
+
+    @work(exclusive=True, group="view")
+    async def _view_behind(self, pair: Pair, tokenizer: TokenService) -> None:
+        saying = self.set_timer(SAY_SECONDS, lambda: self._show("Rendering and tokenizing this pair…"))
+        asked = tokenizer.ask_view(pair)
+        try:
+            view: TrainerView | str = await asyncio.wrap_future(asked)
+        except SmoltuiError as error:
+            view = refused(error)
+        finally:
+            saying.stop()
+        if pair is self._shown and tokenizer is self.tokenizer:
+            self._show(view)
+
+    def _show(self, view: TrainerView | str) -> None:
+        pane = self.query_one(TrainerPane)
+        pane.say(view) if isinstance(view, str) else pane.show(view)
+
+    def action_scroll_text(self, lines: int, pages: int) -> None:
+        self.query_one(TrainerPane).scroll_by(lines, pages)
+
+
+def as_trained(here: Here, swapped: set[str]) -> Pair:
+    """The pair as it is used in training: with chosen and rejected exchanged if that was decided."""
+    pair = here.pair
+    return replace(pair, chosen=pair.rejected, rejected=pair.chosen) if here.key in swapped else pair
