@@ -148,7 +148,7 @@ async def test_a_folder_without_a_recipe_says_how_to_start(tmp_path: Path, jobs:
     app = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "holds no recipe.yaml" in seen(app) and "smoltui demo" in seen(app))
+        await wait_until(lambda: "has no recipe.yaml" in seen(app) and "smoltui demo" in seen(app))
 
 
 async def test_without_the_train_extra_the_command_that_installs_it_is_told(
