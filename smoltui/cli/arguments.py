@@ -28,7 +28,7 @@ class EngineChoice(click.Choice[str]):
 
 
 folder_argument = click.argument("folder", default=".")
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
 
 
 def project_in(folder: str) -> Project:
@@ -40,20 +40,3 @@ def project_in(folder: str) -> Project:
     from smoltui.backends.project.project import open_project
 
     return open_project(folder)
-
-
-class EngineChoice(click.Choice[str]):
-    """The names of all engines, as they are when they are asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        from smoltui.backends.services import places
-
-        return tuple(place.name for place in places())
-
-    @choices.setter
-    def choices(self, names: tuple[str, ...]) -> None:
-        """click sets them once, before anybody asks."""

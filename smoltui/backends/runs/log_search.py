@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from smoltui.core.runs.log_lines import LogChunks
+from smoltui.core.runs.log_lines import Searched
 from smoltui.core.runs.log_text import CSI
 from smoltui.errors import InputError
 from smoltui.safe_text import safe
@@ -26,7 +26,7 @@ _BEGIN, _END = "\x02", "\x03"  # stand in no text that is drawn
 class Search:
     """One search; see `core.runs.log_lines.LogSearch`."""
 
-    def __init__(self, spool: LogChunks, query: str) -> None:
+    def __init__(self, spool: Searched, query: str) -> None:
         self.shown = query
         self._spool = spool
         found = _REGEX.fullmatch(query.strip())
