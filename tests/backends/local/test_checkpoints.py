@@ -165,7 +165,7 @@ async def test_what_cannot_be_paused_or_resumed_is_said(engine: LocalEngine, tmp
         await engine.resume(two.id)
     assert "save_steps" in error.value.hint and "rerun" in error.value.hint
     save(tmp_path / "two" / "checkpoint-7", 7)
-    with pytest.raises(InputError, match=r"checkpoint-7, trainer_state.json is missing"):
+    with pytest.raises(InputError, match=r"in checkpoint-7, trainer_state.json, which is written last, is missing"):
         await engine.resume(two.id)
 
 

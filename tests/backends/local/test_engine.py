@@ -112,7 +112,7 @@ async def test_a_dead_supervisor_is_an_error_and_takes_the_child_along(
     assert status is not None
     os.kill(status["supervisor_pid"], signal.SIGKILL)
     run = await ended(engine, run, 5)
-    assert run.stage == Stage.ERROR and "supervisor is gone" in (run.message or "")
+    assert run.stage == Stage.ERROR and "supervisor and the run are gone" in (run.message or "")
     await wait_until(lambda: not _lives(status["child_pid"]))
 
 

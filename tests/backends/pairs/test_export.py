@@ -275,7 +275,7 @@ class TestPlace:
         assert "--overwrite" in caught.value.hint and len(lines(out / "train.jsonl")) == 2
         assert export(pairs(3), out, overwrite=True).train == len(lines(out / "train.jsonl")) == 3
         (out / "mine.txt").write_text("x")
-        with pytest.raises(InputError, match=r"smoltui did not write, mine\.txt"):
+        with pytest.raises(InputError, match=r"smoltui did not write \(mine\.txt\)"):
             export(pairs(4), out, overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -312,7 +312,7 @@ class TestPlace:
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", failing)
-        with pytest.raises(InputError, match="cannot be written, Input/output error"):
+        with pytest.raises(InputError, match=r"cannot be written \(Input/output error\)"):
             export(pairs(3), out, overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["out"] and len(lines(out / "train.jsonl")) == 2
 

@@ -94,7 +94,7 @@ def test_i_search_texts(opened: PairSet) -> None:
     assert found(opened, "/^No\\.$/") == [0, 4]
     assert found(opened, '"score": 3') == [3]  # a row that is no pair is found by its text
     assert found(opened, "zebra") == []
-    with pytest.raises(InputError, match="not a regular expression") as caught:
+    with pytest.raises(InputError, match="Not a valid regular expression") as caught:
         found(opened, "/(/")
     assert "missing" in caught.value.hint
 

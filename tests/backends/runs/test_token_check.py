@@ -99,12 +99,12 @@ def test_a_token_in_a_file(
     before = kept()
     assert run([*command, str(folder)]) == 2
     captured = capsys.readouterr()
-    assert f"{name}, line {line} holds" in captured.err
+    assert f"{name}, line {line} contains" in captured.err
     assert BODY not in captured.err + captured.out and "of-another-shape" not in captured.err
     assert kept() == before
     assert run(["recipe", "check", str(folder), "--json"]) == 2
     told = json.loads(capsys.readouterr().out)
-    assert any(f"{name}, line {line} holds" in finding["sentence"] for finding in told["findings"])
+    assert any(f"{name}, line {line} contains" in finding["sentence"] for finding in told["findings"])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_token_in_an_option(folder: Path, options: list[str], capsys: pytest.C
     before = kept()
     assert run(["train", str(folder), "--yes", *options]) == 2
     captured = capsys.readouterr()
-    assert "holds" in captured.err and "HF_TOKEN instead" in captured.err and BODY not in captured.err + captured.out
+    assert "contains" in captured.err and "HF_TOKEN instead" in captured.err and BODY not in captured.err + captured.out
     assert kept() == before
 
 
