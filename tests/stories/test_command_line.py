@@ -338,7 +338,7 @@ def test_rules_warn_while_i_follow(
     assert run(["train", str(project), *long, "--json"]) == 0
     lines, error = output(capsys)
     assert len([line for line in lines if line["event"] == "metrics"]) == 8
-    assert "The loss is not a number since step 3" in json.loads(error)["warning"]
+    assert "The loss has been NaN or infinite since step 3" in json.loads(error)["warning"]
     (project / "smoltui.toml").write_text("[watch]\nnan = false\n")
     assert run(["train", str(project), *long, "--overwrite"]) == 0
     assert "not a number" not in capsys.readouterr().err

@@ -167,7 +167,7 @@ class TestLooking:
         assert run(["inspect", job.id]) == 0
         told = capsys.readouterr()
         assert json.loads(told.out)["id"] == job.id
-        assert told.err == "Get in: ssh j@ssh.hf.jobs\nGet in: https://j--8000.hf.jobs\n"
+        assert told.err == "Connect: ssh j@ssh.hf.jobs\nConnect: https://j--8000.hf.jobs\n"
         assert run(["inspect", job.id, "--json"]) == 0
         assert capsys.readouterr().err == ""
 
@@ -321,7 +321,7 @@ class TestScheduled:
         """I schedule my project each night, look when it comes, suspend and resume it, start one now, and delete it."""
         asked = answer(True)
         assert run(["scheduled", "create", str(project), "--schedule", "0 3 * * *"]) == 0
-        assert "at most 7.50 USD" in asked[0] and "each time of '0 3 * * *' (UTC)" in asked[0]
+        assert "at most 7.50 USD" in asked[0] and "on schedule '0 3 * * *' (UTC)" in asked[0]
         (item,) = server.scheduled.values()
         assert item.body["jobSpec"]["flavor"] == "a100-large" and item.id in capsys.readouterr().out
         assert run(["scheduled", "list"]) == 0
@@ -370,7 +370,7 @@ class TestScheduled:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["create", ".", "--schedule", "tomorrow"], "not a schedule"),
+            (["create", ".", "--schedule", "tomorrow"], "does not accept this schedule"),
             (["create", "/nowhere", "--schedule", "@daily"], "No such project folder"),
             (["suspend", "nothing"], "no such scheduled Job"),
             (["trigger", "nothing", "--yes"], "no such scheduled Job"),
