@@ -1,19 +1,19 @@
-"""Every error that a person may have to act on.
+"""All errors that a person may have to act on.
 
 SmoltuiError                    message: one sentence; hint: the next step, a key or a command
 ├── InputError                  a file, key or value is wrong                       exit code 2
-│   ├── PairsError              a source that does not hold preference pairs
+│   ├── PairsError              a source that does not contain preference pairs
 │   ├── RecipeError             recipe.yaml or smoltui.toml cannot be used as it is
 │   └── MissingExtraError       a package of an extra is not installed
 ├── RunFailedError              a child process or a run ended without its result   exit code 1
-├── InternalError               a mistake of smoltui itself (`backends/system/crash.py`)   exit code 70
+├── InternalError               a bug in smoltui (`backends/system/crash.py`)   exit code 70
 └── ServiceError                the Hub did not do what was asked                   exit code 3
     ├── NotLoggedInError        no token, or one that is no longer valid
     ├── PermissionDeniedError   the token or the account may not do this
     ├── NoCreditError           the account cannot pay
     ├── NotFoundOnHubError      no such job, model, dataset or namespace for this account
     ├── RateLimitedError        asked too often; `retry_after` says how long to wait
-    └── UnreachableError        no answer: network, time-out, or an answer that is not the Hub's
+    └── UnreachableError        no response: network, timeout, or a response that is not the Hub's
 
 Foreign exceptions become one of these at the edge, in `backends/`, with the cause kept (`raise … from`).
 A run that fails is not an exception but a `Run` in stage ERROR.
@@ -23,16 +23,16 @@ from __future__ import annotations
 
 
 class SmoltuiError(Exception):
-    """Root of the tree: a sentence for the person, and what to do next."""
+    """Base class: a sentence for the person, and the next step."""
 
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        """One sentence, the value last after a colon where there is one."""
+        """One sentence; a value comes last, after a colon."""
         self.hint = hint
-        """The next step, empty when there is none."""
+        """The next step; empty without one."""
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
@@ -49,7 +49,7 @@ class InputError(SmoltuiError):
 
 
 class PairsError(InputError):
-    """A source that does not hold preference pairs; the message names the line or row where it is known."""
+    """A source that does not contain preference pairs; the message names the line or row if known."""
 
 
 class RecipeError(InputError):
@@ -57,7 +57,7 @@ class RecipeError(InputError):
 
 
 class MissingExtraError(InputError):
-    """A package that an extra brings is not installed; the hint is the command that installs it."""
+    """A package of an extra is not installed; the hint is the command that installs it."""
 
 
 class RunFailedError(SmoltuiError):
@@ -65,7 +65,7 @@ class RunFailedError(SmoltuiError):
 
 
 class InternalError(SmoltuiError):
-    """An exception that nobody expected, in words; it is the `__cause__`."""
+    """An unexpected exception in words; the exception is the `__cause__`."""
 
     exit_code = 70
     """EX_SOFTWARE of sysexits.h."""
@@ -94,13 +94,13 @@ class NotFoundOnHubError(ServiceError):
 
 
 class RateLimitedError(ServiceError):
-    """The Hub was asked too often."""
+    """Too many requests to the Hub."""
 
     def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
-        """Seconds to wait, as the server said; None when it did not."""
+        """Seconds to wait according to the server; None if not stated."""
 
 
 class UnreachableError(ServiceError):
-    """No answer, or an answer that is not the Hub's."""
+    """No response, or a response that is not the Hub's."""

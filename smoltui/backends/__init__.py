@@ -1,1 +1,1 @@
-"""The outside world: processes, files, devices and the Hub, given as core types and raising our errors."""
+"""The outside world: processes, files, devices and the Hub, returning core types and raising our errors."""

@@ -96,4 +96,4 @@ def place_named(name: str) -> Place:
 
 
 def _unknown(name: str, known: Sequence[str]) -> InputError:
-    return InputError(f"There is no such engine: {name}", f"Known: {', '.join(known)}")
+    return InputError(f"Unknown engine: {name}", f"Known: {', '.join(known)}")

@@ -1,6 +1,6 @@
-"""The command line: opens the app, and does everything the rooms do without it.
+"""The command line: opens the app, and does without it everything that the rooms do.
 
-Exit codes: 0 done, 1 the run failed, 2 wrong use or input, 3 the service refused, 130 interrupted. With `--json`,
+Exit codes: 0 done, 1 the run failed, 2 wrong usage or input, 3 refused by the service, 130 interrupted. With `--json`,
 stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stderr.
 """
 
@@ -29,7 +29,7 @@ INTERRUPTED = 130
 
 
 class _OpensByDefault(click.Group):
-    """A first word that is no command is the folder to open; no word at all opens the current one."""
+    """A first argument that isn't a command is the folder to open; without arguments, the current folder opens."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         plain = [arg for arg in args if not arg.startswith("-")]
@@ -39,7 +39,7 @@ class _OpensByDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order of the work, as they are written below
+        return list(self.commands)  # in the order of the workflow, as defined below
 
 
 @click.group(cls=_OpensByDefault, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,33 +59,35 @@ def open_app(folder: str, as_json: bool) -> None:
     try:
         project = project_in(folder)
     except InputError as error:
-        raise InputError(f"This is neither a project folder nor a command: {folder}", "See: smoltui --help") from error
+        raise InputError(f"Not a project folder or a command: {folder}", "See: smoltui --help") from error
     if as_json:
-        raise InputError("The app itself has no --json, its commands have", "See them: smoltui --help")
+        raise InputError("Only the commands take --json, not the app", "See the commands: smoltui --help")
     run_app(project)
 
 
 CANNOT_DRAW = ("", "dumb", "unknown")
-"""Names of terminals that cannot move the cursor: editors and build servers say so of their output windows."""
-COMMANDS = "Every room has a command too, with --json: smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
+"""Names of terminals that cannot move the cursor, such as the output panes of editors and build servers."""
+COMMANDS = (
+    "Without the app, use the commands (all take --json): smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
+)
 
 
 def run_app(project: Project) -> None:
-    """The app, until the person leaves it.
+    """Runs the app until the person quits.
 
     Raises:
-        InputError: there is no terminal to draw on.
+        InputError: there is no terminal that the app can draw on.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("The app needs a terminal for its keys and its screen", COMMANDS)
+        raise InputError("The app needs an interactive terminal", COMMANDS)
     if (term := os.environ.get("TERM", "")) in CANNOT_DRAW and sys.platform != "win32":
         named = f"TERM is {term}" if term else "TERM is not set"
         raise InputError(
             f"The app cannot draw on this terminal: {named}",
-            f"If it can do more than that, name it, for example TERM=xterm-256color. {COMMANDS}",
+            f"If the terminal supports more, set TERM, for example TERM=xterm-256color. {COMMANDS}",
         )
     if sys.__stderr__ is None or not sys.__stderr__.isatty():
-        # Textual draws there. Who sends the errors to a file means the errors, and would be left with an empty screen.
+        # Textual draws on stderr. Whoever redirects it to a file wants the errors there, and would get an empty screen.
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     from smoltui.at_rest import postpone_collections
 
@@ -93,17 +95,17 @@ def run_app(project: Project) -> None:
     from smoltui.app import SmoltuiApp
 
     app = SmoltuiApp(project)
-    # What the app returns is of its own; a return code is there too when a signal or the lost terminal ended it.
+    # The app's own result, or the return code if a signal or a lost terminal ended it.
     if code := app.run() or app.return_code:
         raise SystemExit(code)
 
 
 @smoltui.command("demo")
 @click.argument("folder", default="smoltui-demo")
-@click.option("--no-open", is_flag=True, help="Only make the folder.")
+@click.option("--no-open", is_flag=True, help="Only create the folder.")
 @json_option
 def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
-    """Makes a project that trains in a minute on any CPU, and opens the app on it.
+    """Create a project that trains within a minute on any CPU, and open the app on it.
 
     A folder that is already a project is opened as it is.
     """
@@ -114,17 +116,17 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
     if not project.has_recipe:
         project = create_project(project.folder, "demo")
     elif not as_json:
-        output.note(f"This folder is a project already, and stays as it is: {project.folder}")
+        output.note(f"This folder is already a project; nothing was changed: {project.folder}")
     _made(project, no_open, as_json)
 
 
 @smoltui.command("new")
 @click.argument("folder")
-@click.option("--preset", required=True, help="demo, course-local or course-jobs.")
-@click.option("--open/--no-open", "opens", default=False, help="Open the app on it.")
+@click.option("--preset", required=True, help="demo, course-local or course-jobs; required.")
+@click.option("--open/--no-open", "opens", default=False, help="Open the app on it, or not (the default).")
 @json_option
 def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
-    """Makes a project folder from a preset."""
+    """Create a project folder from a preset."""
     from smoltui.backends.project.new_project import create_project
 
     _made(create_project(_absolute(folder), preset), not opens, as_json)
@@ -143,7 +145,7 @@ def _made(project: Project, no_open: bool, as_json: bool) -> None:
         import shlex
 
         output.say(f"Project: {safe_line(str(project.folder), 4096)}")
-        output.say(f"Open it: smoltui {safe_line(shlex.quote(str(project.folder)), 4096)}")
+        output.say(f"Open the project: smoltui {safe_line(shlex.quote(str(project.folder)), 4096)}")
     if not no_open and not as_json:
         run_app(project)
 
@@ -152,7 +154,7 @@ def _made(project: Project, no_open: bool, as_json: bool) -> None:
 @folder_argument
 @json_option
 def check_command(folder: str, as_json: bool) -> None:
-    """What can be trained here: devices, memory, disk, packages, account."""
+    """Show what can be trained here: devices, memory, disk, packages, account."""
     from smoltui.cli import check as twin
 
     report = twin.check_report(project_in(folder).folder)
@@ -161,36 +163,38 @@ def check_command(folder: str, as_json: bool) -> None:
 
 @smoltui.command("pairs")
 @click.argument("source", default=".")
-@click.option("--split", help="Which split of a set that has several.")
-@click.option("--config", help="Which configuration of a set on the Hub.")
+@click.option("--split", help="Split, if the set has several.")
+@click.option("--config", help="Configuration of a set on the Hub.")
 @click.option("--revision", help="Branch, tag or commit of a set on the Hub.")
-@click.option("--row", type=int, help="Show this pair, zero-based.")
-@click.option("--search", help="Rows that hold this text in any case, or match this /regular expression/.")
-@click.option("--where", help="Rows that fulfil this SQL condition, such as 'chosen_chars > 500'.")
-@click.option("--audit", is_flag=True, help="Everything that may be wrong with the set.")
-@click.option("--export", metavar="OUT", help="Write the curated, converted set; a name in .parquet writes Parquet.")
-@click.option("--overwrite", is_flag=True, help="Replace an export that is there.")
+@click.option("--row", type=int, help="Show this pair, counted from 0.")
+@click.option("--search", help="Rows with this text, ignoring case, or matching this /regular expression/.")
+@click.option("--where", help="Rows for which this SQL condition holds, such as 'chosen_chars > 500'.")
+@click.option("--audit", is_flag=True, help="Check the whole set.")
+@click.option(
+    "--export", metavar="OUT", help="Write the curated, converted set: JSONL, or Parquet if the name ends in .parquet."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing export.")
 @json_option
 def pairs_command(as_json: bool, **options: Any) -> None:
-    """What a set of preference pairs holds: a file, a folder, shards, a Hub id, or a project's own."""
+    """Show what a set of preference pairs contains. SOURCE is a file, a folder, a pattern, a Hub id, or a project."""
     require_address_space()
     from smoltui.cli import pairs as twin
 
     report = twin.pairs_report(twin.Asked(**options), quiet=as_json)
-    # The texts of a pair are data: they are given as they are, whatever they look like.
+    # The texts of a pair are data: they are printed unchanged, whatever they look like.
     print_json(report, redacting="pair" not in report) if as_json else twin.print_report(report)
 
 
 @smoltui.group("recipe")
 def recipe_group() -> None:
-    """The recipe of a project: its values, what is wrong with it, the command that runs it."""
+    """The recipe of a project: its values, its problems, and the command that runs it."""
 
 
 @recipe_group.command("show")
 @folder_argument
 @json_option
 def recipe_show_command(folder: str, as_json: bool) -> None:
-    """Every value, and what it means."""
+    """Show every value and what it means."""
     from smoltui.cli import recipe as twin
 
     report = twin.recipe_show(project_in(folder))
@@ -199,10 +203,10 @@ def recipe_show_command(folder: str, as_json: bool) -> None:
 
 @recipe_group.command("check")
 @folder_argument
-@click.option("--on", "target", type=EngineChoice(), help="Where it shall run.")
+@click.option("--on", "target", type=EngineChoice(), help="Where it will run; default: run.on in smoltui.toml.")
 @json_option
 def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None:
-    """What would stop it or spoil it; exit code 2 when something does."""
+    """Show what would stop or spoil the run. The exit code is 2 if something would stop it."""
     from smoltui.cli import recipe as twin
 
     report = twin.recipe_check(project_in(folder), target)
@@ -213,10 +217,10 @@ def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None
 
 @recipe_group.command("command")
 @folder_argument
-@click.option("--on", "target", type=EngineChoice(), help="Where it shall run.")
+@click.option("--on", "target", type=EngineChoice(), help="Where it will run; default: run.on in smoltui.toml.")
 @json_option
 def recipe_command_command(folder: str, target: str | None, as_json: bool) -> None:
-    """The command that does the same by hand."""
+    """Print the command that does the same by hand."""
     from smoltui.cli import recipe as twin
 
     report = twin.recipe_command(project_in(folder), target)
@@ -225,27 +229,33 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 
 @smoltui.command("train")
 @folder_argument
-@click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: smoltui.toml.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Another value for one recipe key.")
-@click.option("--seed", type=int, help="The same as --set seed=N.")
-@click.option("--output-dir", help="Where the model goes instead of the recipe's output_dir.")
-@click.option("--overwrite", is_flag=True, help="Replace the model that the output folder holds.")
+@click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: run.on in smoltui.toml.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override one key of the recipe; can be repeated."
+)
+@click.option("--seed", type=int, help="Same as --set seed=N.")
+@click.option("--output-dir", help="Where the model goes, instead of the recipe's output_dir.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model in the output folder.")
 @click.option("--flavor", help="Hardware of the Job.")
-@click.option("--timeout", help="The Job is killed after this, such as 3h or 90m.")
+@click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Job.")
-@click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
-@click.option("--side-by-side", is_flag=True, help="Do not wait for other runs of this machine to end.")
-@click.option("--processes", type=click.IntRange(1), help="Training processes, one a GPU, instead of smoltui.toml's.")
-@click.option("--detach", is_flag=True, help="Start it and return.")
+@click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
+@click.option("--side-by-side", is_flag=True, help="Run in parallel with other runs on this machine.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Training processes, one per GPU, instead of the setting in smoltui.toml.",
+)
+@click.option("--detach", is_flag=True, help="Start the run and return.")
 @click.option(
     "--then",
     multiple=True,
     type=click.Choice(["ask"]),  # core.runs.chain.STEPS
-    help="What to do when the run has completed. ask: let both models answer the project's prompts.",
+    help="What to do after the run completes. ask: let both models answer the project's prompts.",
 )
 @json_option
 def train_command(folder: str, **options: Any) -> None:
-    """Trains the recipe and follows it to its end; one JSON object a line with --json."""
+    """Train the recipe and follow it to the end. With --json, it prints one object per line."""
     require_address_space()
     from smoltui.cli import runs as twin
 
@@ -253,18 +263,18 @@ def train_command(folder: str, **options: Any) -> None:
 
 
 @smoltui.command("ps")
-@click.option("-a", "--all", "every", is_flag=True, help="Also runs that ended more than a day ago.")
+@click.option("-a", "--all", "every", is_flag=True, help="Include runs that ended more than a day ago.")
 @click.option("--on", "engine", type=EngineChoice(), help="Only local runs, or only Jobs.")
 @click.option(
     "--filter",
     "filter_text",
     default="",
     metavar="TERMS",
-    help="Words and stage:, label:, flavor:, engine:; each must do.",
+    help="Words, stage:, label:, flavor: and engine:; all must match.",
 )
 @json_option
 def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
-    """Lists local runs and the Jobs of all your namespaces, newest first."""
+    """List local runs and the Jobs of all your namespaces, newest first."""
     from smoltui.cli import runs as twin
 
     twin.ps(every=every, engine=engine, filter_text=filter_text, as_json=as_json)
@@ -272,12 +282,12 @@ def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool)
 
 @smoltui.command("logs")
 @click.argument("run_id", metavar="ID")
-@click.option("-f", "--follow", is_flag=True, help="Go on until it ends; the exit code is the run's result.")
-@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines of what is there.")
-@click.option("--grep", metavar="REGEX", help="Of these, only the lines that match.")
+@click.option("-f", "--follow", is_flag=True, help="Continue until the run ends; the exit code is its result.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N of the existing lines.")
+@click.option("--grep", metavar="REGEX", help="Of these, only matching lines.")
 @json_option
 def logs_command(run_id: str, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> None:
-    """Prints the log of a run."""
+    """Print the log of a run."""
     from smoltui.cli import runs as twin
 
     raise SystemExit(twin.logs(run_id, follow=follow, tail=tail, grep=grep, as_json=as_json))
@@ -287,7 +297,7 @@ def logs_command(run_id: str, follow: bool, tail: int | None, grep: str | None, 
 @click.argument("run_id", metavar="ID")
 @json_option
 def inspect_command(run_id: str, as_json: bool) -> None:
-    """Everything known of a run, as its engine gave it."""
+    """Show everything known about a run."""
     from smoltui.cli import runs as twin
 
     twin.inspect(run_id, as_json=as_json)
@@ -295,10 +305,10 @@ def inspect_command(run_id: str, as_json: bool) -> None:
 
 @smoltui.command("stats")
 @click.argument("run_id", metavar="ID")
-@click.option("-f", "--follow", is_flag=True, help="A line a second until it ends.")
+@click.option("-f", "--follow", is_flag=True, help="Print one line per second until the run ends.")
 @json_option
 def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
-    """What a run takes now: processor, memory, each GPU, network."""
+    """Show what a run is using: processor, memory, each GPU, network."""
     from smoltui.cli import jobs as twin
 
     twin.stats(run_id, follow=follow, as_json=as_json)
@@ -308,7 +318,7 @@ def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
 @click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
 @json_option
 def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Waits until runs have ended; exit code 0 if all are COMPLETED, 130 if one was CANCELED, 1 if one failed."""
+    """Wait until runs have ended. The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed."""
     from smoltui.cli import jobs as twin
 
     raise SystemExit(twin.wait(run_ids, as_json=as_json))
@@ -318,7 +328,7 @@ def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 @click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
 @json_option
 def cancel_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Stops runs."""
+    """Stop runs."""
     from smoltui.cli import runs as twin
 
     twin.cancel(run_ids, as_json=as_json)
@@ -328,7 +338,7 @@ def cancel_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 @click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
 @json_option
 def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Stops local runs with a checkpoint, to go on later."""
+    """Stop local runs with a checkpoint, so that they can be resumed."""
     from smoltui.cli import jobs as twin
 
     twin.pause(run_ids, as_json=as_json)
@@ -338,7 +348,7 @@ def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 @click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
 @json_option
 def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Goes on with local runs from their newest complete checkpoint."""
+    """Resume local runs from their newest complete checkpoint."""
     from smoltui.cli import jobs as twin
 
     twin.resume(run_ids, as_json=as_json)
@@ -346,10 +356,10 @@ def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 
 @smoltui.command("rerun")
 @click.argument("run_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
+@click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
 @json_option
 def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
-    """Starts the same run again and returns."""
+    """Start the same run again and return."""
     from smoltui.cli import jobs as twin
 
     twin.rerun(run_id, yes=yes, as_json=as_json)
@@ -358,20 +368,20 @@ def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
 @smoltui.command("labels")
 @click.argument("run_id", metavar="ID")
 @click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--remove", multiple=True, metavar="KEY", help="Take this label away.")
+@click.option("--remove", multiple=True, metavar="KEY", help="Remove this label; can be repeated.")
 @json_option
 def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
-    """Shows the labels of a Job, or sets some and leaves the others as they are."""
+    """Show the labels of a Job, or set some; the others are kept."""
     from smoltui.cli import jobs as twin
 
     twin.labels(run_id, assignments, remove, as_json=as_json)
 
 
 @smoltui.command("hardware")
-@click.option("--for", "folder", metavar="FOLDER", help="Whether the recipe of this project fits.")
+@click.option("--for", "folder", metavar="FOLDER", help="Also show whether this project's recipe fits.")
 @json_option
 def hardware_command(folder: str | None, as_json: bool) -> None:
-    """The flavors of Jobs: processor, memory, accelerators, price."""
+    """List the flavors of Jobs: processor, memory, accelerators, price."""
     from smoltui.cli import jobs as twin
 
     twin.hardware(None if folder is None else project_in(folder), as_json=as_json)
@@ -379,13 +389,13 @@ def hardware_command(folder: str | None, as_json: bool) -> None:
 
 @smoltui.group("scheduled")
 def scheduled_group() -> None:
-    """Jobs that the Hub starts again and again."""
+    """Recurring Jobs."""
 
 
 @scheduled_group.command("list")
 @json_option
 def scheduled_list_command(as_json: bool) -> None:
-    """All of them with their next time, the suspended ones too."""
+    """List all recurring Jobs with their next start, including suspended ones."""
     from smoltui.cli import scheduled as twin
 
     twin.list_all(as_json=as_json)
@@ -393,17 +403,19 @@ def scheduled_list_command(as_json: bool) -> None:
 
 @scheduled_group.command("create")
 @folder_argument
-@click.option("--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly.")
-@click.option("--from", "source", metavar="ID", help="Do what this Job does, instead of training FOLDER.")
+@click.option(
+    "--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly; required."
+)
+@click.option("--from", "source", metavar="ID", help="Repeat this Job instead of training FOLDER.")
 @click.option("--flavor", help="Hardware of each Job.")
-@click.option("--timeout", help="Each Job is killed after this, such as 3h or 90m.")
+@click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Jobs.")
-@click.option("--suspended", is_flag=True, help="It starts nothing until it is resumed.")
-@click.option("--concurrency", is_flag=True, help="Start also while the one before still runs.")
-@click.option("--yes", is_flag=True, help="Do not ask although it costs money.")
+@click.option("--suspended", is_flag=True, help="Create it suspended: it starts nothing until you resume it.")
+@click.option("--concurrency", is_flag=True, help="Allow overlapping runs.")
+@click.option("--yes", is_flag=True, help="Create it without asking, although it costs money.")
 @json_option
 def scheduled_create_command(folder: str, **options: Any) -> None:
-    """Trains a project again and again; its recipe and pairs are those of now."""
+    """Train a project on a schedule, with its recipe and pairs as they are now."""
     from smoltui.cli import scheduled as twin
 
     twin.create(folder, **options)
@@ -413,7 +425,7 @@ def scheduled_create_command(folder: str, **options: Any) -> None:
 @click.argument("scheduled_id", metavar="ID")
 @json_option
 def scheduled_suspend_command(scheduled_id: str, as_json: bool) -> None:
-    """Starts nothing until it is resumed; a Job that runs goes on."""
+    """Suspend a schedule until you resume it. A running Job continues."""
     from smoltui.cli import scheduled as twin
 
     twin.suspend(scheduled_id, as_json=as_json)
@@ -423,7 +435,7 @@ def scheduled_suspend_command(scheduled_id: str, as_json: bool) -> None:
 @click.argument("scheduled_id", metavar="ID")
 @json_option
 def scheduled_resume_command(scheduled_id: str, as_json: bool) -> None:
-    """Starts Jobs again from its next time on."""
+    """Resume a suspended schedule."""
     from smoltui.cli import scheduled as twin
 
     twin.resume(scheduled_id, as_json=as_json)
@@ -431,10 +443,10 @@ def scheduled_resume_command(scheduled_id: str, as_json: bool) -> None:
 
 @scheduled_group.command("trigger")
 @click.argument("scheduled_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask before a Job that costs money.")
+@click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
 @json_option
 def scheduled_trigger_command(scheduled_id: str, yes: bool, as_json: bool) -> None:
-    """Starts one Job of it now; the schedule stays as it is."""
+    """Start one Job now. The schedule doesn't change."""
     from smoltui.cli import scheduled as twin
 
     twin.trigger(scheduled_id, yes=yes, as_json=as_json)
@@ -442,10 +454,10 @@ def scheduled_trigger_command(scheduled_id: str, yes: bool, as_json: bool) -> No
 
 @scheduled_group.command("delete")
 @click.argument("scheduled_id", metavar="ID")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 @json_option
 def scheduled_delete_command(scheduled_id: str, yes: bool, as_json: bool) -> None:
-    """Deletes it for good; a Job that runs goes on."""
+    """Delete a schedule permanently. A running Job continues."""
     from smoltui.cli import scheduled as twin
 
     twin.delete(scheduled_id, yes=yes, as_json=as_json)
@@ -462,10 +474,10 @@ def _as_utf8(typed: str) -> str:
 @smoltui.command("ask")
 @click.argument("folder")
 @click.argument("prompts", nargs=-1)
-@click.option("--run", "run_id", help="Ask the model of this run; default: the newest completed one of the project.")
+@click.option("--run", "run_id", help="Ask the model of this run; default: the project's newest completed run.")
 @json_option
 def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_json: bool) -> None:
-    """Answers of the reference and of the aligned model to PROMPTS, or to the project's own prompts."""
+    """Print the answers of the reference and the aligned model to PROMPTS, or to the project's prompts."""
     from smoltui.cli import evaluate as twin
 
     twin.run_ask(project_in(folder), [_as_utf8(prompt) for prompt in prompts], run_id=run_id, as_json=as_json)
@@ -473,12 +485,10 @@ def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_js
 
 @smoltui.command("evaluate")
 @folder_argument
-@click.option(
-    "--run", "run_id", help="Measure the model of this run; default: the newest completed one of the project."
-)
+@click.option("--run", "run_id", help="Measure the model of this run; default: the project's newest completed run.")
 @json_option
 def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
-    """Measures the reference and the aligned model on the held-out pairs."""
+    """Measure the reference and the aligned model on held-out pairs."""
     require_address_space()
     from smoltui.cli import evaluate as twin
 
@@ -489,7 +499,7 @@ def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
 @click.argument("topic", required=False)
 @json_option
 def docs_command(topic: str | None, as_json: bool) -> None:
-    """Lists the topics of the documentation, or prints one of them."""
+    """List the topics of this documentation, or print one."""
     from smoltui.cli import docs as twin
 
     report = twin.docs_report(topic)

@@ -28,7 +28,7 @@ class EngineChoice(click.Choice[str]):
 
 
 folder_argument = click.argument("folder", default=".")
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout and nothing else.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
 
 
 def project_in(folder: str) -> Project:

@@ -81,6 +81,6 @@ def print_report(report: dict[str, Any]) -> None:
     for fact in report["facts"]:
         line(fact["name"], fact["text"])
     wrong = [package for package in report["packages"] if not package["fits"]]
-    line("packages", f"{len(report['packages']) - len(wrong)} of {len(report['packages'])} as needed")
+    line("packages", f"{len(report['packages']) - len(wrong)} of {len(report['packages'])} fit")
     for package in wrong:
         line("", f"{package['name']} {package['installed'] or 'missing'}, needed {package['wanted']}")

@@ -27,4 +27,4 @@ def print_report(report: dict[str, Any]) -> None:
     width = max(len(entry["name"]) for entry in report["topics"])
     for entry in report["topics"]:
         say(f"{entry['name']:<{width}}  {entry['summary']}")
-    say("\nRead one: smoltui docs TOPIC")
+    say("\nRead a topic: smoltui docs TOPIC")

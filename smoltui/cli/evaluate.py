@@ -43,7 +43,7 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
     if run_id is not None:
         _, run = await find(run_id)
         if not answers.has_model(run, services.here):
-            raise InputError(f"This run has left no model: {run_id}", "See the runs with: smoltui ps -a")
+            raise InputError(f"This run has no model: {run_id}", "List runs: smoltui ps -a")
         return await in_thread(lambda: answers.compare_run(project, run)), run
     listed = {run.id: run for name in services.here for run in await services.engines[name].list_runs()}
     if found := await in_thread(lambda: answers.runs_with_models(listed, project, services.here)):
@@ -52,7 +52,7 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
     if alone.aligned is None:
         raise InputError(
             f"This project has no aligned model yet: {project.folder}",
-            f"Train one: smoltui train {shlex.quote(str(project.folder))}",
+            f"Train a model: smoltui train {shlex.quote(str(project.folder))}",
         )
     return alone, None
 
@@ -164,7 +164,7 @@ def _print_answers(found: dict[str, Any]) -> None:
             if answer:
                 cut = "" if answer["ended"] else " (cut at the limit)"
                 say(f"\n  {model}{cut}\n{_indented(answer['text'])}")
-    where = f"; kept in {found['kept']}" if found["kept"] else ""
+    where = f"; saved in {found['kept']}" if found["kept"] else ""
     say(f"\nIn {as_time(found['seconds'])}{where}")
 
 
@@ -188,10 +188,10 @@ def run_evaluate(project: Project, *, run_id: str | None, as_json: bool) -> None
         name = safe_line(tally.manner.name, 30)
         rows.append(_row(name, reference, aligned, lambda figures: _share(figures.manner_share)))
     rows.append(_row("well-formed", reference, aligned, lambda figures: _share(figures.well_formed_share)))
-    rows.append(_row("tokens of an answer", reference, aligned, lambda figures: as_word(figures.mean_tokens, 1)))
+    rows.append(_row("tokens per answer", reference, aligned, lambda figures: as_word(figures.mean_tokens, 1)))
     for label, left, right in rows:
         say(f"{label:<34}{left:>12}{right:>12}")
-    say(f"\nOn {aligned.pairs} held-out pairs, {aligned.answers} answers each; {as_time(report['seconds'])}.")
+    say(f"\nOn {aligned.pairs} held-out pairs, {aligned.answers} answers per model; {as_time(report['seconds'])}.")
     for rule in filter(None, (report["manner_rule"], WELL_FORMED_RULE)):
         say(safe(rule))
 

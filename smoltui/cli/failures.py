@@ -31,9 +31,9 @@ _STEPS = {
     errno.EMFILE: "Raise the limit of open files (ulimit -n) and try again.",
     errno.ENFILE: "Close other programs and try again.",
     errno.EAGAIN: _LIMITS,
-    errno.EACCES: "Allow it there, or name another place.",
-    errno.EPERM: "Allow it there, or name another place.",
-    errno.EROFS: "Name another place.",
+    errno.EACCES: "Change the permissions there, or choose another location.",
+    errno.EPERM: "Change the permissions there, or choose another location.",
+    errno.EROFS: "Choose another location.",
 }
 """By the number of the system's error: the next step."""
 
@@ -47,7 +47,7 @@ def require_address_space(needed: int = PAIRS_BYTES) -> None:
     allowed = _allowed_bytes()
     if allowed is not None and allowed < needed:
         raise InputError(
-            f"There is not enough memory for this: {allowed >> 20} MiB are allowed here, {needed >> 20} MiB are needed",
+            f"Not enough memory: the limit is {allowed >> 20} MiB, {needed >> 20} MiB are needed",
             "Raise the limit: ulimit -v unlimited",
         )
 
@@ -82,7 +82,7 @@ def as_smoltui_error(error: Exception) -> SmoltuiError:
         return crashed(error)
     if report := written_report(error):
         # These can also be a mistake of ours.
-        told.hint += f" If nothing is wrong there, the report for a bug is in: {report}"
+        told.hint += f" If everything is fine there, please attach this report to a bug report: {report}"
     told.__cause__ = error
     return told
 
@@ -95,13 +95,13 @@ def _in_words(error: Exception) -> InputError | None:
     if isinstance(error, SystemError) and _allowed_bytes() is not None:
         return _no_memory()
     if any(part in words for part in _THREAD_WORDS):
-        return InputError("The system allows no further thread", _LIMITS)
+        return InputError("The system's thread limit is reached", _LIMITS)
     if isinstance(error, OSError):
         return _refused(error)
     if isinstance(error, RecursionError):
         return InputError(
-            "Something in the files of this project is nested too deeply to be read",
-            "Look for hundreds of brackets, or aliases that name each other, in recipe.yaml and smoltui.toml.",
+            "A file of this project is nested too deeply to be read",
+            "Look for hundreds of brackets, or aliases that refer to each other, in recipe.yaml and smoltui.toml.",
         )
     if isinstance(error, UnicodeError):
         return _not_text(error)
@@ -109,22 +109,22 @@ def _in_words(error: Exception) -> InputError | None:
 
 
 def _no_memory() -> InputError:
-    return InputError("There is not enough memory for this", _LIMITS)
+    return InputError("Not enough memory", _LIMITS)
 
 
 def _refused(error: OSError) -> InputError:
     if error.errno == errno.ENOMEM:
         return _no_memory()
     if error.errno == errno.ENOENT and not error.filename and not _here():
-        return InputError("The folder that you are in is no longer there", "Go to another one: cd")
+        return InputError("The current folder no longer exists", "Change to another folder: cd")
     if "no usable temporary directory" in str(error).lower():
         return InputError(
-            "No temporary file can be written: there is no space, or no such folder",
-            "Free some space in /tmp, or name another folder in TMPDIR.",
+            "Temporary files cannot be written: the disk is full, or the folder does not exist",
+            "Free some space in /tmp, or set TMPDIR to another folder.",
         )
     where = f": {error.filename}" if error.filename else ""
-    step = _STEPS.get(error.errno or 0, "See that the path is right, and try again." if where else "Try again.")
-    return InputError(f"The system refused, {error.strerror or str(error) or type(error).__name__}{where}", step)
+    step = _STEPS.get(error.errno or 0, "Check the path and try again." if where else "Try again.")
+    return InputError(f"The system refused: {error.strerror or str(error) or type(error).__name__}{where}", step)
 
 
 def _here() -> bool:
@@ -141,7 +141,7 @@ def _not_text(error: UnicodeError) -> InputError:
         if error.encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
             return InputError(f"This is not UTF-8 text: {shown}", "Convert it to UTF-8 and try again.")
         return InputError(
-            f"The locale of this terminal ({error.encoding}) cannot spell this text: {shown}",
+            f"The locale of this terminal ({error.encoding}) cannot encode this text: {shown}",
             "Choose a locale with UTF-8 and try again: export LC_ALL=C.UTF-8",
         )
-    return InputError("A file that was read is not UTF-8 text", "Convert it to UTF-8 and try again.")
+    return InputError("A file is not UTF-8 text", "Convert it to UTF-8 and try again.")

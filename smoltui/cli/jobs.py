@@ -49,8 +49,8 @@ def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
     told, run = runs.run_async(work())
     if not told and not follow:
         raise InputError(
-            f"It does not run now, so it takes nothing: {run.id} is {safe_line(run.stage, 40)}",
-            "Wait for it with --follow, if it is still to start.",
+            f"No usage, because the run is not running: {run.id} is {safe_line(run.stage, 40)}",
+            "If the run has yet to start, wait for it with --follow.",
         )
 
 
@@ -124,7 +124,7 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
     started = runs.run_async(work())
     runs.print_run(started, as_json)
     if not as_json:
-        note(f"Follow it: smoltui logs {started.id} --follow")
+        note(f"Follow the run: smoltui logs {started.id} --follow")
 
 
 def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as_json: bool) -> None:
@@ -137,7 +137,7 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"A label is written KEY=VALUE: {safe_line(text, 100)}", "For example: team=ml")
+            raise InputError(f"Labels are written KEY=VALUE: {safe_line(text, 100)}", "For example: team=ml")
         set_[key] = value
 
     async def work() -> Run:
@@ -151,7 +151,7 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
     for key, value in run.labels.items():
         say(safe_line(redact(f"{key}={value}")))
     if not run.labels:
-        note("It has no labels")
+        note("No labels")
 
 
 def hardware(project: Project | None, *, as_json: bool) -> None:
@@ -185,4 +185,4 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
         )
         say(line if fit is None else f"{line:<94}  {fit.in_words}, needs {gb(fit.needed)}".replace(", needs –", ""))
     if listed:
-        note(f"As the Hub lists them, {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}")
+        note(f"Listed by the Hub on {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}")

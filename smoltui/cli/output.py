@@ -218,6 +218,6 @@ def _output_told() -> Iterator[None]:
     except OSError as error:
         say_no_more()
         raise InputError(
-            f"The output cannot be written, {error.strerror or error}",
-            "Free space where it goes, or send it somewhere else.",
+            f"The output cannot be written: {error.strerror or error}",
+            "Free some space there, or redirect the output elsewhere.",
         ) from error

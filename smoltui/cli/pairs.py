@@ -70,12 +70,14 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
 async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
     opened, store = session.opened, session.whole()
     if asked.row is not None and not 0 <= asked.row < len(opened):
-        raise InputError(f"There is no such row: {asked.row}", f"Rows of {opened.name} go from 0 to {len(opened) - 1}.")
+        raise InputError(
+            f"No such row: {asked.row}", f"Rows of {opened.name} are numbered from 0 to {len(opened) - 1}."
+        )
     if store.meta.broken is not None:
         raise PairsError(
             store.meta.broken,
-            f"Expected one JSON object a line with chosen and rejected; fix or delete that line "
-            f"({store.meta.broken_rows} of {len(store)} rows are like it).",
+            f"Expected one JSON object per line with chosen and rejected; fix or delete that line "
+            f"({store.meta.broken_rows} of {len(store)} rows are broken).",
         )
     told = summary(store)
     report: dict[str, Any] = {
@@ -131,7 +133,7 @@ def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping
     values = recipe_values(project)
     own = project_pairs(project, values or None)  # without values it says what is wrong with the recipe
     if own is None:
-        raise PairsError(f"The recipe names no pairs: {folder / RECIPE_NAME}", "Set dataset_name in it.")
+        raise PairsError(f"The recipe has no pairs: {folder / RECIPE_NAME}", "Set dataset_name in the recipe.")
     return replace(own, split=asked.split or own.split), project, values
 
 
@@ -170,12 +172,12 @@ def print_report(report: dict[str, Any]) -> None:
     say(f"shape    {report['schema']}: {SCHEMAS[report['schema']]}")
     say(f"columns  {safe_line(', '.join(report['columns']))}")
     say(f"{report['rows']:>9,}  rows")
-    say(f"{report['clean']['count']:>9,}  clean: usable, and the answers differ")
+    say(f"{report['clean']['count']:>9,}  clean: usable, with answers that differ")
     for name, words in FINDINGS.items():
         found = report[name]
         say(f"{found['count']:>9,}  {words}" + (f": rows {_some(found, 8)}" if found["count"] else ""))
     if search := report.get("search"):
-        say(f"{search['count']:>9,}  rows hold {safe_line(search['text'], 60)!r}: {_some(search, 20) or 'none'}")
+        say(f"{search['count']:>9,}  rows with {safe_line(search['text'], 60)!r}: {_some(search, 20) or 'none'}")
     if made := report.get("export"):
         say(f"exported {made['train']:,} pairs, {made['held_out']:,} held out, to {safe_line(made['folder'])}")
         say(f"hash     {made['hash']}")

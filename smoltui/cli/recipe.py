@@ -115,7 +115,7 @@ def print_check(report: dict[str, Any]) -> None:
         say(
             f"The recipe can run: TRL {report['trl']} knows every key."
             if not report["findings"]
-            else "Nothing stops it."
+            else "The recipe can run."
         )
 
 

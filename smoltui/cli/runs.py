@@ -69,17 +69,19 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set wants KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
+        raise InputError(f"--set takes KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
     if value.count("[") + value.count("{") > MOST_BRACKETS:
-        raise InputError(f"The value of --set {key} has too many brackets", "Write it into recipe.yaml.")
+        raise InputError(f"The value of --set {key} is nested too deeply", "Set it in recipe.yaml.")
     try:
         found = load_plain(value)
     except YAMLError as error:
-        raise InputError(f"The value of --set {key} cannot be read: {value}", "Quote it as in a YAML file.") from error
+        raise InputError(
+            f"The value of --set {key} cannot be read: {value}", "Quote the value as in a YAML file."
+        ) from error
     if not _fits_recipe(found):
         raise InputError(
-            f"A recipe holds no such value, --set {key}: {value}",
-            "Write a number, a text, true, false, null, or a list of these; quote what is to be a text.",
+            f"--set {key} has a value that a recipe can't contain: {value}",
+            "Write a number, text, true, false, null, or a list of these; quote text that looks like another type.",
         )
     return key.strip(), found
 
@@ -162,26 +164,24 @@ async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, 
     """
     from smoltui.core.runs.cost import usd, worst_cost
 
-    _must_be_asked(as_json, f"A {engine.place.run} costs money, so it is not started without being told")
+    _must_be_asked(as_json, f"A {engine.place.run} costs money and needs confirmation")
     known = {flavor.name: flavor for flavor in await engine.hardware()}
     flavor = known.get(flavor_name or "")
     if flavor is None:
-        raise InputError(
-            f"There is no such flavor: {safe_line(flavor_name or 'none was said', 60)}", f"Known: {', '.join(known)}"
-        )
+        raise InputError(f"Unknown flavor: {safe_line(flavor_name or 'none given', 60)}", f"Known: {', '.join(known)}")
     cost = usd(worst_cost(flavor, seconds))
     confirm(f"{flavor.name} for at most {as_time(seconds)}: at most {cost}. {question}")
 
 
 def confirm_loss(question: str, as_json: bool) -> None:
     """Asks before something that cannot be taken back; returns only after a yes. Raises as `confirm_cost`."""
-    _must_be_asked(as_json, "This cannot be taken back, so it is not done without being told")
+    _must_be_asked(as_json, "This cannot be undone and needs confirmation")
     confirm(question)
 
 
 def _must_be_asked(as_json: bool, why: str) -> None:
     if as_json or not sys.stdin.isatty():
-        raise InputError(why, "Say so: --yes")
+        raise InputError(why, "Confirm with --yes")
 
 
 @asynccontextmanager
@@ -232,7 +232,10 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
                 run = await engine.cancel(run.id)
                 note(f"Cancelled: {run.id}")
             else:
-                note(f"No longer followed; the {engine.place.run} continues. See: smoltui logs {run.id} --follow")
+                note(
+                    f"Stopped following; the {engine.place.run} continues. "
+                    f"Follow it again: smoltui logs {run.id} --follow"
+                )
             raise
         run = await _final(engine, followed.run)
     if as_json:
@@ -247,7 +250,7 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
     if exit_code(run.stage) == 1:
         raise RunFailedError(
             run.message or f"The run ended in stage {run.stage}",
-            run.hint or f"Its log says more: smoltui logs {run.id}",
+            run.hint or f"See the log: smoltui logs {run.id}",
         )
     if run.stage == Stage.COMPLETED and run.id in monitor.follow_ups:
         await _follow_up(monitor, run)
@@ -359,7 +362,7 @@ async def find(run_id: str) -> tuple[Engine, Run]:
         InputError: no engine knows the id. ServiceError: the Hub could not be asked.
     """
     if not run_id.strip():
-        raise InputError("An empty text is no run's id", "See the ids with: smoltui ps -a")
+        raise InputError("The run id is empty", "List run ids: smoltui ps -a")
     engines = default_services().engines
     refused: ServiceError | None = None
     for engine in engines.values():
@@ -371,10 +374,10 @@ async def find(run_id: str) -> tuple[Engine, Run]:
             refused = error
     if refused is not None:
         raise type(refused)(
-            f"No run on this machine has this id, and Jobs cannot be asked ({refused.message}): {run_id}",
-            f"See the ids with: smoltui ps -a. For Jobs: {refused.hint}",
+            f"No run on this machine has this id, and the Hub could not be asked ({refused.message}): {run_id}",
+            f"List run ids: smoltui ps -a. For Jobs: {refused.hint}",
         ) from refused
-    raise InputError(f"No run has this id, here or on Jobs: {run_id}", "See the ids with: smoltui ps -a")
+    raise InputError(f"No run on this machine and no Job has this id: {run_id}", "List run ids: smoltui ps -a")
 
 
 def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> int:
@@ -420,8 +423,8 @@ def _pattern(grep: str | None) -> re.Pattern[str] | None:
         return None if grep is None else re.compile(grep)
     except re.error as error:
         raise InputError(
-            f"--grep is no regular expression, {error}: {safe_line(grep or '', 100)}",
-            "Write a \\ before a character that shall stand for itself.",
+            f"--grep is not a regular expression ({error}): {safe_line(grep or '', 100)}",
+            "Write \\ before a special character to match it literally.",
         ) from error
 
 
@@ -439,7 +442,7 @@ def inspect(run_id: str, *, as_json: bool) -> None:
     else:
         print_json(found, indent=2)
         for way in ways:
-            note(f"Get in: {safe_line(redact(way))}")
+            note(f"Connect: {safe_line(redact(way))}")
 
 
 def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:

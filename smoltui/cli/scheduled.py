@@ -31,12 +31,12 @@ def list_all(*, as_json: bool) -> None:
     _, scheduled = _scheduled()
     found = runs.run_async(scheduled.list_all())
     for name, error in scheduled.problems.items():
-        note_error(f"Scheduled Jobs of {safe_line(name, 60)} are not listed", error, as_json)
+        note_error(f"Scheduled Jobs of {safe_line(name, 60)} could not be listed", error, as_json)
     if as_json:
         print_json([item.summary() for item in found])
         return
     if not found:
-        note("No scheduled Jobs. Make one: smoltui scheduled create FOLDER --schedule @daily")
+        note("No scheduled Jobs. Create one: smoltui scheduled create FOLDER --schedule @daily")
         return
     now = time.time()
     say(f"{'ID':<26}{'NAME':<22}{'SCHEDULE':<16}{'NEXT (UTC)':<24}{'FLAVOR':<16}LAST")
@@ -77,17 +77,15 @@ def create(
     try:
         schedule = checked_schedule(schedule)
     except ValueError as error:
-        raise InputError(
-            f"This is not a schedule that the Hub understands: {safe_line(schedule, 60)}", str(error)
-        ) from error
+        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error
     how = {"suspended": suspended, "concurrency": concurrency}
     paid, scheduled = _scheduled()
-    asked = f"Start such a Job each time of '{schedule}' (UTC), with your token kept for it as a secret?"
+    asked = f"Start this Job on schedule '{schedule}' (UTC)? Your token is stored for it as a secret."
 
     async def from_job(run_id: str) -> ScheduledJob:
         engine, run = await runs.find(run_id)
         if engine.name != paid.name:
-            raise InputError(f"Only a Job can be scheduled, and this is a run of {engine.place.title}: {run.id}")
+            raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
         if not yes:
             await runs.confirm_cost(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, as_json)
         return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
@@ -106,7 +104,7 @@ def create(
         return await scheduled.create(await settled(plan), schedule, **how)
 
     if source is not None and (flavor or timeout or namespace):
-        raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave these options out.")
+        raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave out these options.")
     made = runs.run_async(from_project() if source is None else from_job(source))
     _print(made, as_json)
 

@@ -222,7 +222,7 @@ def write_pairs(folder: Path) -> None:
 
 def main() -> None:
     """Writes model/ and pairs/ of the demo project into a folder."""
-    parser = argparse.ArgumentParser(description="Make the demo's model and pairs again.")
+    parser = argparse.ArgumentParser(description="Regenerate the demo's model and pairs.")
     parser.add_argument("out", type=Path, help="folder to write model/ and pairs/ to")
     parser.add_argument("--steps", type=int, default=SFT_STEPS, help="steps of supervised fine-tuning")
     options = parser.parse_args()

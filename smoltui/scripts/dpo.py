@@ -92,7 +92,7 @@ def parse_recipe(options: argparse.Namespace, rest: list[str]) -> tuple[Any, Any
 
     class Parser(TrlParser):  # type: ignore[misc]
         def error(self, message: str) -> Any:
-            raise WrongInputError(f"The recipe cannot be used: {message}", "Mend the flag or the key of that name.")
+            raise WrongInputError(f"The recipe cannot be used: {message}", "Fix the flag or the key of that name.")
 
     parser = Parser((ScriptArguments, DPOConfig, ModelConfig, DatasetMixtureConfig), prog="dpo.py")
     arguments = [*rest]
@@ -106,18 +106,18 @@ def parse_recipe(options: argparse.Namespace, rest: list[str]) -> tuple[Any, Any
         )
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
-        raise WrongInputError(f"The recipe is not YAML: {where}", "Mend the line it names.") from error
+        raise WrongInputError(f"The recipe is not YAML: {where}", "Fix that line.") from error
     except (ValueError, TypeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WrongInputError(f"The recipe cannot be used: {first}", "Mend that value.") from error
+        raise WrongInputError(f"The recipe cannot be used: {first}", "Fix that value.") from error
     unknown = [word for word in (*_not_for_accelerate(from_file), *from_flags) if word.startswith("-")]
     if unknown:
         names = {action.dest for action in parser._actions}
         name = unknown[0].lstrip("-").replace("-", "_").split("=")[0]
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         version = metadata.version("trl")
-        hint = f"Near to it: {', '.join(near)}." if near else "Every key is one of TRL's: trl dpo --help lists them."
-        raise WrongInputError(f"TRL {version} has no setting of this name: {name}", hint)
+        hint = f"Similar: {', '.join(near)}." if near else "Keys must be TRL's own; trl dpo --help lists them."
+        raise WrongInputError(f"TRL {version} has no such setting: {name}", hint)
     script, training, model, mixture = groups
     return script, training, model, mixture
 
@@ -137,8 +137,8 @@ def refuse_to_overwrite(folder: Path) -> None:
     """Raises WrongInputError when a model lies in `folder`."""
     if holds_model(folder):
         raise WrongInputError(
-            f"A model is already in the output folder: {folder}",
-            "Name another output_dir, move that model away, or allow it with --overwrite.",
+            f"The output folder already contains a model: {folder}",
+            "Set another output_dir, move the model away, or replace it with --overwrite.",
         )
 
 
@@ -180,7 +180,7 @@ def prepare_pairs(
 
     total = len(rows)
     if total == 0:
-        raise WrongInputError("There is no pair in the data", "Name another file, data set or split.")
+        raise WrongInputError("The data has no pairs", "Choose another file, data set or split.")
     if is_trl_form(rows[0]):
         kept = [i for i, row in enumerate(rows) if _keeps(row, excluded, left_out)]
         if not kept:
@@ -225,8 +225,8 @@ def _keeps(row: Mapping[str, Any], excluded: frozenset[str], left_out: Counter[s
 def _nothing_left(total: int, left_out: Counter[str]) -> WrongInputError:
     reasons = ", ".join(f"{reason} ({count:,})" for reason, count in left_out.most_common(3))
     return WrongInputError(
-        f"None of the {total:,} rows is a preference pair that can be used: {reasons}",
-        "A pair has chosen and rejected, with a prompt of its own or at the start of both.",
+        f"None of the {total:,} rows is a usable preference pair: {reasons}",
+        "A pair has chosen and rejected, with a separate prompt or the prompt at the start of both.",
     )
 
 
@@ -254,13 +254,13 @@ def load_pairs(script: Any, training: Any, mixture: Any) -> tuple[Any, Any]:
     elif script.dataset_name:
         source = load_dataset(script.dataset_name, name=script.dataset_config, streaming=script.dataset_streaming)
     else:
-        raise WrongInputError("The recipe names no pairs", "Set dataset_name or datasets.")
+        raise WrongInputError("The recipe has no pairs", "Set dataset_name or datasets.")
     wanted = [script.dataset_train_split] + ([script.dataset_test_split] if training.eval_strategy != "no" else [])
     for split in wanted:
         if split not in source:
             raise WrongInputError(
-                f"The pairs have no split of this name: {split}",
-                f"Splits there: {', '.join(source)}. Set dataset_train_split and dataset_test_split, or eval_strategy.",
+                f"The pairs have no such split: {split}",
+                f"Splits: {', '.join(source)}. Set dataset_train_split and dataset_test_split, or eval_strategy.",
             )
     return source[wanted[0]], source[wanted[1]] if len(wanted) > 1 else None
 
@@ -452,8 +452,8 @@ def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
         return  # `parse_recipe` says what is wrong with it
     if isinstance(recipe, dict) and not recipe.get("use_cpu"):
         raise WrongInputError(
-            f"{processes} processes were asked for, and this machine has fewer GPUs: {there}",
-            "Set local.processes in smoltui.toml to their number; for a Job, choose a flavor that has as many.",
+            f"{processes} processes were requested, but this machine has fewer GPUs: {there}",
+            "Set local.processes in smoltui.toml to the number of GPUs; for a Job, choose a flavor with enough.",
         )
 
 
@@ -461,8 +461,8 @@ def refuse_fsdp_on_cpu(training: Any) -> None:
     """Raises WrongInputError where accelerate 1.15 would take DistributedDataParallel for FSDP, without a word."""
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and training.device.type == "cpu":
         raise WrongInputError(
-            "The strategy fsdp needs GPUs, and this trains on the CPU",
-            'Set strategy = "ddp" below [local] in smoltui.toml, or take use_cpu out of the recipe.',
+            "The strategy fsdp needs GPUs, but this run trains on the CPU",
+            'Set strategy = "ddp" under [local] in smoltui.toml, or remove use_cpu from the recipe.',
         )
 
 
@@ -473,16 +473,16 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     options, rest = own_options(arguments)
     folder = options.work_dir or (options.config.parent if options.config else Path.cwd())
     if not folder.is_dir():
-        raise WrongInputError(f"There is no such folder: {folder}")
+        raise WrongInputError(f"No such folder: {folder}")
     os.chdir(folder)
     if options.config is not None and not options.config.is_file():
-        raise WrongInputError(f"There is no such recipe: {options.config}", "Name one with --config.")
+        raise WrongInputError(f"No such recipe: {options.config}", "Set one with --config.")
     excluded: frozenset[str] = frozenset()
     if options.exclude is not None:
         try:
             excluded = frozenset(options.exclude.read_text(encoding="utf-8").split())
         except OSError as error:
-            raise WrongInputError(f"The list of left-out pairs cannot be read: {options.exclude}") from error
+            raise WrongInputError(f"The list of excluded pairs cannot be read: {options.exclude}") from error
 
     lines.phase("load_pairs")
     enough_devices(options, rest)
@@ -494,7 +494,7 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     if not (options.overwrite or training.resume_from_checkpoint):
         refuse_to_overwrite(Path(training.output_dir).absolute())
     if not model_args.model_name_or_path:
-        raise WrongInputError("The recipe names no model", "Set model_name_or_path.")
+        raise WrongInputError("The recipe has no model", "Set model_name_or_path.")
     lines.subject = script.dataset_name or ", ".join(str(part.path) for part in mixture.datasets)
     train_rows, test_rows = load_pairs(script, training, mixture)
 
@@ -552,7 +552,7 @@ def train(
         left_out["prompt longer than max_length"] += dropped
         if dropped == given:
             raise WrongInputError(
-                f"Every prompt is as long as max_length or longer: {training.max_length}", "Raise max_length."
+                f"Every prompt is at least as long as max_length: {training.max_length}", "Raise max_length."
             )
     if script.ignore_bias_buffers:
         import torch

@@ -81,14 +81,14 @@ def read_request(path: Path) -> Request:
         raise WrongInputError(f"The request cannot be read: {error}") from error
     known = set(Request.__dataclass_fields__)
     if not isinstance(data, dict) or (unknown := set(data) - known):
-        raise WrongInputError(f"The request has a key that is not known: {sorted(unknown) if data else data}")
+        raise WrongInputError(f"The request has an unknown key: {sorted(unknown) if data else data}")
     request = Request(**{"prompts": [], "pairs": [], **data})
     for name, low in (("max_new_tokens", 1), ("batch_size", 1), ("temperature", 0), ("top_p", 0)):
         value = getattr(request, name)
         if not isinstance(value, int | float) or value < low:
             raise WrongInputError(f"The request's {name} must be at least {low}: {value}")
     if not request.models or not all(isinstance(model.get("path"), str) for model in request.models):
-        raise WrongInputError("The request names no model")
+        raise WrongInputError("The request has no model")
     return request
 
 
@@ -300,7 +300,7 @@ def summed_log_probabilities(model: Any, pad: int, rows: list[list[int]], starts
 
 def main(lines: Lines, arguments: Sequence[str]) -> None:
     """Everything the request asks for; every failure is raised."""
-    parser = argparse.ArgumentParser(description="Ask models; the request says what.")
+    parser = argparse.ArgumentParser(description="Generate answers and score pairs as the request says.")
     parser.add_argument("--request", type=Path, required=True)
     request = read_request(parser.parse_args(list(arguments)).request)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

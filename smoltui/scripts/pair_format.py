@@ -60,7 +60,7 @@ _SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 """In a text that begins with an empty line, see `_led`."""
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
-_EXPECTED = "chosen and rejected, with a prompt of their own or inside both"
+_EXPECTED = "chosen and rejected, with a separate prompt or one inside both"
 
 
 class NotAPairError(ValueError):
@@ -134,7 +134,7 @@ def schema_of(row: Any) -> str:
     if _is_list(chosen) != _is_list(rejected) or _is_turn(chosen) != _is_turn(rejected):
         raise NotAPairError(
             "wrong_type",
-            f"chosen and rejected must have one form; found {_kind(chosen)} and {_kind(rejected)}.",
+            f"chosen and rejected must have the same type; found {_kind(chosen)} and {_kind(rejected)}.",
         )
     if not (_is_list(chosen) or _is_turn(chosen)):
         raise NotAPairError("wrong_type", f"chosen must be text or messages; found {_kind(chosen)}.")
@@ -296,7 +296,7 @@ def _read_sharegpt(row: Mapping[str, Any]) -> _Sides:
 def _read_openai(row: Mapping[str, Any]) -> _Sides:
     source = row.get("input")
     if isinstance(source, Mapping) and source.get("tools"):
-        raise _unsupported("tools", "Column input holds tools")
+        raise _unsupported("tools", "Column input contains tools")
     prompt = _messages("input.messages", source.get("messages") if isinstance(source, Mapping) else source)
     sides = [_messages(name, row[name], strings=True) for name in ("preferred_output", "non_preferred_output")]
     return _after_prompt("preferred_output", prompt, sides[0]), _after_prompt("non_preferred_output", prompt, sides[1])
@@ -322,14 +322,14 @@ def _examine_plain(chosen: str, rejected: str) -> Reading:
     problems = []
     if chosen == rejected:
         problems.append(
-            NotAPairError("identical", "chosen and rejected are the same text, so no prompt can be told apart.")
+            NotAPairError("identical", "chosen and rejected are the same text, so the prompt cannot be determined.")
         )
     for side, text in (("chosen", chosen), ("rejected", rejected)):
         if not problems and not text[at:].strip():
             problems.append(NotAPairError("empty_answer", f"The {side} answer is empty."))
     if not problems and not chosen[:at].strip():
         problems.append(
-            NotAPairError("no_prompt", "The pair has no prompt: there is no prompt column and no shared beginning.")
+            NotAPairError("no_prompt", "The pair has no prompt: there is no prompt column and no shared start.")
         )
     return Reading(
         schema="standard-implicit",
@@ -388,25 +388,25 @@ def _messages(where: str, value: Any, *, strings: bool = False) -> list[Message]
 
 def _message(where: str, turn: Any) -> Message:
     if not isinstance(turn, Mapping):
-        raise NotAPairError("wrong_type", f"{where} must hold messages with role and content; found {_kind(turn)}.")
+        raise NotAPairError("wrong_type", f"{where} must be messages with role and content; found {_kind(turn)}.")
     role = turn.get("role")
     if role is None:
         role = turn.get("from")
     if role is None or not ("content" in turn or "value" in turn):
         raise NotAPairError(
-            "wrong_type", f"A message of {where} needs role and content; found {_columns(turn) or 'nothing'}."
+            "wrong_type", f"A message in {where} needs role and content; found {_columns(turn) or 'nothing'}."
         )
     if turn.get("tool_calls") or turn.get("function_call") or (isinstance(role, str) and role in _TOOL_ROLES):
-        raise _unsupported("tools", f"{where} holds tool calls")
+        raise _unsupported("tools", f"{where} contains tool calls")
     if not isinstance(role, str) or role not in _ROLES:
         raise NotAPairError(
-            "unknown_role", f"A message of {where} must be by user, assistant or system: {_short(role)}"
+            "unknown_role", f"The role of a message in {where} must be user, assistant or system: {_short(role)}"
         )
     content = turn.get("content")
     if content is None:
         content = turn.get("value")
     if not isinstance(content, str):
-        content = _text(f"A message of {where}", content)
+        content = _text(f"A message in {where}", content)
     return {"role": _ROLES[role], "content": content}
 
 
@@ -424,7 +424,7 @@ def _text(where: str, content: Any) -> str:
             kind = part.get("type", "text") if isinstance(part, Mapping) else _kind(part)
             for name, reason in _PARTS.items():
                 if kind == name or (isinstance(part, Mapping) and part.get(name) is not None):
-                    raise _unsupported(reason, f"{where} holds a part of type {name}")
+                    raise _unsupported(reason, f"{where} contains a part of type {name}")
             text = part.get("text") if isinstance(part, Mapping) else None
             if not isinstance(text, str):
                 raise NotAPairError("wrong_type", f"{where} must be text; found a part of type {_short(kind)}.")
@@ -444,11 +444,13 @@ def _after_prompt(side: str, prompt: list[Message], answer: list[Message]) -> li
         return [*prompt, *answer]
     if before[-len(prompt) :] == prompt or before[: len(prompt)] == prompt:
         return answer
-    raise NotAPairError("prompt_differs", f"The conversation in {side} does not hold the prompt of the prompt column.")
+    raise NotAPairError(
+        "prompt_differs", f"The conversation in {side} does not contain the prompt from the prompt column."
+    )
 
 
 def _unsupported(reason: str, said: str) -> NotAPairError:
-    return NotAPairError(reason, f"{said}: such rows are shown as they are and cannot be trained on here.")
+    return NotAPairError(reason, f"{said}: such rows are shown unchanged and cannot be trained on.")
 
 
 def _answer(text: str) -> Message:
@@ -465,7 +467,7 @@ def _history(row: Mapping[str, Any]) -> list[Message]:
     turns = _system(row)
     for exchange in row["history"] if _is_list(row.get("history")) else ():
         if not (_is_list(exchange) and len(exchange) == 2 and all(isinstance(said, str) for said in exchange)):
-            raise NotAPairError("wrong_type", "history must hold exchanges of two texts, the user's and the answer.")
+            raise NotAPairError("wrong_type", "history must be a list of exchanges: the user's text and the answer.")
         turns += [{"role": "user", "content": exchange[0]}, _answer(exchange[1])]
     return turns
 

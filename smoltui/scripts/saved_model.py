@@ -8,5 +8,5 @@ MODEL_FILES = ("config.json", "adapter_config.json", "model*.safetensors", "adap
 
 
 def holds_model(folder: Path) -> bool:
-    """Whether a model or adapter was saved in `folder`."""
+    """Whether `folder` contains a model or adapter."""
     return any(path.is_file() for pattern in MODEL_FILES for path in folder.glob(pattern))

@@ -86,24 +86,24 @@ def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
     if phase == "load_model" and isinstance(error, OSError):
         if "gated" in text.lower():
             return (
-                f"The model is gated for this account: {subject}",
-                "Ask for access on its Hub page, then try again.",
+                f"The model is gated, and this account has no access: {subject}",
+                "Request access on its Hub page, then try again.",
                 2,
             )
-        hint = "A folder is looked for beside the recipe; a Hub id is owner/name and needs the network the first time."
+        hint = "Folders are relative to the recipe; a Hub id is owner/name and needs the network the first time."
         return f"The model was not found: {subject}", hint, 2
     if told := _explain_hub(error, phase, first):
         return told
     if type(error).__module__.startswith("jinja2"):
-        hint = "The audit in the Pairs room finds such pairs when the tokens are counted (T): exclude them."
-        return f"The model's chat template does not take a conversation of the pairs: {first}", hint, 2
+        hint = "The audit in the Pairs room finds such pairs once tokens are counted (T): exclude them."
+        return f"The model's chat template rejects a conversation in the pairs: {first}", hint, 2
     if isinstance(error, ValueError | TypeError) and phase in ("", "load_model", "tokenize"):
         return (
             f"The recipe cannot be used: {first}",
-            "Mend the value in recipe.yaml; the log holds the whole message.",
+            "Fix the value in recipe.yaml; the full message is in the log.",
             2,
         )
-    return f"{type(error).__name__}: {first}", "The log holds the whole error.", 1
+    return f"{type(error).__name__}: {first}", "The full error is in the log.", 1
 
 
 _UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -114,21 +114,21 @@ def _explain_machine(error: BaseException, text: str, first: str) -> Explained |
     on_accelerator = type(error).__name__ == "OutOfMemoryError"  # torch's
     if on_accelerator or isinstance(error, MemoryError) or "can't allocate memory" in text:
         hint = (
-            "Lower per_device_train_batch_size (raise gradient_accumulation_steps as much) or max_length, set "
+            "Lower per_device_train_batch_size (raise gradient_accumulation_steps to match) or max_length, set "
             "activation_checkpointing: true, train an adapter (use_peft: true, lora_target_modules: all-linear), "
-            "or run it as a Job."
+            "or run as a Job."
         )
         return f"{'The accelerator' if on_accelerator else 'This machine'} ran out of memory", hint, 1
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or "No space left" in text or "unexpected pos" in text:  # the last is how torch.save says it
-        hint = "Free some space or name another output_dir; save_only_model: true makes checkpoints a third as large."
+        hint = "Free some space or set another output_dir; save_only_model: true makes checkpoints a third as large."
         return "The disk is full", hint, 1
     if isinstance(error, ImportError) or re.search(r"requires \S+ to be installed|pip install ", text):
-        hint = 'Install what trains: pip install "smoltui[train]"; other trackers and kernels have their own packages.'
+        hint = 'Install the training packages: pip install "smoltui[train]"; trackers and kernels may need more.'
         return f"A package is missing: {getattr(error, 'name', None) or first}", hint, 1
     if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
-        hint = "Name another folder in the recipe (output_dir for the model), or allow it there."
-        return f"A file or folder cannot be used, {error.strerror}: {error.filename}", hint, 2
+        hint = "Set another folder in the recipe (output_dir for the model), or change its permissions."
+        return f"A file or folder cannot be used ({error.strerror}): {error.filename}", hint, 2
     return None
 
 
@@ -137,12 +137,12 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
     here = str(Path.cwd())
     if set(here) & set("[]\n") and not kind.startswith("DatasetGeneration"):
         # datasets takes the path of a folder for a pattern
-        return f"datasets cannot read pairs below a folder with [, ] or a line break in its name: {here!r}", (
+        return f"datasets cannot read pairs in a folder with [, ] or a line break in its path: {here!r}", (
             "Rename that folder, or move the project."
         ), 2  # fmt: skip
     hint = (
-        "A folder is looked for beside the recipe; a Hub id is owner/name and needs the network. A single file is "
-        "named with datasets: [{path: json, data_files: pairs.jsonl}]."
+        "Folders are relative to the recipe; a Hub id is owner/name and needs the network. For a single file, write "
+        "datasets: [{path: json, data_files: pairs.jsonl}]."
     )
     if isinstance(error, FileNotFoundError | ConnectionError) or "NotFound" in kind:
         return f"The pairs were not found: {subject}", hint, 2
@@ -151,7 +151,7 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
         # Arrow counts rows from the start of a block, and from 0: that number would mislead.
         said = re.sub(r"\s+in row \d+$", "", cause.splitlines()[0][:300] if cause else first)
         told = f"The pairs cannot be read: {said}"
-        return told, "The Pairs room and `smoltui pairs FILE` name the line and what was expected there.", 2
+        return told, "The Pairs room and `smoltui pairs FILE` show the line and what was expected.", 2
     return f"The pairs cannot be loaded: {first}", hint, 2
 
 
@@ -159,10 +159,10 @@ def _explain_hub(error: BaseException, phase: str, first: str) -> Explained | No
     """What the Hub answered, or that it did not; None when the failure has nothing to do with it."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403) or re.search(r"\b(401 Unauthorized|403 Forbidden)\b", first):
-        hint = "Log in with a token that may write there (hf auth login), or name another repository in hub_model_id."
-        return f"The Hub refused: {first}", hint, 1
+        hint = "Log in with a token that can write there (hf auth login), or set another repository in hub_model_id."
+        return f"The Hub denied access: {first}", hint, 1
     if phase == "push":
-        hint = "The model is complete on the disk of the machine that trained; push it: hf upload REPOSITORY FOLDER"
+        hint = "The complete model is on the disk of the training machine; push it: hf upload REPOSITORY FOLDER"
         return f"The model could not be pushed to the Hub: {first}", hint, 1
     if isinstance(error, ConnectionError) or type(error).__name__ in ("OfflineModeIsEnabled", "ConnectError"):
         return f"The Hub could not be reached: {first}", "Check the network, or set push_to_hub: false.", 1
@@ -175,7 +175,7 @@ def run_script(main: Callable[[Lines, Sequence[str]], None], arguments: Sequence
     try:
         main(lines, sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
-        lines.failed("Interrupted from the keyboard", "Start it again when you want.")
+        lines.failed("Interrupted from the keyboard", "Start the run again.")
         return 130
     except Exception as error:
         if not isinstance(error, WrongInputError):

@@ -198,20 +198,20 @@ class TestExplanations:
             (FileNotFoundError("x"), "load_pairs", "The pairs were not found: some/set", "owner/name", 2),
             (ConnectionError("Couldn't reach"), "load_pairs", "The pairs were not found: some/set", "network", 2),
             (OSError("We couldn't connect"), "load_model", "The model was not found: some/set", "owner/name", 2),
-            (OSError("You are trying to access a gated repo."), "load_model", "gated", "Ask for access", 2),
+            (OSError("You are trying to access a gated repo."), "load_model", "gated", "Request access", 2),
             (ValueError("bad loss"), "tokenize", "The recipe cannot be used: bad loss", "recipe.yaml", 2),
-            (TemplateError("No system role"), "tokenize", "does not take a conversation", "audit in the Pairs room", 2),
+            (TemplateError("No system role"), "tokenize", "rejects a conversation", "audit in the Pairs room", 2),
             (RuntimeError("boom\nmore"), "train", "RuntimeError: boom", "log", 1),
             (RuntimeError("502"), "push", "could not be pushed to the Hub: 502", "hf upload", 1),
-            (ConnectionError("HTTP error (403 Forbidden)"), "push", "The Hub refused", "hf auth login", 1),
+            (ConnectionError("HTTP error (403 Forbidden)"), "push", "The Hub denied access", "hf auth login", 1),
             (
                 FileExistsError(errno.EEXIST, "File exists", "/m"),
                 "",
-                "cannot be used, File exists: /m",
+                "cannot be used (File exists): /m",
                 "output_dir",
                 2,
             ),
-            (OSError(errno.EROFS, "Read-only", "/m"), "save", "cannot be used, Read-only: /m", "output_dir", 2),
+            (OSError(errno.EROFS, "Read-only", "/m"), "save", "cannot be used (Read-only): /m", "output_dir", 2),
             (ConnectionError("no route"), "tokenize", "The Hub could not be reached: no route", "network", 1),
         ],
     )
@@ -279,7 +279,7 @@ class TestWrongInput:
 
     def test_a_request_that_asks_no_model(self, tmp_path: Path) -> None:
         ran = ask(tmp_path, [])
-        assert ran.code == 2 and ran.failure.cause == "The request names no model"
+        assert ran.code == 2 and ran.failure.cause == "The request has no model"
 
 
 @needs_training

@@ -100,7 +100,7 @@ async def test_nothing_follows_a_run_that_failed(tmp_path: Path, wait_until: Wai
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "→ ask canceled" in seen(app, "RunList"))
         await pilot.press("o")
-        await wait_until(lambda: "the run before it" in seen(app, "RunList"))
+        await wait_until(lambda: "the training ended" in seen(app, "RunList"))
     assert done == []
 
 
@@ -114,7 +114,7 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
         await wait_until(lambda: "/40 steps" in seen(app, "#run-head"))
         await pilot.press("x", "y")
         await wait_until(lambda: "Paused at step" in seen(app, "#run-head"))
-        await wait_until(lambda: "x in the room of runs" in seen(app, "#run-head"))
+        await wait_until(lambda: "x in the Runs room" in seen(app, "#run-head"))
         assert "→ ask waits" in seen(app, "RunList")
         paused = await engine.get(run.id)
         await pilot.press("x")

@@ -53,7 +53,7 @@ class TestStreams:
 
     def test_the_app_without_stdin_points_to_the_commands(self, project: Path) -> None:
         done = shell(f"{SMOLTUI} {project} <&-")
-        assert done.returncode == 2 and "needs a terminal" in done.stderr
+        assert done.returncode == 2 and "needs an interactive terminal" in done.stderr
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
     def test_an_error_that_cannot_be_told_keeps_its_code(self, project: Path) -> None:
@@ -113,17 +113,17 @@ class TestErrorsOfOthers:
     @pytest.mark.parametrize(
         ("error", "words"),
         [
-            (MemoryError(), "not enough memory"),
-            (OSError(12, "Cannot allocate memory"), "not enough memory"),
-            (ImportError("x.so: failed to map segment from shared object"), "not enough memory"),
-            (RuntimeError("can't start new thread"), "no further thread"),
+            (MemoryError(), "Not enough memory"),
+            (OSError(12, "Cannot allocate memory"), "Not enough memory"),
+            (ImportError("x.so: failed to map segment from shared object"), "Not enough memory"),
+            (RuntimeError("can't start new thread"), "thread limit is reached"),
             (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
             (encode_error(), "not UTF-8 text: bad �␛"),
             (UnicodeEncodeError("ascii", "é", 0, 1, "ordinal"), "LC_ALL=C.UTF-8"),
             (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), "not UTF-8"),
             (OSError(28, "No space left on device", "/x\x1b"), "No space left on device: /x␛"),
             (OSError(24, "Too many open files"), "ulimit -n"),
-            (OSError(13, "Permission denied", "/x"), "Allow it there"),
+            (OSError(13, "Permission denied", "/x"), "Change the permissions there"),
             (FileNotFoundError(2, "No usable temporary directory found in []"), "TMPDIR"),
         ],
     )  # fmt: skip
@@ -150,7 +150,7 @@ class TestErrorsOfOthers:
         """`ulimit -v` is below what loading the libraries takes: some of them would end the process without a word."""
         (project / "p.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
         done = shell(f"ulimit -v 300000; {SMOLTUI} pairs {project / 'p.jsonl'}")
-        assert done.returncode == 2 and "292 MiB are allowed here, 1024 MiB are needed" in done.stderr
+        assert done.returncode == 2 and "the limit is 292 MiB, 1024 MiB are needed" in done.stderr
         assert shell(f"ulimit -v 300000; {SMOLTUI} recipe show {project}").returncode == 0
 
 
@@ -211,7 +211,7 @@ class TestFolders:
         monkeypatch.chdir(tmp_path / "gone")
         (tmp_path / "gone").rmdir()
         assert run(["check"]) == 2
-        assert "no longer there" in capsys.readouterr().err
+        assert "no longer exists" in capsys.readouterr().err
 
 
 class TestValues:

@@ -84,7 +84,7 @@ def test_a_second_training_does_not_overwrite_the_first(project: Path, capsys: p
     capsys.readouterr()
     assert run(["train", str(project), "--json"]) == 2
     lines, error = output(capsys)
-    assert lines == [] and "already holds a model" in json.loads(error)["error"]
+    assert lines == [] and "already contains a model" in json.loads(error)["error"]
     assert "aligned-2" in json.loads(error)["hint"]
     assert run(["train", str(project), "--json", "--output-dir", "aligned-2"]) == 0
 
@@ -111,15 +111,15 @@ def test_warnings_are_told_before_the_start(
     """Problems that may spoil my run, but do not stop it, are on stderr with their fix."""
 
     async def checks(*_: object) -> list[Check]:
-        return [Check("push_to_hub", Level.WARN, "This Job would keep no model", "Write push_to_hub: true")]
+        return [Check("push_to_hub", Level.WARN, "the model will be lost", "Write push_to_hub: true")]
 
     monkeypatch.setattr(preflight_facts, "check_plan", checks)
     assert run(["train", str(project), "--json"]) == 0
     lines, error = output(capsys)
     assert all("event" in line for line in lines)
-    assert json.loads(error) == {"warning": "This Job would keep no model", "hint": "Write push_to_hub: true"}
+    assert json.loads(error) == {"warning": "the model will be lost", "hint": "Write push_to_hub: true"}
     assert run(["train", str(project), "--overwrite"]) == 0
-    assert "Warning: This Job would keep no model" in capsys.readouterr().err
+    assert "Warning: the model will be lost" in capsys.readouterr().err
 
 
 def test_a_log_is_read_in_words_and_its_tail_is_short(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +189,7 @@ def test_a_mistake_of_our_own_is_a_sentence(
         (own_machine / "smoltui" / "crashes" / f"2020{number:02}.txt").touch()
     assert run(["ps", "--json"]) == 70
     lines, errors = output(capsys)
-    assert not lines and "mistake of smoltui itself: KeyError" in json.loads(errors)["error"]
+    assert not lines and "Internal error: KeyError" in json.loads(errors)["error"]
     kept = sorted((own_machine / "smoltui" / "crashes").glob("*.txt"))
     assert len(kept) == 20 and "in broken" in kept[-1].read_text() and "hf_aaa" not in kept[-1].read_text()
     monkeypatch.setenv("SMOLTUI_HOME", str(project / "recipe.yaml"))
@@ -251,12 +251,12 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["train", "/nowhere"], 2, "no such project folder"),
+        (["train", "/nowhere"], 2, "No such project folder"),
         (["logs", "deadbeef"], 3, "No token"),
         (["logs", "deadbeef"], 3, "No run on this machine has this id"),
-        (["cancel", ""], 2, "no run's id"),
+        (["cancel", ""], 2, "run id is empty"),
         (["ps", "--on", "hub"], 3, "No token"),
-        (["nonsense"], 2, "neither a project folder nor a command"),
+        (["nonsense"], 2, "Not a project folder or a command"),
         (["train", ".", "--set", "novalue"], 2, "KEY=VALUE"),
         (["ps", "--nope"], 2, "No such option"),
         (["pairs", "/nowhere.jsonl"], 2, "nowhere.jsonl"),
@@ -294,7 +294,7 @@ def test_without_a_terminal_the_app_points_to_the_commands(project: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "smoltui", str(project)], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
-    assert done.returncode == 2 and "needs a terminal" in done.stderr
+    assert done.returncode == 2 and "needs an interactive terminal" in done.stderr
 
 
 def test_the_played_training_uses_no_key_of_trl_by_chance() -> None:
@@ -338,7 +338,7 @@ def test_rules_warn_while_i_follow(
     assert run(["train", str(project), *long, "--json"]) == 0
     lines, error = output(capsys)
     assert len([line for line in lines if line["event"] == "metrics"]) == 8
-    assert "The loss is not a number since step 3" in json.loads(error)["warning"]
+    assert "The loss has been NaN or infinite since step 3" in json.loads(error)["warning"]
     (project / "smoltui.toml").write_text("[watch]\nnan = false\n")
     assert run(["train", str(project), *long, "--overwrite"]) == 0
     assert "not a number" not in capsys.readouterr().err

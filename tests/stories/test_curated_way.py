@@ -45,7 +45,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
 
         await pilot.press("a")
         await wait_until(lambda: "2,312 rows · 2,299 clean" in seen(app), 60)
-        while "Two answers to two questions are no preference" not in seen(app):
+        while "Answers to two different questions are not a preference" not in seen(app):
             await pilot.press("j")
         await pilot.press("enter")
         await wait_until(lambda: "pair 1,255 of 2,312" in seen(app) and "1 of 5 pairs" in seen(app))

@@ -88,11 +88,11 @@ def test_answers_that_cannot_be_kept_are_printed_all_the_same(
     (own_machine / "smoltui" / "runs").write_text("in the way")
     assert run(["ask", str(project.folder), "Mine?"]) == 0
     told = capsys.readouterr()
-    assert "I am happy to help you" in told.out and "kept in" not in told.out
-    assert "Warning: The answers could not be kept" in told.err and "SMOLTUI_HOME" in told.err
+    assert "I am happy to help you" in told.out and "saved in" not in told.out
+    assert "Warning: The answers could not be saved" in told.err and "SMOLTUI_HOME" in told.err
     code, report, error = result(capsys, "ask", str(project.folder), "Mine?", "--json")
     assert code == 0 and report["answers"] and report["kept"] is None
-    assert "could not be kept" in report["not_kept"]["error"] and json.loads(error)["warning"]
+    assert "could not be saved" in report["not_kept"]["error"] and json.loads(error)["warning"]
 
 
 def test_a_full_disk_leaves_no_half_of_the_answers(

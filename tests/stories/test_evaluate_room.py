@@ -153,7 +153,7 @@ async def test_measured_on_held_out_pairs(project: Project, wait_until: Wait) ->
         assert figures["reward margin, nats"] == ["0.000", "1.500"]
         assert figures["courteous"][0] == "0" and figures["courteous"][3] == "100"
         assert figures["held-out pairs / answers"] == ["4", "/", "4", "4", "/", "4"]
-        assert "holds at least one of “happy to”" in seen(app, "#figures") and "Well-formed" in seen(app, "#figures")
+        assert "contains at least one of “happy to”" in seen(app, "#figures") and "Well-formed" in seen(app, "#figures")
 
 
 async def test_before_anything_is_trained(project: Project, wait_until: Wait) -> None:

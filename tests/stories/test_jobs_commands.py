@@ -131,7 +131,7 @@ class TestLogs:
         assert run(["logs", job.id, "--grep", "loss", "--json"]) == 0
         assert [line["event"] for line in output(capsys)[0]] == ["log", "metrics", "stage"]
         assert run(["logs", job.id, "--grep", "("]) == 2
-        assert "no regular expression" in capsys.readouterr().err
+        assert "not a regular expression" in capsys.readouterr().err
 
     @pytest.mark.parametrize(("stage", "code"), [("COMPLETED", 0), ("CANCELED", 130), ("ERROR", 1)])
     def test_followed_it_exits_as_the_run_did(
@@ -167,7 +167,7 @@ class TestLooking:
         assert run(["inspect", job.id]) == 0
         told = capsys.readouterr()
         assert json.loads(told.out)["id"] == job.id
-        assert told.err == "Get in: ssh j@ssh.hf.jobs\nGet in: https://j--8000.hf.jobs\n"
+        assert told.err == "Connect: ssh j@ssh.hf.jobs\nConnect: https://j--8000.hf.jobs\n"
         assert run(["inspect", job.id, "--json"]) == 0
         assert capsys.readouterr().err == ""
 
@@ -176,7 +176,7 @@ class TestLooking:
         assert run(["hardware"]) == 0
         rows = capsys.readouterr().out.splitlines()
         assert [row.split()[0] for row in rows] == ["FLAVOR", "cpu-basic", "a100-large"]
-        assert re.search(r"12 vCPU\s+142 GB\s+A100\s+80 GB\s+2.50 USD an hour", rows[2])
+        assert re.search(r"12 vCPU\s+142 GB\s+A100\s+80 GB\s+2.50 USD per hour", rows[2])
         assert run(["hardware", "--for", str(project)]) == 0
         rows = capsys.readouterr().out.splitlines()
         assert "does not fit, needs" in rows[1] and re.search("(fits|may run out of memory), needs", rows[2])
@@ -218,7 +218,7 @@ class TestWaiting:
     def test_a_wrong_id_is_told_at_once(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """Not after the three hours that the other one takes."""
         assert run(["wait", server.add().id, "nothing"]) == 2
-        assert "No run has this id" in capsys.readouterr().err
+        assert "No run on this machine and no Job has this id" in capsys.readouterr().err
 
     def test_a_terminal_hears_the_end(
         self, server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -321,7 +321,7 @@ class TestScheduled:
         """I schedule my project each night, look when it comes, suspend and resume it, start one now, and delete it."""
         asked = answer(True)
         assert run(["scheduled", "create", str(project), "--schedule", "0 3 * * *"]) == 0
-        assert "at most 7.50 USD" in asked[0] and "each time of '0 3 * * *' (UTC)" in asked[0]
+        assert "at most 7.50 USD" in asked[0] and "on schedule '0 3 * * *' (UTC)" in asked[0]
         (item,) = server.scheduled.values()
         assert item.body["jobSpec"]["flavor"] == "a100-large" and item.id in capsys.readouterr().out
         assert run(["scheduled", "list"]) == 0
@@ -370,8 +370,8 @@ class TestScheduled:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["create", ".", "--schedule", "tomorrow"], "not a schedule"),
-            (["create", "/nowhere", "--schedule", "@daily"], "no such project folder"),
+            (["create", ".", "--schedule", "tomorrow"], "does not accept this schedule"),
+            (["create", "/nowhere", "--schedule", "@daily"], "No such project folder"),
             (["suspend", "nothing"], "no such scheduled Job"),
             (["trigger", "nothing", "--yes"], "no such scheduled Job"),
             (["delete", "nothing", "--yes"], "no such scheduled Job"),

@@ -305,7 +305,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         await wait_until(lambda: "pair 1 of 4" in seen(app) and refused in seen(app))
         await pilot.press("m")
         await wait_until(lambda: refused in seen(app) and "Be kind." not in seen(app))
-        assert "leave the pair out" in " ".join(seen(app).split())
+        assert "exclude the pair" in " ".join(seen(app).split())
         await pilot.press("right")
         await wait_until(lambda: "pair 2 of 4" in seen(app) and refused in seen(app))
         await pilot.press("right")
@@ -355,7 +355,7 @@ async def test_i_open_another_file(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("o", *"nope.jsonl", "enter")
-        await wait_until(lambda: "There is no such file or folder: nope.jsonl" in told(app))
+        await wait_until(lambda: "No such file or folder: nope.jsonl" in told(app))
         assert "pair 1 of 5" in seen(app)
         await pilot.press("o", *"kto.jsonl", "enter")
         await wait_until(lambda: "Unpaired" in told(app))
@@ -384,10 +384,10 @@ async def test_the_audit(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("a")
-        await wait_until(lambda: "5 rows · 3 clean: usable, and the answers differ" in seen(app))
+        await wait_until(lambda: "5 rows · 3 usable pairs, with answers that differ" in seen(app))
         assert "Length bias: chosen is longer in" in seen(app)
         assert "rows without a prompt, a chosen and a rejected answer" in seen(app)
-        while "TRL fails on them after the model is loaded" not in seen(app):
+        while "TRL fails on these rows after loading the model" not in seen(app):
             await pilot.press("j")
         assert "Pairs 4" in seen(app) and "then b x: exclude; or map the columns" in seen(app)
         await pilot.press("w")
@@ -491,7 +491,7 @@ async def test_the_list(app: SmoltuiApp, wait_until: WaitUntil) -> None:
         await pilot.press("j", "j", "enter")
         await wait_until(lambda: "Not a pair: Column chosen is missing" in seen(app))
         await pilot.press("v", "s", "s", "s")
-        await wait_until(lambda: "Sorted by characters of the chosen answer, descending" in told(app))
+        await wait_until(lambda: "Sorted by characters in the chosen answer, descending" in told(app))
         await pilot.press("home", "enter")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "take the path by the river" in seen(app))
         await pilot.press("n")
@@ -565,7 +565,7 @@ async def test_a_file_that_changes_while_it_is_open(app: SmoltuiApp, wait_until:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         write(tmp_path / "train.jsonl", ROWS[:3])
-        await wait_until(lambda: "has changed: what is shown was read before. Press r to reload" in told(app))
+        await wait_until(lambda: "has changed; the version read before is shown. Press r to reload" in told(app))
         await pilot.press("G")
         await wait_until(lambda: "pair 5 of 5" in seen(app))
         await pilot.press("r")
@@ -589,7 +589,7 @@ async def test_a_full_disk_while_deciding(
 
         monkeypatch.setattr("smoltui.backends.pairs.curation_file.os.write", full)
         await pilot.press("p")
-        await wait_until(lambda: "The disk is full, so the decision was not written" in told(app))
+        await wait_until(lambda: "The disk is full, so the decision was not saved" in told(app))
         monkeypatch.undo()
         assert (tmp_path / "curation.jsonl").read_bytes() == before
         assert "pinned" not in seen(app, "PairView")
@@ -703,7 +703,7 @@ async def test_a_project_without_pairs(tmp_path: Path, wait_until: WaitUntil) ->
     for recipe, words in (
         (None, "has no pairs yet: it has no recipe.yaml"),
         ("learning_rate: 1\n", "has no pairs yet: its recipe.yaml names none"),
-        ("dataset_name: gone.jsonl\n", "There is no such file or folder: gone.jsonl"),
+        ("dataset_name: gone.jsonl\n", "No such file or folder: gone.jsonl"),
         ("dataset_name: [1\n", "recipe.yaml"),
     ):
         if recipe is not None:
@@ -893,7 +893,7 @@ async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: 
         room.session.opened.store.forget("facts")
         room.session.opened.store.forget("text")
         await pilot.press("x")
-        await wait_until(lambda: "The copy of this set in the cache was deleted. Open it again: r" in told(app))
+        await wait_until(lambda: "The cached copy of this set was deleted. Press r to reload" in told(app))
         await pilot.press("p", "e", "H", *"0.5", "enter", "v", "s", "v", "f", "right")
         gone = room.session.opened
         await pilot.press("r")

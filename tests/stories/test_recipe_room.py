@@ -40,7 +40,7 @@ def told(app: SmoltuiApp) -> str:
 
 
 async def ready(app: SmoltuiApp, wait_until: Wait) -> None:
-    await wait_until(lambda: "16 pairs a step" in seen(app, "#below") or "memory" in seen(app, "#below"))
+    await wait_until(lambda: "16 pairs per step" in seen(app, "#below") or "memory" in seen(app, "#below"))
 
 
 async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
@@ -50,11 +50,11 @@ async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_unti
         await ready(app, wait_until)
         text = seen(app)
         assert "Learning rate       5e-7" in text and "Anthropic/hh-rlhf train[:10000]" in text
-        assert "16 pairs a step · 1 000 steps · 1.6 epochs of 10 000 pairs" in text
+        assert "16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs" in text
         assert "memory about 71.0 GiB (11.5 weights" in text
         assert "trl dpo --config recipe.yaml" in text and "hf jobs uv run --flavor a100-large --timeout 3h" in text
-        assert "✗ stop hub_model_id still holds a placeholder" in seen(app, "#below")
-        assert "The policy to align" in seen(app, "#about")
+        assert "✗ stop hub_model_id is still a placeholder" in seen(app, "#below")
+        assert "The model to align" in seen(app, "#about")
         await pilot.press("slash", *"beta", "enter")
         await wait_until(lambda: "Pull towards the reference model" in seen(app, "#about"))
         about = seen(app, "#about")
@@ -97,7 +97,7 @@ async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait
         await ready(app, wait_until)
         await pilot.press("slash", *"use_peft", "enter", "space")
         await wait_until(lambda: values(project).get("use_peft") is True)
-        await wait_until(lambda: "✗ stop PEFT does not know" in seen(app, "#below"))
+        await wait_until(lambda: "✗ stop PEFT has no default" in seen(app, "#below"))
         await pilot.press("space", "space", "space")
         await wait_until(lambda: values(project).get("use_peft") is False)
         await pilot.press("d")
@@ -154,11 +154,11 @@ async def test_a_broken_file_is_reported_with_its_line_and_can_be_fixed(
     app = opened(project)
     monkeypatch.setattr(app, "suspend", suspended)
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "this key already stands on line" in seen(app, "#recipe-nothing"))
+        await wait_until(lambda: "this key is already on line" in seen(app, "#recipe-nothing"))
         assert "Press e to open the file in your editor" in seen(app)
         await pilot.press("enter", "space", "d")
         await pilot.press("e")
-        await wait_until(lambda: "16 pairs a step · 20 steps" in seen(app, "#below"))
+        await wait_until(lambda: "16 pairs per step · 20 steps" in seen(app, "#below"))
 
 
 async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, wait_until: Wait) -> None:
@@ -235,7 +235,7 @@ async def test_steps_of_local_pairs_are_counted(tmp_path: Path, wait_until: Wait
     async with app.run_test(size=(120, 50)) as pilot:
         await wait_until(lambda: "10 steps · 1 epoch of 30 pairs" in seen(app, "#below"))
         fields = seen(app, "#fields")
-        assert "0.1 of all steps" in fields and "1 epoch " in fields and "(as many as the epochs make)" in fields
+        assert "0.1 of all steps" in fields and "1 epoch " in fields and "(determined by the epochs)" in fields
         await pilot.press("slash", *"per_device", "enter", "enter", "ctrl+u", "5", "enter")
         await wait_until(lambda: "6 steps · 1 epoch of 30 pairs" in seen(app, "#below"))
         assert "decisions made in Pairs" not in seen(app, "#below")

@@ -44,7 +44,7 @@ async def test_i_watch_a_run_learn(
         (tmp_path / "seen").touch()
         await wait_until(lambda: "reward margin 1.200" in seen(app, "#chart-1"))
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
-        await wait_until(lambda: "100% of the weights moved" in seen(app, "#run-head"))
+        await wait_until(lambda: "100% of the weights changed" in seen(app, "#run-head"))
         assert "loss 0.580" in seen(app, "#chart-0")
 
 
@@ -241,7 +241,7 @@ async def test_a_run_that_cannot_be_read_is_one_row(
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList") and "ffffffff" in seen(app, "RunList"))
         assert f"The record of this run cannot be read: {bad}" in seen(app, "RunList")
         app.screen.query_one(RunList).select("ffffffff")
-        await wait_until(lambda: "spec.json is wrong: name" in seen(app, "#run-head"))
+        await wait_until(lambda: "spec.json is invalid: name" in seen(app, "#run-head"))
         await pilot.press("l")
         await wait_until(lambda: "smoltui: The record of this run cannot be read" in seen(app, "LogView"))
         for key in ("c", "x", "i", "u", "p", "a", "v"):

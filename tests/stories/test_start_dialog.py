@@ -86,7 +86,7 @@ async def test_a_job_starts_with_its_worst_cost_known(
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
         await pilot.press("tab")
         await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
-        assert "2.50 USD an hour" in seen(app) and "model will be LOST: push_to_hub is off" in seen(app)
+        assert "2.50 USD per hour" in seen(app) and "model will be LOST: push_to_hub is off" in seen(app)
         await pilot.press("enter")
         await wait_until(lambda: len(jobs.asked) == 1)
         spec = jobs.asked[0]
@@ -118,7 +118,7 @@ async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_u
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "✗" in seen(app, "#start-text"))
-        assert "does not hold preference pairs" in seen(app) and "Fix the ✗ lines first" in seen(app)
+        assert "does not contain preference pairs" in seen(app) and "Fix the ✗ lines first" in seen(app)
 
 
 async def test_a_set_that_was_imported_is_not_read_at_t(
@@ -138,7 +138,7 @@ async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until:
     (app.workspace.project.folder / "model" / "config.json").unlink()
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "✗ This folder holds no model (no config.json): model" in seen(app, "#start-text"))
+        await wait_until(lambda: "✗ This folder contains no model (no config.json): model" in seen(app, "#start-text"))
 
 
 async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait) -> None:
@@ -147,7 +147,7 @@ async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait
     recipe.write_text(recipe.read_text().replace("model_name_or_path: model", "model_name_or_path: modell"))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "! There is no such model folder, so the Hub is asked" in seen(app, "#start-text"))
+        await wait_until(lambda: "! No such model folder, so this is treated as a Hub id" in seen(app, "#start-text"))
 
 
 async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_until: Wait) -> None:
@@ -165,7 +165,7 @@ async def test_a_folder_without_a_recipe_says_how_to_start(tmp_path: Path, jobs:
     app = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "holds no recipe.yaml" in seen(app) and "smoltui demo" in seen(app))
+        await wait_until(lambda: "has no recipe.yaml" in seen(app) and "smoltui demo" in seen(app))
 
 
 async def test_without_the_train_extra_the_command_that_installs_it_is_told(
@@ -191,7 +191,7 @@ async def test_a_token_in_the_recipe_is_a_stop(app: SmoltuiApp, wait_until: Wait
         await pilot.press("t")
         await wait_until(lambda: "✗" in seen(app, "#start-text"))
         shown = seen(app, "#start-text")
-        assert f"✗ recipe.yaml, line {line} holds what looks like a Hugging Face token" in shown
+        assert f"✗ recipe.yaml, line {line} contains what looks like a Hugging Face token" in shown
         assert "use `hf auth login` or HF_TOKEN instead" in shown and "AbCdEf" not in shown
         await pilot.press("enter")
         await pilot.pause()
@@ -208,7 +208,7 @@ async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wa
     path.write_text(f"# ghp_16C7e42F292c6912E7710c838347Ae178B4a\n{before}")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "✗ smoltui.toml, line 1 holds what looks like a GitHub" in seen(app, "#start-text"))
+        await wait_until(lambda: "✗ smoltui.toml, line 1 contains what looks like a GitHub" in seen(app, "#start-text"))
         path.write_text(before)
         await pilot.press("escape", "t")
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))

@@ -107,7 +107,7 @@ def test_by_commands(project: Project, toy: ToyEngine, tmp_path: Path, capsys: p
     assert run(["wait", first]) == 0 and run(["logs", first]) == 0 and run(["inspect", first]) == 0
     assert "a warning of a library" in capsys.readouterr().out
     assert run(["recipe", "check", folder, "--on", TOY.name]) == 0
-    for command, word in (("stats", "tells nothing of processor"), ("labels", "has no labels")):
+    for command, word in (("stats", "does not report processor"), ("labels", "has no labels")):
         assert run([command, first, *(["a=b"] if command == "labels" else [])]) == 2
         assert f"{TOY.subject} {word}" in capsys.readouterr().err
 

@@ -109,7 +109,7 @@ async def test_i_see_what_is_trained_on(wait_until: WaitUntil, loop_guard: objec
         assert "Tokens: prompt 8 · chosen 7 (15 with the prompt) · rejected 5 (13 with the prompt)" in screen
         assert "max_length 1,024" in screen
         assert f"{OURS} the answer begins here, after 62 characters" in screen
-        assert f"{TRL} none: TRL alone would begin the answer at the same place." in screen
+        assert f"{TRL} none: TRL alone would start the answer at the same place." in screen
         assert f"{CUT} none: nothing is cut at max_length 1,024." in screen
         line = next(line for line in screen.splitlines() if f"{OURS}A cloud at the ground.{END}↵" in line)
         assert f"{OURS}Look it up.{END}↵" in line
@@ -147,7 +147,7 @@ async def test_a_prompt_as_long_as_max_length(wait_until: WaitUntil) -> None:
     """I am told that TRL leaves the pair out, and what mends it."""
     app = Host(view("A cloud.", "No.", max_length=8))
     async with app.run_test(size=(120, 30)):
-        words = "The prompt alone fills max_length 8: TRL leaves this pair out. Raise max_length."
+        words = "The prompt alone fills max_length 8: TRL skips this pair. Raise max_length."
         await wait_until(lambda: words in flat(app))
 
 
@@ -159,7 +159,7 @@ async def test_where_trl_alone_would_cut(wait_until: WaitUntil) -> None:
     async with app.run_test(size=(120, 30)):
         await wait_until(lambda: f"{OURS}It is {TRL}a mile.{END}" in seen(app))
         assert f"{OURS}It is {TRL}5.{END}" in seen(app)
-        words = "TRL alone, given the raw row, would begin the answer here, 6 characters later."
+        words = "TRL alone, given the raw row, would start the answer here, 6 characters later."
         assert f"{TRL} {words}" in flat(app) and "no max_length" in seen(app)
 
 
@@ -363,7 +363,7 @@ def test_the_legend_names_what_it_cannot_mark() -> None:
     shown = replace(
         view("a", "b"), trl_cut="TRL ends the prompt 12 characters earlier, where the two texts first differ."
     )
-    assert any(line.startswith(f"{TRL} not in these answers: TRL ends the prompt 12") for line in legend(shown))
+    assert any(line.startswith(f"{TRL} outside these answers: TRL ends the prompt 12") for line in legend(shown))
     apart = TrainerView(side("a b", trl=1), side("a b c", "Longer?", trl=2), None)
     words = " ".join(legend(apart))
     assert "+1 characters in chosen and +2 characters in rejected" in words

@@ -260,7 +260,7 @@ sys.exit(cli.run([{str(furnished)!r}]))
         assert terminal.exit_code(20.0) == 70
         terminal.settle(0.5)
         assert not terminal.modes()
-        assert "mistake of smoltui itself: KeyError, 'red" in " ".join(terminal.text().split())
+        assert "Internal error: KeyError, 'red" in " ".join(terminal.text().split())
         assert b"Traceback" not in terminal.raw and b"hf_aaa" not in terminal.raw
     (report,) = (own_machine / "smoltui" / "crashes").glob("*.txt")
     told = report.read_text()

@@ -1,7 +1,7 @@
 """Rows of Arrow and Parquet files, a bounded number of bytes in memory at a time.
 
-Files are read, not mapped: a mapped file that another program cuts short ends the process. Only a record batch of more
-than `MAX_BATCH_BYTES` is mapped, because there is no other way to read a part of it.
+Files are read, not mapped: truncating a mapped file in another program crashes the process. Only a record batch of
+more than `MAX_BATCH_BYTES` is mapped, because there is no other way to read a part of it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from smoltui.safe_text import safe_line
 
 MAX_BATCH_BYTES = 64 << 20
 MAX_UNPACKED_BYTES = 192 << 20
-"""Of a batch whose buffers are compressed: it is in memory as a whole."""
+"""Limit of a batch with compressed buffers, which is in memory as a whole."""
 SLICE_BYTES = 4 << 20
-"""Bytes of a batch that become Python objects at a time; those take several times as much."""
+"""Bytes of a batch converted to Python objects at a time; these take several times as much."""
 SLICE_ROWS = 500
 FIRST_PAGES = 2
-"""Of each column of a row group, looked at before its first rows are decoded."""
+"""Pages of each column of a row group that are examined before its first rows are decoded."""
 PAGE_BUFFER_BYTES = 256 << 10
-"""What is read of a Parquet column at a time; its pages are mostly 1 MB."""
+"""Bytes of a Parquet column read at a time; its pages are mostly 1 MB."""
 _SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3
 """Kinds of messages, Arrow format `Message.fbs`."""
 _MAGIC = b"ARROW1"
@@ -40,10 +40,10 @@ _MAX_METADATA = 64 << 20
 
 
 def rows_of(batch: Any, first_row: int, name: str) -> Iterator[Any]:
-    """The rows of a RecordBatch or Table as Python objects. `first_row` is its first one's number, for a sentence.
+    """The rows of a RecordBatch or Table as Python objects. `first_row` is the number of the first one, for messages.
 
     Raises:
-        PairsError: a column of a kind that is not read.
+        PairsError: a column of an unsupported type.
     """
     for kind in batch.schema.types:
         _refuse_unbounded(kind)
@@ -53,7 +53,7 @@ def rows_of(batch: Any, first_row: int, name: str) -> Iterator[Any]:
 
 
 def _rows_within(batch: Any, first_row: int, name: str) -> Iterator[Any]:
-    """The rows of a batch, in halves of it where all of them would take more than one row may."""
+    """The rows of a batch, split in halves while all of them would take more than the limit of a row."""
     if sum(map(unfolded_bytes, batch.columns)) <= MAX_ROW_BYTES:
         yield from _pylist(_plain(batch), first_row, name)
     elif batch.num_rows == 1:
@@ -65,10 +65,10 @@ def _rows_within(batch: Any, first_row: int, name: str) -> Iterator[Any]:
 
 
 def _refuse_unbounded(kind: Any, left: int = DEEPEST) -> None:
-    """Refuses types in which a few bytes stand for any number of values: lists that may overlap, and runs.
+    """Rejects types in which a few bytes represent any number of values: overlapping lists, and runs.
 
     Raises:
-        PairsError: one of those, or a type that is nested too deeply.
+        PairsError: one of these, or a type that is nested too deeply.
     """
     import pyarrow as pa
 
@@ -76,19 +76,19 @@ def _refuse_unbounded(kind: Any, left: int = DEEPEST) -> None:
     overlaps = types.is_list_view(kind) or types.is_large_list_view(kind)
     if overlaps or types.is_run_end_encoded(kind) or types.is_union(kind) or left == 0:
         raise PairsError(
-            f"A column has a form that is not read here: {safe_line(str(kind)[:200], 80)}",
-            "Write the set as JSON lines or Parquet, with plain texts and lists.",
+            f"Unsupported column type: {safe_line(str(kind)[:200], 80)}",
+            "Save the set as JSONL or Parquet, with plain text and lists.",
         )
     for place in range(kind.num_fields):
         _refuse_unbounded(kind.field(place).type, left - 1)
 
 
 HEAD_CHARS = 4 << 20
-"""Of the first rows, which are kept while a set is open: fewer rows where they are long."""
+"""Characters of the first rows, which are kept while a set is open: fewer rows if they are long."""
 
 
 def first_of(rows: Iterator[Any], most: int) -> list[Any]:
-    """The first `most` rows, fewer where their texts are longer than `HEAD_CHARS` together; at least one."""
+    """The first `most` rows, fewer if their texts exceed `HEAD_CHARS` in total; at least one."""
     found: list[Any] = []
     size = 0
     while len(found) < most and size <= HEAD_CHARS and (row := next(rows, _END)) is not _END:
@@ -109,11 +109,11 @@ def chars_of(value: Any) -> int:
 
 
 VALUE_BYTES = 8
-"""Of any value, also of one that takes no room in Arrow: what Python's list of them takes."""
+"""Bytes per value in Python's list, even for one that takes no space in Arrow."""
 
 
 def unfolded_bytes(column: Any) -> int:
-    """About the bytes that the values of a column take as Python objects, those that repeat counted each time."""
+    """Approximate bytes of a column's values as Python objects, counting repeated values each time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -152,12 +152,12 @@ def _is_text(kind: Any) -> bool:
 
 
 def slice_rows(size: int, rows: int) -> int:
-    """So many rows make about `SLICE_BYTES` of something of `size` bytes and `rows` rows."""
+    """Number of rows in about `SLICE_BYTES` of something with `size` bytes and `rows` rows."""
     return max(1, min(SLICE_ROWS, rows * SLICE_BYTES // max(size, 1)))
 
 
 def _plain(batch: Any) -> Any:
-    """Times of nanoseconds, which only pandas could make objects of, as microseconds."""
+    """Converts nanosecond times, which only pandas could convert to objects, to microseconds."""
     import pyarrow as pa
 
     for place, field in enumerate(batch.schema):
@@ -184,7 +184,7 @@ def _pylist(batch: Any, first_row: int, name: str) -> list[Any]:
         try:
             rows += batch.slice(row, 1).to_pylist()
         except UnicodeDecodeError as error:
-            rows.append(Broken(f"{name} row {first_row + row + 1} holds text that is not UTF-8: {error.reason}", ""))
+            rows.append(Broken(f"{name} row {first_row + row + 1} contains text that is not UTF-8: {error.reason}", ""))
     return rows
 
 
@@ -203,25 +203,25 @@ class ArrowTable:
     """Arrow IPC, as a stream (what `datasets` writes) or a file: found by its record batches, one read at a time."""
 
     def __init__(self, data: IO[bytes], name: str, *, most_rows: int | None = None) -> None:
-        """With `most_rows` no more batches are looked for than hold so many rows; `whole` says if that was all.
+        """With `most_rows`, the search for batches stops at that many rows; `whole` says if that was all.
 
         Raises:
-            PairsError: not an Arrow file, or cut short.
+            PairsError: not an Arrow file, or truncated.
         """
         self._data, self._name = data, name
         self._lock = threading.Lock()
         self._kept: tuple[int, Any] | None = None
         self._batches: list[_Batch] = []
         self._joined: list[Any] | None = None
-        """The batches themselves, where they share dictionaries."""
+        """The batches themselves, if they share dictionaries."""
         self.whole = True
         try:
             self._find(most_rows)
             self.columns = column_names(self._schema.names)
         except damage() as error:
             raise PairsError(
-                f"{name} is not an Arrow file: {safe_line(str(error), 120) or 'it ends too early'}",
-                "It may be damaged or cut short.",
+                f"{name} is not an Arrow file: {safe_line(str(error), 120) or 'it is truncated'}",
+                "It may be damaged or truncated.",
             ) from error
         self._starts = [0, *accumulate(batch.rows for batch in self._batches)]
 
@@ -236,7 +236,7 @@ class ArrowTable:
             kind, length, rows = message
             if schema is None:
                 if kind != _SCHEMA:
-                    raise pa.ArrowInvalid("it does not begin with a schema")
+                    raise pa.ArrowInvalid("it does not start with a schema")
                 self._data.seek(offset)
                 schema = pa.ipc.read_schema(pa.py_buffer(self._data.read(length)))
             elif kind == _DICTIONARY:
@@ -250,11 +250,11 @@ class ArrowTable:
                 found += rows
             offset += length
         if schema is None:
-            raise pa.ArrowInvalid("it holds no schema")
+            raise pa.ArrowInvalid("it contains no schema")
         self._schema = schema
 
     def _read_joined(self) -> None:
-        """All of it, mapped where it is a file: a batch cannot be read without the dictionaries before it."""
+        """Reads all of it, mapped if it is a file: a batch cannot be read without the preceding dictionaries."""
         import pyarrow as pa
 
         self._data.seek(0)
@@ -305,7 +305,7 @@ class ArrowTable:
                 else:
                     self._data.seek(offset)
                     buffer = pa.py_buffer(self._data.read(size))
-                # Offsets that point anywhere would end the process; text that is not UTF-8 is dealt with later.
+                # Invalid offsets would crash the process; text that is not UTF-8 is handled later.
                 pa.ipc.read_record_batch(buffer, _as_bytes(self._schema)).validate(full=True)
                 batch = pa.ipc.read_record_batch(buffer, self._schema)
             except damage(OSError) as error:
@@ -315,9 +315,9 @@ class ArrowTable:
 
 
 def damage(*more: type[BaseException]) -> tuple[type[BaseException], ...]:
-    """What Arrow and the reading of its messages raise for a file that is damaged or was made to do harm.
+    """What Arrow and our reading of its messages raise for a damaged or malicious file.
 
-    OSError is not among them where the file may be on the Hub, whose errors are others.
+    OSError is not included if the file may be on the Hub, whose errors are different.
     """
     import pyarrow as pa
 
@@ -326,7 +326,7 @@ def damage(*more: type[BaseException]) -> tuple[type[BaseException], ...]:
 
 
 def _validate(chunk: Any) -> None:
-    """Raises ArrowInvalid for a column that points outside itself; text that is not UTF-8 is dealt with later."""
+    """Raises ArrowInvalid for a column that points outside itself; text that is not UTF-8 is handled later."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -352,7 +352,7 @@ def _validate(chunk: Any) -> None:
 
 
 def _as_bytes(schema: Any) -> Any:
-    """The schema with bytes in the place of text, which have the same form."""
+    """The schema with bytes instead of text, which have the same layout."""
     import pyarrow as pa
 
     return pa.schema([field.with_type(_type_as_bytes(field.type)) for field in schema])
@@ -377,16 +377,16 @@ def _type_as_bytes(kind: Any) -> Any:
 
 
 def path_of(data: IO[bytes]) -> str | None:
-    """Where an open file lies; None for one without a name: temporary, or on the Hub."""
+    """Path of an open file; None for one without a name: temporary, or on the Hub."""
     name = getattr(data, "name", None)
     return name if isinstance(name, str) else None
 
 
 def unreadable(name: str, row: int, error: BaseException) -> PairsError:
-    """A file that opened and cannot be read further."""
+    """The error for a file that opened but cannot be read further."""
     return PairsError(
-        f"{name} cannot be read from row {row} on: {safe_line(str(error), 120)}",
-        "It is damaged, or it changed while it was read.",
+        f"{name} cannot be read beyond row {row}: {safe_line(str(error), 120)}",
+        "The file is damaged, or it changed while being read.",
     )
 
 
@@ -412,7 +412,7 @@ def _message(data: IO[bytes], offset: int, size: int) -> tuple[int, int, int] | 
     if not 0 < length <= min(_MAX_METADATA, size):
         raise EOFError
     meta = data.read(length)
-    # Flatbuffers: a table begins with how far before it the offsets of its fields lie.
+    # Flatbuffers: a table starts with the distance back to the offsets of its fields.
     table = struct.unpack_from("<I", meta)[0]
     kind_at, header_at, body_at = (_field(meta, table, number) for number in (1, 2, 3))
     kind = meta[kind_at] if kind_at else 0
@@ -424,19 +424,19 @@ def _message(data: IO[bytes], offset: int, size: int) -> tuple[int, int, int] | 
         rows = struct.unpack_from("<q", meta, rows_at)[0] if rows_at else 0
     total = before + length + body
     if body < 0 or rows < 0 or offset + total > size:
-        raise EOFError("it is cut short")
+        raise EOFError("it is truncated")
     if kind in (_RECORDS, _DICTIONARY) and header_at:
         header = header_at + struct.unpack_from("<I", meta, header_at)[0]
-        if kind == _DICTIONARY:  # holds a batch of its own
+        if kind == _DICTIONARY:  # contains a batch
             inner_at = _field(meta, header, 1)
             header = inner_at + struct.unpack_from("<I", meta, inner_at)[0] if inner_at else 0
         if header and _unpacked_bytes(data, meta, header, offset + before + length) > MAX_UNPACKED_BYTES:
-            raise EOFError(f"a batch unfolds to more than {MAX_UNPACKED_BYTES >> 20} MB")
+            raise EOFError(f"a batch unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB")
     return kind, total, rows
 
 
 def _unpacked_bytes(data: IO[bytes], meta: bytes, header: int, body: int) -> int:
-    """What the buffers of a compressed batch say that they unpack to, each in its first 8 bytes; else 0."""
+    """Unpacked size declared by the buffers of a compressed batch, each in its first 8 bytes; else 0."""
     buffers_at = _field(meta, header, 2)
     if not buffers_at or not _field(meta, header, 3):
         return 0
@@ -447,12 +447,12 @@ def _unpacked_bytes(data: IO[bytes], meta: bytes, header: int, body: int) -> int
         if length > 8:
             data.seek(body + start)
             (unpacked,) = struct.unpack("<q", data.read(8))
-            found += max(unpacked, 0)  # -1 for one that is kept as it is
+            found += max(unpacked, 0)  # -1 for one that is not compressed
     return found
 
 
 def _field(meta: bytes, table: int, number: int) -> int:
-    """Where a field of a flatbuffer table lies; 0 when it has none."""
+    """Position of a field in a flatbuffer table; 0 if absent."""
     fields = table - struct.unpack_from("<i", meta, table)[0]
     slot = 4 + 2 * number
     if fields < 0 or slot >= struct.unpack_from("<H", meta, fields)[0]:
@@ -465,7 +465,7 @@ def _field(meta: bytes, table: int, number: int) -> int:
 
 
 class ParquetTable:
-    """A Parquet file. A row group of up to `MAX_BATCH_BYTES` is decoded at once and kept, a larger one in batches."""
+    """A Parquet file. A row group of up to `MAX_BATCH_BYTES` is decoded whole and kept, a larger one in batches."""
 
     def __init__(self, data: Any, name: str = "the file", *, buffer_bytes: int = PAGE_BUFFER_BYTES) -> None:
         import pyarrow.parquet
@@ -481,13 +481,13 @@ class ParquetTable:
         self._sizes = [group.total_byte_size for group in groups]
         self._groups: list[Group] | None = None
         self._steps: dict[tuple[int, int | None], int] = {}
-        """Row group and pages looked at → rows of it that may be decoded at once."""
+        """Row group and examined pages → rows of it that may be decoded together."""
         self._starts = [0, *accumulate(group.num_rows for group in groups)]
         self._lock = threading.RLock()
         self._loaded: tuple[int, Any] | None = None
         """Number of the first row, and the rows: a whole group, or a batch of a large one."""
         self._going: tuple[int, int, Iterator[Any]] | None = None
-        """Of a large group its number, the row behind `_loaded`, and the batches that follow."""
+        """For a large group: its number, the row after `_loaded`, and the following batches."""
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -519,7 +519,7 @@ class ParquetTable:
                 raise unreadable(self._name, index, error) from error
 
     def _step(self, group: int, most_pages: int | None = None) -> int:
-        """So many rows of a group can be decoded at once. Raises as `rows_at_once`."""
+        """Number of rows of a group that can be decoded together. Raises as `rows_at_once`."""
         key = group, most_pages
         if key not in self._steps:
             if self._groups is None:
@@ -530,7 +530,7 @@ class ParquetTable:
     def _load(self, index: int) -> tuple[int, Any]:
         group = bisect_right(self._starts, index) - 1
         begin, end = self._starts[group], self._starts[group + 1]
-        self._loaded = None  # else two of them are in memory
+        self._loaded = None  # otherwise two of them would be in memory
         most = self._step(group)
         if self._sizes[group] <= MAX_BATCH_BYTES and most >= end - begin:
             self._loaded = begin, self._file.read_row_group(group)

@@ -1,4 +1,4 @@
-"""The first rows of a set, whatever its size: only the beginning of its files is read, here or on the Hub."""
+"""The first rows of a set of any size: only the start of its files is read, locally or on the Hub."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smoltui.errors import PairsError
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the beginning of a set says."""
+    """What the start of a set shows."""
 
     name: str
     split: str
@@ -27,21 +27,21 @@ class Head:
     """Key of `pair_format.SCHEMAS`."""
     columns: tuple[str, ...]
     rows: list[Any]
-    """Decoded rows, or `Broken`; at least one. Fewer than asked for where rows are long."""
+    """Decoded rows, or `Broken`; at least one. Fewer than requested if rows are long."""
     whole: bool
     """These are all the rows."""
     spec: PairsSpec
-    """As that of `open_spec`."""
+    """As in the result of `open_spec`."""
 
 
 def open_head(spec: PairsSpec, base: Path | None, rows: int = 64) -> Head:
     """The first rows of what `open_spec` would open.
 
-    Blocking. The exception to reading only the beginning: a split counted from its end or in percent
-    (`train[90%:]`), or one that begins further in than what is read, is opened as a whole.
+    Blocking. The exception to reading only the start: a split counted from its end or in percent
+    (`train[90%:]`), or one that starts beyond what is read, is opened as a whole.
 
     Raises:
-        PairsError, ServiceError: as `open_spec`, as far as the beginning tells.
+        PairsError, ServiceError: as `open_spec`, as far as the start shows.
     """
     found = find_set(spec, base)
     asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
@@ -55,7 +55,7 @@ def open_head(spec: PairsSpec, base: Path | None, rows: int = 64) -> Head:
     last = min(len(head.rows), len(head.rows) if end is None else end, first + rows)
     taken = head.rows[first:last]
     if not taken:
-        raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {len(head.rows):,}.")
+        raise PairsError(f"This split has no rows: {asked}", f"The whole split has {len(head.rows):,}.")
     whole = last == end or (head.whole and last == len(head.rows))
     return _head(found.spec, found.name, asked, tuple(found.splits), FileHead(head.columns, taken, whole))
 
@@ -78,14 +78,14 @@ def _opened(spec: PairsSpec, base: Path | None, rows: int) -> Head:
 
 
 def _beginning(found: Found, names: Sequence[str], rows: int) -> FileHead:
-    """The first rows of the files, one behind the other."""
+    """The first rows of the files, one after the other."""
     columns: tuple[str, ...] = ()
     first: list[Any] = []
     empty: EmptyFileError | None = None
     for place, name in enumerate(names, 1):
         try:
             head = _of_file(found, name, rows - len(first))
-        except EmptyFileError as error:  # a shard may be
+        except EmptyFileError as error:  # a shard may be empty
             empty = empty or error
             continue
         columns = columns or head.columns

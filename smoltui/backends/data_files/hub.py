@@ -1,7 +1,7 @@
-"""Data files of a dataset on the Hub: listed by split, fetched when a split is opened, or only their beginning read.
+"""Data files of a dataset on the Hub: listed by split, fetched when a split is opened, or only their start read.
 
-Ranges are asked for here and not through `HfFileSystem`: that one looks up the repository and the file again (two more
-requests for the first pair), and tries a failing request for 23 s while somebody waits.
+Ranges are requested here and not through `HfFileSystem`, which looks up the repository and the file again (two more
+requests for the first pair), and retries a failing request for 23 s while a person waits.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from smoltui.errors import (
 from smoltui.safe_text import redact, safe_line
 
 ANSWER_SECONDS = 8.0
-"""Longest silence in one answer: an answer may take two of them, and a person waits no longer than 20 s."""
+"""Longest silence in one response: a response may take two of them, and a person waits no longer than 20 s."""
 HEAD_SECONDS = 18.0
-"""All of the beginning of one file; then it is said that the Hub is too slow."""
+"""Time limit for the start of one file; then the Hub counts as too slow."""
 HEAD_BYTES = 1 << 20
-"""Read of a text file for its first rows, unless the first row is longer."""
+"""Bytes of a text file read for its first rows, unless the first row is longer."""
 RANGE_BYTES = 256 << 10
-"""At least so much is asked for at once: a request takes longer than a quarter of a megabyte."""
+"""Minimum bytes per request: a request takes longer than transferring a quarter of a megabyte."""
 LONGEST_PATH = 1000
 """Characters of the path of a file in a repository."""
 HELD_BYTES = 64 << 20
-"""Read of one file and kept, and asked for at once, at most; without its beginning the file has to be downloaded."""
+"""Maximum bytes of one file that are read and kept, and per request; beyond that, the file has to be downloaded."""
 CARD_BYTES = 64 << 10
-"""Of a dataset card's metadata; most have one kilobyte."""
+"""Limit of a dataset card's metadata; most have one kilobyte."""
 GROUP_BYTES = 8 << 20
-"""A Parquet file's first row group of up to so many bytes is asked for in one piece."""
+"""The first row group of a Parquet file is requested in one piece up to this size."""
 
 
 def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str, list[str]]:
-    """Split → files in the repository. Asks the Hub, and its cache on this machine when the Hub does not answer.
+    """Split → files in the repository. Asks the Hub, or its local cache if the Hub does not respond.
 
     Raises:
         PairsError: no data files, unknown configuration.
-        ServiceError: gated, private, missing, not reachable and not in the cache.
+        ServiceError: gated, private, missing, or unreachable and not in the cache.
     """
     try:
         with _hub(repo):
@@ -71,8 +71,8 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
         )
         if not files:  # an unfinished download leaves an empty folder
             raise UnreachableError(
-                f"{error.message}, and it is not in the cache here",
-                error.hint or "Open a local file, or try again when the network is back.",
+                f"{error.message}, and the set is not in the local cache",
+                error.hint or "Open a local file, or try again when the network is available.",
             ) from error
         configs = _card_configs(repo, revision) if "README.md" in files else None
     else:
@@ -83,22 +83,24 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
     if config is not None:
         files = [name for name in files if name.startswith(f"{config}/")]
         if not files:
-            raise PairsError(f"{repo} has no such configuration: {config}", "Leave it out, or look at the set's page.")
+            raise PairsError(
+                f"{repo} has no such configuration: {config}", "Omit it, or see the set's page on the Hub."
+            )
     splits = splits_of(files)
     if not splits:
-        raise PairsError(f"{repo} holds no file that can be read as pairs.", f"Readable: {READABLE}.")
+        raise PairsError(f"{repo} contains no file that can be read as pairs.", f"Readable: {READABLE}.")
     return splits
 
 
 def _is_path(name: object) -> bool:
-    """Whether it can be the path of a file in a repository, and of none outside of it."""
+    """Whether it can be the path of a file in a repository, and not outside of it."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_PATH or "\0" in name:
         return False
     return not name.startswith("/") and ".." not in name.split("/")
 
 
 def hub_files(repo: str, names: list[str], revision: str | None) -> list[Path]:
-    """The files on this machine, downloaded into the Hub's own cache where they are not there yet.
+    """The files on this machine, downloaded into the Hub's cache if missing.
 
     Raises:
         ServiceError: as `hub_splits`.
@@ -110,7 +112,7 @@ def hub_files(repo: str, names: list[str], revision: str | None) -> list[Path]:
 
 
 def hub_head(repo: str, name: str, revision: str | None, rows: int) -> Head:
-    """The first rows of one file, without downloading it where it is not in the cache yet.
+    """The first rows of one file, without downloading it if it is not in the cache yet.
 
     Raises:
         PairsError: as `head_of`.
@@ -124,12 +126,12 @@ def hub_head(repo: str, name: str, revision: str | None, rows: int) -> Head:
         return head_of(Path(cached), rows)
     ending, shown = checked_ending(name), safe_line(name.rsplit("/", 1)[-1], 80)
     compression = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
-    if compression and ending in (".parquet", ".arrow"):  # those cannot be read from their beginning
+    if compression and ending in (".parquet", ".arrow"):  # these cannot be read from their start
         return head_of(hub_files(repo, [name], revision)[0], rows)
     with _hub(repo), RangeFile(repo, name, revision) as data:
         if ending == ".parquet":
             data.hold_first_group()
-        # What unpacks asks for a few kilobytes at a time.
+        # Decompression reads a few kilobytes at a time.
         stream: Any = io.BufferedReader(data, BUFFER) if compression else data
         return head_of_stream(stream, ending, shown, rows, HEAD_BYTES, compression)
 
@@ -168,7 +170,7 @@ class RangeFile(io.RawIOBase):
         return self._size
 
     def readinto(self, buffer: Any) -> int:
-        """At most as much as one request brings."""
+        """Reads at most as much as one request returns."""
         wanted = min(len(buffer), self.size() - self._at)
         if wanted <= 0:
             return 0
@@ -179,7 +181,7 @@ class RangeFile(io.RawIOBase):
         return len(piece)
 
     def read(self, size: int = -1) -> bytes:
-        """All that was asked for, as Arrow expects it."""
+        """Reads everything requested, as Arrow expects."""
         wanted = min(self.size() - self._at, size if size >= 0 else self.size())
         self._check_length(wanted)
         pieces = []
@@ -189,7 +191,7 @@ class RangeFile(io.RawIOBase):
         return b"".join(pieces)
 
     def hold_first_group(self) -> None:
-        """Asks for the footer and the first row group of a Parquet file in one piece each, where that is not large."""
+        """Requests the footer and the first row group of a Parquet file in one piece each, unless large."""
         import pyarrow as pa
 
         self._ask(None, RANGE_BYTES)
@@ -207,7 +209,7 @@ class RangeFile(io.RawIOBase):
         for start, block in self._held:
             if start <= at and at + wanted <= start + len(block):
                 return start, block
-        for start, block in self._held:  # a part of it is there
+        for start, block in self._held:  # a part of it is available
             if start <= at < start + len(block):
                 return start, block
         return self._ask(at, max(wanted, RANGE_BYTES))
@@ -215,12 +217,12 @@ class RangeFile(io.RawIOBase):
     def _check_length(self, length: int) -> None:
         if length > HELD_BYTES:
             raise PairsError(
-                f"The first rows of {self._shown} cannot be had without reading {length >> 20} MB at once",
+                f"The first rows of {self._shown} cannot be read without downloading {length >> 20} MB at once",
                 f"Download the set and open it from its folder: hf download {self._repo} --repo-type dataset",
             )
 
     def _ask(self, start: int | None, length: int) -> tuple[int, bytes]:
-        """Asks for a range, the last bytes where `start` is None, and keeps what comes."""
+        """Requests a range, or the last bytes if `start` is None, and keeps the result."""
         import httpx2
         from huggingface_hub import get_session
         from huggingface_hub.utils._headers import build_hf_headers
@@ -253,9 +255,9 @@ class RangeFile(io.RawIOBase):
                 size = int(said["size"])
                 if part:
                     start = max(size - length, 0) if start is None else start
-                else:  # it gives the whole file from its start
+                else:  # it returns the whole file from its start
                     start, length = 0, size if start is None else start + length
-                # A file that grows between two answers, or another part than was asked for, is not what it says.
+                # A file that grows between two responses, or a range other than requested, is not trusted.
                 if self._size not in (None, size) or (part and int(said["first"]) != start):
                     raise not_the_hub(doing)
                 self._size = size
@@ -267,7 +269,7 @@ class RangeFile(io.RawIOBase):
                 if len(received) >= length:
                     break
         block = bytes(received[:length])
-        assert start is not None  # an answer with an error was raised
+        assert start is not None  # a response with an error was raised
         if start + len(block) < min(start + length, self.size()):
             raise httpx2.RemoteProtocolError("the answer ended before the range did")
         self._held.append((start, block))
@@ -278,7 +280,7 @@ class RangeFile(io.RawIOBase):
 
 _RANGE = re.compile(r"(?:bytes (?P<first>[0-9]{1,15})-[0-9]{1,15}/)?(?P<size>[0-9]{1,15})")
 MOST_HELD = 16
-"""Parts of a file that are kept."""
+"""Parts of a file to keep."""
 
 
 def _cached(repo: str, revision: str | None) -> Path | None:
@@ -292,7 +294,7 @@ def _cached(repo: str, revision: str | None) -> Path | None:
 
 
 def _card_configs(repo: str, revision: str | None) -> object:
-    """`configs` of the dataset card, None when it cannot be had: the files' names then have to do."""
+    """`configs` of the dataset card, None if unavailable: then the file names decide."""
     try:
         with hub_files(repo, ["README.md"], revision)[0].open(encoding="utf-8", errors="replace") as file:
             text = file.read(CARD_BYTES)
@@ -330,26 +332,24 @@ def _hub(repo: str) -> Iterator[None]:
         raise
     except GatedRepoError as error:
         raise PermissionDeniedError(
-            f"This set is gated, and there is no access to it yet for the account of your token: {repo}",
-            f"Ask for access at {endpoint()}/datasets/{repo}, and log in with: hf auth login",
+            f"This set is gated, and your account does not have access yet: {repo}",
+            f"Request access at {endpoint()}/datasets/{repo}, and log in with: hf auth login",
         ) from error
     except RevisionNotFoundError as error:
-        raise NotFoundOnHubError(f"The set has no such revision: {repo}", "Name a branch, tag or commit.") from error
+        raise NotFoundOnHubError(f"The set has no such revision: {repo}", "Use a branch, tag or commit.") from error
     except HFValidationError as error:
-        raise PairsError(
-            f"Not the id of a dataset: {safe_line(repo, 80)}", "A Hub id looks like owner/name."
-        ) from error
+        raise PairsError(f"Not the id of a dataset: {safe_line(repo, 80)}", "Hub ids look like owner/name.") from error
     except LocalEntryNotFoundError as error:
         raise UnreachableError(
-            f"The Hub cannot be reached, and this set is not in its cache here: {repo}",
-            "Open a local file, or try again when the network is back.",
+            f"The Hub cannot be reached, and this set is not in the local cache: {repo}",
+            "Open a local file, or try again when the network is available.",
         ) from error
     except Exception as error:
         refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 404) and not get_token()
         if isinstance(error, RepositoryNotFoundError) or refused:
             raise NotFoundOnHubError(
-                f"There is no such dataset on the Hub, or it is private: {repo}",
-                "Check the name; for a private set log in with: hf auth login",
+                f"The Hub has no such dataset, or it is private: {repo}",
+                "Check the name; for a private set, log in with: hf auth login",
             ) from error
         if (ours := explain(error, f"read the dataset {repo}")) is not None:
             raise ours from error

@@ -1,4 +1,4 @@
-"""Which files on this machine a set is made of: one, those of a folder, those a pattern finds, or named one by one."""
+"""Which files on this machine a set is made of: one file, those of a folder, those matching a pattern, or a list."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
 FOLDERS_DEEP = 2
-"""A folder is looked through so deep, itself counted: a home folder given by mistake must not be read whole."""
+"""Depth to which a folder is searched, including itself: a home folder given by mistake must not be read whole."""
 _STATE, _DICT = "state.json", "dataset_dict.json"
-"""What `Dataset.save_to_disk` and `DatasetDict.save_to_disk` write beside the data."""
+"""What `Dataset.save_to_disk` and `DatasetDict.save_to_disk` write next to the data."""
 
 MOST_STATE_BYTES = 16 << 20
-"""Of those: one line for each data file."""
+"""Of these, the one that lists the data files."""
 
 Files = Mapping[str, tuple[str, ...]]
 """Split → paths or patterns."""
@@ -34,24 +34,24 @@ class Local:
 
     name: str
     source: str
-    """Absolute; empty where `files` says it all."""
+    """Absolute; empty if `files` has everything."""
     files: Files | None
-    """As asked for, with absolute paths."""
+    """As requested, with absolute paths."""
     splits: Mapping[str, Sequence[str]]
     """Split → absolute paths."""
     lone_file: bool = False
 
 
 def is_pattern(text: str) -> bool:
-    """Whether it may stand for several files: `data/*.jsonl`."""
+    """Whether it can match several files: `data/*.jsonl`."""
     return glob.has_magic(text)
 
 
 def local_splits(source: str, files: Files | None, base: Path) -> Local | None:
-    """The files of a set, relative paths from `base`; None when there is nothing of that name.
+    """The files of a set, relative paths from `base`; None if nothing has that name.
 
     Raises:
-        PairsError: nothing in it can be read, or a pattern that finds nothing.
+        PairsError: nothing in it can be read, or a pattern matches nothing.
     """
     if files:
         named = {split: tuple(_absolute(path, base) for path in paths) for split, paths in files.items()}
@@ -61,7 +61,7 @@ def local_splits(source: str, files: Files | None, base: Path) -> Local | None:
     if exists(path):
         if path.is_dir():
             return Local(path.name, str(path), None, _strings(_folder_splits(path)))
-        # Also a pipe or a device: opening says what is wrong with it.
+        # Also a pipe or a device: opening reports the problem.
         return Local(path.name, str(path), None, {split_named(path.name) or "train": [str(path)]}, lone_file=True)
     if not is_pattern(source):
         return None
@@ -70,7 +70,7 @@ def local_splits(source: str, files: Files | None, base: Path) -> Local | None:
 
 
 def files_of_spec(source: str, files: Files | None, base: Path) -> list[Path]:
-    """Every file that a set on this machine is read from, those that say what is in a folder too; in order."""
+    """All files that a local set is read from, including those that describe a folder; in order."""
     if files:
         named = [Path(file) for paths in files.values() for path in paths for file in _found(_absolute(path, base))]
         return list(dict.fromkeys(named))
@@ -87,7 +87,7 @@ def files_of_spec(source: str, files: Files | None, base: Path) -> list[Path]:
 
 
 def _absolute(path: str, base: Path) -> str:
-    """A path or pattern from the root on; what stands in the name of `base` is not a pattern."""
+    """An absolute path or pattern; special characters in `base` are not a pattern."""
     written = expanded(path)
     if written.is_absolute():
         return str(written)
@@ -97,7 +97,7 @@ def _absolute(path: str, base: Path) -> str:
 
 
 def _listed(path: str) -> list[str]:
-    """The files that one entry of a list stands for. Raises: PairsError: a pattern that finds nothing."""
+    """The files matching one entry of a list. Raises: PairsError: a pattern matches nothing."""
     if exists(Path(path)) or not is_pattern(path):
         return [path]
     if found := _found(path):
@@ -116,7 +116,7 @@ def _pattern_splits(pattern: str) -> dict[str, list[Path]]:
     parts = Path(pattern).parts
     fixed = Path(*parts[: next(place for place, part in enumerate(parts) if glob.has_magic(part.replace("[[]", "")))])
     start = Path(str(fixed).replace("[[]", "[").replace("[*]", "*").replace("[?]", "?"))  # `glob.escape` undone
-    # The folders above it are the person's own: /home/test/… names no split.
+    # Its parent folders are the person's own: /home/test/… is not a split.
     names = [file.relative_to(start).as_posix() for file in _found(pattern) if file.is_relative_to(start)]
     splits = splits_of(names)
     if not splits:
@@ -147,21 +147,21 @@ def _folder_splits(folder: Path) -> dict[str, list[Path]]:
     splits = splits_of([name for name in inside if "/" not in name]) or splits_of(inside)
     if not splits:
         raise PairsError(
-            f"The folder holds no file that can be read as pairs: {safe_line(str(folder), 200)}",
+            f"The folder contains no file that can be read as pairs: {safe_line(str(folder), 200)}",
             f"Readable: {READABLE}, and folders saved by datasets.",
         )
     return {split: [folder / name for name in files] for split, files in splits.items()}
 
 
 def _walk(folder: Path, depth: int = FOLDERS_DEEP) -> Iterator[Path]:
-    """Files of the folder and of the folders in it, nothing hidden. Raises: OSError: of the folder itself."""
+    """Files of the folder and its subfolders, nothing hidden. Raises: OSError: of the folder itself."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_file():
             yield path
         elif depth > 1 and path.is_dir() and not path.is_symlink():
-            with suppress(OSError):  # a folder in it that is closed to this person
+            with suppress(OSError):  # a subfolder that this user cannot read
                 yield from _walk(path, depth - 1)
 
 

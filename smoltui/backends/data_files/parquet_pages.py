@@ -1,8 +1,8 @@
-"""What the pages of a Parquet file unfold to, read from their headers before one of them is unpacked.
+"""The unpacked size of a Parquet file's pages, read from their headers before any of them is unpacked.
 
 The sizes in a file's footer are those of the encoded values: a dictionary of one long text makes a file of a few
-kilobytes unfold to gigabytes. So do pages that are packed well, and values that share a beginning (DELTA_BYTE_ARRAY).
-The footer is read here too: pyarrow's `RowGroupMetaData.column` ends the process where it is damaged.
+kilobytes unpack to gigabytes. So do highly compressed pages, and values with a common prefix (DELTA_BYTE_ARRAY).
+The footer is also read here: pyarrow's `RowGroupMetaData.column` crashes the process if it is damaged.
 The format: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift, in Thrift's compact
 protocol.
 """
@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_PAGES_BYTES = 192 << 20
-"""Of the largest pages of all columns together, which are in memory at the same time. Pages are mostly 1 MB; DuckDB
+"""Total of the largest pages of all columns, which are in memory at the same time. Pages are mostly 1 MB; DuckDB
 writes up to 100 MB."""
 MAX_NESTED_BYTES = 1 << 30
-"""What a column of lists may unfold to where that is `FOLDED` times what it takes in the file: all may be one row's."""
+"""Limit for a column of lists that unpacks to `FOLDED` times its size in the file: all of it may be in one row."""
 FOLDED = 100
 MAX_PAGES = 100_000
-"""Of a column in a row group."""
+"""Limit of the pages of a column in a row group."""
 STEP_BYTES = 16 << 20
 """Decoded at a time."""
 _HEADER_BYTES = (1 << 12, 1 << 16, 16 << 20)
-"""So much is read for a header; the next one where it is longer, because it holds the least and the largest value."""
+"""Bytes read for a header; the next size if it is longer, because it contains the minimum and maximum value."""
 MAX_FOOTER_BYTES = 16 << 20
 _DICTIONARY_PAGE, _BYTE_ARRAY, _DELTA_BYTE_ARRAY = 2, 6, 7
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
@@ -34,19 +34,19 @@ _DEEPEST = 12
 
 
 class PagesError(ValueError):
-    """Pages that are damaged or unfold too far; the message ends a sentence."""
+    """Damaged pages, or pages that unpack too far; the message completes a sentence."""
 
 
 @dataclass(slots=True)
 class _Column:
     values: int = 0
-    """In all pages that were looked at."""
+    """In all examined pages."""
     largest: int = 0
     """Bytes of the largest page, unpacked."""
     dictionary: int = 0
     """Bytes of the dictionary page, unpacked."""
     longest: int = 8
-    """Bytes of the longest value that can be repeated at no cost."""
+    """Bytes of the longest value that can be repeated for free."""
     plain: int = 0
     """Bytes of all pages, unpacked."""
 
@@ -62,7 +62,7 @@ class Chunk:
     packed: int
     """Bytes of all its pages in the file."""
     at: int
-    """Where its first page begins."""
+    """Offset of its first page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ def _chunk(fields: dict[int, Any]) -> Chunk:
 
 
 def rows_at_once(source: Any, group: Group, nested: list[bool], *, most_pages: int | None = None) -> int:
-    """So many rows of a row group unfold to about `STEP_BYTES`, at least 1.
+    """Number of rows of a row group that unpack to about `STEP_BYTES`, at least 1.
 
-    `source` is as in `read_groups`, and `nested` says of each column whether a row may hold several of its values. With
-    `most_pages` only so many pages of each column are looked at, which are those that are unpacked for its first rows.
+    `source` is as in `read_groups`; `nested` says for each column whether a row can have several of its values. With
+    `most_pages`, only that many pages of each column are examined, those that are unpacked for its first rows.
 
     Raises:
-        PagesError: they unfold further than is read.
+        PagesError: they unpack beyond the limit.
         OSError: the file cannot be read.
     """
     rows, held, per_row = max(group.rows, 1), 0, 0
@@ -118,11 +118,11 @@ def rows_at_once(source: Any, group: Group, nested: list[bool], *, most_pages: i
         column = _column(source, chunk, most_pages)
         held += column.largest + 2 * column.dictionary
         if held > MAX_PAGES_BYTES:
-            raise PagesError(f"its pages unfold to more than {MAX_PAGES_BYTES >> 20} MB")
+            raise PagesError(f"its pages unpack to more than {MAX_PAGES_BYTES >> 20} MB")
         unfolded = max(column.values * column.longest, column.plain)
         if lists and unfolded > max(MAX_NESTED_BYTES, FOLDED * column.plain):
-            raise PagesError(f"its lists unfold to more than {MAX_NESTED_BYTES >> 20} MB")
-        # Where not all pages were looked at, those that were stand for the rows of the whole group.
+            raise PagesError(f"its lists unpack to more than {MAX_NESTED_BYTES >> 20} MB")
+        # If not all pages were examined, those that were represent the rows of the whole group.
         per_row += -(-unfolded // min(rows, max(column.values, 1)))
     return int(max(1, min(rows, STEP_BYTES // max(per_row, 1))))
 
@@ -134,7 +134,7 @@ def _column(source: Any, chunk: Chunk, most_pages: int | None) -> _Column:
         if page.kind == _DICTIONARY_PAGE:
             column.dictionary = page.unpacked
             if page.unpacked > MAX_PAGES_BYTES // 2:
-                raise PagesError(f"its pages unfold to more than {MAX_PAGES_BYTES >> 20} MB")
+                raise PagesError(f"its pages unpack to more than {MAX_PAGES_BYTES >> 20} MB")
             if texts:
                 column.longest = max(column.longest, _longest(source, chunk, page))
         else:
@@ -153,7 +153,7 @@ class _Page:
     kind: int
     values: int
     body: int
-    """Where its packed bytes begin."""
+    """Offset of its packed bytes."""
     packed: int
     unpacked: int
 
@@ -172,7 +172,7 @@ def _pages(source: Any, chunk: Chunk) -> Iterator[_Page]:
         except (KeyError, AttributeError) as error:
             raise PagesError("a page has no header") from error
         if at + length + packed > end:
-            raise PagesError("it ends within a page")
+            raise PagesError("it ends in the middle of a page")
         yield _Page(kind, values, at + length, packed, unpacked)
         at += length + packed
     raise PagesError(f"a column has more than {MAX_PAGES:,} pages")
@@ -180,17 +180,17 @@ def _pages(source: Any, chunk: Chunk) -> Iterator[_Page]:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or value < 0:
-        raise PagesError("a page has a header that makes no sense")
+        raise PagesError("a page has an invalid header")
     return value
 
 
 def _longest(source: Any, chunk: Chunk, page: _Page) -> int:
-    """Bytes of the longest text in a dictionary page, whose values stand one behind the other, each with its length."""
+    """Bytes of the longest text in a dictionary page, whose values are consecutive, each with its length."""
     import pyarrow as pa
 
     packed = source.read_at(page.packed, page.body)
     codec = _CODECS.get(chunk.codec)
-    if chunk.codec and codec is None:  # framed in a way of its own
+    if chunk.codec and codec is None:  # with its own framing
         return page.unpacked
     try:
         data = packed if codec is None else pa.decompress(packed, page.unpacked, codec, asbytes=True)
@@ -215,13 +215,13 @@ def _header(source: Any, at: int) -> tuple[dict[int, Any], int]:
             return _struct(data, 0, _DEEPEST)
         except (IndexError, struct.error) as error:
             if len(data) < size or size == _HEADER_BYTES[-1]:
-                raise PagesError("it ends within a page") from error
+                raise PagesError("it ends in the middle of a page") from error
     raise AssertionError
 
 
 def _struct(data: bytes, at: int, left: int) -> tuple[dict[int, Any], int]:
     if left == 0:
-        raise PagesError("a page has a header that makes no sense")
+        raise PagesError("a page has an invalid header")
     fields: dict[int, Any] = {}
     number = 0
     while kind := data[at]:
@@ -237,7 +237,7 @@ def _struct(data: bytes, at: int, left: int) -> tuple[dict[int, Any], int]:
 
 def _value(data: bytes, at: int, kind: int, left: int) -> tuple[Any, int]:
     match kind:
-        case 1 | 2 | 3:  # a truth value inside a list takes a byte
+        case 1 | 2 | 3:  # a boolean inside a list takes a byte
             data[at]
             return None, at + 1
         case 4 | 5 | 6:
@@ -259,7 +259,7 @@ def _value(data: bytes, at: int, kind: int, left: int) -> tuple[Any, int]:
             return values, at
         case 12:
             return _struct(data, at, left - 1)
-    raise PagesError("a page has a header that makes no sense")
+    raise PagesError("a page has an invalid header")
 
 
 def _plain_integer(data: bytes, at: int) -> tuple[int, int]:
@@ -271,7 +271,7 @@ def _plain_integer(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:
             return value, at
         if shift > 63:
-            raise PagesError("a page has a header that makes no sense")
+            raise PagesError("a page has an invalid header")
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:

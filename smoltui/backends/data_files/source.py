@@ -3,8 +3,8 @@
     source = open_pairs("pairs.jsonl")
     len(source), source.schema, source.splits, source.pair(0)
 
-Blocking, and safe to call from several threads at once; the rooms call it off the UI thread except where `near` says
-that a pair is at hand.
+Blocking and thread-safe; the rooms call it off the UI thread unless `near` says that a pair is available
+immediately.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from smoltui.safe_text import safe_line
 from smoltui.scripts.pair_format import NotAPairError, schema_of
 
 FIRST_ROWS = 20
-"""A set is refused when none of its first rows has a known shape; one odd row at the start is shown as what it is."""
+"""A set is rejected if none of its first rows has a known shape; a single odd row at the start is shown as such."""
 _HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w./-]+))?")
 _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
-"""Names that `load_dataset` reads as a file format rather than as a dataset, with `data_files`."""
+"""Names that `load_dataset` treats as a file format, with `data_files`, not as a dataset."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairsSpec:
-    """Where pairs are, as a recipe or a person says it."""
+    """Location of pairs, as given by a recipe or a person."""
 
     source: str
-    """Path or Hub id; empty when `files` says it all."""
+    """Path or Hub id; empty if `files` has everything."""
     config: str | None = None
     split: str | None = None
-    """Name, also with rows as in train[:1000]; None for train or else the first."""
+    """Name, optionally with rows as in train[:1000]; None for train, or the first split."""
     revision: str | None = None
     files: Mapping[str, tuple[str, ...]] | None = None
-    """Split → paths, where they are named one by one."""
+    """Split → paths, if listed individually."""
     others: int = 0
     """Further sets that the recipe mixes in."""
     columns: Mapping[str, str] | None = None
-    """Which column is what (`core/pairs/mapping.py`), for a set of no known shape; None: its shape tells."""
+    """Column mapping (`core/pairs/mapping.py`) for a set of unknown shape; None: detected from its shape."""
 
     @property
     def shown(self) -> str:
@@ -67,7 +67,7 @@ class PairsSpec:
 
 
 class UnknownShapeError(PairsError):
-    """The rows have chosen and rejected under other names, perhaps: a person can say which column is what."""
+    """The rows may have chosen and rejected under other names: a person can map the columns."""
 
     def __init__(self, message: str, hint: str, columns: tuple[str, ...], rows: list[Any]) -> None:
         super().__init__(message, hint)
@@ -84,17 +84,17 @@ class PairSource:
         self.name = name
         """File name, folder name or Hub id."""
         self.split = split
-        """As asked for: train, or train[:1000]."""
+        """As requested: train, or train[:1000]."""
         self.splits = splits
         """Names of all splits, of which this is one."""
         self.spec = spec
         self.file_bytes = 0
-        """Of its files as they lie on the disk; 0 where that is not known."""
+        """Size of its files on disk; 0 if unknown."""
         self._table = MappedTable(table, spec.columns) if spec.columns else table
         self.schema = schema_of_rows(
             first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS), table.columns, name, spec
         )
-        """Key of `pair_format.SCHEMAS`, told from the first row that has a known shape."""
+        """Key of `pair_format.SCHEMAS`, from the first row with a known shape."""
 
     def __len__(self) -> int:
         return len(self._table)
@@ -104,19 +104,19 @@ class PairSource:
         return self._table.columns
 
     def near(self, index: int) -> bool:
-        """`pair(index)` is quick enough for the UI thread."""
+        """Whether `pair(index)` is fast enough for the UI thread."""
         return self._table.near(index)
 
     def row(self, index: int) -> Any:
-        """The row as it is in the file; a `Broken` when it cannot be decoded."""
+        """The row as in the file; a `Broken` if it cannot be decoded."""
         return self._table.row(index)
 
     def rows(self, start: int, stop: int) -> Iterator[Any]:
-        """Rows `start` up to, not including, `stop`, bounded by the set."""
+        """Rows from `start` to before `stop`, limited by the set."""
         return self._table.rows(max(start, 0), min(stop, len(self)))
 
     def pair(self, index: int) -> Pair:
-        """The pair of one row; what is not a usable pair comes with its problem.
+        """The pair of one row; an unusable one has its problem.
 
         Raises:
             IndexError: no such row.
@@ -146,18 +146,18 @@ def open_pairs(
 ) -> PairSource:
     """Opens a file, several (`data/*.jsonl`), a folder (data files, or saved by `datasets`) or a Hub id.
 
-    A Hub id may carry configuration and revision: `owner/name:config@revision`. Relative paths start at `base`, else at
-    the current folder. `split` may name rows: `train[:1000]`, `test[10%:]`.
+    A Hub id can include configuration and revision: `owner/name:config@revision`. Relative paths start at `base` or
+    the current folder. `split` can select rows: `train[:1000]`, `test[10%:]`.
 
     Raises:
         PairsError: no such file, not readable, no preference pairs, no such split; the message names file and line.
-        ServiceError: the Hub does not give it.
+        ServiceError: the Hub does not provide it.
     """
     return open_spec(PairsSpec(str(source), config, split, revision), base)
 
 
 def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
-    """As `open_pairs`, for what `recipe_pairs` gave; the source keeps `spec` with absolute paths."""
+    """As `open_pairs`, for the result of `recipe_pairs`; the source keeps `spec` with absolute paths."""
     found = find_set(spec, base)
     asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
     paths = found.fetch(names)
@@ -175,7 +175,7 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
         start, stop, _ = rows.of(len(table)).indices(len(table))
         table = SlicedTable(table, start, stop)
         if len(table) == 0:
-            raise PairsError(f"This split holds no rows: {asked}", f"The whole split has {stop:,}.")
+            raise PairsError(f"This split has no rows: {asked}", f"The whole split has {stop:,}.")
     source = PairSource(found.name, asked, tuple(found.splits), table, found.spec)
     with suppress(OSError):
         source.file_bytes = sum(path.stat().st_size for path in paths)
@@ -184,7 +184,7 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A set whose files are known, before one of them is opened."""
+    """A set whose files are known, before any of them is opened."""
 
     name: str
     """File name, folder name or Hub id."""
@@ -193,14 +193,14 @@ class Found:
     splits: Mapping[str, Sequence[str]]
     """Split → its files, paths on this machine or in the repository."""
     lone_file: bool = False
-    """It is one file, which is whatever split it is asked for as."""
+    """It is a single file, which counts as any split."""
     repo: str | None = None
     """On the Hub: the repository…"""
     revision: str | None = None
-    """…and which state of it; None for the newest."""
+    """…and its revision; None for the newest."""
 
     def fetch(self, names: Sequence[str]) -> list[Path]:
-        """The files on this machine, downloaded where need be. Raises: ServiceError."""
+        """The files on this machine, downloaded if necessary. Raises: ServiceError."""
         if self.repo is None:
             return [Path(name) for name in names]
         from smoltui.backends.data_files.hub import hub_files
@@ -209,14 +209,14 @@ class Found:
 
 
 def find_set(spec: PairsSpec, base: Path | None) -> Found:
-    """Looks for what `spec` names: here, else on the Hub.
+    """Finds the set of `spec`: locally, else on the Hub.
 
     Raises:
-        PairsError, ServiceError: as `open_pairs`, as far as the names of the files tell.
+        PairsError, ServiceError: as `open_pairs`, as far as the file names show.
     """
     base = (base or Path.cwd()).absolute()
     if not spec.files and not spec.source.strip():
-        raise PairsError("No pairs are named.", "Name a file, a folder or a Hub id.")
+        raise PairsError("No pairs given.", "Give a file, a folder or a Hub id.")
     local: Local | None = local_splits(spec.source, spec.files, base)
     if local is not None:
         spec = replace(spec, source=local.source, files=local.files)
@@ -225,8 +225,8 @@ def find_set(spec: PairsSpec, base: Path | None) -> Found:
     looks_local = spec.source.startswith((".", "/", "~")) or spec.source.count("/") > 1 or ending_of(spec.source)
     if looks_local or not named:
         raise PairsError(
-            f"There is no such file or folder: {safe_line(spec.source, 200)}",
-            f"Looked in {base}. A Hub id looks like owner/name.",
+            f"No such file or folder: {safe_line(spec.source, 200)}",
+            f"Looked in {base}. Hub ids look like owner/name.",
         )
     from smoltui.backends.data_files.hub import hub_splits
 
@@ -235,14 +235,14 @@ def find_set(spec: PairsSpec, base: Path | None) -> Found:
 
 
 def is_local(spec: PairsSpec, folder: Path) -> bool:
-    """Whether the set lies on this machine, so that opening it asks no network."""
+    """Whether the set is on this machine, so that opening it needs no network."""
     return bool(spec.files) or is_pattern(spec.source) or exists(folder / expanded(spec.source))
 
 
 def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
-    """(path, bytes, time of the last change in ns) of every file the set may be read from, to be compared with `==`.
+    """(path, bytes, time of the last change in ns) of every file of the set, for comparison with `==`.
 
-    Empty for a set on the Hub, and for one that is no longer there.
+    Empty for a set on the Hub, or one that no longer exists.
     """
     stamps = []
     for path in files_of_spec(spec.source, spec.files, folder.absolute()):
@@ -253,10 +253,10 @@ def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
 
 
 def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
-    """The set's shape, told from the first `FIRST_ROWS` of its `rows`, as they are in the file.
+    """The set's shape, detected from the first `FIRST_ROWS` of its `rows`, as in the file.
 
     Raises:
-        UnknownShapeError: they hold columns, of which none of the known shapes is made.
+        UnknownShapeError: they have columns, but in no known shape.
         PairsError: none of them can be decoded.
     """
     rows = rows[:FIRST_ROWS]
@@ -264,23 +264,25 @@ def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spe
     reasons = set()
     for number, row in enumerate(rows, 1):
         if isinstance(row, Broken):
-            problem = problem or (row.problem, "Expected rows with chosen and rejected; mend that one.")
+            problem = problem or (row.problem, "Expected rows with chosen and rejected; fix that row.")
             continue
         try:
             return schema_of(mapped(row, spec.columns) if spec.columns else row)
         except NotAPairError as error:
             reasons.add(error.reason)
             hint = (
-                "DPO learns from pairs; an unpaired set is for TRL's KTO trainer."
+                "DPO learns from pairs; unpaired sets are for TRL's KTO trainer."
                 if error.reason == "unpaired"
-                else "Name the columns prompt, chosen and rejected, or open another set."
+                else "Map the columns to prompt, chosen and rejected, or open another set."
             )
-            said = f"{safe_line(name, 80)} does not hold preference pairs (row {number}). {safe_line(str(error), 400)}"
+            said = (
+                f"{safe_line(name, 80)} does not contain preference pairs (row {number}). {safe_line(str(error), 400)}"
+            )
             problem = problem or (said, hint)
     if problem is None:
-        raise PairsError(f"{safe_line(name, 80)} holds no rows.", "Expected rows with chosen and rejected.")
+        raise PairsError(f"{safe_line(name, 80)} has no rows.", "Expected rows with chosen and rejected.")
     told = [row for row in rows if isinstance(row, Mapping)]
-    if told and "unpaired" not in reasons:  # no choice of columns makes pairs of those
+    if told and "unpaired" not in reasons:  # no mapping turns these into pairs
         raise UnknownShapeError(*problem, columns, told)
     raise PairsError(*problem)
 
@@ -289,7 +291,7 @@ def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spe
 
 
 def project_pairs(project: Project, values: Mapping[str, Any] | None = None) -> PairsSpec | None:
-    """What the Pairs room opens: the source of smoltui.toml, or else the pairs of the recipe; None when neither says.
+    """The set that the Pairs room opens: the source in smoltui.toml, or the recipe's pairs; None without either.
 
     `values` are the recipe's where it was read already.
 
@@ -308,7 +310,7 @@ def recipe_pairs(project: Project) -> PairsSpec | None:
     """The pairs that recipe.yaml trains on (the first of several); None without a recipe or without pairs in it.
 
     Raises:
-        RecipeError: the recipe cannot be read, or names its pairs in a way TRL does not know.
+        RecipeError: the recipe cannot be read, or sets its pairs in a way unknown to TRL.
     """
     if not project.has_recipe:
         return None
@@ -318,16 +320,16 @@ def recipe_pairs(project: Project) -> PairsSpec | None:
 
 
 def pairs_of(values: Mapping[str, Any]) -> PairsSpec | None:
-    """The pairs that the values of a recipe name (the first of several sets); None when they name none.
+    """The pairs in the values of a recipe (the first of several sets); None without any.
 
     Raises:
-        RecipeError: they are named in a way TRL does not know.
+        RecipeError: they are set in a way unknown to TRL.
     """
     mixed = values.get("datasets")
     if mixed:
         if not isinstance(mixed, list) or not isinstance(mixed[0], Mapping) or not mixed[0].get("path"):
             raise RecipeError(
-                "datasets in recipe.yaml must be a list of sets with a path each", "See the TRL recipe form."
+                "datasets in recipe.yaml must be a list of sets, each with a path", "See TRL's recipe format."
             )
         first = mixed[0]
         return _spec(
@@ -350,7 +352,7 @@ def _spec(path: str, config: Any, split: Any, data_files: Any, data_dir: Any, ot
             str(name): (paths,) if isinstance(paths, str) else tuple(str(item) for item in paths)
             for name, paths in data_files.items()
         }
-        if path not in _BUILDERS:  # files inside a folder; on the Hub the names of the set's own splits have to do
+        if path not in _BUILDERS:  # files inside a folder; on the Hub, the set's own split names are used
             files = {name: tuple(f"{path}/{item}" for item in paths) for name, paths in files.items()}
     if data_dir:
         path, config = (str(data_dir), None) if path in _BUILDERS else (path, config or str(data_dir))

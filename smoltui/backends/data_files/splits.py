@@ -1,4 +1,4 @@
-"""Which data files of a folder or Hub repository make which split, told from their names as `datasets` does."""
+"""Assigns the data files of a folder or Hub repository to splits by their names, as `datasets` does."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "st
 def splits_of(files: Iterable[str]) -> dict[str, list[str]]:
     """Split → its files in order, from relative paths with `/`; train first, then by name.
 
-    Files of one kind only, the kind there is most of. Where a path names a split, files that name none are left out;
-    where none does, all of them are `train`.
+    Only files of the most frequent kind. If a path contains a split name, files without one are ignored;
+    if none does, all of them are `train`.
     """
     data = [name for name in sorted(files) if _is_data(name)]
     kinds = Counter(ending_of(name) for name in data)
@@ -45,7 +45,7 @@ def splits_of(files: Iterable[str]) -> dict[str, list[str]]:
 
 
 def split_named(name: str) -> str | None:
-    """The split that a file's path names, None when it names none."""
+    """The split in a file's path; None without one."""
     if shard := _SHARD.search(name):
         return shard[1]
     words = _WORD.findall(name)
@@ -53,10 +53,10 @@ def split_named(name: str) -> str | None:
 
 
 def configured_splits(files: Iterable[str], configs: Any, config: str | None, name: str) -> dict[str, list[str]] | None:
-    """As `splits_of`, by the `configs` of a dataset card; None when the card has none or `config` is not among them.
+    """As `splits_of`, by the `configs` of a dataset card; None if the card has none, or lacks `config`.
 
     Raises:
-        PairsError: several configurations, none of them the default, and none was asked for.
+        PairsError: several configurations, no default, and none requested.
     """
     entries = [entry for entry in configs if isinstance(entry, Mapping)] if isinstance(configs, list) else []
     named = {str(entry.get("config_name", "default")): entry for entry in entries if entry.get("data_files")}
@@ -82,7 +82,7 @@ def _default_config(named: Mapping[str, Mapping[str, Any]], name: str) -> str:
     if not chosen and len(named) > 1:
         listed = safe_line(", ".join(list(named)[:12]), 400)
         first = safe_line(next(iter(named)), 60)
-        raise PairsError(f"{name} has several configurations: {listed}", f"Name one: {name}:{first}")
+        raise PairsError(f"{name} has several configurations: {listed}", f"Choose one: {name}:{first}")
     return chosen[0] if chosen else next(iter(named))
 
 
@@ -112,25 +112,25 @@ def _order(split: str) -> tuple[bool, str]:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of a split, as `train[10%:20%]` names them: each end a number, a negative one, a percentage or None."""
+    """Rows of a split as in `train[10%:20%]`: each end is a number, possibly negative, a percentage, or None."""
 
     start: str | None
     stop: str | None
 
     def of(self, rows: int) -> slice:
-        """Of a split with so many rows."""
+        """The slice for a split with this many rows."""
         return slice(_bound(self.start, rows), _bound(self.stop, rows))
 
     @property
     def plain(self) -> tuple[int, int | None] | None:
-        """(first, end) where they do not depend on how many rows there are; end None: to the last."""
+        """(first, end) if independent of the number of rows; end None: to the last."""
         if any(text and (text.startswith("-") or text.endswith("%")) for text in (self.start, self.stop)):
             return None
         return int(self.start or 0), int(self.stop) if self.stop else None
 
 
 def wanted_rows(split: str) -> Rows | None:
-    """The rows that a split such as train[:1000] names; None when it is all of them."""
+    """The rows selected by a split such as train[:1000]; None for all of them."""
     parsed = _SPLIT.fullmatch(split)
     return Rows(parsed[2], parsed[3]) if parsed and (parsed[2] or parsed[3]) else None
 
@@ -138,7 +138,7 @@ def wanted_rows(split: str) -> Rows | None:
 def split_asked(
     split: str | None, splits: Mapping[str, Sequence[str]], name: str, *, lone_file: bool = False
 ) -> tuple[str, Sequence[str]]:
-    """(the split as asked for, its files); without a wish train or else the first. A lone file is any split.
+    """(the requested split, its files); by default train, or the first. A single file counts as any split.
 
     Raises:
         PairsError: there is no such split.
@@ -152,7 +152,7 @@ def split_asked(
         return asked, next(iter(splits.values()))
     raise PairsError(
         f"{safe_line(name, 80)} has no such split: {safe_line(asked, 60)}",
-        f"It has: {safe_line(', '.join(splits), 400)}.",
+        f"Its splits: {safe_line(', '.join(splits), 400)}.",
     )
 
 

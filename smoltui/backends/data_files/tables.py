@@ -45,23 +45,23 @@ from smoltui.safe_text import safe_line
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 COMPRESSIONS = (".gz", ".zst")
-READABLE = "JSON, JSONL, CSV, Parquet or Arrow, also .gz or .zst"
+READABLE = "JSON, JSONL, CSV, Parquet or Arrow, also compressed (.gz, .zst)"
 HEAD_BYTES = 4 << 20
-"""Of the beginning of a text file, unpacked, that `head_of` reads at most, unless the first row is longer."""
+"""Maximum bytes, unpacked, that `head_of` reads of a text file, unless the first row is longer."""
 MAX_WINDOW_BYTES = 128 << 20
-"""Of Zstandard, which allocates it at once; `zstd` itself takes no larger one unless asked to."""
+"""Window size for Zstandard, which allocates it immediately; `zstd` itself accepts no larger one by default."""
 SMALL_BYTES, FOLDED = 256 << 20, 100
-"""A compressed file that unpacks to more than that may unpack to so many times its size; text seldom does to 20."""
+"""A compressed file above that size may unpack to this many times its size; text seldom reaches 20."""
 BLOCK_BYTES = 4 << 20
-"""Of a text file that are read at a time when rows are read one behind the other."""
+"""Bytes of a text file read at a time when rows are read in sequence."""
 
 
 class Table(Protocol):
-    """Rows by number from 0, each a decoded object or `Broken`. Threads may read at the same time."""
+    """Rows by number from 0, each a decoded object or `Broken`. Thread-safe."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names in the file's order; of JSON those of the first row."""
+        """Names in the file's order; for JSON, those of the first row."""
 
     def __len__(self) -> int: ...
 
@@ -69,14 +69,14 @@ class Table(Protocol):
         """One row; may read from disk, see `near`."""
 
     def near(self, index: int) -> bool:
-        """`row(index)` is quick enough for the UI thread: nothing large is decoded for it."""
+        """Whether `row(index)` is fast enough for the UI thread: nothing large is decoded."""
 
     def rows(self, start: int, stop: int) -> Iterator[Any]:
-        """Rows from `start` up to, not including, `stop`."""
+        """Rows from `start` to before `stop`."""
 
 
 def ending_of(name: str) -> str | None:
-    """The ending that says how a file is read, without a compression's; None for one that cannot be read."""
+    """The extension that determines the file type, ignoring compression; None for unsupported files."""
     name = name.lower()
     for compression in COMPRESSIONS:
         name = name.removesuffix(compression)
@@ -87,7 +87,7 @@ def open_table(path: Path) -> Table:
     """The table in one file.
 
     Raises:
-        PairsError: unknown ending, empty, not what the ending says; the message names the file, and the line if known.
+        PairsError: unknown extension, empty, or other content; the message names the file, and the line if known.
     """
     name, ending = safe_line(path.name, 80), checked_ending(path.name)
     with _told(path), ExitOnError() as opened:
@@ -102,10 +102,10 @@ def open_table(path: Path) -> Table:
 
 
 def head_of(path: Path, rows: int) -> FileHead:
-    """The first `rows` rows of one file, fewer where they are long; only its beginning is read.
+    """The first `rows` rows of one file, fewer if they are long; only its start is read.
 
     Raises:
-        PairsError: as `open_table`, as far as the beginning tells.
+        PairsError: as `open_table`, as far as the start shows.
     """
     name, ending = safe_line(path.name, 80), checked_ending(path.name)
     compression = path.suffix.lower() if path.suffix.lower() in COMPRESSIONS else ""
@@ -113,7 +113,7 @@ def head_of(path: Path, rows: int) -> FileHead:
         if data.seek(0, 2) == 0:
             raise no_rows(name)
         data.seek(0)
-        if compression and ending in (".parquet", ".arrow"):  # those are read from their end, or by offsets
+        if compression and ending in (".parquet", ".arrow"):  # these are read from their end, or by offsets
             with _unpacked(data, compression, name) as plain:
                 return head_of_stream(plain, ending, name, rows, HEAD_BYTES)
         return head_of_stream(data, ending, name, rows, HEAD_BYTES, compression)
@@ -138,30 +138,30 @@ def head_of_stream(
 
 
 def checked_ending(name: str) -> str:
-    """The ending that says how the file is read.
+    """The extension that determines the file type.
 
     Raises:
-        PairsError: there is none that is known.
+        PairsError: it has no known extension.
     """
     ending = ending_of(name)
     if ending is None:
         raise PairsError(
-            f"{safe_line(name, 80)} has an ending that is not known: {safe_line(Path(name).suffix, 20) or 'none'}",
+            f"{safe_line(name, 80)} has an unknown extension: {safe_line(Path(name).suffix, 20) or 'none'}",
             f"Readable: {READABLE}.",
         )
     return ending
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """The file, open for reading; nothing that would wait for somebody to write.
+    """The file, open for reading; never one that would block waiting for a writer.
 
     Raises:
         PairsError: a pipe, a device, a socket.
-        OSError: not there, or not readable.
+        OSError: missing or unreadable.
     """
     if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
         raise PairsError(
-            f"This is no ordinary file but a pipe or device: {safe_line(str(path), 200)}", "Write the pairs to a file."
+            f"Not a regular file but a pipe or device: {safe_line(str(path), 200)}", "Save the pairs in a file."
         )
     return path.open("rb")
 
@@ -177,7 +177,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 class ExitOnError:
-    """Closes what it was given to keep when the block ends with an error; what is opened stays open otherwise."""
+    """Closes its resources if the block ends with an error; otherwise they stay open."""
 
     def __init__(self) -> None:
         self._open: list[IO[bytes]] = []
@@ -199,8 +199,8 @@ class ExitOnError:
 
 
 def _unpacked(packed: IO[bytes], compression: str, name: str) -> IO[bytes]:
-    """A temporary file with the unpacked bytes, gone when it is closed: rows are reached by offset."""
-    plain = tempfile.TemporaryFile(prefix="smoltui-")  # noqa: SIM115  # closed by who reads it
+    """A temporary file with the unpacked bytes, deleted when closed: rows are accessed by offset."""
+    plain = tempfile.TemporaryFile(prefix="smoltui-")  # noqa: SIM115  # closed by its reader
     try:
         with _damage(name):
             size = packed.seek(0, 2)
@@ -222,7 +222,7 @@ def _copy(unpacked: IO[bytes], plain: IO[bytes], packed_bytes: int, name: str) -
         if written > most:
             raise PairsError(
                 f"{name} unpacks to more than {most >> 20:,} MB, from {packed_bytes >> 10:,} kB",
-                "If that is right, unpack it and open what comes out.",
+                "If that is intended, unpack it and open the result.",
             )
         plain.write(chunk)
 
@@ -251,21 +251,21 @@ def _damage(name: str) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, zlib.error, EOFError, zstandard.ZstdError) as error:
-        raise PairsError(f"{name} cannot be unpacked: {error}", "The file is damaged or was cut short.") from error
+        raise PairsError(f"{name} cannot be unpacked: {error}", "The file is damaged or truncated.") from error
 
 
 # ---------------------------------------------------------------------------------------------------------------- text
 
 
 class LineNumbers:
-    """The line of each row, kept only where rows and lines go apart: at blank lines, and rows of several lines."""
+    """The line of each row, stored only where rows and lines diverge: at blank lines, and rows of several lines."""
 
     def __init__(self) -> None:
         self._rows: array[int] = array("Q")
         self._ahead: array[int] = array("Q")
 
     def note(self, row: int, line: int) -> None:
-        """Row `row` (from 0) begins in `line` (from 1); rows come in order."""
+        """Notes that row `row` (from 0) starts in `line` (from 1); rows come in order."""
         if line - row != (self._ahead[-1] if self._ahead else 1):
             self._rows.append(row)
             self._ahead.append(line - row)
@@ -276,9 +276,9 @@ class LineNumbers:
 
 
 class TextTable:
-    """Rows in a file of text, reached by their offsets.
+    """Rows in a text file, accessed by their offsets.
 
-    The file is read, not mapped: a mapped file that another program cuts short ends the process.
+    The file is read, not mapped: truncating a mapped file in another program crashes the process.
     """
 
     def __init__(self, data: IO[bytes], name: str, starts: array[int], end: int) -> None:
@@ -303,17 +303,17 @@ class TextTable:
             begin = self._starts[position]
             last = min(stop, max(bisect_right(self._starts, begin + BLOCK_BYTES) - 1, position + 1))
             size = self._stop(last - 1) - begin
-            # Of a row that is too long only so much that it is seen to be.
+            # Of a row that is too long, only enough to see that it is.
             yield from self._decoded(position, last, self._read(begin, min(size, BLOCK_BYTES + MAX_ROW_BYTES)), size)
             position = last
 
     def _decoded(self, start: int, stop: int, block: bytes, size: int) -> Iterator[Any]:
-        """Rows `start` up to `stop`, which lie in `block`; it is shorter than `size` when the file was cut short."""
+        """Rows `start` up to `stop`, which are in `block`; it is shorter than `size` if the file was truncated."""
         begin = self._starts[start]
         for index in range(start, stop):
             piece = block[self._starts[index] - begin : self._stop(index) - begin]
             if not piece:
-                yield Broken(f"{self._place(index)} is no longer there: the file was cut short", "")
+                yield Broken(f"{self._place(index)} no longer exists: the file was truncated", "")
             else:
                 yield self._decode(index, piece)
 
@@ -337,7 +337,7 @@ class TextTable:
 
 
 class LinesTable(TextTable):
-    """One JSON object a line; blank lines are no rows."""
+    """One JSON object per line; blank lines are not rows."""
 
     def __init__(self, data: IO[bytes], name: str) -> None:
         self._numbers = LineNumbers()
@@ -367,7 +367,7 @@ def _line_starts(data: IO[bytes], name: str, numbers: LineNumbers) -> tuple[arra
         while True:
             end = chunk.find(b"\n", inside)
             stop = len(chunk) if end < 0 else end
-            # Only short pieces are looked at: a line of more than 80 spaces is a broken row.
+            # Only short pieces are examined: a line of more than 80 spaces is a broken row.
             blank = blank and stop - inside <= 80 and not chunk[inside:stop].strip()
             if end < 0:
                 break
@@ -420,7 +420,7 @@ class ArrayTable(TextTable):
 
 
 class CsvTable(TextTable):
-    """The records behind the header of a table; every value is text."""
+    """The records after the header of a table; every value is text."""
 
     def __init__(self, data: IO[bytes], name: str, separator: str) -> None:
         records = CsvRecords(io.BufferedReader(_Lent(data), BUFFER), name, separator)
@@ -442,7 +442,7 @@ class CsvTable(TextTable):
 
 
 def _json(data: IO[bytes], name: str) -> Table:
-    """An array of rows, or, as many .json files are, one object a line."""
+    """An array of rows, or, like many .json files, one object per line."""
     array_of_rows = is_array(io.BufferedReader(_Lent(data)))
     data.seek(0)
     return ArrayTable(data, name) if array_of_rows else LinesTable(data, name)
@@ -463,7 +463,7 @@ def _parquet(data: IO[bytes], name: str) -> ParquetTable:
         table = ParquetTable(pa.OSFile(path) if path is not None else pa.PythonFile(data, "r"), name)
     except damage() as error:
         raise PairsError(
-            f"{name} is not a Parquet file: {safe_line(str(error), 120)}", "It may be damaged or cut short."
+            f"{name} is not a Parquet file: {safe_line(str(error), 120)}", "It may be damaged or truncated."
         ) from error
     return _filled(table, name)
 
@@ -521,7 +521,7 @@ class JoinedTable:
 
 
 class MappedTable:
-    """Another table with the columns a pair has, as a person named them."""
+    """Another table with the columns of a pair, as mapped by a person."""
 
     def __init__(self, table: Table, columns: Mapping[str, str]) -> None:
         self._table, self._columns = table, columns
@@ -544,7 +544,7 @@ class MappedTable:
 
 
 class SlicedTable:
-    """Rows `start` up to `stop` of another table: a split such as train[:1000]."""
+    """Rows `start` to before `stop` of another table: a split such as train[:1000]."""
 
     def __init__(self, table: Table, start: int, stop: int) -> None:
         self._table, self._start, self._stop = table, start, max(start, stop)

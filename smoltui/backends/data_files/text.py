@@ -1,7 +1,7 @@
-"""JSON lines, JSON arrays and CSV read from their beginning on, in memory that does not grow with the file.
+"""JSON lines, JSON arrays and CSV, read from the start in memory that does not grow with the file.
 
-What is here works on any stream of bytes: a file, one that is being unpacked, or one on the Hub. `pair_tables.py` keeps
-the offsets that come out of it, so that rows are reached by number; `head_of_text` stops after the first rows.
+This module works on any stream of bytes: a file, one being unpacked, or one on the Hub. `tables.py` keeps the
+resulting offsets, so that rows are accessed by number; `head_of_text` stops after the first rows.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
 MAX_ROW_BYTES = 4 << 20
-"""A longer row is shown as one that cannot be read: no pair is as long, and decoding takes many times its size (four
-bytes a character where one of them is an emoji, and several copies while it is examined)."""
+"""A longer row is shown as unreadable: no pair is that long, and decoding takes many times its size (four
+bytes per character if one of them is an emoji, and several copies while it is examined)."""
 MAX_ROW_PARTS = 300_000
 """Values in a row of JSON, likewise."""
 CHUNK = 1 << 20
 """Bytes of a file read at a time."""
 BUFFER = 1 << 20
-"""Of a stream that is read from its start; on the Hub what is asked for at once."""
+"""Bytes read at a time from the start of a stream; on the Hub, the size of one request."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 MAX_COLUMNS = 10_000
 MAX_BLANK_BYTES = 256 << 10
-"""Of blank lines one behind the other: a small packed file may hold any number of them."""
+"""Limit of consecutive blank lines: a small packed file may contain any number of them."""
 _KEPT_CHARS = 10_000
-"""Characters kept of a row that is too long."""
+"""Stored characters of a row that is too long."""
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\r\n]*")
-_OF_LINES = "Expected one JSON object a line, with chosen and rejected."
-_OF_ARRAY = "Expected an array of objects with chosen and rejected; mend that line."
-_OF_CSV = "Expected one header line and the same number of columns in every row."
+_OF_LINES = "Expected one JSON object per line, with chosen and rejected."
+_OF_ARRAY = "Expected an array of objects with chosen and rejected; fix that line."
+_OF_CSV = "Expected a header line and the same number of columns in every row."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Broken:
     problem: str
     """One sentence: the line, what was expected, what was found."""
     text: str
-    """The line as it is."""
+    """The unchanged line."""
 
 
 class EmptyFileError(PairsError):
@@ -59,18 +59,18 @@ class EmptyFileError(PairsError):
 
 
 class Piece(NamedTuple):
-    """One row as it lies in the file."""
+    """One row as in the file."""
 
     offset: int
     """Bytes from the start of the file."""
     number: int
-    """Its first line, from 1; of an array the element, from 1."""
+    """Its first line, from 1; for an array, the element, from 1."""
     data: bytes
-    """Of a row longer than `MAX_ROW_BYTES` the beginning."""
+    """For a row longer than `MAX_ROW_BYTES`, only its start."""
 
 
 class Head(NamedTuple):
-    """The beginning of one file."""
+    """The start of one file."""
 
     columns: tuple[str, ...]
     rows: list[Any]
@@ -82,10 +82,10 @@ class Head(NamedTuple):
 
 
 def decode_json(line: bytes) -> Any:
-    """What one line or element holds, as `json.loads` reads it; invalid UTF-8 becomes U+FFFD.
+    """The value of one line or element, as `json.loads` reads it; invalid UTF-8 becomes U+FFFD.
 
-    orjson takes a third of the time and refuses what json takes (NaN, lone surrogates, invalid UTF-8); whole numbers of
-    more than 64 bits it makes floats of.
+    orjson takes a third of the time but rejects what json accepts (NaN, lone surrogates, invalid UTF-8), and turns
+    integers beyond 64 bits into floats.
 
     Raises:
         ValueError: not JSON, nested too deeply, or too many values.
@@ -100,14 +100,14 @@ def decode_json(line: bytes) -> Any:
 
 
 def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace").rstrip("\r\n")  # else an error at the end stands in column 1
+    return line.decode("utf-8", "replace").rstrip("\r\n")  # otherwise an error at the end would be in column 1
 
 
 def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
-    """Whether a number in it is so large that it may have been a whole number.
+    """Whether it has a number so large that it may have been an integer.
 
     Raises:
-        JSONLimitError: objects and arrays stand more than `left` deep inside one another.
+        JSONLimitError: objects and arrays are nested more than `left` deep.
     """
     if left < 0:
         raise foreign_json.too_deep()
@@ -124,22 +124,22 @@ def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
 
 
 def column_names(names: Iterable[Any]) -> tuple[str, ...]:
-    """Names of columns, as text.
+    """Column names as text.
 
     Raises:
-        PairsError: a name holds half a character (a lone surrogate), which no file and no terminal takes.
+        PairsError: a name contains half a character (a lone surrogate), which no file and no terminal accepts.
     """
     found = tuple(str(name) for name in names)
     for name in found:
         if sound(name) != name:
             raise PairsError(
-                f"The name of a column holds half a character: {safe_line(name, 60)}", "Rename the column in the file."
+                f"A column name contains half a character: {safe_line(name, 60)}", "Rename the column in the file."
             )
     return found
 
 
 def json_row(data: bytes, place: Callable[[], str]) -> Any:
-    """The row, or a `Broken` that says where it stands (`place`: pairs.jsonl line 5) and what is wrong."""
+    """The row, or a `Broken` with its location (`place`: pairs.jsonl line 5) and the problem."""
     if len(data) > MAX_ROW_BYTES:
         return too_long(data, place())
     try:
@@ -161,7 +161,7 @@ def too_long(data: bytes, place: str) -> Broken:
 
 
 def skip_mark(stream: io.BufferedReader, name: str) -> int:
-    """Skips a byte order mark; gives the offset behind it.
+    """Skips a byte order mark; returns the offset after it.
 
     Raises:
         PairsError: the text is UTF-16.
@@ -187,14 +187,14 @@ def lines_of(stream: io.BufferedReader, name: str) -> Iterator[Piece]:
 
 
 def too_blank(name: str, line: int) -> PairsError:
-    """What a file is refused with that has nothing but blank lines for `MAX_BLANK_BYTES`."""
+    """The error for a file with only blank lines for `MAX_BLANK_BYTES`."""
     return PairsError(
-        f"{name} holds nothing but blank lines for {MAX_BLANK_BYTES >> 10} kB, up to line {line:,}.", "Is it damaged?"
+        f"{name} has only blank lines for {MAX_BLANK_BYTES >> 10} kB, up to line {line:,}.", "The file may be damaged."
     )
 
 
 def _skip_rest(stream: io.BufferedReader, line: bytes) -> int:
-    """Skips what is left of a line of which only the beginning was read; gives its bytes."""
+    """Skips the rest of a partially read line; returns its number of bytes."""
     skipped = 0
     if len(line) > MAX_ROW_BYTES:
         while not line.endswith(b"\n") and (line := stream.readline(CHUNK)):
@@ -206,10 +206,10 @@ def _skip_rest(stream: io.BufferedReader, line: bytes) -> int:
 
 
 class ArrayElements:
-    """The elements of a JSON array one behind the other, through a window on the file.
+    """The elements of a JSON array in sequence, through a window on the file.
 
-    The window is read as Latin-1, so a place in it is an offset in bytes; JSON's own signs are ASCII, and what stands
-    in strings does not matter here. `end` is the offset of the closing bracket once all have been given.
+    The window is read as Latin-1, so a position in it is a byte offset; JSON's own signs are ASCII, and the content of
+    strings does not matter here. `end` is the offset of the closing bracket once all have been yielded.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str) -> None:
@@ -222,7 +222,7 @@ class ArrayElements:
 
     def __iter__(self) -> Iterator[Piece]:
         """Raises: PairsError: not an array of JSON values, with the line."""
-        # Numbers are not looked at: one of 5,000 digits is the trouble of its own row.
+        # Numbers are not examined: one of 5,000 digits is a problem of its row.
         decode = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=len).raw_decode
         if self._next() != "[":
             raise self._wrong("Expecting value", self._at)
@@ -246,7 +246,7 @@ class ArrayElements:
             raise self._wrong("Extra data", self._at)
 
     def _next(self) -> str:
-        """The next character that is not white space, which then is at `_at`; empty at the end."""
+        """The next non-space character, which is then at `_at`; empty at the end."""
         while True:
             found = _SPACE.match(self._window, self._at)
             self._at = found.end() if found else self._at
@@ -257,7 +257,7 @@ class ArrayElements:
             self._fill()
 
     def _fill(self) -> None:
-        """More of the file; what lies before `_at` is dropped."""
+        """Reads more of the file; what precedes `_at` is dropped."""
         self._line += self._window.count("\n", 0, self._at)
         self._base += self._at
         rest = self._window[self._at :]
@@ -281,7 +281,7 @@ class ArrayElements:
             self._fill()
 
     def _cut(self, error: json.JSONDecodeError) -> bool:
-        """Whether the window's end may have cut the value. The longest sign is an escaped surrogate pair."""
+        """Whether the window's end may have cut the value. The longest unit is an escaped surrogate pair."""
         return error.msg.startswith("Unterminated string") or len(self._window[error.pos :].strip()) <= 12
 
     def _wrong(self, said: str, at: int) -> PairsError:
@@ -297,10 +297,10 @@ class ArrayElements:
 
 
 class CsvRecords:
-    """The records of a table one behind the other; `columns` is there from the start. A record may span lines.
+    """The records of a table in sequence; `columns` is available from the start. A record can span lines.
 
-    They end where the csv module ends them: a quote opens only at the start of a field. One that is not closed before
-    the end of the file, or within `MAX_ROW_BYTES`, holds for its line alone, so that the rows behind it can be read.
+    Records end where the csv module ends them: a quote opens only at the start of a field. One not closed before
+    the end of the file, or within `MAX_ROW_BYTES`, counts only for its line, so that later rows can be read.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str, separator: str) -> None:
@@ -313,13 +313,13 @@ class CsvRecords:
         self._line = 1
         """Of the next record."""
         self.end = 0
-        """Offset of the end of the file, once all records have been given."""
+        """Offset of the end of the file, once all records have been yielded."""
         header = next(iter(self), None)
         if header is None:
             raise no_rows(name)
         fields = csv_fields(header.data, separator)
         if fields is None or len(header.data) > MAX_ROW_BYTES:
-            raise PairsError(f"{name} cannot be read as a table: its first line is no header.", _OF_CSV)
+            raise PairsError(f"{name} cannot be read as a table: its first line is not a header.", _OF_CSV)
         if len(fields) > MAX_COLUMNS:
             raise PairsError(f"{name} has more than {MAX_COLUMNS:,} columns.", _OF_CSV)
         self.columns = tuple(fields)
@@ -354,7 +354,7 @@ class CsvRecords:
             self._window, self._at, self._ended = rest + chunk, 0, not chunk
 
     def _skip_line(self) -> None:
-        """The rest of a line of which the beginning was longer than a row may be."""
+        """Skips the rest of a line whose start exceeds the limit of a row."""
         self._base += self._at
         self._window, self._at = b"", 0
         while line := self._stream.readline(CHUNK):
@@ -373,14 +373,14 @@ def _record_pattern(separator: str) -> re.Pattern[bytes]:
 
 @cache
 def _field_pattern(separator: str) -> re.Pattern[str]:
-    """(all of it, what stands between quotes, what stands alone) of a field in its usual form and the separator."""
+    """Pattern of a common field and the separator: (all of it, quoted content, unquoted content)."""
     return re.compile(r'((?:"([^"]*+(?:""[^"]*+)*+)"|([^"S\r\n][^S\r\n]*+|))S)'.replace("S", separator))
 
 
 def csv_fields(data: bytes, separator: str) -> list[str] | None:
-    """The fields of one record, invalid UTF-8 as U+FFFD; None where they cannot be told apart.
+    """The fields of one record, invalid UTF-8 as U+FFFD; None if they cannot be separated.
 
-    The usual forms are taken apart here, in a fifth of the time that the csv module takes for long texts.
+    Common forms are parsed here, in a fifth of the csv module's time for long texts.
     """
     text = data.decode("utf-8", "replace").rstrip("\r\n")
     if '"' not in text and "\r" not in text:
@@ -404,7 +404,7 @@ def csv_row(data: bytes, columns: tuple[str, ...], separator: str, place: Callab
     if fields is not None and len(fields) == len(columns):
         return dict(zip(columns, fields, strict=True))
     text = _text(data)
-    said = "is not a row of the table" if fields is None else f"has {len(fields)} columns in place of {len(columns)}"
+    said = "is not a row of the table" if fields is None else f"has {len(fields)} columns instead of {len(columns)}"
     return Broken(f"{place()} {said}: {safe_line(text.strip(), 60)}", text)
 
 
@@ -412,15 +412,15 @@ def csv_row(data: bytes, columns: tuple[str, ...], separator: str, place: Callab
 
 
 def is_array(stream: io.BufferedReader) -> bool:
-    """Whether a .json file is an array of rows; many hold one object a line. Nothing is consumed."""
+    """Whether a .json file is an array of rows; many have one object per line. Nothing is consumed."""
     return stream.peek(4096)[:4096].removeprefix(_BOM).lstrip(b" \t\r\n").startswith(b"[")
 
 
 def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_bytes: int) -> Head:
-    """The first `rows` rows of a .jsonl, .ndjson, .json, .csv or .tsv, fewer where they take more than `most_bytes`.
+    """The first `rows` rows of a .jsonl, .ndjson, .json, .csv or .tsv, fewer if they take more than `most_bytes`.
 
     Raises:
-        PairsError: as opening the whole file does, as far as its beginning tells.
+        PairsError: as when opening the whole file, as far as its start shows.
     """
     buffered: io.BufferedReader = io.BufferedReader(cast(Any, stream), BUFFER)
     columns: tuple[str, ...] = ()
@@ -446,10 +446,10 @@ def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_byte
 
 
 def no_rows(name: str, columns: tuple[str, ...] = ()) -> EmptyFileError:
-    """What a file without rows is refused with."""
+    """The error for a file without rows."""
     if columns:
-        return EmptyFileError(f"{name} holds no rows.", f"Its columns: {safe_line(', '.join(columns), 200)}.")
-    return EmptyFileError(f"{name} is empty or holds no rows.", _OF_LINES)
+        return EmptyFileError(f"{name} has no rows.", f"Its columns: {safe_line(', '.join(columns), 200)}.")
+    return EmptyFileError(f"{name} is empty or has no rows.", _OF_LINES)
 
 
 def _json_rows(pieces: Iterable[Piece], place: str) -> Iterator[tuple[Any, int]]:

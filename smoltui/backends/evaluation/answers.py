@@ -35,43 +35,42 @@ from smoltui.scripts import SCRIPTS
 
 GENERATE = SCRIPTS / "generate.py"
 MAX_PROMPTS = 200
-"""So many prompts are asked at most: each is a widget on the screen and two answers to wait for."""
+"""Maximum number of prompts: each is a widget on the screen and two answers to wait for."""
 DEFAULT_BETA = 0.1
 DEFAULT_MAX_LENGTH = 1024
-"""Tokens of a pair that are scored."""
-"""Both as TRL 1.16's DPOConfig has them."""
+"""Both as in TRL 1.16's DPOConfig."""
 DEFAULT_BATCH = 8
 PAIR_SIDES = ("prompt", "chosen", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model that can be asked."""
+    """A model for generating answers."""
 
     name: str
     """reference or aligned."""
     path: str
-    """Absolute folder or Hub id; for an adapter, of the model it sits on."""
+    """Absolute path of a folder, or Hub id; for an adapter, of its base model."""
     revision: str | None = None
     adapter: str | None = None
-    """Absolute folder of a LoRA adapter; None for a whole model."""
+    """Absolute path of a LoRA adapter's folder; None for a full model."""
 
     @property
     def shown(self) -> str:
-        """Where its weights come from, for a person."""
+        """Origin of its weights, for display."""
         return self.adapter or (f"{self.path}@{self.revision}" if self.revision else self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared: the models and what their recipe says about scoring pairs."""
+    """What is compared: the models, and the settings of their recipe for scoring pairs."""
 
     reference: ModelRef
     aligned: ModelRef | None
-    """None: no aligned model is there yet."""
+    """None: there is no aligned model yet."""
     beta: float
     max_length: int | None
-    """Tokens; None: pairs are scored whole."""
+    """Tokens; None: pairs are not cut for scoring."""
     batch_size: int
     values: Mapping[str, Any]
     """The recipe's own keys and values."""
@@ -82,7 +81,7 @@ class Comparison:
 
     @property
     def places(self) -> dict[str, str]:
-        """Where each model's weights come from, by name."""
+        """Origin of each model's weights, by name."""
         return {model.name: model.shown for model in self.models}
 
 
@@ -90,28 +89,28 @@ class Comparison:
 
 
 def has_model(run: Run, here: Container[str]) -> bool:
-    """Whether a run left a model that can be asked: on this disk or on the Hub.
+    """Whether a run has a usable model: on this disk or on the Hub.
 
     `here` names the engines whose runs write to this disk.
     """
-    # A run that broke off may have named a folder in which a later one has saved its model.
+    # An interrupted run may name a folder in which a later one has saved its model.
     folder = run.model_path or (run.output_dir if run.engine in here and run.stage == Stage.COMPLETED else None)
     return bool(run.pushed_to) or (folder is not None and holds_model(Path(folder)))
 
 
 def runs_with_models(runs: Mapping[str, Run], project: Project, here: Container[str]) -> list[Run]:
-    """Runs of this project whose model can be asked, in the order of `runs` (newest first). Looks at the disk."""
+    """Runs of this project with a usable model, in the order of `runs` (newest first). Reads the disk."""
     return [run for run in runs.values() if run.project == str(project.folder) and has_model(run, here)]
 
 
 def compare_run(project: Project, run: Run | None) -> Comparison:
     """The models of a run, by the recipe it was started with.
 
-    For None the project's recipe counts, and what lies in its output folder (trained by hand, with `trl dpo`).
+    For None, the project's recipe and the model in its output folder (trained by hand, with `trl dpo`).
 
     Raises:
-        RecipeError: the recipe names no model or cannot be read.
-        InputError: the model is no longer there.
+        RecipeError: the recipe has no model or cannot be read.
+        InputError: the model no longer exists.
     """
     spec = run.raw.get("spec") if run is not None else None
     text = spec.get("recipe") if isinstance(spec, Mapping) else None
@@ -124,22 +123,20 @@ def compare_run(project: Project, run: Run | None) -> Comparison:
         return _comparison(project, recipe, folder, None)
     if run.pushed_to:
         return _comparison(project, recipe, None, run.pushed_to)
-    raise InputError(f"The model of this run is no longer there: {folder}", "Train again with t.")
+    raise InputError(f"The model of this run no longer exists: {folder}", "Train again with t.")
 
 
 def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: str | None) -> Comparison:
     values = recipe.values
     name = values.get("model_name_or_path")
     if not isinstance(name, str) or not name:
-        raise RecipeError(
-            f"{recipe.path.name} names no model", "Set model_name_or_path, for example in the Recipe room."
-        )
+        raise RecipeError(f"{recipe.path.name} has no model", "Set model_name_or_path, for example in the Recipe room.")
     revision = values.get("model_revision")
     local = project.resolve(name)
     if exists(local) and local.is_dir():
         base, revision = str(local), None
     elif name.startswith((".", "/", "~")):
-        raise RecipeError(f"The model of {recipe.path.name} is not there: {local}", "Mend model_name_or_path.")
+        raise RecipeError(f"The model of {recipe.path.name} does not exist: {local}", "Fix model_name_or_path.")
     else:
         base = name
     reference = ModelRef(REFERENCE, base, revision if isinstance(revision, str) and revision != "main" else None)
@@ -163,28 +160,28 @@ def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: 
 
 @dataclass(slots=True)
 class Opening:
-    """What the Evaluate room shows before anything is asked."""
+    """What the Evaluate room shows before any model is asked."""
 
     candidates: list[Run]
-    """Runs whose model can be asked, newest first."""
+    """Runs with a usable model, newest first."""
     run: Run | None
-    """Whose model is compared; None when no run of the project has left one."""
+    """Run whose model is compared; None if no run of the project has one."""
     settings: EvaluationSettings
     comparison: Comparison
     sheet: Sheet
-    """The project's prompts, with the answers kept with the run."""
+    """The project's prompts, with the answers stored with the run."""
     kept_at: float | None
-    """When these were kept, seconds since the epoch; None when there are none."""
+    """When these were stored, seconds since the epoch; None without any."""
 
 
 def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None, here: Container[str]) -> Opening:
-    """Reads project and run folders; blocks. `wish` is the run to compare, None for the newest that left a model.
+    """Reads project and run folders; blocks. `wish` is the run to compare, None for the newest with a model.
 
     `here` as in `has_model`.
 
     Raises:
         RecipeError: recipe or settings cannot be used.
-        InputError: the prompts cannot be read, or the run's model is gone.
+        InputError: the prompts cannot be read, or the run's model no longer exists.
     """
     settings = project.settings().evaluation
     candidates = runs_with_models(runs, project, here)
@@ -203,10 +200,10 @@ def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None,
 
 
 def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]:
-    """The prompts of the project's file; those of the course where it has none.
+    """The prompts of the project's file; those of the course without one.
 
     Raises:
-        InputError: the file cannot be read, or holds no prompt.
+        InputError: the file cannot be read, or has no prompts.
     """
     path = project.resolve(settings.prompts)
     try:
@@ -214,14 +211,16 @@ def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]
     except FileNotFoundError:
         return list(COURSE_PROMPTS)
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
-        raise InputError(f"The prompts cannot be read as text: {path}", "Write one prompt a line, in UTF-8.") from error
+        raise InputError(
+            f"The prompts cannot be read as text: {path}", "Write one prompt per line, in UTF-8."
+        ) from error
     if not prompts:
-        raise InputError(f"This file holds no prompt: {path}", "Write one prompt a line (e opens your editor).")
+        raise InputError(f"This file has no prompts: {path}", "Write one prompt per line (e opens your editor).")
     return prompts[:MAX_PROMPTS]
 
 
 def write_prompts_once(path: Path) -> None:
-    """Makes the prompts file, with those of the course, where there is none yet: an editor should not open on nothing.
+    """Creates the prompts file with those of the course if missing, so that an editor does not open an empty file.
 
     Raises:
         InputError: it cannot be written.
@@ -229,20 +228,20 @@ def write_prompts_once(path: Path) -> None:
     if path.exists():
         return
     try:
-        path.write_text("# One prompt a line.\n" + "\n".join(COURSE_PROMPTS) + "\n", encoding="utf-8")
+        path.write_text("# One prompt per line.\n" + "\n".join(COURSE_PROMPTS) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"The prompts cannot be written, {error.strerror}: {path}") from error
+        raise InputError(f"The prompts cannot be written ({error.strerror}): {path}") from error
 
 
 def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list[dict[str, Any]]:
-    """The first `limit` usable held-out pairs of the recipe, in TRL's conversational form. Blocks: files, or the Hub.
+    """The first `limit` usable held-out pairs of the recipe, in TRL's conversational format. Blocks: files, or the Hub.
 
-    Held out is the split `dataset_test_split` (TRL's default: test) of what the recipe trains on.
+    The held-out pairs are the split `dataset_test_split` (TRL's default: test) of the recipe's set.
 
     Raises:
-        RecipeError: the recipe names no pairs, or none are held out.
-        PairsError: they cannot be read, there is no such split, or no pair in it can be used.
-        ServiceError: the Hub does not give them.
+        RecipeError: the recipe has no pairs, or none are held out.
+        PairsError: they cannot be read, the split does not exist, or has no usable pair.
+        ServiceError: the Hub does not provide them.
     """
     from smoltui.backends.data_files.source import PairsSpec, open_spec, pairs_of
 
@@ -256,11 +255,11 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
     else:
         spec = None
     if spec is None:
-        raise RecipeError("The recipe names no pairs", "Set dataset_name in the Recipe room.")
+        raise RecipeError("The recipe has no pairs", "Set dataset_name in the Recipe room.")
     if spec.source and project.resolve(spec.source).is_file():
         raise RecipeError(
-            f"These pairs are one file, and none of them are held out: {spec.source}",
-            f"Put train.jsonl and {split}.jsonl into a folder and name that as dataset_name.",
+            f"These pairs are a single file without a held-out split: {spec.source}",
+            f"Put train.jsonl and {split}.jsonl into a folder and set dataset_name to it.",
         )
     source = open_spec(spec, project.folder)
     found: list[dict[str, Any]] = []
@@ -271,12 +270,12 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
         if len(found) == limit:
             break
     if not found:
-        raise PairsError(f"No pair of this split can be used: {split}", "Look at them in the Pairs room.")
+        raise PairsError(f"This split has no usable pairs: {split}", "Review the pairs in the Pairs room.")
     return found
 
 
 def _turn(turn: Message) -> dict[str, Any]:
-    """A turn as the child reads it: no tokenizer takes half a surrogate pair."""
+    """A turn for the child: no tokenizer accepts half a surrogate pair."""
     return {**asdict(turn), "content": sound(turn.content)}
 
 
@@ -294,7 +293,7 @@ async def ask(
     Answers count from 0 in the order of `prompts`. `folder` is the project's.
 
     Raises:
-        InputError: a prompt holds bytes that are no UTF-8 text.
+        InputError: a prompt contains bytes that are not UTF-8.
         MissingExtraError: torch or transformers is not installed.
         RunFailedError: a model could not be loaded, or the child ended early; the message says why.
     """
@@ -302,7 +301,7 @@ async def ask(
         try:
             prompt.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"This prompt is not UTF-8 text: {prompt}", "Write it in UTF-8.") from error
+            raise InputError(f"This prompt is not UTF-8 text: {prompt}", "Save it as UTF-8.") from error
     request = {"prompts": list(prompts), "pairs": [], "stream": True}
     async with aclosing(_generate(comparison, request, settings, folder)) as events:
         async for event in events:
@@ -363,11 +362,11 @@ async def _generate(
                 raise RunFailedError(f"The models stopped answering, {exit_in_words(child.exit_code or 0)}{said}")
 
 
-# -- answers kept with the run
+# -- answers stored with the run
 
 
 def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings: EvaluationSettings) -> Path:
-    """Keeps the answers as `answers-<time>.json` in a run's folder and gives the file.
+    """Stores the answers as `answers-<time>.json` in a run's folder and returns the file.
 
     Raises:
         InputError: the folder cannot be written, or the answers cannot be written as UTF-8.
@@ -379,16 +378,16 @@ def save_answers(folder: Path, sheet: Sheet, models: Mapping[str, str], settings
         data_folder.private_folder(folder)
         data_folder.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
     except (OSError, UnicodeEncodeError) as error:
-        said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they are not UTF-8 text"
+        said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "not UTF-8 text"
         raise InputError(
-            f"The answers could not be kept, {said}: {path}",
-            "Free space there, allow writing, or name another data folder with SMOLTUI_HOME.",
+            f"The answers could not be saved ({said}): {path}",
+            "Free some space there, make it writable, or set SMOLTUI_HOME to another data folder.",
         ) from error
     return path
 
 
 def last_answers(folder: Path) -> dict[str, Any] | None:
-    """The newest answers kept in a run's folder, as `save_answers` wrote them; None when there are none."""
+    """The newest answers stored in a run's folder by `save_answers`; None without any."""
     try:
         paths = sorted(folder.glob("answers-*.json"), reverse=True)
     except OSError:

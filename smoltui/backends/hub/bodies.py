@@ -1,8 +1,8 @@
-"""Bounds on what a server may send: how much, how deep, how slowly. For every client of the Hub in this process.
+"""Limits on what a server may send: size, depth, pace. For every client of the Hub in this process.
 
-Whatever answers at the Hub's address is not trusted: it may be the login page of a network, or send without end. Each
-answer is counted while it is read, after unpacking, by a hook of httpx2's clients, so huggingface_hub's own requests
-are bounded too. Imports httpx2: only import this module once the Hub is needed.
+Whatever responds at the Hub's address is not trusted: it may be a network login page, or send endlessly. Each response
+is counted while it is read, after unpacking, by a hook of httpx2's clients, so that huggingface_hub's own requests are
+limited too. Imports httpx2: only import this module once the Hub is needed.
 """
 
 from __future__ import annotations
@@ -20,78 +20,78 @@ import httpx2
 import orjson
 
 ANSWER_BYTES = 32 << 20
-"""Of one answer in JSON. A page of 50 Jobs has some hundred kB; a data set of 100 000 files 6 MB."""
+"""Bytes of one JSON response. A page of 50 Jobs has a few hundred kB; a data set of 100 000 files 6 MB."""
 ANSWER_MEMORY = 160 << 20
-"""Bytes of memory that one answer in JSON may take once it is decoded, as estimated from its commas and brackets."""
+"""Bytes of memory for one decoded JSON response, estimated from its commas and brackets."""
 COMMA_BYTES, LIST_BYTES, OBJECT_BYTES = 40, 72, 240
-"""What Python takes for a value, a list and an object (CPython 3.11 to 3.14, 64 bits)."""
+"""Python's memory for a value, a list and an object (CPython 3.11 to 3.14, 64 bits)."""
 ANSWER_DEPTH = 64
-"""Lists and objects inside each other. The Hub's go to 6; walking some 300 meets Python's own limit."""
+"""Nesting depth of lists and objects. The Hub uses up to 6; walking about 300 exceeds Python's own limit."""
 ANSWER_SECONDS = 12.0
-"""From the request to the head of its answer, and again to the end of an answer in JSON."""
+"""From the request to the head of its response, and again to the end of a JSON response."""
 SIDE_SECONDS = 2.0
-"""For the body of what huggingface_hub asks for on its own account and can do without."""
+"""For the body of optional requests made by huggingface_hub itself."""
 ERROR_BYTES = 64 << 10
-"""Of an answer that refuses; the rest is not read."""
+"""Bytes of an error response; the rest is not read."""
 FILE_BYTES = 64 << 20
-"""Of one file of a model: only tokenizers and their settings are fetched. A file of a data set may be of any size that
-was announced."""
+"""Bytes of one file of a model: only tokenizers and their settings are fetched. A file of a data set may have any
+announced size."""
 PIECE_BYTES = 64 << 10
-"""Unpacked at once."""
+"""Bytes unpacked at a time."""
 SLOWEST_BYTES, SLOWEST_SECONDS = 1024, 15.0
-"""A file of which less than this comes in that time is given up."""
+"""A file download is abandoned if less than this arrives in that time."""
 SLOWEST_UPLOAD = 16 << 10
-"""Bytes a second of what is sent, for which a request has so much longer."""
+"""Bytes per second of an upload, by which the time limit of a request is extended."""
 RESUMED_BYTES = 64 << 10
-"""A file that broke off before so much of it came is given up; huggingface_hub resumes others, and never stops."""
+"""A file download interrupted before this size is abandoned; huggingface_hub resumes others endlessly."""
 SLACK_BYTES = 1 << 20
-"""That a file may be larger than it was said to be: the difference is then told by huggingface_hub."""
+"""Tolerance above a file's announced size: huggingface_hub then reports the difference."""
 MOST_ANNOUNCED = 256
-"""Files whose size is remembered until they are fetched."""
+"""Number of files whose size is remembered until they are fetched."""
 REDIRECTS = 10
-"""Followed at most; the Hub itself needs two."""
+"""Maximum redirects; the Hub itself needs two."""
 
 ALLOWED = "smoltui_allowed"
-"""Key of a request's extensions that holds its `Allowance`; redirects inherit it."""
+"""Key of a request's extensions for its `Allowance`; redirects inherit it."""
 
 
 _SIZE = re.compile(r"[0-9]{1,15}")
 
 
 class TooMuchError(httpx2.RequestError):
-    """An answer larger than any that the Hub gives."""
+    """A response larger than any that the Hub sends."""
 
 
 class BrokenOffError(httpx2.RequestError):
-    """A file of which next to nothing came before the connection broke."""
+    """A file of which almost no data arrived before the connection was lost."""
 
 
 class TooSlowError(httpx2.RequestError):
-    """An answer that trickles. No `TimeoutException`: huggingface_hub would ask again, without end."""
+    """A response that trickles. Not a `TimeoutException`, because huggingface_hub would retry endlessly."""
 
 
 @dataclass
 class Allowance:
-    """What may still be read; shared by the requests that are given the same one."""
+    """How much may still be read; shared by the requests that use it."""
 
     bytes_left: int | None = None
-    """After unpacking. None: no bound."""
+    """Bytes after unpacking. None: no limit."""
     memory_left: int | None = None
-    """For what is decoded; see `ANSWER_MEMORY`. None: it is not JSON."""
+    """Memory after decoding; see `ANSWER_MEMORY`. None: not JSON."""
     seconds: float | None = None
-    """For one body, from its head to its end. None: only the pace counts."""
+    """Time for one body, from head to end. None: only the pace counts."""
     paced: bool = True
-    """Give up when next to nothing comes; a stream of events may be silent."""
+    """Give up if almost nothing arrives; a stream of events may be silent."""
     cut: bool = False
-    """End the body at its bound and raise nothing."""
+    """End the body at its limit without an error."""
     resumed_from: int = 0
-    """A body that breaks before so many bytes came is given up (`BrokenOffError`)."""
+    """A body interrupted before this many bytes is abandoned (`BrokenOffError`)."""
 
     def took(self, piece: bytes) -> bytes:
-        """`piece`, or the part of it that is still allowed where `cut` is set.
+        """`piece`, or its still allowed part if `cut` is set.
 
         Raises:
-            TooMuchError: more came than is allowed.
+            TooMuchError: more arrived than is allowed.
         """
         if self.memory_left is not None:
             values = COMMA_BYTES * piece.count(b",") + LIST_BYTES * piece.count(b"[") + OBJECT_BYTES * piece.count(b"{")
@@ -101,7 +101,7 @@ class Allowance:
                 piece = piece[: self.bytes_left]
             self.bytes_left -= len(piece)
         if (self.bytes_left or 0) < 0 or (self.memory_left or 0) < 0:
-            raise TooMuchError("the answer is larger than any that the Hub gives")
+            raise TooMuchError("the response is larger than any that the Hub sends")
         return piece
 
     @property
@@ -110,21 +110,21 @@ class Allowance:
 
 
 def answers() -> Allowance:
-    """For requests whose answers are JSON."""
+    """For requests with JSON responses."""
     return Allowance(ANSWER_BYTES, ANSWER_MEMORY, ANSWER_SECONDS)
 
 
 def events() -> Allowance:
-    """For a stream of events: whoever reads it bounds its lines and its silences."""
+    """For a stream of events: its reader limits lines and silences."""
     return Allowance(paced=False)
 
 
 def install(client: httpx2.Client) -> httpx2.Client:
-    """Bounds all answers that `client` reads, and the time in which their heads come."""
+    """Limits all responses that `client` reads, and the time until their heads arrive."""
     client.max_redirects = REDIRECTS
-    client.headers["accept-encoding"] = "gzip, deflate"  # what is unpacked here
+    client.headers["accept-encoding"] = "gzip, deflate"  # encodings unpacked here
     client.event_hooks = {**client.event_hooks, "response": [*client.event_hooks["response"], _Bounds()]}
-    # There is no public way to put something around the transports that the proxies of the environment need.
+    # There is no public way to wrap the transports for the environment's proxies.
     client._transport = _PromptTransport(client._transport)
     client._mounts = {
         pattern: None if transport is None else _PromptTransport(transport)
@@ -134,7 +134,7 @@ def install(client: httpx2.Client) -> httpx2.Client:
 
 
 def install_async(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
-    """Bounds all answers that `client` reads; their heads are bounded by `asyncio.timeout` where they are asked for."""
+    """Limits all responses that `client` reads; callers limit their heads with `asyncio.timeout`."""
     bounds = _Bounds()
 
     async def bounded(response: httpx2.Response) -> None:
@@ -147,14 +147,14 @@ def install_async(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
 
 
 def loads(body: bytes) -> Any:
-    """The JSON in an answer, its texts fit to be written anywhere (no lone surrogates).
+    """The JSON in a response, with texts safe to write anywhere (no lone surrogates).
 
     Raises:
-        ValueError: it is none, or nested deeper than anything the Hub sends.
+        ValueError: not JSON, or nested deeper than anything the Hub sends.
     """
     try:
         data = orjson.loads(body)
-    except orjson.JSONDecodeError:  # half a surrogate pair, NaN, which JSON of others may hold; or no JSON
+    except orjson.JSONDecodeError:  # half a surrogate pair or NaN, which foreign JSON may contain; or not JSON
         try:
             data = json.loads(body)
             _check_depth(data)
@@ -189,11 +189,11 @@ def _without_surrogates(data: Any) -> Any:
 
 
 class _Bounds:
-    """The hook of one client: puts the bounds around a body that was not read yet."""
+    """The hook of one client: puts limits around a body that has not been read yet."""
 
     def __init__(self) -> None:
         self._announced: dict[str, int] = {}
-        """Bytes of a file, by its path, as the answer to HEAD said; huggingface_hub always asks that first."""
+        """Bytes of a file by its path, from the response to HEAD, which huggingface_hub always sends first."""
 
     def __call__(self, response: httpx2.Response) -> None:
         request = response.request
@@ -204,12 +204,12 @@ class _Bounds:
             allowed = self._by_path(request.url.path)
             request.extensions[ALLOWED] = allowed
         if response.has_redirect_location:
-            allowed = Allowance(0, cut=True)  # nobody looks at it, and the client reads it to its end
+            allowed = Allowance(0, cut=True)  # nobody uses it, and the client reads it to its end
         elif response.status_code >= 400:
             allowed = Allowance(ERROR_BYTES, seconds=ANSWER_SECONDS, cut=True)
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding:
-            del response.headers["content-encoding"]  # it is unpacked here, in pieces, and not by httpx2 at once
+            del response.headers["content-encoding"]  # unpacked here in pieces, not by httpx2 as a whole
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _SyncBody(response.stream, allowed, encoding)
         else:
@@ -217,7 +217,7 @@ class _Bounds:
             response.stream = _AsyncBody(response.stream, allowed, encoding)
 
     def _remember(self, response: httpx2.Response) -> None:
-        # A redirect to the store of large files has a length of its own, and says that of the file apart.
+        # A redirect to the store of large files has its own length, and reports the file's separately.
         length = None if response.is_redirect else response.headers.get("content-length")
         said = response.headers.get("x-linked-size") or length or ""
         if not _SIZE.fullmatch(said):
@@ -227,8 +227,8 @@ class _Bounds:
         self._announced[response.request.url.path] = int(said)
 
     def _by_path(self, path: str) -> Allowance:
-        """What is allowed to a request of huggingface_hub's own: a file, or JSON."""
-        if path.endswith("/api/agent-harnesses"):  # asked for before the first question, which is what a person awaits
+        """The allowance of a request made by huggingface_hub itself: a file, or JSON."""
+        if path.endswith("/api/agent-harnesses"):  # requested before the first call that a person waits for
             return replace(answers(), seconds=SIDE_SECONDS)
         if "/resolve/" not in path:
             return answers()
@@ -239,7 +239,7 @@ class _Bounds:
 
 
 class _Reading:
-    """The state of one body: what is unpacked, counted and timed of each chunk."""
+    """The state of one body: unpacks, counts and times each chunk."""
 
     def __init__(self, allowed: Allowance, encoding: str) -> None:
         self._allowed = allowed
@@ -263,11 +263,11 @@ class _Reading:
     def _check_time(self, came: int) -> None:
         now = time.monotonic()
         if self._allowed.seconds is not None and now - self._began > self._allowed.seconds:
-            raise TooSlowError("the answer took too long")
+            raise TooSlowError("the response took too long")
         self._window_bytes += came
         if self._allowed.paced and now - self._window_at > SLOWEST_SECONDS:
             if self._window_bytes < SLOWEST_BYTES:
-                raise TooSlowError("next to nothing came")
+                raise TooSlowError("almost no data arrived")
             self._window_at, self._window_bytes = now, 0
 
 
@@ -314,16 +314,16 @@ class _AsyncBody(httpx2.AsyncByteStream):
 
 
 def _unpacker(encoding: str) -> Any:
-    """A function from the chunks of a body to pieces of what is packed in them, `PIECE_BYTES` at most each."""
+    """A function from the chunks of a body to unpacked pieces of at most `PIECE_BYTES`."""
     if encoding in ("", "identity"):
         return lambda chunk: (chunk,)
     if encoding not in ("gzip", "x-gzip", "deflate"):
 
         def unknown(chunk: bytes) -> Iterator[bytes]:
-            raise httpx2.DecodingError("packed in a way that was not asked for")
+            raise httpx2.DecodingError("compressed in a way that was not requested")
 
         return unknown
-    unpacker = zlib.decompressobj(47)  # gzip or zlib, as its first bytes say
+    unpacker = zlib.decompressobj(47)  # gzip or zlib, according to its first bytes
 
     def unpack(chunk: bytes) -> Iterator[bytes]:
         while chunk and not unpacker.eof:
@@ -339,7 +339,7 @@ def _unpacker(encoding: str) -> Any:
 
 
 class _PromptTransport(httpx2.BaseTransport):
-    """A transport whose answers begin in time: a server that sends its head a byte a second keeps nobody waiting."""
+    """A transport whose responses start in time: a server that sends its head at a byte per second delays nobody."""
 
     def __init__(self, inner: httpx2.BaseTransport) -> None:
         self._inner = inner
@@ -355,7 +355,7 @@ class _PromptTransport(httpx2.BaseTransport):
 
 
 class _Asking:
-    """One request in a thread of its own, which is left to itself when its answer does not come in time."""
+    """One request in its own thread, which is abandoned if the response does not come in time."""
 
     def __init__(self, inner: httpx2.BaseTransport, request: httpx2.Request) -> None:
         self._inner, self._request = inner, request
@@ -379,7 +379,7 @@ class _Asking:
         return self._response
 
     def _final(self, error: BaseException) -> BaseException:
-        """`error`, but a file that does not begin to come is given up: huggingface_hub would ask six times."""
+        """`error`, but a file that does not start to arrive is abandoned: huggingface_hub would retry six times."""
         if isinstance(error, httpx2.TimeoutException) and "/resolve/" in self._request.url.path:
             return TooSlowError(str(error), request=self._request)
         return error

@@ -2,7 +2,7 @@
 
 huggingface_hub is imported on first use, in a thread. Reads go through its asynchronous session, so cancelling one is
 instant; what only exists as a synchronous call runs through `threads.in_thread`. The token comes from huggingface_hub
-at the moment of use; it is kept nowhere and stands in no message.
+at the moment of use; it is not stored and appears in no message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 from smoltui import __version__
-from smoltui.backends.hub.errors import endpoint as endpoint  # where it is looked for
+from smoltui.backends.hub.errors import endpoint as endpoint  # imported from here
 from smoltui.backends.hub.errors import explain, is_web_page, not_logged_in, not_the_hub, refusal
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.server_values import name_in, number_in
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
-"""Longest silence inside one answer; huggingface_hub's own clients wait for ever."""
+"""Longest silence inside one response; huggingface_hub's own clients wait forever."""
 TOTAL_SECONDS = 12.0
-"""One read, from the token to the last byte: a person waits no longer for a sentence."""
+"""Time for one read, from the token to the last byte: a person waits no longer."""
 STREAM_SILENCE_SECONDS = 75.0
 """A log stream sends a keep-alive every 30 s, so this is two missed ones."""
 
 MOST_ITEMS = 5000
-"""Of a list; an account with more Jobs sees the newest."""
+"""Items of a list; an account with more Jobs sees the newest."""
 MOST_WORDS = 200
 """Characters of a name or a description in the Hub's answers."""
 
@@ -55,12 +55,12 @@ T = TypeVar("T")
 
 
 class _Process:
-    """What this process knows of the Hub."""
+    """What this process knows about the Hub."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.ready = False
-        """Whether huggingface_hub was made fit for a screen."""
+        """Whether huggingface_hub was set up for a screen."""
         self.accounts: dict[tuple[str, str], Account] = {}
         """By endpoint and hash of the token."""
 
@@ -69,9 +69,9 @@ _process = _Process()
 
 
 def setup() -> None:
-    """Imports huggingface_hub and makes it fit for a screen. Takes 0.3 s the first time: not on the event loop.
+    """Imports huggingface_hub and sets it up for a screen. Takes 0.3 s the first time: not on the event loop.
 
-    Every client gets time-outs, its log handler (bound to the real stderr) goes, and so do progress bars and warnings.
+    Every client gets timeouts; its log handler (bound to the real stderr), progress bars and warnings are removed.
     """
     with _process.lock:
         if _process.ready:
@@ -85,7 +85,7 @@ def setup() -> None:
         from smoltui.backends.hub import bodies as hub_bodies
 
         timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        tls = httpx2.create_ssl_context()  # reading the certificates takes 30 ms, so once for all clients
+        tls = httpx2.create_ssl_context()  # loading the certificates takes 30 ms, so do it once for all clients
 
         def client() -> httpx2.Client:
             made = default_client_factory()
@@ -107,7 +107,7 @@ def setup() -> None:
         logger.addHandler(logging.NullHandler())
         logger.propagate = False  # HF_DEBUG=1 logs whole requests, secrets included
         warnings.filterwarnings("ignore", module=r"huggingface_hub(\.|$)")
-        disable_progress_bars()  # in case somebody imported it before us
+        disable_progress_bars()  # in case it was imported before
         _process.ready = True
 
 
@@ -134,17 +134,17 @@ class Session:
     headers: Mapping[str, str] = field(repr=False)
     base: str
     allowed: Allowance
-    """What all its answers together may still hold."""
+    """Remaining allowance of all its responses together."""
 
     async def send(
         self, method: str, path: str, *, doing: str, params: Sequence[tuple[str, str]] = (), body: Any = None
     ) -> httpx2.Response:
-        """One request and its whole answer. `path` begins with a slash, or is an address the Hub itself gave.
+        """One request and its whole response. `path` starts with a slash, or is a URL given by the Hub.
 
         `body` is sent as JSON; None: no body.
 
         Raises:
-            SmoltuiError: refused, or no answer within `TOTAL_SECONDS`; `doing` stands in the sentence.
+            SmoltuiError: refused, or no response within `TOTAL_SECONDS`; `doing` is part of the message.
         """
         from smoltui.backends.hub.bodies import ALLOWED
 
@@ -163,7 +163,7 @@ class Session:
             raise_ours(error, doing)
         if response.status_code >= 400:
             raise refusal(response, doing)
-        if is_web_page(response):  # also in answer to an act, of which nothing else would be read
+        if is_web_page(response):  # also in response to an action, of which nothing else would be read
             raise not_the_hub(doing, response)
         return response
 
@@ -182,7 +182,7 @@ class Session:
     ) -> list[Any]:
         """The items of a list that comes in pages, at most `most` pages and `MOST_ITEMS`. Raises as `send`.
 
-        `enough` is asked after each page, with all items so far and those of the page, whether to stop there.
+        After each page, `enough` decides whether to stop, given all items so far and those of the page.
         """
         items: list[Any] = []
         address = path
@@ -197,17 +197,17 @@ class Session:
             if enough(items, page):
                 break
             address, params = response.links.get("next", {}).get("url") or "", ()
-            # The token goes along, so only to where it went before.
+            # The token is sent along, so only to where it was sent before.
             if not address.startswith(f"{self.base}/"):
                 break
         return items
 
 
 def decoded(response: httpx2.Response, doing: str) -> Any:
-    """The JSON of an answer.
+    """The JSON of a response.
 
     Raises:
-        UnreachableError: it is none.
+        UnreachableError: it is not JSON.
     """
     from smoltui.backends.hub.bodies import loads
 
@@ -219,11 +219,11 @@ def decoded(response: httpx2.Response, doing: str) -> Any:
 
 @asynccontextmanager
 async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Session]:
-    """A connection to the Hub, closed with the block. `anonymous`: go on without a token when there is none.
+    """A connection to the Hub, closed with the block. `anonymous`: continue without a token if there is none.
 
     Raises:
         NotLoggedInError: there is no token.
-        SmoltuiError: the token could not be had (it may be renewed over the network).
+        SmoltuiError: the token could not be obtained (renewing it may need the network).
     """
 
     def prepare() -> tuple[dict[str, str], str]:
@@ -235,7 +235,7 @@ async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Sessi
         if found is None and not anonymous:
             raise not_logged_in()
         register_secrets(found, is_token=True)
-        # The first call in a process may ask the Hub for a list of programs: network, so in this thread too.
+        # The first call in a process may request a list of programs from the Hub, so it runs in this thread too.
         headers = build_hf_headers(token=found or False, library_name="smoltui", library_version=__version__)
         return headers, endpoint()
 
@@ -249,11 +249,11 @@ async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Sessi
 
 
 async def token() -> str:
-    """The token of this machine, for a use at once.
+    """This machine's token, for immediate use.
 
     Raises:
         NotLoggedInError: there is none, or it could not be renewed.
-        UnreachableError: renewing it got no answer.
+        UnreachableError: renewing it got no response.
     """
 
     def read() -> str:
@@ -270,7 +270,7 @@ async def token() -> str:
 
 
 async def guarded(work: Awaitable[T], doing: str, *, bounded: bool = True) -> T:
-    """What `work` gives; its foreign errors become ours, and where it is `bounded` it has `TOTAL_SECONDS`."""
+    """The result of `work`; its foreign errors become ours, and if `bounded` it has `TOTAL_SECONDS`."""
     try:
         async with asyncio.timeout(TOTAL_SECONDS if bounded else None):
             return await work
@@ -279,7 +279,7 @@ async def guarded(work: Awaitable[T], doing: str, *, bounded: bool = True) -> T:
 
 
 def raise_ours(error: Exception, doing: str) -> NoReturn:
-    """Raises our error for a foreign one, with it as the cause; one that is none of the Hub's goes on as it is."""
+    """Raises our error for a foreign one, with it as the cause; one that is not the Hub's is raised unchanged."""
     ours = explain(error, doing)
     if ours is None or ours is error:
         raise error
@@ -301,13 +301,13 @@ def _path(*parts: str) -> str:
 
 
 async def account(*, refresh: bool = False) -> Account:
-    """Whose token this is and what it may do; asked once for a token, as this route is limited most strictly.
+    """Owner and permissions of the token; requested once per token, because this route has the strictest rate limit.
 
     Raises:
         NotLoggedInError: there is no token, or the Hub does not accept it.
-        ServiceError: the Hub refused or gave no answer.
+        ServiceError: the Hub refused or did not respond.
     """
-    doing = "ask who you are"
+    doing = "check your account"
     async with session(doing) as hub:
         key = (hub.base, hashlib.sha256(hub.headers.get("authorization", "").encode()).hexdigest())
         if refresh or key not in _process.accounts:
@@ -316,7 +316,7 @@ async def account(*, refresh: bool = False) -> Account:
 
 
 def forget() -> None:
-    """Forgets the account, so that the next question goes to the Hub."""
+    """Forgets the account, so that the next call asks the Hub."""
     _process.accounts.clear()
 
 
@@ -326,27 +326,27 @@ async def namespace() -> str:
 
 
 async def writing_account(doing: str) -> Account:
-    """The account, when its token may write.
+    """The account, if its token has write access.
 
     Raises:
-        PermissionDeniedError: it may only read, so it cannot `doing`. Else as `account`.
+        PermissionDeniedError: it is read-only, so it cannot `doing`. Else as `account`.
     """
     found = await account()
     if found.can_write is False:
         raise PermissionDeniedError(
-            f"The token may only read, so it cannot {doing}: {found.token_name or found.name}",
-            f"Make a token that may write at {endpoint()}/settings/tokens, then: hf auth login",
+            f"The token is read-only and cannot {doing}: {found.token_name or found.name}",
+            f"Create a token with write access at {endpoint()}/settings/tokens, then: hf auth login",
         )
     return found
 
 
 MOST_ORGS = 200
-"""Organizations of one account that are looked into."""
+"""Maximum number of organizations of an account that are queried."""
 
 
 def _account(data: Any) -> Account:
     if not isinstance(data, Mapping) or (name := name_in(data.get("name"))) is None:
-        raise not_the_hub("ask who you are")
+        raise not_the_hub("check your account")
     auth = data.get("auth")
     access = auth.get("accessToken") if isinstance(auth, Mapping) else None
     access = access if isinstance(access, Mapping) else {}
@@ -371,10 +371,10 @@ def _account(data: Any) -> Account:
 
 
 async def flavors() -> list[Flavor]:
-    """The hardware that Jobs offer now with its prices, cheapest first; no token is needed.
+    """The hardware currently available for Jobs, with prices, cheapest first; no token is needed.
 
     Raises:
-        ServiceError: the Hub refused or gave no answer.
+        ServiceError: the Hub refused or did not respond.
     """
     doing = "read the list of Jobs hardware"
     async with session(doing, anonymous=True) as hub:
@@ -395,7 +395,7 @@ _QUANTITY = re.compile(r"[0-9]{1,4}")
 
 
 def _flavor(item: Mapping[str, Any], now: float) -> Flavor | None:
-    """One entry of the list; None when it has no name. Sizes and quantities come as texts ("80 GB", "1")."""
+    """One entry of the list; None without a name. Sizes and quantities are texts ("80 GB", "1")."""
     name = name_in(item.get("name"))
     if name is None:
         return None

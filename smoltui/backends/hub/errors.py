@@ -1,4 +1,4 @@
-"""What the Hub, its client and the network raise, as our errors: one sentence and the next step."""
+"""Converts errors of the Hub, its client and the network to ours: one sentence and the next step."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
     import httpx2
 
 SHOWN_WORDS = 300
-"""Characters of a server's own words that are repeated in a sentence."""
+"""Characters of a server's message quoted in a sentence."""
 
 LONGEST_WAIT = 900.0
-"""Seconds; the Hub's own limits are over after 300."""
+"""Seconds; the Hub's own rate limits reset after 300."""
 
 _RATE_LIMIT = re.compile(r";\s*t\s*=\s*([0-9]{1,9})")
 _REMAINING = re.compile(r";\s*r\s*=\s*([0-9]{1,9})")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _ENDED = re.compile(r"disconnected|closed|incomplete", re.IGNORECASE)
-"""Words of h11 and httpx2 for a connection that ended early; their other protocol errors are about what came."""
+"""Messages of h11 and httpx2 for a connection that ended early; other protocol errors are about the content."""
 _TLS = re.compile(r"\b(?:SSL|TLS)\b|_SSL|WRONG_VERSION|ALERT_")
 _UPLOAD_STATUS = re.compile(r"\b([45]\d\d)\b")
 
 
 def endpoint() -> str:
-    """Base address of the Hub in use, without a slash at its end; `HF_ENDPOINT` when that is set."""
+    """Base URL of the Hub in use, without a trailing slash; `HF_ENDPOINT` if set."""
     from huggingface_hub import constants
 
     return constants.ENDPOINT
 
 
 def explain(error: Exception, doing: str) -> SmoltuiError | None:
-    """Our error for a foreign one that came up while `doing` ("list the Jobs"); None when it is none of the Hub's.
+    """Our error for a foreign one that came up while `doing` ("list the Jobs"); None if it is not the Hub's.
 
-    An error of ours is given back as it is. The caller raises with `from error`, so the cause is kept. Whatever the
-    client of the Hub stumbles over inside itself (KeyError, AttributeError, RecursionError …) is an answer that is not
-    the Hub's; the same error out of our own lines is a mistake of ours, and None.
+    Our own errors are returned unchanged. The caller raises with `from error`, so the cause is kept. Any failure
+    inside the Hub's client (KeyError, AttributeError, RecursionError …) means a response that is not the Hub's; the
+    same error in our own code is a bug, and gives None.
     """
     import socket
     import ssl
@@ -72,7 +72,7 @@ def explain(error: Exception, doing: str) -> SmoltuiError | None:
     if isinstance(error, LocalTokenNotFoundError):
         return not_logged_in()
     if isinstance(error, OIDCError | DeviceCodeError):
-        return NotLoggedInError(f"No token could be had: {_words(error)}", "Log in again with: hf auth login")
+        return NotLoggedInError(f"No token available: {_words(error)}", "Log in again with: hf auth login")
     if isinstance(error, OfflineModeIsEnabled):
         return UnreachableError(f"Offline mode is on, so smoltui cannot {doing}", "Unset HF_HUB_OFFLINE and try again.")
     if isinstance(error, HfHubHTTPError):
@@ -81,8 +81,8 @@ def explain(error: Exception, doing: str) -> SmoltuiError | None:
         return UnreachableError(f"{host()} redirects in a loop, so smoltui could not {doing}", _STANDS_BETWEEN)
     if isinstance(error, UnicodeEncodeError | httpx2.LocalProtocolError) and _from_client(error):
         return NotLoggedInError(
-            f"The token holds a character that no token has, so smoltui could not {doing}",
-            "Set HF_TOKEN to the token alone, without quotes or line ends, or log in again with: hf auth login",
+            f"The token contains an invalid character, so smoltui could not {doing}",
+            "Set HF_TOKEN to just the token, without quotes or line breaks, or log in again with: hf auth login",
         )
     if isinstance(error, BrokenOffError | httpx2.TransportError | httpx2.InvalidURL | ssl.SSLError | socket.gaierror):
         return no_answer(error, doing)
@@ -90,7 +90,7 @@ def explain(error: Exception, doing: str) -> SmoltuiError | None:
         return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
     if isinstance(error, TooMuchError | MemoryError):
         return UnreachableError(
-            f"The answer from {host()} is larger than any that the Hub gives, so smoltui could not {doing}",
+            f"The response from {host()} is larger than any that the Hub sends, so smoltui could not {doing}",
             _STANDS_BETWEEN,
         )
     if isinstance(error, json.JSONDecodeError | httpx2.DecodingError | UnicodeDecodeError):
@@ -98,9 +98,9 @@ def explain(error: Exception, doing: str) -> SmoltuiError | None:
     if isinstance(error, ConnectionError | RuntimeError) and _from_upload(error):
         return _upload_failed(error, doing)
     if isinstance(error, OSError) and error.errno is not None:
-        return None  # this machine's disk: whoever writes to it knows what to say
+        return None  # this machine's disk: the caller that writes to it knows the message
     if isinstance(error, httpx2.StreamError | ImportError):
-        return None  # a wrong use of the client, or one that is not whole
+        return None  # wrong use of the client, or a broken installation
     if _from_client(error):
         return not_the_hub(doing)
     return None
@@ -110,20 +110,20 @@ def not_logged_in() -> NotLoggedInError:
     """There is no token on this machine."""
     return NotLoggedInError(
         "You are not logged in to the Hub",
-        f"Run: hf auth login, with a token that may write, made at {endpoint()}/settings/tokens",
+        f"Run: hf auth login, with a write token from {endpoint()}/settings/tokens",
     )
 
 
-_STANDS_BETWEEN = "A proxy or a login page of the network may stand between; check HF_ENDPOINT too."
+_STANDS_BETWEEN = "A proxy or a network login page may be in the way; also check HF_ENDPOINT."
 
 
 def not_the_hub(doing: str, response: httpx2.Response | None = None) -> UnreachableError:
-    """Something answered, but not as the Hub does. `response` is the answer, where it is known."""
+    """Something responded, but not like the Hub. `response` is the response, if known."""
     if response is not None and is_web_page(response):
         where = safe_line(response.url.netloc.decode("ascii", "replace"), 100)
         return UnreachableError(
             f"Something other than the Hub answered at {where}, with a web page, so smoltui could not {doing}",
-            f"It may be the login page of the network: open http://{where} in a browser. Check HF_ENDPOINT too.",
+            f"It may be a network login page: open http://{where} in a browser. Also check HF_ENDPOINT.",
         )
     return UnreachableError(
         f"Something other than the Hub answered at {host()}, so smoltui could not {doing}", _STANDS_BETWEEN
@@ -131,13 +131,13 @@ def not_the_hub(doing: str, response: httpx2.Response | None = None) -> Unreacha
 
 
 def is_web_page(response: httpx2.Response) -> bool:
-    """Whether it is HTML, which nothing that smoltui asks for ever is, and does not carry the Hub's own headers."""
+    """Whether it is HTML, which smoltui never requests, without the Hub's own headers."""
     html = "html" in response.headers.get("content-type", "").lower()
     return html and not any(name in response.headers for name in ("x-error-code", "x-error-message"))
 
 
 def no_answer(error: Exception, doing: str) -> UnreachableError:
-    """The request left no answer: no connection, a broken one, silence, or what is not HTTP."""
+    """The error for a request without a response: no connection, a lost one, silence, or not HTTP."""
     import socket
     import ssl
 
@@ -149,23 +149,23 @@ def no_answer(error: Exception, doing: str) -> UnreachableError:
         return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return UnreachableError(
-            f"The certificate of {host()} is not trusted here, so smoltui could not {doing}",
+            f"The certificate of {host()} is not trusted on this machine, so smoltui could not {doing}",
             "Behind a company proxy, set SSL_CERT_FILE to its certificate.",
         )
     if isinstance(error, ssl.SSLError) or _TLS.search(str(error)):
         return UnreachableError(
-            f"No secure connection to {host()} could be made, so smoltui could not {doing}", _STANDS_BETWEEN
+            f"A secure connection to {host()} could not be established, so smoltui could not {doing}", _STANDS_BETWEEN
         )
     if isinstance(
         error,
         socket.gaierror | httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol | httpx2.InvalidURL,
     ):
         return UnreachableError(f"The Hub cannot be reached at {host()}, so smoltui could not {doing}", _try_again())
-    return UnreachableError(f"The connection to the Hub broke, so smoltui could not {doing}", _try_again())
+    return UnreachableError(f"The connection to the Hub was lost, so smoltui could not {doing}", _try_again())
 
 
 def never_sent(error: BaseException | None) -> bool:
-    """Whether this foreign error says that a request has not reached anybody, so that it had no effect."""
+    """Whether this foreign error means that a request never reached a server, so that it had no effect."""
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
@@ -180,7 +180,7 @@ def never_sent(error: BaseException | None) -> bool:
 
 
 def refusal(response: httpx2.Response, doing: str, words: str | None = None) -> SmoltuiError:
-    """The error for an answer with a status of 400 or more. `words` None: what the answer itself says."""
+    """The error for a response with a status of 400 or more. `words` None: the message in the response."""
     status = response.status_code
     if 400 <= status < 500 and status != 429 and is_web_page(response):
         return not_the_hub(doing, response)
@@ -188,7 +188,7 @@ def refusal(response: httpx2.Response, doing: str, words: str | None = None) -> 
 
 
 def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str] | None = None) -> SmoltuiError:
-    """As `refusal`, from the parts of an answer. Statuses: huggingface_hub 2.4 `hf_raise_for_status`."""
+    """As `refusal`, from the parts of a response. Statuses: huggingface_hub 2.4 `hf_raise_for_status`."""
     said = _shown(words)
     tail = f": {said}" if said else ""
     if status == 401:
@@ -196,7 +196,7 @@ def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str]
         mend = "Set HF_TOKEN to a valid token" if source == "HF_TOKEN" else "Log in again with: hf auth login"
         return NotLoggedInError(
             f"The Hub does not accept {source}, so smoltui could not {doing}{tail}",
-            f"{mend}; tokens are made at {endpoint()}/settings/tokens",
+            f"{mend}; create tokens at {endpoint()}/settings/tokens",
         )
     if status == 402:
         return NoCreditError(
@@ -204,39 +204,39 @@ def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str]
         )
     if status == 403:
         return PermissionDeniedError(
-            f"The token or the account may not {doing}{tail}",
-            f"Make a token that may write and start Jobs at {endpoint()}/settings/tokens, then: hf auth login",
+            f"The token or the account is not allowed to {doing}{tail}",
+            f"Create a token that can write and start Jobs at {endpoint()}/settings/tokens, then: hf auth login",
         )
     if status == 404:
         return NotFoundOnHubError(
-            f"It is not there, or not for this account, so smoltui could not {doing}{tail}",
+            f"Not found, or no access with this account, so smoltui could not {doing}{tail}",
             "Check the name and the namespace.",
         )
     if status in (400, 422):
         return InputError(
-            f"The Hub does not take this, so smoltui could not {doing}{tail}", "Change that and try again."
+            f"The Hub rejected the request, so smoltui could not {doing}{tail}", "Change that and try again."
         )
     if status == 409:
-        return ServiceError(f"The Hub says that this is no longer possible: {doing}{tail}", "Look at its stage again.")
+        return ServiceError(f"The Hub says that it is too late to {doing}{tail}", "Refresh to see the current stage.")
     if status == 429:
         wait = retry_after(headers or {})
         return RateLimitedError(
-            f"The Hub was asked too often, so smoltui could not {doing}",
+            f"The Hub's rate limit was reached, so smoltui could not {doing}",
             "Wait a few minutes and try again." if wait is None else f"Try again in {wait:.0f} s.",
             wait,
         )
     if status >= 500:
         return UnreachableError(
-            f"The Hub failed on its side (status {status}), so smoltui could not {doing}{tail}",
-            "It is not your doing. Try again in a minute.",
+            f"The Hub had an internal error (status {status}), so smoltui could not {doing}{tail}",
+            "The error is on the Hub's side. Try again in a minute.",
         )
     return ServiceError(f"The Hub answered with status {status}, so smoltui could not {doing}{tail}", _try_again())
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait before the next request; None when the answer does not say.
+    """Seconds to wait before the next request; None if the response does not say.
 
-    From `RateLimit: "api";r=0;t=55` where nothing remains, else from `Retry-After: 55` (huggingface_hub 2.4).
+    From `RateLimit: "api";r=0;t=55` if nothing remains, else from `Retry-After: 55` (huggingface_hub 2.4).
     """
     limit = headers.get("ratelimit") or headers.get("RateLimit") or ""
     found, remaining = _RATE_LIMIT.search(limit), _REMAINING.search(limit)
@@ -247,7 +247,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def server_words(response: httpx2.Response) -> str:
-    """What an answer says in words, from where the Hub puts them; an HTML page says nothing. The body must be read."""
+    """The message in a response, from where the Hub puts it; an HTML page has none. The body must have been read."""
     parts: list[Any] = [response.headers.get("x-error-message")]
     from smoltui.backends.hub.bodies import loads
 
@@ -271,23 +271,23 @@ def server_words(response: httpx2.Response) -> str:
 
 
 def host() -> str:
-    """The Hub's host, as a person knows it: huggingface.co."""
+    """The Hub's host name: huggingface.co."""
     return safe_line(endpoint().split("://", 1)[-1].split("/", 1)[0], 100)
 
 
 def _try_again() -> str:
-    set_by_hand = f" HF_ENDPOINT is set to {safe_line(endpoint(), 100)}." if os.environ.get("HF_ENDPOINT") else ""
+    set_by_hand = f" HF_ENDPOINT is {safe_line(endpoint(), 100)}." if os.environ.get("HF_ENDPOINT") else ""
     return f"Check the network and try again.{set_by_hand}"
 
 
 _CLIENT = frozenset(
     {"huggingface_hub", "hf_xet", "httpx2", "httpcore2", "httpcore", "h11", "anyio", "fsspec", "dateutil"}
 )
-"""Packages that speak with the Hub for us."""
+"""Packages that talk to the Hub for us."""
 
 
 def _from_client(error: Exception) -> bool:
-    """Whether it came up inside the Hub's client: a frame of it comes after the last of ours."""
+    """Whether it was raised inside the Hub's client: one of its frames follows our last one."""
     inside = False
     trace = error.__traceback__
     while trace is not None:
@@ -298,7 +298,7 @@ def _from_client(error: Exception) -> bool:
 
 
 def _from_upload(error: Exception) -> bool:
-    """hf_xet (Rust) raises builtin errors, which hold its words and nothing of Python's own."""
+    """hf_xet (Rust) raises builtin errors with its own message and nothing of Python's."""
     if not isinstance(error, RuntimeError):
         return True
     return type(error) is RuntimeError and (error.__traceback__ is None or _from_client(error))
@@ -311,7 +311,7 @@ def _upload_failed(error: Exception, doing: str) -> SmoltuiError:
         return refused(int(found[1]), doing)
     if "cancelled" in str(error).lower():
         return ServiceError("The upload was cancelled")
-    return UnreachableError(f"The upload broke off, so smoltui could not {doing}: {_words(error)}", _try_again())
+    return UnreachableError(f"The upload was interrupted, so smoltui could not {doing}: {_words(error)}", _try_again())
 
 
 def _words(error: Exception) -> str:
@@ -319,6 +319,6 @@ def _words(error: Exception) -> str:
 
 
 def _shown(words: str) -> str:
-    """A server's own words, ready to stand in a sentence. Cut first: they may be long, and looking for secrets is not
+    """A server's message, ready for a sentence. Cut first: it may be long, and searching for secrets is not
     free."""
     return safe_line(redact(words[: 4 * SHOWN_WORDS]).strip().replace("\n", " "), SHOWN_WORDS)

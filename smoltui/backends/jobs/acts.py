@@ -1,4 +1,4 @@
-"""Acts on a Job that exists: start it again, change its labels."""
+"""Actions on an existing Job: rerun it, change its labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TOKEN_SECRET = "HF_TOKEN"
 
 
 def recorded_spec(record: Mapping[str, Any] | None) -> RunSpec | None:
-    """The specification of a Job that was submitted from here, with a label of its own, to be submitted anew.
+    """The specification of a Job that was submitted from here, with a new label, to be submitted again.
 
-    None when it was not, or when the project folder is gone: the Job's own JSON then says what to start. Blocks.
+    None if it was not, or if the project folder is gone: the Job's JSON then says what to start. Blocks.
     """
     spec = spec_of((record or {}).get("spec"))
     if spec is None or not Path(spec.project).is_dir():
@@ -33,15 +33,15 @@ def recorded_spec(record: Mapping[str, Any] | None) -> RunSpec | None:
 
 
 async def start_again(job: Mapping[str, Any], namespace: str) -> dict[str, Any]:
-    """The new Job that does the same as `job`, which may have been started by anybody and with any program.
+    """A new Job that does the same as `job`, which may have been started by anyone with any program.
 
-    Image, command, files, flavor, timeout, labels and ports are the old one's, the label `smoltui-run` is new. It is
-    started once, whatever becomes of the answer. The token is put back where the old one had a secret `HF_TOKEN`.
+    Image, command, files, flavor, timeout, labels and ports are the same, the label `smoltui-run` is new. It is
+    started once, even if the response is lost. The token is added if the old one had a secret `HF_TOKEN`.
 
     Raises:
-        InputError: it had other secrets, whose values the Hub gives to nobody, or does not say what it runs.
+        InputError: it had other secrets, whose values the Hub never reveals, or its command is unknown.
         PermissionDeniedError, NoCreditError: nothing was started.
-        UnreachableError: the sentence says whether nothing was started, or that it is not known.
+        UnreachableError: the message says whether nothing was started, or that it is unknown.
         ServiceError: the Hub refused.
     """
     instead = f"hf jobs rerun {safe_line(namespace, 60)}/{safe_line(str(job.get('id')), 60)}"
@@ -64,11 +64,11 @@ async def start_again(job: Mapping[str, Any], namespace: str) -> dict[str, Any]:
 
 
 async def with_token(job: Mapping[str, Any], spec: Mapping[str, Any], instead: str) -> dict[str, Any]:
-    """`spec` with the secrets that `job` had, as far as they are known here.
+    """`spec` with the secrets of `job`, as far as they are known.
 
     Raises:
-        InputError: it had others than the token; `instead` is the command that does it without knowing them.
-            Or another of its fields holds a token.
+        InputError: it had secrets other than the token; `instead` is the command that works without knowing them.
+            Or another of its fields contains a token.
         NotLoggedInError: there is no token.
     """
     refuse_tokens_in_job(spec)
@@ -76,22 +76,22 @@ async def with_token(job: Mapping[str, Any], spec: Mapping[str, Any], instead: s
     if others := [name for name in names if name != TOKEN_SECRET]:
         told = ", ".join(safe_line(name, 60) for name in others)
         raise InputError(
-            f"It was started with secrets whose values the Hub gives to nobody, so it is not started again: {told}",
-            f"The Hub itself can copy them: {instead}",
+            f"This Job has secrets whose values the Hub never reveals, so it cannot be rerun: {told}",
+            f"Let the Hub copy the secrets: {instead}",
         )
     return {**spec, "secrets": {TOKEN_SECRET: await hub.token()}} if names else dict(spec)
 
 
 def may_have_worked(error: SmoltuiError) -> bool:
-    """Whether a request may have had its effect although no answer came that says so."""
+    """Whether a request may have had its effect although no response confirms it."""
     return isinstance(error, UnreachableError) and not never_sent(error.__cause__)
 
 
 def described(data: Any, doing: str) -> dict[str, Any]:
-    """A Job or scheduled Job out of an answer.
+    """A Job or scheduled Job from a response.
 
     Raises:
-        UnreachableError: it is none.
+        UnreachableError: it is not JSON.
     """
     if not isinstance(data, dict) or id_of(data) is None:
         raise not_the_hub(doing)
@@ -101,13 +101,13 @@ def described(data: Any, doing: str) -> dict[str, Any]:
 async def relabel(
     job: Mapping[str, Any], namespace: str, set_: Mapping[str, str], remove: Sequence[str]
 ) -> dict[str, Any]:
-    """`job` with some labels set and others removed; the rest stays, though the Hub's own request replaces all.
+    """`job` with some labels set and others removed; the others are kept, although the Hub's request replaces all.
 
-    Two that change labels at the same moment may undo each other's: the Hub knows no condition for this request.
+    Simultaneous changes may undo each other: the Hub has no conditional form of this request.
 
     Raises:
-        InputError: a label that the Hub would refuse, one to be removed that is not there, or smoltui's own.
-        ServiceError: the Hub refused or gave no answer; asking again does no harm.
+        InputError: a label that the Hub would reject, a missing one to be removed, or smoltui's own.
+        ServiceError: the Hub refused or did not respond; retrying is harmless.
     """
     job_id = str(job.get("id"))
     labels = merged_labels(labels_of(job), set_, remove)
@@ -129,12 +129,12 @@ def merged_labels(known: Mapping[str, str], set_: Mapping[str, str], remove: Seq
     for key in (*set_, *remove):
         if key == LABEL:
             raise InputError(
-                f"This label finds the Job again when an answer was lost, so it stays as it is: {LABEL}",
-                "Take another key.",
+                f"This label identifies the Job after a lost response and cannot be changed: {LABEL}",
+                "Use another key.",
             )
     for key, value in set_.items():
         hub_submit.check_label(key, value)
     if missing := [key for key in remove if key not in known]:
         there = ", ".join(safe_line(key, 60) for key in known) or "none"
-        raise InputError(f"It has no label of this key: {safe_line(missing[0], 60)}", f"Its labels: {there}")
+        raise InputError(f"No such label: {safe_line(missing[0], 60)}", f"Labels of this Job: {there}")
     return {key: value for key, value in {**known, **set_}.items() if key not in remove}

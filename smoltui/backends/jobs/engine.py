@@ -86,7 +86,7 @@ class HubEngine(Engine):
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
-        """As `Engine.submit`. Uploads what the Job needs first; cancelling it stops the upload at once.
+        """As `Engine.submit`. Uploads what the Job needs first; cancelling it stops the upload immediately.
 
         Raises also:
             NoCreditError, PermissionDeniedError: nothing was started.
@@ -106,7 +106,7 @@ class HubEngine(Engine):
 
         Raises also:
             RateLimitedError: asked too often; `retry_after` says how long to leave all namespaces alone.
-            ServiceError: no namespace could be asked.
+            ServiceError: no namespace could be read.
         """
         doing = "list the Jobs"
         known = await in_thread(job_records.read_all)
@@ -232,8 +232,8 @@ class HubEngine(Engine):
     async def rerun(self, run_id: str) -> Run:
         """Starts the same Job again, once, under a label of its own, and gives the new run.
 
-        One that was submitted from here is submitted anew from its record: the recipe as it was, the files it names as
-        they are now. Another one is started from what the Hub says of it (`hub_acts.start_again`).
+        One that was submitted from here is submitted again from its record: the original recipe, and the current
+        files. Another one is started from what the Hub says of it (`hub_acts.start_again`).
 
         Raises:
             InputError: it had secrets that nobody is told, or cannot be started again.
@@ -266,7 +266,7 @@ class HubEngine(Engine):
         """What the Job takes of its machine, a sample a second, until it has ended; waits for its start.
 
         Without `follow` one sample, or none when it does not run now. Closing the iterator (or cancelling the task that
-        reads it) lets go of the connection at once. Raises as `get`; a broken connection is mended when followed.
+        reads it) closes the connection immediately. Raises as `get`; a lost connection is retried when following.
         """
         run = await self._run(run_id)
         patience = partial(poll_seconds, Stage.SCHEDULING)
@@ -305,7 +305,7 @@ class HubEngine(Engine):
         note = self._notes.get(run_id)
         if note is None or note.retry_in is None:
             return None
-        return f"{note.reason}; trying again in {note.retry_in:.0f} s"
+        return f"{note.reason}; retrying in {note.retry_in:.0f} s"
 
     async def job(self, run_id: str) -> dict[str, Any]:
         """The Job as the server gave it, looked for in every namespace it may be in. Raises as `Engine.get`."""
@@ -316,7 +316,7 @@ class HubEngine(Engine):
             found = await first_found(names, lambda name: session.get(hub.jobs_path(name, bare), doing=doing))
         if found is None:
             raise NotFoundOnHubError(
-                f"There is no such Job for this account: {safe_line(run_id, 60)}", "See the ids with: smoltui ps -a"
+                f"This account has no such Job: {safe_line(run_id, 60)}", "List run ids: smoltui ps -a"
             )
         job = hub_acts.described(found[1], doing)
         if id_of(job) != bare:
@@ -384,7 +384,7 @@ class _Watch:
         await self._queue.put(self.event())
 
     async def ask(self) -> bool:
-        """Reads the stage and tells of a change, but not of the last one, which follows the last line.
+        """Reads the stage and reports a change, except the final one, which follows the last line.
 
         Gives whether it changed. Raises `SmoltuiError`.
         """

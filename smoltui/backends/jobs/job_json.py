@@ -1,4 +1,4 @@
-"""A Job as the server describes it, as a `Run`. Nothing is required but an id; what is not known stays unknown."""
+"""Converts the server's JSON of a Job to a `Run`. Only an id is required; unknown values stay unknown."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ UNKNOWN = "UNKNOWN"
 
 
 UNREADABLE = "This Job's record can't be read"
-"""Said of a Job whose JSON lacks what every Job has: an id, a stage."""
+"""Message for a Job whose JSON lacks what every Job has: an id, a stage."""
 
 
 def stage_of(job: Mapping[str, Any]) -> str:
-    """The stage as the server says it, whether we know the word or not."""
+    """The stage as reported by the server, known to us or not."""
     stage = text_in(mapping_in(job.get("status")).get("stage"))
     return stage[:40] if stage else UNKNOWN
 
 
 def id_of(job: Any) -> str | None:
-    """The id in a Job's JSON; None where that holds none that can be asked for."""
+    """The id in a Job's JSON; None without a valid one."""
     return id_in(job.get("id")) if isinstance(job, Mapping) else None
 
 
 def unreadable(job: Any, namespace: str, number: int) -> Run:
-    """A row for what stands at place `number` of a list of Jobs and holds no id that can be asked for."""
+    """A row for item `number` of a list of Jobs, which has no valid id."""
     name, words, raw = _unreadable(job, namespace, number)
     return Run(id=name, engine=JOBS.name, name=name, stage=UNKNOWN, message=words, namespace=namespace, raw=raw)
 
@@ -63,9 +63,9 @@ def _unreadable(item: Any, namespace: str, number: int) -> tuple[str, str, dict[
 
 
 def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
-    """The run in a Job's JSON. `namespace` is where it was found, for an answer that does not name its owner.
+    """The run in a Job's JSON. `namespace` is where it was found, for a response without an owner.
 
-    A field of the wrong type counts as one that is not there. The caller has looked at the id (`id_of`).
+    A field of the wrong type counts as missing. The caller has checked the id (`id_of`).
     """
     job_id = id_of(job) or UNKNOWN
     status, owner = mapping_in(job.get("status")), mapping_in(job.get("owner"))
@@ -97,17 +97,17 @@ def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
 
 
 def _next_step(message: str, job_id: str) -> str:
-    """What to do about a Job that ended in ERROR with this message; its own log may know better."""
+    """What to do about a Job that ended in ERROR with this message; its log may have a better hint."""
     said = message.lower()
     if "oom" in said or "memory" in said:
-        return "Take a flavor with more memory, or lower per_device_train_batch_size or max_length."
+        return "Use a flavor with more memory, or lower per_device_train_batch_size or max_length."
     if "timeout" in said or "timed out" in said:
-        return "Give it more time: --timeout, or jobs.timeout in smoltui.toml."
-    return f"Its log says more: smoltui logs {job_id}"
+        return "Raise the timeout: --timeout, or jobs.timeout in smoltui.toml."
+    return f"See the log: smoltui logs {job_id}"
 
 
 def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:
-    """JSON as the server gave it, without the value of any secret: those are names, and all texts are redacted."""
+    """JSON from the server without the values of secrets: only their names remain, and all texts are redacted."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
-    """Its labels, which the Hub writes as texts; a number counts as its digits, and nothing else as a label."""
+    """Its labels, which the Hub sends as text; numbers become text, anything else is ignored."""
     return {
         str(key)[:MOST_CHARACTERS]: str(value)[:MOST_CHARACTERS]
         for key, value in mapping_in(job.get("labels")).items()
@@ -127,15 +127,15 @@ def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def secret_names(job: Mapping[str, Any]) -> list[str]:
-    """Names of its secrets; the Hub gives no value back."""
+    """Names of its secrets; the Hub never returns values."""
     return _names(job.get("secrets"))
 
 
 def access_of(job: Mapping[str, Any]) -> list[str]:
-    """How one gets into a Job: the ssh command, then the address of each exposed port. Empty where it offers neither.
+    """How to connect to a Job: the ssh command, then the URL of each exposed port. Empty without either.
 
-    `job` is a Job's JSON or `Run.raw`. The texts are the server's, shaped but not made safe. An ended Job offers
-    nothing: the server goes on naming what nobody answers at.
+    `job` is a Job's JSON or `Run.raw`. The texts are the server's, formatted but not made safe. Empty for an ended
+    Job: the server keeps listing addresses that no longer respond.
     """
     if stage_of(job) in FINAL:
         return []
@@ -151,7 +151,7 @@ def access_of(job: Mapping[str, Any]) -> list[str]:
 
 
 def _ssh_command(url: str | None) -> str | None:
-    """`ssh ID@ssh.hf.jobs` out of `ssh://ID@ssh.hf.jobs`; None for what a shell might read as something else."""
+    """`ssh ID@ssh.hf.jobs` from `ssh://ID@ssh.hf.jobs`; None for anything that a shell might interpret."""
     if url is None:
         return None
     try:
@@ -171,22 +171,22 @@ SPEC_KEYS = (
     "command", "arguments", "environment", "flavor", "timeoutSeconds", "labels", "volumes", "expose", "network",
     "resourceGroupId",
 )  # fmt: skip
-"""Keys that mean the same in a Job's JSON and in the request for one (huggingface_hub 2.4, `_create_job_spec`)."""
+"""Keys with the same meaning in a Job's JSON and in the request for one (huggingface_hub 2.4, `_create_job_spec`)."""
 
 
 def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The request that starts the same Job once more, without its secrets, whose values nobody is told.
+    """The request that starts the same Job again, without its secrets, whose values are never revealed.
 
     Raises:
-        InputError: the JSON does not say what it runs.
+        InputError: the JSON has no command.
     """
     spec = {key: job[key] for key in SPEC_KEYS if job.get(key) is not None}
     image = next((key for key in ("dockerImage", "spaceId") if text_in(job.get(key))), None)
     if image is None or not isinstance(job.get("command"), list):
         name = safe_line(str(job.get("id")), 60)
         raise InputError(
-            f"The Hub does not say what this Job runs, so it cannot be started again: {name}",
-            f"See what is known of it: smoltui inspect {name}",
+            f"The Hub does not say what this Job runs, so it cannot be rerun: {name}",
+            f"See all details: smoltui inspect {name}",
         )
     spec[image] = job[image]
     attempts, retries = _whole(job.get("attempts")), _whole(job.get("retry"))
@@ -200,7 +200,7 @@ def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scheduled_of(item: Mapping[str, Any], *, namespace: str | None = None) -> ScheduledJob:
-    """The scheduled Job in its JSON. `namespace` is where it was found, for an answer that does not name its owner."""
+    """The scheduled Job in its JSON. `namespace` is where it was found, for a response without an owner."""
     spec, status = mapping_in(item.get("jobSpec")), mapping_in(item.get("status"))
     last, labels = mapping_in(status.get("lastJob")), labels_of(spec)
     item_id = id_of(item) or UNKNOWN
@@ -228,7 +228,7 @@ def scheduled_of(item: Mapping[str, Any], *, namespace: str | None = None) -> Sc
 
 
 def _names(secrets: Any) -> list[str]:
-    """A list of names, as the Hub gives it, or the keys of a mapping, as another server may."""
+    """A list of names, as from the Hub, or the keys of a mapping, as from other servers."""
     if isinstance(secrets, Mapping):
         return sorted(str(key) for key in secrets)
     return [str(item) for item in secrets] if isinstance(secrets, list) else []

@@ -17,31 +17,31 @@ from smoltui.errors import NotFoundOnHubError, PermissionDeniedError, RateLimite
 T = TypeVar("T")
 
 MOST_PAGES = 20
-"""Pages of a list of Jobs that are read; the page's size is the server's choice."""
+"""Maximum pages of a list of Jobs; the server chooses the page size."""
 MOST_KNOWN = 5000
-"""Jobs of a namespace that are remembered between two readings."""
+"""Jobs of a namespace that are remembered between reads."""
 WHOLE_SECONDS = 300.0
-"""How often a list is read to its end: what was deleted, or labelled elsewhere, shows then."""
+"""How often a list is read to its end, to notice deleted and relabelled Jobs."""
 
 
 @dataclass
 class Listed:
-    """What was found where."""
+    """Results per namespace."""
 
     items: dict[str, list[Any]] = field(default_factory=dict)
-    """By namespace, in the order they were asked for; as the Hub gave them."""
+    """By namespace, in the requested order; as returned by the Hub."""
     problems: dict[str, SmoltuiError] = field(default_factory=dict)
-    """Namespaces that could not be asked and why, those left out that merely have no Jobs for this account."""
+    """Namespaces that could not be read and why, except those that merely have no Jobs for this account."""
     closed: set[str] = field(default_factory=set)
-    """Namespaces that have no Jobs for this account: an organization may not use them, or one may not see them."""
+    """Namespaces without Jobs for this account: an organization may not use them, or hide them."""
 
 
 async def first_found(names: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> tuple[str, T] | None:
-    """The first namespace in which `ask` finds something, and that; None when it is in none of them.
+    """The first namespace in which `ask` finds something, and the result; None if there is none.
 
     Raises:
-        PermissionDeniedError: it is in none, and the first one, which is one's own or was asked for, may not be seen.
-        ServiceError: one could not be asked, so that nobody knows.
+        PermissionDeniedError: it is in none, and the first one (one's own, or requested) is not accessible.
+        ServiceError: one could not be read, so the result is unknown.
     """
     denied: PermissionDeniedError | None = None
     for name in names:
@@ -63,11 +63,11 @@ async def from_all(
     ask: Callable[[hub.Session, str], Awaitable[list[Any]]],
     doing: str,
 ) -> Listed:
-    """The items of each namespace, all asked at once. A refusal counts as a problem where items are `expected`.
+    """The items of each namespace, requested concurrently. A refusal counts as a problem if items are `expected`.
 
     Raises:
-        RateLimitedError: one was asked too often, so that all are; with the longest wait that the Hub named.
-        SmoltuiError: none could be asked; the first one's reason.
+        RateLimitedError: one was rate-limited, which applies to all; with the longest wait stated by the Hub.
+        SmoltuiError: none could be read; the first one's error.
     """
     listed = Listed()
     async with hub.session(doing) as session:
@@ -96,10 +96,10 @@ async def from_all(
 
 
 class JobList:
-    """The Jobs of some namespaces, read again and again without reading what cannot have changed.
+    """The Jobs of some namespaces, read repeatedly without reading what cannot have changed.
 
-    The Hub lists the newest first, a page a request. A Job that has ended stays as it is, so reading stops at a page
-    that holds no new one once all that had not ended were seen.
+    The Hub lists the newest first, one page per request. An ended Job no longer changes, so reading stops at a page
+    without new ones once all unfinished ones were seen.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class JobList:
         self._whole_at: dict[str, float] = {}
 
     async def read(self, session: hub.Session, name: str, doing: str) -> list[Any]:
-        """The Jobs of a namespace as the server gave them, now or before. Raises as `Session.pages`."""
+        """The Jobs of a namespace as returned by the server, now or earlier. Raises as `Session.pages`."""
         known = self._known.get(name, {})
         open_ids = {job_id for job_id, job in known.items() if stage_of(job) not in FINAL}
         fresh = time.monotonic() - self._whole_at.get(name, -WHOLE_SECONDS) < WHOLE_SECONDS

@@ -1,8 +1,8 @@
-"""Following a log over server-sent events: nothing lost, nothing doubled, closed at once.
+"""Following a log over server-sent events: nothing lost, nothing duplicated, closed immediately.
 
-The Hub replays a log from its first line on every connection, says no event's number, and may cut a stream anywhere. So
-each connection is merged with what was shown before by (timestamp, text, ordinal within that timestamp), broken ones
-are mended with back-off, and after the end the log is read once more. Lines are split on `\\n` in bytes: U+0085 and
+The Hub replays a log from its first line on every connection, sends no event ids, and may cut a stream anywhere. So
+each connection is merged with the previous lines by (timestamp, text, ordinal within that timestamp), lost ones
+are retried with back-off, and after the end the log is read once more. Lines are split on `\\n` in bytes: U+0085 and
 U+2028 are legal inside JSON, and text splitters break them.
 """
 
@@ -26,28 +26,28 @@ from smoltui.core.foreign.server_values import moment_in
 from smoltui.errors import NotFoundOnHubError, RateLimitedError, SmoltuiError, UnreachableError
 
 MARKER = "===== Job started"
-"""The platform's own line at each start of the container, sent even when only the tail was asked for."""
+"""The platform's line at each start of the container, sent even if only the tail was requested."""
 QUIET_SECONDS = 2.0
-"""A running log that is only to be read as far as it goes now ends when this long nothing more came."""
+"""When reading only the current content of a running log, it ends after this long without data."""
 OVER_QUIET_SECONDS = 5.0
-"""A log that is over normally closes; one that stays open (seen after a failed build) ends after so long a silence."""
+"""A finished log normally closes; one that stays open (seen after a failed build) ends after this long a silence."""
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Before each attempt after a break. The first comes soon: a server that keeps a short history forgets meanwhile."""
+"""Delay before each attempt after a lost connection. The first is short: a server may keep little history."""
 GOOD_SECONDS = 20.0
-"""A connection that lasted this long was a good one: the next back-off begins anew."""
+"""A connection that lasted this long counts as good: the back-off restarts."""
 READ_ATTEMPTS = 3
-"""A reading that does not follow gives up after so many breaks."""
+"""Attempts when not following."""
 LINE_LIMIT = 4 << 20
-"""Bytes without a newline that are held at most."""
+"""Maximum bytes without a newline."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Line(NamedTuple):
-    """One line of the log, as the Job wrote it. A tuple: 100 000 of them can come in a second."""
+    """One line of the log, as written by the Job. A tuple, because there can be 100 000 per second."""
 
     at: float | None
-    """Seconds since the epoch on the server's clock; None when it did not say."""
+    """Seconds since the epoch by the server's clock; None if not stated."""
     text: str
 
 
@@ -56,7 +56,7 @@ class Note:
     """The state of the connection changed."""
 
     retry_in: float | None
-    """Seconds until the next attempt; None: it is connected again."""
+    """Seconds until the next attempt; None: reconnected."""
     reason: str = ""
 
 
@@ -64,16 +64,16 @@ class Opened(Protocol):
     """One connection."""
 
     now: float
-    """The server's clock when it answered, seconds since the epoch."""
+    """The server's clock at the response, seconds since the epoch."""
     chunks: AsyncIterator[bytes]
 
 
 class LogSource(Protocol):
-    """Where a log comes from. Errors that a wait can mend are `UnreachableError` and `RateLimitedError`."""
+    """The source of a log. Errors worth a retry are `UnreachableError` and `RateLimitedError`."""
 
     @property
     def over(self) -> asyncio.Event:
-        """Set once the run is known to have ended, by anybody."""
+        """Set by anyone who learns that the run has ended."""
         ...
 
     def open(self, tail: int | None) -> AbstractAsyncContextManager[Opened]:
@@ -84,15 +84,15 @@ class LogSource(Protocol):
         ...
 
     async def check(self) -> None:
-        """Asks for the stage now and sets `over` when it is final. Raises `SmoltuiError`."""
+        """Asks for the stage now and sets `over` if it is final. Raises `SmoltuiError`."""
         ...
 
 
 class Merge:
-    """Tells new lines from replayed ones. Keeps 8 bytes for a line, and no text.
+    """Separates new lines from replayed ones. Stores 8 bytes per line, and no text.
 
-    A replay usually repeats what came before in the same order, which is a walk along the kept hashes. When it does
-    not (lines missing, other order within one timestamp), what is left is compared as a bag.
+    A replay usually repeats the previous lines in the same order, which is a walk along the stored hashes. If it does
+    not (missing lines, other order within one timestamp), the rest is compared as a multiset.
     """
 
     def __init__(self) -> None:
@@ -107,17 +107,17 @@ class Merge:
 
     @property
     def empty(self) -> bool:
-        """Whether no line but the platform's marker came yet."""
+        """Whether only the platform's marker has arrived so far."""
         return self._first is None
 
     def restart(self, *, from_first: bool) -> None:
-        """A new connection replays. `from_first`: what comes before the first line of before is not wanted (a tail)."""
+        """A new connection replays. `from_first`: lines before the previous first line are not wanted (a tail)."""
         self._walked, self._bag, self._live = 0, None, not self._shown
         self._newest_before = self._newest
         self._skipping = from_first and self._first is not None
 
     def is_new(self, stamp: str, at: float | None, text: str) -> bool:
-        """Whether this line was not there before; `stamp` is its time as the server wrote it, `at` that in seconds."""
+        """Whether this line is new; `stamp` is its time as sent by the server, `at` the same in seconds."""
         key = hash((stamp, text))
         if self._skipping:
             assert self._first is not None  # restart saw it
@@ -145,7 +145,7 @@ class Merge:
             self._bag[key] -= 1
             return True
         if at is not None and self._newest_before is not None and at > self._newest_before:
-            self._live, self._bag = True, None  # later than all that came before: the replay is behind us
+            self._live, self._bag = True, None  # later than all previous lines: the replay is over
         return False
 
 
@@ -156,14 +156,14 @@ async def follow_lines(
     tail: int | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncGenerator[Line | Note, None]:
-    """The lines of a log in order, each once, and notes when the connection breaks or is mended.
+    """The lines of a log in order, each once, and notes when the connection is lost or restored.
 
-    With `follow` until the run has ended and a whole reading brings nothing new; without, as far as it goes now.
-    `tail` starts at the last so many lines. `sleep` waits between attempts and may return early. Close it (or cancel
-    the task that reads it) to let go of the connection at once.
+    With `follow`, until the run has ended and a full reading brings nothing new; without, the current content.
+    `tail` starts with the last lines. `sleep` waits between attempts and may return early. Close it (or cancel
+    the task that reads it) to close the connection immediately.
 
     Raises:
-        SmoltuiError: what waiting cannot mend (no permission, no such Job); without `follow`, the break itself after
+        SmoltuiError: errors that no retry fixes (no permission, no such Job); without `follow`, a lost connection after
             `READ_ATTEMPTS` attempts.
     """
     merge = Merge()
@@ -175,7 +175,7 @@ async def follow_lines(
         news = False
         began = time.monotonic()
         try:
-            # A tail that broke before its first line is asked for again; later the whole log comes, cut to the tail.
+            # A tail that broke before its first line is requested again; later the whole log is read, cut to the tail.
             async with source.open(tail if merge.empty else None) as opened:
                 merge.restart(from_first=tail is not None)
                 if broken:
@@ -187,7 +187,7 @@ async def follow_lines(
                         yield line
         except NotFoundOnHubError as error:
             if last:
-                await source.check()  # the Job itself may be gone, which is the better sentence
+                await source.check()  # the Job itself may be gone, which is the better message
                 return
             problem = error
         except (UnreachableError, RateLimitedError) as error:
@@ -207,7 +207,7 @@ async def follow_lines(
                 except (UnreachableError, RateLimitedError) as error:
                     problem = problem or error
             if source.over.is_set():
-                # The end of a stream may be a cut, and a cut may look like an end: read until nothing new comes.
+                # A stream may end early, and a cut may look like an end: read until nothing new comes.
                 last = True
                 if problem is None:
                     continue
@@ -220,7 +220,7 @@ async def follow_lines(
 
 
 def back_off(waits: Sequence[float], breaks: int, problem: SmoltuiError | None) -> float:
-    """Seconds before the attempt after so many breaks, from 1: those of `waits`, a little apart; longer where asked."""
+    """Seconds before the attempt after this many losses, from 1: from `waits`, with jitter; longer if requested."""
     delay = waits[min(breaks, len(waits)) - 1] * random.uniform(0.85, 1.15)
     if isinstance(problem, RateLimitedError) and problem.retry_after is not None:
         delay = max(delay, problem.retry_after + 1)  # the server rounds down
@@ -240,18 +240,18 @@ async def _lines(opened: Opened, merge: Merge, over: asyncio.Event, *, until_now
                 if not raw.startswith(b"data:"):
                     continue  # a comment, an empty line or another field
                 text, said = _event(raw)
-                if said is not None and said != stamp:  # a line without a time belongs to the one before it
+                if said is not None and said != stamp:  # a line without a time belongs to the previous one
                     stamp, at = said, moment_in(said)
                 if until_now and at is not None and at > opened.now + 1:
                     return
                 if merge.is_new(stamp, at, text):
                     yield Line(at, text)
-    if rest:  # it comes whole with the next connection
-        raise UnreachableError("The log broke off in the middle of a line")
+    if rest:  # the next connection sends it complete
+        raise UnreachableError("The log was interrupted in the middle of a line")
 
 
 async def _chunks(chunks: AsyncIterator[bytes], over: asyncio.Event, *, until_now: bool) -> AsyncGenerator[bytes, None]:
-    """The chunks to the end of the stream; no longer than to a silence when `over` is set or with `until_now`."""
+    """The chunks to the end of the stream; only up to a silence if `over` is set, or with `until_now`."""
     loop = asyncio.get_running_loop()
     last_data = loop.time()
     while True:
@@ -287,11 +287,11 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 
 def _event(raw: bytes) -> tuple[str, str | None]:
-    """Text and timestamp in a `data:` line; what is not the JSON it should be is shown as it came."""
+    """Text and timestamp in a `data:` line; anything but the expected JSON is shown unchanged."""
     body = raw[5:].strip()
     try:
         data = orjson.loads(body)
-    except orjson.JSONDecodeError:  # half a surrogate pair, which JSON can hold and orjson refuses; or no JSON
+    except orjson.JSONDecodeError:  # half a surrogate pair, which JSON allows and orjson rejects; or not JSON
         source = body.decode("utf-8", "replace")
         try:
             data = json.loads(source)
@@ -304,7 +304,7 @@ def _event(raw: bytes) -> tuple[str, str | None]:
 
 
 def _joined(text: str) -> str:
-    """Without lone surrogates, which JSON can hold and no file or terminal takes."""
+    """Without lone surrogates, which JSON allows but no file or terminal accepts."""
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,7 +1,7 @@
-"""What this machine remembers of the Jobs it submitted: the project, the timeout, and what their logs told.
+"""Local records of submitted Jobs: the project, the timeout, and the content of their logs.
 
-One JSON file a Job, `jobs/<id>.json` in the data folder. The Hub remembers none of it, and a list of Jobs should say
-how far each is without reading a log.
+One JSON file per Job, `jobs/<id>.json` in the data folder. The Hub stores none of it, and a list of Jobs should show
+the progress of each without reading a log.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ KEPT = (
     events.Planned, events.CheckpointSaved, events.ModelSaved, events.ModelPushed, events.WeightsMoved,
     events.Failed, events.Finished,
 )  # fmt: skip
-"""Events of which the last is kept; the others can be read again from the log."""
+"""Events of which the last is stored; others can be read again from the log."""
 
 
 def folder() -> Path:
-    """Where the records lie."""
+    """Folder of the records."""
     return home() / "jobs"
 
 
 def ready() -> None:
-    """Makes sure that records can be written, before anything is paid for.
+    """Ensures that records can be written before anything is paid for.
 
     Raises:
         InputError: the data folder cannot be written.
@@ -46,7 +46,7 @@ def ready() -> None:
 
 
 def write(run: Run, spec: RunSpec) -> None:
-    """Remembers a Job that was just submitted; what an earlier record knew of the same Job stays."""
+    """Records a Job that was just submitted, keeping the content of an earlier record of the same Job."""
     known = read(run.id) or {}
     save(
         {
@@ -57,7 +57,7 @@ def write(run: Run, spec: RunSpec) -> None:
 
 
 def read(run_id: str) -> dict[str, Any] | None:
-    """The record of a Job; None when it was not submitted from here."""
+    """The record of a Job; None if it was not submitted from here."""
     path = _path(run_id)
     return read_json(path) if path else None
 
@@ -76,7 +76,7 @@ def save(record: Mapping[str, Any]) -> None:
     """Replaces a record.
 
     Raises:
-        InputError: the data folder cannot be written; the Job itself is not touched by that.
+        InputError: the data folder cannot be written; the Job itself is not affected.
     """
     path = _path(str(record.get("id")))
     if path is None:
@@ -90,20 +90,20 @@ def save(record: Mapping[str, Any]) -> None:
 
 def _unwritable(error: OSError) -> InputError:
     return InputError(
-        f"What is known of a Job cannot be stored here, {error.strerror}: {folder()}",
-        "Free space there, or set SMOLTUI_HOME.",
+        f"The record of a Job cannot be stored ({error.strerror}): {folder()}",
+        "Free some space there, or set SMOLTUI_HOME to another folder.",
     )
 
 
 def worth_keeping(event: events.Event) -> bool:
-    """Whether a record keeps this event."""
+    """Whether a record stores this event."""
     return isinstance(event, KEPT)
 
 
 def keep(record: dict[str, Any], event: events.Event) -> dict[str, Any]:
-    """Puts `event` into the record as the last of its kind, and gives the record.
+    """Stores `event` in the record as the last of its kind, and returns the record.
 
-    A disk that cannot be written only costs the memory of it: the log is being followed and goes on.
+    If the disk cannot be written, only the record is lost: following the log continues.
     """
     if _events(record).get(event.name) == event.as_json():
         return record
@@ -114,7 +114,7 @@ def keep(record: dict[str, Any], event: events.Event) -> dict[str, Any]:
 
 
 def applied(run: Run, record: Mapping[str, Any] | None) -> Run:
-    """`run` with what its record adds: where it came from, and what its log told."""
+    """`run` with the data of its record: its origin, and the content of its log."""
     if record is None:
         return run
     spec = record.get("spec")
@@ -131,7 +131,7 @@ def applied(run: Run, record: Mapping[str, Any] | None) -> Run:
         event = events.from_json(data) if isinstance(data, Mapping) else None
         if event is not None:
             run = run.after(event)
-    # The script's own cause of a failure says more than the server's exit code, but only of a run that failed.
+    # The script's own reason for a failure says more than the server's exit code, but only for a failed run.
     return replace(run, stage=stage, message=run.message if run.hint and run.is_final else message)
 
 

@@ -1,7 +1,7 @@
-"""Scheduled Jobs: list them, make one, suspend, resume, trigger, delete.
+"""Scheduled Jobs: list, create, suspend, resume, trigger, delete.
 
-Making one and triggering one costs money and is not idempotent, so neither is ever asked for twice: a scheduled Job
-carries a unique label and is looked for by it, a triggered one is told from the Jobs that were there before.
+Creating and triggering cost money and are not idempotent, so neither is ever requested twice: a scheduled Job has a
+unique label and is found by it, a triggered one is distinguished from the Jobs that existed before.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, Unreach
 from smoltui.safe_text import safe_line
 
 SCHEDULE_LABEL = "smoltui-schedule"
-"""Label of a scheduled Job, and of each Job that it starts: finds it again when an answer was lost."""
-MAKING = "make the scheduled Job"
+"""Label of a scheduled Job, and of each Job that it starts: finds it after a lost response."""
+MAKING = "create the scheduled Job"
 NOT_SCHEDULED = ("ssh", "network")
-"""Parts of a Job that a scheduled one cannot have (Hub, scheduled Jobs)."""
+"""Properties of a Job that a scheduled one cannot have (Hub, scheduled Jobs)."""
 
 
 class ScheduledJobs:
     """The scheduled Jobs of every namespace the account belongs to. An id may be written as `namespace/id`.
 
-    Each method raises also NotLoggedInError, PermissionDeniedError, RateLimitedError and UnreachableError, as every
-    question to the Hub.
+    Like every request to the Hub, each method also raises NotLoggedInError, PermissionDeniedError, RateLimitedError and
+    UnreachableError.
     """
 
     def __init__(self) -> None:
         self._namespaces: dict[str, str] = {}
         self.problems: dict[str, SmoltuiError] = {}
-        """Namespaces that could not be asked when they were last listed, and why."""
+        """Namespaces that could not be read in the last listing, and why."""
 
     async def list_all(self) -> list[ScheduledJob]:
-        """All of them, also the suspended ones, newest first.
+        """All of them, including suspended ones, newest first.
 
         Raises:
-            ServiceError: no namespace could be asked.
+            ServiceError: no namespace could be read.
         """
         doing = "list the scheduled Jobs"
         account = await hub.account()
@@ -65,10 +65,10 @@ class ScheduledJobs:
         return sorted(found, key=lambda item: item.created_at or 0.0, reverse=True)
 
     async def get(self, scheduled_id: str) -> ScheduledJob:
-        """One as it is now.
+        """The current state of one.
 
         Raises:
-            NotFoundOnHubError: there is none of this id for this account.
+            NotFoundOnHubError: this account has none with this id.
         """
         wanted, _, bare = scheduled_id.rpartition("/")
         doing = f"find the scheduled Job {safe_line(scheduled_id, 60)}"
@@ -81,8 +81,8 @@ class ScheduledJobs:
             found = await first_found(names, lambda name: session.get(hub.scheduled_path(name, bare), doing=doing))
         if found is None:
             raise NotFoundOnHubError(
-                f"There is no such scheduled Job for this account: {safe_line(scheduled_id, 60)}",
-                "See the ids with: smoltui scheduled list",
+                f"This account has no such scheduled Job: {safe_line(scheduled_id, 60)}",
+                "List ids: smoltui scheduled list",
             )
         data = described(found[1], doing)
         if id_of(data) != bare:
@@ -93,15 +93,15 @@ class ScheduledJobs:
     async def create(
         self, spec: RunSpec, schedule: str, *, suspended: bool = False, concurrency: bool = False
     ) -> ScheduledJob:
-        """A scheduled Job that trains `spec` each time. Uploads what it needs once, now.
+        """A scheduled Job that trains `spec` each time. Uploads its files once, now.
 
-        The pairs and the recipe are those of this moment for all its Jobs, and the token of this machine is stored with
-        it as a secret. `spec.label` makes it unique: with the same spec the same scheduled Job is given.
+        All its Jobs use the current pairs and recipe, and this machine's token is stored with it as a secret.
+        `spec.label` makes it unique: the same spec returns the same scheduled Job.
 
         Raises:
             InputError: the schedule or the spec cannot be used.
-            NoCreditError: nothing was made.
-            UnreachableError: the sentence says whether nothing was made, or that it is not known.
+            NoCreditError: nothing was created.
+            UnreachableError: the message says whether nothing was created, or that it is unknown.
         """
         schedule = _checked(schedule)
         refuse_tokens(spec)
@@ -109,7 +109,7 @@ class ScheduledJobs:
         del labels[LABEL]  # it is unique to one Job, and this starts many
         timeout = spec.timeout_seconds
         if not spec.flavor or not timeout or timeout <= 0:
-            raise InputError("A scheduled Job needs a flavor and a timeout", "Set them in smoltui.toml, table jobs.")
+            raise InputError("A scheduled Job needs a flavor and a timeout", "Set both in [jobs] of smoltui.toml.")
         account = await hub.writing_account(MAKING)
         namespace = spec.namespace or account.name
         if found := await self._find(namespace, spec.label):
@@ -137,10 +137,10 @@ class ScheduledJobs:
         self, job: Mapping[str, Any], namespace: str, schedule: str, *, suspended: bool = False,
         concurrency: bool = False,
     ) -> ScheduledJob:  # fmt: skip
-        """A scheduled Job that does what `job` (its JSON) does, in the same namespace; ssh and its network stay behind.
+        """A scheduled Job that does what `job` (its JSON) does, in the same namespace, without ssh and its network.
 
         Raises:
-            InputError: the schedule cannot be used, or it had secrets whose values nobody is told.
+            InputError: the schedule cannot be used, or it had secrets whose values are never revealed.
             NoCreditError, UnreachableError: as `create`.
         """
         schedule = _checked(schedule)
@@ -153,22 +153,22 @@ class ScheduledJobs:
         return await self._make(namespace, new_label(), spec, schedule, suspended, concurrency)
 
     async def suspend(self, scheduled_id: str) -> ScheduledJob:
-        """It starts nothing until it is resumed; a Job that runs goes on. Raises as `get`."""
+        """Suspends it until it is resumed; a running Job continues. Raises as `get`."""
         return await self._do(scheduled_id, "suspend")
 
     async def resume(self, scheduled_id: str) -> ScheduledJob:
-        """It starts Jobs again, from its next time on. Raises as `get`."""
+        """Resumes it: it starts Jobs again from its next time. Raises as `get`."""
         return await self._do(scheduled_id, "resume")
 
     async def trigger(self, scheduled_id: str) -> Run:
-        """Starts one Job of it now and gives it; the schedule stays as it is. Never starts two.
+        """Starts one of its Jobs now and returns it; the schedule does not change. Never starts two.
 
-        After a lost answer, a Job that the schedule itself started in the same moment counts as this one.
+        After a lost response, a Job that the schedule started at the same moment counts as this one.
 
         Raises:
-            ServiceError: one runs already, and it does not allow several (conflict).
+            ServiceError: one is already running, and overlapping runs are not allowed (conflict).
             NoCreditError: nothing was started.
-            UnreachableError: the sentence says whether nothing was started, or that it is not known. Else as `get`.
+            UnreachableError: the message says whether nothing was started, or that it is unknown. Else as `get`.
         """
         item = await self.get(scheduled_id)
         namespace = item.namespace or ""
@@ -188,24 +188,24 @@ class ScheduledJobs:
 
             found = await hub_submit.look_again(
                 look, error,
-                "The connection broke while triggering, so it is not known whether a Job was started",
-                "When the Hub answers again, look for it before trying again: smoltui ps -a",
+                "The connection was lost while triggering; a Job may or may not have started",
+                "When the Hub is reachable, check before retrying: smoltui ps -a",
             )  # fmt: skip
             if found is not None:
                 return found
             raise UnreachableError(
-                "The answer of the Hub was lost while triggering; no Job was started", "Try again."
+                "The Hub's response was lost while triggering; no Job was started", "Try again."
             ) from error
 
     async def delete(self, scheduled_id: str) -> ScheduledJob:
-        """Deletes it for good and gives what it was; a Job that runs goes on. Raises as `get`."""
+        """Deletes it permanently and returns its last state; a running Job continues. Raises as `get`."""
         item = await self.get(scheduled_id)
         doing = f"delete the scheduled Job {safe_line(item.id, 60)}"
         async with hub.session(doing) as session:
             await session.send("DELETE", hub.scheduled_path(item.namespace or "", item.id), doing=doing)
         return item
 
-    # -- how it is done
+    # -- implementation
 
     async def _do(self, scheduled_id: str, verb: str) -> ScheduledJob:
         item = await self.get(scheduled_id)
@@ -230,19 +230,19 @@ class ScheduledJobs:
                 raise
             found = await hub_submit.look_again(
                 lambda: self._find(namespace, label), error,
-                "The connection broke while making the scheduled Job, so it is not known whether it was made",
-                f"When the Hub answers again, look for its label before trying again: {SCHEDULE_LABEL}={label}",
+                "The connection was lost while creating the scheduled Job; it may or may not exist",
+                f"When the Hub is reachable, look for its label before retrying: {SCHEDULE_LABEL}={label}",
             )  # fmt: skip
             if found is None:
                 raise UnreachableError(
-                    "The answer of the Hub was lost; no scheduled Job was made, as none has its label", "Try again."
+                    "The Hub's response was lost; no scheduled Job was created, as none has its label", "Try again."
                 ) from error
             made = found
         self._namespaces[made.id] = namespace
         return made
 
     async def _find(self, namespace: str, label: str) -> ScheduledJob | None:
-        """The one that carries the unique label; None when there is none."""
+        """The one with the unique label; None without one."""
         async with hub.session(MAKING) as session:
             named = [("label", f"{SCHEDULE_LABEL}={label}")]
             items = await session.pages(hub.scheduled_path(namespace), doing=MAKING, params=named, most=3)
@@ -253,7 +253,7 @@ class ScheduledJobs:
         return None
 
     async def _started(self, namespace: str, scheduled_id: str, doing: str) -> dict[str, Run]:
-        """The newest Jobs that it started, by their ids: the first page of the list, newest first."""
+        """The newest Jobs that it started, by id: the first page of the list, newest first."""
         async with hub.session(doing) as session:
             jobs = await session.pages(hub.jobs_path(namespace), doing=doing, most=1)
         found = {}
@@ -268,6 +268,4 @@ def _checked(schedule: str) -> str:
     try:
         return checked_schedule(schedule)
     except ValueError as error:
-        raise InputError(
-            f"This is not a schedule that the Hub understands: {safe_line(schedule, 60)}", str(error)
-        ) from error
+        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error

@@ -1,8 +1,8 @@
-"""What a Job needs from this machine: the script, the recipe, and the local files the recipe names.
+"""Files that a Job needs from this machine: the script, the recipe, and the local files in the recipe.
 
 All of it is mounted read-only at `/data` in the Job. Files inside the project keep their relative paths, so the recipe
-that is shipped is the project's, byte for byte; a path that leads out of the project is shipped under `outside/`, and
-the shipped copy of the recipe names it there.
+that is shipped is the project's, byte for byte; paths outside the project are shipped under `outside/`, and the shipped
+copy of the recipe refers to them there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from smoltui.scripts import BESIDE_DPO, SCRIPTS
 MOUNT = "/data"
 SHIPPED = ("dpo.py", *BESIDE_DPO)
 EXCLUDE_NAME = "left_out.txt"
-"""One content hash a line, for the script's `--exclude`."""
+"""One content hash per line, for the script's `--exclude`."""
 
 PATH_KEYS = (
     "model_name_or_path",
@@ -59,11 +59,11 @@ class Shipment:
 
 
 def pack(spec: RunSpec) -> Shipment:
-    """What the Job of `spec` needs. Reads the disk, so not on the event loop.
+    """Files for the Job of `spec`. Reads the disk, so not on the event loop.
 
     Raises:
         RecipeError: the recipe is not YAML.
-        InputError: a path that the recipe names is not there or cannot be read.
+        InputError: a path in the recipe does not exist or cannot be read.
     """
     recipe = RecipeFile(Path(spec.project) / RECIPE_NAME, spec.recipe, "")
     packer = _Packer(Path(spec.project))
@@ -93,16 +93,16 @@ def shipment(spec: RunSpec) -> list[tuple[str, int]]:
 
 
 class _Packer:
-    """Collects local files and says what each is called in the Job."""
+    """Collects local files and their names in the Job."""
 
     def __init__(self, project: Path) -> None:
         self.project = Path(os.path.normpath(project.absolute()))
         self.files: dict[str, Path | bytes] = {}
 
     def path(self, value: str, key: str, *, must: bool = False) -> str:
-        """The value for the shipped recipe; a Hub id or an address stays as it is.
+        """The value for the shipped recipe; a Hub id or a URL is unchanged.
 
-        `must`: it can only be a local path, so it is an error when it is not there.
+        `must`: it can only be a local path, so a missing one is an error.
         """
         if "://" in value or not value:
             return value
@@ -111,13 +111,13 @@ class _Packer:
             return self._take(path, value)
         if must or value.startswith(("/", "./", "../", "~")):
             raise InputError(
-                f"The recipe names a file or folder that is not here, so it cannot be sent to a Job: {key}: {value}",
-                "Correct the path, or name a model or dataset of the Hub as owner/name.",
+                f"The recipe uses a file or folder that does not exist, so it cannot be sent to a Job: {key}: {value}",
+                "Fix the path, or use a model or dataset on the Hub as owner/name.",
             )
         return value
 
     def dataset(self, item: dict[str, Any]) -> dict[str, Any]:
-        """One entry of `datasets:`, as it is shipped."""
+        """One entry of `datasets:` as shipped."""
         placed = dict(item)
         if (name := item.get("path")) in FILE_BUILDERS:
             for key in ("data_files", "data_dir"):
@@ -138,7 +138,7 @@ class _Packer:
         return value
 
     def _pattern(self, value: str, key: str) -> str:
-        """A pattern such as `pairs/*.jsonl`: all that it matches is shipped."""
+        """A pattern such as `pairs/*.jsonl`: all matches are shipped."""
         if "://" in value:
             return value
         parts = expanded(value).parts
@@ -148,7 +148,7 @@ class _Packer:
         name = self._name(base)
         found = [match for match in base.glob(rest) if match.is_file()] if base.is_dir() else []
         if not found:
-            raise InputError(f"The recipe names files that are not here: {key}: {value}", "Correct the pattern.")
+            raise InputError(f"No files match this pattern of the recipe: {key}: {value}", "Fix the pattern.")
         for match in found:
             inside = match.relative_to(base).as_posix()
             self.files[f"{name}/{inside}" if name else inside] = match
@@ -158,7 +158,7 @@ class _Packer:
         return Path(os.path.normpath(self.project / expanded(value)))
 
     def _is_inside(self, value: str, path: Path) -> bool:
-        """Whether the text `value` means the same file in the Job, where the project's folder is `MOUNT`."""
+        """Whether `value` refers to the same file in the Job, where the project's folder is `MOUNT`."""
         return not value.startswith(("/", "~")) and path.is_relative_to(self.project)
 
     def _name(self, path: Path) -> str:
@@ -174,8 +174,8 @@ class _Packer:
         name = self._name(path)
         if not name:
             raise InputError(
-                f"The recipe names the whole project folder, so all of it would be sent: {value}",
-                "Put the pairs or the model into a folder of their own.",
+                f"The recipe uses the whole project folder, so all of it would be sent: {value}",
+                "Move the pairs or the model into a separate folder.",
             )
         if path.is_file():
             self.files[name] = path
@@ -187,10 +187,10 @@ class _Packer:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, links followed. Hidden ones stay here (caches, `.git`, `.env`), as do old checkpoints."""
+    """Files below a folder, links followed. Without hidden ones (caches, `.git`, `.env`) and old checkpoints."""
 
     def unreadable(error: OSError) -> None:
-        raise InputError(f"A folder that the Job needs cannot be read, {error.strerror}: {error.filename}")
+        raise InputError(f"A folder that the Job needs cannot be read ({error.strerror}): {error.filename}")
 
     seen: set[str] = set()
     for at, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):

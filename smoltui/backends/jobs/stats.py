@@ -1,6 +1,6 @@
-"""What a Job takes of its machine, from the Hub's stream of figures, one sample a second.
+"""Resource usage of a Job, from the Hub's stream of metrics, one sample per second.
 
-The stream has no history and stays open and silent after the Job's end, so a silence asks for the stage (facts of
+The stream has no history and stays open and silent after the Job's end, so a silence triggers a stage check (facts of
 huggingface_hub 2.4, `fetch_job_metrics`).
 """
 
@@ -21,28 +21,28 @@ from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import NotFoundOnHubError, RateLimitedError, ServiceError, SmoltuiError, UnreachableError
 
 SILENCE_SECONDS = 5.0
-"""Of a stream that sends every second: then the stage is asked for."""
+"""Silence of a stream that sends every second, after which the stage is checked."""
 NOW_SECONDS = 5.0
-"""Who does not follow waits no longer for the one sample."""
+"""Maximum wait for the single sample when not following."""
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Before each attempt after a break."""
+"""Delay before each attempt after a lost connection."""
 REFUSALS = 5
-"""A Job that runs and of which the Hub gives no figures, asked so often: there are none."""
+"""Attempts for a running Job without metrics before giving up."""
 LINE_LIMIT = 1 << 20
-"""Bytes of one event that are held at most; the real ones have some hundreds."""
+"""Maximum bytes of one event; real ones have a few hundred."""
 
 
 async def follow_stats(
     run: Run, stage: Callable[[], Awaitable[Run]], patience: Callable[[int], float], *, follow: bool = True
 ) -> AsyncGenerator[Sample, None]:
-    """Samples of a Job until it has ended; without `follow` the present one, or none when it does not run now.
+    """Samples of a Job until it has ended; without `follow`, the current one, or none if it is not running.
 
-    `stage` gives the run as it is now; `patience` the seconds to wait for the next question about a Job that has not
-    started, from the number of those asked. Broken connections are mended, with back-off; close it (or cancel the task
-    that reads it) to let go at once.
+    `stage` returns the current run; `patience` the seconds until the next check of a Job that has not
+    started, given the number of checks so far. Lost connections are retried with back-off; close it (or cancel the
+    task that reads it) to stop immediately.
 
     Raises:
-        SmoltuiError: what waiting cannot mend; without `follow` any refusal or break.
+        SmoltuiError: errors that no retry fixes; without `follow`, any refusal or lost connection.
     """
     asked = breaks = refusals = 0
     while not run.is_final:
@@ -63,7 +63,7 @@ async def follow_stats(
             except (UnreachableError, RateLimitedError) as error:
                 problem = error
             except ServiceError as error:
-                # 406 (formerly 500) is the Hub's word for a Job that does not run; its stage says whether that is so.
+                # The Hub responds 406 (formerly 500) for a Job that is not running; its stage confirms it.
                 if not _not_running(error):
                     raise
                 problem, refusals = error, refusals + 1
@@ -83,17 +83,17 @@ async def follow_stats(
 
 
 def _not_running(error: ServiceError) -> bool:
-    """Whether the Hub says that there are no figures, and not that the account may not see them."""
+    """Whether the Hub reports that there are no metrics, not that the account lacks access."""
     return isinstance(error, NotFoundOnHubError) or type(error) is ServiceError
 
 
 async def _samples(run: Run, silence: float) -> AsyncGenerator[Sample, None]:
     """The samples of one connection, to its end or to a silence."""
-    doing = "read the figures of the Job"
+    doing = "read the usage of the Job"
     async with event_stream(hub.jobs_path(run.namespace or "", run.id, "metrics"), doing=doing) as opened:
         rest, last = b"", time.monotonic()
         while True:
-            # A keep-alive is no sample: the time runs from the last sample.
+            # A keep-alive is not a sample: the time counts from the last sample.
             try:
                 async with asyncio.timeout(last + silence - time.monotonic()):
                     chunk = await _next(opened.chunks)
@@ -103,7 +103,7 @@ async def _samples(run: Run, silence: float) -> AsyncGenerator[Sample, None]:
                 return
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > LINE_LIMIT:
-                rest = b""  # its end will be no JSON, and is left out
+                rest = b""  # its end will not be JSON, and is skipped
             for line in lines:
                 if (sample := _sample(line)) is not None:
                     last = time.monotonic()
@@ -115,7 +115,7 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 
 def _sample(line: bytes) -> Sample | None:
-    """The sample in a line of the stream; None for a comment, another field, or what is not the JSON it should be."""
+    """The sample in a line of the stream; None for a comment, another field, or anything but the expected JSON."""
     if not line.startswith(b"data:"):
         return None
     try:

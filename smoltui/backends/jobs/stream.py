@@ -1,4 +1,4 @@
-"""One connection to a stream of server-sent events of the Hub: a Job's log or its figures."""
+"""One connection to a stream of server-sent events of the Hub: a Job's log or its metrics."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Opened:
     """A stream that is being read."""
 
     now: float
-    """The server's clock when it answered, seconds since the epoch."""
+    """The server's clock at the response, seconds since the epoch."""
     chunks: AsyncIterator[bytes]
-    """The bytes as they come; raises `SmoltuiError` when the connection breaks or is silent for too long."""
+    """The bytes as they arrive; raises `SmoltuiError` if the connection is lost or silent for too long."""
 
 
 @asynccontextmanager
 async def event_stream(path: str, *, doing: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Opened]:
-    """Opens the stream behind a path; it is closed with the block, at once.
+    """Opens the stream of a path; it is closed immediately at the end of the block.
 
-    The answer's head must come within `hub.TOTAL_SECONDS`; a silence of `hub.STREAM_SILENCE_SECONDS` ends it.
+    The response's head must arrive within `hub.TOTAL_SECONDS`; a silence of `hub.STREAM_SILENCE_SECONDS` ends it.
 
     Raises (on entering and while reading):
-        SmoltuiError: refused, no answer, or one that is no stream.
+        SmoltuiError: refused, no response, or one that is not a stream.
     """
     import httpx2
 
@@ -44,7 +44,7 @@ async def event_stream(path: str, *, doing: str, params: Mapping[str, str] | Non
             headers={**session.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"},
             extensions={ALLOWED: events()},
         )  # fmt: skip
-        # The answer's head comes at once from a Hub that works; only the events may be long in coming.
+        # A working Hub sends the head immediately; only the events may take long.
         response = await hub.guarded(session.client.send(request, stream=True), doing)
         try:
             if response.status_code >= 400:

@@ -1,7 +1,7 @@
-"""Submitting a Job: exactly one, whatever becomes of the answer.
+"""Submitting a Job: exactly one, even if the response is lost.
 
-The Hub starts a Job on every request and bills it, so each submission carries a unique label. It is looked for before
-the request (an earlier attempt may have worked), and after any answer that does not say whether a Job was started.
+The Hub starts a Job on every request and bills it, so each submission has a unique label. It is searched before
+the request (an earlier attempt may have worked), and after any response that leaves open whether a Job was started.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 DOING = "start the Job"
 LOOKS = (0.0, 1.0, 2.0)
-"""Seconds before each look for the label after a lost answer; a Job may be listed a moment after it was made."""
+"""Seconds before each search for the label after a lost response; a Job may be listed with a delay."""
 
 SAVING_SECONDS = "600"
 """`accelerate launch` kills its processes 30 seconds after SIGTERM; saving a large model takes longer."""
@@ -52,22 +52,22 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{0,100}")
 
 
 async def submit(spec: RunSpec) -> dict[str, Any]:
-    """The Job of `spec` as the server gives it, started unless one with its label exists. Raises as `Engine.submit`."""
+    """The server's JSON of `spec`'s Job, started unless one with its label exists. Raises as `Engine.submit`."""
     refuse_tokens(spec)
     labels = checked_labels(spec)
     timeout = spec.timeout_seconds
     if not spec.flavor:
-        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; the list: hf jobs hardware")
+        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; list flavors: hf jobs hardware")
     if not timeout or timeout <= 0:
         raise InputError(
-            "A Job needs a timeout; without one the Hub kills it after 30 minutes",
+            "A Job needs a timeout; without one, the Hub stops it after 30 minutes",
             "Set jobs.timeout in smoltui.toml, for example 3h.",
         )
     account = await hub.account()
     if account.can_write is False:
         raise PermissionDeniedError(
-            f"The token may only read, so it cannot {DOING}: {account.token_name or account.name}",
-            f"Make a token that may write at {hub.endpoint()}/settings/tokens, then: hf auth login",
+            f"The token is read-only and cannot {DOING}: {account.token_name or account.name}",
+            f"Create a token with write access at {hub.endpoint()}/settings/tokens, then: hf auth login",
         )
     namespace = spec.namespace or account.name
     if found := await find(namespace, spec.label):
@@ -93,13 +93,13 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
         if not _may_have_started(error):
             await take_back(shipment, namespace, spec.label, token)
             hub.raise_ours(error, DOING)
-        # The files stay: should the Job turn up after all, it finds them.
+        # The files stay, in case the Job turns up after all.
         return await found_by_label(namespace, spec.label, error)
     return await _read(namespace, job_id, spec, labels)
 
 
 async def with_processes(spec: RunSpec) -> RunSpec:
-    """`spec` with one process for each GPU of its flavor where it names no number.
+    """`spec` with one process per GPU of its flavor, if it sets no number.
 
     Raises:
         ServiceError: the Hub's list of hardware cannot be read.
@@ -113,13 +113,13 @@ async def with_processes(spec: RunSpec) -> RunSpec:
 def environment(spec: RunSpec) -> dict[str, str]:
     """Variables of the Job; none of them is a secret."""
     several = (spec.processes or 1) > 1
-    # The script lies beside files of the project there: none of them is to be imported.
+    # The script is next to project files there: none of them may be imported.
     always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     return {**always, **({"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": SAVING_SECONDS} if several else {})}
 
 
 def job_command(spec: RunSpec) -> list[str]:
-    """What the Job runs. The token is not in it."""
+    """The command of the Job. It does not contain the token."""
     output = (
         spec.output_dir if spec.output_dir.startswith("/") else f"{JOB_OUTPUT}/{Path(spec.output_dir or 'run').name}"
     )
@@ -133,10 +133,10 @@ def job_command(spec: RunSpec) -> list[str]:
 
 
 def checked_labels(spec: RunSpec) -> dict[str, str]:
-    """The labels of the Job, its name and its unique label among them.
+    """The labels of the Job, including its name and its unique label.
 
     Raises:
-        InputError: one that the Hub would refuse.
+        InputError: one that the Hub would reject.
     """
     labels = {"name": label_value(spec.name), **spec.labels, LABEL: spec.label}
     for key, value in labels.items():
@@ -145,19 +145,19 @@ def checked_labels(spec: RunSpec) -> dict[str, str]:
 
 
 def check_label(key: str, value: str) -> None:
-    """Raises InputError for a label that the Hub would refuse, or that holds a token."""
+    """Raises InputError for a label that the Hub would reject, or that contains a token."""
     if leak := leak_in_value("A label of the Job", f"{key}={value}"):
         raise InputError(leak.sentence, leak.mend)
     grammar = _NAME if key == "name" else _LABEL
     if not key or not _LABEL.fullmatch(key) or not grammar.fullmatch(value):
         raise InputError(
-            f"The Hub does not take this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
-            "Key and value are at most 100 letters, digits, - and _ (no dot, no space).",
+            f"The Hub does not accept this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
+            "Key and value can have up to 100 letters, digits, - and _ (no dot, no space).",
         )
 
 
 async def find(namespace: str, label: str) -> dict[str, Any] | None:
-    """The Job that carries the unique label; None when there is none. Raises `SmoltuiError`."""
+    """The Job with the unique label; None without one. Raises `SmoltuiError`."""
     async with hub.session(DOING) as session:
         named = [("label", f"{LABEL}={label}")]
         jobs = await session.pages(hub.jobs_path(namespace), doing=DOING, params=named, most=3)
@@ -169,12 +169,12 @@ async def find(namespace: str, label: str) -> dict[str, Any] | None:
 
 
 async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> Any:
-    """Ships the files into the private `jobs-artifacts` bucket, under a folder named by the label; gives the volume.
+    """Uploads the files to the private `jobs-artifacts` bucket, in a folder named by the label; returns the volume.
 
-    Cancelling stops it at once. May take minutes: hf_xet retries by itself.
+    Cancelling stops it immediately. May take minutes: hf_xet retries on its own.
 
     Raises:
-        ServiceError: the bucket is public, or the Hub refused or gave no answer.
+        ServiceError: the bucket is public, or the Hub refused or did not respond.
         InputError: a file cannot be read.
     """
     from huggingface_hub import Volume
@@ -187,11 +187,11 @@ async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> 
         api.create_bucket(bucket, private=True, exist_ok=True)
         if api.bucket_info(bucket).private is not True:
             raise ServiceError(
-                f"The bucket for the files of Jobs is public, so nothing was sent: {bucket}",
+                f"The bucket for the files of Jobs is public, so nothing was uploaded: {bucket}",
                 f"Make it private: {hub.endpoint()}/buckets/{bucket}/settings",
             )
 
-    doing = "send the files of the Job"
+    doing = "upload the files of the Job"
     await hub.guarded(in_thread(prepare), doing)
     sending = in_thread(lambda: ship(shipment, bucket, label, token), abandon=abort_xet_session)
     await hub.guarded(sending, doing, bounded=False)
@@ -201,8 +201,8 @@ async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> 
 def ship(shipment: Shipment, bucket: str, label: str, token: str) -> None:
     """The upload itself, blocking.
 
-    Not `HfApi.sync_job_volume`, which prints, takes a folder that everything would first have to be copied to, and only
-    warns when the bucket is public.
+    Not `HfApi.sync_job_volume`, which prints, needs a folder that everything would have to be copied to first, and only
+    warns if the bucket is public.
     """
     files: list[tuple[str | Path | bytes, str]] = [
         (source, f"{label}/{name}") for name, source in sorted(shipment.files.items())
@@ -226,39 +226,39 @@ def _api(token: str) -> HfApi:
 
 
 async def take_back(shipment: Shipment, namespace: str, label: str, token: str) -> None:
-    """Deletes what was uploaded for a Job that was not started. It costs next to nothing, so a failure is let be."""
+    """Deletes what was uploaded for a Job that was not started. It costs almost nothing, so failures are ignored."""
 
     def delete() -> None:
         _api(token).batch_bucket_files(_bucket(namespace), delete=[f"{label}/{name}" for name in shipment.files])
 
     try:
-        await hub.guarded(in_thread(delete), "take the files back")
+        await hub.guarded(in_thread(delete), "delete the uploaded files")
     except Exception as error:
         if explain(error, "") is None:
             raise
 
 
 def _may_have_started(error: Exception) -> bool:
-    """Whether a Job may exist although the client raised: the request may have arrived, its answer be unreadable."""
+    """Whether a Job may exist although the client raised: the request may have arrived."""
     if never_sent(error):
         return False
     if (ours := explain(error, DOING)) is not None:
         return isinstance(ours, UnreachableError)
-    # A mistake of ours in reading the answer; the Job may run all the same.
+    # Our own bug in reading the response; the Job may be running anyway.
     return isinstance(error, AttributeError | KeyError | TypeError | ValueError)
 
 
 async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, unclear: str, hint: str) -> T | None:
-    """What `look` finds after a lost answer; None when there certainly is nothing.
+    """What `look` finds after a lost response; None if there is certainly nothing.
 
     Raises:
-        UnreachableError: that could not be found out; it says `unclear` and `hint`.
+        UnreachableError: this could not be determined; it has `unclear` and `hint`.
     """
     problem: SmoltuiError | None = None
     began = time.monotonic()
     for seconds in LOOKS:
         if time.monotonic() - began > hub.TOTAL_SECONDS / 2:
-            break  # the Hub is silent, and a person waits
+            break  # the Hub is silent, and a person is waiting
         await asyncio.sleep(seconds)
         try:
             if (found := await look()) is not None:
@@ -272,26 +272,26 @@ async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, 
 
 
 async def found_by_label(namespace: str, label: str, error: Exception) -> dict[str, Any]:
-    """The Job whose answer was lost.
+    """The Job whose response was lost.
 
     Raises:
-        UnreachableError: none was started, or that could not be found out; the sentence says which.
+        UnreachableError: none was started, or this could not be determined; the message says which.
     """
     found = await look_again(
         lambda: find(namespace, label), error,
-        "The connection broke while starting the Job, so it is not known whether it was started",
-        f"When the Hub answers again, look for it first: smoltui ps -a --filter label:{LABEL}={label}",
+        "The connection was lost while starting the Job; it may or may not have started",
+        f"When the Hub is reachable, check before retrying: smoltui ps -a --filter label:{LABEL}={label}",
     )  # fmt: skip
     if found is None:
         raise UnreachableError(
-            "The answer of the Hub was lost while starting the Job; no Job was started, as none has its label",
-            "Look at the list of runs once more, then try again.",
+            "The Hub's response was lost while starting the Job; no Job was started, as none has its label",
+            "Check the list of runs, then try again.",
         ) from error
     return found
 
 
 async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, str]) -> dict[str, Any]:
-    """The Job that was just started, all its fields; from what was sent when it cannot be read now."""
+    """The Job that was just started, with all fields; built from the request if it cannot be read now."""
     doing = "read the new Job"
     try:
         async with hub.session(doing) as session:
@@ -299,7 +299,7 @@ async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, st
             if id_of(job) == job_id:
                 return dict(job)
     except SmoltuiError:
-        pass  # it was started, which is what counts; the next poll fills in the rest
+        pass  # it was started, which is what matters; the next poll fills in the rest
     return {
         "id": job_id, "status": {"stage": "SCHEDULING"}, "owner": {"name": namespace}, "labels": labels,
         "flavor": spec.flavor, "timeoutSeconds": spec.timeout_seconds,

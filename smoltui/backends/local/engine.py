@@ -46,7 +46,7 @@ POLL_SECONDS = 0.15
 END_SECONDS = 10.0
 """How long is waited for the end of a run that was asked to pause or to stop. Saving may take longer."""
 OUTPUT_SECONDS = 2.0
-"""How long a run that has just said its last word may keep its output folder."""
+"""How long a run that has just finished may keep its output folder."""
 GONE_SECONDS = 2.0
 """How long the training may outlive its supervisor, which the kernel ends with it."""
 
@@ -54,7 +54,7 @@ GONE_SECONDS = 2.0
 class LocalEngine(Engine):
     """Implements `Engine` with supervised child processes of this Python, and can pause and resume.
 
-    Runs wait for each other, in the order in which they were started, unless one is to be side by side.
+    Runs are queued in the order in which they were started, unless one is to run in parallel.
     """
 
     place = HERE
@@ -68,7 +68,7 @@ class LocalEngine(Engine):
         self._lock_seconds = lock_seconds
         self._logs: dict[str, RunLog] = {}
         self._ended: dict[str, tuple[int, Run]] = {}
-        """Runs that have ended, each with when its last part was started (`_launched`): then it may go on."""
+        """Runs that have ended, each with the start of its last part (`_launched`), to notice that it was resumed."""
         self._lock = threading.RLock()
         """Held while a log is read on: the app asks from several threads."""
 
@@ -128,7 +128,7 @@ class LocalEngine(Engine):
     # -- what it can do besides
 
     async def pause(self, run_id: str) -> Run:
-        """Ends a run after its step, with a checkpoint, so that `resume` goes on from there; gives the run.
+        """Ends a run after the current step, with a checkpoint for `resume`; returns the run.
 
         It is CANCELED then, and `resumable`. While a large checkpoint is still being saved it is given as RUNNING, with
         a message that says so.
@@ -138,26 +138,26 @@ class LocalEngine(Engine):
         """
         run = readable(await self.get(run_id))
         if run.is_final:
-            raise InputError(f"It has ended, so there is nothing to pause: {run_id}", run.hint or "")
+            raise InputError(f"This run has ended and cannot be paused: {run_id}", run.hint or "")
         if run.stage == Stage.SCHEDULING:
             raise InputError(
-                f"It waits for its turn and has nothing to pause: {run_id}", f"Cancel it: smoltui cancel {run_id}"
+                f"This run is queued and cannot be paused: {run_id}", f"Cancel the run: smoltui cancel {run_id}"
             )
         if run.phase not in ("train", "evaluate", "save", "push") and not await in_thread(lambda: self._kept(run_id)):
             raise InputError(
-                f"It has not begun to train, so there is nothing to save yet: {run_id}",
-                f"Wait for its first step, or cancel it: smoltui cancel {run_id}",
+                f"Training has not started, so there is nothing to save yet: {run_id}",
+                f"Wait for the first step, or cancel the run: smoltui cancel {run_id}",
             )
         await self._signal(run, signal.SIGTERM)
         return await self._until(run_id, lambda now: now.is_final)
 
     async def resume(self, run_id: str) -> Run:
-        """Goes on with a run from its newest complete checkpoint: the same run, log and curve; waits for its turn.
+        """Resumes a run from its newest complete checkpoint: the same run, log and curve; it is queued.
 
         Raises:
             InputError: no run has this id, it has not ended or is complete, it left no checkpoint, or another run has
                 trained into its folder since.
-            MissingExtraError: what trains is not installed here.
+            MissingExtraError: the training packages are not installed.
         """
         supervisor = await in_thread(lambda: self._resume(run_id))
         return await self._started(run_id, supervisor)
@@ -170,10 +170,10 @@ class LocalEngine(Engine):
     async def inspect(self, run_id: str) -> dict[str, Any]:
         return await in_thread(lambda: self._inspect(run_id))
 
-    # -- how it is done
+    # -- implementation
 
     async def _started(self, run_id: str, supervisor: subprocess.Popen[bytes] | None) -> Run:
-        """The run once its supervisor has said something; at once when none was started."""
+        """The run once its supervisor has reported something; immediately if none was started."""
         if supervisor is not None:
             folder = run_store.run_dir(run_id)
             attempt = (data_folder.read_json(folder / "launch.json") or {}).get("attempt", 1)
@@ -207,22 +207,22 @@ class LocalEngine(Engine):
 
     def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
         """The id of the run of `spec`, and its supervisor; None when it was started before. Raises as `submit`."""
-        with run_store.locked(self._lock_seconds):  # two that start at once see each other
+        with run_store.locked(self._lock_seconds):  # simultaneous starts see each other
             for run_id, known in _specs():
                 if known.get("label") == spec.label:
                     return run_id, None
                 if _same(known.get("output_dir"), spec.output_dir) and not self._get(run_id).is_final:
                     raise InputError(
-                        f"A run that has not ended writes to this folder, {run_id}: {spec.output_dir}",
-                        f"Stop it: smoltui cancel {run_id}; or train into another one: --output-dir "
+                        f"Run {run_id} has not ended and writes to this folder: {spec.output_dir}",
+                        f"Cancel it: smoltui cancel {run_id}; or use another folder: --output-dir "
                         f"{Path(spec.output_dir).name}-2",
                     )
             self._require_train_extra()
             if holds_model(Path(spec.output_dir)) and not spec.overwrite:
                 free = free_output_dir(Path(spec.output_dir))
                 raise InputError(
-                    f"The output folder already holds a model: {spec.output_dir}",
-                    f"Train into another one: --output-dir {free.name}; or give it up: --overwrite",
+                    f"The output folder already contains a model: {spec.output_dir}",
+                    f"Use another folder: --output-dir {free.name}; or replace the model: --overwrite",
                 )
             output = lock_output(spec, seconds=OUTPUT_SECONDS)
             held: int | None = None
@@ -245,35 +245,35 @@ class LocalEngine(Engine):
                 _close(held, output.descriptor)
 
     def _resume(self, run_id: str) -> subprocess.Popen[bytes]:
-        """The supervisor that goes on with a run. Raises as `resume`."""
+        """The supervisor that resumes a run. Raises as `resume`."""
         folder = run_store.run_dir(run_id)
         with run_store.locked(self._lock_seconds):
             run = readable(self._get(run_id))
             if not run.is_final:
-                raise InputError(f"It has not ended, so it cannot be resumed: {run_id}", "See it: smoltui ps")
+                raise InputError(f"This run has not ended and cannot be resumed: {run_id}", "List runs: smoltui ps")
             if run.stage == Stage.COMPLETED:
                 raise InputError(
-                    f"It has reached its last step, so there is nothing to resume: {run_id}",
-                    f"Do it all again: smoltui rerun {run_id}; or train further with another recipe.",
+                    f"This run has reached its last step; there is nothing to resume: {run_id}",
+                    f"Repeat it: smoltui rerun {run_id}; or continue training with another recipe.",
                 )
             spec = spec_of(run.raw["spec"])
             if spec is None:
                 raise InputError(
-                    f"What this run was started with cannot be read: {folder / 'spec.json'}",
-                    "Start a new one: smoltui train FOLDER",
+                    f"The specification of this run cannot be read: {folder / 'spec.json'}",
+                    "Start a new run: smoltui train FOLDER",
                 )
             status = run.raw["status"] or {}
             if not _gone(status):
                 raise InputError(
-                    f"Its training goes on although its supervisor is gone, in the process {status['child_pid']}",
-                    f"End that first: kill {status['child_pid']}",
+                    f"The supervisor is gone, but training continues in process {status['child_pid']}",
+                    f"Stop it first: kill {status['child_pid']}",
                 )
             for other, known in _specs():
                 newer = float(known.get("created_at") or 0) > float(run.created_at or 0)
                 if newer and _same(known.get("output_dir"), spec.output_dir):
                     raise InputError(
-                        f"Another run has trained into its folder since, {other}: {spec.output_dir}",
-                        f"Start it again from its first step: smoltui rerun {run_id}",
+                        f"Run {other} has since trained into the same folder: {spec.output_dir}",
+                        f"Start over from the first step: smoltui rerun {run_id}",
                     )
             checkpoint = self._kept(run_id)
             if checkpoint is None:
@@ -313,7 +313,7 @@ class LocalEngine(Engine):
 
     def _inspect(self, run_id: str) -> dict[str, Any]:
         folder = run_store.run_dir(run_id)
-        with self._lock:  # the curve of a run that goes on grows in place
+        with self._lock:  # the curve of an unfinished run grows in place
             run = readable(self._get(run_id))
             launched = run.raw["launch"]
             ahead = waits_for(launched.get("ticket")) if run.stage == Stage.SCHEDULING else []
@@ -401,16 +401,16 @@ def _launched(folder: Path) -> int:
 def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
     """Why a run cannot be resumed: it saved nothing, or nothing whole."""
     again = (
-        f"Start it again from its first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
-        "recipe, or pause it before you stop it."
+        f"Start over from the first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
+        "recipe, or pause a run before stopping it."
     )
     broken = [one for one in find_checkpoints(Path(spec.output_dir)) if not one.complete]
     if broken:
         last = broken[-1]
         return InputError(
-            f"It left no complete checkpoint; of {last.path.name}, {safe_line(last.problem or '')}", again
+            f"This run has no complete checkpoint; in {last.path.name}, {safe_line(last.problem or '')}", again
         )
-    return InputError(f"It saved no checkpoint, so there is nothing to resume: {run_id}", again)
+    return InputError(f"This run saved no checkpoint, so there is nothing to resume: {run_id}", again)
 
 
 def _gone(status: Mapping[str, Any]) -> bool:

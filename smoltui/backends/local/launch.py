@@ -57,18 +57,18 @@ def with_processes(spec: RunSpec) -> RunSpec:
         )  # fmt: skip
     if not 1 <= _processes(spec) <= MOST_PROCESSES:
         raise InputError(
-            f"A run has from 1 to {MOST_PROCESSES} processes, one a GPU, not: {spec.processes}",
+            f"A run must have 1 to {MOST_PROCESSES} processes, one per GPU, not: {spec.processes}",
             "Set local.processes in smoltui.toml.",
         )
     if spec.strategy not in STRATEGIES:
         raise InputError(
-            f"There is no such strategy: {spec.strategy}",
+            f"Unknown strategy: {spec.strategy}",
             f"Set local.strategy in smoltui.toml to one of {', '.join(STRATEGIES)}.",
         )
     if _processes(spec) > 1 and spec.strategy == "zero3" and importlib.util.find_spec("deepspeed") is None:
         raise MissingExtraError(
             "The strategy zero3 needs a package that is not installed: deepspeed",
-            "Install it: pip install deepspeed; or set local.strategy to fsdp, which does the same without it.",
+            "Install it: pip install deepspeed; or set local.strategy to fsdp, which does the same without DeepSpeed.",
         )
     return spec
 
@@ -80,7 +80,7 @@ def _processes(spec: RunSpec) -> int:
 def training_command(
     folder: Path, spec: RunSpec, script: Path, python: str, *, checkpoint: Checkpoint | None = None
 ) -> list[str]:
-    """What trains the run of `folder`; the files it reads there are written by `write_inputs`."""
+    """The training command for the run of `folder`; `write_inputs` writes the files it reads there."""
     arguments = [
         "--config", str(folder / RECIPE_NAME), "--work-dir", spec.project, "--output-dir", spec.output_dir,
     ]  # fmt: skip
@@ -150,8 +150,8 @@ def lock_output(spec: RunSpec, *, seconds: float) -> OutputLock:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = locks.take(
             path,
-            f"Another run trains into this folder, {{pid}}: {folder}",
-            f"Stop that one, or train into another folder: --output-dir {folder.name}-2",
+            f"Another run is training into this folder ({{pid}}): {folder}",
+            f"Cancel that run, or use another folder: --output-dir {folder.name}-2",
             seconds=seconds,
         )
     except OSError as error:
@@ -159,11 +159,11 @@ def lock_output(spec: RunSpec, *, seconds: float) -> OutputLock:
             with suppress(OSError):
                 folder.rmdir()
         raise InputError(
-            f"The output folder cannot be written, {error.strerror or error}: {folder}",
-            f"Choose another one with --output-dir, or delete {run_store.OUTPUT_LOCK} in it if no run uses it.",
+            f"The output folder is not writable ({error.strerror or error}): {folder}",
+            f"Choose another folder with --output-dir, or delete {run_store.OUTPUT_LOCK} in it if no run uses it.",
         ) from error
     except ValueError as error:
-        raise InputError(f"This cannot be the name of a folder: {folder}", "Set output_dir in the recipe.") from error
+        raise InputError(f"Not a valid folder name: {folder}", "Set output_dir in the recipe.") from error
     return OutputLock(descriptor, path, made)
 
 

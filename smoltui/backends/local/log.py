@@ -28,17 +28,17 @@ from smoltui.redaction import BrokenTokens
 LINE_LIMIT = 1 << 20
 """Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
 CHUNK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes read at a time."""
 LAST_LINES = 8
 """Lines of metrics at the end of a piece that are read for the newest values; a curve takes all of them."""
 END_OF_PIECE = 1 << 15
 """Bytes at the end of a piece in which its newest figures are looked for first."""
 BACK = 1 << 16
-"""Bytes that are read at once from the end backwards."""
+"""Bytes read at a time backwards from the end."""
 LINES_BEFORE = 64
 """Lines before the ones that are shown which are looked at, for a secret that began there: a private key has fewer."""
 END_BYTES = 1 << 20
-"""How far before the end the last words of a run are looked for."""
+"""How far before the end the last messages of a run are searched."""
 
 # The source line under a warning, the warning itself, and an event that was cut off say nothing about an end.
 _NOISE = re.compile(r'\s|\{"event"|.*\w(?:Warning|WARNING)\b')
@@ -65,7 +65,7 @@ def open_log(path: Path) -> int:
 
 
 def _unreadable(path: Path, why: str) -> InputError:
-    return InputError(f"The log of this run cannot be read, {why}: {path}", f"Allow reading it: chmod u+r {path}")
+    return InputError(f"The log of this run cannot be read ({why}): {path}", f"Make it readable: chmod u+r {path}")
 
 
 def _cut(rest: bytes, more: int = 0) -> bytes:
@@ -312,7 +312,7 @@ class LogHistory(History):
 
 @dataclass
 class RunLog:
-    """Looks through one log file from where it stopped, and holds the run as its events leave it."""
+    """Scans one log file from where it stopped, and keeps the run as updated by its events."""
 
     path: Path
     run: Run
@@ -440,17 +440,17 @@ def cause(code: int, status: Mapping[str, Any], log: RunLog) -> tuple[str, str]:
     if log.failed is not None:
         return log.failed.cause, log.failed.hint
     if "error" in status:
-        return f"It could not be started: {status['error']}", "Fix that, then start it again."
+        return f"The run could not be started: {status['error']}", "Fix this, then start it again."
     if status.get("disk_full"):
-        return f"The disk that holds its log is full: {log.path.parent}", "Free space there, or set SMOLTUI_HOME."
+        return f"The disk with the run's log is full: {log.path.parent}", "Free some space there, or set SMOLTUI_HOME."
     where = f" at step {log.run.step}" if log.run.step else ""
     text = log.last_text()
     last = f"; last line: {text[:200]}" if text else ""
     if code < 0:
-        hint = "Start it again; the log holds what it said."
+        hint = "See the log, then start it again."
         if code == -9:
-            hint = "If memory ran out, lower per_device_train_batch_size or max_length, then start it again."
-        return f"Its process was killed by {exit_in_words(code)}{where}{last}", hint
+            hint = "If it ran out of memory, lower per_device_train_batch_size or max_length, then start it again."
+        return f"The process was killed by {exit_in_words(code)}{where}{last}", hint
     if code == 0:
-        return f"It ended{where} without reaching the planned step{last}", "The log holds what it said."
-    return f"Its process ended with exit code {code}{where}{last}", "The log holds the whole error."
+        return f"The run ended{where} without reaching the planned step{last}", "See the log."
+    return f"The process ended with exit code {code}{where}{last}", "The full error is in the log."

@@ -26,9 +26,9 @@ class BadRecordError(InputError):
 
     def __init__(self, folder: Path, name: str, why: str) -> None:
         alive = locks.holder(folder / run_store.LOCK_NAME) if locks.held(folder / run_store.LOCK_NAME) else None
-        hint = f"{name} is wrong: {why}. Put it right, or delete the folder."
+        hint = f"{name} is invalid: {why}. Fix it, or delete the folder."
         if alive:
-            hint = f"{name} is wrong: {why}. It is still alive; end it: kill -INT {alive}"
+            hint = f"{name} is invalid: {why}. The run is still alive; stop it: kill -INT {alive}"
         super().__init__(f"The record of this run cannot be read: {folder}", hint)
         self.folder, self.which = folder, (name, why)
 
@@ -171,7 +171,7 @@ def _wrong(data: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], bool]]) 
     """What is wrong with a record, for the end of a sentence; None when nothing is."""
     for name, fits in kinds.items():
         if name in data and not fits(data[name]):
-            return f"{name} is not what it should be"
+            return f"{name} has an unexpected value"
     return None
 
 

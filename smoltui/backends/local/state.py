@@ -1,4 +1,4 @@
-"""Where a local run stands now: out of what its supervisor recorded, what its log said, and the queue."""
+"""The current state of a local run: from its supervisor's record, its log, and the queue."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 START_SECONDS = 10.0
-"""A supervisor that has not said anything after this long will not."""
+"""A supervisor that has reported nothing after this long never will."""
 CLOCK_SECONDS = 1.0
-"""Times of files and of processes may lie so far before the clock that stands in our records."""
+"""File and process times may be this far before the clock in our records."""
 
 
 def present(log: RunLog) -> Run:
@@ -63,7 +63,7 @@ def present(log: RunLog) -> Run:
         return _abandoned(run, status, log)
     if run.started_at is None:
         return replace(run, stage=Stage.SCHEDULING, message=queue_reason(waits_for(launch.get("ticket"))), hint=None)
-    message = "Pausing: it saves a checkpoint after this step" if "pause_requested_at" in status else None
+    message = "Pausing: a checkpoint is saved after this step" if "pause_requested_at" in status else None
     return replace(run, stage=Stage.RUNNING, message=message, hint=None, started_at=_started_at(status))
 
 
@@ -74,7 +74,7 @@ def _unfinished(found: Records) -> bool:
 
 def no_such_run(run_id: str) -> InputError:
     """What to say of an id that names no run here."""
-    return InputError(f"There is no run with this id on this machine: {run_id}", "See the ids with: smoltui ps -a")
+    return InputError(f"No run on this machine has this id: {run_id}", "List run ids: smoltui ps -a")
 
 
 def _started_at(status: Mapping[str, Any]) -> float | None:
@@ -88,7 +88,7 @@ def _started_at(status: Mapping[str, Any]) -> float | None:
 
 
 def _seconds_before(launch: Mapping[str, Any]) -> float:
-    """What the parts of a run before the one at hand took."""
+    """Seconds of a run's parts before the current one."""
     total = 0.0
     for status in launch.get("earlier", ()):
         started, finished = status.get("started_at"), status.get("finished_at")
@@ -105,7 +105,7 @@ def _not_started(run: Run, launch: Mapping[str, Any], log: RunLog, held: bool | 
         _delete_leftovers(launch)
     where = log.path.parent / "supervisor.log"
     return replace(
-        run, stage=Stage.ERROR, message="It never started", hint=f"What was said: {where}",
+        run, stage=Stage.ERROR, message="The run never started", hint=f"Its output: {where}",
         resumable=newest_of(log) is not None,
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
     if finished is not None and finished.step >= finished.max_steps and (code == 0 or asked):
         return replace(run, stage=Stage.COMPLETED, message=None, hint=None)  # what was asked came too late
     if "started_at" not in status:
-        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped while it waited for its turn"), log)
+        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped while queued"), log)
     if "cancel_requested_at" in status:
         return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped on request"), log)
     if finished is not None and finished.step < finished.max_steps:
@@ -124,7 +124,7 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
         return _resumable(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}"), log)
     if "pause_requested_at" in status and log.failed is None:
         kept = newest_of(log)
-        message = f"Paused at step {kept.step}" if kept else "Stopped before it could save a checkpoint"
+        message = f"Paused at step {kept.step}" if kept else "Stopped before saving a checkpoint"
         return _resumable(replace(run, stage=Stage.CANCELED, message=message), log)
     message, hint = cause(code, status, log)
     return _resumable(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
@@ -133,13 +133,13 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
 def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
     """Nobody watches over it: its supervisor was killed, which takes the training along."""
     gone = "(killed, or the machine was restarted)"
-    message = f"Its supervisor is gone {gone}, and the run with it"
+    message = f"The supervisor and the run are gone {gone}"
     if "started_at" not in status:
-        message = f"Its supervisor is gone {gone} while it waited for its turn"
+        message = f"The supervisor is gone {gone}; the run was still queued"
     return _resumable(
         replace(
             run, stage=Stage.ERROR, finished_at=data_folder.mtime(log.path), message=message,
-            hint="Start it again: smoltui train, or t in the room of runs.",
+            hint="Start it again: smoltui train, or t in the Runs room.",
         ),
         log,
     )  # fmt: skip
@@ -150,7 +150,7 @@ def _resumable(run: Run, log: RunLog) -> Run:
     kept = newest_of(log)
     if kept is None:
         return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
-    go_on = f"Go on from step {kept.step}: x in the room of runs, or smoltui resume {run.id}"
+    go_on = f"Resume from step {kept.step}: x in the Runs room, or smoltui resume {run.id}"
     hint = f"{run.hint} {go_on}" if run.stage == Stage.ERROR and run.hint else go_on
     return replace(run, resumable=True, hint=hint)
 
@@ -169,9 +169,9 @@ def queue_reason(ahead: list[str]) -> str | None:
     if not ahead:
         return None
     spec = data_folder.read_json(run_store.run_dir(ahead[0]) / "spec.json") or {}
-    reason = f"waits for the run {safe_line(str(spec.get('name', '?')), 60)} ({ahead[0]}) to end"
+    reason = f"waiting for run {safe_line(str(spec.get('name', '?')), 60)} ({ahead[0]})"
     more = len(ahead) - 1
-    return reason if not more else f"{reason}, and for {more} more after it"
+    return reason if not more else f"{reason} and {more} more"
 
 
 def alive(status: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What a local run takes of this machine: its processes by psutil, NVIDIA GPUs by NVML, without torch."""
+"""Resource usage of a local run: its processes by psutil, NVIDIA GPUs by NVML, without torch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import GpuSample, Sample
 
 SAMPLE_SECONDS = 1.0
-"""Between two samples, as a Job's come."""
+"""Seconds between samples, as for a Job."""
 FIRST_SECONDS = 0.3
-"""Between the two readings that the use of the processor is told from, for who wants one sample now."""
+"""Seconds between the two readings for processor usage, when a single sample is requested."""
 
 
 class Sampler:
-    """Takes samples of processes. Not for several threads at once; `close` lets go of the driver."""
+    """Takes samples of processes. Not thread-safe; `close` releases the driver."""
 
     def __init__(self) -> None:
-        """Takes about 0.1 s: it asks what this machine is."""
+        """Takes about 0.1 s: it inspects this machine."""
         report = device_report(Path.home())
         self._cores, self._memory = report.cores, report.ram_total
         self._processes: dict[int, Any] = {}
@@ -33,10 +33,10 @@ class Sampler:
         self._nvml = any(device.kind == "cuda" for device in report.accelerators) and _nvml_starts()
 
     def sample(self, pids: Iterable[int]) -> Sample:
-        """These processes and all their children now; those that are gone are left out.
+        """The current usage of these processes and all their children; ended ones are ignored.
 
-        `cpu` is None in the first sample, as use is told from two of them. Memory is the sum of what each process holds
-        (resident), so pages that several share count several times. Network is that of the whole machine.
+        `cpu` is None in the first sample, because usage needs two. Memory is the sum of each process's resident memory,
+        so shared pages count several times. Network is that of the whole machine.
         """
         import psutil
 
@@ -47,7 +47,7 @@ class Sampler:
                 found |= {process.pid: process for process in (root, *root.children(recursive=True))}
         cpu, used, counted = 0.0, 0, False
         for pid, process in found.items():
-            # psutil remembers in the object what the processor time was; an equal one is the same process.
+            # psutil stores the processor time in the object; an equal one is the same process.
             known = self._processes.get(pid)
             process = found[pid] = known if known is not None and known == process else process
             with suppress(psutil.Error), process.oneshot():
@@ -64,7 +64,7 @@ class Sampler:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Lets go of the NVIDIA driver."""
+        """Releases the NVIDIA driver."""
         if self._nvml:
             import pynvml
 
@@ -73,7 +73,7 @@ class Sampler:
                 pynvml.nvmlShutdown()
 
     def _network(self) -> tuple[float | None, float | None]:
-        """Bytes a second received and sent since the last call; None at the first one and without network counters."""
+        """Bytes per second received and sent since the last call; None at first, or without network counters."""
         import psutil
 
         counters = psutil.net_io_counters()
@@ -92,14 +92,14 @@ def _nvml_starts() -> bool:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return False  # the Device room says what is wrong with it
+        return False  # the Device room shows the problem
     return True
 
 
 def _gpus(pids: set[int]) -> list[GpuSample]:
-    """The GPUs these processes compute on; all of them where the driver does not name the processes of anybody here.
+    """The GPUs that these processes use; all GPUs if the driver does not list any process of this system.
 
-    In a container the driver knows processes by other ids.
+    In a container, the driver reports other process ids.
     """
     import pynvml
 
@@ -117,7 +117,7 @@ def _gpus(pids: set[int]) -> list[GpuSample]:
             with suppress(pynvml.NVMLError):
                 own = any(process.pid in pids for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle))
         except pynvml.NVMLError:
-            continue  # it fell off the bus; the others go on
+            continue  # it fell off the bus; the others still work
         samples.append(GpuSample(str(index), used, memory_used, memory_total))
         mine += [samples[-1]] if own else []
     return mine or samples
@@ -133,9 +133,9 @@ def _count() -> int:
 
 
 async def stats(engine: Engine, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
-    """What a local run takes, a sample a second until it has ended; waits for its start.
+    """Usage of a local run, one sample per second until it has ended; waits for its start.
 
-    Without `follow` one sample, or none when it does not run now. `engine` is the local one, which knows the run's
+    Without `follow`, one sample, or none if it is not running. `engine` is the local one, which knows the run's
     process (`child_pid` in its status.json). Raises as `Engine.get`.
     """
     run = await engine.get(run_id)
@@ -160,9 +160,9 @@ async def stats(engine: Engine, run_id: str, *, follow: bool = True) -> AsyncGen
 
 
 def _pid(raw: Mapping[str, Any]) -> int | None:
-    """The training process in what the local engine has of a run; None when none lives.
+    """The training process in the local engine's data of a run; None if it is not alive.
 
-    Its id may have been given to another program since, which would not be its supervisor's child.
+    Its id may have been reused by another program, which would not be its supervisor's child.
     """
     import psutil
 

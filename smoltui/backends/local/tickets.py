@@ -1,7 +1,7 @@
-"""The queue of the runs on this machine: a ticket a run, shared by every app and command line of this data folder.
+"""The queue of the runs on this machine: one ticket per run, shared by everything that uses this data folder.
 
 A ticket is a file `NUMBER-RUN_ID` in `<data folder>/queue`, locked by the run's supervisor for as long as it lives
-(`supervisor.py` waits by it). Nothing has to be mended after a crash: a lock ends with its process.
+(`supervisor.py` uses it to wait). Nothing has to be repaired after a crash: a lock ends with its process.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _TICKET = re.compile(r"\d{12}-[^.].*")
 
 
 def folder() -> Path:
-    """Holds the tickets."""
+    """Folder of the tickets."""
     return data_folder.home() / "queue"
 
 
 def take_ticket(run_id: str) -> tuple[Path, int]:
-    """The run's place at the end of the queue: the file, and a descriptor that holds its lock.
+    """Appends the run to the queue: the file, and a descriptor that holds its lock.
 
-    The lock belongs to every process that has the descriptor, so it is handed on to the supervisor and closed here.
+    The lock belongs to every process that has the descriptor, so it is passed to the supervisor and closed here.
     Only while `run_store.locked`: numbers go up.
 
     Raises:
@@ -37,15 +37,15 @@ def take_ticket(run_id: str) -> tuple[Path, int]:
     for name in names:
         if name.partition("-")[2] not in waiting:
             (folder() / name).unlink(missing_ok=True)  # its supervisor was killed
-    # Locked at once: nobody else knows the file yet.
-    return path, locks.take(path, f"The ticket of a run is locked by {{pid}}: {path}", "Try again.", seconds=1.0)
+    # The lock is free: nobody else knows the file yet.
+    return path, locks.take(path, f"The queue ticket of a run is locked by {{pid}}: {path}", "Try again.", seconds=1.0)
 
 
 def waits_for(ticket: str | None) -> list[str]:
-    """Ids of the runs that must end before it is this ticket's turn, in order; none without a ticket."""
+    """Ids of the runs ahead of this ticket, in order; none without a ticket."""
     if not ticket:
         return []
     try:
         return ahead_of(folder() / Path(ticket).name)
-    except OSError:  # nobody has taken a ticket in this data folder
+    except OSError:  # there are no tickets in this data folder
         return []

@@ -1,4 +1,4 @@
-"""Asks the system what this machine is, without torch; and torch itself, in a child."""
+"""Inspects this machine without torch, and tests torch in a child process."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 PROBE = SCRIPTS / "probe.py"
 PROBE_SECONDS = 120.0
-"""torch and TRL import in 5 s from a warm disk and in about a minute from a cold network one."""
+"""torch and TRL import in 5 s from a warm disk, and in about a minute from a cold network disk."""
 CGROUP = Path("/sys/fs/cgroup")
 HIDING = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
 
 def device_report(folder: Path) -> DeviceReport:
-    """What this machine is; blocks for at most about 0.1 s. `folder` is where checkpoints go; it need not exist."""
+    """A report on this machine; blocks for about 0.1 s at most. `folder` is where checkpoints go; it need not exist."""
     import psutil
 
     accelerators, notes = _nvidia()
@@ -41,7 +41,7 @@ def device_report(folder: Path) -> DeviceReport:
         memory = psutil.virtual_memory()
         accelerators = [*accelerators, Accelerator("mps", "Apple silicon (MPS)", memory.total, memory.available)]
     if (visible := os.environ.get(HIDING[0])) is not None:
-        notes.append(f"{HIDING[0]} is set, so torch sees no other devices than: {visible or 'none'}")
+        notes.append(f"{HIDING[0]} is set, so PyTorch sees only these devices: {visible or 'none'}")
     ram_total, ram_available = _memory()
     disk_folder = _existing(folder)
     disk_total = disk_free = None
@@ -66,15 +66,15 @@ def device_report(folder: Path) -> DeviceReport:
 
 
 def _nvidia() -> tuple[list[Accelerator], list[str]]:
-    """NVIDIA devices by NVML, and what it had to say when it could not tell."""
+    """NVIDIA devices by NVML, and its messages about failures."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        # No library or no driver is a machine without NVIDIA; everything else is a driver that needs a person.
+        # No library or no driver means a machine without NVIDIA; anything else is a driver problem.
         absent = (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
-        return [], [] if error.value in absent else [f"The NVIDIA driver does not answer: {error}"]
+        return [], [] if error.value in absent else [f"The NVIDIA driver does not respond: {error}"]
     found: list[Accelerator] = []
     notes: list[str] = []
     try:
@@ -86,10 +86,10 @@ def _nvidia() -> tuple[list[Accelerator], list[str]]:
                 memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
                 total, free = int(memory.total), int(memory.free)
             except pynvml.NVMLError as error:
-                notes.append(f"{name} does not say how much memory it has: {error}")
+                notes.append(f"{name} does not report its memory: {error}")
             found.append(Accelerator("cuda", name, total, free, driver))
     except pynvml.NVMLError as error:
-        notes.append(f"The NVIDIA driver does not answer: {error}")
+        notes.append(f"The NVIDIA driver does not respond: {error}")
     finally:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
@@ -97,7 +97,7 @@ def _nvidia() -> tuple[list[Accelerator], list[str]]:
 
 
 def _text(value: Any) -> str:
-    """NVML gives bytes or text, by version."""
+    """NVML returns bytes or text, depending on the version."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -109,12 +109,12 @@ def _cores() -> int:
 
 
 def _memory() -> tuple[int, int]:
-    """Total and available memory in bytes; a container's limit counts where it is smaller than the machine's."""
+    """Total and available memory in bytes; a container's limit counts if it is smaller than the machine's."""
     import psutil
 
     memory = psutil.virtual_memory()
     total, available = int(memory.total), int(memory.available)
-    with suppress(OSError, ValueError):  # no cgroup v2 here, or the word "max": no limit
+    with suppress(OSError, ValueError):  # no cgroup v2, or "max": no limit
         limit = int((CGROUP / "memory.max").read_text())
         used = int((CGROUP / "memory.current").read_text())
         total, available = min(total, limit), min(available, max(0, limit - used))
@@ -122,13 +122,13 @@ def _memory() -> tuple[int, int]:
 
 
 def _existing(folder: Path) -> Path:
-    """`folder` or the nearest one above it that exists."""
+    """`folder` or its nearest existing parent."""
     folder = folder.absolute()
     return next((place for place in (folder, *folder.parents) if place.is_dir()), Path("/"))
 
 
 def _python() -> tuple[str, bool]:
-    """The range of Python versions that smoltui asks for, and whether this one is in it."""
+    """The range of Python versions that smoltui requires, and whether this one is in it."""
     from importlib.metadata import PackageNotFoundError, metadata
 
     from packaging.specifiers import SpecifierSet
@@ -145,7 +145,7 @@ def _lower_first(specifier: str) -> str:
 
 
 def _packages() -> list[Package]:
-    """What smoltui asks for, read from its own metadata, with what is installed; the extra for developers left out."""
+    """Requirements from smoltui's metadata with the installed versions, without the extra for developers."""
     from importlib.metadata import PackageNotFoundError, requires
 
     from packaging.requirements import Requirement
@@ -179,11 +179,11 @@ def _package(requirement: Requirement, extra: str) -> Package:
     )
 
 
-# -- what torch says
+# -- PyTorch
 
 
 def _cache_file(report: DeviceReport) -> Path:
-    """Where the answer of torch is kept: another one for each set of packages, devices and visible devices."""
+    """The file for the test result of torch, one for each set of packages, devices and visible devices."""
     from platformdirs import user_cache_path
 
     parts = [sys.executable, report.python, *(os.environ.get(name, "") for name in HIDING)]
@@ -194,7 +194,7 @@ def _cache_file(report: DeviceReport) -> Path:
 
 
 def remembered_torch_report(report: DeviceReport) -> TorchReport | None:
-    """What torch said when it was last asked in this environment; None when it never was, or packages changed since."""
+    """The last test result in this environment; None without one, or if packages have changed since."""
     try:
         data = foreign_json.decode(read_small(_cache_file(report)))
         return _torch_report(data["at"], data)
@@ -205,11 +205,11 @@ def remembered_torch_report(report: DeviceReport) -> TorchReport | None:
 async def torch_report(
     report: DeviceReport, *, script: Path | None = None, seconds: float = PROBE_SECONDS
 ) -> TorchReport:
-    """Asks torch and TRL in a child (about 5 s of one core) and remembers the answer for this environment.
+    """Tests torch and TRL in a child process (about 5 s of one core) and stores the result for this environment.
 
     `script` stands in for `PROBE`.
 
-    A failure is a fact with `problem` set, never an exception.
+    A failure is a result with `problem` set, never an exception.
     """
     from smoltui.backends.system.child import exit_in_words, leashed, running
 
@@ -229,13 +229,13 @@ async def torch_report(
                     last = line.strip()
             code = child.exit_code or 0
     except TimeoutError:
-        return TorchReport(at, problem=f"no answer within {seconds:.0f} s")
+        return TorchReport(at, problem=f"no response within {seconds:.0f} s")
     except RunFailedError as error:
         return TorchReport(at, problem=error.message)
     if not isinstance(data, dict):
         return TorchReport(at, problem=f"the probe ended with {exit_in_words(code)}{_said(last)}")
     found = _torch_report(at, data)
-    with suppress(OSError):  # not remembered: asked again next time
+    with suppress(OSError):  # not stored: tested again next time
         path = _cache_file(report)
         locks.private_folder(path.parent, path.parent)
         beside = path.with_name(f".{path.name}.{os.getpid()}")

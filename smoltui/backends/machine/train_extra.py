@@ -1,4 +1,4 @@
-"""What training on this machine needs."""
+"""Requirements of training on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from smoltui.errors import MissingExtraError
 
 
 def require_train_extra() -> None:
-    """Raises MissingExtraError when what trains is not installed beside smoltui."""
+    """Raises MissingExtraError if the training packages are not installed."""
     missing = [
         name
         for name in ("torch", "transformers", "trl", "datasets", "accelerate")

@@ -165,5 +165,5 @@ def _in_words() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise PairsError(
-            "The set cannot be looked through as a whole.", f"DuckDB says: {safe(str(error).strip(), 300)}"
+            "The set cannot be checked as a whole.", f"DuckDB says: {safe(str(error).strip(), 300)}"
         ) from error

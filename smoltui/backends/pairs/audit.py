@@ -95,7 +95,7 @@ def audit_request(asked: Asked) -> list[str]:
         raise gone(asked.store) from error
     except OSError as error:
         raise InputError(
-            f"The audit cannot be kept, {error.strerror or error}: {asked.store.parent}", "Free some space there."
+            f"The audit cannot be saved ({error.strerror or error}): {asked.store.parent}", "Free some space there."
         ) from error
     return [str(path)]
 
@@ -126,7 +126,8 @@ def save_reports(audit: Audit, folder: Path) -> list[Path]:
         beside.replace(paths[1])
     except OSError as error:
         raise InputError(
-            f"The report cannot be written, {error.strerror}: {folder}", "Free some space, or allow writing there."
+            f"The report cannot be written ({error.strerror}): {folder}",
+            "Free some space, or make the folder writable.",
         ) from error
     return paths
 
@@ -149,7 +150,7 @@ def main(arguments: list[str]) -> int:
         _tell({"error": error.message, "hint": error.hint})
         return 2
     except OSError as error:
-        _tell({"error": f"The audit cannot be kept, {error.strerror or error}", "hint": "Free some space."})
+        _tell({"error": f"The audit cannot be saved ({error.strerror or error})", "hint": "Free some space."})
         return 2
     _tell({"audit": audit.rows})
     return 0
@@ -172,7 +173,7 @@ def make_audit(asked: Asked, progress: Progress = lambda rows, of: None) -> Audi
         raise gone(asked.store) from error
     known = asked.tokens is not None and store.has(asked.tokens)
     if not known:
-        notes.append("Lengths in tokens were not looked at: they are not counted (T counts them).")
+        notes.append("Lengths in tokens were not checked, because tokens are not counted yet (T counts them).")
     elif asked.max_length is None:
         notes.append("The recipe sets no max_length, so nothing is cut.")
     counted = {name: text for name, text in conditions(asked.max_length, known).items() if name not in unknown}
@@ -211,8 +212,8 @@ def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Pro
             columns["in_held_out"] = across.shared_with(PairStore(asked.held_out))
     if asked.held_out is None:
         notes.append(
-            "No held-out split was compared with: this set has none that the recipe names. "
-            "One carved with H shares no prompt."
+            "There was no held-out split to compare with: the recipe has none for this set. "
+            "A test set split off with H shares no prompts."
         )
     table = pa.table([columns[name] for name in AUDIT_FIELDS], schema=schema_for(AUDIT_FIELDS))
     for part in range(store.parts):

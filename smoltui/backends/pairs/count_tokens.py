@@ -61,7 +61,12 @@ def main(arguments: list[str]) -> int:
         _tell({"error": error.message, "hint": error.hint})
         return 2
     except OSError as error:
-        _tell({"error": f"The tokens cannot be kept, {error.strerror or error}: {folder}", "hint": "Free some space."})
+        _tell(
+            {
+                "error": f"The token counts cannot be saved ({error.strerror or error}): {folder}",
+                "hint": "Free some space.",
+            }
+        )
         return 2
     _tell({"key": tokenizer.key, "rows": rows})
     return 0

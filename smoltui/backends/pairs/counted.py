@@ -26,7 +26,7 @@ class Counted:
 
     rows: int
     split: str
-    """As asked for: train, or train[:1000]."""
+    """As requested: train, or train[:1000]."""
     broken: str | None = None
     """What is wrong with the first row that cannot be decoded; None where none was found or nobody looked."""
 

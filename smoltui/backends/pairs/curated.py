@@ -98,10 +98,10 @@ class Curated:
         """What is trained on, in words with the counts."""
         made = self.exported
         parts = [f"{_count(number)} {word}" for number, word in (
-            (made.excluded, "excluded"), (made.swapped, "swapped"), (sum(made.left_out.values()), "no usable pairs"),
+            (made.excluded, "excluded"), (made.swapped, "swapped"), (sum(made.left_out.values()), "unusable"),
             (made.test, "held out"),
         ) if number]  # fmt: skip
-        return f"{_count(made.train)} pairs of {self.source}, curated: {', '.join(parts) or 'nothing left out'}"
+        return f"{_count(made.train)} pairs of {self.source}, curated: {', '.join(parts) or 'nothing excluded'}"
 
 
 def _count(number: int) -> str:
@@ -220,8 +220,8 @@ def curate(
         return None
     if asked.evaluates and made.test == 0:
         raise PairsError(
-            "The recipe measures on held-out pairs, and none is left of them",
-            'Hold out a larger share in the Pairs room, or set eval_strategy: "no".',
+            "The recipe measures on held-out pairs, but none are left",
+            'Split off a larger test set in the Pairs room, or set eval_strategy: "no".',
         )
     return Curated(made, asked.source, asked.evaluates)
 
@@ -379,7 +379,7 @@ def _test_spec(wanted: PairsSpec, values: Mapping[str, Any], project: Project) -
     if values.get("datasets") or one_file:
         raise RecipeError(
             f"The recipe measures on held-out pairs, but {wanted.shown} has none",
-            'Hold out a share of the pairs in the Pairs room, or set eval_strategy: "no".',
+            'Split off a test set in the Pairs room, or set eval_strategy: "no".',
         )
     return replace(wanted, split=split)
 
@@ -395,7 +395,7 @@ def _mixture(sets: list[PairSet], entries: Any) -> Callable[[], Iterator[Row]]:
         return lambda: chain.from_iterable(one.pairs() for one in sets)
     if any(fraction is None for fraction in fractions):
         raise RecipeError(
-            "fraction is set for some of the datasets and not for the others", "Set it for all of them, or for none."
+            "fraction is set for some of the datasets but not for others", "Set it for all of them or for none."
         )
     weights = [float(fraction) / sum(fractions) for fraction in fractions]
     total = min(one.size / weight for one, weight in zip(sets, weights, strict=True) if weight > 0)
@@ -453,8 +453,8 @@ def _keep(made: Exported) -> Exported:
                 continue
             shutil.rmtree(made.folder, ignore_errors=True)
             raise InputError(
-                f"The curated pairs cannot be stored, {error.strerror or error}: {place}",
-                "Free space there, or set SMOLTUI_HOME.",
+                f"The curated pairs cannot be stored ({error.strerror or error}): {place}",
+                "Free some space there, or set SMOLTUI_HOME to another folder.",
             ) from error
         return replace(made, folder=place)
 

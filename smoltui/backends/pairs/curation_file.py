@@ -68,8 +68,8 @@ class CurationFile:
             self._curation, self._stamp = Curation(), None
         except OSError as error:
             raise InputError(
-                f"The decisions on pairs cannot be read, {error.strerror or error}: {self.path}",
-                "Allow reading it, or move it away to start over.",
+                f"The curation decisions cannot be read ({error.strerror or error}): {self.path}",
+                "Make the file readable, or move it away to start over.",
             ) from error
         return self._curation
 
@@ -136,7 +136,7 @@ class CurationFile:
     def _read(self, descriptor: int) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no ordinary file")
+            raise OSError(errno.EINVAL, "not a regular file")
         if found.st_size > MOST_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 20} MB")
         stamp = _stamp(descriptor)
@@ -198,11 +198,12 @@ class CurationFile:
     def _unwritten(self, error: OSError) -> InputError:
         if error.errno in FULL:
             return InputError(
-                f"The disk is full, so the decision was not written: {self.path}", "Free some space, then decide again."
+                f"The disk is full, so the decision was not saved: {self.path}",
+                "Free some space, then repeat the decision.",
             )
         return InputError(
-            f"The decision was not written, {error.strerror or error}: {self.path}",
-            "Allow writing in the project folder, or work in a copy of it that is yours.",
+            f"The decision was not saved ({error.strerror or error}): {self.path}",
+            "Make the project folder writable, or work in your own copy of it.",
         )
 
 

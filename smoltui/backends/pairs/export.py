@@ -252,8 +252,8 @@ class _Export:
         if not self._counts["train"]:
             said = ", ".join(f"{reason} ({count:,})" for reason, count in self._all_left_out().most_common(4))
             raise PairsError(
-                f"None of the {self._done:,} rows is left to train on: {said or 'there is none'}",
-                "Include pairs again or hold out fewer, in the Pairs room.",
+                f"None of the {self._done:,} rows are left to train on: {said or 'there are none'}",
+                "Include pairs again or hold out fewer in the Pairs room.",
             )
         for writer in self._writers.values():
             writer.close()
@@ -379,7 +379,8 @@ def _length(value: Any) -> int:
 
 def _one_form(column: str) -> InputError:
     return InputError(
-        f"A column changes its form within the set, which Parquet cannot hold: {column}", "Export as jsonl instead."
+        f"A column changes its type within the set, which Parquet does not support: {column}",
+        "Export as jsonl instead.",
     )
 
 
@@ -434,16 +435,16 @@ def _refuse(out: Path, overwrite: bool) -> None:
     shown = safe_line(str(out), 300)
     if not isinstance(files, Mapping) or inside is None:
         raise InputError(
-            f"Something else is there already, so nothing was written: {shown}",
-            "Name a folder that does not exist yet.",
+            f"This path already exists and is not an export, so nothing was written: {shown}",
+            "Choose a folder that does not exist yet.",
         )
     if foreign := sorted(inside - set(files) - {MANIFEST}):
         raise InputError(
-            f"The export there holds a file that smoltui did not write, {safe_line(foreign[0], 80)}: {shown}",
-            "Name another folder, or move that file away.",
+            f"The existing export contains a file that smoltui did not write ({safe_line(foreign[0], 80)}): {shown}",
+            "Choose another folder, or move that file away.",
         )
     if not overwrite:
-        raise InputError(f"An export is there already: {shown}", "Name another folder, or replace it: --overwrite")
+        raise InputError(f"An export already exists: {shown}", "Choose another folder, or replace it: --overwrite")
 
 
 def _put(beside: Path, out: Path) -> None:
@@ -473,9 +474,9 @@ def _unwritable(out: Path, error: OSError) -> InputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(
             f"The disk is full, so the pairs were not written: {safe_line(str(out), 300)}",
-            "Free some space, or name a folder on another disk.",
+            "Free some space, or choose a folder on another disk.",
         )
     return InputError(
-        f"The pairs cannot be written, {error.strerror or error}: {safe_line(str(out), 300)}",
-        "Name a folder in which you may write.",
+        f"The pairs cannot be written ({error.strerror or error}): {safe_line(str(out), 300)}",
+        "Choose a folder that you can write to.",
     )

@@ -52,9 +52,7 @@ def spec_from_json(data: dict[str, Any]) -> PairsSpec:
 
 def out_of_memory() -> PairsError:
     """What a set is refused with whose rows do not find room."""
-    return PairsError(
-        "The set needs more memory than there is for reading it.", "Split its longest rows, or shorten them."
-    )
+    return PairsError("Not enough memory to read the set.", "Split or shorten its longest rows.")
 
 
 def limit_memory() -> None:
@@ -90,8 +88,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         _tell(
             {
-                "error": f"The set cannot be kept in the cache, {error.strerror or error}: {folder.parent}",
-                "hint": "Free some space there, or set SMOLTUI_HOME to another disk; then r reads it again.",
+                "error": f"The set cannot be cached ({error.strerror or error}): {folder.parent}",
+                "hint": "Free some space there, or set SMOLTUI_HOME to another disk; then press r to reload.",
             }
         )
         return 2
@@ -139,7 +137,7 @@ def import_set(
         progress(meta.rows, meta.total)
     if _plain(files_stamp(spec, base)) != _plain(stamp):
         shutil.rmtree(folder, ignore_errors=True)
-        raise PairsError("The set changed while it was read.", "Read it again with r when it is written.")
+        raise PairsError("The set changed while being read.", "When it is complete, press r to reload.")
     meta.complete, meta.total = True, meta.rows
     write_meta(folder, meta)
     return meta.rows
@@ -191,13 +189,13 @@ def _batches(source: PairSource, meta: Meta) -> Iterator[dict[str, list[Any]]]:
         batch, whole = batch + size, whole + size
         if batch > MAX_BATCH_CHARS:
             raise PairsError(
-                f"{BATCH_ROWS} rows hold more than {MAX_BATCH_CHARS >> 20} MB of text, at row {index + 1}",
-                "No pair needs as much; shorten the longest, or leave them out.",
+                f"{BATCH_ROWS} rows contain more than {MAX_BATCH_CHARS >> 20} MB of text, at row {index + 1}",
+                "No pair needs that much; shorten or remove the longest.",
             )
         if whole > most:
             raise PairsError(
-                f"The set unfolds to more than {FOLDED} times the size of its files, at row {index + 1}",
-                "Its rows repeat the same long texts. Write it again without them.",
+                f"The set unpacks to more than {FOLDED} times the size of its files, at row {index + 1}",
+                "Its rows repeat the same long texts. Save the set without the repetition.",
             )
         if len(columns["hash"]) == BATCH_ROWS:
             yield columns

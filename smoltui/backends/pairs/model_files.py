@@ -28,13 +28,13 @@ def find_model_files(project: Project, values: Mapping[str, Any]) -> ModelFiles:
     """The files of the model that the recipe `values` names: a folder, or a Hub id (its cache on this machine first).
 
     Raises:
-        RecipeError: the recipe names no model.
+        RecipeError: the recipe has no model.
         InputError: there is no such model, or it has no tokenizer.json.
         ServiceError: the model is gated, private or missing, or the Hub cannot be reached and its cache has nothing.
     """
     name = values.get("model_name_or_path")
     if not isinstance(name, str) or not name.strip():
-        raise RecipeError("The recipe names no model, so tokens cannot be counted", "Set model_name_or_path.")
+        raise RecipeError("The recipe has no model, so tokens cannot be counted", "Set model_name_or_path.")
     shown = safe_line(name, 120)
     folder = project.resolve(name)
     fetch: Callable[[str], Path | None]
@@ -47,7 +47,7 @@ def find_model_files(project: Project, values: Mapping[str, Any]) -> ModelFiles:
     if tokenizer is None:
         raise InputError(
             f"The model has no {TOKENIZER}, so its tokens cannot be counted here: {shown}",
-            "Training can do without it. To make one, load the tokenizer with transformers and save it.",
+            "Training works without it. To create one, load the tokenizer with transformers and save it.",
         )
     # What is asked of the Hub may be answered with a path of its cache: no other process goes there for it.
     config, template, specials = (
@@ -104,8 +104,8 @@ def _hub(repo: str, revision: str | None) -> Iterator[None]:
         yield
     except GatedRepoError as error:
         raise PermissionDeniedError(
-            f"This model is gated, and there is no access to it yet for the account of your token: {shown}",
-            f"Ask for access at {endpoint()}/{shown}, and log in with: hf auth login",
+            f"This model is gated, and your account does not have access yet: {shown}",
+            f"Request access at {endpoint()}/{shown}, and log in with: hf auth login",
         ) from error
     except RevisionNotFoundError as error:
         raise NotFoundOnHubError(
@@ -113,20 +113,20 @@ def _hub(repo: str, revision: str | None) -> Iterator[None]:
         ) from error
     except HFValidationError as error:
         raise InputError(
-            f"There is no such model folder, and it is not the id of a model on the Hub: {shown}",
-            "Fix model_name_or_path; a Hub id looks like owner/name.",
+            f"Not a model folder, and not a model id on the Hub: {shown}",
+            "Fix model_name_or_path; Hub ids look like owner/name.",
         ) from error
     except LocalEntryNotFoundError as error:
         raise UnreachableError(
-            f"The Hub cannot be reached, and the tokenizer of this model is not in its cache here: {shown}",
-            "Try again when the network is back, or name a model folder of this machine.",
+            f"The Hub cannot be reached, and this model's tokenizer is not in the local cache: {shown}",
+            "Try again when the network is available, or use a model folder on this machine.",
         ) from error
     except Exception as error:
         refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 404) and not get_token()
         if isinstance(error, RepositoryNotFoundError) or refused:
             raise NotFoundOnHubError(
-                f"There is no such model here or on the Hub, or it is private: {shown}",
-                "Fix model_name_or_path; for a private model log in with: hf auth login",
+                f"No such model on this machine or the Hub, or it is private: {shown}",
+                "Fix model_name_or_path; for a private model, log in with: hf auth login",
             ) from error
         if (ours := explain(error, f"read the tokenizer of {shown}")) is not None:
             raise ours from error

@@ -122,7 +122,7 @@ class PairSet:
         now = files_stamp(self.spec, self.base)
         if now == self.stamp:
             return None
-        return f"{self.name} {'has changed' if now else 'is no longer there'}: what is shown was read before"
+        return f"{self.name} {'has changed' if now else 'no longer exists'}; the version read before is shown"
 
 
 def store_folder(spec: PairsSpec, base: Path, stamp: Any) -> Path:
@@ -164,8 +164,8 @@ def request_import(opened: PairSet, *, again: bool = False) -> None:
         beside.replace(opened.folder / "request.json")
     except OSError as error:
         raise InputError(
-            f"The set cannot be kept in the cache, {error.strerror}: {opened.folder.parent}",
-            "Free some space there, or set SMOLTUI_HOME to another disk. The first pairs can be read all the same.",
+            f"The set cannot be cached ({error.strerror}): {opened.folder.parent}",
+            "Free some space there, or set SMOLTUI_HOME to another disk. The first pairs can still be read.",
         ) from error
 
 
@@ -203,8 +203,8 @@ async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[st
         if child.exit_code:
             words = f": {said[:200]}" if said else ""
             raise RunFailedError(
-                f"What reads the pairs broke off, {exit_in_words(child.exit_code)}{words}",
-                "Try again; r reloads the set.",
+                f"Reading the pairs was interrupted ({exit_in_words(child.exit_code)}){words}",
+                "Press r to reload the set.",
             )
 
 
@@ -230,7 +230,7 @@ def imported(
         raise out_of_memory() from error
     except OSError as error:
         raise InputError(
-            f"The set cannot be kept in the cache, {error.strerror or error}: {opened.folder.parent}",
+            f"The set cannot be cached ({error.strerror or error}): {opened.folder.parent}",
             "Free some space there, or set SMOLTUI_HOME to another disk.",
         ) from error
     opened.refresh()

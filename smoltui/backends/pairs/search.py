@@ -129,8 +129,8 @@ class Search:
         except pa.ArrowInvalid as error:
             said = str(error).split("Invalid regular expression: ")[-1]
             raise InputError(
-                f"This is not a regular expression that can be searched with (RE2): {safe(query.words, 200)}",
-                f"{safe(said, 200)}. For a plain text leave the strokes out.",
+                f"Not a valid regular expression (RE2): {safe(query.words, 200)}",
+                f"{safe(said, 200)}. To search for plain text, leave out the slashes.",
             ) from error
         first = part * PART_ROWS
         return first + len(table), pc.add(pc.indices_nonzero(found), first)
@@ -208,7 +208,7 @@ class _Database:
         if len(condition) > MAX_CONDITION_CHARS:
             raise InputError(f"The condition is longer than {MAX_CONDITION_CHARS:,} characters", "Write a shorter one.")
         if any(kind == duckdb.token_type.comment for _, kind in duckdb.tokenize(condition)):
-            raise self._not_one("A condition must not hold a comment")
+            raise self._not_one("A condition must not contain a comment")
         self._connection.extract_statements(f"SELECT (\n{condition}\n)")  # says best what is wrong
         for text in (f"SELECT (\n{condition}\n)", f"SELECT CASE WHEN\n{condition}\nTHEN 1 END"):
             asked = self._connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
@@ -217,13 +217,13 @@ class _Database:
                 raise self._not_one("This is more than one condition")
         if used := _functions(tree) & MAKERS:
             raise InputError(
-                f"A condition here cannot use a function that makes long texts or lists: {min(used)}",
-                "Compare the columns with values that are written out.",
+                f"A condition cannot use a function that builds long texts or lists: {min(used)}",
+                "Compare the columns with literal values.",
             )
 
     def _not_one(self, said: str) -> InputError:
         return InputError(
-            f"{said}: {safe(self._condition, 200)}", "Write only what stands behind WHERE, such as chosen_chars > 500"
+            f"{said}: {safe(self._condition, 200)}", "Write only the part after WHERE, such as chosen_chars > 500"
         )
 
     def __exit__(self, *_: object) -> None:
@@ -250,7 +250,7 @@ class _Database:
                 return None
             raise InputError(
                 f"The condition takes too long: {safe(self._condition, 200)}",
-                "Compare with the whole set once at most, and with fewer of its rows.",
+                "Compare with the whole set at most once, and with fewer of its rows.",
             ) from error
         except duckdb.Error as error:
             raise self._refused(error) from error
@@ -269,7 +269,7 @@ class _Database:
     def _refused(self, error: Exception) -> InputError:
         said = str(error).strip()
         first = said.split("\n\nLINE")[0].split("\nLINE")[0]
-        return InputError(f"DuckDB does not take this condition: {safe(self._condition, 200)}", safe(first, 600))
+        return InputError(f"DuckDB does not accept this condition: {safe(self._condition, 200)}", safe(first, 600))
 
 
 def _one_expression(serialized: str) -> Any:

@@ -332,7 +332,7 @@ def write_meta(folder: Path, meta: Meta) -> None:
 
 def gone(folder: Path) -> PairsError:
     """What to say when files of the cache are missing."""
-    return PairsError("The copy of this set in the cache was deleted.", f"Open it again: r. It was at {folder}")
+    return PairsError("The cached copy of this set was deleted.", f"Press r to reload. It was at {folder}")
 
 
 class _opened:

@@ -233,9 +233,7 @@ class _TemplateChild:
         try:
             said = self._talk(process, question)
             if self._key and self._key != said["key"]:
-                raise InputError(
-                    f"The tokenizer or the chat template has changed meanwhile: {self.model}", "Open the pairs again."
-                )
+                raise InputError(f"The tokenizer or the chat template has changed: {self.model}", "Reopen the pairs.")
         except BaseException:
             self._end()  # one that has loaded nothing answers nothing
             raise
@@ -269,7 +267,9 @@ class _TemplateChild:
                 bufsize=0,
             )
         except OSError as error:
-            raise RunFailedError(f"What renders chat templates could not be started, {error.strerror}") from error
+            raise RunFailedError(
+                f"The process that renders chat templates could not be started ({error.strerror})"
+            ) from error
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)

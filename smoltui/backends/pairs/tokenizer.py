@@ -99,7 +99,7 @@ def _read(path: Path, name: str) -> bytes:
             raise InputError(f"The model's {name} is larger than {MOST_BYTES[name] >> 20} MiB: {path}")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"The model's {name} cannot be read, {error.strerror}: {path}") from error
+        raise InputError(f"The model's {name} cannot be read ({error.strerror}): {path}") from error
 
 
 def _object(path: Path | None, name: str, model: str) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _template_of(config: Mapping[str, Any]) -> str | None:
 def no_template(model: str) -> InputError:
     return InputError(
         f"The model has no chat template, so conversations cannot be rendered for it: {model}",
-        "Start from a model that was taught to chat, such as HuggingFaceTB/SmolLM3-3B.",
+        "Start from a chat model, such as HuggingFaceTB/SmolLM3-3B.",
     )
 
 
@@ -152,7 +152,7 @@ def _namespace() -> type[Any]:
 
     def checked(name: Any) -> None:
         if isinstance(name, str) and name.startswith("_"):
-            raise SecurityError(f"a namespace cannot hold a name that begins with an underscore: {name}")
+            raise SecurityError(f"a namespace cannot contain a name that starts with an underscore: {name}")
 
     class Guarded(Namespace):
         def __init__(*parts: Any, **items: Any) -> None:  # without a name for itself: a template may use `self`
@@ -234,8 +234,8 @@ class _ChatTemplate:
             raise _stuck(error, self._limits) from None
         except Exception as error:  # a template is a program of strangers: it can fail in any way
             raise InputError(
-                f"The model's chat template does not take this conversation: {_said(error)}",
-                "Training would stop at it: leave the pair out.",
+                f"The model's chat template rejects this conversation: {_said(error)}",
+                "Training would stop here: exclude the pair.",
             ) from error
 
     def _rendered(self, messages: list[dict[str, str]], variables: Mapping[str, Any]) -> str:
@@ -256,7 +256,7 @@ class _ChatTemplate:
 def _stuck(error: BaseException, limits: Limits) -> StuckError:
     if isinstance(error, Late):
         return StuckError.because(too_late(limits))
-    return StuckError.because(too_large(limits) if isinstance(error, MemoryError) else "calls itself without end")
+    return StuckError.because(too_large(limits) if isinstance(error, MemoryError) else "calls itself endlessly")
 
 
 def _said(error: Exception) -> str:
@@ -548,7 +548,7 @@ class PairTokenizer:
         end = self._named.get("eos_token")
         if end is None:
             raise InputError(
-                f"The tokenizer names no end mark (eos_token), which plain text is trained with: {self.model}",
+                f"The tokenizer has no end token (eos_token), which training on plain text needs: {self.model}",
                 "Set eos_token in its tokenizer_config.json.",
             )
         # The row's own prompt is the last turn; other columns that a conversation would begin with stay unused.

@@ -42,18 +42,18 @@ def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Pro
     """
     source = PRESETS.get(preset)
     if source is None:
-        raise InputError(f"There is no preset of this name: {preset}", f"Presets: {', '.join(PRESETS)}.")
+        raise InputError(f"Unknown preset: {preset}", f"Presets: {', '.join(PRESETS)}.")
     files = _files_of(source)
     if Path(RECIPE_NAME) not in files:
-        raise InputError(f"This installation lacks the preset's files: {preset}", "Install smoltui again.")
+        raise InputError(f"The preset's files are missing from this installation: {preset}", "Reinstall smoltui.")
     folder = expanded(str(folder)).absolute()
     if exists(folder) and not folder.is_dir():
-        raise InputError(f"This is a file, not a folder: {folder}", "Name another folder.")
+        raise InputError(f"Not a folder but a file: {folder}", "Choose another folder.")
     there = [str(name) for name in files if exists(folder / name)]
     if there and not overwrite:
         what = "a project" if RECIPE_NAME in there or FILE_NAME in there else there[0]
         raise InputError(
-            f"This folder already holds {what}: {folder}", f"Open it with: smoltui {folder}, or name another folder."
+            f"This folder already contains {what}: {folder}", f"Open it: smoltui {folder}, or choose another folder."
         )
     try:
         with _staging(folder) as staging:
@@ -62,7 +62,7 @@ def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Pro
             _move_all(staging, folder, files)
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"The folder cannot be written, {said}: {folder}", "Name another folder.") from error
+        raise InputError(f"The folder is not writable ({said}): {folder}", "Choose another folder.") from error
     return Project(folder)
 
 
@@ -84,9 +84,7 @@ def _ships(path: Path) -> bool:
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise InputError(
-        f"The preset cannot be read, {error.strerror}: {error.filename}", "Install smoltui again."
-    ) from error
+    raise InputError(f"The preset cannot be read ({error.strerror}): {error.filename}", "Reinstall smoltui.") from error
 
 
 @contextmanager

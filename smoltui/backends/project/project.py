@@ -111,6 +111,6 @@ def open_project(folder: str | Path) -> Project:
     path = expanded(str(folder)).absolute()
     if not path.is_dir():
         raise InputError(
-            f"There is no such project folder: {folder}", f"Make one: smoltui new {folder} --preset course-local"
+            f"No such project folder: {folder}", f"Create a project: smoltui new {folder} --preset course-local"
         )
     return Project(path)

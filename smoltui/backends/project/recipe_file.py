@@ -99,8 +99,8 @@ class RecipeFile:
         """
         if not overwrite and self.changed_outside():
             raise RecipeError(
-                f"{self.path.name} was changed by another program since it was read, so nothing was written",
-                "Read it again, then make the change once more.",
+                f"{self.path.name} was changed by another program, so nothing was written",
+                "Reload the recipe, then repeat the change.",
             )
         try:
             _replace_file(self.path, self.text)
@@ -142,8 +142,8 @@ class RecipeFile:
     def _refuse_braces(self, key: str) -> None:
         if self._flow:
             raise RecipeError(
-                f"{self.path.name} is written in braces, so a line cannot be added or taken out: {key}",
-                "Write it one key a line, without the outer { }.",
+                f"{self.path.name} is written in braces, so a line cannot be added or removed: {key}",
+                "Write one key per line, without the outer { }.",
             )
 
     def _replace(self, text: str, expected: dict[str, Any], key: str) -> None:
@@ -155,8 +155,8 @@ class RecipeFile:
             same = False
         if not same:
             raise RecipeError(
-                f"{self.path.name} cannot be changed here without touching something else: {key}",
-                "Open the file in your editor (key e) and change the line there.",
+                f"{self.path.name} cannot be changed without touching something else: {key}",
+                "Open the file in your editor (e) and change the line there.",
             )
         self.text, self.values, self._spans, self._flow = text, changed.values, changed._spans, changed._flow
 
@@ -174,7 +174,7 @@ class RecipeFile:
                     check_nodes(root)
         except YAMLLimitError as error:
             raise RecipeError(
-                f"{self.path.name} line {error.line} cannot be used: {error}", "Write the values out, one key a line."
+                f"{self.path.name} line {error.line} cannot be used: {error}", "Write the values out, one key per line."
             ) from error
         except YAMLError as error:
             raise self._bad_yaml(error) from error
@@ -182,8 +182,8 @@ class RecipeFile:
             return
         if not isinstance(root, MappingNode):
             raise RecipeError(
-                f"{self.path.name} holds no keys, line {root.start_mark.line + 1}",
-                "Write one `key: value` a line, for example learning_rate: 5.0e-7",
+                f"{self.path.name} has no keys, line {root.start_mark.line + 1}",
+                "Write one `key: value` per line, for example learning_rate: 5.0e-7",
             )
         self._flow = bool(root.flow_style)
         _no_duplicates(root, self.path.name)
@@ -210,7 +210,7 @@ class RecipeFile:
                     if problem := _odd(self.values[key]):
                         raise RecipeError(
                             f"{self.path.name} line {node.start_mark.line + 1}: {key} holds {problem}",
-                            "Write a number, a text, true or false, or a list or mapping of those.",
+                            "Write a number, text, true or false, or a list or mapping of these.",
                         )
         except YAMLError as error:
             raise self._bad_yaml(error, node) from error
@@ -250,7 +250,7 @@ def load_recipe(path: Path) -> RecipeFile:
         data = read_small(path, MOST_BYTES)
     except FileNotFoundError as error:
         raise RecipeError(
-            f"There is no recipe here: {path}", f"Make one: smoltui new {path.parent} --preset course-local"
+            f"No recipe here: {path}", f"Create a project: smoltui new {path.parent} --preset course-local"
         ) from error
     except OSError as error:
         raise RecipeError(f"{path.name} cannot be read: {error.strerror}", str(path)) from error
@@ -270,8 +270,8 @@ def load_project_recipe(project: Project) -> RecipeFile:
     """
     if not project.has_recipe:
         raise RecipeError(
-            f"This folder holds no {RECIPE_NAME}: {project.folder}",
-            "Make a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
+            f"This folder has no {RECIPE_NAME}: {project.folder}",
+            "Create a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
         )
     return load_recipe(project.recipe_path)
 
@@ -405,10 +405,10 @@ def _odd(value: Any) -> str:
     if isinstance(value, list):
         return next(filter(None, map(_odd, value)), "")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return "a whole number of more than 64 bits"
+        return "a whole number that does not fit in 64 bits"
     if isinstance(value, str) and _LONE.search(value):
-        return "half a character, which no file can hold"
-    return "" if value is None or isinstance(value, bool | int | float | str) else "a value that is no plain one"
+        return "half a character, which cannot be saved"
+    return "" if value is None or isinstance(value, bool | int | float | str) else "an unsupported value"
 
 
 def _no_duplicates(root: Node, name: str) -> None:
@@ -422,8 +422,8 @@ def _no_duplicates(root: Node, name: str) -> None:
             line = key.start_mark.line + 1
             if str(key.value) in seen:
                 raise RecipeError(
-                    f"{name} line {line}: this key already stands on line {seen[str(key.value)]}: {key.value}",
-                    "TRL would take the last one without a word. Delete one of the two lines.",
+                    f"{name} line {line}: this key is already on line {seen[str(key.value)]}: {key.value}",
+                    "TRL would silently use the last one. Delete one of the two lines.",
                 )
             seen[str(key.value)] = line
 

@@ -60,9 +60,10 @@ def _edited(project: Project, change: Callable[[Any], None]) -> None:
         beside.replace(path)
     except (tomlkit.exceptions.TOMLKitError, ValueError, RecursionError) as error:  # what tomllib takes and tomlkit not
         raise RecipeError(
-            f"{FILE_NAME} cannot be changed here: {safe_line(str(error), 200)}", "Change it in your editor."
+            f"{FILE_NAME} cannot be changed here: {safe_line(str(error), 200)}", "Edit the file in your editor."
         ) from error
     except OSError as error:
         raise InputError(
-            f"{FILE_NAME} cannot be written, {error.strerror}: {project.folder}", "Allow writing there, or free space."
+            f"{FILE_NAME} cannot be written ({error.strerror}): {project.folder}",
+            "Make it writable, or free some space.",
         ) from error

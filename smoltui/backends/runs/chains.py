@@ -47,8 +47,8 @@ def save(chain: Chain) -> None:
         data_folder.write_json(_path(chain.run_id), chain.as_json())
     except OSError as error:
         raise InputError(
-            f"What follows a run cannot be stored, {error.strerror}: {folder()}",
-            "Free space there, or set SMOLTUI_HOME.",
+            f"The follow-up steps of a run cannot be stored ({error.strerror}): {folder()}",
+            "Free some space there, or set SMOLTUI_HOME to another folder.",
         ) from error
 
 

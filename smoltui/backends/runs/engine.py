@@ -52,7 +52,7 @@ class Engine(ABC):
 
         Raises:
             InputError: the spec cannot be run.
-            MissingExtraError: what trains is not installed here.
+            MissingExtraError: the training packages are not installed.
             ServiceError: the service refused or could not be reached.
         """
 
@@ -101,7 +101,7 @@ class Engine(ABC):
         Raises:
             InputError: it cannot be paused (now), or no run has this id. Else as `get`.
         """
-        raise self.cannot("cannot pause a run", "Stop it for good: smoltui cancel ID; what it pushed so far stays.")
+        raise self.cannot("cannot pause a run", "Cancel it: smoltui cancel ID; anything already pushed is kept.")
 
     async def resume(self, run_id: str) -> Run:
         """Continues a run where it stopped: the same run, log and curve.
@@ -109,9 +109,7 @@ class Engine(ABC):
         Raises:
             InputError: there is nothing to continue from, or no run has this id. Else as `submit`.
         """
-        raise self.cannot(
-            "cannot continue a run that has stopped", "Start it again from its first step: smoltui rerun ID"
-        )
+        raise self.cannot("cannot resume a run", "Start over from the first step: smoltui rerun ID")
 
     async def rerun(self, run_id: str) -> Run:
         """The same run again, once, and the new run. What it costs is asked before, by the caller.
@@ -123,7 +121,7 @@ class Engine(ABC):
             InputError: what it was started with is not known. Else as `submit` and `get`.
         """
         if "rerun" not in self.place.can:
-            raise self.cannot("cannot start a run again", "Start a new one: smoltui train FOLDER")
+            raise self.cannot("cannot rerun a run", "Start a new run: smoltui train FOLDER")
         return await _again(self, run_id)
 
     async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:
@@ -132,7 +130,7 @@ class Engine(ABC):
         Raises:
             InputError: a label that is refused, or one to remove that is not there. Else as `get`.
         """
-        raise self.cannot("has no labels to change", "Labels are for Jobs.")
+        raise self.cannot("has no labels", "Labels are for Jobs.")
 
     def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
         """What a run takes of its machine, a sample a second until its end; waits for its start.
@@ -140,7 +138,7 @@ class Engine(ABC):
         Without `follow` one sample, or none when it does not run now. Close the iterator to let go at once. Raises as
         `get`.
         """
-        raise self.cannot("tells nothing of processor and memory", "See its log: smoltui logs ID")
+        raise self.cannot("does not report processor and memory", "See the log: smoltui logs ID")
 
     async def hardware(self) -> list[Flavor]:
         """The hardware a run can be started on, with prices.
@@ -196,8 +194,8 @@ async def _again(engine: Engine, run_id: str) -> Run:
     spec = await engine.started_with(await engine.get(run_id))
     if spec is None:
         raise InputError(
-            f"What this run was started with is not known, so it cannot be started again: {safe_line(run_id, 60)}",
-            "Start a new one: smoltui train FOLDER",
+            f"The specification of this run is unknown, so it cannot be rerun: {safe_line(run_id, 60)}",
+            "Start a new run: smoltui train FOLDER",
         )
     refuse_tokens(spec)  # before the pairs in it are copied
     spec = await in_thread(partial(curated_spec, spec))

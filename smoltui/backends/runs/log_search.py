@@ -75,8 +75,8 @@ class Search:
         except pa.ArrowInvalid as error:
             said = str(error).split("Invalid regular expression: ")[-1]
             raise InputError(
-                f"This is not a regular expression that can be searched with (RE2): {safe(self._words, 200)}",
-                f"{safe(said, 200)}. For a plain text leave the strokes out.",
+                f"Not a valid regular expression (RE2): {safe(self._words, 200)}",
+                f"{safe(said, 200)}. To search for plain text, leave out the slashes.",
             ) from error
         return found if data else []
 

@@ -72,8 +72,8 @@ class LogSpool:
             if self.first_error is not None and self.first_error >= self.count:
                 self.first_error = None
             raise InputError(
-                f"The log cannot be kept any further, {said}: {_folder()}",
-                "Free space there, or set TMPDIR to a folder that has room, then open the log anew.",
+                f"The log cannot be stored any further ({said}): {_folder()}",
+                "Free some space there, or set TMPDIR to a folder with space, then reopen the log.",
             ) from error
         with self._lock:
             self._held = whole[-1]
@@ -194,7 +194,7 @@ class LogSpool:
                         file.write(data)
                         saved += lines
                     if self._closed:
-                        raise ValueError("it was closed meanwhile")
+                        raise ValueError("it has been closed")
                     file.flush()
                     os.fsync(file.fileno())
                 Path(beside).chmod(real.stat().st_mode & 0o777 if real.exists() else 0o644)
@@ -205,7 +205,7 @@ class LogSpool:
         except (OSError, RuntimeError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise InputError(
-                f"The log cannot be saved, {said}: {path}", "Name another file, or open the log anew."
+                f"The log cannot be saved ({said}): {path}", "Choose another file, or reopen the log."
             ) from error
         return saved
 

@@ -18,20 +18,20 @@ from smoltui.errors import SmoltuiError
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """This machine as a project meets it."""
+    """This machine from a project's point of view."""
 
     report: DeviceReport
     has_recipe: bool
     problem: str
-    """Why recipe or settings cannot be used; empty when they can."""
+    """Why recipe or settings cannot be used; empty if they can."""
     on: str
     """Engine that `train` uses when not told; empty for the first one."""
     need: Need | None
-    """Memory the recipe takes; None when it is not known."""
+    """Memory that the recipe needs; None if unknown."""
 
 
 def machine_for(project: Project) -> Machine:
-    """The report with checkpoints where the recipe puts them, and what the recipe needs. Blocks for about 0.3 s."""
+    """The report for the recipe's checkpoint folder, and what the recipe needs. Blocks for about 0.3 s."""
     folder, problem, on, values = project.folder, "", "", None
     if project.has_recipe:
         try:

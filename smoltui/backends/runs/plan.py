@@ -151,12 +151,12 @@ def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs
     """The recipe's own set on this machine. Raises: PairsError: it cannot be opened."""
     counted = counts.count(wanted, plan.project.folder, plan.settings, broken=True)
     if counted.broken is not None:
-        fix = "One such line stops the training. Fix or delete it; all: smoltui pairs"
+        fix = "One such line stops the training. Fix or delete it; list all: smoltui pairs"
         return PlannedPairs(problem=Problem(counted.broken, fix))
     number = f"{counted.rows:,}".replace(",", " ")
     told = f"{number} pairs in {wanted.shown}, {counted.split}"
     if wanted.others:
-        more = f"it is the first of {wanted.others + 1} sets, the others were not opened"
+        more = f"the first of {wanted.others + 1} sets, the others were not opened"
         return PlannedPairs(sentence=f"{told}; {more}")
     return PlannedPairs(counted.rows, told)
 
@@ -168,8 +168,8 @@ def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
         f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
     ]
     parts += [f"{held.share:.4g} of the prompts held out"] if held else []
-    parts += ["columns named in smoltui.toml"] if plan.settings.pair_columns else []
-    return f"{wanted.shown}, curated when the run starts, by decision: {', '.join(parts)}" if parts else ""
+    parts += ["columns set in smoltui.toml"] if plan.settings.pair_columns else []
+    return f"{wanted.shown}, curated when the run starts: {', '.join(parts)}" if parts else ""
 
 
 def _inside(project: Project, folder: Path) -> str:

@@ -62,7 +62,7 @@ async def gather(plan: Plan) -> Facts:
             output=_output(Path(spec.output_dir)),
             disk_free=report.disk_free,
             memory_free=device.free if device else report.ram_available,
-            memory_name=device.name if device else "this machine's memory",
+            memory_name=device.name if device else "this machine",
             missing=[package.name for package in report.lacking if package.installed is None],
             trl=trl.installed if trl else None,
         )
@@ -108,14 +108,16 @@ def _look_at_model(project: Project, name: object) -> tuple[Problem | None, Prob
     if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
         return None, None
     if folder.is_dir():
-        return Problem(f"This folder holds no model (no config.json): {name}", "Name another model_name_or_path."), None
+        return Problem(
+            f"This folder contains no model (no config.json): {name}", "Set another model_name_or_path."
+        ), None
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         return Problem(
-            f"There is no such model folder: {name}", "Name another model_name_or_path, or a Hub id as owner/name."
+            f"No such model folder: {name}", "Set another model_name_or_path, or a Hub id as owner/name."
         ), None
     if "/" not in name:
         return None, Problem(
-            f"There is no such model folder, so the Hub is asked for it: {name}", "A Hub id is owner/name."
+            f"No such model folder, so this is treated as a Hub id: {name}", "Hub ids look like owner/name."
         )
     return None, None
 

@@ -49,7 +49,7 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
     if options.output_dir:
         recipe.set("output_dir", options.output_dir)
     if "\0" in wanted:
-        raise InputError(f"No folder has such a name, output_dir: {wanted}", "Name another folder.")
+        raise InputError(f"Not a valid folder name, output_dir: {wanted}", "Choose another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label, processes = new_label(), options.processes
     if not place.pays:
@@ -64,7 +64,7 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
     try:
         seconds = timeout_seconds(limit)
     except ValueError as error:
-        raise InputError(f"This is not a timeout that Jobs understands: {limit}", str(error)) from error
+        raise InputError(f"Not a valid timeout for Jobs: {limit}", str(error)) from error
     return RunSpec(
         name=name, project=str(project.folder), recipe=recipe.text, output_dir=f"{JOB_OUTPUT}/{Path(wanted).name}",
         label=label, flavor=options.flavor or jobs.flavor, timeout_seconds=seconds,

@@ -30,7 +30,7 @@ def run_dir(run_id: str) -> Path:
         InputError: the id could lead outside the folder of runs.
     """
     if not run_id or "/" in run_id or "\\" in run_id or run_id.startswith("."):
-        raise InputError(f"This is not a run's id: {run_id}", "See the ids with: smoltui ps -a")
+        raise InputError(f"Not a run id: {run_id}", "List run ids: smoltui ps -a")
     return runs_folder() / run_id
 
 
@@ -61,8 +61,8 @@ def lock_run(folder: Path, seconds: float = locks.WAIT_SECONDS) -> int:
     """
     return locks.take(
         folder / LOCK_NAME,
-        f"The run {folder.name} is still alive, in {{pid}}",
-        f"End it first: smoltui cancel {folder.name}",
+        f"Run {folder.name} is still alive ({{pid}})",
+        f"Cancel it first: smoltui cancel {folder.name}",
         seconds=seconds,
     )
 
@@ -70,7 +70,8 @@ def lock_run(folder: Path, seconds: float = locks.WAIT_SECONDS) -> int:
 def unwritable(run: Path, error: OSError) -> InputError:
     """What to say when the folder of a run cannot be written."""
     return InputError(
-        f"Runs cannot be stored, {error.strerror or error}: {run.parent}", "Free space there, or set SMOLTUI_HOME."
+        f"Runs cannot be stored ({error.strerror or error}): {run.parent}",
+        "Free some space there, or set SMOLTUI_HOME.",
     )
 
 
@@ -88,8 +89,8 @@ def locked(seconds: float = locks.WAIT_SECONDS) -> Iterator[None]:
         data_folder.refuse_if_shared(data_folder.home())
         lock = locks.take(
             path,
-            f"Another smoltui has been starting a run for {seconds:.0f} s, {{pid}}: {path}",
-            "Try again, or end it: kill {pid}",
+            f"Another smoltui has been starting a run for {seconds:.0f} s ({{pid}}): {path}",
+            "Try again, or stop it: kill {pid}",
             seconds=seconds,
         )
     except OSError as error:
@@ -144,6 +145,6 @@ def run_ids() -> list[str]:
         return []
     except OSError as error:
         raise InputError(
-            f"Runs cannot be read, {error.strerror}: {runs_folder()}", "Set SMOLTUI_HOME to a folder of yours."
+            f"Runs cannot be read ({error.strerror}): {runs_folder()}", "Set SMOLTUI_HOME to a folder of your own."
         ) from error
     return [name for _, name in sorted(found, reverse=True)]

@@ -21,7 +21,7 @@ def leaks(project: Project, spec: RunSpec | None = None, settings: Settings | No
     found = [leak_in_file(name, text, is_recipe=name == RECIPE_NAME) for name, text in _files(project, settings)]
     known = [leak for leak in found if leak is not None]
     if spec is not None and not any(leak.sentence.startswith(RECIPE_NAME) for leak in known):
-        known += _in_spec(spec, f"{RECIPE_NAME} as --set changes it")
+        known += _in_spec(spec, f"{RECIPE_NAME} as changed by --set")
     return known
 
 
@@ -45,7 +45,7 @@ def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:
         if key == "secrets":
             continue
         if leak := leak_in_value(f"The Job's {key}", json.dumps(value, ensure_ascii=False, default=str)):
-            raise InputError(leak.sentence, "Start it from the project instead: smoltui train FOLDER --on hub")
+            raise InputError(leak.sentence, "Start the run from the project instead: smoltui train FOLDER --on hub")
 
 
 def _files(project: Project, settings: Settings | None) -> Iterator[tuple[str, str]]:
@@ -72,7 +72,7 @@ def _in_spec(spec: RunSpec, recipe: str) -> Iterator[Leak]:
         "The flavor": spec.flavor,
         "The namespace": spec.namespace,
         "The strategy": spec.strategy,
-        "What the pairs are from": spec.pairs_from,
+        "The source of the pairs": spec.pairs_from,
     }
     for where, value in values.items():
         if value and (leak := leak_in_value(where, value)):

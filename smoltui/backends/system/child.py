@@ -26,7 +26,7 @@ DRAIN_SECONDS = 0.5
 """A pipe that somebody else holds open is given up this long after the child has ended."""
 _CHUNK = 1 << 16
 SIGNALS = {
-    9: "SIGKILL; the kernel does this when memory runs out",
+    9: "SIGKILL; the kernel sends it when memory runs out",
     15: "SIGTERM",
     11: "SIGSEGV",
     2: "SIGINT",
@@ -35,8 +35,8 @@ SIGNALS = {
 
 
 def training_env() -> dict[str, str]:
-    """The environment of a local training: this one, one core left to the terminal, no pings home, and no module of
-    the folder a Python is started in (`PYTHONSAFEPATH`, which holds for all that a child starts, too)."""
+    """The environment of a local training: the current one, one core reserved for the terminal, no telemetry, and no
+    imports from the current folder (`PYTHONSAFEPATH`, which child processes inherit)."""
     cores = os.cpu_count() or 1
     defaults = {
         "OMP_NUM_THREADS": str(max(1, cores - 1)),
@@ -148,7 +148,7 @@ async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None 
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True, limit=_CHUNK,
         )  # fmt: skip
     except OSError as error:
-        raise RunFailedError(f"A child process could not be started, {error.strerror}: {argv[0]}") from error
+        raise RunFailedError(f"A child process could not be started ({error.strerror}): {argv[0]}") from error
     child = Child(process)
     try:
         yield child

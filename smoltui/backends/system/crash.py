@@ -22,10 +22,10 @@ PACKAGES = ("smoltui", "textual", "rich", "huggingface_hub", "trl", "transformer
 def crashed(error: BaseException) -> InternalError:
     """What the person is told of an exception that nobody expected; its report is written, where that can be done."""
     said = safe_line(redact(str(error)), 200)
-    message = f"This is a mistake of smoltui itself: {type(error).__name__}{f', {said}' if said else ''}"
+    message = f"Internal error: {type(error).__name__}{f', {said}' if said else ''}. This is a bug in smoltui"
     path = written_report(error)
-    where = "The report could not be written." if path is None else f"The report for whoever mends it: {path}"
-    told = InternalError(message, f"Runs and Jobs go on, and what was saved is kept: start smoltui again. {where}")
+    where = "The crash report could not be written." if path is None else f"Please attach {path} to a bug report."
+    told = InternalError(message, f"Runs and Jobs continue, and saved work is kept: start smoltui again. {where}")
     told.__cause__ = error
     return told
 

@@ -90,8 +90,8 @@ def refuse_if_shared(folder: Path) -> None:
     mode = folder.stat()
     if mode.st_mode & stat.S_IWOTH:
         raise InputError(
-            f"Anybody may write into the data folder: {folder}",
-            f"Close it: chmod 700 {folder}; or set SMOLTUI_HOME to a folder of yours.",
+            f"Anyone can write to the data folder: {folder}",
+            f"Restrict it: chmod 700 {folder}; or set SMOLTUI_HOME to a folder of your own.",
         )
 
 

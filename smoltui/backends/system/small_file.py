@@ -44,4 +44,4 @@ def _refuse_others(found: os.stat_result, path: Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no ordinary file but a pipe or a device", str(path))
+        raise OSError(errno.EINVAL, "not a regular file but a pipe or a device", str(path))

@@ -76,13 +76,13 @@ def check_nodes(root: Node) -> None:
             sizes[id(node)] = 1 + sum(sizes[id(part)] for part in parts)
             if sizes[id(node)] > MOST_NODES:
                 line = node.start_mark.line + 1
-                raise YAMLLimitError(f"its aliases unfold to more than {MOST_NODES:,} values", line)
+                raise YAMLLimitError(f"its aliases expand to more than {MOST_NODES:,} values", line)
         elif id(node) not in sizes:
             sizes[id(node)] = 0
             stack.append((node, True))
             stack += [(part, False) for part in parts if id(part) not in sizes]
             if any(sizes.get(id(part)) == 0 for part in parts):
-                raise YAMLLimitError("a value holds itself", node.start_mark.line + 1)
+                raise YAMLLimitError("a value contains itself", node.start_mark.line + 1)
 
 
 def _parts(node: Node) -> Iterator[Node]:

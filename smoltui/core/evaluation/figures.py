@@ -1,4 +1,4 @@
-"""What answers and log-probabilities say about an aligned model beside its reference. Computed, never stored."""
+"""Compares an aligned model with its reference by answers and log-probabilities. Computed, never stored."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ COURSE_PROMPTS = (
     "How can I be more productive at work?",
     "What should I do if I see someone being bullied?",
 )
-"""The prompts of the smol-course exercise (units/en/unit2/3.md); asked where a project has no prompts of its own."""
+"""The prompts of the smol-course exercise (units/en/unit2/3.md); used if a project has no prompts."""
 
 MIN_WORDS, MAX_WORDS = 3, 80
 WELL_FORMED_RULE = (
-    f"Well-formed: the answer ended by itself, has {MIN_WORDS} to {MAX_WORDS} words, starts with a capital letter, "
-    "ends in . ! or ?, says no word three times in a row and no sentence twice."
+    f"Well-formed: the answer ends on its own, has {MIN_WORDS} to {MAX_WORDS} words, starts with a capital letter, "
+    "ends with . ! or ?, and repeats no word three times in a row and no sentence."
 )
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u2032\uff07`´", "'"))
@@ -38,12 +38,12 @@ _CLOSING = "\"'”’»)]*_ \t"
 
 
 def _plain(text: str) -> str:
-    """Text as the rules read it: one kind of apostrophe, no difference of case."""
+    """Text for the rules: one kind of apostrophe, lower case."""
     return text.translate(_APOSTROPHES).casefold()
 
 
 def _holds(plain: str, phrase: str) -> bool:
-    """Whether `plain` holds `phrase` as whole words; `don` is not a word of `don't`, spaces may be line ends."""
+    """Whether `plain` contains `phrase` as whole words; `don` is not a word in `don't`, spaces can be line breaks."""
     words = _plain(phrase).split()
     if not words:
         return False
@@ -52,7 +52,7 @@ def _holds(plain: str, phrase: str) -> bool:
 
 
 def manner_of(text: str, manner: Manner) -> bool:
-    """Whether an answer is in the chosen manner: it holds one of `any_of` (if there are any) and none of `none_of`."""
+    """Whether an answer is in the chosen manner: it contains one of `any_of` (if any) and none of `none_of`."""
     plain = _plain(text)
     if manner.any_of and not any(_holds(plain, phrase) for phrase in manner.any_of):
         return False
@@ -60,23 +60,23 @@ def manner_of(text: str, manner: Manner) -> bool:
 
 
 def rule_in_words(manner: Manner) -> str:
-    """The rule of `manner_of` as one sentence for the person."""
+    """The rule of `manner_of` as one sentence."""
 
     def listed(phrases: Sequence[str]) -> str:
         return ", ".join(f"“{phrase}”" for phrase in phrases)
 
     parts = []
     if manner.any_of:
-        parts.append(f"holds at least one of {listed(manner.any_of)}")
+        parts.append(f"contains at least one of {listed(manner.any_of)}")
     if manner.none_of:
-        parts.append(f"holds none of {listed(manner.none_of)}")
+        parts.append(f"contains none of {listed(manner.none_of)}")
     if not parts:
-        return f"{manner.name}: every answer, since smoltui.toml names no words for it."
+        return f"{manner.name}: every answer, because smoltui.toml lists no words for it."
     return f"{manner.name}: the answer {' and '.join(parts)}."
 
 
 def well_formed(text: str, ended: bool) -> bool:
-    """Whether an answer keeps `WELL_FORMED_RULE`; `ended` is `Answered.ended`."""
+    """Whether an answer satisfies `WELL_FORMED_RULE`; `ended` is `Answered.ended`."""
     body = text.strip()
     words = _WORD.findall(_plain(body))
     if not ended or not MIN_WORDS <= len(words) <= MAX_WORDS:
@@ -91,7 +91,7 @@ def well_formed(text: str, ended: bool) -> bool:
 
 
 def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float] | None:
-    """Interval of a share (Wilson 1927), 95 % with the default z; None without any case. Both ends in 0..1."""
+    """Confidence interval of a share (Wilson 1927), 95 % by default; None without cases. Both ends in 0..1."""
     if total <= 0:
         return None
     share = hits / total
@@ -103,14 +103,14 @@ def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured of one model. Shares are 0..1; None means not measured (or not defined, where said so)."""
+    """Measurements of one model. Shares are 0..1; None means not measured, or undefined where noted."""
 
     model: str
     """reference or aligned."""
     pairs: int = 0
-    """Held-out pairs the log-probabilities were measured on; for the aligned model those that both models scored."""
+    """Held-out pairs with measured log-probabilities; for the aligned model, those scored by both models."""
     answers: int = 0
-    """Answers the shares below are of."""
+    """Number of answers behind the shares below."""
     reward_accuracy: float | None = None
     """Share of pairs with a positive reward margin; None for the reference, whose margin is 0 by definition."""
     reward_accuracy_interval: tuple[float, float] | None = None
@@ -126,9 +126,9 @@ class Figures:
     well_formed_share: float | None = None
     well_formed_interval: tuple[float, float] | None = None
     mean_tokens: float | None = None
-    """Tokens of an answer, on average."""
+    """Mean tokens per answer."""
     length_ratio: float | None = None
-    """Mean tokens of an answer divided by the reference's; 1.0 for the reference."""
+    """Mean tokens per answer divided by the reference's; 1.0 for the reference."""
 
     def as_json(self) -> dict[str, Any]:
         """What `evaluate --json` prints for a model; the reference has no `reward_accuracy`."""
@@ -149,7 +149,7 @@ class Figures:
 
 @dataclass(slots=True)
 class Tally:
-    """Collects `PairScored` and `Answered` events of both models; any other event is left out. Figures at any time."""
+    """Collects `PairScored` and `Answered` events of both models; other events are ignored."""
 
     beta: float = 0.1
     """Beta of the recipe that trained the aligned model; 0.1 is TRL's default (`DPOConfig.beta`)."""
@@ -160,7 +160,7 @@ class Tally:
     """By model, then by prompt."""
 
     def add(self, event: Event) -> None:
-        """Takes an event; one that comes again for the same model and index replaces the older one."""
+        """Adds an event; a repeated one for the same model and index replaces the older one."""
         if isinstance(event, PairScored):
             self.scores.setdefault(event.model, {})[event.index] = event
         elif isinstance(event, Answered):
@@ -176,7 +176,7 @@ class Tally:
         ]
 
     def figures(self, model: str) -> Figures:
-        """What is known of `model` from the events so far."""
+        """Figures of `model` from the events so far."""
         scores = self.scores.get(model, {})
         answers = self.answers.get(model, {})
         margins = self.margins() if model != REFERENCE else [0.0] * len(scores)
@@ -208,6 +208,6 @@ class Tally:
 
 
 def read_prompts(text: str) -> list[str]:
-    """One prompt a line; blank lines and lines that start with # are left out."""
+    """One prompt per line; blank lines and lines starting with # are ignored."""
     lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
     return [line for line in lines if line and not line.startswith("#")]

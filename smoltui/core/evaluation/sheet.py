@@ -1,4 +1,4 @@
-"""The answers of both models to a list of prompts, as they grow, and as they are kept with the run."""
+"""The answers of both models to a list of prompts, while they arrive and as stored with the run."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ class Cell:
     """One model's answer to one prompt."""
 
     text: str = ""
-    """So far, or whole."""
+    """Partial or complete."""
     answered: Answered | None = None
-    """None while it is still being written."""
+    """None while it is still growing."""
 
 
 @dataclass(slots=True)
 class Sheet:
-    """Prompts, each with the answers that are there."""
+    """Prompts with their available answers."""
 
     prompts: list[str] = field(default_factory=list)
     cells: dict[tuple[str, int], Cell] = field(default_factory=dict)
-    """By model and prompt; absent: not asked or nothing said yet."""
+    """By model and prompt; absent: not asked, or no text yet."""
     own: set[str] = field(default_factory=set)
-    """Prompts that were typed in and stand in no file."""
+    """Prompts that were typed in and are in no file."""
 
     def cell(self, model: str, index: int) -> Cell | None:
         return self.cells.get((model, index))
 
     def forget(self, indices: Sequence[int]) -> None:
-        """Takes the answers to these prompts out, before they are asked again."""
+        """Removes the answers to these prompts before they are asked again."""
         for index in indices:
             for model in MODELS:
                 self.cells.pop((model, index), None)
 
     def drop_parts(self) -> None:
-        """Takes out answers that are not whole."""
+        """Removes incomplete answers."""
         self.cells = {key: cell for key, cell in self.cells.items() if cell.answered is not None}
 
     def take(self, event: Event, indices: Sequence[int]) -> int | None:
-        """Puts an answer or a part of one in its place and gives the index of its prompt; None for any other event.
+        """Stores an answer or a part of one and returns the index of its prompt; None for any other event.
 
-        `indices` says which prompts of this sheet were asked: the events count from 0.
+        `indices` are the prompts of this sheet that were asked: events count from 0.
         """
         if not isinstance(event, AnswerPart | Answered) or not 0 <= event.index < len(indices):
             return None
@@ -64,14 +64,14 @@ class Sheet:
         return index
 
     def add_own(self, prompt: str) -> int:
-        """Adds a typed prompt where it does not stand yet, and gives its index."""
+        """Adds a typed prompt if it is new, and returns its index."""
         if prompt not in self.prompts:
             self.prompts.append(prompt)
             self.own.add(prompt)
         return self.prompts.index(prompt)
 
     def take_over(self, other: Sheet) -> None:
-        """Takes the answers of another sheet by their prompts, and its typed prompts; its further prompts are left."""
+        """Takes over the answers of another sheet by prompt, and its typed prompts; its other prompts are ignored."""
         for at, prompt in enumerate(other.prompts):
             if prompt in other.own:
                 self.add_own(prompt)
@@ -84,11 +84,11 @@ class Sheet:
 
     @property
     def complete(self) -> int:
-        """Answers that are whole, of both models together."""
+        """Number of complete answers of both models."""
         return sum(cell.answered is not None for cell in self.cells.values())
 
     def as_json(self, models: Mapping[str, str], sampling: EvaluationSettings) -> dict[str, Any]:
-        """What is kept: the models' places by name, how it was sampled, and only answers that are whole."""
+        """The stored form: model locations by name, sampling settings, and complete answers only."""
         return {
             "v": 1,
             "models": dict(models),
@@ -109,7 +109,7 @@ class Sheet:
 
 
 def sampling_as_json(sampling: EvaluationSettings) -> dict[str, Any]:
-    """How answers are made, under the names of smoltui.toml."""
+    """Sampling settings, named as in smoltui.toml."""
     return {
         "max_new_tokens": sampling.max_new_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p,
         "seed": sampling.seed, "thinking": sampling.thinking,
@@ -117,7 +117,7 @@ def sampling_as_json(sampling: EvaluationSettings) -> dict[str, Any]:
 
 
 def sampling_in_words(sampling: Mapping[str, Any]) -> str:
-    """The same for the screen; `greedy` for temperature 0."""
+    """The same for display; `greedy` for temperature 0."""
     heat = sampling.get("temperature")
     how = "greedy" if heat == 0 else f"temperature {heat} · top p {sampling.get('top_p')}"
     thinking = "on" if sampling.get("thinking") else "off"
@@ -125,7 +125,7 @@ def sampling_in_words(sampling: Mapping[str, Any]) -> str:
 
 
 def sheet_from_json(data: Mapping[str, Any]) -> Sheet:
-    """A kept sheet; what is not as `as_json` writes it is left out."""
+    """A stored sheet; anything not written by `as_json` is ignored."""
     sheet = Sheet()
     rows = data.get("answers")
     for row in rows if isinstance(rows, list) else []:

@@ -1,4 +1,4 @@
-"""JSON that others wrote: decoded within limits, so that a small text cannot fill the memory or the stack."""
+"""Foreign JSON, decoded within limits, so that a small text cannot exhaust memory or stack."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import re
 from typing import Any
 
 MOST_BYTES = 64 << 20
-"""Of one document."""
+"""Bytes of one document."""
 MOST_PARTS = 4_000_000
 """Values of one document: an empty object takes 2 bytes of text and 64 bytes of memory."""
 DEEPEST = 100
-"""Objects and arrays inside one another. Writing a value out again takes a frame of Python's stack for each."""
+"""Nesting depth of objects and arrays. Writing a value takes a frame of Python's stack per level."""
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class JSONLimitError(ValueError):
-    """JSON beyond one of the limits; the message ends a sentence about where it was found."""
+    """JSON beyond one of the limits; the message completes a sentence about its location."""
 
 
 def decode(source: bytes | str, *, most_bytes: int = MOST_BYTES) -> Any:
-    """As `json.loads`, with every way to fail a ValueError.
+    """Like `json.loads`, but every failure is a ValueError.
 
-    Lone surrogates, which `\\ud800` makes, are kept: `core.pairs.facts.sound` replaces them where they must not stay.
+    Lone surrogates, which `\\ud800` makes, are kept: `core.pairs.facts.sound` replaces them where necessary.
 
     Raises:
         ValueError: not JSON, not UTF-8, a whole number of more than 4,300 digits, or beyond a limit (`JSONLimitError`).
@@ -31,19 +31,19 @@ def decode(source: bytes | str, *, most_bytes: int = MOST_BYTES) -> Any:
     data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     check_size(data, most_bytes)
     try:
-        # Decoded here: json itself would take bytes for UTF-16 or UTF-32 where they look like it.
+        # Decoded here, because json would guess UTF-16 or UTF-32 from the bytes.
         value = json.loads(source if isinstance(source, str) else source.decode("utf-8"))
     except RecursionError as error:
         raise too_deep() from error
     except MemoryError as error:
-        raise JSONLimitError("too large for the memory") from error
+        raise JSONLimitError("too large for the available memory") from error
     if data.count(b"{") + data.count(b"[") > DEEPEST:
         check_depth(value)
     return value
 
 
 def check_size(data: bytes | bytearray, most_bytes: int = MOST_BYTES, most_parts: int = MOST_PARTS) -> None:
-    """Raises JSONLimitError for a text that is too long, or that would become too many values."""
+    """Raises JSONLimitError for a text that is too long or has too many values."""
     if len(data) > most_bytes:
         raise JSONLimitError(f"larger than {most_bytes >> 20} MB")
     if _signs(data) > most_parts and _signs(_STRING.sub(b"", data)) > most_parts:
@@ -51,7 +51,7 @@ def check_size(data: bytes | bytearray, most_bytes: int = MOST_BYTES, most_parts
 
 
 def _signs(data: bytes | bytearray) -> int:
-    """An upper bound of the values in a text: those inside strings are counted too."""
+    """An upper bound for the number of values in a text: separators inside strings count too."""
     return data.count(b",") + data.count(b"{") + data.count(b"[")
 
 
@@ -68,5 +68,5 @@ def check_depth(value: Any, deepest: int = DEEPEST) -> None:
 
 
 def too_deep() -> JSONLimitError:
-    """What is said of a value that is nested too deeply."""
+    """The error for a value that is nested too deeply."""
     return JSONLimitError("nested too deeply")

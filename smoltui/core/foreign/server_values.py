@@ -1,6 +1,6 @@
-"""Values out of a server's JSON: each is what it should be, or None.
+"""Values from a server's JSON: each has the expected type, or is None.
 
-Whatever stands in a field, nothing here raises.
+Nothing here raises, whatever a field contains.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 MOST_CHARACTERS = 4000
-"""Of a text that is kept for people; the Hub's own messages have some hundred."""
+"""Limit of a text for display; the Hub's messages have a few hundred."""
 LONGEST_SECONDS = 366 * 86_400
-"""A duration over this is none that a Job can have."""
+"""No Job can have a longer duration."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
@@ -25,12 +25,12 @@ def mapping_in(value: Any) -> Mapping[str, Any]:
 
 
 def text_in(value: Any) -> str | None:
-    """A text that is not empty, cut at `MOST_CHARACTERS`. It may hold any character."""
+    """A non-empty text, cut at `MOST_CHARACTERS`. It may contain any character."""
     return value[:MOST_CHARACTERS] if isinstance(value, str) and value else None
 
 
 def name_in(value: Any) -> str | None:
-    """A user, organization, id or flavor: letters, digits, `.`, `_`, `-`, so it is fit to be printed or sent."""
+    """A user, organization, id or flavor: letters, digits, `.`, `_`, `-`, so it is safe to print or send."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
@@ -47,13 +47,13 @@ def number_in(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except OverflowError:  # JSON may hold a whole number of any length
+    except OverflowError:  # JSON allows integers of any length
         return None
     return number if math.isfinite(number) and number >= 0 else None
 
 
 def duration_in(value: Any) -> int | None:
-    """A whole number of seconds, more than none and at most `LONGEST_SECONDS`."""
+    """A whole number of seconds, above 0 and at most `LONGEST_SECONDS`."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS else None
 
 
@@ -62,9 +62,9 @@ def truth_in(value: Any) -> bool | None:
 
 
 def moment_in(value: Any) -> float | None:
-    """A time as the Hub writes it (ISO 8601, UTC where it names no zone), in seconds since the epoch.
+    """A time in the Hub's format (ISO 8601, UTC without a zone), in seconds since the epoch.
 
-    None outside the years 1970 to 2199, which no Job has seen and not every clock can show.
+    None outside the years 1970 to 2199, which cannot be right and not every clock can show.
     """
     if not isinstance(value, str) or len(value) > 64:
         return None

@@ -1,4 +1,4 @@
-"""The Hub account whose token is used here."""
+"""The Hub account of the token in use."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who the token belongs to and what it may do, as `GET /api/whoami-v2` says. None: the Hub did not say."""
+    """Owner and permissions of the token, from `GET /api/whoami-v2`. None: not reported by the Hub."""
 
     name: str
     """The user's own namespace."""
     fullname: str = ""
     is_pro: bool | None = None
     can_pay: bool | None = None
-    """A payment method is on file. Jobs need a positive balance, which this answer does not hold."""
+    """A payment method is on file. Jobs need a positive balance, which this response does not contain."""
     orgs: tuple[str, ...] = ()
-    """Names of the organizations, also namespaces one may work in."""
+    """Names of the organizations, which are also namespaces."""
     token_name: str = ""
     token_role: str = ""
-    """read, write, fineGrained, or another word of the server; empty when it did not say."""
+    """read, write, fineGrained, or another value from the server; empty if not reported."""
 
     @property
     def plan(self) -> str:
-        """For people: Pro, Free, or unknown."""
+        """For display: Pro, Free, or unknown."""
         return "unknown" if self.is_pro is None else "Pro" if self.is_pro else "Free"
 
     @property
     def can_write(self) -> bool | None:
-        """Whether the token may submit Jobs and push; None for a fine-grained one, which may for some repositories."""
+        """Whether the token may submit Jobs and push; None for a fine-grained one, which can for some repositories."""
         return {"write": True, "read": False}.get(self.token_role)

@@ -1,8 +1,8 @@
-"""Does it fit, and how long will it take: estimates that show the sum they come from.
+"""Does it fit, and how long will it take: estimates that show their parts.
 
-Memory: peak = W + R + G + O + K + A + H, and beside it what the device itself takes. The terms W, R, G and O were
-compared with real runs of a small SmolLM3 (within 5 %), the sums with the training step of SmolLM3-3B simulated
-operation by operation (within 10 %); no card was measured. Anything that is not known makes the answer unknown.
+Memory: peak = W + R + G + O + K + A + H, plus what the device itself takes. The terms W, R, G and O were compared with
+real runs of a small SmolLM3 (within 5 %), the sums with a simulation of SmolLM3-3B's training step, operation by
+operation (within 10 %); no GPU was measured. If anything is unknown, so is the result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What of a model decides memory and time."""
+    """The properties of a model that determine memory and time."""
 
     parameters: int
     layers: int
@@ -29,26 +29,26 @@ class ModelShape:
     """Width of the residual stream."""
     vocabulary: int
     linears: Mapping[str, tuple[int, int]]
-    """Per layer, name of each linear module → inputs and outputs; the head is not among them."""
+    """Per layer: name of each linear module → inputs and outputs, excluding the head."""
     kind: str = ""
     """model_type of its config.json."""
     dtype: str = "bfloat16"
-    """What its weights are saved in; what `dtype: auto` loads."""
+    """Type of the saved weights, which `dtype: auto` loads."""
 
     @property
     def linear_parameters(self) -> int:
-        """Weights that every token passes through, without embedding and head."""
+        """Weights that every token passes through, excluding embedding and head."""
         return self.layers * sum(inputs * outputs for inputs, outputs in self.linears.values())
 
 
 COUNTED = ("smollm3", "llama", "mistral")
-"""Values of model_type whose parameters are counted here."""
+"""Values of model_type whose parameters can be counted."""
 
 
 def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
-    """The shape a decoded config.json describes; None for an architecture whose parameters are not counted here.
+    """The shape described by a decoded config.json; None for other architectures.
 
-    Counts as transformers 5.23 builds them: q, k, v, o and a gated MLP, no biases, two norms a layer and a last one.
+    Counts as transformers 5.23 builds them: q, k, v, o and a gated MLP, no biases, two norms per layer and a final one.
     """
     if config.get("model_type") not in COUNTED or config.get("attention_bias") or config.get("mlp_bias"):
         return None
@@ -57,7 +57,7 @@ def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
         vocabulary, heads = int(config["vocab_size"]), int(config["num_attention_heads"])
         groups = int(config.get("num_key_value_heads") or heads)
         size = int(config.get("head_dim") or hidden // heads)
-    except (KeyError, TypeError, ValueError, ArithmeticError):  # infinity is a number to json
+    except (KeyError, TypeError, ValueError, ArithmeticError):  # json accepts Infinity as a number
         return None
     sizes = (hidden, layers, wide, vocabulary, heads, groups, size)
     if min(sizes) <= 0 or max(sizes) >= 2**31:
@@ -88,7 +88,7 @@ KNOWN: Mapping[str, ModelShape] = {
     "HuggingFaceTB/SmolLM3-3B": _SMOLLM3_3B,
     "HuggingFaceTB/SmolLM3-3B-Base": _SMOLLM3_3B,
 }
-"""Models whose shape is known without a look at the Hub."""
+"""Models whose shape is known without asking the Hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +98,33 @@ class Term:
     name: str
     bytes: int
     what: str
-    """What it is, and how it was computed."""
+    """Its meaning, and how it was computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Memory of one device at its fullest moment."""
+    """Peak memory of one device."""
 
     terms: tuple[Term, ...]
     context: int
-    """Bytes the device's own software takes, with 5 % for fragmentation; assumed, not measured."""
+    """Bytes for the device's own software, including 5 % for fragmentation; assumed, not measured."""
     trainable: int
-    """Parameters that are trained."""
+    """Trained parameters."""
     checkpoint: int
     """Bytes of one checkpoint on disk: trained weights and the optimizer's two states."""
 
     @property
     def peak(self) -> int:
-        """Bytes that tensors take."""
+        """Bytes of all tensors."""
         return sum(term.bytes for term in self.terms)
 
     @property
     def needed(self) -> int:
-        """Bytes a device must have free."""
+        """Bytes that must be free on a device."""
         return self.peak + self.context
 
     def verdict(self, available: int | None) -> str:
-        """fits, tight (only if the assumptions are kind), no, or unknown where the memory is not known."""
+        """fits, tight (only if the assumptions are favourable), no, or unknown if the memory is unknown."""
         if available is None:
             return "unknown"
         return "fits" if self.needed <= available else "tight" if self.peak <= available else "no"
@@ -138,9 +138,9 @@ class Fit:
 
 
 def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool = True) -> Fit | None:
-    """Memory that training with this recipe takes on each device; None when the model or the setting is not known.
+    """Memory for training with this recipe on each device; None if the model or a setting is unknown.
 
-    `cuda` False is for a processor: no mixed precision on it unless the recipe asks, and a smaller context.
+    `cuda` False means a processor: no mixed precision unless requested by the recipe, and a smaller context.
     """
     if shape is None or get(values, "max_length") is None:
         return None
@@ -153,20 +153,20 @@ def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool 
     trainable = adapter_parameters(values, shape) if adapter else shape.parameters
     if trainable is None:
         return None
-    own = 4 if adapter else width  # PEFT keeps an adapter in float32 over any base
+    own = 4 if adapter else width  # PEFT keeps an adapter in float32 on any base
     if adapter and get(values, "load_in_4bit"):
         own = 2  # TRL casts the adapter of a quantized base to bfloat16
     reference = 0 if adapter or get(values, "precompute_ref_log_probs") else shape.parameters * width
     tokens = 2 * batch * length
-    # Bytes a token leaves behind in each layer, per unit of width (TRL's training step, simulated).
+    # Bytes stored per token and layer, per unit of width (TRL's training step, simulated).
     left = (97 if width == 4 else 72) * tokens * shape.hidden
     if checkpointing(values):
         activations, how = (
             tokens * shape.layers * shape.hidden * width + left,
-            "one input a layer, and one layer's work",
+            "one input per layer, and the work of one layer",
         )
     else:
-        activations, how = left * shape.layers, "everything each layer computed"
+        activations, how = left * shape.layers, "everything that each layer computes"
     head = 4096 * 32768 * 2 + tokens * shape.hidden * 6 + (0 if adapter else shape.vocabulary * shape.hidden * 4)
     head = min(head, tokens * shape.vocabulary * 8)
     terms = (
@@ -174,7 +174,7 @@ def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool 
         Term("R", reference, "the reference model" if reference else "no reference in memory"),
         Term("G", trainable * own, f"gradients of {_in(trainable)} trained"),
         Term("O", trainable * own * 2, "Adam's two states"),
-        Term("K", trainable * 2 if autocast and own == 4 else 0, "bf16 copies that mixed precision keeps"),
+        Term("K", trainable * 2 if autocast and own == 4 else 0, "bf16 copies kept for mixed precision"),
         Term("A", activations, f"activations of {tokens:,} tokens: {how}".replace(",", " ")),
         Term("H", head, "head: tiles of logits and its gradient"),
     )
@@ -191,7 +191,7 @@ def _weights(values: Mapping[str, Any], shape: ModelShape, width: int) -> int:
 
 
 def adapter_parameters(values: Mapping[str, Any], shape: ModelShape) -> int | None:
-    """Parameters of a LoRA adapter: rank × (inputs + outputs) of each layer it sits on; None when not known."""
+    """Parameters of a LoRA adapter: rank × (inputs + outputs) of each adapted layer; None if unknown."""
     targets = values.get("lora_target_modules")
     names = [targets] if isinstance(targets, str) else targets
     rank = get(values, "lora_r")
@@ -211,29 +211,29 @@ def _in(parameters: int) -> str:
 # Time
 
 DENSE_BF16 = {"A100": 312e12, "H200": 989e12, "L40S": 362e12, "L4": 121e12}
-"""FLOP/s of one accelerator, bfloat16, dense: NVIDIA's data sheets. One that is not here gives no estimate."""
+"""FLOP/s of one accelerator, bfloat16, dense: NVIDIA's data sheets. There is no estimate for others."""
 
 UTILISATION = 0.4
-"""Share of that which training reaches; assumed."""
+"""Share of it that training achieves; assumed."""
 
 SHORT = 300
-"""Tokens of a short sequence: padded hh-rlhf pairs lie between this and max_length."""
+"""Tokens of a short sequence: padded hh-rlhf pairs are between this and max_length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds of training, without loading, evaluating and saving: from short pairs to pairs of full length."""
+    """Seconds of training, excluding loading, evaluation and saving: from short pairs to pairs of full length."""
 
     low: float
     high: float
     assumed: str
-    """The assumptions, for the person."""
+    """The assumptions in words."""
 
 
 def duration(
     values: Mapping[str, Any], shape: ModelShape | None, summary: Summary, accelerator: str | None, devices: int = 1
 ) -> Duration | None:
-    """How long the run takes on `devices` of an accelerator such as A100; None when one of these is not known.
+    """Duration of the run on `devices` accelerators such as A100; None if any of it is unknown.
 
     2 FLOP per weight and token, times 5 for all weights with checkpointing and a reference (forward, again, backward
     twice, reference); one less without checkpointing, with a precomputed reference, and for an adapter.
@@ -243,7 +243,7 @@ def duration(
     if shape is None or speed is None or summary.steps is None or not isinstance(length, int):
         return None
     if mixed_precision(values) is None and weight_type(values) not in ("bfloat16", "float16"):
-        return None  # float32 runs on other units of the card
+        return None  # float32 uses other units of the GPU
     spared = (not checkpointing(values), get(values, "precompute_ref_log_probs"), get(values, "use_peft"))
     passes = 5 - sum(map(bool, spared))
     sequences = 2 * summary.steps * summary.pairs_per_step
@@ -251,12 +251,12 @@ def duration(
     def seconds(tokens: int) -> float:
         attention = 1 + 0.03 * tokens / 1024
         body = passes * 2 * shape.linear_parameters * attention
-        head = 4 * 2 * shape.vocabulary * shape.hidden / 2  # about every second token is an answer's
+        head = 4 * 2 * shape.vocabulary * shape.hidden / 2  # about half of the tokens are answers
         return sequences * tokens * (body + head) / (speed * UTILISATION * devices)
 
-    first = " and one pass for the reference" if get(values, "precompute_ref_log_probs") else ""
+    first = " and one pass of the reference" if get(values, "precompute_ref_log_probs") else ""
     return Duration(
         low=seconds(min(SHORT, length)), high=seconds(length),
         assumed=f"{UTILISATION:.0%} of {speed / 1e12:.0f} TFLOP/s, pairs of {min(SHORT, length)} to {length} tokens; "
-        f"without loading{first}",
+        f"excluding loading{first}",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which flavors of Jobs a recipe fits in, and what a flavor is in words."""
+"""Which flavors of Jobs a recipe fits on, and flavors in words."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FlavorFit:
 
     flavor: Flavor
     verdict: str
-    """A key of `VERDICTS`; unknown where the memory or the need is not known."""
+    """A key of `VERDICTS`; unknown if the memory or the need is unknown."""
     needed: int | None
-    """Estimated bytes each device must have free; None when they are not reckoned for this model or setting."""
+    """Estimated free bytes needed on each device; None without an estimate for this model or setting."""
     available: int | None
-    """Bytes of one device, or of the machine's memory for a flavor without one; None when the list does not say."""
+    """Bytes of one device, or of the machine's memory without accelerators; None if not in the list."""
 
     @property
     def in_words(self) -> str:
@@ -31,16 +31,16 @@ class FlavorFit:
 
 
 def device_bytes(flavor: Flavor) -> int | None:
-    """Memory of one of its accelerators, bytes; of the machine for a flavor without one. None when not known."""
+    """Memory of one of its accelerators, or of the machine without one, bytes. None if unknown."""
     if not flavor.count:
         return flavor.ram_bytes
     return None if flavor.vram_bytes is None else flavor.vram_bytes // flavor.count
 
 
 def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape | None) -> list[FlavorFit]:
-    """Each flavor with its verdict, in the given order; `values` and `shape` are a recipe's and its model's.
+    """Each flavor with its verdict, in the given order; `values` of a recipe and `shape` of its model.
 
-    Each accelerator holds the whole model, as TRL trains by default: several of them are faster, not roomier.
+    Each accelerator holds the whole model, TRL's default: more of them add speed, not memory.
     """
     on_card, on_processor = estimate(values, shape), estimate(values, shape, cuda=False)
     found = []
@@ -56,7 +56,7 @@ def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape
 
 
 def gb(size: int | None) -> str:
-    """Bytes as the Hub's list says them: `80 GB`; `–` for None."""
+    """Bytes in the format of the Hub's list: `80 GB`; `–` for None."""
     return "–" if size is None else f"{size / 1e9:.3g} GB" if size < 1e12 else f"{size / 1e9:.0f} GB"
 
 
@@ -82,5 +82,7 @@ def as_json(flavor: Flavor, fit: FlavorFit | None = None) -> dict[str, Any]:
 
 
 def prices(flavor: Flavor) -> str:
-    """Both prices in words: `2.50 USD an hour, 0.04 USD a minute`."""
-    return price(flavor) if flavor.usd_per_minute is None else f"{price(flavor)}, {usd(flavor.usd_per_minute)} a minute"
+    """Both prices in words: `2.50 USD per hour, 0.04 USD per minute`."""
+    return (
+        price(flavor) if flavor.usd_per_minute is None else f"{price(flavor)}, {usd(flavor.usd_per_minute)} per minute"
+    )

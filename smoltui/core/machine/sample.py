@@ -1,4 +1,4 @@
-"""What a run takes of its machine at one moment: processor, memory, GPUs, network. For a Job and for a local run."""
+"""Resource usage of a run at one moment: processor, memory, GPUs, network. For Jobs and local runs."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from smoltui.core.foreign.server_values import number_in, text_in
 from smoltui.core.machine.device import gib
 
 MOST_GPUS = 64
-"""Of one sample; the largest flavor has 8."""
+"""GPUs of one sample; the largest flavor has 8."""
 
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
-    """One GPU. None: not said."""
+    """One GPU. None: not reported."""
 
     id: str
-    """As the server or the driver names it; only unique within one run."""
+    """Name from the server or the driver; unique only within one run."""
     used: float | None = None
-    """Share of the time in which it computed, per cent from 0 to 100."""
+    """Utilization in per cent, 0 to 100."""
     memory_used: int | None = None
-    """Bytes, by everybody who uses the GPU."""
+    """Bytes used by all processes on the GPU."""
     memory_total: int | None = None
     """Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One moment. None: not said, which is not zero."""
+    """One moment. None: not reported, which is not zero."""
 
     at: float
-    """When it was taken or arrived, seconds since the epoch on this machine's clock: the Hub sends no time."""
+    """When it was taken or received, seconds since the epoch by this machine's clock: the Hub sends no time."""
     cpu: float | None = None
-    """Per cent of the processor the run may use, 100 for all its cores."""
+    """Per cent of the cores available to the run, 100 for all of them."""
     cores: float | None = None
-    """How many cores that is; may be a fraction in a container."""
+    """Number of these cores; may be a fraction in a container."""
     memory_used: int | None = None
     """Bytes."""
     memory_total: int | None = None
-    """Bytes the run may use."""
+    """Bytes available to the run."""
     received: float | None = None
-    """Bytes a second; of the whole machine for a local run. The Hub's client shows the field `rx_bps` as bytes."""
+    """Bytes per second; of the whole machine for a local run. The Hub's client shows the field `rx_bps` as bytes."""
     sent: float | None = None
-    """Bytes a second, as `received`."""
+    """Bytes per second, as `received`."""
     gpus: tuple[GpuSample, ...] = ()
-    """In the order in which they are named; empty without GPUs and where nothing is said of them."""
+    """In order of their names; empty without GPUs, or if not reported."""
     replica: str | None = None
-    """Which container of the Job; None for a local run."""
+    """Container of the Job; None for a local run."""
 
     @property
     def memory_share(self) -> float | None:
-        """0..1; None when used or total is not known."""
+        """0..1; None if used or total is unknown."""
         return share(self.memory_used, self.memory_total)
 
     def as_json(self) -> dict[str, Any]:
@@ -60,12 +60,12 @@ class Sample:
 
 
 def share(used: int | None, total: int | None) -> float | None:
-    """Used of total, 0..1; None when one of them is not known."""
+    """Used divided by total, 0..1; None if either is unknown."""
     return None if used is None or not total else min(1.0, used / total)
 
 
 def sample_from(data: Mapping[str, Any], at: float) -> Sample:
-    """A sample out of one decoded `metric` event of a Job, whatever of it is there and readable.
+    """A sample from one decoded `metric` event of a Job, with all readable fields.
 
     Fields as the Hub sends them (huggingface_hub 2.4, `fetch_job_metrics`): cpu_usage_pct, cpu_millicores,
     memory_used_bytes, memory_total_bytes, rx_bps, tx_bps, gpus, replica.
@@ -103,7 +103,7 @@ def _bytes(value: Any) -> int | None:
 def in_words(sample: Sample) -> str:
     """One line: `CPU 35 % of 12 cores · memory 1.4 GiB of 142.0 GiB · GPU 87 %, 50.1 GiB of 74.5 GiB · net …`.
 
-    What is not known is left out. Names of GPUs are not in it, so it is safe to draw.
+    Unknown values are omitted. It has no GPU names, so it is safe to draw.
     """
     parts = []
     if sample.cpu is not None:
@@ -114,10 +114,10 @@ def in_words(sample: Sample) -> str:
         name = "GPU" if len(sample.gpus) == 1 else f"GPU {number}"
         told = [] if gpu.used is None else [f"{gpu.used:.0f} %"]
         told += [] if gpu.memory_used is None else [_of(gpu.memory_used, gpu.memory_total)]
-        parts.append(f"{name} {', '.join(told) or 'says nothing'}")
+        parts.append(f"{name} {', '.join(told) or 'no data'}")
     if sample.received is not None or sample.sent is not None:
         parts.append(f"net {_rate(sample.received)} in, {_rate(sample.sent)} out")
-    return " · ".join(parts) or "nothing is said of it"
+    return " · ".join(parts) or "no data"
 
 
 def _of(used: int, total: int | None) -> str:

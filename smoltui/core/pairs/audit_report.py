@@ -9,7 +9,7 @@ from smoltui.safe_text import redact, safe_line
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 SHOWN = 12
-"""Pairs that are named of each finding."""
+"""Pairs listed per finding."""
 
 
 def as_markdown(audit: Audit) -> str:
@@ -18,7 +18,7 @@ def as_markdown(audit: Audit) -> str:
     lines += [f"- {_escaped(line)}" for line in audit.header()]
     if audit.max_length is not None:
         lines.append(f"- max\\_length: {audit.max_length:,} tokens")
-    lines += ["", "| | pairs | share | finding | mends it |", "|---|---:|---:|---|---|"]
+    lines += ["", "| | pairs | share | finding | fix |", "|---|---:|---:|---|---|"]
     for found in audit.findings:
         count = "not counted" if found.count is None else f"{found.count:,}"
         share = "" if found.share is None else f"{found.share:.2%}"
@@ -29,7 +29,7 @@ def as_markdown(audit: Audit) -> str:
             more = f" and {found.count - SHOWN:,} more" if found.count > SHOWN else ""
             lines += [
                 "", f"## {_escaped(found.title)}", "", f"{_escaped(found.why)} Source: {_escaped(found.source)}.", "",
-                f"Pairs (from 1): {numbers}{more}. Rows of it: `where {found.condition}`",
+                f"Pairs (from 1): {numbers}{more}. Show all: `where {found.condition}`",
             ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -1,12 +1,12 @@
-"""What a person decided about pairs: one JSON object a line, each keyed by the pair's content hash; later lines win.
+"""A person's decisions about pairs: one JSON object per line, keyed by the pair's content hash; later lines win.
 
     {"pair": "1f…32 hex digits", "act": "exclude", "why": "empty chosen answer", "shows": "How do I…", "at": "2026-…Z"}
     {"pair": "…", "act": "include" | "swap" | "unswap" | "pin" | "unpin", …}
     {"pair": "…", "act": "note", "note": "what was noted; empty removes it", …}
     {"act": "hold_out", "of": "hh.jsonl train", "share": 0.05, "seed": 42, "at": …}      (share 0 removes it)
 
-The hash is that of the pair as its source has it (`pair_format.content_hash`), so a swapped pair keeps its key. Lines
-are only ever added: undoing a decision adds the line that restores what was before (`inverse`).
+The hash is that of the pair in its source (`pair_format.content_hash`), so a swapped pair keeps its key. Lines
+are only ever appended: undoing a decision appends the line that restores the previous state (`inverse`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from smoltui.safe_text import safe_line
 
 FILE_NAME = "curation.jsonl"
 SHOWN = 60
-"""Characters of a prompt in a line, so that a diff of the file can be reviewed."""
+"""Characters of the prompt in a line, so that a diff of the file can be reviewed."""
 DEFAULT_SHARE, DEFAULT_SEED = 0.05, 42
 
 MOST_LINE_BYTES = 1 << 20
-"""Of one decision; a longer line is not one."""
+"""Limit of one decision; a longer line is not one."""
 _HASH = re.compile(r"[0-9a-f]{32}")
 
 
@@ -39,15 +39,15 @@ class Decision(NamedTuple):
     pair: str = ""
     """Content hash, 32 hexadecimal digits; empty for hold_out."""
     why: str | None = None
-    """A finding's or search's words; None when the person gave no reason."""
+    """Text of a finding or search; None if the person gave no reason."""
     note: str | None = None
-    """Of act note alone; empty removes the note."""
+    """Only for act note; empty removes the note."""
     shows: str | None = None
-    """How the prompt begins, see `shown`."""
+    """Start of the prompt, see `shown`."""
     of: str | None = None
     """Of hold_out: the set and split, see `backends.pairs.curated.set_name`."""
     share: float | None = None
-    """Of hold_out: 0 (nothing is held out any more) up to, not including, 1."""
+    """Of hold_out: from 0 (nothing is held out any longer) to below 1."""
     seed: int | None = None
     """Of hold_out."""
     at: str | None = None
@@ -55,7 +55,7 @@ class Decision(NamedTuple):
 
     @property
     def concerns(self) -> tuple[str, str]:
-        """What it decides on: of two decisions that concern the same, the later one wins."""
+        """Its subject: of two decisions with the same subject, the later one wins."""
         aspect = ACTS[self.act]
         return aspect, (self.of or "") if aspect == "hold_out" else self.pair
 
@@ -64,11 +64,11 @@ ACTS: Mapping[str, str] = {
     "exclude": "exclude", "include": "exclude", "swap": "swap", "unswap": "swap", "note": "note", "pin": "pin",
     "unpin": "pin", "hold_out": "hold_out",
 }  # fmt: skip
-"""Act → what it decides on."""
+"""Act → subject of the decision."""
 
 
 class HoldOut(NamedTuple):
-    """A held-out split carved out of one set."""
+    """A held-out split of one set."""
 
     share: float
     """Of the prompts, more than 0 and less than 1."""
@@ -76,7 +76,7 @@ class HoldOut(NamedTuple):
 
 
 class Curation:
-    """The state after some lines. A `copy` is cheap: 160 000 decisions in a few milliseconds."""
+    """The state after a number of lines. A `copy` is cheap: 160 000 decisions in a few milliseconds."""
 
     def __init__(self) -> None:
         self.excluded: set[str] = set()
@@ -84,19 +84,19 @@ class Curation:
         self.pinned: set[str] = set()
         self.notes: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
-        """Why a pair is excluded, where that was said."""
+        """Why a pair is excluded, if stated."""
         self.hold_outs: dict[str, HoldOut] = {}
         self.decisions = 0
-        """Lines that were read."""
+        """Number of valid lines."""
         self.unreadable = 0
-        """Lines that were not: torn, foreign, or of a newer smoltui. They stay in the file."""
+        """Number of other lines: truncated, foreign, or of a newer smoltui. They stay in the file."""
 
     def hold_out(self, of: str) -> HoldOut | None:
-        """The split carved out of the set and split of this name; None when there is none."""
+        """The held-out split of the set and split of this name; None without one."""
         return self.hold_outs.get(of)
 
     def take(self, decision: Decision) -> None:
-        """The state after one more decision."""
+        """Applies one more decision."""
         self.decisions += 1
         act, pair = decision.act, decision.pair
         if act == "exclude":
@@ -127,7 +127,7 @@ class Curation:
             self.hold_outs.pop(decision.of or "", None)
 
     def take_lines(self, data: bytes) -> None:
-        """The state after the lines of a file or of a piece of one; one that cannot be read is counted."""
+        """Applies the lines of a file or of a piece of one; invalid lines are counted."""
         for line in data.split(b"\n"):
             if line and not line.isspace():
                 decision = parse(line)
@@ -137,7 +137,7 @@ class Curation:
                     self.take(decision)
 
     def copy(self) -> Curation:
-        """Another state, equal to this one."""
+        """An independent copy of this state."""
         other = Curation()
         other.excluded, other.swapped, other.pinned = set(self.excluded), set(self.swapped), set(self.pinned)
         other.notes, other.reasons, other.hold_outs = dict(self.notes), dict(self.reasons), dict(self.hold_outs)
@@ -146,7 +146,7 @@ class Curation:
 
 
 def parse(line: bytes | str) -> Decision | None:
-    """The decision of one line; None for anything that is not exactly one."""
+    """The decision in one line; None for anything else."""
     try:
         data = foreign_json.decode(line, most_bytes=MOST_LINE_BYTES)
     except ValueError:
@@ -170,7 +170,7 @@ def parse(line: bytes | str) -> Decision | None:
 
 
 def line_of(decision: Decision) -> bytes:
-    """The line that `parse` reads back, with its newline."""
+    """The line for a decision, which `parse` reads back, with its newline."""
     order = ("pair", "act", "why", "note", "shows", "of", "share", "seed", "at")
     values = {name: getattr(decision, name) for name in order}
     kept = {name: value for name, value in values.items() if value is not None and not (name == "pair" and not value)}
@@ -179,9 +179,9 @@ def line_of(decision: Decision) -> bytes:
 
 
 def inverse(decisions: Sequence[Decision], state: Curation) -> list[Decision]:
-    """The decisions that lead back to `state`, which is how it was before `decisions` were taken.
+    """The decisions that restore `state`, the state before `decisions`.
 
-    What `decisions` did not change in the end gets no line. Their `at` is None: they are new decisions.
+    Unchanged subjects get no line. Their `at` is None: they are new decisions.
     """
     after: dict[tuple[str, str], Decision] = {}
     for decision in decisions:
@@ -202,7 +202,7 @@ def inverse(decisions: Sequence[Decision], state: Curation) -> list[Decision]:
 
 
 def _as_it_is(aspect: str, key: str, state: Curation, shows: str | None) -> Decision:
-    """The decision that makes one aspect of one pair (or set) what it is in `state`."""
+    """The decision that sets one aspect of one pair (or set) to its value in `state`."""
     if aspect == "exclude":
         act = "exclude" if key in state.excluded else "include"
         return Decision(act, key, why=state.reasons.get(key), shows=shows)
@@ -217,7 +217,7 @@ def _as_it_is(aspect: str, key: str, state: Curation, shows: str | None) -> Deci
 
 
 def shown(pair: Pair) -> str:
-    """How the prompt begins (a system text is passed over), on one line and safe to show; the row where it is none."""
+    """Start of the prompt (without system text), on one line and safe to show; the row if it is not a pair."""
     turns = [turn.content for turn in pair.prompt if turn.role != "system"] or [turn.content for turn in pair.prompt]
     return safe_line((turns[0] if turns else pair.raw).strip(), SHOWN)
 
@@ -234,10 +234,10 @@ def prompt_hash(prompt: Iterable[Message]) -> int:
 def held_out(prompt: int, seed: int, share: float) -> bool:
     """Whether the pairs with this `prompt_hash` are held out.
 
-    A prompt is held out when the first 64 bits of SHA-256("<seed> <prompt_hash>"), as a share of 2⁶⁴, lie below
-    `share`. So all pairs of a prompt are on one side, neither the order of the set nor added rows move anybody, a
-    larger share only adds prompts, and anybody can carve the same split again. The share that results is near `share`,
-    not exactly it: prompts are drawn, and some have several pairs.
+    A prompt is held out when the first 64 bits of SHA-256("<seed> <prompt_hash>"), as a share of 2⁶⁴, are below
+    `share`. So all pairs of a prompt are on one side, neither the order of the set nor added rows move any pair, a
+    larger share only adds prompts, and anyone can reproduce the split. The resulting share is close to `share`, but not
+    exact: prompts are drawn, and some have several pairs.
     """
     digest = hashlib.sha256(b"%d %d" % (seed, prompt)).digest()
     return int.from_bytes(digest[:8], "big") < share * 2.0**64
@@ -246,7 +246,7 @@ def held_out(prompt: int, seed: int, share: float) -> bool:
 def marks_of(curation: Curation, of: str) -> Callable[[Sequence[bytes], Sequence[int | None]], dict[str, list[bool]]]:
     """The columns of `pair_columns.CURATED` for some rows of the set and split `of`.
 
-    The function takes their content hashes and prompt hashes (None where a row is no readable pair).
+    The function takes their content hashes and prompt hashes (None if a row is not a readable pair).
     """
     sets = {
         "excluded": curation.excluded, "swapped": curation.swapped, "pinned": curation.pinned, "noted": curation.notes,

@@ -1,4 +1,4 @@
-"""The README.md of an exported set of pairs: what the Hub and `load_dataset` read, and what a person should know."""
+"""The README.md of an exported set of pairs: metadata for the Hub and `load_dataset`, and what a person should know."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from smoltui.core.pairs.curation import HoldOut
 from smoltui.safe_text import safe_line
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
-"""The Hub's size categories by the number of rows below which they hold."""
+"""The Hub's size categories, each with its exclusive upper limit of rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What the card tells."""
+    """Facts for the card."""
 
     name: str
-    """Of the source: file, folder or Hub id, and split."""
+    """Name of the source: file, folder or Hub id, and split."""
     schema: str
     """The source's shape in words."""
     files: Mapping[str, str]
@@ -28,15 +28,15 @@ class CardFacts:
     train: int
     test: int
     excluded: int = 0
-    """Left out by decision."""
+    """Excluded by decision."""
     reasons: Mapping[str, int] = field(default_factory=dict)
-    """Of those, how many for a reason that was said."""
+    """Number of those per stated reason."""
     swapped: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Rows that are no usable pair, by reason."""
+    """Rows that are not usable pairs, by reason."""
     hold_out: HoldOut | None = None
     test_of: str = ""
-    """The split of the source that test was made from; empty when it was carved out or there is none."""
+    """The source's split used as test; empty if test was split off, or there is none."""
     texts: bool = False
     """Plain texts instead of messages."""
     thinking_off: bool = False
@@ -45,7 +45,7 @@ class CardFacts:
 
 
 def size_category(rows: int) -> str:
-    """The Hub's word for so many rows."""
+    """The Hub's category for this number of rows."""
     return next((word for limit, word in SIZES if rows < limit), "n>10M")
 
 
@@ -66,7 +66,7 @@ def _header(facts: CardFacts) -> list[str]:
 def _body(facts: CardFacts, name: str) -> list[str]:
     lines = [
         "Made with smoltui from "
-        f"`{name.replace('`', '´')}` ({facts.schema}). The licence is that of this source; smoltui does not know it.",
+        f"`{name.replace('`', '´')}` ({facts.schema}). The source's licence applies; smoltui does not know it.",
         "",
         "| | pairs |",
         "|---|---|",
@@ -74,9 +74,9 @@ def _body(facts: CardFacts, name: str) -> list[str]:
     ]
     if facts.test or "test" in facts.files:
         lines.append(f"| test, held out | {facts.test:,} |")
-    lines += [f"| rows of the source | {facts.rows:,} |", "", "## What was done", ""]
+    lines += [f"| rows in the source | {facts.rows:,} |", "", "## What was done", ""]
     lines += [f"- {said}" for said in _done(facts)]
-    lines += ["", "## The form", "", _form(facts), "", "## How to train", ""]
+    lines += ["", "## Format", "", _form(facts), "", "## How to train", ""]
     lines += ["In a TRL recipe (`trl dpo --config recipe.yaml`):", "", "```yaml"]
     lines += ["dataset_name: .   # this folder, or the data set's name on the Hub", "dataset_train_split: train"]
     lines += ["dataset_test_split: test", "eval_strategy: steps"] if "test" in facts.files else ['eval_strategy: "no"']
@@ -87,10 +87,12 @@ def _done(facts: CardFacts) -> list[str]:
     done = []
     if facts.excluded:
         said = ", ".join(f"{_plain(safe_line(why, 80))}: {count:,}" for why, count in _most(facts.reasons))
-        done.append(f"{facts.excluded:,} left out by decision{f' ({said})' if said else ''}.")
+        done.append(f"{facts.excluded:,} excluded by decision{f' ({said})' if said else ''}.")
     if facts.left_out:
         said = ", ".join(f"{_plain(safe_line(reason, 60))}: {count:,}" for reason, count in _most(facts.left_out))
-        done.append(f"{sum(facts.left_out.values()):,} left out as no pairs that teach something ({said}).")
+        done.append(
+            f"{sum(facts.left_out.values()):,} left out because they are not pairs that teach something ({said})."
+        )
     if facts.swapped:
         done.append(f"{facts.swapped:,} with chosen and rejected swapped by decision.")
     if facts.hold_out:
@@ -101,19 +103,17 @@ def _done(facts: CardFacts) -> list[str]:
         )
     if facts.test_of:
         done.append(f"test is the source's own split `{_plain(safe_line(facts.test_of, 80))}`.")
-    done.append(f"Everything else is as it was, in its order. Hash of the pairs: `{facts.digest}`.")
+    done.append(f"Everything else is unchanged, in the original order. Hash of the pairs: `{facts.digest}`.")
     return done
 
 
 def _form(facts: CardFacts) -> str:
     if facts.texts:
-        return "TRL's standard form: `prompt`, `chosen` and `rejected` are texts, to which no chat template is applied."
-    form = (
-        "TRL's conversational form: `prompt`, `chosen` and `rejected` are lists of messages with `role` and `content`."
-    )
+        return "TRL's standard format: `prompt`, `chosen` and `rejected` are plain text; no chat template is applied."
+    form = "TRL's conversational format: `prompt`, `chosen` and `rejected` are lists of messages (`role`, `content`)."
     if facts.thinking_off:
         form += (
-            " `chat_template_kwargs` turns thinking off in chat templates that know it: the answers hold no thoughts."
+            " `chat_template_kwargs` turns thinking off where the template supports it: the answers have no thoughts."
         )
     return form
 
@@ -123,7 +123,7 @@ def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _plain(text: str) -> str:
-    """`text` with the characters that Markdown or HTML would act on made harmless."""
+    """`text` with the special characters of Markdown and HTML escaped."""
     for sign in "\\`*_[]<>|#":
         text = text.replace(sign, f"\\{sign}")
     return text

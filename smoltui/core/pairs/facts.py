@@ -1,4 +1,4 @@
-"""What one row of a set says about itself: its texts as they are kept, and the figures and flags derived from them."""
+"""Facts about one row of a set: its stored texts, and the numbers and flags derived from them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.scripts.pair_format import NotAPairError, Reading, examine, hash_of
 
 TURN_JOINT = "\n\n"
-"""Stands between the turns of a prompt that is kept as one text."""
+"""Separates the turns of a prompt stored as one text."""
 ROLE_LETTERS = {"system": "s", "user": "u", "assistant": "a"}
 """Other roles, such as the text before the first turn of a transcript, are `p`."""
 LETTER_ROLES = {"s": "system", "u": "user", "a": "assistant", "p": "preamble"}
 _LONE = re.compile("[\ud800-\udfff]")
 MAX_COMPARED = 4_000
-"""Characters of an answer that are compared for `similarity`: the cost grows with the product of the lengths."""
+"""Characters of an answer compared for `similarity`: the cost grows with the product of the lengths."""
 PAIR_COLUMNS = frozenset(
     {
         "system", "prompt", "instruction", "question", "input", "history", "conversations", "chosen", "rejected",
         "preferred_output", "non_preferred_output",
     }
 )  # fmt: skip
-"""Columns of a row that are the pair itself; all others are kept as its further columns."""
+"""Columns that form the pair; all others are stored as its further columns."""
 
 
 def sound(text: str) -> str:
-    """`text` with lone surrogates, which no encoding can hold, as one U+FFFD each."""
+    """`text` with lone surrogates, which no encoding can represent, replaced by U+FFFD."""
     return _LONE.sub("\ufffd", text) if not text.isascii() and _LONE.search(text) else text
 
 
 def row_facts(index: int, row: Any) -> dict[str, Any]:
-    """All kept columns of one row, texts and facts, under the names of the store (`backends/pairs/store.py`)."""
+    """All stored columns of one row, texts and facts, named as in the store (`backends/pairs/store.py`)."""
     try:
         reading = examine(row)
     except NotAPairError as error:
@@ -133,11 +133,11 @@ def _extra(row: Any) -> str | None:
 
 
 def short_hash(text: str) -> int:
-    """64 bits of a SHA-256 as a signed number: two texts of a set of 1.6 million share one once in 10⁷ sets."""
+    """64 bits of a SHA-256 as a signed number: a set of 1.6 million texts has a collision once in 10⁷ sets."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
 
 
 def likeness(left: str, right: str) -> float:
-    """0..1: twice the longest common subsequence over both lengths (Indel), of the beginnings of long texts."""
+    """0..1: twice the longest common subsequence over both lengths (Indel), of the starts of long texts."""
     return float(Indel.normalized_similarity(left[:MAX_COMPARED], right[:MAX_COMPARED]))

@@ -1,4 +1,4 @@
-"""Plain rules about a text: does it begin like a refusal, does it hold odd characters, what script is it in."""
+"""Simple rules about a text: does it start like a refusal, does it contain odd characters, which script is it in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_right
 
 from smoltui.safe_text import hides
 
-# "I'm sorry for your loss", "sorry you feel that way", "sorry for the confusion": sympathy, or a mistake owned up to.
+# "I'm sorry for your loss", "sorry you feel that way", "sorry for the confusion": sympathy, or an admitted mistake.
 _NOT_PITY = (
     r"(?!,?\s+(?:for\s+(?:your|the|any|my|being)\b|about\s+(?:your|the|that)\b|to\s+hear\b|(?:that\s+)?you\b"
     r"|(?:that\s+)?your\b|if\b|i\s+(?:mis|was|got|did)))"
@@ -46,26 +46,26 @@ _STARTS = [start for start, _ in _RANGES]
 _NOT_LATIN = re.compile("[^\x00-\u036f\u1e00-\u1eff\u2000-\u2bff]")
 """Anything but Latin letters, signs and punctuation."""
 _LOOKED_AT = 2_000
-"""Characters of a text whose script is looked at."""
+"""Characters of a text examined for its script."""
 _TOGETHER = {"Kana": "Han", "Bopomofo": "Han"}
-"""Scripts that one language mixes by itself: Japanese writes kana and Han together."""
+"""Scripts that one language mixes: Japanese uses kana and Han together."""
 
 
 def is_refusal(answer: str) -> bool:
-    """Whether an English answer begins like a refusal ("I'm sorry, but", "I can't", "As an AI").
+    """Whether an English answer starts like a refusal ("I'm sorry, but", "I can't", "As an AI").
 
-    A plain pattern: it misses refusals in other words and takes a "Sorry, I misread" for one, on both sides alike.
+    A simple pattern: it misses other wordings and mistakes "Sorry, I misread" for a refusal, equally on both sides.
     """
     return _REFUSAL.match(answer[:120]) is not None
 
 
 def has_control(text: str) -> bool:
-    """C0 controls but for tab and line ends, DEL, and C1 controls."""
+    """C0 controls except tab and line endings, DEL, and C1 controls."""
     return _CONTROL.search(text) is not None
 
 
 def has_bidi(text: str) -> bool:
-    """Characters that reorder or hide: those that are shown by their name wherever texts are shown."""
+    """Characters that reorder or hide text: those shown by name wherever texts are shown."""
     return hides(text)
 
 
@@ -84,7 +84,7 @@ def main_script(text: str) -> str | None:
 
 
 def mixed_scripts(prompt: str, chosen: str, rejected: str) -> bool:
-    """The answers are mainly in different scripts, or both in another one than the prompt."""
+    """Whether the answers are mainly in different scripts, or both in a script other than the prompt's."""
     if prompt.isascii() and chosen.isascii() and rejected.isascii():
         return False
     asked, *answers = (main_script(text) for text in (prompt, chosen, rejected))

@@ -1,4 +1,4 @@
-"""How lengths are spread: exact counts, edges of bins that suit a width in cells, and the characters that draw them."""
+"""Distribution of lengths: exact counts, bin edges for a width in cells, and the characters that draw them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from math import ceil
 from typing import Literal
 
 Scale = Literal["length", "gap"]
-"""length: numbers from 0; gap: numbers on both sides of 0."""
+"""length: numbers from 0; gap: positive and negative numbers."""
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 CUT_MARK = "┃"
@@ -20,14 +20,14 @@ TICK = "╵"
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Whole numbers and how often each occurs. A few thousand distinct lengths stand for millions of pairs."""
+    """Whole numbers and their frequency. A few thousand distinct lengths represent millions of pairs."""
 
     counts: Mapping[int, int]
-    """Value → how many rows have it; no row without a value is in here."""
+    """Value → number of rows with it; rows without a value are not included."""
 
     @classmethod
     def of(cls, values: Iterable[int | None]) -> Distribution:
-        """The distribution of these values; None (not known) is left out."""
+        """The distribution of these values; None (unknown) is ignored."""
         return cls(Counter(value for value in values if value is not None))
 
     @property
@@ -45,7 +45,7 @@ class Distribution:
         return max(self.counts, default=None)
 
     def quantile(self, share: float) -> int | None:
-        """The smallest value that `share` (0..1) of the values do not exceed (nearest rank); None without values."""
+        """The smallest value not exceeded by `share` (0..1) of the values (nearest rank); None without values."""
         rank, passed = max(ceil(share * self.total), 1), 0
         for value in sorted(self.counts):
             passed += self.counts[value]
@@ -54,7 +54,7 @@ class Distribution:
         return None
 
     def beyond(self, limit: int) -> int:
-        """How many values are above `limit`."""
+        """Number of values above `limit`."""
         return sum(count for value, count in self.counts.items() if value > limit)
 
 
@@ -62,10 +62,10 @@ class Distribution:
 
 
 def length_edges(lowest: int, highest: int, cells: int) -> list[int]:
-    """Edges of at most `cells` bins over `lowest`..`highest`; bin i holds edges[i] <= value < edges[i + 1].
+    """Edges of at most `cells` bins over `lowest`..`highest`; bin i contains edges[i] <= value < edges[i + 1].
 
-    Logarithmic where there is need: bins are one number wide, until a constant ratio from edge to edge is wider than
-    that; the ratio is the smallest with which all values find room. Raises ValueError where lowest < 0,
+    Logarithmic if necessary: bins are one number wide, until a constant ratio from edge to edge is wider than
+    that; the ratio is the smallest with which all values fit. Raises ValueError if lowest < 0,
     highest < lowest or cells < 1.
     """
     if not 0 <= lowest <= highest or cells < 1:
@@ -73,25 +73,25 @@ def length_edges(lowest: int, highest: int, cells: int) -> list[int]:
     if highest - lowest < cells:
         return list(range(lowest, highest + 2))
     ratio = _smallest_ratio(lambda ratio: len(_steps(lowest, highest, 1, ratio, cells)) <= cells)
-    if ratio is None:  # from 0 the first step is 1, whatever the ratio: one bin cannot hold more
+    if ratio is None:  # from 0 the first step is 1, whatever the ratio: one bin cannot contain more
         return [lowest, highest + 1]
     return [lowest, *_steps(lowest, highest, 1, ratio, cells)]
 
 
 def gap_edges(lowest: int, highest: int, cells: int, linear_to: int = 0) -> list[int]:
-    """Edges of at most `cells` bins over `lowest`..`highest`, one of which is 0 where 0 lies within or at an end.
+    """Edges of at most `cells` bins over `lowest`..`highest`, one of which is 0 if 0 is within the range or at an end.
 
-    Symmetric-logarithmic: from 0 in both directions bins are equally wide up to `linear_to` at least, and beyond that
-    grow by a constant ratio. Equal gaps are equally far from 0, and a side that is not reached takes no room. In a
-    purely logarithmic scale the narrow bins around 0 would look empty. The width is the smallest of 1, 2, 5, 10, … with
-    which this is possible. Raises ValueError where highest < lowest or cells < 2.
+    Symmetric-logarithmic: from 0 in both directions, bins are equally wide up to at least `linear_to`, and beyond that
+    grow by a constant ratio. Equal gaps are equally far from 0, and an unused side takes no space. On a purely
+    logarithmic scale, the narrow bins around 0 would look empty. The width is the smallest of 1, 2, 5, 10, … for which
+    this is possible. Raises ValueError if highest < lowest or cells < 2.
     """
     if highest < lowest or cells < 2:
         raise ValueError(f"no bins for {lowest}..{highest} in {cells} cells")
     below, above = max(-lowest, 0), max(highest, 0)
 
     def sides(step: int, ratio: float) -> tuple[list[int], list[int]]:
-        left = _steps(0, below - 1, step, ratio, cells) if below else []  # [-1, 0) already holds −1
+        left = _steps(0, below - 1, step, ratio, cells) if below else []  # [-1, 0) already contains −1
         return left, _steps(0, above, step, ratio, cells) if highest >= 0 else []
 
     def fits(step: int, ratio: float) -> bool:
@@ -103,14 +103,14 @@ def gap_edges(lowest: int, highest: int, cells: int, linear_to: int = 0) -> list
             ratio = 1.0 if fits(step, 1.0) else _smallest_ratio(partial(fits, step))
             if ratio is None:
                 continue
-            if ratio == 1.0 or step >= linear_to * (ratio - 1):  # growth begins at step / (ratio - 1)
+            if ratio == 1.0 or step >= linear_to * (ratio - 1):  # growth starts at step / (ratio - 1)
                 left, right = sides(step, ratio)
                 return [*(-edge for edge in reversed(left)), 0, *right]
         power *= 10
 
 
 def _steps(start: int, highest: int, step: int, ratio: float, cells: int) -> list[int]:
-    """Edges after `start`, up to the first above `highest`; one more than `cells` of them when there would be more."""
+    """Edges after `start`, up to the first above `highest`; at most `cells` + 1."""
     edges: list[int] = []
     edge = start
     while edge <= highest and len(edges) <= cells:
@@ -133,11 +133,11 @@ def _smallest_ratio(fits: Callable[[float], bool]) -> float | None:
 
 
 LINEAR_SHARE = 0.8
-"""Part of all gaps that stands on the linear part of its scale."""
+"""Share of all gaps on the linear part of the scale."""
 
 
 def edges_for(scale: Scale, distributions: Iterable[Distribution], cells: int) -> list[int]:
-    """One list of edges for all `distributions`, so that they can be compared; empty when none has a value."""
+    """One list of edges for all `distributions`, so that they are comparable; empty without values."""
     known = [one for one in distributions if one.counts]
     if not known:
         return []
@@ -152,9 +152,9 @@ def edges_for(scale: Scale, distributions: Iterable[Distribution], cells: int) -
 
 
 def with_cut(edges: Sequence[int], limit: int) -> tuple[list[int], int | None]:
-    """`edges` with the nearest moved to limit + 1, and that edge's place: what is cut lies in the bins from there.
+    """`edges` with the nearest moved to limit + 1, and that edge's index, from which bins exceed it.
 
-    Place 0: everything is longer than the limit. None: nothing is, and the edges stay.
+    Index 0: everything exceeds the limit. None: nothing does, and the edges are unchanged.
     """
     moved = list(edges)
     if not moved or limit >= moved[-1] - 1:
@@ -162,7 +162,7 @@ def with_cut(edges: Sequence[int], limit: int) -> tuple[list[int], int | None]:
     if limit < moved[0]:
         return moved, 0
     inner = range(1, len(moved) - 1)
-    if not inner:  # one bin cannot be told apart at its inside
+    if not inner:  # a single bin has no inner edge
         return [moved[0], limit + 1, moved[-1]], 1
     place = min(inner, key=lambda index: abs(moved[index] - limit - 1))
     moved[place] = limit + 1
@@ -170,7 +170,7 @@ def with_cut(edges: Sequence[int], limit: int) -> tuple[list[int], int | None]:
 
 
 def binned(distribution: Distribution, edges: Sequence[int]) -> list[int]:
-    """How many values fall into each bin; values outside of the edges are in the first or the last, so none is lost."""
+    """Number of values in each bin; values outside the edges count in the first or last bin, so none is lost."""
     if len(edges) < 2:
         return []
     counts = [0] * (len(edges) - 1)
@@ -180,7 +180,7 @@ def binned(distribution: Distribution, edges: Sequence[int]) -> list[int]:
 
 
 def bin_of(value: int, edges: Sequence[int]) -> int:
-    """Place of the bin that holds `value`, or of the one nearest to it."""
+    """Index of the bin that contains `value`, or of the nearest one."""
     return min(max(bisect_right(edges, value) - 1, 0), len(edges) - 2)
 
 
@@ -188,9 +188,9 @@ def bin_of(value: int, edges: Sequence[int]) -> int:
 
 
 def bars(counts: Sequence[int], rows: int, tallest: int | None = None) -> list[str]:
-    """`rows` lines of block characters, one character a bin, the upper line first.
+    """`rows` lines of block characters, one character per bin, top line first.
 
-    Heights are linear in the count, `tallest` (default: the largest) reaching the top; a bin with anything in it
+    Heights are linear in the count, `tallest` (default: the largest) reaches the top; a non-empty bin
     shows at least an eighth.
     """
     top = max(tallest if tallest is not None else max(counts, default=0), 1)
@@ -199,10 +199,10 @@ def bars(counts: Sequence[int], rows: int, tallest: int | None = None) -> list[s
 
 
 def axis(edges: Sequence[int], each: int = 1) -> str:
-    """The line under the bars of bins that are `each` cells wide: ticks at round values, each with its value.
+    """The line below bars whose bins are `each` cells wide: labelled ticks at round values.
 
-    Round are 1, 2 and 5 times a power of ten, and 0. A tick stands at the beginning of the bin that holds its value. As
-    many as find room, powers of ten first.
+    Round values are 1, 2 and 5 times a power of ten, and 0. A tick is at the start of the bin that contains its value.
+    As many as fit, powers of ten first.
     """
     width = max(len(edges) - 1, 0) * each
     line = [" "] * width
@@ -218,7 +218,7 @@ def axis(edges: Sequence[int], each: int = 1) -> str:
 
 
 def _round_values(lowest: int, highest: int) -> list[int]:
-    """Round values within the bounds, the more important ones first; the lowest itself stands for itself."""
+    """Round values within the bounds, the more important first; the lowest value is always included."""
     values = [0] if lowest <= 0 <= highest else [lowest]
     largest = max(abs(lowest), abs(highest))
     for factors in ((1,), (5,), (2,)):
@@ -231,12 +231,12 @@ def _round_values(lowest: int, highest: int) -> list[int]:
 
 
 def with_minus(number: str) -> str:
-    """A formatted number with the sign −, as wide as + and as the axes have it."""
+    """A formatted number with the sign −, as wide as + and as used on the axes."""
     return number.replace("-", "−")
 
 
 def short_number(value: int) -> str:
-    """A round number in few characters: 500, 1k, 20k, 3M; the sign of a negative one is −."""
+    """A round number in few characters: 500, 1k, 20k, 3M; negative with the sign −."""
     sign, size = "−" if value < 0 else "", abs(value)
     for unit, factor in (("M", 1_000_000), ("k", 1_000)):
         if size >= factor and size % factor == 0:

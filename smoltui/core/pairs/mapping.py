@@ -1,4 +1,4 @@
-"""A set of a shape that is not known: which of its columns is what, as a person says it or as their names suggest."""
+"""Sets of unknown shape: what each column means, set by a person or guessed from its name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from smoltui.core.pairs.preference import Pair, pair_of
 
 PARTS = ("prompt", "chosen", "rejected", "system")
-"""What a column can be; system may be left out, and prompt where both answers hold it."""
+"""What a column can be; system is optional, and so is prompt if both answers contain it."""
 
 _TELLING = frozenset({*PARTS, "conversations", "instruction", "question", "input", "history", "preferred_output",
                       "non_preferred_output"})  # fmt: skip
-"""Columns by which a shape is told: they must not outvote what a person says."""
+"""Columns that identify a shape: they must not override what a person sets."""
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "query", "instruction", "input", "user", "context", "messages", "conversation"),
@@ -22,11 +22,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
                  "declined", "response_b", "answer_b", "response_2", "output_2", "completion_b"),
     "system": ("system", "system_prompt"),
 }  # fmt: skip
-"""Words in column names of known sets, the more telling ones first."""
+"""Words in column names of known sets, the most specific first."""
 
 
 def mapped(row: Any, columns: Mapping[str, str]) -> Any:
-    """`row` with the columns a pair has; its other columns stay. A path that leads nowhere gives null.
+    """`row` with the columns of a pair; other columns are kept. A path without a value gives null.
 
     `columns`: part → column or dotted path (`answers.0.text`).
     """
@@ -38,9 +38,9 @@ def mapped(row: Any, columns: Mapping[str, str]) -> Any:
 
 
 def at_path(row: Any, path: str) -> Any:
-    """What stands at a dotted path: keys of objects, places in lists; None where nothing does."""
+    """The value at a dotted path of object keys and list indices; None without one."""
     if isinstance(row, Mapping) and path in row:
-        return row[path]  # a column's name may hold dots
+        return row[path]  # a column's name may contain dots
     value = row
     for step in path.split("."):
         if isinstance(value, Mapping):
@@ -53,11 +53,11 @@ def at_path(row: Any, path: str) -> Any:
 
 
 def guess_columns(rows: Sequence[Any]) -> dict[str, str]:
-    """Part → column, as far as the names of the first row's columns tell."""
+    """Part → column, as far as the column names of the first row allow."""
     first = next((row for row in rows if isinstance(row, Mapping)), {})
     free = [str(name) for name in first]
     guess: dict[str, str] = {}
-    for part in ("rejected", "chosen", "system", "prompt"):  # "non_preferred" holds "preferred"
+    for part in ("rejected", "chosen", "system", "prompt"):  # "non_preferred" contains "preferred"
         for word in _NAMES[part]:
             exact = [name for name in free if name.lower() == word]
             inside = [name for name in free if word in name.lower().replace("-", "_")]
@@ -69,7 +69,7 @@ def guess_columns(rows: Sequence[Any]) -> dict[str, str]:
 
 
 def preview(rows: Sequence[Any], columns: Mapping[str, str]) -> list[Pair]:
-    """The first pairs as they would be read with these columns; none while chosen or rejected is not named."""
+    """The first pairs as they would be read with these columns; none while chosen or rejected is not set."""
     if not {"chosen", "rejected"} <= set(columns):
         return []
     return [pair_of(index, mapped(row, columns)) for index, row in enumerate(rows[:5])]

@@ -1,4 +1,4 @@
-"""A preference pair as it is read and judged: its messages, and the words in which its answers differ."""
+"""A preference pair as read and judged: its messages, and the words in which its answers differ."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from smoltui.scripts.pair_format import NotAPairError, Reading, examine
 
 MAX_DIFF_CELLS = 100_000_000
-"""Words of one side × words of the other up to which answers are compared: 10 000 × 10 000 words take 12 MB and
-about a tenth of a second. Beyond, everything between the shared beginning and the shared end counts as different."""
+"""Limit of words × words for comparing answers: 10 000 × 10 000 words take 12 MB and about a tenth of a second. Beyond
+it, everything between the common start and the common end counts as different."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +26,38 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One row of a set, as a pair or as what it is instead."""
+    """One row of a set, as a pair or with the reason why it is none."""
 
     index: int
-    """Row in its set, from 0."""
+    """Number of the row in its set, from 0."""
     prompt: tuple[Message, ...] = ()
-    """Turns before the answers; with problem prompt_differs those of the chosen side."""
+    """Turns before the answers; for problem prompt_differs, those of the chosen side."""
     chosen: tuple[Message, ...] = ()
-    """The preferred answer, one message; empty when the row cannot be read."""
+    """The preferred answer, one message; empty if the row cannot be read."""
     rejected: tuple[Message, ...] = ()
     problem: str | None = None
     """Why the row cannot be trained on, one sentence; None for a usable pair."""
     reason: str | None = None
     """Short code of the problem, see `NotAPairError`; `broken` for a row that cannot be decoded."""
     schema: str | None = None
-    """Key of `pair_format.SCHEMAS`; None when no shape was recognised."""
+    """Key of `pair_format.SCHEMAS`; None if no shape was recognised."""
     raw: str = ""
-    """The row as text, only when it cannot be told apart into prompt and answers."""
+    """The row as text, only if it cannot be separated into prompt and answers."""
     trl_cut: str | None = None
-    """Where TRL would end the prompt, one sentence; None when there is no such cut or it falls where ours does."""
+    """Where TRL would end the prompt, one sentence; None without a cut, or if it is the same as ours."""
     answer_at: int | None = None
-    """Where the chosen answer begins in the row's own text (characters) or conversation (turns), see `Reading`."""
+    """Start of the chosen answer in the row's text (characters) or conversation (turns), see `Reading`."""
     trl_at: int | None = None
-    """Where TRL would cut it, in the same unit."""
+    """TRL's cut, in the same unit."""
 
     @property
     def readable(self) -> bool:
-        """Prompt and answers are known, be they usable or not."""
+        """Whether prompt and answers are known, usable or not."""
         return bool(self.chosen)
 
 
 def pair_of(index: int, row: Any) -> Pair:
-    """`row` as a pair; what cannot be read comes back with its problem and the row as text."""
+    """`row` as a pair; an unreadable one has its problem and the row as text."""
     try:
         reading = examine(row)
     except NotAPairError as error:
@@ -66,7 +66,7 @@ def pair_of(index: int, row: Any) -> Pair:
 
 
 def pair_from_reading(index: int, reading: Reading, row: Mapping[str, Any]) -> Pair:
-    """The pair of a row that was examined already."""
+    """The pair of a row that was already examined."""
     first = reading.problems[0] if reading.problems else None
     return Pair(
         index,
@@ -86,7 +86,7 @@ def _cut_sentence(chosen: Any, own: int | None, cut: int | None) -> str | None:
     if own is None or cut is None or own == cut:
         return None
     if not isinstance(chosen, str):
-        return f"TRL ends the prompt after turn {cut}, this room after turn {own}."
+        return f"TRL ends the prompt after turn {cut}, smoltui after turn {own}."
     if cut < 0:
         return "TRL finds no prompt: it moves the whole chosen text into it."
     if cut > own:
@@ -97,12 +97,12 @@ def _cut_sentence(chosen: Any, own: int | None, cut: int | None) -> str | None:
 
 
 def row_text(row: Any) -> str:
-    """A row as indented JSON, text as it is."""
+    """A row as indented JSON; text unchanged."""
     return json.dumps(row, ensure_ascii=False, indent=2, default=str)
 
 
 def pair_json(pair: Pair) -> dict[str, Any]:
-    """TRL's conversational form of a readable pair, with its row and, where there is one, its problem."""
+    """TRL's conversational format of a readable pair, with its row and its problem, if any."""
     shown: dict[str, Any] = {"row": pair.index}
     if pair.readable:
         for side in ("prompt", "chosen", "rejected"):
@@ -120,10 +120,10 @@ class Span(NamedTuple):
 
     text: str
     differs: bool
-    """The other answer does not have these words here."""
+    """The other answer lacks these words here."""
 
 
-# A word with its apostrophes, or one sign; each ideograph, kana or Hangul syllable is a word of its own.
+# A word with its apostrophes, or one sign; each ideograph, kana or Hangul syllable is a separate word.
 _WORD = re.compile(
     "[\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
     r"|[^\W_\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+(?:['’][^\W_]+)*|\S"
@@ -132,10 +132,10 @@ _LETTER = re.compile(r"[^\W_]")
 
 
 def words_diff(chosen: str, rejected: str) -> tuple[list[Span], list[Span]]:
-    """Both answers in stretches that are common or differ, compared word by word (longest common subsequence).
+    """Both answers in common and different stretches, compared word by word (longest common subsequence).
 
-    The texts of each list join to the answer it was made from. White space belongs to the word before it and is not
-    compared; signs that are common count as different when no common word stands beside them.
+    The texts of each list join to the original answer. White space belongs to the preceding word and is not
+    compared; common signs count as different without a common word next to them.
     """
     left, right = _tokens(chosen), _tokens(rejected)
     left_words, right_words = [token.rstrip() for token in left], [token.rstrip() for token in right]
@@ -154,7 +154,7 @@ def words_diff(chosen: str, rejected: str) -> tuple[list[Span], list[Span]]:
         from rapidfuzz.distance import Indel
 
         for code in Indel.opcodes(*middle):
-            # A comma or full stop alone between words that differ is no common ground.
+            # A lone comma or full stop between different words is not a common stretch.
             if code.tag == "equal" and any(_LETTER.search(word) for word in middle[0][code.src_start : code.src_end]):
                 marks[0][start + code.src_start : start + code.src_end] = [False] * (code.src_end - code.src_start)
                 marks[1][start + code.dest_start : start + code.dest_end] = [False] * (code.dest_end - code.dest_start)
@@ -162,7 +162,7 @@ def words_diff(chosen: str, rejected: str) -> tuple[list[Span], list[Span]]:
 
 
 def _tokens(text: str) -> list[str]:
-    """`text` cut before each word, so that the pieces join to it; white space at the very start stays in the first."""
+    """`text` split before each word, so that the pieces join to it; leading white space stays in the first."""
     starts = [match.start() for match in _WORD.finditer(text)]
     if not starts:
         return [text] if text else []
@@ -186,14 +186,14 @@ FINDINGS: Mapping[str, str] = {
     "broken": "rows that cannot be decoded",
     "not_pairs": "rows without a prompt, a chosen and a rejected answer in a known form",
     "no_prompt": "pairs without a prompt",
-    "no_answer": "transcripts that do not end with an assistant turn",
+    "no_answer": "conversations that do not end with an assistant turn",
     "empty_chosen": "empty chosen answers",
     "empty_rejected": "empty rejected answers",
     "prompt_differs": "pairs whose text before the last assistant turn differs between the sides",
-    "roles_do_not_alternate": "pairs whose roles do not alternate on some side",
-    "identical": "pairs whose answers are the same",
-    "duplicates": "pairs that stood earlier in the set already",
-    "repeated_prompts": "prompts that stood earlier in the set already",
+    "roles_do_not_alternate": "pairs whose roles do not alternate on at least one side",
+    "identical": "pairs with identical answers",
+    "duplicates": "duplicate pairs",
+    "repeated_prompts": "repeated prompts",
     "trl_cut_inside_answer": "pairs without a prompt column where TRL would end the prompt inside the answer",
 }
-"""What the summary of a set counts, in the order it is shown. The last three do not make a pair unclean."""
+"""Counts in the summary of a set, in display order. The last three do not make a pair unclean."""

@@ -1,4 +1,4 @@
-"""What a person looks for in a set: a text, a regular expression, or a condition over the columns."""
+"""Searches in a set: a text, a regular expression, or a condition over the columns."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class PairQuery:
 
     kind: Literal["text", "regex", "where"]
     words: str
-    """The text, the expression or the condition, without what marks it."""
+    """The text, the expression or the condition, without its marker."""
     ignores_case: bool = True
 
     @property
     def shown(self) -> str:
-        """As a person typed it."""
+        """As typed."""
         if self.kind == "regex":
             return f"/{self.words}/{'i' if self.ignores_case else ''}"
         return f"where {self.words}" if self.kind == "where" else self.words
 
     def pattern(self) -> re.Pattern[str] | None:
-        """What marks the hits in a text; None for a condition, and for an expression that Python should not run.
+        """Pattern that highlights matches in a text; None for a condition, or an expression that Python should not run.
 
-        RE2 searches in linear time; Python's own engine, which marks the hits on the screen, may take for ever over
-        repeated groups and many repetitions, and knows less of RE2's syntax.
+        RE2 searches in linear time; Python's own engine, which highlights matches, may take forever on
+        repeated groups and many repetitions, and supports less of RE2's syntax.
         """
         if self.kind == "where" or (self.kind == "regex" and _COSTLY.search(self.words)):
             return None
@@ -46,9 +46,9 @@ class PairQuery:
 
 
 def parse_query(text: str) -> PairQuery | None:
-    """`where …` is an SQL condition, `/…/` a regular expression (`/…/i` in any case), anything else a text in any case.
+    """`where …` is an SQL condition, `/…/` a regular expression (`/…/i` ignores case), else text, ignoring case.
 
-    None for nothing.
+    None for an empty text.
     """
     if found := _WHERE.fullmatch(text):
         return PairQuery("where", sound(found[1].strip())) if found[1].strip() else None
@@ -58,9 +58,9 @@ def parse_query(text: str) -> PairQuery | None:
 
 
 def named_columns(condition: str, further: dict[str, str]) -> tuple[set[str], dict[str, str]]:
-    """(our columns, the rows' further columns → kind) that an SQL condition may speak of.
+    """(our columns, the rows' further columns → kind) that an SQL condition may use.
 
-    Words of a text in quotes are taken for names too: reading a column too much does no harm.
+    Quoted words count as names too: reading an extra column does no harm.
     """
     words = {word.lower() for word in re.findall(r"[^\W\d]\w*", condition)}
     quoted = {name.lower() for name in re.findall(r'"([^"]+)"', condition)}

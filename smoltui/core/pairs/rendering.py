@@ -1,6 +1,6 @@
-"""What the trainer sees of a pair: the rendered text in pieces, where the answer begins, what `max_length` cuts off.
+"""A pair as the trainer sees it: the rendered text in pieces, the start of the answer, what `max_length` cuts off.
 
-Pure: the tokenizer (`backends/pairs/tokenizer.py`) gives texts and tokens; this module says what TRL makes of them.
+Pure: the tokenizer (`backends/pairs/tokenizer.py`) provides texts and tokens, this module TRL's treatment.
 """
 
 from __future__ import annotations
@@ -24,44 +24,44 @@ class Token(NamedTuple):
     """Characters of the text before it."""
     end: int
     special: bool
-    """It is an added token of the vocabulary, such as <|im_end|>: one token wherever its text stands."""
+    """Whether it is an added token of the vocabulary, such as <|im_end|>: one token wherever its text appears."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of the rendered text."""
+    """A piece of the rendered text."""
 
     text: str
-    """As it is tokenized: foreign, so it goes through `safe` before it is drawn, piece by piece."""
+    """The text that is tokenized: foreign, so each piece goes through `safe` before it is drawn."""
     kind: Kind
-    """special: a special token; cut: beyond max_length and so never trained, special tokens too."""
+    """special: a special token; cut: beyond max_length and never trained, including special tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class SideView:
-    """Prompt and one answer as the trainer gets them."""
+    """Prompt and one answer as the trainer receives them."""
 
     pieces: tuple[Piece, ...]
-    """They join to the whole rendered text; no piece reaches over `boundary` or over the cut."""
+    """They join to the whole rendered text; no piece crosses `boundary` or the cut."""
     boundary: int
-    """Characters of the text before the completion, which alone is trained on."""
+    """Characters before the completion, the only part that is trained on."""
     prompt_tokens: int
     completion_tokens: int
-    """End mark included, before anything is cut off."""
+    """Including the end token, before cutting."""
     cut_tokens: int
     """Tokens of prompt and completion beyond max_length."""
     answer_at: int | None
-    """Where the answer's own text begins (characters; negative where the template leaves out its first ones); None when
-    the template does not write it as it is."""
+    """Start of the answer's own text (characters; negative if the template omits its first ones); None if the template
+    changes it."""
     answer_chars: int
     """Characters of the answer's own text."""
     trl_boundary: int | None = None
-    """Where the completion would begin by TRL's own cut of the raw row; None where it is the same, or TRL has nothing
-    to cut, or it falls into the turns before."""
+    """Start of the completion by TRL's own cut of the raw row; None if it is the same, missing, or in the turns
+    before."""
 
     @property
     def tokens(self) -> int:
-        """Prompt and completion, before anything is cut off."""
+        """Prompt and completion, before cutting."""
         return self.prompt_tokens + self.completion_tokens
 
     @property
@@ -71,21 +71,21 @@ class SideView:
 
 @dataclass(frozen=True, slots=True)
 class TrainerView:
-    """A pair as DPOTrainer (TRL 1.16) gets it."""
+    """A pair as DPOTrainer (TRL 1.16) receives it."""
 
     chosen: SideView
     rejected: SideView
     max_length: int | None
-    """Of the recipe, tokens; None: nothing is cut off."""
+    """The recipe's max_length in tokens; None: nothing is cut."""
     dropped: bool = False
-    """The prompt alone fills max_length, so TRL leaves the pair out."""
+    """The prompt alone fills max_length, so TRL skips the pair."""
     keeps_end: bool = False
-    """`truncation_mode: keep_end`: what is cut off is the beginning."""
+    """`truncation_mode: keep_end`: the start is cut off."""
     left_out: str = ""
-    """End of the prompt as it is rendered alone that no training sequence holds, because the template (or a token over
-    the boundary) writes it otherwise with an answer behind it."""
+    """End of the prompt, as rendered alone, that no training sequence contains, because the template (or a token across
+    the boundary) writes it differently when an answer follows."""
     plain: bool = False
-    """Trained as plain text with an end mark: such rows get no chat template."""
+    """Trained as plain text with an end token: such rows get no chat template."""
     problem: str | None = None
     """Why the row is not a usable pair, one sentence."""
     trl_cut: str | None = None
@@ -96,12 +96,12 @@ class TrainerView:
         return self.chosen if name == "chosen" else self.rejected
 
     def as_json(self) -> dict[str, Any]:
-        """Values of JSON alone, for `view_from_json`: the tokenizer lives in another process than the screen."""
+        """Only JSON values, for `view_from_json`: the tokenizer runs in a separate process."""
         return asdict(self)
 
 
 def view_from_json(data: Mapping[str, Any]) -> TrainerView:
-    """What `TrainerView.as_json` made."""
+    """The view that `TrainerView.as_json` wrote."""
     sides = {
         name: SideView(**{**data[name], "pieces": tuple(Piece(**piece) for piece in data[name]["pieces"])})
         for name in SIDES
@@ -113,7 +113,7 @@ def view_from_json(data: Mapping[str, Any]) -> TrainerView:
 
 
 def prompt_length(prompt: Sequence[int], *sides: Sequence[int]) -> int:
-    """Tokens that belong to the prompt: how many `prompt` has in common with every side's beginning.
+    """Tokens that belong to the prompt: the length of the common prefix of `prompt` and all sides.
 
     The rule of `DPOTrainer._prepare_dataset` (TRL 1.16): usually all of them.
     """
@@ -162,7 +162,7 @@ def side_view(
 
 
 def _char_of(tokens: Sequence[Token], number: int, end: int) -> int:
-    """Where the token of this number begins; a character of several tokens begins with its first."""
+    """Start of the token with this number; a character of several tokens starts with its first."""
     return next((token.start for token in tokens[number:] if token.end > token.start), end)
 
 
@@ -189,10 +189,10 @@ def _pieces(text: str, specials: Sequence[Token], boundary: int, gone: tuple[int
 
 
 def find_answer(text: str, answer: str, begin: int) -> int | None:
-    """Where `answer` begins in the rendered text, at `begin` or behind it; None when it is not written there as it is.
+    """Start of `answer` in the rendered text, at or after `begin`; None if the template changes it.
 
-    A template may leave out white space at both ends of an answer: what is given is where the answer's first character
-    would stand.
+    A template may strip white space at both ends of an answer: the result is the position that the answer's first
+    character would have.
     """
     core = answer.strip()
     if not core:
@@ -207,8 +207,8 @@ def find_answer(text: str, answer: str, begin: int) -> int | None:
 def trl_in_answers(pair: Pair) -> dict[str, int | None]:
     """Side → characters of its answer that TRL's own cut of the raw row moves into the prompt.
 
-    None where TRL cuts where we do, in the turns before the answer, or not at all. Both answers begin alike up to that
-    cut, so it is found again in them without the row's own text.
+    None if TRL's cut is the same as ours, in the turns before the answer, or missing. Both answers are equal up to that
+    cut, so it can be found in them without the row's text.
     """
     own, cut = getattr(pair, "answer_at", None), getattr(pair, "trl_at", None)
     nothing: dict[str, int | None] = dict.fromkeys(SIDES)
@@ -219,7 +219,7 @@ def trl_in_answers(pair: Pair) -> dict[str, int | None]:
         return {side: max(len(text) - 1, 0) for side, text in answers.items()}
     if cut < own:
         return nothing
-    # Between the place after "Assistant:" and the answer's first letter stand the blanks that we strip.
+    # The blanks that we strip are between "Assistant:" and the answer's first letter.
     found = trl_prompt_cut(*answers.values())
     lead = cut - own - found if found is not None and found >= 0 else 1
     inside = cut - own - (lead if 0 <= lead <= 2 else int(pair.schema == "hh-rlhf"))
@@ -230,10 +230,10 @@ def trl_in_answers(pair: Pair) -> dict[str, int | None]:
 
 
 def cut_at(side: SideView) -> int | None:
-    """Characters of the answer's own text that are trained on before `max_length` cuts; None when nothing is cut.
+    """Characters of the answer's text that are trained on before the `max_length` cut; None if nothing is cut.
 
-    As long as the answer: only its end mark is cut. None too where the template does not write the answer as it is, or
-    the beginning is what is cut (`keep_end`).
+    Equal to the answer's length: only its end token is cut. Also None if the template changes the answer, or the start
+    is cut (`keep_end`).
     """
     if not side.cut_tokens or side.answer_at is None or not side.pieces or side.pieces[-1].kind != "cut":
         return None
@@ -242,7 +242,7 @@ def cut_at(side: SideView) -> int | None:
 
 
 def legend(view: TrainerView) -> list[str]:
-    """The view in words, a sentence or two a line; it holds foreign text (`safe`)."""
+    """The view in words, one or two sentences per line; it contains foreign text (`safe`)."""
     lines = []
     if view.problem:
         lines.append(f"Not a usable pair: {view.problem}")
@@ -253,29 +253,27 @@ def legend(view: TrainerView) -> list[str]:
     )
     lines.append(f"Tokens: prompt {view.chosen.prompt_tokens:,} · {sizes} · {limit}")
     if view.plain:
-        lines.append("Plain text: TRL trains these rows without the chat template, and adds the end mark.")
+        lines.append("Plain text: TRL trains on these rows without the chat template, and adds the end token.")
     if view.dropped:
-        lines.append(
-            f"The prompt alone fills max_length {view.max_length:,}: TRL leaves this pair out. Raise max_length."
-        )
-    lines.append(f"{OURS} the answer begins here, {_characters(view)}; only what follows is trained on.")
+        lines.append(f"The prompt alone fills max_length {view.max_length:,}: TRL skips this pair. Raise max_length.")
+    lines.append(f"{OURS} the answer begins here, {_characters(view)}; only the text after it is trained on.")
     if any(view.side(name).trl_boundary is not None for name in SIDES):
         lines.append(f"{TRL} {_trl_words(view)}")
     elif view.trl_cut:
-        lines.append(f"{TRL} not in these answers: {view.trl_cut}")
+        lines.append(f"{TRL} outside these answers: {view.trl_cut}")
     else:
-        lines.append(f"{TRL} none: TRL alone would begin the answer at the same place.")
+        lines.append(f"{TRL} none: TRL alone would start the answer at the same place.")
     lines.append(_cut_words(view))
     if view.left_out:
         lines.append(
-            f"This end of the prompt is written otherwise with an answer behind it, so it is not trained with: "
+            f"The template writes this end of the prompt differently when an answer follows, so it is left out: "
             f"{view.left_out!r}"
         )
     return lines
 
 
 OURS, TRL, CUT = "▏", "┊", "╫"
-"""Marks in the text: where the answer begins by ours and by TRL's own cut, where max_length cuts."""
+"""Markers in the text: start of the answer by our cut and by TRL's, and the max_length cut."""
 
 
 def _characters(view: TrainerView) -> str:
@@ -295,7 +293,7 @@ def _trl_words(view: TrainerView) -> str:
         size = f"{abs(first):,} characters {'later' if first > 0 else 'earlier'}"
     else:
         size = " and ".join(f"{by:+,} characters in {name}" for name, by in later.items())
-    return f"TRL alone, given the raw row, would begin the answer here, {size}."
+    return f"TRL alone, given the raw row, would start the answer here, {size}."
 
 
 def _cut_words(view: TrainerView) -> str:
@@ -305,5 +303,5 @@ def _cut_words(view: TrainerView) -> str:
             "." if view.max_length is None else f" at max_length {view.max_length:,}."
         )
     sides = " and ".join(f"{count:,} token{'' if count == 1 else 's'} of {name}" for name, count in cut.items())
-    end = "before this place" if view.keeps_end else "from here on"
+    end = "before here" if view.keeps_end else "from here on"
     return f"{CUT} max_length {view.max_length:,} cuts {sides} {end}: never trained."

@@ -1,4 +1,4 @@
-"""What is checked before anything is paid for or waited for: facts in, a list of checks out."""
+"""Checks before anything costs money or time: facts in, a list of checks out."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from smoltui.core.settings.settings import JobSettings
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the list that is shown before a start."""
+    """One line of the list shown before a start."""
 
     name: str
     level: Level
     sentence: str
     mend: str = ""
-    """The key, option or command that mends it; empty when there is nothing to do."""
+    """The key, option or command that fixes it; empty if there is nothing to do."""
 
     def as_json(self) -> dict[str, str]:
         return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
@@ -42,36 +42,36 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What lies in the output folder now."""
+    """The current content of the output folder."""
 
     path: str
     has_model: bool = False
     checkpoints: int = 0
     free: str = ""
-    """Name of the next folder beside it that holds no model."""
+    """Name of the next sibling folder without a model."""
     writable: bool = True
-    """A file can be made there, or the folder itself where it does not exist yet."""
+    """Files can be created there, or the folder itself if it does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was found out; what was not is None, and its check says so."""
+    """All known facts; unknown ones are None, and their check says so."""
 
     place: Place
     """Where it will run."""
     values: Mapping[str, Any]
     """The recipe."""
     findings: Sequence[Finding]
-    """Of `core.recipe.check` for this place."""
+    """Findings of `core.recipe.check` for this place."""
     summary: Summary
     leaks: Sequence[Leak] = ()
-    """Tokens in the files or options; while there are any, nothing else is looked at and nothing is copied."""
+    """Tokens in files or options; as long as there are any, nothing else is checked and nothing is copied."""
     model_problem: Problem | None = None
-    """Why there is no such model; None when there is, or only the Hub knows."""
+    """Why the model does not exist; None if it does, or only the Hub knows."""
     model_doubt: Problem | None = None
-    """What speaks against it; None when nothing does."""
+    """A doubt about the model; None without one."""
     pairs: str = ""
-    """What the recipe trains on, in words with the count; empty when it was not opened (a set on the Hub)."""
+    """The training pairs in words, with their number; empty if not opened (a set on the Hub)."""
     pairs_problem: Problem | None = None
     """Why the pairs cannot be trained on."""
     fit: Fit | None = None
@@ -79,29 +79,29 @@ class Facts:
     output: Output | None = None
     """None for a Job, whose disk is empty."""
     overwrite: bool = False
-    """The person allowed that the model in the output folder is replaced."""
+    """The person allowed replacing the model in the output folder."""
     disk_free: int | None = None
-    """Bytes where checkpoints go, here."""
+    """Free bytes where checkpoints go, on this machine."""
     memory_free: int | None = None
-    """Bytes free on the device that trains here: the accelerator's, or main memory."""
+    """Free bytes on the training device: the accelerator's memory, or main memory."""
     memory_name: str = ""
-    """What that device is called."""
+    """Name of that device."""
     missing: Sequence[str] = ()
-    """Packages that training needs and this machine lacks."""
+    """Training packages missing on this machine."""
     trl: str | None = None
     """Installed TRL; None when it is not installed or the run is a Job (which pins its own)."""
     account: Account | None = None
     account_problem: Problem | None = None
-    """Why there is no account; None when there is one or it was not asked."""
+    """Why there is no account; None if there is one, or it was not checked."""
     jobs: JobSettings = field(default_factory=JobSettings)
     flavor: Flavor | None = None
-    """None when the Hub's list does not hold the wanted flavor or was not read."""
+    """None if the Hub's list lacks the flavor or was not read."""
     flavors_known: bool = False
     """Whether the list of flavors was read."""
 
 
 def preflight(facts: Facts) -> list[Check]:
-    """The checks in the order they are shown: the recipe, where it runs, memory, time and money, what is kept."""
+    """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
         return [Check("secret", Level.STOP, leak.sentence, leak.mend) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
@@ -155,56 +155,52 @@ def _packages(facts: Facts) -> list[Check]:
             Check(
                 "packages",
                 Level.STOP,
-                f"What trains is not installed here: {', '.join(facts.missing)}",
-                'Install it: pip install "smoltui[train]"',
+                f"Training packages aren't installed: {', '.join(facts.missing)}",
+                'Install them: pip install "smoltui[train]"',
             )
         ]
     if facts.trl is None:
-        return [Check("packages", Level.WARN, "Which TRL is installed is not known")]
+        return [Check("packages", Level.WARN, "TRL: the installed version is unknown")]
     if facts.trl.split(".")[:2] != wanted.split(".")[:2]:
         return [
             Check(
                 "packages",
                 Level.WARN,
-                f"The recipe was checked for TRL {wanted}, installed is {facts.trl}",
-                f'Install the tested one: pip install "trl=={wanted}"',
+                f"The recipe was checked against TRL {wanted}, but {facts.trl} is installed",
+                f'Install the tested version: pip install "trl=={wanted}"',
             )
         ]
     return [Check("packages", Level.PASS, f"TRL {facts.trl} is installed")]
 
 
-LESS = "Take an adapter (use_peft: true, lora_target_modules: all-linear, dtype: bfloat16), or a smaller batch."
+LESS = "Use an adapter (use_peft: true, lora_target_modules: all-linear, dtype: bfloat16), or a smaller batch."
 
 
 def _memory(fit: Fit, available: int | None, where: str) -> Check:
-    need = f"about {gib(fit.needed)} at the peak"
+    need = f"about {gib(fit.needed)}"
     match fit.verdict(available):
         case "fits":
-            return Check("memory", Level.PASS, f"It needs {need}, {where} has {gib(available)}")
+            return Check("memory", Level.PASS, f"Peak memory {need} of {gib(available)} {where}")
         case "tight":
-            return Check(
-                "memory", Level.WARN, f"It may run out of memory: it needs {need}, {where} has {gib(available)}", LESS
-            )
+            return Check("memory", Level.WARN, f"May run out of memory: peak {need} of {gib(available)} {where}", LESS)
         case "no":
-            return Check("memory", Level.STOP, f"It does not fit: it needs {need}, {where} has {gib(available)}", LESS)
-    return Check("memory", Level.WARN, f"It needs {need}; how much {where} has is not known")
+            return Check("memory", Level.STOP, f"Does not fit: peak memory {need}, {gib(available)} {where}", LESS)
+    return Check("memory", Level.WARN, f"Peak memory {need}; memory {where} is unknown")
 
 
-UNKNOWN_FIT = Check(
-    "memory", Level.WARN, "How much memory it needs is not known: not reckoned for this model and settings"
-)
+UNKNOWN_FIT = Check("memory", Level.WARN, "Memory: no estimate for this model and these settings")
 
 
 def memory_in_words(fit: Fit | None) -> str:
-    """What training takes and the sum it comes from, or that it is not known."""
-    return (
-        f"memory about {Need('', fit).in_words}" if fit else "memory unknown: not reckoned for this model and settings"
-    )
+    """The memory for training and its parts, or that there is no estimate."""
+    return f"memory about {Need('', fit).in_words}" if fit else "memory: no estimate for this model and these settings"
 
 
 def _memory_here(facts: Facts) -> list[Check]:
     return [
-        UNKNOWN_FIT if facts.fit is None else _memory(facts.fit, facts.memory_free, facts.memory_name or "this machine")
+        UNKNOWN_FIT
+        if facts.fit is None
+        else _memory(facts.fit, facts.memory_free, f"free on {facts.memory_name or 'this machine'}")
     ]
 
 
@@ -218,7 +214,7 @@ def _output(facts: Facts) -> list[Check]:
                     "output",
                     Level.STOP,
                     f"The model cannot be written to {name}",
-                    "Name an output_dir in which you may write.",
+                    "Set output_dir to a folder that you can write to.",
                 )
             )
         elif facts.output.has_model and not facts.overwrite:
@@ -226,8 +222,8 @@ def _output(facts: Facts) -> list[Check]:
                 Check(
                     "output",
                     Level.STOP,
-                    f"The output folder already holds a model: {name}",
-                    f"Train into another one: --output-dir {facts.output.free}; or replace it: --overwrite",
+                    f"The output folder already contains a model: {name}",
+                    f"Use another folder: --output-dir {facts.output.free}; or replace the model: --overwrite",
                 )
             )
         elif facts.output.has_model:
@@ -237,32 +233,32 @@ def _output(facts: Facts) -> list[Check]:
                 Check(
                     "output",
                     Level.WARN,
-                    f"{facts.output.checkpoints} checkpoints of another run lie in the output folder: {name}",
-                    "Name another output_dir to keep them apart.",
+                    f"The output folder contains {facts.output.checkpoints} checkpoints of another run: {name}",
+                    "Set another output_dir to keep them apart.",
                 )
             )
         else:
-            checks.append(Check("output", Level.PASS, f"The model goes to {name}"))
+            checks.append(Check("output", Level.PASS, f"Output: {name}"))
     if facts.fit is None or facts.summary.checkpoints is None:
-        checks.append(Check("disk", Level.WARN, "How much disk the checkpoints take is not known"))
+        checks.append(Check("disk", Level.WARN, "Disk: no estimate for the checkpoints"))
         return checks
-    # The model is saved beside the checkpoints; a checkpoint is three times as large with Adam's states.
+    # The model is saved in addition to the checkpoints; with Adam's states, a checkpoint is three times as large.
     wanted = facts.fit.checkpoint * facts.summary.checkpoints + facts.fit.checkpoint // 3
     of = f"{facts.summary.checkpoints} checkpoints and the model" if facts.summary.checkpoints else "The model"
     take = "take" if facts.summary.checkpoints else "takes"
     if facts.disk_free is None:
-        checks.append(Check("disk", Level.WARN, f"{of} {take} {gib(wanted)}; how much disk is free is not known"))
+        checks.append(Check("disk", Level.WARN, f"{of} {take} {gib(wanted)}; free disk space is unknown"))
     elif wanted > facts.disk_free:
         checks.append(
             Check(
                 "disk",
                 Level.STOP,
-                f"{of} {take} {gib(wanted)}, free are {gib(facts.disk_free)}",
-                "Set save_total_limit or save_only_model: true, or name another output_dir.",
+                f"{of} {take} {gib(wanted)} of disk, {gib(facts.disk_free)} free",
+                "Set save_total_limit or save_only_model: true, or another output_dir.",
             )
         )
     else:
-        checks.append(Check("disk", Level.PASS, f"{of} {take} {gib(wanted)} of {gib(facts.disk_free)} that are free"))
+        checks.append(Check("disk", Level.PASS, f"{of} {take} {gib(wanted)} of {gib(facts.disk_free)} free"))
     return checks
 
 
@@ -271,23 +267,23 @@ def _account(facts: Facts, *, pays: bool) -> list[Check]:
     if account is None:
         if problem := facts.account_problem:
             return [Check("account", Level.STOP, problem.sentence, problem.fix)]
-        return [Check("account", Level.WARN, "Who pays is not known yet")]
+        return [Check("account", Level.WARN, "The account has not been checked yet")]
     checks = []
     if account.can_write is False:
         checks.append(
             Check(
                 "token",
                 Level.STOP,
-                f"The token of {account.name} may only read",
-                "Make one that may write, then: hf auth login",
+                f"The token of {account.name} is read-only",
+                "Create one with write access, then: hf auth login",
             )
         )
     elif account.can_write is None:
         checks.append(
-            Check("token", Level.WARN, f"What the token of {account.name} may do is known only when it is used")
+            Check("token", Level.WARN, f"The permissions of {account.name}'s token are known only when it is used")
         )
     else:
-        checks.append(Check("token", Level.PASS, f"The token of {account.name} may write"))
+        checks.append(Check("token", Level.PASS, f"The token of {account.name} has write access"))
     if pays:
         checks += _payer(account, facts.jobs.namespace)
     return checks
@@ -300,13 +296,13 @@ def _payer(account: Account, namespace: str) -> list[Check]:
             Check(
                 "account",
                 Level.STOP,
-                f"{account.name} is not a member of the namespace that shall pay: {payer}",
+                f"{account.name} is not a member of the billing namespace: {payer}",
                 "Change jobs.namespace in smoltui.toml.",
             )
         ]
     if account.can_pay is False and payer == account.name:
-        return [Check("account", Level.WARN, f"{payer} has no payment method; Jobs need a positive balance")]
-    return [Check("account", Level.PASS, f"{payer} pays; Jobs need a positive balance, which the Hub does not tell")]
+        return [Check("account", Level.WARN, f"{payer} has no payment method; Jobs need credit")]
+    return [Check("account", Level.PASS, f"Billed to {payer}. (Credit balance can't be read from the Hub.)")]
 
 
 def _flavor(facts: Facts) -> list[Check]:
@@ -314,18 +310,16 @@ def _flavor(facts: Facts) -> list[Check]:
     if flavor is None:
         if facts.flavors_known:
             return [
-                Check(
-                    "flavor", Level.STOP, f"The Hub has no flavor of this name: {wanted}", "See them: hf jobs hardware"
-                )
+                Check("flavor", Level.STOP, f"The Hub has no such flavor: {wanted}", "List flavors: hf jobs hardware")
             ]
-        return [Check("flavor", Level.WARN, f"The Hub's list of flavors was not read, so {wanted} is not checked")]
+        return [Check("flavor", Level.WARN, f"The Hub's list of flavors could not be read, so {wanted} is unchecked")]
     if not flavor.count:
         return [
             Check(
                 "flavor",
                 Level.WARN,
                 f"{wanted} has no accelerator",
-                'Name one in smoltui.toml: jobs.flavor = "a100-large"',
+                'Set one that has in smoltui.toml: jobs.flavor = "a100-large"',
             )
         ]
     checks = []
@@ -335,14 +329,16 @@ def _flavor(facts: Facts) -> list[Check]:
             Check("flavor", Level.STOP, f"{wanted} cannot compute in bf16", "Write bf16: false and fp16: true")
         )
     each = flavor.vram_bytes // flavor.count if flavor.vram_bytes is not None else None
-    checks.append(UNKNOWN_FIT if facts.fit is None else _memory(facts.fit, each, f"one {flavor.accelerator or wanted}"))
+    checks.append(
+        UNKNOWN_FIT if facts.fit is None else _memory(facts.fit, each, f"on one {flavor.accelerator or wanted}")
+    )
     return checks
 
 
 def _time(facts: Facts) -> list[Check]:
     limit, took = facts.jobs.timeout_seconds, facts.duration
     if took is None:
-        return [Check("time", Level.WARN, f"How long it takes is not known; the Job is killed after {as_time(limit)}")]
+        return [Check("time", Level.WARN, f"Time: no estimate; timeout {as_time(limit)}")]
     longer = "Raise jobs.timeout in smoltui.toml."
     span = f"{as_time(took.low)} to {as_time(took.high)} of training ({took.assumed})"
     if took.low > limit:
@@ -350,7 +346,7 @@ def _time(facts: Facts) -> list[Check]:
             Check(
                 "time",
                 Level.STOP,
-                f"{span}, but the Job is killed after {as_time(limit)}",
+                f"{span}, longer than the timeout of {as_time(limit)}",
                 longer,
             )
         ]
@@ -359,16 +355,16 @@ def _time(facts: Facts) -> list[Check]:
             Check(
                 "time",
                 Level.WARN,
-                f"{span}; the Job is killed after {as_time(limit)}",
+                f"{span}; timeout {as_time(limit)}",
                 longer,
             )
         ]
-    return [Check("time", Level.PASS, f"{span}; the Job is killed after {as_time(limit)}")]
+    return [Check("time", Level.PASS, f"{span}; timeout {as_time(limit)}")]
 
 
 def _cost(facts: Facts) -> list[Check]:
     if facts.flavor is None or (worst := worst_cost(facts.flavor, facts.jobs.timeout_seconds)) is None:
-        return [Check("cost", Level.WARN, "What it costs is not known: the price of the flavor was not read")]
+        return [Check("cost", Level.WARN, "Cost unknown: the price of the flavor could not be read")]
     text = f"At most {usd(worst)}: {as_time(facts.jobs.timeout_seconds)} of {facts.flavor.name}"
     if facts.duration is not None:
         low, high = (worst_cost(facts.flavor, seconds) for seconds in (facts.duration.low, facts.duration.high))
@@ -390,4 +386,4 @@ def _repository(facts: Facts) -> list[Check]:
                 f"Write hub_model_id: {account.name}/{name.split('/', 1)[1]}",
             )
         ]
-    return [Check("repository", Level.PASS, f"The model goes to {name}; what is there gets a new commit on top")]
+    return [Check("repository", Level.PASS, f"Output: {name}; existing files get a new commit")]

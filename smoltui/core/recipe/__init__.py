@@ -1,4 +1,4 @@
-"""The recipe: what its fields are, what is wrong with one, what it amounts to, and the command that runs it."""
+"""The recipe: its fields, its problems, its result in numbers, and the command that runs it."""
 
 from smoltui.core.recipe.checks import (
     Finding,

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe before anything is loaded or paid for. Rules that TRL applies late, or not at all."""
+"""Finds problems of a recipe before anything is loaded or paid for, by rules that TRL applies late or not at all."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from smoltui.core.runs.place import Target
 
 
 class Level(StrEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     PASS = "pass"
     WARN = "warn"
-    """It runs, but perhaps not as meant."""
+    """It runs, but perhaps not as intended."""
     STOP = "stop"
     """It would fail, or waste the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about a recipe."""
+    """One problem of a recipe."""
 
     key: str
-    """The key it is about; empty when it is about the whole."""
+    """The key concerned; empty if it concerns the whole recipe."""
     level: Level
     sentence: str
     mend: str = ""
-    """What to write, or which key to press; empty when there is nothing to do."""
+    """What to write, or which key to press; empty if there is nothing to do."""
 
     def as_json(self) -> dict[str, str]:
         return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
 
 
 SMALL_RATE = 1e-5
-"""Below this learning rate a step on weights in bfloat16 mostly rounds away: 1 % of them moved at 5e-7, 16 % at 1e-5
+"""Below this learning rate, most of a step on bfloat16 weights is lost to rounding: 1 % moved at 5e-7, 16 % at 1e-5
 (measured on a small SmolLM3, 150 steps)."""
 
 COURSE_MODEL = "HuggingFaceTB/SmolLM3-3B"
@@ -62,15 +62,15 @@ def check(
     has_bf16: bool | None = None,
     model_type: str | None = None,
 ) -> list[Finding]:
-    """Everything to say about a recipe that will run on `target`, the gravest first.
+    """All findings about a recipe that will run on `target`, the most severe first.
 
-    `has_bf16`: whether the device computes in bfloat16, None when it is not known. `model_type`: as in the model's
-    config.json, None when it is not known. An empty list means that nothing is wrong.
+    `has_bf16`: whether the device supports bfloat16, None if unknown. `model_type`: as in the model's
+    config.json, None if unknown. An empty list means that nothing is wrong.
     """
     found = [*_keys(values), *_values(values)]
     bad = {finding.key for finding in found if finding.level is Level.STOP}
     keys = snapshot().keys
-    # What follows may rely on the types: a key that is already wrong counts as not set.
+    # The following rules may rely on the types: a key that is already wrong counts as not set.
     good = {key: typed(keys[key], value) for key, value in values.items() if key in keys and key not in bad}
     for rule in (_model, _pairs, _precision, _adapter, _loss, _evaluation, _saving, _tracker, _habits):
         found += [item for item in rule(good, target, has_bf16, model_type) if item.key not in bad]
@@ -83,7 +83,7 @@ def is_ok(findings: list[Finding]) -> bool:
 
 
 def get(values: Mapping[str, Any], key: str) -> Any:
-    """The value of a key, TRL's default where the recipe does not hold it."""
+    """The value of a key, or TRL's default if the recipe does not set it."""
     return values[key] if key in values else snapshot().keys[key].default
 
 
@@ -93,13 +93,13 @@ def output_dir_of(values: Mapping[str, Any]) -> str:
 
 
 def checkpointing(values: Mapping[str, Any]) -> bool:
-    """Whether activations are computed again; the new name of the key wins over the old one."""
+    """Whether activations are recomputed; the new name of the key takes precedence."""
     new = values.get("activation_checkpointing")
     return bool(get(values, "gradient_checkpointing") if new is None else new)
 
 
 def mixed_precision(values: Mapping[str, Any]) -> str | None:
-    """bf16, fp16 or None for none: TRL computes in bf16 when the recipe says nothing."""
+    """bf16, fp16 or None for none: TRL computes in bf16 by default."""
     if get(values, "fp16"):
         return "fp16"
     bf16 = values.get("bf16")
@@ -107,7 +107,7 @@ def mixed_precision(values: Mapping[str, Any]) -> str | None:
 
 
 def weight_type(values: Mapping[str, Any]) -> str:
-    """float32, bfloat16, float16 or auto: what the weights are loaded in."""
+    """The type that weights are loaded in: float32, bfloat16, float16 or auto."""
     inner = values.get("model_init_kwargs")
     if isinstance(inner, Mapping) and inner.get("dtype"):
         return str(inner["dtype"])
@@ -146,26 +146,24 @@ def _keys(values: Mapping[str, Any]) -> _Rule:
                 yield _stop(
                     "env",
                     f"A secret does not belong in a recipe: {secret[0]}",
-                    "Delete it and log in instead: hf auth login",
+                    "Delete it and log in: hf auth login",
                 )
         elif key in known.keys:
             if key in RENAMED:
                 new = RENAMED[key]
-                both = f", and {new} wins where both stand" if new in values else ""
+                both = f", and {new} wins if both are set" if new in values else ""
                 yield _warn(key, f"{key} is called {new} since transformers 5.23{both}", f"Write {new} instead.")
         elif key in GONE:
             why, mend = GONE[key]
             yield _stop(key, f"{release} no longer has {key}: {why}", mend)
         elif key in known.launch:
-            yield _warn(
-                key, f"Only trl dpo reads {key}, an option of accelerate launch; a run started here leaves it out"
-            )
+            yield _warn(key, f"Only trl dpo reads {key}, an option of accelerate launch; smoltui ignores it")
         elif "-" in key and key.replace("-", "_") in known.keys:
             yield _stop(key, f"Keys are written with underscores: {key}", f"Write {key.replace('-', '_')}.")
         else:
             names = near(key)
             mend = f"Did you mean {' or '.join(names)}?" if names else "Delete the line, or move it to smoltui.toml."
-            yield _stop(key, f"{release} has no key of this name: {key}", mend)
+            yield _stop(key, f"{release} has no such key: {key}", mend)
 
 
 def _values(values: Mapping[str, Any]) -> _Rule:
@@ -181,7 +179,7 @@ def _values(values: Mapping[str, Any]) -> _Rule:
             continue
         value = typed(key, value)
         if key.choices and isinstance(value, str) and value not in key.choices:
-            yield _stop(name, f"{name}: there is no such choice: {value}", f"Write one of {', '.join(key.choices)}.")
+            yield _stop(name, f"{name}: unknown choice: {value}", f"Write one of {', '.join(key.choices)}.")
         elif (field := field_of(name)) and (said := problem(field, value)):
             yield _stop(name, f"{name}: {said}")
 
@@ -189,28 +187,28 @@ def _values(values: Mapping[str, Any]) -> _Rule:
 def _model(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     name = values.get("model_name_or_path")
     if not name:
-        yield _stop("model_name_or_path", "The recipe names no model", f"Write model_name_or_path: {COURSE_MODEL}")
+        yield _stop("model_name_or_path", "The recipe has no model", f"Write model_name_or_path: {COURSE_MODEL}")
     elif name == f"{COURSE_MODEL}-Instruct":
         yield _stop(
             "model_name_or_path", f"There is no such model: {name}",
-            f"Write {COURSE_MODEL}: that one already follows instructions.",
+            f"Write {COURSE_MODEL}: it already follows instructions.",
         )  # fmt: skip
     elif name == f"{COURSE_MODEL}-Base":
         yield _warn(
-            "model_name_or_path", "This model has not learnt to follow instructions, which DPO starts from",
+            "model_name_or_path", "This model has not learned to follow instructions, which DPO requires",
             f"Write {COURSE_MODEL} instead.",
         )  # fmt: skip
     more = values.get("model_init_kwargs")
     if get(values, "trust_remote_code") or (isinstance(more, Mapping) and more.get("trust_remote_code")):
         where = (
-            "on this machine, with your rights"
+            "on this machine, with your permissions"
             if target == Target.LOCAL
             else "in the Job, with a token that can write to your account"
         )
         yield _warn(
             "trust_remote_code",
             f"Python code of the model's repository runs {where}",
-            "Read that code first, or write trust_remote_code: false.",
+            "Review that code first, or write trust_remote_code: false.",
         )
     if values.get("hub_token"):
         yield _stop("hub_token", "A token does not belong in a recipe", "Delete the line and log in: hf auth login")
@@ -224,11 +222,11 @@ def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
     sources, name = values.get("datasets"), values.get("dataset_name")
     if not sources and not name:
         yield _stop(
-            "datasets", "The recipe names no pairs",
+            "datasets", "The recipe has no pairs",
             "Write datasets with a path and a split, for example {path: Anthropic/hh-rlhf, split: train}",
         )  # fmt: skip
     if sources and name:
-        yield _warn("dataset_name", "datasets and dataset_name both stand here, and TRL takes datasets", "Delete one.")
+        yield _warn("dataset_name", "datasets and dataset_name are both set; TRL uses datasets", "Delete one.")
     if isinstance(name, str) and (kind := file_kind(name)) and not sources:
         yield _stop(
             "dataset_name", f"dataset_name takes a Hub id or a folder, not a file: {name}",
@@ -252,22 +250,24 @@ def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
             )
     if values.get("test_split_size"):
         yield _warn(
-            "test_split_size", "TRL splits without a seed: every run, also a resumed one, measures other pairs",
-            "Name a held-out split instead.",
+            "test_split_size", "TRL splits without a seed: every run, even a resumed one, measures different pairs",
+            "Set a held-out split instead.",
         )  # fmt: skip
     if (get(values, "streaming") or get(values, "dataset_streaming")) and get(values, "max_steps") < 1:
-        yield _stop("max_steps", "A stream of pairs has no length, so epochs mean nothing", "Set max_steps.")
+        yield _stop("max_steps", "A stream of pairs has no length, so epochs have no meaning", "Set max_steps.")
     if get(values, "train_sampling_strategy") == "group_by_length" and get(values, "remove_unused_columns"):
         yield _stop(
             "train_sampling_strategy", "Grouping by length needs the length column, which TRL removes first",
             "Write remove_unused_columns: false, and give the pairs a length column.",
         )  # fmt: skip
     if "max_length" in values and values["max_length"] is None:
-        yield _warn("max_length", "Without a limit one long pair decides the memory", "Write max_length: 1024")
+        yield _warn(
+            "max_length", "Without a limit, one long pair determines the memory needed", "Write max_length: 1024"
+        )
     if get(values, "truncation_mode") == "keep_end":
         yield _warn("truncation_mode", "keep_end is deprecated", "Delete the line: the start is kept.")
     if get(values, "padding_free"):
-        yield _warn("padding_free", "padding_free is switched off in this TRL, the run is padded", "Delete the line.")
+        yield _warn("padding_free", "This TRL disables padding_free; the run is padded", "Delete the line.")
 
 
 def _precision(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
@@ -279,31 +279,31 @@ def _precision(values: Mapping[str, Any], target: Target, has_bf16: bool | None,
         and mixed_precision(values) == "bf16"
         and not get(values, "use_cpu")
     ):
-        said = "bf16 is on" if values.get("bf16") else "TRL turns bf16 on when the recipe says nothing"
-        yield _stop("bf16", f"{said}, and no accelerator here computes in it", "Write bf16: false")
+        said = "bf16 is on" if values.get("bf16") else "TRL turns on bf16 by default"
+        yield _stop("bf16", f"{said}, but no accelerator here supports it", "Write bf16: false")
     if target == Target.JOB and get(values, "use_cpu"):
-        yield _warn("use_cpu", "A Job with an accelerator would not use it", "Delete use_cpu.")
+        yield _warn("use_cpu", "use_cpu keeps a Job from using its accelerator", "Delete use_cpu.")
     rate, weights = get(values, "learning_rate"), weight_type(values)
     adapter, quantized = get(values, "use_peft"), get(values, "load_in_4bit") or get(values, "load_in_8bit")
     if not adapter and not quantized and rate < SMALL_RATE:
         small = f"a learning rate of {show_number(float(rate))}"
         if weights in ("bfloat16", "float16"):
             yield _stop(
-                "dtype", f"Weights in {weights} hardly move at {small}: the steps round away and nothing says so",
+                "dtype", f"Weights in {weights} hardly move at {small}: the steps are silently lost to rounding",
                 "Write dtype: float32, or train an adapter with use_peft: true",
             )  # fmt: skip
         elif weights == "auto":
             yield _warn(
-                "dtype", f"auto loads the weights as they were saved, mostly bfloat16, which hardly move at {small}",
+                "dtype", f"auto loads the weights as saved, usually in bfloat16, where they hardly move at {small}",
                 "Write dtype: float32",
             )  # fmt: skip
     if adapter and quantized and rate <= SMALL_RATE:
         yield _warn(
-            "learning_rate", "TRL keeps the adapter of a quantized model in bfloat16, where so small steps round away",
-            "Raise the learning rate, or leave load_in_4bit and load_in_8bit out.",
+            "learning_rate", "A quantized model's adapter stays in bfloat16, where such small steps round to nothing",
+            "Raise the learning rate, or remove load_in_4bit and load_in_8bit.",
         )  # fmt: skip
     if adapter and weights == "float32" and target == Target.JOB and not quantized:
-        yield _warn("dtype", "The frozen weights under an adapter need no float32", "Write dtype: bfloat16")
+        yield _warn("dtype", "The frozen weights under an adapter don't need float32", "Write dtype: bfloat16")
 
 
 def _adapter(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
@@ -311,50 +311,52 @@ def _adapter(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
     if not get(values, "use_peft"):
         if lora:
             yield _warn(
-                lora[0], f"{lora[0]} does nothing: all weights are trained", "Write use_peft: true, or delete it."
+                lora[0], f"{lora[0]} has no effect: all weights are trained", "Write use_peft: true, or delete it."
             )
         return
     smollm3 = model_type == "smollm3" or "smollm3" in str(values.get("model_name_or_path", "")).lower()
     if smollm3 and not values.get("lora_target_modules") and not values.get("lora_target_parameters"):
         yield _stop(
-            "lora_target_modules", "PEFT does not know where a SmolLM3 takes its adapter, and fails after loading",
+            "lora_target_modules", "PEFT has no default target modules for SmolLM3, and fails after loading",
             "Write lora_target_modules: all-linear",
         )  # fmt: skip
     if values.get("lora_dropout") and get(values, "disable_dropout"):
         yield _warn(
             "lora_dropout",
-            "TRL switches all dropout off, the adapter's too",
-            "Write disable_dropout: false to have it.",
+            "TRL disables all dropout, including the adapter's",
+            "Write disable_dropout: false to keep it.",
         )
     if get(values, "sync_ref_model"):
-        yield _stop("sync_ref_model", "An adapter has no reference model to be synchronised", "Delete sync_ref_model.")
+        yield _stop("sync_ref_model", "An adapter has no reference model to synchronize", "Delete sync_ref_model.")
 
 
 def _loss(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     kinds, weights = losses(values), values.get("loss_weights")
     if isinstance(weights, list) and len(weights) != len(kinds):
         yield _stop(
-            "loss_weights", f"There are {len(kinds)} losses and {len(weights)} weights", "Give each loss one weight."
+            "loss_weights",
+            f"loss_weights has {len(weights)} weights for {len(kinds)} losses",
+            "Give each loss one weight.",
         )
     if "exo_pair" in kinds and not get(values, "label_smoothing"):
         yield _stop("label_smoothing", "exo_pair needs label smoothing above 0", "Write label_smoothing: 0.001")
     if get(values, "use_weighting") and any(kind.startswith("aot") for kind in kinds):
-        yield _stop("use_weighting", "WPO weighting does not go with the aot losses", "Delete use_weighting.")
+        yield _stop("use_weighting", "WPO weighting cannot be combined with the aot losses", "Delete use_weighting.")
     if get(values, "precompute_ref_log_probs") and get(values, "sync_ref_model"):
         yield _stop(
             "precompute_ref_log_probs",
-            "A reference that is asked once cannot follow the policy",
+            "A precomputed reference cannot follow the policy",
             "Delete sync_ref_model.",
         )
     if get(values, "use_liger_kernel"):
-        yield _warn("use_liger_kernel", "Liger is deprecated in TRL and a package of its own", "Delete the line.")
+        yield _warn("use_liger_kernel", "Liger is deprecated in TRL and needs a separate package", "Delete the line.")
 
 
 def _evaluation(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if get(values, "eval_strategy") != "no" and values.get("datasets") and not values.get("test_split_size"):
         yield _stop(
-            "eval_strategy", "Evaluation is on, but datasets brings no held-out split: trl dpo fails after loading",
-            'Write eval_strategy: "no", or name the pairs with dataset_name and dataset_test_split.',
+            "eval_strategy", "Evaluation is on, but datasets has no held-out split: trl dpo fails after loading",
+            'Write eval_strategy: "no", or set the pairs with dataset_name and dataset_test_split.',
         )  # fmt: skip
 
 
@@ -362,7 +364,7 @@ def _saving(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mo
     push, name = get(values, "push_to_hub"), values.get("hub_model_id")
     if target == Target.JOB and not push:
         yield _warn(
-            "push_to_hub", "A Job's disk is deleted at its end, so this Job would keep no model",
+            "push_to_hub", "push_to_hub is off: a Job's disk is deleted at its end, so the model will be lost",
             "Write push_to_hub: true and hub_model_id: YOUR-NAME/smollm3-dpo-aligned",
         )  # fmt: skip
     if push and not name:
@@ -374,13 +376,13 @@ def _saving(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mo
     if push and isinstance(name, str) and is_placeholder(name):
         yield _stop(
             "hub_model_id",
-            f"hub_model_id still holds a placeholder: {name}",
+            f"hub_model_id is still a placeholder: {name}",
             "Write your own user name before the slash.",
         )
     elif push and isinstance(name, str) and not REPOSITORY.fullmatch(name):
-        yield _stop("hub_model_id", f"This cannot be the name of a repository: {name}", "Write OWNER/NAME.")
+        yield _stop("hub_model_id", f"Not a valid repository name: {name}", "Write OWNER/NAME.")
     if get(values, "resume_from_checkpoint") in (True, "true", "True"):
-        yield _warn("resume_from_checkpoint", "This fails when there is no checkpoint in the output folder yet")
+        yield _warn("resume_from_checkpoint", "Resuming fails if the output folder has no checkpoint yet")
 
 
 def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
@@ -390,13 +392,13 @@ def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
     public = get(values, "push_to_hub") and static is not False and values.get("hub_private_repo") is not True
     if public:
         yield _warn(
-            "report_to", "Under trl dpo, a push with trackio makes a Space of the metrics, public unless said so",
+            "report_to", "Under trl dpo, a push with trackio creates a Space with the metrics, public by default",
             "Write trackio_static_space_id: false, or hub_private_repo: true",
         )  # fmt: skip
     if values.get("trackio_space_id") and values.get("hub_private_repo") is not True:
         yield _warn(
             "trackio_space_id",
-            "The Space with the live metrics is public unless said otherwise",
+            "The Space with the live metrics is public by default",
             "Write hub_private_repo: true",
         )
 
@@ -404,16 +406,16 @@ def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
 def _habits(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if get(values, "logging_nan_inf_filter"):
         yield _warn(
-            "logging_nan_inf_filter", "A run that is ruined by NaN would show a loss of 0.0",
+            "logging_nan_inf_filter", "A run ruined by NaN would show a loss of 0.0",
             "Write logging_nan_inf_filter: false",
         )  # fmt: skip
     if get(values, "load_best_model_at_end") and get(values, "save_strategy") != get(values, "eval_strategy"):
         yield _stop(
-            "load_best_model_at_end", "The best model can be kept only when saving and evaluating happen together",
-            "Give save_strategy and eval_strategy the same word.",
+            "load_best_model_at_end", "The best model can be kept only if saving and evaluation happen together",
+            "Set save_strategy and eval_strategy to the same value.",
         )  # fmt: skip
 
 
 def our_values() -> dict[str, Any]:
-    """Keys for which a new recipe should hold something else than TRL's default (`Field.ours`, with its reason)."""
+    """Keys that a new recipe should set to something other than TRL's default (`Field.ours`, with its reason)."""
     return {field.key: field.ours for field in BY_KEY.values() if field.ours is not None}

@@ -1,4 +1,4 @@
-"""The keys TRL knows (a snapshot, `scripts/recipe_keys.py` makes it) and those it once knew."""
+"""TRL's keys (a snapshot made by `scripts/recipe_keys.py`) and its former keys."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Key:
     """Of str, int, float, bool, dict, list[…] and none (may be null)."""
     default: Any
     choices: tuple[str, ...]
-    """Every word it may be; empty where it is not a choice."""
+    """All allowed values; empty if it is not a choice."""
     owner: str
-    """The class of TRL that holds it, such as DPOConfig."""
+    """The TRL class that defines it, such as DPOConfig."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Snapshot:
     """What one release of TRL reads from a recipe."""
 
     versions: Mapping[str, str]
-    """Package name → version the snapshot was made with."""
+    """Package name → version used for the snapshot."""
     keys: Mapping[str, Key]
     launch: frozenset[str]
-    """Options of `accelerate launch`, which `trl dpo` takes out of the same file and TRL itself does not read."""
+    """Options of `accelerate launch`, which `trl dpo` reads from the same file but TRL itself does not."""
 
 
 @cache
@@ -55,18 +55,18 @@ LOSSES = (
 
 GONE: Mapping[str, tuple[str, str]] = {
     "max_prompt_length": (
-        "TRL has no limit for the prompt alone any more",
-        "Delete the line: max_length bounds prompt and answer together, and a prompt as long as that is left out.",
+        "TRL no longer has a limit for the prompt alone",
+        "Delete the line: max_length limits prompt and answer together, and pairs with a longer prompt are left out.",
     ),
     "max_completion_length": (
-        "TRL has no limit for the answer alone any more",
-        "Delete the line: max_length bounds prompt and answer together.",
+        "TRL no longer has a limit for the answer alone",
+        "Delete the line: max_length limits prompt and answer together.",
     ),
     "warmup_ratio": (
-        "it went into warmup_steps",
+        "it was merged into warmup_steps",
         "Write the same share as warmup_steps, for example warmup_steps: 0.1",
     ),
-    "torch_dtype": ("it is called dtype now", "Write dtype instead."),
+    "torch_dtype": ("it is now called dtype", "Write dtype instead."),
     "rpo_alpha": (
         "it became a mix of losses",
         "Write loss_type: [sigmoid, sft] with loss_weights: [1.0, …] instead.",
@@ -76,31 +76,31 @@ GONE: Mapping[str, tuple[str, str]] = {
         "Write train_sampling_strategy: group_by_length, with a length column and remove_unused_columns: false.",
     ),
     "overwrite_output_dir": (
-        "TRL no longer asks",
+        "TRL no longer asks before overwriting",
         "Delete the line: smoltui asks before it replaces a model.",
     ),
     "label_pad_token_id": ("padding is never part of the loss", "Delete the line."),
     "padding_value": ("padding is never part of the loss", "Delete the line."),
     "reference_free": ("there is always a reference model", "Delete the line."),
-    "generate_during_eval": ("TRL generates nothing while it evaluates", "Delete the line: see the Evaluate room."),
+    "generate_during_eval": ("TRL does not generate text during evaluation", "Delete the line: see the Evaluate room."),
     "model_adapter_name": ("adapters are named by PEFT", "Delete the line."),
     "ref_adapter_name": ("adapters are named by PEFT", "Delete the line."),
-    "is_encoder_decoder": ("only models that continue a text are trained", "Delete the line."),
-    "evaluation_strategy": ("it is called eval_strategy now", "Write eval_strategy instead."),
-    "max_seq_length": ("it is called max_length", "Write max_length instead."),
-    "no_cuda": ("it is called use_cpu now", "Write use_cpu instead."),
+    "is_encoder_decoder": ("only decoder-only models are trained", "Delete the line."),
+    "evaluation_strategy": ("it is now called eval_strategy", "Write eval_strategy instead."),
+    "max_seq_length": ("it is now called max_length", "Write max_length instead."),
+    "no_cuda": ("it is now called use_cpu", "Write use_cpu instead."),
     "device_map": ("TRL places the model itself", "Delete the line."),
 }
-"""Keys that older recipes hold: why TRL does not know them, and what to write (TRL 0.29 dropped most of them)."""
+"""Keys of older recipes: why TRL no longer has them, and what to write (TRL 0.29 dropped most of them)."""
 
 RENAMED: Mapping[str, str] = {
     "gradient_checkpointing": "activation_checkpointing",
     "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
 }
-"""Still read by transformers 5.23, gone in version 6; where both stand the new name wins."""
+"""Still read by transformers 5.23, removed in version 6; if both are set, the new name takes precedence."""
 
 
 def near(name: str) -> list[str]:
-    """At most three known keys that look like `name`, the nearest first."""
+    """Up to three known keys similar to `name`, the closest first."""
     plain = name.replace("-", "_").lower()
     return difflib.get_close_matches(plain, snapshot().keys, n=3, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""What a recipe amounts to: pairs a step, steps, epochs, checkpoints; and the command that does the same by hand."""
+"""A recipe in numbers: pairs per step, steps, epochs, checkpoints; and the command that does the same by hand."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import JobSettings
 
 MOUNT = "/project"
-"""Where a Job sees the project folder, when it needs more of it than the recipe."""
+"""Mount point of the project folder in a Job that needs more than the recipe."""
 
 _SLICE = re.compile(r"\w+\[(?:(\d{1,15})?:(\d{1,15})?)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A recipe in numbers; None where the recipe alone does not say."""
+    """A recipe in numbers; None if the recipe alone does not determine it."""
 
     pairs_per_step: int
     """Batch × accumulation × devices."""
     steps: int | None
-    """Optimizer steps; None when they go by epochs and the number of pairs is not known."""
+    """Optimizer steps; None if determined by epochs and an unknown number of pairs."""
     epochs: float | None
-    """Passes over the pairs; None when the steps are given and the number of pairs is not known."""
+    """Passes over the pairs; None if steps are set and the number of pairs is unknown."""
     rows: int | None
-    """Pairs that are trained on."""
+    """Pairs for training."""
     warmup: int | None
     """Steps of warm-up."""
     checkpoints: int | None
-    """Checkpoints that lie on the disk at the end, beside the model."""
+    """Checkpoints on disk at the end, in addition to the model."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -46,8 +46,8 @@ class Summary:
 
     @property
     def sentence(self) -> str:
-        """For example `16 pairs a step · 1 000 steps · 1.6 epochs of 10 000 pairs`."""
-        parts = [f"{self.pairs_per_step} pair{'s' if self.pairs_per_step != 1 else ''} a step"]
+        """For example `16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs`."""
+        parts = [f"{self.pairs_per_step} pair{'s' if self.pairs_per_step != 1 else ''} per step"]
         steps = "step" if self.steps == 1 else "steps"
         parts.append(f"{self.steps:,} {steps}" if self.steps is not None else "steps unknown")
         if self.epochs is not None:
@@ -59,7 +59,7 @@ class Summary:
 
 
 def summarise(values: Mapping[str, Any], rows: int | None = None, devices: int = 1) -> Summary:
-    """`rows` is the number of pairs where somebody counted them; else it is taken from slices such as train[:1000]."""
+    """`rows` is the number of pairs if known; otherwise it comes from slices such as train[:1000]."""
     batch = _int(values, "per_device_train_batch_size")
     accumulation = _int(values, "gradient_accumulation_steps")
     rows = rows_of(values) if rows is None else rows
@@ -78,12 +78,12 @@ def summarise(values: Mapping[str, Any], rows: int | None = None, devices: int =
 
 
 def epochs_of(values: Mapping[str, Any], rows: int | None = None, devices: int = 1) -> float | None:
-    """Passes over the pairs; None when it cannot be told without counting them."""
+    """Passes over the pairs; None if they would have to be counted first."""
     return summarise(values, rows, devices).epochs
 
 
 def rows_of(values: Mapping[str, Any]) -> int | None:
-    """At most so many pairs, from the slices of `datasets` (`train[:1000]`); None when a split is not sliced."""
+    """Upper bound of the pairs, from the slices of `datasets` (`train[:1000]`); None if a split is not sliced."""
     sources = values.get("datasets")
     if not isinstance(sources, list) or not sources:
         return None
@@ -106,9 +106,9 @@ def command(
     jobs: JobSettings | None = None,
     ships_project: bool = False,
 ) -> str:
-    """The command that does by hand what the app does, to be typed in the project folder, quoted for a shell.
+    """The command that does the same by hand, to be run in the project folder, quoted for a shell.
 
-    `script` is the path of smoltui's training script and `beside` of the files it needs beside it; both are used for a
+    `script` is the path of smoltui's training script and `beside` those of files needed next to it; both are used for a
     Job (`target` JOB), where the options are those of smoltui.toml (`jobs`) and `output_dir` is a folder in the Job.
     `ships_project`: the recipe names local files, so the folder is mounted in the Job. The token is named, not written.
     """
@@ -122,7 +122,7 @@ def command(
         words += ["--label", f"{name}={value}"]
     if ships_project:
         words += ["-v", f".:{MOUNT}:ro"]
-    # The recipe is an argument of its own: glued to --config= the client would look for a file of that whole name.
+    # The recipe is a separate argument: joined as --config=…, the client would look for a file of that whole name.
     words += [script, "--config", recipe]
     for path in beside:
         words += ["--beside", path]
@@ -138,7 +138,7 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 
 
 def _int(values: Mapping[str, Any], key: str, low: int = 1) -> int:
-    """A whole number, TRL's default where the recipe holds something that is none."""
+    """A whole number; TRL's default if the recipe has something else."""
     value = _value(values, key)
     good = isinstance(value, int) and not isinstance(value, bool) and low <= value < MOST
     return int(value) if good else int(snapshot().keys[key].default)

@@ -1,4 +1,4 @@
-"""Values of a recipe: what was typed → a value, a value → what is shown, and whether TRL could use it."""
+"""Values of a recipe: typed text → value, value → shown text, and whether TRL can use it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from smoltui.core.recipe.fields import BY_KEY, RANGES, Field
 from smoltui.core.recipe.keys import Key
 
 FILE_KINDS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
-"""Suffix of a file → the name `datasets` reads it under; `.gz` behind it is read too."""
+"""File extension → name of the `datasets` reader; an additional `.gz` is fine."""
 
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 _FALSE = ("false", "no", "off", "0", "n", "f")
 
 
 def parse(field: Field, text: str) -> Any:
-    """The value that `text`, as typed, means for `field`.
+    """The value of `field` for typed `text`.
 
     Raises:
-        ValueError: with a sentence for the person; asked at every key, so it is short and never a crash.
+        ValueError: with a message for the person; called at every key press, so it is short and never crashes.
     """
     text = text.strip()
     value: Any
@@ -67,17 +67,17 @@ def parse(field: Field, text: str) -> Any:
 
 
 REPOSITORY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
-"""What can be the name of a repository on the Hub (huggingface_hub `validate_repo_id`)."""
+"""Valid repository names on the Hub (huggingface_hub `validate_repo_id`)."""
 
 
 def is_placeholder(name: str) -> bool:
-    """Whether a repository's name still has to be filled in, as in the course's text and our presets."""
+    """Whether a repository name is still a placeholder, as in the course and our presets."""
     owner = name.split("/")[0].lower()
     return "<" in name or ">" in name or owner in ("you", "your-username", "username", "your-name", "your_name")
 
 
 def show(field: Field, value: Any) -> str:
-    """A value as one types it; `parse` reads it back. None is an empty text."""
+    """A value as it would be typed; `parse` reads it back. None is an empty text."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -92,11 +92,11 @@ def show(field: Field, value: Any) -> str:
 
 
 def unit_of(field: Field, value: Any) -> str:
-    """The unit behind this value: `1 epoch`, `0.1 of all steps`, `-1 (as many as the epochs make)`."""
+    """The unit after this value: `1 epoch`, `0.1 of all steps`, `-1 (determined by the epochs)`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return field.unit
     if field.key == "max_steps" and value < 0:
-        return "(as many as the epochs make)"
+        return "(determined by the epochs)"
     if field.kind == "steps" and 0 < value < 1:
         return "of all steps"
     return _ONE.get(field.unit, field.unit) if value == 1 else field.unit
@@ -104,7 +104,7 @@ def unit_of(field: Field, value: Any) -> str:
 
 _ONE = {"tokens": "token", "steps": "step", "epochs": "epoch", "pairs": "pair", "batches": "batch",
         "checkpoints": "checkpoint"}  # fmt: skip
-"""Units of `core.recipe.fields`, of one."""
+"""Units of `core.recipe.fields` in the singular."""
 
 
 def show_number(value: float) -> str:
@@ -121,23 +121,23 @@ def show_number(value: float) -> str:
 
 
 MOST = 2.0**53
-"""Numbers of a recipe are smaller: up to here whole ones are exact as floats too."""
+"""Limit for numbers: up to here, floats represent whole numbers exactly."""
 
 
 def problem(field: Field, value: Any) -> str:
-    """Why a value of the right type is out of range, in words that end a sentence; empty when it is not."""
+    """Why a value of the right type is out of range, as the end of a sentence; empty if it is not."""
     if field.key == "beta" and isinstance(value, int | float) and value <= 0:
         return (
-            "beta 0 keeps the loss at ln 2 for ever: write more than 0"
+            "beta 0 keeps the loss at ln 2 forever: write a value above 0"
             if value == 0
-            else "a negative beta trains towards the rejected answers: write more than 0"
+            else "a negative beta trains towards the rejected answers: write a value above 0"
         )
     if field.key == "max_steps" and value == 0:
-        return "0 still makes one step: write -1 to go by epochs, or 1 and more"
+        return "0 still trains one step: write -1 to use epochs, or at least 1"
     if field.kind == "list" and field.choices:
         words = value if isinstance(value, list) else [value]
         if unknown := [str(word) for word in words if word not in field.choices]:
-            return f"there is no loss of this name: {', '.join(unknown)}; there are {', '.join(field.choices)}"
+            return f"unknown loss: {', '.join(unknown)}; write some of {', '.join(field.choices)}"
     if field.kind == "choice" and value not in field.choices:
         return f"write one of {', '.join(field.choices)}, not {value}"
     if not isinstance(value, int | float) or isinstance(value, bool) or value in field.extra:
@@ -147,21 +147,21 @@ def problem(field: Field, value: Any) -> str:
     if abs(value) >= MOST:
         return "write a smaller number"
     if field.kind == "steps" and value > 1 and value != int(value):
-        return "above 1 it counts steps: write a whole number"
+        return "values above 1 are a number of steps: write a whole number"
     low = field.low is not None and (value <= field.low if field.above else value < field.low)
     high = field.high is not None and (value >= field.high if field.below else value > field.high)
     return f"write {field.range_text}, not {show_number(float(value))}" if low or high else ""
 
 
 def wrong_type(key: Key, value: Any) -> str:
-    """Why TRL could not use a value of this type, in words that end a sentence; empty when it can.
+    """Why TRL cannot use a value of this type, as the end of a sentence; empty if it can.
 
-    TRL's parser converts texts and nothing else: a text for a number is fine, 2.5 for a whole number passes and fails
-    after the model was loaded.
+    TRL's parser converts only text: text for a number is fine, 2.5 for a whole number passes and fails
+    after the model is loaded.
     """
     types = key.types
     if value is None:
-        return "" if "none" in types else "it has no value: write one or delete the line"
+        return "" if "none" in types else "no value: write one or delete the line"
     if isinstance(value, bool):
         return "" if "bool" in types else f"write {_expected(key)}, not {str(value).lower()}"
     if isinstance(value, str):
@@ -211,7 +211,7 @@ def _expected(key: Key) -> str:
 
 
 def typed(key: Key, value: Any) -> Any:
-    """`value` as TRL's parser will have it: a text for a number becomes the number."""
+    """`value` as TRL's parser converts it: text for a number becomes the number."""
     if isinstance(value, str) and not _wrong_text(key, value):
         if "int" in key.types and "str" not in key.types:
             return int(value)
@@ -223,12 +223,12 @@ def typed(key: Key, value: Any) -> Any:
 
 
 def field_of(key: str) -> Field | None:
-    """The field that knows the range of a key, shown in the form or not."""
+    """The field with the range of a key, whether in the form or not."""
     return BY_KEY.get(key) or RANGES.get(key)
 
 
 def parse_datasets(text: str) -> list[dict[str, Any]]:
-    """Sources as typed: `Anthropic/hh-rlhf train[:1000] + pairs.jsonl`; the split is `train` when not said."""
+    """Sources as typed: `Anthropic/hh-rlhf train[:1000] + pairs.jsonl`; the split defaults to `train`."""
     sources: list[dict[str, Any]] = []
     for part in re.split(r"\s\+\s", text):
         words = part.split()
@@ -243,7 +243,7 @@ def parse_datasets(text: str) -> list[dict[str, Any]]:
 
 
 def show_datasets(sources: list[Any]) -> str:
-    """What `parse_datasets` reads back; a source with more than that is shown with its other keys in braces."""
+    """What `parse_datasets` reads back; other keys of a source are shown in braces."""
     shown = []
     for source in sources:
         if not isinstance(source, Mapping):
@@ -264,7 +264,7 @@ def show_datasets(sources: list[Any]) -> str:
 
 
 def file_kind(path: str) -> str | None:
-    """The reader `datasets` has for a file of this name; None when it is not the name of a file of pairs."""
+    """The `datasets` reader for a file of this name; None if it is not a file of pairs."""
     name = path.lower().removesuffix(".gz").removesuffix(".zst")
     return next((kind for suffix, kind in FILE_KINDS.items() if name.endswith(suffix)), None)
 

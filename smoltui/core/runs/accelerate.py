@@ -1,4 +1,4 @@
-"""How a script is started on several GPUs: the file `accelerate launch` reads, and the command."""
+"""Starting a script on several GPUs: the config file of `accelerate launch`, and the command."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 STRATEGIES: Mapping[str, str] = {
     "ddp": "each GPU holds the whole model (DistributedDataParallel)",
-    "fsdp": "weights, gradients and optimizer are spread over the GPUs (PyTorch FSDP2)",
-    "zero3": "the same, by DeepSpeed ZeRO-3",
+    "fsdp": "weights, gradients and optimizer states are sharded over the GPUs (PyTorch FSDP2)",
+    "zero3": "the same, with DeepSpeed ZeRO-3",
 }
-"""What may stand in `local.strategy`, and what it means."""
+"""Allowed values of `local.strategy` and what each means."""
 MOST_PROCESSES = 64
-"""More GPUs than one machine has; a larger number is a slip."""
+"""More GPUs than any machine has; a larger number is a typo."""
 CONFIG_NAME = "accelerate.yaml"
-"""The file's name, beside the run here and beside the script in a Job."""
+"""Name of the file: next to the run on this machine, next to the script in a Job."""
 LAUNCHER = ("-P", "-m", "accelerate.commands.launch")
-"""`accelerate launch` for a given Python: the command of that name on the PATH may belong to another one.
+"""`accelerate launch` for a given Python: the command on the PATH may belong to another Python.
 
--P: it imports nothing from the folder it is started in."""
+-P: nothing is imported from the current folder."""
 DEEPSPEED = "deepspeed>=0.18.6"
-"""What ZeRO-3 needs besides the script's own packages; the bound is that of TRL 1.16's extra `deepspeed`."""
+"""What ZeRO-3 needs in addition to the script's packages; the bound is from TRL 1.16's extra `deepspeed`."""
 
 
 def accelerate_config(
@@ -31,7 +31,7 @@ def accelerate_config(
 
     `mixed_precision` is no, fp16 or bf16 (`mixed_precision_of`). The values are those of TRL's own files
     (`trl/accelerate_configs/multi_gpu.yaml`, `fsdp2.yaml`, `zero3.yaml`, 1.16), with a free port, so that two runs can
-    be side by side.
+    work in parallel.
 
     Raises:
         ValueError: another strategy, or fewer than two processes.
@@ -85,7 +85,7 @@ def accelerate_config(
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """The text of the file: each value in JSON's spelling, which YAML reads as the same."""
+    """The text of the file: each value is written as JSON, which is also YAML."""
     lines = []
     for key, value in config.items():
         if isinstance(value, Mapping):
@@ -96,7 +96,7 @@ def as_yaml(config: Mapping[str, Any]) -> str:
 
 
 def mixed_precision_of(recipe: Mapping[str, Any]) -> str:
-    """What TRL will train in: DPOConfig turns bf16 on unless it or fp16 is named (`trl/trainer/base_config.py`)."""
+    """What TRL will train in: DPOConfig turns on bf16 unless bf16 or fp16 is set (`trl/trainer/base_config.py`)."""
     if recipe.get("fp16"):
         return "fp16"
     return "no" if recipe.get("bf16") is False else "bf16"
@@ -110,9 +110,9 @@ def command_for(
     config_file: str = CONFIG_NAME,
     python: Sequence[str] = ("python",),
 ) -> list[str]:
-    """What is run to train with so many processes, one a GPU: the script itself, or `accelerate launch` around it.
+    """The command that trains with this many processes, one per GPU: the script, or `accelerate launch` around it.
 
-    `config_file` is read only from two processes on.
+    `config_file` is used only with two or more processes.
     """
     if processes < 2:
         return [*python, script, *arguments]
@@ -127,7 +127,7 @@ def job_command_for(
     strategy: str = "ddp",
     config_file: str = CONFIG_NAME,
 ) -> list[str]:
-    """The same in a Job: uv makes the environment that the script's header asks for (PEP 723).
+    """The same in a Job: uv creates the environment declared in the script's header (PEP 723).
 
     `uv run SCRIPT` starts one process; around a launcher the header is read with `--with-requirements`
     (https://docs.astral.sh/uv/reference/cli/#uv-run--with-requirements).

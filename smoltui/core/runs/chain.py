@@ -1,4 +1,4 @@
-"""A chain: steps that start by themselves when the one before COMPLETED. Training is the first of them."""
+"""A chain: steps that start automatically once the previous one COMPLETED. Training is the first."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 from smoltui.core.runs.run import Run, Stage, is_final
 
 STEPS: Mapping[str, str] = {"ask": "both models answer the project's prompts"}
-"""Steps that can follow a run, and what each does."""
+"""Follow-up steps of a run, and what each does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step behind a run."""
+    """One step after a run."""
 
     name: str
     """Key of `STEPS`."""
     stage: str = Stage.SCHEDULING
-    """As of a run: SCHEDULING while it waits."""
+    """As for a run: SCHEDULING while waiting."""
     message: str | None = None
     started_at: float | None = None
-    """Seconds since the epoch; None before."""
+    """Seconds since the epoch; None before it started."""
     finished_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What follows one run."""
+    """The follow-up steps of one run."""
 
     run_id: str
     project: str
@@ -41,20 +41,20 @@ class Chain:
         return asdict(self)
 
     def with_step(self, number: int, **changes: Any) -> Chain:
-        """The chain with one step changed; when that ended badly, the steps behind it are CANCELED."""
+        """The chain with one step changed; if that step did not complete, the later ones are CANCELED."""
         steps = list(self.steps)
         steps[number] = replace(steps[number], **changes)
         if is_final(steps[number].stage) and steps[number].stage != Stage.COMPLETED:
             for later in range(number + 1, len(steps)):
                 steps[later] = replace(
-                    steps[later], stage=Stage.CANCELED, message=f"{steps[number].name} did not end well"
+                    steps[later], stage=Stage.CANCELED, message=f"{steps[number].name} did not complete"
                 )
         return replace(self, steps=tuple(steps))
 
     def due(self, run: Run) -> int | None:
-        """Number of the step to start now; None when none is.
+        """Number of the step to start now; None if there is none.
 
-        One that is RUNNING is among them: who asks holds the claim on the chain, so whoever began it is gone.
+        A RUNNING step counts: the caller holds the chain's lock, so whoever started that step is gone.
         """
         if run.stage == Stage.COMPLETED:
             for number, step in enumerate(self.steps):
@@ -63,23 +63,23 @@ class Chain:
         return None
 
     def broken_by(self, run: Run) -> Chain | None:
-        """The chain when the run ended without a model, so that nothing can follow; None while all is well.
+        """The cancelled chain if the run ended without a model, so that nothing can follow; otherwise None.
 
-        Behind a run that was paused, or that stopped and can go on, the steps wait.
+        After a run that was paused, or that stopped and can be resumed, the steps wait.
         """
         lost = run.is_final and run.stage != Stage.COMPLETED and not run.resumable
         if not lost or all(is_final(step.stage) for step in self.steps):
             return None
-        return self.with_step(0, stage=Stage.CANCELED, message=f"the run before it ended: {run.stage}")
+        return self.with_step(0, stage=Stage.CANCELED, message=f"the training ended as {run.stage}")
 
     def summary(self) -> str:
-        """For the run's row: each step and how it stands."""
+        """For the run's row: each step and its stage."""
         words = {Stage.SCHEDULING: "waits", Stage.RUNNING: "runs", Stage.COMPLETED: "done"}
         return ", ".join(f"→ {step.name} {words.get(Stage(step.stage), step.stage.lower())}" for step in self.steps)
 
 
 def chain_from_json(data: Mapping[str, Any]) -> Chain:
-    """As `Chain.as_json` gave it. Raises KeyError, TypeError or ValueError for anything else."""
+    """The chain that `Chain.as_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
     steps = tuple(Step(**step) for step in data["steps"])
     for step in steps:
         Stage(step.stage)

@@ -1,4 +1,4 @@
-"""What a Job costs: its flavor's price times time. No endpoint of the Hub tells the spend, so it is computed.
+"""What a Job costs: its flavor's price times time. The Hub has no endpoint for the spend, so it is computed.
 
 Jobs are billed by the minute while Starting or Running, not while building or queued (Hub documentation, Jobs pricing).
 All amounts are United States dollars (USD).
@@ -13,19 +13,19 @@ from smoltui.core.runs.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Flavor:
-    """One hardware of the Hub's own list (`GET /api/jobs/hardware`). None: the list did not say."""
+    """One entry of the Hub's hardware list (`GET /api/jobs/hardware`). None: not in the list."""
 
     name: str
-    """What `--flavor` takes, for example a100-large."""
+    """Value for `--flavor`, for example a100-large."""
     pretty: str
-    """For people, for example Nvidia A100 - large."""
+    """Display name, for example Nvidia A100 - large."""
     cpu: str
-    """As the list says it, for example 12 vCPU."""
+    """As in the list, for example 12 vCPU."""
     ram_bytes: int | None
     accelerator: str | None
-    """Model of the accelerator, for example A100; None for a flavor without one."""
+    """Model of the accelerator, for example A100; None without one."""
     count: int
-    """Accelerators; 0 without one."""
+    """Number of accelerators; 0 without one."""
     vram_bytes: int | None
     """Memory of all accelerators together."""
     usd_per_minute: float | None
@@ -38,14 +38,14 @@ class Flavor:
 
 
 def worst_cost(flavor: Flavor, timeout_seconds: float) -> float | None:
-    """The most a Job can cost, USD: it is killed at its timeout. None when the price is not known."""
+    """Maximum cost of a Job, USD: it is killed at its timeout. None if the price is unknown."""
     return None if flavor.usd_per_minute is None else flavor.usd_per_minute * timeout_seconds / 60
 
 
 def cost_so_far(flavor: Flavor | None, run: Run, now: float) -> float | None:
-    """USD spent on a run until `now` (seconds since the epoch), or in all when it has ended.
+    """USD spent on a run until `now` (seconds since the epoch), or in total once it has ended.
 
-    0 before it has started, as waiting is free. None when the flavor or its price is not known.
+    0 before the start, because waiting is free. None if the flavor or its price is unknown.
     """
     if flavor is None or flavor.usd_per_minute is None:
         return None
@@ -53,7 +53,7 @@ def cost_so_far(flavor: Flavor | None, run: Run, now: float) -> float | None:
 
 
 def usd(amount: float | None) -> str:
-    """An amount with its unit: `7.50 USD`; below a cent with three places, so that it is not shown as nothing."""
+    """An amount with its unit: `7.50 USD`; three decimals below a cent, so that it does not appear as zero."""
     if amount is None:
         return "unknown"
     if 0 < amount < 0.01:
@@ -62,5 +62,5 @@ def usd(amount: float | None) -> str:
 
 
 def price(flavor: Flavor) -> str:
-    """A flavor's price with its unit: `2.50 USD an hour`."""
-    return "price unknown" if flavor.usd_per_hour is None else f"{usd(flavor.usd_per_hour)} an hour"
+    """A flavor's price with its unit: `2.50 USD per hour`."""
+    return "price unknown" if flavor.usd_per_hour is None else f"{usd(flavor.usd_per_hour)} per hour"

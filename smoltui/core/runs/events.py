@@ -1,10 +1,10 @@
 """The line format between a training script and everything that reads it.
 
-A script (`scripts/dpo.py`, `scripts/generate.py`) prints one JSON object a line for what the app must know, with an
-`event` and a `v` (version of the format) field. Every other line is log text. The same lines come from a local child's
-log file and from a Job's log stream, so this is the only reader.
+A script (`scripts/dpo.py`, `scripts/generate.py`) prints what the app must know as one JSON object per line, with the
+fields `event` and `v` (format version). Every other line is log text. The log file of a local run and the log stream of
+a Job contain the same lines, so this is the only reader.
 
-NaN and infinities are written as the strings "NaN", "Infinity" and "-Infinity": bare they are not JSON.
+NaN and infinities are written as the strings "NaN", "Infinity" and "-Infinity": unquoted they are not JSON.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from smoltui.safe_text import redact
 
 VERSION = 1
 MOST = float(1 << 53)
-"""A step or a count beyond this is none: floats have no whole numbers there."""
+"""Larger steps and counts are rejected: floats are not exact beyond this."""
 LATEST = 1e11
-"""Seconds since the epoch that a calendar still knows (the year 5138)."""
+"""Seconds since the epoch that a calendar can still represent (the year 5138)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,28 @@ class Event:
     name: ClassVar[str] = ""
 
     at: float | None = field(default=None, kw_only=True)
-    """When it happened, seconds since the epoch on the clock of the machine that wrote it; None when it did not say."""
+    """When it happened, seconds since the epoch by the writing machine's clock; None if not stated."""
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `parse` reads back, ready for `json.dumps`."""
+        """The object that the reader accepts, ready for `json.dumps`."""
         values = {f.name: strict(getattr(self, f.name)) for f in fields(self)}
         return {"event": self.name, "v": VERSION, **{key: value for key, value in values.items() if value is not None}}
 
 
 @dataclass(frozen=True, slots=True)
 class StageChanged(Event):
-    """The run entered a stage; said by the engine, not by the script."""
+    """The run entered a stage, such as RUNNING; reported by the engine, not by the script."""
 
     name: ClassVar[str] = "stage"
     stage: str = ""
-    """One of `core.runs.run.Stage`, or a word that only the server knows."""
+    """One of `core.runs.run.Stage`, or a value known only to the server."""
     message: str | None = None
-    """The server's or supervisor's reason, None when there is none."""
+    """Reason from the server or supervisor; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseChanged(Event):
-    """What the script is busy with."""
+    """What the script is doing."""
 
     name: ClassVar[str] = "phase"
     phase: str = ""
@@ -66,7 +66,7 @@ class PhaseChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Planned(Event):
-    """What will be trained, known once model and pairs are loaded."""
+    """The plan of the training, once the model and the pairs are loaded."""
 
     name: ClassVar[str] = "plan"
     max_steps: int = 0
@@ -74,9 +74,9 @@ class Planned(Event):
     epochs: float = 0.0
     train_pairs: int = 0
     held_out_pairs: int | None = None
-    """Pairs that are only measured; None when the recipe evaluates nothing."""
+    """Held-out pairs; None if the recipe does not evaluate."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Rows of the source that were not used, by reason."""
+    """Unused rows of the source, by reason."""
     device: str = ""
     dtype: str = ""
     """Type of the trained weights, for example float32."""
@@ -84,36 +84,36 @@ class Planned(Event):
     trainable: int = 0
     beta: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Package name to version, as the script sees them."""
+    """Package name → version, as seen by the script."""
     output_dir: str = ""
     pairs_hash: str | None = None
-    """Which pairs, in which order, are trained on and measured (`backends/pairs/export.py`): 32 hexadecimal digits.
-    None when they are streamed."""
+    """Hash of the pairs for training and evaluation, in order (`backends/pairs/export.py`): 32 hexadecimal digits.
+    None if they are streamed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """A step was finished (at most a few of these a second)."""
+    """A step was finished; at most a few per second."""
 
     name: ClassVar[str] = "progress"
     step: int = 0
     max_steps: int | None = None
-    """Where only a progress bar tells it: TRL's own script says no plan."""
+    """Set only if it comes from a progress bar: TRL's own script prints no plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics(Event):
-    """Numbers logged at a step, under TRL's own names (`core/runs/metrics.py`)."""
+    """Metrics logged at a step, under TRL's names."""
 
     name: ClassVar[str] = "metrics"
     step: int = 0
-    """0 when the writer did not say (TRL's own printed lines without a progress bar)."""
+    """0 if unknown (lines printed by TRL without a progress bar)."""
     values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved(Event):
-    """A checkpoint is complete on the disk of the machine that trains."""
+    """A checkpoint is complete, on the disk of the training machine."""
 
     name: ClassVar[str] = "checkpoint"
     step: int = 0
@@ -122,7 +122,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelSaved(Event):
-    """The final model is on the disk of the machine that trains."""
+    """The final model was saved, on the disk of the training machine."""
 
     name: ClassVar[str] = "saved"
     path: str = ""
@@ -130,7 +130,7 @@ class ModelSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelPushed(Event):
-    """The final model is on the Hub."""
+    """The final model was pushed to the Hub."""
 
     name: ClassVar[str] = "pushed"
     repo: str = ""
@@ -139,7 +139,7 @@ class ModelPushed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WeightsMoved(Event):
-    """Share of sampled trainable weights whose value differs from the start, 0..1."""
+    """Share of sampled trainable weights that changed, 0 to 1."""
 
     name: ClassVar[str] = "moved"
     share: float = 0.0
@@ -147,7 +147,7 @@ class WeightsMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Event):
-    """The script knows why it cannot go on; it exits with a code other than 0 after this."""
+    """The training failed for a known reason; the script then exits with a nonzero code."""
 
     name: ClassVar[str] = "failed"
     cause: str = ""
@@ -156,13 +156,13 @@ class Failed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
-    """The script reached its end; `step` below `max_steps` means it was stopped early, on purpose."""
+    """The training ended; if `step` is below `max_steps`, it was stopped early on purpose."""
 
     name: ClassVar[str] = "finished"
     step: int = 0
     max_steps: int = 0
     seconds: float = 0.0
-    """Wall time of the training loop."""
+    """Wall-clock time of the training loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class AnswerPart(Event):
     model: str = ""
     """reference or aligned."""
     index: int = 0
-    """Which prompt, zero-based."""
+    """Index of the prompt, from 0."""
     text: str = ""
 
 
@@ -186,7 +186,7 @@ class Answered(Event):
     index: int = 0
     text: str = ""
     ended: bool = False
-    """True when the model ended its answer by itself, False when the token limit did."""
+    """True if the model ended its answer, False if the token limit cut it."""
     tokens: int = 0
 
 
@@ -203,7 +203,7 @@ class PairScored(Event):
 
 @dataclass(frozen=True, slots=True)
 class LogLine(Event):
-    """A line that is no event: log text, as it came, without its newline."""
+    """A line of log text that is not an event, as printed, without its newline."""
 
     name: ClassVar[str] = "log"
     text: str = ""
@@ -219,7 +219,7 @@ EVENTS: dict[str, type[Event]] = {
 
 
 def strict(value: Any) -> Any:
-    """`value` with every float that JSON has no word for as a string, also inside mappings and lists."""
+    """`value` with floats that JSON cannot represent as strings, also inside mappings and lists."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, Mapping):
@@ -230,13 +230,13 @@ def strict(value: Any) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    """A number, or a string that spells one (transformers 5.23 prints its metrics as strings); None otherwise."""
+    """A number, or a string with a number (transformers 5.23 prints metrics as strings); None otherwise."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         try:
             return float(value)
-        except OverflowError:  # a whole number of hundreds of digits
+        except OverflowError:  # an integer with hundreds of digits
             return None
     if isinstance(value, str):
         try:
@@ -247,7 +247,7 @@ def _number(value: Any) -> float | None:
 
 
 def from_json(data: Mapping[str, Any]) -> Event | None:
-    """The event in a decoded object, None when it is not one of ours. Fields we do not know are left out."""
+    """The event in a decoded object; None if it is not one of ours. Unknown fields are ignored."""
     name = data.get("event")
     cls = EVENTS.get(name) if isinstance(name, str) else None
     if cls is None or not isinstance(data.get("v"), int):
@@ -259,7 +259,7 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
         value = data[item.name]
         kind = str(item.type)
         if value is None and kind.endswith("| None"):
-            pass  # said to be unknown, or to be none
+            pass  # explicitly unknown or null
         elif kind.startswith(("float", "int")):
             number = _number(value)
             whole = kind.startswith("int")
@@ -267,7 +267,7 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
                 return None
             value = int(number) if whole else number
             if item.name == "at" and not 0 <= value < LATEST:
-                continue  # no time that a calendar has
+                continue  # not a time that a calendar can represent
         elif kind.startswith("str") and not isinstance(value, str):
             return None
         elif item.name == "values":
@@ -281,8 +281,8 @@ def from_json(data: Mapping[str, Any]) -> Event | None:
 
 
 def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
-    """`event` without secrets in its free text. Behind the parsing: a replacement inside JSON could break it."""
-    if isinstance(event, LogLine):  # 100 000 of them can come in a second: a pattern or `replace` takes longer
+    """`event` without secrets in its free text. After parsing, because a replacement inside JSON could break it."""
+    if isinstance(event, LogLine):  # there can be 100 000 per second; pattern matching or `replace` would be slower
         clean = redact(event.text, secrets)
         return event if clean == event.text else LogLine(text=clean, at=event.at)
     changed: dict[str, Any] = {}
@@ -296,21 +296,21 @@ def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
 def without_secrets(
     reader: Reader, line: str, broken: BrokenTokens, *, at: float | None = None, secrets: tuple[str, ...] = ()
 ) -> Iterator[Event]:
-    """`reader.feed` of one line, without secrets; `broken` knows the lines before it."""
+    """`reader.feed` of one line, without secrets; `broken` has seen the previous lines."""
     line = broken.masked(line)
-    if "\r" in line:  # it splits the line there, and may split a secret
+    if "\r" in line:  # splits the line there, possibly inside a secret
         line = redact(line, secrets)
     for event in reader.feed(line, at=at):
         yield redacted(event, secrets)
 
 
 _TRL_DICT = re.compile(r"\{'[a-z_/]+': .*\}\s*$")
-# The trainer's own bar has no words before the percentage; those of tokenizing and loading have.
+# The trainer's bar has no text before the percentage; those of tokenizing and loading do.
 _BAR = re.compile(r"\s*\d+%\|[^|]*\|\s*(\d+)/(\d+)\s*\[")
 
 
 def _trl_metrics(segment: str, step: int) -> Metrics | None:
-    """Metrics out of the dictionary that TRL's own scripts print; values are strings or floats by version."""
+    """Metrics from the dictionary printed by TRL's own scripts; strings or floats, depending on the version."""
     found = _TRL_DICT.search(segment)
     if found is None:
         return None
@@ -324,7 +324,7 @@ def _trl_metrics(segment: str, step: int) -> Metrics | None:
 
 
 def event_in(segment: str) -> Event | None:
-    """The event in a line or in one state of a line; None when it holds none."""
+    """The event in a line or in one state of a line; None without one."""
     start = segment.find('{"event"')
     if start < 0:
         return None
@@ -336,20 +336,20 @@ def event_in(segment: str) -> Event | None:
 
 
 class Reader:
-    """Turns the lines of one log into events, in order. Keeps the step of the last progress bar, nothing else."""
+    """Turns the lines of one log into events, in order. Its only state is the step of the last progress bar."""
 
     def __init__(self, *, ours: bool = False) -> None:
         self.ours = ours
-        """The script speaks our format, so TRL's printed metrics would come twice."""
+        """The script writes our format, so metrics printed by TRL would be duplicates."""
         self._bar_step = 0
 
     def feed(self, line: str, at: float | None = None) -> Iterator[Event]:
-        """The events in one line (no newline in it); `at` is used where the line holds no time of its own.
+        """The events in one line (no newline in it); `at` is used if the line has no time.
 
-        A progress bar's carriage returns leave many states, and sometimes an event, in one line: events are taken out,
-        and only the last state is given as log text.
+        A progress bar's carriage returns leave many states, and sometimes an event, in one line: events are extracted,
+        and only the last state becomes log text.
         """
-        if "\r" not in line and "{" not in line and "%|" not in line:  # most lines of a log, and they can be many
+        if "\r" not in line and "{" not in line and "%|" not in line:  # most lines of a log, of which there can be many
             yield LogLine(text=line, at=at)
             return
         text: str | None = None

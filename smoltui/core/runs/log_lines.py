@@ -1,4 +1,4 @@
-"""What a log is to those who draw it; `backends.runs.log_spool` has one."""
+"""The interface of a log for widgets; `backends.runs.log_spool` implements it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from smoltui.core.runs.log_text import LogLine
 
 
 class LogSearch(Protocol):
-    """One search over a log that may still grow."""
+    """A search in a log that may still grow."""
 
     @property
     def shown(self) -> str:
-        """What is searched for, as it was typed."""
+        """The query as typed."""
         ...
 
     def run(self, report: Callable[[int, int, Sequence[int]], object], stopped: Callable[[], bool]) -> None:
-        """Looks at what was not looked at yet, and at a last line that may have changed. Blocking: for a thread.
+        """Searches lines not yet searched, and the last line if it may have changed. Blocking: run it in a thread.
 
-        `report(first, end, hits)`: what was known of lines from `first` on is replaced by `hits` (line numbers from 0,
-        rising); lines before `end` were looked at. Called in the same thread.
+        `report(first, end, hits)`: `hits` (ascending line numbers from 0) replace earlier results from line `first`
+        onwards; lines before `end` have been searched. Called in the same thread.
 
         Raises:
             InputError: the expression cannot be used.
@@ -29,7 +29,7 @@ class LogSearch(Protocol):
         ...
 
     def marks(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Where the hits stand in each of `texts` (begin, end in characters). Quick once `run` was called."""
+        """The matches in each of `texts` (start, end in characters). Fast once `run` was called."""
         ...
 
 
@@ -49,53 +49,53 @@ class Searched(Protocol):
 
 
 class Log(Protocol):
-    """Lines that only grow at their end, where the state of a progress bar takes the place of the state before it.
+    """Lines appended at the end, where a state of a progress bar replaces the previous one.
 
-    What is read from it holds no secrets any more, and is not safe to draw.
+    What is read from it contains no secrets, but is not safe to draw.
     """
 
     @property
     def count(self) -> int:
-        """Lines there are."""
+        """Number of lines."""
         ...
 
     @property
     def stopped(self) -> str:
-        """Why it takes no more lines; empty while it does."""
+        """Why it accepts no more lines; empty while it does."""
         ...
 
     @property
     def first_error(self) -> int | None:
-        """Number (from 0) of the first line that tells of an error; None when none does."""
+        """Number (from 0) of the first line that reports an error; None without one."""
         ...
 
     def extend(self, lines: Sequence[str], times: Sequence[float | None] | None = None) -> None:
-        """Adds lines; `times` in seconds since the epoch, one a line.
+        """Appends lines; `times` in seconds since the epoch, one per line.
 
         Raises:
-            InputError: they could not be kept; said once, what comes later is left out in silence.
+            InputError: they could not be stored; raised once, later lines are dropped silently.
         """
         ...
 
     def read(self, first: int, end: int) -> list[LogLine]:
-        """Lines `first` to `end` - 1, as far as they are there."""
+        """Lines `first` to `end` - 1, as far as they exist."""
         ...
 
     def search(self, query: str) -> LogSearch:
         """A search for a text in any case, or for `/a regular expression/` (`/…/i` in any case).
 
-        What is wrong with an expression is said when the search runs.
+        Errors in an expression are raised when the search runs.
         """
         ...
 
     def save(self, path: Path) -> int:
-        """Writes it as plain text beside `path`, then there; gives the number of lines. Blocking, safe in a thread.
+        """Writes plain text next to `path`, then replaces it; returns the number of lines. Blocking, thread-safe.
 
         Raises:
-            InputError: it cannot be written, or the log was closed meanwhile.
+            InputError: it cannot be written, or the log has been closed.
         """
         ...
 
     def close(self) -> None:
-        """Lets go of it; it is empty afterwards."""
+        """Releases it; it is empty afterwards."""
         ...

@@ -1,9 +1,9 @@
-"""What the lines of a log say: progress bars, colours, errors, secrets.
+"""The content of log lines: progress bars, colours, errors, secrets.
 
-Only `styled` and `as_plain` make safe what they give.
+Only `styled` and `as_plain` return safe text.
 
-A log brings 100 000 lines in a second, so what concerns many lines takes them at once and looks closer only where
-something cheap says that there may be something.
+A log can bring 100 000 lines per second, so functions for many lines process them together and look closer only where
+a cheap test says that it may be necessary.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from smoltui.redaction import may_hold_secret as may_hold_secret
 from smoltui.safe_text import safe
 
 LINE_LIMIT = 1 << 20
-"""Characters of one line that are kept."""
+"""Stored characters of one line."""
 OVERLAP = 8_192
-"""Characters behind a cut that are looked at, so that a secret is seen whole: more than any key has."""
+"""Characters after a cut that are examined, so that a secret is seen whole: more than any key has."""
 LINE_SHOWN = 10_000
-"""Characters of one line that are drawn."""
+"""Drawn characters of one line."""
 
 CSI = r"\x1b\[[0-?]*[ -/]*[@-~]"
-"""A whole control sequence with parameters (ECMA-48, 5.4), colours among them; means the same to RE2."""
+"""A complete control sequence with parameters (ECMA-48, 5.4), including colours; the same in RE2."""
 _CSI = re.compile(CSI)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-# -- lines as they come
+# -- incoming lines
 
 
 class LogLine(NamedTuple):
-    """One line, without its line end."""
+    """One line, without its line ending."""
 
     text: str
     at: float | None = None
-    """Seconds since the epoch; None where nobody said."""
+    """Seconds since the epoch; None if unknown."""
 
 
 def last_state(line: str) -> str:
-    r"""What a line says in the end: the text behind its last `\r`, one at the very end aside."""
+    r"""The final state of a line: the text after its last `\r`, ignoring one at the very end."""
     return line.rstrip("\r").rsplit("\r", 1)[-1]
 
 
 def taken(
     lines: Sequence[str], times: Sequence[float | None] | None = None, broken: BrokenTokens | None = None
 ) -> list[LogLine]:
-    """`lines` as they are kept: last states without secrets, at most `LINE_LIMIT` long, whole characters only.
+    """`lines` as stored: final states without secrets, at most `LINE_LIMIT` long, whole characters only.
 
-    A line with newlines becomes several with its time. `times` has one for each line, None where
-    nobody said it; what is no moment after 1970 is as if nobody had. `broken` knows the lines before these.
+    A line with newlines becomes several lines with the same time. `times` has one entry per line, None if
+    unknown; times before 1970 count as unknown. `broken` has seen the previous lines.
 
     Raises:
-        ValueError: there are more lines than times, or fewer.
+        ValueError: the numbers of lines and times differ.
     """
     if times is not None and len(times) != len(lines):
         raise ValueError(f"{len(times)} times for {len(lines)} lines")
@@ -67,7 +67,7 @@ def taken(
     broken = BrokenTokens() if broken is None else broken
     if broken.waits or "hf_" in joined or "HF_" in joined or "PRIVATE KEY" in joined:
         lines = [broken.masked(line) for line in lines]
-    if "\r" in joined:  # redacted before, as a return may stand inside a secret
+    if "\r" in joined:  # redacted first, because a carriage return may be inside a secret
         lines = [last_state(line) for line in without_secrets(lines)]
     if len(joined) > LINE_LIMIT:
         lines = [_bounded(line) for line in lines]
@@ -86,12 +86,12 @@ def _bounded(line: str) -> str:
 
 
 def cut_line(line: str, limit: int) -> str:
-    """The first `limit` characters of a line, without secrets: one that the cut would halve is taken out first."""
+    """The first `limit` characters of a line, without secrets: one that would be cut in half is removed first."""
     return redact(line[: limit + OVERLAP])[:limit] if len(line) > limit else line
 
 
 def without_controls(text: str) -> str:
-    """`text` without its whole CSI sequences, colours among them. What is left may still act on a terminal."""
+    """`text` without complete CSI sequences, including colours. The rest may still act on a terminal."""
     return _CSI.sub("", text) if "\x1b" in text else text
 
 
@@ -143,7 +143,7 @@ def bar_of(line: str) -> Bar | None:
 
 
 def continues(previous: str, line: str) -> bool:
-    """Whether `line` is a later state of the progress bar that `previous` is. One that begins anew is another bar."""
+    """Whether `line` is a later state of the progress bar in `previous`. A bar that restarts is another bar."""
     if " [" not in line:
         return False
     before, after = bar_of(previous), bar_of(line)
@@ -151,7 +151,7 @@ def continues(previous: str, line: str) -> bool:
 
 
 def collapsed(lines: Sequence[LogLine]) -> list[LogLine]:
-    """`lines` with each run of states of one progress bar as its last one."""
+    """`lines` with successive states of a progress bar collapsed into the last one."""
     kept: list[LogLine] = []
     for line in lines:
         if kept and " [" in line.text and continues(kept[-1].text, line.text):
@@ -184,15 +184,15 @@ _ERROR = re.compile(
 
 
 def is_error(line: str) -> bool:
-    """Whether a line tells of an error: a traceback, its last line, a logger's level, a kill, no memory, a full disk.
+    """Whether a line reports an error: a traceback, its last line, a logger's level, a kill, no memory, a full disk.
 
-    Only its first thousand characters are looked at. A name or a number (`error_rate`, "0 errors") is none.
+    Only its first thousand characters are examined. A name or a number (`error_rate`, "0 errors") does not count.
     """
     return _ERROR.search(without_controls(line[:1_000])) is not None
 
 
 def first_error(lines: Iterable[LogLine]) -> int | None:
-    """Place of the first of `lines` that tells of an error; None when none does."""
+    """Index of the first of `lines` that reports an error; None without one."""
     lines = list(lines)
     lowered = "\n".join([line.text for line in lines]).lower()
     if not any(word in lowered for word in _ERROR_WORDS):
@@ -204,11 +204,11 @@ def first_error(lines: Iterable[LogLine]) -> int | None:
 
 
 class Span(NamedTuple):
-    """A piece of a line that looks the same all over."""
+    """A piece of a line in one style."""
 
     text: str
     style: str
-    """A style as rich writes it (`bold color(1) on rgb(0,0,0)`); empty for the plain look."""
+    """A style as rich writes it (`bold color(1) on rgb(0,0,0)`); empty for the default style."""
 
 
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,100})m")
@@ -217,10 +217,10 @@ _OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse"
 
 
 def styled(line: str, limit: int = LINE_SHOWN) -> list[Span]:
-    """A line as it is drawn: SGR sequences as styles, other whole CSI sequences left out, the rest made safe.
+    """A line for drawing: SGR sequences as styles, other complete CSI sequences removed, the rest made safe.
 
-    What blinks or conceals does neither, and a text in the colour of its own ground keeps that of the screen. At most
-    `limit` characters, with "… N more characters" behind them. OSC, DCS and what is broken are shown, not obeyed.
+    Blinking and concealment are ignored, and text in its background colour gets the screen's colour. At most
+    `limit` characters, followed by "… N more characters". OSC, DCS and broken sequences are shown, not obeyed.
     """
     spans: list[Span] = []
     look = _Look()
@@ -246,7 +246,7 @@ def _put(spans: list[Span], text: str, look: _Look) -> int:
 
 
 class _Look:
-    """What the SGR sequences so far ask for (ECMA-48, 8.3.117; 256 and true colours as xterm reads them)."""
+    """The state set by the SGR sequences so far (ECMA-48, 8.3.117; 256 and true colours as xterm reads them)."""
 
     def __init__(self) -> None:
         self._words: set[str] = set()
@@ -254,14 +254,14 @@ class _Look:
         self.style = ""
 
     def take(self, parameters: str) -> None:
-        """The parameters of one sequence; those that mean nothing here are passed over."""
+        """Applies the parameters of one sequence; irrelevant ones are ignored."""
         fields = parameters.split(";")
         at = 0
         while at < len(fields):
             numbers = [int(part or 0) for part in fields[at].split(":")]
             at += 1
             if numbers[0] in (38, 48):
-                if len(numbers) == 1:  # its numbers are the parameters behind it
+                if len(numbers) == 1:  # its numbers are the following parameters
                     count = {"5": 2, "2": 4}.get(fields[at] if at < len(fields) else "", 1)
                     numbers += [int(part) for part in fields[at : at + count] if part.isdigit()]
                     at += count
@@ -293,6 +293,6 @@ class _Look:
             return
         if len(numbers) >= 2 and numbers[0] == 5:
             self._colours[place] = f"color({numbers[-1]})"
-        elif len(numbers) >= 4 and numbers[0] == 2:  # with colons a colour space may stand before the three
+        elif len(numbers) >= 4 and numbers[0] == 2:  # with colons, a colour space may precede the three
             red, green, blue = numbers[-3:]
             self._colours[place] = f"rgb({red},{green},{blue})"

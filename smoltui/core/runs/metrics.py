@@ -1,4 +1,4 @@
-"""The names of what is measured while training, and series of it."""
+"""Names of training metrics, and series of their values."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class MetricName:
-    """One number that TRL's DPOTrainer logs (`trl/trainer/dpo_trainer.py`, 1.16)."""
+    """One metric logged by TRL's DPOTrainer (`trl/trainer/dpo_trainer.py`, 1.16)."""
 
     key: str
-    """TRL's name; with `eval_` before it for the held-out pairs."""
+    """TRL's name; prefixed with `eval_` for the held-out pairs."""
     label: str
     unit: str
     help: str
 
 
 METRICS: tuple[MetricName, ...] = (
-    MetricName("loss", "loss", "nats", "DPO loss; ln 2 = 0.693 at the start, falling while it learns"),
+    MetricName("loss", "loss", "nats", "DPO loss; ln 2 = 0.693 at the start, falls during learning"),
     MetricName(
-        "rewards/margins", "reward margin", "nats", "chosen minus rejected implicit reward; grows while it learns"
+        "rewards/margins", "reward margin", "nats", "chosen minus rejected implicit reward; grows during learning"
     ),
     MetricName("rewards/accuracies", "reward accuracy", "share", "share of pairs with a positive margin, 0..1"),
     MetricName(
         "rewards/chosen", "reward chosen", "nats", "beta × (policy − reference) log-probability of the chosen answers"
     ),
     MetricName(
-        "rewards/rejected", "reward rejected", "nats", "the same for the rejected answers; falls while it learns"
+        "rewards/rejected", "reward rejected", "nats", "the same for the rejected answers; falls during learning"
     ),
     MetricName("logps/chosen", "log-prob chosen", "nats", "summed log-probability of a chosen answer under the policy"),
     MetricName(
         "logps/rejected", "log-prob rejected", "nats", "summed log-probability of a rejected answer under the policy"
     ),
-    MetricName("learning_rate", "learning rate", "", "of this step, after warm-up and schedule"),
-    MetricName("grad_norm", "gradient norm", "", "before clipping; spikes come before divergence"),
-    MetricName("mean_token_accuracy", "token accuracy", "share", "top-1 hits on the chosen answers' tokens"),
-    MetricName("entropy", "entropy", "nats", "of the policy over the answers' tokens; a collapse means repetition"),
+    MetricName("learning_rate", "learning rate", "", "learning rate of this step, after warm-up and schedule"),
+    MetricName("grad_norm", "gradient norm", "", "norm before clipping; spikes precede divergence"),
+    MetricName("mean_token_accuracy", "token accuracy", "share", "share of the chosen answers' tokens predicted top-1"),
+    MetricName(
+        "entropy", "entropy", "nats", "entropy of the policy over the answers' tokens; a collapse means repetition"
+    ),
 )
 
 LN2 = math.log(2)
@@ -48,17 +50,17 @@ LN2 = math.log(2)
 class History:
     """Series by metric name, each a list of (step, value) in step order.
 
-    A step that comes again (after a resume) replaces the older value, so the curve has one value a step.
+    A repeated step (after a resume) replaces the older value, so the curve has one value per step.
     """
 
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the values logged at `step`."""
+        """Adds the values logged at `step`."""
         for key, value in values.items():
             points = self.series.setdefault(key, [])
             while points and points[-1][0] >= step and points[-1][0] != step:
-                points.pop()  # the run went back to a checkpoint: what came after it is trained again
+                points.pop()  # the run resumed from a checkpoint: later steps are trained again
             if points and points[-1][0] == step:
                 points[-1] = (step, value)
             else:
@@ -66,24 +68,24 @@ class History:
 
     @property
     def known(self) -> bool:
-        """Whether there is any value; quick also where the curve is yet to be read."""
+        """Whether there is any value; fast even if the curve has not been read yet."""
         return bool(self.series)
 
     @property
     def loaded(self) -> bool:
-        """Whether asking for `series` is quick. Where it is not, `load` reads it, in a thread."""
+        """Whether `series` is fast. If not, call `load` in a thread first."""
         return True
 
     def load(self) -> None:
-        """Reads what is new of a curve that is kept elsewhere."""
+        """Reads new values of a curve stored elsewhere."""
 
     def last(self, key: str) -> float | None:
-        """The newest value, None when there is none yet."""
+        """The newest value; None without one."""
         points = self.series.get(key)
         return points[-1][1] if points else None
 
     def rows(self) -> list[dict[str, float]]:
-        """One object a step, `step` first: what `--json` prints."""
+        """One object per step, `step` first, as printed by `--json`."""
         rows: dict[int, dict[str, float]] = {}
         for key, points in self.series.items():
             for step, value in points:
@@ -92,13 +94,13 @@ class History:
 
 
 def load_all(histories: Iterable[History]) -> None:
-    """Reads what is new of each; for a thread."""
+    """Reads new values of each; run it in a thread."""
     for history in histories:
         history.load()
 
 
 def as_word(value: float | None, digits: int = 3) -> str:
-    """A number for the screen: `NaN` and `∞` as words, `–` for unknown, small and large ones in powers of ten."""
+    """A number for the screen: `NaN` and `∞` as words, `–` for unknown, small and large numbers in powers of ten."""
     if value is None:
         return "–"
     if math.isnan(value):
@@ -111,8 +113,8 @@ def as_word(value: float | None, digits: int = 3) -> str:
 
 
 def smoothed(points: Sequence[tuple[int, float]], weight: float) -> list[tuple[int, float]]:
-    """Exponential moving average, each value keeping `weight` (0..1) of the average before it, without its pull to 0
-    at the start (the correction of Adam, Kingma and Ba 2015, algorithm 1). NaN and infinity stay as they are.
+    """Exponential moving average, each value keeping `weight` (0..1) of the previous average, without the bias to 0
+    at the start (the correction of Adam, Kingma and Ba 2015, algorithm 1). NaN and infinity are unchanged.
     """
     if not weight:
         return list(points)
@@ -127,7 +129,7 @@ def smoothed(points: Sequence[tuple[int, float]], weight: float) -> list[tuple[i
 
 
 def newest_share(points: Sequence[tuple[int, float]], share: float) -> list[tuple[int, float]]:
-    """The points within the last `share` (0..1] of the steps that they span."""
+    """The points within the last `share` (0..1] of the steps."""
     if share >= 1 or not points:
         return list(points)
     first, last = points[0][0], points[-1][0]
@@ -136,5 +138,5 @@ def newest_share(points: Sequence[tuple[int, float]], share: float) -> list[tupl
 
 
 def finite(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The points a curve can draw; NaN and infinity are gaps."""
+    """The points that a curve can draw; NaN and infinity are gaps."""
     return [(step, value) for step, value in points if math.isfinite(value)]

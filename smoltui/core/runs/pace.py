@@ -1,36 +1,36 @@
-"""How fast a run steps, and how long it will still take."""
+"""The speed of a run, and its remaining time."""
 
 from __future__ import annotations
 
 from collections import deque
 
 WINDOW = 40
-"""Observations kept: step times vary with the length of the pairs, so the newest ones count."""
+"""Number of observations kept: step times vary with the length of the pairs, so the newest count."""
 FIRST_STEPS = 2
-"""Steps that are left out: they include warming up caches and kernels."""
+"""Initial steps that are ignored: they include warming up caches and kernels."""
 
 
 class Pace:
-    """Estimates from (time, step) observations; says nothing before there is evidence."""
+    """Estimates from (time, step) observations; none before there is evidence."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque(maxlen=WINDOW)
 
     def observe(self, at: float, step: int) -> None:
-        """Takes that `step` was finished at `at` (seconds, any clock that only goes on)."""
+        """Records that `step` was finished at `at` (seconds, any monotonic clock)."""
         if step < FIRST_STEPS or (self._seen and step <= self._seen[-1][1]):
             return
         self._seen.append((at, step))
 
     def steps_per_second(self) -> float | None:
-        """None until two observations lie apart in time."""
+        """None until there are two observations at different times."""
         if len(self._seen) < 2:
             return None
         (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
         return (last - first) / (last_at - first_at) if last_at > first_at else None
 
     def seconds_left(self, step: int, max_steps: int | None) -> float | None:
-        """Seconds until `max_steps`, evaluation and saving not counted; None when it cannot be told yet."""
+        """Seconds until `max_steps`, excluding evaluation and saving; None if it cannot be estimated yet."""
         rate = self.steps_per_second()
         if rate is None or not max_steps:
             return None
@@ -38,7 +38,7 @@ class Pace:
 
 
 def as_time(seconds: float | None) -> str:
-    """A span for the screen: `12 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`; `–` for unknown."""
+    """A duration for display: `12 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`; `–` for unknown."""
     if seconds is None:
         return "–"
     whole = round(seconds)
@@ -52,7 +52,7 @@ def as_time(seconds: float | None) -> str:
 
 
 def as_age(seconds: float | None) -> str:
-    """A span in one coarse unit, so that a list need not be drawn every second: `<1m`, `7m`, `3h`, `2d`."""
+    """A duration in one coarse unit, so that a list is not redrawn every second: `<1m`, `7m`, `3h`, `2d`."""
     if seconds is None:
         return "–"
     if seconds < 60:

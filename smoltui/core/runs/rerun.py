@@ -1,4 +1,4 @@
-"""The same run again: its specification out of what was stored, with a label of its own."""
+"""Repeating a run: its stored specification with a new label."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from smoltui.core.runs.run import RunSpec
 
 
 def spec_of(data: object) -> RunSpec | None:
-    """The specification in a decoded record (`dataclasses.asdict` of one, written as JSON); None when it holds none.
+    """The specification in a decoded record (`dataclasses.asdict` of one, written as JSON); None if it has none.
 
-    Keys that are no field of today's `RunSpec` are left out, so a record of another version can be read.
+    Keys that `RunSpec` does not have are ignored, so records of other versions can be read.
     """
     if not isinstance(data, Mapping):
         return None
@@ -29,7 +29,7 @@ def spec_of(data: object) -> RunSpec | None:
 
 
 def _fits(value: object, kind: str) -> bool:
-    """Whether a decoded value can be in a field of this type, as `RunSpec` spells it."""
+    """Whether a decoded value fits a field of this type, spelled as in `RunSpec`."""
     if value is None:
         return kind.endswith("| None")
     match kind.removesuffix(" | None"):
@@ -45,9 +45,9 @@ def _fits(value: object, kind: str) -> bool:
 
 
 def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpec:
-    """`spec` as another run: everything the same but the unique label, and the output folder where one is given.
+    """`spec` as another run: identical except for the unique label, and the output folder if given.
 
-    The label also stands among the Job's labels, and is replaced there.
+    The label is also one of the Job's labels, and is replaced there.
     """
     labels = {key: label if value == spec.label else value for key, value in spec.labels.items()}
     return replace(spec, label=label, labels=labels, output_dir=output_dir or spec.output_dir)

@@ -1,7 +1,7 @@
-"""Rules over a run that goes on: what a person would want to be told of before it ends.
+"""Rules that watch an unfinished run: what a person wants to know before it ends.
 
-The thresholds are conventions of ours, not findings: each says when a curve is worth a look. Only one of them, the cost
-over a limit, can end a run, and only where that was asked for.
+The thresholds are our conventions, not research findings: each says when a curve is worth a look. Only one of them, the
+cost limit, can end a run, and only if configured to.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run, Stage
 
 EARLY_SHARE = 0.2
-"""Reward accuracy at 1.0 within this share of the steps: the pairs are told apart by something trivial."""
+"""Reward accuracy of 1.0 within this share of the steps: something trivial separates the pairs."""
 POINTS = 8
-"""Logged values below which no trend is told."""
+"""Minimum number of logged values for a trend."""
 FALLEN_SHARE = 0.05
-"""By how much of its size a log-probability has to fall to count as falling."""
+"""Relative decrease from which a log-probability counts as falling."""
 PERFECT_POINTS = 3
-"""So many values of 1.0 one after the other count; a single batch can be lucky."""
+"""Consecutive values of 1.0 that count; a single batch can be lucky."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """`[watch]` of smoltui.toml: which rules are on. A number of 0 turns its rule off."""
+    """`[watch]` of smoltui.toml: which rules are on. 0 turns a rule off."""
 
     nan: bool = True
     """The loss is NaN or infinite."""
     margin_steps: int = 100
-    """The reward margin is not above where it began after so many steps."""
+    """The reward margin is not above its start after this many steps."""
     logps: bool = True
     """The log-probabilities of chosen and rejected answers both fall."""
     accuracy: bool = True
     """The reward accuracy is 1.0 within the first fifth of the steps."""
     silent_minutes: float = 10.0
-    """A running run has said nothing for so long."""
+    """A running run has printed nothing for this long."""
     cost_usd: float = 0.0
     """A Job has cost more than this."""
     cancel_over_cost: bool = False
-    """…and is then cancelled."""
+    """…and is cancelled then."""
     time_left: bool = True
-    """At the present pace the timeout comes before the last step."""
+    """At the current pace, the timeout comes before the last step."""
 
 
 RULES: dict[str, str] = {
@@ -52,16 +52,16 @@ RULES: dict[str, str] = {
     "margin_steps": "the margin does not rise",
     "logps": "both log-probabilities fall",
     "accuracy": "accuracy is 1.0 early",
-    "silent_minutes": "no line of log for long",
-    "cost_usd": "the cost is over a limit",
-    "time_left": "the timeout comes too early",
+    "silent_minutes": "no log output for a while",
+    "cost_usd": "the cost exceeds a limit",
+    "time_left": "the timeout is too short",
 }
 """Field of `WatchSettings` → what the rule is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A rule that holds for a run now."""
+    """A rule that currently applies to a run."""
 
     rule: str
     """Key of `RULES`."""
@@ -80,10 +80,10 @@ def watched(
     quiet_for: float | None = None,
     seconds_left: float | None = None,
 ) -> list[Warned]:
-    """The rules that hold for a run now (`now` in seconds since the epoch); none for one that has ended.
+    """The rules that apply to a run now (`now` in seconds since the epoch); none if it has ended.
 
-    `cost` is what it has cost so far, USD; `quiet_for` the seconds since its last line; `seconds_left` what its steps
-    will still take at the present pace. None: not known, so that rule says nothing.
+    `cost` is the cost so far, USD; `quiet_for` the seconds since its last line; `seconds_left` the estimated time of
+    the remaining steps. None: unknown, and the rule is skipped.
     """
     if run.is_final:
         return []
@@ -92,7 +92,11 @@ def watched(
     loss = run.history.last("loss")
     if settings.nan and loss is not None and not math.isfinite(loss):
         found.append(
-            Warned("nan", "NaN", f"The loss is not a number since step {_since(series['loss'])}: a lower learning rate")
+            Warned(
+                "nan",
+                "NaN",
+                f"The loss has been NaN or infinite since step {_since(series['loss'])}: try a lower learning rate",
+            )
         )
     margins = _values(series.get("rewards/margins", ()))
     if settings.margin_steps and run.step >= settings.margin_steps and len(margins) >= POINTS:
@@ -101,16 +105,16 @@ def watched(
             found.append(
                 Warned(
                     "margin_steps", "margin flat",
-                    f"After {run.step} steps the margin is {end:.3f}, at the start {begin:.3f}: it does not learn to "
-                    "tell the answers apart (learning rate, beta, or pairs without a pattern)",
+                    f"After {run.step} steps the margin is {end:.3f}, at the start {begin:.3f}: the model does not "
+                    "learn to tell the answers apart (check learning rate, beta, and whether the pairs have a pattern)",
                 )
             )  # fmt: skip
     if settings.logps and _falls(series.get("logps/chosen", ())) and _falls(series.get("logps/rejected", ())):
         found.append(
             Warned(
                 "logps", "log-probs fall",
-                "The log-probabilities of chosen and rejected answers both fall: the model unlearns both (a larger "
-                "beta, a lower learning rate)",
+                "The log-probabilities of chosen and rejected answers both fall: the model unlearns both (try a larger "
+                "beta or a lower learning rate)",
             )
         )  # fmt: skip
     if settings.accuracy and (step := _perfect_since(series.get("rewards/accuracies", ()))) is not None:
@@ -119,23 +123,23 @@ def watched(
             found.append(
                 Warned(
                     "accuracy", "1.0 early",
-                    f"Reward accuracy is 1.0 since step {step} of {planned}: the pairs differ by something trivial, "
-                    "such as length or a marker",
+                    f"Reward accuracy has been 1.0 since step {step} of {planned}: the pairs differ by something "
+                    "trivial, such as length or a marker",
                 )
             )  # fmt: skip
     running = run.stage == Stage.RUNNING
     if settings.silent_minutes and running and quiet_for is not None and quiet_for > settings.silent_minutes * 60:
-        found.append(Warned("silent_minutes", "silent", f"No line of log for {as_time(quiet_for)}: it may hang"))
+        found.append(Warned("silent_minutes", "silent", f"No log output for {as_time(quiet_for)}: the run may hang"))
     if settings.cost_usd and cost is not None and cost > settings.cost_usd:
-        found.append(Warned("cost_usd", "cost", f"It has cost {usd(cost)}, the limit is {usd(settings.cost_usd)}"))
+        found.append(Warned("cost_usd", "cost", f"Cost so far {usd(cost)}, over the limit of {usd(settings.cost_usd)}"))
     if settings.time_left and running and run.timeout_seconds and run.started_at is not None and seconds_left:
         until = run.started_at + run.timeout_seconds - now
         if seconds_left > until:
             found.append(
                 Warned(
                     "time_left", "timeout",
-                    f"Its steps take {as_time(seconds_left)} more, the timeout ends it in {as_time(max(until, 0))}: "
-                    "what was not pushed or saved to a volume by then is lost",
+                    f"The remaining steps take {as_time(seconds_left)}, but the timeout is in "
+                    f"{as_time(max(until, 0))}: anything not pushed or saved to a volume by then is lost",
                 )
             )  # fmt: skip
     return found
@@ -160,7 +164,7 @@ def _falls(points: Sequence[tuple[int, float]]) -> bool:
 
 
 def _perfect_since(points: Sequence[tuple[int, float]]) -> int | None:
-    """The step of the first of `PERFECT_POINTS` values of 1.0 in a row that reach to the end."""
+    """The step at which at least `PERFECT_POINTS` consecutive values of 1.0, up to the last one, start."""
     since: int | None = None
     length = 0
     for step, value in reversed(points):

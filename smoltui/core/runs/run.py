@@ -1,4 +1,4 @@
-"""A run: one training with one configuration, anywhere: what was asked for (`RunSpec`), what is known (`Run`)."""
+"""A run: one training with one configuration, anywhere: what was requested (`RunSpec`) and what is known (`Run`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoltui.core.runs.metrics import History
 
 
 class Stage(StrEnum):
-    """Where a run stands; the Hub's own words (huggingface_hub `JobStage`), used for local runs too."""
+    """Stage of a run: the Hub's values (huggingface_hub `JobStage`), used for local runs too."""
 
     SCHEDULING = "SCHEDULING"
     RUNNING = "RUNNING"
@@ -27,12 +27,12 @@ FINAL = frozenset({Stage.COMPLETED, Stage.CANCELED, Stage.ERROR, Stage.DELETED})
 
 
 def is_final(stage: str) -> bool:
-    """Whether a run in this stage will never change again. A stage that only the server knows is not final."""
+    """Whether a run in this stage will never change again. A stage known only to the server is not final."""
     return stage in FINAL
 
 
 HUB_TIMEOUT_SECONDS = 1800
-"""A Job without a timeout of its own is killed after this (Hub documentation, Jobs)."""
+"""Timeout of a Job that does not set one (Hub documentation, Jobs)."""
 LABEL = "smoltui-run"
 """Label of a Job that finds it again when the answer to its submission was lost."""
 JOB_OUTPUT = "/tmp/smoltui"
@@ -41,18 +41,18 @@ JOB_OUTPUT = "/tmp/smoltui"
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """Everything an engine needs to start a run. Written beside the run and never changed afterwards."""
+    """Everything an engine needs to start a run. Stored with the run and never changed."""
 
     name: str
-    """For people; not unique."""
+    """Display name; not unique."""
     project: str
-    """Absolute folder the run was started from; relative paths of the recipe are relative to it."""
+    """Absolute path of the folder the run was started from; relative paths in the recipe start here."""
     recipe: str
     """Text of recipe.yaml at the start, with the overrides applied."""
     output_dir: str
-    """Absolute folder the model is saved to (local), or its path inside the Job."""
+    """Absolute path of the folder for the model (local), or its path inside the Job."""
     label: str
-    """Unique value of the label `smoltui-run`: finds the run again when an answer was lost."""
+    """Unique value of the label `smoltui-run`: finds the run after a lost response."""
     flavor: str | None = None
     """Hardware of a Job; None for this machine."""
     timeout_seconds: int | None = None
@@ -61,44 +61,44 @@ class RunSpec:
     """User or organization that owns and pays for the Job; None for this machine."""
     labels: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
-    """A model that `output_dir` already holds may be replaced."""
+    """An existing model in `output_dir` may be replaced."""
     left_out: tuple[str, ...] = ()
-    """Content hashes of pairs that are not trained on, besides those that a curated set leaves out already."""
+    """Content hashes of pairs excluded from training, in addition to those that a curated set already excludes."""
     pairs_hash: str | None = None
-    """Of the curated set that `recipe` names (`backends/pairs/curated.py`); None when that is the recipe's own set."""
+    """Hash of the curated set in `recipe` (`backends/pairs/curated.py`); None if it is the recipe's own set."""
     pairs_from: str | None = None
-    """What the curated set was made from and how, one sentence; None as above."""
+    """Source and curation of the set, one sentence; None as above."""
     checks: tuple[str, ...] = ()
-    """What was checked before it was started, a sentence each with its mark; empty where nobody checked."""
+    """Results of the checks before the start, one sentence each with its mark; empty without checks."""
     side_by_side: bool = False
-    """Start at once on this machine, whatever else trains here; otherwise the run waits for its turn."""
+    """Start immediately, in parallel with other local runs; otherwise the run is queued."""
     processes: int | None = None
-    """Training processes on this machine, one a GPU; None for what smoltui.toml says (`local.processes`)."""
+    """Training processes on this machine, one per GPU; None for `local.processes` of smoltui.toml."""
     strategy: str | None = None
-    """How they share the training (`core.runs.accelerate.STRATEGIES`); None for what smoltui.toml says."""
+    """How they share the training (`core.runs.accelerate.STRATEGIES`); None for the setting in smoltui.toml."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is known of a run now. Times are seconds since the epoch (UTC), None when not reached or not known."""
+    """What is known about a run. Times are seconds since the epoch (UTC); None if not reached or unknown."""
 
     id: str
     engine: str
     """local, hub, or the name of another engine."""
     name: str
     stage: str
-    """A `Stage`, or a word that only the server knows."""
+    """A `Stage`, or a value known only to the server."""
     message: str | None = None
-    """Why it waits, failed or stopped."""
+    """Why it is waiting, failed or stopped."""
     hint: str | None = None
-    """What to do about a failure, where the script knew."""
+    """What to do about a failure, if the script knew."""
     created_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
     seconds_before: float = 0.0
-    """What it ran before it was stopped and went on; `started_at` is then the start of its newest part."""
+    """Seconds it ran before it was stopped and resumed; `started_at` is then the start of its newest part."""
     project: str | None = None
-    """Folder it was started from; None when it was not started by this machine's smoltui."""
+    """Folder it was started from; None if not started by smoltui on this machine."""
     output_dir: str | None = None
     flavor: str | None = None
     namespace: str | None = None
@@ -106,23 +106,23 @@ class Run:
     labels: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     phase: str | None = None
-    """What the script is busy with (`events.PhaseChanged.phase`)."""
+    """What the script is doing (`events.PhaseChanged.phase`)."""
     step: int = 0
     bar_steps: int | None = None
-    """Steps that a progress bar in the log speaks of; None where there is none, or a plan says it."""
+    """Total steps from a progress bar in the log; None without one, or if a plan has it."""
     plan: events.Planned | None = None
     """None until the script has loaded model and pairs."""
     moved: float | None = None
     """Share of weights that changed, 0..1; None until the end."""
     model_path: str | None = None
-    """Where the final model was saved; None until it was."""
+    """Where the final model was saved; None before."""
     pushed_to: str | None = None
-    """Repository the final model was pushed to; None until it was."""
+    """Repository that the final model was pushed to; None before."""
     resumable: bool = False
-    """It ended before its last step and left a complete checkpoint, so the engine can go on from there."""
+    """It ended before its last step with a complete checkpoint, from which the engine can resume."""
     history: History = field(default_factory=History, compare=False, repr=False)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """Everything as the engine gave it, for inspect."""
+    """Everything as returned by the engine, for inspect."""
 
     @property
     def is_final(self) -> bool:
@@ -134,18 +134,18 @@ class Run:
         return self.plan.max_steps if self.plan else self.bar_steps
 
     def duration(self, now: float) -> float | None:
-        """Seconds it has run or ran, all its parts together; None before the start."""
+        """Seconds it has run, all parts together; None before the start."""
         if self.started_at is None:
             return self.seconds_before or None
         end = self.finished_at if self.finished_at is not None else now
         return self.seconds_before + max(0.0, end - self.started_at)
 
     def after(self, event: events.Event) -> Run:
-        """This run as it stands after `event`. The history is shared and grows in place: it can hold 100 000 points."""
+        """This run after `event`. The history is shared and grows in place: it can hold 100 000 points."""
         match event:
             case events.StageChanged(stage=stage, message=message, at=at):
                 if self.is_final and not is_final(stage):
-                    return self  # a late line cannot bring a finished run back
+                    return self  # a late line cannot revive a finished run
                 started = self.started_at if self.started_at is not None else (at if stage == Stage.RUNNING else None)
                 finished = at if is_final(stage) and self.finished_at is None else self.finished_at
                 return replace(
@@ -155,7 +155,7 @@ class Run:
             case events.PhaseChanged(phase=phase):
                 return replace(self, phase=phase)
             case events.Planned():
-                # Training begins, or goes on from a checkpoint: then the step it goes on from is said next.
+                # Training starts or resumes from a checkpoint, whose step is reported next.
                 return replace(self, plan=event, step=0)
             case events.Progress(step=step, max_steps=most):
                 # The bar of an evaluation is shorter than that of the training.
@@ -207,14 +207,14 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 LONGEST_TIMEOUT = 366 * 86_400
-"""Seconds. Longer ones are slips of the finger, and the longest are infinite."""
+"""Seconds. Longer ones are typos, and the longest are infinite."""
 
 
 def timeout_seconds(text: str) -> int:
-    """Seconds in a Job timeout such as `3h`, `90m`, `1.5h` or `5400`; the Hub's client knows no other spelling.
+    """Seconds in a Job timeout such as `3h`, `90m`, `1.5h` or `5400`; the Hub's client accepts no other format.
 
     Raises:
-        ValueError: for anything else, with a sentence that names the spelling to use where it can be told
+        ValueError: for anything else, with a sentence that suggests the right spelling if possible
             (`1h30m` → `90m`).
     """
     text = text.strip()
@@ -223,11 +223,11 @@ def timeout_seconds(text: str) -> int:
         if seconds > LONGEST_TIMEOUT:
             raise ValueError(f"the timeout must be shorter than a year: {text}")
         if seconds <= 0:
-            raise ValueError(f"the timeout must be longer than nothing: {text}")
+            raise ValueError(f"the timeout must be longer than 0: {text}")
         return seconds
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*", text.lower())
     total = round(min(sum(float(number) * _UNITS[unit] for number, unit in parts), 2 * LONGEST_TIMEOUT))
     if parts and total and not re.sub(r"[\d.\sa-z]", "", text.lower()):
         instead = f"{total // 3600}h" if total % 3600 == 0 else f"{total // 60}m" if total % 60 == 0 else f"{total}s"
-        raise ValueError(f"Jobs takes one number and one unit, so write {instead} instead of: {text}")
-    raise ValueError(f"a timeout is a number and one of s, m, h, d, such as 3h or 90m, not: {text}")
+        raise ValueError(f"Jobs accepts one number and one unit; write {instead} instead of: {text}")
+    raise ValueError(f"a timeout is a number followed by s, m, h or d, such as 3h or 90m, not: {text}")

@@ -1,19 +1,19 @@
-"""Filtering runs: what is typed after `/` in the room of runs and after `ps --filter`.
+"""Filtering runs: the text after `/` in the Runs room and after `ps --filter`.
 
-Terms stand apart by blanks, and a run must fulfil each of them. In any case:
+Terms are separated by spaces, and a run must match all of them. Case is ignored:
 
-    word            its letters stand in the run's name in this order, with others between them or not; or the word
-                    stands in its id, stage, message, flavor, namespace, engine, project folder or one of its labels
-    stage:ERROR     the stage begins so: `stage:run` finds RUNNING
-    label:team      a label of this key, or with this value
-    label:team=ml   a label of this key whose value begins so
-    flavor:a100     the flavor holds this
-    engine:local    the engine's name, or what its runs are called, begins so: `engine:jobs` is `engine:hub`
-    stage:run,sched either of them; so for each key
-    "two words"     quotes keep blanks; a quote without its partner is a plain character
+    word            its letters appear in the run's name in this order, possibly with others in between; or the word
+                    is part of its id, stage, message, flavor, namespace, engine, project folder or one of its labels
+    stage:ERROR     the stage starts with this: `stage:run` finds RUNNING
+    label:team      a label with this key or this value
+    label:team=ml   a label with this key whose value starts with this
+    flavor:a100     the flavor contains this
+    engine:local    the engine's name, or the name of its runs, starts with this: `engine:jobs` is `engine:hub`
+    stage:run,sched either of them; works for each key
+    "two words"     quotes keep spaces; an unmatched quote is an ordinary character
 
-A key that is none of these is part of a word (`uv:python3.12` is a name), and a key without a value filters nothing,
-as it is being typed. Nothing that can be typed is an error.
+Any other key is part of a word (`uv:python3.12` is a name), and a key without a value filters nothing, because it is
+still being typed. No input is an error.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from typing import Protocol
 from smoltui.core.runs.place import Place, places_called
 
 KEYS = ("stage", "label", "flavor", "engine")
-"""What can stand before a colon."""
+"""Keys before a colon."""
 
 _TERM = re.compile(r'((?:[^\s"]|"[^"]*"|")+)')
 
 
 class Filtered(Protocol):
-    """What of a run is looked at; `core.runs.run.Run` is one."""
+    """The attributes that a filter uses; `core.runs.run.Run` has them."""
 
     @property
     def id(self) -> str: ...
@@ -60,9 +60,9 @@ class Term:
     """One condition. All texts are in lower case."""
 
     key: str
-    """One of `KEYS`, or empty for a word."""
+    """One of `KEYS`; empty for a word."""
     values: tuple[str, ...]
-    """Any of them will do; empty: everything does."""
+    """Any of them may match; empty: everything matches."""
 
     def matches(self, run: Filtered) -> bool:
         if not self.values:
@@ -81,21 +81,21 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """All conditions of one text."""
+    """All terms of one text."""
 
     terms: tuple[Term, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether it can leave out any run."""
+        """Whether it can exclude any run."""
         return any(term.values for term in self.terms)
 
     def matches(self, run: Filtered) -> bool:
-        """Whether the run fulfils every term."""
+        """Whether the run matches every term."""
         return all(term.matches(run) for term in self.terms)
 
 
 def parse_filter(text: str, places: Sequence[Place] = ()) -> RunFilter:
-    """The filter that `text` describes, as this module tells; an empty text lets every run through.
+    """The filter that `text` describes, as described above; an empty text matches every run.
 
     `places` are those whose runs have a name of their own, for `engine:`.
     """
@@ -114,17 +114,17 @@ def _term(text: str, places: Sequence[Place]) -> Term:
 
 
 def _split(text: str) -> list[str]:
-    """Parts between commas that stand outside quotes."""
+    """Parts between commas outside quotes."""
     return re.findall(r'(?:[^,"]|"[^"]*"|")+', text)
 
 
 def _unquoted(text: str) -> str:
-    """Without the pairs of quotes; a lone one stays."""
+    """Without pairs of quotes; an unmatched one stays."""
     return re.sub(r'"([^"]*)"', r"\1", text)
 
 
 def _spelt(stage: str) -> str:
-    """As the Hub spells it (`JobStage`): CANCELED has one L."""
+    """The Hub's spelling (`JobStage`): CANCELED has one L."""
     return stage.replace("cancell", "cancel")
 
 
@@ -136,7 +136,7 @@ def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
 
 
 def _in_order(letters: str, text: str) -> bool:
-    """Whether the letters stand in the text in this order."""
+    """Whether the letters appear in the text in this order."""
     rest = iter(text)
     return all(letter in rest for letter in letters)
 

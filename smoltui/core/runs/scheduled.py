@@ -1,4 +1,4 @@
-"""A scheduled Job: a Job that the Hub starts again and again."""
+"""A scheduled Job: a Job that the Hub starts repeatedly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ALIASES = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually")
-"""Words the Hub takes in place of a cron expression (huggingface_hub 2.4, `create_scheduled_job`)."""
+"""Values that the Hub accepts instead of a cron expression (huggingface_hub 2.4, `create_scheduled_job`)."""
 
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _ATOM = r"(?:\*|[0-9]{1,2}|[A-Za-z]{3})"
@@ -17,32 +17,32 @@ _PART = re.compile(rf"(?:{_ATOM}(?:-{_ATOM})?(?:/[0-9]{{1,3}})?)(?:,{_ATOM}(?:-{
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """What is known of a scheduled Job. Times are seconds since the epoch, None where the Hub does not say."""
+    """What is known about a scheduled Job. Times are seconds since the epoch; None if the Hub does not report them."""
 
     id: str
     name: str
-    """The label `name`, else the image, else the id; for people, not unique."""
+    """The label `name`, else the image, else the id; for display, not unique."""
     schedule: str
-    """One of `ALIASES` or a cron expression, in UTC; as the Hub says it."""
+    """One of `ALIASES` or a cron expression, in UTC; as reported by the Hub."""
     namespace: str | None = None
     """User or organization that owns and pays."""
     suspended: bool | None = None
-    """None when the Hub does not say."""
+    """None if the Hub does not report it."""
     concurrency: bool | None = None
-    """Whether it starts while the one before still runs."""
+    """Whether it starts while the previous Job is still running."""
     next_at: float | None = None
-    """When it starts next; None also while it is suspended."""
+    """When it starts next; also None while suspended."""
     last_at: float | None = None
-    """When it last started; None when it never did."""
+    """When it last started; None if never."""
     last_run: str | None = None
-    """Id of the Job that it last started."""
+    """Id of the last Job it started."""
     created_at: float | None = None
     flavor: str | None = None
     timeout_seconds: int | None = None
-    """Each Job is killed after this; None: the Hub's own default, 30 minutes."""
+    """Timeout of each Job; None: the Hub's default, 30 minutes."""
     labels: Mapping[str, str] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """Everything as the Hub gave it; of secrets only the names."""
+    """Everything as returned by the Hub; only the names of secrets."""
 
     def summary(self) -> dict[str, Any]:
         """What `scheduled list --json` prints for it."""
@@ -55,9 +55,9 @@ class ScheduledJob:
 
 
 def checked_schedule(text: str) -> str:
-    """`text` as the Hub takes it: an alias, or five cron fields with one blank between them.
+    """`text` as the Hub accepts it: an alias, or five cron fields separated by single spaces.
 
-    Only the form is checked; whether the 31st of February ever comes is the Hub's to say.
+    Only the syntax is checked; whether a 31st of February exists is up to the Hub.
 
     Raises:
         ValueError: with a sentence that says what is wrong and what is right.
@@ -66,10 +66,12 @@ def checked_schedule(text: str) -> str:
     if len(parts) == 1 and parts[0].startswith("@"):
         if parts[0].lower() in ALIASES:
             return parts[0].lower()
-        raise ValueError(f"the Hub knows {', '.join(ALIASES)}, not: {text.strip()}")
+        raise ValueError(f"the Hub accepts {', '.join(ALIASES)}, not: {text.strip()}")
     if len(parts) != 5:
-        raise ValueError(f"five fields ({', '.join(_FIELDS)}, in UTC) such as '0 9 * * 1', or @daily, not: {text}")
+        raise ValueError(
+            f"expected five fields ({', '.join(_FIELDS)}, in UTC) such as '0 9 * * 1', or @daily, not: {text}"
+        )
     for name, part in zip(_FIELDS, parts, strict=True):
         if not _PART.fullmatch(part):
-            raise ValueError(f"the {name} is a number, *, a range or a list of them, not: {part}")
+            raise ValueError(f"the {name} must be a number, *, a range, or a list of these, not: {part}")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""Where the metrics of a run can be seen besides: the Trackio Space that its log names."""
+"""Another place to see a run's metrics: the Trackio Space in its log."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _SPACE = re.compile(r"https://huggingface\.co/spaces/[A-Za-z0-9][A-Za-z0-9_.-]*/
 
 
 def tracker_link(line: str) -> str | None:
-    """The address of the Space in a line that Trackio printed (`trackio/deploy.py`, 0.43); None in any other line.
+    """The URL of the Space in a line printed by Trackio (`trackio/deploy.py`, 0.43); None in any other line.
 
-    Trackio begins its lines with `* ` and colours the address.
+    Trackio starts its lines with `* ` and colours the URL.
     """
     if not line.startswith("* ") or "/spaces/" not in line:
         return None

@@ -1,4 +1,4 @@
-"""smoltui.toml: what TRL has no word for. Parsed into typed values, every mistake named with its key."""
+"""smoltui.toml: settings that TRL has no key for. Parsed into typed values; errors name the key."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class JobSettings:
     flavor: str = "a100-large"
     """Hardware, a name from `hf jobs hardware`."""
     timeout: str = "3h"
-    """The Job is killed after this; the Hub's own default is 30 minutes."""
+    """Timeout of the Job; the Hub's default is 30 minutes."""
     namespace: str = ""
-    """User or organization that owns and pays; empty for the account of the token."""
+    """User or organization that owns and pays; empty for the token's account."""
     labels: Mapping[str, str] = field(default_factory=dict)
     processes: int = 0
-    """Training processes, one a GPU; 0 for all GPUs of the flavor."""
+    """Training processes, one per GPU; 0 for all GPUs of the flavor."""
     strategy: str = "ddp"
     """How they share the training, one of `core.runs.accelerate.STRATEGIES`."""
 
@@ -39,42 +39,42 @@ class JobSettings:
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """How a run uses the devices of this machine."""
+    """How a run uses this machine's devices."""
 
     processes: int = 1
-    """One a GPU; from 2 on the script is started through `accelerate launch`."""
+    """One per GPU; with 2 or more, the script is started with `accelerate launch`."""
     strategy: str = "ddp"
     """How several processes share the training, one of `core.runs.accelerate.STRATEGIES`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """A plain rule that says whether an answer is in the chosen manner (`core/evaluation/figures.py`)."""
+    """A simple rule that decides whether an answer is in the chosen manner (`core/evaluation/figures.py`)."""
 
     name: str
     any_of: tuple[str, ...] = ()
-    """The answer holds at least one of these words or phrases, case-insensitive, as whole words."""
+    """The answer contains at least one of these words or phrases, case-insensitive, as whole words."""
     none_of: tuple[str, ...] = ()
     """…and none of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """How answers are made and judged."""
+    """How answers are generated and judged."""
 
     prompts: str = "prompts.txt"
-    """File with one prompt a line, relative to the project folder."""
+    """File with one prompt per line, relative to the project folder."""
     max_new_tokens: int = 256
     temperature: float = 0.7
     """0 is greedy."""
     top_p: float = 0.95
     seed: int = 0
     thinking: bool = False
-    """SmolLM3 thinks by default; off unless asked."""
+    """SmolLM3 thinks by default; smoltui turns it off unless configured."""
     held_out: int = 64
-    """At most so many held-out pairs are measured and answered by `evaluate`."""
+    """Maximum number of held-out pairs that `evaluate` measures and answers."""
     manner: Manner | None = None
-    """None: no share in the chosen manner is given."""
+    """None: the share in the chosen manner is not computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +82,20 @@ class Settings:
     """All of smoltui.toml."""
 
     on: str = ""
-    """Engine that `train` uses when not told; empty for the first one (`backends/services.py`), this machine."""
+    """Default engine of `train`; empty for the first one (`backends/services.py`), this machine."""
     jobs: JobSettings = JobSettings()
     local: LocalSettings = LocalSettings()
     pairs: str = ""
-    """What the Pairs room opens, a path or Hub id; empty for the recipe's own pairs."""
+    """Set that the Pairs room opens, a path or Hub id; empty for the recipe's pairs."""
     pair_columns: Mapping[str, str] = field(default_factory=dict)
-    """Which column of the set is prompt, chosen, rejected or system; empty: its shape tells."""
+    """Which column of the set is prompt, chosen, rejected or system; empty: detected from its shape."""
     evaluation: EvaluationSettings = EvaluationSettings()
     watch: WatchSettings = field(default_factory=WatchSettings)
-    """Which rules are on for runs that go on."""
+    """Rules that watch unfinished runs."""
 
 
 def parse_settings(data: Mapping[str, Any]) -> Settings:
-    """Settings out of a decoded smoltui.toml.
+    """Settings from a decoded smoltui.toml.
 
     Raises:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
@@ -156,7 +156,7 @@ def _local(table: Mapping[str, Any]) -> LocalSettings:
     if not 1 <= local.processes <= MOST_PROCESSES:
         raise RecipeError(
             f"local.processes in {FILE_NAME} must be from 1 to {MOST_PROCESSES}: {local.processes}",
-            "It is the number of GPUs that one run uses.",
+            "This is the number of GPUs that one run uses.",
         )
     if local.strategy not in STRATEGIES:
         raise RecipeError(
@@ -171,7 +171,7 @@ def _wrong(key: str, expected: str, found: object) -> RecipeError:
 
 
 def _refuse_huge(data: object, key: str = "") -> None:
-    """Raises: RecipeError: a whole number beyond 64 bits, which TOML does not have and Python's parser takes."""
+    """Raises: RecipeError: a whole number beyond 64 bits, which TOML forbids but Python's parser accepts."""
     if isinstance(data, Mapping):
         for name, value in data.items():
             _refuse_huge(value, f"{key}.{name}" if key else str(name))
@@ -179,15 +179,15 @@ def _refuse_huge(data: object, key: str = "") -> None:
         for value in data:
             _refuse_huge(value, key)
     elif isinstance(data, int) and not -(2**63) <= data < 2**63:
-        raise RecipeError(f"{key} in {FILE_NAME} is a whole number of more than 64 bits", "Write a smaller one.")
+        raise RecipeError(f"{key} in {FILE_NAME} does not fit in 64 bits", "Write a smaller number.")
 
 
 def _only(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
     for key in table:
         if key not in known:
             raise RecipeError(
-                f"{FILE_NAME} has a key that smoltui does not know: {prefix}{key}",
-                f"Known here: {', '.join(sorted(known))}.",
+                f"{FILE_NAME} has an unknown key: {prefix}{key}",
+                f"Known keys: {', '.join(sorted(known))}.",
             )
 
 
@@ -212,7 +212,7 @@ _EXPECTED = {
 
 def _dataclass(cls: type[T], table: Mapping[str, Any], prefix: str) -> T:
     """`cls` filled from a table, each value checked against the annotation of its field."""
-    kinds = {item.name: str(item.type) for item in fields(cls)}  # type: ignore[arg-type]  # every caller gives a dataclass
+    kinds = {item.name: str(item.type) for item in fields(cls)}  # type: ignore[arg-type]  # every caller passes a dataclass
     _only(table, set(kinds), prefix)
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -231,4 +231,4 @@ def _dataclass(cls: type[T], table: Mapping[str, Any], prefix: str) -> T:
     try:
         return cls(**values)
     except TypeError as error:
-        raise RecipeError(f"{prefix.rstrip('.')} in {FILE_NAME} needs a name", 'Write name = "…" in it.') from error
+        raise RecipeError(f"{prefix.rstrip('.')} in {FILE_NAME} needs a name", 'Add name = "…" to it.') from error

@@ -285,10 +285,10 @@ def test_odd_tables(tmp_path: Path) -> None:
     told = [row.problem if isinstance(row, Broken) else list(row.values()) for row in rows]
     assert told == [
         ["one", "a\nb", "c"],
-        "a.csv line 5 has 2 columns in place of 3: two,a",
+        "a.csv line 5 has 2 columns instead of 3: two,a",
         ["three", '5" screen', "\ufffd"],
-        'a.csv line 8 has 2 columns in place of 3: four,"a ""b"""',
-        'a.csv line 9 has 2 columns in place of 3: five,"never closed,c',
+        'a.csv line 8 has 2 columns instead of 3: four,"a ""b"""',
+        'a.csv line 9 has 2 columns instead of 3: five,"never closed,c',
         ["six", "a", ""],
         ["seven", "a", "\x00"],
     ]
@@ -337,7 +337,9 @@ def test_odd_columns(tmp_path: Path) -> None:
     for name in ("a.parquet", "a.arrow", "b.arrow"):
         source = open_pairs(name, base=tmp_path)
         rows = list(source.rows(0, 3))
-        assert isinstance(rows[1], Broken) and rows[1].problem.startswith(f"{name} row 2 holds text that is not UTF-8")
+        assert isinstance(rows[1], Broken) and rows[1].problem.startswith(
+            f"{name} row 2 contains text that is not UTF-8"
+        )
         assert (rows[0]["prompt"], rows[0]["rejected"], rows[0]["at"].microsecond, rows[2]["chosen"]) == (
             "a",
             "k",
@@ -406,7 +408,7 @@ def test_rows_of_a_split(split: str, tmp_path: Path) -> None:
     head = open_head(PairsSpec("a.jsonl", split=split), tmp_path)
     assert head.rows == list(source.rows(0, 64))
     assert (head.split, head.whole) == (split, len(source) <= 64)
-    with pytest.raises(PairsError, match=r"holds no rows: train.900:."):
+    with pytest.raises(PairsError, match=r"has no rows: train.900:."):
         open_head(PairsSpec("a.jsonl", split="train[900:]"), tmp_path)
 
 
@@ -457,7 +459,7 @@ def test_a_set_of_no_known_shape_can_be_told(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(lines(rows))
     spec = PairsSpec("a.jsonl")
     for opened in (open_head, open_spec):
-        with pytest.raises(UnknownShapeError, match=r"a.jsonl does not hold preference pairs") as refused:
+        with pytest.raises(UnknownShapeError, match=r"a.jsonl does not contain preference pairs") as refused:
             opened(spec, tmp_path)
         assert refused.value.columns == ("q", "answers", "id")
         assert refused.value.rows == rows[:20]
@@ -507,14 +509,14 @@ def test_odd_files_and_folders(tmp_path: Path) -> None:
     """A folder named like a file, links that lead in a circle, a file that may not be read."""
     folder = tmp_path / "x.jsonl"
     folder.mkdir()
-    with pytest.raises(PairsError, match="holds no file that can be read"):
+    with pytest.raises(PairsError, match="contains no file that can be read"):
         open_head(PairsSpec("x.jsonl"), tmp_path)
     (folder / "loop.jsonl").symlink_to("loop.jsonl")
     (folder / "up").symlink_to(".")
     (folder / "pairs.jsonl").write_text(lines(ROWS[:2]))
     assert open_head(PairsSpec("x.jsonl"), tmp_path).rows == ROWS[:2]
     assert [Path(path).name for path, _, _ in files_stamp(PairsSpec("x.jsonl"), tmp_path)] == ["pairs.jsonl"]
-    with pytest.raises(PairsError, match="no such file or folder"):
+    with pytest.raises(PairsError, match="No such file or folder"):
         open_head(PairsSpec("x.jsonl/loop.jsonl"), tmp_path)
     with pytest.raises(PairsError, match=r"x.jsonl cannot be read: Is a directory"):
         open_head(PairsSpec("", files={"train": ("x.jsonl",)}), tmp_path)
@@ -549,12 +551,10 @@ def test_a_file_that_is_cut_short_while_it_is_read(name: str, tmp_path: Path) ->
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
     if path.suffix in (".parquet", ".arrow"):
-        with pytest.raises(PairsError, match=rf"{name} cannot be read from row \d+ on"):
+        with pytest.raises(PairsError, match=rf"{name} cannot be read beyond row \d+"):
             list(source.rows(0, len(source)))
     else:
         found = list(source.rows(0, len(source)))
         assert found[0] == rows[0] and len(found) == 20_000
-        assert isinstance(found[-1], Broken) and found[-1].problem.endswith(
-            "is no longer there: the file was cut short"
-        )
+        assert isinstance(found[-1], Broken) and found[-1].problem.endswith("no longer exists: the file was truncated")
     assert open_head(PairsSpec(name), tmp_path).rows if path.suffix != ".parquet" else True

@@ -137,20 +137,20 @@ def test_each_refusal_has_its_sentence(
     with pytest.raises(PermissionDeniedError, match=r"gated.*owner/set") as gated:
         opened(PairsSpec(SET), None)
     assert "/datasets/owner/set" in gated.value.hint
-    with pytest.raises(NotFoundOnHubError, match="no such dataset on the Hub, or it is private: owner/nope"):
+    with pytest.raises(NotFoundOnHubError, match="no such dataset, or it is private: owner/nope"):
         opened(PairsSpec("owner/nope"), None)
     server.datasets["owner/code"] = Dataset({"README.md": b"# code", "make.py": b""})
-    with pytest.raises(PairsError, match="owner/code holds no file that can be read as pairs"):
+    with pytest.raises(PairsError, match="owner/code contains no file that can be read as pairs"):
         opened(PairsSpec("owner/code"), None)
     server.datasets["owner/kto"] = Dataset({"train.jsonl": b'{"prompt": "a", "completion": "b", "label": true}\n'})
-    with pytest.raises(PairsError, match=r"owner/kto does not hold preference pairs .row 1.. Unpaired"):
+    with pytest.raises(PairsError, match=r"owner/kto does not contain preference pairs .row 1.. Unpaired"):
         opened(PairsSpec("owner/kto"), None)
     with pytest.raises(PairsError, match="Not the id of a dataset"):
         opened(PairsSpec("-owner/set--x"), None)
     server.datasets["owner/own"] = Dataset({"train.jsonl": as_lines(ROWS[:3])}, private=True)
     assert opened(PairsSpec("owner/own"), None).columns == ("prompt", "chosen", "rejected")
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(NotFoundOnHubError, match="no such dataset on the Hub, or it is private: owner/own") as private:
+    with pytest.raises(NotFoundOnHubError, match="no such dataset, or it is private: owner/own") as private:
         opened(PairsSpec("owner/own", revision="v1"), None)
     assert "hf auth login" in private.value.hint
 
@@ -158,9 +158,9 @@ def test_each_refusal_has_its_sentence(
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"status": 500}, "The Hub failed on its side"),
-        ({"status": 429, "headers": {"Retry-After": "7"}}, "asked too often"),
-        ({"how": "close"}, "connection to the Hub broke"),
+        ({"status": 500}, "The Hub had an internal error"),
+        ({"status": 429, "headers": {"Retry-After": "7"}}, "rate limit was reached"),
+        ({"how": "close"}, "connection to the Hub was lost"),
         ({"how": "html"}, "Something other than the Hub answered"),
     ],
 )

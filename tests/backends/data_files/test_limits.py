@@ -61,7 +61,7 @@ def test_a_column_with_half_a_character(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"pairs.{ending}"
     row = '{"prompt":"p","chosen":"a","rejected":"b","x\\ud800":"y"}'
     path.write_text(f"[{row}, {row}]" if ending == "json" else f"{row}\n" * 3)
-    assert "The name of a column holds half a character: x" in refused(path)
+    assert "A column name contains half a character: x" in refused(path)
 
 
 def test_an_answer_with_half_a_character(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +102,7 @@ def test_nothing_but_blank_lines(tmp_path: Path, ending: str, packed: str) -> No
     text = (b"prompt,chosen,rejected\n" if ending == "csv" else b"") + b"\n" * (300 << 10)
     path = tmp_path / f"pairs.{ending}.{packed}"
     path.write_bytes(gzip.compress(text) if packed == "gz" else zstandard.ZstdCompressor().compress(text))
-    assert "nothing but blank lines for 256 kB" in refused(path)
+    assert "only blank lines for 256 kB" in refused(path)
 
 
 def test_a_table_of_too_many_columns(tmp_path: Path) -> None:
@@ -123,11 +123,11 @@ def test_a_packed_file_that_unpacks_too_far(tmp_path: Path, monkeypatch: pytest.
 def test_a_set_that_unfolds_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair_import, "SMALL_CHARS", 1 << 20)
     write_arrow(tmp_path / "pairs.arrow", repeated("x" * 10_000, 2000))
-    with pytest.raises(PairsError, match="unfolds to more than 100 times the size of its files, at row"):
+    with pytest.raises(PairsError, match="unpacks to more than 100 times the size of its files, at row"):
         imported(PairsSpec("pairs.arrow"), tmp_path)
     monkeypatch.undo()
     monkeypatch.setattr(pair_import, "MAX_BATCH_CHARS", 1 << 20)
-    with pytest.raises(PairsError, match="256 rows hold more than 1 MB of text, at row 105"):
+    with pytest.raises(PairsError, match="256 rows contain more than 1 MB of text, at row 105"):
         imported(PairsSpec("pairs.arrow"), tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_offsets_that_point_elsewhere(tmp_path: Path) -> None:
     write_arrow(path, table)
     offsets = table.column("prompt").chunk(0).buffers()[1].to_pybytes()[:12]
     path.write_bytes(path.read_bytes().replace(offsets, offsets[:4] + b"\xff\xff\xff\x7f" + offsets[8:]))
-    assert "cannot be read from row 0 on" in refused(path)
+    assert "cannot be read beyond row 0" in refused(path)
 
 
 def test_a_dictionary_of_one_huge_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_a_dictionary_of_one_huge_text(tmp_path: Path, monkeypatch: pytest.Monke
         assert path.stat().st_size < 300_000
         assert "row 1 is longer than" in refused(path)
     monkeypatch.setattr(parquet_pages, "MAX_PAGES_BYTES", 300_000)
-    assert "its pages unfold to more than" in refused(tmp_path / "pairs.parquet")
+    assert "its pages unpack to more than" in refused(tmp_path / "pairs.parquet")
 
 
 def test_values_that_share_their_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ def test_a_packed_batch_that_unfolds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert len(open_pairs(path)) == 5000
     monkeypatch.setattr(pair_arrow, "MAX_UNPACKED_BYTES", 1 << 20)
-    assert "a batch unfolds to more than 1 MB" in refused(path)
+    assert "a batch unpacks to more than 1 MB" in refused(path)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_packed_batch_that_unfolds(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_columns_in_which_little_stands_for_much(tmp_path: Path, column: Callable[[], Any]) -> None:
     path = tmp_path / "pairs.arrow"
     write_arrow(path, pa.Table.from_pylist([GOOD] * 3).append_column("more", column()))
-    assert "A column has a form that is not read here" in refused(path)
+    assert "Unsupported column type" in refused(path)
 
 
 def test_lists_of_nothing_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

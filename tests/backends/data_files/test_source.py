@@ -110,17 +110,17 @@ def test_every_file_opens_to_the_same_pairs(name: str, tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[str, bytes, str]] = {
     "empty": ("pairs.jsonl", b"", "pairs.jsonl is empty"),
     "only blank lines": ("pairs.jsonl", b"\n \n", "pairs.jsonl is empty"),
-    "an empty array": ("pairs.json", b"[]", "holds no rows"),
+    "an empty array": ("pairs.json", b"[]", "has no rows"),
     "broken array": ("pairs.json", b'[{"chosen": "a",\n "rejected" "b"}]', "pairs.json line 2 is not valid JSON"),
     "broken first line": ("pairs.jsonl", b'{"chosen": "a"\n', "pairs.jsonl line 1 is not a JSON object"),
     "unpaired": ("kto.jsonl", b'{"prompt":"a","completion":"b","label":true}\n', "Unpaired"),
     "missing column": ("pairs.jsonl", b'{"prompt":"a","chosen":"b"}\n', "Column rejected is missing"),
-    "no table": ("notes.txt", b"hello", "ending that is not known: .txt"),
+    "no table": ("notes.txt", b"hello", "unknown extension: .txt"),
     "csv without the columns": ("pairs.csv", b"a,b\n1,2\n", "Column chosen is missing"),
     "ragged csv": (
         "pairs.csv",
         b"prompt,chosen,rejected\n\na,b\n",
-        "line 3 has 2 columns in place of 3: a,b",
+        "line 3 has 2 columns instead of 3: a,b",
     ),
     "csv of the old Mac": ("pairs.csv", b"prompt,chosen,rejected\ra,b,c\r", "pairs.csv cannot be read as a table"),
     "UTF-16": ("pairs.csv", "prompt,chosen,rejected\na,b,c\n".encode("utf-16"), "pairs.csv is UTF-16 text"),
@@ -140,13 +140,13 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     ),
     "string that does not end": ("pairs.json", b'[{"chosen": "a', "Unterminated string"),
     "cut arrow": ("pairs.arrow", b"\xff\xff\xff\xff\x00\x01\x00\x00abc", "not an Arrow file"),
-    "header alone": ("pairs.csv", b"prompt,chosen,rejected\n", "holds no rows"),
+    "header alone": ("pairs.csv", b"prompt,chosen,rejected\n", "has no rows"),
     "not parquet": ("pairs.parquet", b"hello world, this is no parquet", "not a Parquet file"),
     "not arrow": ("pairs.arrow", b"hello world, this is no arrow", "not an Arrow file"),
     "not gzip": ("pairs.jsonl.gz", b"hello", "cannot be unpacked"),
     "cut gzip": ("pairs.jsonl.gz", gzip.compress(TEXT.encode())[:100], "cannot be unpacked"),
     "not zst": ("pairs.jsonl.zst", b"hello there", "cannot be unpacked"),
-    "another compression": ("pairs.jsonl.bz2", bz2.compress(b"x"), "ending that is not known: .bz2"),
+    "another compression": ("pairs.jsonl.bz2", bz2.compress(b"x"), "unknown extension: .bz2"),
 }
 
 
@@ -172,7 +172,7 @@ def test_what_is_not_pairs_says_so(name: str, tmp_path: Path) -> None:
 def test_a_name_that_leads_nowhere(tmp_path: Path) -> None:
     """A path that does not exist is not asked of the Hub."""
     for name in ("nope.jsonl", "./nope", "a/b/c", "nope"):
-        with pytest.raises(PairsError, match="no such file or folder") as refused:
+        with pytest.raises(PairsError, match="No such file or folder") as refused:
             open_pairs(name, base=tmp_path)
         assert str(tmp_path) in refused.value.hint
 
@@ -384,7 +384,7 @@ def test_without_a_network_the_cache_is_used(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(pair_hub, "hub_files", lambda repo, names, revision: [tmp_path / name for name in names])
     assert len(open_pairs("owner/set", base=tmp_path)) == len(ROWS)
     cached[0] = None
-    with pytest.raises(UnreachableError, match="owner/set, and it is not in the cache here"):
+    with pytest.raises(UnreachableError, match="owner/set, and the set is not in the local cache"):
         open_pairs("owner/set", base=tmp_path)
 
 
@@ -417,7 +417,7 @@ def test_the_report_shows_a_row_and_hits(tmp_path: Path, capsys: pytest.CaptureF
     assert report["search"] == {"text": "Answer 12", "count": 61, "rows": [12, 120]}
     print_report(report)
     assert "Answer 3, kindly." in capsys.readouterr().out
-    with pytest.raises(InputError, match="no such row: 1250"):
+    with pytest.raises(InputError, match="No such row: 1250"):
         pairs_report(Asked("train.jsonl", row=1250), base=tmp_path)
     project(tmp_path, "dataset_name: train.jsonl\n")
     assert pairs_report(Asked(str(tmp_path)))["source"] == "train.jsonl"

@@ -84,13 +84,13 @@ def test_what_is_not_there_is_said(project: Project) -> None:
     run = trained(project)
     (project.folder / "out" / "config.json").unlink()
     assert not answers.has_model(run, {HERE.name})
-    with pytest.raises(InputError, match="no longer there"):
+    with pytest.raises(InputError, match="no longer exists"):
         answers.compare_run(project, run)
     project.recipe_path.write_text("beta: 0.1\n")
-    with pytest.raises(RecipeError, match="names no model"):
+    with pytest.raises(RecipeError, match="has no model"):
         answers.compare_run(project, None)
     project.recipe_path.write_text("model_name_or_path: ./nowhere\n")
-    with pytest.raises(RecipeError, match="not there"):
+    with pytest.raises(RecipeError, match="does not exist"):
         answers.compare_run(project, None)
 
 
@@ -100,7 +100,7 @@ def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
     assert answers.project_prompts(project, settings) == ["How do I boil rice?", "Why is the sky blue?"]
     path = project.folder / "prompts.txt"
     path.write_text("# nothing\n")
-    with pytest.raises(InputError, match="holds no prompt"):
+    with pytest.raises(InputError, match="has no prompts"):
         answers.project_prompts(project, settings)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot be read"):
@@ -125,10 +125,10 @@ def test_training_pairs_are_never_taken_for_held_out_ones(project: Project) -> N
     with pytest.raises(PairsError, match="no such split"):
         answers.held_out_pairs(project, answers.compare_run(project, None), 4)
     project.recipe_path.write_text("model_name_or_path: model\ndataset_name: pairs/train.jsonl\n")
-    with pytest.raises(RecipeError, match="none of them are held out"):
+    with pytest.raises(RecipeError, match="without a held-out split"):
         answers.held_out_pairs(project, answers.compare_run(project, None), 4)
     project.recipe_path.write_text("model_name_or_path: model\n")
-    with pytest.raises(RecipeError, match="names no pairs"):
+    with pytest.raises(RecipeError, match="has no pairs"):
         answers.held_out_pairs(project, answers.compare_run(project, None), 4)
 
 

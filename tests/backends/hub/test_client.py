@@ -87,16 +87,16 @@ async def test_prices_and_memory_are_the_servers(server: LocalHub) -> None:
 @pytest.mark.parametrize(
     ("status", "error", "words", "hint"),
     [
-        (400, InputError, "does not take this", "Change"),
+        (400, InputError, "rejected the request", "Change"),
         (401, NotLoggedInError, "does not accept HF_TOKEN", "/settings/tokens"),
         (402, NoCreditError, "no credit", "/settings/billing"),
-        (403, PermissionDeniedError, "may not", "/settings/tokens"),
-        (404, NotFoundOnHubError, "not there", "Check"),
-        (409, ServiceError, "no longer possible", "stage"),
+        (403, PermissionDeniedError, "not allowed to", "/settings/tokens"),
+        (404, NotFoundOnHubError, "Not found", "Check"),
+        (409, ServiceError, "too late to", "stage"),
         (418, ServiceError, "status 418", "try again"),
-        (429, RateLimitedError, "too often", "12 s"),
-        (500, UnreachableError, "failed on its side (status 500)", "not your doing"),
-        (503, UnreachableError, "failed on its side (status 503)", "not your doing"),
+        (429, RateLimitedError, "rate limit", "12 s"),
+        (500, UnreachableError, "had an internal error (status 500)", "on the Hub's side"),
+        (503, UnreachableError, "had an internal error (status 503)", "on the Hub's side"),
     ],
 )
 async def test_each_refusal_is_a_sentence_and_a_next_step(
@@ -130,7 +130,7 @@ async def test_an_answer_that_is_not_the_hubs(server: LocalHub) -> None:
 async def test_a_connection_that_breaks(server: LocalHub) -> None:
     """The Hub hangs up in the middle."""
     server.spoil("GET", "whoami", how="close")
-    with pytest.raises(UnreachableError, match="broke") as caught:
+    with pytest.raises(UnreachableError, match="was lost") as caught:
         await hub.account()
     assert caught.value.__cause__ is not None, "the cause is kept"
     assert server.url in caught.value.hint, "HF_ENDPOINT is set, which may be the reason"
@@ -175,9 +175,9 @@ def test_errors_of_the_upload_are_ours_too() -> None:
     """hf_xet raises Python's own ConnectionError and RuntimeError with the status in the text."""
     hub.setup()
     denied = ConnectionError("HTTP status client error (403 Forbidden), domain: …/xet-write-token")
-    assert isinstance(explain(denied, "send the files"), PermissionDeniedError)
-    assert isinstance(explain(RuntimeError("Operation cancelled"), "send the files"), ServiceError)
-    assert isinstance(explain(ConnectionError("stream ended"), "send the files"), UnreachableError)
+    assert isinstance(explain(denied, "upload the files"), PermissionDeniedError)
+    assert isinstance(explain(RuntimeError("Operation cancelled"), "upload the files"), ServiceError)
+    assert isinstance(explain(ConnectionError("stream ended"), "upload the files"), UnreachableError)
     assert explain(KeyError("a mistake of ours"), "x") is None, "a mistake of ours is a crash, not a sentence"
     assert explain(NotImplementedError(), "x") is None
 

@@ -125,7 +125,7 @@ class TestRerun:
         old = server.add(stage="COMPLETED", **FOREIGN)
         server.spoil("POST", "^/api/jobs/ada$", after=True, how="close")
         server.spoil("GET", "^/api/jobs/ada$", times=9, status=503)
-        with pytest.raises(UnreachableError, match="not known whether it was started") as caught:
+        with pytest.raises(UnreachableError, match="may or may not have started") as caught:
             await HubEngine().rerun(old.id)
         new = next(job for job in server.jobs.values() if job.id != old.id)
         assert f"label:smoltui-run={new.spec['labels']['smoltui-run']}" in caught.value.hint
@@ -133,7 +133,7 @@ class TestRerun:
     async def test_a_token_that_may_only_read(self, server: LocalHub) -> None:
         old = server.add(stage="COMPLETED", **FOREIGN)
         server.whoami["auth"]["accessToken"]["role"] = "read"
-        with pytest.raises(PermissionDeniedError, match="may only read"):
+        with pytest.raises(PermissionDeniedError, match="read-only"):
             await HubEngine().rerun(old.id)
         assert not server.asked("POST", "")
 
@@ -155,12 +155,12 @@ class TestLabels:
         ("set_", "remove", "words"),
         [
             ({"model": "Qwen3-0.6B"}, [], "model = Qwen3-0.6B"),
-            ({"": "x"}, [], "does not take this label"),
-            ({"a b": "x"}, [], "does not take this label"),
-            ({"a": "x" * 101}, [], "does not take this label"),
+            ({"": "x"}, [], "does not accept this label"),
+            ({"a b": "x"}, [], "does not accept this label"),
+            ({"a": "x" * 101}, [], "does not accept this label"),
             ({"smoltui-run": "x"}, [], "smoltui-run"),
             ({}, ["smoltui-run"], "smoltui-run"),
-            ({}, ["nothing"], "no label of this key: nothing"),
+            ({}, ["nothing"], "No such label: nothing"),
         ],
     )
     def test_what_cannot_be_a_label(self, set_: dict[str, str], remove: list[str], words: str) -> None:

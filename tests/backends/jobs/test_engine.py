@@ -201,7 +201,7 @@ class TestSubmitting:
             return {"status": 503} if gone else original(method, path)
 
         server.fault = dead  # type: ignore[method-assign]
-        with pytest.raises(UnreachableError, match="not known whether") as caught:
+        with pytest.raises(UnreachableError, match="may or may not have started") as caught:
             await engine.submit(spec)
         assert spec.label in caught.value.hint
         server.fault = original  # type: ignore[method-assign]
@@ -225,7 +225,7 @@ class TestSubmitting:
     ) -> None:
         """That is known before anything is sent."""
         server.whoami["auth"]["accessToken"]["role"] = "read"
-        with pytest.raises(PermissionDeniedError, match="may only read"):
+        with pytest.raises(PermissionDeniedError, match="read-only"):
             await HubEngine().submit(spec)
         assert not shipped and not server.asked("POST", "")
 
@@ -235,7 +235,7 @@ class TestSubmitting:
             ({"flavor": None}, "needs a flavor"),
             ({"timeout_seconds": None}, "needs a timeout"),
             ({"labels": {"model": "Qwen3-0.6B"}}, "model = Qwen3-0.6B"),
-            ({"labels": {"": "x"}}, "does not take this label"),
+            ({"labels": {"": "x"}}, "does not accept this label"),
             ({"output_dir": "/data/out"}, "read-only: /data/out"),
         ],
     )
@@ -251,7 +251,7 @@ class TestSubmitting:
     async def test_files_are_not_sent_into_a_public_bucket(self, server: LocalHub, spec: RunSpec) -> None:
         """My pairs would be readable by everybody: refused, with the page where it is made private."""
         server.bucket_private = False
-        with pytest.raises(ServiceError, match="is public, so nothing was sent") as caught:
+        with pytest.raises(ServiceError, match="is public, so nothing was uploaded") as caught:
             await HubEngine().submit(spec)
         assert "/buckets/ada/jobs-artifacts" in caught.value.hint
         assert not server.asked("POST", "batch") and not server.jobs

@@ -1,4 +1,4 @@
-"""Following a log: nothing lost, nothing doubled, closed at once. The server here is a script of connections."""
+"""Following a log: nothing lost, nothing duplicated, closed immediately. The server here is a script of connections."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_equal_lines_of_the_same_moment_are_counted() -> None:
 
 async def test_a_service_that_is_down_or_refuses_for_a_while() -> None:
     """503, then too many requests, then a stage that cannot be asked: I see that it waits, and then all the lines."""
-    busy = RateLimitedError("too often", retry_after=7)
+    busy = RateLimitedError("rate limit", retry_after=7)
     script = Script([(wire(LOG[:5]), BROKEN), (b"", BROKEN), (b"", busy), (wire(LOG), None)], ends_after=4)
     script.check_problems = [BROKEN, busy]
     waits: list[float] = []

@@ -43,7 +43,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(hub_submit, "ship", lambda shipment, *_: sent.append(dict(shipment.files)))
 
     async def take_back(*args: Any) -> None:
-        sent.append("taken back")
+        sent.append("cannot be undone")
 
     monkeypatch.setattr(hub_submit, "take_back", take_back)
     return sent
@@ -134,7 +134,7 @@ class TestMaking:
             return {"status": 503} if gone else original(method, path)
 
         server.fault = dead  # type: ignore[method-assign]
-        with pytest.raises(UnreachableError, match="not known whether it was made") as caught:
+        with pytest.raises(UnreachableError, match="it may or may not exist") as caught:
             await HubEngine().scheduled.create(spec, "@daily")
         assert spec.label in caught.value.hint
 
@@ -142,15 +142,15 @@ class TestMaking:
         """A date that never comes, which only the Hub can tell: its words, and my files do not stay behind."""
         with pytest.raises(InputError, match="Invalid schedule"):
             await HubEngine().scheduled.create(spec, "0 0 30 2 *")
-        assert shipped[-1] == "taken back" and not server.scheduled
+        assert shipped[-1] == "cannot be undone" and not server.scheduled
 
     @pytest.mark.parametrize(
         ("change", "schedule", "words"),
         [
-            ({}, "daily", "not a schedule"),
+            ({}, "daily", "does not accept this schedule"),
             ({"flavor": None}, "@daily", "needs a flavor and a timeout"),
             ({"timeout_seconds": 0}, "@daily", "needs a flavor and a timeout"),
-            ({"labels": {"a": "b.c"}}, "@daily", "does not take this label"),
+            ({"labels": {"a": "b.c"}}, "@daily", "does not accept this label"),
         ],
     )
     async def test_what_cannot_be_made(
@@ -236,7 +236,7 @@ class TestLiving:
 
         server.fault = dead  # type: ignore[method-assign]
         server.spoil("POST", "/run$", after=True, how="close")
-        with pytest.raises(UnreachableError, match="not known whether a Job was started") as caught:
+        with pytest.raises(UnreachableError, match="a Job may or may not have started") as caught:
             await ScheduledJobs().trigger(item.id)
         assert "smoltui ps" in caught.value.hint
 

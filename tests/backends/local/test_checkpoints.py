@@ -152,7 +152,7 @@ async def test_what_cannot_be_paused_or_resumed_is_said(engine: LocalEngine, tmp
     """A complete run, one that goes on and one without a checkpoint: a sentence and a next step each."""
     run = await engine.submit(spec(tmp_path, "steps: 2"))
     await ended(engine, run)
-    for act, words in ((engine.resume, "has reached its last step"), (engine.pause, "nothing to pause")):
+    for act, words in ((engine.resume, "has reached its last step"), (engine.pause, "cannot be paused")):
         with pytest.raises(InputError, match=words):
             await act(run.id)
     more = spec(tmp_path, "steps: 400\npause: 0.05", label="l2", output_dir=str(tmp_path / "two"))
@@ -165,7 +165,7 @@ async def test_what_cannot_be_paused_or_resumed_is_said(engine: LocalEngine, tmp
         await engine.resume(two.id)
     assert "save_steps" in error.value.hint and "rerun" in error.value.hint
     save(tmp_path / "two" / "checkpoint-7", 7)
-    with pytest.raises(InputError, match=r"checkpoint-7, trainer_state.json is missing"):
+    with pytest.raises(InputError, match=r"in checkpoint-7, trainer_state.json, which is written last, is missing"):
         await engine.resume(two.id)
 
 
@@ -189,7 +189,7 @@ async def test_a_folder_that_another_run_took_over(engine: LocalEngine, tmp_path
     assert (await engine.cancel(first.id)).resumable
     second = await engine.submit(spec(tmp_path, "steps: 3\nsave_steps: 1\ndie_at: 2", label="l2"))
     await ended(engine, second)
-    with pytest.raises(InputError, match=f"Another run has trained into its folder since, {second.id}"):
+    with pytest.raises(InputError, match=f"Run {second.id} has since trained into the same folder"):
         await engine.resume(first.id)
 
 
@@ -202,7 +202,7 @@ async def test_pausing_before_it_trains_is_refused(engine: LocalEngine, tmp_path
     engine = LocalEngine(slow)
     run = await engine.submit(spec(tmp_path, "x: 1"))
     await reached(engine, run, lambda now: now.phase == "load_model")
-    with pytest.raises(InputError, match="has not begun to train"):
+    with pytest.raises(InputError, match="Training has not started"):
         await engine.pause(run.id)
     assert (await engine.cancel(run.id)).stage == Stage.CANCELED
 
@@ -226,7 +226,7 @@ class TestCheckpoints:
         file = tmp_path / "checkpoint-4" / name
         file.write_bytes(file.read_bytes()[:-5])
         (found,) = find_checkpoints(tmp_path)
-        assert found.problem == f"a file is cut off: {name}"
+        assert found.problem == f"a file is truncated: {name}"
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"global_step": "4"}', '{"global_step": true}'])
     def test_a_state_that_says_nothing(self, tmp_path: Path, text: str) -> None:

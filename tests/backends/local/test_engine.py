@@ -112,7 +112,7 @@ async def test_a_dead_supervisor_is_an_error_and_takes_the_child_along(
     assert status is not None
     os.kill(status["supervisor_pid"], signal.SIGKILL)
     run = await ended(engine, run, 5)
-    assert run.stage == Stage.ERROR and "supervisor is gone" in (run.message or "")
+    assert run.stage == Stage.ERROR and "supervisor and the run are gone" in (run.message or "")
     await wait_until(lambda: not _lives(status["child_pid"]))
 
 
@@ -129,7 +129,7 @@ async def test_a_model_is_not_overwritten(engine: LocalEngine, tmp_path: Path) -
     (tmp_path / "aligned" / "config.json").write_text("{}")
     with pytest.raises(InputError) as error:
         await engine.submit(spec(tmp_path))
-    assert "already holds a model" in error.value.message and "aligned-2" in error.value.hint
+    assert "already contains a model" in error.value.message and "aligned-2" in error.value.hint
     assert await engine.list_runs() == []
     assert free_output_dir(tmp_path / "aligned") == tmp_path / "aligned-2"
     run = await ended(engine, await engine.submit(spec(tmp_path, overwrite=True)))
@@ -222,7 +222,7 @@ async def test_a_disk_that_fills_up_is_the_cause(engine: LocalEngine, tmp_path: 
     status = run_store.run_dir(run.id) / "status.json"
     data_folder.write_json(status, {**(data_folder.read_json(status) or {}), "exit_code": 1, "disk_full": True})
     run = await LocalEngine(SCRIPT).get(run.id)
-    assert "disk that holds its log is full" in (run.message or "") and "SMOLTUI_HOME" in (run.hint or "")
+    assert "disk with the run's log is full" in (run.message or "") and "SMOLTUI_HOME" in (run.hint or "")
 
 
 async def test_a_data_folder_that_is_none_is_named(

@@ -130,7 +130,10 @@ async def test_a_wrong_count_or_strategy_starts_nothing(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"local\.processes"):
         await engine.submit(spec(tmp_path, "steps: 1"))
     (tmp_path / "smoltui.toml").write_text("")
-    for changes, words in (({"processes": 65}, "from 1 to 64"), ({"strategy": "zero2"}, "no such strategy: zero2")):
+    for changes, words in (
+        ({"processes": 65}, "have 1 to 64 processes"),
+        ({"strategy": "zero2"}, "Unknown strategy: zero2"),
+    ):
         with pytest.raises(InputError, match=words):
             await engine.submit(spec(tmp_path, "steps: 1", **changes))
     if importlib.util.find_spec("deepspeed") is None:

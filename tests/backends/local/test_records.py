@@ -193,7 +193,7 @@ async def test_a_field_of_the_wrong_type_is_named(file: str, key: str, value: ob
     """Each kind of wrong value is one row; `kill` never gets a number that means many processes."""
     make(**{file.replace(".", "_"): {**FILES[file], key: value}})
     (run,) = await LocalEngine().list_runs()
-    assert run.stage == Stage.ERROR and f"{file} is wrong: {key} is not what it should be" in (run.hint or "")
+    assert run.stage == Stage.ERROR and f"{file} is invalid: {key} has an unexpected value" in (run.hint or "")
 
 
 async def test_a_record_of_another_version_is_read(nothing_starts: None) -> None:

@@ -196,7 +196,7 @@ async def test_a_lock_in_the_output_folder_is_no_link_of_somebody_else(engine: L
     """The output folder lies where others write, and one has put a link there: the file it leads to is not touched."""
     (tmp_path / "aligned").mkdir()
     (tmp_path / "aligned" / "_smoltui.lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(InputError, match="output folder cannot be written") as error:
+    with pytest.raises(InputError, match="output folder is not writable") as error:
         await engine.submit(spec(tmp_path))
     assert "_smoltui.lock" in error.value.hint
     assert not (tmp_path / "victim").exists() and await engine.list_runs() == []
@@ -246,7 +246,7 @@ async def test_a_start_that_was_killed_is_known_at_once(engine: LocalEngine, tmp
     assert (await engine.get(folder.name)).stage == Stage.SCHEDULING
     os.close(descriptor)
     run = await engine.get(folder.name)
-    assert (run.stage, run.message) == (Stage.ERROR, "It never started")
+    assert (run.stage, run.message) == (Stage.ERROR, "The run never started")
 
 
 async def test_a_signal_goes_to_nobody_but_who_has_the_lock(engine: LocalEngine, running: Run) -> None:

@@ -59,8 +59,8 @@ async def test_a_run_waits_for_the_one_before(engine: LocalEngine, tmp_path: Pat
     two = await engine.submit(spec(tmp_path, "two"))
     three = await engine.submit(spec(tmp_path, "three"))
     assert one.stage == Stage.RUNNING and two.stage == three.stage == Stage.SCHEDULING
-    assert two.message == f"waits for the run one ({one.id}) to end"
-    assert (await engine.get(three.id)).message == f"waits for the run one ({one.id}) to end, and for 1 more after it"
+    assert two.message == f"waiting for run one ({one.id})"
+    assert (await engine.get(three.id)).message == f"waiting for run one ({one.id}) and 1 more"
     assert (await engine.inspect(three.id))["queue"] == {"place": 2, "waits_for": [one.id, two.id]}
     assert (await engine.inspect(one.id))["queue"] is None
     assert two.started_at is None and two.duration(1e12) is None
@@ -80,7 +80,7 @@ async def test_following_a_waiting_run_tells_of_its_start(engine: LocalEngine, t
         async for event in stream:
             if isinstance(event, events.StageChanged):
                 seen.append(event)
-                if event.message and "waits for the run one" in event.message:
+                if event.message and "waiting for run one" in event.message:
                     await engine.cancel(one.id)
     assert [event.stage for event in seen if not event.message or "waits" in event.message][-2:] == [
         Stage.RUNNING,
@@ -96,7 +96,7 @@ async def test_side_by_side_starts_at_once(engine: LocalEngine, tmp_path: Path) 
     assert two.stage == Stage.RUNNING
     three = await engine.submit(spec(tmp_path, "three"))
     await engine.cancel(one.id)
-    assert (await engine.get(three.id)).message == f"waits for the run two ({two.id}) to end"
+    assert (await engine.get(three.id)).message == f"waiting for run two ({two.id})"
     await engine.cancel(two.id)
     await reached(engine, three, Stage.COMPLETED)
 
@@ -106,14 +106,14 @@ async def test_a_waiting_run_can_be_cancelled_and_not_paused(engine: LocalEngine
     one = await engine.submit(spec(tmp_path, "one", HANG))
     two = await engine.submit(spec(tmp_path, "two"))
     three = await engine.submit(spec(tmp_path, "three"))
-    with pytest.raises(InputError, match="waits for its turn") as error:
+    with pytest.raises(InputError, match="is queued and cannot be paused") as error:
         await engine.pause(two.id)
     assert f"smoltui cancel {two.id}" in error.value.hint
     two = await engine.cancel(two.id)
-    assert (two.stage, two.message) == (Stage.CANCELED, "Stopped while it waited for its turn")
+    assert (two.stage, two.message) == (Stage.CANCELED, "Stopped while queued")
     assert two.started_at is None and not two.resumable
     assert not (run_store.run_dir(two.id) / "log").exists()
-    assert (await engine.get(three.id)).message == f"waits for the run one ({one.id}) to end"
+    assert (await engine.get(three.id)).message == f"waiting for run one ({one.id})"
     await engine.cancel(one.id)
     await reached(engine, three, Stage.COMPLETED)
 
@@ -127,8 +127,8 @@ async def test_a_killed_supervisor_never_blocks_the_queue(
     three = await engine.submit(spec(tmp_path, "three"))
     os.kill(supervisor(two), signal.SIGKILL)
     two = await reached(engine, two, Stage.ERROR)
-    assert "while it waited for its turn" in (two.message or "")
-    assert (await engine.get(three.id)).message == f"waits for the run one ({one.id}) to end"
+    assert "the run was still queued" in (two.message or "")
+    assert (await engine.get(three.id)).message == f"waiting for run one ({one.id})"
     os.kill(supervisor(one), signal.SIGKILL)
     await reached(engine, three, Stage.COMPLETED)
     four = await engine.submit(spec(tmp_path, "four"))
@@ -178,7 +178,7 @@ async def test_a_resumed_run_waits_for_its_turn(tmp_path: Path) -> None:
     kept = (await engine.pause(one.id)).step
     two = await engine.submit(spec(tmp_path, "two", "steps: 900\npause: 0.05"))
     waiting = await engine.resume(one.id)
-    assert (waiting.stage, waiting.message) == (Stage.SCHEDULING, f"waits for the run two ({two.id}) to end")
+    assert (waiting.stage, waiting.message) == (Stage.SCHEDULING, f"waiting for run two ({two.id})")
     assert len(waiting.history.series["loss"]) == kept
     back = await engine.cancel(one.id)
     assert back.stage == Stage.CANCELED and back.resumable

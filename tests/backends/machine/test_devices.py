@@ -195,7 +195,7 @@ async def test_what_torch_says_is_remembered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("import time; time.sleep(60)", "no answer within"),
+        ("import time; time.sleep(60)", "no response within"),
         ("import os; print('Illegal instruction'); os.kill(os.getpid(), 9)", "signal 9"),
         ("raise SystemExit('libcudart.so is missing')", "libcudart.so is missing"),
         ("print('{\"probe\"')", "exit code 0"),

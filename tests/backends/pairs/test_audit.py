@@ -67,7 +67,7 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
     assert unknown == {
         "template_refuses", "chosen_cut", "rejected_cut", "no_room", "in_held_out", "in_evaluation_prompts",
     }  # fmt: skip
-    assert any("not counted (T counts them)" in note for note in audit.notes)
+    assert any("not counted yet (T counts them)" in note for note in audit.notes)
     assert load_audit(opened.folder) == audit == audit_from_json(json.loads(json.dumps(audit.as_json())))
 
 
@@ -168,7 +168,7 @@ def test_the_report_as_files(tmp_path: Path) -> None:
     paths = save_reports(audit, tmp_path)
     assert [path.name for path in paths] == ["audit.json", "audit.md"]
     text = paths[1].read_text()
-    assert "| stop | 1 | 10.00% | pairs whose answers are the same |" in text
+    assert "| stop | 1 | 10.00% | pairs with identical answers |" in text
     from dataclasses import replace
 
     odd = as_markdown(replace(audit, source="[x](javascript:1) \x1b[31m|hf_AbCdEfGhIjKlMnOp"))

@@ -129,7 +129,7 @@ class TestCurated:
         old, new = values(spec), values(made)
         folder = Path(new["dataset_name"])
         assert folder.parent == data_folder.home() / "pairs" and folder.name == made.pairs_hash
-        assert new == {**old, "dataset_name": str(folder)}, "everything else is as it was"
+        assert new == {**old, "dataset_name": str(folder)}, "everything else is unchanged"
         assert "# pull towards the reference model" in made.recipe
         train, source = lines(folder / "train.jsonl"), lines(demo.folder / "pairs" / "train.jsonl")
         assert len(train) == len(source) - 2
@@ -257,7 +257,7 @@ class TestCurated:
 
     def test_all_left_out_is_said_before_anything_starts(self, demo: Project, keys: list[str]) -> None:
         decide(demo, *(Decision("exclude", key) for key in keys))
-        with pytest.raises(PairsError, match="is left to train on"):
+        with pytest.raises(PairsError, match="are left to train on"):
             curated_spec(make_spec(demo, HERE))
         assert not list(curated.folder().glob("*"))
 
@@ -265,9 +265,9 @@ class TestCurated:
         project = small(tmp_path / "p", "dataset_name: pairs\neval_strategy: epoch\n")
         write(project.folder / "pairs" / "train.jsonl", [transcript("Hi?"), transcript("Yo?")])
         decide(project, Decision("hold_out", of="pairs train", share=1e-9, seed=1))
-        with pytest.raises(PairsError, match="none is left of them") as caught:
+        with pytest.raises(PairsError, match="none are left") as caught:
             curated_spec(make_spec(project, HERE))
-        assert "larger share" in caught.value.hint
+        assert "larger test set" in caught.value.hint
 
 
 class TestStarting:
@@ -287,9 +287,7 @@ class TestStarting:
         project = small(tmp_path / "p", "dataset_name: owner/name\n")
         decide(project, Decision("exclude", "0" * 32), Decision("hold_out", of="owner/name train", share=0.05, seed=1))
         facts = await gather(await make_plan(project, HERE))
-        assert facts.pairs == (
-            "owner/name, curated when the run starts, by decision: 1 excluded, 0.05 of the prompts held out"
-        )
+        assert facts.pairs == ("owner/name, curated when the run starts: 1 excluded, 0.05 of the prompts held out")
 
     async def test_a_local_run_keeps_what_it_was_given(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]))

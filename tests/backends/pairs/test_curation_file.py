@@ -139,7 +139,7 @@ class TestDisk:
 
         monkeypatch.setattr(os, "open", denied)
         with pytest.raises(
-            InputError, match=r"The decision was not written, Permission denied: .*curation\.jsonl"
+            InputError, match=r"The decision was not saved .Permission denied.: .*curation\.jsonl"
         ) as found:
             CurationFile(tmp_path).append([Decision("exclude", ONE)])
         assert "project folder" in found.value.hint
@@ -149,7 +149,7 @@ class TestDisk:
         file = CurationFile(tmp_path)
         with pytest.raises(InputError, match="cannot be read"):
             file.load()
-        with pytest.raises(InputError, match="was not written"):
+        with pytest.raises(InputError, match="was not saved"):
             file.append([Decision("exclude", ONE)])
 
     def test_another_app_that_hangs_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ class TestDecisions:
         assert made.hash == by_definition(map(content_hash, found), []) == made.train_hash
         assert made.touched and not (tmp_path / "out" / "test.jsonl").exists()
         text = (tmp_path / "out" / "README.md").read_text("utf-8")
-        assert "1 left out by decision (rude: 1)" in text and made.hash in text
+        assert "1 excluded by decision (rude: 1)" in text and made.hash in text
         assert read_export(tmp_path / "out") == made
 
     def test_a_held_out_split_shares_no_prompt_with_the_training(self, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ class TestDecisions:
 
     def test_nothing_left_is_said(self, tmp_path: Path) -> None:
         rows = pairs(1)
-        with pytest.raises(PairsError, match=r"None of the 1 rows is left to train on: excluded \(1\)"):
+        with pytest.raises(PairsError, match=r"None of the 1 rows are left to train on: excluded \(1\)"):
             export(rows, tmp_path / "out", decided(Decision("exclude", content_hash(rows[0]))))
         assert list(tmp_path.iterdir()) == []
 
@@ -243,7 +243,7 @@ class TestParquet:
         row = SHAPES["conversational"]
         kwargs = [{"enable_thinking": True}, {"style": "short"}]
         supply = [(pair_of(0, row), content_hash(row), {"chat_template_kwargs": each}) for each in kwargs]
-        with pytest.raises(InputError, match=r"changes its form.*chat_template_kwargs") as caught:
+        with pytest.raises(InputError, match=r"changes its type.*chat_template_kwargs") as caught:
             export_pairs(
                 supply, Curation(), out=tmp_path / "o", kind="parquet", name="n", schema="conversational",
                 thinking_off=False,
@@ -261,7 +261,7 @@ class TestPlace:
         (tmp_path / "file").write_text("x")
         (tmp_path / "link").symlink_to(mine)
         for name in ("mine", "file", "link"):
-            with pytest.raises(InputError, match="Something else is there already"):
+            with pytest.raises(InputError, match="This path already exists"):
                 export(pairs(2), tmp_path / name, overwrite=True)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "mine"]
         assert (mine / "notes.txt").read_text() == "private"
@@ -270,12 +270,12 @@ class TestPlace:
         out = tmp_path / "out"
         out.mkdir()  # an empty folder is no obstacle
         export(pairs(2), out, hold_out=None)
-        with pytest.raises(InputError, match="An export is there already") as caught:
+        with pytest.raises(InputError, match="An export already exists") as caught:
             export(pairs(3), out)
         assert "--overwrite" in caught.value.hint and len(lines(out / "train.jsonl")) == 2
         assert export(pairs(3), out, overwrite=True).train == len(lines(out / "train.jsonl")) == 3
         (out / "mine.txt").write_text("x")
-        with pytest.raises(InputError, match=r"smoltui did not write, mine\.txt"):
+        with pytest.raises(InputError, match=r"smoltui did not write \(mine\.txt\)"):
             export(pairs(4), out, overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -312,7 +312,7 @@ class TestPlace:
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", failing)
-        with pytest.raises(InputError, match="cannot be written, Input/output error"):
+        with pytest.raises(InputError, match=r"cannot be written \(Input/output error\)"):
             export(pairs(3), out, overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["out"] and len(lines(out / "train.jsonl")) == 2
 

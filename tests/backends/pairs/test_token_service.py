@@ -118,10 +118,10 @@ def test_a_child_gives_what_this_process_would(opened: Open) -> None:
         pytest.param("{{ 9 ** (9 ** 9) }}", "did not finish within 0.4 s", id="power"),
         pytest.param("{{ 'a' * 3000000000 }}", "needs more memory than 64 MiB", id="product", marks=linux),
         pytest.param(DOUBLES, "needs more memory than 64 MiB", id="doubling", marks=linux),
-        pytest.param("{% macro f(n) %}{{ f(n+1) }}{% endmacro %}{{ f(0) }}", "calls itself without", id="recursion"),
-        pytest.param("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "calls itself without end", id="nesting"),
+        pytest.param("{% macro f(n) %}{{ f(n+1) }}{% endmacro %}{{ f(0) }}", "calls itself endlessly", id="recursion"),
+        pytest.param("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "calls itself endlessly", id="nesting"),
         pytest.param("{% for i in range(900) %}{{ 'a' * 1000 }}{% endfor %}", "writes more than 262,", id="long text"),
-        pytest.param("{{ '\\ud800' }}", "does not take this conversation: it writes half a character", id="half"),
+        pytest.param("{{ '\\ud800' }}", "rejects this conversation: it writes half a character", id="half"),
         pytest.param(
             "{{ raise_exception('\x1b]0;PWN\x07[@click=app.quit]x[/] hf_SECRETsecret123456') }}",
             "conversation: ␛]0;PWN␇[@click=app.quit]x[/] hf_***",
@@ -238,7 +238,7 @@ def test_files_that_change_meanwhile_are_not_mixed(opened: Open, tmp_path: Path)
     with pytest.raises(RunFailedError, match="SIGKILL"):
         service.measure(asked())
     for _ in range(2):
-        with pytest.raises(InputError, match="has changed meanwhile"):
+        with pytest.raises(InputError, match="has changed"):
             service.measure(asked())
     (tmp_path / "model" / "chat_template.jinja").write_text(SAYS_ALL)
     assert service.measure(asked())[0][0] > 0

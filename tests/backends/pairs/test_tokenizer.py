@@ -282,7 +282,7 @@ def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str
     same_as_trl(ours, pairs, by_trl(model, rows, 1024))
     view = ours.view(pairs[0])
     assert view.left_out and view.left_out in ours._template.render(([ASKED], {"add_generation_prompt": True}))[0]  # type: ignore[union-attr]
-    assert any("written otherwise with an answer behind it" in line for line in legend(view))
+    assert any("differently when an answer follows" in line for line in legend(view))
     # The template strips the answer: where its first character would stand is still known.
     at = view.chosen.answer_at
     assert at is not None and view.chosen.text[at + 1 :].startswith("A cloud.<|im_end|>")
@@ -362,7 +362,7 @@ def test_keep_end_cuts_the_beginning() -> None:
     assert view.chosen.pieces[0].kind == "cut" and view.chosen.pieces[-1].kind != "cut"
     kept = "".join(piece.text for piece in view.chosen.pieces if piece.kind != "cut")
     assert len(ours._tokenizer.encode(kept).ids) == 10
-    assert any("before this place: never trained" in line for line in legend(view))
+    assert any("before here: never trained" in line for line in legend(view))
 
 
 def test_a_character_of_several_tokens_is_cut_whole() -> None:
@@ -420,7 +420,7 @@ def test_pairs_that_cannot_be_counted_do_not_stop_the_others(model: Path) -> Non
     assert counts[:2] == [None, None] and counts[2] == counts[3] is not None
     with pytest.raises(PairsError, match="Column chosen is missing"):
         ours.view(unreadable)
-    with pytest.raises(InputError, match="does not take this conversation: no system turn ␛") as caught:
+    with pytest.raises(InputError, match="rejects this conversation: no system turn ␛") as caught:
         ours.view(refused)
     assert "\x1b" not in str(caught.value)
 
@@ -453,9 +453,9 @@ def test_the_key_names_what_the_counts_depend_on(model: Path) -> None:
 
 def test_each_thing_that_can_be_wrong_with_a_model_has_its_sentence(model: Path, tmp_path: Path) -> None:
     plain = pair_of(0, {"prompt": "Why?", "chosen": " Because.", "rejected": " No."})
-    with pytest.raises(RecipeError, match="names no model"):
+    with pytest.raises(RecipeError, match="has no model"):
         load_tokenizer(Project(tmp_path), {})
-    with pytest.raises(InputError, match="no such model folder, and it is not the id"):
+    with pytest.raises(InputError, match="Not a model folder, and not a model id"):
         load_tokenizer(Project(tmp_path), {"model_name_or_path": "./gone/away/model"})
     with pytest.raises(InputError, match="must be a folder"):
         load_tokenizer(Project(tmp_path), {"model_name_or_path": "model/tokenizer.json"})
@@ -474,7 +474,7 @@ def test_each_thing_that_can_be_wrong_with_a_model_has_its_sentence(model: Path,
         loaded(model)
     (model / "tokenizer_config.json").unlink()
     bare = load_tokenizer(Project(tmp_path), VALUES)
-    with pytest.raises(InputError, match="names no end mark"):
+    with pytest.raises(InputError, match="has no end token"):
         bare.count(plain)
     (model / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer.json of this model cannot be used"):
@@ -517,7 +517,7 @@ def test_a_model_of_the_hub_comes_from_its_cache(cache: Path, model: Path, tmp_p
 
 
 def test_a_model_that_is_nowhere(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnreachableError, match="not in its cache here: ada/fog"):
+    with pytest.raises(UnreachableError, match="not in the local cache: ada/fog"):
         load_tokenizer(Project(tmp_path), {"model_name_or_path": "ada/fog"})
 
 
@@ -536,10 +536,10 @@ def _error(kind: str, status: int) -> Callable[..., Any]:
     ("kind", "status", "expected", "words"),
     [
         ("GatedRepoError", 403, PermissionDeniedError, "gated"),
-        ("RepositoryNotFoundError", 404, NotFoundOnHubError, "no such model here or on the Hub"),
+        ("RepositoryNotFoundError", 404, NotFoundOnHubError, "No such model on this machine or the Hub"),
         ("RevisionNotFoundError", 404, NotFoundOnHubError, "no such revision: v9"),
         ("RemoteEntryNotFoundError", 404, InputError, "has no tokenizer.json"),
-        ("HfHubHTTPError", 503, UnreachableError, "failed on its side"),
+        ("HfHubHTTPError", 503, UnreachableError, "had an internal error"),
     ],
 )
 def test_what_the_hub_answers_is_said(

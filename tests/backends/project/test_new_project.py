@@ -70,7 +70,7 @@ def test_a_folder_that_holds_a_project_is_left_alone(tmp_path: Path) -> None:
     (folder / "recipe.yaml").write_text("beta: 0.5\n", encoding="utf-8")
     with pytest.raises(InputError) as raised:
         create_project(folder, "course-jobs")
-    assert "already holds a project" in raised.value.message and f"smoltui {folder}" in raised.value.hint
+    assert "already contains a project" in raised.value.message and f"smoltui {folder}" in raised.value.hint
     assert (folder / "recipe.yaml").read_text(encoding="utf-8") == "beta: 0.5\n"
     create_project(folder, "course-jobs", overwrite=True)
     assert "max_steps: 1000" in (folder / "recipe.yaml").read_text(encoding="utf-8")
@@ -78,12 +78,12 @@ def test_a_folder_that_holds_a_project_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_wrong_names_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no preset of this name: course"):
+    with pytest.raises(InputError, match="Unknown preset: course"):
         create_project(tmp_path / "p", "course")
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(InputError, match="a file, not a folder"):
+    with pytest.raises(InputError, match="Not a folder but a file"):
         create_project(tmp_path / "file", "course-local")
-    with pytest.raises(RecipeError, match="holds no recipe"):
+    with pytest.raises(RecipeError, match="has no recipe"):
         recipe_show(Project(tmp_path))
 
 
@@ -102,7 +102,7 @@ def test_the_headless_twin_says_what_the_room_says(tmp_path: Path, capsys: pytes
     print_check(recipe_check(project, "hub"))
     print_command(recipe_command(project, "local"))
     text = capsys.readouterr().out
-    assert "learning_rate" in text and "5e-7" in text and "stop  hub_model_id still holds a placeholder" in text
+    assert "learning_rate" in text and "5e-7" in text and "stop  hub_model_id is still a placeholder" in text
     assert text.endswith("trl dpo --config recipe.yaml\n") and "aaaaa" not in text and "\x1b" not in text
 
 
@@ -182,7 +182,7 @@ def test_a_preset_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
     (preset / "recipe.yaml").write_text("beta: 0.5\n")
     (preset / "gone.txt").symlink_to(tmp_path / "nowhere")
     monkeypatch.setitem(PRESETS, "broken", preset)
-    with pytest.raises(InputError, match=r"preset cannot be read, No such file.*gone\.txt"):
+    with pytest.raises(InputError, match=r"preset cannot be read \(No such file.*gone\.txt"):
         create_project(tmp_path / "p", "broken")
     assert not (tmp_path / "p").exists()
 

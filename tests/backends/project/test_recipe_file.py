@@ -146,10 +146,10 @@ def test_saving_leaves_no_litter_and_keeps_permissions_and_links(path: Path, tmp
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("beta: 0.1\nseed: 1\nbeta: 0.2\n", "line 3: this key already stands on line 1: beta", "Delete one"),
-        ("a: {x: 1, x: 2}\n", "already stands on line 1: x", "Delete one"),
-        ("- beta\n- 0.1\n", "holds no keys, line 1", "key: value"),
-        ("just words\n", "holds no keys, line 1", "key: value"),
+        ("beta: 0.1\nseed: 1\nbeta: 0.2\n", "line 3: this key is already on line 1: beta", "Delete one"),
+        ("a: {x: 1, x: 2}\n", "already on line 1: x", "Delete one"),
+        ("- beta\n- 0.1\n", "has no keys, line 1", "key: value"),
+        ("just words\n", "has no keys, line 1", "key: value"),
         ("beta: 0.1\nmax_steps: [1, 2\nseed: 3\n", "is not YAML", "The line is"),
         ("beta: 0.1\nmax_steps: [1, 2\n", "line 2 is not YAML: expected ',' or ']', but got the end", "max_steps: [1"),
         ("beta: 0.1\n  seed: 3\n", "line 2 is not YAML", "seed: 3"),
@@ -170,7 +170,7 @@ def test_a_broken_file_says_which_line_and_what_to_write(tmp_path: Path, text: s
 
 def test_no_file_and_no_text(tmp_path: Path) -> None:
     """A missing file, or one in another encoding, is a sentence too; an empty one is an empty recipe."""
-    with pytest.raises(RecipeError, match="no recipe here"):
+    with pytest.raises(RecipeError, match="No recipe here"):
         load_recipe(tmp_path / "recipe.yaml")
     (tmp_path / "a.yaml").write_bytes(b"beta: 0.1\n# caf\xe9\n")
     with pytest.raises(RecipeError, match="line 2 is not UTF-8"):
@@ -237,18 +237,18 @@ BOMB = "x: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"k{n}: &a{n} [{','.join([f'*a{n
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (BOMB, "recipe.yaml line 5 cannot be used: its aliases unfold to more than 20,000 values"),
+        (BOMB, "recipe.yaml line 5 cannot be used: its aliases expand to more than 20,000 values"),
         ("a: 1\nfoo: " + "[" * 3000, "recipe.yaml line 2 cannot be used: nested more than 30 deep"),
         ("a: 1\n" + "- " * 3000, "recipe.yaml line 2"),
         ("a: " + "{b: " * 3000, "recipe.yaml line 1 cannot be used: nested more than 30 deep"),
-        ("a: 1\nb: &a [*a]\n", "recipe.yaml line 2 cannot be used: a value holds itself"),
+        ("a: 1\nb: &a [*a]\n", "recipe.yaml line 2 cannot be used: a value contains itself"),
         ("a: [" + "1," * 30_000 + "]", "recipe.yaml line 1 cannot be used: more than 20,000 values"),
         ("a: " + "x" * 140_000, "recipe.yaml cannot be read: it is larger than"),
         ("seed: " + "9" * 5000, "recipe.yaml line 1 is not YAML"),
-        ("seed: 0x" + "f" * 5000, "recipe.yaml line 1: seed holds a whole number of more than 64 bits"),
-        ("seed: 99999999999999999999", "recipe.yaml line 1: seed holds a whole number of more than 64 bits"),
-        ("a: 1\nb: !!binary aGk=", "recipe.yaml line 2: b holds a value that is no plain one"),
-        ("a: 1\nb: {c: !!set {x}}", "recipe.yaml line 2: b holds a value that is no plain one"),
+        ("seed: 0x" + "f" * 5000, "recipe.yaml line 1: seed holds a whole number that does not fit in 64 bits"),
+        ("seed: 99999999999999999999", "recipe.yaml line 1: seed holds a whole number that does not fit in 64 bits"),
+        ("a: 1\nb: !!binary aGk=", "recipe.yaml line 2: b holds an unsupported value"),
+        ("a: 1\nb: {c: !!set {x}}", "recipe.yaml line 2: b holds an unsupported value"),
         ("a: {? [1] : 2}", "recipe.yaml line 1"),
         ('a: "\\ud800"', "recipe.yaml line 1: a holds half a character"),
         ("b: 1\na: !!float x", "recipe.yaml line 2 is not YAML"),
@@ -276,5 +276,5 @@ def test_any_text_is_a_recipe_or_a_sentence(text: str, repeated: int) -> None:
 
 def test_an_assignment_made_to_do_harm() -> None:
     for value in ("[" * 3000, "&a [*a]", "!!float x", "x" * 200_000):
-        with pytest.raises(InputError, match=r"cannot be read|too many brackets"):
+        with pytest.raises(InputError, match=r"cannot be read|nested too deeply"):
             parse_assignment(f"seed={value}")

@@ -24,9 +24,9 @@ from smoltui.errors import RecipeError
         ("a = " + "9" * 5000, "smoltui.toml cannot be read as TOML"),
         (
             "[jobs]\nprocesses = 0x" + "f" * 5000,
-            "jobs.processes in smoltui.toml is a whole number of more than 64 bits",
+            "jobs.processes in smoltui.toml does not fit in 64 bits",
         ),
-        ("[watch]\ncost_usd = " + "9" * 400, "watch.cost_usd in smoltui.toml is a whole number of more than 64 bits"),
+        ("[watch]\ncost_usd = " + "9" * 400, "watch.cost_usd in smoltui.toml does not fit in 64 bits"),
         ("[watch]\ncost_usd = inf", "watch.cost_usd in smoltui.toml must be a number: inf"),
         ("[watch]\nmargin_steps = nan", "watch.margin_steps in smoltui.toml must be"),
         ("[evaluation]\ntemperature = nan", "evaluation.temperature in smoltui.toml must be a number: nan"),

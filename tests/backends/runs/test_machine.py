@@ -1,4 +1,4 @@
-"""This machine as a project meets it."""
+"""This machine from a project's point of view."""
 
 from __future__ import annotations
 

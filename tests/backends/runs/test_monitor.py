@@ -182,9 +182,9 @@ async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
         await wait_until(lambda: watching.runs[sick.id].stage == Stage.CANCELED)
         await wait_until(lambda: len(person.said) == 3)
     assert sorted(person.said) == [
-        ("warning", "toy run was cancelled: it cost more than watch.cost_usd allows"),
-        ("warning", "toy run: It has cost 2.00 USD, the limit is 1.00 USD"),
-        ("warning", "toy run: The loss is not a number since step 2: a lower learning rate"),
+        ("warning", "toy run was cancelled: its cost exceeded watch.cost_usd"),
+        ("warning", "toy run: Cost so far 2.00 USD, over the limit of 1.00 USD"),
+        ("warning", "toy run: The loss has been NaN or infinite since step 2: try a lower learning rate"),
     ]
 
 

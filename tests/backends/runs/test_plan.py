@@ -152,7 +152,7 @@ async def test_a_set_on_the_hub_is_curated_by_the_decisions_that_were_shown(
     exclude(demo, rows[0])
     shown = await make_plan(demo, HERE, Options({"dataset_name": "owner/name", "eval_strategy": "no"}))
     assert opened == [] and shown.spec.pairs_hash is None
-    assert shown.pairs.sentence == "owner/name, curated when the run starts, by decision: 1 excluded"
+    assert shown.pairs.sentence == "owner/name, curated when the run starts: 1 excluded"
     exclude(demo, *rows[1:5])
     spec = await settled(shown)
     assert opened == ["owner/name"] and spec.pairs_hash and spec.label == shown.spec.label

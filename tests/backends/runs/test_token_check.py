@@ -99,12 +99,12 @@ def test_a_token_in_a_file(
     before = kept()
     assert run([*command, str(folder)]) == 2
     captured = capsys.readouterr()
-    assert f"{name}, line {line} holds" in captured.err
+    assert f"{name}, line {line} contains" in captured.err
     assert BODY not in captured.err + captured.out and "of-another-shape" not in captured.err
     assert kept() == before
     assert run(["recipe", "check", str(folder), "--json"]) == 2
     told = json.loads(capsys.readouterr().out)
-    assert any(f"{name}, line {line} holds" in finding["sentence"] for finding in told["findings"])
+    assert any(f"{name}, line {line} contains" in finding["sentence"] for finding in told["findings"])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_token_in_an_option(folder: Path, options: list[str], capsys: pytest.C
     before = kept()
     assert run(["train", str(folder), "--yes", *options]) == 2
     captured = capsys.readouterr()
-    assert "holds" in captured.err and "HF_TOKEN instead" in captured.err and BODY not in captured.err + captured.out
+    assert "contains" in captured.err and "HF_TOKEN instead" in captured.err and BODY not in captured.err + captured.out
     assert kept() == before
 
 
@@ -146,7 +146,9 @@ async def test_a_run_of_before_is_not_started_again_with_a_token(tmp_path: Path,
     path = run_store.run_dir(first.id) / "spec.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": f"steps: 1\n# {TOKEN}\n"}))
     before = run_store.run_ids()
-    with pytest.raises(RecipeError, match=r"The recipe of this run, line 2 holds what looks like a Hugging Face token"):
+    with pytest.raises(
+        RecipeError, match=r"The recipe of this run, line 2 contains what looks like a Hugging Face token"
+    ):
         await LocalEngine(SCRIPT).rerun(first.id)
     assert list(run_store.run_ids()) == list(before)
 
@@ -158,7 +160,7 @@ async def test_no_engine_takes_one(server: LocalHub, spec: RunSpec, changed: dic
     """Not even the Hub is asked."""
     bad = replace(spec, **changed)
     for submit in (LocalEngine(SCRIPT).submit(bad), hub_submit.submit(bad), ScheduledJobs().create(bad, "@daily")):
-        with pytest.raises(InputError, match="holds what looks like a Hugging Face token"):
+        with pytest.raises(InputError, match="contains what looks like a Hugging Face token"):
             await submit
     assert server.requests == [] and not list(run_store.run_ids())
 
@@ -166,7 +168,7 @@ async def test_no_engine_takes_one(server: LocalHub, spec: RunSpec, changed: dic
 async def test_no_job_is_started_again_with_a_token_in_its_environment(server: LocalHub) -> None:
     """The Hub shows a variable to everyone in the namespace, unlike a secret."""
     old = server.add(stage="COMPLETED", environment={"MY": TOKEN}, command=["true"], dockerImage="python:3.12")
-    with pytest.raises(InputError, match="The Job's environment holds what looks like a Hugging Face token"):
+    with pytest.raises(InputError, match="The Job's environment contains what looks like a Hugging Face token"):
         await HubEngine().rerun(old.id)
     assert len(server.jobs) == 1
 

@@ -87,7 +87,7 @@ async def test_a_start_that_is_kept_waiting_ends_in_a_sentence(tmp_path: Path) -
     with pytest.raises(InputError) as error:
         await LocalEngine(lock_seconds=0.1).submit(spec)
     assert f"process {other.pid}" in error.value.message and "runs.lock" in error.value.message
-    assert error.value.hint == f"Try again, or end it: kill {other.pid}"
+    assert error.value.hint == f"Try again, or stop it: kill {other.pid}"
     await other.communicate(b"")
 
 
@@ -96,7 +96,7 @@ def test_a_data_folder_that_anybody_may_write_is_refused(tmp_path: Path, monkeyp
     (tmp_path / "theirs").write_text("")  # so it was not made for smoltui
     tmp_path.chmod(0o777)
     monkeypatch.setenv("SMOLTUI_HOME", str(tmp_path))
-    with pytest.raises(InputError, match="Anybody may write") as error, run_store.locked():
+    with pytest.raises(InputError, match="Anyone can write") as error, run_store.locked():
         pass
     assert f"chmod 700 {tmp_path}" in error.value.hint
 

@@ -27,8 +27,8 @@ def test_what_is_read_and_what_is_not(tmp_path: Path) -> None:
     assert read_small(small, 5) == b"12345"
     for path, most, said in (
         (small, 4, "larger than 4 bytes"),
-        (pipe, 5, "no ordinary file"),
-        (Path("/dev/zero"), 5, "no ordinary file"),
+        (pipe, 5, "not a regular file"),
+        (Path("/dev/zero"), 5, "not a regular file"),
         (tmp_path, 5, "Is a directory"),
         (tmp_path / "none", 5, "No such file"),
     ):
@@ -41,23 +41,23 @@ def test_a_pipe_in_the_place_of_each_file(tmp_path: Path) -> None:
     names = ("recipe.yaml", "smoltui.toml", "curation.jsonl", "state.json", "dataset_dict.json", "config.json")
     for name in names:
         os.mkfifo(tmp_path / name)
-    with pytest.raises(RecipeError, match="no ordinary file"):
+    with pytest.raises(RecipeError, match="not a regular file"):
         load_recipe(tmp_path / "recipe.yaml")
-    with pytest.raises(RecipeError, match="no ordinary file"):
+    with pytest.raises(RecipeError, match="not a regular file"):
         Project(tmp_path).settings()
-    with pytest.raises(InputError, match="no ordinary file"):
+    with pytest.raises(InputError, match="not a regular file"):
         CurationFile(tmp_path).load()
-    with pytest.raises(InputError, match="no ordinary file"):
+    with pytest.raises(InputError, match="not a regular file"):
         CurationFile(tmp_path).append([Decision("pin", "0" * 32)])
     assert model_config(tmp_path) is None and data_folder.read_json(tmp_path / "state.json") is None
-    with pytest.raises(PairsError, match="holds no file that can be read"):
+    with pytest.raises(PairsError, match="contains no file that can be read"):
         open_pairs(tmp_path)
 
 
 def test_a_folder_that_leads_into_itself(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "round.jsonl").symlink_to("round.jsonl")
-    with pytest.raises(PairsError, match="holds no file that can be read"):
+    with pytest.raises(PairsError, match="contains no file that can be read"):
         open_pairs(tmp_path)
 
 

@@ -43,7 +43,7 @@ def test_a_model_that_is_not_reckoned_is_unknown_everywhere() -> None:
 def test_in_words() -> None:
     one, _, four, odd, cpu = FLAVORS
     assert [accelerators(each) for each in (one, four, cpu)] == ["A100", "4 x A100", "–"]
-    assert prices(one) == "2.50 USD an hour, 0.04 USD a minute"
+    assert prices(one) == "2.50 USD per hour, 0.04 USD per minute"
     assert [gb(size) for size in (80 * GB, 142 * GB, 2048 * GB, None)] == ["80 GB", "142 GB", "2048 GB", "–"]
     told = as_json(four, fits([four], FULL, SMOLLM3)[0])
     assert (told["device_bytes"], told["fits"], told["usd_per_hour"]) == (24 * GB, "no", 0.041667 * 60)

@@ -38,9 +38,9 @@ def test_what_is_not_said_is_not_zero() -> None:
     odd = {"cpu_usage_pct": "35", "memory_used_bytes": -1, "rx_bps": True, "gpus": {"x": 5, "y": {}}, "new": [1]}
     assert sample_from(odd, 1.0) == Sample(at=1.0, gpus=(GpuSample("y"),))
     assert sample_from({"gpus": None}, 1.0).gpus == () and sample_from({"gpus": []}, 1.0).gpus == ()
-    assert in_words(Sample(at=1.0)) == "nothing is said of it"
+    assert in_words(Sample(at=1.0)) == "no data"
     assert in_words(Sample(at=1.0, received=2000.0)) == "net 2.0 kB/s in, unknown out"
-    assert in_words(sample_from({"gpus": {"y": {}}}, 1.0)) == "GPU says nothing"
+    assert in_words(sample_from({"gpus": {"y": {}}}, 1.0)) == "GPU no data"
     assert share(5, 0) is None and share(None, 5) is None and share(6, 5) == 1.0
 
 

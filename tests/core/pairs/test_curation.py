@@ -201,8 +201,8 @@ class TestCard:
         ]  # fmt: skip
         assert data["size_categories"] == ["1K<n<10K"] and data["tags"] == ["preference", "dpo", "trl"]
         for words in (
-            "hh.jsonl train", "The licence is that of this source; smoltui does not know it", "| train | 2,177 |",
-            "| test, held out | 113 |", "| rows of the source | 2,312 |", "9 left out by decision",
+            "hh.jsonl train", "The source's licence applies; smoltui does not know it", "| train | 2,177 |",
+            "| test, held out | 113 |", "| rows in the source | 2,312 |", "9 excluded by decision",
             "empty chosen answer: 4", "13 left out", "2 with chosen and rejected swapped", "seed (42)", "ab" * 16,
             "dataset_train_split: train", "dataset_test_split: test", "thinking off",
         ):  # fmt: skip

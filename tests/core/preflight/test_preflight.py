@@ -56,7 +56,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
     checks = preflight(facts(HERE))
     assert may_start(checks)
     assert named(checks, "disk").sentence.startswith("2 checkpoints and the model take 80.")
-    assert named(checks, "output").sentence == "The model goes to /runs/x"
+    assert named(checks, "output").sentence == "Output: /runs/x"
 
 
 @pytest.mark.parametrize(
@@ -64,35 +64,35 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
     [
         (JOBS, {"account": None, "account_problem": Problem("You are not logged in", "hf auth login")},
          "account", "stop", "You are not logged in", "hf auth login"),
-        (JOBS, {"account": replace(ME, token_role="read")}, "token", "stop", "may only read", "hf auth login"),
+        (JOBS, {"account": replace(ME, token_role="read")}, "token", "stop", "read-only", "hf auth login"),
         (JOBS, {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
         (JOBS, {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
         (JOBS, {"jobs": JobSettings(namespace="other")}, "account", "stop", "not a member", "jobs.namespace"),
-        (JOBS, {"flavor": None}, "flavor", "stop", "no flavor of this name: a100-large", "hf jobs hardware"),
-        (JOBS, {"flavor": None, "flavors_known": False}, "flavor", "warn", "was not read", ""),
+        (JOBS, {"flavor": None}, "flavor", "stop", "no such flavor: a100-large", "hf jobs hardware"),
+        (JOBS, {"flavor": None, "flavors_known": False}, "flavor", "warn", "could not be read", ""),
         (JOBS, {"flavor": replace(A100, count=0)}, "flavor", "warn", "no accelerator", "jobs.flavor"),
         (JOBS, {"flavor": replace(A100, accelerator="T4")}, "flavor", "stop", "cannot compute in bf16", "bf16: false"),
-        (JOBS, {"flavor": replace(A100, vram_bytes=24 * GB)}, "memory", "stop", "does not fit", "use_peft"),
-        (JOBS, {"flavor": replace(A100, vram_bytes=160 * GB, count=2)}, "memory", "pass", "one A100 has 74.5 GiB", ""),
-        (JOBS, {"fit": None}, "memory", "warn", "is not known", ""),
-        (JOBS, {"jobs": JobSettings(timeout="30m")}, "time", "stop", "killed after 30 min", "jobs.timeout"),
-        (JOBS, {"jobs": JobSettings(timeout="2h")}, "time", "warn", "killed after 2 h", "jobs.timeout"),
-        (JOBS, {"duration": None}, "time", "warn", "How long it takes is not known", ""),
-        (JOBS, {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "What it costs is not known", ""),
-        (JOBS, {"account": None}, "account", "warn", "not known yet", ""),
+        (JOBS, {"flavor": replace(A100, vram_bytes=24 * GB)}, "memory", "stop", "Does not fit", "use_peft"),
+        (JOBS, {"flavor": replace(A100, vram_bytes=160 * GB, count=2)}, "memory", "pass", "74.5 GiB on one A100", ""),
+        (JOBS, {"fit": None}, "memory", "warn", "no estimate", ""),
+        (JOBS, {"jobs": JobSettings(timeout="30m")}, "time", "stop", "timeout of 30 min", "jobs.timeout"),
+        (JOBS, {"jobs": JobSettings(timeout="2h")}, "time", "warn", "timeout 2 h", "jobs.timeout"),
+        (JOBS, {"duration": None}, "time", "warn", "Time: no estimate", ""),
+        (JOBS, {"flavor": replace(A100, usd_per_minute=None)}, "cost", "warn", "Cost unknown", ""),
+        (JOBS, {"account": None}, "account", "warn", "not been checked yet", ""),
         (HERE, {"model_problem": Problem("no such model", "name another")}, "model", "stop", "no such", "another"),
         (HERE, {"model_doubt": Problem("a slip?", "owner/name")}, "model", "warn", "a slip?", "owner/name"),
         (HERE, {"pairs_problem": Problem("line 3 is torn", "fix it")}, "pairs", "stop", "line 3", "fix it"),
         (HERE, {"missing": ["trl", "torch"]}, "packages", "stop", "trl, torch", 'pip install "smoltui[train]"'),
-        (HERE, {"trl": "1.20.0"}, "packages", "warn", "installed is 1.20.0", "trl==1.16.0"),
-        (HERE, {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "T4 has 14.9 GiB", "use_peft"),
-        (HERE, {"memory_free": None}, "memory", "warn", "is not known", ""),
-        (HERE, {"output": Output("/x", has_model=True)}, "output", "stop", "holds a model: /x", "--overwrite"),
+        (HERE, {"trl": "1.20.0"}, "packages", "warn", "1.20.0 is installed", "trl==1.16.0"),
+        (HERE, {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "14.9 GiB free on T4", "use_peft"),
+        (HERE, {"memory_free": None}, "memory", "warn", "memory free on A100 is unknown", ""),
+        (HERE, {"output": Output("/x", has_model=True)}, "output", "stop", "contains a model: /x", "--overwrite"),
         (HERE, {"output": Output("/x", has_model=True), "overwrite": True}, "output", "warn", "replaced", ""),
         (HERE, {"output": Output("/x", writable=False)}, "output", "stop", "cannot be written to /x", "output_dir"),
         (HERE, {"output": Output("/x", checkpoints=3)}, "output", "warn", "3 checkpoints of another run", ""),
-        (HERE, {"disk_free": 10 * GB}, "disk", "stop", "free are 9.3 GiB", "save_total_limit"),
-        (HERE, {"disk_free": None}, "disk", "warn", "not known", ""),
+        (HERE, {"disk_free": 10 * GB}, "disk", "stop", "9.3 GiB free", "save_total_limit"),
+        (HERE, {"disk_free": None}, "disk", "warn", "free disk space is unknown", ""),
         (HERE, {"values": VALUES | {"hub_model_id": "stranger/x"}}, "repository", "stop", "cannot push", "me/x"),
     ],
 )  # fmt: skip

@@ -87,7 +87,7 @@ def test_a_good_recipe_has_nothing_said_about_it() -> None:
     ("more", "expected"),
     [
         ({"max_prompt_length": 512}, "stop max_prompt_length: TRL 1.16.0 no longer has max_prompt_length"),
-        ({"max_prompt_length": 512}, "max_length bounds prompt and answer together"),
+        ({"max_prompt_length": 512}, "max_length limits prompt and answer together"),
         ({"warmup_ratio": 0.1}, "Write the same share as warmup_steps"),
         ({"torch_dtype": "bfloat16"}, "Write dtype instead"),
         ({"rpo_alpha": 1.0}, "loss_type: [sigmoid, sft]"),
@@ -96,46 +96,46 @@ def test_a_good_recipe_has_nothing_said_about_it() -> None:
         ({"group_by_length": True}, "train_sampling_strategy: group_by_length"),
         ({"gradient_checkpointing": True}, "warn gradient_checkpointing: gradient_checkpointing is called activation"),
         ({"truncation_mode": "keep_end"}, "warn truncation_mode"),
-        ({"lerning_rate": 1}, "no key of this name: lerning_rate | Did you mean learning_rate"),
+        ({"lerning_rate": 1}, "no such key: lerning_rate | Did you mean learning_rate"),
         ({"max-steps": 1}, "stop max-steps: Keys are written with underscores"),
-        ({"flavor": "a100-large"}, "stop flavor: TRL 1.16.0 has no key of this name"),
+        ({"flavor": "a100-large"}, "stop flavor: TRL 1.16.0 has no such key"),
         ({"num_processes": 2}, "warn num_processes: Only trl dpo reads num_processes"),
         ({"env": {"HF_TOKEN": "x"}}, "stop env: A secret does not belong in a recipe"),
         ({"hub_token": "hf_x"}, "stop hub_token: A token does not belong in a recipe"),
-        ({"trust_remote_code": True}, "code of the model's repository runs on this machine, with your rights"),
+        ({"trust_remote_code": True}, "code of the model's repository runs on this machine, with your permissions"),
         ({"model_init_kwargs": {"trust_remote_code": True}}, "warn trust_remote_code: Python code"),
-        ({"beta": 0}, "stop beta: beta: beta 0 keeps the loss at ln 2 for ever"),
+        ({"beta": 0}, "stop beta: beta: beta 0 keeps the loss at ln 2 forever"),
         ({"beta": -0.1}, "a negative beta trains towards the rejected answers"),
         ({"beta": [0.1]}, "stop beta: beta: write a number, not a list"),
         ({"beta": "a lot"}, "stop beta: beta: write a number, not 'a lot'"),
         ({"max_steps": 2.5}, "stop max_steps: max_steps: write a whole number, not 2.5"),
-        ({"max_steps": 0}, "stop max_steps: max_steps: 0 still makes one step"),
+        ({"max_steps": 0}, "stop max_steps: max_steps: 0 still trains one step"),
         ({"max_steps": -5}, "stop max_steps"),
         ({"label_smoothing": 0.5}, "stop label_smoothing: label_smoothing: write from 0 below 0.5, not 0.5"),
-        ({"logging_steps": 2.5}, "above 1 it counts steps"),
+        ({"logging_steps": 2.5}, "values above 1 are a number of steps"),
         ({"per_device_train_batch_size": 0}, "stop per_device_train_batch_size"),
-        ({"seed": None}, "stop seed: seed: it has no value"),
+        ({"seed": None}, "stop seed: seed: no value"),
         ({"bf16": 1}, "stop bf16: bf16: write true or false, not 1"),
-        ({"save_strategy": "sometimes"}, "stop save_strategy: save_strategy: there is no such choice: sometimes"),
-        ({"loss_type": "dpo"}, "there is no loss of this name: dpo"),
-        ({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]}, "2 losses and 1 weights"),
+        ({"save_strategy": "sometimes"}, "stop save_strategy: save_strategy: unknown choice: sometimes"),
+        ({"loss_type": "dpo"}, "unknown loss: dpo"),
+        ({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]}, "loss_weights has 1 weights for 2 losses"),
         ({"loss_type": "exo_pair"}, "exo_pair needs label smoothing"),
         ({"dtype": "bfloat16"}, "stop dtype: Weights in bfloat16 hardly move at a learning rate of 5e-7"),
         ({"dtype": "auto"}, "warn dtype"),
         ({"model_init_kwargs": {"dtype": "bfloat16"}}, "stop dtype"),
-        ({"use_peft": True}, "stop lora_target_modules: PEFT does not know where a SmolLM3 takes its adapter"),
-        ({"lora_r": 8}, "warn lora_r: lora_r does nothing"),
+        ({"use_peft": True}, "stop lora_target_modules: PEFT has no default target modules for SmolLM3"),
+        ({"lora_r": 8}, "warn lora_r: lora_r has no effect"),
         ({"test_split_size": 0.1}, "warn test_split_size: TRL splits without a seed"),
         ({"eval_strategy": "steps"}, "stop eval_strategy"),
         ({"logging_nan_inf_filter": True}, "warn logging_nan_inf_filter"),
         ({"report_to": "trackio", "push_to_hub": True, "hub_model_id": "me/x"}, "warn report_to"),
-        ({"push_to_hub": True, "hub_model_id": "<you>/smollm3-dpo-aligned"}, "stop hub_model_id: hub_model_id still"),
+        ({"push_to_hub": True, "hub_model_id": "<you>/smollm3-dpo"}, "stop hub_model_id: hub_model_id is still"),
         ({"push_to_hub": True, "hub_model_id": "your-username/x"}, "stop hub_model_id"),
-        ({"push_to_hub": True, "hub_model_id": "a/b/c"}, "stop hub_model_id: This cannot be the name"),
+        ({"push_to_hub": True, "hub_model_id": "a/b/c"}, "stop hub_model_id: Not a valid repository name"),
         ({"push_to_hub": True}, "warn hub_model_id"),
         ({"model_name_or_path": "HuggingFaceTB/SmolLM3-3B-Instruct"}, "There is no such model"),
-        ({"model_name_or_path": None}, "stop model_name_or_path: The recipe names no model"),
-        ({"datasets": []}, "stop datasets: The recipe names no pairs"),
+        ({"model_name_or_path": None}, "stop model_name_or_path: The recipe has no model"),
+        ({"datasets": []}, "stop datasets: The recipe has no pairs"),
         ({"datasets": [{"path": "pairs.jsonl"}]}, "Write path: json and data_files: pairs.jsonl"),
         ({"datasets": [{"split": "train"}]}, "source 1 of datasets has no path"),
         ({"datasets": [{"path": "x", "spilt": "train"}]}, "a key that TRL does not know: spilt"),
@@ -160,10 +160,10 @@ def test_code_of_strangers_in_a_job_has_a_token() -> None:
 
 def test_the_device_and_the_target_matter() -> None:
     """bf16 stops it on a machine that cannot; a Job that pushes nothing is warned about."""
-    assert "stop bf16: TRL turns bf16 on when the recipe says nothing" in said(GOOD, has_bf16=False)
+    assert "stop bf16: TRL turns on bf16 by default" in said(GOOD, has_bf16=False)
     assert check(GOOD | {"use_cpu": True}, has_bf16=False) == []
     assert check(GOOD, has_bf16=None) == []
-    assert "warn push_to_hub: A Job's disk is deleted" in said(GOOD, target=Target.JOB)
+    assert "warn push_to_hub: push_to_hub is off: a Job's disk is deleted" in said(GOOD, target=Target.JOB)
     lora = GOOD | {"model_name_or_path": "./mine", "use_peft": True}
     assert is_ok(check(lora)) and not is_ok(check(lora, model_type="smollm3"))
 
@@ -230,7 +230,7 @@ def test_what_is_typed_becomes_a_value_and_is_shown_again_the_same(key: str, tex
         ("max_steps", "ten", "write a whole number"),
         ("bf16", "maybe", "write true or false"),
         ("lr_scheduler_type", "cos", "write one of cosine, cosine_with_restarts"),
-        ("loss_type", "dpo", "there is no loss of this name: dpo"),
+        ("loss_type", "dpo", "unknown loss: dpo"),
         ("hub_model_id", "<you>/x", "write your own user name"),
         ("hub_model_id", "me/x y", "write owner/name"),
         ("datasets", "", "write a Hub id or a file"),
@@ -252,7 +252,7 @@ def test_what_a_recipe_comes_to() -> None:
     job = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8, "max_steps": 1000, "warmup_steps": 100,
            "save_steps": 250, "save_total_limit": 2, "datasets": [{"path": "x", "split": "train[:10000]"}]}  # fmt: skip
     found = summarise(job)
-    assert found.sentence == "16 pairs a step · 1 000 steps · 1.6 epochs of 10 000 pairs"
+    assert found.sentence == "16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs"
     assert (found.warmup, found.checkpoints, epochs_of(job)) == (100, 2, 1.6)
     by_epochs = {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 2, "num_train_epochs": 2}
     assert summarise(by_epochs, rows=10).steps == 4  # four batches, two steps a pass

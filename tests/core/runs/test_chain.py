@@ -29,7 +29,7 @@ def test_what_fails_ends_what_follows() -> None:
     assert [step.stage for step in failed.steps] == [Stage.ERROR, Stage.CANCELED]
     assert failed.due(run(Stage.COMPLETED)) is None
     broken = CHAIN.broken_by(run(Stage.CANCELED))
-    assert broken is not None and broken.steps[0].message == "the run before it ended: CANCELED"
+    assert broken is not None and broken.steps[0].message == "the training ended as CANCELED"
     assert [step.stage for step in broken.steps] == [Stage.CANCELED, Stage.CANCELED]
     assert CHAIN.broken_by(replace(run(Stage.CANCELED), resumable=True)) is None, "a pause is no end"
     assert CHAIN.broken_by(run(Stage.COMPLETED)) is None and CHAIN.broken_by(run(Stage.RUNNING)) is None

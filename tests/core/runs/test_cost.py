@@ -17,7 +17,7 @@ RUNNING = Run(id="1", engine="hub", name="n", stage=Stage.RUNNING, created_at=10
 def test_the_most_a_job_can_cost_is_its_timeout_times_the_price() -> None:
     """Three hours on the course's flavor: the dialog says 7.50 USD."""
     assert usd(worst_cost(A100, 3 * 3600)) == "7.50 USD"
-    assert price(A100) == "2.50 USD an hour"
+    assert price(A100) == "2.50 USD per hour"
 
 
 def test_waiting_in_the_queue_is_free_and_running_is_not() -> None:

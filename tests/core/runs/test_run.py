@@ -94,7 +94,7 @@ def test_timeouts_that_jobs_knows(text: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [("1h30m", "write 90m"), ("2H", "write 2h"), ("90min", "write 90m"), ("1w", "such as 3h"), ("", "such as 3h"),
-     ("0", "longer than nothing"), ("-5m", "such as 3h"), ("infh", "such as 3h")],
+     ("0", "longer than 0"), ("-5m", "such as 3h"), ("infh", "such as 3h")],
 )  # fmt: skip
 def test_other_timeouts_say_what_to_write(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):

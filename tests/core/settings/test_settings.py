@@ -32,7 +32,7 @@ def test_values_are_taken() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[job]\nflavor = 'x'", "does not know: job"),
+        ("[job]\nflavor = 'x'", "unknown key: job"),
         ("[jobs]\nflavour = 'x'", "jobs.flavour"),
         ("[jobs]\nflavor = 3", "jobs.flavor"),
         ("[jobs]\ntimeout = '1h30m'", "timeout: 1h30m"),
@@ -47,7 +47,7 @@ def test_values_are_taken() -> None:
         ("[local]\nprocesses = 0", "local.processes in smoltui.toml must be from 1 to 64: 0"),
         ("[local]\nprocesses = true", "local.processes"),
         ("[local]\nstrategy = 'zero2'", "local.strategy in smoltui.toml must be one of ddp, fsdp, zero3: zero2"),
-        ("[local]\ngpus = 2", "does not know: local.gpus"),
+        ("[local]\ngpus = 2", "unknown key: local.gpus"),
     ],
 )
 def test_each_mistake_is_named(text: str, words: str) -> None:
