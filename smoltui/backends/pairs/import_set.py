@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from smoltui.backends.data_files.source import PairSource, PairsSpec, files_stamp, open_spec
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.pairs import store as pair_store
@@ -75,6 +77,7 @@ def main(arguments: list[str]) -> int:
         with (folder / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another app imports the same set: what it made is taken
             prune(folder)
+            remove_halves(folder)
             rows = import_set(
                 folder, spec_from_json(request["spec"]), Path(request["base"]), request["stamp"], progress=_Teller()
             )
@@ -244,6 +247,14 @@ def prune(keep: Path) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not one that is being imported
                 shutil.rmtree(folder)
                 total -= size
+
+
+def remove_halves(folder: Path) -> None:
+    """Deletes what imports that were killed had begun to write (`store.PartFile`)."""
+    for path in folder.glob(".part-*"):
+        writer = path.name.rpartition(".")[2]
+        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
+            path.unlink(missing_ok=True)
 
 
 def _tell(line: dict[str, Any]) -> None:

@@ -375,3 +375,20 @@ def test_old_sets_leave_the_cache(opened: PairSet, tmp_path: Path) -> None:
     os.utime(opened.folder, (1, 1))
     imported(PairsSpec(str(write(tmp_path / "other.jsonl", ROWS))), tmp_path)
     assert not opened.folder.exists()
+
+
+def test_what_killed_imports_left_behind_goes(tmp_path: Path) -> None:
+    """The next import of the set deletes their half-written files, and none that somebody still writes."""
+    from smoltui.backends.pairs import import_set
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for name in (
+        f".part-00001.text.arrow.{gone.pid}",
+        f".part-00001.text.arrow.{os.getpid()}",
+        "part-00001.text.arrow",
+    ):
+        (tmp_path / name).write_bytes(b"half")
+    import_set.remove_halves(tmp_path)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {f".part-00001.text.arrow.{os.getpid()}", "part-00001.text.arrow"}
