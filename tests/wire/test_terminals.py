@@ -44,9 +44,7 @@ def becomes(terminal: Terminal, whole: str, seconds: float = 60.0) -> None:
     assert terminal.text() == whole
 
 
-@pytest.mark.parametrize(
-    "term", ["xterm-256color", "xterm-kitty", "tmux-256color", "screen", "linux", "dumb", "unknown"]
-)
+@pytest.mark.parametrize("term", ["xterm-256color", "xterm-kitty", "tmux-256color", "screen", "linux", "unheard-of"])
 def test_a_terminal_of_any_name(opened: Opened, term: str) -> None:
     """It starts, draws, accepts keys, and restores the terminal."""
     with settled(opened(TERM=term)) as terminal:
@@ -58,7 +56,17 @@ def test_a_terminal_of_any_name(opened: Opened, term: str) -> None:
         assert not terminal.modes()
         # Where nothing is known of the terminal Textual's own driver draws, which knows of no scroll regions.
         spares = b"\x1b[K" in terminal.raw or b"b\x1b" in terminal.raw or terminal.bytes < 15_000
-        assert spares == (term not in ("dumb", "unknown"))
+        assert spares == (term != "unheard-of")
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_draw(opened: Opened, term: str) -> None:
+    """It is declined with a sentence, and the commands are named."""
+    with opened(TERM=term) as terminal:
+        assert terminal.exit_code(20.0) == 2
+        terminal.settle(0.3)
+        told = " ".join(terminal.text().split())
+        assert "terminal" in told and "TERM=xterm-256color" in told and not terminal.modes()
 
 
 def test_errors_that_go_to_a_file(opened: Opened, furnished: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
+from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.core.pairs.curation import Decision
 from smoltui.core.runs import events
@@ -149,7 +150,8 @@ class TestSubmitting:
         (tmp_path / "pairs").mkdir()
         (tmp_path / "pairs" / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         CurationFile(tmp_path).append([Decision("exclude", content_hash(rows[1]))])
-        await HubEngine().submit(RunSpec(**{**spec_values(spec), "recipe": "dataset_name: pairs\nbeta: 0.1\n"}))
+        asked = RunSpec(**{**spec_values(spec), "recipe": "dataset_name: pairs\nbeta: 0.1\n"})
+        await HubEngine().submit(curated_spec(asked))
         files = shipped[0]["files"]
         (name,) = (name for name in files if name.endswith("/train.jsonl"))
         assert f"dataset_name: {name.removesuffix('/train.jsonl')}\n".encode() in files["recipe.yaml"]
