@@ -151,8 +151,8 @@ class FieldList(ScrollView, can_focus=True):
             self.post_message(self.Highlighted(self.key))
 
     def _keep_in_view(self) -> None:
-        if self.cursor < 0:
-            return
+        if not 0 <= self.cursor < len(self._rows):
+            return  # the rows changed, and the cursor follows in a moment
         # The heading of a group scrolls into view with its first field.
         top, bottom = self.cursor - (self.cursor > 0 and not self._rows[self.cursor - 1].key), self.cursor
         shown, height = round(self.scroll_y), self.size.height

@@ -226,7 +226,7 @@ def what_is_wrong_with(error: SmoltuiError) -> str:
         ("endless", "larger than any that the Hub sends"),
         ("gzip bomb", "larger than any that the Hub sends"),
         ("is not HTTP", "Something other than the Hub answered"),
-        ("hangs up", "broke"),
+        ("hangs up", "was lost"),
         ("trickles its head", "did not answer in time"),
     ],
 )

@@ -141,9 +141,9 @@ async def test_i_ask_for_both_in_the_start_dialog(own_machine: Path, wait_until:
     async with app.run_test(size=(100, 40), notifications=True) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
-        assert "nothing after it" in seen(app, "#start-text")
+        assert "afterwards: nothing" in seen(app, "#start-text")
         await pilot.press("n")
-        await wait_until(lambda: "then ask both models" in seen(app, "#start-text"))
+        await wait_until(lambda: "afterwards: compare the models" in seen(app, "#start-text"))
         await pilot.press("enter")
         await wait_until(lambda: len(chains.read_all()) == 1)
         ((run_id, chain),) = chains.read_all().items()

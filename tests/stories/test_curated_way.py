@@ -44,7 +44,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         await wait_until(lambda: "tokens" in seen(app, "PairView"), 60)
 
         await pilot.press("a")
-        await wait_until(lambda: "2,312 rows · 2,299 clean" in seen(app), 60)
+        await wait_until(lambda: "2,312 rows · 2,299 usable pairs" in seen(app), 60)
         while "Answers to two different questions are not a preference" not in seen(app):
             await pilot.press("j")
         await pilot.press("enter")
@@ -71,7 +71,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         assert not prompts["train"] & prompts["test"] and len(rows["test"]) > 60
 
         await pilot.press("t")
-        await wait_until(lambda: "5 excluded, 8 no usable pairs" in " ".join(seen(app, "#start-text").split()), 60)
+        await wait_until(lambda: "5 excluded, 8 unusable" in " ".join(seen(app, "#start-text").split()), 60)
         await pilot.press("enter")
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
         run = next(iter(app.runs.values()))

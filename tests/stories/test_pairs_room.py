@@ -877,7 +877,7 @@ async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: Wa
         await pilot.press("escape", "o", *"other.jsonl", "enter")
         await wait_until(lambda: "pair 1 of 7" in seen(app) and "loading" not in seen(app))
         await pilot.press("a")
-        await wait_until(lambda: "7 rows" in seen(app))
+        await wait_until(lambda: "7 pairs, all usable" in seen(app))
         await pilot.press("escape", "E", "enter")
         await wait_until(lambda: "To train on them, set in the recipe dataset_name: curated" in told(app))
 

@@ -183,7 +183,8 @@ async def test_a_rule_is_told_once_and_stands_on_the_row(tmp_path: Path, wait_un
     sick = job(1, stage=Stage.RUNNING).after(events.Metrics(step=7, values={"loss": math.nan}))
     app = app_on(tmp_path, Shelf([sick]))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await wait_until(lambda: "run-0001: The loss has been NaN or infinite since step 7" in seen(app))
+        told = "run-0001: The loss has been NaN or infinite since step 7"
+        await wait_until(lambda: told in " ".join(seen(app, "Toast").replace("▌", " ").split()))
         await wait_until(lambda: "NaN" in seen(app, "#run-head"))
         await pilot.press("O", "1")
         await wait_until(lambda: "1  off  the loss is NaN" in seen(app))

@@ -237,7 +237,7 @@ async def test_a_run_that_cannot_be_read_is_one_row(
     bad = run_store.runs_folder() / "ffffffff"
     bad.mkdir()
     (bad / "spec.json").write_text('{"name": null, "recipe": 7, "labels": [1]}')
-    async with app.run_test(size=(200, 30)) as pilot:
+    async with app.run_test(size=(280, 30)) as pilot:
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList") and "ffffffff" in seen(app, "RunList"))
         assert f"The record of this run cannot be read: {bad}" in seen(app, "RunList")
         app.screen.query_one(RunList).select("ffffffff")

@@ -309,7 +309,7 @@ class Following(RunsBase):
             took = as_time(known.duration(time.time()))
             text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
             if run.moved is not None:
-                text.append(f" · {run.moved:.0%} of the weights moved")
+                text.append(f" · {run.moved:.0%} of the weights changed")
             if self.check_action("ask_models", ()):
                 text.append("  press a: compare the models", "bold")
             if saved := run.pushed_to or run.model_path or known.model_path:
