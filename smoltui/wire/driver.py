@@ -93,6 +93,15 @@ class WireDriver(LinuxDriver):
         self._doubt_on_resize()
         self._show()  # after a suspension, restores the previous screen
 
+    def _sigcont_application(self, *signals: object) -> None:
+        """Continues after a stop. After one from outside (`kill -STOP`), application mode is left first.
+
+        Textual's own only enters it: its threads would be there twice, and the app would never end.
+        """
+        if self._output is not None:
+            self.suspend_application_mode()
+        super()._sigcont_application(*signals)
+
     def _doubt_on_resize(self) -> None:
         """Treats the screen as unknown after a resize: terminals reflow or clear it, even if the size changes back.
 

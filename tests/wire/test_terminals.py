@@ -176,6 +176,21 @@ def test_ctrl_z_and_fg(opened: Opened, furnished: Path) -> None:
             becomes(terminal, whole)
 
 
+def test_a_stop_from_outside(opened: Opened) -> None:
+    """kill -STOP and kill -CONT, twice: the screen is whole, keys work, and q ends the app."""
+    with in_a_room(opened()) as terminal:
+        whole = terminal.text()
+        for _ in range(2):
+            os.kill(terminal.pid, signal.SIGSTOP)
+            terminal.pump(0.2)
+            terminal.screen.feed("\x1b[2J")
+            os.kill(terminal.pid, signal.SIGCONT)
+            becomes(terminal, whole)
+        terminal.press("q", limit=0.1)
+        assert terminal.exit_code(10.0) == 0
+        assert not terminal.modes()
+
+
 @pytest.mark.parametrize(
     ("keys", "variable", "shown"),
     [(("5", "e"), "EDITOR", SCROLL_BAR), (("4", "l", "P"), "PAGER", "line 499")],
