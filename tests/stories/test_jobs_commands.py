@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,15 @@ class TestLooking:
         assert run(["stats", job.id]) == 0
         assert capsys.readouterr().out == "CPU 35 % · memory 1.0 GiB · GPU 87 %\n"
         job.samples = [sample, sample]
-        ending = later(lambda: setattr(job, "stage", "COMPLETED"))
+        asked = len(server.asked("GET", "/metrics$"))
+
+        def end_it() -> None:
+            while len(server.asked("GET", "/metrics$")) == asked:
+                time.sleep(0.02)
+            time.sleep(0.2)  # the samples are on their way
+            job.stage = "COMPLETED"
+
+        ending = later(end_it)
         assert run(["stats", job.id, "--follow", "--json"]) == 0
         ending.join()
         lines, _ = output(capsys)

@@ -264,8 +264,8 @@ async def test_leaving_does_not_stop_the_run(
     again = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT)}), opening="runs")
     async with again.run_test(size=(120, 40)):
         await wait_until(lambda: "COMPLETED" in seen(again, "RunList"))
-        found = again.runs[run.id]
-        assert [row["step"] for row in found.history.rows()] == list(range(1, 21))
+        steps = list(range(1, 21))
+        await wait_until(lambda: [row["step"] for row in again.runs[run.id].history.rows()] == steps)
 
 
 async def test_help_lists_the_keys_and_closes(app: SmoltuiApp, wait_until: Wait) -> None:
