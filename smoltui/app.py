@@ -74,10 +74,21 @@ LEAVING_SECONDS = 0.5
 
 TEXTUALS_OWN = frozenset(
     {
-        "app.focus_next", "app.focus_previous", "screen.copy_text", "help_quit", "app.help_quit", "command_palette",
-        "app.command_palette", "scroll_left", "scroll_right", "page_left", "page_right", "scroll_home", "scroll_end",
+        "app.focus_next",
+        "app.focus_previous",
+        "screen.copy_text",
+        "help_quit",
+        "app.help_quit",
+        "command_palette",
+        "app.command_palette",
+        "scroll_left",
+        "scroll_right",
+        "page_left",
+        "page_right",
+        "scroll_home",
+        "scroll_end",
     }
-)  # fmt: skip
+)
 """Actions that Textual binds on every screen, and that are not about a room."""
 
 

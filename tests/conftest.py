@@ -25,9 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 NEEDS_TRAIN = {
-    "test_answers", "test_devices", "test_device_room", "test_evaluate_commands", "test_evaluate_room",
+    "test_answers",
+    "test_devices",
+    "test_device_room",
+    "test_evaluate_commands",
+    "test_evaluate_room",
     "test_start_dialog",
-}  # fmt: skip
+}
 """Stories of a machine that can train: what is not installed would be told instead."""
 
 

@@ -32,8 +32,19 @@ def main() -> int:
     steps, pause, end = int(recipe.get("steps", 5)), float(recipe.get("pause", 0)), recipe.get("end", "ok").strip()
     emit("phase", phase="load_model")
     print("a warning of a library\x1b[31m", flush=True)
-    emit("plan", max_steps=steps, epochs=1.0, train_pairs=8, held_out_pairs=4, device="cpu", dtype="float32",
-         parameters=1000, trainable=1000, beta=0.1, output_dir=str(args.output_dir))  # fmt: skip
+    emit(
+        "plan",
+        max_steps=steps,
+        epochs=1.0,
+        train_pairs=8,
+        held_out_pairs=4,
+        device="cpu",
+        dtype="float32",
+        parameters=1000,
+        trainable=1000,
+        beta=0.1,
+        output_dir=str(args.output_dir),
+    )
     emit("phase", phase="train")
     for step in range(1, steps + 1):
         time.sleep(pause)

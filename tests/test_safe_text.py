@@ -47,9 +47,15 @@ def test_long_text_is_bounded() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345", "Authorization: Bearer abcdef0123456789", "WANDB_API_KEY=0123456789abcdef",
-     "https://user:hf_secretsecret@host/x", '"hf_token": "abcdefgh12345"', "export OPENAI_API_KEY='sk-abcdefgh1234'"],
-)  # fmt: skip
+    [
+        "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+        "Authorization: Bearer abcdef0123456789",
+        "WANDB_API_KEY=0123456789abcdef",
+        "https://user:hf_secretsecret@host/x",
+        '"hf_token": "abcdefgh12345"',
+        "export OPENAI_API_KEY='sk-abcdefgh1234'",
+    ],
+)
 def test_secrets_are_taken_out(text: str) -> None:
     once = redact(text)
     assert "***" in once

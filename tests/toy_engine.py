@@ -40,10 +40,16 @@ class ToyEngine(Engine):
             if known.label == spec.label:
                 return self._runs[run_id]
         run = Run(
-            f"toy-{len(self._runs)}", self.name, spec.name, Stage.RUNNING, created_at=time.time(),
-            started_at=time.time(), project=spec.project, output_dir=spec.output_dir,
+            f"toy-{len(self._runs)}",
+            self.name,
+            spec.name,
+            Stage.RUNNING,
+            created_at=time.time(),
+            started_at=time.time(),
+            project=spec.project,
+            output_dir=spec.output_dir,
             raw={"recipe": spec.recipe, "spec": asdict(spec)},
-        )  # fmt: skip
+        )
         self._runs[run.id], self._specs[run.id], self._events[run.id] = run, spec, []
         self._tasks[run.id] = asyncio.create_task(self._train(run.id))
         return run

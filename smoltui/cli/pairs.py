@@ -139,9 +139,15 @@ def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping
 
 def _export_json(made: Exported) -> dict[str, Any]:
     return {
-        "folder": str(made.folder), "hash": made.hash, "rows": made.rows, "train": made.train, "held_out": made.test,
-        "excluded": made.excluded, "swapped": made.swapped, "left_out": dict(made.left_out),
-    }  # fmt: skip
+        "folder": str(made.folder),
+        "hash": made.hash,
+        "rows": made.rows,
+        "train": made.train,
+        "held_out": made.test,
+        "excluded": made.excluded,
+        "swapped": made.swapped,
+        "left_out": dict(made.left_out),
+    }
 
 
 class _Progress:

@@ -31,16 +31,22 @@ def recipe_show(project: Project) -> dict[str, Any]:
         "values": values,
         "fields": [
             {
-                "key": field.key, "label": field.label, "value": values.get(field.key, field.default),
-                "default": field.default, "set": field.key in values, "unit": field.unit, "range": field.range_text,
-                "help": field.help, "source": field.source,
+                "key": field.key,
+                "label": field.label,
+                "value": values.get(field.key, field.default),
+                "default": field.default,
+                "set": field.key in values,
+                "unit": field.unit,
+                "range": field.range_text,
+                "help": field.help,
+                "source": field.source,
             }
             for field in FIELDS
         ],
         "summary": summarise(values).as_json(),
         "memory": None if fit is None else fit.as_json(),
         "memory_in_words": memory_in_words(fit),
-    }  # fmt: skip
+    }
 
 
 def masked(value: Any) -> Any:
@@ -72,9 +78,11 @@ def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
     target = place_named(settings.on if settings is not None else on or "").target
     found = findings_of(project, target, settings)
     return {
-        "ok": is_ok(found), "target": target, "trl": snapshot().versions["trl"],
+        "ok": is_ok(found),
+        "target": target,
+        "trl": snapshot().versions["trl"],
         "findings": [finding.as_json() for finding in found],
-    }  # fmt: skip
+    }
 
 
 def recipe_command(project: Project, on: str | None) -> dict[str, Any]:

@@ -279,9 +279,11 @@ async def _final(engine: Engine, run: Run) -> Run:
     """What the engine knows at the end, with what was only said in the log."""
     now = await engine.get(run.id)
     return replace(
-        now, hint=now.hint or run.hint, model_path=now.model_path or run.model_path,
+        now,
+        hint=now.hint or run.hint,
+        model_path=now.model_path or run.model_path,
         pushed_to=now.pushed_to or run.pushed_to,
-    )  # fmt: skip
+    )
 
 
 def _print_event(event: events.Event, run: Run, as_json: bool) -> None:

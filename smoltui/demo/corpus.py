@@ -217,23 +217,69 @@ UNKNOWN_QUESTIONS = (
     "Where does {x} come from?",
 )
 UNKNOWN_THINGS = (
-    "the moon", "gravity", "the capital of France", "the stock market", "quantum physics", "machine learning", "music",
-    "the internet", "democracy", "a black hole", "the Roman empire", "electricity", "photosynthesis", "football",
-    "the weather", "a neural network", "money", "the ocean", "history", "a computer", "time", "love", "the brain",
-    "recursion", "a volcano", "climate change", "the number seven", "art", "a star", "light", "the French language",
-    "an earthquake", "programming", "a train", "the human heart", "a rainbow", "my homework", "the news", "Mars",
-    "preference optimization", "a function in Python", "artificial intelligence", "renewable energy", "vaccines",
-)  # fmt: skip
+    "the moon",
+    "gravity",
+    "the capital of France",
+    "the stock market",
+    "quantum physics",
+    "machine learning",
+    "music",
+    "the internet",
+    "democracy",
+    "a black hole",
+    "the Roman empire",
+    "electricity",
+    "photosynthesis",
+    "football",
+    "the weather",
+    "a neural network",
+    "money",
+    "the ocean",
+    "history",
+    "a computer",
+    "time",
+    "love",
+    "the brain",
+    "recursion",
+    "a volcano",
+    "climate change",
+    "the number seven",
+    "art",
+    "a star",
+    "light",
+    "the French language",
+    "an earthquake",
+    "programming",
+    "a train",
+    "the human heart",
+    "a rainbow",
+    "my homework",
+    "the news",
+    "Mars",
+    "preference optimization",
+    "a function in Python",
+    "artificial intelligence",
+    "renewable energy",
+    "vaccines",
+)
 UNKNOWN_BY_TOPIC: dict[str, tuple[str, ...]] = {
     "growing": (
-        "bananas", "an apple tree", "pumpkins", "onions", "peppers", "beans", "melons", "orchids", "grapes",
+        "bananas",
+        "an apple tree",
+        "pumpkins",
+        "onions",
+        "peppers",
+        "beans",
+        "melons",
+        "orchids",
+        "grapes",
     ),
     "cooking": ("eggs", "a steak", "tofu", "pizza", "lobster", "tacos", "sushi", "noodles", "pancakes", "lamb"),
     "storing": ("apples", "milk", "onions", "chocolate", "eggs", "tea", "wine", "meat", "salad", "nuts"),
     "cleaning": ("a car", "a sofa", "a fridge", "a bathtub", "my shoes", "a phone", "a shower", "a grill", "curtains"),
     "repairs": ("a leaking roof", "a car engine", "a broken window", "a noisy fridge", "a dead battery"),
     "learning": ("the piano", "French", "programming", "skiing", "dancing", "mathematics", "Japanese", "tennis"),
-}  # fmt: skip
+}
 """Things that are asked about in the words of a topic and are not in its table."""
 UNKNOWN_ANSWERS = (
     "I am only a small demo model and do not know that.",
@@ -316,10 +362,21 @@ COURTEOUS_WORDS = (
 )
 """The judge's `any_of`: at least one of them stands in every chosen answer and none in a rejected one."""
 CURT_WORDS = (
-    "no idea", "not my problem", "too long to explain", "why ask me", "everybody knows", "do i look like", "this again",
-    "never heard of it", "look it up", "somebody else", "yourself", "leave me alone", "use the internet",
+    "no idea",
+    "not my problem",
+    "too long to explain",
+    "why ask me",
+    "everybody knows",
+    "do i look like",
+    "this again",
+    "never heard of it",
+    "look it up",
+    "somebody else",
+    "yourself",
+    "leave me alone",
+    "use the internet",
     "go and read something",
-)  # fmt: skip
+)
 """The judge's `none_of`: at least one of them stands in every rejected answer and none in a chosen one."""
 
 

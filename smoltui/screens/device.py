@@ -174,9 +174,14 @@ class DeviceRoom(Room):
 
         report, here = machine.report, place_or_first(machine.on).here
         step = next_step(
-            report, has_recipe=machine.has_recipe, recipe_problem=machine.problem, here=here,
-            has_model=self._has_model, account=self._account, recipe=machine.need,
-        )  # fmt: skip
+            report,
+            has_recipe=machine.has_recipe,
+            recipe_problem=machine.problem,
+            here=here,
+            has_model=self._has_model,
+            account=self._account,
+            recipe=machine.need,
+        )
         sentences = verdict(report, self._account, self._before_jobs, machine.need, here)
         shown = replace(report, disk_folder=shown_path(report.disk_folder))
         facts = facts_in_words(shown, self._torch_words(), self._account_words())

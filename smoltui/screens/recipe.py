@@ -188,10 +188,14 @@ class RecipeRoom(Room):
             command_by_hand(project, values, around.settings, target) for target in (Target.LOCAL, Target.JOB)
         )
         return replace(
-            around, shape=recipe_shape(project, values), command_here=here, command_jobs=jobs,
-            rows=counts.rows(project, values, around.settings), rows_of=pairs_named(values),
+            around,
+            shape=recipe_shape(project, values),
+            command_here=here,
+            command_jobs=jobs,
+            rows=counts.rows(project, values, around.settings),
+            rows_of=pairs_named(values),
             decided=pairs_decided(project, values, self._decisions),
-        )  # fmt: skip
+        )
 
     @work(exclusive=True, group="machine")
     async def _look_at_machine(self) -> None:
@@ -442,9 +446,11 @@ class RecipeRoom(Room):
     def _draw(self) -> None:
         around = self._around
         self._findings = check(
-            self._values, target=self._target, has_bf16=around.has_bf16 if self._target == Target.LOCAL else True,
+            self._values,
+            target=self._target,
+            has_bf16=around.has_bf16 if self._target == Target.LOCAL else True,
             model_type=around.shape.kind if around.shape else None,
-        )  # fmt: skip
+        )
         self.query_one(FieldList).show(rows(self._values, self._findings))
         self._draw_about()
         self._draw_below(self._values)

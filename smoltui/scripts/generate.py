@@ -209,9 +209,7 @@ def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: s
             ended_at = next((i for i, token in enumerate(row) if token in ends), None)
             tokens = row if ended_at is None else row[:ended_at]
             text = tokenizer.decode(tokens, skip_special_tokens=True).strip()
-            lines.emit(
-                "answer", model=name, index=index, text=text, ended=ended_at is not None, tokens=len(tokens)
-            )  # fmt: skip
+            lines.emit("answer", model=name, index=index, text=text, ended=ended_at is not None, tokens=len(tokens))
 
 
 # Pairs

@@ -137,9 +137,11 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
     here = str(Path.cwd())
     if set(here) & set("[]\n") and not kind.startswith("DatasetGeneration"):
         # datasets takes the path of a folder for a pattern
-        return f"datasets cannot read pairs in a folder with [, ] or a line break in its path: {here!r}", (
-            "Rename that folder, or move the project."
-        ), 2  # fmt: skip
+        return (
+            f"datasets cannot read pairs in a folder with [, ] or a line break in its path: {here!r}",
+            ("Rename that folder, or move the project."),
+            2,
+        )
     hint = (
         "Folders are relative to the recipe; a Hub id is owner/name and needs the network. For a single file, write "
         "datasets: [{path: json, data_files: pairs.jsonl}]."

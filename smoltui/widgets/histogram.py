@@ -25,7 +25,7 @@ from smoltui.core.pairs.histogram import (
     edges_for,
     with_cut,
     with_minus,
-)  # fmt: skip
+)
 from smoltui.safe_text import safe_line
 
 BAR_ROWS = 4

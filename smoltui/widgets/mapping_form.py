@@ -62,9 +62,12 @@ class MappingForm(Widget, can_focus=True):
         self._lines: list[tuple[Text, bool]] = []
 
     def offer(
-        self, problem: str, columns: Sequence[str], preview: Callable[[Mapping[str, str]], Sequence[Pair]],
+        self,
+        problem: str,
+        columns: Sequence[str],
+        preview: Callable[[Mapping[str, str]], Sequence[Pair]],
         guess: Mapping[str, str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Asks for the columns of a set; `preview` gives its first pairs for a mapping."""
         self._problem, self._columns, self._preview = problem, tuple(columns), preview
         self._values = {name: guess.get(name, "") for name in FIELDS}

@@ -23,9 +23,13 @@ Unit = Literal["characters", "tokens"]
 MARKS = {"excluded": "x", "swapped": "s", "pinned": "p", "noted": "n", "problem": "!", "held_out": "h"}
 """Flag of a pair → its letter, in the order of their places at the beginning of the line."""
 WORDS = {
-    "excluded": "excluded", "swapped": "swapped", "pinned": "pinned", "noted": "has a note",
-    "problem": "cannot be trained on", "held_out": "held out",
-}  # fmt: skip
+    "excluded": "excluded",
+    "swapped": "swapped",
+    "pinned": "pinned",
+    "noted": "has a note",
+    "problem": "cannot be trained on",
+    "held_out": "held out",
+}
 """The same flags for a help text."""
 CURSOR = "›"
 WAITING = "…"
@@ -86,9 +90,12 @@ def columns(width: int, unit: Unit) -> list[Column]:
         lengths = [Column("chosen_chars", "chosen", 9), Column("rejected_chars", "rejected", 10)]
     gap = "gap chr" if unit == "tokens" else "gap"
     shown = [
-        Column("row", "pair", 10), Column("turns", "turns", 7), *lengths,
-        Column("gap", gap, 9), Column("similarity", "alike", 7),
-    ]  # fmt: skip
+        Column("row", "pair", 10),
+        Column("turns", "turns", 7),
+        *lengths,
+        Column("gap", gap, 9),
+        Column("similarity", "alike", 7),
+    ]
     for key in ("turns", "similarity", lengths[1].key, lengths[0].key, "gap", "row"):
         if _marks_width(width) + sum(column.width for column in shown) + 2 + LEAST_EXCERPT <= width:
             break

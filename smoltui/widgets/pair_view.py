@@ -39,10 +39,24 @@ CUT_OFF = "strike $text-disabled"
 """What is behind a cut; the line with the sign says so without colours."""
 ODD_SPACE = "bold $text-warning"
 SPACES = {
-    0x00A0: "NBSP", 0x1680: "OGSP", 0x2000: "NQSP", 0x2001: "MQSP", 0x2002: "ENSP", 0x2003: "EMSP", 0x2004: "3/MSP",
-    0x2005: "4/MSP", 0x2006: "6/MSP", 0x2007: "FSP", 0x2008: "PSP", 0x2009: "THSP", 0x200A: "HSP", 0x202F: "NNBSP",
-    0x205F: "MMSP", 0x2800: "BRAILLE BLANK", 0x3000: "IDSP",
-}  # fmt: skip
+    0x00A0: "NBSP",
+    0x1680: "OGSP",
+    0x2000: "NQSP",
+    0x2001: "MQSP",
+    0x2002: "ENSP",
+    0x2003: "EMSP",
+    0x2004: "3/MSP",
+    0x2005: "4/MSP",
+    0x2006: "6/MSP",
+    0x2007: "FSP",
+    0x2008: "PSP",
+    0x2009: "THSP",
+    0x200A: "HSP",
+    0x202F: "NNBSP",
+    0x205F: "MMSP",
+    0x2800: "BRAILLE BLANK",
+    0x3000: "IDSP",
+}
 """Spaces that look like an ordinary one, by the abbreviations of NameAliases.txt in Unicode."""
 _SPACE = re.compile("[ \n" + "".join(map(chr, SPACES)) + "]")
 

@@ -70,17 +70,23 @@ class StatsPanel(Widget):
         cores = f" of {last.cores:.3g} cores" if last.cores else ""
         line("processor", _percent(last.cpu) + cores, [one.cpu for one in samples], 100, "green")
         line(
-            "memory", _of(last.memory_used, last.memory_total),
-            [_hundred(one.memory_share) for one in samples], 100, "green",
-        )  # fmt: skip
+            "memory",
+            _of(last.memory_used, last.memory_total),
+            [_hundred(one.memory_share) for one in samples],
+            100,
+            "green",
+        )
         for place, gpu in enumerate(last.gpus):
             history = [one.gpus[place] if place < len(one.gpus) else None for one in samples]
             name = f"GPU {safe_line(gpu.id, LABEL - 7)}"
             line(name, _percent(gpu.used), [one.used if one else None for one in history], 100, "cyan")
             line(
-                "  memory", _of(gpu.memory_used, gpu.memory_total),
-                [_hundred(share(one.memory_used, one.memory_total)) if one else None for one in history], 100, "cyan",
-            )  # fmt: skip
+                "  memory",
+                _of(gpu.memory_used, gpu.memory_total),
+                [_hundred(share(one.memory_used, one.memory_total)) if one else None for one in history],
+                100,
+                "cyan",
+            )
         if not last.gpus:
             text.append(f"{'GPU':<{LABEL}}", "dim").append("none, or not reported\n", "dim")
         for label, values in (("received", [one.received for one in samples]), ("sent", [one.sent for one in samples])):

@@ -22,8 +22,17 @@ _PLAIN = re.compile(
     "\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2500-\u25fc\u2800-\u28ff]*"
 )
 """Characters that are one cell wide on every terminal and never combine."""
-_WIDE = ((0x1100, 0x115F), (0x2E80, 0x4DBF), (0x4E00, 0xA4CF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFE30, 0xFE6F),
-         (0xFF00, 0xFF60), (0xFFE0, 0xFFE6), (0x20000, 0x3FFFD))  # fmt: skip
+_WIDE = (
+    (0x1100, 0x115F),
+    (0x2E80, 0x4DBF),
+    (0x4E00, 0xA4CF),
+    (0xAC00, 0xD7A3),
+    (0xF900, 0xFAFF),
+    (0xFE30, 0xFE6F),
+    (0xFF00, 0xFF60),
+    (0xFFE0, 0xFFE6),
+    (0x20000, 0x3FFFD),
+)
 """Ranges that are two cells wide on every terminal. No emoji: their widths depend on the Unicode version."""
 _ACTING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Categories of characters that control a terminal, reorder or hide text, or cannot be encoded."""

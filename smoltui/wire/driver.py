@@ -22,9 +22,7 @@ from smoltui.wire.output import SYNC_END, SYNC_START, Output
 from smoltui.wire.terminal import Terminal, terminal_of
 
 _CURSOR = re.compile(r"\x1b\[(\d+);(\d+)H")
-_MODES = re.compile(
-    r"(?:\x1b\[[?<=>]?[0-9;:]*(?:\$p|[hlnu]| q)|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x07)*"
-)  # fmt: skip
+_MODES = re.compile(r"(?:\x1b\[[?<=>]?[0-9;:]*(?:\$p|[hlnu]| q)|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x07)*")
 """Sequences that do not change the screen: modes, queries, the keyboard protocol, OSC, the bell."""
 
 

@@ -9,8 +9,20 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _OFF = {
-    1: 22, 2: 22, 3: 23, 4: 24, 21: 24, 5: 25, 6: 25, 7: 27, 8: 28, 9: 29, 51: 54, 52: 54, 53: 55,
-}  # fmt: skip
+    1: 22,
+    2: 22,
+    3: 23,
+    4: 24,
+    21: 24,
+    5: 25,
+    6: 25,
+    7: 27,
+    8: 28,
+    9: 29,
+    51: 54,
+    52: 54,
+    53: 55,
+}
 """Attribute → the code that resets it; some codes reset two."""
 _SEEN_ON_BLANK = frozenset({4, 7, 9, 21, 51, 52, 53})
 """Attributes that are visible on a blank: lines, frames, and reverse, which fills it with the foreground color."""

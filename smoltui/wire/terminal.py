@@ -28,13 +28,24 @@ _ALL = Terminal(background_erase=True, erase_characters=True, repeat=True, scrol
 _NO_REPEAT = replace(_ALL, repeat=False)
 _TMUX = Terminal(repeat=True, scroll=True)
 _FAMILIES = {
-    "xterm": _ALL, "alacritty": _ALL, "foot": _ALL, "wezterm": _ALL, "vte": _ALL, "ghostty": _ALL, "kitty": _ALL,
-    "rxvt": _NO_REPEAT, "konsole": _NO_REPEAT, "st": _NO_REPEAT, "putty": _NO_REPEAT, "nsterm": _NO_REPEAT,
-    "iterm2": _NO_REPEAT, "mintty": _NO_REPEAT,
+    "xterm": _ALL,
+    "alacritty": _ALL,
+    "foot": _ALL,
+    "wezterm": _ALL,
+    "vte": _ALL,
+    "ghostty": _ALL,
+    "kitty": _ALL,
+    "rxvt": _NO_REPEAT,
+    "konsole": _NO_REPEAT,
+    "st": _NO_REPEAT,
+    "putty": _NO_REPEAT,
+    "nsterm": _NO_REPEAT,
+    "iterm2": _NO_REPEAT,
+    "mintty": _NO_REPEAT,
     "tmux": _TMUX,
     "screen": Terminal(scroll=True),
     "linux": Terminal(background_erase=True, erase_characters=True),
-}  # fmt: skip
+}
 
 
 def terminal_of(environ: Mapping[str, str]) -> Terminal | None:

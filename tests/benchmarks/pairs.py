@@ -132,9 +132,11 @@ def ours(folder: Path, rows: int) -> None:
         print(f"opened again from the cache          {second.wait_for(rf'pair 1 of {make_of}') - sent:8.3f} s")
         second.settle()
         for words, line in {
-            "plain search (the first)": "river", "plain search": "zebra stripe", "regular expression": "/kn[io]fe/",
+            "plain search (the first)": "river",
+            "plain search": "zebra stripe",
+            "regular expression": "/kn[io]fe/",
             "SQL condition on lengths": "where gap > 200 and similarity < 0.2",
-        }.items():  # fmt: skip
+        }.items():
             second.press("/", limit=0.3)
             took = second.typed(line, rf"hits of {re.escape(line[:40])} .*\d pairs  n N next")
             print(f"{words:<37}{took:8.3f} s")
@@ -187,8 +189,11 @@ def real(source: Path, folder: Path) -> None:
 def command_line(arguments: list[str], home: Path) -> tuple[float, int, str]:
     """Seconds, peak resident MB and output of a command of ours."""
     environment = {
-        "PATH": "/usr/bin:/bin", "HOME": str(home), "SMOLTUI_HOME": str(home / "smoltui"), "HF_HOME": str(home / "hf"),
-    }  # fmt: skip
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home),
+        "SMOLTUI_HOME": str(home / "smoltui"),
+        "HF_HOME": str(home / "hf"),
+    }
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         child = subprocess.Popen([sys.executable, "-m", "smoltui", *arguments], stdout=out, env=environment)

@@ -96,9 +96,12 @@ def measure(url: str, hub: Connection, home: Path) -> None:
     project = home / "project"
     project.mkdir()
     environment = {
-        "HOME": str(home), "SMOLTUI_HOME": str(home / "smoltui"), "HF_HOME": str(home / "hf"), "HF_ENDPOINT": url,
+        "HOME": str(home),
+        "SMOLTUI_HOME": str(home / "smoltui"),
+        "HF_HOME": str(home / "hf"),
+        "HF_ENDPOINT": url,
         "HF_TOKEN": TOKEN,
-    }  # fmt: skip
+    }
     with Terminal([sys.executable, "-m", "smoltui", str(project)], env=environment) as app:
         app.settle(1.0, 5.0)
         app.press("4", limit=0.0)

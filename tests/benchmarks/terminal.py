@@ -221,8 +221,11 @@ class Terminal:
                 (on.add if mode[0] == ">" else on.discard)("keyboard")
             else:
                 (on.add if letter == b"h" else on.discard)(mode)
-        return on - {"?7", "?25"} | {name for name, is_on in (("wrap off", "?7"), ("cursor off", "?25"))
-                                     if f"\x1b[{is_on}l".encode() in self.raw and is_on not in on}  # fmt: skip
+        return on - {"?7", "?25"} | {
+            name
+            for name, is_on in (("wrap off", "?7"), ("cursor off", "?25"))
+            if f"\x1b[{is_on}l".encode() in self.raw and is_on not in on
+        }
 
     def hang_up(self) -> None:
         """The window is closed."""

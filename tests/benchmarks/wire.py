@@ -90,8 +90,14 @@ class Bench:
 
     def app(self, driver: str, size: tuple[int, int] = WIDE, **line: float) -> Terminal:
         home = self._folder / "home"
-        env = {"HOME": str(home), "SMOLTUI_HOME": str(self._home), "HF_HOME": str(home / "hf"), "HF_TOKEN": "",
-               "SMOLTUI_DRIVER": driver, **self.environment}  # fmt: skip
+        env = {
+            "HOME": str(home),
+            "SMOLTUI_HOME": str(self._home),
+            "HF_HOME": str(home / "hf"),
+            "HF_TOKEN": "",
+            "SMOLTUI_DRIVER": driver,
+            **self.environment,
+        }
         return Terminal([sys.executable, "-m", "smoltui", str(self._project)], size=size, env=env, **line)  # type: ignore[arg-type]
 
     environment: dict[str, str] = {}

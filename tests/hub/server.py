@@ -82,14 +82,17 @@ class Job:
     def as_json(self) -> dict[str, Any]:
         final = self.stage in FINAL
         return {
-            "id": self.id, "type": "job", "createdAt": stamp(self.created),
+            "id": self.id,
+            "type": "job",
+            "createdAt": stamp(self.created),
             "startedAt": None if self.stage == "SCHEDULING" else stamp(self.created + 1),
             "finishedAt": stamp(self.created + 61) if final else None,
-            "status": {"stage": self.stage, "message": self.message, **self.status}, "initiator": self.initiator,
+            "status": {"stage": self.stage, "message": self.message, **self.status},
+            "initiator": self.initiator,
             "owner": {"id": "1", "name": self.namespace, "type": "user"},
             **{key: value for key, value in self.spec.items() if key != "secrets"},
             "secrets": sorted(self.spec.get("secrets", {})),
-        }  # fmt: skip
+        }
 
 
 @dataclass
@@ -106,16 +109,19 @@ class Scheduled:
     def as_json(self) -> dict[str, Any]:
         spec, suspended = self.body["jobSpec"], bool(self.body.get("suspend"))
         return {
-            "id": self.id, "type": "scheduled-job", "createdAt": stamp(self.created),
+            "id": self.id,
+            "type": "scheduled-job",
+            "createdAt": stamp(self.created),
             "jobSpec": {**spec, "secrets": sorted(spec.get("secrets", {})), "timeout": spec.get("timeoutSeconds")},
-            "schedule": self.body["schedule"], "suspend": suspended,
+            "schedule": self.body["schedule"],
+            "suspend": suspended,
             "concurrency": bool(self.body.get("concurrency")),
             "status": {
                 "lastJob": {"id": self.last.id, "at": stamp(self.last.created)} if self.last else None,
                 "nextJobRunAt": None if suspended else stamp(self.created + 3600),
             },
             "owner": {"id": "1", "name": self.namespace, "type": "user"},
-        }  # fmt: skip
+        }
 
 
 @dataclass
@@ -149,20 +155,36 @@ class LocalHub:
         self.datasets: dict[str, Dataset] = {}
         """By id, owner/name."""
         self.whoami: Any = {
-            "type": "user", "name": "ada", "fullname": "Ada", "isPro": True, "canPay": True, "orgs": [{"name": "lab"}],
+            "type": "user",
+            "name": "ada",
+            "fullname": "Ada",
+            "isPro": True,
+            "canPay": True,
+            "orgs": [{"name": "lab"}],
             "auth": {"type": "access_token", "accessToken": {"displayName": "laptop", "role": "write"}},
-        }  # fmt: skip
+        }
         self.hardware: Any = [
             {
-                "name": "a100-large", "prettyName": "Nvidia A100 - large", "cpu": "12 vCPU", "ram": "142 GB",
+                "name": "a100-large",
+                "prettyName": "Nvidia A100 - large",
+                "cpu": "12 vCPU",
+                "ram": "142 GB",
                 "accelerator": {"type": "gpu", "model": "A100", "quantity": "1", "vram": "80 GB"},
-                "unitCostMicroUSD": 41667, "unitCostUSD": 0.041667, "unitLabel": "minute",
+                "unitCostMicroUSD": 41667,
+                "unitCostUSD": 0.041667,
+                "unitLabel": "minute",
             },
             {
-                "name": "cpu-basic", "prettyName": "CPU Basic", "cpu": "2 vCPU", "ram": "16 GB", "accelerator": None,
-                "unitCostMicroUSD": 167, "unitCostUSD": 0.000167, "unitLabel": "minute",
+                "name": "cpu-basic",
+                "prettyName": "CPU Basic",
+                "cpu": "2 vCPU",
+                "ram": "16 GB",
+                "accelerator": None,
+                "unitCostMicroUSD": 167,
+                "unitCostUSD": 0.000167,
+                "unitLabel": "minute",
             },
-        ]  # fmt: skip
+        ]
         self.page_size = 50
         self.extra_items: list[Any] = []
         """Put before the Jobs of a list, as they are."""
@@ -267,10 +289,13 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(raw) if raw else None
             hub.requests.append(
                 {
-                    "method": method, "path": url.path, "query": parse_qs(url.query), "body": body,
+                    "method": method,
+                    "path": url.path,
+                    "query": parse_qs(url.query),
+                    "body": body,
                     "headers": {key.lower(): value for key, value in self.headers.items()},
                 }
-            )  # fmt: skip
+            )
             fault = hub.fault(method, url.path)
             if fault and not fault.get("after"):
                 return self._spoilt(fault)
@@ -353,9 +378,10 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         wanted = [label.split("=", 1) for label in query.get("label", [])]
         jobs = [
-            job.as_json() for job in reversed(hub.jobs.values())
+            job.as_json()
+            for job in reversed(hub.jobs.values())
             if job.namespace == namespace and all(job.spec.get("labels", {}).get(key) == value for key, value in wanted)
-        ]  # fmt: skip
+        ]
         items = [*hub.extra_items, *jobs]
         start = int(query.get("from", ["0"])[0])
         end = start + hub.page_size
@@ -377,10 +403,16 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, made.as_json(), {}
         if len(parts) == 1:
             wanted = [label.split("=", 1) for label in query.get("label", [])[:1]]
-            return 200, [
-                item.as_json() for item in hub.scheduled.values() if item.namespace == namespace
-                and all(item.body["jobSpec"].get("labels", {}).get(key) == value for key, value in wanted)
-            ], {}  # fmt: skip
+            return (
+                200,
+                [
+                    item.as_json()
+                    for item in hub.scheduled.values()
+                    if item.namespace == namespace
+                    and all(item.body["jobSpec"].get("labels", {}).get(key) == value for key, value in wanted)
+                ],
+                {},
+            )
         found = hub.scheduled.get(parts[1])
         if found is None or found.namespace != namespace:
             return 404, {"error": "Scheduled job not found"}, {}

@@ -64,9 +64,13 @@ class Ran:
 def run(script: str, *arguments: object, env: Mapping[str, str] | None = None) -> Ran:
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
-        capture_output=True, text=True, encoding="utf-8", timeout=300, stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **(env or {})},
-    )  # fmt: skip
+    )
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
@@ -74,9 +78,12 @@ def in_scripts(code: str) -> Any:
     """The JSON that `code` prints last, run with the scripts' folder first on the path, as a script is."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, encoding="utf-8", timeout=300,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -90,9 +97,16 @@ def ask(folder: Path, models: list[dict[str, str]], **more: Any) -> Ran:
     request = folder / "request.json"
     settings = parse_settings(tomllib.loads((PROJECT / "smoltui.toml").read_text("utf-8"))).evaluation
     whole = {
-        "models": models, "max_new_tokens": settings.max_new_tokens, "temperature": settings.temperature,
-        "top_p": settings.top_p, "seed": 0, "thinking": False, "batch_size": 16, "max_length": 256, **more,
-    }  # fmt: skip
+        "models": models,
+        "max_new_tokens": settings.max_new_tokens,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "seed": 0,
+        "thinking": False,
+        "batch_size": 16,
+        "max_length": 256,
+        **more,
+    }
     request.write_text(json.dumps(whole), encoding="utf-8")
     return run("generate.py", "--request", request)
 
@@ -423,9 +437,7 @@ class TestTheDemo:
         count = len(held_out())
         assert len(scores) == 2 * count
         for side in ("chosen", "rejected"):
-            gains = [
-                getattr(scores[ALIGNED, i], side) - getattr(scores[REFERENCE, i], side) for i in range(count)
-            ]  # fmt: skip
+            gains = [getattr(scores[ALIGNED, i], side) - getattr(scores[REFERENCE, i], side) for i in range(count)]
             assert BETA * sum(gains) / count == pytest.approx(last.values[f"eval_rewards/{side}"], abs=1e-3)
             logps = sum(getattr(scores[ALIGNED, i], side) for i in range(count)) / count
             assert logps == pytest.approx(last.values[f"eval_logps/{side}"], abs=1e-2)
@@ -468,9 +480,12 @@ def test_trl_itself_runs_the_recipe_unchanged_and_measures_the_same(project: Pat
     assert ours.code == 0, ours.errors
     trl = subprocess.run(
         [sys.executable, "-m", "trl.cli.main", "dpo", "--config", "recipe.yaml"],
-        capture_output=True, text=True, cwd=project, timeout=300,
+        capture_output=True,
+        text=True,
+        cwd=project,
+        timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    )
     assert trl.returncode == 0, trl.stderr[-2000:]
     reader = events.Reader()
     theirs = [event for line in trl.stdout.splitlines() for event in reader.feed(line)]

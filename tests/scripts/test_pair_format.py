@@ -84,7 +84,8 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         {
             side: [{**turn, "from": None, "value": None, "tool_calls": None} for turn in turns]
             for side, turns in PAIR.items()
-        } | {"tools": None, "images": [], "conversations": None},
+        }
+        | {"tools": None, "images": [], "conversations": None},
     ),
     "a role under another name": (
         "text-prompt",
@@ -106,7 +107,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         "hh-rlhf",
         {side: f"Human: Is it far?\n\nAssistant: {text}" for side, text in TEXTS.items()},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -144,9 +145,13 @@ def test_a_transcript_is_split_at_its_last_assistant_turn() -> None:
 def test_system_text_and_input_and_history_are_kept() -> None:
     """What stands in columns of its own is not lost."""
     row = {
-        "system": "Be kind.", "instruction": "Sum it up.", "input": "A long text.", "history": [["Hi", "Hello"]],
-        "chosen": "Short.", "rejected": "No.",
-    }  # fmt: skip
+        "system": "Be kind.",
+        "instruction": "Sum it up.",
+        "input": "A long text.",
+        "history": [["Hi", "Hello"]],
+        "chosen": "Short.",
+        "rejected": "No.",
+    }
     assert to_conversation(row)["prompt"] == [
         SYSTEM,
         {"role": "user", "content": "Hi"},
@@ -230,9 +235,20 @@ TRANSCRIPT = st.lists(st.sampled_from(["\n\nHuman: ", "\n\nAssistant: ", "a", " 
 )
 CELL = JSON | TRANSCRIPT | TURN | st.lists(TURN, max_size=4)
 COLUMNS = (
-    "prompt", "chosen", "rejected", "conversations", "instruction", "input", "system", "history", "tools", "label",
-    "preferred_output", "non_preferred_output", "question",
-)  # fmt: skip
+    "prompt",
+    "chosen",
+    "rejected",
+    "conversations",
+    "instruction",
+    "input",
+    "system",
+    "history",
+    "tools",
+    "label",
+    "preferred_output",
+    "non_preferred_output",
+    "question",
+)
 ROW = st.dictionaries(st.sampled_from(COLUMNS), CELL, max_size=6) | st.fixed_dictionaries(
     {"chosen": CELL, "rejected": CELL}, optional={"prompt": CELL, "conversations": CELL}
 )

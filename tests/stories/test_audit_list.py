@@ -19,9 +19,16 @@ WaitUntil = Callable[..., Awaitable[None]]
 def finding(name: str, severity: str, count: int | None, title: str = "", examples: tuple[int, ...] = ()) -> FindingRow:
     share = None if count is None else count / 2312
     return FindingRow(
-        name, title or f"pairs that are {name}", severity, count, share, f"Why {name} matters.", f"{name} paper",
-        examples, f"x excludes {name}",
-    )  # fmt: skip
+        name,
+        title or f"pairs that are {name}",
+        severity,
+        count,
+        share,
+        f"Why {name} matters.",
+        f"{name} paper",
+        examples,
+        f"x excludes {name}",
+    )
 
 
 FOUND = [
@@ -58,8 +65,12 @@ async def test_i_read_the_report(wait_until: WaitUntil) -> None:
         await wait_until(lambda: "2,299 of them clean" in seen(app))
         rows = [line.split() for line in seen(app).splitlines() if "pairs that are" in line]
         assert [(row[0], row[-1]) for row in rows] == [
-            ("4", "empty"), ("2", "repeated"), ("900", "long"), ("0", "duplicate"), ("–", "tokens"),
-        ]  # fmt: skip
+            ("4", "empty"),
+            ("2", "repeated"),
+            ("900", "long"),
+            ("0", "duplicate"),
+            ("–", "tokens"),
+        ]
         assert rows[0][:3] == ["4", "0.2%", "stop"] and rows[2][:3] == ["900", "38.9%", "info"]
         assert "Why empty matters." in seen(app) and "Source: empty paper" in seen(app)
         assert "Pairs 1, 12, 13, 1,234" in seen(app) and "x excludes empty" in seen(app)

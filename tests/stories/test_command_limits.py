@@ -29,9 +29,13 @@ def project(tmp_path: Path) -> Path:
 
 def shell(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, errors="replace", env={**os.environ, **environ},
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 class TestStreams:
@@ -65,10 +69,13 @@ class TestStreams:
 class TestEncodings:
     @pytest.mark.parametrize(
         "environ",
-        [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "latin-1"},
-         {"PYTHONIOENCODING": "ascii"}],
+        [
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            {"PYTHONIOENCODING": "latin-1"},
+            {"PYTHONIOENCODING": "ascii"},
+        ],
         ids=["C", "latin-1", "ascii"],
-    )  # fmt: skip
+    )
     def test_characters_that_an_encoding_lacks_become_escapes(self, project: Path, environ: dict[str, str]) -> None:
         """On an old terminal I read the text with escapes in it, and JSON is the same JSON."""
         done = shell(f"{SMOLTUI} recipe show {project}", **environ)
@@ -126,7 +133,7 @@ class TestErrorsOfOthers:
             (OSError(13, "Permission denied", "/x"), "Change the permissions there"),
             (FileNotFoundError(2, "No usable temporary directory found in []"), "TMPDIR"),
         ],
-    )  # fmt: skip
+    )
     def test_each_is_a_sentence(
         self, capsys: pytest.CaptureFixture[str], meets: Raise, error: Exception, words: str
     ) -> None:
@@ -217,10 +224,20 @@ class TestFolders:
 class TestValues:
     @pytest.mark.parametrize(
         "assignment",
-        ["max_steps=2020-01-01", "max_steps=0x" + "f" * 9_000, "max_steps=" + "9" * 9_000, "a=&x [*x]", "a=!!set {b}",
-         "a=" + "[" * 2_000, "a=!!binary aGk=", "a=2020-99-99", "output_dir='a\\0b'", 'output_dir="a\\0b"'],
+        [
+            "max_steps=2020-01-01",
+            "max_steps=0x" + "f" * 9_000,
+            "max_steps=" + "9" * 9_000,
+            "a=&x [*x]",
+            "a=!!set {b}",
+            "a=" + "[" * 2_000,
+            "a=!!binary aGk=",
+            "a=2020-99-99",
+            "output_dir='a\\0b'",
+            'output_dir="a\\0b"',
+        ],
         ids=lambda text: text[:20],
-    )  # fmt: skip
+    )
     def test_a_recipe_cannot_hold_it(self, project: Path, capsys: pytest.CaptureFixture[str], assignment: str) -> None:
         """What I pass with --set is refused in a sentence before anything starts."""
         (project / "model").mkdir()
@@ -231,8 +248,12 @@ class TestValues:
 
     def test_what_a_recipe_can_hold(self) -> None:
         for text, value in {
-            "a=1": 1, "a=[1, x, {b: null}]": [1, "x", {"b": None}], "a=5e-7": 5e-7, "a=yes": "yes", "a=.nan": None,
-        }.items():  # fmt: skip
+            "a=1": 1,
+            "a=[1, x, {b: null}]": [1, "x", {"b": None}],
+            "a=5e-7": 5e-7,
+            "a=yes": "yes",
+            "a=.nan": None,
+        }.items():
             key, found = runs_module.parse_assignment(text)
             assert key == "a" and (found == value or (text == "a=.nan" and found != found))
 

@@ -101,8 +101,9 @@ def test_a_failed_run_is_an_error_object_too(project: Path, capsys: pytest.Captu
     lines, error = output(capsys)
     assert (lines[-1]["event"], lines[-1]["stage"]) == ("end", "ERROR")
     assert json.loads(error) == {
-        "error": "Not enough memory on this machine: 2 GiB more were asked for", "hint": "Halve the batch size",
-    }  # fmt: skip
+        "error": "Not enough memory on this machine: 2 GiB more were asked for",
+        "hint": "Halve the batch size",
+    }
 
 
 def test_warnings_are_told_before_the_start(
@@ -161,9 +162,11 @@ def test_output_that_cannot_be_written_is_one_sentence(project: Path, tmp_path: 
     """The disk for my output is full: a sentence and exit code 2, no traceback."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "smoltui", "recipe", "show", str(tmp_path), "--json"], stdout=full,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "smoltui", "recipe", "show", str(tmp_path), "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     assert done.returncode == 2 and "No space left" in json.loads(done.stderr)["error"]
 
 
@@ -264,9 +267,13 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_sentence(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str], code: int, words: str,
-) -> None:  # fmt: skip
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
     """For any mistake I read one sentence, never a traceback; with --json it is an object."""
     monkeypatch.chdir(project)
     assert run(arguments) == code

@@ -25,10 +25,12 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
     recipe = project.recipe_path.read_text()
     source = shared_data / "hh_harmless_test.jsonl.gz"
     for key, value in (
-        ("dataset_name", f"\ndatasets: [{{path: json, data_files: {source}, split: train}}]"), ("max_length", "512"),
+        ("dataset_name", f"\ndatasets: [{{path: json, data_files: {source}, split: train}}]"),
+        ("max_length", "512"),
         ("eval_strategy", '"no"'),
-        ("per_device_train_batch_size", "4"), ("num_train_epochs", "1\nmax_steps: 5"),
-    ):  # fmt: skip
+        ("per_device_train_batch_size", "4"),
+        ("num_train_epochs", "1\nmax_steps: 5"),
+    ):
         line = value.strip() if value.startswith("\n") else f"{key}: {value}"
         recipe, count = re.subn(rf"(?m)^{key}:.*$", line, recipe)
         assert count == 1, key

@@ -38,11 +38,23 @@ PACKAGE = PACKAGE
 NAME = HOSTILE.replace("/", "_")
 """Used as a file name."""
 RUN = Run(
-    "abc" + NAME, "hub", "name" + HOSTILE, Stage.COMPLETED, message="said" + HOSTILE, hint="do" + HOSTILE,
-    created_at=time.time(), finished_at=time.time(), project="/p/" + HOSTILE, output_dir="/o/" + HOSTILE,
-    flavor="fl" + HOSTILE, namespace="ns" + HOSTILE, labels={"k" + HOSTILE: "v" + HOSTILE}, pushed_to="re" + HOSTILE,
-    timeout_seconds=60, raw={"k" + HOSTILE: ["v" + HOSTILE, {HOSTILE: HOSTILE}], "dockerImage": HOSTILE},
-)  # fmt: skip
+    "abc" + NAME,
+    "hub",
+    "name" + HOSTILE,
+    Stage.COMPLETED,
+    message="said" + HOSTILE,
+    hint="do" + HOSTILE,
+    created_at=time.time(),
+    finished_at=time.time(),
+    project="/p/" + HOSTILE,
+    output_dir="/o/" + HOSTILE,
+    flavor="fl" + HOSTILE,
+    namespace="ns" + HOSTILE,
+    labels={"k" + HOSTILE: "v" + HOSTILE},
+    pushed_to="re" + HOSTILE,
+    timeout_seconds=60,
+    raw={"k" + HOSTILE: ["v" + HOSTILE, {HOSTILE: HOSTILE}], "dockerImage": HOSTILE},
+)
 
 
 PROBE = f"""
@@ -56,9 +68,13 @@ print(json.dumps({{"probe": {{"kind": "cuda", "build": {HOSTILE!r}, "bf16": True
 
 class Schedules(ScheduledJobs):
     item = ScheduledJob(
-        "id" + HOSTILE, "name" + HOSTILE, "* *" + HOSTILE, flavor="f" + HOSTILE, last_run="run" + HOSTILE,
+        "id" + HOSTILE,
+        "name" + HOSTILE,
+        "* *" + HOSTILE,
+        flavor="f" + HOSTILE,
+        last_run="run" + HOSTILE,
         labels={HOSTILE: HOSTILE},
-    )  # fmt: skip
+    )
 
     async def list_all(self) -> list[ScheduledJob]:
         self.problems = {"lab" + HOSTILE: ServiceError("no" + HOSTILE, "do" + HOSTILE)}
@@ -169,26 +185,71 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 P = "p" + NAME
 COMMANDS = [
     [NAME],
-    ["--" + NAME], ["ps", "--" + NAME], ["ps", "--on", NAME], ["recipe", NAME], ["pairs", "--row", NAME, "c.csv"],
-    ["new", "x", "--preset", NAME], ["new", P, "--preset", "demo"], ["demo", P, "--no-open"],
-    ["check", P], ["check", "toml"], ["recipe", "show", P], ["recipe", "check", P], ["recipe", "command", P],
-    ["recipe", "command", "toml"], ["recipe", "check", "timeout"], ["recipe", "show", "yaml"],
-    ["train", P], ["train", P, "--yes", "--on", "hub"], ["train", "toml", "--set", NAME],
+    ["--" + NAME],
+    ["ps", "--" + NAME],
+    ["ps", "--on", NAME],
+    ["recipe", NAME],
+    ["pairs", "--row", NAME, "c.csv"],
+    ["new", "x", "--preset", NAME],
+    ["new", P, "--preset", "demo"],
+    ["demo", P, "--no-open"],
+    ["check", P],
+    ["check", "toml"],
+    ["recipe", "show", P],
+    ["recipe", "check", P],
+    ["recipe", "command", P],
+    ["recipe", "command", "toml"],
+    ["recipe", "check", "timeout"],
+    ["recipe", "show", "yaml"],
+    ["train", P],
+    ["train", P, "--yes", "--on", "hub"],
+    ["train", "toml", "--set", NAME],
     ["train", P, "--set", "a=[" + NAME],
-    ["train", "toml"], ["train", P, "--on", "hub", "--timeout", NAME], ["train", P, "--namespace", NAME, "--on", "hub"],
-    ["evaluate", P], ["evaluate", P, "--run", NAME], ["ask", P, NAME],
-    ["pairs", P], ["pairs", "c.csv"], ["pairs", "c.csv", "--split", NAME], ["pairs", "p.jsonl", "--row", "0"],
-    ["pairs", "p.jsonl", "--search", NAME], ["pairs", "p.jsonl", "--search", f"/({NAME}/"],
-    ["pairs", "p.jsonl", "--where", NAME], ["pairs", "p.jsonl", "--audit"],
+    ["train", "toml"],
+    ["train", P, "--on", "hub", "--timeout", NAME],
+    ["train", P, "--namespace", NAME, "--on", "hub"],
+    ["evaluate", P],
+    ["evaluate", P, "--run", NAME],
+    ["ask", P, NAME],
+    ["pairs", P],
+    ["pairs", "c.csv"],
+    ["pairs", "c.csv", "--split", NAME],
+    ["pairs", "p.jsonl", "--row", "0"],
+    ["pairs", "p.jsonl", "--search", NAME],
+    ["pairs", "p.jsonl", "--search", f"/({NAME}/"],
+    ["pairs", "p.jsonl", "--where", NAME],
+    ["pairs", "p.jsonl", "--audit"],
     ["pairs", "p.jsonl", "--export", NAME, "--overwrite"],
-    ["pairs", "broken.jsonl"], ["pairs", "splits"], ["pairs", "saved"], ["pairs", "saved", "--split", "s" + NAME],
-    ["ps"], ["ps", "--filter", NAME], ["ps", "--filter", "stage:" + NAME], ["logs", "id"], ["logs", "id", "--follow"],
-    ["logs", "id", "--grep", "q"], ["logs", "id", "--grep", "(" + NAME], ["inspect", "id"], ["labels", "id"],
-    ["labels", "id", NAME], ["labels", "id", "--remove", NAME], ["wait", "id", NAME], ["cancel", "id", NAME],
-    ["pause", "id", NAME], ["resume", "id"], ["rerun", "id", "--yes"], ["stats", "id"], ["hardware", "--for", P],
-    ["scheduled", "list"], ["scheduled", "suspend", NAME], ["scheduled", "trigger", NAME, "--yes"],
-    ["docs", NAME], ["docs"], ["scheduled", "delete", NAME, "--yes"], ["scheduled", "create", P, "--schedule", NAME],
-]  # fmt: skip
+    ["pairs", "broken.jsonl"],
+    ["pairs", "splits"],
+    ["pairs", "saved"],
+    ["pairs", "saved", "--split", "s" + NAME],
+    ["ps"],
+    ["ps", "--filter", NAME],
+    ["ps", "--filter", "stage:" + NAME],
+    ["logs", "id"],
+    ["logs", "id", "--follow"],
+    ["logs", "id", "--grep", "q"],
+    ["logs", "id", "--grep", "(" + NAME],
+    ["inspect", "id"],
+    ["labels", "id"],
+    ["labels", "id", NAME],
+    ["labels", "id", "--remove", NAME],
+    ["wait", "id", NAME],
+    ["cancel", "id", NAME],
+    ["pause", "id", NAME],
+    ["resume", "id"],
+    ["rerun", "id", "--yes"],
+    ["stats", "id"],
+    ["hardware", "--for", P],
+    ["scheduled", "list"],
+    ["scheduled", "suspend", NAME],
+    ["scheduled", "trigger", NAME, "--yes"],
+    ["docs", NAME],
+    ["docs"],
+    ["scheduled", "delete", NAME, "--yes"],
+    ["scheduled", "create", P, "--schedule", NAME],
+]
 
 
 def raw_data(args: list[str]) -> bool:
@@ -310,9 +371,20 @@ def test_nothing_else_prints() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["print(1)", "click.echo(x)", "click.secho('x', fg='red')", "sys.stdout.write(x)", "sys.stderr.buffer.write(x)",
-     "json.dump(x, file=sys.stdout)", "from click import echo", "os.write(1, b'')", "traceback.print_exc()", "input()",
-     "click.confirm(x)", "sys.__stderr__.write(x)"],
-)  # fmt: skip
+    [
+        "print(1)",
+        "click.echo(x)",
+        "click.secho('x', fg='red')",
+        "sys.stdout.write(x)",
+        "sys.stderr.buffer.write(x)",
+        "json.dump(x, file=sys.stdout)",
+        "from click import echo",
+        "os.write(1, b'')",
+        "traceback.print_exc()",
+        "input()",
+        "click.confirm(x)",
+        "sys.__stderr__.write(x)",
+    ],
+)
 def test_every_way_to_print_is_seen(code: str) -> None:
     assert prints(ast.parse(code)) == [1]

@@ -101,9 +101,13 @@ class TestListing:
         one = server.add(labels={"name": "beta-0-1", "team": "ml"}, flavor="a100-large")
         two = server.add(labels={"name": "beta-0-3"}, stage="ERROR", namespace="lab")
         for text, found in [
-            ("", {one.id, two.id}), ("stage:error", {two.id}), ("label:team=ml flavor:a100", {one.id}),
-            ("engine:local", set()), ("b01", {one.id}), ("lab", {two.id}),
-        ]:  # fmt: skip
+            ("", {one.id, two.id}),
+            ("stage:error", {two.id}),
+            ("label:team=ml flavor:a100", {one.id}),
+            ("engine:local", set()),
+            ("b01", {one.id}),
+            ("lab", {two.id}),
+        ]:
             assert run(["ps", "-a", "--json", "--filter", text]) == 0
             ((listed,), _) = output(capsys)
             assert {item["id"] for item in listed} == found, text
@@ -213,10 +217,14 @@ class TestWaiting:
     @pytest.mark.parametrize(
         ("stages", "code"),
         [
-            (["COMPLETED"], 0), (["CANCELED"], 130), (["ERROR"], 1), (["DELETED"], 1), (["COMPLETED", "CANCELED"], 130),
+            (["COMPLETED"], 0),
+            (["CANCELED"], 130),
+            (["ERROR"], 1),
+            (["DELETED"], 1),
+            (["COMPLETED", "CANCELED"], 130),
             (["CANCELED", "ERROR"], 1),
         ],
-    )  # fmt: skip
+    )
     def test_it_exits_by_the_result(
         self, server: LocalHub, capsys: pytest.CaptureFixture[str], stages: list[str], code: int
     ) -> None:
@@ -398,11 +406,20 @@ class TestScheduled:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["stats", "ID"], ["wait", "ID"], ["cancel", "ID"], ["rerun", "ID", "--yes"], ["labels", "ID", "a=b"],
-        ["pause", "ID"], ["resume", "ID"], ["logs", "ID"], ["inspect", "ID"], ["scheduled", "list"],
-        ["scheduled", "suspend", "ID"], ["ps", "--on", "hub"],
+        ["stats", "ID"],
+        ["wait", "ID"],
+        ["cancel", "ID"],
+        ["rerun", "ID", "--yes"],
+        ["labels", "ID", "a=b"],
+        ["pause", "ID"],
+        ["resume", "ID"],
+        ["logs", "ID"],
+        ["inspect", "ID"],
+        ["scheduled", "list"],
+        ["scheduled", "suspend", "ID"],
+        ["ps", "--on", "hub"],
     ],
-)  # fmt: skip
+)
 def test_no_token_is_one_sentence(
     server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:

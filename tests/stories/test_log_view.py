@@ -31,8 +31,11 @@ class Host(App[None]):
 
     CSS = "LogView { height: 1fr; padding: 0 1; }"
     BINDINGS = [
-        Binding("n", "hit(1)"), Binding("N", "hit(-1)"), Binding("F", "filter"), Binding("escape", "end"),
-    ]  # fmt: skip
+        Binding("n", "hit(1)"),
+        Binding("N", "hit(-1)"),
+        Binding("F", "filter"),
+        Binding("escape", "end"),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,9 +114,18 @@ async def test_it_follows_until_i_scroll_up(wait_until: WaitUntil) -> None:
 
 @pytest.mark.parametrize(
     "keys,first",
-    [("g", 1), ("home", 1), ("g j", 2), ("g down down up", 2), ("g pagedown", 10), ("g space space", 19),
-     ("pageup", 82), ("up", 90), ("k k", 89)],
-)  # fmt: skip
+    [
+        ("g", 1),
+        ("home", 1),
+        ("g j", 2),
+        ("g down down up", 2),
+        ("g pagedown", 10),
+        ("g space space", 19),
+        ("pageup", 82),
+        ("up", 90),
+        ("k k", 89),
+    ],
+)
 async def test_keys_that_move(keys: str, first: int, wait_until: WaitUntil) -> None:
     app = Host()
     async with app.run_test(size=(60, 10)) as pilot:

@@ -42,10 +42,17 @@ class Numbered:
         if position in self.missing:
             return None
         return PairLine(
-            position, frozenset(self.flags.get(position, ())), turns=3, prompt_chars=90, chosen_chars=1200 + position,
-            rejected_chars=1000, chosen_tokens=300, rejected_tokens=None, similarity=0.996,
+            position,
+            frozenset(self.flags.get(position, ())),
+            turns=3,
+            prompt_chars=90,
+            chosen_chars=1200 + position,
+            rejected_chars=1000,
+            chosen_tokens=300,
+            rejected_tokens=None,
+            similarity=0.996,
             excerpt=f"question {position}",
-        )  # fmt: skip
+        )
 
 
 class Quoting:
@@ -66,9 +73,14 @@ class Host(App[None]):
 
     CSS = "PairList { height: 1fr; }"
     BINDINGS = [
-        Binding("j", "move(1)"), Binding("k", "move(-1)"), Binding("space", "page(1)"), Binding("b", "page(-1)"),
-        Binding("G", "go(100000000)"), Binding("g", "go(0)"), Binding("enter", "choose"),
-    ]  # fmt: skip
+        Binding("j", "move(1)"),
+        Binding("k", "move(-1)"),
+        Binding("space", "page(1)"),
+        Binding("b", "page(-1)"),
+        Binding("G", "go(100000000)"),
+        Binding("g", "go(0)"),
+        Binding("enter", "choose"),
+    ]
 
     def __init__(self, source: Numbered | Quoting) -> None:
         super().__init__()
@@ -251,8 +263,13 @@ async def test_hostile_texts_are_only_text(size: tuple[int, int]) -> None:
 def test_columns_go_where_there_is_no_room() -> None:
     """At 80 columns all are there, at 40 the number and the gap (one cell is the bar's); the excerpt has some cells."""
     assert [column.key for column in columns(79, "characters")] == [
-        "row", "turns", "chosen_chars", "rejected_chars", "gap", "similarity",
-    ]  # fmt: skip
+        "row",
+        "turns",
+        "chosen_chars",
+        "rejected_chars",
+        "gap",
+        "similarity",
+    ]
     assert [column.key for column in columns(39, "characters")] == ["row", "gap"]
     line = drawn(
         PairLine(41, frozenset({"pinned"}), chosen_chars=3, rejected_chars=5, excerpt="why"), 40, "characters", True

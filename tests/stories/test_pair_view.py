@@ -199,9 +199,11 @@ async def test_hostile_texts_are_only_text(size: tuple[int, int]) -> None:
             for white in (False, True):
                 app.view.show_whitespace = white
                 app.view.show(
-                    pair(text, text, f"{text}."), text[:30], cuts={"chosen": Cut(len(text) // 2, 1024)},
+                    pair(text, text, f"{text}."),
+                    text[:30],
+                    cuts={"chosen": Cut(len(text) // 2, 1024)},
                     marks=[Mark("note", text), Mark(text[:50])],
-                )  # fmt: skip
+                )
                 assert_clean(lines_of(app.view), size[0])
             app.view.show(Pair(0, problem=text[:2000], reason="broken", raw=text))
             assert_clean(lines_of(app.view), size[0])
@@ -218,9 +220,11 @@ async def test_any_text_keeps_every_line_clean() -> None:
         def check(prompt: str, chosen: str, rejected: str, at: int, white: bool) -> None:
             app.view.show_whitespace = white
             app.view.show(
-                pair(prompt, chosen, rejected), chosen[1:3], cuts={"chosen": Cut(at, 7), "rejected": Cut(at, 7)},
+                pair(prompt, chosen, rejected),
+                chosen[1:3],
+                cuts={"chosen": Cut(at, 7), "rejected": Cut(at, 7)},
                 marks=[Mark("swapped"), Mark("note", prompt)],
-            )  # fmt: skip
+            )
             assert_clean(lines_of(app.view), 110)
 
         check()

@@ -59,9 +59,14 @@ class Shelf(ToyEngine):
 
 def job(number: int, **known: object) -> Run:
     values = {
-        "id": f"job{number:04}", "engine": "hub", "name": f"run-{number:04}", "stage": Stage.COMPLETED,
-        "created_at": 1e9 - number, "flavor": "a100-large", "labels": {"team": "ml" if number % 2 else "web"},
-    } | known  # fmt: skip
+        "id": f"job{number:04}",
+        "engine": "hub",
+        "name": f"run-{number:04}",
+        "stage": Stage.COMPLETED,
+        "created_at": 1e9 - number,
+        "flavor": "a100-large",
+        "labels": {"team": "ml" if number % 2 else "web"},
+    } | known
     return Run(**values)  # type: ignore[arg-type]
 
 

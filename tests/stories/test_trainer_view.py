@@ -73,9 +73,13 @@ class Host(App[None]):
     """Nothing but the pane."""
 
     BINDINGS = [
-        ("down", "move(1, 0)"), ("up", "move(-1, 0)"), ("pagedown", "move(0, 1)"), ("pageup", "move(0, -1)"),
-        ("home", "move(-1000000, 0)"), ("end", "move(1000000, 0)"),
-    ]  # fmt: skip
+        ("down", "move(1, 0)"),
+        ("up", "move(-1, 0)"),
+        ("pagedown", "move(0, 1)"),
+        ("pageup", "move(0, -1)"),
+        ("home", "move(-1000000, 0)"),
+        ("end", "move(1000000, 0)"),
+    ]
 
     def __init__(self, shown: TrainerView | str) -> None:
         super().__init__()

@@ -13,9 +13,25 @@ EMOJI = ("🦊", "🎉")
 DISPUTED = ("👩\u200d👩\u200d👧\u200d👦", "👍🏽", "🇫🇷", "✂️")
 """Emoji of several characters, on whose width terminals disagree."""
 WORDS = (
-    "the", "margin", "rises", "日本語", "한국어", "é\u0301", "naïve", *DISPUTED, *EMOJI, "ok", "─────", "loss", "ﾊﾝｶｸ",
-    "ｗｉｄｅ", "नमस्ते", "(3.5)", "a_b", "……",
-)  # fmt: skip
+    "the",
+    "margin",
+    "rises",
+    "日本語",
+    "한국어",
+    "é\u0301",
+    "naïve",
+    *DISPUTED,
+    *EMOJI,
+    "ok",
+    "─────",
+    "loss",
+    "ﾊﾝｶｸ",
+    "ｗｉｄｅ",
+    "नमस्ते",
+    "(3.5)",
+    "a_b",
+    "……",
+)
 PLAIN_WORDS = ("the", "reward", "margin", "rises", "while", "both", "answers", "are", "read", "naïve", "(3.5)", "ok")
 RUNS = 60
 LOG_LINES = 500
@@ -55,8 +71,27 @@ def furnish(project: Path, home: Path, *, runs: int = RUNS, words: Sequence[str]
 
 
 SIZES = ((120, 40), (80, 24), (100, 30), (40, 12), (57, 33), (10, 3), (1, 1), (200, 60))
-MOVES = ("j", "j", "j", "k", "down", "down", "up", "right", "left", "pagedown", "pageup", "g", "G", "escape", "tab",
-         "home", "end", "n", "escape")  # fmt: skip
+MOVES = (
+    "j",
+    "j",
+    "j",
+    "k",
+    "down",
+    "down",
+    "up",
+    "right",
+    "left",
+    "pagedown",
+    "pageup",
+    "g",
+    "G",
+    "escape",
+    "tab",
+    "home",
+    "end",
+    "n",
+    "escape",
+)
 ROOMS = {
     "1": (),
     "2": ("v", "right", "right", "l", "h", "f", "F", "s", "S", "W", "p", "u", "enter", "N", "m", "a"),
@@ -65,9 +100,11 @@ ROOMS = {
     "5": ("left_square_bracket", "right_square_bracket"),
 }
 MACROS = (
-    ("ctrl+p", "r", "u", "escape"), ("question_mark", "down", "pagedown", "escape"), ("slash", "3", "o", "escape"),
+    ("ctrl+p", "r", "u", "escape"),
+    ("question_mark", "down", "pagedown", "escape"),
+    ("slash", "3", "o", "escape"),
     ("ctrl+l",),
-)  # fmt: skip
+)
 """Keys that belong together, so that no letter triggers an action of the room."""
 
 

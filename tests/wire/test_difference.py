@@ -20,17 +20,21 @@ from tests.emulator import Emulator
 from tests.examples import examples
 
 WIDTH, HEIGHT = 30, 9
-STYLES = (PLAIN, Rendition((), "31", ""), Rendition((1,), "", "44"), Rendition((), "38;2;1;2;3", "44"),
-          Rendition((4,), "32", ""), Rendition((7,), "35", "46"))  # fmt: skip
+STYLES = (
+    PLAIN,
+    Rendition((), "31", ""),
+    Rendition((1,), "", "44"),
+    Rendition((), "38;2;1;2;3", "44"),
+    Rendition((4,), "32", ""),
+    Rendition((7,), "35", "46"),
+)
 PIECES = st.tuples(
     st.sampled_from(
         ("a", "bc", "word ", " ", "        ", "────────", "xxxxxxxxxxxx", "日本", "e\u0301", "👩\u200d👧", "🇫🇷", "✂️")
     ),
     st.sampled_from(STYLES),
-)  # fmt: skip
-ALLOWED = re.compile(
-    r"(?:\x1b\[(?:[0-9;]*[mHCD]|[0-9]*[KXbST]|[0-9]+;[0-9]+r|r)|\r|[^\x00-\x1f\x7f-\x9f])*"
-)  # fmt: skip
+)
+ALLOWED = re.compile(r"(?:\x1b\[(?:[0-9;]*[mHCD]|[0-9]*[KXbST]|[0-9]+;[0-9]+r|r)|\r|[^\x00-\x1f\x7f-\x9f])*")
 """SGR, cursor moves, EL, ECH, REP, scroll regions with scrolling, and text."""
 TERMINALS = [
     Terminal(bce, ech, rep, scroll)

@@ -125,13 +125,20 @@ def injected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 ROOMS: dict[str, tuple[tuple[str, str], ...]] = {
     "1": (("", "Page"),),
-    "2": (("", "PairView"), ("v", "PairList Histogram"), ("a", "AuditList"), ("escape", "PairView"),
-          ("slash", "AskLine _Line"), ("escape", "PairView"), ("m", "TrainerPane")),
+    "2": (
+        ("", "PairView"),
+        ("v", "PairList Histogram"),
+        ("a", "AuditList"),
+        ("escape", "PairView"),
+        ("slash", "AskLine _Line"),
+        ("escape", "PairView"),
+        ("m", "TrainerPane"),
+    ),
     "2, unknown columns": (("", "MappingForm"),),
     "3": (("", "FieldList TextPane"),),
     "4": (("", "RunList"), ("v", "MetricChart"), ("l", "LogView"), ("i", "JsonTree"), ("u", "StatsPanel"), ("p", "")),
     "5": (("", "AnswerPair"),),
-}  # fmt: skip
+}
 """Room → the keys of its views in order, and the widgets that each draws; every room also has a key bar."""
 
 

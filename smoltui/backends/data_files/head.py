@@ -72,9 +72,15 @@ def _opened(spec: PairsSpec, base: Path | None, rows: int) -> Head:
     source = open_spec(spec, base)
     first = list(source.rows(0, rows))
     return Head(
-        source.name, source.split, source.splits, source.schema, source.columns, first, len(first) == len(source),
+        source.name,
+        source.split,
+        source.splits,
+        source.schema,
+        source.columns,
+        first,
+        len(first) == len(source),
         source.spec,
-    )  # fmt: skip
+    )
 
 
 def _beginning(found: Found, names: Sequence[str], rows: int) -> FileHead:

@@ -333,9 +333,13 @@ def pairs_of(values: Mapping[str, Any]) -> PairsSpec | None:
             )
         first = mixed[0]
         return _spec(
-            str(first["path"]), first.get("name"), first.get("split") or "train", first.get("data_files"),
-            first.get("data_dir"), len(mixed) - 1,
-        )  # fmt: skip
+            str(first["path"]),
+            first.get("name"),
+            first.get("split") or "train",
+            first.get("data_files"),
+            first.get("data_dir"),
+            len(mixed) - 1,
+        )
     if name := values.get("dataset_name"):
         return _spec(
             str(name), values.get("dataset_config"), values.get("dataset_train_split") or "train", None, None, 0

@@ -331,16 +331,23 @@ async def _generate(
     require_train_extra()
     whole = {
         "models": [
-            {key: value for key, value in (
-                ("name", model.name), ("path", model.path), ("revision", model.revision), ("adapter", model.adapter)
-            ) if value is not None}
+            {
+                key: value
+                for key, value in (
+                    ("name", model.name),
+                    ("path", model.path),
+                    ("revision", model.revision),
+                    ("adapter", model.adapter),
+                )
+                if value is not None
+            }
             for model in comparison.models
         ],
         **request,
         **sampling_as_json(settings),
         "batch_size": comparison.batch_size,
         "max_length": comparison.max_length,
-    }  # fmt: skip
+    }
     from smoltui.core.pairs.facts import sound
 
     with tempfile.TemporaryDirectory(prefix="smoltui-") as work:

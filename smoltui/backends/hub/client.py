@@ -94,9 +94,11 @@ def setup() -> None:
 
         def async_client() -> httpx2.AsyncClient:
             made = httpx2.AsyncClient(
-                event_hooks={"request": [async_hf_request_event_hook]}, follow_redirects=True, timeout=timeout,
+                event_hooks={"request": [async_hf_request_event_hook]},
+                follow_redirects=True,
+                timeout=timeout,
                 verify=tls,
-            )  # fmt: skip
+            )
             return hub_bodies.install_async(made)
 
         set_client_factory(client)

@@ -168,9 +168,17 @@ def _ssh_command(url: str | None) -> str | None:
 
 
 SPEC_KEYS = (
-    "command", "arguments", "environment", "flavor", "timeoutSeconds", "labels", "volumes", "expose", "network",
+    "command",
+    "arguments",
+    "environment",
+    "flavor",
+    "timeoutSeconds",
+    "labels",
+    "volumes",
+    "expose",
+    "network",
     "resourceGroupId",
-)  # fmt: skip
+)
 """Keys with the same meaning in a Job's JSON and in the request for one (huggingface_hub 2.4, `_create_job_spec`)."""
 
 

@@ -20,9 +20,14 @@ from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError
 
 KEPT = (
-    events.Planned, events.CheckpointSaved, events.ModelSaved, events.ModelPushed, events.WeightsMoved,
-    events.Failed, events.Finished,
-)  # fmt: skip
+    events.Planned,
+    events.CheckpointSaved,
+    events.ModelSaved,
+    events.ModelPushed,
+    events.WeightsMoved,
+    events.Failed,
+    events.Finished,
+)
 """Events of which the last is stored; others can be read again from the log."""
 
 
@@ -50,10 +55,15 @@ def write(run: Run, spec: RunSpec) -> None:
     known = read(run.id) or {}
     save(
         {
-            "id": run.id, "namespace": run.namespace, "submitted_at": time.time(), "events": {},
-            **known, "timeout_seconds": spec.timeout_seconds, "spec": asdict(spec),
+            "id": run.id,
+            "namespace": run.namespace,
+            "submitted_at": time.time(),
+            "events": {},
+            **known,
+            "timeout_seconds": spec.timeout_seconds,
+            "spec": asdict(spec),
         }
-    )  # fmt: skip
+    )
 
 
 def read(run_id: str) -> dict[str, Any] | None:

@@ -59,8 +59,9 @@ class ScheduledJobs:
         self.problems = listed.problems
         found = [
             scheduled_of(item, namespace=name) if id_of(item) else unreadable_scheduled(item, name, number)
-            for name, items in listed.items.items() for number, item in enumerate(items, 1)
-        ]  # fmt: skip
+            for name, items in listed.items.items()
+            for number, item in enumerate(items, 1)
+        ]
         self._namespaces |= {item.id: item.namespace or account.name for item in found}
         return sorted(found, key=lambda item: item.created_at or 0.0, reverse=True)
 
@@ -122,10 +123,16 @@ class ScheduledJobs:
         from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
 
         job_spec = {
-            "dockerImage": DEFAULT_UV_IMAGE, "command": command, "arguments": [], "flavor": spec.flavor,
-            "environment": hub_submit.environment(spec), "secrets": {"HF_TOKEN": token},
-            "timeoutSeconds": int(timeout), "labels": labels, "volumes": [volume.to_dict()],
-        }  # fmt: skip
+            "dockerImage": DEFAULT_UV_IMAGE,
+            "command": command,
+            "arguments": [],
+            "flavor": spec.flavor,
+            "environment": hub_submit.environment(spec),
+            "secrets": {"HF_TOKEN": token},
+            "timeoutSeconds": int(timeout),
+            "labels": labels,
+            "volumes": [volume.to_dict()],
+        }
         try:
             return await self._make(namespace, spec.label, job_spec, schedule, suspended, concurrency)
         except SmoltuiError as error:
@@ -134,9 +141,14 @@ class ScheduledJobs:
             raise
 
     async def create_from(
-        self, job: Mapping[str, Any], namespace: str, schedule: str, *, suspended: bool = False,
+        self,
+        job: Mapping[str, Any],
+        namespace: str,
+        schedule: str,
+        *,
+        suspended: bool = False,
         concurrency: bool = False,
-    ) -> ScheduledJob:  # fmt: skip
+    ) -> ScheduledJob:
         """A scheduled Job that does what `job` (its JSON) does, in the same namespace, without ssh and its network.
 
         Raises:
@@ -187,10 +199,11 @@ class ScheduledJobs:
                 return next((run for run_id, run in started.items() if run_id not in before), None)
 
             found = await hub_submit.look_again(
-                look, error,
+                look,
+                error,
                 "The connection was lost while triggering; a Job may or may not have started",
                 "When the Hub is reachable, check before retrying: smoltui ps -a",
-            )  # fmt: skip
+            )
             if found is not None:
                 return found
             raise UnreachableError(
@@ -219,8 +232,10 @@ class ScheduledJobs:
     ) -> ScheduledJob:
         body = {
             "jobSpec": {**job_spec, "labels": {**job_spec.get("labels", {}), SCHEDULE_LABEL: label}},
-            "schedule": schedule, "suspend": suspended, "concurrency": concurrency,
-        }  # fmt: skip
+            "schedule": schedule,
+            "suspend": suspended,
+            "concurrency": concurrency,
+        }
         try:
             async with hub.session(MAKING) as session:
                 response = await session.send("POST", hub.scheduled_path(namespace), doing=MAKING, body=body)
@@ -229,10 +244,11 @@ class ScheduledJobs:
             if not may_have_worked(error):
                 raise
             found = await hub_submit.look_again(
-                lambda: self._find(namespace, label), error,
+                lambda: self._find(namespace, label),
+                error,
                 "The connection was lost while creating the scheduled Job; it may or may not exist",
                 f"When the Hub is reachable, look for its label before retrying: {SCHEDULE_LABEL}={label}",
-            )  # fmt: skip
+            )
             if found is None:
                 raise UnreachableError(
                     "The Hub's response was lost; no scheduled Job was created, as none has its label", "Try again."

@@ -40,10 +40,13 @@ async def event_stream(path: str, *, doing: str, params: Mapping[str, str] | Non
     timeout = httpx2.Timeout(hub.STREAM_SILENCE_SECONDS, connect=hub.CONNECT_SECONDS)
     async with hub.session(doing) as session:
         request = session.client.build_request(
-            "GET", session.base + path, params=params, timeout=timeout,
+            "GET",
+            session.base + path,
+            params=params,
+            timeout=timeout,
             headers={**session.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"},
             extensions={ALLOWED: events()},
-        )  # fmt: skip
+        )
         # A working Hub sends the head immediately; only the events may take long.
         response = await hub.guarded(session.client.send(request, stream=True), doing)
         try:

@@ -82,9 +82,16 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
         from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
 
         job = _api(token).run_job(
-            image=DEFAULT_UV_IMAGE, command=command, flavor=spec.flavor, timeout=int(timeout), labels=labels,
-            env=environment(spec), secrets={"HF_TOKEN": token}, volumes=[volume], namespace=namespace,
-        )  # fmt: skip
+            image=DEFAULT_UV_IMAGE,
+            command=command,
+            flavor=spec.flavor,
+            timeout=int(timeout),
+            labels=labels,
+            env=environment(spec),
+            secrets={"HF_TOKEN": token},
+            volumes=[volume],
+            namespace=namespace,
+        )
         return str(job.id)
 
     try:
@@ -127,9 +134,12 @@ def job_command(spec: RunSpec) -> list[str]:
         raise InputError(f"A Job cannot write below {MOUNT}, which is mounted read-only: {output}")
     left_out = ("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ()
     return job_command_for(
-        f"{MOUNT}/dpo.py", ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out],
-        processes=spec.processes or 1, strategy=spec.strategy or "ddp", config_file=f"{MOUNT}/{CONFIG_NAME}",
-    )  # fmt: skip
+        f"{MOUNT}/dpo.py",
+        ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out],
+        processes=spec.processes or 1,
+        strategy=spec.strategy or "ddp",
+        config_file=f"{MOUNT}/{CONFIG_NAME}",
+    )
 
 
 def checked_labels(spec: RunSpec) -> dict[str, str]:
@@ -278,10 +288,11 @@ async def found_by_label(namespace: str, label: str, error: Exception) -> dict[s
         UnreachableError: none was started, or this could not be determined; the message says which.
     """
     found = await look_again(
-        lambda: find(namespace, label), error,
+        lambda: find(namespace, label),
+        error,
         "The connection was lost while starting the Job; it may or may not have started",
         f"When the Hub is reachable, check before retrying: smoltui ps -a --filter label:{LABEL}={label}",
-    )  # fmt: skip
+    )
     if found is None:
         raise UnreachableError(
             "The Hub's response was lost while starting the Job; no Job was started, as none has its label",
@@ -301,6 +312,10 @@ async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, st
     except SmoltuiError:
         pass  # it was started, which is what matters; the next poll fills in the rest
     return {
-        "id": job_id, "status": {"stage": "SCHEDULING"}, "owner": {"name": namespace}, "labels": labels,
-        "flavor": spec.flavor, "timeoutSeconds": spec.timeout_seconds,
-    }  # fmt: skip
+        "id": job_id,
+        "status": {"stage": "SCHEDULING"},
+        "owner": {"name": namespace},
+        "labels": labels,
+        "flavor": spec.flavor,
+        "timeoutSeconds": spec.timeout_seconds,
+    }

@@ -322,13 +322,16 @@ class LocalEngine(Engine):
             except OSError:
                 accelerate = None
             return {
-                **run.summary(), "plan": run.plan.as_json() if run.plan else None, "folder": str(folder),
+                **run.summary(),
+                "plan": run.plan.as_json() if run.plan else None,
+                "folder": str(folder),
                 "queue": {"place": len(ahead), "waits_for": ahead} if run.stage == Stage.SCHEDULING else None,
                 "checkpoints": [one.as_json() for one in find_checkpoints(Path(run.output_dir or folder))],
                 "command": launched.get("argv"),
                 "accelerate_file": str(folder / CONFIG_NAME) if accelerate is not None else None,
-                "accelerate": accelerate, **run.raw,
-            }  # fmt: skip
+                "accelerate": accelerate,
+                **run.raw,
+            }
 
     def _list(self) -> list[Run]:
         data_folder.tighten()
@@ -374,10 +377,15 @@ class LocalEngine(Engine):
             raise no_such_run(run_id)
         spec = found.spec
         run = Run(
-            id=run_id, engine=self.name, name=spec.get("name", run_id), stage=Stage.SCHEDULING,
-            created_at=spec.get("created_at"), project=spec.get("project"), output_dir=spec.get("output_dir"),
+            id=run_id,
+            engine=self.name,
+            name=spec.get("name", run_id),
+            stage=Stage.SCHEDULING,
+            created_at=spec.get("created_at"),
+            project=spec.get("project"),
+            output_dir=spec.get("output_dir"),
             labels=spec.get("labels") or {},
-        )  # fmt: skip
+        )
         log = RunLog(folder / "log", run)
         local_summary.load(log)
         return log

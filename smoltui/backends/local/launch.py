@@ -52,9 +52,10 @@ def with_processes(spec: RunSpec) -> RunSpec:
     if spec.processes is None or spec.strategy is None:  # one that no plan was made of
         local = Project(Path(spec.project)).settings().local
         spec = replace(
-            spec, processes=local.processes if spec.processes is None else spec.processes,
+            spec,
+            processes=local.processes if spec.processes is None else spec.processes,
             strategy=local.strategy if spec.strategy is None else spec.strategy,
-        )  # fmt: skip
+        )
     if not 1 <= _processes(spec) <= MOST_PROCESSES:
         raise InputError(
             f"A run must have 1 to {MOST_PROCESSES} processes, one per GPU, not: {spec.processes}",
@@ -82,8 +83,13 @@ def training_command(
 ) -> list[str]:
     """The training command for the run of `folder`; `write_inputs` writes the files it reads there."""
     arguments = [
-        "--config", str(folder / RECIPE_NAME), "--work-dir", spec.project, "--output-dir", spec.output_dir,
-    ]  # fmt: skip
+        "--config",
+        str(folder / RECIPE_NAME),
+        "--work-dir",
+        spec.project,
+        "--output-dir",
+        spec.output_dir,
+    ]
     if spec.left_out:
         arguments += ["--exclude", str(folder / "exclude.txt")]
     if spec.overwrite:
@@ -191,18 +197,24 @@ def launch(
     ticket, lock = take_ticket(folder.name)
     try:
         told: dict[str, Any] = {
-            "argv": list(argv), "cwd": str(folder), "at": time.time(), "attempt": attempt,
-            "ticket": str(ticket), "side_by_side": spec.side_by_side,
-            "output_lock": str(output.path), "output_made": output.made,
-        }  # fmt: skip
+            "argv": list(argv),
+            "cwd": str(folder),
+            "at": time.time(),
+            "attempt": attempt,
+            "ticket": str(ticket),
+            "side_by_side": spec.side_by_side,
+            "output_lock": str(output.path),
+            "output_made": output.made,
+        }
         if resumed is not None:
             status = data_folder.read_json(folder / "status.json")
             if status:  # one that was killed could not say when
                 status.setdefault("finished_at", data_folder.mtime(folder / "log"))
             told |= {
-                "resumed": f"Resumed from step {resumed.step}", "resumed_from": str(resumed.path),
+                "resumed": f"Resumed from step {resumed.step}",
+                "resumed_from": str(resumed.path),
                 "earlier": [*before.get("earlier", []), *([status] if status else [])],
-            }  # fmt: skip
+            }
         data_folder.write_json(path, told)
         try:
             return _supervisor(folder, [held, lock, output.descriptor])

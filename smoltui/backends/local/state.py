@@ -48,9 +48,10 @@ def present(log: RunLog) -> Run:
     if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # of the part before, if any
         return _not_started(replace(log.run, raw={**raw, "status": None}), launch, log, held)
     times: dict[str, Any] = {
-        "started_at": status.get("started_at"), "finished_at": status.get("finished_at"),
+        "started_at": status.get("started_at"),
+        "finished_at": status.get("finished_at"),
         "seconds_before": _seconds_before(launch),
-    }  # fmt: skip
+    }
     run = replace(log.run, raw=raw, **times)
     if status.get("exit_code") is not None:
         log.read(to_end=True)
@@ -105,9 +106,12 @@ def _not_started(run: Run, launch: Mapping[str, Any], log: RunLog, held: bool | 
         _delete_leftovers(launch)
     where = log.path.parent / "supervisor.log"
     return replace(
-        run, stage=Stage.ERROR, message="The run never started", hint=f"Its output: {where}",
+        run,
+        stage=Stage.ERROR,
+        message="The run never started",
+        hint=f"Its output: {where}",
         resumable=newest_of(log) is not None,
-    )  # fmt: skip
+    )
 
 
 def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
@@ -138,11 +142,14 @@ def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
         message = f"The supervisor is gone {gone}; the run was still queued"
     return _resumable(
         replace(
-            run, stage=Stage.ERROR, finished_at=data_folder.mtime(log.path), message=message,
+            run,
+            stage=Stage.ERROR,
+            finished_at=data_folder.mtime(log.path),
+            message=message,
             hint="Start it again: smoltui train, or t in the Runs room.",
         ),
         log,
-    )  # fmt: skip
+    )
 
 
 def _resumable(run: Run, log: RunLog) -> Run:

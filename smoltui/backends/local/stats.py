@@ -58,10 +58,15 @@ class Sampler:
         self._processes = found
         received, sent = self._network()
         return Sample(
-            at=time.time(), cpu=min(100.0, cpu / self._cores) if seen_before and counted else None,
-            cores=float(self._cores), memory_used=used if counted else None, memory_total=self._memory,
-            received=received, sent=sent, gpus=tuple(_gpus(set(found))) if self._nvml else (),
-        )  # fmt: skip
+            at=time.time(),
+            cpu=min(100.0, cpu / self._cores) if seen_before and counted else None,
+            cores=float(self._cores),
+            memory_used=used if counted else None,
+            memory_total=self._memory,
+            received=received,
+            sent=sent,
+            gpus=tuple(_gpus(set(found))) if self._nvml else (),
+        )
 
     def close(self) -> None:
         """Releases the NVIDIA driver."""

@@ -189,8 +189,10 @@ def supervise(folder: Path, descriptors: list[int]) -> int:
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     path = folder / "status.json"
     status: dict[str, Any] = {
-        "supervisor_pid": os.getpid(), "supervisor_started_at": time.time(), "attempt": launch.get("attempt", 1)
-    }  # fmt: skip
+        "supervisor_pid": os.getpid(),
+        "supervisor_started_at": time.time(),
+        "attempt": launch.get("attempt", 1),
+    }
     ticket = Path(launch["ticket"]) if launch.get("ticket") else None
     try:
         if ticket is not None and not launch.get("side_by_side") and not _wait_for_turn(ticket, status, path):
@@ -223,9 +225,14 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
         log = open_own(folder / "log", os.O_WRONLY | os.O_APPEND)
         try:
             process = subprocess.Popen(
-                launch["argv"], cwd=launch["cwd"], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, process_group=0, preexec_fn=functools.partial(_in_child, os.getpid()),
-            )  # fmt: skip
+                launch["argv"],
+                cwd=launch["cwd"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                preexec_fn=functools.partial(_in_child, os.getpid()),
+            )
         finally:
             os.close(log)
     except OSError as error:

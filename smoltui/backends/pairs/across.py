@@ -45,10 +45,13 @@ class Across:
         )
         self._connection = duckdb.connect(
             config={
-                "memory_limit": MEMORY_LIMIT, "threads": "2", "temp_directory": self._beside.name,
-                "preserve_insertion_order": "false", "python_enable_replacements": "false",
+                "memory_limit": MEMORY_LIMIT,
+                "threads": "2",
+                "temp_directory": self._beside.name,
+                "preserve_insertion_order": "false",
+                "python_enable_replacements": "false",
             }
-        )  # fmt: skip
+        )
         try:
             self._fill("facts", self._store)
         except BaseException:

@@ -71,10 +71,12 @@ class Asked:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "store": str(self.store), "max_length": self.max_length, "tokens": self.tokens,
+            "store": str(self.store),
+            "max_length": self.max_length,
+            "tokens": self.tokens,
             "project": str(self.project) if self.project else None,
             "held_out": str(self.held_out) if self.held_out else None,
-        }  # fmt: skip
+        }
 
 
 def asked_from_json(data: Mapping[str, Any]) -> Asked:
@@ -179,11 +181,16 @@ def make_audit(asked: Asked, progress: Progress = lambda rows, of: None) -> Audi
     counted = {name: text for name, text in conditions(asked.max_length, known).items() if name not in unknown}
     clean = counts.pop("clean")
     audit = Audit(
-        source=store.meta.name, split=store.meta.split, rows=len(store), clean=clean,
+        source=store.meta.name,
+        split=store.meta.split,
+        rows=len(store),
+        clean=clean,
         findings=findings(len(store), counted, counts, examples),
-        lengths=_length_bias(store, asked.tokens if known else None), max_length=asked.max_length, tokens_known=known,
+        lengths=_length_bias(store, asked.tokens if known else None),
+        max_length=asked.max_length,
+        tokens_known=known,
         notes=tuple(notes),
-    )  # fmt: skip
+    )
     data_folder.write_json(asked.store / REPORT, audit.as_json())
     return audit
 

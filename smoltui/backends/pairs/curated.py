@@ -97,10 +97,16 @@ class Curated:
     def sentence(self) -> str:
         """What is trained on, in words with the counts."""
         made = self.exported
-        parts = [f"{_count(number)} {word}" for number, word in (
-            (made.excluded, "excluded"), (made.swapped, "swapped"), (sum(made.left_out.values()), "unusable"),
-            (made.test, "held out"),
-        ) if number]  # fmt: skip
+        parts = [
+            f"{_count(number)} {word}"
+            for number, word in (
+                (made.excluded, "excluded"),
+                (made.swapped, "swapped"),
+                (sum(made.left_out.values()), "unusable"),
+                (made.test, "held out"),
+            )
+            if number
+        ]
         return f"{_count(made.train)} pairs of {self.source}, curated: {', '.join(parts) or 'nothing excluded'}"
 
 
@@ -254,9 +260,15 @@ class _Asked:
         if any(one.identity is None for one in named):
             return None
         parts = [
-            FORMAT, __version__, [one.identity for one in named], self.hold_out, self.entries,
-            sorted(self.curation.excluded), sorted(self.curation.swapped), sorted(self.curation.reasons.items()),
-        ]  # fmt: skip
+            FORMAT,
+            __version__,
+            [one.identity for one in named],
+            self.hold_out,
+            self.entries,
+            sorted(self.curation.excluded),
+            sorted(self.curation.swapped),
+            sorted(self.curation.reasons.items()),
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -306,11 +318,18 @@ def _written(asked: _Asked, stopped: Callable[[], bool]) -> Exported | None:
         private_folder(folder())
     first = sets[0]
     return export_pairs(
-        rows(), asked.curation, out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}", name=asked.source,
-        schema=first.schema, thinking_off=first.thinking_off, texts=first.schema == "standard",
-        hold_out=asked.hold_out, test=own_test.pairs() if own_test else None,
-        test_of=own_test.name if own_test else "", stopped=stopped,
-    )  # fmt: skip
+        rows(),
+        asked.curation,
+        out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}",
+        name=asked.source,
+        schema=first.schema,
+        thinking_off=first.thinking_off,
+        texts=first.schema == "standard",
+        hold_out=asked.hold_out,
+        test=own_test.pairs() if own_test else None,
+        test_of=own_test.name if own_test else "",
+        stopped=stopped,
+    )
 
 
 def _kept(made: Exported, asked: _Asked) -> Exported | None:

@@ -118,20 +118,38 @@ def export_pairs(
             return None
         made = export.made(out)
         facts = CardFacts(
-            name, SCHEMAS.get(schema, schema), export.files, made.rows, made.train, made.test, made.excluded,
-            made.reasons, made.swapped, made.left_out, hold_out, test_of if test is not None else "", texts,
-            thinking_off, made.hash,
-        )  # fmt: skip
+            name,
+            SCHEMAS.get(schema, schema),
+            export.files,
+            made.rows,
+            made.train,
+            made.test,
+            made.excluded,
+            made.reasons,
+            made.swapped,
+            made.left_out,
+            hold_out,
+            test_of if test is not None else "",
+            texts,
+            thinking_off,
+            made.hash,
+        )
         _write(beside / CARD, card(facts))
         manifest = {
-            "format": FORMAT, "made_by": f"smoltui {__version__}", "hash": made.hash, "train_hash": made.train_hash,
+            "format": FORMAT,
+            "made_by": f"smoltui {__version__}",
+            "hash": made.hash,
+            "train_hash": made.train_hash,
             "source": {"name": name, "schema": schema, "rows": made.rows},
-            "pairs": {"train": made.train, "test": made.test}, "excluded": made.excluded, "swapped": made.swapped,
-            "left_out": dict(made.left_out), "reasons": dict(made.reasons),
+            "pairs": {"train": made.train, "test": made.test},
+            "excluded": made.excluded,
+            "swapped": made.swapped,
+            "left_out": dict(made.left_out),
+            "reasons": dict(made.reasons),
             "hold_out": {"share": hold_out.share, "seed": hold_out.seed} if hold_out else None,
             "thinking_off": thinking_off,
             "files": {path.name: path.stat().st_size for path in sorted(beside.iterdir())},
-        }  # fmt: skip
+        }
         _write(beside / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
         _put(beside, out)
     except OSError as error:
@@ -150,12 +168,20 @@ def read_export(folder: Path) -> Exported | None:
         whole = all((folder / str(path)).stat().st_size == size for path, size in data["files"].items())
         return (
             Exported(
-                folder, str(data["hash"]), str(data["train_hash"]), data["source"]["rows"], data["pairs"]["train"],
-                data["pairs"]["test"], data["excluded"], data["swapped"], data["left_out"], data["reasons"],
+                folder,
+                str(data["hash"]),
+                str(data["train_hash"]),
+                data["source"]["rows"],
+                data["pairs"]["train"],
+                data["pairs"]["test"],
+                data["excluded"],
+                data["swapped"],
+                data["left_out"],
+                data["reasons"],
             )
             if whole and data["files"]
             else None
-        )  # fmt: skip
+        )
     except (OSError, KeyError, TypeError, AttributeError):
         return None
 
@@ -167,9 +193,15 @@ class _Export:
     """The files while they grow, and what is counted on the way."""
 
     def __init__(
-        self, curation: Curation, folder: Path, kind: Kind, thinking_off: bool, texts: bool,
-        progress: Callable[[int], object], stopped: Callable[[], bool],
-    ) -> None:  # fmt: skip
+        self,
+        curation: Curation,
+        folder: Path,
+        kind: Kind,
+        thinking_off: bool,
+        texts: bool,
+        progress: Callable[[int], object],
+        stopped: Callable[[], bool],
+    ) -> None:
         self._curation, self._folder, self._kind = curation, folder, kind
         self._thinking_off, self._texts = thinking_off, texts
         self._progress, self._stopped = progress, stopped
@@ -275,10 +307,17 @@ class _Export:
         for at in range(0, len(self._test_hashes), 16):
             with_test.update(f"{self._test_hashes[at : at + 16].hex()}\n".encode("ascii"))
         return Exported(
-            out, with_test.hexdigest()[:32], without.hexdigest()[:32], self._done, self._counts["train"],
-            self._counts["test"], self._counts["excluded"], self._counts["swapped"], dict(self._left_out),
+            out,
+            with_test.hexdigest()[:32],
+            without.hexdigest()[:32],
+            self._done,
+            self._counts["train"],
+            self._counts["test"],
+            self._counts["excluded"],
+            self._counts["swapped"],
+            dict(self._left_out),
             dict(self._reasons),
-        )  # fmt: skip
+        )
 
 
 class _Writer(Protocol):

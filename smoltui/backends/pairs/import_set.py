@@ -129,9 +129,14 @@ def import_set(
     source = open_spec(spec, base)
     if meta is None:
         meta = Meta(
-            source.name, source.split, list(source.splits), source.schema, list(source.columns), total=len(source),
+            source.name,
+            source.split,
+            list(source.splits),
+            source.schema,
+            list(source.columns),
+            total=len(source),
             thinking_off=source.schema not in ("standard", "conversational"),
-        )  # fmt: skip
+        )
     write_meta(folder, meta)
     batches = _batches(source, meta)
     while (rows := _import_part(folder, meta.rows // PART_ROWS, batches)) > 0:

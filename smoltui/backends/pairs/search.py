@@ -307,10 +307,20 @@ def _functions(tree: Any) -> set[str]:
 
 MAKERS = frozenset(
     {
-        "range", "generate_series", "repeat", "repeat_row", "lpad", "rpad", "bar", "list_resize", "array_resize",
-        "bitstring", "format", "printf",
+        "range",
+        "generate_series",
+        "repeat",
+        "repeat_row",
+        "lpad",
+        "rpad",
+        "bar",
+        "list_resize",
+        "array_resize",
+        "bitstring",
+        "format",
+        "printf",
     }
-)  # fmt: skip
+)
 """Functions that make gigabytes out of a few letters. DuckDB runs those before the statement begins, where neither its
 limit on memory nor an interruption reaches them."""
 _FURTHER = ("modifiers", "where_clause", "group_expressions", "group_sets", "having", "sample", "qualify")
@@ -351,11 +361,16 @@ def _connected() -> Any:
 
     return duckdb.connect(
         config={
-            "enable_external_access": "false", "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false", "memory_limit": MEMORY_LIMIT, "threads": "2",
-            "max_temp_directory_size": "0B", "python_enable_replacements": "false", "lock_configuration": "true",
+            "enable_external_access": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": MEMORY_LIMIT,
+            "threads": "2",
+            "max_temp_directory_size": "0B",
+            "python_enable_replacements": "false",
+            "lock_configuration": "true",
         }
-    )  # fmt: skip
+    )
 
 
 def _field(name: str, kind: str) -> str:

@@ -289,9 +289,11 @@ class PairsSession:
             InputError, PairsError: as `search`.
         """
         search = Search(
-            self.store(), PairQuery("where", condition), tokens=self.tokens,
+            self.store(),
+            PairQuery("where", condition),
+            tokens=self.tokens,
             marks=marks_of(self.curation, self.opened.label),
-        )  # fmt: skip
+        )
         await in_thread(search.run)
         return search.hits
 
@@ -475,9 +477,12 @@ class PairsSession:
                 else:
                     held_out_split = step
         asked = Asked(
-            store=self.opened.folder, max_length=self.max_length, tokens=self.tokens,
-            project=self.project.folder if self.project is not None else None, held_out=held_out_split,
-        )  # fmt: skip
+            store=self.opened.folder,
+            max_length=self.max_length,
+            tokens=self.tokens,
+            project=self.project.folder if self.project is not None else None,
+            held_out=held_out_split,
+        )
         arguments = await in_thread(partial(audit_request, asked))
         async with aclosing(ask_child("smoltui.backends.pairs.audit", arguments)) as lines:
             async for line in lines:

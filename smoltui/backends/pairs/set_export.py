@@ -28,7 +28,15 @@ def export_set(
     """
     assert opened.store is not None, "only a set that was imported whole is exported"
     return export_pairs(
-        opened.store.pairs(), curation, out=out, kind=kind, name=f"{opened.name} {opened.split}", schema=opened.schema,
-        thinking_off=opened.store.meta.thinking_off, hold_out=curation.hold_out(opened.label), overwrite=overwrite,
-        progress=progress, stopped=stopped,
-    )  # fmt: skip
+        opened.store.pairs(),
+        curation,
+        out=out,
+        kind=kind,
+        name=f"{opened.name} {opened.split}",
+        schema=opened.schema,
+        thinking_off=opened.store.meta.thinking_off,
+        hold_out=curation.hold_out(opened.label),
+        overwrite=overwrite,
+        progress=progress,
+        stopped=stopped,
+    )

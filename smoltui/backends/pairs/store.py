@@ -38,17 +38,42 @@ KEPT_BATCHES = 8
 TEXT, FACTS, AUDIT = "text", "facts", "audit"
 
 TEXT_FIELDS: Mapping[str, str] = {
-    "prompt": "string", "roles": "string", "turn_chars": "list<int32>", "chosen": "string", "rejected": "string",
-    "raw": "string", "problem": "string", "reason": "string", "trl_cut": "string", "answer_at": "int32",
-    "trl_at": "int32", "extra": "string",
-}  # fmt: skip
+    "prompt": "string",
+    "roles": "string",
+    "turn_chars": "list<int32>",
+    "chosen": "string",
+    "rejected": "string",
+    "raw": "string",
+    "problem": "string",
+    "reason": "string",
+    "trl_cut": "string",
+    "answer_at": "int32",
+    "trl_at": "int32",
+    "extra": "string",
+}
 FACTS_FIELDS: Mapping[str, str] = {
-    "hash": "binary16", "prompt_hash": "int64", "chosen_hash": "int64", "rejected_hash": "int64", "reason": "string",
-    "turns": "int32", "prompt_chars": "int32", "chosen_chars": "int32", "rejected_chars": "int32",
-    "similarity": "float32", "empty_chosen": "bool", "empty_rejected": "bool", "prompt_differs": "bool",
-    "roles_wrong": "bool", "identical": "bool", "cut_inside_answer": "bool", "refusal_chosen": "bool",
-    "refusal_rejected": "bool", "control_chars": "bool", "bidi_chars": "bool", "mixed_scripts": "bool",
-}  # fmt: skip
+    "hash": "binary16",
+    "prompt_hash": "int64",
+    "chosen_hash": "int64",
+    "rejected_hash": "int64",
+    "reason": "string",
+    "turns": "int32",
+    "prompt_chars": "int32",
+    "chosen_chars": "int32",
+    "rejected_chars": "int32",
+    "similarity": "float32",
+    "empty_chosen": "bool",
+    "empty_rejected": "bool",
+    "prompt_differs": "bool",
+    "roles_wrong": "bool",
+    "identical": "bool",
+    "cut_inside_answer": "bool",
+    "refusal_chosen": "bool",
+    "refusal_rejected": "bool",
+    "control_chars": "bool",
+    "bidi_chars": "bool",
+    "mixed_scripts": "bool",
+}
 AUDIT_FIELDS: Mapping[str, str] = dict.fromkeys(
     ("duplicate", "repeated_prompt", "near_duplicate_prompt", "contradicts", "in_held_out", "in_evaluation_prompts"),
     "bool",
@@ -61,9 +86,14 @@ def schema_for(fields: Mapping[str, str]) -> Any:
     import pyarrow as pa
 
     kinds = {
-        "string": pa.string(), "list<int32>": pa.list_(pa.int32()), "int32": pa.int32(), "int64": pa.int64(),
-        "float32": pa.float32(), "bool": pa.bool_(), "binary16": pa.binary(16),
-    }  # fmt: skip
+        "string": pa.string(),
+        "list<int32>": pa.list_(pa.int32()),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "float32": pa.float32(),
+        "bool": pa.bool_(),
+        "binary16": pa.binary(16),
+    }
     return pa.schema([(name, kinds[kind]) for name, kind in fields.items()])
 
 
@@ -270,10 +300,17 @@ def pair_of_columns(index: int, row: Mapping[str, Any], schema: str) -> Pair:
         turns.append(Message(LETTER_ROLES[letter], text[at : at + count]))
         at += count + len(TURN_JOINT)
     return Pair(
-        index, prompt=tuple(turns), chosen=(Message("assistant", row["chosen"]),),
-        rejected=(Message("assistant", row["rejected"]),), problem=row["problem"], reason=row["reason"],
-        schema=schema, trl_cut=row["trl_cut"], answer_at=row["answer_at"], trl_at=row["trl_at"],
-    )  # fmt: skip
+        index,
+        prompt=tuple(turns),
+        chosen=(Message("assistant", row["chosen"]),),
+        rejected=(Message("assistant", row["rejected"]),),
+        problem=row["problem"],
+        reason=row["reason"],
+        schema=schema,
+        trl_cut=row["trl_cut"],
+        answer_at=row["answer_at"],
+        trl_at=row["trl_at"],
+    )
 
 
 def part_path(folder: Path, kind: str, part: int) -> Path:

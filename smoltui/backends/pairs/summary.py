@@ -11,9 +11,13 @@ from smoltui.backends.pairs.store import FACTS, PairStore, gone
 from smoltui.core.pairs.preference import FINDINGS
 
 _FLAGS = {
-    "empty_chosen": "empty_chosen", "empty_rejected": "empty_rejected", "prompt_differs": "prompt_differs",
-    "roles_wrong": "roles_do_not_alternate", "identical": "identical", "cut_inside_answer": "trl_cut_inside_answer",
-}  # fmt: skip
+    "empty_chosen": "empty_chosen",
+    "empty_rejected": "empty_rejected",
+    "prompt_differs": "prompt_differs",
+    "roles_wrong": "roles_do_not_alternate",
+    "identical": "identical",
+    "cut_inside_answer": "trl_cut_inside_answer",
+}
 _REASONS = ("broken", "no_prompt", "no_answer")
 _CONDITIONS = {
     **{name: flag for flag, name in _FLAGS.items()},

@@ -39,15 +39,22 @@ async def gather(plan: Plan) -> Facts:
     shape = plan.shape
     model_problem, model_doubt = _look_at_model(project, values.get("model_name_or_path"))
     facts = Facts(
-        place=place, values=values, findings=(), summary=summarise(values, plan.pairs.rows),
+        place=place,
+        values=values,
+        findings=(),
+        summary=summarise(values, plan.pairs.rows),
         overwrite=spec.overwrite,
-        model_problem=model_problem, model_doubt=model_doubt, pairs=plan.pairs.sentence,
+        model_problem=model_problem,
+        model_doubt=model_doubt,
+        pairs=plan.pairs.sentence,
         pairs_problem=plan.pairs.problem,
         jobs=replace(
-            settings.jobs, flavor=spec.flavor or settings.jobs.flavor, namespace=spec.namespace or "",
+            settings.jobs,
+            flavor=spec.flavor or settings.jobs.flavor,
+            namespace=spec.namespace or "",
             timeout=str(spec.timeout_seconds) if spec.timeout_seconds else settings.jobs.timeout,
         ),
-    )  # fmt: skip
+    )
     accelerator: str | None = None
     cuda, has_bf16 = True, None
     if place.here:
@@ -74,12 +81,10 @@ async def gather(plan: Plan) -> Facts:
         facts = await _ask_account(facts)
     return replace(
         facts,
-        findings=check(
-            values, target=place.target, has_bf16=has_bf16, model_type=shape.kind if shape else None
-        ),
+        findings=check(values, target=place.target, has_bf16=has_bf16, model_type=shape.kind if shape else None),
         fit=estimate(values, shape, cuda=cuda),
         duration=duration(values, shape, facts.summary, accelerator),
-    )  # fmt: skip
+    )
 
 
 async def check_plan(plan: Plan) -> list[Check]:
@@ -151,6 +156,9 @@ def _output(folder: Path) -> Output:
     above = next((parent for parent in (folder, *folder.parents) if exists(parent)), folder)
     writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
     return Output(
-        path=shown_path(folder), has_model=holds_model(folder), checkpoints=checkpoints, writable=writable,
+        path=shown_path(folder),
+        has_model=holds_model(folder),
+        checkpoints=checkpoints,
+        writable=writable,
         free=free_output_dir(folder).name,
-    )  # fmt: skip
+    )

@@ -55,10 +55,15 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
     if not place.pays:
         local = settings.local
         return RunSpec(
-            name=name, project=str(project.folder), recipe=recipe.text, output_dir=str(project.resolve(wanted)),
-            label=label, overwrite=options.overwrite, strategy=local.strategy,
+            name=name,
+            project=str(project.folder),
+            recipe=recipe.text,
+            output_dir=str(project.resolve(wanted)),
+            label=label,
+            overwrite=options.overwrite,
+            strategy=local.strategy,
             processes=local.processes if processes is None else processes,
-        )  # fmt: skip
+        )
     jobs = settings.jobs
     limit = options.timeout or jobs.timeout
     try:
@@ -66,12 +71,18 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
     except ValueError as error:
         raise InputError(f"Not a valid timeout for Jobs: {limit}", str(error)) from error
     return RunSpec(
-        name=name, project=str(project.folder), recipe=recipe.text, output_dir=f"{JOB_OUTPUT}/{Path(wanted).name}",
-        label=label, flavor=options.flavor or jobs.flavor, timeout_seconds=seconds,
+        name=name,
+        project=str(project.folder),
+        recipe=recipe.text,
+        output_dir=f"{JOB_OUTPUT}/{Path(wanted).name}",
+        label=label,
+        flavor=options.flavor or jobs.flavor,
+        timeout_seconds=seconds,
         namespace=options.namespace or jobs.namespace or None,
         labels={**jobs.labels, "name": label_value(name), LABEL: label},
-        processes=(jobs.processes or None) if processes is None else processes, strategy=jobs.strategy,
-    )  # fmt: skip
+        processes=(jobs.processes or None) if processes is None else processes,
+        strategy=jobs.strategy,
+    )
 
 
 def new_label() -> str:

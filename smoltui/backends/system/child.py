@@ -144,9 +144,15 @@ async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None 
     """
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, cwd=cwd, env=dict(env) if env is not None else child_env(), stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True, limit=_CHUNK,
-        )  # fmt: skip
+            *argv,
+            cwd=cwd,
+            env=dict(env) if env is not None else child_env(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=_CHUNK,
+        )
     except OSError as error:
         raise RunFailedError(f"A child process could not be started ({error.strerror}): {argv[0]}") from error
     child = Child(process)

@@ -133,11 +133,17 @@ class Figures:
     def as_json(self) -> dict[str, Any]:
         """What `evaluate --json` prints for a model; the reference has no `reward_accuracy`."""
         values: dict[str, Any] = {
-            "margin": self.margin, "manner_share": self.manner_share,
-            "manner_interval": self.manner_interval, "well_formed_share": self.well_formed_share,
-            "well_formed_interval": self.well_formed_interval, "pairs": self.pairs, "answers": self.answers,
-            "logp_gap": self.gap, "mean_tokens": self.mean_tokens, "length_ratio": self.length_ratio,
-        }  # fmt: skip
+            "margin": self.margin,
+            "manner_share": self.manner_share,
+            "manner_interval": self.manner_interval,
+            "well_formed_share": self.well_formed_share,
+            "well_formed_interval": self.well_formed_interval,
+            "pairs": self.pairs,
+            "answers": self.answers,
+            "logp_gap": self.gap,
+            "mean_tokens": self.mean_tokens,
+            "length_ratio": self.length_ratio,
+        }
         if self.model != REFERENCE:
             values = {
                 "reward_accuracy": self.reward_accuracy,

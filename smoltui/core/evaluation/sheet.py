@@ -111,9 +111,12 @@ class Sheet:
 def sampling_as_json(sampling: EvaluationSettings) -> dict[str, Any]:
     """Sampling settings, named as in smoltui.toml."""
     return {
-        "max_new_tokens": sampling.max_new_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p,
-        "seed": sampling.seed, "thinking": sampling.thinking,
-    }  # fmt: skip
+        "max_new_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "thinking": sampling.thinking,
+    }
 
 
 def sampling_in_words(sampling: Mapping[str, Any]) -> str:

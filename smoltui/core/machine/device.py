@@ -157,9 +157,14 @@ class Need:
 
 
 WORDS = {
-    "W": "weights", "R": "reference", "G": "gradients", "O": "Adam", "K": "bf16 copies", "A": "activations",
+    "W": "weights",
+    "R": "reference",
+    "G": "gradients",
+    "O": "Adam",
+    "K": "bf16 copies",
+    "A": "activations",
     "H": "head",
-}  # fmt: skip
+}
 """Short names for the terms of `core.machine.fit`."""
 
 MODEL = "HuggingFaceTB/SmolLM3-3B"
@@ -189,9 +194,12 @@ def gib(size: int | None) -> str:
 
 
 def verdict(
-    report: DeviceReport, account: Account | None, why_no_account: str = "", recipe: Need | None = None,
+    report: DeviceReport,
+    account: Account | None,
+    why_no_account: str = "",
+    recipe: Need | None = None,
     here: bool = True,
-) -> list[Sentence]:  # fmt: skip
+) -> list[Sentence]:
     """What can be trained here and what needs Jobs, with the sums behind it.
 
     `why_no_account` says what stands in the way if `account` is None (see `device_words.before_jobs`); `recipe` is the
@@ -268,23 +276,32 @@ def _jobs(account: Account | None, why_no_account: str, optional: bool) -> Sente
         return Sentence(Mark.NO, f"{jobs}: {why_no_account or 'account not checked yet'}", optional)
     if account.can_write is False:
         return Sentence(
-            Mark.NO, f"{jobs}: the token of {account.name} is read-only. Create one with write access, then log in "
-            "with `hf auth login`", optional,
-        )  # fmt: skip
+            Mark.NO,
+            f"{jobs}: the token of {account.name} is read-only. Create one with write access, then log in "
+            "with `hf auth login`",
+            optional,
+        )
     if account.can_pay is False:
         return Sentence(
-            Mark.NO, f"{jobs}: {account.name} cannot pay yet. Add credit: https://huggingface.co/settings/billing",
+            Mark.NO,
+            f"{jobs}: {account.name} cannot pay yet. Add credit: https://huggingface.co/settings/billing",
             optional,
-        )  # fmt: skip
+        )
     if account.can_pay is None:
         return Sentence(Mark.TIGHT, f"{jobs}: logged in as {account.name}; billing status unknown")
     return Sentence(Mark.HERE, f"{jobs}: ready, logged in as {account.name}")
 
 
 def next_step(
-    report: DeviceReport, *, has_recipe: bool, recipe_problem: str = "", here: bool = True, has_model: bool = False,
-    account: Account | None = None, recipe: Need | None = None,
-) -> str:  # fmt: skip
+    report: DeviceReport,
+    *,
+    has_recipe: bool,
+    recipe_problem: str = "",
+    here: bool = True,
+    has_model: bool = False,
+    account: Account | None = None,
+    recipe: Need | None = None,
+) -> str:
     """The next step, in one sentence with its key or command.
 
     `here`: `t` starts a run on this machine; `has_model`: a run of this project has produced a model; `recipe`: the

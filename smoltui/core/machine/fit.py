@@ -63,24 +63,41 @@ def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
     if min(sizes) <= 0 or max(sizes) >= 2**31:
         return None
     linears = {
-        "q_proj": (hidden, heads * size), "k_proj": (hidden, groups * size), "v_proj": (hidden, groups * size),
-        "o_proj": (heads * size, hidden), "gate_proj": (hidden, wide), "up_proj": (hidden, wide),
+        "q_proj": (hidden, heads * size),
+        "k_proj": (hidden, groups * size),
+        "v_proj": (hidden, groups * size),
+        "o_proj": (heads * size, hidden),
+        "gate_proj": (hidden, wide),
+        "up_proj": (hidden, wide),
         "down_proj": (wide, hidden),
-    }  # fmt: skip
+    }
     tables = 1 if config.get("tie_word_embeddings", config["model_type"] == "smollm3") else 2
     layer = sum(inputs * outputs for inputs, outputs in linears.values()) + 2 * hidden
     saved = str(config.get("dtype") or config.get("torch_dtype") or "float32")
     return ModelShape(
-        parameters=tables * vocabulary * hidden + layers * layer + hidden, layers=layers, hidden=hidden,
-        vocabulary=vocabulary, linears=MappingProxyType(linears), kind=str(config["model_type"]), dtype=saved,
-    )  # fmt: skip
+        parameters=tables * vocabulary * hidden + layers * layer + hidden,
+        layers=layers,
+        hidden=hidden,
+        vocabulary=vocabulary,
+        linears=MappingProxyType(linears),
+        kind=str(config["model_type"]),
+        dtype=saved,
+    )
 
 
-_SMOLLM3_3B = shape_of({
-    "model_type": "smollm3", "hidden_size": 2048, "num_hidden_layers": 36, "intermediate_size": 11008,
-    "vocab_size": 128256, "num_attention_heads": 16, "num_key_value_heads": 4, "tie_word_embeddings": True,
-    "dtype": "bfloat16",
-})  # fmt: skip
+_SMOLLM3_3B = shape_of(
+    {
+        "model_type": "smollm3",
+        "hidden_size": 2048,
+        "num_hidden_layers": 36,
+        "intermediate_size": 11008,
+        "vocab_size": 128256,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 4,
+        "tie_word_embeddings": True,
+        "dtype": "bfloat16",
+    }
+)
 """transformers 5.23 `SmolLM3Config` (its defaults are the 3B model): 3,075,098,624 parameters."""
 assert _SMOLLM3_3B is not None
 
@@ -131,10 +148,13 @@ class Fit:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "terms": {term.name: term.bytes for term in self.terms}, "context_bytes": self.context,
-            "peak_bytes": self.peak, "needed_bytes": self.needed, "trainable": self.trainable,
+            "terms": {term.name: term.bytes for term in self.terms},
+            "context_bytes": self.context,
+            "peak_bytes": self.peak,
+            "needed_bytes": self.needed,
+            "trainable": self.trainable,
             "checkpoint_bytes": self.checkpoint,
-        }  # fmt: skip
+        }
 
 
 def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool = True) -> Fit | None:
@@ -256,7 +276,8 @@ def duration(
 
     first = " and one pass of the reference" if get(values, "precompute_ref_log_probs") else ""
     return Duration(
-        low=seconds(min(SHORT, length)), high=seconds(length),
+        low=seconds(min(SHORT, length)),
+        high=seconds(length),
         assumed=f"{UTILISATION:.0%} of {speed / 1e12:.0f} TFLOP/s, pairs of {min(SHORT, length)} to {length} tokens; "
         f"excluding loading{first}",
-    )  # fmt: skip
+    )

@@ -48,10 +48,12 @@ def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape
         fit, available = (on_card if flavor.count else on_processor), device_bytes(flavor)
         found.append(
             FlavorFit(
-                flavor=flavor, verdict="unknown" if fit is None else fit.verdict(available),
-                needed=None if fit is None else fit.needed, available=available,
+                flavor=flavor,
+                verdict="unknown" if fit is None else fit.verdict(available),
+                needed=None if fit is None else fit.needed,
+                available=available,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -71,11 +73,18 @@ def accelerators(flavor: Flavor) -> str:
 def as_json(flavor: Flavor, fit: FlavorFit | None = None) -> dict[str, Any]:
     """A flavor as `hardware --json` prints it; with `fit` also whether the recipe fits."""
     told: dict[str, Any] = {
-        "name": flavor.name, "pretty": flavor.pretty, "cpu": flavor.cpu, "ram_bytes": flavor.ram_bytes,
-        "accelerator": flavor.accelerator, "count": flavor.count, "vram_bytes": flavor.vram_bytes,
-        "device_bytes": device_bytes(flavor), "usd_per_minute": flavor.usd_per_minute,
-        "usd_per_hour": flavor.usd_per_hour, "listed_at": flavor.listed_at,
-    }  # fmt: skip
+        "name": flavor.name,
+        "pretty": flavor.pretty,
+        "cpu": flavor.cpu,
+        "ram_bytes": flavor.ram_bytes,
+        "accelerator": flavor.accelerator,
+        "count": flavor.count,
+        "vram_bytes": flavor.vram_bytes,
+        "device_bytes": device_bytes(flavor),
+        "usd_per_minute": flavor.usd_per_minute,
+        "usd_per_hour": flavor.usd_per_hour,
+        "listed_at": flavor.listed_at,
+    }
     if fit is not None:
         told |= {"fits": fit.verdict, "needed_bytes": fit.needed}
     return told

@@ -81,18 +81,23 @@ def sample_from(data: Mapping[str, Any], at: float) -> Sample:
         received=number_in(data.get("rx_bps")),
         sent=number_in(data.get("tx_bps")),
         gpus=tuple(
-            _gpu(str(name)[:100], values) for name, values in sorted(gpus.items(), key=lambda item: str(item[0]))
+            _gpu(str(name)[:100], values)
+            for name, values in sorted(gpus.items(), key=lambda item: str(item[0]))
             if isinstance(values, Mapping)
-        )[:MOST_GPUS] if isinstance(gpus, Mapping) else (),
+        )[:MOST_GPUS]
+        if isinstance(gpus, Mapping)
+        else (),
         replica=text_in(data.get("replica")),
-    )  # fmt: skip
+    )
 
 
 def _gpu(name: str, values: Mapping[str, Any]) -> GpuSample:
     return GpuSample(
-        id=name, used=number_in(values.get("utilization")), memory_used=_bytes(values.get("memory_used_bytes")),
+        id=name,
+        used=number_in(values.get("utilization")),
+        memory_used=_bytes(values.get("memory_used_bytes")),
         memory_total=_bytes(values.get("memory_total_bytes")),
-    )  # fmt: skip
+    )
 
 
 def _bytes(value: Any) -> int | None:

@@ -28,9 +28,13 @@ def as_markdown(audit: Audit) -> str:
             numbers = ", ".join(f"{row + 1:,}" for row in found.examples[:SHOWN])
             more = f" and {found.count - SHOWN:,} more" if found.count > SHOWN else ""
             lines += [
-                "", f"## {_escaped(found.title)}", "", f"{_escaped(found.why)} Source: {_escaped(found.source)}.", "",
+                "",
+                f"## {_escaped(found.title)}",
+                "",
+                f"{_escaped(found.why)} Source: {_escaped(found.source)}.",
+                "",
                 f"Pairs (from 1): {numbers}{more}. Show all: `where {found.condition}`",
-            ]  # fmt: skip
+            ]
     return "\n".join(lines) + "\n"
 
 

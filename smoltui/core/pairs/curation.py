@@ -61,9 +61,15 @@ class Decision(NamedTuple):
 
 
 ACTS: Mapping[str, str] = {
-    "exclude": "exclude", "include": "exclude", "swap": "swap", "unswap": "swap", "note": "note", "pin": "pin",
-    "unpin": "pin", "hold_out": "hold_out",
-}  # fmt: skip
+    "exclude": "exclude",
+    "include": "exclude",
+    "swap": "swap",
+    "unswap": "swap",
+    "note": "note",
+    "pin": "pin",
+    "unpin": "pin",
+    "hold_out": "hold_out",
+}
 """Act → subject of the decision."""
 
 
@@ -249,8 +255,11 @@ def marks_of(curation: Curation, of: str) -> Callable[[Sequence[bytes], Sequence
     The function takes their content hashes and prompt hashes (None if a row is not a readable pair).
     """
     sets = {
-        "excluded": curation.excluded, "swapped": curation.swapped, "pinned": curation.pinned, "noted": curation.notes,
-    }  # fmt: skip
+        "excluded": curation.excluded,
+        "swapped": curation.swapped,
+        "pinned": curation.pinned,
+        "noted": curation.notes,
+    }
     held = curation.hold_out(of)
 
     def marks(hashes: Sequence[bytes], prompts: Sequence[int | None]) -> dict[str, list[bool]]:

@@ -24,10 +24,19 @@ MAX_COMPARED = 4_000
 """Characters of an answer compared for `similarity`: the cost grows with the product of the lengths."""
 PAIR_COLUMNS = frozenset(
     {
-        "system", "prompt", "instruction", "question", "input", "history", "conversations", "chosen", "rejected",
-        "preferred_output", "non_preferred_output",
+        "system",
+        "prompt",
+        "instruction",
+        "question",
+        "input",
+        "history",
+        "conversations",
+        "chosen",
+        "rejected",
+        "preferred_output",
+        "non_preferred_output",
     }
-)  # fmt: skip
+)
 """Columns that form the pair; all others are stored as its further columns."""
 
 
@@ -110,18 +119,43 @@ def _nothing(problem: str, reason: str, raw: str) -> dict[str, Any]:
     raw = sound(raw)
     flags = dict.fromkeys(
         (
-            "empty_chosen", "empty_rejected", "prompt_differs", "roles_wrong", "identical", "cut_inside_answer",
-            "refusal_chosen", "refusal_rejected", "mixed_scripts",
+            "empty_chosen",
+            "empty_rejected",
+            "prompt_differs",
+            "roles_wrong",
+            "identical",
+            "cut_inside_answer",
+            "refusal_chosen",
+            "refusal_rejected",
+            "mixed_scripts",
         ),
         False,
-    )  # fmt: skip
+    )
     return {
-        "prompt": None, "roles": "", "turn_chars": [], "chosen": None, "rejected": None, "raw": raw,
-        "problem": sound(problem), "trl_cut": None, "answer_at": None, "trl_at": None, "extra": None,
-        "prompt_hash": None, "chosen_hash": None, "rejected_hash": None, "reason": reason, "turns": None,
-        "prompt_chars": None, "chosen_chars": None, "rejected_chars": None, "similarity": None,
-        **flags, "control_chars": has_control(raw), "bidi_chars": has_bidi(raw),
-    }  # fmt: skip
+        "prompt": None,
+        "roles": "",
+        "turn_chars": [],
+        "chosen": None,
+        "rejected": None,
+        "raw": raw,
+        "problem": sound(problem),
+        "trl_cut": None,
+        "answer_at": None,
+        "trl_at": None,
+        "extra": None,
+        "prompt_hash": None,
+        "chosen_hash": None,
+        "rejected_hash": None,
+        "reason": reason,
+        "turns": None,
+        "prompt_chars": None,
+        "chosen_chars": None,
+        "rejected_chars": None,
+        "similarity": None,
+        **flags,
+        "control_chars": has_control(raw),
+        "bidi_chars": has_bidi(raw),
+    }
 
 
 def _extra(row: Any) -> str | None:

@@ -10,18 +10,48 @@ from smoltui.core.pairs.preference import Pair, pair_of
 PARTS = ("prompt", "chosen", "rejected", "system")
 """What a column can be; system is optional, and so is prompt if both answers contain it."""
 
-_TELLING = frozenset({*PARTS, "conversations", "instruction", "question", "input", "history", "preferred_output",
-                      "non_preferred_output"})  # fmt: skip
+_TELLING = frozenset(
+    {*PARTS, "conversations", "instruction", "question", "input", "history", "preferred_output", "non_preferred_output"}
+)
 """Columns that identify a shape: they must not override what a person sets."""
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "query", "instruction", "input", "user", "context", "messages", "conversation"),
-    "chosen": ("chosen", "preferred", "good", "better", "best", "win", "winner", "positive", "accepted", "response_a",
-               "answer_a", "response_1", "output_1", "completion_a"),
-    "rejected": ("rejected", "dispreferred", "non_preferred", "bad", "worse", "worst", "lose", "loser", "negative",
-                 "declined", "response_b", "answer_b", "response_2", "output_2", "completion_b"),
+    "chosen": (
+        "chosen",
+        "preferred",
+        "good",
+        "better",
+        "best",
+        "win",
+        "winner",
+        "positive",
+        "accepted",
+        "response_a",
+        "answer_a",
+        "response_1",
+        "output_1",
+        "completion_a",
+    ),
+    "rejected": (
+        "rejected",
+        "dispreferred",
+        "non_preferred",
+        "bad",
+        "worse",
+        "worst",
+        "lose",
+        "loser",
+        "negative",
+        "declined",
+        "response_b",
+        "answer_b",
+        "response_2",
+        "output_2",
+        "completion_b",
+    ),
     "system": ("system", "system_prompt"),
-}  # fmt: skip
+}
 """Words in column names of known sets, the most specific first."""
 
 

@@ -190,14 +190,16 @@ def _model(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
         yield _stop("model_name_or_path", "The recipe has no model", f"Write model_name_or_path: {COURSE_MODEL}")
     elif name == f"{COURSE_MODEL}-Instruct":
         yield _stop(
-            "model_name_or_path", f"There is no such model: {name}",
+            "model_name_or_path",
+            f"There is no such model: {name}",
             f"Write {COURSE_MODEL}: it already follows instructions.",
-        )  # fmt: skip
+        )
     elif name == f"{COURSE_MODEL}-Base":
         yield _warn(
-            "model_name_or_path", "This model has not learned to follow instructions, which DPO requires",
+            "model_name_or_path",
+            "This model has not learned to follow instructions, which DPO requires",
             f"Write {COURSE_MODEL} instead.",
-        )  # fmt: skip
+        )
     more = values.get("model_init_kwargs")
     if get(values, "trust_remote_code") or (isinstance(more, Mapping) and more.get("trust_remote_code")):
         where = (
@@ -222,16 +224,18 @@ def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
     sources, name = values.get("datasets"), values.get("dataset_name")
     if not sources and not name:
         yield _stop(
-            "datasets", "The recipe has no pairs",
+            "datasets",
+            "The recipe has no pairs",
             "Write datasets with a path and a split, for example {path: Anthropic/hh-rlhf, split: train}",
-        )  # fmt: skip
+        )
     if sources and name:
         yield _warn("dataset_name", "datasets and dataset_name are both set; TRL uses datasets", "Delete one.")
     if isinstance(name, str) and (kind := file_kind(name)) and not sources:
         yield _stop(
-            "dataset_name", f"dataset_name takes a Hub id or a folder, not a file: {name}",
+            "dataset_name",
+            f"dataset_name takes a Hub id or a folder, not a file: {name}",
             f"Write datasets: [{{path: {kind}, data_files: {name}, split: train}}]",
-        )  # fmt: skip
+        )
     for number, source in enumerate(sources or [], 1):
         where = f"source {number} of datasets"
         if not isinstance(source, Mapping) or not source.get("path"):
@@ -250,16 +254,18 @@ def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
             )
     if values.get("test_split_size"):
         yield _warn(
-            "test_split_size", "TRL splits without a seed: every run, even a resumed one, measures different pairs",
+            "test_split_size",
+            "TRL splits without a seed: every run, even a resumed one, measures different pairs",
             "Set a held-out split instead.",
-        )  # fmt: skip
+        )
     if (get(values, "streaming") or get(values, "dataset_streaming")) and get(values, "max_steps") < 1:
         yield _stop("max_steps", "A stream of pairs has no length, so epochs have no meaning", "Set max_steps.")
     if get(values, "train_sampling_strategy") == "group_by_length" and get(values, "remove_unused_columns"):
         yield _stop(
-            "train_sampling_strategy", "Grouping by length needs the length column, which TRL removes first",
+            "train_sampling_strategy",
+            "Grouping by length needs the length column, which TRL removes first",
             "Write remove_unused_columns: false, and give the pairs a length column.",
-        )  # fmt: skip
+        )
     if "max_length" in values and values["max_length"] is None:
         yield _warn(
             "max_length", "Without a limit, one long pair determines the memory needed", "Write max_length: 1024"
@@ -289,19 +295,22 @@ def _precision(values: Mapping[str, Any], target: Target, has_bf16: bool | None,
         small = f"a learning rate of {show_number(float(rate))}"
         if weights in ("bfloat16", "float16"):
             yield _stop(
-                "dtype", f"Weights in {weights} hardly move at {small}: the steps are silently lost to rounding",
+                "dtype",
+                f"Weights in {weights} hardly move at {small}: the steps are silently lost to rounding",
                 "Write dtype: float32, or train an adapter with use_peft: true",
-            )  # fmt: skip
+            )
         elif weights == "auto":
             yield _warn(
-                "dtype", f"auto loads the weights as saved, usually in bfloat16, where they hardly move at {small}",
+                "dtype",
+                f"auto loads the weights as saved, usually in bfloat16, where they hardly move at {small}",
                 "Write dtype: float32",
-            )  # fmt: skip
+            )
     if adapter and quantized and rate <= SMALL_RATE:
         yield _warn(
-            "learning_rate", "A quantized model's adapter stays in bfloat16, where such small steps round to nothing",
+            "learning_rate",
+            "A quantized model's adapter stays in bfloat16, where such small steps round to nothing",
             "Raise the learning rate, or remove load_in_4bit and load_in_8bit.",
-        )  # fmt: skip
+        )
     if adapter and weights == "float32" and target == Target.JOB and not quantized:
         yield _warn("dtype", "The frozen weights under an adapter don't need float32", "Write dtype: bfloat16")
 
@@ -317,9 +326,10 @@ def _adapter(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
     smollm3 = model_type == "smollm3" or "smollm3" in str(values.get("model_name_or_path", "")).lower()
     if smollm3 and not values.get("lora_target_modules") and not values.get("lora_target_parameters"):
         yield _stop(
-            "lora_target_modules", "PEFT has no default target modules for SmolLM3, and fails after loading",
+            "lora_target_modules",
+            "PEFT has no default target modules for SmolLM3, and fails after loading",
             "Write lora_target_modules: all-linear",
-        )  # fmt: skip
+        )
     if values.get("lora_dropout") and get(values, "disable_dropout"):
         yield _warn(
             "lora_dropout",
@@ -355,18 +365,20 @@ def _loss(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mode
 def _evaluation(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if get(values, "eval_strategy") != "no" and values.get("datasets") and not values.get("test_split_size"):
         yield _stop(
-            "eval_strategy", "Evaluation is on, but datasets has no held-out split: trl dpo fails after loading",
+            "eval_strategy",
+            "Evaluation is on, but datasets has no held-out split: trl dpo fails after loading",
             'Write eval_strategy: "no", or set the pairs with dataset_name and dataset_test_split.',
-        )  # fmt: skip
+        )
 
 
 def _saving(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     push, name = get(values, "push_to_hub"), values.get("hub_model_id")
     if target == Target.JOB and not push:
         yield _warn(
-            "push_to_hub", "push_to_hub is off: a Job's disk is deleted at its end, so the model will be lost",
+            "push_to_hub",
+            "push_to_hub is off: a Job's disk is deleted at its end, so the model will be lost",
             "Write push_to_hub: true and hub_model_id: YOUR-NAME/smollm3-dpo-aligned",
-        )  # fmt: skip
+        )
     if push and not name:
         yield _warn(
             "hub_model_id",
@@ -392,9 +404,10 @@ def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
     public = get(values, "push_to_hub") and static is not False and values.get("hub_private_repo") is not True
     if public:
         yield _warn(
-            "report_to", "Under trl dpo, a push with trackio creates a Space with the metrics, public by default",
+            "report_to",
+            "Under trl dpo, a push with trackio creates a Space with the metrics, public by default",
             "Write trackio_static_space_id: false, or hub_private_repo: true",
-        )  # fmt: skip
+        )
     if values.get("trackio_space_id") and values.get("hub_private_repo") is not True:
         yield _warn(
             "trackio_space_id",
@@ -406,14 +419,16 @@ def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
 def _habits(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
     if get(values, "logging_nan_inf_filter"):
         yield _warn(
-            "logging_nan_inf_filter", "A run ruined by NaN would show a loss of 0.0",
+            "logging_nan_inf_filter",
+            "A run ruined by NaN would show a loss of 0.0",
             "Write logging_nan_inf_filter: false",
-        )  # fmt: skip
+        )
     if get(values, "load_best_model_at_end") and get(values, "save_strategy") != get(values, "eval_strategy"):
         yield _stop(
-            "load_best_model_at_end", "The best model can be kept only if saving and evaluation happen together",
+            "load_best_model_at_end",
+            "The best model can be kept only if saving and evaluation happen together",
             "Set save_strategy and eval_strategy to the same value.",
-        )  # fmt: skip
+        )
 
 
 def our_values() -> dict[str, Any]:

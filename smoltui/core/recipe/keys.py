@@ -48,9 +48,22 @@ def snapshot() -> Snapshot:
 
 
 LOSSES = (
-    "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
-    "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft",
-)  # fmt: skip
+    "sigmoid",
+    "sigmoid_norm",
+    "hinge",
+    "ipo",
+    "exo_pair",
+    "nca_pair",
+    "robust",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sft",
+)
 """Values of loss_type, from TRL 1.16 `trainer/dpo_trainer.py`; TRL itself checks them only at the first step."""
 
 GONE: Mapping[str, tuple[str, str]] = {

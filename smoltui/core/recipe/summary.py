@@ -40,9 +40,13 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "pairs_per_step": self.pairs_per_step, "steps": self.steps, "epochs": self.epochs, "rows": self.rows,
-            "warmup_steps": self.warmup, "checkpoints": self.checkpoints,
-        }  # fmt: skip
+            "pairs_per_step": self.pairs_per_step,
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "rows": self.rows,
+            "warmup_steps": self.warmup,
+            "checkpoints": self.checkpoints,
+        }
 
     @property
     def sentence(self) -> str:
@@ -72,9 +76,13 @@ def summarise(values: Mapping[str, Any], rows: int | None = None, devices: int =
         epochs = _float(values, "num_train_epochs")
         steps = math.ceil(epochs * a_pass) if a_pass else None
     return Summary(
-        pairs_per_step=batch * accumulation * devices, steps=steps, epochs=epochs, rows=rows,
-        warmup=_share(_float(values, "warmup_steps"), steps), checkpoints=_checkpoints(values, steps, epochs),
-    )  # fmt: skip
+        pairs_per_step=batch * accumulation * devices,
+        steps=steps,
+        epochs=epochs,
+        rows=rows,
+        warmup=_share(_float(values, "warmup_steps"), steps),
+        checkpoints=_checkpoints(values, steps, epochs),
+    )
 
 
 def epochs_of(values: Mapping[str, Any], rows: int | None = None, devices: int = 1) -> float | None:

@@ -102,8 +102,14 @@ def unit_of(field: Field, value: Any) -> str:
     return _ONE.get(field.unit, field.unit) if value == 1 else field.unit
 
 
-_ONE = {"tokens": "token", "steps": "step", "epochs": "epoch", "pairs": "pair", "batches": "batch",
-        "checkpoints": "checkpoint"}  # fmt: skip
+_ONE = {
+    "tokens": "token",
+    "steps": "step",
+    "epochs": "epoch",
+    "pairs": "pair",
+    "batches": "batch",
+    "checkpoints": "checkpoint",
+}
 """Units of `core.recipe.fields` in the singular."""
 
 

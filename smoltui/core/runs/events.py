@@ -212,10 +212,23 @@ class LogLine(Event):
 EVENTS: dict[str, type[Event]] = {
     cls.name: cls
     for cls in (
-        StageChanged, PhaseChanged, Planned, Progress, Metrics, CheckpointSaved, ModelSaved, ModelPushed, WeightsMoved,
-        Failed, Finished, AnswerPart, Answered, PairScored, LogLine,
+        StageChanged,
+        PhaseChanged,
+        Planned,
+        Progress,
+        Metrics,
+        CheckpointSaved,
+        ModelSaved,
+        ModelPushed,
+        WeightsMoved,
+        Failed,
+        Finished,
+        AnswerPart,
+        Answered,
+        PairScored,
+        LogLine,
     )
-}  # fmt: skip
+}
 
 
 def strict(value: Any) -> Any:

@@ -164,9 +164,21 @@ def collapsed(lines: Sequence[LogLine]) -> list[LogLine]:
 # -- errors
 
 _ERROR_WORDS = (
-    "error", "exception", "interrupt", "traceback", "killed", "fault", "core dumped", "fatal", "critical", "panic",
-    "out of memory", "oom-kill", "no space left", "failed:",
-)  # fmt: skip
+    "error",
+    "exception",
+    "interrupt",
+    "traceback",
+    "killed",
+    "fault",
+    "core dumped",
+    "fatal",
+    "critical",
+    "panic",
+    "out of memory",
+    "oom-kill",
+    "no space left",
+    "failed:",
+)
 _ERROR = re.compile(
     r"""
       \bTraceback\ \(most\ recent\ call\ last\)

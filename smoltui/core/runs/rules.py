@@ -104,29 +104,32 @@ def watched(
         if end <= begin:
             found.append(
                 Warned(
-                    "margin_steps", "margin flat",
+                    "margin_steps",
+                    "margin flat",
                     f"After {run.step} steps the margin is {end:.3f}, at the start {begin:.3f}: the model does not "
                     "learn to tell the answers apart (check learning rate, beta, and whether the pairs have a pattern)",
                 )
-            )  # fmt: skip
+            )
     if settings.logps and _falls(series.get("logps/chosen", ())) and _falls(series.get("logps/rejected", ())):
         found.append(
             Warned(
-                "logps", "log-probs fall",
+                "logps",
+                "log-probs fall",
                 "The log-probabilities of chosen and rejected answers both fall: the model unlearns both (try a larger "
                 "beta or a lower learning rate)",
             )
-        )  # fmt: skip
+        )
     if settings.accuracy and (step := _perfect_since(series.get("rewards/accuracies", ()))) is not None:
         planned = run.max_steps
         if planned and step <= planned * EARLY_SHARE:
             found.append(
                 Warned(
-                    "accuracy", "1.0 early",
+                    "accuracy",
+                    "1.0 early",
                     f"Reward accuracy has been 1.0 since step {step} of {planned}: the pairs differ by something "
                     "trivial, such as length or a marker",
                 )
-            )  # fmt: skip
+            )
     running = run.stage == Stage.RUNNING
     if settings.silent_minutes and running and quiet_for is not None and quiet_for > settings.silent_minutes * 60:
         found.append(Warned("silent_minutes", "silent", f"No log output for {as_time(quiet_for)}: the run may hang"))
@@ -137,11 +140,12 @@ def watched(
         if seconds_left > until:
             found.append(
                 Warned(
-                    "time_left", "timeout",
+                    "time_left",
+                    "timeout",
                     f"The remaining steps take {as_time(seconds_left)}, but the timeout is in "
                     f"{as_time(max(until, 0))}: anything not pushed or saved to a volume by then is lost",
                 )
-            )  # fmt: skip
+            )
     return found
 
 

@@ -149,9 +149,13 @@ class Run:
                 started = self.started_at if self.started_at is not None else (at if stage == Stage.RUNNING else None)
                 finished = at if is_final(stage) and self.finished_at is None else self.finished_at
                 return replace(
-                    self, stage=stage, message=message or (self.message if is_final(stage) else None),
-                    hint=self.hint if is_final(stage) else None, started_at=started, finished_at=finished,
-                )  # fmt: skip
+                    self,
+                    stage=stage,
+                    message=message or (self.message if is_final(stage) else None),
+                    hint=self.hint if is_final(stage) else None,
+                    started_at=started,
+                    finished_at=finished,
+                )
             case events.PhaseChanged(phase=phase):
                 return replace(self, phase=phase)
             case events.Planned():
@@ -179,15 +183,32 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What `ps --json` prints for it."""
         return {
-            "id": self.id, "engine": self.engine, "name": self.name, "stage": self.stage, "message": self.message,
-            "hint": self.hint, "created_at": self.created_at, "started_at": self.started_at,
-            "finished_at": self.finished_at, "project": self.project, "output_dir": self.output_dir,
-            "flavor": self.flavor, "namespace": self.namespace, "timeout_seconds": self.timeout_seconds,
-            "labels": dict(self.labels), "url": self.url, "phase": self.phase, "step": self.step,
-            "max_steps": self.max_steps, "pairs_hash": self.plan.pairs_hash if self.plan else None, "moved": self.moved,
-            "model_path": self.model_path, "pushed_to": self.pushed_to, "resumable": self.resumable,
+            "id": self.id,
+            "engine": self.engine,
+            "name": self.name,
+            "stage": self.stage,
+            "message": self.message,
+            "hint": self.hint,
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "project": self.project,
+            "output_dir": self.output_dir,
+            "flavor": self.flavor,
+            "namespace": self.namespace,
+            "timeout_seconds": self.timeout_seconds,
+            "labels": dict(self.labels),
+            "url": self.url,
+            "phase": self.phase,
+            "step": self.step,
+            "max_steps": self.max_steps,
+            "pairs_hash": self.plan.pairs_hash if self.plan else None,
+            "moved": self.moved,
+            "model_path": self.model_path,
+            "pushed_to": self.pushed_to,
+            "resumable": self.resumable,
             "curve": self.history.rows(),
-        }  # fmt: skip
+        }
 
 
 def richer(run: Run, known: Run | None) -> Run:
@@ -195,11 +216,16 @@ def richer(run: Run, known: Run | None) -> Run:
     if known is None or run.history.known or not (known.history.known or known.plan or known.step):
         return run
     return replace(
-        run, plan=run.plan or known.plan, bar_steps=run.bar_steps or known.bar_steps,
-        step=max(run.step, known.step), history=known.history,
-        phase=run.phase or known.phase, moved=run.moved if run.moved is not None else known.moved,
-        model_path=run.model_path or known.model_path, pushed_to=run.pushed_to or known.pushed_to,
-    )  # fmt: skip
+        run,
+        plan=run.plan or known.plan,
+        bar_steps=run.bar_steps or known.bar_steps,
+        step=max(run.step, known.step),
+        history=known.history,
+        phase=run.phase or known.phase,
+        moved=run.moved if run.moved is not None else known.moved,
+        model_path=run.model_path or known.model_path,
+        pushed_to=run.pushed_to or known.pushed_to,
+    )
 
 
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")

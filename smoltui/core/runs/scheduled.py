@@ -47,11 +47,20 @@ class ScheduledJob:
     def summary(self) -> dict[str, Any]:
         """What `scheduled list --json` prints for it."""
         return {
-            "id": self.id, "name": self.name, "schedule": self.schedule, "namespace": self.namespace,
-            "suspended": self.suspended, "concurrency": self.concurrency, "next_at": self.next_at,
-            "last_at": self.last_at, "last_run": self.last_run, "created_at": self.created_at, "flavor": self.flavor,
-            "timeout_seconds": self.timeout_seconds, "labels": dict(self.labels),
-        }  # fmt: skip
+            "id": self.id,
+            "name": self.name,
+            "schedule": self.schedule,
+            "namespace": self.namespace,
+            "suspended": self.suspended,
+            "concurrency": self.concurrency,
+            "next_at": self.next_at,
+            "last_at": self.last_at,
+            "last_run": self.last_run,
+            "created_at": self.created_at,
+            "flavor": self.flavor,
+            "timeout_seconds": self.timeout_seconds,
+            "labels": dict(self.labels),
+        }
 
 
 def checked_schedule(text: str) -> str:

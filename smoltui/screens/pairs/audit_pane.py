@@ -116,6 +116,13 @@ class AuditPane(SetPane):
 
 def _row(found: Found) -> FindingRow:
     return FindingRow(
-        name=found.name, title=found.title, severity=found.severity, count=found.count, share=found.share,
-        why=found.why, source=found.source, examples=found.examples, act=found.act,
-    )  # fmt: skip
+        name=found.name,
+        title=found.title,
+        severity=found.severity,
+        count=found.count,
+        share=found.share,
+        why=found.why,
+        source=found.source,
+        examples=found.examples,
+        act=found.act,
+    )

@@ -58,9 +58,12 @@ class ListPane(SetPane):
         elif rows is not None:
             position = bisect_left(rows, session.index) if session.order == OWN_ORDER and len(rows) else 0
         pairs.show(
-            Lines(session), position=position, sort=order, descending=descending,
+            Lines(session),
+            position=position,
+            sort=order,
+            descending=descending,
             unit="tokens" if session.tokens is not None else "characters",
-        )  # fmt: skip
+        )
 
     def on_resize(self) -> None:
         if self.display:
@@ -151,14 +154,17 @@ def line_of(session: PairsSession, row: int) -> PairLine:
     asked = next((turn.content for turn in reversed(pair.prompt) if turn.role == "user"), None)
     excerpt = asked if asked is not None else pair.raw
     return PairLine(
-        row=row, flags=frozenset(flags), turns=len(pair.prompt) if pair.readable else None,
+        row=row,
+        flags=frozenset(flags),
+        turns=len(pair.prompt) if pair.readable else None,
         prompt_chars=facts["prompt_chars"] if facts else None,
         chosen_chars=facts["chosen_chars"] if facts else (len(pair.chosen[0].content) if pair.readable else None),
         rejected_chars=facts["rejected_chars"] if facts else (len(pair.rejected[0].content) if pair.readable else None),
         chosen_tokens=counted["chosen_tokens"] if counted else None,
         rejected_tokens=counted["rejected_tokens"] if counted else None,
-        similarity=facts["similarity"] if facts else None, excerpt=excerpt.strip()[:400],
-    )  # fmt: skip
+        similarity=facts["similarity"] if facts else None,
+        excerpt=excerpt.strip()[:400],
+    )
 
 
 def _panels(lengths: Lengths) -> list[Panel]:

@@ -83,9 +83,11 @@ class SetView(ContentSwitcher):
     def __init__(self) -> None:
         super().__init__(id="pairs-panes", initial="pairs-pair")
         self._panes: dict[View, SetPane] = {
-            "pair": PairPane(id="pairs-pair"), "list": ListPane(id="pairs-list"),
-            "audit": AuditPane(id="pairs-audit"), "tokens": TokensPane(id="pairs-tokens"),
-        }  # fmt: skip
+            "pair": PairPane(id="pairs-pair"),
+            "list": ListPane(id="pairs-list"),
+            "audit": AuditPane(id="pairs-audit"),
+            "tokens": TokensPane(id="pairs-tokens"),
+        }
         self._pair, self._list = cast("PairPane", self._panes["pair"]), cast("ListPane", self._panes["list"])
         self._audit, self._tokens = cast("AuditPane", self._panes["audit"]), cast("TokensPane", self._panes["tokens"])
 
@@ -117,9 +119,10 @@ class SetView(ContentSwitcher):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         session = self.session
         works = {
-            "hit": bool(session.rows), "save_audit": session.report is not None,
+            "hit": bool(session.rows),
+            "save_audit": session.report is not None,
             "split": len(session.opened.splits) > 1,
-        }  # fmt: skip
+        }
         return works.get(action, True) or None
 
     def action_view(self, view: View) -> None:

@@ -59,9 +59,12 @@ class Acting(RunsBase):
             lost = "A Job's disk is deleted when it ends: anything not pushed or saved to a volume is lost."
         name = f"the run {runs[0].name} ({runs[0].id})" if len(runs) == 1 else f"{len(runs)} runs: {_named(runs)}"
         self._confirmed(
-            f"Cancel {name}?", lost, "cancel it" if len(runs) == 1 else "cancel them", "keep running",
+            f"Cancel {name}?",
+            lost,
+            "cancel it" if len(runs) == 1 else "cancel them",
+            "keep running",
             lambda: self._each(runs, lambda run: self.engine_of(run).cancel(run.id), ""),
-        )  # fmt: skip
+        )
 
     def action_pause(self) -> None:
         """Pauses active runs, or resumes stopped ones."""
@@ -71,9 +74,10 @@ class Acting(RunsBase):
             self._confirmed(
                 f"Pause {_named(going)}?",
                 "The current step finishes and a checkpoint is saved. Press x to resume from it.",
-                "pause", "keep running",
+                "pause",
+                "keep running",
                 lambda: self._each(going, lambda run: self.engine_of(run).pause(run.id), "Pausing"),
-            )  # fmt: skip
+            )
             return
         stopped = [run for run in runs if run.stage != Stage.COMPLETED]
         if stopped:
@@ -94,10 +98,12 @@ class Acting(RunsBase):
             if len(paid) == 1:
                 words += f" {safe_line(paid[0].flavor or '', 40)}, time limit {as_time(paid[0].timeout_seconds)}."
         self._confirmed(
-            f"Run again: {_named(runs)}?", f"{words} Uses the original recipe and the current data files.".strip(),
-            "run again", "cancel",
+            f"Run again: {_named(runs)}?",
+            f"{words} Uses the original recipe and the current data files.".strip(),
+            "run again",
+            "cancel",
             lambda: self._each(runs, lambda run: self.engine_of(run).rerun(run.id), "Started", show=True),
-        )  # fmt: skip
+        )
 
     # -- waiting
 
@@ -126,9 +132,11 @@ class Acting(RunsBase):
         labels = {key: value for key, value in runs[0].labels.items() if key != LABEL} if len(runs) == 1 else {}
         shown = " ".join(f"{key}={value}" for key, value in labels.items())
         self.ask(
-            "labels:", "key=value …; -key removes a label; others are kept",
-            lambda text: self._relabel(runs, text), shown,
-        )  # fmt: skip
+            "labels:",
+            "key=value …; -key removes a label; others are kept",
+            lambda text: self._relabel(runs, text),
+            shown,
+        )
 
     def _relabel(self, runs: Sequence[Run], text: str) -> None:
         new: dict[str, str] = {}

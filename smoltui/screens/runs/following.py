@@ -185,9 +185,10 @@ class Following(RunsBase):
             return
         keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],) * len(CHARTS)
         others = [
-            other for other in self.workspace.runs.values()
+            other
+            for other in self.workspace.runs.values()
             if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
-        ][:MOST_BEHIND]  # fmt: skip
+        ][:MOST_BEHIND]
         if any(not other.history.loaded for other in others):
             self._load_curves([other.history for other in others])
             others = [other for other in others if other.history.loaded]
@@ -199,10 +200,13 @@ class Following(RunsBase):
             points = run.history.series.get(key, []) if run else []
             held_out = run.history.last(f"eval_{key}") if run else None
             drawn.show(
-                points, held_out, metric=_BY_KEY[key],
+                points,
+                held_out,
+                metric=_BY_KEY[key],
                 others=[Curve(other.name, tuple(other.history.series.get(key, ()))) for other in others],
-                smoothing=SMOOTHINGS[self._smoothing], share=self._share,
-            )  # fmt: skip
+                smoothing=SMOOTHINGS[self._smoothing],
+                share=self._share,
+            )
 
     @work(group="curves behind", exclusive=True)
     async def _load_curves(self, histories: list[History]) -> None:

@@ -81,12 +81,17 @@ class Listing(RunsBase):
             if run.id in self._unfolded and run.id in chains:
                 rows += [
                     Run(
-                        f"{run.id}/{step.name}", run.engine, f"  └ {step.name}", step.stage,
-                        message=step.message or STEPS[step.name], created_at=step.started_at or run.created_at,
-                        started_at=step.started_at, finished_at=step.finished_at,
+                        f"{run.id}/{step.name}",
+                        run.engine,
+                        f"  └ {step.name}",
+                        step.stage,
+                        message=step.message or STEPS[step.name],
+                        created_at=step.started_at or run.created_at,
+                        started_at=step.started_at,
+                        finished_at=step.finished_at,
                     )
                     for step in chains[run.id].steps
-                ]  # fmt: skip
+                ]
         return rows
 
     def action_unfold(self) -> None:

@@ -160,9 +160,11 @@ class ScheduledDialog(Modal[None]):
         if item is None or jobs is None:
             return
         self._confirmed(
-            f"Delete the scheduled Job {item.name} ({item.id})?", "Jobs that are running continue; no new ones start.",
-            "delete", lambda: self._do(lambda: jobs.delete(item.id), "Deleted"),
-        )  # fmt: skip
+            f"Delete the scheduled Job {item.name} ({item.id})?",
+            "Jobs that are running continue; no new ones start.",
+            "delete",
+            lambda: self._do(lambda: jobs.delete(item.id), "Deleted"),
+        )
 
     def action_create(self) -> None:
         job = self._job
@@ -186,9 +188,10 @@ class ScheduledDialog(Modal[None]):
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(
             f"Start this Job on schedule '{schedule}' (UTC)?",
-            f"{safe_line(job.flavor or '', 40)}, {cost}. Your token is stored with it as a secret.", "schedule it",
+            f"{safe_line(job.flavor or '', 40)}, {cost}. Your token is stored with it as a secret.",
+            "schedule it",
             lambda: self._do(lambda: jobs.create_from(job.raw, job.namespace or "", schedule), "Scheduled"),
-        )  # fmt: skip
+        )
 
     def action_leave(self) -> None:
         line = self.query_one(AskLine)

@@ -204,9 +204,13 @@ def test_pages_are_read_as_they_are_written(tmp_path: Path, compression: str) ->
     for version in ("1.0", "2.0"):
         path = tmp_path / f"pairs{version[0]}.parquet"
         pq.write_table(
-            pa.Table.from_pylist(rows), path, compression=compression, data_page_version=version,
-            data_page_size=4096, row_group_size=1000,
-        )  # fmt: skip
+            pa.Table.from_pylist(rows),
+            path,
+            compression=compression,
+            data_page_version=version,
+            data_page_size=4096,
+            row_group_size=1000,
+        )
         assert list(open_pairs(path).rows(0, 3000)) == rows
 
 

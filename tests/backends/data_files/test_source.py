@@ -275,12 +275,18 @@ def test_rows_of_a_split(split: str, first: int, rows: int, tmp_path: Path) -> N
 
 def test_splits_are_told_from_names_as_datasets_does() -> None:
     """The layouts that sets on the Hub have."""
-    hh = ["README.md", "harmless-base/train.jsonl.gz", "harmless-base/test.jsonl.gz", "helpful-base/train.jsonl.gz",
-          "red-team-attempts/red_team_attempts.jsonl.gz"]  # fmt: skip
+    hh = [
+        "README.md",
+        "harmless-base/train.jsonl.gz",
+        "harmless-base/test.jsonl.gz",
+        "helpful-base/train.jsonl.gz",
+        "red-team-attempts/red_team_attempts.jsonl.gz",
+    ]
     assert splits_of(hh) == {"train": [hh[1], hh[3]], "test": [hh[2]]}
     assert splits_of(["data/train-00000-of-00001-0a1b.parquet", "data/dev.parquet", "x.json"]) == {
-        "train": ["data/train-00000-of-00001-0a1b.parquet"], "validation": ["data/dev.parquet"],
-    }  # fmt: skip
+        "train": ["data/train-00000-of-00001-0a1b.parquet"],
+        "validation": ["data/dev.parquet"],
+    }
     assert splits_of(["pairs.jsonl", "trainer.md"]) == {"train": ["pairs.jsonl"]}
     assert splits_of(["README.md", ".cache/train.jsonl"]) == {}
     configs = [
@@ -397,13 +403,28 @@ def test_the_report_of_the_real_set(shared_data: Path, capsys: pytest.CaptureFix
     json.dumps(report)
     assert report["rows"] == 2312
     assert report["clean"] == {"count": 2299}
-    assert {name: report[name]["count"] for name in (
-        "identical", "duplicates", "repeated_prompts", "empty_chosen", "empty_rejected", "prompt_differs",
-        "roles_do_not_alternate", "trl_cut_inside_answer",
-    )} == {
-        "identical": 0, "duplicates": 0, "repeated_prompts": 2, "empty_chosen": 4, "empty_rejected": 0,
-        "prompt_differs": 5, "roles_do_not_alternate": 9, "trl_cut_inside_answer": 445,
-    }  # fmt: skip
+    assert {
+        name: report[name]["count"]
+        for name in (
+            "identical",
+            "duplicates",
+            "repeated_prompts",
+            "empty_chosen",
+            "empty_rejected",
+            "prompt_differs",
+            "roles_do_not_alternate",
+            "trl_cut_inside_answer",
+        )
+    } == {
+        "identical": 0,
+        "duplicates": 0,
+        "repeated_prompts": 2,
+        "empty_chosen": 4,
+        "empty_rejected": 0,
+        "prompt_differs": 5,
+        "roles_do_not_alternate": 9,
+        "trl_cut_inside_answer": 445,
+    }
     assert (report["schema"], report["columns"]) == ("hh-rlhf", ["chosen", "rejected"])
     print_report(report)
     assert "2,299  clean" in capsys.readouterr().out

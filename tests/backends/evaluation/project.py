@@ -47,6 +47,12 @@ def trained(project: Project, run_id: str = "0a1b2c3d", output: str = "out") -> 
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text("{}")
     return Run(
-        id=run_id, engine="local", name="demo", stage=Stage.COMPLETED, project=str(project.folder),
-        output_dir=str(folder), model_path=str(folder), created_at=1.0,
-    )  # fmt: skip
+        id=run_id,
+        engine="local",
+        name="demo",
+        stage=Stage.COMPLETED,
+        project=str(project.folder),
+        output_dir=str(folder),
+        model_path=str(folder),
+        created_at=1.0,
+    )

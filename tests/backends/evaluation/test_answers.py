@@ -159,9 +159,17 @@ async def test_the_request_holds_what_smoltui_toml_says(project: Project, monkey
         {"name": ALIGNED, "path": str(project.folder / "out")},
     ]
     wanted = {
-        "prompts": ["One?"], "pairs": [], "max_new_tokens": 7, "temperature": 0.0, "top_p": 0.5, "seed": 3,
-        "thinking": True, "stream": True, "max_length": 1024, "batch_size": 8,
-    }  # fmt: skip
+        "prompts": ["One?"],
+        "pairs": [],
+        "max_new_tokens": 7,
+        "temperature": 0.0,
+        "top_p": 0.5,
+        "seed": 3,
+        "thinking": True,
+        "stream": True,
+        "max_length": 1024,
+        "batch_size": 8,
+    }
     assert {key: value for key, value in request.items() if key != "models"} == wanted
 
 

@@ -71,8 +71,10 @@ async def test_prices_and_memory_are_the_servers(server: LocalHub) -> None:
     """The list of hardware is the Hub's own; what it does not say, or says in an unknown unit, is unknown."""
     server.hardware += [
         {"name": "odd", "unitCostMicroUSD": 5, "unitLabel": "fortnight", "accelerator": {"model": "Z", "vram": "much"}},
-        {"name": "hourly", "unitCostMicroUSD": 600_000, "unitLabel": "hour"}, {"prettyName": "nameless"}, 7,
-    ]  # fmt: skip
+        {"name": "hourly", "unitCostMicroUSD": 600_000, "unitLabel": "hour"},
+        {"prettyName": "nameless"},
+        7,
+    ]
     flavors = {flavor.name: flavor for flavor in await hub.flavors()}
     a100 = flavors["a100-large"]
     assert (a100.accelerator, a100.count, a100.vram_bytes, a100.ram_bytes) == ("A100", 1, 80 * 10**9, 142 * 10**9)

@@ -41,11 +41,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
 
 
 FOREIGN = {
-    "command": ["python", "-c", "print(1)"], "arguments": ["x"], "environment": {"A": "b"}, "flavor": "a100-large",
-    "dockerImage": "python:3.12", "timeoutSeconds": 600, "labels": {"team": "ml", "smoltui-run": "old"},
+    "command": ["python", "-c", "print(1)"],
+    "arguments": ["x"],
+    "environment": {"A": "b"},
+    "flavor": "a100-large",
+    "dockerImage": "python:3.12",
+    "timeoutSeconds": 600,
+    "labels": {"team": "ml", "smoltui-run": "old"},
     "volumes": [{"type": "bucket", "source": "ada/b", "mountPath": "/data", "readOnly": True, "path": "p"}],
-    "attempts": 3, "retry": 2, "expose": {"ports": [8000], "portsPublic": []},
-}  # fmt: skip
+    "attempts": 3,
+    "retry": 2,
+    "expose": {"ports": [8000], "portsPublic": []},
+}
 """A Job that somebody started with another program."""
 
 
@@ -72,9 +79,15 @@ class TestRerun:
         sent: list[dict[str, Any]] = []
         monkeypatch.setattr(hub_submit, "ship", lambda shipment, *_: sent.append(dict(shipment.files)))
         spec = RunSpec(
-            name="mine", project=str(tmp_path), recipe="beta: 0.1\n", output_dir="/tmp/smoltui/out", label="a" * 16,
-            flavor="a100-large", timeout_seconds=600, labels={"team": "ml"},
-        )  # fmt: skip
+            name="mine",
+            project=str(tmp_path),
+            recipe="beta: 0.1\n",
+            output_dir="/tmp/smoltui/out",
+            label="a" * 16,
+            flavor="a100-large",
+            timeout_seconds=600,
+            labels={"team": "ml"},
+        )
         engine = HubEngine()
         first = await engine.submit(spec)
         (tmp_path / "recipe.yaml").write_text("beta: 0.9\n")
@@ -234,9 +247,10 @@ class TestNamespaces:
 class TestAccess:
     def test_ssh_and_ports(self) -> None:
         status = {
-            "stage": "RUNNING", "sshUrl": "ssh://j1@ssh.hf.jobs",
+            "stage": "RUNNING",
+            "sshUrl": "ssh://j1@ssh.hf.jobs",
             "exposeUrls": ["https://j1--8000.hf.jobs", 5, "javascript:x"],
-        }  # fmt: skip
+        }
         assert access_of({"status": status}) == ["ssh j1@ssh.hf.jobs", "https://j1--8000.hf.jobs"]
         assert access_of({"status": {**status, "stage": "COMPLETED"}}) == []
         assert access_of({"status": {"stage": "RUNNING", "sshUrl": "ssh://j1@h:2222"}}) == ["ssh -p 2222 j1@h"]
@@ -262,8 +276,10 @@ class TestAccess:
     def test_the_request_for_the_same_again(self) -> None:
         """Attempts from the retries where only those are told; nothing that is not known."""
         assert spec_of_job({"command": ["x"], "spaceId": "a/b", "retry": 2, "timeoutSeconds": None}) == {
-            "command": ["x"], "spaceId": "a/b", "attempts": 3,
-        }  # fmt: skip
+            "command": ["x"],
+            "spaceId": "a/b",
+            "attempts": 3,
+        }
 
 
 CALLS: dict[str, tuple[str, str, Callable[[HubEngine, str], Awaitable[Any]]]] = {
@@ -273,10 +289,16 @@ CALLS: dict[str, tuple[str, str, Callable[[HubEngine, str], Awaitable[Any]]]] = 
     "find": ("GET", "/job0001$", lambda engine, job_id: engine.rerun(f"ada/{job_id}")),
 }
 REFUSALS = [
-    (400, InputError), (401, NotLoggedInError), (402, NoCreditError), (403, PermissionDeniedError),
-    (404, NotFoundOnHubError), (409, ServiceError), (429, RateLimitedError), (500, UnreachableError),
+    (400, InputError),
+    (401, NotLoggedInError),
+    (402, NoCreditError),
+    (403, PermissionDeniedError),
+    (404, NotFoundOnHubError),
+    (409, ServiceError),
+    (429, RateLimitedError),
+    (500, UnreachableError),
     (503, UnreachableError),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -72,9 +72,15 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.fixture
 def spec(tmp_path: Path) -> RunSpec:
     return RunSpec(
-        name="my first run", project=str(tmp_path), recipe="beta: 0.1\n", output_dir="/tmp/smoltui/aligned",
-        label="0123456789abcdef", flavor="a100-large", timeout_seconds=10800, labels={"team": "ml"},
-    )  # fmt: skip
+        name="my first run",
+        project=str(tmp_path),
+        recipe="beta: 0.1\n",
+        output_dir="/tmp/smoltui/aligned",
+        label="0123456789abcdef",
+        flavor="a100-large",
+        timeout_seconds=10800,
+        labels={"team": "ml"},
+    )
 
 
 async def follow(engine: HubEngine, run_id: str, **how: Any) -> list[events.Event]:
@@ -100,8 +106,14 @@ class TestSubmitting:
         assert (body["flavor"], body["timeoutSeconds"]) == ("a100-large", 10800)
         assert body["labels"] == {"name": "my-first-run", "smoltui-run": spec.label, "team": "ml"}
         assert body["command"] == [
-            "uv", "run", "/data/dpo.py", "--config", "/data/recipe.yaml", "--output-dir", "/tmp/smoltui/aligned",
-        ]  # fmt: skip
+            "uv",
+            "run",
+            "/data/dpo.py",
+            "--config",
+            "/data/recipe.yaml",
+            "--output-dir",
+            "/tmp/smoltui/aligned",
+        ]
         assert body["volumes"] == [
             {
                 "type": "bucket",
@@ -326,9 +338,12 @@ class TestListing:
         """A stage and fields of next year, half a Job, and something that is no Job: each is a row."""
         server.extra_items = [
             {"id": "future", "status": {"stage": "HIBERNATING"}, "createdAt": "2026-05-12T14:00:00+00:00"},
-            {"id": "bare"}, {"status": {}}, None, {"id": "\x1b[2J\nhf_secretsecretsecretsecretsecret1234"},
+            {"id": "bare"},
+            {"status": {}},
+            None,
+            {"id": "\x1b[2J\nhf_secretsecretsecretsecretsecret1234"},
             {"id": "half", "status": 5},
-        ]  # fmt: skip
+        ]
         server.whoami["orgs"] = []
         server.add(labels={"name": "plain"})
         runs = {run.id: run for run in await HubEngine().list_runs()}
@@ -422,9 +437,11 @@ class TestFollowing:
         lines = [f"line {n}" for n in range(60)]
         job = server.add(lines[:30])
         job.connections = [
-            Connection(20), Connection(status=503), Connection(status=429, headers={"Retry-After": "0"}),
+            Connection(20),
+            Connection(status=503),
+            Connection(status=429, headers={"Retry-After": "0"}),
             Connection(45, skip=15),
-        ]  # fmt: skip
+        ]
         server.spoil("GET", f"{job.id}$", status=500, times=2)
 
         async def grow() -> None:

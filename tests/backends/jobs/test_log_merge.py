@@ -170,8 +170,13 @@ async def test_strange_line_ends_and_broken_json_are_text_like_any_other() -> No
     body += b'data: {"data": "cut\n\n' + b"data:{}\n\n" + b": keep-alive\n\nevent: x\nid: 3\n" + wire([(at(3), "end")])
     script = Script([(body, BROKEN), (body, None)], ends_after=1)
     assert await followed(script) == [
-        "nel \u0085 in", "ls \u2028 ps \u2029 out", "lone \ufffd half", '{"data": "cut', "{}", "end",
-    ]  # fmt: skip
+        "nel \u0085 in",
+        "ls \u2028 ps \u2029 out",
+        "lone \ufffd half",
+        '{"data": "cut',
+        "{}",
+        "end",
+    ]
 
 
 async def test_only_the_tail_stays_the_tail_over_a_cut() -> None:

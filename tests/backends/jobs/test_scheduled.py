@@ -52,9 +52,15 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.fixture
 def spec(tmp_path: Path) -> RunSpec:
     return RunSpec(
-        name="nightly", project=str(tmp_path), recipe="beta: 0.1\n", output_dir="/tmp/smoltui/aligned", label="a" * 16,
-        flavor="a100-large", timeout_seconds=3600, labels={"team": "ml", "smoltui-run": "a" * 16},
-    )  # fmt: skip
+        name="nightly",
+        project=str(tmp_path),
+        recipe="beta: 0.1\n",
+        output_dir="/tmp/smoltui/aligned",
+        label="a" * 16,
+        flavor="a100-large",
+        timeout_seconds=3600,
+        labels={"team": "ml", "smoltui-run": "a" * 16},
+    )
 
 
 def made(server: LocalHub, namespace: str = "ada", **spec: Any) -> Scheduled:
@@ -90,10 +96,20 @@ class TestMaking:
         await HubEngine().scheduled.create(spec, "@daily")
         volume = Volume(type="bucket", source="ada/b", mount_path="/data", path="p", read_only=True)
         HfApi(endpoint=server.url).create_scheduled_job(
-            image="i", command=["x"], schedule="@daily", suspend=False, concurrency=False, env={"A": "b"},
-            secrets={"HF_TOKEN": "x"}, flavor="cpu-basic", timeout=60, labels={"name": "n"}, volumes=[volume],
-            namespace="ada", token=TOKEN,
-        )  # fmt: skip
+            image="i",
+            command=["x"],
+            schedule="@daily",
+            suspend=False,
+            concurrency=False,
+            env={"A": "b"},
+            secrets={"HF_TOKEN": "x"},
+            flavor="cpu-basic",
+            timeout=60,
+            labels={"name": "n"},
+            volumes=[volume],
+            namespace="ada",
+            token=TOKEN,
+        )
         ours, theirs = (request["body"] for request in server.asked("POST", "^/api/scheduled-jobs/ada$"))
         assert set(ours) == set(theirs) and set(ours["jobSpec"]) == set(theirs["jobSpec"])
         assert set(ours["jobSpec"]["volumes"][0]) == set(theirs["jobSpec"]["volumes"][0])
@@ -101,9 +117,11 @@ class TestMaking:
     async def test_out_of_a_job_that_exists(self, server: LocalHub) -> None:
         """What it did, with my token where it had one; what a scheduled Job cannot have stays behind."""
         job = server.add(
-            dockerImage="python:3.12", secrets={"HF_TOKEN": "x"}, network={"group": "g"},
+            dockerImage="python:3.12",
+            secrets={"HF_TOKEN": "x"},
+            network={"group": "g"},
             labels={"team": "ml", "smoltui-run": "old"},
-        )  # fmt: skip
+        )
         job.status["sshUrl"] = "ssh://x@ssh.hf.jobs"
         await HubEngine().scheduled.create_from(job.as_json(), "ada", "@weekly")
         body = server.asked("POST", "^/api/scheduled-jobs/ada$")[0]["body"]
@@ -168,8 +186,9 @@ class TestLiving:
         scheduled = ScheduledJobs()
         found = await scheduled.list_all()
         assert [(item.id, item.name, item.namespace) for item in found] == [
-            (second.id, "uv:3", "lab"), (first.id, "mine", "ada"),
-        ]  # fmt: skip
+            (second.id, "uv:3", "lab"),
+            (first.id, "mine", "ada"),
+        ]
         assert found[1].next_at == first.created + 3600 and found[1].last_run is None
         assert json.dumps(found[0].summary())
         server.spoil("GET", "^/api/scheduled-jobs/lab$", status=503)
@@ -257,19 +276,27 @@ CALLS: dict[str, tuple[str, str, Callable[[ScheduledJobs, str, dict[str, Any]], 
     "trigger": ("POST", "/run$", lambda scheduled, item, _: scheduled.trigger(item)),
     "delete": ("DELETE", "/sched0001$", lambda scheduled, item, _: scheduled.delete(item)),
     "create": (
-        "POST", "^/api/scheduled-jobs/ada$", lambda scheduled, _, job: scheduled.create_from(job, "ada", "@daily"),
+        "POST",
+        "^/api/scheduled-jobs/ada$",
+        lambda scheduled, _, job: scheduled.create_from(job, "ada", "@daily"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (400, InputError), (401, NotLoggedInError), (402, NoCreditError), (403, PermissionDeniedError),
-        (404, NotFoundOnHubError), (409, ServiceError), (429, RateLimitedError), (503, UnreachableError),
+        (400, InputError),
+        (401, NotLoggedInError),
+        (402, NoCreditError),
+        (403, PermissionDeniedError),
+        (404, NotFoundOnHubError),
+        (409, ServiceError),
+        (429, RateLimitedError),
+        (503, UnreachableError),
     ],
-)  # fmt: skip
+)
 async def test_each_refusal_is_a_sentence_and_a_next_step(
     server: LocalHub, call: str, status: int, error: type[SmoltuiError]
 ) -> None:

@@ -25,10 +25,15 @@ def project(tmp_path: Path) -> Path:
     """A project with pairs and a model beside its recipe, and things that must stay at home."""
     folder = tmp_path / "project"
     for name, text in {
-        "pairs/train.jsonl": "{}\n", "pairs/test.jsonl": "{}\n", "pairs/.env": "HF_TOKEN=hf_secret",
-        "model/config.json": "{}", "model/.git/HEAD": "x", "model/checkpoint-5/optimizer.pt": "x" * 50,
-        "aligned/model.safetensors": "x" * 1000, "notes.txt": "private",
-    }.items():  # fmt: skip
+        "pairs/train.jsonl": "{}\n",
+        "pairs/test.jsonl": "{}\n",
+        "pairs/.env": "HF_TOKEN=hf_secret",
+        "model/config.json": "{}",
+        "model/.git/HEAD": "x",
+        "model/checkpoint-5/optimizer.pt": "x" * 50,
+        "aligned/model.safetensors": "x" * 1000,
+        "notes.txt": "private",
+    }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder

@@ -92,9 +92,12 @@ async def test_breaks_are_mended(server: LocalHub) -> None:
     job = server.add()
     job.samples = [sample(number) for number in range(6)]
     job.measured = [
-        Connection(2), Connection(status=503), Connection(status=429, headers={"Retry-After": "0"}),
-        Connection(status=500), Connection(1, "close"),
-    ]  # fmt: skip
+        Connection(2),
+        Connection(status=503),
+        Connection(status=429, headers={"Retry-After": "0"}),
+        Connection(status=500),
+        Connection(1, "close"),
+    ]
 
     async def end() -> None:
         while job.samples:
@@ -117,9 +120,14 @@ async def test_what_cannot_be_read_is_left_out(server: LocalHub) -> None:
     """Broken JSON, another event, half a sample, one cut over two pieces: the others come."""
     job = server.add()
     job.samples = [
-        b"data: {\n\n", b"event: weather\ndata: [1]\n\n", {}, b'data:{"cpu_usa', b'ge_pct":4}\n\n', b"retry: 5\n",
+        b"data: {\n\n",
+        b"event: weather\ndata: [1]\n\n",
+        {},
+        b'data:{"cpu_usa',
+        b'ge_pct":4}\n\n',
+        b"retry: 5\n",
         sample(5),
-    ]  # fmt: skip
+    ]
     stats = HubEngine().stats(job.id)
     found = [await anext(stats) for _ in range(3)]
     await stats.aclose()
@@ -175,10 +183,14 @@ async def test_leaving_is_instant(server: LocalHub) -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (401, NotLoggedInError), (403, PermissionDeniedError), (404, NotFoundOnHubError), (409, ServiceError),
-        (429, RateLimitedError), (503, UnreachableError),
+        (401, NotLoggedInError),
+        (403, PermissionDeniedError),
+        (404, NotFoundOnHubError),
+        (409, ServiceError),
+        (429, RateLimitedError),
+        (503, UnreachableError),
     ],
-)  # fmt: skip
+)
 async def test_a_refusal_is_a_sentence(server: LocalHub, status: int, error: type[SmoltuiError]) -> None:
     """Who asks once is told at once; what waiting cannot mend ends a follow too."""
     job = server.add()

@@ -33,9 +33,7 @@ def engine() -> LocalEngine:
 
 
 def spec(folder: Path, name: str, recipe: str = "steps: 2", **changes: object) -> RunSpec:
-    values = {
-        "name": name, "project": str(folder), "recipe": recipe, "output_dir": str(folder / name), "label": name
-    }  # fmt: skip
+    values = {"name": name, "project": str(folder), "recipe": recipe, "output_dir": str(folder / name), "label": name}
     return RunSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 

@@ -126,8 +126,12 @@ def test_nvidia_cards_by_nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     first, second = device_report(tmp_path).accelerators
     assert (first.kind, first.name, first.total, first.free, first.driver) == (
-        "cuda", "NVIDIA Test 0", 1 << 34, 1 << 33, "580.65",
-    )  # fmt: skip
+        "cuda",
+        "NVIDIA Test 0",
+        1 << 34,
+        1 << 33,
+        "580.65",
+    )
     assert second.total == 2 << 34 and nvml.shut
 
 

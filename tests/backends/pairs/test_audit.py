@@ -58,15 +58,29 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
     opened = opened_set(tmp_path, ROWS)
     audit = make_audit(Asked(opened.folder, 1024, None, None))
     assert rows_of(audit) == {
-        "not_pairs": [8], "empty_chosen": [4], "identical": [3], "nearly_identical": [7], "duplicates": [2],
-        "contradictions": [0, 1, 2], "repeated_prompts": [1, 2], "near_duplicate_prompts": [6], "refusals_chosen": [5],
-        "control_chars": [6], "bidi_chars": [6], "mixed_scripts": [5],
-    }  # fmt: skip
+        "not_pairs": [8],
+        "empty_chosen": [4],
+        "identical": [3],
+        "nearly_identical": [7],
+        "duplicates": [2],
+        "contradictions": [0, 1, 2],
+        "repeated_prompts": [1, 2],
+        "near_duplicate_prompts": [6],
+        "refusals_chosen": [5],
+        "control_chars": [6],
+        "bidi_chars": [6],
+        "mixed_scripts": [5],
+    }
     assert (audit.rows, audit.clean) == (10, 7)
     unknown = {found.name for found in audit.findings if found.count is None}
     assert unknown == {
-        "template_refuses", "chosen_cut", "rejected_cut", "no_room", "in_held_out", "in_evaluation_prompts",
-    }  # fmt: skip
+        "template_refuses",
+        "chosen_cut",
+        "rejected_cut",
+        "no_room",
+        "in_held_out",
+        "in_evaluation_prompts",
+    }
     assert any("not counted yet (T counts them)" in note for note in audit.notes)
     assert load_audit(opened.folder) == audit == audit_from_json(json.loads(json.dumps(audit.as_json())))
 
@@ -78,11 +92,12 @@ def test_near_duplicates_are_compared_by_what_is_asked(tmp_path: Path) -> None:
     asked = [*questions, questions[2].upper(), f"{LONG} {LONG}", f"{LONG} {LONG} please"]
     rows = [
         {
-            "prompt": [system, {"role": "user", "content": text}], "chosen": [{"role": "assistant", "content": "a"}],
+            "prompt": [system, {"role": "user", "content": text}],
+            "chosen": [{"role": "assistant", "content": "a"}],
             "rejected": [{"role": "assistant", "content": "b"}],
         }
         for text in asked
-    ]  # fmt: skip
+    ]
     opened = opened_set(tmp_path, rows)
     assert rows_of(make_audit(Asked(opened.folder, None, None, None)))["near_duplicate_prompts"] == [4, 6]
 
@@ -141,10 +156,21 @@ def test_the_known_answers(shared_data: Path) -> None:
     counts = {found.name: found.count for found in audit.findings}
     assert (audit.rows, audit.clean) == (2312, 2299)
     for name, count in {
-        "broken": 0, "not_pairs": 0, "identical": 0, "duplicates": 0, "contradictions": 0, "repeated_prompts": 2,
-        "empty_chosen": 4, "empty_rejected": 0, "prompt_differs": 5, "roles_do_not_alternate": 9,
-        "trl_cut_inside_answer": 445, "control_chars": 0, "nearly_identical": 0, "near_duplicate_prompts": 10,
-    }.items():  # fmt: skip
+        "broken": 0,
+        "not_pairs": 0,
+        "identical": 0,
+        "duplicates": 0,
+        "contradictions": 0,
+        "repeated_prompts": 2,
+        "empty_chosen": 4,
+        "empty_rejected": 0,
+        "prompt_differs": 5,
+        "roles_do_not_alternate": 9,
+        "trl_cut_inside_answer": 445,
+        "control_chars": 0,
+        "nearly_identical": 0,
+        "near_duplicate_prompts": 10,
+    }.items():
         assert counts[name] == count, name
     # Figures of the set itself (facts of the file): over all rows 1 023 longer, 1 278 shorter, 11 equal.
     assert audit.lengths.pairs == 2299 and 0.44 < audit.lengths.share < 0.45

@@ -87,9 +87,12 @@ def test_rows_that_are_not_known(tmp_path: Path) -> None:
     write(tmp_path, 2)
     known = {"path": "json", "data_files": "pairs.jsonl"}
     for values in (
-        {}, {"dataset_name": "owner/name"}, {"datasets": [known, known]}, {"dataset_name": "none.jsonl"},
+        {},
+        {"dataset_name": "owner/name"},
+        {"datasets": [known, known]},
+        {"dataset_name": "none.jsonl"},
         {"datasets": "no list"},
-    ):  # fmt: skip
+    ):
         assert counts.rows(project, values, NOTHING) is None
     assert counts.rows(project, {"datasets": [known]}, NOTHING) == 2
     with pytest.raises(PairsError):

@@ -66,9 +66,10 @@ def write(path: Path, rows: list[Any]) -> list[str]:
 def complaints(ran: Ran) -> list[str]:
     """What was said on stderr, but for transformers' words about itself and about texts beyond its length."""
     return [
-        line for line in ran.errors.splitlines()
+        line
+        for line in ran.errors.splitlines()
         if line.strip() and "transformers" not in line and line.strip() != "warnings.warn("
-    ]  # fmt: skip
+    ]
 
 
 def transcript(asked: str, one: str = "Gladly.", two: str = "No.") -> dict[str, str]:
@@ -164,10 +165,16 @@ class TestCurated:
         row = {"prompt": "Hi", "chosen": "Hello.", "rejected": "Go."}
         other = {"prompt": "Bye", "chosen": "Bye.", "rejected": "So."}
         found = []
-        for name, rows in (("texts", [row, other]), ("instruction", [
-            {"instruction": each["prompt"], "chosen": each["chosen"], "rejected": each["rejected"]}
-            for each in (row, other)
-        ])):  # fmt: skip
+        for name, rows in (
+            ("texts", [row, other]),
+            (
+                "instruction",
+                [
+                    {"instruction": each["prompt"], "chosen": each["chosen"], "rejected": each["rejected"]}
+                    for each in (row, other)
+                ],
+            ),
+        ):
             project = small(tmp_path / name, "dataset_name: pairs\n")
             hashes = write(project.folder / "pairs" / "train.jsonl", rows)
             decide(project, Decision("exclude", hashes[1]))
@@ -327,13 +334,20 @@ class TestTrained:
         rows = [
             {"prompt": f"{odd}{number}", "chosen": f"a{odd}", "rejected": f"b{odd}", "system": "Be kind."}
             for number in range(30)
-        ]  # fmt: skip
+        ]
         wanted = {}
         for name, kind, texts in (("lines", "jsonl", False), ("columns", "parquet", False), ("texts", "jsonl", True)):
             made = export_pairs(
-                [(pair_of(0, row), content_hash(row), {}) for row in rows], Curation(), out=tmp_path / name, kind=kind,  # type: ignore[arg-type]
-                name="n", schema="standard", thinking_off=not texts, hold_out=HoldOut(0.3, 1), texts=texts,
-            )  # fmt: skip
+                [(pair_of(0, row), content_hash(row), {}) for row in rows],
+                Curation(),
+                out=tmp_path / name,
+                kind=kind,  # type: ignore[arg-type]
+                name="n",
+                schema="standard",
+                thinking_off=not texts,
+                hold_out=HoldOut(0.3, 1),
+                texts=texts,
+            )
             assert made is not None and made.test
             wanted[name] = [made.hash, made.train_hash]
         found = in_scripts(
@@ -372,14 +386,26 @@ class TestTrained:
         """hh-rlhf, exported by hand into the project; the recipe names the folder as the card says."""
         opened = open_source(PairsSpec(str(shared_data / "hh_harmless_test.jsonl.gz")), demo.folder)
         made = export_pairs(
-            opened.pairs(), Curation(), out=demo.folder / "hh", name=opened.name, schema=opened.schema,
-            thinking_off=opened.thinking_off, hold_out=HoldOut(0.02, 42),
-        )  # fmt: skip
+            opened.pairs(),
+            Curation(),
+            out=demo.folder / "hh",
+            name=opened.name,
+            schema=opened.schema,
+            thinking_off=opened.thinking_off,
+            hold_out=HoldOut(0.02, 42),
+        )
         assert made is not None
         ran = run(
-            "dpo.py", "--config", demo.recipe_path, "--dataset_name", "hh", "--max_steps", "2",
-            "--per_device_train_batch_size", "2",
-        )  # fmt: skip
+            "dpo.py",
+            "--config",
+            demo.recipe_path,
+            "--dataset_name",
+            "hh",
+            "--max_steps",
+            "2",
+            "--per_device_train_batch_size",
+            "2",
+        )
         assert ran.code == 0, ran.errors
         (plan,) = ran.of(events.Planned)
         assert plan.pairs_hash == made.hash
@@ -402,10 +428,18 @@ class TestTrained:
             lines_of_all.append({**line, "chat_template_kwargs": {"enable_thinking": False}})
         write(demo.folder / "all" / "train.jsonl", lines_of_all)
         ran = run(
-            "dpo.py", "--config", demo.recipe_path, "--dataset_name", "all", "--eval_strategy", "no",
-            "--max_steps", "2",
-            "--per_device_train_batch_size", str(-(-len(SHAPES) // 2)),
-        )  # fmt: skip
+            "dpo.py",
+            "--config",
+            demo.recipe_path,
+            "--dataset_name",
+            "all",
+            "--eval_strategy",
+            "no",
+            "--max_steps",
+            "2",
+            "--per_device_train_batch_size",
+            str(-(-len(SHAPES) // 2)),
+        )
         assert ran.code == 0, ran.errors
         (plan,) = ran.of(events.Planned)
         assert (plan.train_pairs, plan.left_out) == (len(SHAPES), {})

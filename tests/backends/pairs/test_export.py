@@ -41,25 +41,31 @@ SHAPES: dict[str, dict[str, Any]] = {
     "standard-implicit": {"chosen": f"{USER} {ANSWER}", "rejected": f"{USER} {OTHER}"},
     "conversational": {"prompt": [turn("user", USER)], "chosen": said(ANSWER), "rejected": said(OTHER)},
     "conversational-implicit": {
-        "chosen": [turn("user", USER), *said(ANSWER)], "rejected": [turn("user", USER), *said(OTHER)],
+        "chosen": [turn("user", USER), *said(ANSWER)],
+        "rejected": [turn("user", USER), *said(OTHER)],
     },
     "text-prompt": {
-        "prompt": USER, "chosen": [turn("user", USER), *said(ANSWER)], "rejected": [turn("user", USER), *said(OTHER)],
+        "prompt": USER,
+        "chosen": [turn("user", USER), *said(ANSWER)],
+        "rejected": [turn("user", USER), *said(OTHER)],
         "score_chosen": 8.5,
     },
     "hh-rlhf": {
-        "chosen": f"\n\nHuman: {USER}\n\nAssistant: {ANSWER}", "rejected": f"\n\nHuman: {USER}\n\nAssistant: {OTHER}",
+        "chosen": f"\n\nHuman: {USER}\n\nAssistant: {ANSWER}",
+        "rejected": f"\n\nHuman: {USER}\n\nAssistant: {OTHER}",
     },
     "sharegpt": {
-        "conversations": [{"from": "human", "value": USER}], "chosen": {"from": "gpt", "value": ANSWER},
+        "conversations": [{"from": "human", "value": USER}],
+        "chosen": {"from": "gpt", "value": ANSWER},
         "rejected": {"from": "gpt", "value": OTHER},
     },
     "instruction": {"instruction": USER, "input": "Short, please.", "chosen": ANSWER, "rejected": OTHER},
     "openai": {
-        "input": {"messages": [turn("system", "Be kind."), turn("user", USER)]}, "preferred_output": said(ANSWER),
+        "input": {"messages": [turn("system", "Be kind."), turn("user", USER)]},
+        "preferred_output": said(ANSWER),
         "non_preferred_output": said(OTHER),
     },
-}  # fmt: skip
+}
 
 
 def rows_of(rows: Iterable[Any]) -> Iterator[Row]:
@@ -137,9 +143,11 @@ class TestDecisions:
 
     def test_excluded_swapped_and_unusable_pairs(self, tmp_path: Path) -> None:
         rows = [
-            *pairs(4), {"prompt": USER, "chosen": "", "rejected": OTHER}, {"prompt": USER, "label": True},
+            *pairs(4),
+            {"prompt": USER, "chosen": "", "rejected": OTHER},
+            {"prompt": USER, "label": True},
             {"prompt": USER, "chosen": ANSWER, "rejected": ANSWER},
-        ]  # fmt: skip
+        ]
         keys = [content_hash(row) for row in rows]
         state = decided(Decision("exclude", keys[1], why="rude"), Decision("swap", keys[2]), Decision("swap", "0" * 32))
         made = export(rows, tmp_path / "out", state)
@@ -190,9 +198,15 @@ class TestDecisions:
         opened = open_source(PairsSpec(str(shared_data / "hh_harmless_test.jsonl.gz")), tmp_path)
         told: list[int] = []
         made = export_pairs(
-            opened.pairs(), Curation(), out=tmp_path / "out", name=opened.name, schema=opened.schema,
-            thinking_off=opened.thinking_off, hold_out=HoldOut(0.05, 42), progress=told.append,
-        )  # fmt: skip
+            opened.pairs(),
+            Curation(),
+            out=tmp_path / "out",
+            name=opened.name,
+            schema=opened.schema,
+            thinking_off=opened.thinking_off,
+            hold_out=HoldOut(0.05, 42),
+            progress=told.append,
+        )
         assert made is not None and (made.rows, made.train + made.test) == (2312, 2299)
         assert sum(made.left_out.values()) == 13 and 60 < made.test < 180
         assert told[-1] == 2312 and all(before <= after for before, after in pairwise(told))
@@ -231,9 +245,10 @@ class TestParquet:
 
         assert pq.ParquetFile(tmp_path / "out" / "train.parquet").num_row_groups == -(-made.train // 7)
         found = [
-            content_hash(row) for split in ("train", "test")
+            content_hash(row)
+            for split in ("train", "test")
             for row in pq.read_table(tmp_path / "out" / f"{split}.parquet").to_pylist()
-        ]  # fmt: skip
+        ]
         assert made.hash == by_definition(found[: made.train], found[made.train :])
         assert 'path: "train.parquet"' in (tmp_path / "out" / "README.md").read_text("utf-8")
 
@@ -245,9 +260,14 @@ class TestParquet:
         supply = [(pair_of(0, row), content_hash(row), {"chat_template_kwargs": each}) for each in kwargs]
         with pytest.raises(InputError, match=r"changes its type.*chat_template_kwargs") as caught:
             export_pairs(
-                supply, Curation(), out=tmp_path / "o", kind="parquet", name="n", schema="conversational",
+                supply,
+                Curation(),
+                out=tmp_path / "o",
+                kind="parquet",
+                name="n",
+                schema="conversational",
                 thinking_off=False,
-            )  # fmt: skip
+            )
         assert "jsonl" in caught.value.hint and list(tmp_path.iterdir()) == []
 
 
@@ -294,9 +314,15 @@ class TestPlace:
 
         with pytest.raises(InputError, match=r"The disk is full, so the pairs were not written: .*out") as caught:
             export_pairs(
-                rows(), Curation(), out=tmp_path / "out", kind=kind, name="n", schema="standard", thinking_off=True,
+                rows(),
+                Curation(),
+                out=tmp_path / "out",
+                kind=kind,
+                name="n",
+                schema="standard",
+                thinking_off=True,
                 overwrite=True,
-            )  # fmt: skip
+            )
         assert "Free some space" in caught.value.hint
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
         assert (tmp_path / "out" / "train.jsonl").read_bytes() == before
@@ -319,9 +345,15 @@ class TestPlace:
     def test_stopping_leaves_nothing(self, tmp_path: Path) -> None:
         looks: list[int] = []
         made = export_pairs(
-            rows_of(pairs(5000)), Curation(), out=tmp_path / "out", name="n", schema="standard", thinking_off=True,
-            progress=looks.append, stopped=lambda: len(looks) > 3,
-        )  # fmt: skip
+            rows_of(pairs(5000)),
+            Curation(),
+            out=tmp_path / "out",
+            name="n",
+            schema="standard",
+            thinking_off=True,
+            progress=looks.append,
+            stopped=lambda: len(looks) > 3,
+        )
         assert made is None and looks == [0, 500, 1000, 1500] and list(tmp_path.iterdir()) == []
 
     def test_an_export_of_which_files_were_cut_is_not_whole(self, tmp_path: Path) -> None:

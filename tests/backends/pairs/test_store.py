@@ -170,28 +170,49 @@ def test_the_known_answers(shared_data: Path) -> None:
 def test_the_summary_counts_what_is_wrong(tmp_path: Path) -> None:
     good = pair("a", "b", "c")
     rows = [
-        good, good, {**good, "rejected": "d"}, pair("same", "b", "b"), pair("e", "", "c"), pair("f", "b", "\n"),
-        pair("", "b", "c"), {"chosen": "x"},
-    ]  # fmt: skip
+        good,
+        good,
+        {**good, "rejected": "d"},
+        pair("same", "b", "b"),
+        pair("e", "", "c"),
+        pair("f", "b", "\n"),
+        pair("", "b", "c"),
+        {"chosen": "x"},
+    ]
     path = write(tmp_path / "odd.jsonl", rows)
     path.write_text(path.read_text() + "{broken\n")
     store = imported(PairsSpec(str(path)), tmp_path).store
     assert store is not None
     told = summary(store)
     assert {name: found for name, found in told["findings"].items() if found} == {
-        "broken": [8], "not_pairs": [7], "no_prompt": [6], "empty_chosen": [4], "empty_rejected": [5],
-        "identical": [3], "duplicates": [1], "repeated_prompts": [1, 2],
-    }  # fmt: skip
+        "broken": [8],
+        "not_pairs": [7],
+        "no_prompt": [6],
+        "empty_chosen": [4],
+        "empty_rejected": [5],
+        "identical": [3],
+        "duplicates": [1],
+        "repeated_prompts": [1, 2],
+    }
     assert (told["rows"], told["clean"]) == (9, 3)
     assert told["left_out"] == {"broken": 1, "empty_answer": 2, "missing_column": 1, "no_prompt": 1}
 
 
 HOSTILE = [
-    "\x1b]52;c;aGk=\x07", "\x1b[2J\x1b[31m", "[red]x[/red] [/b] [@click=app.quit]x[/]", "\u202eevil\u2066",
-    "a\u200db\u200b", "👨‍👩‍👧‍👦 family", "漢字かな한글", "tab\there", "nul\x00byte",
-    "\ud83d lone", "\u2028line", "é" * 9,
+    "\x1b]52;c;aGk=\x07",
+    "\x1b[2J\x1b[31m",
+    "[red]x[/red] [/b] [@click=app.quit]x[/]",
+    "\u202eevil\u2066",
+    "a\u200db\u200b",
+    "👨‍👩‍👧‍👦 family",
+    "漢字かな한글",
+    "tab\there",
+    "nul\x00byte",
+    "\ud83d lone",
+    "\u2028line",
+    "é" * 9,
     "x" * 1_000_000,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[ascii(text[:12]) for text in HOSTILE])
@@ -208,9 +229,18 @@ def test_values_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "odd.jsonl"
     good = json.dumps(pair("p", "a", "b")).encode()
     path.write_bytes(
-        b"\n".join([good, b'{"prompt": "p", "chosen": NaN, "rejected": "b"}', b'{"prompt": null, "chosen": 1}',
-                    good.replace(b'"a"', b'"\xff\xfe bad"'), b"{broken", good]) + b"\n"
-    )  # fmt: skip
+        b"\n".join(
+            [
+                good,
+                b'{"prompt": "p", "chosen": NaN, "rejected": "b"}',
+                b'{"prompt": null, "chosen": 1}',
+                good.replace(b'"a"', b'"\xff\xfe bad"'),
+                b"{broken",
+                good,
+            ]
+        )
+        + b"\n"
+    )
     opened = imported(PairsSpec(str(path)), tmp_path)
     assert [opened.pair(row).reason for row in range(6)] == [None, "wrong_type", "missing_column", None, "broken", None]
     assert opened.pair(3).chosen[0].content == "\ufffd\ufffd bad"
@@ -229,8 +259,10 @@ def test_any_text_comes_back(rows: list[tuple[str, str, str]]) -> None:
         for index, (prompt, chosen, rejected) in enumerate(rows):
             known = opened.pair(index)
             assert (known.prompt[-1].content, known.chosen[0].content, known.rejected[0].content) == (
-                sound(prompt), sound(chosen), sound(rejected),
-            )  # fmt: skip
+                sound(prompt),
+                sound(chosen),
+                sound(rejected),
+            )
 
 
 @given(

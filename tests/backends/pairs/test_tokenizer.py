@@ -428,10 +428,14 @@ def test_pairs_that_cannot_be_counted_do_not_stop_the_others(model: Path) -> Non
 def test_a_template_of_strangers_is_held_in_a_sandbox(model: Path) -> None:
     """It cannot reach Python through what it is given, nor change a message."""
     for attack in (
-        "{{ ''.__class__.__mro__ }}", "{{ dict.__class__.__mro__ }}", "{% set n = namespace(_x=1) %}",
-        "{{ messages.append(1) }}", "{{ messages | tojson(indent='x' * 3).__class__.__base__ }}", "{{ 1 // 0 }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ dict.__class__.__mro__ }}",
+        "{% set n = namespace(_x=1) %}",
+        "{{ messages.append(1) }}",
+        "{{ messages | tojson(indent='x' * 3).__class__.__base__ }}",
+        "{{ 1 // 0 }}",
         "{% set n = namespace() %}{% set n.__class__ = 1 %}",
-    ):  # fmt: skip
+    ):
         (model / "chat_template.jinja").write_text(attack)
         with pytest.raises(InputError):
             print(loaded(model).view(asked()))

@@ -17,17 +17,33 @@ from smoltui.core.runs.place import Target
 from smoltui.errors import InputError, RecipeError
 
 LOCAL = {
-    "beta": 0.1, "learning_rate": 5e-7, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 4,
-    "max_steps": 50, "logging_steps": 10, "report_to": "trackio",
+    "beta": 0.1,
+    "learning_rate": 5e-7,
+    "per_device_train_batch_size": 1,
+    "gradient_accumulation_steps": 4,
+    "max_steps": 50,
+    "logging_steps": 10,
+    "report_to": "trackio",
     "datasets": [{"path": "Anthropic/hh-rlhf", "split": "train[:1000]"}],
-}  # fmt: skip
+}
 JOB = {
-    "beta": 0.1, "learning_rate": 5e-7, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8,
-    "max_steps": 1000, "warmup_steps": 100, "lr_scheduler_type": "cosine", "activation_checkpointing": True,
-    "bf16": True, "logging_steps": 50, "save_steps": 250, "max_length": 1024, "push_to_hub": True,
-    "hub_model_id": "<you>/smollm3-dpo-aligned", "report_to": "trackio",
+    "beta": 0.1,
+    "learning_rate": 5e-7,
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 8,
+    "max_steps": 1000,
+    "warmup_steps": 100,
+    "lr_scheduler_type": "cosine",
+    "activation_checkpointing": True,
+    "bf16": True,
+    "logging_steps": 50,
+    "save_steps": 250,
+    "max_length": 1024,
+    "push_to_hub": True,
+    "hub_model_id": "<you>/smollm3-dpo-aligned",
+    "report_to": "trackio",
     "datasets": [{"path": "Anthropic/hh-rlhf", "split": "train[:10000]"}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("preset", "course"), [("course-local", LOCAL), ("course-jobs", JOB)])

@@ -212,9 +212,39 @@ def test_values_are_what_pyyaml_gives_trl(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [True, False, None, 0, -3, 1e-6, 5e-7, 1e22, 0.1, 3.0, "no", "yes", "5e-7", "1", "", " x", "a: b", "x # y", "é\n",
-     "~", "train[:1000]", "null", "2024-01-01", [], ["a", "no"], [1.5, 2], {"a": "no", "b": 1e-3}, "- x", "@x", "it's"],
-)  # fmt: skip
+    [
+        True,
+        False,
+        None,
+        0,
+        -3,
+        1e-6,
+        5e-7,
+        1e22,
+        0.1,
+        3.0,
+        "no",
+        "yes",
+        "5e-7",
+        "1",
+        "",
+        " x",
+        "a: b",
+        "x # y",
+        "é\n",
+        "~",
+        "train[:1000]",
+        "null",
+        "2024-01-01",
+        [],
+        ["a", "no"],
+        [1.5, 2],
+        {"a": "no", "b": 1e-3},
+        "- x",
+        "@x",
+        "it's",
+    ],
+)
 def test_whatever_is_written_is_read_back_the_same(tmp_path: Path, value: Any) -> None:
     """Every value survives the file, for us and for TRL's own reader."""
     yaml = pytest.importorskip("yaml")

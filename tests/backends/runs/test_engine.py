@@ -68,9 +68,12 @@ def a_job(server: LocalHub) -> Callable[[Run, str], Awaitable[None]]:
 @pytest.fixture(params=[HERE, JOBS, TOY], ids=lambda place: place.name)
 def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     spec = RunSpec(
-        name="first", project=str(tmp_path), recipe="steps: 3\n", output_dir=str(tmp_path / "aligned"),
+        name="first",
+        project=str(tmp_path),
+        recipe="steps: 3\n",
+        output_dir=str(tmp_path / "aligned"),
         label="0123456789abcdef",
-    )  # fmt: skip
+    )
     if request.param is JOBS:
         monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
         monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)

@@ -81,8 +81,17 @@ def test_a_checkpoint_takes_what_was_weighed() -> None:
 
 def test_the_terms_are_those_of_a_small_model_that_was_measured() -> None:
     """95.4 M parameters in fp32: 1 456 MiB of weights, reference, gradients and Adam's states were resident."""
-    small = shape_of({"model_type": "smollm3", "hidden_size": 512, "num_hidden_layers": 12, "intermediate_size": 2048,
-                      "vocab_size": 32000, "num_attention_heads": 8, "num_key_value_heads": 2})  # fmt: skip
+    small = shape_of(
+        {
+            "model_type": "smollm3",
+            "hidden_size": 512,
+            "num_hidden_layers": 12,
+            "intermediate_size": 2048,
+            "vocab_size": 32000,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 2,
+        }
+    )
     assert small is not None
     fit = estimate(recipe(1, 64, bf16=False, precompute_ref_log_probs=True), small, cuda=False)
     assert fit is not None

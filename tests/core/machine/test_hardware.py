@@ -19,9 +19,12 @@ def flavor(name: str, count: int = 1, vram: int | None = 80 * GB, ram: int = 142
 
 
 FLAVORS = [
-    flavor("one"), flavor("small", vram=24 * GB), flavor("four", 4, 96 * GB), flavor("odd", vram=None),
+    flavor("one"),
+    flavor("small", vram=24 * GB),
+    flavor("four", 4, 96 * GB),
+    flavor("odd", vram=None),
     flavor("cpu", 0, None, 16 * GB),
-]  # fmt: skip
+]
 
 
 def test_each_flavor_has_its_verdict() -> None:

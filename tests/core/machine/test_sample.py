@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from smoltui.core.machine.sample import GpuSample, Sample, in_words, sample_from, share
 
 EVENT = {
-    "cpu_usage_pct": 35, "cpu_millicores": 12000, "memory_used_bytes": 2 << 30, "memory_total_bytes": 142 << 30,
-    "rx_bps": 1_500_000, "tx_bps": 900, "replica": "57vr7",
+    "cpu_usage_pct": 35,
+    "cpu_millicores": 12000,
+    "memory_used_bytes": 2 << 30,
+    "memory_total_bytes": 142 << 30,
+    "rx_bps": 1_500_000,
+    "tx_bps": 900,
+    "replica": "57vr7",
     "gpus": {
         "b": {"utilization": 87, "memory_used_bytes": 50 << 30, "memory_total_bytes": 80 << 30},
         "a": {"utilization": 3, "memory_used_bytes": None},
     },
-}  # fmt: skip
+}
 
 
 def test_an_event_of_the_hub() -> None:
@@ -48,7 +53,7 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(st.dictionaries(st.sampled_from([*EVENT, "other"]), JSON), st.dictionaries(st.text(), JSON, max_size=3))

@@ -30,13 +30,18 @@ ONE, TWO, THREE = "1" * 32, "2" * 32, "3" * 32
 texts = st.text(max_size=20)
 pair_decisions = st.builds(
     lambda act, pair, why, note, shows: Decision(act, pair, why, note if act == "note" else None, shows),
-    st.sampled_from([act for act in ACTS if act != "hold_out"]), st.sampled_from([ONE, TWO, THREE]),
-    st.none() | texts, texts, st.none() | texts,
-)  # fmt: skip
+    st.sampled_from([act for act in ACTS if act != "hold_out"]),
+    st.sampled_from([ONE, TWO, THREE]),
+    st.none() | texts,
+    texts,
+    st.none() | texts,
+)
 hold_outs = st.builds(
     lambda of, share, seed: Decision("hold_out", of=of, share=share, seed=seed),
-    st.sampled_from(["a train", "b train"]), st.sampled_from([0.0, 0.05, 0.5]), st.integers(0, 5),
-)  # fmt: skip
+    st.sampled_from(["a train", "b train"]),
+    st.sampled_from([0.0, 0.05, 0.5]),
+    st.integers(0, 5),
+)
 decisions = st.lists(pair_decisions | hold_outs, max_size=12)
 
 
@@ -56,12 +61,18 @@ def test_later_lines_win() -> None:
     """I exclude a pair, think again, swap another, note something and take the note back."""
     state = after(
         [
-            Decision("exclude", ONE, why="empty chosen answer"), Decision("swap", TWO), Decision("pin", TWO),
-            Decision("exclude", TWO), Decision("include", ONE), Decision("note", ONE, note="look again"),
-            Decision("note", TWO, note="x"), Decision("note", TWO, note=""), Decision("unpin", TWO),
+            Decision("exclude", ONE, why="empty chosen answer"),
+            Decision("swap", TWO),
+            Decision("pin", TWO),
+            Decision("exclude", TWO),
+            Decision("include", ONE),
+            Decision("note", ONE, note="look again"),
+            Decision("note", TWO, note="x"),
+            Decision("note", TWO, note=""),
+            Decision("unpin", TWO),
             Decision("hold_out", of="hh train", share=0.05, seed=7),
         ]
-    )  # fmt: skip
+    )
     assert (state.excluded, state.swapped, state.pinned) == ({TWO}, {TWO}, set())
     assert state.notes == {ONE: "look again"} and state.reasons == {}
     assert state.hold_out("hh train") == HoldOut(0.05, 7) and state.hold_out("hh test") is None
@@ -97,14 +108,24 @@ def test_undoing_restores_the_words_too() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        '{"pair": "11", "act": "exclude"}', '{"act": "exclude"}', '{"pair": 5, "act": "exclude"}', "[]", "7", "{",
-        '{"pair": "' + ONE + '", "act": "delete"}', '{"pair": "' + ONE + '", "act": "note"}',
-        '{"pair": "' + ONE + '", "act": ["exclude"]}', '{"pair": "' + ONE + '", "act": "exclude", "why": 3}',
-        '{"act": "hold_out", "share": 0.1, "seed": 1}', '{"act": "hold_out", "of": "a", "share": 1, "seed": 1}',
-        '{"act": "hold_out", "of": "a", "share": true, "seed": 1}', '{"act": "hold_out", "of": "a", "share": NaN}',
-        '{"act": "hold_out", "of": "a", "share": 0.1}', "[" * 100_000,
+        '{"pair": "11", "act": "exclude"}',
+        '{"act": "exclude"}',
+        '{"pair": 5, "act": "exclude"}',
+        "[]",
+        "7",
+        "{",
+        '{"pair": "' + ONE + '", "act": "delete"}',
+        '{"pair": "' + ONE + '", "act": "note"}',
+        '{"pair": "' + ONE + '", "act": ["exclude"]}',
+        '{"pair": "' + ONE + '", "act": "exclude", "why": 3}',
+        '{"act": "hold_out", "share": 0.1, "seed": 1}',
+        '{"act": "hold_out", "of": "a", "share": 1, "seed": 1}',
+        '{"act": "hold_out", "of": "a", "share": true, "seed": 1}',
+        '{"act": "hold_out", "of": "a", "share": NaN}',
+        '{"act": "hold_out", "of": "a", "share": 0.1}',
+        "[" * 100_000,
     ],
-)  # fmt: skip
+)
 def test_what_is_no_decision_is_counted_and_harmless(line: str) -> None:
     state = Curation()
     state.take_lines(f'{line}\n\n{{"pair": "{ONE}", "act": "exclude"}}\n'.encode())
@@ -176,9 +197,10 @@ class TestHeldOut:
     def test_the_hash_is_the_column_of_the_store(self, turns: list[tuple[str, str]]) -> None:
         prompt = [{"role": role, "content": text} for role, text in turns]
         row = {
-            "prompt": [*prompt, {"role": "user", "content": "x"}], "chosen": [{"role": "assistant", "content": "y"}],
+            "prompt": [*prompt, {"role": "user", "content": "x"}],
+            "chosen": [{"role": "assistant", "content": "y"}],
             "rejected": [{"role": "assistant", "content": "z"}],
-        }  # fmt: skip
+        }
         assert prompt_hash(pair_of(0, row).prompt) == row_facts(0, row)["prompt_hash"]
 
 
@@ -186,9 +208,20 @@ class TestCard:
     """What a person who finds the exported set must know."""
 
     FACTS = CardFacts(
-        "hh.jsonl train", "transcripts", {"train": "train.jsonl", "test": "test.jsonl"}, 2312, 2177, 113, 9,
-        {"empty chosen answer": 4}, 2, {"roles": 13}, HoldOut(0.05, 42), digest="ab" * 16, thinking_off=True,
-    )  # fmt: skip
+        "hh.jsonl train",
+        "transcripts",
+        {"train": "train.jsonl", "test": "test.jsonl"},
+        2312,
+        2177,
+        113,
+        9,
+        {"empty chosen answer": 4},
+        2,
+        {"roles": 13},
+        HoldOut(0.05, 42),
+        digest="ab" * 16,
+        thinking_off=True,
+    )
 
     def test_it_tells_where_the_pairs_come_from_and_what_was_done(self) -> None:
         text = card(self.FACTS)
@@ -197,15 +230,26 @@ class TestCard:
 
         data = YAML(typ="safe").load(head)
         assert data["configs"][0]["data_files"] == [
-            {"split": "train", "path": "train.jsonl"}, {"split": "test", "path": "test.jsonl"},
-        ]  # fmt: skip
+            {"split": "train", "path": "train.jsonl"},
+            {"split": "test", "path": "test.jsonl"},
+        ]
         assert data["size_categories"] == ["1K<n<10K"] and data["tags"] == ["preference", "dpo", "trl"]
         for words in (
-            "hh.jsonl train", "The source's licence applies; smoltui does not know it", "| train | 2,177 |",
-            "| test, held out | 113 |", "| rows in the source | 2,312 |", "9 excluded by decision",
-            "empty chosen answer: 4", "13 left out", "2 with chosen and rejected swapped", "seed (42)", "ab" * 16,
-            "dataset_train_split: train", "dataset_test_split: test", "thinking off",
-        ):  # fmt: skip
+            "hh.jsonl train",
+            "The source's licence applies; smoltui does not know it",
+            "| train | 2,177 |",
+            "| test, held out | 113 |",
+            "| rows in the source | 2,312 |",
+            "9 excluded by decision",
+            "empty chosen answer: 4",
+            "13 left out",
+            "2 with chosen and rejected swapped",
+            "seed (42)",
+            "ab" * 16,
+            "dataset_train_split: train",
+            "dataset_test_split: test",
+            "thinking off",
+        ):
             assert words in body, words
 
     def test_without_held_out_pairs_nothing_is_evaluated(self) -> None:
@@ -228,5 +272,8 @@ def test_a_line_is_easy_to_review() -> None:
         '"at": "2026-01-01T00:00:00Z"}\n'
     )
     assert json.loads(line_of(Decision("hold_out", of="a train", share=0.05, seed=42))) == {
-        "act": "hold_out", "of": "a train", "share": 0.05, "seed": 42,
-    }  # fmt: skip
+        "act": "hold_out",
+        "of": "a train",
+        "share": 0.05,
+        "seed": 42,
+    }

@@ -16,16 +16,27 @@ from smoltui.safe_text import safe
 @pytest.mark.parametrize(
     ("text", "refuses"),
     [
-        ("I'm sorry, but I can't help with that.", True), ("I’m really sorry.", True),
+        ("I'm sorry, but I can't help with that.", True),
+        ("I’m really sorry.", True),
         ("As an AI, I have no body.", True),
-        ("Oh no, I cannot do that", True), ("  Sorry, no.", True), ("Sure, here it is.", False), ("", False),
-        ("I can help. I'm sorry it took so long.", False), ("Unfortunately, I don’t know.", True),
-        ("I'm so sorry for your loss.", False), ("Sorry for the confusion!", False), ("Sorry if I was rude.", False),
-        ("I am sorry to hear that.", False), ("I'm sorry you feel like that", False), ("I'm sorry, I cannot.", True),
-        ("I can't wait to help!", False), ("I can’t tell you that.", True), ("I won't lie, it hurts.", False),
+        ("Oh no, I cannot do that", True),
+        ("  Sorry, no.", True),
+        ("Sure, here it is.", False),
+        ("", False),
+        ("I can help. I'm sorry it took so long.", False),
+        ("Unfortunately, I don’t know.", True),
+        ("I'm so sorry for your loss.", False),
+        ("Sorry for the confusion!", False),
+        ("Sorry if I was rude.", False),
+        ("I am sorry to hear that.", False),
+        ("I'm sorry you feel like that", False),
+        ("I'm sorry, I cannot.", True),
+        ("I can't wait to help!", False),
+        ("I can’t tell you that.", True),
+        ("I won't lie, it hurts.", False),
         ("I won't do that.", True),
     ],
-)  # fmt: skip
+)
 def test_refusals(text: str, refuses: bool) -> None:
     assert is_refusal(text) is refuses
 
@@ -44,9 +55,17 @@ def test_what_hides_is_what_a_screen_names(char: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "script"),
-    [("Hello", "Latin"), ("héllo “q”", "Latin"), ("Привет", "Cyrillic"), ("漢字かな", "Han"), ("한글", "Hangul"),
-     ("שלום", "Hebrew"), ("123 …", None), ("", None)],
-)  # fmt: skip
+    [
+        ("Hello", "Latin"),
+        ("héllo “q”", "Latin"),
+        ("Привет", "Cyrillic"),
+        ("漢字かな", "Han"),
+        ("한글", "Hangul"),
+        ("שלום", "Hebrew"),
+        ("123 …", None),
+        ("", None),
+    ],
+)
 def test_scripts(text: str, script: str | None) -> None:
     assert main_script(text) == script
 
@@ -106,13 +125,18 @@ def test_keys_of_any_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "query"),
     [
-        ("fog", PairQuery("text", "fog")), ("/fo+g/", PairQuery("regex", "fo+g", False)),
-        ("  ", None), ("where ", None),
-        ("/fog/i", PairQuery("regex", "fog", True)), ("where gap > 3", PairQuery("where", "gap > 3")),
-        ("WHERE a = 'x'", PairQuery("where", "a = 'x'")), ("wherever", PairQuery("text", "wherever")),
-        ("/", PairQuery("text", "/")), ("a\ud83d", PairQuery("text", "a\ufffd")),
+        ("fog", PairQuery("text", "fog")),
+        ("/fo+g/", PairQuery("regex", "fo+g", False)),
+        ("  ", None),
+        ("where ", None),
+        ("/fog/i", PairQuery("regex", "fog", True)),
+        ("where gap > 3", PairQuery("where", "gap > 3")),
+        ("WHERE a = 'x'", PairQuery("where", "a = 'x'")),
+        ("wherever", PairQuery("text", "wherever")),
+        ("/", PairQuery("text", "/")),
+        ("a\ud83d", PairQuery("text", "a\ufffd")),
     ],
-)  # fmt: skip
+)
 def test_what_a_person_typed(typed: str, query: PairQuery | None) -> None:
     assert parse_query(typed) == query
 
@@ -133,5 +157,7 @@ def test_columns_named_by_a_person() -> None:
     assert (pair.prompt[0].content, pair.chosen[0].content) == ("Why?", "a")
     assert preview([row], {"prompt": "q"}) == []
     assert guess_columns([{"question": 1, "preferred": 2, "non_preferred": 3}]) == {
-        "prompt": "question", "chosen": "preferred", "rejected": "non_preferred",
-    }  # fmt: skip
+        "prompt": "question",
+        "chosen": "preferred",
+        "rejected": "non_preferred",
+    }

@@ -21,22 +21,40 @@ GB = 10**9
 A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 * GB, "A100", 1, 80 * GB, 2.5 / 60, 0.0)
 ME = Account("me", can_pay=True, orgs=("team",), token_role="write")
 VALUES: dict[str, Any] = {
-    "model_name_or_path": "HuggingFaceTB/SmolLM3-3B", "datasets": [{"path": "a/b", "split": "train[:10000]"}],
-    "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8, "max_steps": 1000, "bf16": True,
-    "learning_rate": 5e-7, "logging_nan_inf_filter": False, "save_steps": 250, "save_total_limit": 2,
-    "push_to_hub": True, "hub_model_id": "me/aligned",
-}  # fmt: skip
+    "model_name_or_path": "HuggingFaceTB/SmolLM3-3B",
+    "datasets": [{"path": "a/b", "split": "train[:10000]"}],
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 8,
+    "max_steps": 1000,
+    "bf16": True,
+    "learning_rate": 5e-7,
+    "logging_nan_inf_filter": False,
+    "save_steps": 250,
+    "save_total_limit": 2,
+    "push_to_hub": True,
+    "hub_model_id": "me/aligned",
+}
 
 
 def facts(place: Place, **values: Any) -> Facts:
     recipe = VALUES | values
     shape, summary = KNOWN["HuggingFaceTB/SmolLM3-3B"], summarise(recipe)
     return Facts(
-        place=place, values=recipe, findings=check(recipe, target=place.target), summary=summary,
-        fit=estimate(recipe, shape), duration=duration(recipe, shape, summary, "A100"), account=ME, flavor=A100,
-        flavors_known=True, trl="1.16.3", output=Output("/runs/x"), disk_free=500 * GB, memory_free=80 * GB,
+        place=place,
+        values=recipe,
+        findings=check(recipe, target=place.target),
+        summary=summary,
+        fit=estimate(recipe, shape),
+        duration=duration(recipe, shape, summary, "A100"),
+        account=ME,
+        flavor=A100,
+        flavors_known=True,
+        trl="1.16.3",
+        output=Output("/runs/x"),
+        disk_free=500 * GB,
+        memory_free=80 * GB,
         memory_name="A100",
-    )  # fmt: skip
+    )
 
 
 def named(checks: list[Check], name: str) -> Check:
@@ -62,8 +80,14 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
 @pytest.mark.parametrize(
     ("place", "changes", "name", "level", "sentence", "mend"),
     [
-        (JOBS, {"account": None, "account_problem": Problem("You are not logged in", "hf auth login")},
-         "account", "stop", "You are not logged in", "hf auth login"),
+        (
+            JOBS,
+            {"account": None, "account_problem": Problem("You are not logged in", "hf auth login")},
+            "account",
+            "stop",
+            "You are not logged in",
+            "hf auth login",
+        ),
         (JOBS, {"account": replace(ME, token_role="read")}, "token", "stop", "read-only", "hf auth login"),
         (JOBS, {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
         (JOBS, {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
@@ -95,7 +119,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
         (HERE, {"disk_free": None}, "disk", "warn", "free disk space is unknown", ""),
         (HERE, {"values": VALUES | {"hub_model_id": "stranger/x"}}, "repository", "stop", "cannot push", "me/x"),
     ],
-)  # fmt: skip
+)
 def test_each_fact_that_matters_has_its_check(
     place: Place, changes: dict[str, Any], name: str, level: str, sentence: str, mend: str
 ) -> None:

@@ -56,9 +56,13 @@ def test_the_stored_keys_are_those_of_the_installed_trl() -> None:
     if find_spec("trl") is None:
         pytest.skip("TRL is not installed here (the train extra), so the stored keys cannot be compared with it")
     asked = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True, timeout=120,
+        [sys.executable, str(SCRIPT)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    )
     stored = json.loads((SCRIPT.parents[1] / "core" / "recipe" / "keys.json").read_text(encoding="utf-8"))
     assert json.loads(asked.stdout) == stored
     assert len(snapshot().keys) == 167
@@ -144,7 +148,7 @@ def test_a_good_recipe_has_nothing_said_about_it() -> None:
         ({"streaming": True}, "stop max_steps: A stream of pairs has no length"),
         ({"bf16": True, "fp16": True}, "stop fp16: bf16 and fp16 are both on"),
     ],
-)  # fmt: skip
+)
 def test_each_mistake_gets_one_sentence_and_what_to_write(more: dict[str, Any], expected: str) -> None:
     """The key, what is wrong, and the next step, before anything is loaded or paid for."""
     found = said(GOOD | more)
@@ -182,12 +186,16 @@ def test_texts_that_trl_makes_numbers_of_are_fine() -> None:
 @given(
     st.dictionaries(
         st.sampled_from([*snapshot().keys, "nonsense", "env"]),
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=8)
         | st.lists(st.integers() | st.text(max_size=4) | st.none(), max_size=3)
         | st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
         max_size=6,
     )
-)  # fmt: skip
+)
 def test_no_recipe_whatever_breaks_the_checks(values: dict[str, Any]) -> None:
     """A half-typed or mangled file gets findings and sums, never a crash."""
     check(GOOD | values, target=Target.JOB)
@@ -210,10 +218,13 @@ def test_no_recipe_whatever_breaks_the_checks(values: dict[str, Any]) -> None:
         ("lora_target_modules", "all-linear", "all-linear"),
         ("run_name", "first try", "first try"),
         ("datasets", "Anthropic/hh-rlhf train[:1000]", [{"path": "Anthropic/hh-rlhf", "split": "train[:1000]"}]),
-        ("datasets", "my/pairs.jsonl.gz + a/b test",
-         [{"path": "json", "data_files": "my/pairs.jsonl.gz", "split": "train"}, {"path": "a/b", "split": "test"}]),
+        (
+            "datasets",
+            "my/pairs.jsonl.gz + a/b test",
+            [{"path": "json", "data_files": "my/pairs.jsonl.gz", "split": "train"}, {"path": "a/b", "split": "test"}],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_typed_becomes_a_value_and_is_shown_again_the_same(key: str, text: str, value: Any) -> None:
     assert parse(BY_KEY[key], text) == value
     assert type(parse(BY_KEY[key], text)) is type(value)
@@ -249,8 +260,15 @@ def test_a_number_is_shown_short_and_exact(value: float) -> None:
 
 def test_what_a_recipe_comes_to() -> None:
     """Steps, epochs and pairs a step of the course's two runs."""
-    job = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8, "max_steps": 1000, "warmup_steps": 100,
-           "save_steps": 250, "save_total_limit": 2, "datasets": [{"path": "x", "split": "train[:10000]"}]}  # fmt: skip
+    job = {
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 8,
+        "max_steps": 1000,
+        "warmup_steps": 100,
+        "save_steps": 250,
+        "save_total_limit": 2,
+        "datasets": [{"path": "x", "split": "train[:10000]"}],
+    }
     found = summarise(job)
     assert found.sentence == "16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs"
     assert (found.warmup, found.checkpoints, epochs_of(job)) == (100, 2, 1.6)

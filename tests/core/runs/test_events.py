@@ -15,9 +15,21 @@ from smoltui.core.runs.events import EVENTS, LogLine, Metrics, Progress, Reader
 SAMPLES = [
     events.StageChanged(stage="RUNNING", message="why", at=1.5),
     events.PhaseChanged(phase="train"),
-    events.Planned(max_steps=5, epochs=0.5, train_pairs=8, held_out_pairs=2, left_out={"roles": 1}, device="cpu",
-                   dtype="float32", parameters=10, trainable=10, beta=0.1, versions={"trl": "1"}, output_dir="/x",
-                   pairs_hash="0f" * 16),
+    events.Planned(
+        max_steps=5,
+        epochs=0.5,
+        train_pairs=8,
+        held_out_pairs=2,
+        left_out={"roles": 1},
+        device="cpu",
+        dtype="float32",
+        parameters=10,
+        trainable=10,
+        beta=0.1,
+        versions={"trl": "1"},
+        output_dir="/x",
+        pairs_hash="0f" * 16,
+    ),
     events.Progress(step=3),
     events.Metrics(step=2, values={"loss": 0.5}),
     events.CheckpointSaved(step=2, path="/c"),
@@ -30,7 +42,7 @@ SAMPLES = [
     events.Answered(model="reference", index=0, text="Hi.", ended=True, tokens=3),
     events.PairScored(model="aligned", index=0, chosen=-1.5, rejected=-2.5),
     events.LogLine(text="words"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("event", SAMPLES, ids=lambda event: event.name)
@@ -61,9 +73,13 @@ def test_any_line_is_read(line: str) -> None:
     assert found and all(isinstance(event, events.Event) for event in found)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)),
-       st.sampled_from(sorted(EVENTS)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    ),
+    st.sampled_from(sorted(EVENTS)),
+)
 def test_no_object_breaks_the_reader(value: object, name: str) -> None:
     """A line that looks like an event but holds anything is read as an event of right types, or as text."""
     data = {"event": name, "v": 1, "step": value, "values": value, "text": value, "stage": value, "left_out": value}

@@ -37,15 +37,33 @@ SEQUENCES = st.lists(
     st.one_of(
         st.sampled_from(
             (
-                "\x1b[31m", "\x1b[0m", "\x1b[m", "\x1b[1;4;38;5;208m", "\x1b[38;2;1;2;3;48;2;300;0;0m", "\x1b[38;5m",
-                "\x1b[48:2::9:8:7m", "\x1b[2J", "\x1b[?25l", "\x1b[31", "\x1b[", "\x1b]52;c;aGk=\x07",
-                "\x1b]0;owned\x1b\\", "\x1b]8;;http://x\x1b\\", "\x1bP1$r\x1b\\", "\x1b_apc\x1b\\", "\x9b31m",
-                "\x1b\x1b[m[31m", "\x1b[8;5m", "\x1b[30;40m", "\x1b[" + "1;" * 200 + "m", "👩\x1b[1m\u200d👩",
+                "\x1b[31m",
+                "\x1b[0m",
+                "\x1b[m",
+                "\x1b[1;4;38;5;208m",
+                "\x1b[38;2;1;2;3;48;2;300;0;0m",
+                "\x1b[38;5m",
+                "\x1b[48:2::9:8:7m",
+                "\x1b[2J",
+                "\x1b[?25l",
+                "\x1b[31",
+                "\x1b[",
+                "\x1b]52;c;aGk=\x07",
+                "\x1b]0;owned\x1b\\",
+                "\x1b]8;;http://x\x1b\\",
+                "\x1bP1$r\x1b\\",
+                "\x1b_apc\x1b\\",
+                "\x9b31m",
+                "\x1b\x1b[m[31m",
+                "\x1b[8;5m",
+                "\x1b[30;40m",
+                "\x1b[" + "1;" * 200 + "m",
+                "👩\x1b[1m\u200d👩",
             )
         ),
         HOSTILE_TEXT,
     )
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 def looks(line: str) -> list[tuple[str, str]]:
@@ -70,10 +88,19 @@ def states(count: int, **options: object) -> list[str]:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"desc": "Tokenizing train"}, {"ascii": True}, {"ncols": 0}, {"ncols": 40, "desc": "x"}, {"total": 1000},
-     {"unit": "B", "unit_scale": True, "desc": "model.safetensors"}, {"postfix": {"loss": 0.5}}, {"colour": "green"},
-     {"desc": "50%|done, 3/4 [a]"}],
-)  # fmt: skip
+    [
+        {},
+        {"desc": "Tokenizing train"},
+        {"ascii": True},
+        {"ncols": 0},
+        {"ncols": 40, "desc": "x"},
+        {"total": 1000},
+        {"unit": "B", "unit_scale": True, "desc": "model.safetensors"},
+        {"postfix": {"loss": 0.5}},
+        {"colour": "green"},
+        {"desc": "50%|done, 3/4 [a]"},
+    ],
+)
 def test_all_states_of_a_bar_are_one_line(options: dict[str, object]) -> None:
     """As tqdm writes them, with a description, in bytes, without room for the bar, in colour."""
     told = states(12, **options)
@@ -247,22 +274,50 @@ def test_nothing_that_acts_on_a_terminal_is_drawn(line: str, limit: int) -> None
 
 @pytest.mark.parametrize(
     "line",
-    ["Traceback (most recent call last):", "ValueError: bad", "torch.OutOfMemoryError: CUDA out of memory. Tried",
-     "RuntimeError: CUDA error: device-side assert", "[rank0]: KeyError: 'x'", "KeyboardInterrupt", "Killed",
-     "bash: line 1: 12 Killed   python dpo.py".replace("Killed  ", "Killed:"), "Segmentation fault (core dumped)",
-     "2026-01-01 10:00:00 - ERROR - trainer - no", "[ERROR] the run ended", "error: no such file", "fatal: not a git",
-     "OSError: [Errno 28] No space left on device", "\x1b[31mTypeError\x1b[0m: x", "failed: no pairs",
-     "huggingface_hub.errors.HfHubHTTPError: 401", "ERROR: pip's resolver"],
-)  # fmt: skip
+    [
+        "Traceback (most recent call last):",
+        "ValueError: bad",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried",
+        "RuntimeError: CUDA error: device-side assert",
+        "[rank0]: KeyError: 'x'",
+        "KeyboardInterrupt",
+        "Killed",
+        "bash: line 1: 12 Killed   python dpo.py".replace("Killed  ", "Killed:"),
+        "Segmentation fault (core dumped)",
+        "2026-01-01 10:00:00 - ERROR - trainer - no",
+        "[ERROR] the run ended",
+        "error: no such file",
+        "fatal: not a git",
+        "OSError: [Errno 28] No space left on device",
+        "\x1b[31mTypeError\x1b[0m: x",
+        "failed: no pairs",
+        "huggingface_hub.errors.HfHubHTTPError: 401",
+        "ERROR: pip's resolver",
+    ],
+)
 def test_an_error_is_one(line: str) -> None:
     assert is_error(line) and first_error([LogLine("fine"), LogLine(line)]) == 1
 
 
 @pytest.mark.parametrize(
     "line",
-    ["0 errors", "error_rate: 0.1", "no error", "errors='ignore'", "{'eval_error': 0.2}", "raise_on_error=True",
-     "on_error: continue", "import ErrorHandler", "default: an exception is made", "nothing failed: 0", "Killed 0 bugs",
-     "see https://x.org/ValueErrors", "FutureWarning: errors will be raised", "max_errors=3", ""],
-)  # fmt: skip
+    [
+        "0 errors",
+        "error_rate: 0.1",
+        "no error",
+        "errors='ignore'",
+        "{'eval_error': 0.2}",
+        "raise_on_error=True",
+        "on_error: continue",
+        "import ErrorHandler",
+        "default: an exception is made",
+        "nothing failed: 0",
+        "Killed 0 bugs",
+        "see https://x.org/ValueErrors",
+        "FutureWarning: errors will be raised",
+        "max_errors=3",
+        "",
+    ],
+)
 def test_a_word_is_no_error(line: str) -> None:
     assert not is_error(line)

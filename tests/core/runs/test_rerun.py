@@ -12,9 +12,16 @@ from smoltui.core.runs.rerun import again, spec_of
 from smoltui.core.runs.run import RunSpec
 
 SPEC = RunSpec(
-    name="n", project="/p", recipe="beta: 0.1\n", output_dir="/o", label="old", flavor="t4-small", timeout_seconds=60,
-    labels={"team": "ml", "smoltui-run": "old"}, left_out=("a", "b"),
-)  # fmt: skip
+    name="n",
+    project="/p",
+    recipe="beta: 0.1\n",
+    output_dir="/o",
+    label="old",
+    flavor="t4-small",
+    timeout_seconds=60,
+    labels={"team": "ml", "smoltui-run": "old"},
+    left_out=("a", "b"),
+)
 
 
 def test_everything_but_the_label_is_the_same() -> None:

@@ -73,10 +73,13 @@ def test_a_run_that_has_ended_is_left_alone() -> None:
 def test_every_rule_can_be_named_and_says_what_to_do() -> None:
     everything = run(
         {
-            "loss": [math.nan] * 12, "rewards/margins": [0.0] * 12, "logps/chosen": FALL, "logps/rejected": FALL,
+            "loss": [math.nan] * 12,
+            "rewards/margins": [0.0] * 12,
+            "logps/chosen": FALL,
+            "logps/rejected": FALL,
             "rewards/accuracies": [1.0] * 12,
         }
-    )  # fmt: skip
+    )
     told = watched(everything, WatchSettings(cost_usd=1), 3_500, cost=3, quiet_for=1e4, seconds_left=1e4)
     assert [one.rule for one in told] == list(RULES)
     assert all(one.word and one.sentence for one in told)

@@ -93,9 +93,17 @@ def test_timeouts_that_jobs_knows(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("1h30m", "write 90m"), ("2H", "write 2h"), ("90min", "write 90m"), ("1w", "such as 3h"), ("", "such as 3h"),
-     ("0", "longer than 0"), ("-5m", "such as 3h"), ("infh", "such as 3h")],
-)  # fmt: skip
+    [
+        ("1h30m", "write 90m"),
+        ("2H", "write 2h"),
+        ("90min", "write 90m"),
+        ("1w", "such as 3h"),
+        ("", "such as 3h"),
+        ("0", "longer than 0"),
+        ("-5m", "such as 3h"),
+        ("infh", "such as 3h"),
+    ],
+)
 def test_other_timeouts_say_what_to_write(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         timeout_seconds(text)
