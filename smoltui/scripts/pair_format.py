@@ -1,22 +1,58 @@
-"""Any known shape of a preference pair → a conversation: prompt messages, one chosen answer, one rejected answer.
+"""Any known shape of a preference pair → a conversation: prompt messages, a chosen answer, a rejected answer.
 
-Standard library only, one file: it travels into a Job beside dpo.py, and the app reads pairs through it too, so the
-room shows exactly what is trained. Known shapes (`SCHEMAS`) are told from the columns of a row. Where chosen and
-rejected hold whole conversations, they are split at the last assistant turn; TRL would split at the longest common
-prefix (`trl_prompt_cut`), which ends inside the answer when both answers begin alike.
+Standard library only: it travels into a Job beside dpo.py (with pair_turns.py, pair_columns.py and pair_choices.py),
+and the app reads pairs through it too, so the room shows exactly what is trained. Known shapes (`SCHEMAS`) are told
+from the columns of a row. Where chosen and rejected hold whole conversations, they are split at the last assistant
+turn, or where they differ if that is earlier; TRL splits at the longest common prefix (`trl_prompt_cut`), which in
+text ends inside the answer when both answers begin alike.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-Message = dict[str, str]
-"""{"role": "system" | "user" | "assistant", "content": text}"""
+if TYPE_CHECKING or __package__:
+    from smoltui.scripts.pair_choices import AS_IT_IS, How, choice_schema, unfold
+    from smoltui.scripts.pair_columns import Layout, cell, kwargs_of, layout_of, plain, tools_of
+    from smoltui.scripts.pair_turns import (
+        Message,
+        NotAPairError,
+        answer,
+        columns,
+        is_list,
+        is_transcript,
+        kind,
+        last_answer_at,
+        messages_of,
+        not_text,
+        rendered,
+        text_of,
+        transcript,
+        transcripts,
+    )
+else:  # in a Job, beside dpo.py
+    from pair_choices import AS_IT_IS, How, choice_schema, unfold
+    from pair_columns import Layout, cell, kwargs_of, layout_of, plain, tools_of
+    from pair_turns import (
+        Message,
+        NotAPairError,
+        answer,
+        columns,
+        is_list,
+        is_transcript,
+        kind,
+        last_answer_at,
+        messages_of,
+        not_text,
+        rendered,
+        text_of,
+        transcript,
+        transcripts,
+    )
 
 SCHEMAS: dict[str, str] = {
     "standard": "prompt, chosen and rejected as text",
@@ -26,53 +62,19 @@ SCHEMAS: dict[str, str] = {
     "text-prompt": "prompt as text, chosen and rejected as messages (UltraFeedback)",
     "hh-rlhf": "transcripts with Human: and Assistant: turns",
     "sharegpt": "conversations, chosen and rejected with from and value (ShareGPT ranking)",
-    "instruction": "instruction or question, chosen and rejected as text",
+    "instruction": "instruction, question, query or input, chosen and rejected as text",
     "openai": "input.messages, preferred_output and non_preferred_output",
+    "messages-rejected": "messages with the chosen answer as last turn, and a rejected answer (ms-swift)",
+    "templated": "prompt as text that a chat template has rendered; it is taken apart",
+    "several-rejected": "one chosen answer and a list of rejected ones: one pair for each",
+    "ranked": "answers with a winner, scores or ranks, from which pairs are made",
 }
 """Name of each shape that is recognised, and what it looks like."""
 
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "chatgpt": "assistant",
-}
-_TOOL_ROLES = {"tool", "function", "function_call", "observation", "ipython"}
-_UNSUPPORTED = (("tools", "tools"), ("images", "images"), ("image", "images"))
-"""Columns that make a row one that is shown as it is, and the reason."""
-_PARTS = {
-    "image": "images",
-    "image_url": "images",
-    "input_image": "images",
-    "tool_use": "tools",
-    "tool_call": "tools",
-    "tool_result": "tools",
-}
-"""Types of content parts likewise."""
-_HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
-_SPEAKERS = {"Human": "user", "Assistant": "assistant"}
-_TURN = re.compile(r"\n\n(Human|Assistant):")
-"""In a text that begins with an empty line, see `_led`."""
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
 _EXPECTED = "chosen and rejected, with a separate prompt or one inside both"
-
-
-class NotAPairError(ValueError):
-    """A row that cannot be trained on as a preference pair.
-
-    `reason` is a short code for counting: not_a_row, unpaired, missing_column, wrong_type, tools, images, unknown_role,
-    no_answer, no_prompt, prompt_differs, roles, empty_answer, identical. The message is one sentence.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+_MESSAGES = (str, list, tuple, dict)
+"""Types of an answer."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,15 @@ class Reading:
     schema: str
     """A key of `SCHEMAS`."""
     prompt: list[Message]
-    chosen: str
-    rejected: str
+    chosen_turns: list[Message]
+    """The chosen answer: one assistant turn, or several turns that begin and end with one; empty if there is none."""
+    rejected_turns: list[Message]
     problems: list[NotAPairError]
     """Why the row is not a usable pair, most telling first; empty for a pair."""
+    tools: list[Any] | None = None
+    """What the row offers the model to call; None without tools."""
+    kwargs: dict[str, Any] | None = None
+    """The row's own arguments for the chat template; None if it is silent."""
     answer_at: int | None = None
     """Where the chosen answer begins in the row's own `chosen` (characters of a text, turns of a list); None when the
     prompt has its own column."""
@@ -94,94 +101,76 @@ class Reading:
     cut_inside_answer: bool = False
     """TRL's cut would move the beginning of an answer into the prompt."""
 
+    @property
+    def chosen(self) -> str:
+        """The chosen answer as text; several turns are joined by empty lines."""
+        return answer_text(self.chosen_turns)
+
+    @property
+    def rejected(self) -> str:
+        return answer_text(self.rejected_turns)
+
+
+def answer_text(turns: Sequence[Message]) -> str:
+    """The text of an answer: that of its only turn, or of all its turns with empty lines between them."""
+    return turns[0]["content"] if len(turns) == 1 else "\n\n".join(turn["content"] for turn in turns)
+
 
 # ---------------------------------------------------------------------------------------------------- public functions
 
 
-def schema_of(row: Any) -> str:
+def schema_of(row: Any, how: How = AS_IT_IS) -> str:
     """The shape of `row`, a key of `SCHEMAS`; told from columns and types, the content is not checked.
 
     Raises:
-        NotAPairError: not a row (not_a_row), a shape without pairs (unpaired, missing_column) or with values that are
-            neither text nor messages (wrong_type).
+        NotAPairError: not a row (not_a_row), a shape without pairs (unpaired, missing_column), with values that are
+            neither text nor messages (wrong_type), or with two columns that may be the prompt, or no word on which
+            answer is better (ambiguous).
     """
-    if not isinstance(row, Mapping):
-        raise NotAPairError("not_a_row", f"A row must be an object with columns; found {_kind(row)}.")
-    if "preferred_output" in row and "non_preferred_output" in row:
-        return "openai"
-    if missing := [name for name in ("chosen", "rejected") if row.get(name) is None]:
-        if "label" in row or "completion" in row:
-            raise NotAPairError(
-                "unpaired",
-                f"Unpaired: a row needs a chosen and a rejected answer to one prompt; found columns {_columns(row)}.",
-            )
-        said = "is empty" if missing[0] in row else "is missing"
-        raise NotAPairError(
-            "missing_column",
-            f"Column {missing[0]} {said}: expected {_EXPECTED}; found columns {_columns(row)}.",
-        )
-    chosen, rejected = row["chosen"], row["rejected"]
-    if isinstance(chosen, str) and isinstance(rejected, str):
-        if row.get("conversations") is not None:
-            return "sharegpt"
-        name = _prompt_column(row)
-        if name is None:
-            return "hh-rlhf" if _is_transcript(chosen) and _is_transcript(rejected) else "standard-implicit"
-        prompt = row[name]
-        if isinstance(prompt, str) and name == "prompt":
-            return "hh-rlhf" if _is_transcript(prompt) else "standard"
-        return "conversational" if _is_list(prompt) else "instruction"
-    if _is_list(chosen) != _is_list(rejected) or _is_turn(chosen) != _is_turn(rejected):
-        raise NotAPairError(
-            "wrong_type",
-            f"chosen and rejected must have the same type; found {_kind(chosen)} and {_kind(rejected)}.",
-        )
-    if not (_is_list(chosen) or _is_turn(chosen)):
-        raise NotAPairError("wrong_type", f"chosen must be text or messages; found {_kind(chosen)}.")
-    if row.get("conversations") is not None:
-        return "sharegpt"
-    name = _prompt_column(row)
-    if name is None:
-        return "conversational-implicit"
-    return "conversational" if _is_list(row[name]) else "text-prompt"
+    return _choice(row, how) or _parts(row).schema
 
 
-def examine(row: Any) -> Reading:
+def examine(row: Any, how: How = AS_IT_IS) -> Reading:
     """What `row` holds, with all its problems rather than the first one.
 
+    Of a row that stands for several pairs (`unfold`), the first is read.
+
     Raises:
-        NotAPairError: prompt and answers cannot even be told apart; see `schema_of`, and for messages also wrong_type,
-            tools, images and unknown_role.
+        NotAPairError: prompt and answers cannot even be told apart; see `schema_of`, and also wrong_type, images,
+            unknown_role, templated and tie.
     """
-    schema = schema_of(row)
-    for name, reason in _UNSUPPORTED:
-        if row.get(name):
-            raise _unsupported(reason, f"Column {name} holds {reason}")
-    if schema == "standard-implicit":
-        return _examine_plain(row["chosen"], row["rejected"])
-    chosen, rejected = _READERS[schema](row)
-    before_chosen, before_rejected = chosen[:-1], rejected[:-1]
-    problems = []
-    if not (chosen and rejected and chosen[-1]["role"] == rejected[-1]["role"] == "assistant"):
-        problems = [problem for problem in (_no_answer("chosen", chosen), _no_answer("rejected", rejected)) if problem]
-    else:
-        alike = before_chosen == before_rejected
-        if not alike:
-            problems.append(_prompts_differ(before_chosen, before_rejected))
-        if missing := _no_prompt(before_chosen):
-            problems.append(missing)
-        elif wrong := _wrong_order("chosen", chosen) or (None if alike else _wrong_order("rejected", rejected)):
-            problems.append(wrong)
-        for side, turns in (("chosen", chosen), ("rejected", rejected)):
-            if not turns[-1]["content"].strip():
-                problems.append(NotAPairError("empty_answer", f"The {side} answer is empty."))
-    answer_at, cut, inside = _cuts(schema, row)
+    schema = _choice(row, how)
+    return _examine(row) if schema is None else replace(_examine(unfold(row, how)[0]), schema=schema)
+
+
+def _choice(row: Any, how: How) -> str | None:
+    """`choice_schema`, at once None for a row that shows one pair, as most do."""
+    if how is AS_IT_IS and isinstance(row, dict):
+        chosen, rejected = row.get("chosen"), row.get("rejected")
+        if isinstance(rejected, str) and isinstance(chosen, str) and rejected[:1] != "[":
+            return None
+        if isinstance(chosen, list) and isinstance(rejected, list):
+            return None
+    return choice_schema(row, how)
+
+
+def _examine(row: Any) -> Reading:
+    parts = _parts(row)
+    if (name := parts.layout.pictures) is not None and row[name]:
+        raise not_text(f"Column {name} holds images")
+    if parts.schema == "standard-implicit":
+        return replace(_examine_plain(parts.chosen, parts.rejected), kwargs=parts.kwargs)
+    prompt, chosen, rejected = _READERS[parts.schema](parts)
+    problems = _problems(prompt, chosen, rejected)
+    answer_at, cut, inside = _cuts(parts)
     return Reading(
-        schema=schema,
-        prompt=before_chosen,
-        chosen=chosen[-1]["content"] if chosen else "",
-        rejected=rejected[-1]["content"] if rejected else "",
+        schema=parts.schema,
+        prompt=prompt if prompt is not None else chosen[:-1],
+        chosen_turns=chosen if prompt is not None else chosen[-1:],
+        rejected_turns=rejected if prompt is not None else rejected[-1:],
         problems=problems,
+        tools=parts.tools,
+        kwargs=parts.kwargs,
         answer_at=answer_at,
         trl_cut=cut,
         cut_inside_answer=inside,
@@ -189,22 +178,23 @@ def examine(row: Any) -> Reading:
 
 
 def to_conversation(row: Any) -> dict[str, list[Message]]:
-    """The pair in TRL's conversational form: {"prompt": [message, …], "chosen": [message], "rejected": [message]}.
+    """The pair in TRL's conversational form: {"prompt": [message, …], "chosen": [message, …], "rejected": …}.
 
-    The answers are one assistant message each; the prompt ends with a user message. A row in this form comes back
-    as it is. Identical answers are a pair (one that teaches nothing), unless two bare texts leave no prompt to be told.
+    The answers are one assistant message each, or several turns that begin and end with one. A row in this form comes
+    back as it is. Identical answers are a pair (one that teaches nothing), unless two bare texts leave no prompt to be
+    told.
 
     Raises:
         NotAPairError: with the reason, see the class.
     """
-    reading = examine(row)
+    return conversation_of(examine(row))
+
+
+def conversation_of(reading: Reading) -> dict[str, list[Message]]:
+    """`to_conversation` of a row that was examined already. Raises: NotAPairError."""
     if reading.problems:
         raise reading.problems[0]
-    return {
-        "prompt": reading.prompt,
-        "chosen": [{"role": "assistant", "content": reading.chosen}],
-        "rejected": [{"role": "assistant", "content": reading.rejected}],
-    }
+    return {"prompt": reading.prompt, "chosen": reading.chosen_turns, "rejected": reading.rejected_turns}
 
 
 def content_hash(row: Any) -> str:
@@ -220,9 +210,19 @@ def content_hash(row: Any) -> str:
 
 
 def hash_of(reading: Reading | None, row: Any) -> str:
-    """`content_hash` of a row that was examined already; `reading` is None where that failed."""
+    """`content_hash` of a row that was examined already; `reading` is None where that failed.
+
+    Tools count, as they are part of what is trained on; arguments of the template do not: a hash of the texts stays
+    valid when they change.
+    """
     usable = reading is not None and not reading.problems
-    parts: Any = [reading.prompt, reading.chosen, reading.rejected] if reading is not None and usable else row
+    parts: Any = row
+    if reading is not None and usable:
+        sides = [
+            turns[0]["content"] if len(turns) == 1 and len(turns[0]) == 2 else turns
+            for turns in (reading.chosen_turns, reading.rejected_turns)
+        ]
+        parts = [reading.prompt, *sides, *([reading.tools] if reading.tools else [])]
     return hashlib.sha256(_ENCODER.encode(parts).encode("ascii")).hexdigest()[:32]
 
 
@@ -242,76 +242,293 @@ def trl_prompt_cut(chosen: Sequence[Any], rejected: Sequence[Any]) -> int | None
     return cut - 1 if chosen[cut - 1] == " " else cut
 
 
+# --------------------------------------------------------------------------------------------------- parts of a row
+
+
+class _Parts(NamedTuple):
+    """The values of a row by meaning."""
+
+    schema: str
+    chosen: Any
+    rejected: Any
+    prompt: Any
+    prompt_name: str
+    """Column of the prompt; empty without one."""
+    row: Mapping[str, Any]
+    layout: Layout
+    tools: list[Any] | None
+    kwargs: dict[str, Any] | None
+
+
+def _parts(row: Any) -> _Parts:
+    if not isinstance(row, Mapping):
+        raise NotAPairError("not_a_row", f"A row must be an object with columns; found {kind(row)}.")
+    layout = layout_of(tuple(row))
+    names = layout.answers or ("chosen", "rejected")
+    chosen, rejected = (cell(row.get(name)) for name in names)
+    if chosen is None or rejected is None:
+        raise _missing(row, names, chosen is None)
+    name = _prompt_name(row, layout, chosen, rejected)
+    prompt = cell(row[name]) if name is not None else None
+    kwargs = kwargs_of(row, layout.kwargs) if layout.kwargs is not None else None
+    tools = tools_of(row, layout.tools) if layout.tools is not None else None
+    if isinstance(prompt, Mapping):
+        tools = tools or tools_of(prompt, "tools")
+    schema = _schema(row, names, (chosen, rejected), prompt, name)
+    return _Parts(schema, chosen, rejected, prompt, name or "", row, layout, tools, kwargs)
+
+
+def _missing(row: Mapping[str, Any], names: tuple[str, str], chosen: bool) -> NotAPairError:
+    if any(name in row for name in ("label", "completion")):
+        return NotAPairError(
+            "unpaired",
+            f"Unpaired: a row needs a chosen and a rejected answer to one prompt; found columns {columns(row)}.",
+        )
+    name = names[0] if chosen else names[1]
+    said = "is empty" if name in row else "is missing"
+    return NotAPairError("missing_column", f"Column {name} {said}: expected {_EXPECTED}; found columns {columns(row)}.")
+
+
+def _schema(
+    row: Mapping[str, Any], names: tuple[str, str], sides: tuple[Any, Any], prompt: Any, name: str | None
+) -> str:
+    """A key of `SCHEMAS`. Raises: NotAPairError (wrong_type)."""
+    chosen, rejected = sides
+    if not isinstance(chosen, _MESSAGES) or not isinstance(rejected, _MESSAGES):
+        side, value = (names[0], chosen) if not isinstance(chosen, _MESSAGES) else (names[1], rejected)
+        raise NotAPairError("wrong_type", f"{side} must be text or messages; found {kind(value)}.")
+    if names[0] == "preferred_output":
+        return "openai"
+    if names[0] == "messages":
+        return "messages-rejected"
+    if name is not None and plain(name) == "conversations":
+        return "sharegpt"
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        return _schema_of_texts(chosen, rejected, prompt, name)
+    if name is None:
+        if isinstance(chosen, str) or isinstance(rejected, str):
+            raise NotAPairError(
+                "wrong_type",
+                f"chosen and rejected must have the same type; found {kind(chosen)} and {kind(rejected)}.",
+            )
+        return "conversational-implicit"
+    return "text-prompt" if isinstance(prompt, str) else "conversational"
+
+
+def _schema_of_texts(chosen: str, rejected: str, prompt: Any, name: str | None) -> str:
+    if name is None:
+        return "hh-rlhf" if is_transcript(chosen) and is_transcript(rejected) else "standard-implicit"
+    if not isinstance(prompt, str):
+        return "conversational" if is_list(prompt) else "instruction"
+    if is_transcript(prompt):
+        return "hh-rlhf"
+    if rendered(prompt) is not None:
+        return "templated"
+    return "standard" if name == "prompt" else "instruction"
+
+
+def _prompt_name(row: Mapping[str, Any], layout: Layout, chosen: Any, rejected: Any) -> str | None:
+    """The column of the prompt; None if there is none, or the answers hold it themselves.
+
+    Raises:
+        NotAPairError: ambiguous; two columns may be it, and they don't say the same.
+    """
+    if not layout.prompts:
+        return None
+    found = [name for name in layout.prompts if row[name] is not None]
+    if found == ["prompt"]:
+        return "prompt"
+    if not found:
+        return None
+    if plain(found[0]) == "prompt":
+        conversations = next((name for name in found if plain(name) == "conversations"), None)
+        return conversations or found[0]
+    if _whole(chosen) and _whole(rejected):
+        return None
+    said = [name for name in found if not (isinstance(row[name], str) and not row[name].strip())]
+    if not said:
+        return found[0]
+    words = [plain(name) for name in said]
+    if words == ["instruction", "input"]:
+        return said[0]
+    if "conversations" in words and is_list(cell(row[said[words.index("conversations")]])):
+        return said[words.index("conversations")]
+    asked = {_asked(row[name]) for name in said}
+    if len(asked) > 1:
+        raise NotAPairError(
+            "ambiguous",
+            f"The prompt may be in column {' or '.join(said)}: say which one it is.",
+        )
+    return said[0]
+
+
+def _asked(value: Any) -> str:
+    """The last thing a possible prompt asks, to compare two of them."""
+    value = cell(value)
+    if isinstance(value, str):
+        return value.strip()
+    try:
+        turns = messages_of("", value)
+    except NotAPairError:
+        return repr(value)
+    return next((turn["content"].strip() for turn in reversed(turns) if turn["role"] == "user"), repr(value))
+
+
+def _whole(side: Any) -> bool:
+    """Whether an answer is a whole conversation, with the prompt."""
+    if isinstance(side, str):
+        return is_transcript(side)
+    first = side[0] if is_list(side) and len(side) > 1 else None
+    if not isinstance(first, Mapping):
+        return False
+    role = first.get("role") or first.get("from")
+    return isinstance(role, str) and role.strip().lower() in ("user", "human", "system", "prompter", "developer")
+
+
 # ------------------------------------------------------------------------------------------------------ one per schema
 
-_Sides = tuple[list[Message], list[Message]]
+_Sides = tuple[list[Message] | None, list[Message], list[Message]]
+"""Prompt, chosen, rejected; without a prompt, both sides are whole conversations that end with their answer."""
 
 
-def _read_transcript(row: Mapping[str, Any]) -> _Sides:
-    prompt = row.get("prompt")
-    if not isinstance(prompt, str):
-        chosen, rejected = row["chosen"], row["rejected"]
-        turns = _transcript(chosen)
-        ends = _last_marker_end(chosen), _last_marker_end(rejected)
-        tail = rejected[ends[1] :]
-        # The usual row: both sides are the same up to their last answer, so they are taken apart once.
-        if turns[-1]["role"] == "assistant" and chosen[: ends[0]] == rejected[: ends[1]] and _HUMAN not in tail:
-            return turns, [*turns[:-1], _answer(tail.strip())]
-        return turns, _transcript(rejected)
-    turns = _transcript(prompt)
-    if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
+def _read_transcript(parts: _Parts) -> _Sides:
+    if not isinstance(parts.prompt, str):
+        return None, *transcripts(parts.chosen, parts.rejected)
+    turns = transcript(parts.prompt)
+    if turns and turns[-1] == answer(""):
         turns.pop()  # the open "Assistant:" that the answers follow
-    return [*turns, _answer(row["chosen"].strip())], [*turns, _answer(row["rejected"].strip())]
+    return turns, [answer(parts.chosen.strip())], [answer(parts.rejected.strip())]
 
 
-def _read_standard(row: Mapping[str, Any]) -> _Sides:
-    name = _prompt_column(row) or "prompt"
-    text = _text(name, row[name])
-    if isinstance(extra := row.get("input"), str) and extra.strip() and name == "instruction":
+def _read_standard(parts: _Parts) -> _Sides:
+    return _text_prompt(parts), [answer(parts.chosen)], [answer(parts.rejected)]
+
+
+def _text_prompt(parts: _Parts) -> list[Message]:
+    """A prompt in a column of its own as turns, after the system text and the history."""
+    text = text_of(parts.prompt_name, parts.prompt)
+    extra = parts.row.get("input")
+    if parts.prompt_name == "instruction" and isinstance(extra, str) and extra.strip():
         text = f"{text}\n\n{extra}"
-    prompt = [*_history(row), {"role": "user", "content": text}]
-    return [*prompt, _answer(row["chosen"])], [*prompt, _answer(row["rejected"])]
+    return [*_system(parts), *_history(parts), {"role": "user", "content": text}]
 
 
-def _read_messages(row: Mapping[str, Any]) -> _Sides:
-    name = _prompt_column(row)
-    chosen, rejected = (_messages(side, row[side], strings=True) for side in ("chosen", "rejected"))
-    if name is None:
-        return chosen, rejected
-    if _is_list(row[name]):
-        prompt = _messages(name, row[name])
-    else:
-        prompt = [*_history(row), {"role": "user", "content": _text(name, row[name])}]
-    return _after_prompt("chosen", prompt, chosen), _after_prompt("rejected", prompt, rejected)
+def _read_templated(parts: _Parts) -> _Sides:
+    found = rendered(parts.prompt)
+    assert found is not None  # which is what makes it this schema
+    return found.turns, [answer(found.answer(parts.chosen))], [answer(found.answer(parts.rejected))]
 
 
-def _read_sharegpt(row: Mapping[str, Any]) -> _Sides:
-    prompt = _messages("conversations", row["conversations"])
-    if prompt and prompt[0]["role"] != "system":
-        prompt = [*_system(row), *prompt]
-    chosen, rejected = (_messages(side, row[side], strings=True) for side in ("chosen", "rejected"))
-    return _after_prompt("chosen", prompt, chosen), _after_prompt("rejected", prompt, rejected)
+def _read_messages(parts: _Parts) -> _Sides:
+    chosen, rejected = (
+        messages_of(side, value, strings=True)
+        for side, value in (("chosen", parts.chosen), ("rejected", parts.rejected))
+    )
+    if not parts.prompt_name:
+        return _split(0, chosen, rejected)
+    if isinstance(parts.prompt, str):
+        return _with_prompt(_text_prompt(parts), chosen, rejected)
+    prompt = messages_of(parts.prompt_name, parts.prompt)
+    if parts.prompt_name != "prompt" and prompt and prompt[0]["role"] != "system":
+        prompt = [*_system(parts), *prompt]
+    return _with_prompt(prompt, chosen, rejected)
 
 
-def _read_openai(row: Mapping[str, Any]) -> _Sides:
-    source = row.get("input")
-    if isinstance(source, Mapping) and source.get("tools"):
-        raise _unsupported("tools", "Column input contains tools")
-    prompt = _messages("input.messages", source.get("messages") if isinstance(source, Mapping) else source)
-    sides = [_messages(name, row[name], strings=True) for name in ("preferred_output", "non_preferred_output")]
-    return _after_prompt("preferred_output", prompt, sides[0]), _after_prompt("non_preferred_output", prompt, sides[1])
+def _read_messages_rejected(parts: _Parts) -> _Sides:
+    whole = messages_of("messages", parts.chosen)
+    if whole and whole[0]["role"] != "system":
+        whole = [*_system(parts), *whole]
+    rejected = messages_of("rejected", parts.rejected, strings=True)
+    at = next((at for at in range(len(whole), 0, -1) if whole[at - 1]["role"] == "user"), 0)
+    if rejected[0]["role"] == "assistant":
+        return whole[:at], whole[at:], rejected
+    return _split(0, whole, rejected)
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any]], _Sides]] = {
+def _read_openai(parts: _Parts) -> _Sides:
+    prompt = messages_of("input.messages", parts.prompt)
+    names = parts.layout.answers or ("", "")
+    sides = [
+        messages_of(name, value, strings=True)
+        for name, value in zip(names, (parts.chosen, parts.rejected), strict=True)
+    ]
+    return _with_prompt(prompt, *sides)
+
+
+_READERS: dict[str, Callable[[_Parts], _Sides]] = {
     "standard": _read_standard,
     "instruction": _read_standard,
+    "templated": _read_templated,
     "hh-rlhf": _read_transcript,
     "conversational": _read_messages,
     "conversational-implicit": _read_messages,
     "text-prompt": _read_messages,
-    "sharegpt": _read_sharegpt,
+    "sharegpt": _read_messages,
+    "messages-rejected": _read_messages_rejected,
     "openai": _read_openai,
 }
+
+
+def _with_prompt(prompt: list[Message], chosen: list[Message], rejected: list[Message]) -> _Sides:
+    """The sides of a pair with a prompt column: the answers alone, or whole conversations that repeat the prompt.
+
+    Raises:
+        NotAPairError: prompt_differs; a side holds another conversation than the prompt column.
+    """
+    whole = [_repeats(side, prompt, turns) for side, turns in (("chosen", chosen), ("rejected", rejected))]
+    if not any(whole):
+        return prompt, chosen, rejected
+    sides = [turns if repeats else [*prompt, *turns] for repeats, turns in zip(whole, (chosen, rejected), strict=True)]
+    return _split(len(prompt), *sides)
+
+
+def _repeats(side: str, prompt: list[Message], turns: list[Message]) -> bool:
+    """Whether the turns of a side repeat the prompt. Raises: NotAPairError (prompt_differs)."""
+    before = turns[:-1]
+    if not before or before[0]["role"] == "assistant":
+        return False
+    if before[-len(prompt) :] == prompt or before[: len(prompt)] == prompt:
+        return True
+    raise NotAPairError(
+        "prompt_differs", f"The conversation in {side} does not contain the prompt from the prompt column."
+    )
+
+
+def _split(least: int, chosen: list[Message], rejected: list[Message]) -> _Sides:
+    """Two whole conversations, split at the last turn, or where they part if both have an assistant turn there.
+
+    The prompt has `least` turns at least.
+    """
+    if chosen[:-1] == rejected[:-1]:
+        return None, chosen, rejected
+    cut = max(_common_prefix(chosen, rejected), least)
+    if 0 < cut < min(len(chosen), len(rejected)):
+        parted = chosen[cut], rejected[cut]
+        if all(turn["role"] == "assistant" for turn in parted) and chosen[:cut] == rejected[:cut]:
+            return chosen[:cut], chosen[cut:], rejected[cut:]
+    return None, chosen, rejected
+
+
+def _system(parts: _Parts) -> list[Message]:
+    name = parts.layout.system
+    text = parts.row[name] if name is not None else None
+    return [{"role": "system", "content": text}] if isinstance(text, str) and text.strip() else []
+
+
+def _history(parts: _Parts) -> list[Message]:
+    """Earlier exchanges ([[user, assistant], …], or messages) that are in a column of their own."""
+    name = parts.layout.history
+    value = cell(parts.row[name]) if name is not None else None
+    if not isinstance(value, list | tuple):
+        return []
+    if value and all(isinstance(turn, Mapping) for turn in value):
+        return messages_of("history", value)
+    turns: list[Message] = []
+    for exchange in value:
+        if not (is_list(exchange) and len(exchange) == 2 and all(isinstance(said, str) for said in exchange)):
+            raise NotAPairError("wrong_type", "history must be a list of exchanges: the user's text and the answer.")
+        turns += [{"role": "user", "content": exchange[0]}, answer(exchange[1])]
+    return turns
 
 
 def _examine_plain(chosen: str, rejected: str) -> Reading:
@@ -334,8 +551,8 @@ def _examine_plain(chosen: str, rejected: str) -> Reading:
     return Reading(
         schema="standard-implicit",
         prompt=[{"role": "user", "content": chosen[:at].strip()}],
-        chosen=chosen[at:].strip(),
-        rejected=rejected[at:].strip(),
+        chosen_turns=[answer(chosen[at:].strip())],
+        rejected_turns=[answer(rejected[at:].strip())],
         problems=problems,
         answer_at=at,
         trl_cut=cut,
@@ -343,136 +560,46 @@ def _examine_plain(chosen: str, rejected: str) -> Reading:
     )
 
 
-def _cuts(schema: str, row: Mapping[str, Any]) -> tuple[int | None, int | None, bool]:
+def _cuts(parts: _Parts) -> tuple[int | None, int | None, bool]:
     """(where the chosen answer begins, where TRL cuts, whether that is inside an answer) in a row without a prompt."""
-    if schema == "hh-rlhf" and not isinstance(row.get("prompt"), str):
-        ends = [_last_marker_end(row["chosen"]), _last_marker_end(row["rejected"])]
-        cut = trl_prompt_cut(row["chosen"], row["rejected"])
+    chosen, rejected = parts.chosen, parts.rejected
+    if parts.schema == "hh-rlhf" and not isinstance(parts.prompt, str):
+        ends = [last_answer_at(chosen), last_answer_at(rejected)]
+        cut = trl_prompt_cut(chosen, rejected)
         return ends[0], cut, cut is not None and (cut > min(ends) or cut < 0)
-    if schema == "conversational-implicit" and _is_list(row["chosen"]) and _is_list(row["rejected"]):
-        own = len(row["chosen"]) - 1
-        cut = trl_prompt_cut(row["chosen"], row["rejected"])
+    if parts.schema == "conversational-implicit" and is_list(chosen) and is_list(rejected):
+        cut = trl_prompt_cut(chosen, rejected)
+        own = len(chosen) - 1
+        if cut is not None and chosen[:own] != rejected[:own]:
+            own = min(own, cut)
         return own, cut, cut is not None and cut > own
     return None, None, False
 
 
-# ------------------------------------------------------------------------------------------------------------- messages
-
-
-def _transcript(text: str) -> list[Message]:
-    """Turns of an hh-rlhf transcript; text before the first turn is a turn of role "preamble", which is no role."""
-    parts = _TURN.split(_led(text))
-    start = parts[0].strip()
-    turns = [{"role": "preamble", "content": start}] if start else []
-    turns += [
-        {"role": _SPEAKERS[speaker], "content": said.strip()}
-        for speaker, said in zip(parts[1::2], parts[2::2], strict=True)
-    ]
-    return turns
-
-
-def _messages(where: str, value: Any, *, strings: bool = False) -> list[Message]:
-    """Messages out of a list of turns, one turn, or (with `strings`) the text of an answer.
-
-    Raises:
-        NotAPairError: wrong_type, unknown_role or tools.
-    """
-    if strings and isinstance(value, str):
-        return [_answer(value)]
-    if _is_turn(value):
-        value = [value]
-    if not _is_list(value):
-        raise NotAPairError("wrong_type", f"{where} must be messages; found {_kind(value)}.")
-    return [_message(where, turn) for turn in value]
-
-
-def _message(where: str, turn: Any) -> Message:
-    if not isinstance(turn, Mapping):
-        raise NotAPairError("wrong_type", f"{where} must be messages with role and content; found {_kind(turn)}.")
-    role = turn.get("role")
-    if role is None:
-        role = turn.get("from")
-    if role is None or not ("content" in turn or "value" in turn):
-        raise NotAPairError(
-            "wrong_type", f"A message in {where} needs role and content; found {_columns(turn) or 'nothing'}."
-        )
-    if turn.get("tool_calls") or turn.get("function_call") or (isinstance(role, str) and role in _TOOL_ROLES):
-        raise _unsupported("tools", f"{where} contains tool calls")
-    if not isinstance(role, str) or role not in _ROLES:
-        raise NotAPairError(
-            "unknown_role", f"The role of a message in {where} must be user, assistant or system: {_short(role)}"
-        )
-    content = turn.get("content")
-    if content is None:
-        content = turn.get("value")
-    if not isinstance(content, str):
-        content = _text(f"A message in {where}", content)
-    return {"role": _ROLES[role], "content": content}
-
-
-def _text(where: str, content: Any) -> str:
-    """Text, or the text of typed content parts.
-
-    Raises:
-        NotAPairError: images, tools; wrong_type: null or anything else is not text.
-    """
-    if isinstance(content, str):
-        return content
-    if _is_list(content) and content:
-        texts = []
-        for part in content:
-            kind = part.get("type", "text") if isinstance(part, Mapping) else _kind(part)
-            for name, reason in _PARTS.items():
-                if kind == name or (isinstance(part, Mapping) and part.get(name) is not None):
-                    raise _unsupported(reason, f"{where} contains a part of type {name}")
-            text = part.get("text") if isinstance(part, Mapping) else None
-            if not isinstance(text, str):
-                raise NotAPairError("wrong_type", f"{where} must be text; found a part of type {_short(kind)}.")
-            texts.append(text)
-        return "".join(texts)
-    raise NotAPairError("wrong_type", f"{where} must be text; found {_kind(content)}.")
-
-
-def _after_prompt(side: str, prompt: list[Message], answer: list[Message]) -> list[Message]:
-    """The whole conversation of one side, which may or may not repeat the prompt.
-
-    Raises:
-        NotAPairError: prompt_differs; the side holds another conversation than the prompt column.
-    """
-    before = answer[:-1]
-    if not before or before[0]["role"] == "assistant":
-        return [*prompt, *answer]
-    if before[-len(prompt) :] == prompt or before[: len(prompt)] == prompt:
-        return answer
-    raise NotAPairError(
-        "prompt_differs", f"The conversation in {side} does not contain the prompt from the prompt column."
-    )
-
-
-def _unsupported(reason: str, said: str) -> NotAPairError:
-    return NotAPairError(reason, f"{said}: such rows are shown unchanged and cannot be trained on.")
-
-
-def _answer(text: str) -> Message:
-    return {"role": "assistant", "content": text}
-
-
-def _system(row: Mapping[str, Any]) -> list[Message]:
-    text = row.get("system")
-    return [{"role": "system", "content": text}] if isinstance(text, str) and text.strip() else []
-
-
-def _history(row: Mapping[str, Any]) -> list[Message]:
-    """System text and earlier exchanges ([[user, assistant], …]) that stand in columns of their own."""
-    turns = _system(row)
-    for exchange in row["history"] if _is_list(row.get("history")) else ():
-        if not (_is_list(exchange) and len(exchange) == 2 and all(isinstance(said, str) for said in exchange)):
-            raise NotAPairError("wrong_type", "history must be a list of exchanges: the user's text and the answer.")
-        turns += [{"role": "user", "content": exchange[0]}, _answer(exchange[1])]
-    return turns
-
-
 # --------------------------------------------------------------------------------------------------------------- checks
+
+
+def _problems(prompt: list[Message] | None, chosen: list[Message], rejected: list[Message]) -> list[NotAPairError]:
+    """What keeps the sides, as a reader gives them, from being a pair; most telling first."""
+    problems = []
+    if not (chosen and rejected and chosen[-1]["role"] == rejected[-1]["role"] == "assistant"):
+        return [problem for problem in (_no_answer("chosen", chosen), _no_answer("rejected", rejected)) if problem]
+    before = (chosen[:-1], rejected[:-1]) if prompt is None else (prompt, prompt)
+    alike = before[0] == before[1]
+    if not alike:
+        problems.append(_prompts_differ(*before))
+    if missing := _no_prompt(before[0]):
+        problems.append(missing)
+    else:
+        start = [] if prompt is None else prompt
+        wrong = _wrong_order("chosen", [*start, *chosen])
+        if not wrong and (len(chosen) + len(rejected) > 2 if prompt is not None else not alike):
+            wrong = _wrong_order("rejected", [*start, *rejected])
+        problems += [wrong] if wrong else []
+    for side, turns in (("chosen", chosen), ("rejected", rejected)):
+        if not turns[-1]["content"].strip() and not turns[-1].get("tool_calls"):
+            problems.append(NotAPairError("empty_answer", f"The {side} answer is empty."))
+    return problems
 
 
 def _no_answer(side: str, turns: list[Message]) -> NotAPairError | None:
@@ -505,42 +632,25 @@ def _no_prompt(before: list[Message]) -> NotAPairError | None:
 
 
 def _wrong_order(side: str, turns: list[Message]) -> NotAPairError | None:
+    """Whose turn it isn't: user and assistant alternate; results of tools follow the turn that calls them."""
     roles = [turn["role"] for turn in turns]
     talk = roles[1:] if roles[0] == "system" else roles
     if talk[::2] == ["user"] * ((len(talk) + 1) // 2) and talk[1::2] == ["assistant"] * (len(talk) // 2):
         return None
-    first = next(place for place, role in enumerate(talk) if role != ("assistant" if place % 2 else "user"))
-    number = first + 1 + (roles[0] == "system")
-    expected = "assistant" if first % 2 else "user"
-    return NotAPairError(
-        "roles",
-        f"The roles of {side} do not alternate between user and assistant: turn {number} is by {talk[first]}, not by "
-        f"{expected}.",
-    )
-
-
-# --------------------------------------------------------------------------------------------------------- small things
-
-
-def _prompt_column(row: Mapping[str, Any]) -> str | None:
-    """The first of the columns that hold a prompt in known sets."""
-    return next((name for name in ("prompt", "instruction", "question") if row.get(name) is not None), None)
-
-
-def _is_transcript(text: str) -> bool:
-    return text.startswith((_HUMAN, _ASSISTANT, "Human:", "Assistant:")) and "Assistant:" in text
-
-
-def _led(text: str) -> str:
-    """A transcript that begins with the mark of its first turn, after the empty line that stands before all others."""
-    return f"\n\n{text}" if text.startswith(("Human:", "Assistant:")) else text
-
-
-def _last_marker_end(text: str) -> int:
-    at = text.rfind(_ASSISTANT)
-    if at >= 0:
-        return at + len(_ASSISTANT)
-    return len("Assistant:") if text.startswith("Assistant:") else len(text)
+    skipped = len(roles) - len(talk)
+    expected = {"user"}
+    for number, (turn, role) in enumerate(zip(turns[skipped:], talk, strict=True), skipped + 1):
+        if role not in expected:
+            return NotAPairError(
+                "roles",
+                f"The roles of {side} do not alternate between user and assistant: turn {number} is by {role}, not by "
+                f"{' or '.join(sorted(expected))}.",
+            )
+        if role == "assistant":
+            expected = {"tool"} if turn.get("tool_calls") else {"user"}
+        else:
+            expected = {"assistant", "tool"} if role == "tool" else {"assistant"}
+    return None
 
 
 def _common_prefix(left: Sequence[Any], right: Sequence[Any]) -> int:
@@ -553,36 +663,3 @@ def _common_prefix(left: Sequence[Any], right: Sequence[Any]) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _is_turn(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _kind(value: Any) -> str:
-    """What a value is, in words of JSON."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, Mapping):
-        return "an object"
-    return "a list" if _is_list(value) else f"a value of type {type(value).__name__}"
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
-def _columns(row: Mapping[str, Any]) -> str:
-    names = [_short(name) for name in row]
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") if names else "none"

@@ -18,7 +18,6 @@ from smoltui.core.pairs.preference import pair_of
 from smoltui.scripts import pair_format
 from smoltui.scripts.pair_format import (
     SCHEMAS,
-    NotAPairError,
     content_hash,
     examine,
     hash_of,
@@ -26,6 +25,7 @@ from smoltui.scripts.pair_format import (
     to_conversation,
     trl_prompt_cut,
 )
+from smoltui.scripts.pair_turns import NotAPairError
 
 USER = {"role": "user", "content": "Is it far?"}
 GOOD = {"role": "assistant", "content": "A mile along the river."}
@@ -103,6 +103,177 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         "openai",
         {"input": [USER], "preferred_output": [GOOD], "non_preferred_output": [BAD]},
     ),
+    "Prompt": ("instruction", {"Prompt": "Is it far?", **TEXTS}),
+    "query": ("instruction", {"query": "Is it far?", **TEXTS}),
+    "input": ("instruction", {"input": "Is it far?", **TEXTS}),
+    "blanks around the names": (
+        "standard",
+        {"prompt": "Is it far?", " chosen": GOOD["content"], "rejected ": "No idea."},
+    ),
+    "messages as the prompt, answers as text": ("conversational", {"messages": [USER], **TEXTS}),
+    "axolotl": ("conversational", {"messages": [USER], "chosen": GOOD, "rejected": BAD}),
+    "axolotl, one conversation": ("conversational", {"conversation": [USER], "chosen": GOOD, "rejected": BAD}),
+    "axolotl, names of one's own": (
+        "instruction",
+        {"question": "Is it far?", "correct": GOOD["content"], "wrong": BAD["content"]},
+    ),
+    "an answer as text and one as messages": (
+        "conversational",
+        {"prompt": [USER], "chosen": GOOD["content"], "rejected": [BAD]},
+    ),
+    "conversations as JSON in text": (
+        "conversational-implicit",
+        {
+            side: json.dumps({"messages": [USER, turn], "tools": []})
+            for side, turn in (("chosen", GOOD), ("rejected", BAD))
+        },
+    ),
+    "messages as JSON in text": (
+        "conversational",
+        {name: json.dumps([turn]) for name, turn in (("prompt", USER), ("chosen", GOOD), ("rejected", BAD))},
+    ),
+    "conversations as Python writes them": (
+        "text-prompt",
+        {"prompt": "Is it far?", "chosen": str([USER, GOOD]), "rejected": str([USER, BAD])},
+    ),
+    "LLaMA-Factory, typed": (
+        "conversational-implicit",
+        {
+            f"{side}_messages": [
+                {"role": turn["role"], "content": [{"type": "text", "value": turn["content"]}], "loss_weight": 1.0}
+                for turn in (USER, last)
+            ]
+            for side, last in (("chosen", GOOD), ("rejected", BAD))
+        },
+    ),
+    "torchtune": (
+        "conversational-implicit",
+        {"chosen_conversations": [USER, GOOD], "rejected_conversations": [USER, BAD]},
+    ),
+    "ms-swift": (
+        "instruction",
+        {"query": "Is it far?", "response": GOOD["content"], "rejected_response": BAD["content"]},
+    ),
+    "ms-swift, messages": ("messages-rejected", {"messages": [USER, GOOD], "rejected_response": BAD["content"]}),
+    "MedicalGPT": (
+        "instruction",
+        {
+            "system": "",
+            "history": [],
+            "question": "Is it far?",
+            "response_chosen": GOOD["content"],
+            "response_rejected": BAD["content"],
+        },
+    ),
+    "OpenPO": ("standard", {"prompt": "Is it far?", "preferred": GOOD["content"], "rejected": BAD["content"]}),
+    "roles in any case": (
+        "conversational-implicit",
+        {
+            side: [{"role": "Human", "content": USER["content"]}, {"role": "ASSISTANT", "content": last["content"]}]
+            for side, last in (("chosen", GOOD), ("rejected", BAD))
+        },
+    ),
+    "ChatML": (
+        "templated",
+        {
+            "prompt": "<|im_start|>user\nIs it far?<|im_end|>\n<|im_start|>assistant\n",
+            **{side: f"{text}<|im_end|>" for side, text in TEXTS.items()},
+        },
+    ),
+    "Llama 2": (
+        "templated",
+        {"prompt": "<s>[INST] Is it far? [/INST]", **{side: f"{text} </s>" for side, text in TEXTS.items()}},
+    ),
+    "Llama 3": (
+        "templated",
+        {
+            "prompt": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nIs it far?<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n",
+            **{side: f"{text}<|eot_id|>" for side, text in TEXTS.items()},
+        },
+    ),
+    "NeMo-Aligner": (
+        "templated",
+        {
+            "prompt": "<extra_id_0>System\n\n<extra_id_1>User\nIs it far?\n<extra_id_1>Assistant\n",
+            "chosen_response": GOOD["content"],
+            "rejected_response": BAD["content"],
+        },
+    ),
+    "a better_response_id": (
+        "ranked",
+        {"prompt": "Is it far?", "response_0": BAD["content"], "response_1": GOOD["content"], "better_response_id": 1},
+    ),
+    "an arena": (
+        "ranked",
+        {
+            "model_a": "m1",
+            "model_b": "m2",
+            "winner": "model_b",
+            "conversation_a": [USER, BAD],
+            "conversation_b": [USER, GOOD],
+        },
+    ),
+    "an arena in a CSV file": (
+        "ranked",
+        {
+            "prompt": '["Is it far?"]',
+            "response_a": json.dumps([GOOD["content"]]),
+            "response_b": json.dumps([BAD["content"]]),
+            "winner_model_a": "1",
+            "winner_model_b": "0",
+            "winner_tie": "0",
+        },
+    ),
+    "scores beside the answers": (
+        "ranked",
+        {
+            "question": {"full_text": "Is it far?"},
+            "answer_0": BAD["content"],
+            "score_0": -0.5,
+            "answer_1": GOOD["content"],
+            "score_1": 0.5,
+        },
+    ),
+    "ranks in a list": (
+        "ranked",
+        {
+            "prompt": "\n\nHuman: Is it far?\n\nAssistant: ",
+            "answers": [
+                {"answer": BAD["content"], "rank": 3.0},
+                {"answer": GOOD["content"], "rank": 1.0},
+                {"answer": "Ask.", "rank": 2.0},
+            ],
+        },
+    ),
+    "scores in a list": (
+        "ranked",
+        {
+            "instruction": "Is it far?",
+            "completions": [
+                {"response": "Ask.", "overall_score": 5.0},
+                {"response": GOOD["content"], "overall_score": 9.0},
+                {"response": BAD["content"], "overall_score": 3.0},
+            ],
+        },
+    ),
+    "a choice from a list": (
+        "ranked",
+        {
+            "info": {"post": "Is it far?"},
+            "summaries": [{"text": BAD["content"]}, {"text": GOOD["content"]}],
+            "choice": 1,
+        },
+    ),
+    "a preference scale": (
+        "ranked",
+        {
+            "prompt": "Is it far?",
+            "response_1": GOOD["content"],
+            "response_2": BAD["content"],
+            "preference_strength": -2,
+        },
+    ),
     "hh-rlhf without the empty line": (
         "hh-rlhf",
         {side: f"Human: Is it far?\n\nAssistant: {text}" for side, text in TEXTS.items()},
@@ -174,7 +345,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no rejected": ({"prompt": "a", "chosen": "b"}, "missing_column"),
     "null rejected": ({"prompt": "a", "chosen": "b", "rejected": None}, "missing_column"),
     "numbers": ({"prompt": "a", "chosen": 1, "rejected": 2}, "wrong_type"),
-    "text and messages": ({"prompt": "a", "chosen": "b", "rejected": [BAD]}, "wrong_type"),
+    "text and messages": ({"chosen": "b", "rejected": [USER, BAD]}, "wrong_type"),
     "an image": ({**PAIR, "prompt": [{"role": "user", "content": [{"type": "image"}]}]}, "images"),
     "an image beside text": (
         {**PAIR, "prompt": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"image_url": {"url": "x"}}]}]},
@@ -183,19 +354,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "images": ({**PAIR, "images": [b"x"]}, "images"),
     "one image": ({"prompt": "a", "chosen": "b", "rejected": "c", "image": {"bytes": b"x"}}, "images"),
     "a sound": ({**PAIR, "prompt": [{"role": "user", "content": [{"type": "audio"}]}]}, "wrong_type"),
-    "a tool's answer": ({**PAIR, "prompt": [USER, {"role": "tool", "content": "5"}]}, "tools"),
-    "a tool's turn of ShareGPT": (
-        {"conversations": [{"from": "observation", "value": "5"}], "chosen": "a", "rejected": "b"},
-        "tools",
-    ),
-    "tools of OpenAI": (
-        {"input": {"messages": [USER], "tools": [{}]}, "preferred_output": [GOOD], "non_preferred_output": [BAD]},
-        "tools",
-    ),
+    "a tool's answer that nobody asked for": ({**PAIR, "prompt": [USER, {"role": "tool", "content": "5"}]}, "roles"),
     "null content": ({**PAIR, "prompt": [{"role": "user", "content": None}]}, "wrong_type"),
     "an unknown role": ({**PAIR, "prompt": [{"role": "narrator", "content": "a"}]}, "unknown_role"),
-    "a tool call": ({**PAIR, "chosen": [{**GOOD, "tool_calls": [{}]}]}, "tools"),
-    "tools": ({**PAIR, "tools": [{}]}, "tools"),
+    "a tool call without a name": ({**PAIR, "chosen": [{**GOOD, "tool_calls": [{}]}]}, "wrong_type"),
+    "two prompts": ({"question": "a", "context": "b", "chosen": "c", "rejected": "d"}, "ambiguous"),
+    "a template within": ({"prompt": "<|im_start|>user\na<|im_end|> b", "chosen": "c", "rejected": "d"}, "templated"),
+    "a tie": ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, "tie"),
+    "an unknown winner": ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "model_x"}, "ambiguous"),
     "an empty answer": ({"prompt": "a", "chosen": " \n", "rejected": "b"}, "empty_answer"),
     "an empty prompt": ({"prompt": "", "chosen": "a", "rejected": "b"}, "no_prompt"),
     "no prompt": ({"chosen": "a", "rejected": "b"}, "no_prompt"),
@@ -248,6 +414,14 @@ COLUMNS = (
     "preferred_output",
     "non_preferred_output",
     "question",
+    "messages",
+    "response_a",
+    "response_b",
+    "winner",
+    "answers",
+    "score_a",
+    "score_b",
+    "chat_template_kwargs",
 )
 ROW = st.dictionaries(st.sampled_from(COLUMNS), CELL, max_size=6) | st.fixed_dictionaries(
     {"chosen": CELL, "rejected": CELL}, optional={"prompt": CELL, "conversations": CELL}
@@ -270,9 +444,11 @@ def test_any_row_is_a_pair_or_refused(row: Any) -> None:
         assert error.reason and str(error)
         return
     assert pair["prompt"] and pair["prompt"][-1]["role"] == "user"
-    assert [turn["role"] for side in ("chosen", "rejected") for turn in pair[side]] == ["assistant", "assistant"]
+    for side in ("chosen", "rejected"):
+        assert pair[side][0]["role"] == pair[side][-1]["role"] == "assistant"
     assert to_conversation(pair) == pair
-    assert content_hash(pair) == content_hash(row)
+    if not reading.tools:
+        assert content_hash(pair) == content_hash(row)
 
 
 @given(st.text(alphabet="ab ", max_size=12), st.text(alphabet="ab ", max_size=12))

@@ -35,7 +35,8 @@ from smoltui.core.pairs.mapping import mapped
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError
 from smoltui.safe_text import safe_line
-from smoltui.scripts.pair_format import NotAPairError, schema_of
+from smoltui.scripts.pair_format import schema_of
+from smoltui.scripts.pair_turns import NotAPairError
 
 FIRST_ROWS = 20
 """A set is rejected if none of its first rows has a known shape; a single odd row at the start is shown as such."""

@@ -43,7 +43,8 @@ from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, PairsError, RecipeError
-from smoltui.scripts.pair_format import NotAPairError, content_hash, examine, hash_of, schema_of, to_conversation
+from smoltui.scripts.pair_format import content_hash, examine, hash_of, schema_of, to_conversation
+from smoltui.scripts.pair_turns import NotAPairError
 
 LEFTOVER_SECONDS = 86400.0
 """A half-written set of this age belongs to a process that is gone."""

@@ -12,7 +12,8 @@ from rapidfuzz.distance import Indel
 
 from smoltui.core.pairs.flags import has_bidi, has_control, is_refusal, mixed_scripts
 from smoltui.core.pairs.preference import Pair, pair_from_reading
-from smoltui.scripts.pair_format import NotAPairError, Reading, examine, hash_of
+from smoltui.scripts.pair_format import Reading, examine, hash_of
+from smoltui.scripts.pair_turns import NotAPairError
 
 TURN_JOINT = "\n\n"
 """Separates the turns of a prompt stored as one text."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from smoltui.scripts.pair_format import NotAPairError, Reading, examine
+from smoltui.scripts.pair_format import Reading, examine
+from smoltui.scripts.pair_turns import NotAPairError
 
 MAX_DIFF_CELLS = 100_000_000
 """Limit of words × words for comparing answers: 10 000 × 10 000 words take 12 MB and about a tenth of a second. Beyond

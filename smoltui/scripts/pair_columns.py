@@ -1,0 +1,129 @@
+"""Which column of a row is what: its prompt, its two answers, system text, history, tools, template arguments.
+
+Names are compared in lower case, without blanks at their ends, and with `_` for blanks and dashes. Standard library
+only: it travels into a Job beside `dpo.py` and `pair_format.py`, which builds on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from smoltui.scripts.pair_turns import conversation_in, in_cell, is_list
+else:  # in a Job, beside dpo.py
+    from pair_turns import conversation_in, in_cell, is_list
+
+ANSWERS: tuple[tuple[str, str], ...] = (
+    ("chosen", "rejected"),
+    ("preferred_output", "non_preferred_output"),  # OpenAI
+    ("chosen_messages", "rejected_messages"),  # LLaMA-Factory v1
+    ("chosen_conversations", "rejected_conversations"),  # torchtune
+    ("chosen_conversation", "rejected_conversation"),
+    ("chosen_response", "rejected_response"),  # NeMo-Aligner
+    ("chosen_answer", "rejected_answer"),
+    ("response_chosen", "response_rejected"),  # MedicalGPT
+    ("chosen_text", "rejected_text"),
+    ("preferred", "rejected"),
+    ("preferred", "dispreferred"),
+    ("preferred", "non_preferred"),
+    ("accepted", "rejected"),
+    ("chosen", "reject"),
+    ("correct", "wrong"),
+    ("positive", "negative"),
+    ("good", "bad"),
+    ("better", "worse"),
+    ("best", "worst"),
+    ("response", "rejected_response"),  # ms-swift
+    ("messages", "rejected_messages"),  # ms-swift: the last turn of messages is the chosen answer
+    ("messages", "rejected_response"),
+)
+"""Names of the columns with the chosen and the rejected answer, the most specific first."""
+PROMPTS = (
+    "prompt",
+    "instruction",
+    "question",
+    "query",
+    "messages",
+    "conversation",
+    "conversations",
+    "input",
+    "context",
+    "user_prompt",
+    "user_input",
+    "user",
+)
+"""Names of columns that can hold the prompt, the most specific first."""
+SYSTEM = ("system", "system_prompt", "system_message", "sys")
+HISTORY = ("history",)
+TOOLS = ("tools",)
+PICTURES = ("images", "image", "videos")
+KWARGS = "chat_template_kwargs"
+"""TRL's column of arguments for the chat template, such as `enable_thinking`."""
+_GAP = re.compile(r"[\s-]+")
+
+
+def plain(name: object) -> str:
+    """The name by which a column is known: `Prompt`, ` prompt` and `PROMPT` are `prompt`."""
+    text = str(name)
+    return text if text.isidentifier() and text.islower() else _GAP.sub("_", text.strip()).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a row by meaning, as its names show; None for what it does not have."""
+
+    answers: tuple[str, str] | None
+    prompts: tuple[str, ...]
+    """All that may hold the prompt, the most specific first; without the answers."""
+    system: str | None
+    history: str | None
+    tools: str | None
+    kwargs: str | None
+    pictures: str | None
+
+
+@lru_cache(maxsize=1024)
+def layout_of(names: tuple[str, ...]) -> Layout:
+    """What the columns with these names are."""
+    known: dict[str, str] = {}
+    for name in names:
+        if name == plain(name) or plain(name) not in known:
+            known[plain(name)] = name
+    pair = next(((known[good], known[bad]) for good, bad in ANSWERS if good in known and bad in known), None)
+    used = set(pair or ())
+
+    def one(words: Sequence[str]) -> str | None:
+        return next((known[word] for word in words if word in known and known[word] not in used), None)
+
+    prompts = tuple(known[word] for word in PROMPTS if word in known and known[word] not in used)
+    return Layout(pair, prompts, one(SYSTEM), one(HISTORY), one(TOOLS), one((KWARGS,)), one(PICTURES))
+
+
+def cell(value: Any) -> Any:
+    """A value of a column that may hold messages: a conversation that is kept as text is taken out of it."""
+    if isinstance(value, str):
+        found = conversation_in(value)
+        return value if found is None else found
+    return value
+
+
+def kwargs_of(row: Mapping[str, Any], name: str | None) -> dict[str, Any] | None:
+    """The row's own arguments for the chat template; None where it is silent: no column, null, or only nulls."""
+    value = row.get(name) if name is not None else None
+    if isinstance(value, str):
+        value = in_cell(value)
+    if not isinstance(value, Mapping) or all(item is None for item in value.values()):
+        return None
+    return {str(key): item for key, item in value.items()}
+
+
+def tools_of(row: Mapping[str, Any], name: str | None) -> list[Any] | None:
+    """The tools that the row offers to the model; None without any."""
+    value = row.get(name) if name is not None else None
+    if isinstance(value, str):
+        value = in_cell(value)
+    return list(value) if is_list(value) and value else None
