@@ -40,14 +40,17 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent))  # its neighbours; last, since in a Job it holds foreign files
 
-from pair_format import NotAPairError, content_hash, schema_of, to_conversation
+from pair_choices import unfold
+from pair_format import Reading, content_hash, examine, hash_of
+from pair_turns import NotAPairError
 from saved_model import holds_model
 from script_events import Lines, WrongInputError, quiet, run_script
 
@@ -145,81 +148,116 @@ def refuse_to_overwrite(folder: Path) -> None:
 # Pairs
 
 
-def is_trl_form(row: Mapping[str, Any]) -> bool:
-    """Whether TRL takes the row as it is, with an explicit prompt: three texts (no transcripts), or lists of messages.
-
-    A prompt that comes again at the start of the answers is no such row: TRL would train on it twice.
-    """
-    parts = [row.get(name) for name in ("prompt", "chosen", "rejected")]
-    if all(isinstance(part, str) for part in parts):
-        return bool(schema_of(row) == "standard")
-    if not all(isinstance(part, list) and part and all(_is_message(item) for item in part) for part in parts):
-        return False
-    prompt, chosen, _ = parts
-    assert isinstance(prompt, list) and isinstance(chosen, list)
-    return chosen[: len(prompt)] != prompt
-
-
-def _is_message(item: Any) -> bool:
-    return isinstance(item, Mapping) and isinstance(item.get("role"), str) and isinstance(item.get("content"), str)
-
-
 def prepare_pairs(
-    rows: Any, left_out: Counter[str], *, excluded: frozenset[str] = frozenset(), thinking_off: bool = False
+    rows: Any,
+    left_out: Counter[str],
+    *,
+    excluded: frozenset[str] = frozenset(),
+    thinking_off: Callable[[], bool] = lambda: False,
 ) -> Any:
     """A `datasets.Dataset` that DPOTrainer trains on as meant, every row that is not used counted in `left_out`.
 
-    Rows in TRL's own form stay as they are. Others become conversations through `pair_format`, with thinking turned off
-    for templates that know it (`thinking_off`), because those answers hold no thoughts. The first row decides which of
-    the two a data set is, as it does in TRL.
+    Each row is judged by `pair_format`, as in the app. Where all usable rows are in TRL's own form, they stay as they
+    are. Otherwise all become conversations, with the row's own arguments for the template; where it has none, thinking
+    is turned off if the template knows it (`thinking_off`, only asked if it matters).
 
     Raises:
         WrongInputError: no row is left.
     """
-    from datasets import Dataset, Features, Value
-
-    total = len(rows)
-    if total == 0:
+    if len(rows) == 0:
         raise WrongInputError("The data has no pairs", "Choose another file, data set or split.")
-    if is_trl_form(rows[0]):
-        kept = [i for i, row in enumerate(rows) if _keeps(row, excluded, left_out)]
-        if not kept:
-            raise _nothing_left(total, left_out)
-        return rows if len(kept) == total else rows.select(kept)
+    kept: list[int] = []
+    pairs: list[Reading] = []
+    as_it_is = True
+    for index, row in enumerate(rows):
+        for pair, reading in _usable(row, left_out):
+            if excluded and hash_of(reading, pair) in excluded:
+                left_out["excluded"] += 1
+                continue
+            as_it_is = as_it_is and pair is row and is_trl_form(reading, row)
+            kept.append(index)
+            pairs.append(reading)
+    if not pairs:
+        raise _nothing_left(len(rows), left_out)
+    if as_it_is:
+        return rows if len(kept) == len(rows) else rows.select(kept)
+    silent = any(not pair.kwargs for pair in pairs)
+    return _as_conversations(pairs, silent and thinking_off())
 
-    messages = [{"role": Value("string"), "content": Value("string")}]
-    extra = {"chat_template_kwargs": {"enable_thinking": False}} if thinking_off else {}
-    converted: dict[str, list[Any]] = {name: [] for name in ("prompt", "chosen", "rejected", *extra)}
-    for row in rows:
-        if excluded and content_hash(row) in excluded:
-            left_out["excluded"] += 1
-            continue
+
+def _usable(row: Any, left_out: Counter[str]) -> Iterator[tuple[Any, Reading]]:
+    """The pairs that a row stands for, each with its reading; those that are none are counted in `left_out`."""
+    try:
+        found = unfold(row)
+    except NotAPairError as error:
+        left_out[error.reason.replace("_", " ")] += 1
+        return
+    for pair in found:
         try:
-            pair = to_conversation(row)
+            reading = examine(pair)
         except NotAPairError as error:
             left_out[error.reason.replace("_", " ")] += 1
             continue
-        for name, column in converted.items():
-            column.append(extra[name] if name in extra else pair[name])
-    if not converted["prompt"]:
-        raise _nothing_left(total, left_out)
-    features = dict.fromkeys(("prompt", "chosen", "rejected"), messages)
-    return Dataset.from_dict(
-        converted,
-        features=Features(
-            {**features, **({"chat_template_kwargs": {"enable_thinking": Value("bool")}} if extra else {})}
-        ),
+        if reading.problems:
+            left_out[reading.problems[0].reason.replace("_", " ")] += 1
+        else:
+            yield pair, reading
+
+
+def is_trl_form(reading: Reading, row: Mapping[str, Any]) -> bool:
+    """Whether TRL takes the row as it is, with an explicit prompt: three texts, or three lists of messages.
+
+    A transcript or a rendered template in `prompt` is no such row, nor a prompt that comes again at the start of the
+    answers: TRL would train on it twice.
+    """
+    if "prompt" not in row or "chosen" not in row or "rejected" not in row:
+        return False
+    if reading.schema == "standard":
+        return len(reading.prompt) == 1
+    sides = (reading.prompt, reading.chosen_turns, reading.rejected_turns)
+    return reading.schema == "conversational" and all(
+        _same_turns(row[name], turns) for name, turns in zip(("prompt", "chosen", "rejected"), sides, strict=True)
     )
 
 
-def _keeps(row: Mapping[str, Any], excluded: frozenset[str], left_out: Counter[str]) -> bool:
-    if any(row.get(name) is None for name in ("prompt", "chosen", "rejected")):
-        left_out["empty column"] += 1  # TRL stops at the first of these
-    elif excluded and content_hash(row) in excluded:
-        left_out["excluded"] += 1
-    else:
-        return True
-    return False
+def _same_turns(value: Any, turns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a value of a row holds these turns in TRL's own words; what is null in it counts as missing."""
+    return (
+        isinstance(value, list)
+        and len(value) == len(turns)
+        and all(
+            isinstance(item, Mapping) and {key: part for key, part in item.items() if part is not None} == turn
+            for item, turn in zip(value, turns, strict=True)
+        )
+    )
+
+
+def _as_conversations(pairs: Sequence[Reading], thinking_off: bool) -> Any:
+    """The pairs as a `datasets.Dataset` in TRL's conversational form."""
+    from datasets import Dataset, Features, Json, Value
+
+    sides = {
+        "prompt": [pair.prompt for pair in pairs],
+        "chosen": [pair.chosen_turns for pair in pairs],
+        "rejected": [pair.rejected_turns for pair in pairs],
+    }
+    turn = {"role": Value("string"), "content": Value("string")}
+    keys = {key for side in sides.values() for turns in side for message in turns for key in message}
+    # Json keeps the arguments of each call as they are; a struct would give every call those of all others, as nulls.
+    turn |= {key: Json() if key == "tool_calls" else Value("string") for key in sorted(keys - set(turn))}
+    features: dict[str, Any] = {name: [turn] for name in sides}
+    columns: dict[str, list[Any]] = dict(sides)
+    if thinking_off or any(pair.kwargs for pair in pairs):
+        silent = {"enable_thinking": False} if thinking_off else {}
+        columns["chat_template_kwargs"] = [pair.kwargs or silent for pair in pairs]
+        features["chat_template_kwargs"] = Json()
+    if any(pair.tools for pair in pairs):
+        columns["tools"] = [pair.tools for pair in pairs]
+        features["tools"] = Json()
+    if keys - {"role", "content"}:
+        for side in sides:
+            columns[side] = [[{**dict.fromkeys(turn), **message} for message in turns] for turns in columns[side]]
+    return Dataset.from_dict(columns, features=Features(features))
 
 
 def _nothing_left(total: int, left_out: Counter[str]) -> WrongInputError:
@@ -503,16 +541,19 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     from datasets import Dataset
 
     if isinstance(train_rows, Dataset):
-        off = False
-        if not all(is_trl_form(rows[0]) for rows in (train_rows, test_rows) if rows is not None and len(rows)):
+
+        @cache
+        def thinking_off() -> bool:
             lines.phase("load_model")
             off = template_can_think(
                 model_args.model_name_or_path, model_args.model_revision, training.trust_remote_code
             )
             lines.phase("load_pairs")
-        train_rows = prepare_pairs(train_rows, left_out, excluded=excluded, thinking_off=off)
+            return off
+
+        train_rows = prepare_pairs(train_rows, left_out, excluded=excluded, thinking_off=thinking_off)
         if test_rows is not None:
-            test_rows = prepare_pairs(test_rows, left_out, thinking_off=off)
+            test_rows = prepare_pairs(test_rows, left_out, thinking_off=thinking_off)
 
     train(lines, script, training, model_args, train_rows, test_rows, left_out)
 

@@ -314,7 +314,7 @@ class TestPreparedPairs:
             left_out = Counter()
             rows = Dataset.from_list([good, empty, other])
             excluded = frozenset({dpo.content_hash(other)})
-            made = dpo.prepare_pairs(rows, left_out, excluded=excluded, thinking_off=True)
+            made = dpo.prepare_pairs(rows, left_out, excluded=excluded, thinking_off=lambda: True)
             print(json.dumps({"rows": made.to_list(), "left_out": left_out}))
             """
         )
@@ -336,16 +336,106 @@ class TestPreparedPairs:
             from datasets import Dataset
             import dpo
             names = ("prompt", "chosen", "rejected")
-            rows = Dataset.from_list([dict(zip(names, "abc")), {"prompt": "d", "chosen": "", "rejected": "e"}])
+            rows = Dataset.from_list([dict(zip(names, "abc")), dict(zip(names, "def"))])
             same = dpo.prepare_pairs(rows, Counter()) is rows
             message = lambda text: [{"role": "user", "content": text}]
             explicit = {"prompt": message("a"), "chosen": message("b"), "rejected": message("c")}
             doubled = {**explicit, "chosen": message("a") + message("b"), "rejected": message("a") + message("c")}
-            print(json.dumps([same, [dpo.is_trl_form(explicit), dpo.is_trl_form(doubled)]]))
+            is_trl_form = lambda row: dpo.is_trl_form(dpo.examine(row), row)
+            print(json.dumps([same, [is_trl_form(explicit), is_trl_form(doubled)]]))
             """
         )
         assert same is True
         assert hashes == [True, False]
+
+    def test_a_row_says_itself_how_its_template_is_filled(self) -> None:
+        """SmolLM3's own preference data: thinking on in one row, off in the next, silent in a third."""
+        rows = in_scripts(
+            """
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            turns = lambda text: [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": text}]
+            row = lambda kwargs: {
+                "prompt": "Hi", "chosen": turns("Yes."), "rejected": turns("No."), "chat_template_kwargs": kwargs
+            }
+            asked = [{"enable_thinking": True, "xml_tools": None}, {"enable_thinking": False, "xml_tools": None}, None]
+            rows = Dataset.from_list([row(kwargs) for kwargs in asked])
+            made = dpo.prepare_pairs(rows, Counter(), thinking_off=lambda: True)
+            print(json.dumps(made["chat_template_kwargs"][:]))
+            """
+        )
+        assert [row["enable_thinking"] for row in rows] == [True, False, False]
+
+    def test_tools_reach_the_trainer_as_the_row_has_them(self) -> None:
+        """No call gets the arguments of another one as nulls, and offered tools stay what they are."""
+        rows = in_scripts(
+            """
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            def row(name, arguments):
+                call = {"type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+                return {
+                    "prompt": [{"role": "user", "content": "What time is it?"}],
+                    "chosen": json.dumps([
+                        {"role": "assistant", "content": None, "tool_calls": [call]},
+                        {"role": "tool", "name": name, "content": "10:00"},
+                        {"role": "assistant", "content": "Ten."},
+                    ]),
+                    "rejected": json.dumps([{"role": "assistant", "content": "Who knows."}]),
+                    "tools": json.dumps([{"type": "function", "function": {"name": name}}]),
+                }
+            rows = Dataset.from_list([row("now", {}), row("at", {"city": "Rome"})])
+            print(json.dumps(dpo.prepare_pairs(rows, Counter()).to_list()))
+            """
+        )
+        calls = [row["chosen"][0]["tool_calls"][0]["function"] for row in rows]
+        assert calls == [{"name": "now", "arguments": {}}, {"name": "at", "arguments": {"city": "Rome"}}]
+        assert [row["tools"][0]["function"]["name"] for row in rows] == ["now", "at"]
+        assert [turn["role"] for turn in rows[0]["chosen"]] == ["assistant", "tool", "assistant"]
+
+    def test_rows_are_judged_as_in_the_app(self) -> None:
+        """Also in TRL's own form: what the room calls unusable is not trained on, and one odd row wraps nothing twice."""
+        kept, left_out, wrapped = in_scripts(
+            """
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            names = ("prompt", "chosen", "rejected")
+            left_out = Counter()
+            rows = Dataset.from_list([dict(zip(names, row)) for row in ("abc", ("a", "", "c"), ("", "b", "c"), "def")])
+            kept = dpo.prepare_pairs(rows, left_out).to_list()
+            templated = "<|im_start|>user\\na<|im_end|>\\n<|im_start|>assistant\\n"
+            odd = Dataset.from_list([dict(zip(names, row)) for row in ("abc", (templated, "b", "c"))])
+            print(json.dumps([kept, left_out, dpo.prepare_pairs(odd, Counter())["prompt"][:]]))
+            """
+        )
+        assert [row["prompt"] for row in kept] == ["a", "d"]
+        assert left_out == {"empty answer": 1, "no prompt": 1}
+        assert wrapped == [[{"role": "user", "content": "a"}]] * 2
+
+    def test_one_row_may_be_several_pairs_or_none(self) -> None:
+        rows, left_out = in_scripts(
+            """
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            left_out = Counter()
+            several = Dataset.from_list([{"prompt": "a", "chosen": "b", "rejected": ["c", "d"]}])
+            answers = {"prompt": "a", "response_a": "b", "response_b": "c"}
+            won = [{**answers, "winner": word} for word in ("model_b", "tie")]
+            made = [*dpo.prepare_pairs(several, left_out), *dpo.prepare_pairs(Dataset.from_list(won), left_out)]
+            said = [[row[side][0]["content"] for side in ("chosen", "rejected")] for row in made]
+            print(json.dumps([said, left_out]))
+            """
+        )
+        assert rows == [["b", "c"], ["b", "d"], ["c", "b"]]
+        assert left_out == {"tie": 1}
 
     def test_the_moved_share_counts_changed_weights(self) -> None:
         none, half = in_scripts(
