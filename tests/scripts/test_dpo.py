@@ -398,7 +398,7 @@ class TestPreparedPairs:
         assert [turn["role"] for turn in rows[0]["chosen"]] == ["assistant", "tool", "assistant"]
 
     def test_rows_are_judged_as_in_the_app(self) -> None:
-        """Also in TRL's own form: what the room calls unusable is not trained on, and one odd row wraps nothing twice."""
+        """Also in TRL's own form: what the room calls unusable is not trained on, and nothing is wrapped twice."""
         kept, left_out, wrapped = in_scripts(
             """
             import json
@@ -417,6 +417,56 @@ class TestPreparedPairs:
         assert [row["prompt"] for row in kept] == ["a", "d"]
         assert left_out == {"empty answer": 1, "no prompt": 1}
         assert wrapped == [[{"role": "user", "content": "a"}]] * 2
+
+    def test_trl_sees_the_same_tokens_in_the_raw_rows(self) -> None:
+        """Thinking on in one row and off in the next, whole conversations; and a set that calls tools."""
+        for name, (theirs, ours) in in_scripts(
+            """
+            import json
+            from collections import Counter
+            from types import SimpleNamespace
+            from datasets import Dataset
+            from transformers import AutoTokenizer
+            from trl import DPOConfig, DPOTrainer
+            import dpo
+            user = {"role": "user", "content": "What time is it?"}
+            says = lambda text: {"role": "assistant", "content": text}
+            whole = lambda text: [user, says(text)]
+            thinking = [
+                {"chosen": whole("<think>\\nHm.\\n</think>\\nTen."), "rejected": whole("No idea."),
+                 "chat_template_kwargs": {"enable_thinking": on, "custom_instructions": None}}
+                for on in (True, False)
+            ]
+            call = {"type": "function", "function": {"name": "now", "arguments": {"zone": "UTC"}}}
+            calls = {"role": "assistant", "content": "", "tool_calls": [call]}
+            result = {"role": "tool", "name": "now", "content": "10:00"}
+            tools = [{
+                "prompt": [user], "chosen": [calls, result, says("Ten.")], "rejected": [says("No idea.")],
+                "tools": [{"type": "function", "function": {"name": "now", "description": "The time."}}],
+            }]
+            tokenizer = AutoTokenizer.from_pretrained(MODEL)
+            tokenizer.chat_template = (
+                "{{ '/think' if enable_thinking | default(true) else '/no_think' }}"
+                "{% for tool in tools or [] %}<tool>{{ tool | tojson }}</tool>{% endfor %}"
+                "{% for m in messages %}<|im_start|>{{ m.role }}\\n{{ m.content }}"
+                "{% for c in m.tool_calls or [] %}<call>{{ c.function | tojson }}</call>{% endfor %}<|im_end|>\\n"
+                "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\\n{% endif %}"
+            )
+            def tokens(rows):
+                trainer = SimpleNamespace(_tokenizer=tokenizer)
+                args = DPOConfig(bf16=False, use_cpu=True)
+                done = DPOTrainer._prepare_dataset(trainer, rows, tokenizer, args, "train")
+                return [[row[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids")] for row in done]
+            found = {}
+            for name, rows in (("thinking", thinking), ("tools", tools)):
+                rows = Dataset.from_list(rows)
+                made = dpo.prepare_pairs(rows, Counter(), thinking_off=lambda: True)
+                found[name] = [tokens(rows), tokens(made)]
+            print(json.dumps(found))
+            """.replace("MODEL", repr(str(PROJECT / "model")))
+        ).items():
+            assert theirs == ours, name
+            assert theirs[0] != theirs[-1] or name == "tools"
 
     def test_one_row_may_be_several_pairs_or_none(self) -> None:
         rows, left_out = in_scripts(
