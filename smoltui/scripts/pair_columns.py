@@ -57,6 +57,8 @@ PROMPTS = (
     "user",
 )
 """Names of columns that can hold the prompt, the most specific first."""
+_ONLY_PROMPTS = frozenset({"prompt", "instruction", "question", "input", "conversations"})
+"""Of those, the ones that hold nothing else where another one is the prompt."""
 SYSTEM = ("system", "system_prompt", "system_message", "sys")
 HISTORY = ("history",)
 TOOLS = ("tools",)
@@ -101,6 +103,15 @@ def layout_of(names: tuple[str, ...]) -> Layout:
 
     prompts = tuple(known[word] for word in PROMPTS if word in known and known[word] not in used)
     return Layout(pair, prompts, one(SYSTEM), one(HISTORY), one(TOOLS), one((KWARGS,)), one(PICTURES))
+
+
+@lru_cache(maxsize=1024)
+def own_columns(names: tuple[str, ...]) -> frozenset[str]:
+    """Of the columns with these names, those that form the pair; all others are its further columns."""
+    layout = layout_of(names)
+    prompts = [name for name in layout.prompts if plain(name) in _ONLY_PROMPTS] or layout.prompts[:1]
+    found = (*(layout.answers or ()), *prompts, layout.system, layout.history, layout.tools)
+    return frozenset(name for name in found if name is not None)
 
 
 def cell(value: Any) -> Any:

@@ -101,20 +101,6 @@ class Reading:
     cut_inside_answer: bool = False
     """TRL's cut would move the beginning of an answer into the prompt."""
 
-    @property
-    def chosen(self) -> str:
-        """The chosen answer as text; several turns are joined by empty lines."""
-        return answer_text(self.chosen_turns)
-
-    @property
-    def rejected(self) -> str:
-        return answer_text(self.rejected_turns)
-
-
-def answer_text(turns: Sequence[Message]) -> str:
-    """The text of an answer: that of its only turn, or of all its turns with empty lines between them."""
-    return turns[0]["content"] if len(turns) == 1 else "\n\n".join(turn["content"] for turn in turns)
-
 
 # ---------------------------------------------------------------------------------------------------- public functions
 

@@ -28,6 +28,7 @@ from smoltui.core.pairs.curation import Curation, HoldOut, held_out, prompt_hash
 from smoltui.core.pairs.dataset_card import CardFacts, card
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import Pair
+from smoltui.core.pairs.rendering import SIDES
 from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import safe_line
 from smoltui.scripts.pair_format import SCHEMAS, content_hash
@@ -243,15 +244,16 @@ class _Export:
         return True
 
     def _add(self, split: str, pair: Pair, digest: str, extra: Mapping[str, Any], *, swapped: bool) -> None:
-        chosen, rejected = pair.chosen[0].content, pair.rejected[0].content
+        chosen, rejected = pair.chosen, pair.rejected
         if swapped:
             self._counts["swapped"] += 1
             chosen, rejected = rejected, chosen
         row: dict[str, Any] = {
-            "prompt": [{"role": turn.role, "content": turn.content} for turn in pair.prompt],
-            "chosen": [{"role": "assistant", "content": chosen}],
-            "rejected": [{"role": "assistant", "content": rejected}],
+            name: [turn.as_json() for turn in turns]
+            for name, turns in (("prompt", pair.prompt), ("chosen", chosen), ("rejected", rejected))
         }
+        if pair.tools:
+            row["tools"] = list(pair.tools)
         sound = _is_sound(row)
         if not sound:
             row = _mended(row)
@@ -259,10 +261,10 @@ class _Export:
             digest = content_hash(row)
         if self._texts:
             row = _as_texts(row)
+        elif pair.kwargs is not None:
+            row["chat_template_kwargs"] = dict(pair.kwargs)
         elif self._thinking_off:
             row["chat_template_kwargs"] = {"enable_thinking": False}
-        elif isinstance(kwargs := extra.get("chat_template_kwargs"), Mapping):
-            row["chat_template_kwargs"] = dict(kwargs)
         if split == "train":
             self._train_hash.update(f"{digest}\n".encode("ascii"))
         else:
@@ -429,7 +431,7 @@ _WRITERS: Mapping[str, type[_Writer]] = {"jsonl": _Lines, "parquet": _Groups}
 def _is_sound(row: Mapping[str, Any]) -> bool:
     """Whether no text holds half a surrogate pair, which no file can hold, nor what may stand in the place of one."""
     try:
-        for side in ("prompt", "chosen", "rejected"):
+        for side in ("prompt", *SIDES):
             for turn in row[side]:
                 if "\ufffd" in (text := turn["content"]):
                     return False
@@ -441,7 +443,10 @@ def _is_sound(row: Mapping[str, Any]) -> bool:
 
 def _mended(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with each half of a surrogate pair as U+FFFD, as a store keeps it (`core.pairs.facts.sound`)."""
-    return {side: [{**turn, "content": sound(turn["content"])} for turn in turns] for side, turns in row.items()}
+    return {
+        name: [{**turn, "content": sound(turn["content"])} for turn in turns] if name in ("prompt", *SIDES) else turns
+        for name, turns in row.items()
+    }
 
 
 def _as_texts(row: Mapping[str, Any]) -> dict[str, Any]:

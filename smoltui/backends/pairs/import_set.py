@@ -24,8 +24,9 @@ from smoltui.backends.data_files.source import PairSource, PairsSpec, files_stam
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.store import BATCH_ROWS, FACTS, PART_ROWS, TEXT, Meta, PartFile, write_meta
-from smoltui.core.pairs.facts import PAIR_COLUMNS, broken_facts, row_facts, sound
+from smoltui.core.pairs.facts import broken_facts, row_facts, sound
 from smoltui.errors import PairsError, SmoltuiError
+from smoltui.scripts.pair_columns import own_columns
 
 TELL_SECONDS = 0.2
 CACHE_BYTES = 20 << 30
@@ -217,8 +218,9 @@ def _batches(source: PairSource, meta: Meta) -> Iterator[dict[str, list[Any]]]:
 def _note_extras(row: Any, kinds: dict[str, str]) -> None:
     if not isinstance(row, dict):
         return
+    own = own_columns(tuple(row))
     for name, value in row.items():
-        if name in PAIR_COLUMNS or value is None:
+        if name in own or value is None:
             continue
         kind = "yes/no" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"
         if not isinstance(value, bool | int | float | str):

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.system import data_folder, locks
-from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT
+from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT, with_more
 from smoltui.core.pairs.preference import Message, Pair
 from smoltui.errors import PairsError
 
-FORMAT = 2
+FORMAT = 3
 """Of the files; another one is imported anew."""
 PART_ROWS = 4096
 """Rows of a part: read in a few milliseconds, and the first is there half a second after the import began."""
@@ -43,6 +43,7 @@ TEXT_FIELDS: Mapping[str, str] = {
     "turn_chars": "list<int32>",
     "chosen": "string",
     "rejected": "string",
+    "more": "string",
     "raw": "string",
     "problem": "string",
     "reason": "string",
@@ -299,7 +300,7 @@ def pair_of_columns(index: int, row: Mapping[str, Any], schema: str) -> Pair:
     for letter, count in zip(row["roles"], row["turn_chars"], strict=True):
         turns.append(Message(LETTER_ROLES[letter], text[at : at + count]))
         at += count + len(TURN_JOINT)
-    return Pair(
+    pair = Pair(
         index,
         prompt=tuple(turns),
         chosen=(Message("assistant", row["chosen"]),),
@@ -311,6 +312,7 @@ def pair_of_columns(index: int, row: Mapping[str, Any], schema: str) -> Pair:
         answer_at=row["answer_at"],
         trl_at=row["trl_at"],
     )
+    return with_more(pair, row["more"]) if row["more"] else pair
 
 
 def part_path(folder: Path, kind: str, part: int) -> Path:

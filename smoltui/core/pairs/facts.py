@@ -6,39 +6,25 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rapidfuzz.distance import Indel
 
 from smoltui.core.pairs.flags import has_bidi, has_control, is_refusal, mixed_scripts
-from smoltui.core.pairs.preference import Pair, pair_from_reading
+from smoltui.core.pairs.preference import Message, Pair, pair_from_reading
+from smoltui.scripts.pair_columns import own_columns
 from smoltui.scripts.pair_format import Reading, examine, hash_of
 from smoltui.scripts.pair_turns import NotAPairError
 
 TURN_JOINT = "\n\n"
 """Separates the turns of a prompt stored as one text."""
-ROLE_LETTERS = {"system": "s", "user": "u", "assistant": "a"}
+ROLE_LETTERS = {"system": "s", "user": "u", "assistant": "a", "tool": "t"}
 """Other roles, such as the text before the first turn of a transcript, are `p`."""
-LETTER_ROLES = {"s": "system", "u": "user", "a": "assistant", "p": "preamble"}
+LETTER_ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool", "p": "preamble"}
 _LONE = re.compile("[\ud800-\udfff]")
 MAX_COMPARED = 4_000
 """Characters of an answer compared for `similarity`: the cost grows with the product of the lengths."""
-PAIR_COLUMNS = frozenset(
-    {
-        "system",
-        "prompt",
-        "instruction",
-        "question",
-        "input",
-        "history",
-        "conversations",
-        "chosen",
-        "rejected",
-        "preferred_output",
-        "non_preferred_output",
-    }
-)
-"""Columns that form the pair; all others are stored as its further columns."""
 
 
 def sound(text: str) -> str:
@@ -69,8 +55,9 @@ def _texts(pair: Pair, reading: Reading, row: Mapping[str, Any]) -> dict[str, An
         "prompt": TURN_JOINT.join(contents),
         "roles": "".join(ROLE_LETTERS.get(turn.role, "p") for turn in pair.prompt),
         "turn_chars": [len(content) for content in contents],
-        "chosen": sound(reading.chosen),
-        "rejected": sound(reading.rejected),
+        "chosen": sound(pair.chosen_text),
+        "rejected": sound(pair.rejected_text),
+        "more": _more(pair),
         "raw": None,
         "problem": sound(pair.problem) if pair.problem else None,
         "trl_cut": sound(pair.trl_cut) if pair.trl_cut else None,
@@ -80,8 +67,30 @@ def _texts(pair: Pair, reading: Reading, row: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def _more(pair: Pair) -> str | None:
+    """What the texts alone don't hold, as JSON for `with_more`; None for a pair that is just texts."""
+    more: dict[str, Any] = {}
+    if not pair.is_plain:
+        more = {side: [turn.as_json() for turn in getattr(pair, side)] for side in ("prompt", "chosen", "rejected")}
+    if pair.tools:
+        more["tools"] = list(pair.tools)
+    if pair.kwargs is not None:
+        more["kwargs"] = pair.kwargs
+    return sound(json.dumps(more, ensure_ascii=False, default=str)) if more else None
+
+
+def with_more(pair: Pair, more: str) -> Pair:
+    """`pair`, read from its texts, with what `_more` kept of it."""
+    found = json.loads(more)
+    pair = replace(pair, tools=tuple(found.get("tools", ())), kwargs=found.get("kwargs"))
+    if "prompt" not in found:
+        return pair
+    prompt, chosen, rejected = (tuple(map(Message.of, found[side])) for side in ("prompt", "chosen", "rejected"))
+    return replace(pair, prompt=prompt, chosen=chosen, rejected=rejected)
+
+
 def _facts(pair: Pair, reading: Reading) -> dict[str, Any]:
-    chosen, rejected = reading.chosen, reading.rejected
+    chosen, rejected = pair.chosen_text, pair.rejected_text
     prompt = TURN_JOINT.join(turn["content"] for turn in reading.prompt)
     reasons = {problem.reason for problem in reading.problems}
     told_apart = "no_answer" not in reasons and "identical" not in reasons
@@ -138,6 +147,7 @@ def _nothing(problem: str, reason: str, raw: str) -> dict[str, Any]:
         "turn_chars": [],
         "chosen": None,
         "rejected": None,
+        "more": None,
         "raw": raw,
         "problem": sound(problem),
         "trl_cut": None,
@@ -163,7 +173,8 @@ def _extra(row: Any) -> str | None:
     """The further columns of a row as a JSON object; None when there are none."""
     if not isinstance(row, Mapping):
         return None
-    others = {str(name): value for name, value in row.items() if name not in PAIR_COLUMNS}
+    own = own_columns(tuple(row))
+    others = {str(name): value for name, value in row.items() if name not in own}
     return sound(json.dumps(others, ensure_ascii=False, default=str)) if others else None
 
 

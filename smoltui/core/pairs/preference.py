@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,8 +21,63 @@ class Message:
     """One turn."""
 
     role: str
-    """system, user or assistant."""
+    """system, user, assistant or tool."""
     content: str
+    calls: tuple[Any, ...] = ()
+    """Tools that an assistant turn calls: {"type": "function", "function": {"name", "arguments"}}, perhaps an id."""
+    name: str = ""
+    """On a tool turn, the tool; empty if the row doesn't say."""
+    call_id: str = ""
+    """On a tool turn, the id of the call that it answers; empty if the row doesn't say."""
+
+    @classmethod
+    def of(cls, turn: Mapping[str, Any]) -> Message:
+        """The turn of a message as `pair_format` gives it."""
+        if len(turn) == 2:
+            return cls(turn["role"], turn["content"])
+        return cls(
+            turn["role"],
+            turn["content"],
+            tuple(turn.get("tool_calls") or ()),
+            turn.get("name") or "",
+            turn.get("tool_call_id") or "",
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The message as TRL and chat templates take it."""
+        message: dict[str, Any] = {"role": self.role, "content": self.content}
+        for key, value in (("tool_calls", list(self.calls)), ("name", self.name), ("tool_call_id", self.call_id)):
+            if value:
+                message[key] = value
+        return message
+
+    @property
+    def shown(self) -> str:
+        """Content and calls as text."""
+        if not self.calls:
+            return self.content
+        return "\n".join([*([self.content] if self.content else []), *(f"→ {_call(call)}" for call in self.calls)])
+
+
+def _call(call: Any) -> str:
+    """A tool call as one line: name(arguments)."""
+    function = call.get("function", call) if isinstance(call, Mapping) else {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, Mapping):
+        said = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items())
+    else:
+        said = "" if arguments is None else str(arguments)
+    return f"{function.get('name', '?')}({said})"
+
+
+def answer_text(turns: Sequence[Message]) -> str:
+    """An answer as text: that of its only turn, or of all its turns, the further ones with their role before them."""
+    if not turns:
+        return ""
+    if len(turns) == 1:
+        return turns[0].shown
+    more = [f"[{turn.role}{' ' + turn.name if turn.name else ''}] {turn.shown}" for turn in turns[1:]]
+    return "\n\n".join([turns[0].shown, *more])
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +89,13 @@ class Pair:
     prompt: tuple[Message, ...] = ()
     """Turns before the answers; for problem prompt_differs, those of the chosen side."""
     chosen: tuple[Message, ...] = ()
-    """The preferred answer, one message; empty if the row cannot be read."""
+    """The preferred answer: one assistant turn, or several that begin and end with one; empty if the row cannot be
+    read."""
     rejected: tuple[Message, ...] = ()
+    tools: tuple[Any, ...] = ()
+    """Tools that the row offers the model."""
+    kwargs: Mapping[str, Any] | None = None
+    """The row's own arguments for the chat template, such as `enable_thinking`; None if it is silent."""
     problem: str | None = None
     """Why the row cannot be trained on, one sentence; None for a usable pair."""
     reason: str | None = None
@@ -56,6 +116,28 @@ class Pair:
         """Whether prompt and answers are known, usable or not."""
         return bool(self.chosen)
 
+    @property
+    def chosen_text(self) -> str:
+        return answer_text(self.chosen)
+
+    @property
+    def rejected_text(self) -> str:
+        return answer_text(self.rejected)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is just texts: each answer one turn, no calls, no tools."""
+        return (
+            len(self.chosen) == len(self.rejected) == 1
+            and not self.tools
+            and not any(
+                turn.calls or turn.name or turn.call_id for turn in (*self.prompt, *self.chosen, *self.rejected)
+            )
+        )
+
+
+_NO_ANSWER = (Message("assistant", ""),)
+
 
 def pair_of(index: int, row: Any) -> Pair:
     """`row` as a pair; an unreadable one has its problem and the row as text."""
@@ -67,13 +149,15 @@ def pair_of(index: int, row: Any) -> Pair:
 
 
 def pair_from_reading(index: int, reading: Reading, row: Mapping[str, Any]) -> Pair:
-    """The pair of a row that was already examined."""
+    """The pair of a row that was already examined; an answer that is missing is shown as an empty one."""
     first = reading.problems[0] if reading.problems else None
     return Pair(
         index,
-        prompt=tuple(Message(**turn) for turn in reading.prompt),
-        chosen=(Message("assistant", reading.chosen),),
-        rejected=(Message("assistant", reading.rejected),),
+        prompt=tuple(Message.of(turn) for turn in reading.prompt),
+        chosen=tuple(Message.of(turn) for turn in reading.chosen_turns) or _NO_ANSWER,
+        rejected=tuple(Message.of(turn) for turn in reading.rejected_turns) or _NO_ANSWER,
+        tools=tuple(reading.tools or ()),
+        kwargs=reading.kwargs,
         problem=str(first) if first else None,
         reason=first.reason if first else None,
         schema=reading.schema,
@@ -107,7 +191,9 @@ def pair_json(pair: Pair) -> dict[str, Any]:
     shown: dict[str, Any] = {"row": pair.index}
     if pair.readable:
         for side in ("prompt", "chosen", "rejected"):
-            shown[side] = [{"role": turn.role, "content": turn.content} for turn in getattr(pair, side)]
+            shown[side] = [turn.as_json() for turn in getattr(pair, side)]
+        shown |= {"tools": list(pair.tools)} if pair.tools else {}
+        shown |= {"chat_template_kwargs": dict(pair.kwargs)} if pair.kwargs else {}
     else:
         shown["raw"] = pair.raw
     return shown | ({"problem": pair.problem} if pair.problem else {})
