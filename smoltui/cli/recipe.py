@@ -65,7 +65,10 @@ def findings_of(project: Project, target: Target, settings: Settings | None = No
     config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
     kind = config.get("model_type") if config else None
     found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
-    return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project, None, settings)), *found]
+    return [
+        *(Finding("", Level.STOP, leak.sentence, leak.next_step) for leak in leaks(project, None, settings)),
+        *found,
+    ]
 
 
 def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
@@ -114,11 +117,11 @@ def print_show(report: dict[str, Any]) -> None:
 
 
 def print_check(report: dict[str, Any]) -> None:
-    """One line a finding, what mends it below."""
+    """One line per finding, its next step below."""
     for finding in report["findings"]:
         say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
-        if finding["mend"]:
-            say(safe_line(redact(f"      {finding['mend']}")))
+        if finding["next_step"]:
+            say(safe_line(redact(f"      {finding['next_step']}")))
     if report["ok"]:
         say(
             f"The recipe can run: TRL {report['trl']} knows every key."

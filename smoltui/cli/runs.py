@@ -137,7 +137,7 @@ def train(
         plan = await make_plan(project, place, options, settings=settings)
         warnings = await preflight.check_plan(plan)
         for check in warnings:
-            print_warning(check.sentence, check.mend, as_json)
+            print_warning(check.sentence, check.next_step, as_json)
         if place.pays and not yes:
             seconds = plan.spec.timeout_seconds or 0
             await confirm_cost(chosen, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)

@@ -38,9 +38,9 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
-        Binding("tab", "elsewhere", "Switch between this machine and Jobs", priority=True),
-        Binding("b", "beside", "Run in parallel, or wait for other runs"),
-        Binding("n", "then", "Compare the models afterwards, or not"),
+        Binding("tab", "switch_engine", "Switch between this machine and Jobs", priority=True),
+        Binding("b", "parallel", "Run in parallel, or wait for other runs"),
+        Binding("n", "compare_afterwards", "Compare the models afterwards, or not"),
         Binding("escape,q", "leave", "Cancel without starting"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
@@ -148,8 +148,8 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         for check in sorted(self._checks, key=lambda check: list(MARKS).index(check.level), reverse=True):
             mark, style = MARKS[check.level]
             self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(check.sentence), 400)))
-            if check.mend:
-                self._add(text, Text("  "), Text(safe_line(redact(check.mend), 300), "dim"))
+            if check.next_step:
+                self._add(text, Text("  "), Text(safe_line(redact(check.next_step), 300), "dim"))
 
     def _add(self, text: Text, label: Text, value: Text) -> None:
         """Appends a label and a value; further lines of the value are indented as far as the first."""
@@ -182,17 +182,17 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
             spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
             self.dismiss((replace(self._plan, spec=spec), ("ask",) if self._then else ()))
 
-    def action_elsewhere(self) -> None:
+    def action_switch_engine(self) -> None:
         self._moved += 1
         self._look()
 
-    def action_beside(self) -> None:
+    def action_parallel(self) -> None:
         """Switches between starting at once and waiting for other runs on this machine."""
         if self._place is not None and self._place.here:
             self._beside = not self._beside
             self._draw()
 
-    def action_then(self) -> None:
+    def action_compare_afterwards(self) -> None:
         """Switches whether both models answer the project's prompts once the run is COMPLETED."""
         self._then = not self._then
         self._draw()

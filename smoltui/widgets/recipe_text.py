@@ -100,8 +100,8 @@ def checks(findings: Sequence[Finding], target: Target) -> Text:
         word, style = LEVELS[finding.level]
         text.append(f"\n{word} ", style)
         text.append(safe_line(redact(finding.sentence), 400))
-        if finding.mend:
-            text.append(f"\n→ {safe_line(redact(finding.mend), 400)}", "dim")
+        if finding.next_step:
+            text.append(f"\n→ {safe_line(redact(finding.next_step), 400)}", "dim")
     if is_ok(list(findings)):
         text.append("\n✓ pass ", "green")
         text.append("nothing blocks this run")

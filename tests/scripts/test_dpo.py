@@ -148,7 +148,7 @@ class TestWriterAndReader:
             lines.phase("train")
             lines.emit("metrics", step=3, values={"loss": float("nan"), "grad_norm": float("inf"), "a/b": 0.5})
             lines.emit("plan", max_steps=4, left_out={"no_prompt": 2}, versions={"trl": "1"}, epochs=1.5)
-            lines.failed("broken", "mend it")
+            lines.failed("broken", "fix it")
             sys.stdout = real
             print(json.dumps(out.getvalue().splitlines()))
             """
@@ -163,7 +163,7 @@ class TestWriterAndReader:
         assert isinstance(metrics, events.Metrics) and metrics.step == 3
         assert str(metrics.values["loss"]) == "nan" and metrics.values["grad_norm"] == float("inf")
         assert isinstance(plan, events.Planned) and plan.left_out == {"no_prompt": 2} and plan.epochs == 1.5
-        assert isinstance(failed, events.Failed) and (failed.cause, failed.hint) == ("broken", "mend it")
+        assert isinstance(failed, events.Failed) and (failed.cause, failed.hint) == ("broken", "fix it")
 
     def test_only_one_of_several_processes_speaks(self) -> None:
         code = 'from script_events import Lines; Lines().emit("progress", step=1); print("null")'

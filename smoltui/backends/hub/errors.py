@@ -193,10 +193,10 @@ def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str]
     tail = f": {said}" if said else ""
     if status == 401:
         source = "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the token stored here"
-        mend = "Set HF_TOKEN to a valid token" if source == "HF_TOKEN" else "Log in again with: hf auth login"
+        next_step = "Set HF_TOKEN to a valid token" if source == "HF_TOKEN" else "Log in again with: hf auth login"
         return NotLoggedInError(
             f"The Hub does not accept {source}, so smoltui could not {doing}{tail}",
-            f"{mend}; create tokens at {endpoint()}/settings/tokens",
+            f"{next_step}; create tokens at {endpoint()}/settings/tokens",
         )
     if status == 402:
         return NoCreditError(

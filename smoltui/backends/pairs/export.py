@@ -254,7 +254,7 @@ class _Export:
         }
         sound = _is_sound(row)
         if not sound:
-            row = _mended(row)
+            row = _without_half_surrogates(row)
         if swapped or not sound:
             digest = content_hash(row)
         if self._texts:
@@ -439,7 +439,7 @@ def _is_sound(row: Mapping[str, Any]) -> bool:
     return True
 
 
-def _mended(row: Mapping[str, Any]) -> dict[str, Any]:
+def _without_half_surrogates(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with each half of a surrogate pair as U+FFFD, as a store keeps it (`core.pairs.facts.sound`)."""
     return {side: [{**turn, "content": sound(turn["content"])} for turn in turns] for side, turns in row.items()}
 

@@ -98,7 +98,7 @@ async def check_plan(plan: Plan) -> list[Check]:
     for item in checks:
         if item.level is Level.STOP:
             kind = {"account": NotLoggedInError, "token": PermissionDeniedError, "packages": MissingExtraError}
-            raise kind.get(item.name, RecipeError)(item.sentence, item.mend)
+            raise kind.get(item.name, RecipeError)(item.sentence, item.next_step)
     return [item for item in checks if item.level is Level.WARN]
 
 

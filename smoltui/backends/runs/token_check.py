@@ -32,7 +32,7 @@ def refuse_tokens(spec: RunSpec) -> None:
         RecipeError: it holds a token.
     """
     for leak in _in_spec(spec, "The recipe of this run"):
-        raise RecipeError(leak.sentence, leak.mend)
+        raise RecipeError(leak.sentence, leak.next_step)
 
 
 def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:

@@ -24,11 +24,11 @@ class Check:
     name: str
     level: Level
     sentence: str
-    mend: str = ""
+    next_step: str = ""
     """The key, option or command that fixes it; empty if there is nothing to do."""
 
     def as_json(self) -> dict[str, str]:
-        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
+        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "next_step": self.next_step}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Facts:
 def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
-        return [Check("secret", Level.STOP, leak.sentence, leak.mend) for leak in facts.leaks]
+        return [Check("secret", Level.STOP, leak.sentence, leak.next_step) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
     if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
@@ -123,7 +123,7 @@ def may_start(checks: Sequence[Check]) -> bool:
 
 def _recipe(facts: Facts) -> list[Check]:
     found = [
-        Check(item.key or "recipe", item.level, item.sentence, item.mend)
+        Check(item.key or "recipe", item.level, item.sentence, item.next_step)
         for item in facts.findings
         if item.level is not Level.PASS
     ]

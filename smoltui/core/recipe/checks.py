@@ -41,11 +41,11 @@ class Finding:
     """The key concerned; empty if it concerns the whole recipe."""
     level: Level
     sentence: str
-    mend: str = ""
+    next_step: str = ""
     """What to write, or which key to press; empty if there is nothing to do."""
 
     def as_json(self) -> dict[str, str]:
-        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
+        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "next_step": self.next_step}
 
 
 SMALL_RATE = 1e-5
@@ -127,12 +127,12 @@ def trackers(values: Mapping[str, Any]) -> list[str]:
 _Rule = Iterator[Finding]
 
 
-def _stop(key: str, sentence: str, mend: str = "") -> Finding:
-    return Finding(key, Level.STOP, sentence, mend)
+def _stop(key: str, sentence: str, next_step: str = "") -> Finding:
+    return Finding(key, Level.STOP, sentence, next_step)
 
 
-def _warn(key: str, sentence: str, mend: str = "") -> Finding:
-    return Finding(key, Level.WARN, sentence, mend)
+def _warn(key: str, sentence: str, next_step: str = "") -> Finding:
+    return Finding(key, Level.WARN, sentence, next_step)
 
 
 def _keys(values: Mapping[str, Any]) -> _Rule:
@@ -154,16 +154,18 @@ def _keys(values: Mapping[str, Any]) -> _Rule:
                 both = f", and {new} wins if both are set" if new in values else ""
                 yield _warn(key, f"{key} is called {new} since transformers 5.23{both}", f"Write {new} instead.")
         elif key in GONE:
-            why, mend = GONE[key]
-            yield _stop(key, f"{release} no longer has {key}: {why}", mend)
+            why, next_step = GONE[key]
+            yield _stop(key, f"{release} no longer has {key}: {why}", next_step)
         elif key in known.launch:
             yield _warn(key, f"Only trl dpo reads {key}, an option of accelerate launch; smoltui ignores it")
         elif "-" in key and key.replace("-", "_") in known.keys:
             yield _stop(key, f"Keys are written with underscores: {key}", f"Write {key.replace('-', '_')}.")
         else:
             names = near(key)
-            mend = f"Did you mean {' or '.join(names)}?" if names else "Delete the line, or move it to smoltui.toml."
-            yield _stop(key, f"{release} has no such key: {key}", mend)
+            next_step = (
+                f"Did you mean {' or '.join(names)}?" if names else "Delete the line, or move it to smoltui.toml."
+            )
+            yield _stop(key, f"{release} has no such key: {key}", next_step)
 
 
 def _values(values: Mapping[str, Any]) -> _Rule:

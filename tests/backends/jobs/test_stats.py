@@ -87,7 +87,7 @@ async def test_it_is_waited_for(server: LocalHub) -> None:
     await going
 
 
-async def test_breaks_are_mended(server: LocalHub) -> None:
+async def test_breaks_are_bridged(server: LocalHub) -> None:
     """Cut twice, refused with 503 and 429, and the question for the stage fails: I get the samples behind it."""
     job = server.add()
     job.samples = [sample(number) for number in range(6)]
@@ -192,7 +192,7 @@ async def test_leaving_is_instant(server: LocalHub) -> None:
     ],
 )
 async def test_a_refusal_is_a_sentence(server: LocalHub, status: int, error: type[SmoltuiError]) -> None:
-    """Who asks once is told at once; what waiting cannot mend ends a follow too."""
+    """Who asks once is told at once; an error that waiting cannot fix ends a follow too."""
     job = server.add()
     job.measured = [Connection(status=status, headers={"Retry-After": "9"})] * 2
     with pytest.raises(error) as caught:

@@ -154,8 +154,8 @@ class TestCurated:
             patched.setattr(curated, "export_pairs", again)
             assert curate(demo, values(make_spec(demo, HERE))) == first
         (first.exported.folder / "train.jsonl").write_text("{}\n")  # somebody tidied up
-        mended = curate(demo, values(make_spec(demo, HERE)))
-        assert mended == first and read_export(first.exported.folder) is not None
+        rewritten = curate(demo, values(make_spec(demo, HERE)))
+        assert rewritten == first and read_export(first.exported.folder) is not None
         decide(demo, Decision("exclude", keys[1]))
         other = curate(demo, values(make_spec(demo, HERE)))
         assert other is not None and other.exported.hash != first.exported.hash

@@ -47,7 +47,7 @@ GOOD: dict[str, Any] = {
 
 
 def said(values: dict[str, Any], **more: Any) -> str:
-    return "\n".join(f"{item.level} {item.key}: {item.sentence} | {item.mend}" for item in check(values, **more))
+    return "\n".join(f"{item.level} {item.key}: {item.sentence} | {item.next_step}" for item in check(values, **more))
 
 
 @pytest.mark.slow
