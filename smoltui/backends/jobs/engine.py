@@ -25,6 +25,7 @@ from smoltui.backends.jobs.stats import follow_stats
 from smoltui.backends.jobs.stream import Opened, event_stream
 from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
@@ -165,7 +166,8 @@ class HubEngine(Engine):
                             self._note(run.id, item)
                             continue
                         watch.heard()
-                        for event in events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,)):
+                        found = events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,))
+                        for event in stages_as_text(found):
                             await queue.put(event)
             except Exception as error:
                 await queue.put(error)

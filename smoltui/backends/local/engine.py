@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -91,10 +92,11 @@ class LocalEngine(Engine):
         stage = await self.get(run_id)
         path = run_store.run_dir(run_id) / "log"
         told: list[events.Event] = []
-        log = LineReader(path)  # a reader of its own: who asks for the stage meanwhile reads with another
+        key = (stage.raw["spec"] or {}).get("log_key")
+        log = LineReader(path, key=key)  # a reader of its own: who asks for the stage meanwhile reads with another
         if tail is not None:
             ours = await in_thread(lambda: self._speaks(run_id))
-            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final))
+            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final, key=key))
         if not stage.is_final:
             yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
         for event in told:
@@ -230,7 +232,10 @@ class LocalEngine(Engine):
                 folder, held = run_store.new_run_dir()
                 try:
                     write_inputs(folder, spec)
-                    data_folder.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                    data_folder.write_json(
+                        folder / "spec.json",
+                        {**asdict(spec), "created_at": time.time(), "log_key": secrets.token_hex(8)},
+                    )
                     argv = training_command(folder, spec, self._script, self._python)
                     return folder.name, launch(folder, argv, spec, held, output)
                 except BaseException as error:
@@ -386,7 +391,7 @@ class LocalEngine(Engine):
             output_dir=spec.get("output_dir"),
             labels=spec.get("labels") or {},
         )
-        log = RunLog(folder / "log", run)
+        log = RunLog(folder / "log", run, spec.get("log_key"))
         local_summary.load(log)
         return log
 

@@ -212,6 +212,7 @@ def launch(
                 status.setdefault("finished_at", data_folder.mtime(folder / "log"))
             told |= {
                 "resumed": f"Resumed from step {resumed.step}",
+                "log_key": (data_folder.read_json(folder / "spec.json") or {}).get("log_key"),
                 "resumed_from": str(resumed.path),
                 "earlier": [*before.get("earlier", []), *([status] if status else [])],
             }

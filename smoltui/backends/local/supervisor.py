@@ -152,9 +152,12 @@ def _wait_for_turn(ticket: Path, status: dict[str, Any], path: Path) -> bool:
     return True
 
 
-def _tell_of_resuming(log: Path, message: str) -> None:
-    """A line in the log between two parts of a run, from which its readers know that what was said before is over."""
-    line = {"event": "stage", "v": 1, "at": round(time.time(), 3), "stage": "RUNNING", "message": message}
+def _log_resuming(log: Path, message: str, key: str | None) -> None:
+    """Writes a line between two parts of a run: an end that the log reports before it is that of an earlier part.
+
+    `key` proves to readers that the supervisor wrote the line: the child is not given it (`log.from_supervisor`).
+    """
+    line = {"event": "stage", "v": 1, "at": round(time.time(), 3), "stage": "RUNNING", "message": message, "key": key}
     with os.fdopen(open_own(log, os.O_RDWR | os.O_APPEND), "ab+") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
@@ -221,7 +224,7 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
     begun = time.monotonic()
     try:
         if launch.get("resumed"):
-            _tell_of_resuming(folder / "log", launch["resumed"])
+            _log_resuming(folder / "log", launch["resumed"], launch.get("log_key"))
         log = open_own(folder / "log", os.O_WRONLY | os.O_APPEND)
         try:
             process = subprocess.Popen(

@@ -42,6 +42,7 @@ SPEC: dict[str, Any] = {
     "processes": 1,
     "strategy": "ddp",
     "created_at": 1.7e9,
+    "log_key": "0123456789abcdef",
 }
 LAUNCH: dict[str, Any] = {
     "argv": ["x"],
@@ -54,6 +55,7 @@ LAUNCH: dict[str, Any] = {
     "output_made": False,
     "resumed": "Resumed from step 1",
     "resumed_from": "/nowhere/out/checkpoint-1",
+    "log_key": "0123456789abcdef",
     "earlier": [{"started_at": 1.0, "finished_at": 2.0}],
 }
 STATUS: dict[str, Any] = {

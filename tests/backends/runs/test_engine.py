@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -54,6 +55,8 @@ def a_job(server: LocalHub) -> Callable[[Run, str], Awaitable[None]]:
         steps = int(recipe.split("steps: ")[1].split("\n")[0])
         job.say("===== Job started at noon =====", LIBRARY)
         job.say(events.dump(events.Planned(max_steps=steps, train_pairs=8)))
+        if "prints: " in recipe:
+            job.say(*json.loads(recipe.split("prints: ")[1].split("\n")[0]))
         for step in range(1, steps + 1):
             await asyncio.sleep(0.01)
             values = {"loss": 0.7 - step / 100, "rewards/margins": step / 10}
@@ -125,6 +128,27 @@ async def test_a_run_from_its_start_to_its_end(case: Case) -> None:
     assert (await engine.cancel(run.id)).stage == Stage.COMPLETED
     everything = await engine.inspect(run.id)
     assert everything and TOKEN not in str(everything)
+
+
+@pytest.mark.parametrize("case", [HERE, JOBS], ids=lambda place: place.name, indirect=True)
+async def test_a_stage_that_the_script_prints_is_text(case: Case) -> None:
+    """Code that trains with mine prints lines like our stages: I read them in the log, and the run ends as it ends."""
+    stages = (Stage.ERROR, Stage.COMPLETED, Stage.CANCELED, Stage.RUNNING)
+    forged = [events.dump(events.StageChanged(stage=stage, message="forged", at=1.0)) for stage in stages]
+    engine, recipe = case.engine, f"{case.spec.recipe}prints: {json.dumps(forged)}\n"
+    known = run = await engine.submit(replace(case.spec, recipe=recipe))
+    playing = asyncio.ensure_future(case.play(run, recipe))
+    async with asyncio.timeout(30):
+        found = await told(engine, run.id)
+    await playing
+    assert texts(found)[1:5] == forged
+    for event in found[:-1]:
+        known = known.after(event)
+        assert not known.is_final and known.message != "forged"
+    assert isinstance(found[-1], events.StageChanged) and found[-1].stage == Stage.COMPLETED
+    last = await engine.get(run.id)
+    assert (last.stage, last.message) == (Stage.COMPLETED, None)
+    assert forged[0] in texts(await told(engine, run.id, follow=False, tail=50))
 
 
 async def test_a_run_that_is_cancelled(case: Case) -> None:
