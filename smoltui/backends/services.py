@@ -13,7 +13,9 @@ from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.core.runs.place import Place
-from smoltui.errors import InputError
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import InputError, RecipeError
+from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.runs.engine import Engine
@@ -46,6 +48,16 @@ class Services:
         if found is None:
             raise _unknown(name, list(self.engines))
         return found
+
+    def default(self, on: str) -> Engine:
+        """The engine of `run.on` in smoltui.toml; the first one if that is empty.
+
+        Raises:
+            RecipeError: there is no such engine.
+        """
+        if on and on not in self.engines:
+            raise RecipeError(f"run.on in {FILE_NAME} must be one of {', '.join(self.engines)}: {safe_line(on, 60)}")
+        return self.named(on)
 
     def able(self, act: str) -> Engine | None:
         """The first engine that can do this (`core.runs.place.ACTS`); None where none can."""

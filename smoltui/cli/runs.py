@@ -129,13 +129,14 @@ def train(
     overrides = dict(parse_assignment(text) for text in assignments)
     if seed is not None:
         overrides["seed"] = seed
-    chosen = default_services().named(engine or settings.on)
+    services = default_services()
+    chosen = services.named(engine) if engine else services.default(settings.on)
     place = chosen.place
     options = Options(overrides, output_dir, overwrite, flavor, timeout, namespace, processes)
 
     async def work() -> int:
         plan = await make_plan(project, place, options, settings=settings)
-        warnings = await preflight.check_plan(plan)
+        warnings = await preflight.check_plan(plan, chosen)
         for check in warnings:
             print_warning(check.sentence, check.next_step, as_json)
         if place.pays and not yes:

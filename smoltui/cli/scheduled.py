@@ -97,7 +97,7 @@ def create(
 
         options = Options(flavor=flavor, timeout=timeout, namespace=namespace)
         plan = await make_plan(project_in(folder), paid.place, options)
-        for check in await preflight.check_plan(plan):
+        for check in await preflight.check_plan(plan, paid):
             print_warning(check.sentence, check.next_step, as_json)
         if not yes:
             await runs.confirm_cost(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, as_json)

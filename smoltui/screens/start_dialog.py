@@ -49,7 +49,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
         self._project = project
-        self._counts = services.counts
+        self._services = services
         self._places = services.places
         self._first: Place | None = None
         """Where it would run by smoltui.toml; None until that was read."""
@@ -79,11 +79,13 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         try:
             settings = await in_thread(self._project.settings)
             if self._first is None:
-                self._first = next((place for place in self._places if place.name == settings.on), self._places[0])
+                self._first = self._services.default(settings.on).place
                 self._draw()
             place = self._place or self._first
-            plan = await make_plan(self._project, place, settings=settings, counts=self._counts, free_output=True)
-            self._facts = await gather(plan)
+            plan = await make_plan(
+                self._project, place, settings=settings, counts=self._services.counts, free_output=True
+            )
+            self._facts = await gather(plan, self._services.named(place.name))
             self._checks = preflight(self._facts)
             self._plan = plan
         except SmoltuiError as error:

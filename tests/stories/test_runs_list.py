@@ -42,6 +42,9 @@ class Shelf(ToyEngine):
         self.cancelled: list[str] = []
         self.listed = 0
 
+    async def hardware(self) -> list[Flavor]:
+        return [Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)]
+
     async def list_runs(self) -> list[Run]:
         self.listed += 1
         return list(self._runs.values())
@@ -204,7 +207,6 @@ async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: 
     app = app_on(tmp_path, shelf)
     async with app.run_test(size=(120, 40), notifications=True):
         await wait_until(lambda: "run-0001" in seen(app, "RunList"))
-        app.workspace.monitor.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
         await wait_until(lambda: "run-0001 was cancelled: its cost exceeded" in seen(app))
         assert shelf.cancelled == ["job0001"]
 

@@ -41,6 +41,12 @@ class Jobs(LocalEngine):
         super().__init__(SCRIPT)
         self.asked: list[RunSpec] = []
 
+    async def account(self) -> Account:
+        return await hub.account()
+
+    async def hardware(self) -> list[Flavor]:
+        return await hub.flavors()
+
     async def submit(self, spec: RunSpec) -> Run:
         self.asked.append(spec)
         return (await self.list_runs())[0]
@@ -92,6 +98,19 @@ async def test_a_job_starts_with_its_worst_cost_known(
         spec = jobs.asked[0]
         assert (spec.flavor, spec.timeout_seconds) == ("a100-large", 10800) and spec.labels["smoltui-run"] == spec.label
         await wait_until(lambda: "SCHEDULING" in seen(app))
+
+
+async def test_an_engine_that_nobody_has_is_not_replaced_silently(app: SmoltuiApp, wait_until: Wait) -> None:
+    """smoltui.toml has a typo in run.on: I read the key and what it may be, and nothing starts before I choose."""
+    (app.workspace.project.folder / "smoltui.toml").write_text('[run]\non = "huh"\n')
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "run.on in smoltui.toml must be one of local, hub: huh" in seen(app, "#start-text"))
+        assert "enter" not in seen(app, "#start-text")
+        await pilot.press("enter")
+        await pilot.press("tab", "tab")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        assert "run.on" not in seen(app, "#start-text") and app.workspace.runs == {}
 
 
 async def test_without_a_token_a_job_does_not_start(

@@ -28,6 +28,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.machine.account import Account
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
@@ -279,6 +280,9 @@ class HubEngine(Engine):
     async def hardware(self) -> list[Flavor]:
         """As `hub.flavors`; what of it a recipe fits in, `core.machine.hardware.fits` tells."""
         return await hub.flavors()
+
+    async def account(self) -> Account:
+        return await hub.account()
 
     @property
     def scheduled(self) -> ScheduledJobs:

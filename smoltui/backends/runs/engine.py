@@ -15,6 +15,7 @@ from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
+    from smoltui.core.machine.account import Account
     from smoltui.core.machine.sample import Sample
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.scheduled import ScheduledJob
@@ -147,6 +148,14 @@ class Engine(ABC):
             ServiceError: the list could not be read.
         """
         raise self.cannot("has no hardware to choose from", "See what it has: smoltui check")
+
+    async def account(self) -> Account:
+        """Who owns the runs that are started here, and pays for them; every engine with `Place.pays` has one.
+
+        Raises:
+            ServiceError: nobody is logged in, or the service could not be asked.
+        """
+        raise self.cannot("has no accounts", "Nothing has to be paid for there.")
 
     @property
     def scheduled(self) -> Schedules | None:

@@ -128,7 +128,9 @@ class RunMonitor:
         self._listing: dict[str, Spawned] = {}
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Followed] = {}
-        self._prices_asked = False
+        self._prices_asked: set[str] = set()
+        self._flavors: dict[str, dict[str, Flavor]] = {}
+        """Engine → its flavors by name; read when a run with a flavor is listed."""
         self.runs: dict[str, Run] = {}
         """Every known run by id, newest first. Replaced, never changed in place."""
         self.errors: dict[str, SmoltuiError] = {}
@@ -142,8 +144,6 @@ class RunMonitor:
         """Engine → when it may be asked again after it asked for a pause, seconds since the epoch."""
         self.answered: set[str] = set()
         """Engines that have answered, with a list or with why there is none."""
-        self.prices: dict[str, Flavor] = {}
-        """Flavor by name; empty until a Job was seen and the Hub's list has come."""
         self.warned: dict[str, list[Warned]] = {}
         """Run → the rules that hold for it."""
         self.waited: set[str] = set()
@@ -261,17 +261,21 @@ class RunMonitor:
             self._changed()
 
     def _read_prices_for(self, runs: Sequence[Run]) -> None:
-        if not self._prices_asked and any(run.flavor for run in runs):
-            self._prices_asked = True
-            self._spawn(self._read_prices)
+        for name in {run.engine for run in runs if run.flavor} - self._prices_asked:
+            engine = self._engines().get(name)
+            if engine is not None and "hardware" in engine.place.can:
+                self._prices_asked.add(name)
+                self._spawn(partial(self._read_prices, engine))
 
-    async def _read_prices(self) -> None:
-        from smoltui.backends.hub.client import flavors
-
+    async def _read_prices(self, engine: Engine) -> None:
         try:
-            self.prices = {flavor.name: flavor for flavor in await flavors()}
+            self._flavors[engine.name] = {flavor.name: flavor for flavor in await engine.hardware()}
         except SmoltuiError:
-            self._prices_asked = False  # the list of Jobs says what is wrong; costs stay unknown until it comes
+            self._prices_asked.discard(engine.name)  # the list of its runs says what is wrong; costs are unknown so far
+
+    def flavor(self, engine: str, name: str | None) -> Flavor | None:
+        """A flavor of an engine, with its price; None if the run has none, or the engine's list was not read yet."""
+        return self._flavors.get(engine, {}).get(name or "")
 
     # -- active runs
 
@@ -396,4 +400,4 @@ class RunMonitor:
         """USD so far; None for what costs nothing here and where no price is known."""
         from smoltui.core.runs.cost import cost_so_far
 
-        return cost_so_far(self.prices.get(run.flavor), run, now) if run.flavor else None
+        return cost_so_far(self.flavor(run.engine, run.flavor), run, now) if run.flavor else None

@@ -51,7 +51,7 @@ class RunsBase(Room):
 
     def worst(self, run: Run) -> float | None:
         """Most USD that a run like this can cost; None if it is free or unknown."""
-        flavor = self.workspace.monitor.prices.get(run.flavor or "")
+        flavor = self.workspace.monitor.flavor(run.engine, run.flavor)
         return None if flavor is None else worst_cost(flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS)
 
     def cost_words(self, run: Run) -> str:

@@ -148,7 +148,8 @@ class ScheduledDialog(Modal[None]):
         item, jobs = self._current, self._jobs
         if item is None or jobs is None:
             return
-        flavor = self._workspace.monitor.prices.get(item.flavor or "")
+        engine = self._workspace.services.able("scheduled")
+        flavor = self._workspace.monitor.flavor(engine.name, item.flavor) if engine else None
         worst = worst_cost(flavor, item.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"Costs at most {usd(worst)}." if worst is not None else "The maximum cost is unknown."
         self._confirmed(
@@ -183,7 +184,7 @@ class ScheduledDialog(Modal[None]):
             self._words = f"Invalid schedule: {error}"
             self._draw()
             return
-        flavor = self._workspace.monitor.prices.get(job.flavor or "")
+        flavor = self._workspace.monitor.flavor(job.engine, job.flavor)
         worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(

@@ -283,7 +283,7 @@ class TestStarting:
     async def test_preflight_says_what_is_trained_on(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]), Decision("swap", keys[1]))
         decide(demo, Decision("hold_out", of="pairs train", share=0.1, seed=3))
-        facts = await gather(await make_plan(demo, HERE))
+        facts = await gather(await make_plan(demo, HERE), LocalEngine())
         (made,) = (found for path in curated.folder().iterdir() if (found := read_export(path)))
         wanted = f"{made.train} pairs of pairs, train, curated: 1 excluded, 1 swapped, {made.test} held out"
         assert made.train + made.test + 1 == len(keys)
@@ -293,7 +293,7 @@ class TestStarting:
     async def test_preflight_of_a_set_on_the_hub_opens_nothing(self, tmp_path: Path) -> None:
         project = small(tmp_path / "p", "dataset_name: owner/name\n")
         decide(project, Decision("exclude", "0" * 32), Decision("hold_out", of="owner/name train", share=0.05, seed=1))
-        facts = await gather(await make_plan(project, HERE))
+        facts = await gather(await make_plan(project, HERE), LocalEngine())
         assert facts.pairs == ("owner/name, curated when the run starts: 1 excluded, 0.05 of the prompts held out")
 
     async def test_a_local_run_keeps_what_it_was_given(self, demo: Project, keys: list[str]) -> None:

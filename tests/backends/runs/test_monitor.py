@@ -17,6 +17,7 @@ from smoltui.backends.runs import chains, monitor
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.core.runs import events
 from smoltui.core.runs.chain import Chain, Step
+from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError, SmoltuiError, UnreachableError
 from tests.toy_engine import TOY, ToyEngine
@@ -36,8 +37,15 @@ class Counting(ToyEngine):
     def __init__(self, name: str = "toy") -> None:
         super().__init__()
         self.place = replace(TOY, name=name, here=name == "local")
-        self.listed = self.followers = self.most = 0
+        self.listed = self.followers = self.most = self.priced = 0
+        self.usd_per_minute = 1.0
         self.refuses: SmoltuiError | None = None
+
+    async def hardware(self) -> list[Flavor]:
+        self.priced += 1
+        if self.refuses is not None:
+            raise self.refuses
+        return [Flavor("big", "", "", None, "A100", 1, None, self.usd_per_minute, 0.0)]
 
     async def list_runs(self) -> list[Run]:
         self.listed += 1
@@ -186,6 +194,27 @@ async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
         ("warning", "toy run: Cost so far 2.00 USD, over the limit of 1.00 USD"),
         ("warning", "toy run: The loss has been NaN or infinite since step 2: try a lower learning rate"),
     ]
+
+
+async def test_each_engine_has_its_own_prices(tmp_path: Path, wait_until: Wait) -> None:
+    """Two services have a flavor of one name: the price is that of the run's engine, asked again if it refused."""
+    cheap, dear, free = Counting("cheap"), Counting("dear"), Counting("free")
+    cheap.place, dear.place = (replace(engine.place, can=frozenset({"hardware"})) for engine in (cheap, dear))
+    dear.usd_per_minute, dear.refuses = 7.0, UnreachableError("It is away", "Wait.")
+    person = Person(tmp_path, cheap, dear, free)
+    runs = [
+        Run(f"r-{name}", name, "n", Stage.RUNNING, started_at=0.0, flavor="big") for name in ("cheap", "dear", "free")
+    ]
+    for run in runs:
+        person.monitor.take_run(run)
+    await wait_until(lambda: cheap.priced == dear.priced == 1 and person.monitor.cost(runs[0], 60.0) == 1.0)
+    assert person.monitor.cost(runs[1], 60.0) is None
+    dear.refuses = None
+    person.monitor.take_run(runs[1])
+    await wait_until(lambda: person.monitor.cost(runs[1], 60.0) == 7.0)
+    assert person.monitor.cost(runs[2], 60.0) is None and free.priced == 0
+    person.monitor.take_run(runs[0])
+    assert person.monitor.flavor("cheap", None) is None and cheap.priced == 1
 
 
 async def test_a_silent_run(tmp_path: Path, wait_until: Wait) -> None:
