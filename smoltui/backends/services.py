@@ -50,14 +50,14 @@ class Services:
         return found
 
     def default(self, on: str) -> Engine:
-        """The engine of `run.on` in smoltui.toml; the first one if that is empty.
+        """The engine of `run.on` in smoltui.toml; the first one if that is empty, or an engine that is not in use.
 
         Raises:
             RecipeError: there is no such engine.
         """
-        if on and on not in self.engines:
+        if on and on not in {*self.engines, *(place.name for place in places())}:
             raise RecipeError(f"run.on in {FILE_NAME} must be one of {', '.join(self.engines)}: {safe_line(on, 60)}")
-        return self.named(on)
+        return self.named(on if on in self.engines else "")
 
     def able(self, act: str) -> Engine | None:
         """The first engine that can do this (`core.runs.place.ACTS`); None where none can."""

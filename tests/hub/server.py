@@ -610,17 +610,22 @@ def as_event(line: tuple[str, str] | bytes) -> bytes:
     return b"data: " + json.dumps({"data": line[1], "timestamp": line[0]}, ensure_ascii=False).encode() + b"\n\n"
 
 
-@contextmanager
-def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    """A Hub that the client in this process uses, with a token that may write."""
+def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the client in this process use the Hub at `url`, with `TOKEN`, and forget what it knew of another."""
     from smoltui.backends.hub import client as hub
 
     hub.setup()
     hub.forget()
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    files = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+
+
+@contextmanager
+def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    """A Hub that the client in this process uses, with a token that may write."""
     with LocalHub().run() as server:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-        files = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        use_hub(server.url, monkeypatch)
         yield server

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -27,13 +27,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import TOKEN, LocalHub, local_hub
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    with local_hub(monkeypatch) as running:
-        yield running
+from tests.hub.server import TOKEN, LocalHub
 
 
 async def test_who_am_i(server: LocalHub) -> None:

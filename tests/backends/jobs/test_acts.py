@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import TOKEN, LocalHub, local_hub
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    with local_hub(monkeypatch) as running:
-        yield running
-
+from tests.hub.server import TOKEN, LocalHub
 
 FOREIGN = {
     "command": ["python", "-c", "print(1)"],

@@ -8,7 +8,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -38,19 +37,15 @@ from smoltui.errors import (
     UnreachableError,
 )
 from smoltui.scripts.pair_format import content_hash
-from tests.hub.server import TOKEN, Connection, LocalHub, local_hub
+from tests.hub.server import TOKEN, Connection, LocalHub
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    """A Hub on this machine, and waits short enough for a test."""
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
     monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
     monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    with local_hub(monkeypatch) as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import TOKEN, LocalHub, Scheduled, local_hub
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    with local_hub(monkeypatch) as running:
-        yield running
+from tests.hub.server import TOKEN, LocalHub, Scheduled
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,17 +23,15 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import Connection, Job, LocalHub, local_hub
+from tests.hub.server import Connection, Job, LocalHub
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
     monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
     monkeypatch.setattr(hub_stats, "BACKOFF_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
-    with local_hub(monkeypatch) as running:
-        yield running
 
 
 def sample(cpu: int) -> dict[str, Any]:

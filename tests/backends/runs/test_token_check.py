@@ -26,7 +26,7 @@ from smoltui.core.foreign.token_stop import leak_in_file
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError, RecipeError
 from smoltui.redaction import forget_secrets, redact, secret_in
-from tests.hub.server import LocalHub, local_hub
+from tests.hub.server import LocalHub
 from tests.paths import FAKE_TRAINING
 
 BODY = "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -56,12 +56,6 @@ def spec(tmp_path: Path) -> RunSpec:
         flavor="a100-large",
         timeout_seconds=3600,
     )
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    with local_hub(monkeypatch) as running:
-        yield running
 
 
 def kept() -> list[str]:
