@@ -1,6 +1,7 @@
-"""The outside world as the rooms reach it: one object, so that a test can put another in its place.
+"""The engines, as the rooms and commands use them: one object, so that a test can replace it.
 
-`ENGINES` is the one list of engines. Importing it imports none of them, as the command line does at each start.
+`ENGINES` is the one list of engines. Importing this module imports none of them: the command line does so at each
+start.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Services:
-    """Engines by name, in the order they are shown, and what is worth keeping of what was looked at."""
+    """Engines by name, in display order, and counts that are worth caching."""
 
     engines: dict[str, Engine] = field(default_factory=dict)
     counts: PairCounts = field(default_factory=PairCounts)
-    """Of the pairs that recipes name."""
+    """Cached counts of the pairs that recipes name."""
 
     @property
     def here(self) -> frozenset[str]:
@@ -77,7 +78,7 @@ def _jobs() -> Engine:
 
 
 ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (JOBS, _jobs)]
-"""Each engine's declaration and what makes it, in the order they are shown and asked; the first is the default."""
+"""Each engine's declaration and factory, in display order; the first is the default."""
 
 
 def default_services() -> Services:
@@ -91,7 +92,7 @@ def places() -> list[Place]:
 
 
 def place_or_first(name: str) -> Place:
-    """The place of this name; the first one for an empty name and for one that nobody has."""
+    """The place of this name; the first one if the name is empty or unknown."""
     return next((place for place in places() if place.name == name), places()[0])
 
 

@@ -31,17 +31,17 @@ from smoltui.errors import InputError
 from smoltui.redaction import BrokenTokens
 
 LINE_LIMIT = 1 << 20
-"""Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
+"""Maximum bytes of a line that are read; the rest of a longer line stays in the log file."""
 CHUNK = 1 << 20
 """Bytes read at a time."""
 LAST_LINES = 8
-"""Lines of metrics at the end of a piece that are read for the newest values; a curve takes all of them."""
+"""Lines of metrics at the end of a piece that are read for the newest values; a curve needs all of them."""
 END_OF_PIECE = 1 << 15
-"""Bytes at the end of a piece in which its newest figures are looked for first."""
+"""Bytes at the end of a piece that are searched first for its newest figures."""
 BACK = 1 << 16
 """Bytes read at a time backwards from the end."""
 LINES_BEFORE = 64
-"""Lines before the ones that are shown which are looked at, for a secret that began there: a private key has fewer."""
+"""Lines before the shown ones that are searched for the start of a secret: a private key has fewer."""
 END_BYTES = 1 << 20
 """How far before the end the last messages of a run are searched."""
 
@@ -52,11 +52,11 @@ _METRICS = re.compile(rb'\{"event"\s*:\s*"metrics"')
 _FIGURES = re.compile(rb'\{"event"\s*:\s*"(metrics|progress)"')
 _RARE = re.compile(rb'\{"event"\s*:\s*"(?!metrics"|progress"|log")')
 _TELLING = re.compile(rb"\{\"event\"|%\||\{'")
-"""In a line that may tell steps or metrics before our script has said anything: bars, and what TRL prints, too."""
+"""Marks a line that may have steps or metrics before our script's first event: also a bar, or what TRL prints."""
 
 
 def open_log(path: Path) -> int:
-    """A descriptor of a log. Raises FileNotFoundError where it is not there yet, else InputError."""
+    """A descriptor of a log. Raises FileNotFoundError if it does not exist yet, InputError if it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -74,7 +74,7 @@ def _unreadable(path: Path, why: str) -> InputError:
 
 
 def _cut(rest: bytes, more: int = 0) -> bytes:
-    """The start of a line: of a bar's states the last one, and never more than the limit and `more` bytes."""
+    """The start of a line, at most the limit and `more` bytes; if it has states of a progress bar, of the last one."""
     if len(rest) <= LINE_LIMIT + more:
         return rest
     return rest[rest.rfind(b"\r") + 1 :][: LINE_LIMIT + more]
@@ -104,7 +104,7 @@ class LineReader:
         self._broken = BrokenTokens()
 
     def read(self) -> list[events.Event] | None:
-        """The events of the next piece; None when there is nothing new. Raises InputError: it cannot be read."""
+        """The events of the next piece; None if there is nothing new. Raises InputError: it cannot be read."""
         try:
             descriptor = open_log(self._path)
         except FileNotFoundError:
@@ -217,16 +217,16 @@ def _lines_backwards(descriptor: int, size: int) -> Iterator[Span]:
 
 
 class Pieces:
-    """A log cut into pieces of whole lines, from a place in it on. The end of a line that is too long is left out."""
+    """A log in pieces of whole lines, from an offset. The end of a line that is too long is skipped."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path, self.offset = path, offset
-        """`offset`: where the next line begins that was not given yet."""
+        """`offset`: where the next piece starts."""
         self._inside = False
-        """What comes next belongs to a line that was too long."""
+        """The next bytes belong to a line that is too long."""
 
     def read(self, *, to_end: bool = False) -> Iterator[bytes]:
-        """What is new. With `to_end` an unfinished last line counts as one. Raises InputError: it cannot be read."""
+        """The new pieces. With `to_end`, including an unfinished last line. Raises InputError: it cannot be read."""
         try:
             descriptor = open_log(self.path)
         except FileNotFoundError:
@@ -240,7 +240,7 @@ class Pieces:
                     continue
                 end = data.rfind(b"\n") + 1
                 if not end and len(data) == CHUNK:
-                    # Of a bar's states only the last one is of interest; anything else so long is no line.
+                    # Only the last state of a progress bar matters; anything else this long is not a line.
                     end = data.rfind(b"\r") + 1
                     self._inside = not end
                     self.offset += end or len(data)
@@ -309,9 +309,9 @@ def _counts(event: events.Event, line: bytes, key: str | None) -> bool:
 
 
 class LogHistory(History):
-    """The curve of a local run, read from its log when it is asked for. The newest values are known without that.
+    """The curve of a local run, read from its log on demand. The newest values are known without that.
 
-    `load` reads what is new: a long log takes seconds, so it is called in a thread where a person waits.
+    `load` reads the new part: a long log takes seconds, so it runs in a thread when a person is waiting.
     """
 
     __slots__ = ("_loaded", "_lock", "_pieces", "_points", "_reader", "lasts")
@@ -321,17 +321,17 @@ class LogHistory(History):
         self._points: dict[str, list[tuple[int, float]]] = {}
         self._lock = threading.RLock()
         self.lasts: dict[str, float] = {}
-        """Newest values; a key that is not among them may still have a curve."""
+        """Newest values; a missing key may still have a curve."""
         self._loaded = False
 
     @property
-    def series(self) -> dict[str, list[tuple[int, float]]]:  # type: ignore[override]  # as it is asked for
+    def series(self) -> dict[str, list[tuple[int, float]]]:  # type: ignore[override]  # read on demand
         if not self._loaded:
             self.load()
         return self._points
 
     def __repr__(self) -> str:
-        """Reads nothing: asyncio writes what a task gave into the text of errors that nobody sees."""
+        """Reads nothing: asyncio formats the results of tasks in its error messages."""
         return f"LogHistory({str(self._pieces.path)!r})"
 
     @property
@@ -343,7 +343,7 @@ class LogHistory(History):
         return self._loaded
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Before the curve is read the newest values are enough: the log has them all."""
+        """Until the curve is read, the newest values are enough: the log has all of them."""
         if self._loaded:
             super().add(step, values)
         else:
@@ -357,7 +357,7 @@ class LogHistory(History):
     def load(self) -> None:
         with self._lock:
             self._loaded = True
-            with suppress(InputError):  # whoever reads the log itself sees why
+            with suppress(InputError):  # reported by those who show the log
                 for data in self._pieces.read():
                     done = 0
                     if not self._reader.ours:
@@ -376,7 +376,7 @@ class LogHistory(History):
 
 @dataclass
 class RunLog:
-    """Scans one log file from where it stopped, and keeps the run as updated by its events."""
+    """Scans the new part of a log file, and updates the run with its events."""
 
     path: Path
     run: Run
@@ -386,14 +386,14 @@ class RunLog:
     history: LogHistory = field(init=False)
     reader: events.Reader = field(default_factory=events.Reader)
     finished: events.Finished | None = None
-    """The script said that it reached its end: its last step, or the step after which it paused."""
+    """The script reported its end: at its last step, or at the step after which it paused."""
     failed: events.Failed | None = None
     checkpoints: set[str] = field(default_factory=set)
-    """Paths of the checkpoints it told of."""
+    """Paths of the checkpoints that it reported."""
     begun: int = 0
-    """Where in the log the newest part of the run begins."""
+    """Offset of the newest part of the run, bytes."""
     saved: int = 0
-    """How far it was looked through when a summary of it was written."""
+    """Offset up to which the last summary was saved, bytes."""
 
     def __post_init__(self) -> None:
         self.pieces, self.history = Pieces(self.path), LogHistory(self.path)
@@ -401,12 +401,12 @@ class RunLog:
 
     @property
     def offset(self) -> int:
-        """How far it was looked through, bytes."""
+        """Offset up to which it was scanned, bytes."""
         return self.pieces.offset
 
     def read(self, *, to_end: bool = False) -> None:
-        """Takes over what is new. With `to_end` an unfinished last line counts as a line."""
-        with suppress(InputError):  # whoever reads the log itself sees why
+        """Scans the new part. With `to_end`, including an unfinished last line."""
+        with suppress(InputError):  # reported by those who show the log
             for data in self.pieces.read(to_end=to_end):
                 self._look_through(data, self.pieces.offset - len(data))
         if self.history.loaded:
@@ -461,7 +461,7 @@ class RunLog:
         match event:
             case events.Metrics(step=step):
                 self.run = replace(self.run, step=max(step, self.run.step))
-                return  # the curve is read from the log when it is asked for
+                return  # the curve is read from the log on demand
             case events.StageChanged(stage=Stage.RUNNING):
                 self.failed, self.finished, self.begun = None, None, place  # those of the part before it
             case events.CheckpointSaved(path=path):
@@ -497,7 +497,7 @@ class RunLog:
 
 
 def _tells(line: bytes) -> bool:
-    """Whether a line may tell why a run ended."""
+    """Whether a line may say why a run ended."""
     said = events.Reader(ours=True).feed(line.decode("utf-8", "replace"))
     return any(
         isinstance(event, events.LogLine) and bool(event.text.strip()) and not _NOISE.match(event.text)

@@ -49,13 +49,13 @@ class BadRecordError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What is known of a run besides its log."""
+    """What is known about a run apart from its log."""
 
     spec: dict[str, Any]
     launch: dict[str, Any] = field(default_factory=dict)
-    """Empty until it was launched."""
+    """Empty before the launch."""
     status: dict[str, Any] | None = None
-    """None until its supervisor has said something."""
+    """None until its supervisor has written it."""
 
 
 def _statuses(value: object) -> bool:
@@ -119,10 +119,10 @@ _LAUNCH: dict[str, Check] = {
 
 
 def read_records(folder: Path) -> Records | None:
-    """The records of a run; None for a folder that holds no run.
+    """The records of a run; None for a folder without one.
 
     Raises:
-        BadRecordError: one of them cannot be read, or holds something of the wrong type.
+        BadRecordError: one of them cannot be read, or has a value of the wrong type.
     """
     spec = _read(folder, "spec.json", _SPEC)
     if spec is None:
@@ -141,7 +141,7 @@ def _read(folder: Path, name: str, kinds: Mapping[str, Check]) -> dict[str, Any]
 
 
 def unreadable(folder: Path, error: BadRecordError) -> Run:
-    """The row of a run whose records cannot be read."""
+    """A run whose records cannot be read, as a row of the list."""
     return Run(
         id=folder.name,
         engine=HERE.name,

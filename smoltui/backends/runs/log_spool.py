@@ -1,8 +1,8 @@
-"""A log on disk: a million lines in memory that does not grow, read anywhere at once, gone when its owner is.
+"""A log on disk: constant memory even for millions of lines, random access, deleted with its owner.
 
-The text lies in a file without a name (`tempfile.TemporaryFile`), which the system takes back when the process ends, in
-whatever way. Lines are kept as UTF-8 with `\\n` behind each: no character inside a line can be taken for a line end.
-An index has the place of every block of lines; the last line is in memory, since a progress bar may write it anew.
+The text is in an unnamed file (`tempfile.TemporaryFile`), which the system deletes when the process ends, however it
+ends. Lines are stored as UTF-8, each followed by `\\n`, so no character inside a line can be mistaken for its end. An
+index has the offset of every block of lines; the last line is in memory, because a progress bar may rewrite it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from smoltui.errors import InputError
 from smoltui.redaction import BrokenTokens
 
 BLOCK_LINES = 64
-"""Lines after which the index has a place again: 16 bytes of memory for so many."""
+"""Lines per entry of the index, which takes 16 bytes of memory."""
 BLOCK_BYTES = 1 << 16
-"""Bytes after which it has one in any case."""
+"""Maximum bytes per entry of the index."""
 CHUNK_BYTES = 1 << 18
-"""What is read at once where the whole log is read: small, so that one who wants to stop does so soon."""
+"""Bytes per read when the whole log is read: small, so that cancelling is prompt."""
 
 
 class LogSpool:
-    """The lines of one log, written by one thread and read by any; see `core.runs.log_lines.Log`."""
+    """The lines of one log, written by one thread and read by any thread; see `core.runs.log_lines.Log`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # a file that is closed while another thread reads could be somebody else's
+        self._lock = threading.Lock()  # after closing, another file may reuse the descriptor that a reader still has
         self._text: IO[bytes] | None = None
         self._times: IO[bytes] | None = None
         self._starts = array("Q")
@@ -52,10 +52,10 @@ class LogSpool:
     # -- writing
 
     def extend(self, lines: Sequence[str], times: Sequence[float | None] | None = None) -> None:
-        """Adds lines at the end, without secrets; consecutive states of a progress bar become one line.
+        """Appends lines, without secrets; consecutive states of a progress bar become one line.
 
         Raises:
-            InputError: the disk is full, or there is no folder to write to. Said once; what came before stays.
+            InputError: the disk is full, or there is no folder to write to. Raised once; earlier lines are kept.
         """
         if not lines or self.stopped or self._closed:
             return
@@ -79,7 +79,7 @@ class LogSpool:
             self._held = whole[-1]
 
     def _open(self) -> None:
-        # buffering=0: what was not written is known at once, and not when it is closed.
+        # buffering=0: a failed write is noticed immediately, not on close.
         self._text = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115  # closed by close
         self._times = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115
 
@@ -96,7 +96,7 @@ class LogSpool:
     def _append(self, lines: Sequence[LogLine], data: bytes) -> None:
         assert self._text is not None and self._times is not None  # extend opens them
         times = array("d", [line.at or 0.0 for line in lines])
-        if any(times):  # where nobody says times the file stays empty, and what is not in it reads as zero
+        if any(times):  # without times the file stays empty, and missing bytes read as zero
             _write_all(self._times.fileno(), times.tobytes(), self._written * times.itemsize)
         _write_all(self._text.fileno(), data, self._size)
         with self._lock:
@@ -109,12 +109,12 @@ class LogSpool:
             if lines_in >= BLOCK_LINES or bytes_in + len(data) > BLOCK_BYTES:
                 self._starts.append(self._written)
                 self._offsets.append(self._size)
-            self._held = None  # it is the first of the lines that are written
+            self._held = None  # this line starts a new block
             self._written += len(lines)
             self._size += len(data)
 
     def close(self) -> None:
-        """Deletes it. Who still reads it finds it empty."""
+        """Deletes the log. For those still reading, it is empty."""
         with self._lock:
             self._closed = True
             for file in (self._text, self._times):
@@ -127,7 +127,7 @@ class LogSpool:
     # -- reading
 
     def read(self, first: int, end: int) -> list[LogLine]:
-        """Lines `first` to `end` - 1 (from 0), as far as they are there."""
+        """The existing ones of lines `first` to `end` - 1, counted from 0."""
         with self._lock:
             first, last = max(first, 0), min(end, self._written)
             held = [self._held] if self._held is not None and first <= self._written < end else []
@@ -139,7 +139,7 @@ class LogSpool:
         return [*(LogLine(text, at or None) for text, at in zip(texts, times, strict=True)), *held]
 
     def _blocks(self, first: int, last: int) -> tuple[int, bytes]:
-        """The blocks that hold lines `first` to `last` - 1, and how many lines stand before `first` in them."""
+        """The bytes of the blocks with lines `first` to `last` - 1, and the number of lines in them before `first`."""
         assert self._text is not None  # something was written
         block, behind = bisect_right(self._starts, first) - 1, bisect_left(self._starts, last)
         begin = self._offsets[block]
@@ -154,8 +154,8 @@ class LogSpool:
         return times
 
     def chunk(self, first: int) -> tuple[int, bytes] | None:
-        """Written lines from `first` on, about `CHUNK_BYTES` of them with `\\n` behind each, and the number of the line
-        behind them; None when no more are written."""
+        """About `CHUNK_BYTES` of written lines from `first` on, each with its `\\n`, and the number of the next
+        line; None if there are no more."""
         with self._lock:
             if first >= self._written:
                 return None
@@ -166,21 +166,21 @@ class LogSpool:
         return last, data.split(b"\n", skipped)[-1] if skipped else data
 
     def last(self) -> tuple[int, str] | None:
-        """Number and text of the last line, which may still change; None in an empty log."""
+        """Number and text of the last line, which may still change; None if the log is empty."""
         with self._lock:
             return (self._written, self._held.text) if self._held is not None else None
 
     def search(self, query: str) -> Search:
-        """As `Log.search`; an expression is only looked at when the search runs."""
+        """As `Log.search`; an expression is only parsed when the search runs."""
         return Search(self, query)
 
     def save(self, path: Path) -> int:
-        """Writes the log as it is now: plain text without colours and secrets. Gives the number of lines. Blocking.
+        """Saves the log as plain text without colors or secrets, and returns the number of lines. Blocking.
 
-        A link stays a link, and a file that was there is replaced when all is written.
+        A link stays a link; an existing file is replaced once everything is written.
 
         Raises:
-            InputError: it cannot be written there, or the log was closed meanwhile.
+            InputError: the file cannot be written, or the log was closed meanwhile.
         """
         saved = 0
         try:
@@ -210,7 +210,7 @@ class LogSpool:
         return saved
 
     def _plain(self) -> Iterator[tuple[int, bytes]]:
-        """(lines, their plain text with line ends) from the first line to the one that is last when it comes there."""
+        """(number of lines, their plain text with newlines) for the whole log, in pieces."""
         at = 0
         while (found := self.chunk(at)) is not None:
             yield found[0] - at, as_plain(found[1].decode()).encode()

@@ -1,4 +1,4 @@
-"""This machine as a project meets it: where its checkpoints go, and what its recipe needs."""
+"""This machine from a project's point of view: where its checkpoints go, and what its recipe needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smoltui.errors import SmoltuiError
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """This machine from a project's point of view."""
+    """The report about this machine, with what a project needs of it."""
 
     report: DeviceReport
     has_recipe: bool

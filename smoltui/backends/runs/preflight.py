@@ -1,4 +1,4 @@
-"""Finds out what the preflight checks need to know, and stops a start that would fail."""
+"""Collects the facts for the preflight checks, and stops a start that would fail."""
 
 from __future__ import annotations
 
