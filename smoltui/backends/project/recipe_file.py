@@ -213,7 +213,7 @@ def parse(name: str, text: str) -> Content:
 
 
 def _compose(yaml: YAML, name: str, text: str) -> MappingNode | None:
-    """The mapping that the recipe is; None for an empty file."""
+    """The recipe as a YAML mapping; None for an empty file."""
     from ruamel.yaml.error import YAMLError
     from ruamel.yaml.nodes import MappingNode
 
@@ -333,7 +333,8 @@ def load_project_recipe(project: Project) -> RecipeFile:
 
 
 def render(value: Any, indent: str = "") -> str:
-    """A value as YAML that PyYAML, ruamel.yaml and a person read alike; a list of mappings takes lines of its own."""
+    """A value as YAML that PyYAML, ruamel.yaml and people read the same way; a list of mappings starts on a new
+    line."""
     match value:
         case None:
             return "null"
@@ -367,7 +368,7 @@ def _number(value: float) -> str:
     if "e" in text:
         mantissa, exponent = text.split("e")
         sign, digits = exponent[0], exponent.lstrip("+-").lstrip("0") or "0"
-        # YAML 1.1 wants a dot and a sign, else the number is text to PyYAML inside a mapping.
+        # YAML 1.1 requires a dot and a sign; without them, PyYAML reads text inside a mapping.
         return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{'-' if sign == '-' else '+'}{digits}"
     return text
 
@@ -421,7 +422,7 @@ def _end(node: Node) -> int:
 
 
 def _nodes(node: Node) -> list[Node]:
-    """`node` and all below it, each once (an alias may repeat one)."""
+    """`node` and all its descendants, each once (an alias may repeat one)."""
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
     found: dict[int, Node] = {}
