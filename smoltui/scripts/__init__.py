@@ -1,7 +1,7 @@
-"""Programs that run alone, in another Python: as a child, as a Job."""
+"""Programs that run on their own in another Python process: as a child, or as a Job."""
 
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
 BESIDE_DPO = ("pair_format.py", "saved_model.py", "script_events.py")
-"""What `dpo.py` imports: it travels with it, and lies beside it."""
+"""Modules that `dpo.py` imports from its own folder; they are shipped with it."""

@@ -19,7 +19,7 @@ from typing import Any
 
 def snapshot() -> dict[str, Any]:
     """`versions`; `keys`: name → `type` (a list of names, None as "none"), `default`, `choices` where bounded, `of`
-    (the class in TRL); `launch`: names of `accelerate launch` options, which `trl dpo` takes out of the same file."""
+    (the class in TRL); `launch`: names of `accelerate launch` options, which `trl dpo` accepts in the same file."""
     from accelerate.commands.launch import launch_command_parser
     from trl import DatasetMixtureConfig, DPOConfig, ModelConfig, ScriptArguments
 
@@ -42,7 +42,7 @@ def snapshot() -> dict[str, Any]:
 
 
 def _kinds(hint: object) -> tuple[list[str], list[str]]:
-    """Names of the types a value may have, and the words it may be where they are an enumeration."""
+    """Names of the possible types of a value, and its choices if it is an enumeration."""
     match typing.get_origin(hint), typing.get_args(hint):
         case ((typing.Union | types.UnionType), parts):
             found = [_kinds(part) for part in parts]
