@@ -212,9 +212,10 @@ class _Bounds:
             del response.headers["content-encoding"]  # unpacked here in pieces, not by httpx2 as a whole
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _SyncBody(response.stream, allowed, encoding)
-        else:
-            assert isinstance(response.stream, httpx2.AsyncByteStream)  # there is no third kind
+        elif isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _AsyncBody(response.stream, allowed, encoding)
+        else:
+            raise TypeError(f"a body that cannot be limited: {type(response.stream).__name__}")
 
     def _remember(self, response: httpx2.Response) -> None:
         # A redirect to the store of large files has its own length, and reports the file's separately.

@@ -166,8 +166,8 @@ def _log_resuming(log: Path, message: str, key: str | None) -> None:
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def _hold(folder: Path, descriptors: list[int]) -> list[int]:
-    """The descriptors that hold the locks of this run, that of its folder first; no child inherits them.
+def _hold(folder: Path, descriptors: list[int]) -> None:
+    """Keeps the descriptors that hold the locks of this run, that of its folder first; no child inherits them.
 
     Raises:
         BlockingIOError: another supervisor has this run.
@@ -180,15 +180,13 @@ def _hold(folder: Path, descriptors: list[int]) -> list[int]:
         with contextlib.suppress(OSError):  # for people to read; a full disk does not matter
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return held
 
 
 def supervise(folder: Path, descriptors: list[int]) -> int:
     """Runs the child of `folder` to its end and returns its exit code (negative: the signal that ended it)."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED)
-    held = _hold(folder, descriptors)  # until this process ends
-    assert held
+    _hold(folder, descriptors)  # until this process ends
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     path = folder / "status.json"
     status: dict[str, Any] = {

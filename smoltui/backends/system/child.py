@@ -79,9 +79,10 @@ class Child:
     async def lines(self) -> AsyncGenerator[str, None]:
         """The lines of its merged output, without newlines, until it has ended and everything was read.
 
-        Then `returncode` is known.
+        Then `exit_code` is known.
         """
-        assert self.process.stdout is not None  # a pipe was asked for
+        if self.process.stdout is None:  # `running` always asks for a pipe
+            raise RunFailedError("A child process was started without a pipe for its output")
         buffer = bytearray()
         async for chunk in self._chunks(self.process.stdout):
             first, *others = chunk.split(b"\n")
