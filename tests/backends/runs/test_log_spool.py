@@ -112,8 +112,8 @@ def test_a_progress_bar_is_one_living_line(spool: LogSpool) -> None:
 def test_no_token_reaches_the_disk(spool: LogSpool, tmp_path: Path) -> None:
     """Not as it stands, not among colours, not behind a carriage return."""
     spool.extend([f"login {TOKEN}", f"\x1b[1mhf_\x1b[0m{TOKEN[3:]}", f"x\r{TOKEN}\r", "fine", "fine"])
-    assert spool._text is not None
-    held = os.pread(spool._text.fileno(), 1 << 20, 0).decode()
+    assert spool._files is not None
+    held = os.pread(spool._files.text.fileno(), 1 << 20, 0).decode()
     assert held.count("\n") == 4 and TOKEN[3:] not in held
     assert not found(spool, TOKEN[4:12])
     spool.save(tmp_path / "log.txt")
