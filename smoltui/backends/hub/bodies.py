@@ -165,7 +165,7 @@ def loads(body: bytes) -> Any:
     return data
 
 
-def _check_depth(data: Any) -> None:
+def _check_depth(data: object) -> None:
     level = [data] if isinstance(data, dict | list) else []
     for _ in range(ANSWER_DEPTH):
         if not level:
@@ -175,7 +175,7 @@ def _check_depth(data: Any) -> None:
     raise ValueError("nested too deep")
 
 
-def _without_surrogates(data: Any) -> Any:
+def _without_surrogates(data: object) -> Any:
     if isinstance(data, str):
         return data if data.isascii() else data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(data, list):

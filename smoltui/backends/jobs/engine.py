@@ -300,7 +300,7 @@ class HubEngine(Engine):
         record = await in_thread(lambda: job_records.read(run.id))
         return spec_of((record or {}).get("spec") or run.raw.get("spec"))
 
-    def access(self, inspected: Mapping[str, Any]) -> list[str]:
+    def access(self, inspected: Mapping[str, object]) -> list[str]:
         return access_of(inspected)
 
     def poll_seconds(self, stage: str, polls: int) -> float:

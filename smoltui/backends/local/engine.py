@@ -426,7 +426,7 @@ def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
     return InputError(f"This run saved no checkpoint, so there is nothing to resume: {run_id}", again)
 
 
-def _gone(status: Mapping[str, Any]) -> bool:
+def _gone(status: Mapping[str, object]) -> bool:
     """Whether a training process has ended; waits for one whose supervisor was just killed."""
     deadline = time.monotonic() + GONE_SECONDS
     while trains(status):
@@ -442,7 +442,7 @@ def _close(*descriptors: int | None) -> None:
             os.close(descriptor)
 
 
-def _same(one: Any, other: str) -> bool:
+def _same(one: object, other: str) -> bool:
     """Whether two paths lead to the same folder."""
     return isinstance(one, str) and (one == other or _real(one) == _real(other))
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.system.child import exit_in_words
@@ -505,7 +505,7 @@ def _tells(line: bytes) -> bool:
     )
 
 
-def cause(code: int, status: Mapping[str, Any], log: RunLog) -> tuple[str, str]:
+def cause(code: int, status: Mapping[str, object], log: RunLog) -> tuple[str, str]:
     """Why a run ended without its result, in one sentence, and the next step."""
     if log.failed is not None:
         return log.failed.cause, log.failed.hint

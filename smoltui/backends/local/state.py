@@ -134,7 +134,7 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
     return _resumable(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
 
 
-def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
+def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
     """A run whose supervisor was killed, and its training with it."""
     gone = "(killed, or the machine was restarted)"
     message = f"The supervisor and the run are gone {gone}"

@@ -101,7 +101,7 @@ def _event(data: object, kind: type[E]) -> E | None:
     return event if isinstance(event, kind) else None
 
 
-def _fits(log: RunLog, data: Mapping[str, Any]) -> bool:
+def _fits(log: RunLog, data: Mapping[str, object]) -> bool:
     """Whether the log is the one that was summarized: unchanged, or longer."""
     offset = data.get("offset")
     if not is_whole(offset) or offset < 0:

@@ -33,7 +33,7 @@ def model_shape(path: Path) -> ModelShape | None:
     return None if config is None else shape_of(config)
 
 
-def recipe_shape(project: Project, values: Mapping[str, Any]) -> ModelShape | None:
+def recipe_shape(project: Project, values: Mapping[str, object]) -> ModelShape | None:
     """The shape of the recipe's model, if it is a folder or one of the few known names. Does not use the network."""
     name = values.get("model_name_or_path")
     if not isinstance(name, str) or not name:
@@ -41,7 +41,7 @@ def recipe_shape(project: Project, values: Mapping[str, Any]) -> ModelShape | No
     return KNOWN.get(name) or model_shape(project.resolve(name))
 
 
-def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
+def local_inputs(project: Project, values: Mapping[str, object]) -> list[str]:
     """Local paths in the recipe (model, pairs), which a Job cannot access by itself."""
     names = [values.get("model_name_or_path"), values.get("dataset_name")]
     sources = values.get("datasets")
@@ -52,7 +52,7 @@ def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
 
 
-def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: Target) -> str:
+def command_by_hand(project: Project, values: Mapping[str, object], settings: Settings, target: Target) -> str:
     """The shell command that does the same, run in the project folder."""
     if target == Target.LOCAL:
         return command(target, recipe=project.recipe_path.name)

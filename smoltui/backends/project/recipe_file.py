@@ -76,7 +76,7 @@ class RecipeFile:
         """One-based line of a key; None if the file does not have it."""
         return self._spans[key][0].start_mark.line + 1 if key in self._spans else None
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: object) -> None:
         """Replaces the value of a key, or adds the key after the one before it in the form.
 
         Raises:
@@ -332,7 +332,7 @@ def load_project_recipe(project: Project) -> RecipeFile:
     return load_recipe(project.recipe_path)
 
 
-def render(value: Any, indent: str = "") -> str:
+def render(value: object, indent: str = "") -> str:
     """A value as YAML that PyYAML, ruamel.yaml and people read the same way; a list of mappings starts on a new
     line."""
     match value:
@@ -455,7 +455,7 @@ def _as_trl_reads(node: Node, *, top: bool) -> None:
         node.ctag = type(node.ctag)(suffix="tag:yaml.org,2002:str")
 
 
-def _odd(value: Any) -> str:
+def _odd(value: object) -> str:
     """What is wrong with a value that no key of TRL accepts; empty if nothing is."""
     if isinstance(value, dict):
         return next(filter(None, map(_odd, (*value, *value.values()))), "")
@@ -485,7 +485,7 @@ def _no_duplicates(root: Node, name: str) -> None:
             seen[str(key.value)] = line
 
 
-def _same(left: Any, right: Any) -> bool:
+def _same(left: object, right: object) -> bool:
     """Whether two values are equal in value and type: 1, 1.0 and True differ, NaN equals itself."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)

@@ -180,7 +180,7 @@ class Engine(ABC):
 
         return spec_of(run.raw.get("spec"))
 
-    def access(self, inspected: Mapping[str, Any]) -> list[str]:
+    def access(self, inspected: Mapping[str, object]) -> list[str]:
         """How to connect to a run, one line each, from the result of `inspect`; empty if that is not possible."""
         return []
 
@@ -238,7 +238,7 @@ class Schedules(Protocol):
 
     async def create_from(
         self,
-        job: Mapping[str, Any],
+        job: Mapping[str, object],
         namespace: str,
         schedule: str,
         *,

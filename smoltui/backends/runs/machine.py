@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
@@ -45,7 +44,7 @@ def machine_for(project: Project) -> Machine:
     return Machine(report, project.has_recipe, problem, on, need)
 
 
-def _need(project: Project, values: Mapping[str, Any], report: DeviceReport) -> Need | None:
+def _need(project: Project, values: Mapping[str, object], report: DeviceReport) -> Need | None:
     on_processor = not report.accelerators or values.get("use_cpu") is True
     fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
     return None if fit is None else Need("This recipe", fit, on_processor=on_processor)

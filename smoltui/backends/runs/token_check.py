@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.core.foreign.token_stop import Leak, leak_in_file, leak_in_value
@@ -35,7 +34,7 @@ def refuse_tokens(spec: RunSpec) -> None:
         raise RecipeError(leak.sentence, leak.next_step)
 
 
-def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:
+def refuse_tokens_in_job(job: Mapping[str, object]) -> None:
     """The same for a Job that is started from another Job's JSON. A token is allowed only in `secrets`.
 
     Raises:

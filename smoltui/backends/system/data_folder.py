@@ -96,7 +96,7 @@ def refuse_if_shared(folder: Path) -> None:
         )
 
 
-def write_json(path: Path, data: Any, *, indent: int | None = 1, private: bool = True) -> None:
+def write_json(path: Path, data: object, *, indent: int | None = 1, private: bool = True) -> None:
     """Replaces `path` with `data` as JSON, atomically.
 
     If `private`, only its owner can read it; a report in a project folder is not. Raises OSError.

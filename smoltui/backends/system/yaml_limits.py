@@ -42,7 +42,7 @@ def safe_yaml() -> YAML:
     class LimitedComposer(Composer):
         depth = nodes = 0
 
-        def compose_node(self, parent: Any, index: Any) -> Any:
+        def compose_node(self, parent: object, index: object) -> Any:
             self.depth += 1
             self.nodes += 1
             if self.depth > DEEPEST or self.nodes > MOST_NODES:
