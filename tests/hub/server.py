@@ -130,7 +130,7 @@ class Dataset:
 
     files: dict[str, bytes]
     gated: bool = False
-    """Its files are refused; what it holds is told all the same, as on the Hub."""
+    """Its files are refused, but listed, as on the Hub."""
     private: bool = False
     card: dict[str, Any] | None = None
     """The metadata of its card."""
@@ -205,7 +205,7 @@ class LocalHub:
     def add(
         self, texts: list[str] | None = None, *, stage: str = "RUNNING", namespace: str = "ada", **spec: Any
     ) -> Job:
-        """A Job that is there already, each of `texts` a second after the one before."""
+        """Adds an existing Job, each of `texts` one second after the previous one."""
         with self.lock:
             number = len(self.jobs) + 1
             job = Job(
@@ -603,7 +603,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def as_event(line: tuple[str, str] | bytes) -> bytes:
-    """A line, its time and text, as it stands in the stream; bytes stand there as they are."""
+    """A line (time and text) as sent in the stream; bytes are sent unchanged."""
     if isinstance(line, bytes):
         return line
     # The Hub does not escape what is not ASCII.

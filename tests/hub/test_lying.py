@@ -147,7 +147,7 @@ FOUND = 'x-repo-commit: 0000000000000000000000000000000000000000\r\netag: "abc"\
 
 
 async def content(liar: LyingHub, folder: Path) -> object:
-    """Only the file itself is a lie, and not what is said of it before."""
+    """Only the file itself is a lie, not the information about it."""
     liar.tell("^HEAD ", b"", more=FOUND)
     return await files(liar, folder)
 

@@ -170,7 +170,7 @@ class TestWriterAndReader:
         assert in_scripts(f"import os; os.environ['RANK'] = '1'\n{code}") is None
 
     def test_the_scripts_import_light(self) -> None:
-        """Reading the script loads none of the training packages: a wrong flag is told at once."""
+        """Reading the script loads none of the training packages: a wrong flag is reported immediately."""
         heavy = in_scripts(
             """
             import json, sys
@@ -240,7 +240,7 @@ class TestExplanations:
     def test_a_folder_that_datasets_takes_for_a_pattern_is_named(
         self, explain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """My project lies below `old[1]`: I read that the name is the reason, not that my pairs are gone."""
+        """My project is below `old[1]`: I read that the name is the reason, not that my pairs are gone."""
         folder = tmp_path / "old[1]"
         folder.mkdir()
         monkeypatch.chdir(folder)
@@ -443,7 +443,7 @@ class TestTheDemo:
             assert logps == pytest.approx(last.values[f"eval_logps/{side}"], abs=1e-2)
 
     def test_answers_can_be_had_again_and_streaming_changes_none(self, trained: tuple[Path, Ran]) -> None:
-        """The same seed gives the same answers, in a batch or one by one; another seed gives others."""
+        """The same seed generates the same answers, in a batch or one by one; another seed different ones."""
         folder, _ = trained
         prompts = [row["prompt"] for row in held_out(6)] + ["hello"]
         model = [{"name": ALIGNED, "path": str(folder / "aligned")}]

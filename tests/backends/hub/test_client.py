@@ -179,7 +179,7 @@ def test_errors_of_the_upload_are_ours_too() -> None:
 
 
 def test_the_client_is_fit_for_a_screen() -> None:
-    """Nothing that huggingface_hub logs or draws can be painted over the screen, and no call waits for ever."""
+    """Nothing that huggingface_hub logs or draws can be painted over the screen, and no call waits forever."""
     hub.setup()
     from huggingface_hub import get_session
     from huggingface_hub.utils import are_progress_bars_disabled
@@ -211,7 +211,7 @@ def test_a_child_does_not_inherit_what_keeps_the_client_quiet() -> None:
 
 
 async def test_work_in_a_thread_can_be_left() -> None:
-    """A blocked call does not hold the app: it is told to stop, and the program may end while it still sits there."""
+    """A blocked call does not hold the app: it is asked to stop, and the program can end while it is still blocked."""
     told: list[str] = []
     begun = threading.Event()
     task = asyncio.create_task(

@@ -126,7 +126,7 @@ class TestRerun:
         assert len(server.jobs) == 1
 
     async def test_nobody_knows_whether_it_was_started(self, server: LocalHub) -> None:
-        """The Hub is gone after my request: that is said, with the label to look for."""
+        """The Hub is gone after my request: I read that, with the label to search for."""
         old = server.add(stage="COMPLETED", **FOREIGN)
         server.spoil("POST", "^/api/jobs/ada$", after=True, how="close")
         server.spoil("GET", "^/api/jobs/ada$", times=9, status=503)
@@ -266,7 +266,7 @@ class TestAccess:
         assert access_of({}) == access_of({"status": 5}) == []
 
     def test_the_request_for_the_same_again(self) -> None:
-        """Attempts from the retries where only those are told; nothing that is not known."""
+        """Attempts from the retries if only those are stated; nothing unknown."""
         assert spec_of_job({"command": ["x"], "spaceId": "a/b", "retry": 2, "timeoutSeconds": None}) == {
             "command": ["x"],
             "spaceId": "a/b",

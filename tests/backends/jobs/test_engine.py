@@ -178,7 +178,7 @@ class TestSubmitting:
     async def test_an_answer_that_is_lost(
         self, server: LocalHub, shipped: list[dict[str, Any]], spec: RunSpec, spoilt: dict[str, Any]
     ) -> None:
-        """The Job was started but the answer never came: I get that Job, and trying again gives it again."""
+        """The Job was started but the answer never came: I get that Job, and the same one when I try again."""
         server.spoil("POST", "^/api/jobs/ada$", after=True, **spoilt)
         engine = HubEngine()
         run = await engine.submit(spec)
@@ -511,7 +511,7 @@ class TestFollowing:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     async def test_a_reader_that_stops_in_the_middle(self, server: LocalHub) -> None:
-        """Closing the events after the first line lets go of the stream."""
+        """Closing the events after the first line closes the stream."""
         job = server.add(["one", "two"])
         lines = HubEngine().follow(job.id)
         async for event in lines:
@@ -585,7 +585,7 @@ async def read_after_first(engine: HubEngine, run_id: str, server: LocalHub) -> 
 
 
 def test_a_record_that_cannot_be_written_stops_before_the_bill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data folder is a file: that is said before a Job is started."""
+    """The data folder is a file: I read that before a Job is started."""
     (tmp_path / "home").write_text("")
     monkeypatch.setenv("SMOLTUI_HOME", str(tmp_path / "home"))
     with pytest.raises(InputError, match="cannot be stored"):

@@ -51,7 +51,7 @@ ODD = st.one_of(
     ),
     st.sampled_from([[], {}, [[]], {"a": {}}, [None], [{"name": 5}], {"name": []}, ["x", 7], {"stage": {}}]),
 )
-"""What stands where something else should."""
+"""Values of unexpected types."""
 
 JOB: dict[str, Any] = {
     "id": "x1",

@@ -154,7 +154,7 @@ async def test_it_ended_just_now(server: LocalHub) -> None:
 
 
 async def test_there_are_no_figures(server: LocalHub) -> None:
-    """It runs and the Hub goes on to have none: that is told after some tries."""
+    """It runs, but the Hub still has none: I read that after some attempts."""
     job = server.add()
     job.measured = [Connection(status=406)] * 50
     with pytest.raises(ServiceError) as caught:
@@ -189,7 +189,7 @@ async def test_leaving_is_instant(server: LocalHub) -> None:
     ],
 )
 async def test_a_refusal_is_a_sentence(server: LocalHub, status: int, error: type[SmoltuiError]) -> None:
-    """Who asks once is told at once; an error that waiting cannot fix ends a follow too."""
+    """A single request fails immediately; an error that waiting cannot fix ends a follow too."""
     job = server.add()
     job.measured = [Connection(status=status, headers={"Retry-After": "9"})] * 2
     with pytest.raises(error) as caught:

@@ -324,7 +324,7 @@ async def test_naming_a_run_reads_no_curve(tmp_path: Path, monkeypatch: pytest.M
 
 
 async def test_following_the_end_reads_no_curve(tmp_path: Path) -> None:
-    """The last lines of a long log are told at once; what they tell is the newest that is known."""
+    """The last lines of a long log come immediately, with the newest figures."""
     log = RunLog(tmp_path / "log", Run("r", "local", "n", "RUNNING"))
     (tmp_path / "log").write_text(ours(events.Metrics(step=3, values={"loss": 0.5})) + "\n")
     log.read()

@@ -89,7 +89,7 @@ def make(name: str = "00000001", **changed: object) -> Path:
 
 
 async def every_act(engine: LocalEngine, run_id: str) -> list[SmoltuiError]:
-    """What is said when everything is done that can be done with a run."""
+    """All messages when everything possible is done with a run."""
 
     async def logs() -> None:
         async with aclosing(engine.follow(run_id, follow=False, tail=3)) as stream:
@@ -264,7 +264,7 @@ def _refuse(*_: object, **__: object) -> None:
 
 @given(value=JSON, key=st.sampled_from(sorted(SPEC)))
 def test_a_specification_is_whole_or_none(value: object, key: str) -> None:
-    """`spec_of` gives a specification of the right types, or nothing."""
+    """`spec_of` returns a specification with the right types, or None."""
     spec = spec_of({**SPEC, key: value})
     assert spec is None or (
         isinstance(spec.name, str) and isinstance(spec.left_out, tuple) and dict(spec.labels) is not None

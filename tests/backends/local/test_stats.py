@@ -60,7 +60,7 @@ def test_a_process_and_its_children(busy: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_process_that_is_gone_takes_nothing() -> None:
-    """Nothing is said of it, which is not zero."""
+    """Unknown, which is not zero."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     sampler = Sampler()
@@ -161,7 +161,7 @@ async def test_one_sample_and_leaving(tmp_path: Path) -> None:
 
 
 def test_a_process_id_that_was_given_to_another_program() -> None:
-    """Not the supervisor's child: nothing is told of a stranger."""
+    """Not the supervisor's child: nothing is reported about another program."""
     me = {"child_pid": os.getpid(), "supervisor_pid": os.getppid()}
     assert local_stats._pid({"status": me}) == os.getpid()
     assert local_stats._pid({"status": {**me, "supervisor_pid": 1 << 22}}) is None

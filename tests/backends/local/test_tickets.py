@@ -167,7 +167,7 @@ async def test_two_apps_share_one_queue(tmp_path: Path) -> None:
 
 
 async def test_a_resumed_run_waits_for_its_turn(tmp_path: Path) -> None:
-    """I go on with a paused run while another trains: it waits, can be taken back, and is still there to go on with."""
+    """I resume a paused run while another trains: it waits, can be cancelled, and can still be resumed."""
     engine = LocalEngine(PAUSING)
     one = await engine.submit(spec(tmp_path, "one", "steps: 30\npause: 0.05"))
     async with asyncio.timeout(15):
@@ -187,7 +187,7 @@ async def test_a_resumed_run_waits_for_its_turn(tmp_path: Path) -> None:
 
 
 async def test_sigterm_to_a_supervisor_pauses_as_at_a_shutdown(tmp_path: Path) -> None:
-    """The machine shuts down and ends every process politely: the run saves a checkpoint and can go on."""
+    """The machine shuts down and ends every process politely: the run saves a checkpoint and can be resumed."""
     engine = LocalEngine(PAUSING)
     run = await engine.submit(spec(tmp_path, "one", "steps: 300\npause: 0.05"))
     async with asyncio.timeout(15):

@@ -123,7 +123,7 @@ def test_the_headless_twin_says_what_the_room_says(tmp_path: Path, capsys: pytes
 
 
 def test_local_models_and_pairs_are_known_and_travel(tmp_path: Path) -> None:
-    """A model folder gives its shape; a Job by hand then mounts the project."""
+    """A model folder has a shape; a Job by hand then mounts the project."""
     project = create_project(tmp_path / "p", "course-local")
     model = project.folder / "model"
     model.mkdir()

@@ -34,7 +34,7 @@ LIBRARY = "a warning of a library\x1b[31m"
 
 @dataclass
 class Case:
-    """An engine, and what it takes that a run of it goes on."""
+    """An engine, and how to make its run proceed."""
 
     engine: Engine
     spec: RunSpec
@@ -152,7 +152,7 @@ async def test_a_stage_that_the_script_prints_is_text(case: Case) -> None:
 
 
 async def test_a_run_that_is_cancelled(case: Case) -> None:
-    """Who follows it is told, and it stays CANCELED."""
+    """A follower sees it, and it stays CANCELED."""
     engine, recipe = case.engine, f"{case.spec.recipe}end: hang\n"
     run = await engine.submit(replace(case.spec, recipe=recipe, label="another-label-01"))
     await case.play(run, recipe)

@@ -110,7 +110,7 @@ def test_a_progress_bar_is_one_living_line(spool: LogSpool) -> None:
 
 
 def test_no_token_reaches_the_disk(spool: LogSpool, tmp_path: Path) -> None:
-    """Not as it stands, not among colours, not behind a carriage return."""
+    """Not as plain text, not between colors, not after a carriage return."""
     spool.extend([f"login {TOKEN}", f"\x1b[1mhf_\x1b[0m{TOKEN[3:]}", f"x\r{TOKEN}\r", "fine", "fine"])
     assert spool._files is not None
     held = os.pread(spool._files.text.fileno(), 1 << 20, 0).decode()

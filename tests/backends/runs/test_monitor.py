@@ -110,7 +110,7 @@ def spec(folder: Path, recipe: str, name: str = "toy run") -> RunSpec:
 
 
 async def test_lists(tmp_path: Path, wait_until: Wait) -> None:
-    """This machine is listed all the time, other engines while somebody looks; an error stands until a list comes."""
+    """This machine is always listed, other engines while they are on screen; an error stays until a list arrives."""
     local, hub = Counting("local"), Counting("hub")
     hub.refuses = UnreachableError("The Hub is away", "Wait.")
     person = Person(tmp_path, local, hub)
@@ -142,7 +142,7 @@ async def test_an_engine_that_asks_for_a_pause(tmp_path: Path, wait_until: Wait)
 
 
 async def test_active_runs_are_followed_and_read_over_one_connection(tmp_path: Path, wait_until: Wait) -> None:
-    """The list has their figures. Whoever reads one gets every event from the first, and lets go of it again."""
+    """The list has their figures. A reader gets every event from the first, and releases the run again."""
     engine = Counting("local")
     run = await engine.submit(spec(tmp_path, f"steps: 5\nuntil: {tmp_path / 'go'}\n"))
     person = Person(tmp_path, engine)
@@ -176,7 +176,7 @@ async def test_a_thousand_active_runs_are_not_a_thousand_connections(tmp_path: P
 
 
 async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
-    """A rule is said once; a run over its limit is cancelled where that was asked for."""
+    """A rule is reported once; a run over its limit is cancelled if that is set."""
     (tmp_path / "smoltui.toml").write_text("[watch]\ncost_usd = 1\ncancel_over_cost = true\n")
     engine = Counting("local")
     sick = await engine.submit(spec(tmp_path, "steps: 1\nend: hang\n"))

@@ -64,7 +64,7 @@ def kept() -> list[str]:
 
 
 def append(path: Path, text: str) -> int:
-    """Adds a line at the end of a file and gives its number."""
+    """Appends a line to a file and returns its number."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     path.write_text(f"{before}{text}\n", encoding="utf-8")
     return before.count("\n") + 1

@@ -96,7 +96,7 @@ async def test_cancelling_the_reader_ends_the_child(tmp_path: Path) -> None:
 
 
 async def test_killed_from_outside(tmp_path: Path) -> None:
-    """kill -9 of the child ends the reading at once, and the signal is told."""
+    """kill -9 of the child ends the reading immediately, and the signal is named."""
     async with running(python("print('up'); import time; time.sleep(60)"), tmp_path) as child:
         lines = child.lines()
         assert await anext(lines) == "up"
