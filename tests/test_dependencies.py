@@ -59,9 +59,11 @@ def imports(code: str) -> set[str]:
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "importorskip")):
             names |= {str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant)}
     tops = {name.partition(".")[0] for name in names}
-    return {PACKAGES.get(name, name) for name in tops - set(sys.stdlib_module_names) - OURS}
+    return {PACKAGES.get(name, name) for name in tops - set(sys.stdlib_module_names) - OURS - STUBS}
 
 
+STUBS = {"_typeshed"}
+"""Only for type checkers, which bring it."""
 OURS = {"smoltui", "tests"} | {path.stem for path in (ROOT / "smoltui" / "scripts").glob("*.py")}
 
 
@@ -87,7 +89,7 @@ def of_package(*, in_training: bool) -> dict[str, list[str]]:
     [
         ("import httpx2.limits as limits", {"httpx2"}),
         ("def f():\n    from ruamel.yaml import YAML", {"ruamel.yaml"}),
-        ("import os.path, json\nfrom smoltui import errors\nfrom script_events import say", set()),
+        ("import os.path, json, _typeshed\nfrom smoltui import errors\nfrom script_events import say", set()),
         ('yaml = pytest.importorskip("yaml", reason="…")', {"pyyaml"}),
     ],
 )
