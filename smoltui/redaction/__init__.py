@@ -105,7 +105,7 @@ def _may_hold_any(text: str, known: Mapping[str, Forms]) -> bool:
 
 
 def _spans(text: str, known: Mapping[str, Forms]) -> Iterator[Span]:
-    """Where secrets are in a view, in no order."""
+    """Spans of all secrets in a view, in no order."""
     low = text.lower()
     yield from known_spans(text, known)
     yield from shape_spans(text, low)

@@ -18,7 +18,7 @@ def may_hold_address(text: str) -> bool:
 
 
 def address_spans(text: str) -> Iterator[Span]:
-    """Where the passwords before a host and the signatures behind it are in a view."""
+    """Spans of the passwords before a host and of the signatures after it, in a view."""
     if "://" not in text:
         return
     for match in _USERINFO.re.finditer(text):

@@ -90,7 +90,7 @@ _BASE64 = frozenset(string.ascii_letters + string.digits + "+/-_")
 
 
 def known_spans(text: str, known: Mapping[str, Forms]) -> Iterator[Span]:
-    """Where the `known` secrets are in a view, as they are, wrapped and in base64."""
+    """Spans of the `known` secrets in a view: unchanged, wrapped and in base64."""
     for secret, (first, second, *encoded) in known.items():
         if first in text or second in text:
             prefix = len("hf_") if secret[:3].lower() == "hf_" else 0  # it stays, as in front of an unknown token

@@ -18,7 +18,7 @@ _SPECIAL = (
     "last|per|added|new|each|input|output|prompt|completion|generated|chosen|rejected|sample|text|sink|draft|"
     "im_start|im_end|eot|eom|fim|prefix|suffix|middle|tool|tool_call|system|assistant|word|sub|ignore|label"
 )
-"""Tokens of a language model, which are no secrets."""
+"""Tokens of a language model, which are not secrets."""
 _OWNERS = (
     "hf|hub|hugging_?face|hugging_?face_hub|access|auth|api|session|refresh|bearer|secret|security|tracking|oauth|"
     "private|personal|github|gh|gitlab|wandb|job|bot|csrf|xsrf|jwt|login|service|account|deploy|registry|id|x"
@@ -38,7 +38,7 @@ _REST = Pattern(r"[^\s\"',;\\&]*")
 """Where a value without quotes is longer than `_VALUE` looks at."""
 _ARGUMENT = Pattern(r"[ \t]+[\"']?(?P<secret>[^\s\"'-][^\s\"']{5,})")
 """Behind `--token`."""
-# A path behind the name, as in `--secrets HF_TOKEN scripts/dpo.py`, is no secret.
+# A path behind the name, as in `--secrets HF_TOKEN scripts/dpo.py`, is not a secret.
 _LISTED = Pattern(
     r"[\"']?[, \t]{1,4}[\"']?(?![/~.])"
     r"(?P<secret>(?=[A-Za-z+/=]*[0-9])[A-Za-z0-9+/=]{12,}+|[A-Za-z0-9+/=]{16,}+)(?![\w-]|\.\w)"
@@ -83,7 +83,7 @@ def is_placeholder(value: str) -> bool:
 
 
 def named_spans(text: str) -> Iterator[Span]:
-    """Where the values whose name says that they are secret are in a view."""
+    """Spans of the values in a view whose name says that they are secret."""
     covered = 0
     for match in _NAME.re.finditer(text):
         if match.start() < covered:
@@ -133,7 +133,7 @@ class _Name:
 
 
 def _assigned_span(text: str, name: _Name, found: re.Match[str]) -> Span | None:
-    """Where the secret in `name=value` or `name: value` is, a match of `_VALUE`; None if the value is none."""
+    """Span of the secret in `name=value` or `name: value`, a match of `_VALUE`; None if the value is not a secret."""
     quoted = next((kind for kind in ("escaped", "double", "single") if found[kind] is not None), None)
     start, end = found.span(quoted or "bare")
     if quoted is None:
@@ -155,7 +155,7 @@ def _bare_end(text: str, start: int, end: int, *, in_query: bool) -> int:
 
 
 def _following_span(text: str, name: _Name) -> Span | None:
-    """Where a secret is that follows its name without a sign between them; None if none does."""
+    """Span of a secret that follows its name without `=` or `:` between them; None without one."""
     found = None
     if not name.is_plain_word:
         if name.text.startswith("-"):

@@ -112,7 +112,7 @@ def _compiled() -> tuple[tuple[Shape, re.Pattern[str]], ...]:
 # -- the quick look
 
 _RUN = b"w" * 11
-"""In the classes of every text with one of `_STARTS` in it."""
+"""Letters in the classes of any text that holds a secret beginning with one of `_STARTS`."""
 _STARTS = (
     "AKIA",
     "ASIA",
@@ -157,7 +157,7 @@ def may_hold_shape(text: str, low: str, classes: bytes) -> bool:
 
 
 def shape_spans(text: str, low: str) -> Iterator[Span]:
-    """Where secrets with a known shape are in a view, in no order; `low` is the view in lower case."""
+    """Spans of the secrets with a known shape in a view, in no order; `low` is the view in lower case."""
     for shape, pattern in _compiled():
         for match in pattern.finditer(text) if any(word in low for word in shape.words) else ():
             yield match.span("secret" if match["secret"] else "other")
@@ -168,7 +168,7 @@ def shape_spans(text: str, low: str) -> Iterator[Span]:
 
 
 def certain_shapes(text: str) -> Iterator[tuple[int, int, str]]:
-    """Where secrets that nothing else looks like are in a view, and what they are."""
+    """Spans and kinds of the secrets in a view that can't be mistaken for anything else."""
     low = text.lower()
     for shape, pattern in _compiled():
         if shape.certain and any(word in low for word in shape.words):
@@ -190,7 +190,7 @@ def _short_tokens(text: str) -> Iterator[Span]:
 
 
 def _switches(text: str) -> int:
-    """How often it changes between small letters, capitals and digits: words seldom do."""
+    """How often `text` changes between lower case, upper case and digits: words rarely do."""
     kinds = [char.isdigit() * 2 + char.isupper() for char in text]
     return sum(one != other for one, other in pairwise(kinds))
 
@@ -212,7 +212,7 @@ def broken_tokens(text: str) -> Iterator[Span]:
             yield match.span("secret")
 
 
-# `hf_` is at the first, second or third of three bytes, whose four characters begin that many before the match.
+# `hf_` starts at the first, second or third of three bytes; their four characters start that far before the match.
 _ENCODED = Pattern(r"(?P<p0>aGZf)|(?P<p1>[GWm2]hmX[z0-3])|(?P<p2>[BFJNRVZdhlptx159]oZl[89])")
 _PLACES = {"p0": 0, "p1": 1, "p2": 2}
 _BASE64 = Pattern(r"[A-Za-z0-9+/_-]+={0,2}")

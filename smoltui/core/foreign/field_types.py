@@ -72,4 +72,4 @@ FITS: Mapping[Any, Callable[[object], bool]] = {
     tuple[str, ...]: _are_texts,
     Mapping[str, str]: _is_table_of_texts,
 }
-"""Type → whether a decoded value is one. True is no number, and a list stands for a tuple."""
+"""Type → whether a decoded value has it. True is not a number, and lists are read as tuples."""

@@ -33,11 +33,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, or what speaks against something, before it has a name among the checks."""
+    """Something wrong or doubtful, before it becomes a check with a name."""
 
     sentence: str
     fix: str = ""
-    """The next step; empty when nobody knows one."""
+    """The next step; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

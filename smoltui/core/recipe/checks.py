@@ -135,7 +135,7 @@ def get(values: Mapping[str, Any], key: str) -> Any:
 
 
 def output_dir_of(values: Mapping[str, Any]) -> str:
-    """Where the model is saved, as the recipe writes it; transformers' own default where it says nothing."""
+    """Where the model is saved, as written in the recipe; transformers' default if it is not set."""
     return str(values.get("output_dir") or "trainer_output")
 
 

@@ -94,7 +94,7 @@ def is_placeholder(name: str) -> bool:
     return "<" in name or ">" in name or owner in ("you", "your-username", "username", "your-name", "your_name")
 
 
-def show(field: Field, value: Any) -> str:
+def show(field: Field, value: object) -> str:
     """A value as it would be typed; `parse` reads it back. None is an empty text."""
     if value is None:
         return ""
@@ -109,7 +109,7 @@ def show(field: Field, value: Any) -> str:
     return str(value)
 
 
-def unit_of(field: Field, value: Any) -> str:
+def unit_of(field: Field, value: object) -> str:
     """The unit after this value: `1 epoch`, `0.1 of all steps`, `-1 (determined by the epochs)`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return field.unit
@@ -148,7 +148,7 @@ MOST = 2.0**53
 """Limit for numbers: up to here, floats represent whole numbers exactly."""
 
 
-def problem(field: Field, value: Any) -> str:
+def problem(field: Field, value: object) -> str:
     """Why a value of the right type is out of range, as the end of a sentence; empty if it is not."""
     if said := _not_usable(field, value) or _not_a_choice(field, value):
         return said
@@ -157,7 +157,7 @@ def problem(field: Field, value: Any) -> str:
     return _out_of_range(field, value)
 
 
-def _not_usable(field: Field, value: Any) -> str:
+def _not_usable(field: Field, value: object) -> str:
     """What is wrong with a value for reasons that only its key has."""
     if field.key == "beta" and isinstance(value, int | float) and value <= 0:
         return (
@@ -170,7 +170,7 @@ def _not_usable(field: Field, value: Any) -> str:
     return ""
 
 
-def _not_a_choice(field: Field, value: Any) -> str:
+def _not_a_choice(field: Field, value: object) -> str:
     if field.kind == "list" and field.choices:
         words = value if isinstance(value, list) else [value]
         if unknown := [str(word) for word in words if word not in field.choices]:
@@ -192,7 +192,7 @@ def _out_of_range(field: Field, value: float) -> str:
     return f"write {field.range_text}, not {show_number(float(value))}" if low or high else ""
 
 
-def wrong_type(key: Key, value: Any) -> str:
+def wrong_type(key: Key, value: object) -> str:
     """Why TRL cannot use a value of this type, as the end of a sentence; empty if it can.
 
     TRL's parser converts only text: text for a number is fine, 2.5 for a whole number passes and fails

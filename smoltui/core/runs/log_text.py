@@ -133,16 +133,16 @@ _BAR_LIMIT = 1_000
 
 
 class Bar(NamedTuple):
-    """One state of a progress bar of tqdm's."""
+    """One state of a tqdm progress bar."""
 
     name: str
-    """What stands before the percentage, and the total or the unit: equal for all states of one bar."""
+    """The text before the percentage, and the total or the unit: the same in all states of one bar."""
     done: float
-    """Percent, or how many where no total is known."""
+    """Per cent, or the count if the total is unknown."""
 
 
 def bar_of(line: str) -> Bar | None:
-    """The bar that a line is, as tqdm 4 writes it (`tqdm.std.tqdm.format_meter`); None for any other line."""
+    """The progress bar in a line, as tqdm 4 writes it (`tqdm.std.tqdm.format_meter`); None without one."""
     if len(line) > _BAR_LIMIT or " [" not in line:
         return None
     line = without_controls(line)

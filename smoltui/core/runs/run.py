@@ -35,7 +35,7 @@ def is_final(stage: str) -> bool:
 HUB_TIMEOUT_SECONDS = 1800
 """Timeout of a Job that does not set one (Hub documentation, Jobs)."""
 LABEL = "smoltui-run"
-"""Label of a Job that finds it again when the answer to its submission was lost."""
+"""Label that finds a Job again if the response to its submission was lost."""
 JOB_OUTPUT = "/tmp/smoltui"
 """Where a Job writes: its own disk, which is deleted at its end."""
 
