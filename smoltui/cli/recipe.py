@@ -120,8 +120,8 @@ def print_check(report: dict[str, Any]) -> None:
     """One line per finding, its next step below."""
     for finding in report["findings"]:
         say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
-        if finding["next_step"]:
-            say(safe_line(redact(f"      {finding['next_step']}")))
+        if finding["mend"]:
+            say(safe_line(redact(f"      {finding['mend']}")))
     if report["ok"]:
         say(
             f"The recipe can run: TRL {report['trl']} knows every key."
