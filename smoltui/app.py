@@ -35,31 +35,31 @@ if TYPE_CHECKING:
 
 
 def _device() -> Screen[Any]:
-    from smoltui.screens.device import DeviceRoom
+    from smoltui.screens.device.room import DeviceRoom
 
     return DeviceRoom()
 
 
 def _pairs() -> Screen[Any]:
-    from smoltui.screens.pairs import PairsRoom
+    from smoltui.screens.pairs.room import PairsRoom
 
     return PairsRoom()
 
 
 def _recipe() -> Screen[Any]:
-    from smoltui.screens.recipe import RecipeRoom
+    from smoltui.screens.recipe.room import RecipeRoom
 
     return RecipeRoom()
 
 
 def _runs() -> Screen[Any]:
-    from smoltui.screens.runs import RunsRoom
+    from smoltui.screens.runs.room import RunsRoom
 
     return RunsRoom()
 
 
 def _evaluate() -> Screen[Any]:
-    from smoltui.screens.evaluate import EvaluateRoom
+    from smoltui.screens.evaluate.room import EvaluateRoom
 
     return EvaluateRoom()
 
@@ -98,7 +98,7 @@ def _preload() -> None:
     def load() -> None:
         import pyarrow.ipc  # noqa: F401
 
-        import smoltui.screens.pairs  # noqa: F401
+        import smoltui.screens.pairs.room  # noqa: F401
 
     threading.Thread(target=load, name="smoltui-preload", daemon=True).start()
 
@@ -309,7 +309,7 @@ class SmoltuiApp(WireApp[int]):
         self.call_after_refresh(self._start_asking, run_id)
 
     def _start_asking(self, run_id: str | None) -> None:
-        from smoltui.screens.evaluate import EvaluateRoom
+        from smoltui.screens.evaluate.room import EvaluateRoom
 
         if isinstance(self.screen, EvaluateRoom):
             self.screen.start_asking(run_id)
@@ -350,7 +350,7 @@ class SmoltuiApp(WireApp[int]):
         self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "cancel"), answered)
 
     def _show_run(self, run_id: str) -> None:
-        from smoltui.screens.runs import RunsRoom
+        from smoltui.screens.runs.room import RunsRoom
 
         if isinstance(self.screen, RunsRoom):
             self.screen.show_run(run_id)

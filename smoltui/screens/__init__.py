@@ -1,1 +1,1 @@
-"""One file a room."""
+"""One package per room; here is what rooms share, and what opens above any of them."""

@@ -21,7 +21,7 @@ from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError
-from smoltui.widgets.run_list import RunList
+from smoltui.screens.runs.run_list import RunList
 from tests.conftest import seen
 from tests.toy_engine import ToyEngine
 

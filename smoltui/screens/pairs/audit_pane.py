@@ -13,8 +13,8 @@ from textual.message import Message
 from smoltui.backends.pairs.session import PairsSession
 from smoltui.core.pairs.audit import Audit, Found
 from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.audit_list import AuditList, FindingRow
 
 PAGE = 10
 """Findings that a page moves by."""

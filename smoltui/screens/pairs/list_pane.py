@@ -12,9 +12,9 @@ from textual.message import Message
 
 from smoltui.backends.pairs.session import OWN_ORDER, Lengths, PairsSession
 from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.histogram import Cut, Histogram, Panel
+from smoltui.screens.pairs.pair_list import PairLine, PairList
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.histogram import Cut, Histogram, Panel
-from smoltui.widgets.pair_list import PairLine, PairList
 
 KEPT_LINES = 2000
 PANEL_ROWS, PANEL_CELLS = 7, 49

@@ -16,8 +16,8 @@ from textual.widget import Widget
 
 from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError
 from smoltui.core.pairs.mapping import guess_columns, preview
+from smoltui.screens.pairs.mapping_form import MappingForm
 from smoltui.screens.pairs.pane import Pane
-from smoltui.widgets.mapping_form import MappingForm
 
 
 @dataclass(frozen=True, slots=True)

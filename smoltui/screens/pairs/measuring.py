@@ -9,7 +9,7 @@ from smoltui.backends.pairs.token_service import TokenService
 from smoltui.backends.pairs.tokenizer import Counts
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
-from smoltui.widgets.pair_view import Cut
+from smoltui.screens.pairs.pair_view import Cut
 
 AT_ONCE = 1_000
 """Characters of a pair. The tokens of a shorter pair arrive in about 2 ms, so it is drawn once, with them."""

@@ -19,8 +19,8 @@ from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
 from smoltui.screens.pairs.measuring import Asked, Measure, is_long, measured
+from smoltui.screens.pairs.pair_view import SWAPPED, Mark, PairView
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
 
 WAIT_SECONDS = 0.02
 """How long drawing waits for tokens; a pair that takes longer is drawn first, and its tokens follow."""

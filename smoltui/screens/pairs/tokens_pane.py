@@ -18,7 +18,7 @@ from smoltui.core.pairs.rendering import TrainerView
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.measuring import refused
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.trainer_view import TrainerPane
+from smoltui.screens.pairs.trainer_view import TrainerPane
 
 SAY_SECONDS = 0.2
 """Rendering is announced only when it takes longer than this, so that nothing flickers."""

@@ -14,7 +14,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import RunList
+from smoltui.screens.runs.run_list import RunList
 
 Act = Callable[[Run], Awaitable[Run]]
 

@@ -16,8 +16,8 @@ from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.json_tree import JsonTree
-from smoltui.widgets.stats_panel import StatsPanel
+from smoltui.screens.runs.json_tree import JsonTree
+from smoltui.screens.runs.stats_panel import StatsPanel
 
 
 class Asking(RunsBase):

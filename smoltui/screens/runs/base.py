@@ -12,8 +12,8 @@ from smoltui.core.runs.cost import usd, worst_cost
 from smoltui.core.runs.pace import Pace
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.screens.room import Room
+from smoltui.screens.runs.run_list import RunList
 from smoltui.widgets.ask_line import AskLine
-from smoltui.widgets.run_list import RunList
 
 VIEWS = ("curves", "log", "inspect", "stats", "plan")
 

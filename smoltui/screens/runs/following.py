@@ -23,9 +23,9 @@ from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.log_view import LogView
-from smoltui.widgets.metric_chart import Curve, MetricChart
-from smoltui.widgets.run_list import STAGE_STYLES, RunList
+from smoltui.screens.runs.log_view import LogView
+from smoltui.screens.runs.metric_chart import Curve, MetricChart
+from smoltui.screens.runs.run_list import STAGE_STYLES, RunList
 
 PAGES = (
     ("loss", "rewards/margins", "rewards/accuracies", "rewards/chosen"),

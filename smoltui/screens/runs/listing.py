@@ -17,7 +17,7 @@ from smoltui.core.runs.run_filter import RunFilter, parse_filter
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import NOTHING_YET, READING, RowFacts, RunList, heading
+from smoltui.screens.runs.run_list import NOTHING_YET, READING, RowFacts, RunList, heading
 
 Key = Callable[[Run], float | str]
 

@@ -23,13 +23,13 @@ from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.runs.acting import Acting
 from smoltui.screens.runs.asking import Asking
 from smoltui.screens.runs.following import CHARTS, Following
+from smoltui.screens.runs.json_tree import JsonTree
 from smoltui.screens.runs.listing import Listing
+from smoltui.screens.runs.log_view import LogView
+from smoltui.screens.runs.metric_chart import MetricChart
+from smoltui.screens.runs.run_list import RunList
+from smoltui.screens.runs.stats_panel import StatsPanel
 from smoltui.widgets.ask_line import AskLine
-from smoltui.widgets.json_tree import JsonTree
-from smoltui.widgets.log_view import LogView
-from smoltui.widgets.metric_chart import MetricChart
-from smoltui.widgets.run_list import RunList
-from smoltui.widgets.stats_panel import StatsPanel
 
 
 class RunsRoom(Listing, Following, Asking, Acting):

@@ -15,7 +15,7 @@ from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
-from smoltui.widgets.field_list import Row
+from smoltui.screens.recipe.field_list import Row
 
 LEVELS = {Level.STOP: ("✗ stop", "bold red"), Level.WARN: ("! warn", "yellow"), Level.PASS: ("✓ pass", "green")}
 VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no": ("✗ does not fit", "red")}

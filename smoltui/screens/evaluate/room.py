@@ -29,11 +29,11 @@ from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
+from smoltui.screens.evaluate.answer_pair import AnswerPair
+from smoltui.screens.evaluate.figures_table import figures_table
 from smoltui.screens.room import Room
-from smoltui.widgets.answer_pair import AnswerPair
-from smoltui.widgets.figures_table import figures_table
+from smoltui.screens.runs.run_list import READING
 from smoltui.widgets.page import Page
-from smoltui.widgets.run_list import READING
 
 WIDE = 100
 """Columns from which the two answers are side by side."""

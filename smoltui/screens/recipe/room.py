@@ -27,10 +27,10 @@ from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.editing import edit_file
+from smoltui.screens.recipe.field_list import FieldList
+from smoltui.screens.recipe.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
+from smoltui.screens.recipe.text_pane import TextPane
 from smoltui.screens.room import Room
-from smoltui.widgets.field_list import FieldList
-from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
-from smoltui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile

@@ -16,7 +16,7 @@ from textual.reactive import reactive
 
 from smoltui.core.pairs.preference import Message, Pair, Span, words_diff
 from smoltui.safe_text import MAX_SHOWN, safe, safe_line
-from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
+from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 
 PROMPT_SHARE = 0.4
 """The prompt takes at most this part of the height, so that the answers stand still from pair to pair."""

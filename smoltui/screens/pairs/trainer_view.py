@@ -9,7 +9,7 @@ from textual.content import Content
 
 from smoltui.core.pairs.rendering import CUT, OURS, SIDES, TRL, Piece, SideView, TrainerView, legend
 from smoltui.safe_text import safe, safe_line
-from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
+from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 
 LEGEND_SHARE = 0.5
 """The legend takes at most this part of the height."""

@@ -25,7 +25,7 @@ from smoltui.core.runs.log_lines import Log
 from smoltui.core.runs.log_text import LogLine, as_plain, is_error, styled
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
-from smoltui.widgets.log_finding import LogFinding
+from smoltui.screens.runs.log_finding import LogFinding
 
 SIDE_STEP = 8
 """Columns scrolled by left and right."""

@@ -170,7 +170,7 @@ class DeviceRoom(Room):
         from smoltui.backends.system.paths import shown_path
         from smoltui.core.machine.device import next_step, verdict
         from smoltui.core.machine.device_words import facts_in_words
-        from smoltui.widgets import device_tables
+        from smoltui.screens.device import device_tables
 
         report, here = machine.report, place_or_first(machine.on).here
         step = next_step(
@@ -227,6 +227,6 @@ def _stamp(project: Project) -> list[tuple[int, int] | None]:
 def _warm_up() -> None:
     """Runs in a thread. Imports what the first drawing would otherwise import on the event loop."""
     from smoltui.core.machine.device import needs
-    from smoltui.widgets import device_tables  # noqa: F401
+    from smoltui.screens.device import device_tables  # noqa: F401
 
     needs()
