@@ -106,7 +106,7 @@ def keys(name: str) -> str:
 
 
 def commands() -> str:
-    from smoltui.cli import smoltui
+    from smoltui.cli.main import smoltui
 
     return "\n\n".join(
         _command(f"smoltui {name}", command) for name, command in smoltui.commands.items() if not command.hidden

@@ -1,4 +1,4 @@
-"""`smoltui scheduled …`: Jobs that the Hub starts again and again."""
+"""Recurring Jobs on the command line: scheduled list, create, suspend, resume, trigger and delete."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from smoltui.safe_text import redact, safe_line
 
 
 def _scheduled() -> tuple[Engine, Schedules]:
-    """The engine that has scheduled runs, and these.
+    """The engine that has scheduled Jobs, and its schedules.
 
     Raises:
-        InputError: there is no such engine here.
+        InputError: no engine has them.
     """
     engine = runs.able("scheduled")
-    assert engine.scheduled is not None  # it says that it has
+    if engine.scheduled is None:
+        raise TypeError(f"{engine.name} claims to have scheduled Jobs")
     return engine, engine.scheduled
 
 
 def list_all(*, as_json: bool) -> None:
-    """Prints all of them; a namespace that cannot be asked is told on stderr. Raises as `ScheduledJobs.list_all`."""
+    """Prints all schedules; namespaces that cannot be listed are reported on stderr. Raises as `Schedules.list_all`."""
     _, scheduled = _scheduled()
     found = runs.run_async(scheduled.list_all())
     for name, error in scheduled.problems.items():
@@ -69,10 +70,10 @@ def create(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Makes a scheduled Job out of a project, or out of a Job that exists, and prints it.
+    """Creates a schedule from a project, or with `source` from an existing Job, and prints it.
 
     Raises:
-        InputError: the schedule, the project or the options cannot be used. Else as `ScheduledJobs.create`.
+        as `Schedules.create`; InputError also if the schedule, the project or the options cannot be used.
     """
     try:
         schedule = checked_schedule(schedule)
@@ -110,17 +111,17 @@ def create(
 
 
 def suspend(scheduled_id: str, *, as_json: bool) -> None:
-    """Suspends one and prints it."""
+    """Suspends a schedule and prints it."""
     _print(runs.run_async(_scheduled()[1].suspend(scheduled_id)), as_json)
 
 
 def resume(scheduled_id: str, *, as_json: bool) -> None:
-    """Resumes one and prints it."""
+    """Resumes a schedule and prints it."""
     _print(runs.run_async(_scheduled()[1].resume(scheduled_id)), as_json)
 
 
 def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
-    """Starts one Job of it now, after the most it can cost was agreed to, and prints the Job."""
+    """Starts a Job of a schedule now, and prints the Job; asks first, as it costs money, unless `yes`."""
     paid, scheduled = _scheduled()
 
     async def work() -> Run:
@@ -135,7 +136,7 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
 
 
 def delete(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
-    """Deletes one, after that was agreed to, and prints what it was."""
+    """Deletes a schedule, and prints what it was; asks first unless `yes`."""
     _, scheduled = _scheduled()
 
     async def work() -> ScheduledJob:

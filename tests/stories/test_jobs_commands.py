@@ -21,8 +21,8 @@ from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import jobs as jobs_module
-from smoltui.cli import run
 from smoltui.cli import runs as runs_module
+from smoltui.cli.main import run
 from tests.hub.server import TOKEN, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
 

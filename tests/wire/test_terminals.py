@@ -266,7 +266,7 @@ def test_a_mistake_of_our_own(opened: Opened, furnished: Path, own_machine: Path
     """One sentence on a restored terminal, and a report without values of variables."""
     code = f"""
 import sys
-from smoltui import cli
+from smoltui.cli.main import run
 from smoltui.app import SmoltuiApp
 from smoltui.wire import output
 def broken(*_):
@@ -280,7 +280,7 @@ elif {where!r} == "worker":
     SmoltuiApp.action_help = lambda self: self.run_worker(working())
 else:
     SmoltuiApp.action_help = lambda self: (setattr(output, "difference", broken), self.repaint_terminal())
-sys.exit(cli.run([{str(furnished)!r}]))
+sys.exit(run([{str(furnished)!r}]))
 """
     with settled(opened(command=[sys.executable, "-c", code])) as terminal:
         terminal.press("?", limit=0.1)
