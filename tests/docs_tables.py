@@ -163,6 +163,12 @@ def columns() -> str:
     )
 
 
+def run_columns() -> str:
+    from smoltui.screens.runs.columns import COLUMNS
+
+    return table(("column", "meaning"), ((f"`{column.heading}`", words_of(column.words)) for column in COLUMNS))
+
+
 def recipe_fields() -> str:
     from smoltui.core.recipe import FIELDS, show
 
@@ -189,6 +195,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "events": events,
     "columns": columns,
+    "run columns": run_columns,
     "fields": recipe_fields,
 }
 

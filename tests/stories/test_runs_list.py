@@ -126,7 +126,7 @@ async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
         assert names() == ["a", "b", "c"] and "sorted by name" in seen(app, "#engine-note")
         await pilot.press("S")
         assert names() == ["c", "b", "a"]
-        await pilot.press(*"ssssss")
+        await pilot.press(*"sssss")
         assert names() == ["c", "b", "a"] and "sorted by margin" in seen(app, "#engine-note")
 
 

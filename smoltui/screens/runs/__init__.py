@@ -1,1 +1,1 @@
-"""The Runs room: `room.py` composes it, with one file for each thing a person does in it and each widget it draws."""
+"""The Runs room: `room.py` composes it, with one file per task, per dialog and per widget."""

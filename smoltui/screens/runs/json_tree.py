@@ -52,6 +52,6 @@ def _value(name: object, value: object) -> str:
         return "–"
     if isinstance(value, Mapping | list | tuple):
         return "empty"
-    # Together with its name, which may be what identifies a secret.
+    # Redacted together with its name, which may be what identifies a secret.
     told = redact(f"{name}={value}") if isinstance(value, str) else str(value)
     return safe_line(told.removeprefix(f"{name}="), VALUE_SHOWN)
