@@ -1,1 +1,1 @@
-"""One package per room; here is what rooms share, and what opens above any of them."""
+"""One package per room, and modules for what rooms share or what opens on top of any of them."""

@@ -1,1 +1,1 @@
-"""The Pairs room: `room.py` composes it, with one file for each thing a person does in it and each widget it draws."""
+"""The Pairs room: `room.py` composes it, with one file per task and per widget."""

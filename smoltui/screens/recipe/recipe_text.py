@@ -23,14 +23,17 @@ VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no":
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known besides the recipe itself."""
+    """What the texts need besides the recipe."""
 
     settings: Settings
     shape: ModelShape | None = None
+    """Of the model; None if it cannot be determined."""
     cuda: bool = False
+    """Training here uses CUDA."""
     has_bf16: bool | None = None
+    """The device here supports bf16; None if unknown."""
     memory: int | None = None
-    """Free bytes on the device that trains here."""
+    """Free bytes on the device that trains here; None if unknown."""
     memory_name: str = ""
     """Empty until this machine has been checked."""
     rows: int | None = None
@@ -41,6 +44,7 @@ class Surroundings:
     """Decisions made in the Pairs room reduce the pairs trained on."""
     command_here: str = ""
     command_jobs: str = ""
+    """The commands that do the same by hand, on this machine and as a Job."""
 
 
 def pairs_named(values: Mapping[str, Any]) -> tuple[object, ...]:

@@ -75,12 +75,12 @@ class RecipeRoom(Room):
         """The values shown: those of the file, plus changes that are still being written."""
         self._around = Surroundings(Settings())
         self._decisions: CurationFile | None = None
-        """Those of the project; None until they are looked at."""
+        """Decisions about the project's pairs; None until they are first needed."""
         self._target = Target.LOCAL
         self._target_known = False
         self._findings: list[Finding] = []
         self._editing = ""
-        """Key whose value is being typed; `/` during a search for a field; else empty."""
+        """Key whose value is being typed; `/` during a search for a field; otherwise empty."""
         self._before: Any = ABSENT
         """The value when the input was opened."""
         self._query = ""
@@ -141,7 +141,7 @@ class RecipeRoom(Room):
 
     @work(exclusive=True, group="read")
     async def _read(self, *, said: str = "") -> None:
-        """Reads the file, then the machine; if the file cannot be used, the reason takes the place of the form."""
+        """Reads the file, then the machine; if the file cannot be used, shows the reason instead of the form."""
         project = self.workspace.project
         if not project.has_recipe:
             self._file = None
@@ -273,14 +273,14 @@ class RecipeRoom(Room):
                     self._read()
                     return
             self._file = file
-            if not self._waiting:  # else a pending change would briefly disappear
+            if not self._waiting:  # otherwise a pending change would briefly disappear
                 self._values = dict(file.values)
             self._draw()
         if said:
             self.say(said, severity="warning")
 
     def _put(self, file: RecipeFile, key: str, before: Any, value: Any) -> tuple[RecipeFile, str]:
-        """Runs in a thread. Makes one change in the current file, which may differ from the one that was read."""
+        """Makes one change in the current file, which may differ from `file`; returns it and a warning. In a thread."""
         said = ""
         if file.changed_outside():
             fresh = load_recipe(self.workspace.project.recipe_path)
@@ -314,7 +314,7 @@ class RecipeRoom(Room):
         self._begin_line(field.key, f"{field.key}: ", show(field, current))
 
     def _editable_sources(self) -> bool:
-        """Whether the sources survive being shown in one line and parsed again."""
+        """Whether the sources are unchanged after being shown in one line and parsed again."""
         field, sources = field_for("datasets"), self._values.get("datasets") or []
         try:
             return not sources or bool(parse(field, show(field, sources)) == sources)
@@ -392,7 +392,7 @@ class RecipeRoom(Room):
         self._check_line(event.value)
 
     def _check_line(self, text: str) -> None:
-        """Shows what the typed value means or what is wrong with it, and updates the result of the recipe."""
+        """Shows whether the typed value is valid, and updates the result of the recipe."""
         if not self._editing:
             return
         said = partial(self.query_one("#edit-said", Static).update, layout=False)
