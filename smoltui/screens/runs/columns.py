@@ -104,6 +104,17 @@ def _largest_first(value: float | None) -> float:
     return math.inf if value is None or math.isnan(value) else -value
 
 
+def _fitted(text: str, cells: int) -> str:
+    """Foreign text in one line, in at most so many cells."""
+    line = safe_line(text, cells)
+    return line if len(line) <= cells else safe_line(text, cells - 1)
+
+
+def _where(shown: Shown) -> str:
+    """Without a space after it: the names of flavors have up to twelve letters, and the age is on the right."""
+    return _fitted(shown.run.flavor or shown.run.engine, 12)
+
+
 def _age(shown: Shown) -> str:
     created = shown.run.created_at
     return as_age(shown.now - created if created else None)
@@ -126,7 +137,7 @@ COLUMNS: tuple[Column, ...] = (
         "name",
         19,
         "the run's name",
-        lambda shown: safe_line(shown.run.name, 18),
+        lambda shown: _fitted(shown.run.name, 18),
         align="<",
         sort=lambda shown: shown.run.name.casefold(),
     ),
@@ -135,7 +146,7 @@ COLUMNS: tuple[Column, ...] = (
         "stage",
         12,
         "SCHEDULING, RUNNING, COMPLETED, CANCELED, ERROR or DELETED",
-        lambda shown: safe_line(shown.run.stage, 11),
+        lambda shown: _fitted(shown.run.stage, 11),
         align="<",
         style=lambda run: STAGE_STYLES.get(run.stage, ""),
         sort=lambda shown: shown.run.stage,
@@ -145,7 +156,7 @@ COLUMNS: tuple[Column, ...] = (
         "where",
         12,
         "the flavor of a Job, or the engine",
-        lambda shown: safe_line(shown.run.flavor or shown.run.engine, 12),
+        _where,
         align="<",
         sort=lambda shown: shown.run.flavor or shown.run.engine,
     ),
