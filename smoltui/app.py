@@ -34,31 +34,31 @@ if TYPE_CHECKING:
     from smoltui.backends.runs.plan import Plan
 
 
-def _device() -> Screen[Any]:
+def _device() -> Screen[None]:
     from smoltui.screens.device.room import DeviceRoom
 
     return DeviceRoom()
 
 
-def _pairs() -> Screen[Any]:
+def _pairs() -> Screen[None]:
     from smoltui.screens.pairs.room import PairsRoom
 
     return PairsRoom()
 
 
-def _recipe() -> Screen[Any]:
+def _recipe() -> Screen[None]:
     from smoltui.screens.recipe.room import RecipeRoom
 
     return RecipeRoom()
 
 
-def _runs() -> Screen[Any]:
+def _runs() -> Screen[None]:
     from smoltui.screens.runs.room import RunsRoom
 
     return RunsRoom()
 
 
-def _evaluate() -> Screen[Any]:
+def _evaluate() -> Screen[None]:
     from smoltui.screens.evaluate.room import EvaluateRoom
 
     return EvaluateRoom()
@@ -214,7 +214,7 @@ class SmoltuiApp(WireApp[int]):
         resume_collections()
         self.set_interval(COLLECT_SECONDS, self.workspace.collect)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and actions, and Textual's own except its panel of keys."""
         from smoltui.docs import topics
         from smoltui.screens.room import ROOMS

@@ -82,7 +82,7 @@ def cell(text: str, width: int) -> str:
     return f"{safe_line(redact(text), width - 2):<{width}}"
 
 
-def print_json(data: Any, *, err: bool = False, redacting: bool = True, indent: int | None = None) -> None:
+def print_json(data: object, *, err: bool = False, redacting: bool = True, indent: int | None = None) -> None:
     """Prints one JSON document, or one line of a stream. Values that JSON lacks (NaN, dates) become strings.
 
     `redacting` is False only for the texts of pairs.
@@ -94,7 +94,7 @@ def print_json(data: Any, *, err: bool = False, redacting: bool = True, indent: 
     _write(text if ascii_only else escaped(text), err=err)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """`value` converted to what JSON can hold: YAML and TOML also have dates, sets, bytes and keys of other types."""
     if isinstance(value, str):
         return str(value)
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     if isinstance(key, str):
         return redact(key)
     plain = _plain(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from smoltui.backends.project.project import Project
@@ -49,12 +50,16 @@ def recipe_show(project: Project) -> dict[str, Any]:
     }
 
 
-def masked(value: Any) -> Any:
-    """`value` with everything that looks like a token masked."""
+def masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with everything that looks like a token masked."""
+    return {key: "***" if key == "hub_token" and value else _masked(value) for key, value in values.items()}
+
+
+def _masked(value: object) -> object:
     if isinstance(value, dict):
-        return {key: "***" if key == "hub_token" and part else masked(part) for key, part in value.items()}
+        return masked(value)
     if isinstance(value, list):
-        return [masked(part) for part in value]
+        return [_masked(part) for part in value]
     return redact(value) if isinstance(value, str) else value
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +39,8 @@ from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.spec import Options
+    from smoltui.core.settings.settings import Settings
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
@@ -58,7 +60,7 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def parse_assignment(text: str) -> tuple[str, Any]:
+def parse_assignment(text: str) -> tuple[str, object]:
     """`key=value` of `--set`, with the value parsed as YAML.
 
     Raises:
@@ -91,7 +93,7 @@ MOST_BRACKETS = 100
 """Maximum number of brackets in a value of `--set`: parsing nested ones takes quadratic time."""
 
 
-def _fits_recipe(value: Any, depth: int = 0) -> bool:
+def _fits_recipe(value: object, depth: int = 0) -> bool:
     """Whether a recipe can contain a value: no date, set or bytes, no integer over 64 bits, no list inside itself."""
     if isinstance(value, list):
         return depth <= MOST_BRACKETS and all(_fits_recipe(item, depth + 1) for item in value)
@@ -103,55 +105,68 @@ def _fits_recipe(value: Any, depth: int = 0) -> bool:
     return value is None or isinstance(value, str | float)
 
 
-def train(
-    project: Project,
-    *,
-    engine: str | None,
-    assignments: tuple[str, ...],
-    seed: int | None,
-    output_dir: str | None,
-    overwrite: bool,
-    flavor: str | None,
-    timeout: str | None,
-    namespace: str | None,
-    yes: bool,
-    side_by_side: bool,
-    processes: int | None,
-    detach: bool,
-    as_json: bool,
-    then: tuple[str, ...] = (),
-) -> int:
-    """Starts a run, follows it, and performs the steps `then` (`core.runs.chain.STEPS`); returns the exit code."""
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The options of `smoltui train`; None for what the project's files say."""
+
+    engine: str | None
+    assignments: tuple[str, ...]
+    """KEY=VALUE, each overriding one key of the recipe."""
+    seed: int | None
+    output_dir: str | None
+    overwrite: bool
+    flavor: str | None
+    timeout: str | None
+    namespace: str | None
+    yes: bool
+    """Start a run that costs money without asking."""
+    side_by_side: bool
+    processes: int | None
+    detach: bool
+    """Return once the run is started."""
+    then: tuple[str, ...]
+    """Steps after the run (`core.runs.chain.STEPS`)."""
+    as_json: bool
+
+    def options(self) -> Options:
+        """What changes the plan. Raises InputError for what is not an assignment."""
+        from smoltui.backends.runs.spec import Options
+
+        overrides = dict(parse_assignment(text) for text in self.assignments)
+        if self.seed is not None:
+            overrides["seed"] = self.seed
+        return Options(
+            overrides, self.output_dir, self.overwrite, self.flavor, self.timeout, self.namespace, self.processes
+        )
+
+
+def train(project: Project, asked: Training) -> int:
+    """Starts a run, follows it, and performs the steps after it; returns the exit code."""
+    settings, options = project.settings(), asked.options()
+    engine = default_services().named(asked.engine or settings.on)
+    return run_async(_trained(project, settings, engine, asked, options))
+
+
+async def _trained(project: Project, settings: Settings, engine: Engine, asked: Training, options: Options) -> int:
     from smoltui.backends.runs import preflight
     from smoltui.backends.runs.plan import make_plan, settled
-    from smoltui.backends.runs.spec import Options
 
-    settings = project.settings()
-    overrides = dict(parse_assignment(text) for text in assignments)
-    if seed is not None:
-        overrides["seed"] = seed
-    chosen = default_services().named(engine or settings.on)
-    place = chosen.place
-    options = Options(overrides, output_dir, overwrite, flavor, timeout, namespace, processes)
-
-    async def work() -> int:
-        plan = await make_plan(project, place, options, settings=settings)
-        warnings = await preflight.check_plan(plan)
-        for check in warnings:
-            print_warning(check.sentence, check.mend, as_json)
-        if place.pays and not yes:
-            seconds = plan.spec.timeout_seconds or 0
-            await confirm_cost(chosen, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
-        told = tuple(f"! {check.sentence}" for check in warnings)
-        spec = replace(await settled(plan), checks=told, side_by_side=side_by_side and place.here)
-        run = await chosen.submit(spec)
-        async with _monitoring(project, chosen, as_json) as monitor:
-            monitor.take_run(run)
-            if then:
-                await monitor.chains.begin(run, tuple(dict.fromkeys(then)))
-            return await _follow_started(monitor, chosen, run, detach=detach, as_json=as_json)
-
-    return run_async(work())
+    place, as_json = engine.place, asked.as_json
+    plan = await make_plan(project, place, options, settings=settings)
+    warnings = await preflight.check_plan(plan)
+    for check in warnings:
+        print_warning(check.sentence, check.mend, as_json)
+    if place.pays and not asked.yes:
+        seconds = plan.spec.timeout_seconds or 0
+        await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
+    checks = tuple(f"! {check.sentence}" for check in warnings)
+    spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
+    run = await engine.submit(spec)
+    async with _monitoring(project, engine, as_json) as monitor:
+        monitor.take_run(run)
+        if asked.then:
+            await monitor.chains.begin(run, tuple(dict.fromkeys(asked.then)))
+        return await _follow_started(monitor, engine, run, detach=asked.detach, as_json=as_json)
 
 
 async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:

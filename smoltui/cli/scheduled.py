@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 
 from smoltui.backends.runs.engine import Engine, Schedules
 from smoltui.cli import runs
@@ -57,57 +58,75 @@ def _next(item: ScheduledJob, now: float) -> str:
     return f"{when} ({as_age(max(0.0, item.next_at - now))})"
 
 
-def create(
-    folder: str,
-    *,
-    schedule: str,
-    source: str | None,
-    flavor: str | None,
-    timeout: str | None,
-    namespace: str | None,
-    suspended: bool,
-    concurrency: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """The options of `smoltui scheduled create`; None for what the project's files or the Job say."""
+
+    schedule: str
+    source: str | None
+    """Id of the Job to repeat; None to train a project."""
+    flavor: str | None
+    timeout: str | None
+    namespace: str | None
+    suspended: bool
+    concurrency: bool
+    """Allow overlapping runs."""
+    yes: bool
+    """Create it without asking, although it costs money."""
+    as_json: bool
+
+
+def create(folder: str, asked: Creation) -> None:
     """Creates a schedule from a project, or with `source` from an existing Job, and prints it.
 
     Raises:
         as `Schedules.create`; InputError also if the schedule, the project or the options cannot be used.
     """
     try:
-        schedule = checked_schedule(schedule)
+        asked = replace(asked, schedule=checked_schedule(asked.schedule))
     except ValueError as error:
-        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error
-    how = {"suspended": suspended, "concurrency": concurrency}
+        wrong = safe_line(asked.schedule, 60)
+        raise InputError(f"The Hub does not accept this schedule: {wrong}", str(error)) from error
     paid, scheduled = _scheduled()
-    asked = f"Start this Job on schedule '{schedule}' (UTC)? Your token is stored for it as a secret."
-
-    async def from_job(run_id: str) -> ScheduledJob:
-        engine, run = await runs.find(run_id)
-        if engine.name != paid.name:
-            raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
-        if not yes:
-            await runs.confirm_cost(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, as_json)
-        return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
-
-    async def from_project() -> ScheduledJob:
-        from smoltui.backends.runs import preflight
-        from smoltui.backends.runs.plan import make_plan, settled
-        from smoltui.backends.runs.spec import Options
-
-        options = Options(flavor=flavor, timeout=timeout, namespace=namespace)
-        plan = await make_plan(project_in(folder), paid.place, options)
-        for check in await preflight.check_plan(plan):
-            print_warning(check.sentence, check.mend, as_json)
-        if not yes:
-            await runs.confirm_cost(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, as_json)
-        return await scheduled.create(await settled(plan), schedule, **how)
-
-    if source is not None and (flavor or timeout or namespace):
+    if asked.source is None:
+        made = runs.run_async(_from_project(folder, paid, scheduled, asked))
+    elif asked.flavor or asked.timeout or asked.namespace:
         raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave out these options.")
-    made = runs.run_async(from_project() if source is None else from_job(source))
-    _print(made, as_json)
+    else:
+        made = runs.run_async(_from_job(asked.source, paid, scheduled, asked))
+    _print(made, asked.as_json)
+
+
+async def _from_job(run_id: str, paid: Engine, scheduled: Schedules, asked: Creation) -> ScheduledJob:
+    engine, run = await runs.find(run_id)
+    if engine.name != paid.name:
+        raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
+    await _confirm(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked)
+    return await scheduled.create_from(
+        run.raw, run.namespace or "", asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
+    )
+
+
+async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: Creation) -> ScheduledJob:
+    from smoltui.backends.runs import preflight
+    from smoltui.backends.runs.plan import make_plan, settled
+    from smoltui.backends.runs.spec import Options
+
+    options = Options(flavor=asked.flavor, timeout=asked.timeout, namespace=asked.namespace)
+    plan = await make_plan(project_in(folder), paid.place, options)
+    for check in await preflight.check_plan(plan):
+        print_warning(check.sentence, check.mend, asked.as_json)
+    await _confirm(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked)
+    return await scheduled.create(
+        await settled(plan), asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
+    )
+
+
+async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Creation) -> None:
+    """Asks whether to create it, unless `yes`. Raises as `runs.confirm_cost`."""
+    if not asked.yes:
+        question = f"Start this Job on schedule '{asked.schedule}' (UTC)? Your token is stored for it as a secret."
+        await runs.confirm_cost(paid, flavor, seconds, question, asked.as_json)
 
 
 def suspend(scheduled_id: str, *, as_json: bool) -> None:

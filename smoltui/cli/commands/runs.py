@@ -42,7 +42,7 @@ def train_command(folder: str, **options: Any) -> None:
     require_address_space()
     from smoltui.cli import runs
 
-    raise SystemExit(runs.train(project_in(folder), **options))
+    raise SystemExit(runs.train(project_in(folder), runs.Training(**options)))
 
 
 @click.command("ps")

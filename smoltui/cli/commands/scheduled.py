@@ -40,7 +40,7 @@ def scheduled_create_command(folder: str, **options: Any) -> None:
     """Train a project on a schedule, with its recipe and pairs as they are now."""
     from smoltui.cli import scheduled
 
-    scheduled.create(folder, **options)
+    scheduled.create(folder, scheduled.Creation(**options))
 
 
 @scheduled_group.command("suspend")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.text import Text
 
@@ -47,13 +46,13 @@ class Surroundings:
     """The commands that do the same by hand, on this machine and as a Job."""
 
 
-def pairs_named(values: Mapping[str, Any]) -> tuple[object, ...]:
+def pairs_named(values: Mapping[str, object]) -> tuple[object, ...]:
     """The values of a recipe that determine its training pairs."""
     names = ("datasets", "dataset_name", "dataset_config", "dataset_train_split")
     return tuple(repr(values.get(name)) for name in names)
 
 
-def rows(values: Mapping[str, Any], findings: Sequence[Finding]) -> list[Row]:
+def rows(values: Mapping[str, object], findings: Sequence[Finding]) -> list[Row]:
     """The form, group by group; unknown keys come last."""
     worst = {finding.key: finding.level.value for finding in reversed(findings)}
     others = [field_for(key) for key in values if field_for(key).group == OTHERS]
@@ -112,7 +111,7 @@ def checks(findings: Sequence[Finding], target: Target) -> Text:
     return text
 
 
-def sums(values: Mapping[str, Any], around: Surroundings, target: Target) -> Text:
+def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
     local = target is Target.LOCAL
     text = Text().append("Result of this recipe", "bold")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -71,7 +71,7 @@ class RecipeRoom(Room):
     def __init__(self) -> None:
         super().__init__()
         self._file: RecipeFile | None = None
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, object] = {}
         """The values shown: those of the file, plus changes that are still being written."""
         self._around = Surroundings(Settings())
         self._decisions: CurationFile | None = None
@@ -81,7 +81,7 @@ class RecipeRoom(Room):
         self._findings: list[Finding] = []
         self._editing = ""
         """Key whose value is being typed; `/` during a search for a field; otherwise empty."""
-        self._before: Any = ABSENT
+        self._before: object = ABSENT
         """The value when the input was opened."""
         self._query = ""
         self._moved_at = -math.inf
@@ -176,7 +176,7 @@ class RecipeRoom(Room):
         file = load_recipe(project.recipe_path)
         return file, self._commands(replace(self._around, settings=project.settings()), file.values)
 
-    def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
+    def _commands(self, around: Surroundings, values: Mapping[str, object]) -> Surroundings:
         """`around` with everything that depends on the recipe's values. Reads the disk."""
         from smoltui.backends.pairs.counted import pairs_decided
         from smoltui.backends.pairs.curation_file import CurationFile
@@ -241,7 +241,7 @@ class RecipeRoom(Room):
 
     # -- writing
 
-    def _change(self, key: str, value: Any) -> None:
+    def _change(self, key: str, value: object) -> None:
         """Shows the new value and writes it; `ABSENT` removes the key."""
         if self._file is None:
             return
@@ -255,7 +255,7 @@ class RecipeRoom(Room):
         self._write(key, before, value)
 
     @work(group="write")
-    async def _write(self, key: str, before: Any, value: Any) -> None:
+    async def _write(self, key: str, before: object, value: object) -> None:
         async with self._writing:
             self._waiting -= 1
             if self._file is None:
@@ -279,7 +279,7 @@ class RecipeRoom(Room):
         if said:
             self.say(said, severity="warning")
 
-    def _put(self, file: RecipeFile, key: str, before: Any, value: Any) -> tuple[RecipeFile, str]:
+    def _put(self, file: RecipeFile, key: str, before: object, value: object) -> tuple[RecipeFile, str]:
         """Makes one change in the current file, which may differ from `file`; returns it and a warning. In a thread."""
         said = ""
         if file.changed_outside():
@@ -475,7 +475,7 @@ class RecipeRoom(Room):
         shown = about(field, self._file.line_of(field.key), differs)
         self.query_one("#about", Static).update(shown, layout=False)
 
-    def _draw_below(self, values: Mapping[str, Any]) -> None:
+    def _draw_below(self, values: Mapping[str, object]) -> None:
         text = checks(self._findings, self._target).append("\n\n")
         self.query_one(TextPane).show(text.append_text(sums(values, self._around, self._target)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any
 
 from rich.text import Text
 from textual import work
@@ -25,7 +24,7 @@ class Asking(RunsBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._inspected: Mapping[str, Any] = {}
+        self._inspected: Mapping[str, object] = {}
         self._raw = False
 
     # -- inspect
