@@ -1,4 +1,4 @@
-"""What every dialog shares: it is dismissed once, however many keys that close it come at a time."""
+"""Base class of dialogs: each is dismissed only once, however many closing keys arrive together."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from textual.widgets import Input, OptionList
 class Modal(ModalScreen[ScreenResultType]):
     """A dialog.
 
-    Keys of one packet (a slow line, a key held down) reach a dialog before the first of them is handled. Textual's
-    `dismiss` takes away whatever screen is on top, so the second one would take away the room.
+    Keys that arrive in one packet (slow connection, held key) reach a dialog before the first of them is handled.
+    Textual's `dismiss` removes whatever screen is on top, so the second key would remove the room.
     """
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
@@ -21,7 +21,7 @@ class Modal(ModalScreen[ScreenResultType]):
 
 
 class Palette(CommandPalette):
-    """Textual's command palette, with the same care: a command is run once, and nothing is searched for behind it."""
+    """Textual's command palette with the same guard: it runs one command, and does not search after it was closed."""
 
     async def _on_message(self, message: Message) -> None:
         if isinstance(message, OptionList.OptionSelected | Input.Submitted | Input.Changed) and not self.is_active:
@@ -29,7 +29,7 @@ class Palette(CommandPalette):
         await super()._on_message(message)
 
     def _refresh_command_list(self, command_list: CommandList, commands: list[Command], clear_current: bool) -> None:
-        if self.is_active:  # a search that was canceled may have an answer on its way
+        if self.is_active:  # a canceled search may still deliver results
             super()._refresh_command_list(command_list, commands, clear_current)
 
     def dismiss(self, result: None = None) -> AwaitComplete:

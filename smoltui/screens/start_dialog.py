@@ -29,7 +29,7 @@ from smoltui.screens.modal import Modal
 
 LABEL_WIDTH = 14
 KEY_GAP = 3
-"""Blanks between two items of the line of keys."""
+"""Blanks between two keys."""
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 
 
@@ -52,9 +52,9 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         self._services = services
         self._places = services.places
         self._first: Place | None = None
-        """Where it would run by smoltui.toml; None until that was read."""
+        """Where it would run according to smoltui.toml; None until that was read."""
         self._moved = 0
-        """How many places further it was sent since, also while that was not known yet."""
+        """How often `tab` was pressed since, even before that was known."""
         self._beside = self._then = False
         self._plan: Plan | None = None
         self._facts: Facts | None = None
@@ -100,7 +100,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         for place in self._places:
             text.append(f" {safe_line(place.title, 40)} ", "reverse" if place == self._place else "dim").append(" ")
         text.append("\n")
-        # At the top, since the list below may be longer than the terminal.
+        # At the top, since the checks may be longer than the terminal.
         text.append_text(_in_lines(self._keys(), self._width)).append("\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
@@ -112,11 +112,11 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     @property
     def _width(self) -> int:
-        """Cells for the text, less one for a scroll bar that may appear; 0 or less before the first layout."""
+        """Cells for the text, reserving one for a scroll bar; 0 or less before the first layout."""
         return self.query_one("#start-text").size.width - 1
 
     def _keys(self) -> list[Text]:
-        """The keys that work now and what each of them does."""
+        """The keys that work now, with what they do."""
         keys: list[tuple[str, str]] = []
         if self._may_start:
             keys.append(("enter", "start"))
@@ -168,7 +168,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     @property
     def _place(self) -> Place | None:
-        """Where it would run; None while that is not known."""
+        """Where it would run; None until that is known."""
         if self._first is None:
             return None
         return self._places[(self._places.index(self._first) + self._moved) % len(self._places)]

@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.geometry import Region
 
-from smoltui.widgets.audit_list import AuditList, FindingRow
+from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from tests.conftest import seen
 from tests.stories.hostile import HOSTILE, assert_clean, lines_of
 

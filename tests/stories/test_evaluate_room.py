@@ -23,7 +23,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
-from smoltui.screens.evaluate import EvaluateRoom
+from smoltui.screens.evaluate.room import EvaluateRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
 

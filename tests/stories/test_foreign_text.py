@@ -22,8 +22,9 @@ from smoltui.backends.machine import devices
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
-from smoltui.cli import output, run
+from smoltui.cli import output
 from smoltui.cli import runs as runs_module
+from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level

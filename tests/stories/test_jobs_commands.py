@@ -21,8 +21,8 @@ from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import jobs as jobs_module
-from smoltui.cli import run
 from smoltui.cli import runs as runs_module
+from smoltui.cli.main import run
 from tests.hub.server import TOKEN, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
 
@@ -203,13 +203,29 @@ class TestWaiting:
     def test_until_all_have_ended(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """Each is told as it ends; a Hub that fails in between is asked again."""
         one, two = server.add(), server.add()
-        later(lambda: setattr(one, "stage", "COMPLETED"), 0.5)
         server.spoil("GET", f"{two.id}$", status=503)
-        server._faults[-1]["times"] = 0
-        later(lambda: server._faults[-1].update(times=1), 0.1)
-        timer = later(lambda: setattr(two, "stage", "COMPLETED"), 0.3)
+        fault = server._faults[-1]
+        fault["times"] = 0
+
+        def asked(job_id: str) -> int:
+            return sum(str(request["path"]).endswith(job_id) for request in list(server.requests))
+
+        def until(condition: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 30
+            while not condition() and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+        def script() -> None:
+            until(lambda: asked(one.id) > 0 and asked(two.id) > 0)
+            fault["times"] = 1
+            until(lambda: fault["times"] == 0)
+            two.stage, polls = "COMPLETED", asked(one.id)
+            until(lambda: asked(one.id) > polls + 5)  # both are polled at the same interval
+            one.stage = "COMPLETED"
+
+        playing = later(script, 0.0)
         assert run(["wait", one.id, two.id, "--json"]) == 0
-        timer.join()
+        playing.join()
         lines, error = output(capsys)
         assert [line["id"] for line in lines] == [two.id, one.id]
         assert "still waiting" in error

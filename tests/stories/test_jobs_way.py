@@ -18,7 +18,7 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
-from smoltui.widgets.run_list import RunList
+from smoltui.screens.runs.run_list import RunList
 from tests.conftest import seen
 from tests.hub.server import TOKEN, LocalHub, local_hub
 

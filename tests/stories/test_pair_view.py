@@ -15,7 +15,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 
 from smoltui.core.pairs.preference import Message, Pair
-from smoltui.widgets.pair_view import Cut, Mark, PairView
+from smoltui.screens.pairs.pair_view import Cut, Mark, PairView
 from tests.benchmarks.terminal import Terminal
 from tests.conftest import seen
 from tests.examples import examples

@@ -108,7 +108,7 @@ async def test_the_words_that_differ_stand_out(app: SmoltuiApp, wait_until: Wait
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("right")
         await wait_until(lambda: "near the ground" in seen(app))
-        from smoltui.widgets.pair_view import PairView
+        from smoltui.screens.pairs.pair_view import PairView
 
         view = app.screen.query_one(PairView)
         line = next(

@@ -27,7 +27,7 @@ from smoltui.core.pairs.rendering import (
     trl_in_answers,
 )
 from smoltui.safe_text import safe
-from smoltui.widgets.trainer_view import MAX_DRAWN, TrainerPane, _rendered
+from smoltui.screens.pairs.trainer_view import MAX_DRAWN, TrainerPane, _rendered
 from tests.conftest import seen
 
 WaitUntil = Callable[..., Awaitable[None]]

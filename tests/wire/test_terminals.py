@@ -191,9 +191,13 @@ def test_a_stop_from_outside(opened: Opened) -> None:
         assert not terminal.modes()
 
 
+WHOLE_LOG = "not logged in(?s:.*) · following(?s:.*)line 499"
+"""The Runs room with all that arrives late: the answer of the Hub, and the log, whose last line the list names too."""
+
+
 @pytest.mark.parametrize(
     ("keys", "variable", "shown"),
-    [(("5", "e"), "EDITOR", SCROLL_BAR), (("4", "l", "P"), "PAGER", "line 499")],
+    [(("5", "e"), "EDITOR", SCROLL_BAR), (("4", "l", "P"), "PAGER", WHOLE_LOG)],
     ids=["editor", "pager"],
 )
 def test_another_program_has_the_screen_for_a_while(
@@ -262,7 +266,7 @@ def test_a_mistake_of_our_own(opened: Opened, furnished: Path, own_machine: Path
     """One sentence on a restored terminal, and a report without values of variables."""
     code = f"""
 import sys
-from smoltui import cli
+from smoltui.cli.main import run
 from smoltui.app import SmoltuiApp
 from smoltui.wire import output
 def broken(*_):
@@ -276,7 +280,7 @@ elif {where!r} == "worker":
     SmoltuiApp.action_help = lambda self: self.run_worker(working())
 else:
     SmoltuiApp.action_help = lambda self: (setattr(output, "difference", broken), self.repaint_terminal())
-sys.exit(cli.run([{str(furnished)!r}]))
+sys.exit(run([{str(furnished)!r}]))
 """
     with settled(opened(command=[sys.executable, "-c", code])) as terminal:
         terminal.press("?", limit=0.1)

@@ -205,7 +205,7 @@ def test_a_preset_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_ctrl_c_leaves_no_half_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the command line: exit code 130, and nothing there."""
-    from smoltui.cli import run
+    from smoltui.cli.main import run
 
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt

@@ -33,7 +33,8 @@ from smoltui.backends.runs.preflight import gather
 from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
 from smoltui.backends.system import data_folder
-from smoltui.cli import run, runs
+from smoltui.cli import runs
+from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.pairs.curation import Decision
 from smoltui.core.pairs.preference import pair_of

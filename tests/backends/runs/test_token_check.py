@@ -21,7 +21,7 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.known_secrets import _token_path, register_secrets_of_machine
-from smoltui.cli import run
+from smoltui.cli.main import run
 from smoltui.core.foreign.token_stop import leak_in_file
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError, RecipeError

@@ -1,4 +1,4 @@
-"""The list of pairs: one line a pair, of any number of them, drawn from a source that is asked for what is in view."""
+"""The list of pairs: one line per pair, for any number of them; only visible lines are requested from the source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smoltui.safe_text import safe_line
 Unit = Literal["characters", "tokens"]
 
 MARKS = {"excluded": "x", "swapped": "s", "pinned": "p", "noted": "n", "problem": "!", "held_out": "h"}
-"""Flag of a pair → its letter, in the order of their places at the beginning of the line."""
+"""Flag of a pair → its letter, in the order in which they are shown at the beginning of a line."""
 WORDS = {
     "excluded": "excluded",
     "swapped": "swapped",
@@ -37,53 +37,53 @@ UNKNOWN = "–"
 EXCERPT = 300
 """Characters of the last user turn that a line can show."""
 LEAST_EXCERPT = 11
-"""Cells of it for whose sake columns are left out."""
+"""Minimum width of the excerpt in cells; columns are dropped to keep it."""
 WHEEL_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PairLine:
-    """What one line of the list says of its pair; None where a figure is not known."""
+    """What one line of the list shows. Figures are None if unknown."""
 
     row: int
-    """Row of the pair in its set, from 0."""
+    """Row of the pair in its set, numbered from 0."""
     flags: Set[str] = field(default_factory=frozenset)
     """Keys of `MARKS`."""
     turns: int | None = None
-    """Turns of the prompt."""
+    """Number of turns in the prompt."""
     prompt_chars: int | None = None
     chosen_chars: int | None = None
     rejected_chars: int | None = None
     chosen_tokens: int | None = None
     rejected_tokens: int | None = None
     similarity: float | None = None
-    """0..1."""
+    """Of the two answers, 0..1."""
     excerpt: str = ""
-    """The last user turn, or its beginning; made safe here."""
+    """The last user turn, or its beginning; sanitized when it is drawn."""
 
 
 class PairLines(Protocol):
-    """Where the list finds its lines. Both are called while drawing, so they must not wait for anything."""
+    """The source of the lines. Both methods are called while drawing, so they must not block."""
 
     def count(self) -> int:
-        """How many lines there are."""
+        """Number of lines."""
 
     def line(self, position: int) -> PairLine | None:
-        """The line at a position from 0 on; None when it is not at hand yet."""
+        """The line at a position, from 0; None if it is not available yet."""
 
 
 class Column(NamedTuple):
-    """One column besides the marks and the excerpt."""
+    """One of the columns between the marks and the excerpt."""
 
     key: str
     """Name by which the list is sorted, as in `core/pairs/columns.py`."""
     label: str
     width: int
-    """Cells, the space before it included."""
+    """Cells, including the space before it."""
 
 
 def columns(width: int, unit: Unit) -> list[Column]:
-    """The columns that find room in `width` cells; the least telling go first."""
+    """The columns that fit in `width` cells; the least informative are dropped first."""
     if unit == "tokens":
         lengths = [Column("chosen_tokens", "chosen tok", 12), Column("rejected_tokens", "rejected tok", 14)]
     else:
@@ -104,12 +104,12 @@ def columns(width: int, unit: Unit) -> list[Column]:
 
 
 def _marks_width(width: int) -> int:
-    """The cursor's cell, the letters, without gaps where it is very narrow."""
+    """Cells for the cursor and the letters of the flags; the latter are abbreviated if the list is very narrow."""
     return 1 + (len(MARKS) if width >= 30 else 2)
 
 
 def heading(width: int, unit: Unit, sort: str, descending: bool) -> str:
-    """The names of the columns; `▲` or `▼` stands behind the one that the list is sorted by, if it is shown."""
+    """The headings of the columns, with `▲` or `▼` after the one that the list is sorted by."""
     arrow = "▼" if descending else "▲"
     text = " " * _marks_width(width)
     for column in columns(width, unit):
@@ -144,19 +144,19 @@ def _value(line: PairLine, key: str) -> str:
 
 
 def _fitting(length: int, sign: str = "") -> str:
-    """A length in the seven cells that its column has for it."""
+    """A length in at most seven cells."""
     return f"{length:{sign},}" if abs(length) < 1_000_000 else f"{length / 1e6:{sign},.1f}M"
 
 
 def _gap(line: PairLine) -> int | None:
-    """Characters by which chosen is longer than rejected."""
+    """Number of characters by which chosen is longer than rejected; None if unknown."""
     if line.chosen_chars is None or line.rejected_chars is None:
         return None
     return line.chosen_chars - line.rejected_chars
 
 
 def _percent(share: float) -> int:
-    """Rounded, but 100 only for what is the same."""
+    """Rounded; 100 only for identical answers."""
     return 100 if share >= 1 else min(round(share * 100), 99)
 
 
@@ -167,9 +167,9 @@ def _fitted(text: str, width: int) -> str:
 
 
 class PairList(Widget):
-    """Pairs of a source with a cursor. Who holds it binds the keys and calls `move`, `page`, `go` and `choose`.
+    """Pairs of a source with a cursor. The parent binds the keys and calls `move`, `page`, `go` and `choose`.
 
-    A cursor that leaves the page brings half a page at once: a held key costs two lines and, now and then, a page.
+    When the cursor leaves the page, the list scrolls by half a page, so that a held key usually redraws only two lines.
     """
 
     COMPONENT_CLASSES = {"pair-list--cursor", "pair-list--heading"}
@@ -179,14 +179,14 @@ class PairList(Widget):
     """
 
     class Moved(Message):
-        """The cursor has come to another position."""
+        """The cursor moved to another position."""
 
         def __init__(self, position: int) -> None:
             super().__init__()
             self.position = position
 
     class Chosen(Message):
-        """The person wants to see the pair at this position."""
+        """The pair at this position was selected."""
 
         def __init__(self, position: int) -> None:
             super().__init__()
@@ -201,7 +201,7 @@ class PairList(Widget):
         self._cursor = self._top = 0
         self._frame: list[Strip] = []
 
-    # -- what the room says
+    # -- called by the parent
 
     def show(
         self,
@@ -213,9 +213,9 @@ class PairList(Widget):
         unit: Unit = "characters",
         empty: str = "This list is empty.",
     ) -> None:
-        """Lists what `source` has, with the cursor at `position` (or the last line there is); posts nothing.
+        """Lists the lines of `source`, with the cursor at `position` or at the last line; posts nothing.
 
-        `sort` and `descending` only mark the column, `unit` is what answers are measured in, `empty` is said of an
+        `sort` and `descending` only mark the column; `unit` is the unit of the lengths; `empty` is the text for an
         empty list.
         """
         self._source, self._sort, self._descending, self._unit, self._empty = source, sort, descending, unit, empty
@@ -224,7 +224,7 @@ class PairList(Widget):
         self._draw()
 
     def reload(self) -> None:
-        """Asks the source again for what is in view, when lines have been loaded, changed or added; posts nothing."""
+        """Requests the visible lines again, after lines were loaded, changed or added; posts nothing."""
         self._cursor = max(min(self._cursor, self.count - 1), 0)
         self._keep_in_view()
         self._draw()
@@ -240,7 +240,7 @@ class PairList(Widget):
         self.go(self._cursor + by * rows)
 
     def go(self, position: int) -> None:
-        """Puts the cursor at `position`, or at the end that is nearest to it."""
+        """Moves the cursor to `position`, or to the nearest end."""
         before = self._cursor
         self._cursor = max(min(position, self.count - 1), 0)
         self._keep_in_view()
@@ -249,7 +249,7 @@ class PairList(Widget):
             self.post_message(self.Moved(self._cursor))
 
     def choose(self) -> None:
-        """Says that the pair under the cursor is wanted; nothing in an empty list."""
+        """Selects the pair under the cursor, if there is one."""
         if self.count:
             self.post_message(self.Chosen(self._cursor))
 
@@ -264,12 +264,12 @@ class PairList(Widget):
 
     @property
     def rows(self) -> int:
-        """Lines of pairs that have room at once."""
+        """Number of pairs that are visible at once."""
         return max(self.size.height - 1, 1)
 
     @property
     def in_view(self) -> range:
-        """Positions on the screen: what the source should have at hand."""
+        """Visible positions, whose lines the source should have available."""
         return range(self._top, min(self._top + self.rows, self.count))
 
     # -- events
@@ -310,7 +310,7 @@ class PairList(Widget):
         self._top = max(min(self._top, self.count - rows), 0)
 
     def _draw(self) -> None:
-        """Makes the lines in view anew and asks for those that are different."""
+        """Renders the visible lines, and refreshes those that changed."""
         width, height = self.size
         if not width or not height or not self.is_attached:
             return
@@ -342,7 +342,7 @@ class PairList(Widget):
             yield self._strip(text, width, chosen if is_cursor else base + Style(dim=True) if faint else base)
 
     def _thumb(self, rows: int) -> tuple[int, range]:
-        """Cells of the scroll bar, and the lines at which its thumb stands."""
+        """Width of the scroll bar in cells (0 or 1), and the lines that its thumb covers."""
         count = self.count
         if count <= rows or rows < 1:
             return 0, range(0)
@@ -351,7 +351,7 @@ class PairList(Widget):
         return 1, range(first, first + size)
 
     def _strip(self, text: str, width: int, style: Style) -> Strip:
-        # One segment a line: every change of style costs some 40 bytes.
+        # One segment per line: each change of style costs about 40 bytes.
         return Strip([Segment(text, style)]).adjust_cell_length(width, style)
 
     def render_line(self, y: int) -> Strip:

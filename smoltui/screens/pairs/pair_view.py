@@ -1,4 +1,4 @@
-"""One preference pair: the prompt turn by turn, chosen beside rejected, the words that differ marked."""
+"""One preference pair: the prompt turn by turn, chosen beside rejected, with the differing words highlighted."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from textual.reactive import reactive
 
 from smoltui.core.pairs.preference import Message, Pair, Span, words_diff
 from smoltui.safe_text import MAX_SHOWN, safe, safe_line
-from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
+from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 
 PROMPT_SHARE = 0.4
-"""The prompt takes at most this part of the height, so that the answers stand still from pair to pair."""
+"""Maximum share of the height for the prompt, so that the answers keep their place from pair to pair."""
 MAX_NOTES = 4
-"""Lines of what is wrong with a pair."""
+"""Maximum number of lines for decisions and problems."""
 
 ROLES = {
     "system": "bold $text-warning on $warning-muted",
@@ -29,14 +29,14 @@ ROLES = {
     "assistant": "bold $text-success on $success-muted",
 }
 COMMON = "dim"
-"""Also without colours the words that differ stand out."""
+"""Words that both answers share, so that those that differ are recognizable without colors."""
 HIT = "reverse"
 HEAD = "on $panel"
 
 CUT_SIGN = "✂"
 CUT_HEAD = "bold reverse $text-warning"
 CUT_OFF = "strike $text-disabled"
-"""What is behind a cut; the line with the sign says so without colours."""
+"""Text after a cut; the line with the sign marks it without colors."""
 ODD_SPACE = "bold $text-warning"
 SPACES = {
     0x00A0: "NBSP",
@@ -57,7 +57,7 @@ SPACES = {
     0x2800: "BRAILLE BLANK",
     0x3000: "IDSP",
 }
-"""Spaces that look like an ordinary one, by the abbreviations of NameAliases.txt in Unicode."""
+"""Spaces that look like an ordinary one → their abbreviations in Unicode's NameAliases.txt."""
 _SPACE = re.compile("[ \n" + "".join(map(chr, SPACES)) + "]")
 
 
@@ -65,35 +65,35 @@ class Cut(NamedTuple):
     """Where an answer ends in training."""
 
     at: int
-    """Characters of the answer that are kept; 0 or less: none, the prompt alone fills the length."""
+    """Characters of the answer that are kept; 0 or less if the prompt alone fills the length."""
     tokens: int
-    """max_length: tokens of prompt and answer together."""
+    """max_length, the limit for prompt and answer together."""
 
 
 class Mark(NamedTuple):
-    """One decision on a pair."""
+    """One decision about a pair."""
 
     kind: str
-    """excluded, swapped, pinned, note, held out, or another word that stands before the colon."""
+    """excluded, swapped, pinned, note, held out, or another word to show before the colon."""
     words: str = ""
     """The reason or the note: foreign text; may be empty."""
 
 
 EMPTY = Content.styled("(empty)", "italic")
 SWAPPED = "swapped"
-"""Kind of the mark with which the sides are drawn exchanged, as they will be trained."""
+"""Kind of the mark with which the sides are shown exchanged, as they are in training."""
 _Value = TypeVar("_Value")
 _DEFAULT_WORDS = {SWAPPED: "chosen and rejected exchanged"}
 
 
 class PairView(FramedWidget):
-    """Draws a pair line by line: text is wrapped once a pair, and a key only sends the lines that changed.
+    """Draws a pair line by line: text is wrapped once per pair, and a key redraws only the lines that changed.
 
-    Prompt and answers scroll apart; both answers scroll together. A prompt longer than its part is shown from its end.
+    Prompt and answers scroll separately; both answers scroll together. A long prompt opens at its end.
     """
 
     show_whitespace: reactive[bool] = reactive(False, repaint=False)
-    """Spaces as ·, tabs as →, line ends as ↵, and other spaces by their names."""
+    """Shows spaces as ·, tabs as →, line ends as ↵, and other spaces by name."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -112,7 +112,7 @@ class PairView(FramedWidget):
         self._prompt_top = self._answers_top = 0
         self._in_prompt = False
 
-    # -- what the room says
+    # -- called by the parent
 
     def show(
         self,
@@ -124,11 +124,11 @@ class PairView(FramedWidget):
         refused: str = "",
         marks: Sequence[Mark] = (),
     ) -> None:
-        """Draws `pair`; with `highlight` every place that holds this text or matches is marked, the first is in view.
+        """Draws `pair`, with all matches of `highlight` (a text or an expression) marked, and the first one in view.
 
-        `tokens` of prompt, chosen and rejected, and `cuts` of chosen and rejected, are those of the pair as it is
-        given: with a mark `swapped` they move to the other side with their texts. None, or missing: not known.
-        `refused`: why the trainer would stop at it.
+        `tokens` (of prompt, chosen and rejected) and `cuts` (of chosen and rejected) refer to the pair as it is given:
+        with a mark `swapped` they change sides along with the texts. None or a missing key means unknown. `refused` is
+        why the trainer would fail on it.
         """
         self._marks = tuple(marks)
         if self._is_swapped():
@@ -138,13 +138,13 @@ class PairView(FramedWidget):
         self._make()
         self._in_prompt = False
         self._wrap()
-        self._answers_top, self._prompt_top = 0, 1_000_000_000  # the end, also where there is no size yet
+        self._answers_top, self._prompt_top = 0, 1_000_000_000  # the end, even before the first layout
         if highlight:
             self._bring_hit()
         self._draw()
 
     def show_measure(self, tokens: Mapping[str, int | None], cuts: Mapping[str, Cut], refused: str = "") -> None:
-        """What `show` was not told about the pair because counting it takes long; nothing else moves."""
+        """Adds what takes too long to count before `show`; nothing scrolls."""
         self._take_measure(tokens, cuts, refused)
         self._make()
         self._wrap()
@@ -169,12 +169,12 @@ class PairView(FramedWidget):
             self._contents["notes"] = _notes(self._pair, self._marks, self._refused)
 
     def scroll_by(self, lines: int = 0, pages: int = 0) -> None:
-        """Moves the pane that `switch_pane` chose down, or up with negative numbers."""
+        """Scrolls the pane selected by `switch_pane` down, or up with negative numbers."""
         page = self._prompt_height() if self._in_prompt else self._answers_height()
         self._move(self._in_prompt, lines + pages * max(page - 1, 1))
 
     def switch_pane(self) -> None:
-        """Lets `scroll_by` move the other pane: the prompt only while it is longer than its part."""
+        """Makes `scroll_by` scroll the other pane; the prompt only if it does not fit."""
         self._in_prompt = not self._in_prompt and len(self._prompt) > self._prompt_height()
         self._draw()
 
@@ -210,7 +210,7 @@ class PairView(FramedWidget):
     # -- lines
 
     def _wrap(self) -> None:
-        """Cuts the texts into lines of the present width; they are styled when they come into view."""
+        """Wraps the texts at the current width. Lines are styled when they become visible."""
         width = self.size.width
         if self._pair is None or not width or not self.is_attached:
             return
@@ -247,7 +247,7 @@ class PairView(FramedWidget):
         self._answers_top = max(min(self._answers_top, len(self._answers) - self._answers_height()), 0)
 
     def _bring_hit(self) -> None:
-        """Scrolls to the first marked place: in an answer, or else in the prompt."""
+        """Scrolls to the first match in an answer, or else in the prompt."""
         width = self.size.width
         column = self.column - 3 if width >= WIDE else width - 4
         for name in ("chosen", "rejected", "raw", "prompt"):
@@ -266,7 +266,7 @@ class PairView(FramedWidget):
     # -- drawing
 
     def _draw(self) -> None:
-        """Makes the frame anew."""
+        """Draws the visible lines."""
         width = self.size.width
         if self._pair is None or not width:
             return
@@ -306,7 +306,7 @@ def _contents(
     cuts: Mapping[str, Cut],
     whitespace: bool,
 ) -> dict[str, Content]:
-    """Every text of a pair, styled: `raw`, or `head`, `prompt`, `chosen(-head)`, `rejected(-head)`."""
+    """The styled texts of a pair: `raw`, or `head`, `prompt`, `chosen(-head)` and `rejected(-head)`."""
 
     def text_of(text: Content) -> Content:
         text = _marked(text, highlight)
@@ -336,7 +336,7 @@ def _contents(
 
 
 def _shown(text: str, whitespace: bool) -> str:
-    """`text` made safe; with `whitespace` tabs and carriage returns stay to be seen."""
+    """`text`, sanitized; with `whitespace`, tabs and carriage returns stay visible."""
     if not whitespace:
         return safe(text)
     more = len(text) - MAX_SHOWN
@@ -345,7 +345,7 @@ def _shown(text: str, whitespace: bool) -> str:
 
 
 def _with_whitespace(text: Content) -> Content:
-    """`text` with every space and line end seen; the styles stay on their characters."""
+    """`text` with visible spaces and line ends; styles keep their characters."""
     plain, places, grown, parts, spans = text.plain, [0], [0], [], []
     last = length = 0
     for match in _SPACE.finditer(plain):
@@ -353,7 +353,7 @@ def _with_whitespace(text: Content) -> Content:
         sign = "·" if char == " " else "↵\n" if char == "\n" else f"⟨{SPACES[ord(char)]}⟩"
         parts += [plain[last : match.start()], sign]
         length += match.start() - last
-        if len(sign) > 1:  # a character that grows: what stands behind it moves
+        if len(sign) > 1:  # the character becomes several, and the text after it moves
             spans.append(StyledSpan(length, length + len(sign.rstrip("\n")), ODD_SPACE))
             places.append(match.end())
             grown.append(grown[-1] + len(sign) - 1)
@@ -369,12 +369,12 @@ def _with_whitespace(text: Content) -> Content:
 
 
 def _cut_up(answer: Content, text: str, cut: Cut | None, whitespace: bool) -> list[tuple[Content, bool]]:
-    """`answer`, the drawn form of `text`: what is trained on, the line of the cut, what is lost; False: not text."""
+    """`answer`, the drawn form of `text`, as (part, whether it is text): what is kept, the cut, the rest."""
     if cut is None or cut.at >= len(text):
         return [(answer, True)]
     at = max(cut.at, 0)
     while at > 0 and "\u200d" in text[at - 1 : at + 1]:
-        at -= 1  # a picture made of several characters is drawn whole or not at all
+        at -= 1  # an emoji made of several characters is not split
     sign = f"{CUT_SIGN} cut at max_length {cut.tokens:,} tokens"
     if at >= MAX_SHOWN:
         return [(answer, True), (Content.styled(f"\n{sign}, in what is not shown", CUT_HEAD), False)]

@@ -1,4 +1,4 @@
-"""Which column is the prompt, which the chosen and which the rejected answer, with the first pair as it would be."""
+"""A form that maps columns to prompt, chosen and rejected, with a preview of the first pair."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from smoltui.core.pairs.preference import Pair
 from smoltui.safe_text import safe, safe_line
 
 FIELDS = ("prompt", "chosen", "rejected", "system")
-"""The last one may stay empty."""
+"""All but the last are required."""
 
 
 class MappingForm(Widget, can_focus=True):
-    """Up and down choose the field, left and right a column; typing names a column or a dotted path; enter takes it.
+    """Up and down select a field, left and right a column; a column or a dotted path can also be typed.
 
-    The first letter typed in a field takes the place of what was there; a dot goes on with it, as a path does.
+    The first letter typed in a field replaces its value; a dot extends it to a path.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"mapping-form--cursor"}
@@ -38,14 +38,14 @@ class MappingForm(Widget, can_focus=True):
     ]
 
     class Changed(Message):
-        """Another column or path was filled in."""
+        """A field has changed."""
 
         def __init__(self, mapping: Mapping[str, str]) -> None:
             super().__init__()
             self.mapping = dict(mapping)
 
     class Accepted(Message):
-        """The person is content with it."""
+        """The mapping was accepted."""
 
         def __init__(self, mapping: Mapping[str, str]) -> None:
             super().__init__()
@@ -68,7 +68,7 @@ class MappingForm(Widget, can_focus=True):
         preview: Callable[[Mapping[str, str]], Sequence[Pair]],
         guess: Mapping[str, str],
     ) -> None:
-        """Asks for the columns of a set; `preview` gives its first pairs for a mapping."""
+        """Asks for the columns of a set. `preview` returns its first pairs for a mapping; `guess` fills in the form."""
         self._problem, self._columns, self._preview = problem, tuple(columns), preview
         self._values = {name: guess.get(name, "") for name in FIELDS}
         self._at, self._typing = 0, False
@@ -76,7 +76,7 @@ class MappingForm(Widget, can_focus=True):
 
     @property
     def mapping(self) -> dict[str, str]:
-        """What is filled in."""
+        """The fields that are filled in."""
         return {name: value for name, value in self._values.items() if value}
 
     def action_field(self, by: int) -> None:
@@ -95,7 +95,7 @@ class MappingForm(Widget, can_focus=True):
         self._fill(self._values[FIELDS[self._at]][:-1])
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Letters are typed, so that no key of the room has them."""
+        """Consumes printable characters, so that they are typed instead of triggering keys of the room."""
         return character is not None and character.isprintable()
 
     def on_key(self, event: events.Key) -> None:
@@ -132,7 +132,7 @@ class MappingForm(Widget, can_focus=True):
         self._build()
 
     def _build(self) -> None:
-        """The lines of the form for the present width."""
+        """Lays out the form for the current width."""
         width = max(self.size.width - 2, 10)
         lines: list[tuple[Text, bool]] = []
 

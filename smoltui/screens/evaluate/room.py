@@ -29,11 +29,10 @@ from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
-from smoltui.screens.room import Room
-from smoltui.widgets.answer_pair import AnswerPair
-from smoltui.widgets.figures_table import figures_table
+from smoltui.screens.evaluate.answer_pair import AnswerPair
+from smoltui.screens.evaluate.figures_table import figures_table
+from smoltui.screens.room import LOADING_RUNS, Room
 from smoltui.widgets.page import Page
-from smoltui.widgets.run_list import READING
 
 WIDE = 100
 """Columns from which the two answers are side by side."""
@@ -41,11 +40,11 @@ DRAW_SECONDS = 0.1
 """Streamed text is drawn at most ten times per second."""
 
 ANSWERING, MEASURED = "answering", "being measured"
-"""What the models are doing."""
+"""What the models are busy with, as in "The models are busy answering"."""
 
 
 class EvaluateRoom(Room):
-    """The models, how their answers are sampled, and the answers."""
+    """Shows the two models, their sampling settings, and their answers."""
 
     MODE = "evaluate"
     CSS_PATH = "evaluate.tcss"
@@ -68,15 +67,19 @@ class EvaluateRoom(Room):
         self._asked: list[int] = []
         self._tally: Tally | None = None
         self._working = ""
+        """`ANSWERING` or `MEASURED`; empty while the models are idle."""
         self._begun = 0.0
         self._phase = ""
         self._wish: str | None = None
+        """Id of the run to compare; None: the newest."""
         self._ask_when_loaded = False
         self._dirty: set[int] = set()
+        """Places of prompts whose answers have changed since they were drawn."""
         self._ticker: Timer | None = None
         self._known: frozenset[tuple[str, str]] = frozenset()
+        """Finished runs that were offered last: id, and place of the model."""
         self._reading = False
-        """The status says that runs are being loaded."""
+        """The status says that runs are still being loaded."""
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="eval-head", markup=False)
@@ -103,7 +106,7 @@ class EvaluateRoom(Room):
     # -- called from other rooms
 
     def start_asking(self, run_id: str | None = None) -> None:
-        """Asks the reference and the model of a run (None: the newest) all prompts, as soon as they are loaded."""
+        """Lets the reference and the model of a run (None: the newest) answer all prompts, once these are loaded."""
         if self._working:
             self.say(f"The models are busy {self._working}; x stops it.")
             return
@@ -172,7 +175,8 @@ class EvaluateRoom(Room):
         """Opens the prompts in the user's editor."""
         from smoltui.screens.editing import edit_file
 
-        assert self._loaded is not None  # until then the key is disabled
+        if self._loaded is None:  # the key is disabled
+            return
         path = self.workspace.project.resolve(self._loaded.settings.prompts)
         try:
             answers.write_prompts_once(path)
@@ -210,9 +214,8 @@ class EvaluateRoom(Room):
             return
         before = self._loaded
         if before is None or (before.run and before.run.id) == (loaded.run and loaded.run.id):
-            loaded.sheet.take_over(
-                self._sheet
-            )  # including what is not saved: typed prompts, answers of the reference alone
+            # Including what is not saved: typed prompts, answers of the reference alone.
+            loaded.sheet.take_over(self._sheet)
         else:
             for prompt in self._sheet.own:
                 loaded.sheet.add_own(prompt)
@@ -358,7 +361,7 @@ class EvaluateRoom(Room):
         if loaded.comparison.aligned is None:
             self._reading = not self._knows_runs()
             if self._reading:
-                return READING
+                return LOADING_RUNS
             return "No aligned model yet. Press t to train one, or a to ask the reference alone."
         if not self._sheet.complete:
             return "Press a to compare both models on these prompts, or m to measure them on held-out pairs."

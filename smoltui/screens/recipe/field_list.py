@@ -34,7 +34,7 @@ class Row:
     is_set: bool = False
     """The key is in the file."""
     is_changed: bool = False
-    """…with a value other than TRL's default."""
+    """Its value in the file differs from TRL's default."""
     level: str = ""
     """`stop` or `warn` if there is a problem with it."""
 
@@ -94,7 +94,7 @@ class FieldList(ScrollView, can_focus=True):
 
     @property
     def key(self) -> str | None:
-        """The field under the cursor."""
+        """Key of the field under the cursor; empty for a heading, None without a cursor."""
         return self._rows[self.cursor].key if 0 <= self.cursor < len(self._rows) else None
 
     def show(self, rows: Sequence[Row]) -> None:
@@ -135,7 +135,7 @@ class FieldList(ScrollView, can_focus=True):
         self._keep_in_view()
 
     def action_move(self, by: int) -> None:
-        """Moves by `by` rows, on to the nearest field in that direction or else the last one."""
+        """Moves by `by` rows, and from a heading on to the next field; at most to the first or last field."""
         fields = [index for index, row in enumerate(self._rows) if row.key]
         if not fields:
             return

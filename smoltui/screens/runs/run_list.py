@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,64 +14,28 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from smoltui.core.runs.metrics import as_word
-from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import LABEL, Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.safe_text import redact, safe_line
-
-STAGE_STYLES = {
-    "RUNNING": "bold green",
-    "SCHEDULING": "yellow",
-    "COMPLETED": "green",
-    "CANCELED": "dim",
-    "ERROR": "bold red",
-    "DELETED": "dim",
-}
-NARROW, WIDE = 100, 116
-"""Width in cells from which loss and margin are shown, and from which the cost is."""
-
-
-NOTHING_YET = "No runs yet. Press t to start one."
-READING = "Loading runs…"
-"""Shown until every engine has answered; before that, there may be runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowFacts:
-    """What a row shows in addition to the run itself."""
-
-    cost: str = ""
-    """Cost so far and at most; empty if the run is free."""
-    words: tuple[str, ...] = ()
-    """Names of the watch rules that apply."""
-    note: str = ""
-    """Anything else, such as the chain that the run belongs to."""
-
+from smoltui.screens.runs.columns import FactsOf, RowFacts, Shown, columns_in
 
 NO_FACTS = RowFacts()
-FactsOf = Callable[[Run], RowFacts]
 
 
-def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked: bool = False) -> Text:
-    """One run in `width` cells; the columns on the right are dropped first if there is not enough room."""
-    took = run.duration(now)
-    step = f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
+def row(shown: Shown, width: int, *, marked: bool = False) -> Text:
+    """One run in `width` cells: the columns that there is room for, then everything without a fixed width."""
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append("●" if marked else " ", "bold cyan" if marked else "")  # an invisible style costs 40 bytes per row
-    line.append(f"{safe_line(run.name, 18):<19}")
-    line.append(f"{safe_line(run.stage, 11):<12}", STAGE_STYLES.get(run.stage, ""))
-    line.append(f"{safe_line(run.flavor or run.engine, 14):<12}")
-    line.append(f"{as_age(now - run.created_at if run.created_at else None):>5}")
-    short = run.is_final and took is not None and took < 100  # for an active run it would change every second
-    line.append(f"{f'{took:.0f}s' if short else as_age(took):>6}")
-    line.append(f"{step:>11}")
-    if width >= NARROW:
-        line.append(f"{as_word(run.history.last('loss')):>9}")
-        line.append(f"{as_word(run.history.last('rewards/margins')):>9}")
-    if width >= WIDE:
-        line.append(f"{facts.cost:>14}")
-    line.append("  ")
+    for column in columns_in(width):
+        line.append(column.padded(column.text(shown)), column.style(shown.run) if column.style else "")
+    _append_details(line.append("  "), shown)
+    line.truncate(width, pad=True)
+    return line
+
+
+def _append_details(line: Text, shown: Shown) -> None:
+    """Watch rules, chain, message or phase, and labels."""
+    run, facts = shown.run, shown.facts
     for word in facts.words:
         line.append(f"{word} ", "bold yellow")
     if facts.note:
@@ -85,25 +48,11 @@ def row(run: Run, now: float, width: int, facts: RowFacts = NO_FACTS, *, marked:
     )
     if labels:
         line.append(f"  {safe_line(redact(labels), 120)}", "dim italic")
-    line.truncate(width, pad=True)
-    return line
 
 
 def _doing(run: Run) -> str:
     """The reason for its stage, or its current phase."""
     return run.message or ("" if run.is_final or not run.phase else PHASES.get(run.phase, run.phase))
-
-
-def heading(width: int) -> Text:
-    """The column headings for `row`."""
-    text = f" {'name':<19}{'stage':<12}{'where':<12}{'age':>5}{'took':>6}{'step':>11}"
-    if width >= NARROW:
-        text += f"{'loss':>9}{'margin':>9}"
-    if width >= WIDE:
-        text += f"{'USD / max':>14}"
-    line = Text(f"{text}  details", "bold dim", no_wrap=True)
-    line.truncate(width, pad=True)
-    return line
 
 
 class RunList(ScrollView, can_focus=True):
@@ -137,7 +86,7 @@ class RunList(ScrollView, can_focus=True):
     class Marked(Message):
         """The set of marked runs has changed."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, empty_words: str = "", *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._runs: Sequence[Run] = ()
         self._places: dict[str, int] = {}
@@ -148,7 +97,8 @@ class RunList(ScrollView, can_focus=True):
         """Returns additional facts for a row; called for visible rows, once per second."""
         self.marked: set[str] = set()
         """Ids of marked runs, including those not currently listed."""
-        self.empty_words = READING
+        self.empty_words = empty_words
+        """Shown in place of an empty list."""
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -199,7 +149,7 @@ class RunList(ScrollView, can_focus=True):
 
     def _row(self, index: int, now: float, width: int) -> Text:
         run = self._runs[index]
-        return row(run, now, width, self.facts(run), marked=run.id in self.marked)
+        return row(Shown(run, now, self.facts), width, marked=run.id in self.marked)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, len(self._runs))

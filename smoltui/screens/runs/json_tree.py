@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.text import Text
 from textual.widgets import Tree
@@ -27,14 +26,14 @@ class JsonTree(Tree[None]):
         self.show_root = False
         self.guide_depth = 2
 
-    def show(self, data: Mapping[str, Any]) -> None:
+    def show(self, data: Mapping[str, object]) -> None:
         """Replaces the data, and moves the cursor to the first line."""
         self.clear()
         self._fill(self.root, data, depth=0)
         self.root.expand()
         self.cursor_line = 0
 
-    def _fill(self, node: TreeNode[None], data: Mapping[str, Any] | Sequence[Any], depth: int) -> None:
+    def _fill(self, node: TreeNode[None], data: Mapping[str, object] | Sequence[object], depth: int) -> None:
         items = data.items() if isinstance(data, Mapping) else enumerate(data)
         for name, value in items:
             label = Text(no_wrap=True).append(safe_line(str(name), 60), "cyan")
@@ -52,6 +51,6 @@ def _value(name: object, value: object) -> str:
         return "–"
     if isinstance(value, Mapping | list | tuple):
         return "empty"
-    # Together with its name, which may be what identifies a secret.
+    # Redacted together with its name, which may be what identifies a secret.
     told = redact(f"{name}={value}") if isinstance(value, str) else str(value)
     return safe_line(told.removeprefix(f"{name}="), VALUE_SHOWN)

@@ -15,7 +15,7 @@ Interval = tuple[float, float] | None
 
 
 def figures_table(reference: Figures, aligned: Figures, beta: float, manner: Manner | None) -> RenderableType:
-    """Rows of figures; `–` for what has not been measured (yet)."""
+    """The figures of both models and their definitions; `–` for what has not been measured."""
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(no_wrap=True)
     for _ in range(2):
@@ -43,7 +43,7 @@ def figures_table(reference: Figures, aligned: Figures, beta: float, manner: Man
 
 
 def share(value: float | None, interval: Interval) -> str:
-    """`97 % (89–99)`; `–` for None."""
+    """A share (0..1) with its interval: `97 % (89–99)`; `–` for None."""
     if value is None:
         return "–"
     told = f"{value * 100:.0f} %"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -27,10 +27,10 @@ from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.editing import edit_file
+from smoltui.screens.recipe.field_list import FieldList
+from smoltui.screens.recipe.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
+from smoltui.screens.recipe.text_pane import TextPane
 from smoltui.screens.room import Room
-from smoltui.widgets.field_list import FieldList
-from smoltui.widgets.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
-from smoltui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile
@@ -71,17 +71,17 @@ class RecipeRoom(Room):
     def __init__(self) -> None:
         super().__init__()
         self._file: RecipeFile | None = None
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, object] = {}
         """The values shown: those of the file, plus changes that are still being written."""
         self._around = Surroundings(Settings())
         self._decisions: CurationFile | None = None
-        """Those of the project; None until they are looked at."""
+        """Decisions about the project's pairs; None until they are first needed."""
         self._target = Target.LOCAL
         self._target_known = False
         self._findings: list[Finding] = []
         self._editing = ""
-        """Key whose value is being typed; `/` during a search for a field; else empty."""
-        self._before: Any = ABSENT
+        """Key whose value is being typed; `/` during a search for a field; otherwise empty."""
+        self._before: object = ABSENT
         """The value when the input was opened."""
         self._query = ""
         self._moved_at = -math.inf
@@ -141,7 +141,7 @@ class RecipeRoom(Room):
 
     @work(exclusive=True, group="read")
     async def _read(self, *, said: str = "") -> None:
-        """Reads the file, then the machine; if the file cannot be used, the reason takes the place of the form."""
+        """Reads the file, then the machine; if the file cannot be used, shows the reason instead of the form."""
         project = self.workspace.project
         if not project.has_recipe:
             self._file = None
@@ -176,7 +176,7 @@ class RecipeRoom(Room):
         file = load_recipe(project.recipe_path)
         return file, self._commands(replace(self._around, settings=project.settings()), file.values)
 
-    def _commands(self, around: Surroundings, values: Mapping[str, Any]) -> Surroundings:
+    def _commands(self, around: Surroundings, values: Mapping[str, object]) -> Surroundings:
         """`around` with everything that depends on the recipe's values. Reads the disk."""
         from smoltui.backends.pairs.counted import pairs_decided
         from smoltui.backends.pairs.curation_file import CurationFile
@@ -241,7 +241,7 @@ class RecipeRoom(Room):
 
     # -- writing
 
-    def _change(self, key: str, value: Any) -> None:
+    def _change(self, key: str, value: object) -> None:
         """Shows the new value and writes it; `ABSENT` removes the key."""
         if self._file is None:
             return
@@ -255,7 +255,7 @@ class RecipeRoom(Room):
         self._write(key, before, value)
 
     @work(group="write")
-    async def _write(self, key: str, before: Any, value: Any) -> None:
+    async def _write(self, key: str, before: object, value: object) -> None:
         async with self._writing:
             self._waiting -= 1
             if self._file is None:
@@ -273,14 +273,14 @@ class RecipeRoom(Room):
                     self._read()
                     return
             self._file = file
-            if not self._waiting:  # else a pending change would briefly disappear
+            if not self._waiting:  # otherwise a pending change would briefly disappear
                 self._values = dict(file.values)
             self._draw()
         if said:
             self.say(said, severity="warning")
 
-    def _put(self, file: RecipeFile, key: str, before: Any, value: Any) -> tuple[RecipeFile, str]:
-        """Runs in a thread. Makes one change in the current file, which may differ from the one that was read."""
+    def _put(self, file: RecipeFile, key: str, before: object, value: object) -> tuple[RecipeFile, str]:
+        """Makes one change in the current file, which may differ from `file`; returns it and a warning. In a thread."""
         said = ""
         if file.changed_outside():
             fresh = load_recipe(self.workspace.project.recipe_path)
@@ -314,7 +314,7 @@ class RecipeRoom(Room):
         self._begin_line(field.key, f"{field.key}: ", show(field, current))
 
     def _editable_sources(self) -> bool:
-        """Whether the sources survive being shown in one line and parsed again."""
+        """Whether the sources are unchanged after being shown in one line and parsed again."""
         field, sources = field_for("datasets"), self._values.get("datasets") or []
         try:
             return not sources or bool(parse(field, show(field, sources)) == sources)
@@ -392,7 +392,7 @@ class RecipeRoom(Room):
         self._check_line(event.value)
 
     def _check_line(self, text: str) -> None:
-        """Shows what the typed value means or what is wrong with it, and updates the result of the recipe."""
+        """Shows whether the typed value is valid, and updates the result of the recipe."""
         if not self._editing:
             return
         said = partial(self.query_one("#edit-said", Static).update, layout=False)
@@ -475,7 +475,7 @@ class RecipeRoom(Room):
         shown = about(field, self._file.line_of(field.key), differs)
         self.query_one("#about", Static).update(shown, layout=False)
 
-    def _draw_below(self, values: Mapping[str, Any]) -> None:
+    def _draw_below(self, values: Mapping[str, object]) -> None:
         text = checks(self._findings, self._target).append("\n\n")
         self.query_one(TextPane).show(text.append_text(sums(values, self._around, self._target)))
 

@@ -1,4 +1,4 @@
-"""What the trainer sees of a pair: the rendered text, special tokens told apart, where the answer begins and is cut."""
+"""A pair as the trainer sees it: the rendered text with special tokens, the beginning of the answer, and the cut."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from textual.content import Content
 
 from smoltui.core.pairs.rendering import CUT, OURS, SIDES, TRL, Piece, SideView, TrainerView, legend
 from smoltui.safe_text import safe, safe_line
-from smoltui.widgets.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
+from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
 
 LEGEND_SHARE = 0.5
-"""The legend takes at most this part of the height."""
+"""Maximum share of the height for the legend."""
 MAX_DRAWN, MAX_LINES = 10_000, 1_000
-"""Characters, and line ends, drawn on each side of the place where the answer begins: laying out more takes longer than
-a key may (both sides together 0.2 s)."""
+"""Characters and lines drawn before and after the beginning of the answer. Laying out more takes longer than a key may:
+0.2 s for both sides."""
 
 KINDS = {
     "special": "bold $text-accent on $accent-muted",
@@ -23,16 +23,16 @@ KINDS = {
     "completion": "",
     "cut": "dim strike $text-error",
 }
-"""Bold, dim, plain and struck through: told apart without colours too."""
+"""Bold, dim, plain and struck through, so that they differ without colors too."""
 MARKS = {OURS: "bold $text-success", TRL: "bold $text-warning", CUT: "bold $text-error"}
 LINE_END = "↵"
-"""Shown where a line ends: a template's line ends are tokens like others."""
+"""Marks line ends, which are tokens like others."""
 
 
 class TrainerPane(FramedWidget):
-    """Draws a TrainerView line by line: wrapped once, and a key only sends the lines that changed.
+    """Draws a TrainerView line by line: wrapped once, and a key redraws only the lines that changed.
 
-    A legend in words stands on top and does not scroll. The view opens where the answer begins.
+    The legend at the top does not scroll. The view opens where the answer begins.
     """
 
     def __init__(self, id: str | None = None) -> None:
@@ -47,10 +47,10 @@ class TrainerPane(FramedWidget):
         self._top = 0
         self._opens_at: int | None = None
 
-    # -- what the room says
+    # -- called by the parent
 
     def show(self, view: TrainerView) -> None:
-        """Draws `view` from where its answers begin."""
+        """Draws `view`, opened where its answers begin."""
         self._view, self._words = view, ""
         self._texts = {}
         for name in SIDES:
@@ -61,13 +61,13 @@ class TrainerPane(FramedWidget):
         self._draw()
 
     def say(self, words: str) -> None:
-        """Draws a sentence in place of a view: that one is being made, or why there is none."""
+        """Draws a sentence instead of a view: that it is being rendered, or why it cannot be."""
         self._view, self._words = None, words
         self._wrap(opening=True)
         self._draw()
 
     def scroll_by(self, lines: int = 0, pages: int = 0) -> None:
-        """Moves down, or up with negative numbers."""
+        """Scrolls down, or up with negative numbers."""
         self._top += lines + pages * max(self._height() - 1, 1)
         self._opens_at = None
         self._draw()
@@ -92,11 +92,11 @@ class TrainerPane(FramedWidget):
     # -- lines
 
     def _wrap(self, opening: bool) -> None:
-        """Cuts the texts into lines of the present width. `opening`: where the answers begin comes into view."""
+        """Wraps the texts at the current width. `opening` scrolls to the beginning of the answers."""
         width = self.size.width
         self._legend, self._head_row, self._rows = [], None, []
         if opening:
-            self._top, self._opens_at = 0, 0  # nothing was scrolled yet, also where there is no size so far
+            self._top, self._opens_at = 0, 0  # not scrolled yet, even before the first layout
         if not width or not self.is_attached:
             return
         self.take_styles()
@@ -111,7 +111,7 @@ class TrainerPane(FramedWidget):
             self._opens_at = self._top
 
     def _wrap_beside(self, width: int) -> int:
-        """Rows of both sides; gives the first one in which an answer begins."""
+        """Adds rows with both sides; returns the first one in which an answer begins."""
         self._head_row = tuple((name, self._texts[f"{name}-head"]) for name in SIDES)
         widths = {"chosen": self.column - 3, "rejected": width - 1 - self.column - 3}
         lines = [self._texts[name].wrap(max(widths[name], 1)) for name in SIDES]
@@ -120,6 +120,7 @@ class TrainerPane(FramedWidget):
         return min(self._line_of(name, widths[name]) for name in SIDES)
 
     def _wrap_below(self, width: int) -> int:
+        """Adds rows with one side below the other; returns the one in which the chosen answer begins."""
         wide = max(width - 4, 1)
         for name in SIDES:
             self._rows.append(((name, self._texts[f"{name}-head"]),))
@@ -140,7 +141,7 @@ class TrainerPane(FramedWidget):
     # -- drawing
 
     def _draw(self) -> None:
-        """Makes the frame anew."""
+        """Draws the visible lines."""
         if not self.size.width or not self.is_attached:
             return
         rows = self._height()
@@ -153,7 +154,7 @@ class TrainerPane(FramedWidget):
 
 
 def _explained(words: str) -> Content:
-    """A line of the legend, its mark in the colour it has in the text."""
+    """A line of the legend, with its mark in the same color as in the text."""
     text = safe_line(words, 600)
     if style := MARKS.get(text[:1]):
         return Content.assemble((text[:1], style), (text[1:], "italic"))
@@ -167,7 +168,7 @@ def _head(name: str, side: SideView) -> str:
 
 
 def _rendered(side: SideView) -> tuple[Content, int]:
-    """The text with its marks, and where in it the answer begins (characters of what is drawn)."""
+    """The text with its marks, and the place in it, in characters, where the answer begins."""
     parts: list[tuple[str, str]] = []
     first, last = _near(side.text, side.boundary)
     every = sorted(_marks(side), key=lambda mark: mark[0])
@@ -203,13 +204,13 @@ def _rendered(side: SideView) -> tuple[Content, int]:
 
 
 def _among(marks: list[tuple[int, str]], first: int, last: int) -> str:
-    """The marks that stand in what is not drawn."""
+    """Names the marks in a part that is not drawn."""
     hidden = [mark for place, mark in marks if first <= place <= last]
     return f", {' and '.join(hidden)} among them" if hidden else ""
 
 
 def _near(text: str, place: int) -> tuple[int, int]:
-    """The stretch around `place` that is drawn: `MAX_DRAWN` characters or `MAX_LINES` line ends to each side."""
+    """The range around `place` that is drawn: at most `MAX_DRAWN` characters and `MAX_LINES` lines on each side."""
     before = text[max(place - MAX_DRAWN, 0) : place].rsplit("\n", MAX_LINES)
     after = text[place : place + MAX_DRAWN].split("\n", MAX_LINES)
     first, last = max(place - MAX_DRAWN, 0), min(place + MAX_DRAWN, len(text))
@@ -221,7 +222,7 @@ def _near(text: str, place: int) -> tuple[int, int]:
 
 
 def _marks(side: SideView) -> list[tuple[int, str]]:
-    """(place, mark): ours, TRL's, and where max_length cuts; of two at one place ours comes first."""
+    """(place, mark): our boundary, TRL's, and the cuts by max_length. At the same place, ours comes first."""
     marks = [(side.boundary, OURS)]
     if side.trl_boundary is not None:
         marks.append((side.trl_boundary, TRL))
@@ -237,7 +238,7 @@ def _marks(side: SideView) -> list[tuple[int, str]]:
 
 
 def _cut(piece: Piece, at: int, places: set[int]) -> list[tuple[str, str, int]]:
-    """The piece, which begins at `at`, cut at those of `places` that fall into it: (text, kind, where it begins)."""
+    """The piece, which begins at `at`, split at those of `places` that are inside it: (text, kind, beginning)."""
     inside = sorted(place - at for place in places if at < place < at + len(piece.text))
     return [
         (piece.text[begin:end], piece.kind, at + begin)
@@ -246,5 +247,5 @@ def _cut(piece: Piece, at: int, places: set[int]) -> list[tuple[str, str, int]]:
 
 
 def _shown(text: str) -> str:
-    """Safe to draw, line ends visible; made safe only here, because it makes texts longer."""
+    """Sanitized, with visible line ends; only when it is drawn, because sanitizing changes the places of marks."""
     return safe(text.replace("\r", "␍"), None).replace("\n", f"{LINE_END}\n")

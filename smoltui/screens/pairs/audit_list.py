@@ -1,4 +1,4 @@
-"""The report about a set: findings one a line, the one under the cursor explained below."""
+"""The audit report: one finding per line, with the one under the cursor explained below."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from smoltui.safe_text import safe, safe_line
 
 _STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
 NARROW = 60
-"""Cells under which the share is left out."""
+"""Width in cells below which the share is not shown."""
 SHOWN = 10
-"""Pairs that are named of a finding."""
+"""Pair numbers listed for a finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,19 @@ class FindingRow:
     severity: str
     """stop, warn or info."""
     count: int | None
-    """None: not counted."""
+    """Pairs; None if they were not counted."""
     share: float | None
+    """Of all pairs, 0..1; None if unknown."""
     why: str
     source: str
     examples: Sequence[int]
-    """First rows, from 0."""
+    """The first rows, numbered from 0."""
     act: str
+    """What fixes it, in words."""
 
 
 class AuditList(Widget):
-    """Who holds it binds the keys and calls `move`; a move sends the lines that changed."""
+    """The parent binds the keys and calls `move`. A move redraws only the lines that changed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"audit-list--cursor"}
     DEFAULT_CSS = "AuditList > .audit-list--cursor { background: $primary 50%; text-style: bold; }"
@@ -59,7 +61,7 @@ class AuditList(Widget):
         return self._rows[self._cursor] if self._cursor < len(self._rows) else None
 
     def show(self, header: Sequence[str], rows: Sequence[FindingRow], *, progress: str = "") -> None:
-        """Another report: what was found first, by severity, then what was not."""
+        """Replaces the report: findings with pairs first, by severity; then those without, then those not counted."""
         place = {"stop": 0, "warn": 1, "info": 2}
         before = self.current
         self._header, self._progress = list(header), progress
@@ -90,51 +92,44 @@ class AuditList(Widget):
     def _draw(self) -> None:
         if not self.is_attached or not self.size.width:
             return
-        width, height = self.size
-        head = self._wrapped(Text(f"{safe(line, 600)}") for line in self._header)
+        before, self._drawn = self._drawn, self._screen(*self.size)
+        if len(before) != len(self._drawn):
+            self.refresh()
+        elif changed := [
+            Region(0, y, self.size.width, 1)
+            for y, (old, new) in enumerate(zip(before, self._drawn, strict=True))
+            if old != new
+        ]:
+            self.refresh(*changed)
+
+    def _screen(self, width: int, height: int) -> list[Strip]:
+        """The lines from top to bottom: header, findings around the cursor, and the explanation of the one under it."""
+        head = self._wrapped([Text(safe(line, 600)) for line in self._header])
         if self._progress:
             head.append(Text(safe_line(self._progress, 200), "italic"))
-        told = self._told() if self.current is not None else []
+        current = self.current
+        told = self._wrapped(_explanation(current)) if current is not None else []
         below = min(len(told) + 1, max(height // 2, 3)) if told else 0
-        rows = max(height - len(head) - 1 - below, 1)
-        self._top = max(min(self._top, self._cursor, max(len(self._rows) - rows, 0)), self._cursor - rows + 1, 0)
         lines = [self._finish(line) for line in head]
         if self._rows:
             lines.append(self._finish(Text(_heading(width), "bold dim")))
-        for number in range(self._top, min(self._top + rows, len(self._rows))):
+        for number in self._in_view(max(height - len(head) - 1 - below, 1)):
             lines.append(self._finish(_line(self._rows[number], width), number == self._cursor))
         lines += [self._finish(Text())] * (height - below - len(lines))
         if below:
             lines.append(self._finish(Text("─" * width, "dim")))
             lines += [self._finish(line) for line in told[: below - 1]]
-        before, self._drawn = self._drawn, lines[:height]
-        if len(before) != len(self._drawn):
-            self.refresh()
-        elif changed := [
-            Region(0, y, width, 1) for y, (old, new) in enumerate(zip(before, self._drawn, strict=True)) if old != new
-        ]:
-            self.refresh(*changed)
+        return lines[:height]
 
-    def _told(self) -> list[Text]:
-        """Why the finding under the cursor matters, where that is from, which pairs, and what fixes it."""
-        row = self.current
-        assert row is not None
-        lines = [Text(safe(row.why, 600)), Text(f"Source: {safe(row.source, 200)}", "dim")]
-        if row.count:
-            numbers = ", ".join(f"{number + 1:,}" for number in row.examples[:SHOWN])
-            more = " …" if row.count > SHOWN else ""
-            lines.append(Text(f"Pairs {numbers}{more}", "cyan"))
-            lines.append(Text.assemble(("enter", "bold cyan"), " shows them   ", f"then {safe(row.act, 200)}"))
-        elif row.count is None:
-            lines.append(Text("Not counted: the lines at the top say why. A audits again.", "italic"))
-        return self._wrapped(lines)
+    def _in_view(self, count: int) -> range:
+        """The findings that are listed in `count` lines; scrolls to keep the cursor among them."""
+        self._top = max(min(self._top, self._cursor, max(len(self._rows) - count, 0)), self._cursor - count + 1, 0)
+        return range(self._top, min(self._top + count, len(self._rows)))
 
-    def _wrapped(self, texts: object) -> list[Text]:
-        console, width = Console(width=max(self.size.width - 2, 1)), max(self.size.width - 2, 1)
-        lines: list[Text] = []
-        for text in texts:  # type: ignore[attr-defined]
-            lines += list(text.wrap(console, width)) or [Text()]
-        return lines
+    def _wrapped(self, texts: Sequence[Text]) -> list[Text]:
+        width = max(self.size.width - 2, 1)
+        console = Console(width=width)
+        return [line for text in texts for line in list(text.wrap(console, width)) or [Text()]]
 
     def _finish(self, text: Text, cursor: bool = False) -> Strip:
         width, base = self.size.width, self.rich_style
@@ -154,10 +149,23 @@ def _heading(width: int) -> str:
 
 
 def _line(row: FindingRow, width: int) -> Text:
-    """One finding; where it is narrow without its share, so that its title can be read."""
+    """One finding; without its share if the list is narrow, so that its title can be read."""
     count = "–" if row.count is None else f"{row.count:,}"
     share = "" if row.share is None else (f"{row.share:.1%}" if row.count else "")
     figures = f"{count:>13}{share:>8}" if width >= NARROW else f"{count:>8}"
     line = Text(f"{figures}  ", no_wrap=True, overflow="ellipsis")
     line.append(f"{safe_line(row.severity, 4):<5}", _STYLES.get(row.severity, "") if row.count else "dim")
     return line.append(f" {safe_line(row.title, 200)}", "" if row.count else "dim")
+
+
+def _explanation(row: FindingRow) -> list[Text]:
+    """Why a finding matters, the source of that, its first pairs, and what fixes it."""
+    lines = [Text(safe(row.why, 600)), Text(f"Source: {safe(row.source, 200)}", "dim")]
+    if row.count:
+        numbers = ", ".join(f"{number + 1:,}" for number in row.examples[:SHOWN])
+        more = " …" if row.count > SHOWN else ""
+        lines.append(Text(f"Pairs {numbers}{more}", "cyan"))
+        lines.append(Text.assemble(("enter", "bold cyan"), " shows them   ", f"then {safe(row.act, 200)}"))
+    elif row.count is None:
+        lines.append(Text("Not counted: the lines at the top say why. A audits again.", "italic"))
+    return lines

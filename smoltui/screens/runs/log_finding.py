@@ -1,4 +1,4 @@
-"""A search in a growing log: the matches found so far by a thread."""
+"""A search in a growing log: the matches found so far by a thread, and which of them is current."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ class LogFinding:
         """Line numbers from 0, ascending."""
         self.done = False
         """The log has been searched completely once."""
+        self.current: int | None = None
+        """Number of the line of the current match; None before the first jump."""
+        self.has_jumped = False
+        """The view was moved to a match, or none was found: later matches do not move it."""
         self._view = view
         self._search = search
         self._worker: Worker[None] | None = None
@@ -78,6 +82,31 @@ class LogFinding:
         self._worker, self.done = None, True
         if self._stale:
             self.look()
+
+    # -- matches
+
+    @property
+    def place(self) -> int | None:
+        """Place of the current match among all, from 0; None without one."""
+        if self.current is None or not self.hits:
+            return None
+        return min(bisect_left(self.hits, self.current), len(self.hits) - 1)
+
+    def nearest(self, number: int) -> int:
+        """The first match at or below a line, or else the last one above it. There must be one."""
+        return self.hits[min(bisect_left(self.hits, number), len(self.hits) - 1)]
+
+    def next_after(self, number: int, direction: int, *, is_match: bool) -> tuple[int, bool]:
+        """The next match (1) or the previous one (-1) seen from a line, and whether it wrapped around.
+
+        `is_match`: the line is a match itself, which a step down leaves behind. There must be a match.
+        """
+        place = bisect_left(self.hits, number)
+        if direction < 0:
+            place -= 1
+        elif is_match and place < len(self.hits) and self.hits[place] == number:
+            place += 1
+        return self.hits[place % len(self.hits)], not 0 <= place < len(self.hits)
 
     def stop(self) -> None:
         """Stops the thread, if there is one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
-from smoltui.widgets.field_list import Row
+from smoltui.screens.recipe.field_list import Row
 
 LEVELS = {Level.STOP: ("✗ stop", "bold red"), Level.WARN: ("! warn", "yellow"), Level.PASS: ("✓ pass", "green")}
 VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no": ("✗ does not fit", "red")}
@@ -23,14 +22,17 @@ VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no":
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known besides the recipe itself."""
+    """What the texts need besides the recipe."""
 
     settings: Settings
     shape: ModelShape | None = None
+    """Of the model; None if it cannot be determined."""
     cuda: bool = False
+    """Training here uses CUDA."""
     has_bf16: bool | None = None
+    """The device here supports bf16; None if unknown."""
     memory: int | None = None
-    """Free bytes on the device that trains here."""
+    """Free bytes on the device that trains here; None if unknown."""
     memory_name: str = ""
     """Empty until this machine has been checked."""
     rows: int | None = None
@@ -41,15 +43,16 @@ class Surroundings:
     """Decisions made in the Pairs room reduce the pairs trained on."""
     command_here: str = ""
     command_jobs: str = ""
+    """The commands that do the same by hand, on this machine and as a Job."""
 
 
-def pairs_named(values: Mapping[str, Any]) -> tuple[object, ...]:
+def pairs_named(values: Mapping[str, object]) -> tuple[object, ...]:
     """The values of a recipe that determine its training pairs."""
     names = ("datasets", "dataset_name", "dataset_config", "dataset_train_split")
     return tuple(repr(values.get(name)) for name in names)
 
 
-def rows(values: Mapping[str, Any], findings: Sequence[Finding]) -> list[Row]:
+def rows(values: Mapping[str, object], findings: Sequence[Finding]) -> list[Row]:
     """The form, group by group; unknown keys come last."""
     worst = {finding.key: finding.level.value for finding in reversed(findings)}
     others = [field_for(key) for key in values if field_for(key).group == OTHERS]
@@ -108,7 +111,7 @@ def checks(findings: Sequence[Finding], target: Target) -> Text:
     return text
 
 
-def sums(values: Mapping[str, Any], around: Surroundings, target: Target) -> Text:
+def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
     local = target is Target.LOCAL
     text = Text().append("Result of this recipe", "bold")

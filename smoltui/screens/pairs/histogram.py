@@ -1,4 +1,4 @@
-"""How lengths are spread: histograms of block characters, beside each other where there is room."""
+"""The distribution of lengths: histograms of block characters, side by side if there is room."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from smoltui.core.pairs.histogram import (
 from smoltui.safe_text import safe_line
 
 BAR_ROWS = 4
-"""Lines of block characters of one histogram."""
+"""Height of the bars of a histogram in lines."""
 BESIDE = 46
-"""Cells that each histogram has at least where several stand beside each other."""
+"""Minimum width in cells of each of several histograms side by side."""
 GUTTER = 3
-"""Cells between two of them."""
+"""Cells between two histograms."""
 FEWEST = 12
-"""Cells under which bars say nothing, so only the figures are shown."""
+"""Width in cells below which bars are meaningless, so only the figures are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a length is cut."""
+    """A limit beyond which text is cut off."""
 
     limit: int
-    """The largest length that is kept whole, in the panel's unit."""
+    """The largest length that is not cut, in the panel's unit."""
     beyond: int | None = None
-    """Pairs that are longer; None: counted from what the panel shows."""
+    """Number of longer pairs; None to count them in the panel's distribution."""
     name: str = ""
-    """What sets the limit, for instance max_length; may be empty."""
+    """The setting that is the limit, such as max_length; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Panel:
     """One histogram."""
 
     title: str
-    """For instance "chosen length"."""
+    """Such as "chosen length"."""
     distribution: Distribution
     unit: str = "characters"
-    """The plural of what is counted: characters or tokens."""
+    """What is counted, in the plural: characters or tokens."""
     scale: Scale = "length"
-    """Panels of one scale and unit are drawn over the same edges, and to the same height."""
+    """Panels with the same scale and unit have the same bins and the same height."""
     cut: Cut | None = None
     style: str = ""
-    """Colour of the bars as rich names it; nothing is said by colour alone."""
+    """Rich's name for the color of the bars. Nothing is shown by color alone."""
 
 
 class _Line(NamedTuple):
@@ -72,7 +72,7 @@ class _Line(NamedTuple):
 
 
 class Histogram(Widget):
-    """Draws panels; everything is counted anew for the width there is, from distributions of a few thousand numbers."""
+    """Draws panels. Bins depend on the width, and are counted from distributions of a few thousand numbers."""
 
     DEFAULT_CSS = "Histogram { height: auto; }"
 
@@ -83,7 +83,7 @@ class Histogram(Widget):
         self._drawn_for = 0
 
     def show(self, panels: Sequence[Panel]) -> None:
-        """Draws these panels in place of the ones before."""
+        """Replaces the panels."""
         self._panels = tuple(panels)
         self._drawn_for = 0
         self.refresh(layout=True)
@@ -106,7 +106,7 @@ class Histogram(Widget):
 
 
 def drawn(panels: Sequence[Panel], width: int) -> list[Text]:
-    """The lines of `panels` in `width` cells, as many beside each other as have `BESIDE` cells each."""
+    """The lines of `panels` in `width` cells, with as many side by side as can have `BESIDE` cells each."""
     if not panels or width < 1:
         return []
     across = max(min((width + GUTTER) // (BESIDE + GUTTER), len(panels)), 1)
@@ -133,7 +133,7 @@ def _peers(panel: Panel, panels: Sequence[Panel]) -> list[Panel]:
 
 
 def _panel(panel: Panel, peers: Sequence[Panel], width: int) -> list[list[_Line]]:
-    """Title, figures, bars, axis and the word on the cut of one panel; each line is a list of its parts."""
+    """Title, figures, bars, axis and cut of one panel; each line is a list of its parts."""
     title, known = safe_line(panel.title, 60), panel.distribution
     unit = safe_line(panel.unit, 20)
     total = known.total
@@ -144,7 +144,7 @@ def _panel(panel: Panel, peers: Sequence[Panel], width: int) -> list[list[_Line]
         f"median {known.quantile(0.5):,} · p90 {known.quantile(0.9):,} · {known.lowest:,} to {known.highest:,}"
     )
     lines = [head, [_Line(figures, "dim")]]
-    cells = width - 1  # one is for the mark of the cut
+    cells = width - 1  # the last one is for the mark of the cut
     edges = edges_for(panel.scale, (peer.distribution for peer in peers), cells)
     place: int | None = None
     cut = panel.cut
@@ -170,7 +170,7 @@ def _sides(gaps: Distribution) -> str:
 
 
 def _apart(line: str, place: int | None) -> str:
-    """The axis without the label that the mark of the cut would stand in."""
+    """The axis without the label that the mark of the cut would overwrite."""
     if not place or place >= len(line) or " " in line[place - 1 : place + 1] or line[place] == TICK:
         return line
     begin, end = line.rindex(TICK, 0, place), line.find(" ", place)
@@ -179,7 +179,7 @@ def _apart(line: str, place: int | None) -> str:
 
 
 def _with_mark(line: str, place: int | None, style: str) -> list[_Line]:
-    """The mark of the cut stands between two cells, so that it hides nothing."""
+    """The parts of a line, with the mark of the cut inserted between two cells, so that it hides nothing."""
     if place is None:
         return [_Line(line, style)]
     return [_Line(line[:place], style), _Line(CUT_MARK, "bold red"), _Line(line[place:], style)]

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events as textual_events
@@ -14,6 +14,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.visual import VisualType
 from textual.widgets import Static
 
 from smoltui.backends.services import place_or_first
@@ -170,7 +171,7 @@ class DeviceRoom(Room):
         from smoltui.backends.system.paths import shown_path
         from smoltui.core.machine.device import next_step, verdict
         from smoltui.core.machine.device_words import facts_in_words
-        from smoltui.widgets import device_tables
+        from smoltui.screens.device import device_tables
 
         report, here = machine.report, place_or_first(machine.on).here
         step = next_step(
@@ -204,7 +205,7 @@ class DeviceRoom(Room):
             return ". ".join(filter(None, (self._account_problem, self._account_hint)))
         return account_in_words(self._account)
 
-    def _put(self, name: str, what: object, drawn: Any) -> None:
+    def _put(self, name: str, what: object, drawn: VisualType) -> None:
         """Draws a section only if it has changed: a full page sends 10 kB to the terminal."""
         if self._shown.get(name) != what:
             self._shown[name] = what
@@ -227,6 +228,6 @@ def _stamp(project: Project) -> list[tuple[int, int] | None]:
 def _warm_up() -> None:
     """Runs in a thread. Imports what the first drawing would otherwise import on the event loop."""
     from smoltui.core.machine.device import needs
-    from smoltui.widgets import device_tables  # noqa: F401
+    from smoltui.screens.device import device_tables  # noqa: F401
 
     needs()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 from rich.style import Style
 from rich.text import Text
@@ -12,8 +14,10 @@ from textual.widget import Widget
 from smoltui.core.runs.metrics import MetricName, as_word, finite, newest_share, smoothed
 from smoltui.safe_text import safe_line
 
-MIN_HEIGHT = 3
 LABEL_WIDTH = 8
+"""Cells of the range on the left, including the space after it."""
+Series = Sequence[tuple[int, float]]
+"""(step, value) in step order; may hold NaN and infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,7 @@ class Curve:
     """The series of another run, drawn behind the main one."""
 
     name: str
-    points: Sequence[tuple[int, float]]
-    """(step, value) in step order; may hold NaN."""
+    points: Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,8 @@ class Frame:
     top: float
 
 
-def braille(points: Sequence[tuple[int, float]], width: int, height: int, frame: Frame) -> list[str]:
-    """`height` rows of `width` braille cells with the points joined by lines; values that are not finite are gaps.
-
-    `points` are (step, value) in step order and may hold NaN.
-    """
+def braille(points: Series, width: int, height: int, frame: Frame) -> list[str]:
+    """`height` rows of `width` braille cells with the points joined by lines; values that are not finite are gaps."""
     from plotille import Canvas
 
     right = frame.last if frame.last > frame.first else frame.first + 1
@@ -48,7 +48,7 @@ def braille(points: Sequence[tuple[int, float]], width: int, height: int, frame:
     canvas = Canvas(width, height, xmin=frame.first, xmax=right + on, ymin=frame.bottom, ymax=frame.top + up)
     before: tuple[int, float] | None = None
     for step, value in points:
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             before = None
             continue
         if before is None:
@@ -99,7 +99,7 @@ class MetricChart(Widget):
 
     def show(
         self,
-        points: Sequence[tuple[int, float]],
+        points: Series,
         held_out: float | None,
         *,
         metric: MetricName | None = None,
@@ -119,50 +119,72 @@ class MetricChart(Widget):
 
     def render(self) -> Text:
         width, height = self.content_size
+        head = self._head(width)
+        rows = height - 1
+        if rows < 1:
+            return head
+        cells = max(1, width - LABEL_WIDTH)
+        series = [self._prepared(points, cells) for points in (self._points, *(other.points for other in self._others))]
+        frame = frame_of(series)
+        if frame is None:
+            return head.append("\n").append("NaN: the run diverged" if self._diverged else "no value yet", "dim")
+        labels = {0: as_word(frame.top), rows - 1: as_word(frame.bottom)}
+        for index, line in enumerate(_drawn(series, cells, rows, frame)):
+            head.append(f"\n{labels.get(index, ''):>{LABEL_WIDTH - 1}} ", "dim").append_text(line)
+        return head
+
+    @property
+    def _last(self) -> float | None:
+        """The newest value; None without one."""
+        return self._points[-1][1] if self._points else None
+
+    @property
+    def _diverged(self) -> bool:
+        return self._last is not None and math.isnan(self._last)
+
+    def _head(self, width: int) -> Text:
+        """The line above the curves: name and newest value, held-out value, and those of the other runs."""
         name = self._metric
-        last = self._points[-1][1] if self._points else None
         head = Text(no_wrap=True, overflow="ellipsis")
         head.append(name.label, "bold")
-        diverged = last is not None and last != last
-        head.append(f" {as_word(last)}", "bold red" if diverged else "bold green")
+        head.append(f" {as_word(self._last)}", "bold red" if self._diverged else "bold green")
         if name.unit:
             head.append(f" {name.unit}", "dim")
         if self._held_out is not None:
             head.append(f" · held-out {as_word(self._held_out)}", "cyan")
         head.truncate(width, overflow="ellipsis")
-        for number, other in enumerate(self._others):
+        for other, style in zip(self._others, cycle(_BEHIND), strict=False):
             value = as_word(other.points[-1][1]) if other.points else "–"
-            head.append(f"  {safe_line(other.name, 16)} {value}", _BEHIND[number % len(_BEHIND)])
+            head.append(f"  {safe_line(other.name, 16)} {value}", style)
         head.truncate(width, overflow="ellipsis")
-        rows = height - 1
-        if rows < 1:
-            return head
-        cells = max(1, width - LABEL_WIDTH)
-        own, *others = [
-            _thinned(smoothed(newest_share(points, self._share), self._smoothing), cells * 2)
-            for points in (self._points, *(other.points for other in self._others))
-        ]
-        drawn = [finite(points) for points in (own, *others)]
-        if not any(drawn):
-            return head.append("\n").append("NaN: the run diverged" if diverged else "no value yet", "dim")
-        values = [value for points in drawn for _, value in points]
-        steps = [step for points in (own, *others) for step, _ in points]
-        low, high = min(values), max(values)
-        if low == high:
-            low, high = low - 0.5, high + 0.5
-        frame = Frame(min(steps), max(steps), low, high)
-        lines = [Text() for _ in range(rows)]
-        series = [(points, _BEHIND[number % len(_BEHIND)]) for number, points in enumerate(others)]
-        for points, style in (*reversed(series), (own, _LINE)):
-            if points:
-                lines = [
-                    over(line, cell, style)
-                    for line, cell in zip(lines, braille(points, cells, rows, frame)[:rows], strict=True)
-                ]
-        labels = {0: as_word(high), rows - 1: as_word(low)}
-        for index, line in enumerate(lines):
-            head.append(f"\n{labels.get(index, ''):>{LABEL_WIDTH - 1}} ", "dim").append_text(line)
         return head
+
+    def _prepared(self, points: Series, cells: int) -> Series:
+        """The part of a series that is shown, smoothed, and with no more points than `cells` can show."""
+        return _thinned(smoothed(newest_share(points, self._share), self._smoothing), cells * 2)
+
+
+def frame_of(series: Sequence[Series]) -> Frame | None:
+    """The ranges that hold every finite value of the series; None if there is none. A constant is in the middle."""
+    values = [value for points in series for _, value in finite(points)]
+    if not values:
+        return None
+    steps = [step for points in series for step, _ in points]
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return Frame(min(steps), max(steps), low, high)
+
+
+def _drawn(series: Sequence[Series], cells: int, rows: int, frame: Frame) -> list[Text]:
+    """The curves over each other: the first series in front, the last one at the back."""
+    own, *others = series
+    lines = [Text() for _ in range(rows)]
+    for points, style in (*reversed(list(zip(others, cycle(_BEHIND), strict=False))), (own, _LINE)):
+        if points:
+            drawn = braille(points, cells, rows, frame)[:rows]
+            lines = [over(line, row, style) for line, row in zip(lines, drawn, strict=True)]
+    return lines
 
 
 _LINE = Style(color="green")
@@ -171,7 +193,7 @@ _BLANK = 0x2800
 """The empty braille cell."""
 
 
-def _thinned(points: Sequence[tuple[int, float]], most: int) -> Sequence[tuple[int, float]]:
+def _thinned(points: Series, most: int) -> Series:
     """About 2 × `most` points at most: the lowest and highest of each section, so that no spike is lost."""
     if len(points) <= most * 2:
         return points

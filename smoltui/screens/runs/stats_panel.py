@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from rich.text import Text
 from textual.widget import Widget
 
 from smoltui.core.machine.device import gib
-from smoltui.core.machine.sample import Sample, share
+from smoltui.core.machine.sample import GpuSample, Sample, share
 from smoltui.safe_text import safe_line
 
 KEPT = 240
@@ -56,45 +58,61 @@ class StatsPanel(Widget):
         self.refresh()
 
     def render(self) -> Text:
-        width = self.content_size.width
         if not self._samples:
             return Text(safe_line(self._words, 400), "dim")
-        samples, last = list(self._samples), self._samples[-1]
         text = Text(no_wrap=True, overflow="ellipsis")
-        cells = max(width - LABEL - FIGURE, 4)
-
-        def line(label: str, figure: str, values: list[float | None], top: float, colour: str) -> None:
-            text.append(f"{label:<{LABEL}}", "dim").append(f"{figure:<{FIGURE}}")
-            text.append(bars(values, cells, top), colour).append("\n")
-
-        cores = f" of {last.cores:.3g} cores" if last.cores else ""
-        line("processor", _percent(last.cpu) + cores, [one.cpu for one in samples], 100, "green")
-        line(
-            "memory",
-            _of(last.memory_used, last.memory_total),
-            [_hundred(one.memory_share) for one in samples],
-            100,
-            "green",
-        )
-        for place, gpu in enumerate(last.gpus):
-            history = [one.gpus[place] if place < len(one.gpus) else None for one in samples]
-            name = f"GPU {safe_line(gpu.id, LABEL - 7)}"
-            line(name, _percent(gpu.used), [one.used if one else None for one in history], 100, "cyan")
-            line(
-                "  memory",
-                _of(gpu.memory_used, gpu.memory_total),
-                [_hundred(share(one.memory_used, one.memory_total)) if one else None for one in history],
-                100,
-                "cyan",
-            )
-        if not last.gpus:
-            text.append(f"{'GPU':<{LABEL}}", "dim").append("none, or not reported\n", "dim")
-        for label, values in (("received", [one.received for one in samples]), ("sent", [one.sent for one in samples])):
-            top = max((value for value in values if value), default=1.0)
-            line(label, _rate(values[-1]), values, top, "magenta")
+        cells = max(self.content_size.width - LABEL - FIGURE, 4)
+        for row in rows_of(list(self._samples)):
+            text.append(f"{row.label:<{LABEL}}", "dim").append(f"{row.figure:<{FIGURE}}", "" if row.values else "dim")
+            text.append(bars(row.values, cells, row.top) if row.values else "", row.colour).append("\n")
         if self._words:
             text.append(f"\n{safe_line(self._words, 400)}", "dim")
         return text
+
+
+class StatRow(NamedTuple):
+    """One resource."""
+
+    label: str
+    figure: str
+    """The newest value, in words."""
+    values: list[float | None]
+    """Its history; None for unknown values. Empty if there is nothing to draw."""
+    top: float
+    """The value that a whole bar stands for."""
+    colour: str
+
+
+def rows_of(samples: Sequence[Sample]) -> list[StatRow]:
+    """Processor, memory, each GPU of the newest sample, and network; `samples` are in order of time, at least one."""
+    last = samples[-1]
+    cores = f" of {last.cores:.3g} cores" if last.cores else ""
+    shares = [_hundred(one.memory_share) for one in samples]
+    rows = [
+        StatRow("processor", _percent(last.cpu) + cores, [one.cpu for one in samples], 100, "green"),
+        StatRow("memory", _of(last.memory_used, last.memory_total), shares, 100, "green"),
+    ]
+    for place in range(len(last.gpus)):
+        rows += _gpu_rows([one.gpus[place] if place < len(one.gpus) else None for one in samples])
+    if not last.gpus:
+        rows.append(StatRow("GPU", "none, or not reported", [], 100, ""))
+    for label, values in (("received", [one.received for one in samples]), ("sent", [one.sent for one in samples])):
+        top = max((value for value in values if value), default=1.0)
+        rows.append(StatRow(label, _rate(values[-1]), values, top, "magenta"))
+    return rows
+
+
+def _gpu_rows(history: Sequence[GpuSample | None]) -> list[StatRow]:
+    """Usage and memory of one GPU; None for a sample without it. The newest one has it."""
+    gpu = history[-1]
+    if gpu is None:
+        return []
+    used = [one.used if one else None for one in history]
+    memory = [_hundred(share(one.memory_used, one.memory_total)) if one else None for one in history]
+    return [
+        StatRow(f"GPU {safe_line(gpu.id, LABEL - 7)}", _percent(gpu.used), used, 100, "cyan"),
+        StatRow("  memory", _of(gpu.memory_used, gpu.memory_total), memory, 100, "cyan"),
+    ]
 
 
 def _percent(value: float | None) -> str:

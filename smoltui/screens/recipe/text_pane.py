@@ -1,4 +1,4 @@
-"""A text in a box of fixed size that scrolls on its own, so that a new text needs no new layout of the screen."""
+"""A text in a box of fixed size that scrolls separately, so that a new text does not change the layout."""
 
 from __future__ import annotations
 
