@@ -120,7 +120,7 @@ def prompt_length(prompt: Sequence[int], *sides: Sequence[int]) -> int:
     return min(_shared(prompt, side) for side in sides)
 
 
-def _shared(left: Sequence[Any], right: Sequence[Any]) -> int:
+def _shared(left: Sequence[int], right: Sequence[int]) -> int:
     if right[: len(left)] == left:
         return len(left)
     return next(place for place, item in enumerate(left) if place >= len(right) or item != right[place])
