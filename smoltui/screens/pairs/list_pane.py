@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from smoltui.backends.pairs.session import OWN_ORDER, Lengths, PairsSession
+from smoltui.backends.pairs.lengths import Lengths
+from smoltui.backends.pairs.session import OWN_ORDER, PairsSession
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.histogram import Cut, Histogram, Panel
