@@ -6,7 +6,7 @@ A chat template is a program of strangers: only `template_child.py`, a process o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jinja2.nodes import Node
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.utils import Namespace
 
 Guarding = Callable[[], AbstractContextManager[None]]
 """Makes a block in which the limits of a template are enforced."""
@@ -156,19 +157,19 @@ def _tojson(
 class _Dictionaries:
     """What a template sees as `dict`: it makes dictionaries, and has no other attributes of the class."""
 
-    def __call__(self, *parts: Any, **items: Any) -> dict[Any, Any]:
+    def __call__(self, *parts: Any, **items: object) -> dict[object, object]:
         return dict(*parts, **items)
 
-    def fromkeys(self, keys: Any, value: Any = None) -> dict[Any, Any]:
+    def fromkeys(self, keys: Iterable[object], value: object = None) -> dict[object, object]:
         return dict.fromkeys(keys, value)
 
 
-def _namespace() -> type[Any]:
+def _namespace() -> type[Namespace]:
     """What a template sees as `namespace`: without names that begin with an underscore (transformers 5.23)."""
     from jinja2.exceptions import SecurityError
     from jinja2.utils import Namespace
 
-    def checked(name: Any) -> None:
+    def checked(name: object) -> None:
         if isinstance(name, str) and name.startswith("_"):
             raise SecurityError(f"a namespace cannot contain a name that starts with an underscore: {name}")
 
@@ -179,7 +180,7 @@ def _namespace() -> type[Any]:
                 checked(name)
             Namespace.__init__(parts[0], held)
 
-        def __setitem__(self, name: str, value: Any) -> None:
+        def __setitem__(self, name: str, value: object) -> None:
             checked(name)
             super().__setitem__(name, value)
 

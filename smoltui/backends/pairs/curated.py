@@ -168,7 +168,7 @@ def open_source(spec: PairsSpec, folder: Path) -> PairSet:
             if isinstance(row, Broken):
                 yield Pair(index, problem=row.problem, reason="broken", raw=row.text), content_hash(row.text), {}
                 continue
-            extra = {KWARGS: row[KWARGS]} if isinstance(row, Mapping) and KWARGS in row else {}
+            extra: dict[str, object] = {KWARGS: row[KWARGS]} if isinstance(row, Mapping) and KWARGS in row else {}
             try:
                 reading = examine(row)
             except NotAPairError as error:

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from smoltui import __version__
 from smoltui.backends.pairs.export_files import KWARGS, WRITERS, ExportRow, Kind, Writer
@@ -39,7 +38,7 @@ MANIFEST, CARD = "smoltui.manifest", "README.md"
 PROGRESS_ROWS = 500
 """Rows between two calls of `progress` and `stopped`."""
 
-Row = tuple[Pair, str, Mapping[str, Any]]
+Row = tuple[Pair, str, Mapping[str, object]]
 """A pair, its content hash in the source, and the further columns of its row, of which only `chat_template_kwargs` is
 written, because TRL uses it."""
 
@@ -281,7 +280,7 @@ class _Export:
             return True
         return False
 
-    def _add(self, split: str, pair: Pair, digest: str, extra: Mapping[str, Any]) -> None:
+    def _add(self, split: str, pair: Pair, digest: str, extra: Mapping[str, object]) -> None:
         self._counts[split] += 1
         chosen, rejected = pair.chosen[0].content, pair.rejected[0].content
         swapped = digest in self._curation.swapped
@@ -301,7 +300,7 @@ class _Export:
         self._note_hash(split, digest)
         self._writer(split).write(self._formatted(row, extra))
 
-    def _formatted(self, row: ExportRow, extra: Mapping[str, Any]) -> ExportRow:
+    def _formatted(self, row: ExportRow, extra: Mapping[str, object]) -> ExportRow:
         if self._origin.texts:
             return _as_texts(row)
         if self._origin.thinking_off:

@@ -33,7 +33,7 @@ from smoltui.backends.pairs.store import (
     schema_for,
     write_meta,
 )
-from smoltui.core.pairs.facts import PAIR_COLUMNS, broken_facts, row_facts, sound
+from smoltui.core.pairs.facts import PAIR_COLUMNS, Columns, broken_facts, row_facts, sound
 from smoltui.errors import InputError, PairsError
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ _LONG = ("prompt", "chosen", "rejected", "raw", "extra")
 
 RowsDone = Callable[[int, int | None], object]
 """Called with the imported rows and the rows of the whole set (None if unknown)."""
-Columns = dict[str, list[Any]]
+Batch = dict[str, list[object]]
 """Column → values of some rows."""
 
 
-def spec_as_json(spec: PairsSpec) -> dict[str, Any]:
+def spec_as_json(spec: PairsSpec) -> dict[str, object]:
     return asdict(spec)
 
 
@@ -169,7 +169,7 @@ def _plain(stamp: object) -> object:
     return json.loads(json.dumps(stamp))
 
 
-def _import_part(folder: Path, part: int, batches: Iterator[Columns]) -> int:
+def _import_part(folder: Path, part: int, batches: Iterator[Batch]) -> int:
     """Writes the next part. Returns its number of rows, 0 if there are no more."""
     columns = next(batches, None)
     if columns is None:
@@ -187,7 +187,7 @@ def _import_part(folder: Path, part: int, batches: Iterator[Columns]) -> int:
     return rows
 
 
-def _batches(source: PairSource, meta: Meta) -> Iterator[Columns]:
+def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
     """The rows after `meta.rows`, as columns of up to `BATCH_ROWS` rows; each batch is only valid until the next one.
 
     Notes broken rows and further columns in `meta`.
@@ -219,7 +219,7 @@ class _Batch:
     """Columns of rows that are written together."""
 
     def __init__(self) -> None:
-        self.columns: Columns = {name: [] for name in dict.fromkeys((*TEXT_FIELDS, *FACTS_FIELDS))}
+        self.columns: Batch = {name: [] for name in dict.fromkeys((*TEXT_FIELDS, *FACTS_FIELDS))}
         self.chars = 0
         """Characters of the long texts."""
         self._appenders = [(name, column.append) for name, column in self.columns.items()]
@@ -227,7 +227,7 @@ class _Batch:
     def __len__(self) -> int:
         return len(self.columns["hash"])
 
-    def add(self, row: Mapping[str, Any]) -> int:
+    def add(self, row: Columns) -> int:
         """Adds one row; returns the characters of its long texts."""
         for name, append in self._appenders:
             append(row[name])
@@ -241,7 +241,7 @@ class _Batch:
             column.clear()
 
 
-def _facts_of(index: int, row: object, meta: Meta) -> dict[str, Any]:
+def _facts_of(index: int, row: object, meta: Meta) -> Columns:
     """The stored columns of one row; what it says about the set is noted in `meta`."""
     if isinstance(row, Broken):
         meta.broken_rows += 1
@@ -271,7 +271,7 @@ def _kind(value: object) -> str:
     return "text" if isinstance(value, str) else "json"
 
 
-def _table(columns: Columns, fields: Mapping[str, str]) -> pa.Table:
+def _table(columns: Batch, fields: Mapping[str, str]) -> pa.Table:
     import pyarrow as pa
 
     schema = schema_for(fields)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.system import data_folder, locks
-from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT
+from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT, Columns
 from smoltui.core.pairs.preference import Message, Pair
 from smoltui.errors import PairsError
 
@@ -192,10 +192,11 @@ class PairStore:
         """
         return pair_of_columns(index, self._text_row(index), self.meta.schema)
 
-    def extra(self, index: int) -> dict[str, Any]:
+    def extra(self, index: int) -> dict[str, object]:
         """The further columns of a row: name → value."""
         text = self._text_row(index)["extra"]
-        return json.loads(text) if text else {}
+        extra: dict[str, object] = json.loads(text) if text else {}
+        return extra
 
     def fact(self, index: int, name: str, kind: str = FACTS) -> Any:
         """One value; None also if there is no file of that kind."""
@@ -204,7 +205,7 @@ class PairStore:
             return batch.column(name)[at].as_py() if name in batch.schema.names else None
         return None
 
-    def facts(self, index: int, kind: str = FACTS) -> dict[str, Any] | None:
+    def facts(self, index: int, kind: str = FACTS) -> Columns | None:
         """All values of a row from one kind of file; None if there is no such file."""
         with suppress(FileNotFoundError):
             batch, at = self._batch(kind, index)
@@ -218,12 +219,12 @@ class PairStore:
             raise gone(self.folder)
         return bytes(value).hex()
 
-    def _text_row(self, index: int) -> Mapping[str, Any]:
+    def _text_row(self, index: int) -> Columns:
         try:
             batch, at = self._batch(TEXT, index)
         except FileNotFoundError as error:
             raise gone(self.folder) from error
-        row: Mapping[str, Any] = batch.slice(at, 1).to_pylist()[0]
+        row: Columns = batch.slice(at, 1).to_pylist()[0]
         return row
 
     def _batch(self, kind: str, index: int) -> tuple[pa.RecordBatch, int]:
@@ -276,7 +277,7 @@ class PairStore:
         """Whether all parts have a file of this kind."""
         return all(self._path(kind, part).is_file() for part in range(self.parts))
 
-    def pairs(self, start: int = 0) -> Iterator[tuple[Pair, str, dict[str, Any]]]:
+    def pairs(self, start: int = 0) -> Iterator[tuple[Pair, str, dict[str, object]]]:
         """Yields each pair from `start` on, with its content hash and its further columns.
 
         Raises:
@@ -297,7 +298,7 @@ class PairStore:
         return part_path(self.folder, kind, part)
 
 
-def pair_of_columns(index: int, row: Mapping[str, Any], schema: str) -> Pair:
+def pair_of_columns(index: int, row: Columns, schema: str) -> Pair:
     """The pair in the text columns of a row."""
     if row["chosen"] is None:
         return Pair(index, problem=row["problem"], reason=row["reason"], raw=row["raw"] or "")

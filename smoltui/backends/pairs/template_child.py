@@ -34,6 +34,8 @@ ROW_SECONDS = 0.2
 """Minimum time between two {"row"} lines."""
 KINDS: Mapping[str, type[SmoltuiError]] = {"stuck": StuckError, "pairs": PairsError, "input": InputError}
 """`kind` in an answer → error."""
+Question = dict[str, Any]
+"""A decoded line of stdin."""
 
 
 def pair_as_json(pair: Pair) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class Child:
 
     # -- questions
 
-    def _load(self, question: Mapping[str, Any]) -> object:
+    def _load(self, question: Question) -> object:
         self._limits = Limits(**question["limits"])
         self._guard = Guard(self._limits)
         paths = {name: Path(path) for name, path in question["files"].items() if path is not None}
@@ -95,13 +97,13 @@ class Child:
         self._tokenizer = read_tokenizer(files, limits=self._limits, guard=self._guarded)
         return {"key": self._tokenizer.key, "has_template": self._tokenizer.has_template}
 
-    def _measure(self, question: Mapping[str, Any]) -> object:
+    def _measure(self, question: Question) -> object:
         return self._cutting(question).measure(pair_from_json(question["pair"]))
 
-    def _view(self, question: Mapping[str, Any]) -> object:
+    def _view(self, question: Question) -> object:
         return self._cutting(question).view(pair_from_json(question["pair"])).as_json()
 
-    def _count(self, question: Mapping[str, Any]) -> object:
+    def _count(self, question: Question) -> object:
         patience = Patience(spent=question["spent"], last=question["last"])
         pairs = [None if pair is None else pair_from_json(pair) for pair in question["pairs"]]
         counter = self._cutting(question)
@@ -109,7 +111,7 @@ class Child:
         counts = counter.count_many(pairs, question["thinking"], patience=patience, rendered=self._row)
         return {"counts": counts, "spent": patience.spent, "last": patience.last}
 
-    def _cutting(self, question: Mapping[str, Any]) -> PairTokenizer:
+    def _cutting(self, question: Question) -> PairTokenizer:
         """The tokenizer with the `max_length` of the question."""
         if self._tokenizer is None:
             raise InputError("The tokenizer is not loaded")
@@ -153,7 +155,7 @@ def _refusal(error: SmoltuiError) -> dict[str, object]:
     return {"error": error.message, "hint": error.hint, "kind": kind}
 
 
-def _loads(line: bytes) -> dict[str, Any]:
+def _loads(line: bytes) -> Question:
     try:
         found = orjson.loads(line)
     except orjson.JSONDecodeError:  # a lone surrogate, which only json accepts

@@ -54,6 +54,10 @@ T = TypeVar("T")
 _Process = subprocess.Popen[bytes]
 
 
+Answer = dict[str, Any]
+"""A decoded line of the child: {"ok"}, or {"error", "hint", "kind"}."""
+
+
 class _Loaded(TypedDict):
     """What the child says about the tokenizer."""
 
@@ -331,7 +335,7 @@ class _Talk:
         self.patience = 0.0
         """Time limit for the next line from the child, in seconds."""
 
-    def answer(self, held: int) -> dict[str, Any]:
+    def answer(self, held: int) -> Answer:
         """`held`: memory of the child before its first question, in bytes; 0: it has not loaded the tokenizer yet.
 
         Raises:
@@ -374,7 +378,7 @@ class _Talk:
             raise _SilenceError from None
         return bool(self._left)
 
-    def _read(self) -> dict[str, Any] | None:
+    def _read(self) -> Answer | None:
         """Reads what the child has written. Returns the answer once it is complete."""
         chunk = os.read(self._out, _CHUNK)
         if not chunk or len(self._buffer) > ANSWER_BYTES:

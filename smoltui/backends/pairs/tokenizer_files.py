@@ -90,7 +90,7 @@ def _read(path: Path, name: str) -> bytes:
         raise InputError(f"The model's {name} cannot be read ({error.strerror}): {path}") from error
 
 
-def _object(path: Path | None, name: str, model: str) -> dict[str, Any]:
+def _object(path: Path | None, name: str, model: str) -> dict[str, object]:
     """A JSON object; an empty one if there is no file."""
     if path is None:
         return {}

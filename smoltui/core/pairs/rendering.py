@@ -95,7 +95,7 @@ class TrainerView:
         """`chosen` or `rejected`."""
         return self.chosen if name == "chosen" else self.rejected
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Only JSON values, for `view_from_json`: the tokenizer runs in a separate process."""
         return asdict(self)
 
