@@ -92,7 +92,7 @@ class Search:
         # Two parts at a time: Arrow reads and matches outside Python's lock, and each part is freed immediately.
         with ThreadPoolExecutor(SEARCH_THREADS, "smoltui-search") as pool:
             parts = self._left()
-            asked = deque[Future[tuple[int, pa.Array]]]()
+            asked: deque[Future[tuple[int, pa.Array]]] = deque()
             try:
                 for part in parts:
                     if len(asked) > SEARCH_THREADS:

@@ -386,7 +386,15 @@ def test_without_a_network_the_cache_is_used(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", offline)
     (tmp_path / "train.jsonl").write_text(TEXT)
     cached: list[Path | None] = [tmp_path]
-    monkeypatch.setattr(pair_hub, "_cached", lambda repo, revision: cached[0])
+
+    def snapshot(*_: object, **__: object) -> str:
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        if cached[0] is None:
+            raise LocalEntryNotFoundError("nothing is cached")
+        return str(cached[0])
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     monkeypatch.setattr(pair_hub, "hub_files", lambda repo, names, revision: [tmp_path / name for name in names])
     assert len(open_pairs("owner/set", base=tmp_path)) == len(ROWS)
     cached[0] = None
