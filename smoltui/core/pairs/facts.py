@@ -117,44 +117,49 @@ def _unreadable(pair: Pair, row: object) -> Columns:
     return _nothing(pair.problem or "", pair.reason or "not_a_row", text) | {"extra": _extra(row)}
 
 
+_UNKNOWN = (
+    "prompt",
+    "chosen",
+    "rejected",
+    "trl_cut",
+    "answer_at",
+    "trl_at",
+    "extra",
+    "prompt_hash",
+    "chosen_hash",
+    "rejected_hash",
+    "turns",
+    "prompt_chars",
+    "chosen_chars",
+    "rejected_chars",
+    "similarity",
+)
+"""Columns that are null for a row without a readable pair."""
+_FALSE = (
+    "empty_chosen",
+    "empty_rejected",
+    "prompt_differs",
+    "roles_wrong",
+    "identical",
+    "cut_inside_answer",
+    "refusal_chosen",
+    "refusal_rejected",
+    "mixed_scripts",
+)
+"""Columns that are false for such a row."""
+
+
 def _nothing(problem: str, reason: str, raw: str) -> Columns:
+    """The columns of a row without a readable pair, whose text is `raw`."""
     raw = sound(raw)
-    flags = dict.fromkeys(
-        (
-            "empty_chosen",
-            "empty_rejected",
-            "prompt_differs",
-            "roles_wrong",
-            "identical",
-            "cut_inside_answer",
-            "refusal_chosen",
-            "refusal_rejected",
-            "mixed_scripts",
-        ),
-        False,
-    )
     return {
-        "prompt": None,
+        **dict.fromkeys(_UNKNOWN),
+        **dict.fromkeys(_FALSE, False),
         "roles": "",
         "turn_chars": [],
-        "chosen": None,
-        "rejected": None,
         "raw": raw,
         "problem": sound(problem),
-        "trl_cut": None,
-        "answer_at": None,
-        "trl_at": None,
-        "extra": None,
-        "prompt_hash": None,
-        "chosen_hash": None,
-        "rejected_hash": None,
         "reason": reason,
-        "turns": None,
-        "prompt_chars": None,
-        "chosen_chars": None,
-        "rejected_chars": None,
-        "similarity": None,
-        **flags,
         "control_chars": has_control(raw),
         "bidi_chars": has_bidi(raw),
     }
