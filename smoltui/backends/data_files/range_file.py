@@ -93,9 +93,9 @@ class RangeFile(io.RawIOBase):
 
     def hold_first_group(self) -> None:
         """Requests the footer and the first row group of a Parquet file in one piece each, unless large."""
+        self._ask(None, RANGE_BYTES)  # before the import, which takes a part of the time limit
         import pyarrow as pa
 
-        self._ask(None, RANGE_BYTES)
         try:
             groups = read_groups(pa.PythonFile(self, "r"))
         except PagesError:
