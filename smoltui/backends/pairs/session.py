@@ -350,7 +350,7 @@ class PairsSession:
     # -- sorting
 
     def next_order(self) -> None:
-        """Sorts by the next column, largest first; after the last column, in the set's own order. `sort` applies it."""
+        """Selects the next column to `sort` by, largest first; after the last one, the set's own order."""
         names = [name for name in SORTABLE if self.tokens is not None or not name.endswith("_tokens")]
         at = names.index(self.order[0]) if self.order[0] in names else 0
         following = names[(at + 1) % len(names)]
