@@ -10,7 +10,8 @@ from typing import Any
 
 from smoltui.backends.data_files.source import PairsSpec, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
-from smoltui.backends.pairs.export import Exported, Kind
+from smoltui.backends.pairs.export import Exported
+from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.pairs.opened_set import imported, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values
 from smoltui.backends.pairs.summary import summary

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from smoltui.backends.data_files import hub as pair_hub
+from smoltui.backends.data_files import hub_repo, range_file
 from smoltui.backends.hub import bodies as hub_bodies
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub import errors as hub_errors
@@ -22,7 +23,6 @@ from smoltui.backends.jobs import stats as hub_stats
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.scheduled import ScheduledJobs
-from smoltui.backends.pairs import model_files
 from smoltui.backends.pairs.model_files import find_model_files
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
@@ -47,9 +47,9 @@ def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[LyingHub]:
     ):
         monkeypatch.setattr(hub_bodies, name, value)
     monkeypatch.setattr(hub_bodies, "SLACK_BYTES", 1 << 10)
-    monkeypatch.setattr(pair_hub, "ANSWER_SECONDS", SHORT)
-    monkeypatch.setattr(pair_hub, "HEAD_SECONDS", SHORT)
-    monkeypatch.setattr(model_files, "ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(hub_repo, "ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(range_file, "HEAD_SECONDS", SHORT)
+    monkeypatch.setattr(hub_repo, "METADATA_SECONDS", SHORT)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", SHORT)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
     monkeypatch.setattr(hub_stats, "NOW_SECONDS", SHORT)

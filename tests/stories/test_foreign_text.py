@@ -323,9 +323,7 @@ STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 MAY_PRINT = {
     "cli/output.py": "the one way out",
     "scripts/": "run as programs in another Python; their output is read and made safe by the process above",
-    "backends/pairs/count_tokens.py": "prints JSON lines in a child, with ensure_ascii",
-    "backends/pairs/import_set.py": "prints JSON lines in a child, with ensure_ascii",
-    "backends/pairs/audit.py": "prints JSON lines in a child, with ensure_ascii",
+    "backends/pairs/child_output.py": "prints JSON lines in a child, with ensure_ascii",
     "demo/make_demo.py": "a program for developers that prints numbers of its own",
 }
 

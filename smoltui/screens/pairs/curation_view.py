@@ -13,7 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from smoltui.backends.pairs.decisions import NOTHING_TO_UNDO
-from smoltui.backends.pairs.export import MANIFEST, Exported, Kind
+from smoltui.backends.pairs.export import MANIFEST, Exported
+from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.pairs.session import Here, PairsSession
 from smoltui.backends.system.paths import expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision

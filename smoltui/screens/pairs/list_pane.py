@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from smoltui.backends.pairs.session import OWN_ORDER, Here, Lengths, PairsSession
+from smoltui.backends.pairs.lengths import Lengths
+from smoltui.backends.pairs.session import OWN_ORDER, Here, PairsSession
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.histogram import Cut, Histogram, Panel

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from smoltui.backends.data_files.source import PairsSpec, open_pairs
-from smoltui.backends.pairs import export as pair_export
+from smoltui.backends.pairs import export_files
 from smoltui.backends.pairs.curated import open_source
 from smoltui.backends.pairs.export import Exported, Row, export_pairs, read_export
 from smoltui.core.pairs.curation import Curation, Decision, HoldOut
@@ -238,7 +238,7 @@ class TestText:
 
 class TestParquet:
     def test_many_rows_in_groups(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pair_export, "GROUP_ROWS", 7)
+        monkeypatch.setattr(export_files, "GROUP_ROWS", 7)
         rows = pairs(40)
         made = export(rows, tmp_path / "out", kind="parquet", hold_out=HoldOut(0.3, 1))
         import pyarrow.parquet as pq
@@ -254,7 +254,7 @@ class TestParquet:
 
     def test_a_column_that_changes_its_form_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Arrow would drop the second row's words without saying so."""
-        monkeypatch.setattr(pair_export, "GROUP_ROWS", 1)
+        monkeypatch.setattr(export_files, "GROUP_ROWS", 1)
         row = SHAPES["conversational"]
         kwargs = [{"enable_thinking": True}, {"style": "short"}]
         supply = [(pair_of(0, row), content_hash(row), {"chat_template_kwargs": each}) for each in kwargs]

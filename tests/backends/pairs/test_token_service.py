@@ -18,9 +18,9 @@ import pytest
 
 from smoltui.backends.pairs import token_service
 from smoltui.backends.pairs.model_files import find_model_files
-from smoltui.backends.pairs.template_limits import Limits, StuckError
+from smoltui.backends.pairs.template_limits import Limits, Patience, StuckError
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
-from smoltui.backends.pairs.tokenizer import Patience, read_tokenizer
+from smoltui.backends.pairs.tokenizer_files import read_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import InputError, PairsError, RunFailedError

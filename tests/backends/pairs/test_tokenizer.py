@@ -17,7 +17,8 @@ import pytest
 
 from smoltui.backends.pairs.model_files import find_model_files
 from smoltui.backends.pairs.token_service import open_tokenizer
-from smoltui.backends.pairs.tokenizer import PairTokenizer, read_tokenizer
+from smoltui.backends.pairs.tokenizer import PairTokenizer
+from smoltui.backends.pairs.tokenizer_files import read_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.core.pairs.rendering import SIDES, cut_at, legend, view_from_json
@@ -564,7 +565,7 @@ def test_nothing_heavy_is_loaded() -> None:
     """Counting a pair imports neither torch nor transformers."""
     code = (
         "import sys, pathlib; import smoltui.backends.pairs.template_child; "
-        "from smoltui.backends.pairs.tokenizer import ModelFiles, read_tokenizer; "
+        "from smoltui.backends.pairs.tokenizer_files import ModelFiles, read_tokenizer; "
         "from smoltui.core.pairs.preference import pair_of; "
         f"folder = pathlib.Path({str(DEMO / 'model')!r}); "
         "files = [folder / name for name in ('tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja')]; "
