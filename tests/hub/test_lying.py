@@ -193,7 +193,7 @@ async def test_one_sentence_in_time(mode: str, liar: LyingHub, tmp_path: Path) -
         liar.honest.clear()
         hub.forget()
         try:
-            given = await asyncio.wait_for(ask(liar, tmp_path), 10)
+            given = await asyncio.wait_for(ask(liar, tmp_path), 60)
         except ServiceError as error:
             if problem := what_is_wrong_with(error):
                 wrong.append(f"{ask.__name__}: {problem}: {error!r}")
@@ -253,7 +253,7 @@ async def test_a_trickle_has_an_end(liar: LyingHub, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(hub_bodies, "SLOWEST_BYTES", 0)
     liar.mode = "trickles its body"
     with pytest.raises(UnreachableError, match="did not answer in time"):
-        await asyncio.wait_for(splits(liar, tmp_path), 20)
+        await asyncio.wait_for(splits(liar, tmp_path), 60)
 
 
 @pytest.mark.parametrize("window", [31, 15])
@@ -339,7 +339,7 @@ async def test_the_follower_of_a_log_outlives_it(
         assert not following.done(), following
         liar.tell("/logs", STREAM, kind="text/event-stream")
         liar.tell("GET /api/jobs/ada/x1$", {**JOB, "status": {"stage": "COMPLETED"}})
-        assert await asyncio.wait_for(following, 20) == "COMPLETED"
+        assert await asyncio.wait_for(following, 60) == "COMPLETED"
     finally:
         following.cancel()
     assert "trained" in read

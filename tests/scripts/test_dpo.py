@@ -329,7 +329,6 @@ def measured(trained: tuple[Path, Ran]) -> Ran:
 
 
 @needs_training
-@pytest.mark.xdist_group("demo")
 class TestTheDemo:
     """The demo truly aligns its model."""
 

@@ -162,7 +162,8 @@ class TestLooking:
         def end_it() -> None:
             while len(server.asked("GET", "/metrics$")) == asked:
                 time.sleep(0.02)
-            time.sleep(0.2)  # the samples are on their way
+            while job.samples:
+                time.sleep(0.02)
             job.stage = "COMPLETED"
 
         ending = later(end_it)

@@ -224,7 +224,7 @@ async def test_a_long_pair_is_read_before_it_is_counted(
 
     def held(self: _TemplateChild, question: Any) -> Any:
         if "line 9" in str(question):
-            assert counted.wait(10)
+            assert counted.wait(60)
         return exchange(self, question)
 
     monkeypatch.setattr(_TemplateChild, "exchange", held)
@@ -668,7 +668,7 @@ async def test_very_many_decisions(
     gate, load = threading.Event(), CurationFile.load
 
     def held(self: CurationFile) -> Curation:
-        assert gate.wait(20)
+        assert gate.wait(60)
         return load(self)
 
     monkeypatch.setattr(CurationFile, "load", held)
@@ -798,7 +798,7 @@ async def test_a_set_that_takes_long_to_open_does_not_hold_me(
     gate = threading.Event()
 
     def slow(spec: PairsSpec, base: Path) -> PairSet:
-        gate.wait(20)
+        gate.wait(60)
         return open_set(spec, base)
 
     monkeypatch.setattr("smoltui.screens.pairs.room.open_set", slow)

@@ -26,7 +26,6 @@ from tests.marks import needs_training
 from tests.paths import DEMO, PAUSING_TRAINING
 
 SCRIPT = PAUSING_TRAINING
-DEMO = DEMO
 Wait = Callable[..., Awaitable[None]]
 
 
@@ -40,14 +39,14 @@ def spec(folder: Path, recipe: str, **changes: object) -> RunSpec:
     return RunSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
-async def reached(engine: LocalEngine, run: Run, enough: Callable[[Run], bool], seconds: float = 20) -> Run:
+async def reached(engine: LocalEngine, run: Run, enough: Callable[[Run], bool], seconds: float = 60) -> Run:
     async with asyncio.timeout(seconds):
         while not enough(run := await engine.get(run.id)):
             await asyncio.sleep(0.02)
     return run
 
 
-async def ended(engine: LocalEngine, run: Run, seconds: float = 20) -> Run:
+async def ended(engine: LocalEngine, run: Run, seconds: float = 60) -> Run:
     return await reached(engine, run, lambda now: now.is_final, seconds)
 
 

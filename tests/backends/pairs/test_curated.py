@@ -40,7 +40,6 @@ from tests.marks import needs_training
 from tests.paths import DEMO, FAKE_TRAINING
 from tests.scripts.running import Ran, in_prepared, run
 
-DEMO = DEMO
 FAKE_SCRIPT = FAKE_TRAINING
 
 
