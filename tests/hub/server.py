@@ -612,11 +612,23 @@ def as_event(line: tuple[str, str] | bytes) -> bytes:
 
 @contextmanager
 def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    """A Hub that the client in this process uses, with a token that may write."""
+    """A Hub that the client in this process uses, with a token that may write. The client's waits are short."""
     from smoltui.backends.hub import client as hub
+    from smoltui.backends.jobs import engine, log_merge, stats, submit
 
     hub.setup()
     hub.forget()
+    for module, name, value in (
+        (log_merge, "BACKOFF_SECONDS", (0.01, 0.02)),
+        (log_merge, "QUIET_SECONDS", 0.15),
+        (stats, "BACKOFF_SECONDS", (0.01, 0.02)),
+        (stats, "SILENCE_SECONDS", 0.2),
+        (stats, "NOW_SECONDS", 0.3),
+        (engine, "SHORTEST_POLL_SECONDS", 0.05),
+        (engine, "CANCEL_WAITS", (0.01,)),
+        (submit, "LOOKS", (0.0, 0.05)),
+    ):
+        monkeypatch.setattr(module, name, value)
     with LocalHub().run() as server:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
         files = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"

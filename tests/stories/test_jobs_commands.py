@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import log_merge as log_stream
-from smoltui.backends.jobs import stats as hub_stats
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.local.engine import LocalEngine
@@ -33,13 +31,6 @@ JOB = {"command": ["x"], "dockerImage": "python:3.12", "flavor": "a100-large", "
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A Hub on this machine beside a local engine, and waits short enough for a test."""
-    monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
-    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
     monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
     services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})

@@ -18,7 +18,6 @@ import pytest
 from smoltui.backends.hub import client as hub
 from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import listing as hub_listing
-from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
@@ -43,11 +42,6 @@ from tests.hub.server import TOKEN, Connection, LocalHub, local_hub
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A Hub on this machine, and waits short enough for a test."""
-    monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
-    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
     with local_hub(monkeypatch) as running:
         yield running
 

@@ -31,7 +31,6 @@ from tests.hub.server import TOKEN, LocalHub, Scheduled, local_hub
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
     with local_hub(monkeypatch) as running:
         yield running
 

@@ -29,9 +29,6 @@ from tests.hub.server import Connection, Job, LocalHub, local_hub
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
-    monkeypatch.setattr(hub_stats, "BACKOFF_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
     with local_hub(monkeypatch) as running:
         yield running

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.place import JOBS
@@ -75,10 +73,6 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         label="0123456789abcdef",
     )
     if request.param is JOBS:
-        monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
-        monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
-        monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
-        monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
         monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
         with local_hub(monkeypatch) as server:
             job = replace(spec, recipe=f"beta: 0.1\n{spec.recipe}", flavor="a100-large", timeout_seconds=3600)
