@@ -21,7 +21,7 @@ from smoltui.backends.services import Services
 from smoltui.cli import jobs as jobs_module
 from smoltui.cli import run
 from smoltui.cli import runs as runs_module
-from tests.hub.server import TOKEN, LocalHub, local_hub
+from tests.hub.server import TOKEN, Job, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
 
 SCRIPT = FAKE_TRAINING
@@ -195,13 +195,23 @@ class TestWaiting:
     def test_until_all_have_ended(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """Each is told as it ends; a Hub that fails in between is asked again."""
         one, two = server.add(), server.add()
-        later(lambda: setattr(one, "stage", "COMPLETED"), 0.5)
-        server.spoil("GET", f"{two.id}$", status=503)
-        server._faults[-1]["times"] = 0
-        later(lambda: server._faults[-1].update(times=1), 0.1)
-        timer = later(lambda: setattr(two, "stage", "COMPLETED"), 0.3)
+
+        def asked_again(job: Job, times: int) -> None:
+            enough = len(server.asked("GET", f"{job.id}$")) + times
+            while len(server.asked("GET", f"{job.id}$")) < enough:
+                time.sleep(0.01)
+
+        def go_on() -> None:
+            asked_again(two, 2)  # it is found, and waited for
+            server.spoil("GET", f"{two.id}$", status=503)
+            asked_again(two, 2)
+            two.stage = "COMPLETED"
+            asked_again(one, 5)
+            one.stage = "COMPLETED"
+
+        going_on = later(go_on, 0.0)
         assert run(["wait", one.id, two.id, "--json"]) == 0
-        timer.join()
+        going_on.join()
         lines, error = output(capsys)
         assert [line["id"] for line in lines] == [two.id, one.id]
         assert "still waiting" in error
