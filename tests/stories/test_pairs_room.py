@@ -279,6 +279,7 @@ async def test_a_chat_template_that_never_ends(
     await wait_until(lambda: child.poll() is not None)
 
 
+@pytest.mark.slow
 async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """Some templates take no system turn: those pairs say so, short or long, and the others keep their tokens."""
     system, question = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "What is fog?"}
@@ -738,6 +739,7 @@ async def test_the_room_follows_the_recipe(app: SmoltuiApp, wait_until: WaitUnti
         await wait_until(lambda: "pair 1 of 1" in seen(app))
 
 
+@pytest.mark.slow
 async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """I read that an answer is cut, change max_length or the model, come back, and read the new figures."""
     models = [tmp_path / name for name in ("model", "other")]
@@ -775,6 +777,7 @@ async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, 
         await wait_until(lambda: line("Tokens: prompt") not in (before, ""))
 
 
+@pytest.mark.slow
 async def test_tokens_that_come_while_the_audit_is_read(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -859,6 +862,7 @@ async def test_the_pairs_come_back(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
         await wait_until(lambda: "pair 1 of 5" in seen(app))
 
 
+@pytest.mark.slow
 async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """Another file has its own audit, and only a pair that was found is excluded for what was found."""
     write_many(tmp_path / "other.jsonl", 7)
