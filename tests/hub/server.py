@@ -611,8 +611,9 @@ def as_event(line: tuple[str, str] | bytes) -> bytes:
 
 
 def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the client in this process use the Hub at `url`, with `TOKEN`, and forget what it knew of another."""
+    """Has the client in this process use the Hub at `url`, with `TOKEN` and short waits, and forget the one before."""
     from smoltui.backends.hub import client as hub
+    from smoltui.backends.jobs import engine, log_merge, stats, submit
 
     hub.setup()
     hub.forget()
@@ -621,6 +622,17 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
     monkeypatch.setenv("HF_ENDPOINT", url)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
+    for module, name, value in (
+        (log_merge, "BACKOFF_SECONDS", (0.01, 0.02)),
+        (log_merge, "QUIET_SECONDS", 0.15),
+        (stats, "BACKOFF_SECONDS", (0.01, 0.02)),
+        (stats, "SILENCE_SECONDS", 0.2),
+        (stats, "NOW_SECONDS", 0.3),
+        (engine, "SHORTEST_POLL_SECONDS", 0.05),
+        (engine, "CANCEL_WAITS", (0.01,)),
+        (submit, "LOOKS", (0.0, 0.05)),
+    ):
+        monkeypatch.setattr(module, name, value)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The training script and the script that asks models, run as the app runs them: alone, in a child process."""
+"""The training script and the script that asks models, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,65 +25,13 @@ from smoltui.core.settings.settings import parse_settings
 from smoltui.scripts.pair_format import content_hash
 from tests.marks import needs_training
 from tests.paths import PACKAGE
+from tests.scripts.running import Ran, in_prepared, in_scripts, run, run_alone
 
 ROOT = PACKAGE
 SCRIPTS, PROJECT = ROOT / "scripts", ROOT / "demo" / "project"
 
 BETA = 0.5
 """The demo recipe's."""
-
-
-@dataclass
-class Ran:
-    """What a script said and how it ended."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def events(self) -> list[events.Event]:
-        reader = events.Reader()
-        found = [event for line in self.output.splitlines() for event in reader.feed(line)]
-        return [event for event in found if not isinstance(event, events.LogLine)]
-
-    def of(self, kind: type[events.Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def failure(self) -> events.Failed:
-        """The one failure, which is the last event."""
-        assert len(self.of(events.Failed)) == 1, self.output
-        last = self.events[-1]
-        assert isinstance(last, events.Failed)
-        return last
-
-
-def run(script: str, *arguments: object, env: Mapping[str, str] | None = None) -> Ran:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **(env or {})},
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-def in_scripts(code: str) -> Any:
-    """The JSON that `code` prints last, run with the scripts' folder first on the path, as a script is."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 @pytest.fixture
@@ -301,7 +247,7 @@ class TestPreparedPairs:
     """What becomes of rows before TRL sees them."""
 
     def test_transcripts_become_conversations_without_thinking_and_the_rest_is_counted(self) -> None:
-        pairs = in_scripts(
+        pairs = in_prepared(
             """
             import json
             from collections import Counter
@@ -329,7 +275,7 @@ class TestPreparedPairs:
         ]
 
     def test_rows_in_trls_own_form_are_handed_on_untouched(self) -> None:
-        same, hashes = in_scripts(
+        same, hashes = in_prepared(
             """
             import json
             from collections import Counter
@@ -348,7 +294,7 @@ class TestPreparedPairs:
         assert hashes == [True, False]
 
     def test_the_moved_share_counts_changed_weights(self) -> None:
-        none, half = in_scripts(
+        none, half = in_prepared(
             """
             import json, torch, dpo
             model = torch.nn.Linear(4, 8, bias=False)
@@ -364,11 +310,11 @@ class TestPreparedPairs:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
-    """The demo, trained once as the app trains it."""
+    """The demo, trained once as the app trains it: by a Python of its own."""
     home = tmp_path_factory.mktemp("trained")
     folder = Path(shutil.copytree(PROJECT, home / "project"))
     env = {"HOME": str(home), "HF_HOME": str(home / "hf")}  # this fixture lives longer than the tests' own home
-    return folder, run("dpo.py", "--config", folder / "recipe.yaml", env=env)
+    return folder, run_alone("dpo.py", "--config", folder / "recipe.yaml", env=env)
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +329,6 @@ def measured(trained: tuple[Path, Ran]) -> Ran:
 
 
 @needs_training
-@pytest.mark.xdist_group("demo")
 class TestTheDemo:
     """The demo truly aligns its model."""
 

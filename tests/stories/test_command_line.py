@@ -154,7 +154,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(project: Path, tmp_path: 
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert (process.stderr.read(), process.wait(30)) == (b"", 0)
+    assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
@@ -243,7 +243,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         if '"metrics"' in line:
             break
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "Traceback" not in error
     runs_folder = Path(os.environ["SMOLTUI_HOME"], "runs")

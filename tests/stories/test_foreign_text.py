@@ -35,7 +35,6 @@ from smoltui.errors import ServiceError
 from tests.paths import PACKAGE
 from tests.terminal_text import HOSTILE, SECRET, run_in_terminal, unsafe
 
-PACKAGE = PACKAGE
 NAME = HOSTILE.replace("/", "_")
 """Used as a file name."""
 RUN = Run(

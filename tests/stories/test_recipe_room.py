@@ -114,9 +114,9 @@ async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: W
         text = project.recipe_path.read_text(encoding="utf-8")
         project.recipe_path.write_text(text.replace("seed: 42", "seed: 7 # mine"), encoding="utf-8")
         await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.3", "enter")
+        await wait_until(lambda: "changed by another program" in told(app))  # first: a notice goes away
         await wait_until(lambda: values(project)["beta"] == 0.3)
         assert "seed: 7 # mine" in project.recipe_path.read_text(encoding="utf-8")
-        await wait_until(lambda: "changed by another program" in told(app))
         await wait_until(lambda: "Seed                7" in seen(app))
 
 

@@ -69,11 +69,12 @@ async def test_prices_and_memory_are_the_servers(server: LocalHub) -> None:
         {"prettyName": "nameless"},
         7,
     ]
+    began = time.time()
     flavors = {flavor.name: flavor for flavor in await hub.flavors()}
     a100 = flavors["a100-large"]
     assert (a100.accelerator, a100.count, a100.vram_bytes, a100.ram_bytes) == ("A100", 1, 80 * 10**9, 142 * 10**9)
     assert a100.usd_per_hour == pytest.approx(2.5, abs=0.001)
-    assert abs(a100.listed_at - time.time()) < 60
+    assert began <= a100.listed_at <= time.time()
     assert (flavors["cpu-basic"].accelerator, flavors["cpu-basic"].count) == (None, 0)
     assert (flavors["odd"].usd_per_minute, flavors["odd"].vram_bytes) == (None, None)
     assert flavors["hourly"].usd_per_minute == pytest.approx(0.01)
@@ -156,7 +157,7 @@ async def test_a_hub_that_takes_the_call_and_says_nothing(
     await wait_until(lambda: len(server.asked("GET", "hardware")) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_offline_mode(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +221,7 @@ async def test_work_in_a_thread_can_be_left() -> None:
     await asyncio.to_thread(begun.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
     assert told == ["stop"]
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

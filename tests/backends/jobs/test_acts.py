@@ -336,7 +336,7 @@ async def test_a_hub_that_says_nothing(
     await wait_until(lambda: len(server.asked(method, path)) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
 
 
 def test_labels_of_runs_are_never_the_same() -> None:

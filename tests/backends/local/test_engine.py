@@ -43,7 +43,7 @@ def spec(folder: Path, recipe: str = "steps: 3", **changes: object) -> RunSpec:
     return RunSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
-async def ended(engine: LocalEngine, run: Run, seconds: float = 15) -> Run:
+async def ended(engine: LocalEngine, run: Run, seconds: float = 60) -> Run:
     async with asyncio.timeout(seconds):
         while not (run := await engine.get(run.id)).is_final:
             await asyncio.sleep(0.02)
@@ -111,7 +111,7 @@ async def test_a_dead_supervisor_is_an_error_and_takes_the_child_along(
     status = data_folder.read_json(run_store.run_dir(run.id) / "status.json")
     assert status is not None
     os.kill(status["supervisor_pid"], signal.SIGKILL)
-    run = await ended(engine, run, 5)
+    run = await ended(engine, run)
     assert run.stage == Stage.ERROR and "supervisor and the run are gone" in (run.message or "")
     await wait_until(lambda: not _lives(status["child_pid"]))
 
@@ -243,7 +243,7 @@ async def test_many_old_runs_do_not_hold_the_screen_up(
     """Reading hundreds of old runs takes a second, and I can type meanwhile."""
     await ended(engine, await engine.submit(spec(tmp_path)))
     ids, typed = run_store.run_ids, threading.Event()
-    monkeypatch.setattr(run_store, "run_ids", lambda: ids() if typed.wait(20) else [])
+    monkeypatch.setattr(run_store, "run_ids", lambda: ids() if typed.wait(60) else [])
     listing = asyncio.create_task(engine.list_runs())
     await asyncio.sleep(0.01)
     typed.set()

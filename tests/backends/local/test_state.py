@@ -233,7 +233,7 @@ async def test_the_workers_of_a_killed_supervisor_s_training_do_not_stay(tmp_pat
     await wait_until(lambda: b"worker" in log.read_bytes())
     worker = int(log.read_text().split()[1])
     os.kill(status(run)["supervisor_pid"], signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (run := await engine.get(run.id)).is_final:
             await asyncio.sleep(0.02)
     await wait_until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == "zombie", 10)

@@ -15,6 +15,7 @@ import pytest
 from smoltui.backends.machine import devices
 from smoltui.backends.machine.devices import device_report, remembered_torch_report, torch_report
 from smoltui.core.machine.device import DeviceReport
+from tests.marks import needs_training
 
 SCRIPT = """
 import json, sys
@@ -221,10 +222,9 @@ async def test_torch_that_is_not_installed_is_not_asked(tmp_path: Path) -> None:
     assert told.problem == "not installed: torch, trl"
 
 
-@pytest.mark.slow
+@needs_training
 async def test_the_real_probe(tmp_path: Path) -> None:
     """The script itself, with the torch and TRL that are installed here."""
-    pytest.importorskip("trl")
     told = await torch_report(device_report(tmp_path))
     assert told.problem is None and told.trl_problem is None and told.trl_seconds and told.threads
     assert told.kind in ("cpu", "cuda", "mps", "xpu") and (told.versions or {})["torch"]

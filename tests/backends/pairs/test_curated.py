@@ -38,9 +38,8 @@ from tests.backends.pairs.test_export import SHAPES
 from tests.backends.runs.specs import make_spec
 from tests.marks import needs_training
 from tests.paths import DEMO, FAKE_TRAINING
-from tests.scripts.test_dpo import Ran, in_scripts, run
+from tests.scripts.running import Ran, in_prepared, run
 
-DEMO = DEMO
 FAKE_SCRIPT = FAKE_TRAINING
 
 
@@ -350,7 +349,7 @@ class TestTrained:
             )
             assert made is not None and made.test
             wanted[name] = [made.hash, made.train_hash]
-        found = in_scripts(
+        found = in_prepared(
             f"""
             import json
             from datasets import load_dataset

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import os
 import shutil
@@ -31,11 +30,9 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
+from tests.marks import needs_training
 from tests.paths import DEMO
 
-pytestmark = pytest.mark.xdist_group("pairs/test_tokenizer")  # they share what is prepared once
-
-DEMO = DEMO
 VALUES = {"model_name_or_path": "model"}
 ASKED = {"role": "user", "content": "What is fog?"}
 
@@ -163,8 +160,6 @@ def by_trl() -> Iterator[ByTrl]:
     TRL's own code makes them, in a process of its own: with torch in this one, collecting garbage takes a third of a
     second, which would fail stories that have nothing to do with it.
     """
-    if importlib.util.find_spec("trl") is None:
-        pytest.skip("trl is not installed (extra: train)")
     child = subprocess.Popen(
         [sys.executable, "-c", BY_TRL],
         stdin=subprocess.PIPE,
@@ -217,6 +212,7 @@ def same_as_trl(ours: PairTokenizer, pairs: list[Pair], trls: list[dict[str, Any
             assert side.text[: side.boundary] == ours._tokenizer.decode(row["prompt_ids"], skip_special_tokens=False)
 
 
+@needs_training
 def test_real_transcripts_are_counted_as_trl_counts_them(shared_data: Path, by_trl: ByTrl) -> None:
     """Converted rows, thinking off, long ones cut and dropped: every count is TRL's, on the demo's tokenizer."""
     rows = transcripts(shared_data)[:250]
@@ -229,6 +225,7 @@ def test_real_transcripts_are_counted_as_trl_counts_them(shared_data: Path, by_t
     same_as_trl(ours, pairs, by_trl(DEMO / "model", usable))
 
 
+@needs_training
 def test_rows_in_trl_s_form_keep_their_own_settings(model: Path, by_trl: ByTrl) -> None:
     """The demo's rows turn thinking off in a column of their own; without that column the template thinks."""
     lines = (DEMO / "pairs" / "train.jsonl").read_text().splitlines()[:20]
@@ -242,6 +239,7 @@ def test_rows_in_trl_s_form_keep_their_own_settings(model: Path, by_trl: ByTrl) 
     assert ours.count(pairs[0], thinking=False) == ours.count(pairs[0], row_settings={"enable_thinking": False})
 
 
+@needs_training
 def test_plain_text_gets_an_end_mark_and_no_template(model: Path, by_trl: ByTrl) -> None:
     """Three texts a row: the tokenizer's own marks stand around them, and tokens may reach over the boundary."""
     rows = [
@@ -263,6 +261,7 @@ def test_plain_text_gets_an_end_mark_and_no_template(model: Path, by_trl: ByTrl)
 
 
 @pytest.mark.parametrize("where", ["file", "config", "named"])
+@needs_training
 def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str, by_trl: ByTrl) -> None:
     """tojson, break, generation, namespace, dict, the year; in a file, in the configuration, as one of several."""
     if where == "file":
@@ -291,6 +290,7 @@ def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str
     same_as_trl(ours, pairs, by_trl(model, off, 1024), thinking=False)
 
 
+@needs_training
 def test_special_tokens_the_configuration_adds(model: Path, by_trl: ByTrl) -> None:
     """Tokens that only tokenizer_config.json or special_tokens_map.json know are one token, as in transformers."""
     configure(model, extra_special_tokens=["<fog>"], sep_token="<cloud>", image_token="<picture>")

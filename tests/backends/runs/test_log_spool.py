@@ -226,7 +226,7 @@ def test_closed_while_others_read(spool: LogSpool) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     spool.close()
     reader.join(20)
     assert not reader.is_alive() and not wrong
