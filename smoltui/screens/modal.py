@@ -32,5 +32,11 @@ class Palette(CommandPalette):
         if self.is_active:  # a search that was canceled may have an answer on its way
             super()._refresh_command_list(command_list, commands, clear_current)
 
+    def _action_command_list(self, action: str) -> None:
+        # Textual counts a page from where the highlighted command is drawn: nowhere before the first layout, or where
+        # the terminal has no line left for the list.
+        if self.query_one(CommandList).scrollable_content_region or not action.startswith("page_"):
+            super()._action_command_list(action)
+
     def dismiss(self, result: None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()

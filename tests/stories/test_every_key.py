@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.command import CommandList
 from textual.dom import DOMNode
 from textual.events import Key
 from textual.keys import Keys, _character_to_key
@@ -221,6 +222,19 @@ async def test_letters_behind_the_end_of_the_palette(tmp_path: Path, away: None)
                 await pilot.pause(0.3)
                 assert app.return_code is None
                 await pilot.press("escape", "escape")
+
+
+async def test_pages_of_a_palette_that_has_no_line(
+    tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """My window is four lines high and the list of commands has none of them: pgup and pgdn do nothing there."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(40, 4)) as pilot:
+        await pilot.press("ctrl+p")
+        await wait_until(lambda: app.screen.query_one(CommandList).highlighted is not None)
+        await pilot.press("pagedown", "pageup", "down", "pageup", "pagedown")
+        await pilot.pause()
+        assert app.return_code is None
 
 
 def ours() -> Iterator[type[DOMNode]]:
