@@ -15,7 +15,7 @@ from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local,
 from smoltui.backends.data_files.tables import Broken
 from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
-from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, spec_as_json
+from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, remove_halves, spec_as_json
 from smoltui.backends.pairs.store import PairStore, make_private, pairs_cache
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.paths import exists, expanded
@@ -225,6 +225,7 @@ def imported(
         with (opened.folder / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             prune(opened.folder)
+            remove_halves(opened.folder)
             import_set(opened.folder, spec, base, opened.stamp, progress=progress)
     except MemoryError as error:
         raise out_of_memory() from error
