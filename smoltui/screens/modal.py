@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.await_complete import AwaitComplete
 from textual.command import Command, CommandList, CommandPalette
+from textual.events import Mount, ScreenResume
 from textual.message import Message
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, OptionList
@@ -23,7 +24,16 @@ class Modal(ModalScreen[ScreenResultType]):
 class Palette(CommandPalette):
     """Textual's command palette, with the same care: a command is run once, and nothing is searched for behind it."""
 
+    _unseen: Mount | None = None
+    """Its first event, while it waits for the palette to be in front."""
+
     async def _on_message(self, message: Message) -> None:
+        if isinstance(message, Mount) and not self.is_active:
+            self._unseen = message  # a run that has started took us to another room: what to offer depends on the room
+            return
+        if isinstance(message, ScreenResume) and self.is_active and self._unseen is not None:
+            mount, self._unseen = self._unseen, None
+            await super()._on_message(mount)
         if isinstance(message, OptionList.OptionSelected | Input.Submitted | Input.Changed) and not self.is_active:
             return
         await super()._on_message(message)

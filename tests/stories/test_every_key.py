@@ -27,7 +27,9 @@ from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import RunSpec
+from smoltui.screens.device import DeviceRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS
+from tests.conftest import seen
 from tests.toy_engine import ToyEngine
 from tests.wire.furnished import furnish
 
@@ -234,6 +236,22 @@ async def test_pages_of_a_palette_that_has_no_line(
         await wait_until(lambda: app.screen.query_one(CommandList).highlighted is not None)
         await pilot.press("pagedown", "pageup", "down", "pageup", "pagedown")
         await pilot.pause()
+        assert app.return_code is None
+
+
+async def test_a_palette_that_opens_while_a_run_takes_me_to_its_room(
+    tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """ctrl+p just before the app goes to Runs by itself: the palette is in the room where I asked for it."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.action_command_palette()
+        app.open_room("runs")
+        await wait_until(lambda: "No runs yet" in seen(app))
+        await pilot.press("1")
+        await wait_until(lambda: app.screen.query_one(CommandList).option_count > 5)
+        await pilot.press("escape")
+        await wait_until(lambda: isinstance(app.screen, DeviceRoom))
         assert app.return_code is None
 
 
