@@ -226,14 +226,15 @@ async def test_letters_behind_the_end_of_the_palette(tmp_path: Path, away: None)
                 await pilot.press("escape", "escape")
 
 
+@pytest.mark.parametrize("action", ["command_palette", "change_theme"])
 async def test_pages_of_a_palette_that_has_no_line(
-    tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+    action: str, tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """My window is four lines high and the list of commands has none of them: pgup and pgdn do nothing there."""
     app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
     async with app.run_test(size=(40, 4)) as pilot:
-        await pilot.press("ctrl+p")
-        await wait_until(lambda: app.screen.query_one(CommandList).highlighted is not None)
+        await app.run_action(f"app.{action}")
+        await wait_until(lambda: any(found.highlighted is not None for found in app.screen.query(CommandList)))
         await pilot.press("pagedown", "pageup", "down", "pageup", "pagedown")
         await pilot.pause()
         assert app.return_code is None
@@ -249,7 +250,7 @@ async def test_a_palette_that_opens_while_a_run_takes_me_to_its_room(
         app.open_room("runs")
         await wait_until(lambda: "No runs yet" in seen(app))
         await pilot.press("1")
-        await wait_until(lambda: app.screen.query_one(CommandList).option_count > 5)
+        await wait_until(lambda: any(found.option_count > 5 for found in app.screen.query(CommandList)))
         await pilot.press("escape")
         await wait_until(lambda: isinstance(app.screen, DeviceRoom))
         assert app.return_code is None
