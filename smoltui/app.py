@@ -239,6 +239,14 @@ class SmoltuiApp(WireApp[int]):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())  # without Textual's id: the previous one may not be removed yet
 
+    def search_themes(self) -> None:
+        """As Textual's, which would open its own palette."""
+        from textual.theme import ThemeProvider
+
+        from smoltui.screens.modal import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
+
     def action_redraw(self) -> None:
         self.repaint_terminal()
 

@@ -94,6 +94,8 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not self.query("#start-text"):
+            return  # it was left while the checks ran
         text = Text()
         text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
         text.append("  on ")

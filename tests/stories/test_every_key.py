@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.command import CommandList
 from textual.dom import DOMNode
 from textual.events import Key
 from textual.keys import Keys, _character_to_key
@@ -27,7 +28,9 @@ from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import RunSpec
+from smoltui.screens.device import DeviceRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS
+from tests.conftest import seen
 from tests.toy_engine import ToyEngine
 from tests.wire.furnished import furnish
 
@@ -233,6 +236,36 @@ async def test_letters_behind_the_end_of_the_palette(tmp_path: Path, away: None)
                 await pilot.pause(0.3)
                 assert app.return_code is None
                 await pilot.press("escape", "escape")
+
+
+@pytest.mark.parametrize("action", ["command_palette", "change_theme"])
+async def test_pages_of_a_palette_that_has_no_line(
+    action: str, tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """My window is four lines high and the list of commands has none of them: pgup and pgdn do nothing there."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(40, 4)) as pilot:
+        await app.run_action(f"app.{action}")
+        await wait_until(lambda: any(found.highlighted is not None for found in app.screen.query(CommandList)))
+        await pilot.press("pagedown", "pageup", "down", "pageup", "pagedown")
+        await pilot.pause()
+        assert app.return_code is None
+
+
+async def test_a_palette_that_opens_while_a_run_takes_me_to_its_room(
+    tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """ctrl+p just before the app goes to Runs by itself: the palette is in the room where I asked for it."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.action_command_palette()
+        app.open_room("runs")
+        await wait_until(lambda: "No runs yet" in seen(app))
+        await pilot.press("1")
+        await wait_until(lambda: any(found.option_count > 5 for found in app.screen.query(CommandList)))
+        await pilot.press("escape")
+        await wait_until(lambda: isinstance(app.screen, DeviceRoom))
+        assert app.return_code is None
 
 
 def ours() -> Iterator[type[DOMNode]]:

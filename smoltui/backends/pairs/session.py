@@ -159,8 +159,9 @@ class PairsSession:
             StillLoadingError: no rows are imported yet.
             PairsError: no rows are imported, and no import is running.
         """
-        if self.opened.store is not None:
-            return self.opened.store
+        store = self.opened.store
+        if store is not None and (len(store) or store.meta.complete):
+            return store
         if self.loading:
             raise StillLoadingError("The set is still being loaded")
         raise PairsError("The set could not be read", "Reload it: r.")
@@ -233,9 +234,12 @@ class PairsSession:
             InputError: the query is invalid, or the decisions it refers to cannot be read.
             PairsError: the set could not be read, or its cache was deleted meanwhile.
         """
-        while self.opened.store is None and self.loading:  # the first part of the set is being imported
-            await asyncio.sleep(0.05)
-        store = self.store()
+        while True:
+            try:
+                store = self.store()
+                break
+            except StillLoadingError:  # the first part of the set is being imported
+                await asyncio.sleep(0.05)
         if query.kind == "where" and named_columns(query.words, {})[0] & set(CURATED):
             await self.decisions.current()
         search = Search(store, query, tokens=self.tokens, marks=marks_of(self.curation, self.opened.label))

@@ -125,6 +125,7 @@ class RunMonitor:
         self._lists_all = lists_all
         self._look_again = asyncio.Event()
         self._asked_at: dict[str, float] = {}
+        self._answered_at: dict[str, float] = {}
         self._listing: dict[str, Spawned] = {}
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Followed] = {}
@@ -193,9 +194,12 @@ class RunMonitor:
             self._look_again.clear()
 
     def _is_due(self, name: str) -> bool:
+        if (asked_at := self._asked_at.get(name)) is None:
+            return time.time() >= self.not_before.get(name, 0.0)
         every = BLURRED_SECONDS if self.blurred else JOBS_SECONDS
-        waited = time.monotonic() - self._asked_at.get(name, -every)
-        return waited >= every and time.time() >= self.not_before.get(name, 0.0)
+        if self._answered_at.get(name, asked_at) <= asked_at:  # asked again, a slow service would never answer
+            every = max(every, STALE_SECONDS)
+        return time.monotonic() - asked_at >= every and time.time() >= self.not_before.get(name, 0.0)
 
     async def _list(self, engine: Engine) -> None:
         name = engine.name
@@ -228,6 +232,7 @@ class RunMonitor:
         return not all(self.knows(name) for name in self._engines())
 
     def _note_answer(self, name: str) -> None:
+        self._answered_at[name] = time.monotonic()
         if name not in self.answered:
             self.answered.add(name)
             self._changed()  # the message that there are no runs may be shown now

@@ -423,3 +423,14 @@ def test_what_killed_imports_left_behind_goes(tmp_path: Path) -> None:
     remove_halves(tmp_path)
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == {f".part-00001.text.arrow.{os.getpid()}", "part-00001.text.arrow"}
+
+
+def test_what_killed_commands_left_behind_goes(tmp_path: Path) -> None:
+    """A command imports in its own process: the next one deletes what it had begun to write."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    opened = open_set(PairsSpec(str(write(tmp_path / "five.jsonl", ROWS))), tmp_path)
+    request_import(opened)
+    half = opened.folder / f".part-00000.text.arrow.{gone.pid}"
+    half.write_bytes(b"half")
+    assert imported(opened.spec, opened.base).complete and not half.exists()

@@ -40,6 +40,7 @@ class Counting(ToyEngine):
         self.listed = self.followers = self.most = self.priced = 0
         self.usd_per_minute = 1.0
         self.refuses: SmoltuiError | None = None
+        self.takes = 0.0
 
     async def hardware(self) -> list[Flavor]:
         self.priced += 1
@@ -49,6 +50,7 @@ class Counting(ToyEngine):
 
     async def list_runs(self) -> list[Run]:
         self.listed += 1
+        await asyncio.sleep(self.takes)
         if self.refuses is not None:
             raise self.refuses
         return await super().list_runs()
@@ -128,6 +130,23 @@ async def test_lists(tmp_path: Path, wait_until: Wait) -> None:
         watching.look(jobs=True)
         await wait_until(lambda: run.id in watching.runs and not watching.errors)
         assert hub.listed == 2 and person.changes > before and "hub" in watching.listed_at
+
+
+async def test_an_answer_that_takes_longer_than_the_time_between_two_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """It is waited for, not asked for again; whoever asks for a new list gets one."""
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.05)
+    hub = Counting("hub")
+    hub.takes = 0.4
+    hub.refuses = UnreachableError("The Hub is away", "Wait.")
+    person = Person(tmp_path, hub)
+    async with person.at_work() as watching:
+        await wait_until(lambda: "hub" in watching.errors, 5)
+        assert hub.listed == 1
+        await wait_until(lambda: hub.listed == 2, 5)
+        watching.look(jobs=True)
+        await wait_until(lambda: hub.listed == 3, 0.3)
 
 
 async def test_an_engine_that_asks_for_a_pause(tmp_path: Path, wait_until: Wait) -> None:
