@@ -62,7 +62,8 @@ async def unbroken(engine: LocalEngine, folder: Path, steps: int) -> list[tuple[
 async def test_i_pause_a_run_and_go_on(engine: LocalEngine, tmp_path: Path) -> None:
     """I pause a run that saves no checkpoints by itself; it saves one, and resumes as the same run with one curve."""
     run = await engine.submit(spec(tmp_path, "steps: 30\nhold_at: 10"))
-    await reached(engine, run, lambda now: now.step >= 3)
+    held = run_store.run_dir(run.id) / "once-10"  # before it, the second part would wait there to be told to pause
+    await reached(engine, run, lambda now: held.exists())
     paused = await engine.pause(run.id)
     assert paused.stage == Stage.CANCELED and paused.message == f"Paused at step {paused.step}" and paused.resumable
     assert 3 <= paused.step < 30 and f"smoltui resume {run.id}" in (paused.hint or "")
