@@ -16,7 +16,7 @@ def forget_folder() -> None:
 
 def main() -> None:
     """Runs the command line and leaves with its exit code."""
-    from smoltui.cli import run
+    from smoltui.cli.main import run
 
     sys.exit(run())
 

@@ -34,32 +34,32 @@ if TYPE_CHECKING:
     from smoltui.backends.runs.plan import Plan
 
 
-def _device() -> Screen[Any]:
-    from smoltui.screens.device import DeviceRoom
+def _device() -> Screen[None]:
+    from smoltui.screens.device.room import DeviceRoom
 
     return DeviceRoom()
 
 
-def _pairs() -> Screen[Any]:
-    from smoltui.screens.pairs import PairsRoom
+def _pairs() -> Screen[None]:
+    from smoltui.screens.pairs.room import PairsRoom
 
     return PairsRoom()
 
 
-def _recipe() -> Screen[Any]:
-    from smoltui.screens.recipe import RecipeRoom
+def _recipe() -> Screen[None]:
+    from smoltui.screens.recipe.room import RecipeRoom
 
     return RecipeRoom()
 
 
-def _runs() -> Screen[Any]:
-    from smoltui.screens.runs import RunsRoom
+def _runs() -> Screen[None]:
+    from smoltui.screens.runs.room import RunsRoom
 
     return RunsRoom()
 
 
-def _evaluate() -> Screen[Any]:
-    from smoltui.screens.evaluate import EvaluateRoom
+def _evaluate() -> Screen[None]:
+    from smoltui.screens.evaluate.room import EvaluateRoom
 
     return EvaluateRoom()
 
@@ -89,7 +89,7 @@ TEXTUALS_OWN = frozenset(
         "scroll_end",
     }
 )
-"""Actions that Textual binds on every screen, and that are not about a room."""
+"""Actions that Textual binds on every screen, which the help of a room does not list."""
 
 
 def _preload() -> None:
@@ -98,18 +98,18 @@ def _preload() -> None:
     def load() -> None:
         import pyarrow.ipc  # noqa: F401
 
-        import smoltui.screens.pairs  # noqa: F401
+        import smoltui.screens.pairs.room  # noqa: F401
 
     threading.Thread(target=load, name="smoltui-preload", daemon=True).start()
 
 
 def _first(row: tuple[tuple[bool, str], object]) -> bool:
-    """Sort key: keys of the bottom line first, otherwise in their order."""
+    """Sort key: keys in the bottom line first, otherwise in their order."""
     return row[0][0]
 
 
 class _Told(Exception):
-    """An error as it is shown after the app has left the screen."""
+    """An error as it is shown after the app has exited."""
 
     def __init__(self, error: InternalError) -> None:
         super().__init__(str(error))
@@ -125,7 +125,7 @@ class SmoltuiApp(WireApp[int]):
 
     TITLE = "smoltui"
     CSS_PATH = "app.tcss"
-    # Rooms are imported when they are opened: the first frame must not wait for the sixth.
+    # Rooms are imported when they are opened, so that the first frame does not wait for all of them.
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "device": _device,
         "pairs": _pairs,
@@ -154,7 +154,7 @@ class SmoltuiApp(WireApp[int]):
     """Engines that could not list their runs, with the reason."""
 
     def __init__(self, project: Project, services: Services | None = None, opening: str = "device") -> None:
-        # The first mode: without it Textual mounts an empty screen first.
+        # Without it, Textual mounts an empty screen first.
         self.DEFAULT_MODE = opening  # type: ignore[misc]
         super().__init__()
         self.workspace = Workspace(project, services, self)
@@ -162,9 +162,9 @@ class SmoltuiApp(WireApp[int]):
             self.animation_level = "none"  # an animated scroll sends a whole screen per frame over the line
 
     async def _shutdown(self) -> None:
-        """Ends the workers before the widgets they draw on are taken away, and lets them end their children.
+        """Ends the workers before the widgets that they draw on are removed, and lets them end their child processes.
 
-        Textual cancels them when its loop ends, which `run_test` has not seen end by then, and waits for none of them.
+        Textual cancels workers when its loop ends, after `run_test` has returned, and does not wait for them.
         """
         workers = list(self.workers)
         self.workers.cancel_all()
@@ -192,9 +192,9 @@ class SmoltuiApp(WireApp[int]):
             event.widget.cursor_blink = False  # type: ignore[attr-defined]
 
     def _handle_exception(self, error: Exception) -> None:
-        """Leaves with one sentence, in place of Textual's traceback with the values of variables, tokens among them."""
+        """Exits with one sentence, instead of Textual's traceback with the values of variables, including tokens."""
         if self.return_code is not None:
-            return  # it is exiting: a room that was just opened may miss its widgets
+            return  # already exiting: a room that was just opened may lack its widgets
 
         from smoltui.backends.system.crash import crashed
 
@@ -210,11 +210,11 @@ class SmoltuiApp(WireApp[int]):
         await super().on_event(event)
 
     def _collect_again(self) -> None:
-        """The start is over: from here on memory is collected while no key is pressed."""
+        """Called when the start is over: from now on, garbage is collected while no key is pressed."""
         resume_collections()
         self.set_interval(COLLECT_SECONDS, self.workspace.collect)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What ctrl+p offers: our rooms and actions, and Textual's own except its panel of keys."""
         from smoltui.docs import topics
         from smoltui.screens.room import ROOMS
@@ -237,7 +237,15 @@ class SmoltuiApp(WireApp[int]):
         from smoltui.screens.modal import Palette
 
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette())  # without Textual's id: the one before may not be gone yet
+            self.push_screen(Palette())  # without Textual's id: the previous one may not be removed yet
+
+    def search_themes(self) -> None:
+        """As Textual's, which would open its own palette."""
+        from textual.theme import ThemeProvider
+
+        from smoltui.screens.modal import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def action_redraw(self) -> None:
         self.repaint_terminal()
@@ -271,10 +279,10 @@ class SmoltuiApp(WireApp[int]):
         if not isinstance(self.screen, StartDialog):
             self.push_screen(StartDialog(self.workspace.project, self.workspace.services), self._start)
 
-    # -- what the workspace asks of us (`workspace.Shell`)
+    # -- what the workspace needs of the app (`workspace.Shell`)
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """One sentence to the person; foreign parts are made safe here."""
+        """Shows a notification, with foreign text sanitized."""
         self.notify(safe(redact(text), 600), severity=severity, markup=False, timeout=10 if severity == "error" else 5)
 
     def ring(self, text: str) -> None:
@@ -282,7 +290,7 @@ class SmoltuiApp(WireApp[int]):
         self.bell()
         self.say(text)
         if self._driver is not None:
-            # Made safe, so that nothing in a run's name ends the sequence and begins another.
+            # Sanitized, so that the name of a run cannot end the sequence and start another one.
             self._driver.write(f"\x1b]9;{safe_line(redact(text), 200)}\x07")
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
@@ -290,7 +298,7 @@ class SmoltuiApp(WireApp[int]):
         return self.run_worker(work, group="workspace")
 
     def runs_changed(self) -> None:
-        """Lets every room see what is newly known of runs."""
+        """Passes what is newly known about runs to every room."""
         self.set_reactive(SmoltuiApp.runs, self.workspace.monitor.runs)
         self.mutate_reactive(SmoltuiApp.runs)  # whether all engines have answered may have changed, too
         self.runs_errors = self.workspace.monitor.errors
@@ -300,16 +308,16 @@ class SmoltuiApp(WireApp[int]):
         return self.current_mode == mode
 
     def open_room(self, mode: str) -> None:
-        """Goes to a room."""
+        """Opens a room."""
         self.action_room(mode)
 
     def ask_models(self, run_id: str | None = None) -> None:
-        """Goes to Evaluate and asks the reference model and the model of this run (None: the newest)."""
+        """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         self.switch_mode("evaluate")
         self.call_after_refresh(self._start_asking, run_id)
 
     def _start_asking(self, run_id: str | None) -> None:
-        from smoltui.screens.evaluate import EvaluateRoom
+        from smoltui.screens.evaluate.room import EvaluateRoom
 
         if isinstance(self.screen, EvaluateRoom):
             self.screen.start_asking(run_id)
@@ -339,7 +347,7 @@ class SmoltuiApp(WireApp[int]):
         self.call_after_refresh(self._show_run, run.id)
 
     def _ask_again(self, plan: Plan, then: tuple[str, ...], error: UnreachableError) -> None:
-        """After a lost answer: the same plan has the same label, by which the run is found."""
+        """Offers another try after a lost answer: the same plan has the same label, by which the run is found."""
         from smoltui.screens.dialogs import Confirm
 
         def answered(again: bool | None) -> None:
@@ -350,7 +358,7 @@ class SmoltuiApp(WireApp[int]):
         self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "cancel"), answered)
 
     def _show_run(self, run_id: str) -> None:
-        from smoltui.screens.runs import RunsRoom
+        from smoltui.screens.runs.room import RunsRoom
 
         if isinstance(self.screen, RunsRoom):
             self.screen.show_run(run_id)
@@ -358,7 +366,7 @@ class SmoltuiApp(WireApp[int]):
     # -- runs
 
     def _watch_runs(self) -> None:
-        """Keeps what is known of runs up to date for as long as the app lives."""
+        """Keeps what is known about runs up to date until the app exits."""
         self.spawn(self.workspace.monitor.keep)
         self.spawn(self.workspace.monitor.watch)
 

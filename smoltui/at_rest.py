@@ -1,4 +1,4 @@
-"""What waits until no key is pressed: Python's garbage collection, and whatever else would delay the next key."""
+"""Work that waits until no key is pressed: Python's garbage collection, and what else would delay the next key."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import sys
 import time
 
 COLLECT_SECONDS = 0.25
-"""Interval between collections, and how long the keys must have been at rest: one takes 1 to 5 ms."""
+"""Interval between collections (1 to 5 ms each), and how long no key must have been pressed before one."""
 YOUNG_DUE, YOUNG_OVERDUE = 1_000, 20
-"""New objects after which the young ones are collected. While keys keep coming, they are collected once Python has
-collected the youngest so often by itself (see `postpone_collections`)."""
+"""Number of new objects after which the young ones are collected. While keys are pressed, that waits until Python
+itself has collected the youngest this many times (see `postpone_collections`)."""
 OLD_SECONDS, OLD_DUE, OLD_OVERDUE = 2.0, 50, 500
-"""The old objects (20 to 90 ms) are collected after `OLD_SECONDS` without a key and so many collections of the young
-ones; keys or not, after `OLD_OVERDUE`."""
+"""The old objects, which take 20 to 90 ms, are collected after `OLD_DUE` collections of the young ones and
+`OLD_SECONDS` without a key; after `OLD_OVERDUE` collections even while keys are pressed."""
 SWITCH_SECONDS = 0.001
-"""How long a thread may hold the interpreter. Python's own 5 ms, four times a key, are visible."""
+"""How long a thread may hold the interpreter. Python's default of 5 ms, four times per key, is noticeable."""
 YOUNG_OBJECTS, NEVER = 10_000, 1 << 30
-"""New objects before Python collects the youngest by itself: more than a key makes. It never collects older ones."""
+"""Number of new objects after which Python itself collects the youngest, more than a key creates; older ones: never."""
 
 
 def postpone_collections() -> None:
-    """For the start of the app: nothing made while starting becomes garbage, and collecting costs a tenth of it."""
+    """Turns collection off for the start of the app, of which it takes a tenth although nothing becomes garbage."""
     gc.disable()
     gc.set_threshold(YOUNG_OBJECTS, NEVER, NEVER)
-    # Threads of their own read keys and write frames; while a log pours in, each of them waits this long for its turn.
+    # Separate threads read keys and write frames. During a log burst, each of them waits this long for its turn.
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def resume_collections() -> None:
-    """Ends what `postpone_collections` began. What is alive now stays alive: it is never looked through again."""
+    """Turns collection on again. What is alive now is considered permanent, and never examined again."""
     gc.freeze()
     gc.enable()
 
@@ -43,11 +43,11 @@ class AtRest:
         self._pressed_at = -math.inf
 
     def pressed(self) -> None:
-        """A key was pressed now."""
+        """Records that a key was pressed now."""
         self._pressed_at = time.monotonic()
 
     def pressed_within(self, seconds: float) -> bool:
-        """Whether a key was pressed in the last `seconds`; work that can wait then gives way to it."""
+        """Whether a key was pressed in the last `seconds`; work that can wait then waits."""
         return time.monotonic() - self._pressed_at < seconds
 
     async def at_rest(self, seconds: float) -> None:
@@ -56,7 +56,7 @@ class AtRest:
             await asyncio.sleep(seconds / 4)
 
     def collect(self) -> None:
-        """Does the collections that are due, the longer ones only while no key is pressed."""
+        """Runs the collections that are due, the longer ones only while no key is pressed."""
         made, young, old = gc.get_count()
         if old >= (OLD_OVERDUE if self.pressed_within(OLD_SECONDS) else OLD_DUE):
             gc.collect()

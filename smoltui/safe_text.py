@@ -1,6 +1,6 @@
-"""What makes foreign text safe to draw: the one wall between dataset rows, logs, server words and the terminal.
+"""Makes foreign text safe to draw: the only barrier between dataset rows, logs, server messages and the terminal.
 
-Textual hands ESC and C1 controls to the terminal as they are, in every widget that shows text, so each foreign string
+Textual passes ESC and C1 controls to the terminal unchanged, in every widget that shows text, so each foreign string
 goes through `safe` (or `safe_line`) before it reaches one, and is drawn as `rich.text.Text` or with `markup=False`.
 """
 
@@ -14,8 +14,8 @@ TAB_SIZE = 4
 MAX_SHOWN = 20_000
 """Characters of one string handed to a widget: a line of 1 MB takes Textual seconds to lay out."""
 
-# Bidirectional overrides, isolates and marks reorder what stands around them; zero-width characters hide; U+2028/2029
-# and U+0085 are line ends to some programs and not to others.
+# Bidirectional overrides, isolates and marks reorder the text around them; zero-width characters are invisible;
+# U+2028/2029 and U+0085 end a line for some programs and not for others.
 _MARKED = {
     0x00AD: "SHY",
     0x034F: "CGJ",
@@ -69,14 +69,14 @@ _HIDING = "".join(chr(code) for code in _MARKED) + "\U000e0000-\U000e007f"
 _HIDDEN = re.compile(f"[{_HIDING}]")
 _ESCAPED = re.compile(f"[\x7f-\x9f\u200d{_HIDING}\ud800-\udfff]")
 _UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDING}\ud800-\udfff]")
-# A joiner between two emoji is part of a picture; anywhere else it only hides.
+# A joiner between two emoji is part of a picture; anywhere else it is merely invisible.
 _LONE_JOINER = re.compile(
     "(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d|\u200d(?![\u2600-\u27bf\U0001f000-\U0001faff])"
 )
 
 
 def hides(text: str) -> bool:
-    """Whether it holds a character that reorders what stands around it or hides; a joiner inside an emoji is none."""
+    """Whether `text` has invisible characters or ones that reorder it; a joiner inside an emoji does not count."""
     if text.isascii():
         return False
     return _HIDDEN.search(text) is not None or ("\u200d" in text and _LONE_JOINER.search(text) is not None)
@@ -88,11 +88,11 @@ def _replacement(match: re.Match[str]) -> str:
 
 
 def safe(text: str, limit: int | None = MAX_SHOWN) -> str:
-    r"""`text` with every character that could act on a terminal or hide made visible; newlines stay, tabs are expanded.
+    r"""`text` with every character visible that is invisible or could act on a terminal.
 
     C0 and DEL become control pictures (`␛`), C1 `⟨9B⟩`, bidirectional and zero-width characters a name in angle
-    brackets, lone surrogates `\ufffd`. `limit` bounds the result's length in characters of the source, with
-    "… N more characters" behind it; None means no bound.
+    brackets, lone surrogates `\ufffd`. Newlines stay, tabs are expanded. At most `limit` characters of `text` are kept,
+    followed by "… N more characters"; None means no limit.
     """
     more = 0
     if limit is not None and len(text) > limit:
@@ -108,7 +108,7 @@ def safe(text: str, limit: int | None = MAX_SHOWN) -> str:
 
 
 def safe_line(text: str, limit: int = 400) -> str:
-    """`safe` on one line: newlines become `↵`, and at most `limit` characters are kept, an ellipsis behind them."""
+    """`safe` on one line: newlines become `↵`, and at most `limit` characters are kept, followed by an ellipsis."""
     cut = text[: limit + 1]
     shown = safe(cut.replace("\r\n", "\n").replace("\n", "↵").replace("\t", " "), None)
     return f"{shown[:limit]}…" if len(shown) > limit or len(text) > limit else shown
@@ -117,7 +117,7 @@ def safe_line(text: str, limit: int = 400) -> str:
 def escaped(json_text: str) -> str:
     r"""A JSON document with every character that `safe` would show as a symbol written as `\uXXXX`: the same value.
 
-    C0 controls stand escaped in JSON already, and the others can only stand inside of its strings.
+    C0 controls are already escaped in JSON, and the others can only be inside its strings.
     """
     return json_text if json_text.isascii() and "\x7f" not in json_text else _ESCAPED.sub(_as_escape, json_text)
 

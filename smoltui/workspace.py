@@ -1,4 +1,4 @@
-"""What the rooms of one app share: the project, the engines and their runs, and the ways to reach the person."""
+"""What the rooms of an app share: the project, the engines and their runs, and notifications."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from smoltui.errors import SmoltuiError
 
 
 class Shell(Protocol):
-    """What a workspace asks of the app that shows it."""
+    """What a workspace needs of its app."""
 
     @property
     def spawn(self) -> Spawn:
-        """Starts a task that is cancelled when the app ends, and whose unexpected errors end the app."""
+        """Starts a task, which is canceled when the app exits; an unexpected error in it ends the app."""
         ...
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """Shows one sentence, safely."""
+        """Shows a notification, with foreign text sanitized."""
         ...
 
     def ring(self, text: str) -> None:
-        """Shows one sentence and rings the bell, here and outside the window."""
+        """Shows a notification, rings the bell, and notifies outside the window."""
         ...
 
     def runs_changed(self) -> None:
-        """The runs, the errors of engines, or what is known of either changed."""
+        """Called when the runs, the errors of engines, or what is known about them have changed."""
         ...
 
     def shows(self, mode: str) -> bool:
@@ -39,16 +39,16 @@ class Shell(Protocol):
         ...
 
     def open_room(self, mode: str) -> None:
-        """Goes to a room (`screens.room.ROOMS`)."""
+        """Opens a room (`screens.room.ROOMS`)."""
         ...
 
     def ask_models(self, run_id: str | None = None) -> None:
-        """Goes to Evaluate and asks the reference model and the model of this run (None: the newest)."""
+        """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         ...
 
 
 class Workspace(AtRest):
-    """One project in one app. Knows when keys are pressed, too (`AtRest`): rooms give way to them."""
+    """One project in one app. Also knows when keys are pressed (`AtRest`), since work that can wait yields to them."""
 
     def __init__(self, project: Project, services: Services | None, shell: Shell) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Workspace(AtRest):
 
     @property
     def services(self) -> Services:
-        """The engines; made when first asked for, since importing them would delay the first frame."""
+        """The engines; created on first use, since importing them would delay the first frame."""
         if self._services is None:
             self._services = default_services()
         return self._services
@@ -83,38 +83,38 @@ class Workspace(AtRest):
         return self.monitor.errors
 
     def take_run(self, run: Run) -> None:
-        """Shows every room what is newly known of a run."""
+        """Passes what is newly known about a run to every room."""
         self.monitor.take_run(run)
 
     def look_at_runs(self, *, jobs: bool = False) -> None:
-        """Lists local runs again now; with `jobs` those of every engine."""
+        """Lists local runs again now; with `jobs`, the runs of every engine."""
         self.monitor.look(jobs=jobs)
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """One sentence to the person; foreign parts of it are made safe."""
+        """Shows a notification, with foreign text sanitized."""
         self._shell.say(text, severity)
 
     def open_room(self, mode: str) -> None:
-        """Goes to a room (`screens.room.ROOMS`)."""
+        """Opens a room (`screens.room.ROOMS`)."""
         self._shell.open_room(mode)
 
     def ask_models(self, run_id: str | None = None) -> None:
-        """Goes to Evaluate and asks the reference model and the model of this run (None: the newest)."""
+        """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         self._shell.ask_models(run_id)
 
 
 @runtime_checkable
 class HasWorkspace(Protocol):
-    """An app that rooms can live in."""
+    """An app with a workspace, as rooms need it."""
 
     @property
     def workspace(self) -> Workspace:
-        """What its rooms share."""
+        """What the rooms share."""
         ...
 
 
 def workspace_of(app: object) -> Workspace:
-    """The workspace of the app that a screen or dialog belongs to. Raises TypeError: the app has none."""
+    """The workspace of the app that a screen or dialog belongs to. Raises TypeError if the app has none."""
     if not isinstance(app, HasWorkspace):
         raise TypeError(f"{type(app).__name__} has no workspace")
     return app.workspace

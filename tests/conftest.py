@@ -35,9 +35,16 @@ NEEDS_TRAIN = {
 """Stories of a machine that can train: what is not installed would be told instead."""
 
 
+LONGEST = ("test_dpo", "test_every_key", "test_terminals", "test_launch", "test_pairs_room", "test_equivalence")
+"""Files that take half a minute of processor time and more."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # First what takes long, so that no worker begins with it when the others have ended.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    def turn(item: pytest.Item) -> tuple[bool, bool]:
+        return item.path.stem not in LONGEST, item.get_closest_marker("slow") is None
+
+    items.sort(key=turn)
     if importlib.util.find_spec("trl") is None:
         for item in items:
             if item.path.stem in NEEDS_TRAIN:

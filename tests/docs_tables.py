@@ -25,20 +25,20 @@ BLOCK = re.compile(r"<!-- table: (?P<name>[\w -]+) -->\n.*?<!-- end -->", re.DOT
 
 KEYS: dict[str, str] = {
     "app": "smoltui.app.SmoltuiApp",
-    "device": "smoltui.screens.device.DeviceRoom",
+    "device": "smoltui.screens.device.room.DeviceRoom",
     "pairs": "smoltui.screens.pairs.set_view.SetView smoltui.screens.pairs.curation_view.CurationView "
-    "smoltui.screens.pairs.PairsRoom",
+    "smoltui.screens.pairs.room.PairsRoom",
     "pair": "smoltui.screens.pairs.pair_pane.PairPane",
     "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
     "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
-    "mapping": "smoltui.widgets.mapping_form.MappingForm",
-    "recipe": "smoltui.screens.recipe.RecipeRoom",
+    "mapping": "smoltui.screens.pairs.mapping_form.MappingForm",
+    "recipe": "smoltui.screens.recipe.room.RecipeRoom",
     "start": "smoltui.screens.start_dialog.StartDialog",
-    "runs": "smoltui.screens.runs.RunsRoom",
-    "run-list": "smoltui.widgets.run_list.RunList",
-    "log": "smoltui.widgets.log_view.LogView",
+    "runs": "smoltui.screens.runs.room.RunsRoom",
+    "run-list": "smoltui.screens.runs.run_list.RunList",
+    "log": "smoltui.screens.runs.log_view.LogView",
     "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
-    "evaluate": "smoltui.screens.evaluate.EvaluateRoom",
+    "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }
@@ -106,7 +106,7 @@ def keys(name: str) -> str:
 
 
 def commands() -> str:
-    from smoltui.cli import smoltui
+    from smoltui.cli.main import smoltui
 
     return "\n\n".join(
         _command(f"smoltui {name}", command) for name, command in smoltui.commands.items() if not command.hidden
@@ -163,6 +163,12 @@ def columns() -> str:
     )
 
 
+def run_columns() -> str:
+    from smoltui.screens.runs.columns import COLUMNS
+
+    return table(("column", "meaning"), ((f"`{column.heading}`", words_of(column.words)) for column in COLUMNS))
+
+
 def recipe_fields() -> str:
     from smoltui.core.recipe import FIELDS, show
 
@@ -189,6 +195,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "events": events,
     "columns": columns,
+    "run columns": run_columns,
     "fields": recipe_fields,
 }
 

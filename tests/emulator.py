@@ -18,6 +18,9 @@ from smoltui.wire.clusters import clusters
 NOT_FOR_PYTE = re.compile(
     r"\x1b\[[<=>][0-9;:]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\[\?u|\x1b\[[0-9;]* q|\x1bP[^\x1b]*\x1b\\"
 )
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|P[^\x1b]*\x1b?)?\Z")
+"""The beginning of a sequence."""
+_SEQUENCE = re.compile(r"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|[\x00-\x1f\x7f])\Z")
 BLANK = Char(" ")
 Cell = tuple[str, str, str, frozenset[str]]
 """Text, foreground, background, attributes."""
@@ -42,14 +45,36 @@ class Emulator(pyte.Screen):
         super().__init__(columns, lines)
         self._stream = _Stream(self)
         self._undecoded = b""
+        self._ends_in_text = self._continues = False
 
     def feed(self, data: str | bytes) -> None:
-        """Takes what was written; a character that is cut off at the end of bytes waits for its rest."""
+        """Takes what was written.
+
+        A read can end anywhere: a character or a sequence that is cut off at the end of bytes waits for its rest, and a
+        mark at the beginning of bytes joins the character that the bytes before ended with.
+        """
         if isinstance(data, bytes):
             data, self._undecoded = _decoded(self._undecoded + data)
+            self._continues = self._ends_in_text
+            if data:
+                self._ends_in_text = not _SEQUENCE.search(data)
         self._stream.feed(NOT_FOR_PYTE.sub("", data))
+        self._continues = False
+
+    def _send_back(self) -> str:
+        """The text of the character before the cursor, to which the cursor returns."""
+        line, column = self.buffer[self.cursor.y], self.cursor.x
+        while column:
+            column -= 1
+            if text := line[column].data:
+                self.cursor.x = column
+                return text
+        return ""
 
     def draw(self, data: str) -> None:
+        if self._continues and self._clustered:
+            data = self._send_back() + data
+        self._continues = False
         if data.isascii() and len(data) <= self.columns - self.cursor.x:
             pieces: Any = zip(data, itertools.repeat(1))
         elif self._clustered:
@@ -162,13 +187,16 @@ def _seen(char: Char) -> Cell:
 
 
 def _decoded(data: bytes) -> tuple[str, bytes]:
-    """Text, and the bytes of a character that is not complete."""
+    """Text, and the bytes of what is not complete: a character, a sequence, or a joiner without what it joins."""
     for cut in range(min(4, len(data) + 1)):
         end = len(data) - cut
         try:
-            return data[:end].decode(), data[end:]
+            text = data[:end].decode()
         except UnicodeDecodeError:
             continue
+        unfinished = _UNFINISHED.search(text)
+        whole = text[: unfinished.start()] if unfinished else text.rstrip("\u200d")
+        return whole, data[len(whole.encode()) :]
     return data.decode(errors="replace"), b""
 
 

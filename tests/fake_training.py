@@ -1,7 +1,8 @@
 """A training script that says what the real one says, and needs nothing but Python. Run as `scripts/dpo.py` would be.
 
 How it behaves is told by keys in the recipe: `steps`, `pause` (seconds a step), `end` (ok, fail, oom, early, hang),
-`warn` (any value: a library warns as Python's own warnings do), `until` (a file that the last step waits for).
+`warn` (any value: a library warns as Python's own warnings do), `until` (a file that the last step waits for),
+`prints` (a JSON list of lines that foreign code prints before the first step and after the last word of the script).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-RECIPE_KEYS = {"steps", "pause", "end", "warn", "until"}
+RECIPE_KEYS = {"steps", "pause", "end", "warn", "until", "prints"}
 
 
 def emit(event: str, **fields: object) -> None:
@@ -46,6 +47,8 @@ def main() -> int:
         output_dir=str(args.output_dir),
     )
     emit("phase", phase="train")
+    foreign = "".join(f"{line}\n" for line in json.loads(recipe.get("prints", "[]")))
+    print(end=foreign, flush=True)
     for step in range(1, steps + 1):
         time.sleep(pause)
         while step == steps and "until" in recipe and not Path(recipe["until"]).exists():
@@ -73,6 +76,7 @@ def main() -> int:
     emit("moved", share=1.0)
     emit("saved", path=str(args.output_dir))
     emit("finished", step=steps, max_steps=steps, seconds=1.0)
+    print(end=foreign, flush=True)
     return 0
 
 

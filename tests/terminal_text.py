@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from smoltui.cli import run
+from smoltui.cli.main import run
 
 HOSTILE = (
     "\x1b]0;PWN\x07\x1b[2J\x1b]52;c;aGk=\x07\x9b31m\u202eRLO\u200b\u2028\x7f\r[@click=app.quit]q[/] "

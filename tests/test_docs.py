@@ -54,7 +54,7 @@ def test_every_key_of_a_room_is_in_its_table(room: str) -> None:
 def test_every_command_and_option_is_named() -> None:
     import click
 
-    from smoltui.cli import smoltui
+    from smoltui.cli.main import smoltui
 
     def listed(name: str, command: click.Command) -> list[tuple[str, str]]:
         if isinstance(command, click.Group):
@@ -113,13 +113,14 @@ def test_every_setting_is_listed_with_its_default() -> None:
 
 
 def test_every_exit_code_is_named() -> None:
-    from smoltui import cli, errors
+    from smoltui import errors
+    from smoltui.cli.main import INTERRUPTED
 
     def codes(cls: type[errors.SmoltuiError]) -> set[int]:
         return {cls.exit_code} | {code for sub in cls.__subclasses__() for code in codes(sub)}
 
     listed = set(re.findall(r"^\| (\d+) \|", PAGES["commands"], re.MULTILINE))
-    assert listed == {str(code) for code in {0, cli.INTERRUPTED} | codes(errors.SmoltuiError)}
+    assert listed == {str(code) for code in {0, INTERRUPTED} | codes(errors.SmoltuiError)}
 
 
 # -- README
@@ -206,7 +207,7 @@ def test_no_retired_phrase_comes_back(name: str) -> None:
 def test_the_help_of_every_command_and_option_is_plain() -> None:
     import click
 
-    from smoltui.cli import smoltui
+    from smoltui.cli.main import smoltui
 
     def helps(command: click.Command) -> list[str]:
         own = [command.help or "", *(param.help or "" for param in command.params if isinstance(param, click.Option))]
@@ -275,7 +276,7 @@ def test_every_file_is_a_topic_with_title_and_summary() -> None:
 
 
 def test_docs_lists_the_topics_and_prints_one() -> None:
-    from smoltui.cli import smoltui
+    from smoltui.cli.main import smoltui
 
     listed = CliRunner().invoke(smoltui, ["docs"]).output
     assert all(f"{topic.name} " in listed and topic.summary in listed for topic in docs.topics())

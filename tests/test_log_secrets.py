@@ -17,7 +17,7 @@ from smoltui.backends.local.log import LINE_LIMIT as READ_LIMIT
 from smoltui.backends.local.log import LineReader, RunLog
 from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.backends.system import crash, data_folder
-from smoltui.cli import print_json
+from smoltui.cli.output import print_json
 from smoltui.core.evaluation.sheet import Sheet
 from smoltui.core.runs import events
 from smoltui.core.runs.log_text import LINE_LIMIT, taken

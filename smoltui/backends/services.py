@@ -1,6 +1,7 @@
-"""The outside world as the rooms reach it: one object, so that a test can put another in its place.
+"""The engines, as the rooms and commands use them: one object, so that a test can replace it.
 
-`ENGINES` is the one list of engines. Importing it imports none of them, as the command line does at each start.
+`ENGINES` is the one list of engines. Importing this module imports none of them: the command line does so at each
+start.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.core.runs.place import Place
-from smoltui.errors import InputError
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import InputError, RecipeError
+from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.runs.engine import Engine
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Services:
-    """Engines by name, in the order they are shown, and what is worth keeping of what was looked at."""
+    """Engines by name, in display order, and counts that are worth caching."""
 
     engines: dict[str, Engine] = field(default_factory=dict)
     counts: PairCounts = field(default_factory=PairCounts)
-    """Of the pairs that recipes name."""
+    """Cached counts of the pairs that recipes name."""
 
     @property
     def here(self) -> frozenset[str]:
@@ -47,6 +50,16 @@ class Services:
             raise _unknown(name, list(self.engines))
         return found
 
+    def default(self, on: str) -> Engine:
+        """The engine of `run.on` in smoltui.toml; the first one if that is empty, or an engine that is not in use.
+
+        Raises:
+            RecipeError: there is no such engine.
+        """
+        if on and on not in {*self.engines, *(place.name for place in places())}:
+            raise RecipeError(f"run.on in {FILE_NAME} must be one of {', '.join(self.engines)}: {safe_line(on, 60)}")
+        return self.named(on if on in self.engines else "")
+
     def able(self, act: str) -> Engine | None:
         """The first engine that can do this (`core.runs.place.ACTS`); None where none can."""
         return next((engine for engine in self.engines.values() if act in engine.place.can), None)
@@ -65,7 +78,7 @@ def _jobs() -> Engine:
 
 
 ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (JOBS, _jobs)]
-"""Each engine's declaration and what makes it, in the order they are shown and asked; the first is the default."""
+"""Each engine's declaration and factory, in display order; the first is the default."""
 
 
 def default_services() -> Services:
@@ -79,7 +92,7 @@ def places() -> list[Place]:
 
 
 def place_or_first(name: str) -> Place:
-    """The place of this name; the first one for an empty name and for one that nobody has."""
+    """The place of this name; the first one if the name is empty or unknown."""
     return next((place for place in places() if place.name == name), places()[0])
 
 

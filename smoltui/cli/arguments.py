@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class EngineChoice(click.Choice[str]):
-    """The names of all engines, as they are when they are asked for."""
+    """The names of all engines, looked up when they are needed."""
 
     def __init__(self) -> None:
         super().__init__(())
@@ -24,7 +24,7 @@ class EngineChoice(click.Choice[str]):
 
     @choices.setter
     def choices(self, names: tuple[str, ...]) -> None:
-        """click sets them once, before anybody asks."""
+        """click sets them in its constructor; they are looked up instead."""
 
 
 folder_argument = click.argument("folder", default=".")

@@ -1,4 +1,4 @@
-"""Twin of the Device room: check."""
+"""The Device room on the command line: check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoltui.backends.runs.machine import machine_for
 from smoltui.backends.services import place_or_first
 from smoltui.cli.output import say
 from smoltui.core.machine.account import Account
-from smoltui.core.machine.device import TorchReport, verdict
+from smoltui.core.machine.device import DeviceReport, TorchReport, verdict
 from smoltui.core.machine.device_words import account_in_words, before_jobs, facts_in_words, torch_in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
@@ -21,10 +21,10 @@ from smoltui.safe_text import redact, safe_line
 
 def check_report(folder: Path) -> dict[str, Any]:
     """What `smoltui check --json` prints: `accelerators`, `processor`, `memory`, `disk`, `python`, `packages`, `torch`,
-    `account` (with `error` and `hint` where there is none), `verdict` and `facts` (all of it in words). Sizes in bytes,
-    null: not known.
+    `account` (`error` and `hint` if there is none), `verdict` and `facts` (everything in words). Sizes are in bytes,
+    null if unknown.
 
-    torch is asked in a child (5 s) unless it was asked in this environment before.
+    PyTorch is tested in a child process, which takes 5 s, unless it was tested in this environment before.
 
     Raises:
         InputError: there is no such folder.
@@ -53,7 +53,7 @@ def check_report(folder: Path) -> dict[str, Any]:
     }
 
 
-async def _asked(report: Any) -> tuple[TorchReport, Account | None, SmoltuiError | None]:
+async def _asked(report: DeviceReport) -> tuple[TorchReport, Account | None, SmoltuiError | None]:
     from smoltui.backends.hub.client import account
 
     torch = remembered_torch_report(report) or await torch_report(report)
@@ -70,7 +70,7 @@ def _account(account: Account | None) -> dict[str, Any] | None:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """The same for a person."""
+    """Prints the verdict and the facts as text."""
 
     def line(label: str, value: str) -> None:
         say(f"{label:<14}{safe_line(redact(value), 500)}")

@@ -9,7 +9,7 @@ from smoltui.docs import text_of, topic, topics
 
 
 def docs_report(name: str | None) -> dict[str, Any]:
-    """An object with `topics`, or with `name`, `title` and `text` of the one that was named.
+    """An object with `topics`, or with `name`, `title` and `text` of one topic.
 
     Raises:
         InputError: there is no such topic.
@@ -20,7 +20,7 @@ def docs_report(name: str | None) -> dict[str, Any]:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """The list of topics with one line each, or the text of one, as Markdown."""
+    """Prints the topics, one per line, or the text of one as Markdown."""
     if "text" in report:
         say(report["text"].rstrip("\n"))
         return

@@ -1,4 +1,4 @@
-"""Twins of the Evaluate room: ask and evaluate."""
+"""The Evaluate room on the command line: ask and evaluate."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparison, Run | None]:
-    """What is compared: the run of this id, else the newest run of the project with a model, else what lies in the
-    recipe's output folder (trained by hand with `trl dpo`, say).
+    """What to compare: the run with this id; without one, the newest run of the project with a model; otherwise the
+    model in the recipe's output folder, which may come from `trl dpo`.
 
     Raises:
         InputError: no such run, or nothing aligned is there.
@@ -61,15 +61,15 @@ Tell = Callable[[Event], None]
 
 
 def _silent(event: Event) -> None:
-    """With --json nothing but an error stands on stderr."""
+    """Reports nothing: with --json, only errors are printed on stderr."""
 
 
 async def ask(
     project: Project, prompts: Sequence[str], *, run_id: str | None = None, tell: Tell = _silent
 ) -> dict[str, Any]:
-    """Both models' answers to `prompts`, or to the project's own where there are none; kept with the run.
+    """The answers of both models to `prompts` (empty: to the project's prompts), which are saved with the run.
 
-    `tell` gets every event. Answers that could not be kept are given all the same, with why as `not_kept`.
+    `tell` receives every event. If the answers cannot be saved, `not_kept` says why.
 
     Raises:
         as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
@@ -100,7 +100,7 @@ async def ask(
 
 
 async def evaluate(project: Project, *, run_id: str | None = None) -> dict[str, Any]:
-    """Figures of reference and aligned model on the held-out pairs: `core.evaluation.figures.Figures.as_json` of each.
+    """Figures of both models on the held-out pairs, each as `core.evaluation.figures.Figures.as_json`.
 
     Raises:
         as `ask`; PairsError: the held-out pairs cannot be read.
@@ -136,7 +136,7 @@ async def _evaluated(project: Project, run_id: str | None, tell: Tell) -> tuple[
 
 
 def _tell(event: Event) -> None:
-    """What the models are busy with, on stderr: stdout holds the result."""
+    """Reports on stderr what the models are doing."""
     if isinstance(event, PhaseChanged):
         doing = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
         note(safe_line(redact(doing)))
@@ -196,7 +196,7 @@ def run_evaluate(project: Project, *, run_id: str | None, as_json: bool) -> None
         say(safe(rule))
 
 
-def _row(label: str, reference: Figures, aligned: Figures, shown: Any) -> tuple[str, str, str]:
+def _row(label: str, reference: Figures, aligned: Figures, shown: Callable[[Figures], str]) -> tuple[str, str, str]:
     return label, shown(reference), shown(aligned)
 
 

@@ -1,4 +1,4 @@
-"""What a command says of an exception that is none of ours."""
+"""Turns exceptions that are not ours into sentences with a next step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from smoltui.errors import InputError, SmoltuiError
 
 PAIRS_BYTES = 1 << 30
-"""Address space that a command needs to load what reads pairs (pyarrow, duckdb, numpy); with less some of it ends the
-process without a word that could be caught."""
+"""Address space needed to load the libraries that read pairs (pyarrow, duckdb, numpy). With less, some of them end the
+process without an exception."""
 
 _MEMORY_WORDS = (
     "failed to map segment",
@@ -20,9 +20,9 @@ _MEMORY_WORDS = (
     "out of memory",
     "bad_alloc",
 )
-"""How the dynamic loader, OpenSSL, DuckDB and C++ say that there is no memory, in exceptions of many classes."""
+"""Parts of the messages with which the dynamic loader, OpenSSL, DuckDB and C++ report a lack of memory."""
 _THREAD_WORDS = ("can't start new thread", "failed to launch worker thread")
-"""The same for threads: Python and Arrow."""
+"""Parts of the messages with which Python and Arrow report that no thread can be started."""
 _LIMITS = "Close other programs, or raise the limits of memory and processes (ulimit -v, ulimit -u), and try again."
 
 _STEPS = {
@@ -35,11 +35,11 @@ _STEPS = {
     errno.EPERM: "Change the permissions there, or choose another location.",
     errno.EROFS: "Choose another location.",
 }
-"""By the number of the system's error: the next step."""
+"""Error number of the system → the next step."""
 
 
 def require_address_space(needed: int = PAIRS_BYTES) -> None:
-    """Stops where less memory is allowed than loading alone takes.
+    """Refuses to continue with less memory than loading libraries takes.
 
     Raises:
         InputError: `ulimit -v` is below `needed` bytes.
@@ -53,7 +53,7 @@ def require_address_space(needed: int = PAIRS_BYTES) -> None:
 
 
 def _allowed_bytes() -> int | None:
-    """Address space that this process may use (`ulimit -v`); None where there is no limit."""
+    """Address space that this process may use (`ulimit -v`); None without a limit."""
     if sys.platform == "win32":
         return None
     import resource
@@ -63,10 +63,10 @@ def _allowed_bytes() -> int | None:
 
 
 def as_smoltui_error(error: Exception) -> SmoltuiError:
-    """`error` if it is ours; else a sentence of the same meaning, with `error` as its cause.
+    """`error` itself if it is ours; otherwise one of ours with the same meaning, and `error` as its cause.
 
-    What a person can do something about (memory, limits, the disk, text that is not UTF-8) is an InputError. All else
-    is an InternalError, and its report is written.
+    What the user can fix (memory, limits, the disk, text that is not UTF-8) becomes an InputError. Everything else
+    becomes an InternalError, and a crash report is written.
     """
     if isinstance(error, SmoltuiError):
         return error
@@ -81,7 +81,7 @@ def as_smoltui_error(error: Exception) -> SmoltuiError:
     if told is None:
         return crashed(error)
     if report := written_report(error):
-        # These can also be a mistake of ours.
+        # This can also be a bug of ours.
         told.hint += f" If everything is fine there, please attach this report to a bug report: {report}"
     told.__cause__ = error
     return told
@@ -91,7 +91,7 @@ def _in_words(error: Exception) -> InputError | None:
     words = str(error).lower()
     if isinstance(error, MemoryError) or any(part in words for part in _MEMORY_WORDS):
         return _no_memory()
-    # C code that finds no memory can forget to say so.
+    # C code that runs out of memory may raise this without saying why.
     if isinstance(error, SystemError) and _allowed_bytes() is not None:
         return _no_memory()
     if any(part in words for part in _THREAD_WORDS):
@@ -129,7 +129,7 @@ def _refused(error: OSError) -> InputError:
 
 def _here() -> bool:
     try:
-        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same with a detour
+        os.getcwd()  # noqa: PTH109 - Path.cwd() does the same
     except OSError:
         return False
     return True

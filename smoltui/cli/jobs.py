@@ -1,4 +1,4 @@
-"""Twins of what the Runs room does with a run that exists: stats, wait, pause, resume, rerun, labels; and hardware."""
+"""The Runs room on the command line: stats, wait, pause, resume, rerun, labels, hardware. `runs.py` has the others."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from smoltui.core.runs.cost import Flavor
 
 UNREACHED_SECONDS = 30.0
-"""Before the next question to a Hub that did not answer."""
+"""Delay before a Hub that did not answer is asked again."""
 
 
 def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
-    """Prints what a run takes now, or a line a second until it ends.
+    """Prints what a run is using now; with `follow`, one line per second until it ends.
 
     Raises:
-        InputError: it does not run, so there is nothing to tell.
+        InputError: it is not running, so there is nothing to print.
     """
 
     async def work() -> tuple[int, Run]:
@@ -55,10 +55,10 @@ def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
 
 
 def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
-    """Waits until all runs have ended, prints each as it ends, rings the terminal's bell, and gives the exit code."""
+    """Waits until all runs have ended, prints each with a bell as it ends, and returns the exit code."""
 
     async def work() -> list[Run]:
-        # All are looked for before one is waited for: a wrong id is told now and not in three hours.
+        # All are looked up before the wait begins, so that a wrong id is reported now and not in three hours.
         found = [await runs.find(run_id) for run_id in dict.fromkeys(run_ids)]
         ended: list[Run] = []
         for next_one in asyncio.as_completed([_end_of(engine, run) for engine, run in found]):
@@ -72,7 +72,7 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
 
 
 async def _end_of(engine: Engine, run: Run) -> Run:
-    """The run once it has ended; a Hub that does not answer is asked again, and that is told once."""
+    """The run once it has ended. A Hub that does not answer is asked again, and that is reported once."""
     polls, told = 0, False
     pause = engine.poll_seconds(run.stage, 0)
     while not run.is_final:
@@ -92,7 +92,7 @@ async def _end_of(engine: Engine, run: Run) -> Run:
 
 
 def pause(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Pauses runs and prints where each stands. Raises as `runs.cancel`."""
+    """Pauses runs and prints the stage of each. Raises as `runs.cancel`."""
 
     async def work(run_id: str) -> Run:
         engine, _ = await runs.find(run_id)
@@ -102,7 +102,7 @@ def pause(run_ids: Sequence[str], *, as_json: bool) -> None:
 
 
 def resume(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Goes on with runs and prints where each stands. Raises as `runs.cancel`."""
+    """Resumes runs and prints the stage of each. Raises as `runs.cancel`."""
 
     async def work(run_id: str) -> Run:
         engine, _ = await runs.find(run_id)
@@ -112,7 +112,7 @@ def resume(run_ids: Sequence[str], *, as_json: bool) -> None:
 
 
 def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
-    """Starts the same run again, after the most it can cost was agreed to, and prints the new one."""
+    """Starts the same run again and prints the new one; asks first if it costs money, unless `yes`."""
 
     async def work() -> Run:
         engine, run = await runs.find(run_id)
@@ -128,7 +128,7 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
 
 
 def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as_json: bool) -> None:
-    """Prints the labels of a run, after setting and removing those that were asked for.
+    """Sets and removes labels of a run, and prints its labels.
 
     Raises:
         InputError: not KEY=VALUE, or a label that the engine refuses.
@@ -155,10 +155,11 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
 
 
 def hardware(project: Project | None, *, as_json: bool) -> None:
-    """Prints the flavors, the cheapest first; with a project also whether its recipe fits.
+    """Prints the flavors, cheapest first; with a project, also whether its recipe fits.
 
     Raises:
-        RecipeError: the recipe cannot be read. ServiceError: the list cannot.
+        RecipeError: the recipe cannot be read.
+        ServiceError: the flavors cannot be listed.
     """
     from smoltui.backends.project.recipe_facts import recipe_shape
     from smoltui.backends.project.recipe_file import load_project_recipe

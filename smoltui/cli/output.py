@@ -1,9 +1,9 @@
-"""The one way out of the commands: every line, table, JSON document and error goes through here.
+"""All output of the commands: every line, table, JSON document and error is printed here.
 
-What is printed may hold words of others (names of files, splits and Jobs, keys and values of settings, answers of a
-server), so text leaves with each character that acts on a terminal or hides shown as a symbol, and without secrets.
-JSON leaves with the same characters as \\uXXXX escapes, which leaves its value as it is. A test holds that nothing else
-in the package prints.
+Output may contain foreign text (names of files, splits and Jobs, keys and values of settings, answers of a server). In
+text, characters that control a terminal or are invisible are replaced by symbols, and secrets are redacted. In JSON,
+the same characters become \\uXXXX escapes, which do not change its value. A test ensures that nothing else in the
+package prints.
 """
 
 from __future__ import annotations
@@ -22,23 +22,22 @@ from smoltui.redaction import redact_json
 from smoltui.safe_text import escaped, redact, safe, safe_line
 
 MAX_SENTENCE = 4_000
-"""Characters of an error's sentence, and of its next step, that are shown."""
+"""Maximum length in characters of an error's sentence, and of its next step."""
 MAX_INT_BITS = 10_000
 """Larger whole numbers are refused by Python's conversion to decimal digits (`sys.set_int_max_str_digits`)."""
 
 
 def prepare_streams() -> None:
-    """Lets stdin, stdout and stderr be there, and take any text.
+    """Makes sure that stdin, stdout and stderr exist and accept any text.
 
-    One that was closed (`<&-`) becomes the null device: otherwise the next file that is opened would get its number,
-    and what is printed, by a child too, would end up in that file. Characters that the encoding of an output lacks
-    become backslash escapes.
+    A closed one (`<&-`) becomes the null device. Otherwise the next file opened would get its number, and output, also
+    that of child processes, would end up in that file. Characters that an encoding lacks become backslash escapes.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
             _open_null(number)
-            stream = open(  # noqa: SIM115 - it lives as long as the process
+            stream = open(  # noqa: SIM115 - open as long as the process
                 number, "w" if number else "r", encoding="utf-8", errors="backslashreplace", closefd=False
             )
             setattr(sys, name, stream)
@@ -64,29 +63,29 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 
 def note(text: str) -> None:
-    """Prints lines on stderr: what a person should know beside the result."""
+    """Prints lines on stderr: what the user should know besides the result."""
     say(text, err=True)
 
 
 def say_data(text: str) -> None:
-    """`say` for the text of a pair: data, which is shown with whatever looks like a secret in it, as in the app."""
+    """`say` for the text of a pair, which is data: nothing is redacted in it, as in the app."""
     _write(safe(text, None))
 
 
 def say_styled(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """`say_data` of one text in parts, each with the keywords of `click.style`; in colour on a terminal."""
+    """`say_data` for a text in parts, each with keyword arguments of `click.style`; colored on a terminal."""
     _write("".join(click.style(safe(text, None), **style) for text, style in parts))
 
 
 def cell(text: str, width: int) -> str:
-    """`text` as a column of a table: on one line, cut so that a space is left, and filled up to `width` characters."""
+    """`text` as a cell of a table: one line, padded or truncated to `width` characters, ending in a space."""
     return f"{safe_line(redact(text), width - 2):<{width}}"
 
 
-def print_json(data: Any, *, err: bool = False, redacting: bool = True, indent: int | None = None) -> None:
-    """Prints one JSON document, or one line of a stream; what JSON has no word for (NaN, a date) as a string.
+def print_json(data: object, *, err: bool = False, redacting: bool = True, indent: int | None = None) -> None:
+    """Prints one JSON document, or one line of a stream. Values that JSON lacks (NaN, dates) become strings.
 
-    `redacting` is False for the texts of pairs alone.
+    `redacting` is False only for the texts of pairs.
     """
     ascii_only = not _takes_unicode(err)
     plain = _plain(data)
@@ -95,8 +94,8 @@ def print_json(data: Any, *, err: bool = False, redacting: bool = True, indent: 
     _write(text if ascii_only else escaped(text), err=err)
 
 
-def _plain(value: Any) -> Any:
-    """`value` out of what JSON knows: YAML and TOML also have dates, sets, bytes and keys that are no text."""
+def _plain(value: object) -> object:
+    """`value` converted to what JSON can hold: YAML and TOML also have dates, sets, bytes and keys of other types."""
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool):
@@ -114,7 +113,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     if isinstance(key, str):
         return redact(key)
     plain = _plain(key)
@@ -122,19 +121,19 @@ def _key(key: Any) -> str:
 
 
 def log_text(text: str) -> str:
-    """A line of a log as `print_log` prints it: safe on a terminal, else with nothing but its secrets taken out."""
+    """A line of a log as `print_log` prints it: sanitized on a terminal; otherwise only secrets are redacted."""
     text = redact(text)
-    # What stands before a carriage return was overwritten: earlier states of a progress bar.
+    # Text before a carriage return was overwritten: earlier states of a progress bar.
     return safe(text.rsplit("\r", 1)[-1], None) if sys.stdout.isatty() else text
 
 
 def print_log(text: str) -> None:
-    """Prints a line of a log: into a file or pipe as the run wrote it, so that it can be worked on."""
+    """Prints a line of a log; into a file or pipe as the run wrote it, so that it can be processed."""
     _write(log_text(text))
 
 
 def print_error(message: str, hint: str, as_json: bool) -> None:
-    """One sentence and the next step on stderr, or `{"error", "hint"}`. Where stderr is gone nobody can be told."""
+    """Prints a sentence and the next step on stderr, or `{"error", "hint"}`. Does nothing if stderr is gone."""
     with contextlib.suppress(OSError, InputError):
         if as_json:
             print_json({"error": message, "hint": hint}, err=True)
@@ -145,7 +144,7 @@ def print_error(message: str, hint: str, as_json: bool) -> None:
 
 
 def note_error(what: str, error: SmoltuiError, as_json: bool) -> None:
-    """Prints on stderr that `what` is so because of an error that does not end the command; else as `print_error`."""
+    """Prints on stderr that `what` is the consequence of an error that does not end the command; as JSON, the error."""
     if as_json:
         print_json(error.as_json(), err=True)
     else:
@@ -153,7 +152,7 @@ def note_error(what: str, error: SmoltuiError, as_json: bool) -> None:
 
 
 def print_warning(message: str, hint: str, as_json: bool) -> None:
-    """What does not stop a command and a person should know: two lines on stderr, or `{"warning", "hint"}`."""
+    """Prints a warning and what to do about it on stderr, or `{"warning", "hint"}`."""
     if as_json:
         print_json({"warning": message, "hint": hint}, err=True)
     else:
@@ -161,13 +160,13 @@ def print_warning(message: str, hint: str, as_json: bool) -> None:
 
 
 def progress(text: str, *, done: bool) -> None:
-    """Replaces the line on stderr, where that is a terminal; the last one stays."""
+    """Replaces the line on stderr if that is a terminal; the last one (`done`) stays."""
     if sys.stderr.isatty():
         _write(f"\r{safe_line(redact(text))}", err=True, newline=done)
 
 
 def bell() -> None:
-    """Rings the terminal's bell, where stderr is a terminal."""
+    """Rings the bell if stderr is a terminal."""
     if sys.stderr.isatty():
         _write("\a", err=True, newline=False)
 
@@ -179,13 +178,13 @@ def confirm(question: str) -> None:
 
 
 def flush() -> None:
-    """What is still to be written fails here, where it can be told, and not at exit. Raises as every printing."""
+    """Flushes stdout, so that a failure is reported here and not at exit. Raises as `_write`."""
     with _output_told():
         sys.stdout.flush()
 
 
 def say_no_more() -> None:
-    """Lets stdout go nowhere, so that nothing is left to fail at exit."""
+    """Redirects stdout to the null device, so that nothing can fail at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -196,12 +195,13 @@ def _takes_unicode(err: bool) -> bool:
 
 
 def _write(text: str, *, err: bool = False, newline: bool = True) -> None:
-    """Hands text that is safe to the stream.
+    """Writes sanitized text to the stream.
 
     Raises:
-        BrokenPipeError: its reader has left. InputError: it cannot be written.
+        BrokenPipeError: its reader has left.
+        InputError: it cannot be written.
     """
-    # Not click.echo: it takes an output in ASCII for a mistake, and writes UTF-8 to it.
+    # Not click.echo: it considers ASCII output a mistake, and writes UTF-8 to it.
     stream = sys.stderr if err else sys.stdout
     with _output_told():
         shown = text if stream.isatty() else click.unstyle(text)
@@ -211,6 +211,7 @@ def _write(text: str, *, err: bool = False, newline: bool = True) -> None:
 
 @contextlib.contextmanager
 def _output_told() -> Iterator[None]:
+    """Turns an OSError of an output into an InputError; a BrokenPipeError is left as it is."""
     try:
         yield
     except BrokenPipeError:

@@ -1,16 +1,17 @@
-"""`smoltui pairs`: what the Pairs room knows of a set, as one object or as lines to read."""
+"""The Pairs room on the command line: what is known about a set, as JSON or text."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.data_files.source import PairsSpec, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
-from smoltui.backends.pairs.export import Exported, Kind
+from smoltui.backends.pairs.export import Exported
+from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.pairs.opened_set import imported, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values
 from smoltui.backends.pairs.summary import summary
@@ -27,14 +28,14 @@ from smoltui.scripts.pair_format import SCHEMAS
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `smoltui pairs` was asked for; without any of the last five a summary."""
+    """The options of `smoltui pairs`; without any of row, search, where, audit and export, a summary is printed."""
 
     source: str | PairsSpec = "."
     split: str | None = None
     config: str | None = None
     revision: str | None = None
     limit: int | None = None
-    """Row numbers given of each finding or search at most; None: all."""
+    """Maximum number of rows listed for each finding or search; None: all."""
     row: int | None = None
     search: str | None = None
     where: str | None = None
@@ -47,14 +48,14 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     """What `smoltui pairs SOURCE --json` prints.
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
-    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. With `row` also `pair`, that
-    row in TRL's conversational form; with `search` or `where` also `search`, the rows found; with `audit` also `audit`,
-    the whole report; with `export` also `export`, what was written. A project folder stands for its recipe's pairs.
+    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. In addition: with `row`, `pair`
+    (that row in TRL's conversational form); with `search` or `where`, `search` (the matching rows); with `audit`,
+    `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.
         InputError: no such row, an expression that cannot be used, an export that cannot be written.
-        ServiceError: the Hub does not give the set.
+        ServiceError: the set cannot be loaded from the Hub.
     """
     base = base or Path.cwd()
     spec, project, values = _named(asked, base)
@@ -68,6 +69,24 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
 
 
 async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
+    _check(session, asked)
+    report = _summary(session, asked.limit)
+    query = PairQuery("where", asked.where) if asked.where else parse_query(asked.search or "")
+    if query is not None:
+        report["search"] = await _found(session, query, asked.limit)
+    if asked.row is not None:
+        report["pair"] = pair_json(session.here(asked.row).pair)
+    if asked.audit:
+        report["audit"] = await _audited(session)
+    if asked.export is not None:
+        out = (Path.cwd() / expanded(asked.export.removesuffix(".parquet"))).absolute()
+        kind: Kind = "parquet" if asked.export.endswith(".parquet") else "jsonl"
+        report["export"] = _export_json(await session.export(out, kind, overwrite=asked.overwrite))
+    return report
+
+
+def _check(session: PairsSession, asked: Asked) -> None:
+    """Raises InputError for a row that does not exist, and PairsError for a set with a line that cannot be decoded."""
     opened, store = session.opened, session.whole()
     if asked.row is not None and not 0 <= asked.row < len(opened):
         raise InputError(
@@ -79,41 +98,45 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
             f"Expected one JSON object per line with chosen and rejected; fix or delete that line "
             f"({store.meta.broken_rows} of {len(store)} rows are broken).",
         )
-    told = summary(store)
+
+
+def _summary(session: PairsSession, limit: int | None) -> dict[str, Any]:
+    """What the report says of any set; of each finding at most `limit` rows."""
+    opened, counted = session.opened, summary(session.whole())
     report: dict[str, Any] = {
         "source": opened.name,
         "split": opened.split,
         "splits": list(opened.splits),
         "schema": opened.schema,
         "columns": list(opened.columns),
-        "rows": told["rows"],
-        "clean": {"count": told["clean"]},
-        **{name: {"count": len(rows), "rows": rows[: asked.limit]} for name, rows in told["findings"].items()},
+        "rows": counted["rows"],
+        "clean": {"count": counted["clean"]},
+        **{name: {"count": len(rows), "rows": rows[:limit]} for name, rows in counted["findings"].items()},
     }
-    if told["left_out"]:
-        report["left_out"] = told["left_out"]
-    query = PairQuery("where", asked.where) if asked.where else parse_query(asked.search or "")
-    if query is not None:
-        if query.kind == "where" and "_tokens" in query.words:
-            await _count_tokens(session)
-        async for found in session.search(query):
-            report["search"] = {"text": query.shown, "count": len(found.rows), "rows": list(found.rows[: asked.limit])}
-    if asked.row is not None:
-        report["pair"] = pair_json(session.here(asked.row).pair)
-    if asked.audit:
-        try:
-            if session.project is not None:
-                await _count_tokens(session)
-        except SmoltuiError as error:
-            note(f"Tokens are not counted: {safe_line(error.message)}")
-        async for step in session.audit():
-            if isinstance(step, Audit):
-                report["audit"] = step.as_json()
-    if asked.export is not None:
-        out = (Path.cwd() / expanded(asked.export.removesuffix(".parquet"))).absolute()
-        kind: Kind = "parquet" if asked.export.endswith(".parquet") else "jsonl"
-        report["export"] = _export_json(await session.export(out, kind, overwrite=asked.overwrite))
+    if counted["left_out"]:
+        report["left_out"] = counted["left_out"]
     return report
+
+
+async def _found(session: PairsSession, query: PairQuery, limit: int | None) -> dict[str, Any]:
+    """The matches of a search, at most `limit` rows of them."""
+    if query.kind == "where" and "_tokens" in query.words:
+        await _count_tokens(session)
+    rows: Sequence[int] = ()
+    async for found in session.search(query):
+        rows = found.rows
+    return {"text": query.shown, "count": len(rows), "rows": list(rows[:limit])}
+
+
+async def _audited(session: PairsSession) -> dict[str, Any]:
+    """The report of the audit; without token counts if the recipe's tokenizer cannot be used."""
+    try:
+        if session.project is not None:
+            await _count_tokens(session)
+    except SmoltuiError as error:
+        note(f"Tokens are not counted: {safe_line(error.message)}")
+    audits = [step async for step in session.audit() if isinstance(step, Audit)]
+    return audits[-1].as_json()
 
 
 async def _count_tokens(session: PairsSession) -> None:
@@ -123,7 +146,7 @@ async def _count_tokens(session: PairsSession) -> None:
 
 
 def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping[str, object]]:
-    """The set that is meant, the project it is of, and the values of its recipe, where it is one of a project."""
+    """The set to open; if it belongs to a project, also the project and the values of its recipe."""
     source = asked.source
     spec = PairsSpec(source, asked.config, asked.split, asked.revision) if isinstance(source, str) else source
     folder = base / expanded(spec.source)
@@ -131,7 +154,7 @@ def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping
         return spec, None, {}
     project = open_project(folder)
     values = recipe_values(project)
-    own = project_pairs(project, values or None)  # without values it says what is wrong with the recipe
+    own = project_pairs(project, values or None)  # without values, it reports what is wrong with the recipe
     if own is None:
         raise PairsError(f"The recipe has no pairs: {folder / RECIPE_NAME}", "Set dataset_name in the recipe.")
     return replace(own, split=asked.split or own.split), project, values
@@ -151,7 +174,7 @@ def _export_json(made: Exported) -> dict[str, Any]:
 
 
 class _Progress:
-    """How far a long import is, on stderr where that is a terminal."""
+    """Shows the progress of a long import on stderr."""
 
     def __call__(self, rows: int, total: int | None) -> None:
         of = f" of {total:,}" if total else ""
@@ -163,7 +186,7 @@ def _no_progress(rows: int, total: int | None) -> None:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """The same for a person: the set, what was found in it, and the pair or the hits that were asked for."""
+    """Prints the report as text: the set and its findings, or only the requested pair or audit."""
     if "pair" in report:
         _print_pair(report["pair"])
         return
@@ -190,6 +213,7 @@ def print_report(report: dict[str, Any]) -> None:
 
 
 def _some(found: dict[str, Any], most: int) -> str:
+    """The first `most` rows of a finding or search, followed by an ellipsis if there are more."""
     rows: Iterable[int] = found["rows"][:most]
     return ", ".join(str(number) for number in rows) + (", …" if found["count"] > most else "")
 

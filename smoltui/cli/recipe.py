@@ -1,7 +1,8 @@
-"""`smoltui recipe show|check|command`: the Recipe room for scripts."""
+"""The Recipe room on the command line: recipe show, check and command."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from smoltui.backends.project.project import Project
@@ -19,7 +20,7 @@ from smoltui.safe_text import redact, safe_line
 
 
 def recipe_show(project: Project) -> dict[str, Any]:
-    """An object with `values`, `fields` (the form, TRL's defaults filled in), `summary` and `memory`; secrets masked.
+    """An object with `values`, `fields` (the form with TRL's defaults), `summary` and `memory`; secrets are masked.
 
     Raises:
         RecipeError: there is no recipe, or it cannot be read.
@@ -49,30 +50,40 @@ def recipe_show(project: Project) -> dict[str, Any]:
     }
 
 
-def masked(value: Any) -> Any:
-    """`value` with everything that looks like a token masked."""
+def masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with everything that looks like a token masked."""
+    return {key: "***" if key == "hub_token" and value else _masked(value) for key, value in values.items()}
+
+
+def _masked(value: object) -> object:
     if isinstance(value, dict):
-        return {key: "***" if key == "hub_token" and part else masked(part) for key, part in value.items()}
+        return masked(value)
     if isinstance(value, list):
-        return [masked(part) for part in value]
+        return [_masked(part) for part in value]
     return redact(value) if isinstance(value, str) else value
 
 
 def findings_of(project: Project, target: Target, settings: Settings | None = None) -> list[Finding]:
-    """What is wrong with the project's recipe; `settings` where they were read already. Raises as `recipe_show`."""
+    """The problems of the project's recipe; `settings` if they were already read. Raises as `recipe_show`."""
     values = load_project_recipe(project).values
     name = values.get("model_name_or_path")
     config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
     kind = config.get("model_type") if config else None
     found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
-    return [*(Finding("", Level.STOP, leak.sentence, leak.mend) for leak in leaks(project, None, settings)), *found]
+    return [
+        *(Finding("", Level.STOP, leak.sentence, leak.next_step) for leak in leaks(project, None, settings)),
+        *found,
+    ]
 
 
 def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
-    """An object with `ok` (nothing stops the run), `target`, `trl` and `findings`, the gravest first.
+    """An object with `ok` (nothing stops the run), `target`, `trl` and `findings`, most severe first.
 
-    `on` is the name of a place, None for what smoltui.toml says. Raises as `recipe_show`; InputError for a place that
-    there is not, and for None RecipeError for smoltui.toml.
+    `on` is the name of a place; None for the one in smoltui.toml.
+
+    Raises:
+        as `recipe_show`; RecipeError also if smoltui.toml cannot be read.
+        InputError: there is no such place.
     """
     settings = project.settings() if on is None else None
     target = place_named(settings.on if settings is not None else on or "").target
@@ -86,10 +97,7 @@ def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
 
 
 def recipe_command(project: Project, on: str | None) -> dict[str, Any]:
-    """An object with `command` and the folder to type it in, `cwd`; `on` as for `recipe_check`.
-
-    Raises as `recipe_show`, and RecipeError for smoltui.toml.
-    """
+    """An object with `target`, `command` and `cwd`, the folder to run it in. `on` and errors as for `recipe_check`."""
     values, settings = load_project_recipe(project).values, project.settings()
     target = place_named(on or settings.on).target
     return {
@@ -103,7 +111,7 @@ _ANY = Field("", "", "", "", "text")
 
 
 def print_show(report: dict[str, Any]) -> None:
-    """The values for people, then the sums."""
+    """Prints the values as text, then the result of the recipe."""
     for key, value in report["values"].items():
         field = BY_KEY.get(key)
         text = show(field or _ANY, value)
@@ -114,7 +122,7 @@ def print_show(report: dict[str, Any]) -> None:
 
 
 def print_check(report: dict[str, Any]) -> None:
-    """One line a finding, what mends it below."""
+    """Prints one line per finding, followed by its fix."""
     for finding in report["findings"]:
         say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
         if finding["mend"]:
@@ -128,5 +136,5 @@ def print_check(report: dict[str, Any]) -> None:
 
 
 def print_command(report: dict[str, Any]) -> None:
-    """The command alone, so that it can be piped."""
+    """Prints only the command, so that it can be piped."""
     say(report["command"])

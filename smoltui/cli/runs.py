@@ -1,4 +1,4 @@
-"""Twins of the Runs room: train, ps, logs, inspect, cancel. `cli/jobs.py` has the others."""
+"""The Runs room on the command line: train, ps, logs, inspect, cancel. `jobs.py` has the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,29 +39,32 @@ from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.spec import Options
+    from smoltui.core.settings.settings import Settings
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
 
 EXIT_CODES = {Stage.COMPLETED: 0, Stage.CANCELED: 130}
+"""Final stage of a run → exit code; 1 for the others."""
 T = TypeVar("T")
 
 
 def exit_code(stage: str) -> int:
-    """The exit code of a command that followed a run to this stage."""
+    """The exit code of a command that followed a run to this final stage."""
     return EXIT_CODES.get(Stage(stage), 1) if stage in set(Stage) else 1
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine; ctrl+c cancels it and leaves at once."""
+    """Runs a coroutine; ctrl+c cancels it."""
     return asyncio.run(work)
 
 
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """`key=value` of `--set`, the value read as YAML reads it.
+def parse_assignment(text: str) -> tuple[str, object]:
+    """`key=value` of `--set`, with the value parsed as YAML.
 
     Raises:
-        InputError: there is no `=`, the value is not YAML, or a recipe holds no such value (a date, say).
+        InputError: there is no `=`, the value is not YAML, or a recipe cannot contain it (such as a date).
     """
     from ruamel.yaml.error import YAMLError
 
@@ -87,11 +90,11 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 MOST_BRACKETS = 100
-"""In one value of `--set`; reading nested ones takes time that grows with the square of their number."""
+"""Maximum number of brackets in a value of `--set`: parsing nested ones takes quadratic time."""
 
 
-def _fits_recipe(value: Any, depth: int = 0) -> bool:
-    """Whether a recipe can hold a value: no date, set or bytes, no whole number beyond 64 bits, no list in itself."""
+def _fits_recipe(value: object, depth: int = 0) -> bool:
+    """Whether a recipe can contain a value: no date, set or bytes, no integer over 64 bits, no list inside itself."""
     if isinstance(value, list):
         return depth <= MOST_BRACKETS and all(_fits_recipe(item, depth + 1) for item in value)
     if isinstance(value, dict):
@@ -102,65 +105,78 @@ def _fits_recipe(value: Any, depth: int = 0) -> bool:
     return value is None or isinstance(value, str | float)
 
 
-def train(
-    project: Project,
-    *,
-    engine: str | None,
-    assignments: tuple[str, ...],
-    seed: int | None,
-    output_dir: str | None,
-    overwrite: bool,
-    flavor: str | None,
-    timeout: str | None,
-    namespace: str | None,
-    yes: bool,
-    side_by_side: bool,
-    processes: int | None,
-    detach: bool,
-    as_json: bool,
-    then: tuple[str, ...] = (),
-) -> int:
-    """Starts a run, follows it, and does the steps `then` (`core.runs.chain.STEPS`); gives the exit code."""
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The options of `smoltui train`; None for what the project's files say."""
+
+    engine: str | None
+    assignments: tuple[str, ...]
+    """KEY=VALUE, each overriding one key of the recipe."""
+    seed: int | None
+    output_dir: str | None
+    overwrite: bool
+    flavor: str | None
+    timeout: str | None
+    namespace: str | None
+    yes: bool
+    """Start a run that costs money without asking."""
+    side_by_side: bool
+    processes: int | None
+    detach: bool
+    """Return once the run is started."""
+    then: tuple[str, ...]
+    """Steps after the run (`core.runs.chain.STEPS`)."""
+    as_json: bool
+
+    def options(self) -> Options:
+        """What changes the plan. Raises InputError for what is not an assignment."""
+        from smoltui.backends.runs.spec import Options
+
+        overrides = dict(parse_assignment(text) for text in self.assignments)
+        if self.seed is not None:
+            overrides["seed"] = self.seed
+        return Options(
+            overrides, self.output_dir, self.overwrite, self.flavor, self.timeout, self.namespace, self.processes
+        )
+
+
+def train(project: Project, asked: Training) -> int:
+    """Starts a run, follows it, and performs the steps after it; returns the exit code."""
+    settings, options = project.settings(), asked.options()
+    services = default_services()
+    engine = services.named(asked.engine) if asked.engine else services.default(settings.on)
+    return run_async(_trained(project, settings, engine, asked, options))
+
+
+async def _trained(project: Project, settings: Settings, engine: Engine, asked: Training, options: Options) -> int:
     from smoltui.backends.runs import preflight
     from smoltui.backends.runs.plan import make_plan, settled
-    from smoltui.backends.runs.spec import Options
 
-    settings = project.settings()
-    overrides = dict(parse_assignment(text) for text in assignments)
-    if seed is not None:
-        overrides["seed"] = seed
-    chosen = default_services().named(engine or settings.on)
-    place = chosen.place
-    options = Options(overrides, output_dir, overwrite, flavor, timeout, namespace, processes)
-
-    async def work() -> int:
-        plan = await make_plan(project, place, options, settings=settings)
-        warnings = await preflight.check_plan(plan)
-        for check in warnings:
-            print_warning(check.sentence, check.mend, as_json)
-        if place.pays and not yes:
-            seconds = plan.spec.timeout_seconds or 0
-            await confirm_cost(chosen, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
-        told = tuple(f"! {check.sentence}" for check in warnings)
-        spec = replace(await settled(plan), checks=told, side_by_side=side_by_side and place.here)
-        run = await chosen.submit(spec)
-        async with _monitoring(project, chosen, as_json) as monitor:
-            monitor.take_run(run)
-            if then:
-                await monitor.chains.begin(run, tuple(dict.fromkeys(then)))
-            return await _follow_started(monitor, chosen, run, detach=detach, as_json=as_json)
-
-    return run_async(work())
+    place, as_json = engine.place, asked.as_json
+    plan = await make_plan(project, place, options, settings=settings)
+    warnings = await preflight.check_plan(plan, engine)
+    for check in warnings:
+        print_warning(check.sentence, check.next_step, as_json)
+    if place.pays and not asked.yes:
+        seconds = plan.spec.timeout_seconds or 0
+        await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
+    checks = tuple(f"! {check.sentence}" for check in warnings)
+    spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
+    run = await engine.submit(spec)
+    async with _monitoring(project, engine, as_json) as monitor:
+        monitor.take_run(run)
+        if asked.then:
+            await monitor.chains.begin(run, tuple(dict.fromkeys(asked.then)))
+        return await _follow_started(monitor, engine, run, detach=asked.detach, as_json=as_json)
 
 
 async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
-    """Asks before something that costs money, with the most that one run can cost; returns only after a yes.
-
-    `seconds` is the run's timeout.
+    """Asks for confirmation, stating the most that a run of `seconds` (its timeout) can cost; returns after a yes.
 
     Raises:
         InputError: nobody can be asked, or there is no such flavor.
-        click.Abort: the answer was no. ServiceError: the prices could not be read.
+        click.Abort: the answer was no.
+        ServiceError: the prices could not be read.
     """
     from smoltui.core.runs.cost import usd, worst_cost
 
@@ -174,19 +190,20 @@ async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, 
 
 
 def confirm_loss(question: str, as_json: bool) -> None:
-    """Asks before something that cannot be taken back; returns only after a yes. Raises as `confirm_cost`."""
+    """Asks for confirmation of what cannot be undone; returns after a yes. Raises as `confirm_cost`."""
     _must_be_asked(as_json, "This cannot be undone and needs confirmation")
     confirm(question)
 
 
 def _must_be_asked(as_json: bool, why: str) -> None:
+    """Raises InputError if nobody can be asked: with --json, or without a terminal."""
     if as_json or not sys.stdin.isatty():
         raise InputError(why, "Confirm with --yes")
 
 
 @asynccontextmanager
 async def _monitoring(project: Project, engine: Engine, as_json: bool) -> AsyncIterator[RunMonitor]:
-    """Watches runs of one engine by the rules of a project, and says on stderr what a person should know."""
+    """Watches runs of one engine by the rules of a project, and reports warnings on stderr."""
     tasks: list[asyncio.Task[None]] = []
 
     def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
@@ -214,51 +231,68 @@ async def _monitoring(project: Project, engine: Engine, as_json: bool) -> AsyncI
 
 
 async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, detach: bool, as_json: bool) -> int:
-    where = {"run": run.id, "engine": run.engine}
-    if as_json:
-        print_json({**events.StageChanged(stage=run.stage, message=run.message).as_json(), **where})
-    else:
-        note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
-    if not detach:
-        followed = monitor.follow(run)
-        try:
-            async with aclosing(followed.events()) as stream:
-                async for event in stream:
-                    _print_event(event, followed.run, as_json)
-                    if isinstance(event, events.StageChanged):
-                        monitor.take_run(followed.run)  # nobody lists runs here
-        except asyncio.CancelledError:
-            if engine.place.here:
-                run = await engine.cancel(run.id)
-                note(f"Cancelled: {run.id}")
-            else:
-                note(
-                    f"Stopped following; the {engine.place.run} continues. "
-                    f"Follow it again: smoltui logs {run.id} --follow"
-                )
-            raise
-        run = await _final(engine, followed.run)
-    if as_json:
-        output = run.pushed_to or run.model_path or run.output_dir
-        print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
-    elif run.stage == Stage.COMPLETED:
-        note(f"Completed: {safe_line(run.pushed_to or run.model_path or run.output_dir or '', 4096)}")
+    """Reports a run that was just submitted, follows it to its end unless `detach`, and gives the exit code.
+
+    Raises:
+        RunFailedError: it failed, or a step after it did.
+    """
+    _print_started(run, as_json)
     if detach:
+        _print_ended(run, as_json)
         if run.id in monitor.follow_ups and not as_json:
             note("The app does what follows, when it is open on this project")
         return 0
-    if exit_code(run.stage) == 1:
+    run = await _followed(monitor, engine, run, as_json)
+    _print_ended(run, as_json)
+    code = exit_code(run.stage)
+    if code == 1:
         raise RunFailedError(
             run.message or f"The run ended in stage {run.stage}",
             run.hint or f"See the log: smoltui logs {run.id}",
         )
     if run.stage == Stage.COMPLETED and run.id in monitor.follow_ups:
         await _follow_up(monitor, run)
-    return exit_code(run.stage)
+    return code
+
+
+def _print_started(run: Run, as_json: bool) -> None:
+    if as_json:
+        stage = events.StageChanged(stage=run.stage, message=run.message)
+        print_json({**stage.as_json(), "run": run.id, "engine": run.engine})
+    else:
+        note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
+
+
+def _print_ended(run: Run, as_json: bool) -> None:
+    output = run.pushed_to or run.model_path or run.output_dir
+    if as_json:
+        print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
+    elif run.stage == Stage.COMPLETED:
+        note(f"Completed: {safe_line(output or '', 4096)}")
+
+
+async def _followed(monitor: RunMonitor, engine: Engine, run: Run, as_json: bool) -> Run:
+    """Prints the events of a run until it ends. ctrl+c cancels a local run, and only stops following a Job."""
+    followed = monitor.follow(run)
+    try:
+        async with aclosing(followed.events()) as stream:
+            async for event in stream:
+                _print_event(event, followed.run, as_json)
+                if isinstance(event, events.StageChanged):
+                    monitor.take_run(followed.run)  # runs are not listed here
+    except asyncio.CancelledError:
+        if engine.place.here:
+            run = await engine.cancel(run.id)
+            note(f"Cancelled: {run.id}")
+        else:
+            again = f"smoltui logs {run.id} --follow"
+            note(f"Stopped following; the {engine.place.run} continues. Follow it again: {again}")
+        raise
+    return await _final(engine, followed.run)
 
 
 async def _follow_up(monitor: RunMonitor, run: Run) -> None:
-    """Does the steps behind a run that COMPLETED, unless an app does.
+    """Performs the steps after a run that COMPLETED, unless an app does.
 
     Raises:
         RunFailedError: one of them failed.
@@ -276,7 +310,7 @@ async def _follow_up(monitor: RunMonitor, run: Run) -> None:
 
 
 async def _final(engine: Engine, run: Run) -> Run:
-    """What the engine knows at the end, with what was only said in the log."""
+    """The ended run as the engine knows it, with what only its log said."""
     now = await engine.get(run.id)
     return replace(
         now,
@@ -298,43 +332,55 @@ def _print_event(event: events.Event, run: Run, as_json: bool) -> None:
 
 
 def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
-    """Prints the list of runs, those that `filter_text` (`core/runs/run_filter.py`) lets through.
+    """Prints the list of runs that match `filter_text` (`core/runs/run_filter.py`), newest first.
 
-    An engine that cannot be asked is told on stderr, and so is a namespace; the others are listed.
+    `every` includes those that ended more than `RECENT_SECONDS` ago; `engine` is the only one asked, None: all of them.
+    An engine or a namespace that cannot be asked is reported on stderr, and the others are listed.
+
+    Raises:
+        SmoltuiError: the one `engine` cannot be asked.
     """
     services = default_services()
-    wanted_runs, engines = parse_filter(filter_text, services.places), services.engines
-    wanted = [engines[engine]] if engine else list(engines.values())
-
-    async def work() -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:
-        found: list[Run] = []
-        errors: list[tuple[str, SmoltuiError]] = []
-        for one in wanted:
-            try:
-                found += await one.list_runs()
-            except SmoltuiError as error:
-                if engine:
-                    raise
-                errors.append((one.place.plural, error))
-            else:
-                errors += [(f"{one.place.plural} of {owner}", error) for owner, error in one.problems.items()]
-        return sorted(found, key=lambda run: run.created_at or 0, reverse=True), errors
-
-    runs, errors = run_async(work())
+    wanted, engines = parse_filter(filter_text, services.places), services.engines
+    runs, errors = run_async(_listed([engines[engine]] if engine else list(engines.values()), raises=bool(engine)))
     now = time.time()
-    if not every:
-        runs = [run for run in runs if not run.is_final or now - (run.finished_at or now) < RECENT_SECONDS]
-    runs = [run for run in runs if wanted_runs.matches(run)]
+    runs = [run for run in runs if (every or _is_recent(run, now)) and wanted.matches(run)]
     for which, error in errors:
         note_error(f"{which[:1].upper()}{safe_line(which[1:], 80)} are not listed", error, as_json)
     if as_json:
         print_json([run.summary() for run in runs])
-        return
-    if not runs:
-        some = "No run matches" if wanted_runs else "No runs. Start one: smoltui train FOLDER"
-        note(some)
+    elif runs:
+        _print_table(runs, now)
     else:
-        say(f"{'ID':<26}{'NAME':<22}{'STAGE':<12}{'WHERE':<14}{'AGE':>5}{'STEP':>11}  MESSAGE")
+        note("No run matches" if wanted else "No runs. Start one: smoltui train FOLDER")
+
+
+async def _listed(engines: Sequence[Engine], *, raises: bool) -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:
+    """The runs of these engines, newest first, and what could not be listed with the reason.
+
+    Raises:
+        SmoltuiError: an engine cannot be asked, and `raises` is set.
+    """
+    found: list[Run] = []
+    errors: list[tuple[str, SmoltuiError]] = []
+    for one in engines:
+        try:
+            found += await one.list_runs()
+        except SmoltuiError as error:
+            if raises:
+                raise
+            errors.append((one.place.plural, error))
+        else:
+            errors += [(f"{one.place.plural} of {owner}", error) for owner, error in one.problems.items()]
+    return sorted(found, key=lambda run: run.created_at or 0, reverse=True), errors
+
+
+def _is_recent(run: Run, now: float) -> bool:
+    return not run.is_final or now - (run.finished_at or now) < RECENT_SECONDS
+
+
+def _print_table(runs: Sequence[Run], now: float) -> None:
+    say(f"{'ID':<26}{'NAME':<22}{'STAGE':<12}{'WHERE':<14}{'AGE':>5}{'STEP':>11}  MESSAGE")
     for run in runs:
         step = f"{run.step}/{run.max_steps}" if run.max_steps else "–"
         age = as_age(now - run.created_at if run.created_at else None)
@@ -345,10 +391,10 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
 
 
 def able(act: str) -> Engine:
-    """The first engine that can do this (`core.runs.place.ACTS`).
+    """The first engine that supports an act (`core.runs.place.ACTS`).
 
     Raises:
-        InputError: there is none here.
+        InputError: no engine does.
     """
     found = default_services().able(act)
     if found is None:
@@ -358,10 +404,11 @@ def able(act: str) -> Engine:
 
 
 async def find(run_id: str) -> tuple[Engine, Run]:
-    """The engine that has a run, and the run; this machine is asked first.
+    """A run and its engine; engines of this machine are asked first.
 
     Raises:
-        InputError: no engine knows the id. ServiceError: the Hub could not be asked.
+        InputError: no engine knows the id.
+        ServiceError: the Hub could not be asked.
     """
     if not run_id.strip():
         raise InputError("The run id is empty", "List run ids: smoltui ps -a")
@@ -383,12 +430,13 @@ async def find(run_id: str) -> tuple[Engine, Run]:
 
 
 def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> int:
-    """Prints the log; gives the exit code (0 unless followed).
+    """Prints the log; returns the exit code, which is 0 unless the run is followed.
 
-    With `grep` only what matches it, as it is read: the lines of the last `tail`, and words in place of our events.
+    `tail` limits it to the last lines (None: all). Of these, only those that match `grep` are printed, where events
+    count as the words that a log shows for them.
 
     Raises:
-        InputError: `grep` is no regular expression.
+        InputError: `grep` is not a regular expression.
     """
     pattern = _pattern(grep)
 
@@ -397,23 +445,30 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
         async with aclosing(engine.follow(run_id, follow=follow, tail=tail)) as stream:
             async for event in stream:
                 run = run.after(event)
-                words = None if as_json and pattern is None else _log_words(event, run)
-                if pattern is not None and not isinstance(event, events.StageChanged):
-                    matching = [] if words is None else [line for line in words.split("\n") if pattern.search(line)]
-                    if not matching:
-                        continue
-                    words = "\n".join(matching)
-                if as_json:
+                if not as_json:
+                    _print_matching(_log_words(event, run), pattern)
+                elif pattern is None or isinstance(event, events.StageChanged) or _matches(event, run, pattern):
                     _print_event(event, run, True)
-                elif words is not None:
-                    print_log(words)
         return exit_code(run.stage) if follow else 0
 
     return run_async(work())
 
 
+def _print_matching(words: str | None, pattern: re.Pattern[str] | None) -> None:
+    """Prints the matching lines of a text, or all of them without a pattern. None stands for no lines."""
+    lines = [] if words is None else words.split("\n")
+    if matching := [line for line in lines if pattern is None or pattern.search(line)]:
+        print_log("\n".join(matching))
+
+
+def _matches(event: events.Event, run: Run, pattern: re.Pattern[str]) -> bool:
+    """Whether a line that a log shows for this event matches."""
+    words = _log_words(event, run)
+    return words is not None and any(pattern.search(line) for line in words.split("\n"))
+
+
 def _log_words(event: events.Event, run: Run) -> str | None:
-    """What a person reads of an event in a log; None for a stage, and for what is not worth a line."""
+    """What a log shows for an event; None for a change of stage, and for events that it does not show."""
     if isinstance(event, events.LogLine):
         return log_text(event.text)
     words = None if isinstance(event, events.StageChanged) else in_words(event, run.max_steps)
@@ -431,7 +486,7 @@ def _pattern(grep: str | None) -> re.Pattern[str] | None:
 
 
 def inspect(run_id: str, *, as_json: bool) -> None:
-    """Prints everything known of a run; for people also how one gets into a Job that runs."""
+    """Prints everything known about a run; without `as_json`, also how to connect to a running Job."""
 
     async def work() -> tuple[dict[str, Any], list[str]]:
         engine, _ = await find(run_id)
@@ -448,10 +503,10 @@ def inspect(run_id: str, *, as_json: bool) -> None:
 
 
 def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Stops runs and prints where each stands. One that cannot be stopped does not keep the others.
+    """Stops runs and prints the stage of each. If one cannot be stopped, the others still are.
 
     Raises:
-        SmoltuiError: the first that could not be stopped; further ones are told on stderr.
+        SmoltuiError: the first failure; further ones are printed on stderr.
     """
 
     async def work(run_id: str) -> Run:
@@ -462,7 +517,7 @@ def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
 
 
 def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, Run]], as_json: bool) -> None:
-    """Does `work` with each run, one after the other, and prints what becomes of it. Raises as `cancel`."""
+    """Applies `work` to each run in turn, and prints the result. Raises as `cancel`."""
 
     async def all_of_them() -> SmoltuiError | None:
         first: SmoltuiError | None = None
@@ -480,7 +535,7 @@ def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, R
 
 
 def print_run(run: Run, as_json: bool) -> None:
-    """Where a run stands: one line, or one JSON object."""
+    """Prints the stage of a run: one line, or one JSON object."""
     if as_json:
         print_json(run.summary())
     else:

@@ -1,8 +1,9 @@
-"""`smoltui scheduled …`: Jobs that the Hub starts again and again."""
+"""Recurring Jobs on the command line: scheduled list, create, suspend, resume, trigger and delete."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 
 from smoltui.backends.runs.engine import Engine, Schedules
 from smoltui.cli import runs
@@ -16,18 +17,19 @@ from smoltui.safe_text import redact, safe_line
 
 
 def _scheduled() -> tuple[Engine, Schedules]:
-    """The engine that has scheduled runs, and these.
+    """The engine that has scheduled Jobs, and its schedules.
 
     Raises:
-        InputError: there is no such engine here.
+        InputError: no engine has them.
     """
     engine = runs.able("scheduled")
-    assert engine.scheduled is not None  # it says that it has
+    if engine.scheduled is None:
+        raise TypeError(f"{engine.name} claims to have scheduled Jobs")
     return engine, engine.scheduled
 
 
 def list_all(*, as_json: bool) -> None:
-    """Prints all of them; a namespace that cannot be asked is told on stderr. Raises as `ScheduledJobs.list_all`."""
+    """Prints all schedules; namespaces that cannot be listed are reported on stderr. Raises as `Schedules.list_all`."""
     _, scheduled = _scheduled()
     found = runs.run_async(scheduled.list_all())
     for name, error in scheduled.problems.items():
@@ -56,71 +58,89 @@ def _next(item: ScheduledJob, now: float) -> str:
     return f"{when} ({as_age(max(0.0, item.next_at - now))})"
 
 
-def create(
-    folder: str,
-    *,
-    schedule: str,
-    source: str | None,
-    flavor: str | None,
-    timeout: str | None,
-    namespace: str | None,
-    suspended: bool,
-    concurrency: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Makes a scheduled Job out of a project, or out of a Job that exists, and prints it.
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """The options of `smoltui scheduled create`; None for what the project's files or the Job say."""
+
+    schedule: str
+    source: str | None
+    """Id of the Job to repeat; None to train a project."""
+    flavor: str | None
+    timeout: str | None
+    namespace: str | None
+    suspended: bool
+    concurrency: bool
+    """Allow overlapping runs."""
+    yes: bool
+    """Create it without asking, although it costs money."""
+    as_json: bool
+
+
+def create(folder: str, asked: Creation) -> None:
+    """Creates a schedule from a project, or with `source` from an existing Job, and prints it.
 
     Raises:
-        InputError: the schedule, the project or the options cannot be used. Else as `ScheduledJobs.create`.
+        as `Schedules.create`; InputError also if the schedule, the project or the options cannot be used.
     """
     try:
-        schedule = checked_schedule(schedule)
+        asked = replace(asked, schedule=checked_schedule(asked.schedule))
     except ValueError as error:
-        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error
-    how = {"suspended": suspended, "concurrency": concurrency}
+        wrong = safe_line(asked.schedule, 60)
+        raise InputError(f"The Hub does not accept this schedule: {wrong}", str(error)) from error
     paid, scheduled = _scheduled()
-    asked = f"Start this Job on schedule '{schedule}' (UTC)? Your token is stored for it as a secret."
-
-    async def from_job(run_id: str) -> ScheduledJob:
-        engine, run = await runs.find(run_id)
-        if engine.name != paid.name:
-            raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
-        if not yes:
-            await runs.confirm_cost(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, as_json)
-        return await scheduled.create_from(run.raw, run.namespace or "", schedule, **how)
-
-    async def from_project() -> ScheduledJob:
-        from smoltui.backends.runs import preflight
-        from smoltui.backends.runs.plan import make_plan, settled
-        from smoltui.backends.runs.spec import Options
-
-        options = Options(flavor=flavor, timeout=timeout, namespace=namespace)
-        plan = await make_plan(project_in(folder), paid.place, options)
-        for check in await preflight.check_plan(plan):
-            print_warning(check.sentence, check.mend, as_json)
-        if not yes:
-            await runs.confirm_cost(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, as_json)
-        return await scheduled.create(await settled(plan), schedule, **how)
-
-    if source is not None and (flavor or timeout or namespace):
+    if asked.source is None:
+        made = runs.run_async(_from_project(folder, paid, scheduled, asked))
+    elif asked.flavor or asked.timeout or asked.namespace:
         raise InputError("--from takes flavor, timeout and namespace from the Job", "Leave out these options.")
-    made = runs.run_async(from_project() if source is None else from_job(source))
-    _print(made, as_json)
+    else:
+        made = runs.run_async(_from_job(asked.source, paid, scheduled, asked))
+    _print(made, asked.as_json)
+
+
+async def _from_job(run_id: str, paid: Engine, scheduled: Schedules, asked: Creation) -> ScheduledJob:
+    engine, run = await runs.find(run_id)
+    if engine.name != paid.name:
+        raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
+    await _confirm(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked)
+    return await scheduled.create_from(
+        run.raw, run.namespace or "", asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
+    )
+
+
+async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: Creation) -> ScheduledJob:
+    from smoltui.backends.runs import preflight
+    from smoltui.backends.runs.plan import make_plan, settled
+    from smoltui.backends.runs.spec import Options
+
+    options = Options(flavor=asked.flavor, timeout=asked.timeout, namespace=asked.namespace)
+    plan = await make_plan(project_in(folder), paid.place, options)
+    for check in await preflight.check_plan(plan, paid):
+        print_warning(check.sentence, check.next_step, asked.as_json)
+    await _confirm(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked)
+    return await scheduled.create(
+        await settled(plan), asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
+    )
+
+
+async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Creation) -> None:
+    """Asks whether to create it, unless `yes`. Raises as `runs.confirm_cost`."""
+    if not asked.yes:
+        question = f"Start this Job on schedule '{asked.schedule}' (UTC)? Your token is stored for it as a secret."
+        await runs.confirm_cost(paid, flavor, seconds, question, asked.as_json)
 
 
 def suspend(scheduled_id: str, *, as_json: bool) -> None:
-    """Suspends one and prints it."""
+    """Suspends a schedule and prints it."""
     _print(runs.run_async(_scheduled()[1].suspend(scheduled_id)), as_json)
 
 
 def resume(scheduled_id: str, *, as_json: bool) -> None:
-    """Resumes one and prints it."""
+    """Resumes a schedule and prints it."""
     _print(runs.run_async(_scheduled()[1].resume(scheduled_id)), as_json)
 
 
 def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
-    """Starts one Job of it now, after the most it can cost was agreed to, and prints the Job."""
+    """Starts a Job of a schedule now, and prints the Job; asks first, as it costs money, unless `yes`."""
     paid, scheduled = _scheduled()
 
     async def work() -> Run:
@@ -135,7 +155,7 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
 
 
 def delete(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
-    """Deletes one, after that was agreed to, and prints what it was."""
+    """Deletes a schedule, and prints what it was; asks first unless `yes`."""
     _, scheduled = _scheduled()
 
     async def work() -> ScheduledJob:

@@ -73,23 +73,39 @@ class _Table(TableElement):
     NARROW: ClassVar[int] = 60
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        assert self.header is not None and self.header.row is not None and self.body is not None
-        heads = [cell.content for cell in self.header.row.cells]
-        rows = [[cell.content for cell in row.cells] for row in self.body.rows]
+        heads, rows = self._cells()
         widest = [max(row[place].cell_len for row in [heads, *rows]) for place in range(len(heads))]
-        fits = sum(widest) + 2 * len(heads) <= options.max_width
-        narrow = options.max_width < self.NARROW and (len(heads) > 2 or widest[0] > options.max_width // 3)
-        if not fits and (narrow or len(heads) > 3):
+        if self._has_room(widest, options.max_width):
+            yield self._grid(heads, rows, [min(width, options.max_width // (len(heads) + 1)) for width in widest])
+        else:
             yield from self._paragraphs(heads, rows)
-            return
+
+    def _cells(self) -> tuple[list[Text], list[list[Text]]]:
+        """The headings, and the rows below them."""
+        head = self.header.row if self.header is not None else None
+        below = self.body.rows if self.body is not None else []
+        return (
+            [cell.content for cell in head.cells] if head is not None else [],
+            [[cell.content for cell in row.cells] for row in below],
+        )
+
+    def _has_room(self, widest: list[int], width: int) -> bool:
+        """Whether columns of these widths fit beside each other in `width` cells, or can be wrapped to fit."""
+        count = len(widest)
+        if sum(widest) + 2 * count <= width:
+            return True
+        narrow = width < self.NARROW and (count > 2 or widest[0] > width // 3)
+        return not narrow and count <= 3
+
+    def _grid(self, heads: list[Text], rows: list[list[Text]], least: list[int]) -> Table:
+        """The columns beside each other; none is wrapped to less than its width in `least` to make room for another."""
         grid = Table.grid(padding=(0, 2), expand=False)
-        for head, width in zip(heads, widest, strict=True):
-            # Short columns are not wrapped to make room for long ones.
-            grid.add_column(min_width=min(width, options.max_width // (len(heads) + 1)))
+        for head, width in zip(heads, least, strict=True):
+            grid.add_column(min_width=width)
             head.stylize("bold")
         for row in [heads, *rows] if any(head.plain for head in heads) else rows:
             grid.add_row(*row)
-        yield grid
+        return grid
 
     def _paragraphs(self, heads: list[Text], rows: list[list[Text]]) -> RenderResult:
         for row in rows:
@@ -155,11 +171,8 @@ class Reader(ScrollView):
         self._find()
         self.hit = None
         if self.hits:
-            self.go(
-                self.hits[0]
-                if (top := self.scroll_offset.y) == 0
-                else next((line for line in self.hits if line >= top), self.hits[0])
-            )
+            top = self.scroll_offset.y
+            self.go(next((line for line in self.hits if line >= top), self.hits[0]))
         self.refresh()
 
     def go(self, line: int) -> None:

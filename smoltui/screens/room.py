@@ -25,6 +25,9 @@ ROOMS: tuple[tuple[str, str, str], ...] = (
 )
 """Key, mode and title of each room, in order of use."""
 
+LOADING_RUNS = "Loading runs…"
+"""Shown until every engine has answered; before that, there may be runs."""
+
 
 class RoomBar(Static):
     """One line with the rooms and their keys, the current one highlighted, and the project's name."""

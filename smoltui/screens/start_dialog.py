@@ -29,7 +29,7 @@ from smoltui.screens.modal import Modal
 
 LABEL_WIDTH = 14
 KEY_GAP = 3
-"""Blanks between two items of the line of keys."""
+"""Blanks between two keys."""
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 
 
@@ -38,9 +38,9 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", priority=True),
-        Binding("tab", "elsewhere", "Switch between this machine and Jobs", priority=True),
-        Binding("b", "beside", "Run in parallel, or wait for other runs"),
-        Binding("n", "then", "Compare the models afterwards, or not"),
+        Binding("tab", "switch_engine", "Switch between this machine and Jobs", priority=True),
+        Binding("b", "parallel", "Run in parallel, or wait for other runs"),
+        Binding("n", "compare_afterwards", "Compare the models afterwards, or not"),
         Binding("escape,q", "leave", "Cancel without starting"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
@@ -49,12 +49,12 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
         self._project = project
-        self._counts = services.counts
+        self._services = services
         self._places = services.places
         self._first: Place | None = None
-        """Where it would run by smoltui.toml; None until that was read."""
+        """Where it would run according to smoltui.toml; None until that was read."""
         self._moved = 0
-        """How many places further it was sent since, also while that was not known yet."""
+        """How often `tab` was pressed since, even before that was known."""
         self._beside = self._then = False
         self._plan: Plan | None = None
         self._facts: Facts | None = None
@@ -79,11 +79,13 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         try:
             settings = await in_thread(self._project.settings)
             if self._first is None:
-                self._first = next((place for place in self._places if place.name == settings.on), self._places[0])
+                self._first = self._services.default(settings.on).place
                 self._draw()
             place = self._place or self._first
-            plan = await make_plan(self._project, place, settings=settings, counts=self._counts, free_output=True)
-            self._facts = await gather(plan)
+            plan = await make_plan(
+                self._project, place, settings=settings, counts=self._services.counts, free_output=True
+            )
+            self._facts = await gather(plan, self._services.named(place.name))
             self._checks = preflight(self._facts)
             self._plan = plan
         except SmoltuiError as error:
@@ -92,13 +94,15 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not self.query("#start-text"):
+            return  # it was left while the checks ran
         text = Text()
         text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
         text.append("  on ")
         for place in self._places:
             text.append(f" {safe_line(place.title, 40)} ", "reverse" if place == self._place else "dim").append(" ")
         text.append("\n")
-        # At the top, since the list below may be longer than the terminal.
+        # At the top, since the checks may be longer than the terminal.
         text.append_text(_in_lines(self._keys(), self._width)).append("\n\n")
         if self._problem is not None:
             text.append(safe(redact(str(self._problem)), 1000), "red")
@@ -110,11 +114,11 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     @property
     def _width(self) -> int:
-        """Cells for the text, less one for a scroll bar that may appear; 0 or less before the first layout."""
+        """Cells for the text, reserving one for a scroll bar; 0 or less before the first layout."""
         return self.query_one("#start-text").size.width - 1
 
     def _keys(self) -> list[Text]:
-        """The keys that work now and what each of them does."""
+        """The keys that work now, with what they do."""
         keys: list[tuple[str, str]] = []
         if self._may_start:
             keys.append(("enter", "start"))
@@ -148,8 +152,8 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         for check in sorted(self._checks, key=lambda check: list(MARKS).index(check.level), reverse=True):
             mark, style = MARKS[check.level]
             self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(check.sentence), 400)))
-            if check.mend:
-                self._add(text, Text("  "), Text(safe_line(redact(check.mend), 300), "dim"))
+            if check.next_step:
+                self._add(text, Text("  "), Text(safe_line(redact(check.next_step), 300), "dim"))
 
     def _add(self, text: Text, label: Text, value: Text) -> None:
         """Appends a label and a value; further lines of the value are indented as far as the first."""
@@ -166,7 +170,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
 
     @property
     def _place(self) -> Place | None:
-        """Where it would run; None while that is not known."""
+        """Where it would run; None until that is known."""
         if self._first is None:
             return None
         return self._places[(self._places.index(self._first) + self._moved) % len(self._places)]
@@ -182,17 +186,17 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
             spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
             self.dismiss((replace(self._plan, spec=spec), ("ask",) if self._then else ()))
 
-    def action_elsewhere(self) -> None:
+    def action_switch_engine(self) -> None:
         self._moved += 1
         self._look()
 
-    def action_beside(self) -> None:
+    def action_parallel(self) -> None:
         """Switches between starting at once and waiting for other runs on this machine."""
         if self._place is not None and self._place.here:
             self._beside = not self._beside
             self._draw()
 
-    def action_then(self) -> None:
+    def action_compare_afterwards(self) -> None:
         """Switches whether both models answer the project's prompts once the run is COMPLETED."""
         self._then = not self._then
         self._draw()

@@ -1,4 +1,4 @@
-"""Programs that run alone, in another Python: as a child, as a Job."""
+"""Programs that run on their own in another Python process: as a child, or as a Job."""
 
 from pathlib import Path
 
@@ -11,4 +11,4 @@ BESIDE_DPO = (
     "saved_model.py",
     "script_events.py",
 )
-"""What `dpo.py` imports: it travels with it, and lies beside it."""
+"""Modules that `dpo.py` imports from its own folder; they are shipped with it."""

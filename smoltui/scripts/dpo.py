@@ -11,20 +11,20 @@
 #   "huggingface_hub==2.4.0",
 # ]
 # ///
-"""Trains with TRL's DPOTrainer what `trl dpo --config recipe.yaml` would train, and says on stdout what happens.
+"""Trains with TRL's DPOTrainer exactly as `trl dpo --config recipe.yaml` would, and reports progress on stdout.
 
     python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite] [TRL flags]
 
-It runs as a child process on this machine or as a Job, alone: of smoltui it imports only `pair_format.py`,
-`saved_model.py` and `script_events.py`, which lie beside it. Each line of stdout that starts with `{"event"` is one
-event (`core/runs/events.py` lists them and reads them); every other line is log text. Relative paths in the recipe are
-relative to its folder, as they are for `trl dpo` started there; `--work-dir` names another folder.
+It runs as a child process on this machine or as a Job, without smoltui: it imports only `pair_format.py`,
+`saved_model.py` and `script_events.py` from its own folder. Each line of stdout that starts with `{"event"` is one
+event (`core/runs/events.py` lists and reads them); every other line is log text. Relative paths in the recipe start
+from its folder, as for `trl dpo` started there, or from `--work-dir`.
 
-SIGTERM while it trains is a pause: it saves a checkpoint after the step and ends; `--resume_from_checkpoint` goes on
-from there with the same numbers. On several GPUs it is started by `accelerate launch`, and only rank 0 speaks.
+SIGTERM during training is a pause: it saves a checkpoint after the current step and exits; `--resume_from_checkpoint`
+resumes with the same numbers. On several GPUs it is started by `accelerate launch`, and only rank 0 prints events.
 
-Exit code 0 after `finished`, 2 for wrong input, 1 for every other failure; a failure ends in one `failed` event, and
-its traceback stays in the log.
+The exit code is 0 after `finished`, 2 for wrong input, 1 for any other failure; a failure prints one `failed` event,
+after its traceback.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent))  # its neighbours; last, since in a Job it holds foreign files
+# For the modules beside this one; last, because in a Job the folder also has foreign files.
+sys.path.append(str(Path(__file__).resolve().parent))
 
 from pair_choices import unfold
 from pair_format import Reading, content_hash, examine, hash_of
@@ -55,9 +56,9 @@ from saved_model import holds_model
 from script_events import Lines, WrongInputError, quiet, run_script
 
 PROGRESS_SECONDS = 0.25
-"""Shortest time between two progress events."""
+"""Minimum seconds between two progress events."""
 SAMPLED_WEIGHTS = 4096
-"""Elements of each trainable parameter that are compared with their start."""
+"""Maximum elements of each trainable parameter that are compared before and after training."""
 PACKAGES = ("trl", "transformers", "datasets", "torch", "accelerate", "peft", "trackio", "huggingface_hub")
 
 
@@ -65,14 +66,14 @@ PACKAGES = ("trl", "transformers", "datasets", "torch", "accelerate", "peft", "t
 
 
 def own_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Our own options, and the rest, which is TRL's."""
+    """Our own options, and the remaining arguments, for TRL."""
     parser = argparse.ArgumentParser(prog="dpo.py", allow_abbrev=False, add_help=False, exit_on_error=False)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--output-dir", "--output_dir", type=Path)
     parser.add_argument("--work-dir", type=Path)
     parser.add_argument("--exclude", type=Path)
     parser.add_argument("--overwrite", action="store_true")
-    # Files named here travel with the script when it is submitted as a Job; the script itself needs no word of them.
+    # Files that are shipped with the script when it is submitted as a Job; the script itself ignores them.
     parser.add_argument("--beside", action="append", default=[])
     try:
         known, rest = parser.parse_known_args(list(arguments))
@@ -85,7 +86,7 @@ def own_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
 
 
 def parse_recipe(options: argparse.Namespace, rest: list[str]) -> tuple[Any, Any, Any, Any]:
-    """TRL's four groups of settings, parsed the way `trl/scripts/dpo.py` parses them, unknown keys refused.
+    """TRL's four groups of settings, parsed as in `trl/scripts/dpo.py`, but with unknown keys refused.
 
     Raises:
         WrongInputError: the file cannot be read, or a key or value is not one of TRL's.
@@ -126,7 +127,8 @@ def parse_recipe(options: argparse.Namespace, rest: list[str]) -> tuple[Any, Any
 
 
 def _not_for_accelerate(words: Sequence[str]) -> list[str]:
-    """Keys of the recipe that are no options of `accelerate launch` either; `trl dpo` hands the others to it."""
+    """Unknown keys of the recipe that are not options of `accelerate launch` either; `trl dpo` passes those on to
+    it."""
     flags = [word for word in words if word.startswith("--")]
     if not flags:
         return []
@@ -137,7 +139,7 @@ def _not_for_accelerate(words: Sequence[str]) -> list[str]:
 
 
 def refuse_to_overwrite(folder: Path) -> None:
-    """Raises WrongInputError when a model lies in `folder`."""
+    """Raises WrongInputError if `folder` contains a model."""
     if holds_model(folder):
         raise WrongInputError(
             f"The output folder already contains a model: {folder}",
@@ -213,7 +215,7 @@ def is_trl_form(reading: Reading, row: Mapping[str, Any]) -> bool:
     if "prompt" not in row or "chosen" not in row or "rejected" not in row:
         return False
     if reading.schema == "standard":
-        return len(reading.prompt) == 1
+        return True
     sides = (reading.prompt, reading.chosen_turns, reading.rejected_turns)
     return reading.schema == "conversational" and all(
         _same_turns(row[name], turns) for name, turns in zip(("prompt", "chosen", "rejected"), sides, strict=True)
@@ -269,8 +271,9 @@ def _nothing_left(total: int, left_out: Counter[str]) -> WrongInputError:
 
 
 def pairs_hash(train_rows: Any, test_rows: Any) -> str | None:
-    """Which pairs, in which order: SHA-256 over the content hashes of the training rows, one a line, a line `--`, and
-    those of the held-out rows; its first 32 hexadecimal digits. None for streams, which are read only once."""
+    """Hash of the pairs and their order: the first 32 hexadecimal digits of SHA-256 over the content hashes of the
+    training rows, one per line, a line `--`, and those of the held-out rows. None for streams, which are read only
+    once."""
     digest = hashlib.sha256()
     for rows in (train_rows, test_rows):
         if rows is not None and not hasattr(rows, "__len__"):
@@ -283,7 +286,7 @@ def pairs_hash(train_rows: Any, test_rows: Any) -> str | None:
 
 
 def load_pairs(script: Any, training: Any, mixture: Any) -> tuple[Any, Any]:
-    """Training rows and held-out rows (None when nothing is evaluated), loaded the way TRL's own script loads them."""
+    """Training rows and held-out rows (None without evaluation), loaded as in TRL's own script."""
     from datasets import load_dataset
     from trl import get_dataset
 
@@ -303,12 +306,25 @@ def load_pairs(script: Any, training: Any, mixture: Any) -> tuple[Any, Any]:
     return source[wanted[0]], source[wanted[1]] if len(wanted) > 1 else None
 
 
-def template_can_think(name: str, revision: str | None, trust_remote_code: bool) -> bool:
+def is_dataset(rows: Any) -> bool:
+    """Whether the rows are in memory or on disk; a stream is trained on as it is."""
+    from datasets import Dataset
+
+    return isinstance(rows, Dataset)
+
+
+def template_can_think(lines: Lines, training: Any, model_args: Any) -> bool:
     """Whether the model's chat template knows `enable_thinking` (SmolLM3's does, and thinks unless told not to)."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    lines.phase("load_model")
+    tokenizer = AutoTokenizer.from_pretrained(
+        model_args.model_name_or_path,
+        revision=model_args.model_revision,
+        trust_remote_code=training.trust_remote_code,
+    )
     template = tokenizer.chat_template or ""
+    lines.phase("load_pairs")
     return "enable_thinking" in (template if isinstance(template, str) else json.dumps(template))
 
 
@@ -321,7 +337,7 @@ def weights_sample(model: Any) -> dict[str, Any]:
 
     sample = {}
     for name, parameter in model.named_parameters():
-        if hasattr(parameter, "full_tensor"):  # FSDP spreads it over the processes; each of them is here
+        if hasattr(parameter, "full_tensor"):  # FSDP shards it over the processes, and all of them call this
             parameter = parameter.full_tensor()
         count = min(parameter.numel(), SAMPLED_WEIGHTS)
         if not parameter.requires_grad or count == 0:
@@ -332,7 +348,7 @@ def weights_sample(model: Any) -> dict[str, Any]:
 
 
 def share_moved(before: Mapping[str, Any], model: Any) -> float | None:
-    """Share of the sampled weights whose value is no longer the one in `before`; None when nothing was sampled."""
+    """Share (0 to 1) of the sampled weights that differ from `before`; None if nothing was sampled."""
     after = weights_sample(model)
     total = sum(values.numel() for name, values in before.items() if name in after)
     moved = sum(int((after[name] != values).sum()) for name, values in before.items() if name in after)
@@ -340,7 +356,7 @@ def share_moved(before: Mapping[str, Any], model: Any) -> float | None:
 
 
 def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
-    """A TrainerCallback that tells what the trainer does; `plan` gives the plan event's values once steps are known."""
+    """A TrainerCallback that prints events; `plan` returns the values of the plan event once the steps are known."""
     from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):  # type: ignore[misc]
@@ -349,7 +365,7 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             lines.emit("plan", **plan(args, state))
             if state.global_step:
-                lines.emit("progress", step=state.global_step)  # it goes on from there
+                lines.emit("progress", step=state.global_step)  # it resumes from there
             lines.phase("train")
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -363,7 +379,7 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             values = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
             if "train_runtime" in values and state.global_step < state.max_steps:
-                return  # figures of the whole training, which has not ended
+                return  # totals of a training that was paused
             lines.emit("metrics", step=state.global_step, values=values)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -378,11 +394,11 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
 
 
 def pauser() -> Any:
-    """A TrainerCallback that ends the training after the step in which SIGTERM came, with a checkpoint of that step.
+    """A TrainerCallback that ends the training after the step in which SIGTERM arrived, with a checkpoint of that step.
 
-    It stands in for `enable_jit_checkpoint` of transformers 5.23, which saves between the gradient and the update: the
-    random state has gone on by then, so with `disable_dropout: false` a resumed run has other losses; and processes
-    that are told at different moments stop at different steps, and wait for each other for ever.
+    Used instead of `enable_jit_checkpoint` of transformers 5.23, which saves between the gradient and the update: the
+    random state has advanced by then, so with `disable_dropout: false` a resumed run has different losses; and
+    processes that get the signal at different moments stop at different steps, and wait for each other forever.
     """
     from transformers import TrainerCallback
 
@@ -396,7 +412,7 @@ def pauser() -> Any:
             def told(number: int, frame: Any) -> None:
                 if os.getpid() == owner:
                     self.asked = True
-                else:  # a forked worker of the data loader, which has nothing to save
+                else:  # a forked worker of the data loader has nothing to save
                     os._exit(128 + number)
 
             signal.signal(signal.SIGTERM, told)
@@ -404,15 +420,15 @@ def pauser() -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if self.agreed(args) and state.global_step < state.max_steps:
                 self.pausing = True
-                args.save_only_model = False  # it could not go on from the weights alone
+                args.save_only_model = False  # training cannot resume from the weights alone
                 control.should_save = control.should_training_stop = True
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if self.pausing:  # the end of the loop only looks like the end of an epoch
+            if self.pausing:  # the end of the loop also calls this, although the epoch has not ended
                 control.should_save = control.should_evaluate = control.should_log = False
 
         def agreed(self, args: Any) -> bool:
-            """Whether any process was told: all of them stop after the same step."""
+            """Whether any process got the signal: all of them stop after the same step."""
             if args.world_size == 1:
                 return self.asked
             import torch
@@ -424,8 +440,8 @@ def pauser() -> Any:
     return Pauser()
 
 
-def go_on_counting(trainer: Any) -> Any:
-    """A TrainerCallback that has `num_tokens` go on from the checkpoint; TRL 1.16 begins it at 0 again."""
+def continue_token_count(trainer: Any) -> Any:
+    """A TrainerCallback that continues `num_tokens` from the checkpoint; TRL 1.16 restarts it at 0."""
     from transformers import TrainerCallback
 
     class Counter(TrainerCallback):  # type: ignore[misc]
@@ -438,7 +454,7 @@ def go_on_counting(trainer: Any) -> Any:
 
 
 def announce_tokenizing(lines: Lines) -> None:
-    """Has DPOTrainer say when it turns to tokenizing: its constructor does that after it loaded the model."""
+    """Makes DPOTrainer report when it starts tokenizing, which its constructor does after loading the model."""
     from trl import DPOTrainer
 
     prepare = getattr(DPOTrainer, "_prepare_dataset", None)
@@ -463,17 +479,17 @@ def installed_versions() -> dict[str, str]:
 
 
 def end_with_launcher() -> None:
-    """Has the kernel end this process when `accelerate launch` ends, which gives each of its processes a session of its
-    own: a launcher that was killed would leave them on their GPUs (PR_SET_PDEATHSIG is 1)."""
+    """Makes the kernel kill this process when `accelerate launch` ends. The launcher gives each process its own
+    session, so if it was killed, they would keep their GPUs (PR_SET_PDEATHSIG is 1)."""
     if "LOCAL_RANK" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
-    """Raises WrongInputError when there are fewer GPUs than processes.
+    """Raises WrongInputError if there are fewer GPUs than processes.
 
-    Before the recipe is parsed: DPOConfig takes the GPU of this process, and where there is none, the launcher ends all
-    of them before one has said why.
+    Called before the recipe is parsed: DPOConfig selects the GPU of this process, and without one, the launcher kills
+    all processes before one can say why.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if processes < 2 or "--use_cpu" in rest:
@@ -487,7 +503,7 @@ def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
     try:
         recipe = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
     except (yaml.YAMLError, UnicodeDecodeError):
-        return  # `parse_recipe` says what is wrong with it
+        return  # `parse_recipe` reports it
     if isinstance(recipe, dict) and not recipe.get("use_cpu"):
         raise WrongInputError(
             f"{processes} processes were requested, but this machine has fewer GPUs: {there}",
@@ -496,7 +512,7 @@ def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
 
 
 def refuse_fsdp_on_cpu(training: Any) -> None:
-    """Raises WrongInputError where accelerate 1.15 would take DistributedDataParallel for FSDP, without a word."""
+    """Raises WrongInputError if accelerate 1.15 would silently use DistributedDataParallel instead of FSDP."""
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and training.device.type == "cpu":
         raise WrongInputError(
             "The strategy fsdp needs GPUs, but this run trains on the CPU",
@@ -506,28 +522,18 @@ def refuse_fsdp_on_cpu(training: Any) -> None:
 
 def main(lines: Lines, arguments: Sequence[str]) -> None:
     """The whole run; every failure is raised."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL tells the Hub about each trainer otherwise
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # otherwise TRL reports each trainer to the Hub
     end_with_launcher()
     options, rest = own_options(arguments)
-    folder = options.work_dir or (options.config.parent if options.config else Path.cwd())
-    if not folder.is_dir():
-        raise WrongInputError(f"No such folder: {folder}")
-    os.chdir(folder)
-    if options.config is not None and not options.config.is_file():
-        raise WrongInputError(f"No such recipe: {options.config}", "Set one with --config.")
-    excluded: frozenset[str] = frozenset()
-    if options.exclude is not None:
-        try:
-            excluded = frozenset(options.exclude.read_text(encoding="utf-8").split())
-        except OSError as error:
-            raise WrongInputError(f"The list of excluded pairs cannot be read: {options.exclude}") from error
+    enter_work_dir(options)
+    excluded = excluded_pairs(options.exclude)
 
     lines.phase("load_pairs")
     enough_devices(options, rest)
     script, training, model_args, mixture = parse_recipe(options, rest)
     quiet()
     refuse_fsdp_on_cpu(training)
-    if str(training.resume_from_checkpoint).lower() in ("true", "false"):  # as a flag it is text, in the file it is not
+    if str(training.resume_from_checkpoint).lower() in ("true", "false"):  # text from a flag, a boolean from the file
         training.resume_from_checkpoint = str(training.resume_from_checkpoint).lower() == "true" or None
     if not (options.overwrite or training.resume_from_checkpoint):
         refuse_to_overwrite(Path(training.output_dir).absolute())
@@ -538,19 +544,8 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
 
     lines.subject = model_args.model_name_or_path
     left_out: Counter[str] = Counter()
-    from datasets import Dataset
-
-    if isinstance(train_rows, Dataset):
-
-        @cache
-        def thinking_off() -> bool:
-            lines.phase("load_model")
-            off = template_can_think(
-                model_args.model_name_or_path, model_args.model_revision, training.trust_remote_code
-            )
-            lines.phase("load_pairs")
-            return off
-
+    if is_dataset(train_rows):
+        thinking_off = cache(partial(template_can_think, lines, training, model_args))
         train_rows = prepare_pairs(train_rows, left_out, excluded=excluded, thinking_off=thinking_off)
         if test_rows is not None:
             test_rows = prepare_pairs(test_rows, left_out, thinking_off=thinking_off)
@@ -558,13 +553,59 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     train(lines, script, training, model_args, train_rows, test_rows, left_out)
 
 
+def enter_work_dir(options: argparse.Namespace) -> None:
+    """Changes to the folder that relative paths in the recipe start from."""
+    folder = options.work_dir or (options.config.parent if options.config else Path.cwd())
+    if not folder.is_dir():
+        raise WrongInputError(f"No such folder: {folder}")
+    os.chdir(folder)
+    if options.config is not None and not options.config.is_file():
+        raise WrongInputError(f"No such recipe: {options.config}", "Set one with --config.")
+
+
+def excluded_pairs(path: Path | None) -> frozenset[str]:
+    """Content hashes of excluded pairs, from a file with one per line; none without a file."""
+    if path is None:
+        return frozenset()
+    try:
+        return frozenset(path.read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise WrongInputError(f"The list of excluded pairs cannot be read: {path}") from error
+
+
 def train(
     lines: Lines, script: Any, training: Any, model_args: Any, train_rows: Any, test_rows: Any, left_out: Counter[str]
 ) -> None:
     """Builds TRL's trainer as `trl/scripts/dpo.py` does, trains, saves and pushes."""
-    from transformers import PrinterCallback
-    from trl import DPOTrainer, get_peft_config, get_quantization_config
+    complete_settings(training, model_args)
+    pairs = pairs_hash(train_rows, test_rows)
+    lines.phase("load_model", model_args.model_name_or_path)
+    announce_tokenizing(lines)
+    trainer = build_trainer(training, model_args, train_rows, test_rows)
+    count_dropped(trainer, training, train_rows, left_out)
+    if script.ignore_bias_buffers:
+        ignore_bias_buffers(trainer)
 
+    def plan(args: Any, state: Any) -> dict[str, Any]:
+        return {**planned(trainer, args, state), "left_out": dict(left_out), "pairs_hash": pairs}
+
+    trainer.add_callback(pauser())
+    trainer.add_callback(continue_token_count(trainer))
+    trainer.add_callback(reporter(lines, plan))
+    before = weights_sample(trainer.model)
+    result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+    if (share := share_moved(before, trainer.model)) is not None:
+        lines.emit("moved", share=share)
+    step, max_steps = trainer.state.global_step, trainer.state.max_steps
+    if step >= max_steps:  # otherwise it was paused: a run resumes from its checkpoint, and half a training is no model
+        save(lines, trainer, script, training)
+    trainer.end()
+    seconds = float(result.metrics.get("train_runtime", 0.0))
+    lines.emit("finished", step=step, max_steps=max_steps, seconds=seconds)
+
+
+def complete_settings(training: Any, model_args: Any) -> None:
+    """Sets what `trl/scripts/dpo.py` sets, and turns off what this script does itself."""
     training.disable_tqdm = True
     training.enable_jit_checkpoint = False  # `pauser` does it, and a signal has one handler
     if training.trackio_static_space_id in (None, "False", "false"):
@@ -576,10 +617,13 @@ def train(
         "dtype": model_args.dtype,
         **(training.model_init_kwargs or {}),
     }
-    pairs = pairs_hash(train_rows, test_rows)
-    lines.phase("load_model", model_args.model_name_or_path)
-    announce_tokenizing(lines)
-    given = _length(train_rows)
+
+
+def build_trainer(training: Any, model_args: Any, train_rows: Any, test_rows: Any) -> Any:
+    """TRL's trainer, without the callback that prints metrics: `reporter` does that."""
+    from transformers import PrinterCallback
+    from trl import DPOTrainer, get_peft_config, get_quantization_config
+
     trainer = DPOTrainer(
         model=model_args.model_name_or_path,
         args=training,
@@ -589,82 +633,83 @@ def train(
         peft_config=get_peft_config(model_args),
     )
     trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def count_dropped(trainer: Any, training: Any, rows: Any, left_out: Counter[str]) -> None:
+    """Counts the training rows that TRL dropped. Raises WrongInputError if it dropped all."""
+    given = _length(rows)
     if given is not None and (dropped := given - len(trainer.train_dataset)):
         left_out["prompt longer than max_length"] += dropped
         if dropped == given:
             raise WrongInputError(
                 f"Every prompt is at least as long as max_length: {training.max_length}", "Raise max_length."
             )
-    if script.ignore_bias_buffers:
-        import torch
 
-        trainer.model._ddp_params_and_buffers_to_ignore = [
-            name for name, buffer in trainer.model.named_buffers() if buffer.dtype == torch.bool
-        ]
 
-    def plan(args: Any, state: Any) -> dict[str, Any]:
-        weights = list(trainer.model.parameters())
-        trainable = [weight for weight in weights if weight.requires_grad]
-        return {
-            "max_steps": state.max_steps,
-            "epochs": _epochs(trainer, args, state.max_steps),
-            "train_pairs": _length(trainer.train_dataset) or 0,
-            "held_out_pairs": _length(trainer.eval_dataset),
-            "left_out": dict(left_out),
-            "device": _device_name(args.device),
-            "dtype": str(trainable[0].dtype).removeprefix("torch.") if trainable else "",
-            "parameters": sum(map(_elements, weights)),
-            "trainable": sum(map(_elements, trainable)),
-            "beta": float(args.beta),
-            "versions": installed_versions(),
-            "output_dir": str(Path(args.output_dir).absolute()),
-            "pairs_hash": pairs,
-        }
+def ignore_bias_buffers(trainer: Any) -> None:
+    """Keeps boolean buffers from being synchronized between processes, as `trl/scripts/dpo.py` does."""
+    import torch
 
-    trainer.add_callback(pauser())
-    trainer.add_callback(go_on_counting(trainer))
-    trainer.add_callback(reporter(lines, plan))
-    before = weights_sample(trainer.model)
-    result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
-    if (share := share_moved(before, trainer.model)) is not None:
-        lines.emit("moved", share=share)
-    step, max_steps = trainer.state.global_step, trainer.state.max_steps
-    if step >= max_steps:  # otherwise it was told to pause: its checkpoint goes on, a half-trained model is no result
-        lines.phase("save")
-        trainer.save_model(training.output_dir)
-        lines.emit("saved", path=str(Path(training.output_dir).absolute()))
-        if training.push_to_hub:
-            lines.phase("push")
-            named = script.dataset_name  # the model card names it, which makes sense for a data set of the Hub alone
-            trainer.push_to_hub(dataset_name=None if named and Path(named).exists() else named)  # waits for its end
-            from huggingface_hub import constants
+    trainer.model._ddp_params_and_buffers_to_ignore = [
+        name for name, buffer in trainer.model.named_buffers() if buffer.dtype == torch.bool
+    ]
 
-            repo = str(trainer.hub_model_id)
-            lines.emit("pushed", repo=repo, url=f"{constants.ENDPOINT}/{repo}")
-    trainer.end()
-    seconds = float(result.metrics.get("train_runtime", 0.0))
-    lines.emit("finished", step=step, max_steps=max_steps, seconds=seconds)
+
+def planned(trainer: Any, args: Any, state: Any) -> dict[str, Any]:
+    """What the trainer knows for the plan event once it has counted its steps."""
+    weights = list(trainer.model.parameters())
+    trainable = [weight for weight in weights if weight.requires_grad]
+    return {
+        "max_steps": state.max_steps,
+        "epochs": _epochs(trainer, args, state.max_steps),
+        "train_pairs": _length(trainer.train_dataset) or 0,
+        "held_out_pairs": _length(trainer.eval_dataset),
+        "device": _device_name(args.device),
+        "dtype": str(trainable[0].dtype).removeprefix("torch.") if trainable else "",
+        "parameters": sum(map(_elements, weights)),
+        "trainable": sum(map(_elements, trainable)),
+        "beta": float(args.beta),
+        "versions": installed_versions(),
+        "output_dir": str(Path(args.output_dir).absolute()),
+    }
+
+
+def save(lines: Lines, trainer: Any, script: Any, training: Any) -> None:
+    """Saves the final model, and pushes it if the recipe says so."""
+    lines.phase("save")
+    trainer.save_model(training.output_dir)
+    lines.emit("saved", path=str(Path(training.output_dir).absolute()))
+    if not training.push_to_hub:
+        return
+    lines.phase("push")
+    named = script.dataset_name  # for the model card, where only a data set of the Hub makes sense
+    trainer.push_to_hub(dataset_name=None if named and Path(named).exists() else named)  # waits until it is done
+    from huggingface_hub import constants
+
+    repo = str(trainer.hub_model_id)
+    lines.emit("pushed", repo=repo, url=f"{constants.ENDPOINT}/{repo}")
 
 
 def _epochs(trainer: Any, args: Any, max_steps: int) -> float:
-    """Passes over the training pairs in `max_steps`, a fraction where the last one is not complete; 0 when unknown."""
+    """Epochs in `max_steps`, including a fraction; 0 if unknown."""
     pairs = _length(trainer.train_dataset)
     batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     return round(max_steps / math.ceil(pairs / batch), 4) if pairs else 0.0
 
 
 def _elements(weight: Any) -> int:
-    """Elements of a whole parameter; under ZeRO-3 a process holds none of most, and `ds_numel` says."""
+    """Elements of a whole parameter; under ZeRO-3 most are empty in this process, and `ds_numel` has the number."""
     return int(getattr(weight, "ds_numel", None) or weight.numel())
 
 
 def _length(rows: Any) -> int | None:
-    """How many rows; None for none at all and for a stream."""
+    """Number of rows; None without rows, and for a stream."""
     return len(rows) if hasattr(rows, "__len__") else None
 
 
 def _device_name(device: Any) -> str:
-    """`cpu`, or the device with the name its maker gave it."""
+    """`cpu`, or the device with its product name."""
     if device.type == "cuda":
         import torch
 

@@ -8,7 +8,7 @@
 #   "huggingface_hub==2.4.0",
 # ]
 # ///
-"""Asks models: their answers to prompts, and the log-probabilities they give to the answers of preference pairs.
+"""Generates the answers of models to prompts, and the log-probabilities of the answers in preference pairs.
 
     python generate.py --request request.json
 
@@ -23,12 +23,11 @@ The request is one JSON object:
     max_length      tokens of a pair that are scored, null for all
     stream          true: one prompt after the other, with the text as it comes; false: in batches, whole answers only
 
-It speaks in events (`core/runs/events.py`): phase, answer_part, answer, pair, failed, finished. One model is in
-memory at a time.
-An answer depends on model, prompt and seed alone: each prompt has a random generator of its own, so streaming or not,
-and whatever stands beside it in the batch, it is the same (up to the rounding of another batch shape).
-Log-probabilities are summed over the answer as TRL 1.16's DPOTrainer does it: prompt and answer go through the chat
-template together, the answer's end mark counts, what is beyond `max_length` is cut off.
+It prints events (`core/runs/events.py`): phase, answer_part, answer, pair, failed, finished. One model is in memory at
+a time. An answer depends only on model, prompt and seed: each prompt has its own random generator, so streaming and
+batching do not change it (except for rounding in a different batch shape). Log-probabilities are summed over the answer
+as in TRL 1.16's DPOTrainer: prompt and answer are rendered together by the chat template, the answer's end token
+counts, and tokens beyond `max_length` are cut off.
 """
 
 from __future__ import annotations
@@ -44,17 +43,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent))  # its neighbours; last, since in a Job it holds foreign files
+# For the modules beside this one; last, because in a Job the folder also has foreign files.
+sys.path.append(str(Path(__file__).resolve().parent))
 
 from script_events import Lines, WrongInputError, run_script
 
 MAX_LOGIT_BYTES = 2**28
-"""Memory for the float32 logits of one scoring batch; SmolLM3's vocabulary takes half a megabyte for each token."""
+"""Maximum bytes of the float32 logits of one scoring batch; SmolLM3's vocabulary takes half a megabyte per token."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked; the module's docstring explains each."""
+    """The fields of a request, explained in the module's docstring."""
 
     models: list[dict[str, Any]]
     prompts: list[Any]
@@ -73,7 +73,7 @@ def read_request(path: Path) -> Request:
     """The request in a file.
 
     Raises:
-        WrongInputError: it cannot be read, or a value is missing or not one that can be worked with.
+        WrongInputError: it cannot be read, or a value is missing or invalid.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def read_request(path: Path) -> Request:
 
 
 def load(model: Mapping[str, Any]) -> tuple[Any, Any]:
-    """(model, tokenizer), ready to be asked: float32 on a CPU, bfloat16 on an accelerator that computes in it."""
+    """(model, tokenizer), loaded: float32 on a CPU, bfloat16 on an accelerator that supports it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -124,7 +124,7 @@ def load(model: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens that end an answer, as the model's generation settings and its tokenizer name them."""
+    """Ids of tokens that end an answer, from the model's generation settings and its tokenizer."""
     named = model.generation_config.eos_token_id
     listed = named if isinstance(named, list) else [named]
     return sorted({token for token in (*listed, tokenizer.eos_token_id) if token is not None})
@@ -134,7 +134,7 @@ def end_tokens(model: Any, tokenizer: Any) -> list[int]:
 
 
 def prompt_text(tokenizer: Any, prompt: Any, thinking: bool) -> str:
-    """The prompt as the model reads it, with its chat template where it has one."""
+    """The prompt as text for the model, rendered by the chat template if there is one."""
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     if tokenizer.chat_template is None:
         return "\n\n".join(message["content"] for message in messages) + "\n\n"
@@ -145,9 +145,9 @@ def prompt_text(tokenizer: Any, prompt: Any, thinking: bool) -> str:
 
 
 def seeded_sampling(request: Request, indexes: Sequence[int]) -> Any:
-    """A logits processor after which the largest score of a row is a sample, drawn with the row's own generator.
+    """A logits processor that makes the largest score of each row a sample, drawn with the row's own generator.
 
-    Adding Gumbel noise to log-probabilities and taking the largest is sampling from them (Maddison et al. 2014).
+    Adding Gumbel noise to log-probabilities and taking the largest samples from them (Maddison et al. 2014).
     """
     import torch
     from transformers import LogitsProcessor, TopPLogitsWarper
@@ -173,7 +173,7 @@ def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: s
     from transformers import GenerationConfig, LogitsProcessorList, TextStreamer
 
     class Parts(TextStreamer):  # type: ignore[misc]
-        """Gives the text of one answer to the reader as it grows."""
+        """Emits the text of one answer as it grows."""
 
         def __init__(self, index: int) -> None:
             super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
@@ -189,7 +189,7 @@ def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: s
     )
     size = 1 if request.stream else request.batch_size
     texts = [prompt_text(tokenizer, prompt, request.thinking) for prompt in request.prompts]
-    # Long prompts together: less padding. The generators go with the prompts, so the order changes no answer.
+    # Sorted by length for less padding. Each prompt keeps its generator, so the order does not change answers.
     order = list(range(len(texts))) if request.stream else sorted(range(len(texts)), key=lambda i: len(texts[i]))
     for at in range(0, len(order), size):
         indexes = order[at : at + size]
@@ -216,7 +216,7 @@ def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: s
 
 
 def pair_tokens(tokenizer: Any, pair: Mapping[str, Any], thinking: bool) -> tuple[list[int], list[int], list[int]]:
-    """Token ids of prompt, chosen and rejected, as DPOTrainer's `_prepare_dataset` makes them."""
+    """Token ids of prompt, chosen and rejected, as in DPOTrainer's `_prepare_dataset`."""
     prompt, chosen, rejected = pair["prompt"], pair["chosen"], pair["rejected"]
     if isinstance(prompt, str):
         end = tokenizer.eos_token
@@ -236,7 +236,7 @@ def pair_tokens(tokenizer: Any, pair: Mapping[str, Any], thinking: bool) -> tupl
 
 
 def _shared(left: Sequence[int], right: Sequence[int]) -> int:
-    """How many tokens both begin with."""
+    """Length of the common prefix."""
     return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
@@ -262,7 +262,7 @@ def score(lines: Lines, model: Any, tokenizer: Any, request: Request, name: str)
 
 
 def _scoring_batches(ready: list[Any], size: int, vocabulary: int) -> Iterator[list[Any]]:
-    """Batches of at most `size` pairs whose logits fit `MAX_LOGIT_BYTES`; a single pair may take more."""
+    """Batches of at most `size` pairs whose logits fit in `MAX_LOGIT_BYTES`; a single pair may exceed it."""
     batch: list[Any] = []
     for entry in ready:
         longest = max(map(len, entry[2]))  # sorted by length, so the newest is the longest
@@ -289,7 +289,7 @@ def summed_log_probabilities(model: Any, pad: int, rows: list[list[int]], starts
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         for at, (row, start) in enumerate(zip(rows, starts, strict=True)):
-            first = max(start, 1)  # nothing predicts the very first token
+            first = max(start, 1)  # the first token has no prediction
             log_probabilities = torch.log_softmax(logits[at, first - 1 : len(row) - 1].float(), dim=-1)
             taken = log_probabilities.gather(1, ids[at, first : len(row), None])
             sums.append(float(taken.sum()))
@@ -297,7 +297,7 @@ def summed_log_probabilities(model: Any, pad: int, rows: list[list[int]], starts
 
 
 def main(lines: Lines, arguments: Sequence[str]) -> None:
-    """Everything the request asks for; every failure is raised."""
+    """Answers the whole request; every failure is raised."""
     parser = argparse.ArgumentParser(description="Generate answers and score pairs as the request says.")
     parser.add_argument("--request", type=Path, required=True)
     request = read_request(parser.parse_args(list(arguments)).request)

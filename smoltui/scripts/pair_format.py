@@ -290,7 +290,8 @@ def _schema(
     if name is not None and plain(name) == "conversations":
         return "sharegpt"
     if isinstance(chosen, str) and isinstance(rejected, str):
-        return _schema_of_texts(chosen, rejected, prompt, name)
+        schema = _schema_of_texts(chosen, rejected, prompt, name)
+        return "instruction" if schema == "standard" and names != ("chosen", "rejected") else schema
     if name is None:
         if isinstance(chosen, str) or isinstance(rejected, str):
             raise NotAPairError(

@@ -1,6 +1,6 @@
-"""Says what torch and TRL see on this machine: one JSON object on the last line, `{"probe": {…}}`.
+"""Prints what torch and TRL find on this machine: one JSON object on the last line, `{"probe": {…}}`.
 
-Run alone, by the Python that would train. Nothing of smoltui is imported.
+Run by the Python that would train. Imports nothing from smoltui.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "peft", "t
 
 
 def versions() -> dict[str, str]:
-    """Version of each training package that is installed."""
+    """Versions of the installed training packages."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def ask_torch() -> dict[str, Any]:
-    """The device training would run on, and what it can do."""
+    """The device that training would run on, and its capabilities."""
     import torch
 
     build = "CPU only"
@@ -60,7 +60,7 @@ def ask_torch() -> dict[str, Any]:
 
 
 def computes_bf16(device: str) -> bool:
-    """Whether a small product in bfloat16 comes out right on `device`."""
+    """Whether a small matrix product in bfloat16 is correct on `device`."""
     import torch
 
     try:
@@ -71,11 +71,11 @@ def computes_bf16(device: str) -> bool:
 
 
 def ask_trl() -> dict[str, Any]:
-    """Whether what trains can be imported at all, and how long that takes: the whole stack comes along."""
+    """Whether the trainer, and with it the whole stack, can be imported, and how long that takes."""
     begun = time.perf_counter()
     try:
         from trl import DPOTrainer  # noqa: F401
-    except Exception as error:  # any package of the stack may be the one that breaks
+    except Exception as error:  # any package of the stack may fail
         return {"trl_problem": f"{type(error).__name__}: {error}".splitlines()[0][:400]}
     return {"trl_seconds": round(time.perf_counter() - begun, 2)}
 
@@ -84,7 +84,7 @@ def main() -> None:
     found: dict[str, Any] = {"versions": versions()}
     try:
         found |= ask_torch()
-    except Exception as error:  # a torch that cannot be imported is an answer too
+    except Exception as error:  # a failing import of torch is a result
         found |= {"problem": f"torch: {type(error).__name__}: {error}".splitlines()[0][:400]}
     else:
         found |= ask_trl()

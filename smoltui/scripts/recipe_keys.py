@@ -1,11 +1,12 @@
-"""Prints the keys that `trl dpo --config` knows, as the installed TRL has them: `python recipe_keys.py > FILE`.
+"""Prints the keys that `trl dpo --config` of the installed TRL accepts: `python recipe_keys.py > FILE`.
 
-What it prints is kept in `core/recipe/keys.json`, so that a recipe is checked in milliseconds without TRL (building the
+The output is stored in `core/recipe/keys.json`, so that a recipe is checked in milliseconds without TRL (building the
 real configuration takes seconds); a test compares the two.
 """
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import enum
 import importlib.metadata
@@ -18,7 +19,7 @@ from typing import Any
 
 def snapshot() -> dict[str, Any]:
     """`versions`; `keys`: name → `type` (a list of names, None as "none"), `default`, `choices` where bounded, `of`
-    (the class in TRL); `launch`: names of `accelerate launch` options, which `trl dpo` takes out of the same file."""
+    (the class in TRL); `launch`: names of `accelerate launch` options, which `trl dpo` accepts in the same file."""
     from accelerate.commands.launch import launch_command_parser
     from trl import DatasetMixtureConfig, DPOConfig, ModelConfig, ScriptArguments
 
@@ -40,27 +41,25 @@ def snapshot() -> dict[str, Any]:
     return {"versions": versions, "keys": keys, "launch": sorted(launch - ignored - set(keys))}
 
 
-def _kinds(hint: Any) -> tuple[list[str], list[str]]:
-    """Names of the types a value may have, and the words it may be where they are an enumeration."""
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        parts = [_kinds(part) for part in typing.get_args(hint)]
-        kinds = [kind for part, _ in parts for kind in part]
-        return sorted(set(kinds), key=kinds.index), [word for _, words in parts for word in words]
-    if hint is type(None):
+def _kinds(hint: object) -> tuple[list[str], list[str]]:
+    """Names of the possible types of a value, and its choices if it is an enumeration."""
+    match typing.get_origin(hint), typing.get_args(hint):
+        case ((typing.Union | types.UnionType), parts):
+            found = [_kinds(part) for part in parts]
+            kinds = dict.fromkeys(kind for part, _ in found for kind in part)
+            return list(kinds), [word for _, words in found for word in words]
+        case typing.Literal, words:
+            return sorted({type(word).__name__ for word in words}), []
+        case builtins.list, (part, *_):
+            return [f"list[{_kinds(part)[0][0]}]"], []
+    if hint is types.NoneType:
         return ["none"], []
-    if origin is typing.Literal:
-        return sorted({type(value).__name__ for value in typing.get_args(hint)}), []
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return ["str"], [str(member.value) for member in hint]
-    if origin is list:
-        return [f"list[{_kinds(typing.get_args(hint)[0])[0][0]}]"], []
-    if origin is dict:
-        return ["dict"], []
-    return [hint.__name__ if hint in (bool, int, float, str, dict) else "dict"], []
+    return [hint.__name__ if hint in (bool, int, float, str) else "dict"], []
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def _default(field: dataclasses.Field[Any]) -> object:
     value = field.default if field.default is not dataclasses.MISSING else None
     if field.default_factory is not dataclasses.MISSING:
         value = field.default_factory()

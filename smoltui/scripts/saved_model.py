@@ -1,4 +1,4 @@
-"""How a folder that holds a saved model is told from one that does not: the same for smoltui and for its scripts."""
+"""Whether a folder contains a saved model: one definition for smoltui and its scripts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a script of this folder speaks: events as lines of JSON on stdout, and failures as a cause with a next step.
+"""How the scripts in this folder report: events as lines of JSON on stdout, and failures as a cause with a next step.
 
-Standard library only. It lies beside dpo.py and generate.py and travels with them; `core/runs/events.py` is the reader.
+Standard library only. It is shipped with dpo.py and generate.py; `core/runs/events.py` is the reader.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FORMAT_VERSION = 1
 
 
 class WrongInputError(Exception):
-    """The recipe, a flag, the pairs or a folder cannot be used as they are: exit code 2."""
+    """The recipe, a flag, the pairs or a folder cannot be used: exit code 2."""
 
     def __init__(self, cause: str, hint: str = "") -> None:
         super().__init__(cause)
@@ -30,12 +30,12 @@ class WrongInputError(Exception):
 
 
 class Lines:
-    """Writes events to stdout, one JSON object a line, each flushed at once. Only one process of a run speaks."""
+    """Writes events to stdout, one JSON object per line, flushed immediately. Only one process of a run does so."""
 
     def __init__(self) -> None:
         self.phase_name = ""
         self.subject = ""
-        """Name of what is being loaded, for the sentence about a failure."""
+        """Name of what is being loaded, for messages about a failure."""
         self._speaks = os.environ.get("RANK", "0") == "0"  # set by `accelerate launch` for each of its processes
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
@@ -46,19 +46,19 @@ class Lines:
             print(json.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
 
     def phase(self, phase: str, message: str | None = None) -> None:
-        """What the script is busy with from now on; said once when it does not change."""
+        """Reports the current phase, if it has changed."""
         if phase != self.phase_name:
             self.phase_name = phase
             self.emit("phase", phase=phase, **({} if message is None else {"message": message}))
 
     def failed(self, cause: str, hint: str) -> None:
         if self._speaks:
-            print(flush=True)  # a progress bar of a download may have left its line open
+            print(flush=True)  # a progress bar of a download may have left an unfinished line
         self.emit("failed", cause=cause, hint=hint)
 
 
 def _strict(value: Any) -> Any:
-    """`value` with NaN and infinities as strings, which bare are not JSON."""
+    """`value` with NaN and infinities as strings: they are not valid JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, Mapping):
@@ -66,7 +66,7 @@ def _strict(value: Any) -> Any:
     return value
 
 
-# What a failure means and what to do about it
+# The meaning of a failure, and the next step
 
 
 Explained = tuple[str, str, int]
@@ -74,7 +74,7 @@ Explained = tuple[str, str, int]
 
 
 def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
-    """What a failure in `phase` means; `subject` is the name of what was being loaded."""
+    """The meaning of a failure in `phase`; `subject` is the name of what was being loaded."""
     if isinstance(error, WrongInputError):
         return error.cause, error.hint, 2
     text = str(error).strip()
@@ -110,7 +110,7 @@ _UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EACCE
 
 
 def _explain_machine(error: BaseException, text: str, first: str) -> Explained | None:
-    """Memory, disk and packages: they can run out or be missing in every phase."""
+    """Failures of memory, disk and packages, possible in every phase; None for others."""
     on_accelerator = type(error).__name__ == "OutOfMemoryError"  # torch's
     if on_accelerator or isinstance(error, MemoryError) or "can't allocate memory" in text:
         hint = (
@@ -120,7 +120,7 @@ def _explain_machine(error: BaseException, text: str, first: str) -> Explained |
         )
         return f"{'The accelerator' if on_accelerator else 'This machine'} ran out of memory", hint, 1
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or "No space left" in text or "unexpected pos" in text:  # the last is how torch.save says it
+    if full or "No space left" in text or "unexpected pos" in text:  # the last is torch.save's message
         hint = "Free some space or set another output_dir; save_only_model: true makes checkpoints a third as large."
         return "The disk is full", hint, 1
     if isinstance(error, ImportError) or re.search(r"requires \S+ to be installed|pip install ", text):
@@ -136,7 +136,7 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
     kind = type(error).__name__
     here = str(Path.cwd())
     if set(here) & set("[]\n") and not kind.startswith("DatasetGeneration"):
-        # datasets takes the path of a folder for a pattern
+        # datasets treats the path of a folder as a pattern
         return (
             f"datasets cannot read pairs in a folder with [, ] or a line break in its path: {here!r}",
             ("Rename that folder, or move the project."),
@@ -150,7 +150,7 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
         return f"The pairs were not found: {subject}", hint, 2
     if kind.startswith("DatasetGeneration"):
         cause = str(error.__cause__ or error.__context__ or "").strip()
-        # Arrow counts rows from the start of a block, and from 0: that number would mislead.
+        # Arrow counts rows from 0 within a block, which would mislead.
         said = re.sub(r"\s+in row \d+$", "", cause.splitlines()[0][:300] if cause else first)
         told = f"The pairs cannot be read: {said}"
         return told, "The Pairs room and `smoltui pairs FILE` show the line and what was expected.", 2
@@ -158,7 +158,7 @@ def _explain_pairs(error: BaseException, first: str, subject: str) -> Explained:
 
 
 def _explain_hub(error: BaseException, phase: str, first: str) -> Explained | None:
-    """What the Hub answered, or that it did not; None when the failure has nothing to do with it."""
+    """Failures of the Hub or the connection to it; None for others."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403) or re.search(r"\b(401 Unauthorized|403 Forbidden)\b", first):
         hint = "Log in with a token that can write there (hf auth login), or set another repository in hub_model_id."
@@ -172,7 +172,7 @@ def _explain_hub(error: BaseException, phase: str, first: str) -> Explained | No
 
 
 def run_script(main: Callable[[Lines, Sequence[str]], None], arguments: Sequence[str] | None = None) -> int:
-    """Runs `main` and turns whatever it raises into one `failed` event and an exit code."""
+    """Runs `main`, and converts every exception to one `failed` event and an exit code."""
     lines = Lines()
     try:
         main(lines, sys.argv[1:] if arguments is None else arguments)
@@ -189,7 +189,7 @@ def run_script(main: Callable[[Lines, Sequence[str]], None], arguments: Sequence
 
 
 def quiet() -> None:
-    """No progress bars of the libraries (the reader of the events draws its own); their warnings stay in the log."""
+    """Turns off the libraries' progress bars (readers of the events draw their own); warnings stay in the log."""
     import datasets
     import transformers
 

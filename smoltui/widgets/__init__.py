@@ -1,1 +1,1 @@
-"""What more than one room draws, or what is worth testing alone."""
+"""What more than one room draws. A widget of one room is in the package of that room."""

@@ -178,7 +178,7 @@ class _Pen:
         return behind if of_blank(behind) == style else style
 
     def _unsure(self, y: int, row: Row, column: int) -> int:
-        """Writes one cluster over cells that were blanked, since it may fill fewer; gives the column behind it."""
+        """Writes one cluster over cells that were blanked, since it may fill fewer; returns the column after it."""
         stop = column + 1
         while stop < len(row.texts) and row.texts[stop] == "":
             stop += 1

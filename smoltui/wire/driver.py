@@ -39,8 +39,10 @@ class WireDriver(LinuxDriver):
     `take` requires an app that passes its frames as strips (`WireApp`). Strings are written unchanged.
     """
 
-    def __init__(self, app: App[Any], **options: Any) -> None:
-        super().__init__(app, **options)
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._maker = FrameMaker()
         self._taken = False
         """A frame was taken, and its cursor position is still to come."""
@@ -83,7 +85,8 @@ class WireDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         terminal = terminal_of(os.environ) or Terminal()
-        assert self._file is not None, "there is no stderr to draw on"
+        if self._file is None:
+            raise RuntimeError("There is no stderr to draw on")
         self._output = Output(self._file.fileno(), terminal, self._gone, self._failed)
         self._output.start()
         self._leaving.watch()

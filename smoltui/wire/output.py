@@ -174,24 +174,31 @@ class Output:
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._fileno, select.POLLOUT if for_room else 0)
         while True:
-            left = None if self._deadline is None else self._deadline - time.monotonic()
-            if left is not None and not for_room:
+            if self._deadline is not None and not for_room:
                 return
-            if left is not None and left <= 0:
-                raise TimeoutError
-            ready = dict(poll.poll(None if left is None else left * 1000))
-            if ready.get(self._fileno, 0) & select.POLLNVAL:  # macOS cannot poll terminals
+            ready = dict(poll.poll(self._milliseconds_left()))
+            terminal = ready.get(self._fileno, 0)
+            if terminal & select.POLLNVAL:  # macOS cannot poll terminals
                 poll.unregister(self._fileno)
                 if for_room:
                     time.sleep(_ROOM_SECONDS)
                     return
-            if ready.get(self._fileno, 0) & _GONE:
+            if terminal & _GONE:
                 raise OSError("the terminal is gone")
             if self._wake_read in ready:
                 with suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
-            if (ready.get(self._fileno, 0) & select.POLLOUT) if for_room else (self._queue or self._deadline):
+            if terminal & select.POLLOUT if for_room else self._queue or self._deadline:
                 return
+
+    def _milliseconds_left(self) -> float | None:
+        """Until the deadline; None without one. Raises TimeoutError if it has passed."""
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left * 1000
 
 
 def _opened(fileno: int) -> tuple[int, bool]:

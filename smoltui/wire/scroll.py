@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,32 +27,34 @@ def scrolled(old: Sequence[Row], new: Sequence[Row]) -> Scroll | None:
     changed = [y for y, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
     if len(changed) < LEAST_ROWS:
         return None
-    first, last = changed[0], changed[-1]
-    votes: Counter[int] = Counter()
-    voters: dict[int, list[int]] = {}
-    for start in range(0, len(new[0].texts), CHUNK):
-        where: dict[str, int | None] = {}
-        before = {}
-        for y in range(first, last + 1):
-            before[y] = text = "".join(old[y].texts[start : start + CHUNK])
-            where[text] = None if text in where else y  # a repeated text is ambiguous
-        for y in changed:
-            text = "".join(new[y].texts[start : start + CHUNK])
-            came_from = where.get(text)
-            if text != before[y] and came_from is not None and not text.isspace():
-                votes[came_from - y] += 1
-                voters.setdefault(came_from - y, []).append(y)
+    votes = _votes(old, new, changed)
     if not votes:
         return None
-    by, count = votes.most_common(1)[0]
-    if by == 0 or count < 2:
+    by, voters = max(votes.items(), key=lambda vote: len(vote[1]))
+    if by == 0 or len(voters) < 2:
         return None
-    top = min(min(voters[by]), min(voters[by]) + by)
-    bottom = max(max(voters[by]), max(voters[by]) + by)
+    top, bottom = min(voters) + min(by, 0), max(voters) + max(by, 0)
     found = Scroll(top, bottom, by)
     moved = after_scroll(old, found)
     spared = sum(_cost(old[y], new[y]) - _cost(moved[y], new[y]) for y in range(top, bottom + 1))
     return found if spared > COST else None
+
+
+def _votes(old: Sequence[Row], new: Sequence[Row], changed: Sequence[int]) -> dict[int, list[int]]:
+    """Distance → the changed rows of which some block of columns was that many rows further down."""
+    votes: dict[int, list[int]] = {}
+    rows = range(changed[0], changed[-1] + 1)
+    for start in range(0, len(new[0].texts), CHUNK):
+        before = {y: "".join(old[y].texts[start : start + CHUNK]) for y in rows}
+        where: dict[str, int | None] = {}
+        for y, text in before.items():
+            where[text] = None if text in where else y  # a repeated text is ambiguous
+        for y in changed:
+            text = "".join(new[y].texts[start : start + CHUNK])
+            came_from = where.get(text)
+            if came_from is not None and text != before[y] and not text.isspace():
+                votes.setdefault(came_from - y, []).append(y)
+    return votes
 
 
 def _cost(old: Row, new: Row) -> int:

@@ -79,8 +79,18 @@ def change(old: Rendition, new: Rendition) -> str:
     """The shortest SGR sequence that changes one rendition to another; empty if they are equal."""
     if old == new:
         return ""
-    afresh = [str(code) for code in new.attributes] + [colour for colour in new[1:] if colour]
-    by_reset = ";".join(["0", *afresh]) if afresh else ""
+    by_steps, by_reset = ";".join(_steps(old, new)), _by_reset(new)
+    return f"\x1b[{by_steps if len(by_steps) < len(by_reset) else by_reset}m"
+
+
+def _by_reset(new: Rendition) -> str:
+    """The codes that set a rendition after a reset, which they include; a reset alone is empty."""
+    codes = [*map(str, new.attributes), *filter(None, (new.foreground, new.background))]
+    return ";".join(["0", *codes]) if codes else ""
+
+
+def _steps(old: Rendition, new: Rendition) -> list[str]:
+    """The codes that reset and set only what differs."""
     off = {_OFF[code] for code in old.attributes if code not in new.attributes}
     on = [code for code in new.attributes if code not in old.attributes or _OFF[code] in off]
     steps = [str(code) for code in (*sorted(off), *on)]
@@ -88,5 +98,4 @@ def change(old: Rendition, new: Rendition) -> str:
         steps.append(new.foreground or "39")
     if old.background != new.background:
         steps.append(new.background or "49")
-    by_steps = ";".join(steps)
-    return f"\x1b[{by_steps if len(by_steps) < len(by_reset) else by_reset}m"
+    return steps

@@ -198,7 +198,7 @@ class Terminal:
         self.screen.resize(rows, columns)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def exit_code(self, seconds: float = 5.0) -> int | None:
+    def exit_code(self, seconds: float = 30.0) -> int | None:
         """The exit code as a shell has it, 128 and the signal for one that killed it; None: it is still there."""
         until = time.perf_counter() + seconds
         while True:

@@ -17,8 +17,6 @@ from smoltui.core.evaluation.figures import manner_of, read_prompts, well_formed
 from smoltui.core.settings.settings import Manner, Settings, parse_settings
 from smoltui.demo import corpus, make_demo
 
-pytestmark = pytest.mark.xdist_group("demo/test_corpus")  # they share what is prepared once
-
 PROJECT = Path(make_demo.__file__).parent / "project"
 
 

@@ -15,8 +15,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from smoltui.backends.hub import client as hub
-from tests.hub.server import TOKEN
+from tests.hub.server import use_hub
 
 SECRET = "hf_SECRETsecret1234567"
 TRICKLE_SECONDS = 0.02
@@ -198,12 +197,6 @@ class LyingHub:
 @contextmanager
 def lying_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LyingHub]:
     """A lying Hub that the client in this process uses, with a token."""
-    hub.setup()
-    hub.forget()
     with LyingHub().run() as server:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-        files = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        use_hub(server.url, monkeypatch)
         yield server

@@ -130,7 +130,7 @@ class Dataset:
 
     files: dict[str, bytes]
     gated: bool = False
-    """Its files are refused; what it holds is told all the same, as on the Hub."""
+    """Its files are refused, but listed, as on the Hub."""
     private: bool = False
     card: dict[str, Any] | None = None
     """The metadata of its card."""
@@ -205,7 +205,7 @@ class LocalHub:
     def add(
         self, texts: list[str] | None = None, *, stage: str = "RUNNING", namespace: str = "ada", **spec: Any
     ) -> Job:
-        """A Job that is there already, each of `texts` a second after the one before."""
+        """Adds an existing Job, each of `texts` one second after the previous one."""
         with self.lock:
             number = len(self.jobs) + 1
             job = Job(
@@ -603,24 +603,41 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def as_event(line: tuple[str, str] | bytes) -> bytes:
-    """A line, its time and text, as it stands in the stream; bytes stand there as they are."""
+    """A line (time and text) as sent in the stream; bytes are sent unchanged."""
     if isinstance(line, bytes):
         return line
     # The Hub does not escape what is not ASCII.
     return b"data: " + json.dumps({"data": line[1], "timestamp": line[0]}, ensure_ascii=False).encode() + b"\n\n"
 
 
-@contextmanager
-def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    """A Hub that the client in this process uses, with a token that may write."""
+def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the client in this process use the Hub at `url`, with `TOKEN` and short waits, and forget the one before."""
     from smoltui.backends.hub import client as hub
+    from smoltui.backends.jobs import engine, log_merge, stats, submit
 
     hub.setup()
     hub.forget()
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    files = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    for module, name, value in (
+        (log_merge, "BACKOFF_SECONDS", (0.01, 0.02)),
+        (log_merge, "QUIET_SECONDS", 0.15),
+        (stats, "BACKOFF_SECONDS", (0.01, 0.02)),
+        (stats, "SILENCE_SECONDS", 0.2),
+        (stats, "NOW_SECONDS", 0.3),
+        (engine, "SHORTEST_POLL_SECONDS", 0.05),
+        (engine, "CANCEL_WAITS", (0.01,)),
+        (submit, "LOOKS", (0.0, 0.05)),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+@contextmanager
+def local_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    """A Hub that the client in this process uses, with a token that may write."""
     with LocalHub().run() as server:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-        files = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        use_hub(server.url, monkeypatch)
         yield server

@@ -1,4 +1,4 @@
-"""The training script and the script that asks models, run as the app runs them: alone, in a child process."""
+"""The training script and the script that asks models, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,65 +25,13 @@ from smoltui.core.settings.settings import parse_settings
 from smoltui.scripts.pair_format import content_hash
 from tests.marks import needs_training
 from tests.paths import PACKAGE
+from tests.scripts.running import Ran, in_prepared, in_scripts, run, run_alone
 
 ROOT = PACKAGE
 SCRIPTS, PROJECT = ROOT / "scripts", ROOT / "demo" / "project"
 
 BETA = 0.5
 """The demo recipe's."""
-
-
-@dataclass
-class Ran:
-    """What a script said and how it ended."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def events(self) -> list[events.Event]:
-        reader = events.Reader()
-        found = [event for line in self.output.splitlines() for event in reader.feed(line)]
-        return [event for event in found if not isinstance(event, events.LogLine)]
-
-    def of(self, kind: type[events.Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def failure(self) -> events.Failed:
-        """The one failure, which is the last event."""
-        assert len(self.of(events.Failed)) == 1, self.output
-        last = self.events[-1]
-        assert isinstance(last, events.Failed)
-        return last
-
-
-def run(script: str, *arguments: object, env: Mapping[str, str] | None = None) -> Ran:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **(env or {})},
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-def in_scripts(code: str) -> Any:
-    """The JSON that `code` prints last, run with the scripts' folder first on the path, as a script is."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 @pytest.fixture
@@ -148,7 +94,7 @@ class TestWriterAndReader:
             lines.phase("train")
             lines.emit("metrics", step=3, values={"loss": float("nan"), "grad_norm": float("inf"), "a/b": 0.5})
             lines.emit("plan", max_steps=4, left_out={"no_prompt": 2}, versions={"trl": "1"}, epochs=1.5)
-            lines.failed("broken", "mend it")
+            lines.failed("broken", "fix it")
             sys.stdout = real
             print(json.dumps(out.getvalue().splitlines()))
             """
@@ -163,14 +109,14 @@ class TestWriterAndReader:
         assert isinstance(metrics, events.Metrics) and metrics.step == 3
         assert str(metrics.values["loss"]) == "nan" and metrics.values["grad_norm"] == float("inf")
         assert isinstance(plan, events.Planned) and plan.left_out == {"no_prompt": 2} and plan.epochs == 1.5
-        assert isinstance(failed, events.Failed) and (failed.cause, failed.hint) == ("broken", "mend it")
+        assert isinstance(failed, events.Failed) and (failed.cause, failed.hint) == ("broken", "fix it")
 
     def test_only_one_of_several_processes_speaks(self) -> None:
         code = 'from script_events import Lines; Lines().emit("progress", step=1); print("null")'
         assert in_scripts(f"import os; os.environ['RANK'] = '1'\n{code}") is None
 
     def test_the_scripts_import_light(self) -> None:
-        """Reading the script loads none of the training packages: a wrong flag is told at once."""
+        """Reading the script loads none of the training packages: a wrong flag is reported immediately."""
         heavy = in_scripts(
             """
             import json, sys
@@ -240,7 +186,7 @@ class TestExplanations:
     def test_a_folder_that_datasets_takes_for_a_pattern_is_named(
         self, explain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """My project lies below `old[1]`: I read that the name is the reason, not that my pairs are gone."""
+        """My project is below `old[1]`: I read that the name is the reason, not that my pairs are gone."""
         folder = tmp_path / "old[1]"
         folder.mkdir()
         monkeypatch.chdir(folder)
@@ -301,7 +247,7 @@ class TestPreparedPairs:
     """What becomes of rows before TRL sees them."""
 
     def test_transcripts_become_conversations_without_thinking_and_the_rest_is_counted(self) -> None:
-        pairs = in_scripts(
+        pairs = in_prepared(
             """
             import json
             from collections import Counter
@@ -329,7 +275,7 @@ class TestPreparedPairs:
         ]
 
     def test_rows_in_trls_own_form_are_handed_on_untouched(self) -> None:
-        same, hashes = in_scripts(
+        same, hashes = in_prepared(
             """
             import json
             from collections import Counter
@@ -488,7 +434,7 @@ class TestPreparedPairs:
         assert left_out == {"tie": 1}
 
     def test_the_moved_share_counts_changed_weights(self) -> None:
-        none, half = in_scripts(
+        none, half = in_prepared(
             """
             import json, torch, dpo
             model = torch.nn.Linear(4, 8, bias=False)
@@ -504,11 +450,11 @@ class TestPreparedPairs:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
-    """The demo, trained once as the app trains it."""
+    """The demo, trained once as the app trains it: by a Python of its own."""
     home = tmp_path_factory.mktemp("trained")
     folder = Path(shutil.copytree(PROJECT, home / "project"))
     env = {"HOME": str(home), "HF_HOME": str(home / "hf")}  # this fixture lives longer than the tests' own home
-    return folder, run("dpo.py", "--config", folder / "recipe.yaml", env=env)
+    return folder, run_alone("dpo.py", "--config", folder / "recipe.yaml", env=env)
 
 
 @pytest.fixture(scope="module")
@@ -523,7 +469,6 @@ def measured(trained: tuple[Path, Ran]) -> Ran:
 
 
 @needs_training
-@pytest.mark.xdist_group("demo")
 class TestTheDemo:
     """The demo truly aligns its model."""
 
@@ -583,7 +528,7 @@ class TestTheDemo:
             assert logps == pytest.approx(last.values[f"eval_logps/{side}"], abs=1e-2)
 
     def test_answers_can_be_had_again_and_streaming_changes_none(self, trained: tuple[Path, Ran]) -> None:
-        """The same seed gives the same answers, in a batch or one by one; another seed gives others."""
+        """The same seed generates the same answers, in a batch or one by one; another seed different ones."""
         folder, _ = trained
         prompts = [row["prompt"] for row in held_out(6)] + ["hello"]
         model = [{"name": ALIGNED, "path": str(folder / "aligned")}]

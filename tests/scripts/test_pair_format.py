@@ -107,7 +107,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "query": ("instruction", {"query": "Is it far?", **TEXTS}),
     "input": ("instruction", {"input": "Is it far?", **TEXTS}),
     "blanks around the names": (
-        "standard",
+        "instruction",
         {"prompt": "Is it far?", " chosen": GOOD["content"], "rejected ": "No idea."},
     ),
     "messages as the prompt, answers as text": ("conversational", {"messages": [USER], **TEXTS}),
@@ -165,7 +165,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
             "response_rejected": BAD["content"],
         },
     ),
-    "OpenPO": ("standard", {"prompt": "Is it far?", "preferred": GOOD["content"], "rejected": BAD["content"]}),
+    "OpenPO": ("instruction", {"prompt": "Is it far?", "preferred": GOOD["content"], "rejected": BAD["content"]}),
     "roles in any case": (
         "conversational-implicit",
         {
@@ -503,7 +503,8 @@ def test_a_transcript_is_taken_apart_at_its_marks(shared: str, chosen: str, reje
         names = ["user" if speaker == "Human" else "assistant" for speaker in parts[1::2]]
         turns[side] = list(zip(names, (said.strip() for said in parts[2::2]), strict=True))
     assert [(turn["role"], turn["content"]) for turn in reading.prompt] == turns["chosen"][:-1]
-    assert (reading.chosen, reading.rejected) == (turns["chosen"][-1][1], turns["rejected"][-1][1])
+    said = [turns_of[0]["content"] for turns_of in (reading.chosen_turns, reading.rejected_turns)]
+    assert said == [turns[side][-1][1] for side in row]
     same_start = turns["chosen"][:-1] == turns["rejected"][:-1]
     ends = {turns[side][-1][0] for side in row}
     differs = any(problem.reason == "prompt_differs" for problem in reading.problems)

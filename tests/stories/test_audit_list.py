@@ -1,4 +1,4 @@
-"""The report about a set: I go through what was found, and read why it matters and what mends it."""
+"""The report about a set: I go through what was found, and read why it matters and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.geometry import Region
 
-from smoltui.widgets.audit_list import AuditList, FindingRow
+from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from tests.conftest import seen
 from tests.stories.hostile import HOSTILE, assert_clean, lines_of
 
@@ -58,7 +58,7 @@ class Host(App[None]):
 
 
 async def test_i_read_the_report(wait_until: WaitUntil) -> None:
-    """The worst first, in words and figures; below stands why, from where, which pairs and what mends it."""
+    """The worst first, in words and figures; below stands why, from where, which pairs and how to fix it."""
     async with Host().run_test(size=(80, 24)) as pilot:
         app: Host = pilot.app  # type: ignore[assignment]
         app.list.show(["2,312 pairs, 2,299 of them clean"], FOUND)

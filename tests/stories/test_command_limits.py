@@ -14,8 +14,8 @@ import pytest
 
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.services import Services
-from smoltui.cli import run
 from smoltui.cli import runs as runs_module
+from smoltui.cli.main import run
 
 SMOLTUI = f"{sys.executable} -m smoltui"
 RECIPE = "model_name_or_path: naïve/日本\ndataset_name: pairs\noutput_dir: aligned\n"
@@ -88,7 +88,7 @@ class TestEncodings:
         assert "Traceback" not in done.stderr
 
     def test_a_prompt_is_read_as_utf8_whatever_the_locale(self) -> None:
-        from smoltui.cli import _as_utf8
+        from smoltui.cli.commands.evaluate import _as_utf8
 
         typed = "Héé 日"
         assert _as_utf8(typed.encode().decode("ascii", "surrogateescape")) == typed == _as_utf8(typed)

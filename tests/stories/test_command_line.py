@@ -18,8 +18,8 @@ from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import chains, monitor
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
-from smoltui.cli import run
 from smoltui.cli import runs as runs_module
+from smoltui.cli.main import run
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level
 from smoltui.core.runs.chain import Chain, Step
@@ -154,7 +154,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(project: Path, tmp_path: 
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert (process.stderr.read(), process.wait(30)) == (b"", 0)
+    assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
@@ -227,7 +227,7 @@ def test_logs_inspect_and_cancel(project: Path, capsys: pytest.CaptureFixture[st
 def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
     """I press ctrl+c while following a run: it is cancelled, and the exit code is 130."""
     code = (
-        "import sys; from smoltui.cli import run, runs\n"
+        "import sys; from smoltui.cli import runs; from smoltui.cli.main import run\n"
         "from smoltui.backends.runs import preflight as preflight_facts\n"
         "from smoltui.backends.services import Services; from smoltui.backends.local.engine import LocalEngine\n"
         "from pathlib import Path\n"
@@ -243,7 +243,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         if '"metrics"' in line:
             break
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "Traceback" not in error
     runs_folder = Path(os.environ["SMOLTUI_HOME"], "runs")

@@ -15,7 +15,7 @@ from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import locks
-from smoltui.cli import run
+from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.runs.run import Run
 from smoltui.errors import NotLoggedInError

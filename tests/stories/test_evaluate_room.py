@@ -23,7 +23,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
-from smoltui.screens.evaluate import EvaluateRoom
+from smoltui.screens.evaluate.room import EvaluateRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
 
@@ -108,15 +108,21 @@ async def test_saved_answers_are_there_when_the_room_opens(project: Project, wai
         assert "Own?" in seen(app) and "saved with the run at" in seen(app, "#eval-status")
 
 
+def children_since(before: set[psutil.Process]) -> list[psutil.Process]:
+    """Processes that the app started."""
+    return [child for child in psutil.Process().children(recursive=True) if child not in before]
+
+
 async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
     """I see the first words while the rest is still being generated; x stops it, and no process remains."""
+    before = set(psutil.Process().children(recursive=True))
     (project.folder / "prompts.txt").write_text("Answer slowly\n")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("a")
         await wait_until(lambda: "Whatever. …" in seen(app))
-        children = psutil.Process().children(recursive=True)
+        children = children_since(before)
         assert any(str(SCRIPTED_MODELS) in child.cmdline() for child in children)
         assert "0 of 2 answers" in seen(app, "#eval-status")
         await pilot.press("x")
@@ -128,16 +134,18 @@ async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pyt
 
 async def test_leaving_the_app_while_models_answer(project: Project, wait_until: Wait) -> None:
     """I quit while the models answer: the app exits at once, and so do the models."""
+    before = set(psutil.Process().children(recursive=True))
     (project.folder / "prompts.txt").write_text("Answer slowly\n")
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("a")
         await wait_until(lambda: "Whatever." in seen(app))
-        children = psutil.Process().children(recursive=True)
+        children = children_since(before)
+        assert children
         await pilot.press("q")
     assert app.return_code == 0
-    _, alive = psutil.wait_procs(children, 3)
+    _, alive = psutil.wait_procs(children, 60)
     assert not alive
 
 

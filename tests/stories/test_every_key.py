@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.app import App
+from textual.command import CommandList
 from textual.dom import DOMNode
 from textual.events import Key
 from textual.keys import Keys, _character_to_key
@@ -26,7 +28,9 @@ from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import RunSpec
+from smoltui.screens.device import DeviceRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS
+from tests.conftest import seen
 from tests.toy_engine import ToyEngine
 from tests.wire.furnished import furnish
 
@@ -115,15 +119,12 @@ def whereabouts(app: SmoltuiApp) -> tuple[object, ...]:
     return app.current_mode, type(app.screen), type(app.focused), shown
 
 
-async def send(pilot: Pilot[int], name: str, character: str | None = None, *, times: int = 1) -> None:
-    """Presses a key and sees what it does drawn; what is loaded meanwhile is not waited for."""
-    driver = pilot.app._driver
-    assert driver is not None
-    for _ in range(times):
-        event = Key(name, character)
-        event.set_sender(pilot.app)
-        driver.send_message(event)
-    await drawn(pilot)
+def send(app: App[int], name: str, character: str | None = None) -> None:
+    """Presses a key, and waits for nothing."""
+    assert app._driver is not None
+    event = Key(name, character)
+    event.set_sender(app)
+    app._driver.send_message(event)
 
 
 async def drawn(pilot: Pilot[int]) -> None:
@@ -139,46 +140,64 @@ async def go(pilot: Pilot[int], place: Place) -> None:
         await pilot.pause()  # it is there to the last widget
     while len(app.screen_stack) > 1:
         app.pop_screen()
-        await drawn(pilot)
-    await send(pilot, "escape")
+        await pilot._wait_for_screen()
+    send(app, "escape")
+    await pilot._wait_for_screen()
     if app.current_mode != place.room:
         await app.switch_mode(place.room)
     for key in place.way:
-        await send(pilot, key, key if len(key) == 1 else None)
+        send(app, key, key if len(key) == 1 else None)
+        await pilot._wait_for_screen()
+    await drawn(pilot)
+
+
+def meaning(app: App[int]) -> dict[str, tuple[str, ...]]:
+    """Actions of each bound key, nearest first: keys that mean the same have the same."""
+    found: dict[str, tuple[str, ...]] = {}
+    for _, bindings in app.screen._binding_chain:
+        for name, meant in bindings.key_to_bindings.items():
+            found[name] = (*found.get(name, ()), *(binding.action for binding in meant))
+    return found
 
 
 async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
-    """Unbound keys are sent in one burst; bound ones each twice at once, from the place itself."""
+    """Unbound keys are sent in one burst; bound ones each twice at once, from the place itself.
+
+    If a key does not lead away, all others with the same meaning follow in one burst.
+    """
     async with app.run_test(size=SIZE) as pilot:
-        driver = app._driver
-        assert driver is not None
         for place in places:
             await pilot.pause()
             await go(pilot, place)
             await pilot.pause()
             there = whereabouts(app)
-            meant = {name for keys in app.screen._binding_chain for name in keys[1].key_to_bindings}
+            meant = meaning(app)
             for name, character in EVERY_KEY:
-                if name in meant:
-                    continue
-                event = Key(name, character)
-                event.set_sender(app)
-                driver.send_message(event)
+                if name not in meant:
+                    send(app, name, character)
             await pilot.pause()
             await go(pilot, place)
             assert app.return_code is None, f"the app ended on a key without a meaning in {place}"
-            for name, character in EVERY_KEY:
-                if name not in meant:
-                    continue
-                if whereabouts(app) != there:
+            stays: set[tuple[str, ...]] = set()
+            bound = [(name, character, meant[name]) for name, character in EVERY_KEY if name in meant]
+            # q first, while it is certain which screen it reaches.
+            bound.sort(key=lambda key: (key[0] != "q", key[2]))
+            for at, (name, character, actions) in enumerate(bound):
+                if actions not in stays and whereabouts(app) != there:
                     await go(pilot, place)
                     if whereabouts(app) != there:
                         await pilot.pause()
                 if name == "q" and not isinstance(app.screen, ModalScreen):
                     continue  # it leaves the app
                 # Twice, as when a key is held down on a slow line; a second q would leave the app.
-                await send(pilot, name, character, times=1 if name == "q" else 2)
+                for _ in range(1 if name == "q" else 2):
+                    send(app, name, character)
+                if actions in stays and bound[at + 1 : at + 2] and bound[at + 1][2] == actions:
+                    continue
+                await drawn(pilot)
                 assert app.return_code is None, f"the app ended on {name} in {place}"
+                if whereabouts(app) == there:
+                    stays.add(actions)
         await pilot.pause()
         assert app.return_code is None
 
@@ -209,18 +228,44 @@ async def test_letters_behind_the_end_of_the_palette(tmp_path: Path, away: None)
     """esc and more letters in one packet, again and again: nothing is searched for in a palette that is gone."""
     app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
     async with app.run_test(size=(100, 30)) as pilot:
-        driver = app._driver
-        assert driver is not None
         for rest in ("escape", "enter"):
             for letters in ("tr", "ev", "x"):
                 await pilot.press("ctrl+p")
                 for name in (*letters, rest, rest, *letters, rest):
-                    event = Key(name, name if len(name) == 1 else None)
-                    event.set_sender(app)
-                    driver.send_message(event)
+                    send(app, name, name if len(name) == 1 else None)
                 await pilot.pause(0.3)
                 assert app.return_code is None
                 await pilot.press("escape", "escape")
+
+
+@pytest.mark.parametrize("action", ["command_palette", "change_theme"])
+async def test_pages_of_a_palette_that_has_no_line(
+    action: str, tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """My window is four lines high and the list of commands has none of them: pgup and pgdn do nothing there."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(40, 4)) as pilot:
+        await app.run_action(f"app.{action}")
+        await wait_until(lambda: any(found.highlighted is not None for found in app.screen.query(CommandList)))
+        await pilot.press("pagedown", "pageup", "down", "pageup", "pagedown")
+        await pilot.pause()
+        assert app.return_code is None
+
+
+async def test_a_palette_that_opens_while_a_run_takes_me_to_its_room(
+    tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """ctrl+p just before the app goes to Runs by itself: the palette is in the room where I asked for it."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.action_command_palette()
+        app.open_room("runs")
+        await wait_until(lambda: "No runs yet" in seen(app))
+        await pilot.press("1")
+        await wait_until(lambda: any(found.option_count > 5 for found in app.screen.query(CommandList)))
+        await pilot.press("escape")
+        await wait_until(lambda: isinstance(app.screen, DeviceRoom))
+        assert app.return_code is None
 
 
 def ours() -> Iterator[type[DOMNode]]:

@@ -22,8 +22,9 @@ from smoltui.backends.machine import devices
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
-from smoltui.cli import output, run
+from smoltui.cli import output
 from smoltui.cli import runs as runs_module
+from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level
@@ -34,7 +35,6 @@ from smoltui.errors import ServiceError
 from tests.paths import PACKAGE
 from tests.terminal_text import HOSTILE, SECRET, run_in_terminal, unsafe
 
-PACKAGE = PACKAGE
 NAME = HOSTILE.replace("/", "_")
 """Used as a file name."""
 RUN = Run(
@@ -322,9 +322,7 @@ STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 MAY_PRINT = {
     "cli/output.py": "the one way out",
     "scripts/": "run as programs in another Python; their output is read and made safe by the process above",
-    "backends/pairs/count_tokens.py": "prints JSON lines in a child, with ensure_ascii",
-    "backends/pairs/import_set.py": "prints JSON lines in a child, with ensure_ascii",
-    "backends/pairs/audit.py": "prints JSON lines in a child, with ensure_ascii",
+    "backends/pairs/child_output.py": "prints JSON lines in a child, with ensure_ascii",
     "demo/make_demo.py": "a program for developers that prints numbers of its own",
 }
 

@@ -22,7 +22,7 @@ from smoltui.core.pairs.histogram import (
     short_number,
     with_cut,
 )
-from smoltui.widgets.histogram import Cut, Histogram, Panel, drawn
+from smoltui.screens.pairs.histogram import Cut, Histogram, Panel, drawn
 from tests.conftest import seen
 from tests.stories.hostile import HOSTILE, assert_clean, lines_of
 

@@ -13,17 +13,15 @@ from typing import Any
 import pytest
 
 from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import log_merge as log_stream
-from smoltui.backends.jobs import stats as hub_stats
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import jobs as jobs_module
-from smoltui.cli import run
 from smoltui.cli import runs as runs_module
-from tests.hub.server import TOKEN, LocalHub, local_hub
+from smoltui.cli.main import run
+from tests.hub.server import TOKEN, Job, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
 
 SCRIPT = FAKE_TRAINING
@@ -33,13 +31,6 @@ JOB = {"command": ["x"], "dockerImage": "python:3.12", "flavor": "a100-large", "
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A Hub on this machine beside a local engine, and waits short enough for a test."""
-    monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
-    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
     monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
     services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})
@@ -162,7 +153,8 @@ class TestLooking:
         def end_it() -> None:
             while len(server.asked("GET", "/metrics$")) == asked:
                 time.sleep(0.02)
-            time.sleep(0.2)  # the samples are on their way
+            while job.samples:
+                time.sleep(0.02)
             job.stage = "COMPLETED"
 
         ending = later(end_it)
@@ -203,13 +195,23 @@ class TestWaiting:
     def test_until_all_have_ended(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """Each is told as it ends; a Hub that fails in between is asked again."""
         one, two = server.add(), server.add()
-        later(lambda: setattr(one, "stage", "COMPLETED"), 0.5)
-        server.spoil("GET", f"{two.id}$", status=503)
-        server._faults[-1]["times"] = 0
-        later(lambda: server._faults[-1].update(times=1), 0.1)
-        timer = later(lambda: setattr(two, "stage", "COMPLETED"), 0.3)
+
+        def asked_again(job: Job, times: int) -> None:
+            enough = len(server.asked("GET", f"{job.id}$")) + times
+            while len(server.asked("GET", f"{job.id}$")) < enough:
+                time.sleep(0.01)
+
+        def go_on() -> None:
+            asked_again(two, 2)  # it is found, and waited for
+            server.spoil("GET", f"{two.id}$", status=503)
+            asked_again(two, 2)
+            two.stage = "COMPLETED"
+            asked_again(one, 5)
+            one.stage = "COMPLETED"
+
+        going_on = later(go_on, 0.0)
         assert run(["wait", one.id, two.id, "--json"]) == 0
-        timer.join()
+        going_on.join()
         lines, error = output(capsys)
         assert [line["id"] for line in lines] == [two.id, one.id]
         assert "still waiting" in error

@@ -11,14 +11,13 @@ import pytest
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
-from smoltui.widgets.run_list import RunList
+from smoltui.screens.runs.run_list import RunList
 from tests.conftest import seen
 from tests.hub.server import TOKEN, LocalHub, local_hub
 
@@ -33,12 +32,8 @@ def said(app: SmoltuiApp) -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.1)
     monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
     monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
     monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.1)
     with local_hub(monkeypatch) as running:

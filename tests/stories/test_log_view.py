@@ -17,7 +17,7 @@ from textual.geometry import Region
 
 from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.errors import InputError, SmoltuiError
-from smoltui.widgets.log_view import LogView
+from smoltui.screens.runs.log_view import LogView
 from tests.backends.runs.test_log_spool import disk_of
 from tests.conftest import seen
 from tests.examples import examples

@@ -11,7 +11,7 @@ from textual import on
 from textual.app import App, ComposeResult
 
 from smoltui.core.pairs.mapping import preview
-from smoltui.widgets.mapping_form import MappingForm
+from smoltui.screens.pairs.mapping_form import MappingForm
 from tests.conftest import seen
 from tests.stories.hostile import HOSTILE, assert_clean, lines_of
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 
 from smoltui.core.runs.metrics import METRICS, newest_share, smoothed
-from smoltui.widgets.metric_chart import Curve, Frame, MetricChart, braille, over
+from smoltui.screens.runs.metric_chart import Curve, Frame, MetricChart, braille, over
 from tests.conftest import seen
 
 EMPTY = "\u2800"

@@ -17,7 +17,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.geometry import Region
 
-from smoltui.widgets.pair_list import PairLine, PairList, columns, drawn, heading
+from smoltui.screens.pairs.pair_list import PairLine, PairList, columns, drawn, heading
 from tests.benchmarks.terminal import Terminal
 from tests.conftest import seen
 from tests.stories.hostile import ANY_TEXT, HOSTILE, assert_clean, assert_safe, lines_of

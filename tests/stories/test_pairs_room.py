@@ -108,7 +108,7 @@ async def test_the_words_that_differ_stand_out(app: SmoltuiApp, wait_until: Wait
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("right")
         await wait_until(lambda: "near the ground" in seen(app))
-        from smoltui.widgets.pair_view import PairView
+        from smoltui.screens.pairs.pair_view import PairView
 
         view = app.screen.query_one(PairView)
         line = next(
@@ -224,7 +224,7 @@ async def test_a_long_pair_is_read_before_it_is_counted(
 
     def held(self: _TemplateChild, question: Any) -> Any:
         if "line 9" in str(question):
-            assert counted.wait(10)
+            assert counted.wait(60)
         return exchange(self, question)
 
     monkeypatch.setattr(_TemplateChild, "exchange", held)
@@ -279,6 +279,7 @@ async def test_a_chat_template_that_never_ends(
     await wait_until(lambda: child.poll() is not None)
 
 
+@pytest.mark.slow
 async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """Some templates take no system turn: those pairs say so, short or long, and the others keep their tokens."""
     system, question = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "What is fog?"}
@@ -668,7 +669,7 @@ async def test_very_many_decisions(
     gate, load = threading.Event(), CurationFile.load
 
     def held(self: CurationFile) -> Curation:
-        assert gate.wait(20)
+        assert gate.wait(60)
         return load(self)
 
     monkeypatch.setattr(CurationFile, "load", held)
@@ -738,6 +739,7 @@ async def test_the_room_follows_the_recipe(app: SmoltuiApp, wait_until: WaitUnti
         await wait_until(lambda: "pair 1 of 1" in seen(app))
 
 
+@pytest.mark.slow
 async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """I read that an answer is cut, change max_length or the model, come back, and read the new figures."""
     models = [tmp_path / name for name in ("model", "other")]
@@ -775,6 +777,7 @@ async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, 
         await wait_until(lambda: line("Tokens: prompt") not in (before, ""))
 
 
+@pytest.mark.slow
 async def test_tokens_that_come_while_the_audit_is_read(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -798,7 +801,7 @@ async def test_a_set_that_takes_long_to_open_does_not_hold_me(
     gate = threading.Event()
 
     def slow(spec: PairsSpec, base: Path) -> PairSet:
-        gate.wait(20)
+        gate.wait(60)
         return open_set(spec, base)
 
     monkeypatch.setattr("smoltui.screens.pairs.room.open_set", slow)
@@ -859,6 +862,7 @@ async def test_the_pairs_come_back(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
         await wait_until(lambda: "pair 1 of 5" in seen(app))
 
 
+@pytest.mark.slow
 async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """Another file has its own audit, and only a pair that was found is excluded for what was found."""
     write_many(tmp_path / "other.jsonl", 7)

@@ -114,9 +114,9 @@ async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: W
         text = project.recipe_path.read_text(encoding="utf-8")
         project.recipe_path.write_text(text.replace("seed: 42", "seed: 7 # mine"), encoding="utf-8")
         await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.3", "enter")
+        await wait_until(lambda: "changed by another program" in told(app))  # first: a notice goes away
         await wait_until(lambda: values(project)["beta"] == 0.3)
         assert "seed: 7 # mine" in project.recipe_path.read_text(encoding="utf-8")
-        await wait_until(lambda: "changed by another program" in told(app))
         await wait_until(lambda: "Seed                7" in seen(app))
 
 
@@ -139,10 +139,10 @@ async def test_a_broken_file_is_reported_with_its_line_and_can_be_fixed(
     """I broke the YAML: the room names the line, e opens my editor, and the saved file is loaded."""
     good = project.recipe_path.read_text(encoding="utf-8")
     project.recipe_path.write_text(good + "beta: 0.2\n", encoding="utf-8")
-    mended = project.folder / "mended.yaml"
-    mended.write_text(good.replace("max_steps: 1000", "max_steps: 20 "), encoding="utf-8")
+    fixed = project.folder / "fixed.yaml"
+    fixed.write_text(good.replace("max_steps: 1000", "max_steps: 20 "), encoding="utf-8")
     script = project.folder / "editor.sh"
-    script.write_text(f'#!/bin/sh\ncp "{mended}" "$1"\n', encoding="utf-8")
+    script.write_text(f'#!/bin/sh\ncp "{fixed}" "$1"\n', encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setenv("EDITOR", os.fspath(script))

@@ -21,7 +21,8 @@ from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError
-from smoltui.widgets.run_list import RunList
+from smoltui.screens.runs import columns
+from smoltui.screens.runs.run_list import RunList, row
 from tests.conftest import seen
 from tests.toy_engine import ToyEngine
 
@@ -41,6 +42,9 @@ class Shelf(ToyEngine):
         self._runs = {run.id: run for run in runs}
         self.cancelled: list[str] = []
         self.listed = 0
+
+    async def hardware(self) -> list[Flavor]:
+        return [Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)]
 
     async def list_runs(self) -> list[Run]:
         self.listed += 1
@@ -126,8 +130,53 @@ async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
         assert names() == ["a", "b", "c"] and "sorted by name" in seen(app, "#engine-note")
         await pilot.press("S")
         assert names() == ["c", "b", "a"]
-        await pilot.press(*"ssssss")
+        await pilot.press(*"sssss")
         assert names() == ["c", "b", "a"] and "sorted by margin" in seen(app, "#engine-note")
+
+
+def shown(run: Run, width: int) -> str:
+    return row(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00", 1.0)), width).plain
+
+
+@pytest.mark.parametrize("width", [80, 100, 116, 130])
+def test_a_heading_is_above_its_column(width: int) -> None:
+    """Each column is as wide as it says, so heading and text are in the same cells, whatever the run is called."""
+    run = job(1, name="a very long name of a run", flavor="a-very-long-flavor", stage="SOMETHING NEW")
+    head, line = columns.heading(width).plain, shown(run, width)
+    assert len(head) == len(line) == width
+    at = 1
+    for column in columns.columns_in(width):
+        cells = slice(at, at + column.width)
+        assert head[cells].strip() == column.heading
+        assert line[cells].strip() == column.text(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00")))
+        at += column.width
+    assert head[at:].strip() == "details"
+
+
+def test_a_new_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heading, rows and the width from which there is room come from the table."""
+    new = columns.Column("team", "TEAM", 8, "the team", lambda at: at.run.labels["team"], shown_from=90)
+    monkeypatch.setattr(columns, "COLUMNS", (*columns.COLUMNS, new))
+    columns.columns_in.cache_clear()
+    try:
+        assert "TEAM" in columns.heading(90).plain and " ml " in shown(job(1), 90)
+        assert "TEAM" not in columns.heading(89).plain
+    finally:
+        columns.columns_in.cache_clear()
+
+
+@pytest.mark.parametrize("name", [name for name in columns.SORTS if name not in ("name", "stage", "where")])
+def test_what_is_unknown_is_last(name: str) -> None:
+    """A run without a time, a metric or a price comes after those that have one, and so does NaN."""
+    known = {"created_at": 1e9, "started_at": 1e9, "finished_at": 2e9}
+    metrics = {"loss": 0.5, "rewards/margins": 0.5}
+    nan = dict.fromkeys(metrics, math.nan)
+    one = job(1, **known).after(events.Metrics(step=1, values=metrics))
+    none = job(2, created_at=None)
+    runs = [none, one, job(3, **known).after(events.Metrics(step=1, values=nan))]
+    facts = {"job0001": 1.0}
+    found = columns.in_order(runs, name, 3e9, lambda run: columns.RowFacts(usd=facts.get(run.id)), descending=False)
+    assert found[-1] is none if name in ("age", "took") else found[0] is one
 
 
 async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> None:
@@ -204,7 +253,6 @@ async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: 
     app = app_on(tmp_path, shelf)
     async with app.run_test(size=(120, 40), notifications=True):
         await wait_until(lambda: "run-0001" in seen(app, "RunList"))
-        app.workspace.monitor.prices = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
         await wait_until(lambda: "run-0001 was cancelled: its cost exceeded" in seen(app))
         assert shelf.cancelled == ["job0001"]
 

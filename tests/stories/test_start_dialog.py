@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.plan import Plan
 from smoltui.backends.services import Services
 from smoltui.core.machine.account import Account
+from smoltui.core.preflight.preflight import Facts
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run, RunSpec
-from smoltui.errors import NotLoggedInError
+from smoltui.errors import InputError, NotLoggedInError
+from smoltui.screens import start_dialog
 from tests.conftest import seen
 from tests.paths import FAKE_TRAINING
 
@@ -40,6 +44,12 @@ class Jobs(LocalEngine):
     def __init__(self) -> None:
         super().__init__(SCRIPT)
         self.asked: list[RunSpec] = []
+
+    async def account(self) -> Account:
+        return await hub.account()
+
+    async def hardware(self) -> list[Flavor]:
+        return await hub.flavors()
 
     async def submit(self, spec: RunSpec) -> Run:
         self.asked.append(spec)
@@ -92,6 +102,19 @@ async def test_a_job_starts_with_its_worst_cost_known(
         spec = jobs.asked[0]
         assert (spec.flavor, spec.timeout_seconds) == ("a100-large", 10800) and spec.labels["smoltui-run"] == spec.label
         await wait_until(lambda: "SCHEDULING" in seen(app))
+
+
+async def test_an_engine_that_nobody_has_is_not_replaced_silently(app: SmoltuiApp, wait_until: Wait) -> None:
+    """smoltui.toml has a typo in run.on: I read the key and what it may be, and nothing starts before I choose."""
+    (app.workspace.project.folder / "smoltui.toml").write_text('[run]\non = "huh"\n')
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "run.on in smoltui.toml must be one of local, hub: huh" in seen(app, "#start-text"))
+        assert "enter" not in seen(app, "#start-text")
+        await pilot.press("enter")
+        await pilot.press("tab", "tab")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        assert "run.on" not in seen(app, "#start-text") and app.workspace.runs == {}
 
 
 async def test_without_a_token_a_job_does_not_start(
@@ -213,3 +236,26 @@ async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wa
         await pilot.press("escape", "t")
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
         assert "✗" not in seen(app, "#start-text")
+
+
+async def test_checks_that_end_while_the_dialog_closes(
+    app: SmoltuiApp, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """I press t and esc: the checks end just when the dialog has lost its text, and the app goes on."""
+    answered: list[Plan] = []
+
+    async def gather(plan: Plan) -> Facts:
+        dialog = app.screen
+        while dialog.query("#start-text"):
+            await asyncio.sleep(0)
+        answered.append(plan)
+        raise InputError("too late", "")
+
+    monkeypatch.setattr(start_dialog, "gather", gather)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "checking" in seen(app, "#start-text"))
+        await pilot.press("escape")
+        await wait_until(lambda: bool(answered))
+        await pilot.pause()
+        assert app.return_code is None

@@ -17,7 +17,7 @@ from smoltui.app import SmoltuiApp
 from smoltui.backends import services
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
-from smoltui.cli import run
+from smoltui.cli.main import run
 from smoltui.core.runs.run import Run, RunSpec
 from tests.conftest import seen
 from tests.toy_engine import TOY, ToyEngine

@@ -27,7 +27,7 @@ from smoltui.core.pairs.rendering import (
     trl_in_answers,
 )
 from smoltui.safe_text import safe
-from smoltui.widgets.trainer_view import MAX_DRAWN, TrainerPane, _rendered
+from smoltui.screens.pairs.trainer_view import MAX_DRAWN, TrainerPane, _rendered
 from tests.conftest import seen
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -148,7 +148,7 @@ async def test_i_see_what_max_length_cuts(wait_until: WaitUntil) -> None:
 
 
 async def test_a_prompt_as_long_as_max_length(wait_until: WaitUntil) -> None:
-    """I am told that TRL leaves the pair out, and what mends it."""
+    """I am told that TRL leaves the pair out, and how to fix it."""
     app = Host(view("A cloud.", "No.", max_length=8))
     async with app.run_test(size=(120, 30)):
         words = "The prompt alone fills max_length 8: TRL skips this pair. Raise max_length."

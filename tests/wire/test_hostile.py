@@ -7,16 +7,20 @@ import json
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from rich.segment import Segment
 from textual.app import ComposeResult
+from textual.containers import Container
 from textual.driver import Driver
 from textual.geometry import Region
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Log, OptionList, RichLog, Static, TextArea, Tree
 
+import smoltui.screens
 import smoltui.widgets
 import smoltui.wire.difference as differences
 from smoltui.backends.local.engine import LocalEngine
@@ -178,15 +182,23 @@ def drawn(app: BothApp) -> set[str]:
 
 
 def test_no_widget_of_ours_is_left_out() -> None:
-    """The list above contains all widgets of `smoltui.widgets`."""
+    """The list above contains all widgets that rooms share, and those in the packages of the rooms."""
     seen = {name for views in ROOMS.values() for _, names in views for name in names.split()}
     made = {
         kind.__name__
-        for module in pkgutil.iter_modules(smoltui.widgets.__path__)
-        for kind in vars(importlib.import_module(f"smoltui.widgets.{module.name}")).values()
-        if isinstance(kind, type) and issubclass(kind, Widget) and _is_ours(kind)
+        for package in (smoltui.widgets, *_rooms())
+        for module in pkgutil.iter_modules(package.__path__)
+        for kind in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values()
+        if isinstance(kind, type) and issubclass(kind, Widget) and not issubclass(kind, Screen | Container)
+        if _is_ours(kind)
     }
     assert made - {"KeyBar", "FramedWidget"} == seen
+
+
+def _rooms() -> list[ModuleType]:
+    """The packages of the rooms."""
+    modules = pkgutil.iter_modules(smoltui.screens.__path__, "smoltui.screens.")
+    return [importlib.import_module(module.name) for module in modules if module.ispkg]
 
 
 def _is_ours(kind: type[Widget]) -> bool:

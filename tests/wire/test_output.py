@@ -39,7 +39,7 @@ class Line:
         self.output.start()
         self.read = b""
 
-    def read_until(self, done: Callable[[bytes], object], seconds: float = 10.0) -> bytes:
+    def read_until(self, done: Callable[[bytes], object], seconds: float = 60.0) -> bytes:
         until = time.monotonic() + seconds
         while not done(self.read):
             assert time.monotonic() < until, self.read[-200:]
@@ -120,7 +120,7 @@ def test_the_end_of_the_terminal_is_told(line: Line) -> None:
     line.output.show(frame(1))
     line.read_until(lambda read: read.count(b"00001 --") == HEIGHT)
     os.close(line.far)
-    assert line.gone.wait(2.0)
+    assert line.gone.wait(60)
 
 
 def test_stopping_does_not_wait_for_a_line_that_stands_still(line: Line) -> None:

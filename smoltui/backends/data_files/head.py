@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from smoltui.backends.data_files.source import Found, PairsSpec, find_set, open_spec, schema_of_rows
+from smoltui.backends.data_files.source import UNFOLDED, Found, PairsSpec, find_set, open_spec, schema_of_rows
 from smoltui.backends.data_files.splits import split_asked, wanted_rows
-from smoltui.backends.data_files.tables import Broken, head_of
-from smoltui.backends.data_files.text import EmptyFileError
+from smoltui.backends.data_files.table_views import pairs_in
+from smoltui.backends.data_files.tables import head_of
+from smoltui.backends.data_files.text import Broken, EmptyFileError
 from smoltui.backends.data_files.text import Head as FileHead
 from smoltui.core.pairs.mapping import mapped
 from smoltui.errors import PairsError
@@ -26,7 +26,7 @@ class Head:
     schema: str
     """Key of `pair_format.SCHEMAS`."""
     columns: tuple[str, ...]
-    rows: list[Any]
+    rows: list[object]
     """Decoded rows, or `Broken`; at least one. Fewer than requested if rows are long."""
     whole: bool
     """These are all the rows."""
@@ -65,6 +65,8 @@ def _head(spec: PairsSpec, name: str, split: str, splits: tuple[str, ...], head:
     rows = head.rows
     if columns := spec.columns:
         rows = [row if isinstance(row, Broken) else mapped(row, columns) for row in rows]
+    if schema in UNFOLDED:
+        rows = [pair for row in rows for pair in pairs_in(row)]
     return Head(name, split, splits, schema, head.columns, rows, head.whole, spec)
 
 
@@ -86,7 +88,7 @@ def _opened(spec: PairsSpec, base: Path | None, rows: int) -> Head:
 def _beginning(found: Found, names: Sequence[str], rows: int) -> FileHead:
     """The first rows of the files, one after the other."""
     columns: tuple[str, ...] = ()
-    first: list[Any] = []
+    first: list[object] = []
     empty: EmptyFileError | None = None
     for place, name in enumerate(names, 1):
         try:

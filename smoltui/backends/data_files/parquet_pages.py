@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 MAX_PAGES_BYTES = 192 << 20
 """Total of the largest pages of all columns, which are in memory at the same time. Pages are mostly 1 MB; DuckDB
@@ -31,6 +31,10 @@ _DICTIONARY_PAGE, _BYTE_ARRAY, _DELTA_BYTE_ARRAY = 2, 6, 7
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
 """Parquet's numbers, and Arrow's names."""
 _DEEPEST = 12
+
+
+Fields = dict[int, Any]
+"""A Thrift struct: field number → integer, boolean, list or struct; None for what is not needed, such as texts."""
 
 
 class PagesError(ValueError):
@@ -73,8 +77,16 @@ class Group:
     chunks: tuple[Chunk, ...]
 
 
-def read_groups(source: Any) -> list[Group]:
-    """The row groups of a file. `source` has `size()` and `read_at(bytes, offset)`.
+class Source(Protocol):
+    """A file to read from, such as `pyarrow.NativeFile`."""
+
+    def size(self) -> int: ...
+
+    def read_at(self, nbytes: int, offset: int) -> bytes: ...
+
+
+def read_groups(source: Source) -> list[Group]:
+    """The row groups of a file.
 
     Raises:
         PagesError: the footer is damaged.
@@ -94,17 +106,17 @@ def read_groups(source: Any) -> list[Group]:
         raise PagesError("its footer is damaged") from error
 
 
-def _chunk(fields: dict[int, Any]) -> Chunk:
+def _chunk(fields: Fields) -> Chunk:
     at, dictionary = _whole(fields[9]), fields.get(11, 0)
     encodings = tuple(map(_whole, fields[2]))
     start = dictionary if 0 < dictionary < at else at
     return Chunk(_whole(fields[1]), encodings, _whole(fields[4]), _whole(fields[7]), start)
 
 
-def rows_at_once(source: Any, group: Group, nested: list[bool], *, most_pages: int | None = None) -> int:
+def rows_at_once(source: Source, group: Group, nested: list[bool], *, most_pages: int | None = None) -> int:
     """Number of rows of a row group that unpack to about `STEP_BYTES`, at least 1.
 
-    `source` is as in `read_groups`; `nested` says for each column whether a row can have several of its values. With
+    `nested` says for each column whether a row can have several of its values. With
     `most_pages`, only that many pages of each column are examined, those that are unpacked for its first rows.
 
     Raises:
@@ -127,7 +139,7 @@ def rows_at_once(source: Any, group: Group, nested: list[bool], *, most_pages: i
     return int(max(1, min(rows, STEP_BYTES // max(per_row, 1))))
 
 
-def _column(source: Any, chunk: Chunk, most_pages: int | None) -> _Column:
+def _column(source: Source, chunk: Chunk, most_pages: int | None) -> _Column:
     column = _Column()
     texts = chunk.kind == _BYTE_ARRAY
     for seen, page in enumerate(_pages(source, chunk)):
@@ -158,7 +170,7 @@ class _Page:
     unpacked: int
 
 
-def _pages(source: Any, chunk: Chunk) -> Iterator[_Page]:
+def _pages(source: Source, chunk: Chunk) -> Iterator[_Page]:
     at = chunk.at
     end = min(at + chunk.packed, source.size())
     for _ in range(MAX_PAGES):
@@ -167,7 +179,7 @@ def _pages(source: Any, chunk: Chunk) -> Iterator[_Page]:
         fields, length = _header(source, at)
         try:
             kind, unpacked, packed = (_whole(fields[number]) for number in (1, 2, 3))
-            inner: dict[int, Any] = next((fields[number] for number in (5, 7, 8) if number in fields), {})
+            inner: Fields = next((fields[number] for number in (5, 7, 8) if number in fields), {})
             values = _whole(inner.get(1, 0))
         except (KeyError, AttributeError) as error:
             raise PagesError("a page has no header") from error
@@ -178,13 +190,13 @@ def _pages(source: Any, chunk: Chunk) -> Iterator[_Page]:
     raise PagesError(f"a column has more than {MAX_PAGES:,} pages")
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if not isinstance(value, int) or value < 0:
         raise PagesError("a page has an invalid header")
     return value
 
 
-def _longest(source: Any, chunk: Chunk, page: _Page) -> int:
+def _longest(source: Source, chunk: Chunk, page: _Page) -> int:
     """Bytes of the longest text in a dictionary page, whose values are consecutive, each with its length."""
     import pyarrow as pa
 
@@ -207,22 +219,22 @@ def _longest(source: Any, chunk: Chunk, page: _Page) -> int:
 # -------------------------------------------------------------------------------------------- Thrift, compact protocol
 
 
-def _header(source: Any, at: int) -> tuple[dict[int, Any], int]:
+def _header(source: Source, at: int) -> tuple[Fields, int]:
     """The fields of the page header at an offset, and its length in bytes."""
     for size in _HEADER_BYTES:
         data = source.read_at(size, at)
         try:
             return _struct(data, 0, _DEEPEST)
-        except (IndexError, struct.error) as error:
-            if len(data) < size or size == _HEADER_BYTES[-1]:
-                raise PagesError("it ends in the middle of a page") from error
-    raise AssertionError
+        except (IndexError, struct.error):
+            if len(data) < size:
+                break
+    raise PagesError("it ends in the middle of a page")
 
 
-def _struct(data: bytes, at: int, left: int) -> tuple[dict[int, Any], int]:
+def _struct(data: bytes, at: int, left: int) -> tuple[Fields, int]:
     if left == 0:
         raise PagesError("a page has an invalid header")
-    fields: dict[int, Any] = {}
+    fields: Fields = {}
     number = 0
     while kind := data[at]:
         at += 1

@@ -16,19 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.data_files.arrow import first_of
+from smoltui.backends.data_files.arrow_rows import first_of
 from smoltui.backends.data_files.local import Local, files_of_spec, is_pattern, local_splits
 from smoltui.backends.data_files.splits import split_asked, wanted_rows
-from smoltui.backends.data_files.tables import (
-    Broken,
-    JoinedTable,
-    MappedTable,
-    SlicedTable,
-    Table,
-    ending_of,
-    open_table,
-)
-from smoltui.backends.data_files.text import EmptyFileError
+from smoltui.backends.data_files.table_views import JoinedTable, MappedTable, SlicedTable, UnfoldedTable
+from smoltui.backends.data_files.tables import Table, ending_of, open_table
+from smoltui.backends.data_files.text import Broken, EmptyFileError
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.mapping import mapped
@@ -38,6 +31,8 @@ from smoltui.safe_text import safe_line
 from smoltui.scripts.pair_format import schema_of
 from smoltui.scripts.pair_turns import NotAPairError
 
+UNFOLDED = frozenset({"ranked", "several-rejected"})
+"""Shapes whose rows stand for several pairs, or for one that has to be made."""
 FIRST_ROWS = 20
 """A set is rejected if none of its first rows has a known shape; a single odd row at the start is shown as such."""
 _HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w./-]+))?")
@@ -70,7 +65,7 @@ class PairsSpec:
 class UnknownShapeError(PairsError):
     """The rows may have chosen and rejected under other names: a person can map the columns."""
 
-    def __init__(self, message: str, hint: str, columns: tuple[str, ...], rows: list[Any]) -> None:
+    def __init__(self, message: str, hint: str, columns: tuple[str, ...], rows: list[Mapping[str, object]]) -> None:
         super().__init__(message, hint)
         self.columns = columns
         """Of the set."""
@@ -96,6 +91,8 @@ class PairSource:
             first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS), table.columns, name, spec
         )
         """Key of `pair_format.SCHEMAS`, from the first row with a known shape."""
+        if self.schema in UNFOLDED:
+            self._table = UnfoldedTable(self._table)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -108,11 +105,11 @@ class PairSource:
         """Whether `pair(index)` is fast enough for the UI thread."""
         return self._table.near(index)
 
-    def row(self, index: int) -> Any:
+    def row(self, index: int) -> object:
         """The row as in the file; a `Broken` if it cannot be decoded."""
         return self._table.row(index)
 
-    def rows(self, start: int, stop: int) -> Iterator[Any]:
+    def rows(self, start: int, stop: int) -> Iterator[object]:
         """Rows from `start` to before `stop`, limited by the set."""
         return self._table.rows(max(start, 0), min(stop, len(self)))
 
@@ -124,14 +121,15 @@ class PairSource:
         """
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return pair_of_row(index, self._table.row(index))
+        return pair_of_row(index, self._table.row(index), self.schema)
 
 
-def pair_of_row(index: int, row: Any) -> Pair:
-    """The pair of a decoded row or of a `Broken`; what is not a usable pair comes with its problem."""
+def pair_of_row(index: int, row: object, schema: str) -> Pair:
+    """The pair of a decoded row or of a `Broken` in a set of this shape; an unusable one comes with its problem."""
     if isinstance(row, Broken):
         return Pair(index, problem=row.problem, reason="broken", raw=row.text)
-    return pair_of(index, row)
+    pair = pair_of(index, row)
+    return replace(pair, schema=schema) if schema in UNFOLDED and pair.readable else pair
 
 
 # ------------------------------------------------------------------------------------------------------------- opening
@@ -162,15 +160,7 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     found = find_set(spec, base)
     asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
     paths = found.fetch(names)
-    tables, empty = [], None
-    for path in paths:
-        try:
-            tables.append(open_table(path))
-        except EmptyFileError as error:  # a shard may be
-            empty = empty or error
-    if not tables:
-        assert empty is not None  # a split has at least one file
-        raise empty
+    tables = _tables_with_rows(paths)
     table = tables[0] if len(tables) == 1 else JoinedTable(tables)
     if (rows := wanted_rows(asked)) is not None:
         start, stop, _ = rows.of(len(table)).indices(len(table))
@@ -181,6 +171,23 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     with suppress(OSError):
         source.file_bytes = sum(path.stat().st_size for path in paths)
     return source
+
+
+def _tables_with_rows(paths: Sequence[Path]) -> list[Table]:
+    """The tables in these files, the shards of a split, of which some may be empty.
+
+    Raises:
+        EmptyFileError: all of them are empty.
+    """
+    tables, empty = [], list[EmptyFileError]()
+    for path in paths:
+        try:
+            tables.append(open_table(path))
+        except EmptyFileError as error:
+            empty.append(error)
+    if empty and not tables:
+        raise empty[0]
+    return tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +260,7 @@ def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
     return stamps
 
 
-def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
+def schema_of_rows(rows: Sequence[object], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
     """The set's shape, detected from the first `FIRST_ROWS` of its `rows`, as in the file.
 
     Raises:
@@ -282,19 +289,19 @@ def schema_of_rows(rows: Sequence[Any], columns: tuple[str, ...], name: str, spe
             problem = problem or (said, hint)
     if problem is None:
         raise PairsError(f"{safe_line(name, 80)} has no rows.", "Expected rows with chosen and rejected.")
-    told = [row for row in rows if isinstance(row, Mapping)]
-    if told and "unpaired" not in reasons:  # no mapping turns these into pairs
-        raise UnknownShapeError(*problem, columns, told)
+    with_columns = [row for row in rows if isinstance(row, Mapping)]
+    if with_columns and "unpaired" not in reasons:  # no mapping turns these into pairs
+        raise UnknownShapeError(*problem, columns, with_columns)
     raise PairsError(*problem)
 
 
 # ----------------------------------------------------------------------------------------------------- of the project
 
 
-def project_pairs(project: Project, values: Mapping[str, Any] | None = None) -> PairsSpec | None:
+def project_pairs(project: Project, values: Mapping[str, object] | None = None) -> PairsSpec | None:
     """The set that the Pairs room opens: the source in smoltui.toml, or the recipe's pairs; None without either.
 
-    `values` are the recipe's where it was read already.
+    `values` are those of the recipe; None to read them.
 
     Raises:
         RecipeError: one of the two files cannot be read.
@@ -320,7 +327,7 @@ def recipe_pairs(project: Project) -> PairsSpec | None:
     return pairs_of(load_recipe(project.recipe_path).values)
 
 
-def pairs_of(values: Mapping[str, Any]) -> PairsSpec | None:
+def pairs_of(values: Mapping[str, object]) -> PairsSpec | None:
     """The pairs in the values of a recipe (the first of several sets); None without any.
 
     Raises:
@@ -348,17 +355,20 @@ def pairs_of(values: Mapping[str, Any]) -> PairsSpec | None:
     return None
 
 
-def _spec(path: str, config: Any, split: Any, data_files: Any, data_dir: Any, others: int) -> PairsSpec:
-    files: dict[str, tuple[str, ...]] | None = None
-    if data_files:
-        if not isinstance(data_files, Mapping):
-            data_files = {"train": data_files}
-        files = {
-            str(name): (paths,) if isinstance(paths, str) else tuple(str(item) for item in paths)
-            for name, paths in data_files.items()
-        }
-        if path not in _BUILDERS:  # files inside a folder; on the Hub, the set's own split names are used
-            files = {name: tuple(f"{path}/{item}" for item in paths) for name, paths in files.items()}
+def _spec(path: str, config: object, split: object, data_files: object, data_dir: object, others: int) -> PairsSpec:
+    """The set of one entry of a recipe, whose values have the meaning of arguments of `load_dataset`."""
+    files = _named_files(data_files) if data_files else None
+    if files and path not in _BUILDERS:  # files inside a folder; on the Hub, the set's own split names are used
+        files = {name: tuple(f"{path}/{item}" for item in paths) for name, paths in files.items()}
     if data_dir:
         path, config = (str(data_dir), None) if path in _BUILDERS else (path, config or str(data_dir))
     return PairsSpec(path if not files else "", str(config) if config else None, str(split), None, files, others)
+
+
+def _named_files(data_files: object) -> dict[str, tuple[str, ...]]:
+    """Split → paths, of a path, a list of paths, or one of these per split."""
+    named: Mapping[object, Any] = data_files if isinstance(data_files, Mapping) else {"train": data_files}
+    return {
+        str(name): (paths,) if isinstance(paths, str) else tuple(str(item) for item in paths)
+        for name, paths in named.items()
+    }

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any
 
 from smoltui.backends.data_files.tables import ending_of
 from smoltui.errors import PairsError
@@ -52,14 +51,15 @@ def split_named(name: str) -> str | None:
     return _CANONICAL.get(words[-1].lower(), words[-1].lower()) if words else None
 
 
-def configured_splits(files: Iterable[str], configs: Any, config: str | None, name: str) -> dict[str, list[str]] | None:
+def configured_splits(
+    files: Iterable[str], configs: object, config: str | None, name: str
+) -> dict[str, list[str]] | None:
     """As `splits_of`, by the `configs` of a dataset card; None if the card has none, or lacks `config`.
 
     Raises:
         PairsError: several configurations, no default, and none requested.
     """
-    entries = [entry for entry in configs if isinstance(entry, Mapping)] if isinstance(configs, list) else []
-    named = {str(entry.get("config_name", "default")): entry for entry in entries if entry.get("data_files")}
+    named = _configurations(configs)
     if not named:
         return None
     config = _default_config(named, name) if config is None else config
@@ -72,8 +72,22 @@ def configured_splits(files: Iterable[str], configs: Any, config: str | None, na
     return {split: hits for split, hits in found.items() if hits} or None
 
 
-def _default_config(named: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """The configuration that is read when none was asked for.
+Configuration = Mapping[str, object]
+"""One entry of `configs` of a dataset card."""
+
+
+def _configurations(configs: object) -> dict[str, Configuration]:
+    """Name → configuration with data files, from `configs` of a dataset card."""
+    entries = configs if isinstance(configs, list) else []
+    return {
+        str(entry.get("config_name", "default")): entry
+        for entry in entries
+        if isinstance(entry, Mapping) and entry.get("data_files")
+    }
+
+
+def _default_config(named: Mapping[str, Configuration], name: str) -> str:
+    """The configuration that is read if none was requested.
 
     Raises:
         PairsError: there are several, and none of them is the default.
@@ -86,10 +100,11 @@ def _default_config(named: Mapping[str, Mapping[str, Any]], name: str) -> str:
     return chosen[0] if chosen else next(iter(named))
 
 
-def _patterns(data_files: Any) -> Iterator[tuple[str, str]]:
-    """(split, pattern of file names) of each entry of `data_files`; one that names no split is of train."""
-    entries = data_files
-    if not isinstance(entries, list) or not all(isinstance(item, Mapping) for item in entries):
+def _patterns(data_files: object) -> Iterator[tuple[str, str]]:
+    """(split, pattern of file names) of each entry of `data_files`; an entry without a split belongs to train."""
+    if isinstance(data_files, list) and all(isinstance(item, Mapping) for item in data_files):
+        entries = data_files
+    else:
         entries = [{"split": "train", "path": data_files}]
     for item in entries:
         wanted = item.get("path", [])

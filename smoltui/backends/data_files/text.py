@@ -1,7 +1,7 @@
 """JSON lines, JSON arrays and CSV, read from the start in memory that does not grow with the file.
 
-This module works on any stream of bytes: a file, one being unpacked, or one on the Hub. `tables.py` keeps the
-resulting offsets, so that rows are accessed by number; `head_of_text` stops after the first rows.
+This module works on any stream of bytes: a file, one being unpacked, or one on the Hub. `text_tables.py` keeps
+the resulting offsets, so that rows are accessed by number; `head_of_text` stops after the first rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, NamedTuple, cast
 
 import orjson
 
@@ -73,7 +73,8 @@ class Head(NamedTuple):
     """The start of one file."""
 
     columns: tuple[str, ...]
-    rows: list[Any]
+    rows: list[object]
+    """Decoded, or `Broken`."""
     whole: bool
     """These are all its rows."""
 
@@ -81,7 +82,7 @@ class Head(NamedTuple):
 # ---------------------------------------------------------------------------------------------------------------- rows
 
 
-def decode_json(line: bytes) -> Any:
+def decode_json(line: bytes) -> object:
     """The value of one line or element, as `json.loads` reads it; invalid UTF-8 becomes U+FFFD.
 
     orjson takes a third of the time but rejects what json accepts (NaN, lone surrogates, invalid UTF-8), and turns
@@ -93,7 +94,7 @@ def decode_json(line: bytes) -> Any:
     if len(line) > 2 * MAX_ROW_PARTS:  # the shortest values take two bytes
         foreign_json.check_size(line, MAX_ROW_BYTES, MAX_ROW_PARTS)
     try:
-        row = orjson.loads(line)
+        row: object = orjson.loads(line)
     except orjson.JSONDecodeError:
         return foreign_json.decode(_text(line))
     return foreign_json.decode(_text(line)) if _has_huge(row) else row
@@ -103,7 +104,7 @@ def _text(line: bytes) -> str:
     return line.decode("utf-8", "replace").rstrip("\r\n")  # otherwise an error at the end would be in column 1
 
 
-def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
+def _has_huge(value: object, left: int = foreign_json.DEEPEST) -> bool:
     """Whether it has a number so large that it may have been an integer.
 
     Raises:
@@ -112,18 +113,18 @@ def _has_huge(value: Any, left: int = foreign_json.DEEPEST) -> bool:
     if left < 0:
         raise foreign_json.too_deep()
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,):
-        kind = type(item)
-        if kind is str:
-            continue
-        if kind is float:
+        if isinstance(item, float):
             if not -(2.0**63) < item < 2.0**63:
                 return True
-        elif (kind is dict or kind is list) and _has_huge(item, left - 1):
+        elif isinstance(item, _CONTAINERS) and _has_huge(item, left - 1):
             return True
     return False
 
 
-def column_names(names: Iterable[Any]) -> tuple[str, ...]:
+_CONTAINERS = (dict, list)
+
+
+def column_names(names: Iterable[object]) -> tuple[str, ...]:
     """Column names as text.
 
     Raises:
@@ -138,7 +139,7 @@ def column_names(names: Iterable[Any]) -> tuple[str, ...]:
     return found
 
 
-def json_row(data: bytes, place: Callable[[], str]) -> Any:
+def json_row(data: bytes, place: Callable[[], str]) -> object:
     """The row, or a `Broken` with its location (`place`: pairs.jsonl line 5) and the problem."""
     if len(data) > MAX_ROW_BYTES:
         return too_long(data, place())
@@ -265,7 +266,7 @@ class ArrayElements:
         self._ended = not chunk
         self._window, self._at = rest + chunk.decode("latin-1"), 0
 
-    def _value_end(self, decode: Callable[[str, int], tuple[Any, int]]) -> int:
+    def _value_end(self, decode: Callable[[str, int], tuple[object, int]]) -> int:
         while True:
             try:
                 end = decode(self._window, self._at)[1]
@@ -396,7 +397,7 @@ def csv_fields(data: bytes, separator: str) -> list[str] | None:
     return rows[0] if len(rows) == 1 else None
 
 
-def csv_row(data: bytes, columns: tuple[str, ...], separator: str, place: Callable[[], str]) -> Any:
+def csv_row(data: bytes, columns: tuple[str, ...], separator: str, place: Callable[[], str]) -> object:
     """The row, or a `Broken` that names the line."""
     if len(data) > MAX_ROW_BYTES:
         return too_long(data, place())
@@ -422,7 +423,7 @@ def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_byte
     Raises:
         PairsError: as when opening the whole file, as far as its start shows.
     """
-    buffered: io.BufferedReader = io.BufferedReader(cast(Any, stream), BUFFER)
+    buffered: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, stream), BUFFER)
     columns: tuple[str, ...] = ()
     if ending in SEPARATORS:
         records = CsvRecords(buffered, name, SEPARATORS[ending])
@@ -431,7 +432,7 @@ def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_byte
         found = _json_rows(ArrayElements(buffered, name), f"{name} row")
     else:
         found = _json_rows(lines_of(buffered, name), f"{name} line")
-    first: list[Any] = []
+    first: list[object] = []
     for row, end in found:
         if len(first) == rows:
             return Head(columns, first, False)
@@ -452,12 +453,12 @@ def no_rows(name: str, columns: tuple[str, ...] = ()) -> EmptyFileError:
     return EmptyFileError(f"{name} is empty or has no rows.", _OF_LINES)
 
 
-def _json_rows(pieces: Iterable[Piece], place: str) -> Iterator[tuple[Any, int]]:
+def _json_rows(pieces: Iterable[Piece], place: str) -> Iterator[tuple[object, int]]:
     for piece in pieces:
         yield json_row(piece.data, partial("{} {}".format, place, piece.number)), piece.offset + len(piece.data)
 
 
-def _csv_rows(records: CsvRecords, name: str) -> Iterator[tuple[Any, int]]:
+def _csv_rows(records: CsvRecords, name: str) -> Iterator[tuple[object, int]]:
     for piece in records:
         place = partial("{} line {}".format, name, piece.number)
         yield csv_row(piece.data, records.columns, records.separator, place), piece.offset + len(piece.data)

@@ -326,7 +326,7 @@ async def measure(
 
 
 async def _generate(
-    comparison: Comparison, request: Mapping[str, Any], settings: EvaluationSettings, folder: Path
+    comparison: Comparison, request: Mapping[str, object], settings: EvaluationSettings, folder: Path
 ) -> AsyncGenerator[Event, None]:
     require_train_extra()
     whole = {

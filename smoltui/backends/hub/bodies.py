@@ -165,7 +165,7 @@ def loads(body: bytes) -> Any:
     return data
 
 
-def _check_depth(data: Any) -> None:
+def _check_depth(data: object) -> None:
     level = [data] if isinstance(data, dict | list) else []
     for _ in range(ANSWER_DEPTH):
         if not level:
@@ -175,7 +175,7 @@ def _check_depth(data: Any) -> None:
     raise ValueError("nested too deep")
 
 
-def _without_surrogates(data: Any) -> Any:
+def _without_surrogates(data: object) -> Any:
     if isinstance(data, str):
         return data if data.isascii() else data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(data, list):
@@ -212,9 +212,10 @@ class _Bounds:
             del response.headers["content-encoding"]  # unpacked here in pieces, not by httpx2 as a whole
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _SyncBody(response.stream, allowed, encoding)
-        else:
-            assert isinstance(response.stream, httpx2.AsyncByteStream)  # there is no third kind
+        elif isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _AsyncBody(response.stream, allowed, encoding)
+        else:
+            raise TypeError(f"a body that cannot be limited: {type(response.stream).__name__}")
 
     def _remember(self, response: httpx2.Response) -> None:
         # A redirect to the store of large files has its own length, and reports the file's separately.

@@ -139,7 +139,7 @@ class Session:
     """Remaining allowance of all its responses together."""
 
     async def send(
-        self, method: str, path: str, *, doing: str, params: Sequence[tuple[str, str]] = (), body: Any = None
+        self, method: str, path: str, *, doing: str, params: Sequence[tuple[str, str]] = (), body: object = None
     ) -> httpx2.Response:
         """One request and its whole response. `path` starts with a slash, or is a URL given by the Hub.
 
@@ -346,7 +346,7 @@ MOST_ORGS = 200
 """Maximum number of organizations of an account that are queried."""
 
 
-def _account(data: Any) -> Account:
+def _account(data: object) -> Account:
     if not isinstance(data, Mapping) or (name := name_in(data.get("name"))) is None:
         raise not_the_hub("check your account")
     auth = data.get("auth")
@@ -396,7 +396,7 @@ _POWERS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _QUANTITY = re.compile(r"[0-9]{1,4}")
 
 
-def _flavor(item: Mapping[str, Any], now: float) -> Flavor | None:
+def _flavor(item: Mapping[str, object], now: float) -> Flavor | None:
     """One entry of the list; None without a name. Sizes and quantities are texts ("80 GB", "1")."""
     name = name_in(item.get("name"))
     if name is None:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smoltui.errors import (
     InputError,
@@ -47,63 +47,78 @@ def endpoint() -> str:
 
 
 def explain(error: Exception, doing: str) -> SmoltuiError | None:
-    """Our error for a foreign one that came up while `doing` ("list the Jobs"); None if it is not the Hub's.
+    """Our error for a foreign one raised while `doing` ("list the Jobs"); None if it is not the Hub's.
 
     Our own errors are returned unchanged. The caller raises with `from error`, so the cause is kept. Any failure
     inside the Hub's client (KeyError, AttributeError, RecursionError …) means a response that is not the Hub's; the
     same error in our own code is a bug, and gives None.
     """
-    import socket
-    import ssl
-
-    import httpx2
-    from huggingface_hub.errors import (
-        DeviceCodeError,
-        HfHubHTTPError,
-        LocalTokenNotFoundError,
-        OfflineModeIsEnabled,
-        OIDCError,
-    )
-
-    from smoltui.backends.hub.bodies import BrokenOffError, TooMuchError, TooSlowError
-
     if isinstance(error, SmoltuiError):
         return error
+    if found := _of_login(error, doing) or _of_response(error, doing):
+        return found
+    if isinstance(error, ConnectionError | RuntimeError) and _from_upload(error):
+        return _upload_failed(error, doing)
+    if _ours_or_the_disks(error):
+        return None
+    return not_the_hub(doing) if _from_client(error) else None
+
+
+def _of_login(error: Exception, doing: str) -> SmoltuiError | None:
+    """The error for a token that is missing or cannot be sent; None if it is about something else."""
+    import httpx2
+    from huggingface_hub.errors import DeviceCodeError, LocalTokenNotFoundError, OIDCError
+
     if isinstance(error, LocalTokenNotFoundError):
         return not_logged_in()
     if isinstance(error, OIDCError | DeviceCodeError):
         return NotLoggedInError(f"No token available: {_words(error)}", "Log in again with: hf auth login")
-    if isinstance(error, OfflineModeIsEnabled):
-        return UnreachableError(f"Offline mode is on, so smoltui cannot {doing}", "Unset HF_HUB_OFFLINE and try again.")
-    if isinstance(error, HfHubHTTPError):
-        return refusal(error.response, doing, error.server_message or "")
-    if isinstance(error, httpx2.TooManyRedirects):
-        return UnreachableError(f"{host()} redirects in a loop, so smoltui could not {doing}", _STANDS_BETWEEN)
     if isinstance(error, UnicodeEncodeError | httpx2.LocalProtocolError) and _from_client(error):
         return NotLoggedInError(
             f"The token contains an invalid character, so smoltui could not {doing}",
             "Set HF_TOKEN to just the token, without quotes or line breaks, or log in again with: hf auth login",
         )
-    if isinstance(error, BrokenOffError | httpx2.TransportError | httpx2.InvalidURL | ssl.SSLError | socket.gaierror):
-        return no_answer(error, doing)
-    if isinstance(error, TimeoutError | TooSlowError):
-        return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
-    if isinstance(error, TooMuchError | MemoryError):
-        return UnreachableError(
-            f"The response from {host()} is larger than any that the Hub sends, so smoltui could not {doing}",
-            _STANDS_BETWEEN,
-        )
-    if isinstance(error, json.JSONDecodeError | httpx2.DecodingError | UnicodeDecodeError):
-        return not_the_hub(doing)
-    if isinstance(error, ConnectionError | RuntimeError) and _from_upload(error):
-        return _upload_failed(error, doing)
-    if isinstance(error, OSError) and error.errno is not None:
-        return None  # this machine's disk: the caller that writes to it knows the message
-    if isinstance(error, httpx2.StreamError | ImportError):
-        return None  # wrong use of the client, or a broken installation
-    if _from_client(error):
-        return not_the_hub(doing)
     return None
+
+
+def _of_response(error: Exception, doing: str) -> SmoltuiError | None:
+    """The error for a response that is missing, a refusal or not the Hub's; None if it is about something else."""
+    import socket
+    import ssl
+
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    from smoltui.backends.hub.bodies import BrokenOffError, TooMuchError, TooSlowError
+
+    match error:
+        case OfflineModeIsEnabled():
+            said = f"Offline mode is on, so smoltui cannot {doing}"
+            return UnreachableError(said, "Unset HF_HUB_OFFLINE and try again.")
+        case HfHubHTTPError():
+            return refusal(error.response, doing, error.server_message or "")
+        case httpx2.TooManyRedirects():
+            return UnreachableError(f"{host()} redirects in a loop, so smoltui could not {doing}", _IN_THE_WAY)
+        case BrokenOffError() | httpx2.TransportError() | httpx2.InvalidURL() | ssl.SSLError() | socket.gaierror():
+            return no_answer(error, doing)
+        case TimeoutError() | TooSlowError():
+            return UnreachableError(f"The Hub did not answer in time, so smoltui could not {doing}", _try_again())
+        case TooMuchError() | MemoryError():
+            said = f"The response from {host()} is larger than any that the Hub sends, so smoltui could not {doing}"
+            return UnreachableError(said, _IN_THE_WAY)
+        case json.JSONDecodeError() | httpx2.DecodingError() | UnicodeDecodeError():
+            return not_the_hub(doing)
+    return None
+
+
+def _ours_or_the_disks(error: Exception) -> bool:
+    """Whether a failure inside the client is about this machine's disk, or about how we use the client."""
+    import httpx2
+
+    # The caller that writes to the disk knows what to say about it.
+    return isinstance(error, httpx2.StreamError | ImportError) or (
+        isinstance(error, OSError) and error.errno is not None
+    )
 
 
 def not_logged_in() -> NotLoggedInError:
@@ -114,7 +129,7 @@ def not_logged_in() -> NotLoggedInError:
     )
 
 
-_STANDS_BETWEEN = "A proxy or a network login page may be in the way; also check HF_ENDPOINT."
+_IN_THE_WAY = "A proxy or a network login page may be in the way; also check HF_ENDPOINT."
 
 
 def not_the_hub(doing: str, response: httpx2.Response | None = None) -> UnreachableError:
@@ -126,7 +141,7 @@ def not_the_hub(doing: str, response: httpx2.Response | None = None) -> Unreacha
             f"It may be a network login page: open http://{where} in a browser. Also check HF_ENDPOINT.",
         )
     return UnreachableError(
-        f"Something other than the Hub answered at {host()}, so smoltui could not {doing}", _STANDS_BETWEEN
+        f"Something other than the Hub answered at {host()}, so smoltui could not {doing}", _IN_THE_WAY
     )
 
 
@@ -154,7 +169,7 @@ def no_answer(error: Exception, doing: str) -> UnreachableError:
         )
     if isinstance(error, ssl.SSLError) or _TLS.search(str(error)):
         return UnreachableError(
-            f"A secure connection to {host()} could not be established, so smoltui could not {doing}", _STANDS_BETWEEN
+            f"A secure connection to {host()} could not be established, so smoltui could not {doing}", _IN_THE_WAY
         )
     if isinstance(
         error,
@@ -192,45 +207,58 @@ def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str]
     said = _shown(words)
     tail = f": {said}" if said else ""
     if status == 401:
-        source = "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the token stored here"
-        mend = "Set HF_TOKEN to a valid token" if source == "HF_TOKEN" else "Log in again with: hf auth login"
-        return NotLoggedInError(
-            f"The Hub does not accept {source}, so smoltui could not {doing}{tail}",
-            f"{mend}; create tokens at {endpoint()}/settings/tokens",
-        )
-    if status == 402:
-        return NoCreditError(
-            f"The account has no credit to {doing}{tail}", f"Add credit at {endpoint()}/settings/billing"
-        )
-    if status == 403:
-        return PermissionDeniedError(
-            f"The token or the account is not allowed to {doing}{tail}",
-            f"Create a token that can write and start Jobs at {endpoint()}/settings/tokens, then: hf auth login",
-        )
-    if status == 404:
-        return NotFoundOnHubError(
-            f"Not found, or no access with this account, so smoltui could not {doing}{tail}",
-            "Check the name and the namespace.",
-        )
-    if status in (400, 422):
-        return InputError(
-            f"The Hub rejected the request, so smoltui could not {doing}{tail}", "Change that and try again."
-        )
-    if status == 409:
-        return ServiceError(f"The Hub says that it is too late to {doing}{tail}", "Refresh to see the current stage.")
+        return _bad_token(doing, tail)
     if status == 429:
-        wait = retry_after(headers or {})
-        return RateLimitedError(
-            f"The Hub's rate limit was reached, so smoltui could not {doing}",
-            "Wait a few minutes and try again." if wait is None else f"Try again in {wait:.0f} s.",
-            wait,
-        )
+        return _too_many(doing, headers or {})
+    if status in _REFUSALS:
+        kind, sentence, hint = _REFUSALS[status]
+        return kind(f"{sentence.format(doing)}{tail}", hint.format(endpoint()))
     if status >= 500:
         return UnreachableError(
             f"The Hub had an internal error (status {status}), so smoltui could not {doing}{tail}",
             "The error is on the Hub's side. Try again in a minute.",
         )
     return ServiceError(f"The Hub answered with status {status}, so smoltui could not {doing}{tail}", _try_again())
+
+
+_REJECTED = (InputError, "The Hub rejected the request, so smoltui could not {}", "Change that and try again.")
+_REFUSALS: dict[int, tuple[type[SmoltuiError], str, str]] = {
+    400: _REJECTED,
+    402: (NoCreditError, "The account has no credit to {}", "Add credit at {}/settings/billing"),
+    403: (
+        PermissionDeniedError,
+        "The token or the account is not allowed to {}",
+        "Create a token that can write and start Jobs at {}/settings/tokens, then: hf auth login",
+    ),
+    404: (
+        NotFoundOnHubError,
+        "Not found, or no access with this account, so smoltui could not {}",
+        "Check the name and the namespace.",
+    ),
+    409: (ServiceError, "The Hub says that it is too late to {}", "Refresh to see the current stage."),
+    422: _REJECTED,
+}
+"""Status → our error, its sentence (with what was being done) and its hint (with the endpoint)."""
+
+
+def _bad_token(doing: str, tail: str) -> NotLoggedInError:
+    if os.environ.get("HF_TOKEN"):
+        source, next_step = "HF_TOKEN", "Set HF_TOKEN to a valid token"
+    else:
+        source, next_step = "the token stored here", "Log in again with: hf auth login"
+    return NotLoggedInError(
+        f"The Hub does not accept {source}, so smoltui could not {doing}{tail}",
+        f"{next_step}; create tokens at {endpoint()}/settings/tokens",
+    )
+
+
+def _too_many(doing: str, headers: Mapping[str, str]) -> RateLimitedError:
+    wait = retry_after(headers)
+    return RateLimitedError(
+        f"The Hub's rate limit was reached, so smoltui could not {doing}",
+        "Wait a few minutes and try again." if wait is None else f"Try again in {wait:.0f} s.",
+        wait,
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -248,11 +276,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def server_words(response: httpx2.Response) -> str:
     """The message in a response, from where the Hub puts it; an HTML page has none. The body must have been read."""
-    parts: list[Any] = [response.headers.get("x-error-message")]
+    parts: list[object] = [response.headers.get("x-error-message")]
     from smoltui.backends.hub.bodies import loads
 
     try:
-        body: Any = loads(response.content)
+        body = loads(response.content)
     except ValueError:
         if (
             "html" not in response.headers.get("content-type", "").lower()

@@ -21,7 +21,7 @@ TOKEN_SECRET = "HF_TOKEN"
 """The one secret whose value is known here: the token of this machine."""
 
 
-def recorded_spec(record: Mapping[str, Any] | None) -> RunSpec | None:
+def recorded_spec(record: Mapping[str, object] | None) -> RunSpec | None:
     """The specification of a Job that was submitted from here, with a new label, to be submitted again.
 
     None if it was not, or if the project folder is gone: the Job's JSON then says what to start. Blocks.
@@ -32,7 +32,7 @@ def recorded_spec(record: Mapping[str, Any] | None) -> RunSpec | None:
     return again(spec, new_label())
 
 
-async def start_again(job: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+async def start_again(job: Mapping[str, object], namespace: str) -> dict[str, Any]:
     """A new Job that does the same as `job`, which may have been started by anyone with any program.
 
     Image, command, files, flavor, timeout, labels and ports are the same, the label `smoltui-run` is new. It is
@@ -63,7 +63,7 @@ async def start_again(job: Mapping[str, Any], namespace: str) -> dict[str, Any]:
         return await hub_submit.found_by_label(namespace, label, error)
 
 
-async def with_token(job: Mapping[str, Any], spec: Mapping[str, Any], instead: str) -> dict[str, Any]:
+async def with_token(job: Mapping[str, object], spec: Mapping[str, object], instead: str) -> dict[str, Any]:
     """`spec` with the secrets of `job`, as far as they are known.
 
     Raises:
@@ -87,7 +87,7 @@ def may_have_worked(error: SmoltuiError) -> bool:
     return isinstance(error, UnreachableError) and not never_sent(error.__cause__)
 
 
-def described(data: Any, doing: str) -> dict[str, Any]:
+def described(data: object, doing: str) -> dict[str, Any]:
     """A Job or scheduled Job from a response.
 
     Raises:
@@ -99,7 +99,7 @@ def described(data: Any, doing: str) -> dict[str, Any]:
 
 
 async def relabel(
-    job: Mapping[str, Any], namespace: str, set_: Mapping[str, str], remove: Sequence[str]
+    job: Mapping[str, object], namespace: str, set_: Mapping[str, str], remove: Sequence[str]
 ) -> dict[str, Any]:
     """`job` with some labels set and others removed; the others are kept, although the Hub's request replaces all.
 

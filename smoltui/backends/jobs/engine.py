@@ -1,4 +1,4 @@
-"""Runs as Jobs on Hugging Face: the second engine. The same script, the same lines, the same `Run`."""
+"""Runs as Jobs on Hugging Face: the same script, log format and `Run` as on this machine."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from smoltui.backends.jobs.stats import follow_stats
 from smoltui.backends.jobs.stream import Opened, event_stream
 from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.machine.account import Account
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
@@ -46,20 +48,20 @@ from smoltui.safe_text import safe_line
 __all__ = ["HubEngine", "poll_seconds", "shipment"]
 
 SHORTEST_POLL_SECONDS = 1.0
-"""Between two questions for a stage, whatever happens."""
+"""Minimum seconds between two requests for a stage."""
 QUEUE = 64
-"""Events that wait for a slow reader; the log is read further when it has caught up. 1 ms of work between two keys."""
+"""Maximum number of events that wait for a slow reader, about 1 ms of work; reading the log pauses meanwhile."""
 CLOSED_SECONDS = 600.0
-"""An organization whose Jobs one may not see is not asked again for so long."""
+"""Seconds before an organization that hides its Jobs is asked again."""
 CANCEL_WAITS = (0.3, 0.7, 1.5)
-"""Seconds between looks at a Job that was cancelled; its stage follows with a delay."""
+"""Seconds before each check of a cancelled Job: its stage changes with a delay."""
 
 
 def poll_seconds(stage: str, polls: int) -> float:
-    """Seconds to the next question for a stage: 5 while scheduling, 30 while running; longer after many of them.
+    """Seconds until the next request for a stage: 5 while scheduling, 30 while running; longer after many of them.
 
-    A log that flows asks nothing, so ten running Jobs take less than 100 of the 1 000 requests a free account has in
-    five minutes.
+    While log lines arrive, no request is needed, so ten running Jobs take less than 100 of the 1 000 requests that a
+    free account has in five minutes.
     """
     if stage == Stage.RUNNING:
         return (30.0, 60.0, 120.0)[min(polls, 2)]
@@ -69,7 +71,7 @@ def poll_seconds(stage: str, polls: int) -> float:
 class HubEngine(Engine):
     """Implements `Engine` with the Jobs of every namespace the account belongs to.
 
-    A run's id may be written as `namespace/id` wherever one is asked for.
+    A run's id may be written as `namespace/id` everywhere.
     """
 
     place = JOBS
@@ -90,22 +92,22 @@ class HubEngine(Engine):
 
         Raises also:
             NoCreditError, PermissionDeniedError: nothing was started.
-            UnreachableError: the sentence says whether nothing was started or that it is not known; the same spec
-                can be submitted again, which first looks for the Job.
+            UnreachableError: the message says whether nothing was started, or that it is unknown; submitting the same
+                spec again first searches for the Job.
         """
         await in_thread(job_records.ready)
         job = await hub_submit.submit(spec)
         run = run_of(job, namespace=spec.namespace)
         self._namespaces[run.id] = run.namespace or ""
-        with suppress(InputError):  # it was possible a minute ago; the Job runs, and that is what to say
+        with suppress(InputError):  # it was writable a minute ago; the Job runs, which matters more
             await in_thread(lambda: job_records.write(run, spec))
         return await self._with_record(run)
 
     async def list_runs(self) -> list[Run]:
-        """As `Engine.list_runs`, over all namespaces; those that could not be asked are told in `problems`.
+        """As `Engine.list_runs`, over all namespaces; those that could not be read are in `problems`.
 
         Raises also:
-            RateLimitedError: asked too often; `retry_after` says how long to leave all namespaces alone.
+            RateLimitedError: too many requests; `retry_after` applies to all namespaces.
             ServiceError: no namespace could be read.
         """
         doing = "list the Jobs"
@@ -132,14 +134,14 @@ class HubEngine(Engine):
                         made[f"{name}/{number}"] = (job, unreadable(job, name, number))
                         continue
                     before = self._made.get(job_id)
-                    # What was not read again is the very same object, and so is the run it was made into.
+                    # A Job that was not read again is the same object, so its `Run` is reused.
                     if before is None or before[0] is not job or job_id in known:
                         before = (job, job_records.applied(run_of(job, namespace=name), known.get(job_id)))
                     made[job_id] = before
             self._made = made
             return sorted((run for _, run in made.values()), key=lambda run: run.created_at or 0.0, reverse=True)
 
-        runs = await in_thread(as_runs)  # a thousand of them take 50 ms
+        runs = await in_thread(as_runs)  # a thousand Jobs take 50 ms
         for run in runs:
             self._namespaces[run.id] = run.namespace or own
         return runs
@@ -165,7 +167,8 @@ class HubEngine(Engine):
                             self._note(run.id, item)
                             continue
                         watch.heard()
-                        for event in events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,)):
+                        found = events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,))
+                        for event in stages_as_text(found):
                             await queue.put(event)
             except Exception as error:
                 await queue.put(error)
@@ -192,7 +195,7 @@ class HubEngine(Engine):
             if not follow:
                 await watch.ask()
             if follow and watch.skipped_running:
-                # It ran and ended between two questions; without this nobody would know when it began.
+                # It started and ended between two requests; without this the start time would be unknown.
                 yield events.StageChanged(stage=Stage.RUNNING.value, at=watch.run.started_at)
             yield watch.event()
         finally:
@@ -210,7 +213,7 @@ class HubEngine(Engine):
             try:
                 await session.send("POST", hub.jobs_path(run.namespace or "", run.id, "cancel"), doing=doing)
             except ServiceError:
-                # It may have ended meanwhile, which the Hub calls a conflict; its stage tells.
+                # It may have ended meanwhile, for which the Hub reports a conflict; its stage decides.
                 if not (await self._run(run.id)).is_final:
                     raise
         run = await self._run(run.id)
@@ -227,16 +230,16 @@ class HubEngine(Engine):
         found = clean(job, (token,))
         return found if isinstance(found, dict) else {}
 
-    # -- what only Jobs can do
+    # -- what some engines can do
 
     async def rerun(self, run_id: str) -> Run:
-        """Starts the same Job again, once, under a label of its own, and gives the new run.
+        """Starts the same Job again, once, with a new label, and returns the new run.
 
-        One that was submitted from here is submitted again from its record: the original recipe, and the current
-        files. Another one is started from what the Hub says of it (`hub_acts.start_again`).
+        A Job that was submitted from here is submitted again from its record: the original recipe, and the current
+        files. Any other is started from its JSON (`acts.start_again`).
 
         Raises:
-            InputError: it had secrets that nobody is told, or cannot be started again.
+            InputError: it had secrets whose values are never revealed, or it cannot be started again.
             Else as `submit` and `get`.
         """
         job = await self.job(run_id)
@@ -251,10 +254,10 @@ class HubEngine(Engine):
         return run
 
     async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:
-        """Sets some labels and removes others; all the rest stay. Gives the run as it is then.
+        """Sets some labels, removes others, keeps the rest, and returns the run.
 
         Raises:
-            InputError: a label that the Hub would refuse, one to remove that is not there, or `smoltui-run`.
+            InputError: a label that the Hub would reject, a missing one to be removed, or `smoltui-run`.
             Else as `get`.
         """
         job = await self.job(run_id)
@@ -263,9 +266,9 @@ class HubEngine(Engine):
         return await self._with_record(run_of(changed, namespace=namespace))
 
     async def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
-        """What the Job takes of its machine, a sample a second, until it has ended; waits for its start.
+        """The resource usage of the Job, one sample per second until it has ended; waits for its start.
 
-        Without `follow` one sample, or none when it does not run now. Closing the iterator (or cancelling the task that
+        Without `follow`, one sample, or none if it is not running. Closing the iterator (or cancelling the task that
         reads it) closes the connection immediately. Raises as `get`; a lost connection is retried when following.
         """
         run = await self._run(run_id)
@@ -275,14 +278,17 @@ class HubEngine(Engine):
                 yield sample
 
     async def hardware(self) -> list[Flavor]:
-        """As `hub.flavors`; what of it a recipe fits in, `core.machine.hardware.fits` tells."""
+        """As `hub.flavors`; `core.machine.hardware.fits` says which of them a recipe fits."""
         return await hub.flavors()
+
+    async def account(self) -> Account:
+        return await hub.account()
 
     @property
     def scheduled(self) -> ScheduledJobs:
         return self._scheduled
 
-    # -- what a room asks besides
+    # -- optional for every engine
 
     @property
     def problems(self) -> Mapping[str, SmoltuiError]:
@@ -290,25 +296,25 @@ class HubEngine(Engine):
         return self._problems
 
     async def started_with(self, run: Run) -> RunSpec | None:
-        """Out of the record of a Job that was submitted from here."""
+        """From the record of a Job that was submitted from here."""
         record = await in_thread(lambda: job_records.read(run.id))
         return spec_of((record or {}).get("spec") or run.raw.get("spec"))
 
-    def access(self, inspected: Mapping[str, Any]) -> list[str]:
+    def access(self, inspected: Mapping[str, object]) -> list[str]:
         return access_of(inspected)
 
     def poll_seconds(self, stage: str, polls: int) -> float:
         return poll_seconds(stage, polls)
 
     def connection(self, run_id: str) -> str | None:
-        """Why the log of a followed run stands still: the connection broke. None while it is fine or not followed."""
+        """Why no lines of a followed log arrive; None if it is connected, or not followed."""
         note = self._notes.get(run_id)
         if note is None or note.retry_in is None:
             return None
         return f"{note.reason}; retrying in {note.retry_in:.0f} s"
 
     async def job(self, run_id: str) -> dict[str, Any]:
-        """The Job as the server gave it, looked for in every namespace it may be in. Raises as `Engine.get`."""
+        """The Job's JSON from the server, searched in every namespace it may be in. Raises as `Engine.get`."""
         wanted, _, bare = run_id.rpartition("/")
         doing = f"find the Job {safe_line(run_id, 60)}"
         names = [wanted] if wanted else await self._candidates(bare)
@@ -345,14 +351,14 @@ class HubEngine(Engine):
 
 
 class _Watch:
-    """The stage of one followed Job: asked at a modest rate, told when it changes."""
+    """The stage of one followed Job: requested at a modest rate, reported when it changes."""
 
     def __init__(self, engine: HubEngine, run: Run, queue: asyncio.Queue[events.Event | BaseException | None]) -> None:
         self._engine = engine
         self._queue = queue
         self.run = run
         self.said: set[str] = set()
-        """Stages that were told."""
+        """Stages that were reported."""
         self.over = asyncio.Event()
         self._moved = asyncio.Event()
         self._heard_at = 0.0
@@ -360,20 +366,21 @@ class _Watch:
             self.over.set()
 
     def event(self) -> events.StageChanged:
-        """The stage as it is known."""
+        """The last known stage."""
         run = self.run
         at = run.finished_at if run.is_final else run.started_at if run.stage == Stage.RUNNING else run.created_at
         return events.StageChanged(stage=run.stage, message=run.message, at=at if at is not None else time.time())
 
     def heard(self) -> None:
-        """A line came: it runs, so the stage need not be asked for, unless it is still said to wait."""
+        """A line arrived, so the Job is running: its stage need not be requested, unless the last one was
+        SCHEDULING."""
         self._heard_at = time.monotonic()
         if self.run.stage == Stage.SCHEDULING:
             self._moved.set()
 
     @property
     def skipped_running(self) -> bool:
-        """It ran and ended since the follow began, and nobody was told that it ran."""
+        """It started and ended while it was followed, and RUNNING was never reported."""
         return (
             bool(self.said) and self.run.is_final and Stage.RUNNING not in self.said and self.run.started_at is not None
         )
@@ -384,9 +391,9 @@ class _Watch:
         await self._queue.put(self.event())
 
     async def ask(self) -> bool:
-        """Reads the stage and reports a change, except the final one, which follows the last line.
+        """Requests the stage and reports a change, except to a final one, which is reported after the last line.
 
-        Gives whether it changed. Raises `SmoltuiError`.
+        Returns whether it changed. Raises `SmoltuiError`.
         """
         before = (self.run.stage, self.run.message)
         self.run = await self._engine._run(self.run.id)
@@ -398,14 +405,14 @@ class _Watch:
         return changed
 
     async def nap(self, seconds: float) -> None:
-        """Sleeps, but not beyond a change of the stage."""
+        """Sleeps for this time, or until the stage changes."""
         stage = self.run.stage
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0 and self.run.stage == stage:
             await asyncio.sleep(min(left, 0.25))
 
     async def poll(self) -> None:
-        """Asks again and again, until the run has ended."""
+        """Requests the stage regularly until the run has ended."""
         polls = 0
         wait = poll_seconds(self.run.stage, polls)
         while not self.over.is_set():
@@ -415,14 +422,14 @@ class _Watch:
                     await self._moved.wait()
             self._moved.clear()
             if self.run.stage == Stage.RUNNING and time.monotonic() - self._heard_at < wait:
-                continue  # the log flows
+                continue  # lines are arriving
             try:
                 polls = 0 if await self.ask() else polls + 1
                 wait = poll_seconds(self.run.stage, polls)
             except RateLimitedError as error:
                 wait = max(wait, (error.retry_after or 60.0) + 1)
             except UnreachableError:
-                pass  # the reader of the log meets the same, and tells it
+                pass  # the reader of the log has the same problem, and reports it
 
 
 class _JobLog:

@@ -32,37 +32,37 @@ UNREADABLE = "This Job's record can't be read"
 """Message for a Job whose JSON lacks what every Job has: an id, a stage."""
 
 
-def stage_of(job: Mapping[str, Any]) -> str:
+def stage_of(job: Mapping[str, object]) -> str:
     """The stage as reported by the server, known to us or not."""
     stage = text_in(mapping_in(job.get("status")).get("stage"))
     return stage[:40] if stage else UNKNOWN
 
 
-def id_of(job: Any) -> str | None:
+def id_of(job: object) -> str | None:
     """The id in a Job's JSON; None without a valid one."""
     return id_in(job.get("id")) if isinstance(job, Mapping) else None
 
 
-def unreadable(job: Any, namespace: str, number: int) -> Run:
+def unreadable(job: object, namespace: str, number: int) -> Run:
     """A row for item `number` of a list of Jobs, which has no valid id."""
     name, words, raw = _unreadable(job, namespace, number)
     return Run(id=name, engine=JOBS.name, name=name, stage=UNKNOWN, message=words, namespace=namespace, raw=raw)
 
 
-def unreadable_scheduled(item: Any, namespace: str, number: int) -> ScheduledJob:
+def unreadable_scheduled(item: object, namespace: str, number: int) -> ScheduledJob:
     """As `unreadable`, of a list of scheduled Jobs."""
     name, words, raw = _unreadable(item, namespace, number)
     return ScheduledJob(id=name, name=words, schedule=UNKNOWN, namespace=namespace, raw=raw)
 
 
-def _unreadable(item: Any, namespace: str, number: int) -> tuple[str, str, dict[str, Any]]:
+def _unreadable(item: object, namespace: str, number: int) -> tuple[str, str, dict[str, Any]]:
     told = text_in(item.get("id")) if isinstance(item, Mapping) else None
     words = f"{UNREADABLE}: {safe_line(redact(told), 60)}" if told else UNREADABLE
     cleaned = clean(item)
     return f"unreadable-{namespace}-{number}", words, cleaned if isinstance(cleaned, dict) else {}
 
 
-def run_of(job: Mapping[str, Any], *, namespace: str | None = None) -> Run:
+def run_of(job: Mapping[str, object], *, namespace: str | None = None) -> Run:
     """The run in a Job's JSON. `namespace` is where it was found, for a response without an owner.
 
     A field of the wrong type counts as missing. The caller has checked the id (`id_of`).
@@ -106,7 +106,7 @@ def _next_step(message: str, job_id: str) -> str:
     return f"See the log: smoltui logs {job_id}"
 
 
-def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:
+def clean(value: object, secrets: tuple[str, ...] = ()) -> Any:
     """JSON from the server without the values of secrets: only their names remain, and all texts are redacted."""
     if isinstance(value, str):
         return redact(value, secrets)
@@ -117,7 +117,7 @@ def clean(value: Any, secrets: tuple[str, ...] = ()) -> Any:
     return value
 
 
-def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
+def labels_of(job: Mapping[str, object]) -> dict[str, str]:
     """Its labels, which the Hub sends as text; numbers become text, anything else is ignored."""
     return {
         str(key)[:MOST_CHARACTERS]: str(value)[:MOST_CHARACTERS]
@@ -126,12 +126,12 @@ def labels_of(job: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def secret_names(job: Mapping[str, Any]) -> list[str]:
+def secret_names(job: Mapping[str, object]) -> list[str]:
     """Names of its secrets; the Hub never returns values."""
     return _names(job.get("secrets"))
 
 
-def access_of(job: Mapping[str, Any]) -> list[str]:
+def access_of(job: Mapping[str, object]) -> list[str]:
     """How to connect to a Job: the ssh command, then the URL of each exposed port. Empty without either.
 
     `job` is a Job's JSON or `Run.raw`. The texts are the server's, formatted but not made safe. Empty for an ended
@@ -182,7 +182,7 @@ SPEC_KEYS = (
 """Keys with the same meaning in a Job's JSON and in the request for one (huggingface_hub 2.4, `_create_job_spec`)."""
 
 
-def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
+def spec_of_job(job: Mapping[str, object]) -> dict[str, Any]:
     """The request that starts the same Job again, without its secrets, whose values are never revealed.
 
     Raises:
@@ -207,7 +207,7 @@ def spec_of_job(job: Mapping[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def scheduled_of(item: Mapping[str, Any], *, namespace: str | None = None) -> ScheduledJob:
+def scheduled_of(item: Mapping[str, object], *, namespace: str | None = None) -> ScheduledJob:
     """The scheduled Job in its JSON. `namespace` is where it was found, for a response without an owner."""
     spec, status = mapping_in(item.get("jobSpec")), mapping_in(item.get("status"))
     last, labels = mapping_in(status.get("lastJob")), labels_of(spec)
@@ -235,17 +235,17 @@ def scheduled_of(item: Mapping[str, Any], *, namespace: str | None = None) -> Sc
     )
 
 
-def _names(secrets: Any) -> list[str]:
+def _names(secrets: object) -> list[str]:
     """A list of names, as from the Hub, or the keys of a mapping, as from other servers."""
     if isinstance(secrets, Mapping):
         return sorted(str(key) for key in secrets)
     return [str(item) for item in secrets] if isinstance(secrets, list) else []
 
 
-def _image(job: Mapping[str, Any]) -> str | None:
+def _image(job: Mapping[str, object]) -> str | None:
     image = text_in(job.get("dockerImage")) or text_in(job.get("spaceId"))
     return image.rstrip("/").rsplit("/", 1)[-1] if image else None
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

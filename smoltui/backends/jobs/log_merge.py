@@ -15,7 +15,7 @@ import re
 import time
 from array import array
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -103,7 +103,9 @@ class Merge:
         self._newest: float | None = None
         self._newest_before: float | None = None
         self._first: tuple[int, float | None] | None = None
-        self._skipping = False
+        """Hash and time of the first line behind the platform's marker."""
+        self._skip_to: tuple[int, float | None] | None = None
+        """The line up to which a replay is skipped; None: nothing is skipped."""
 
     @property
     def empty(self) -> bool:
@@ -114,17 +116,16 @@ class Merge:
         """A new connection replays. `from_first`: lines before the previous first line are not wanted (a tail)."""
         self._walked, self._bag, self._live = 0, None, not self._shown
         self._newest_before = self._newest
-        self._skipping = from_first and self._first is not None
+        self._skip_to = self._first if from_first else None
 
     def is_new(self, stamp: str, at: float | None, text: str) -> bool:
         """Whether this line is new; `stamp` is its time as sent by the server, `at` the same in seconds."""
         key = hash((stamp, text))
-        if self._skipping:
-            assert self._first is not None  # restart saw it
-            first, first_at = self._first
+        if self._skip_to is not None:
+            first, first_at = self._skip_to
             if key != first and not (at is not None and first_at is not None and at > first_at):
                 return False
-            self._skipping = False
+            self._skip_to = None
         if not self._live and self._repeats(key, at):
             return False
         self._shown.append(key)
@@ -166,62 +167,125 @@ async def follow_lines(
         SmoltuiError: errors that no retry fixes (no permission, no such Job); without `follow`, a lost connection after
             `READ_ATTEMPTS` attempts.
     """
-    merge = Merge()
-    failures = 0
-    broken = False
-    last = not follow
-    while True:
-        problem: SmoltuiError | None = None
-        news = False
-        began = time.monotonic()
+    reading = _Reading(source, tail, until_now=not follow)
+    attempts = _until_ended(source, reading) if follow else _until_now(source, reading)
+    async with aclosing(attempts):
+        async for item in attempts:
+            if isinstance(item, Line | Note):
+                yield item
+            else:
+                await sleep(item.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """The time before the next attempt."""
+
+    seconds: float
+
+
+class _Reading:
+    """One log, read over as many connections as it takes."""
+
+    def __init__(self, source: LogSource, tail: int | None, *, until_now: bool) -> None:
+        self._source, self._tail, self._until_now = source, tail, until_now
+        self._merge = Merge()
+        self._interrupted = False
+        """A `Note` reported a lost connection, and none since that it is back."""
+        self.problem: SmoltuiError | None = None
+        """Why the last connection ended, if not at the end of the log."""
+        self.news = False
+        """The last connection brought a new line."""
+        self.failures = 0
+        """Attempts in a row without a new line."""
+
+    async def lines(self) -> AsyncGenerator[Line | Note, None]:
+        """The new lines of one more connection; leaves its outcome in `problem` and `news`.
+
+        Raises `SmoltuiError` for errors that no retry fixes.
+        """
+        self.problem, self.news = None, False
+        # A tail that broke before its first line is requested again; later the whole log is read, cut to the tail.
+        tail = self._tail if self._merge.empty else None
         try:
-            # A tail that broke before its first line is requested again; later the whole log is read, cut to the tail.
-            async with source.open(tail if merge.empty else None) as opened:
-                merge.restart(from_first=tail is not None)
-                if broken:
-                    broken = False
+            async with self._source.open(tail) as opened:
+                self._merge.restart(from_first=self._tail is not None)
+                if self._interrupted:
+                    self._interrupted = False
                     yield Note(None)
-                async with aclosing(_lines(opened, merge, source.over, until_now=not follow)) as lines:
-                    async for line in lines:
-                        news, failures = True, 0
+                found = _lines(opened, self._merge, self._source.over, until_now=self._until_now)
+                async with aclosing(found):
+                    async for line in found:
+                        self.news, self.failures = True, 0
                         yield line
-        except NotFoundOnHubError as error:
-            if last:
-                await source.check()  # the Job itself may be gone, which is the better message
-                return
-            problem = error
-        except (UnreachableError, RateLimitedError) as error:
-            problem = error
-        if problem is None and last and not (follow and news):
+        except (NotFoundOnHubError, UnreachableError, RateLimitedError) as error:
+            self.problem = error
+
+    def back_off(self) -> Iterator[Note | _Wait]:
+        """A note if the connection was lost, and the wait before the next attempt."""
+        delay = back_off(BACKOFF_SECONDS, self.failures, self.problem)
+        if self.problem is not None and not isinstance(self.problem, NotFoundOnHubError):
+            self._interrupted = True
+            yield Note(delay, self.problem.message)
+        yield _Wait(delay)
+
+
+async def _until_now(source: LogSource, reading: _Reading) -> AsyncGenerator[Line | Note | _Wait, None]:
+    """The current content of a log. Raises as `follow_lines`."""
+    while True:
+        async with aclosing(reading.lines()) as lines:
+            async for item in lines:
+                yield item
+        if isinstance(reading.problem, NotFoundOnHubError):
+            await source.check()  # the Job itself may be gone, which is the better message
             return
-        if not follow:
-            failures += 1
-            if problem is not None and failures >= READ_ATTEMPTS:
-                raise problem
-        else:
-            if time.monotonic() - began >= GOOD_SECONDS:
-                failures = 0
-            if not source.over.is_set():
-                try:
-                    await source.check()
-                except (UnreachableError, RateLimitedError) as error:
-                    problem = problem or error
-            if source.over.is_set():
-                # A stream may end early, and a cut may look like an end: read until nothing new comes.
-                last = True
-                if problem is None:
-                    continue
-            failures += 1
-        delay = back_off(BACKOFF_SECONDS, failures, problem)
-        if problem is not None and not isinstance(problem, NotFoundOnHubError):
-            broken = True
-            yield Note(delay, problem.message)
-        await sleep(delay)
+        if reading.problem is None:
+            return
+        reading.failures += 1
+        if reading.failures >= READ_ATTEMPTS:
+            raise reading.problem
+        for step in reading.back_off():
+            yield step
 
 
-def back_off(waits: Sequence[float], breaks: int, problem: SmoltuiError | None) -> float:
-    """Seconds before the attempt after this many losses, from 1: from `waits`, with jitter; longer if requested."""
-    delay = waits[min(breaks, len(waits)) - 1] * random.uniform(0.85, 1.15)
+async def _until_ended(source: LogSource, reading: _Reading) -> AsyncGenerator[Line | Note | _Wait, None]:
+    """A log until its run has ended and a full reading brings nothing new. Raises as `follow_lines`."""
+    last = False
+    while True:
+        began = time.monotonic()
+        async with aclosing(reading.lines()) as lines:
+            async for item in lines:
+                yield item
+        if last and isinstance(reading.problem, NotFoundOnHubError):
+            await source.check()  # the Job itself may be gone, which is the better message
+            return
+        if last and reading.problem is None and not reading.news:
+            return
+        if time.monotonic() - began >= GOOD_SECONDS:
+            reading.failures = 0
+        await _check_stage(source, reading)
+        # A stream may end early, and a cut may look like an end: read until nothing new comes.
+        last = last or source.over.is_set()
+        if last and reading.problem is None:
+            continue
+        reading.failures += 1
+        for step in reading.back_off():
+            yield step
+
+
+async def _check_stage(source: LogSource, reading: _Reading) -> None:
+    """Finds out whether the run has ended; a question that failed counts as a failure of the reading."""
+    if source.over.is_set():
+        return
+    try:
+        await source.check()
+    except (UnreachableError, RateLimitedError) as error:
+        reading.problem = reading.problem or error
+
+
+def back_off(waits: Sequence[float], failures: int, problem: SmoltuiError | None) -> float:
+    """Seconds before the next attempt after this many failures (from 1), with jitter; longer if the Hub asks."""
+    delay = waits[min(failures, len(waits)) - 1] * random.uniform(0.85, 1.15)
     if isinstance(problem, RateLimitedError) and problem.retry_after is not None:
         delay = max(delay, problem.retry_after + 1)  # the server rounds down
     return delay

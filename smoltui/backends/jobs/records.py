@@ -82,7 +82,7 @@ def read_all() -> dict[str, dict[str, Any]]:
     return found
 
 
-def save(record: Mapping[str, Any]) -> None:
+def save(record: Mapping[str, object]) -> None:
     """Replaces a record.
 
     Raises:
@@ -123,7 +123,7 @@ def keep(record: dict[str, Any], event: events.Event) -> dict[str, Any]:
     return record
 
 
-def applied(run: Run, record: Mapping[str, Any] | None) -> Run:
+def applied(run: Run, record: Mapping[str, object] | None) -> Run:
     """`run` with the data of its record: its origin, and the content of its log."""
     if record is None:
         return run
@@ -145,7 +145,7 @@ def applied(run: Run, record: Mapping[str, Any] | None) -> Run:
     return replace(run, stage=stage, message=run.message if run.hint and run.is_final else message)
 
 
-def _events(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _events(record: Mapping[str, object]) -> Mapping[str, Any]:
     found = record.get("events")
     return found if isinstance(found, Mapping) else {}
 
@@ -155,5 +155,5 @@ def _path(run_id: str) -> Path | None:
     return folder() / f"{run_id}.json" if plain else None
 
 
-def _word(value: Any) -> str | None:
+def _word(value: object) -> str | None:
     return value if isinstance(value, str) and value else None

@@ -142,7 +142,7 @@ class ScheduledJobs:
 
     async def create_from(
         self,
-        job: Mapping[str, Any],
+        job: Mapping[str, object],
         namespace: str,
         schedule: str,
         *,

@@ -127,7 +127,7 @@ class _Packer:
             placed["path"] = self.path(name, "datasets: path")
         return placed
 
-    def _data(self, value: Any, key: str) -> Any:
+    def _data(self, value: object, key: str) -> Any:
         match value:
             case str():
                 return self._pattern(value, key) if glob.has_magic(value) else self.path(value, key, must=True)

@@ -18,7 +18,7 @@ from smoltui.backends.jobs.log_merge import back_off
 from smoltui.backends.jobs.stream import event_stream
 from smoltui.core.machine.sample import Sample, sample_from
 from smoltui.core.runs.run import Run, Stage
-from smoltui.errors import NotFoundOnHubError, RateLimitedError, ServiceError, SmoltuiError, UnreachableError
+from smoltui.errors import NotFoundOnHubError, RateLimitedError, ServiceError, UnreachableError
 
 SILENCE_SECONDS = 5.0
 """Silence of a stream that sends every second, after which the stage is checked."""
@@ -44,46 +44,72 @@ async def follow_stats(
     Raises:
         SmoltuiError: errors that no retry fixes; without `follow`, any refusal or lost connection.
     """
-    asked = breaks = refusals = 0
+    if not follow:
+        async with aclosing(_current(run, stage)) as samples:
+            async for sample in samples:
+                yield sample
+        return
+    asked = failures = refusals = 0
     while not run.is_final:
-        problem: SmoltuiError | None = None
+        problem: ServiceError | None = None
         if run.stage == Stage.SCHEDULING:
-            if not follow:
-                return
             await asyncio.sleep(patience(asked) * random.uniform(0.9, 1.1))
             asked += 1
         else:
             try:
-                async with aclosing(_samples(run, SILENCE_SECONDS if follow else NOW_SECONDS)) as samples:
+                async with aclosing(_samples(run, SILENCE_SECONDS)) as samples:
                     async for sample in samples:
-                        breaks = refusals = 0
+                        failures = refusals = 0
                         yield sample
-                        if not follow:
-                            return
-            except (UnreachableError, RateLimitedError) as error:
-                problem = error
             except ServiceError as error:
-                # The Hub responds 406 (formerly 500) for a Job that is not running; its stage confirms it.
-                if not _not_running(error):
-                    raise
-                problem, refusals = error, refusals + 1
-        try:
-            run = await stage()
-        except (UnreachableError, RateLimitedError) as error:
-            problem = problem or error
+                problem = _worth_a_retry(error)
+                refusals += _not_running(error)
+        run, problem = await _asked(stage, run, problem)
         if run.is_final:
             return
-        if problem is not None and (not follow or refusals >= REFUSALS):
+        if problem is not None and refusals >= REFUSALS:
             raise problem
-        if not follow:
-            return
-        if run.stage != Stage.SCHEDULING or problem is not None:
-            breaks += 1
-            await asyncio.sleep(back_off(BACKOFF_SECONDS, breaks, problem))
+        if problem is not None or run.stage != Stage.SCHEDULING:
+            failures += 1
+            await asyncio.sleep(back_off(BACKOFF_SECONDS, failures, problem))
+
+
+async def _current(run: Run, stage: Callable[[], Awaitable[Run]]) -> AsyncGenerator[Sample, None]:
+    """The current sample of a running Job, or none within `NOW_SECONDS`. Raises `SmoltuiError` if it cannot be read."""
+    if run.is_final or run.stage == Stage.SCHEDULING:
+        return
+    problem: ServiceError | None = None
+    try:
+        async with aclosing(_samples(run, NOW_SECONDS)) as samples:
+            async for sample in samples:
+                yield sample
+                return
+    except ServiceError as error:
+        problem = _worth_a_retry(error)
+    run, problem = await _asked(stage, run, problem)
+    if problem is not None and not run.is_final:
+        raise problem
+
+
+async def _asked(
+    stage: Callable[[], Awaitable[Run]], run: Run, problem: ServiceError | None
+) -> tuple[Run, ServiceError | None]:
+    """The run with its current stage, and the first of `problem` and what kept it from being read."""
+    try:
+        return await stage(), problem
+    except (UnreachableError, RateLimitedError) as error:
+        return run, problem or error
+
+
+def _worth_a_retry(error: ServiceError) -> ServiceError:
+    """`error` if it may pass; raised if it will not."""
+    if isinstance(error, UnreachableError | RateLimitedError) or _not_running(error):
+        return error
+    raise error
 
 
 def _not_running(error: ServiceError) -> bool:
-    """Whether the Hub reports that there are no metrics, not that the account lacks access."""
+    """Whether the Hub has no metrics of the Job: it responds 406 (formerly 500) unless the Job is running."""
     return isinstance(error, NotFoundOnHubError) or type(error) is ServiceError
 
 

@@ -157,7 +157,7 @@ def checked_labels(spec: RunSpec) -> dict[str, str]:
 def check_label(key: str, value: str) -> None:
     """Raises InputError for a label that the Hub would reject, or that contains a token."""
     if leak := leak_in_value("A label of the Job", f"{key}={value}"):
-        raise InputError(leak.sentence, leak.mend)
+        raise InputError(leak.sentence, leak.next_step)
     grammar = _NAME if key == "name" else _LABEL
     if not key or not _LABEL.fullmatch(key) or not grammar.fullmatch(value):
         raise InputError(

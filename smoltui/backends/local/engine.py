@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -42,13 +43,13 @@ from smoltui.scripts import SCRIPTS
 
 SCRIPT = SCRIPTS / "dpo.py"
 POLL_SECONDS = 0.15
-"""How often a growing log file is looked at: a selector does not watch regular files on Linux."""
+"""Seconds between two checks of a growing log file: selectors cannot watch regular files on Linux."""
 END_SECONDS = 10.0
-"""How long is waited for the end of a run that was asked to pause or to stop. Saving may take longer."""
+"""How long to wait for the end of a run that was asked to pause or stop. Saving may take longer."""
 OUTPUT_SECONDS = 2.0
-"""How long a run that has just finished may keep its output folder."""
+"""How long to wait for a run that has just ended to release its output folder."""
 GONE_SECONDS = 2.0
-"""How long the training may outlive its supervisor, which the kernel ends with it."""
+"""How long to wait for the end of a training whose supervisor was killed: the kernel kills it, too."""
 
 
 class LocalEngine(Engine):
@@ -62,7 +63,7 @@ class LocalEngine(Engine):
     def __init__(
         self, script: Path = SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
     ) -> None:
-        """`lock_seconds`: how long another process that starts a run is waited for before that is an error."""
+        """`lock_seconds`: how long to wait for another process that is starting a run, before that is an error."""
         self._script = script
         self._python = python
         self._lock_seconds = lock_seconds
@@ -70,7 +71,7 @@ class LocalEngine(Engine):
         self._ended: dict[str, tuple[int, Run]] = {}
         """Runs that have ended, each with the start of its last part (`_launched`), to notice that it was resumed."""
         self._lock = threading.RLock()
-        """Held while a log is read on: the app asks from several threads."""
+        """Held while a log is read: the app calls from several threads."""
 
     # -- the contract
 
@@ -91,10 +92,11 @@ class LocalEngine(Engine):
         stage = await self.get(run_id)
         path = run_store.run_dir(run_id) / "log"
         told: list[events.Event] = []
-        log = LineReader(path)  # a reader of its own: who asks for the stage meanwhile reads with another
+        key = (stage.raw["spec"] or {}).get("log_key")
+        log = LineReader(path, key=key)  # a separate reader: `get` reads the log with its own
         if tail is not None:
             ours = await in_thread(lambda: self._speaks(run_id))
-            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final))
+            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final, key=key))
         if not stage.is_final:
             yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
         for event in told:
@@ -125,13 +127,13 @@ class LocalEngine(Engine):
         await self._signal(run, signal.SIGINT)
         return await self._until(run_id, lambda now: now.is_final)
 
-    # -- what it can do besides
+    # -- what some engines can do
 
     async def pause(self, run_id: str) -> Run:
         """Ends a run after the current step, with a checkpoint for `resume`; returns the run.
 
-        It is CANCELED then, and `resumable`. While a large checkpoint is still being saved it is given as RUNNING, with
-        a message that says so.
+        The run is then CANCELED and `resumable`. While a large checkpoint is being saved, it is RUNNING, with a message
+        that says so.
 
         Raises:
             InputError: no run has this id; it has ended, waits for its turn, or has nothing to save yet.
@@ -186,27 +188,27 @@ class LocalEngine(Engine):
         return await self.get(run_id)
 
     async def _signal(self, run: Run, number: signal.Signals) -> None:
-        """Tells the run's supervisor, once there is one."""
+        """Sends a signal to the run's supervisor, once it has started."""
         run = await self._until(run.id, lambda now: now.is_final or now.raw["status"] is not None)
         status = run.raw["status"]
         if run.is_final or not status:
             return
         pid, lock = int(status["supervisor_pid"]), run_store.run_dir(run.id) / run_store.LOCK_NAME
         held = locks.held(lock)
-        # Whoever has the lock says so in it, so the signal goes to nobody else who was given that id since.
+        # The lock file names its holder, so the signal cannot reach another program that reuses the id.
         if alive(status) if held is None else held and locks.holder(lock) == pid:
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(pid, number)
 
     async def _until(self, run_id: str, enough: Callable[[Run], bool]) -> Run:
-        """The run when it is as it should be, or as it is after `END_SECONDS`."""
+        """The run once `enough` is true for it, or after `END_SECONDS`."""
         deadline = time.monotonic() + END_SECONDS
         while not enough(run := await self.get(run_id)) and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
         return run
 
     def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
-        """The id of the run of `spec`, and its supervisor; None when it was started before. Raises as `submit`."""
+        """The id of the run of `spec`, and its supervisor; None if the run exists already. Raises as `submit`."""
         with run_store.locked(self._lock_seconds):  # simultaneous starts see each other
             for run_id, known in _specs():
                 if known.get("label") == spec.label:
@@ -230,7 +232,10 @@ class LocalEngine(Engine):
                 folder, held = run_store.new_run_dir()
                 try:
                     write_inputs(folder, spec)
-                    data_folder.write_json(folder / "spec.json", {**asdict(spec), "created_at": time.time()})
+                    data_folder.write_json(
+                        folder / "spec.json",
+                        {**asdict(spec), "created_at": time.time(), "log_key": secrets.token_hex(8)},
+                    )
                     argv = training_command(folder, spec, self._script, self._python)
                     return folder.name, launch(folder, argv, spec, held, output)
                 except BaseException as error:
@@ -304,7 +309,7 @@ class LocalEngine(Engine):
             return newest_of(self._log(run_id))
 
     def _speaks(self, run_id: str) -> bool:
-        """Whether the script of a run speaks our format, as far as its log was looked through."""
+        """Whether the script of a run uses our format, according to its log so far."""
         with self._lock:
             try:
                 return self._log(run_id).reader.ours
@@ -340,7 +345,7 @@ class LocalEngine(Engine):
             try:
                 runs.append(self._get(run_id))
             except InputError:
-                continue  # a folder that holds no run
+                continue  # a folder without a run
         return runs
 
     def _get(self, run_id: str) -> Run:
@@ -359,7 +364,7 @@ class LocalEngine(Engine):
             if log.offset - log.saved > (0 if over else local_summary.WORTH_BYTES):
                 local_summary.save(log)
             if over:
-                self._ended[run_id] = (launched, run)  # nothing about it changes any more, unless it is resumed
+                self._ended[run_id] = (launched, run)  # it no longer changes, unless it is resumed
                 self._logs.pop(run_id, None)
             return run
 
@@ -386,20 +391,20 @@ class LocalEngine(Engine):
             output_dir=spec.get("output_dir"),
             labels=spec.get("labels") or {},
         )
-        log = RunLog(folder / "log", run)
+        log = RunLog(folder / "log", run, spec.get("log_key"))
         local_summary.load(log)
         return log
 
 
 def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Id and stored specification of each run, newest first; empty for a folder that holds none."""
+    """Id and stored specification of each run, newest first; an empty specification for a folder without one."""
     for run_id in run_store.run_ids():
         yield run_id, data_folder.read_json(run_store.run_dir(run_id) / "spec.json") or {}
 
 
 def _launched(folder: Path) -> int:
-    """When the run, or its last part, was started, in the file system's own time; 0 where that was not kept, and -1
-    where there is no run."""
+    """When the run, or its last part, was started, in nanoseconds of the file system's clock; 0 if unknown, -1 if
+    there is no run."""
     try:
         return (folder / "launch.json").stat().st_mtime_ns
     except OSError:
@@ -407,7 +412,7 @@ def _launched(folder: Path) -> int:
 
 
 def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
-    """Why a run cannot be resumed: it saved nothing, or nothing whole."""
+    """The error for a run that cannot be resumed: it has no complete checkpoint."""
     again = (
         f"Start over from the first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
         "recipe, or pause a run before stopping it."
@@ -421,8 +426,8 @@ def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
     return InputError(f"This run saved no checkpoint, so there is nothing to resume: {run_id}", again)
 
 
-def _gone(status: Mapping[str, Any]) -> bool:
-    """Whether the process of a training is no more; one whose supervisor was just killed gets a moment to end."""
+def _gone(status: Mapping[str, object]) -> bool:
+    """Whether a training process has ended; waits for one whose supervisor was just killed."""
     deadline = time.monotonic() + GONE_SECONDS
     while trains(status):
         if time.monotonic() > deadline:
@@ -437,18 +442,18 @@ def _close(*descriptors: int | None) -> None:
             os.close(descriptor)
 
 
-def _same(one: Any, other: str) -> bool:
-    """Whether two paths mean one folder."""
+def _same(one: object, other: str) -> bool:
+    """Whether two paths lead to the same folder."""
     return isinstance(one, str) and (one == other or _real(one) == _real(other))
 
 
 def _real(path: str) -> str:
     try:
         return os.path.realpath(path)
-    except ValueError:  # a name that the system cannot be asked for
+    except ValueError:  # not a valid path
         return path
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the supervisor in a daemon thread, so that it is no zombie while the app lives."""
+    """Waits for the supervisor in a daemon thread, so that it does not stay a zombie while the app runs."""
     threading.Thread(target=process.wait, daemon=True, name="reap-supervisor").start()

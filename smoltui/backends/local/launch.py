@@ -36,20 +36,20 @@ from smoltui.errors import InputError, MissingExtraError
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 NEEDED_BYTES = 1 << 20
-"""Free space without which a run is not started: its status and log could not be written."""
+"""Free bytes required to start a run: otherwise its status and log could not be written."""
 SAVING_SECONDS = 86_400
 """`accelerate launch` kills its processes 30 seconds after SIGTERM; a checkpoint of a large model takes longer."""
 
 
 def with_processes(spec: RunSpec) -> RunSpec:
-    """`spec` with the processes and the strategy of its project where it names none.
+    """`spec` with the project's number of processes and strategy, if it sets none.
 
     Raises:
         RecipeError: smoltui.toml cannot be used.
-        InputError: a number or strategy that cannot be.
+        InputError: an invalid number or strategy.
         MissingExtraError: ZeRO-3 without DeepSpeed.
     """
-    if spec.processes is None or spec.strategy is None:  # one that no plan was made of
+    if spec.processes is None or spec.strategy is None:  # one that was made without a plan
         local = Project(Path(spec.project)).settings().local
         spec = replace(
             spec,
@@ -81,7 +81,7 @@ def _processes(spec: RunSpec) -> int:
 def training_command(
     folder: Path, spec: RunSpec, script: Path, python: str, *, checkpoint: Checkpoint | None = None
 ) -> list[str]:
-    """The training command for the run of `folder`; `write_inputs` writes the files it reads there."""
+    """The training command of the run in `folder`; it reads the files from `write_inputs`."""
     arguments = [
         "--config",
         str(folder / RECIPE_NAME),
@@ -102,7 +102,7 @@ def training_command(
 
 
 def write_inputs(folder: Path, spec: RunSpec) -> None:
-    """The recipe, the pairs that are left out and the file for `accelerate launch`, beside the run.
+    """Writes the recipe, the hashes of excluded pairs and the file for `accelerate launch` to the run's folder.
 
     Raises:
         OSError: they cannot be written, or the disk is full.
@@ -122,7 +122,7 @@ def write_inputs(folder: Path, spec: RunSpec) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OutputLock:
-    """Keeps other runs out of an output folder, also those of another data folder or of another app."""
+    """Keeps other runs out of an output folder, including those of other apps and data folders."""
 
     descriptor: int
     """Holds the lock."""
@@ -131,7 +131,7 @@ class OutputLock:
     """The folder was made for this run."""
 
     def give_up(self) -> None:
-        """Nothing was started: leaves no trace. The descriptor stays with whoever closes it."""
+        """Removes the lock if nothing was started. The caller closes the descriptor."""
         with suppress(OSError):
             self.path.unlink()
             if self.made:
@@ -139,14 +139,14 @@ class OutputLock:
 
 
 def lock_output(spec: RunSpec, *, seconds: float) -> OutputLock:
-    """Locks the output folder of a run, which is made where it is missing.
+    """Locks the output folder of a run, which is created if missing.
 
-    The lock is a file in the folder, so that every path to it (links, `..`, another mount) is the same lock; its name
-    begins with `_`, which no upload of transformers takes along (`Trainer._push_from_checkpoint`, 5.23).
+    The lock is a file in the folder, so that every path to it (links, `..`, another mount) finds the same lock. Its
+    name begins with `_`, so transformers does not upload it (`Trainer._push_from_checkpoint`, 5.23).
 
     Raises:
-        LockHeldError: another run trains into it.
-        InputError: it cannot be made or written.
+        LockHeldError: another run writes to it.
+        InputError: it cannot be created or written.
     """
     folder = Path(spec.output_dir)
     path = folder / run_store.OUTPUT_LOCK
@@ -184,9 +184,9 @@ def launch(
 ) -> subprocess.Popen[bytes]:
     """Writes `launch.json` and starts the supervisor with the next ticket of the queue; only while `run_store.locked`.
 
-    It starts in the run's folder, because `accelerate launch` hands the folder it is started in to its processes as
-    one to import from; the script itself goes to the project (`--work-dir`). The supervisor takes over `held`, which
-    has the lock of the run's folder, and that of its output folder.
+    It starts in the run's folder, because `accelerate launch` makes its working directory importable for its processes;
+    the script itself changes to the project (`--work-dir`). The supervisor takes over `held`, which holds the lock of
+    the run's folder, and the lock of its output folder.
 
     Raises:
         OSError: something cannot be written or started; then `launch.json` is as it was.
@@ -208,10 +208,11 @@ def launch(
         }
         if resumed is not None:
             status = data_folder.read_json(folder / "status.json")
-            if status:  # one that was killed could not say when
+            if status:  # a killed one could not record it
                 status.setdefault("finished_at", data_folder.mtime(folder / "log"))
             told |= {
                 "resumed": f"Resumed from step {resumed.step}",
+                "log_key": (data_folder.read_json(folder / "spec.json") or {}).get("log_key"),
                 "resumed_from": str(resumed.path),
                 "earlier": [*before.get("earlier", []), *([status] if status else [])],
             }
@@ -232,7 +233,7 @@ def launch(
 def _supervisor(folder: Path, held: Sequence[int]) -> subprocess.Popen[bytes]:
     own_log_file = locks.open_private(folder / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     with os.fdopen(own_log_file, "ab") as own_log:
-        # The environment is inherited, not written down: it may hold keys.
+        # The environment is inherited, not stored: it may contain keys.
         return subprocess.Popen(
             [sys.executable, str(SUPERVISOR), str(folder), *map(str, held)],
             stdin=subprocess.DEVNULL,

@@ -1,8 +1,11 @@
-"""The log file of a local run: what it says about the run, found without reading all of it as text; and its lines.
+"""The log file of a local run: what it says about the run, without reading all of it as text; and its lines.
 
-`RunLog` looks for our events alone and skips the text between them at the speed of memory, a piece at a time, so a log
-of 300 MB takes tenths of a second once; what it found is kept beside the log (`local_summary.py`). The curve is read
-when somebody asks for it. `LineReader` gives every line, for those who read the log itself.
+`RunLog` searches only for our events and skips the text between them at memory speed, a piece at a time, so a log of
+300 MB takes tenths of a second once; the result is saved beside the log (`summary.py`). The curve is read on demand.
+`LineReader` returns every line, for whoever shows the log.
+
+The supervisor and the script write to one file. A stage counts only if the supervisor wrote it (`from_supervisor`):
+anything that the script or a library prints is text, even if it looks like the end of the run.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.system.child import exit_in_words
 from smoltui.core.runs import events
 from smoltui.core.runs.log_text import OVERLAP, cut_line
@@ -26,17 +31,17 @@ from smoltui.errors import InputError
 from smoltui.redaction import BrokenTokens
 
 LINE_LIMIT = 1 << 20
-"""Bytes of one line that are looked at; the rest of a longer line is left in the log file."""
+"""Maximum bytes of a line that are read; the rest of a longer line stays in the log file."""
 CHUNK = 1 << 20
 """Bytes read at a time."""
 LAST_LINES = 8
-"""Lines of metrics at the end of a piece that are read for the newest values; a curve takes all of them."""
+"""Lines of metrics at the end of a piece that are read for the newest values; a curve needs all of them."""
 END_OF_PIECE = 1 << 15
-"""Bytes at the end of a piece in which its newest figures are looked for first."""
+"""Bytes at the end of a piece that are searched first for its newest figures."""
 BACK = 1 << 16
 """Bytes read at a time backwards from the end."""
 LINES_BEFORE = 64
-"""Lines before the ones that are shown which are looked at, for a secret that began there: a private key has fewer."""
+"""Lines before the shown ones that are searched for the start of a secret: a private key has fewer."""
 END_BYTES = 1 << 20
 """How far before the end the last messages of a run are searched."""
 
@@ -47,11 +52,11 @@ _METRICS = re.compile(rb'\{"event"\s*:\s*"metrics"')
 _FIGURES = re.compile(rb'\{"event"\s*:\s*"(metrics|progress)"')
 _RARE = re.compile(rb'\{"event"\s*:\s*"(?!metrics"|progress"|log")')
 _TELLING = re.compile(rb"\{\"event\"|%\||\{'")
-"""In a line that may tell steps or metrics before our script has said anything: bars, and what TRL prints, too."""
+"""Marks a line that may have steps or metrics before our script's first event: also a bar, or what TRL prints."""
 
 
 def open_log(path: Path) -> int:
-    """A descriptor of a log. Raises FileNotFoundError where it is not there yet, else InputError."""
+    """A descriptor of a log. Raises FileNotFoundError if it does not exist yet, InputError if it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -69,23 +74,37 @@ def _unreadable(path: Path, why: str) -> InputError:
 
 
 def _cut(rest: bytes, more: int = 0) -> bytes:
-    """The start of a line: of a bar's states the last one, and never more than the limit and `more` bytes."""
+    """The start of a line, at most the limit and `more` bytes; if it has states of a progress bar, of the last one."""
     if len(rest) <= LINE_LIMIT + more:
         return rest
     return rest[rest.rfind(b"\r") + 1 :][: LINE_LIMIT + more]
 
 
-class LineReader:
-    """The events of each line of a log, from a place in it on, a piece at a time."""
+def from_supervisor(line: bytes, key: str | None) -> bool:
+    """Whether the supervisor of the run wrote this line: it contains the run's key, which the script is not given.
 
-    def __init__(self, path: Path, offset: int = 0, reader: events.Reader | None = None) -> None:
+    `key`: `log_key` in the run's `spec.json`; None if it has none, and then no line counts as the supervisor's.
+    """
+    return key is not None and f'"key": "{key}"'.encode() in line
+
+
+class LineReader:
+    """The events of each line of a log, from an offset, a piece at a time.
+
+    `key`: the run's key (`from_supervisor`). A stage in any other line was printed by the script, and is log text.
+    """
+
+    def __init__(
+        self, path: Path, offset: int = 0, reader: events.Reader | None = None, *, key: str | None = None
+    ) -> None:
         self._path, self.offset = path, offset
         self._reader = reader or events.Reader()
+        self._key = key
         self._rest = b""
         self._broken = BrokenTokens()
 
     def read(self) -> list[events.Event] | None:
-        """The events of the next piece; None when there is nothing new. Raises InputError: it cannot be read."""
+        """The events of the next piece; None if there is nothing new. Raises InputError: it cannot be read."""
         try:
             descriptor = open_log(self._path)
         except FileNotFoundError:
@@ -109,81 +128,105 @@ class LineReader:
         return list(self.events_of(line)) if line else []
 
     def events_of(self, line: bytes) -> Iterator[events.Event]:
-        """What one line says, without secrets; the lines before it are remembered for a secret that began there."""
+        """The events of one line, without secrets, including secrets that began in the lines before it."""
         text = cut_line(_cut(line, OVERLAP).decode("utf-8", "replace"), LINE_LIMIT)
-        yield from events.without_secrets(self._reader, text, self._broken)
+        found = events.without_secrets(self._reader, text, self._broken)
+        yield from found if from_supervisor(line, self._key) else stages_as_text(found)
+
+    def look_for_secrets(self, lines: Iterable[bytes]) -> None:
+        """Reads lines that are not shown, because a secret may begin in them."""
+        for line in lines:
+            list(self.events_of(line))
 
 
-def last_lines(path: Path, count: int, *, ours: bool, whole: bool) -> tuple[list[events.Event], LineReader]:
-    """The events of the last `count` lines, read from the end, and a reader of what comes after them.
+class Span(NamedTuple):
+    """Byte offsets of a line in a log, without its newline."""
 
-    A line that only says how far it is does not count: nobody reads it. `ours`: the script speaks our format. Without
-    `whole`, a last line that has no newline is left to the reader. Raises InputError: it cannot be read.
+    begin: int
+    end: int
+
+
+def last_lines(
+    path: Path, count: int, *, ours: bool, whole: bool, key: str | None = None
+) -> tuple[list[events.Event], LineReader]:
+    """The events of the last `count` lines, read from the end, and a reader of what follows them.
+
+    Lines with only a progress event are not counted, because they are not shown. `ours`: the script uses our format.
+    Without `whole`, a last line without a newline is left to the reader. `key`: as for `LineReader`.
+
+    Raises:
+        InputError: the log cannot be read.
     """
-    reader = LineReader(path, 0, events.Reader(ours=ours))
+    reader = LineReader(path, 0, events.Reader(ours=ours), key=key)
     try:
         descriptor = open_log(path)
     except FileNotFoundError:
         return [], reader
-    kept: list[tuple[int, int]] = []
-    before: list[tuple[int, int]] = []
-    counted = 0
     try:
-        reader.offset = size = os.fstat(descriptor).st_size
-        told = events.Reader(ours=ours)
-        for begin, end in _lines_backwards(descriptor, size):
-            if end == size and (not whole or begin == end):
-                reader.offset = begin
-                continue
-            if counted >= count:
-                before.append((begin, end))
-                if len(before) >= LINES_BEFORE:
-                    break
-                continue
-            kept.append((begin, end))
-            said = told.feed(_line(descriptor, begin, end).decode("utf-8", "replace"))
-            counted += any(not isinstance(event, events.Progress) for event in said)
-        for begin, end in reversed(before):
-            list(reader.events_of(_line(descriptor, begin, end)))
-        found = [list(reader.events_of(_line(descriptor, begin, end))) for begin, end in reversed(kept)]
+        before, last, reader.offset = _last_spans(descriptor, count, events.Reader(ours=ours), whole=whole)
+        reader.look_for_secrets(_line(descriptor, span) for span in before)
+        found = [list(reader.events_of(_line(descriptor, span))) for span in last]
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     finally:
         os.close(descriptor)
-    shown = [line for line in found if any(not isinstance(event, events.Progress) for event in line)]
-    return [event for line in shown for event in line], reader
+    return [event for line in found if _is_shown(line) for event in line], reader
 
 
-def _line(descriptor: int, begin: int, end: int) -> bytes:
-    return os.pread(descriptor, min(end - begin, LINE_LIMIT + OVERLAP), begin)
+def _last_spans(
+    descriptor: int, count: int, reader: events.Reader, *, whole: bool
+) -> tuple[list[Span], list[Span], int]:
+    """The lines before the last `count` shown ones, those up to the end, both in order, and the offset behind them."""
+    offset = os.fstat(descriptor).st_size
+    spans = _lines_backwards(descriptor, offset)
+    unfinished = next(spans)
+    if whole and unfinished.begin < unfinished.end:
+        spans = chain([unfinished], spans)
+    else:
+        offset = unfinished.begin
+    last: list[Span] = []
+    shown = 0
+    while shown < count and (span := next(spans, None)) is not None:
+        last.append(span)
+        shown += _is_shown(reader.feed(_line(descriptor, span).decode("utf-8", "replace")))
+    before = list(islice(spans, LINES_BEFORE))
+    return before[::-1], last[::-1], offset
 
 
-def _lines_backwards(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where each line begins and ends (without its newline), the last one first; that one may be empty."""
+def _is_shown(found: Iterable[events.Event]) -> bool:
+    return any(not isinstance(event, events.Progress) for event in found)
+
+
+def _line(descriptor: int, span: Span) -> bytes:
+    return os.pread(descriptor, min(span.end - span.begin, LINE_LIMIT + OVERLAP), span.begin)
+
+
+def _lines_backwards(descriptor: int, size: int) -> Iterator[Span]:
+    """The lines of a log from its end; the first of them is empty if the log ends with a newline."""
     end = place = size
     while place > 0:
         begin = max(0, place - BACK)
         block = os.pread(descriptor, place - begin, begin)
         at = block.rfind(b"\n")
         while at >= 0:
-            yield begin + at + 1, end
+            yield Span(begin + at + 1, end)
             end = begin + at
             at = block.rfind(b"\n", 0, at)
         place = begin
-    yield 0, end
+    yield Span(0, end)
 
 
 class Pieces:
-    """A log cut into pieces of whole lines, from a place in it on. The end of a line that is too long is left out."""
+    """A log in pieces of whole lines, from an offset. The end of a line that is too long is skipped."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path, self.offset = path, offset
-        """`offset`: where the next line begins that was not given yet."""
+        """`offset`: where the next piece starts."""
         self._inside = False
-        """What comes next belongs to a line that was too long."""
+        """The next bytes belong to a line that is too long."""
 
     def read(self, *, to_end: bool = False) -> Iterator[bytes]:
-        """What is new. With `to_end` an unfinished last line counts as one. Raises InputError: it cannot be read."""
+        """The new pieces. With `to_end`, including an unfinished last line. Raises InputError: it cannot be read."""
         try:
             descriptor = open_log(self.path)
         except FileNotFoundError:
@@ -197,7 +240,7 @@ class Pieces:
                     continue
                 end = data.rfind(b"\n") + 1
                 if not end and len(data) == CHUNK:
-                    # Of a bar's states only the last one is of interest; anything else so long is no line.
+                    # Only the last state of a progress bar matters; anything else this long is not a line.
                     end = data.rfind(b"\r") + 1
                     self._inside = not end
                     self.offset += end or len(data)
@@ -213,14 +256,29 @@ class Pieces:
             os.close(descriptor)
 
 
-def _event_at(data: bytes, begin: int) -> events.Event | None:
+def _rest_of_line(data: bytes, begin: int) -> bytes:
     end = data.find(b"\n", begin)
-    segment = data[begin : end if end >= 0 else len(data)]
-    return events.event_in(segment.split(b"\r", 1)[0].decode("utf-8", "replace"))
+    return data[begin : end if end >= 0 else len(data)]
+
+
+def _event_at(data: bytes, begin: int) -> events.Event | None:
+    return events.event_in(_rest_of_line(data, begin).split(b"\r", 1)[0].decode("utf-8", "replace"))
+
+
+def _newest_figures(data: bytes, begin: int) -> tuple[int, list[int], list[int]]:
+    """Offsets of metrics and of progress events, both from an offset that is returned first, `begin` at the earliest.
+
+    Most of a log is figures: if the end of the piece has enough of them, the others are not even counted.
+    """
+    end = max(begin, len(data) - END_OF_PIECE)
+    metrics, progress = _figures(data, end)
+    if len(metrics) <= LAST_LINES and end > begin:
+        return begin, *_figures(data, begin)
+    return end, metrics, progress
 
 
 def _figures(data: bytes, begin: int) -> tuple[list[int], list[int]]:
-    """Where events with metrics begin, and where those with progress do."""
+    """Offsets of metrics events, and of progress events."""
     metrics: list[int] = []
     progress: list[int] = []
     for match in _FIGURES.finditer(data, begin):
@@ -228,8 +286,8 @@ def _figures(data: bytes, begin: int) -> tuple[list[int], list[int]]:
     return metrics, progress
 
 
-def _before_ours(data: bytes, reader: events.Reader) -> Iterator[tuple[int, events.Event]]:
-    """What a log tells until our script speaks, each with where its line ends; afterwards `reader.ours` is set."""
+def _before_ours(data: bytes, reader: events.Reader, key: str | None) -> Iterator[tuple[int, events.Event]]:
+    """The events before the first one of our script, each with the end of its line; then `reader.ours` is set."""
     done = 0
     for match in _TELLING.finditer(data):
         if match.start() < done:
@@ -237,17 +295,23 @@ def _before_ours(data: bytes, reader: events.Reader) -> Iterator[tuple[int, even
         begin = data.rfind(b"\n", 0, match.start()) + 1
         end = data.find(b"\n", match.start())
         done = end if end >= 0 else len(data)
-        for event in reader.feed(data[begin:done].decode("utf-8", "replace")):
-            if not isinstance(event, events.LogLine):
+        line = data[begin:done]
+        for event in reader.feed(line.decode("utf-8", "replace")):
+            if not isinstance(event, events.LogLine) and _counts(event, line, key):
                 yield done, event
         if reader.ours:
             return
 
 
-class LogHistory(History):
-    """The curve of a local run, read from its log when it is asked for. The newest values are known without that.
+def _counts(event: events.Event, line: bytes, key: str | None) -> bool:
+    """Whether an event says something about the run: a stage does only if the supervisor wrote it."""
+    return not isinstance(event, events.StageChanged) or from_supervisor(line, key)
 
-    `load` reads what is new: a long log takes seconds, so it is called in a thread where a person waits.
+
+class LogHistory(History):
+    """The curve of a local run, read from its log on demand. The newest values are known without that.
+
+    `load` reads the new part: a long log takes seconds, so it runs in a thread when a person is waiting.
     """
 
     __slots__ = ("_loaded", "_lock", "_pieces", "_points", "_reader", "lasts")
@@ -257,17 +321,17 @@ class LogHistory(History):
         self._points: dict[str, list[tuple[int, float]]] = {}
         self._lock = threading.RLock()
         self.lasts: dict[str, float] = {}
-        """Newest values; a key that is not among them may still have a curve."""
+        """Newest values; a missing key may still have a curve."""
         self._loaded = False
 
     @property
-    def series(self) -> dict[str, list[tuple[int, float]]]:  # type: ignore[override]  # as it is asked for
+    def series(self) -> dict[str, list[tuple[int, float]]]:  # type: ignore[override]  # read on demand
         if not self._loaded:
             self.load()
         return self._points
 
     def __repr__(self) -> str:
-        """Reads nothing: asyncio writes what a task gave into the text of errors that nobody sees."""
+        """Reads nothing: asyncio formats the results of tasks in its error messages."""
         return f"LogHistory({str(self._pieces.path)!r})"
 
     @property
@@ -279,7 +343,7 @@ class LogHistory(History):
         return self._loaded
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Before the curve is read the newest values are enough: the log has them all."""
+        """Until the curve is read, the newest values are enough: the log has all of them."""
         if self._loaded:
             super().add(step, values)
         else:
@@ -293,11 +357,11 @@ class LogHistory(History):
     def load(self) -> None:
         with self._lock:
             self._loaded = True
-            with suppress(InputError):  # whoever reads the log itself sees why
+            with suppress(InputError):  # reported by those who show the log
                 for data in self._pieces.read():
                     done = 0
                     if not self._reader.ours:
-                        for place, event in _before_ours(data, self._reader):
+                        for place, event in _before_ours(data, self._reader, None):
                             self._take(event)
                             done = place
                         if not self._reader.ours:
@@ -312,22 +376,24 @@ class LogHistory(History):
 
 @dataclass
 class RunLog:
-    """Scans one log file from where it stopped, and keeps the run as updated by its events."""
+    """Scans the new part of a log file, and updates the run with its events."""
 
     path: Path
     run: Run
+    key: str | None = None
+    """The run's key (`from_supervisor`)."""
     pieces: Pieces = field(init=False)
     history: LogHistory = field(init=False)
     reader: events.Reader = field(default_factory=events.Reader)
     finished: events.Finished | None = None
-    """The script said that it reached its end: its last step, or the step after which it paused."""
+    """The script reported its end: at its last step, or at the step after which it paused."""
     failed: events.Failed | None = None
     checkpoints: set[str] = field(default_factory=set)
-    """Paths of the checkpoints it told of."""
+    """Paths of the checkpoints that it reported."""
     begun: int = 0
-    """Where in the log the newest part of the run begins."""
+    """Offset of the newest part of the run, bytes."""
     saved: int = 0
-    """How far it was looked through when a summary of it was written."""
+    """Offset up to which the last summary was saved, bytes."""
 
     def __post_init__(self) -> None:
         self.pieces, self.history = Pieces(self.path), LogHistory(self.path)
@@ -335,37 +401,49 @@ class RunLog:
 
     @property
     def offset(self) -> int:
-        """How far it was looked through, bytes."""
+        """Offset up to which it was scanned, bytes."""
         return self.pieces.offset
 
     def read(self, *, to_end: bool = False) -> None:
-        """Takes over what is new. With `to_end` an unfinished last line counts as a line."""
-        with suppress(InputError):  # whoever reads the log itself sees why
+        """Scans the new part. With `to_end`, including an unfinished last line."""
+        with suppress(InputError):  # reported by those who show the log
             for data in self.pieces.read(to_end=to_end):
                 self._look_through(data, self.pieces.offset - len(data))
         if self.history.loaded:
             self.history.load()
 
     def _look_through(self, data: bytes, place: int) -> None:
-        done, floor = 0, 0
+        """Takes over the events of a piece, which begins at offset `place`."""
+        done = self._take_until_ours(data, place)
+        if self.reader.ours:
+            floor = self._take_rare(data, done, place)
+            self._take_newest(data, done, floor, place)
+
+    def _take_until_ours(self, data: bytes, place: int) -> int:
+        """Takes over the events before the first one of our script; returns the offset in `data` behind them."""
+        done = 0
         if not self.reader.ours:
-            for done, event in _before_ours(data, self.reader):
+            for done, event in _before_ours(data, self.reader, self.key):
                 self._take(event, place + done)
                 if isinstance(event, events.Metrics):
                     self.history.lasts |= event.values
-            if not self.reader.ours:
-                return
-        for match in _RARE.finditer(data, done):
-            if (rare := _event_at(data, match.start())) is not None:
-                if isinstance(rare, events.Planned):
-                    floor = match.start()  # the steps before it are those of another part
-                self._take(rare, place + match.start())
-        # A log is mostly figures: where the end of the piece tells enough, the others are not even counted.
-        begin = max(done, len(data) - END_OF_PIECE)
-        metrics, progress = _figures(data, begin)
-        if len(metrics) <= LAST_LINES and begin > done:
-            begin = done
-            metrics, progress = _figures(data, begin)
+        return done
+
+    def _take_rare(self, data: bytes, begin: int, place: int) -> int:
+        """Takes over all events but metrics and progress; returns the offset in `data` where training (re)starts."""
+        floor = 0
+        for match in _RARE.finditer(data, begin):
+            event = _event_at(data, match.start())
+            if event is None or not _counts(event, _rest_of_line(data, match.start()), self.key):
+                continue
+            if isinstance(event, events.Planned):
+                floor = match.start()  # earlier steps belong to another part of the run
+            self._take(event, place + match.start())
+        return floor
+
+    def _take_newest(self, data: bytes, begin: int, floor: int, place: int) -> None:
+        """Takes over the newest metrics and progress; steps before `floor` belong to another part of the run."""
+        start, metrics, progress = _newest_figures(data, begin)
         if progress and progress[-1] >= floor and (last := _event_at(data, progress[-1])) is not None:
             self._take(last, place)
         newest: dict[str, float] = {}
@@ -374,8 +452,8 @@ class RunLog:
                 newest |= said.values
                 if at >= floor:
                     self._take(said, place)
-        if metrics:  # older values hold where no line was left out in between
-            whole = begin == done and len(metrics) <= LAST_LINES
+        if metrics:  # older values are still the newest only if no line in between was skipped
+            whole = start == begin and len(metrics) <= LAST_LINES
             self.history.lasts = {**(self.history.lasts if whole else {}), **newest}
 
     def _take(self, event: events.Event, place: int) -> None:
@@ -383,9 +461,9 @@ class RunLog:
         match event:
             case events.Metrics(step=step):
                 self.run = replace(self.run, step=max(step, self.run.step))
-                return  # the curve is read from the log when it is asked for
+                return  # the curve is read from the log on demand
             case events.StageChanged(stage=Stage.RUNNING):
-                self.failed, self.finished, self.begun = None, None, place  # that was of the part before
+                self.failed, self.finished, self.begun = None, None, place  # those of the part before it
             case events.CheckpointSaved(path=path):
                 self.checkpoints.add(path)
             case events.Failed():
@@ -395,30 +473,22 @@ class RunLog:
         self.run = self.run.after(event)
 
     def last_text(self) -> str:
-        """The last line of log text that may tell why the run ended; empty where none does."""
+        """The last line of log text that may say why the run ended; empty if there is none."""
         try:
             descriptor = open_log(self.path)
         except (FileNotFoundError, InputError):
             return ""
-        before: list[tuple[int, int]] = []
-        last: tuple[int, int] | None = None
         try:
             size = os.fstat(descriptor).st_size
-            for begin, end in _lines_backwards(descriptor, size):
-                if last is not None:
-                    before.append((begin, end))
-                    if len(before) >= LINES_BEFORE:
-                        break
-                elif begin < max(self.begun, size - END_BYTES):
-                    return ""
-                elif _tells(_line(descriptor, begin, end)):
-                    last = begin, end
+            spans = _lines_backwards(descriptor, size)
+            recent = takewhile(lambda span: span.begin >= max(self.begun, size - END_BYTES), spans)
+            last = next((span for span in recent if _tells(_line(descriptor, span))), None)
             if last is None:
                 return ""
             reader = LineReader(self.path, 0, events.Reader(ours=True))
-            for span in reversed(before):
-                list(reader.events_of(_line(descriptor, *span)))
-            said = reader.events_of(_line(descriptor, *last))
+            before = list(islice(spans, LINES_BEFORE))
+            reader.look_for_secrets(_line(descriptor, span) for span in reversed(before))
+            said = reader.events_of(_line(descriptor, last))
             return next((event.text.strip() for event in said if isinstance(event, events.LogLine)), "")
         except OSError:
             return ""
@@ -427,7 +497,7 @@ class RunLog:
 
 
 def _tells(line: bytes) -> bool:
-    """Whether a line may tell why a run ended."""
+    """Whether a line may say why a run ended."""
     said = events.Reader(ours=True).feed(line.decode("utf-8", "replace"))
     return any(
         isinstance(event, events.LogLine) and bool(event.text.strip()) and not _NOISE.match(event.text)
@@ -435,7 +505,7 @@ def _tells(line: bytes) -> bool:
     )
 
 
-def cause(code: int, status: Mapping[str, Any], log: RunLog) -> tuple[str, str]:
+def cause(code: int, status: Mapping[str, object], log: RunLog) -> tuple[str, str]:
     """Why a run ended without its result, in one sentence, and the next step."""
     if log.failed is not None:
         return log.failed.cause, log.failed.hint

@@ -1,22 +1,36 @@
-"""The three records of a local run, `spec.json`, `launch.json` and `status.json`, as they are read: checked by type.
+"""The three records of a local run, `spec.json`, `launch.json` and `status.json`, checked by type when they are read.
 
-They are files like others: cut off, edited, restored from a backup or written by another version. What is wrong with
-one is said of its run alone. Keys that are not known here are kept as they are.
+Like any file, a record can be cut off, edited, restored from a backup or written by another version. An error in one
+concerns its run alone. Unknown keys are kept unchanged.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.local.place import HERE
+from smoltui.backends.local.value_checks import (
+    Check,
+    are_labels,
+    are_paths,
+    are_texts,
+    is_bool,
+    is_exit_code,
+    is_number,
+    is_path,
+    is_pid,
+    is_positive,
+    is_text,
+    is_time,
+    is_whole,
+    or_none,
+    wrong_value,
+)
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder, locks
-from smoltui.core.runs.events import LATEST
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError
 
@@ -35,151 +49,80 @@ class BadRecordError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What is known of a run besides its log."""
+    """What is known about a run apart from its log."""
 
     spec: dict[str, Any]
     launch: dict[str, Any] = field(default_factory=dict)
-    """Empty until it was launched."""
+    """Empty before the launch."""
     status: dict[str, Any] | None = None
-    """None until its supervisor has said something."""
+    """None until its supervisor has written it."""
 
 
-def _text(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _path(value: Any) -> bool:
-    """A name that the system can be asked for; bytes that are no UTF-8 are kept in it as Python does."""
-    if not isinstance(value, str) or "\0" in value:
-        return False
-    try:
-        os.fsencode(value)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53
-
-
-def _count(value: Any) -> bool:
-    return _whole(value) and value >= 1
-
-
-def _pid(value: Any) -> bool:
-    return _whole(value) and 1 < value < 1 << 31  # 0 and -1 mean many processes to `kill`
-
-
-def _code(value: Any) -> bool:
-    return _whole(value) and abs(value) < 1 << 31
-
-
-def _yes_no(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(_text(item) for item in value)
-
-
-def _paths(value: Any) -> bool:
-    return isinstance(value, list) and all(_path(item) for item in value)
-
-
-def _labels(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(_text(key) and _text(item) for key, item in value.items())
-
-
-def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or check(value)
-
-
-def _statuses(value: Any) -> bool:
+def _statuses(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(item, Mapping) and _wrong(item, _STATUS) is None for item in value
+        isinstance(item, Mapping) and wrong_value(item, _STATUS) is None for item in value
     )
 
 
-_SPEC: dict[str, Callable[[Any], bool]] = {
-    "name": _text,
-    "project": _path,
-    "recipe": _text,
-    "output_dir": _path,
-    "label": _text,
-    "flavor": _or_none(_text),
-    "timeout_seconds": _or_none(_whole),
-    "namespace": _or_none(_text),
-    "labels": _labels,
-    "overwrite": _yes_no,
-    "left_out": _texts,
-    "pairs_hash": _or_none(_text),
-    "pairs_from": _or_none(_text),
-    "checks": _texts,
-    "side_by_side": _yes_no,
-    "processes": _or_none(_whole),
-    "strategy": _or_none(_text),
-    "created_at": _time,
+_SPEC: dict[str, Check] = {
+    "name": is_text,
+    "project": is_path,
+    "recipe": is_text,
+    "output_dir": is_path,
+    "label": is_text,
+    "flavor": or_none(is_text),
+    "timeout_seconds": or_none(is_whole),
+    "namespace": or_none(is_text),
+    "labels": are_labels,
+    "overwrite": is_bool,
+    "left_out": are_texts,
+    "pairs_hash": or_none(is_text),
+    "pairs_from": or_none(is_text),
+    "checks": are_texts,
+    "side_by_side": is_bool,
+    "processes": or_none(is_whole),
+    "strategy": or_none(is_text),
+    "created_at": is_time,
+    "log_key": is_text,
 }
-_STATUS: dict[str, Callable[[Any], bool]] = {
-    "supervisor_pid": _pid,
-    "supervisor_started_at": _time,
-    "attempt": _count,
-    "queued_at": _time,
-    "started_at": _time,
-    "boot": _or_none(_text),
-    "started_up": _or_none(_number),
-    "child_pid": _pid,
-    "child_ticks": _or_none(_whole),
-    "cancel_requested_at": _time,
-    "pause_requested_at": _time,
-    "finished_at": _or_none(_time),
-    "exit_code": _code,
-    "error": _text,
-    "disk_full": _yes_no,
+_STATUS: dict[str, Check] = {
+    "supervisor_pid": is_pid,
+    "supervisor_started_at": is_time,
+    "attempt": is_positive,
+    "queued_at": is_time,
+    "started_at": is_time,
+    "boot": or_none(is_text),
+    "started_up": or_none(is_number),
+    "child_pid": is_pid,
+    "child_ticks": or_none(is_whole),
+    "cancel_requested_at": is_time,
+    "pause_requested_at": is_time,
+    "finished_at": or_none(is_time),
+    "exit_code": is_exit_code,
+    "error": is_text,
+    "disk_full": is_bool,
 }
-_LAUNCH: dict[str, Callable[[Any], bool]] = {
-    "argv": _paths,
-    "cwd": _path,
-    "at": _time,
-    "attempt": _count,
-    "ticket": _or_none(_path),
-    "side_by_side": _yes_no,
-    "output_lock": _path,
-    "output_made": _yes_no,
-    "resumed": _text,
-    "resumed_from": _path,
+_LAUNCH: dict[str, Check] = {
+    "argv": are_paths,
+    "cwd": is_path,
+    "at": is_time,
+    "attempt": is_positive,
+    "ticket": or_none(is_path),
+    "side_by_side": is_bool,
+    "output_lock": is_path,
+    "output_made": is_bool,
+    "resumed": is_text,
+    "resumed_from": is_path,
+    "log_key": or_none(is_text),
     "earlier": _statuses,
 }
 
 
-def _wrong(data: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], bool]]) -> str | None:
-    """What is wrong with a record, for the end of a sentence; None when nothing is."""
-    for name, fits in kinds.items():
-        if name in data and not fits(data[name]):
-            return f"{name} has an unexpected value"
-    return None
-
-
 def read_records(folder: Path) -> Records | None:
-    """The records of a run; None for a folder that holds no run.
+    """The records of a run; None for a folder without one.
 
     Raises:
-        BadRecordError: one of them cannot be read, or holds something of the wrong type.
+        BadRecordError: one of them cannot be read, or has a value of the wrong type.
     """
     spec = _read(folder, "spec.json", _SPEC)
     if spec is None:
@@ -187,18 +130,18 @@ def read_records(folder: Path) -> Records | None:
     return Records(spec, _read(folder, "launch.json", _LAUNCH) or {}, _read(folder, "status.json", _STATUS))
 
 
-def _read(folder: Path, name: str, kinds: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any] | None:
+def _read(folder: Path, name: str, kinds: Mapping[str, Check]) -> dict[str, Any] | None:
     try:
         data = data_folder.read_record(folder / name)
     except data_folder.UnreadableError as error:
         raise BadRecordError(folder, name, str(error)) from error
-    if data is not None and (wrong := _wrong(data, kinds)) is not None:
+    if data is not None and (wrong := wrong_value(data, kinds)) is not None:
         raise BadRecordError(folder, name, wrong)
     return data
 
 
 def unreadable(folder: Path, error: BadRecordError) -> Run:
-    """The row of a run whose records cannot be read."""
+    """A run whose records cannot be read, as a row of the list."""
     return Run(
         id=folder.name,
         engine=HERE.name,

@@ -24,19 +24,19 @@ from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 START_SECONDS = 10.0
-"""A supervisor that has reported nothing after this long never will."""
+"""A supervisor that has written nothing after this time never will."""
 CLOCK_SECONDS = 1.0
 """File and process times may be this far before the clock in our records."""
 
 
 def present(log: RunLog) -> Run:
-    """The run as it stands now; reads the log on where the run has ended.
+    """The current state of the run; reads the rest of the log if the run has ended.
 
     Raises:
         BadRecordError: its records cannot be read. InputError: they are gone.
     """
     folder = log.path.parent
-    # The lock is asked first: who ends says so before it lets go, and who starts has it before it says anything.
+    # The lock is checked first: a supervisor writes its end before it releases the lock, and locks before it writes.
     held = locks.held(folder / run_store.LOCK_NAME)
     found = read_records(folder)
     if found is not None and not held and _unfinished(found) and locks.held(folder / run_store.LOCK_NAME):
@@ -45,7 +45,7 @@ def present(log: RunLog) -> Run:
         raise no_such_run(folder.name)
     spec, launch, status = found.spec, found.launch, found.status
     raw = {"spec": spec, "launch": launch, "status": status}
-    if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # of the part before, if any
+    if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # it is of an earlier part, if any
         return _not_started(replace(log.run, raw={**raw, "status": None}), launch, log, held)
     times: dict[str, Any] = {
         "started_at": status.get("started_at"),
@@ -56,7 +56,7 @@ def present(log: RunLog) -> Run:
     if status.get("exit_code") is not None:
         log.read(to_end=True)
         return _ended(replace(log.run, raw=raw, **times), status, log)
-    # One that an older version started has no lock.
+    # A run that an older version started has no lock.
     if not (held if held is not None else alive(status)):
         if held is False:
             end_leftovers(status)
@@ -74,12 +74,12 @@ def _unfinished(found: Records) -> bool:
 
 
 def no_such_run(run_id: str) -> InputError:
-    """What to say of an id that names no run here."""
+    """The error for an id that no local run has."""
     return InputError(f"No run on this machine has this id: {run_id}", "List run ids: smoltui ps -a")
 
 
 def _started_at(status: Mapping[str, Any]) -> float | None:
-    """When a running run was started, by the clock as it is now: it may have been set since."""
+    """When a running run was started, by the current clock: it may have been set since."""
     started: float | None = status.get("started_at")
     then, up = status.get("started_up"), uptime()
     if started is None or then is None or up is None or status.get("boot") != boot_id():
@@ -118,13 +118,13 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
     code, finished = int(status["exit_code"]), log.finished
     asked = "cancel_requested_at" in status or "pause_requested_at" in status
     if finished is not None and finished.step >= finished.max_steps and (code == 0 or asked):
-        return replace(run, stage=Stage.COMPLETED, message=None, hint=None)  # what was asked came too late
+        return replace(run, stage=Stage.COMPLETED, message=None, hint=None)  # the request came too late
     if "started_at" not in status:
         return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped while queued"), log)
     if "cancel_requested_at" in status:
         return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped on request"), log)
     if finished is not None and finished.step < finished.max_steps:
-        # Also when nobody asked here: the script pauses at SIGTERM, whoever sent it.
+        # Even without a request from here: the script pauses at SIGTERM, whoever sent it.
         return _resumable(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}"), log)
     if "pause_requested_at" in status and log.failed is None:
         kept = newest_of(log)
@@ -134,8 +134,8 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
     return _resumable(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
 
 
-def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
-    """Nobody watches over it: its supervisor was killed, which takes the training along."""
+def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
+    """A run whose supervisor was killed, and its training with it."""
     gone = "(killed, or the machine was restarted)"
     message = f"The supervisor and the run are gone {gone}"
     if "started_at" not in status:
@@ -153,7 +153,7 @@ def _abandoned(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
 
 
 def _resumable(run: Run, log: RunLog) -> Run:
-    """`run`, which ended before its last step, with what can be done about it."""
+    """`run`, which ended before its last step, with a hint whether it can be resumed."""
     kept = newest_of(log)
     if kept is None:
         return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
@@ -163,7 +163,7 @@ def _resumable(run: Run, log: RunLog) -> Run:
 
 
 def newest_of(log: RunLog) -> Checkpoint | None:
-    """The newest complete checkpoint of the run; None when it left none."""
+    """The newest complete checkpoint of the run; None without one."""
     run = log.run
     if not run.output_dir:
         return None
@@ -172,7 +172,7 @@ def newest_of(log: RunLog) -> Checkpoint | None:
 
 
 def queue_reason(ahead: list[str]) -> str | None:
-    """Why a run waits, in words; None when it is its turn."""
+    """Why a run is waiting, in words; None if it is its turn."""
     if not ahead:
         return None
     spec = data_folder.read_json(run_store.run_dir(ahead[0]) / "spec.json") or {}
@@ -182,13 +182,13 @@ def queue_reason(ahead: list[str]) -> str | None:
 
 
 def alive(status: Mapping[str, Any]) -> bool:
-    """Whether the supervisor of a run without a lock lives: its id may have been given to another program since."""
+    """Whether the supervisor of a run without a lock is alive, and not another program that reuses its id."""
     started = status.get("supervisor_started_at", status.get("started_at"))
     return started is not None and lives(status.get("supervisor_pid"), float(started))
 
 
 def trains(status: Mapping[str, Any]) -> bool:
-    """Whether the training process of a run whose supervisor is gone still lives."""
+    """Whether the training process of a run whose supervisor is gone is still alive."""
     pid, ticks = status.get("child_pid"), status.get("child_ticks")
     if ticks is None:
         return lives(pid, float(status.get("started_at") or 0))
@@ -196,20 +196,21 @@ def trains(status: Mapping[str, Any]) -> bool:
 
 
 def end_leftovers(status: Mapping[str, Any]) -> None:
-    """Kills what a training left behind whose supervisor was killed: the workers of its launcher hold the devices.
+    """Kills the leftover processes of a training whose supervisor was killed: its launcher's workers occupy the
+    devices.
 
-    The kernel ends the training itself with its supervisor, but not the processes that it has started. They are known
-    by their session, which the supervisor began, and their group, which the training led.
+    The kernel kills the training itself with its supervisor, but not the processes that it started. They are recognized
+    by their session, created by the supervisor, and their group, led by the training.
     """
     supervisor, child = status.get("supervisor_pid"), status.get("child_pid")
     if supervisor is None or child is None or status.get("boot") is None or status.get("boot") != boot_id():
-        return  # of another machine, or from before it was started again
+        return  # from another machine, or from before a restart
     try:
         os.killpg(child, 0)
     except ProcessLookupError:
         return
     except OSError:
-        pass  # its id may have been given to a group of somebody else
+        pass  # the id may be reused by another user's group
     import psutil
 
     for pid in psutil.pids():
@@ -219,7 +220,7 @@ def end_leftovers(status: Mapping[str, Any]) -> None:
 
 
 def _delete_leftovers(launch: Mapping[str, Any]) -> None:
-    """Deletes the ticket and the lock file of a supervisor that could not do it, unless another run has them now."""
+    """Deletes the ticket and the lock file of a killed supervisor, unless another run holds them now."""
     ticket, output = launch.get("ticket"), launch.get("output_lock")
     paths = ([queue_folder() / Path(ticket).name] if ticket else []) + ([Path(output)] if output else [])
     for path in paths:
@@ -229,12 +230,12 @@ def _delete_leftovers(launch: Mapping[str, Any]) -> None:
 
 
 def lives(pid: Any, started: float) -> bool:
-    """Whether the process that noted `started` (seconds since the epoch) as its start still runs."""
+    """Whether the process that recorded `started` (seconds since the epoch) as its start is still running."""
     import psutil
 
     try:
         process = psutil.Process(int(pid))
-        # It notes its start just after the kernel does; another program with its id started later.
+        # It records its start just after the kernel does; another program with its id started later.
         return process.create_time() <= started + CLOCK_SECONDS and _runs(int(pid))
     except (psutil.Error, TypeError, ValueError, OverflowError):
         return False

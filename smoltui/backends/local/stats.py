@@ -164,7 +164,7 @@ async def stats(engine: Engine, run_id: str, *, follow: bool = True) -> AsyncGen
         sampler.close()
 
 
-def _pid(raw: Mapping[str, Any]) -> int | None:
+def _pid(raw: Mapping[str, object]) -> int | None:
     """The training process in the local engine's data of a run; None if it is not alive.
 
     Its id may have been reused by another program, which would not be its supervisor's child.

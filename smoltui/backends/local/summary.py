@@ -1,7 +1,7 @@
-"""What was learnt from the log of a run, kept beside it in `summary.json`, so that a list need not read it again.
+"""What the log of a run says, saved beside it as `summary.json` so that a list need not read the log again.
 
-It is derived, never needed, and thrown away when it does not fit the log: another version, another file, or other bytes
-where the reading stopped. The curve is not in it: that is read from the log.
+A summary is a cache: it is ignored if it does not fit the log (another version, another file, or other bytes where the
+reading stopped). It does not include the curve, which is read from the log.
 """
 
 from __future__ import annotations
@@ -11,9 +11,19 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any, TypeVar
 
 from smoltui.backends.local.log import RunLog, open_log
+from smoltui.backends.local.value_checks import (
+    Check,
+    are_texts,
+    is_count,
+    is_number,
+    is_text,
+    is_whole,
+    or_none,
+    wrong_value,
+)
 from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.errors import InputError
@@ -21,14 +31,23 @@ from smoltui.errors import InputError
 NAME = "summary.json"
 VERSION = 1
 PRINT_BYTES = 256
-"""At the begin of the log and before where the reading stopped: they tell whether it is still the same log."""
+"""Bytes at the start of the log, and before the point where reading stopped, that identify the log."""
 WORTH_BYTES = 1 << 22
-"""A summary of a run that is not over is written again when so much was read since."""
-_WORDS = ("phase", "model_path", "pushed_to", "message", "hint")
+"""The summary of an active run is saved again after this many bytes of its log."""
+_TEXTS = ("phase", "model_path", "pushed_to", "message", "hint")
+_CHECKS: dict[str, Check] = {
+    "step": is_count,
+    "begun": is_count,
+    "bar_steps": or_none(is_count),
+    "moved": or_none(is_number),
+    "checkpoints": are_texts,
+    **dict.fromkeys(_TEXTS, or_none(is_text)),
+}
+"""A summary with another value in one of these is not used."""
 
 
 def save(log: RunLog) -> None:
-    """Writes it down; a disk that cannot be written costs nothing but the time to read the log again."""
+    """Saves the summary of a log; if the disk cannot be written, the log is read again next time."""
     run, found = log.run, _identity(log, log.offset)
     if found is None:
         return
@@ -41,7 +60,7 @@ def save(log: RunLog) -> None:
         "step": run.step,
         "bar_steps": run.bar_steps,
         "moved": run.moved,
-        **{name: getattr(run, name) for name in _WORDS},
+        **{name: getattr(run, name) for name in _TEXTS},
         "lasts": events.Metrics(values=log.history.lasts).as_json(),
         "checkpoints": sorted(log.checkpoints),
         **{name: event and event.as_json() for name, event in _events(log).items()},
@@ -52,32 +71,19 @@ def save(log: RunLog) -> None:
 
 
 def load(log: RunLog) -> None:
-    """Puts a log that was not read yet into the state that was written down, where it still fits."""
+    """Puts a log that was not read yet into the saved state, if that still fits it."""
     data = data_folder.read_json(log.path.with_name(NAME))
     if data is None or data.get("version") != VERSION or not _fits(log, data):
         return
-    said = {name: _event(data.get(name)) for name in ("lasts", "plan", "finished", "failed")}
-    plan, finished, failed, lasts = said["plan"], said["finished"], said["failed"], said["lasts"]
-    step, begun, checkpoints, moved = (data.get(name) for name in ("step", "begun", "checkpoints", "moved"))
-    words: dict[str, Any] = {name: data.get(name) for name in _WORDS}
-    if not isinstance(lasts, events.Metrics) or not _count(step) or not _count(begun):
+    lasts = _event(data.get("lasts"), events.Metrics)
+    if lasts is None or wrong_value({name: data.get(name) for name in _CHECKS}, _CHECKS) is not None:
         return
-    if not all(value is None or isinstance(value, str) for value in words.values()):
-        return
-    if not isinstance(checkpoints, list) or not isinstance(moved, int | float | None):
-        return
-    log.run = replace(
-        log.run,
-        step=step,
-        moved=moved,
-        plan=plan if isinstance(plan, events.Planned) else None,
-        bar_steps=data["bar_steps"] if _count(data.get("bar_steps")) else None,
-        **words,
-    )
-    log.finished = finished if isinstance(finished, events.Finished) else None
-    log.failed = failed if isinstance(failed, events.Failed) else None
-    log.checkpoints = {path for path in checkpoints if isinstance(path, str)}
-    log.history.lasts, log.begun = dict(lasts.values), begun
+    values: dict[str, Any] = {name: data.get(name) for name in ("step", "bar_steps", "moved", *_TEXTS)}
+    log.run = replace(log.run, plan=_event(data.get("plan"), events.Planned), **values)
+    log.finished = _event(data.get("finished"), events.Finished)
+    log.failed = _event(data.get("failed"), events.Failed)
+    log.checkpoints = set(data["checkpoints"])
+    log.history.lasts, log.begun = dict(lasts.values), data["begun"]
     log.reader.ours = data.get("ours") is True
     log.pieces.offset = log.saved = data["offset"]
 
@@ -86,18 +92,19 @@ def _events(log: RunLog) -> dict[str, events.Event | None]:
     return {"plan": log.run.plan, "finished": log.finished, "failed": log.failed}
 
 
-def _event(data: Any) -> events.Event | None:
-    return events.from_json(data) if isinstance(data, Mapping) else None
+E = TypeVar("E", bound=events.Event)
 
 
-def _count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _event(data: object, kind: type[E]) -> E | None:
+    """The saved event if it is of this kind."""
+    event = events.from_json(data) if isinstance(data, Mapping) else None
+    return event if isinstance(event, kind) else None
 
 
-def _fits(log: RunLog, data: Mapping[str, Any]) -> bool:
-    """Whether the log is the one that was read: unchanged, or grown."""
+def _fits(log: RunLog, data: Mapping[str, object]) -> bool:
+    """Whether the log is the one that was summarized: unchanged, or longer."""
     offset = data.get("offset")
-    if not _count(offset):
+    if not is_whole(offset) or offset < 0:
         return False
     try:
         found = log.path.stat()
@@ -112,7 +119,7 @@ def _fits(log: RunLog, data: Mapping[str, Any]) -> bool:
 
 
 def _identity(log: RunLog, offset: int) -> dict[str, int] | None:
-    """What tells the log from another one; None where it cannot be read."""
+    """What identifies the log, read up to `offset` bytes; None if it cannot be read."""
     try:
         descriptor = open_log(log.path)
     except (FileNotFoundError, InputError):

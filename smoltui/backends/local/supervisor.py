@@ -1,15 +1,15 @@
 """Owns one training process so that it outlives the terminal. Run alone: `python supervisor.py RUN_DIR [FD…]`.
 
 Standard library only, and no import of smoltui: it must start fast and stay small for days. It reads `launch.json`
-(argv, cwd), waits for its turn by the ticket that is named there, hands its own environment on, lets the child write
-straight into `log` (so the child never waits for a reader), and records in `status.json` what a later reader cannot
-find out: when it started and ended, the exit code, and whether it was asked to pause or to stop.
+(argv, cwd), waits for its turn in the queue (the ticket in that file), passes its own environment on, lets the child
+write directly to `log` (so the child never waits for a reader), and records in `status.json` what cannot be found out
+later: start and end times, the exit code, and requests to pause or stop.
 
-The descriptors it is given hold its locks, the one of `RUN_DIR/lock` first: as long as that is locked, the run is
-alive. They were locked by who started it, so that there is no moment in between. The child gets none of them.
+Its descriptors hold its locks, the one of `RUN_DIR/lock` first: while that is locked, the run is alive. The process
+that starts it locks them, so that they are never unlocked in between. The child gets none of them.
 
-SIGTERM pauses: the child alone gets it, saves a checkpoint after its step and ends by itself, so a machine that shuts
-down loses nothing. SIGINT stops: the child's whole group is killed. While it waits for its turn, either ends it.
+SIGTERM pauses: only the child gets it, saves a checkpoint after its step and exits, so nothing is lost when a machine
+shuts down. SIGINT stops: the child's whole group is killed. While waiting in the queue, either signal ends the run.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ STATUS_BYTES = 4096
 """The status file is padded to this size, so that it can still be written in place when the disk is full."""
 
 FULL_BYTES = 1 << 16
-"""A disk with less free space takes no line of a log any more."""
+"""With less free space on the disk, the log is probably incomplete."""
 
 LOOK_SECONDS = 0.5
-"""Between two looks at the queue: nothing tells a process that another one let go of a lock."""
+"""Seconds between two checks of the queue: there is no notification when a lock is released."""
 
 CLOCK_SECONDS = 2.0
-"""A clock that is off by more was set; one that is only drawn to the right time is not."""
+"""A larger difference means that the clock was set, not just adjusted gradually."""
 
 LOCK_NAME = "lock"
 UPTIME, BOOT_ID = Path("/proc/uptime"), Path("/proc/sys/kernel/random/boot_id")
@@ -47,18 +47,18 @@ _WAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
 _ENDS = {signal.SIGTERM: "pause_requested_at", signal.SIGINT: "cancel_requested_at"}
 
 
-# The queue: one file a run in one folder, `NUMBER-RUN_ID`, locked as long as its supervisor lives. The kernel lets go
-# of the lock of a process that was killed, so nobody waits for a run that is gone.
+# The queue: one file per run in one folder, `NUMBER-RUN_ID`, locked while its supervisor is alive. The kernel unlocks
+# the file of a process that was killed, so no run waits for one that is gone.
 
 
 def ahead_of(ticket: Path) -> list[str]:
-    """Ids of the runs that took their ticket before this one and have not ended, in order. Empty: it is its turn."""
+    """Ids of the runs that are ahead of this ticket and have not ended, in order; empty if it is its turn."""
     before = sorted(path.name for path in ticket.parent.iterdir() if path.name < ticket.name)
     return [name.partition("-")[2] for name in before if _held(ticket.parent / name)]
 
 
 def _held(ticket: Path) -> bool:
-    """Whether the supervisor that took this ticket lives."""
+    """Whether the supervisor with this ticket is alive."""
     try:
         descriptor = os.open(ticket, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -72,11 +72,11 @@ def _held(ticket: Path) -> bool:
     return False
 
 
-# Time. The clock of a machine can be set during a run; how long the machine has been up cannot.
+# Time. The clock of a machine can be set during a run, its uptime cannot.
 
 
 def uptime() -> float | None:
-    """Seconds since the machine was started; None where the system does not say (it is Linux that does)."""
+    """Uptime of the machine in seconds; None if the system does not report it (only Linux does)."""
     try:
         return float(UPTIME.read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -84,7 +84,7 @@ def uptime() -> float | None:
 
 
 def boot_id() -> str | None:
-    """Which start of which machine this is; None where the system does not say."""
+    """Id of the current boot of this machine; None if the system does not report it."""
     try:
         return BOOT_ID.read_text().strip() or None
     except OSError:
@@ -92,9 +92,9 @@ def boot_id() -> str | None:
 
 
 def started_ticks(pid: int) -> int | None:
-    """When a process was started, in the kernel's ticks since the machine was; None where that is not known.
+    """When a process was started, in kernel ticks since boot; None if unknown.
 
-    With the id it names one process: no clock that is set changes it (proc(5), field 22 of `stat`).
+    Identifies the process together with its id: setting the clock does not change it (proc(5), field 22 of `stat`).
     """
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
@@ -103,12 +103,12 @@ def started_ticks(pid: int) -> int | None:
 
 
 def open_own(path: Path, flags: int) -> int:
-    """A descriptor of a file that only its owner reads; no child inherits it."""
+    """A descriptor of a file that only its owner can read; no child inherits it."""
     return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def write_status(path: Path, status: dict[str, Any]) -> None:
-    """Replaces the status file; in place when there is no room for a second one."""
+    """Replaces the status file; writes in place if the disk has no room for a second one."""
     data = json.dumps(status).encode().ljust(STATUS_BYTES) + b"\n"
     beside = path.with_name(".status.json")
     try:
@@ -126,19 +126,19 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
 def _in_child(supervisor: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the mask below would be inherited
     if sys.platform == "linux":
-        # A child without its supervisor would hold the device with nobody to stop it (PR_SET_PDEATHSIG is 1).
+        # A child without its supervisor would occupy the device with nothing to stop it (PR_SET_PDEATHSIG is 1).
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
         if os.getppid() != supervisor:
-            os._exit(1)  # it was killed a moment before
+            os._exit(1)  # the supervisor was killed a moment ago
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in the group
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_for_turn(ticket: Path, status: dict[str, Any], path: Path) -> bool:
-    """Waits until every run that came before has ended; False when it was told not to wait any longer."""
+    """Waits until every run ahead has ended; False if it was asked to stop waiting."""
     while ahead_of(ticket):
         if "queued_at" not in status:
             status["queued_at"] = time.time()
@@ -152,19 +152,22 @@ def _wait_for_turn(ticket: Path, status: dict[str, Any], path: Path) -> bool:
     return True
 
 
-def _tell_of_resuming(log: Path, message: str) -> None:
-    """A line in the log between two parts of a run, from which its readers know that what was said before is over."""
-    line = {"event": "stage", "v": 1, "at": round(time.time(), 3), "stage": "RUNNING", "message": message}
+def _log_resuming(log: Path, message: str, key: str | None) -> None:
+    """Writes a line between two parts of a run: an end that the log reports before it is that of an earlier part.
+
+    `key` proves to readers that the supervisor wrote the line: the child is not given it (`log.from_supervisor`).
+    """
+    line = {"event": "stage", "v": 1, "at": round(time.time(), 3), "stage": "RUNNING", "message": message, "key": key}
     with os.fdopen(open_own(log, os.O_RDWR | os.O_APPEND), "ab+") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
-                file.write(b"\n")  # who was killed may have left half a line
+                file.write(b"\n")  # a killed script may have left half a line
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def _hold(folder: Path, descriptors: list[int]) -> list[int]:
-    """The descriptors that hold the locks of this run, the one of its folder among them; none goes to a child.
+def _hold(folder: Path, descriptors: list[int]) -> None:
+    """Keeps the descriptors that hold the locks of this run, that of its folder first; no child inherits them.
 
     Raises:
         BlockingIOError: another supervisor has this run.
@@ -172,20 +175,18 @@ def _hold(folder: Path, descriptors: list[int]) -> list[int]:
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     held = descriptors or [open_own(folder / LOCK_NAME, os.O_RDWR)]
-    fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)  # changes nothing where it was locked for us
+    fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)  # no effect if it is already locked for us
     for descriptor in held:
         with contextlib.suppress(OSError):  # for people to read; a full disk does not matter
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return held
 
 
 def supervise(folder: Path, descriptors: list[int]) -> int:
-    """Runs the child of `folder` to its end and gives its exit code (negative: the signal that ended it)."""
+    """Runs the child of `folder` to its end and returns its exit code (negative: the signal that ended it)."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED)
-    held = _hold(folder, descriptors)  # until this process ends
-    assert held
+    _hold(folder, descriptors)  # until this process ends
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     path = folder / "status.json"
     status: dict[str, Any] = {
@@ -206,12 +207,12 @@ def supervise(folder: Path, descriptors: list[int]) -> int:
 
 
 def _let_go_of_output(launch: dict[str, Any]) -> None:
-    """Deletes the lock file in the output folder while it is still ours, and the folder if it was made in vain."""
+    """Deletes the lock file in the output folder while still holding it, and the folder if it is new and empty."""
     if lock := launch.get("output_lock"):
         with contextlib.suppress(OSError):
             Path(lock).unlink()
         if launch.get("output_made"):
-            with contextlib.suppress(OSError):  # it holds something
+            with contextlib.suppress(OSError):  # it is not empty
                 Path(lock).parent.rmdir()
 
 
@@ -221,7 +222,7 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
     begun = time.monotonic()
     try:
         if launch.get("resumed"):
-            _tell_of_resuming(folder / "log", launch["resumed"])
+            _log_resuming(folder / "log", launch["resumed"], launch.get("log_key"))
         log = open_own(folder / "log", os.O_WRONLY | os.O_APPEND)
         try:
             process = subprocess.Popen(
@@ -250,12 +251,12 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
             process.send_signal(signal.SIGTERM)
         else:
             _kill_group(process)
-    _kill_group(process)  # workers of a child that died hold memory and devices
+    _kill_group(process)  # workers of a dead child occupy memory and devices
     status |= {"finished_at": time.time(), "exit_code": process.returncode}
     if abs(status["finished_at"] - status["started_at"] - (took := time.monotonic() - begun)) > CLOCK_SECONDS:
-        status["started_at"] = status["finished_at"] - took  # the clock was set meanwhile: as it goes now
+        status["started_at"] = status["finished_at"] - took  # the clock was set meanwhile: use its current time
     if process.returncode and shutil.disk_usage(folder).free < FULL_BYTES:
-        status["disk_full"] = True  # it could not say so itself: its words go to this disk
+        status["disk_full"] = True  # the script could not report it: its log is on this disk
     write_status(path, status)
     return process.returncode
 

@@ -96,7 +96,7 @@ def _nvidia() -> tuple[list[Accelerator], list[str]]:
     return found, notes
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """NVML returns bytes or text, depending on the version."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 

@@ -1,4 +1,4 @@
-"""Requirements of training on this machine."""
+"""The packages that training on this machine requires."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Questions about an imported set that no part of it can answer alone: what stands in it twice, what contradicts what.
+"""Compares the rows of an imported set with each other: duplicates, repeated prompts, contradictions.
 
-DuckDB answers them within `MEMORY_LIMIT`; what does not fit is written beside the set meanwhile.
+DuckDB does it within `MEMORY_LIMIT`, and writes what does not fit to a temporary folder next to the set.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import os
 import shutil
 import tempfile
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -20,16 +20,19 @@ from smoltui.backends.pairs.store import FACTS, PairStore
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MEMORY_LIMIT = "96MB"
 _PREFIX = "across-"
 _HASHES = ("prompt_hash", "chosen_hash", "rejected_hash")
 
 
 class Across:
-    """The rows of a set in one table `facts`: `row` and the hashes of prompt, chosen and rejected; readable rows only.
+    """The readable rows of a set in a table `facts`: `row` and the hashes of prompt, chosen and rejected.
 
-    A context manager. Raises FileNotFoundError when the cache is deleted meanwhile, and PairsError with DuckDB's words
-    when the disk is full.
+    A context manager. Raises FileNotFoundError if the cache is deleted meanwhile, and PairsError with DuckDB's message
+    if the disk is full.
     """
 
     def __init__(self, store: PairStore) -> None:
@@ -74,8 +77,8 @@ class Across:
             first += len(table)
         self.run(f"DELETE FROM {name} WHERE prompt_hash IS NULL")
 
-    def add(self, name: str, columns: Mapping[str, Any]) -> None:
-        """Appends numbers to a table, by column."""
+    def add(self, name: str, columns: Mapping[str, Sequence[int] | array[int] | pa.ChunkedArray]) -> None:
+        """Appends numbers to a table: column → values."""
         import pyarrow as pa
 
         kept = {
@@ -86,7 +89,7 @@ class Across:
             self._connection.execute(f"INSERT INTO {name} SELECT * FROM added")
 
     @contextmanager
-    def _registered(self, name: str, table: Any) -> Iterator[None]:
+    def _registered(self, name: str, table: pa.Table) -> Iterator[None]:
         self._connection.register(name, table)
         try:
             yield
@@ -94,12 +97,12 @@ class Across:
             self._connection.unregister(name)
 
     def run(self, statement: str) -> None:
-        """Our own SQL."""
+        """Runs a statement of ours."""
         with _in_words():
             self._connection.execute(statement)
 
-    def batches(self, select: str, rows: int) -> Iterator[Any]:
-        """What a statement finds, in tables of at most so many rows. Nothing else may be asked meanwhile."""
+    def batches(self, select: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """The result of a statement, in batches of at most `rows` rows. No other statement may run meanwhile."""
         with _in_words():
             reader = self._connection.sql(select).to_arrow_reader(rows)
         while True:
@@ -109,8 +112,8 @@ class Across:
                 except StopIteration:
                     return
 
-    def flags(self, select: str) -> Any:
-        """The row numbers that a statement finds, as a boolean array over all rows."""
+    def flags(self, select: str) -> pa.Array:
+        """The row numbers selected by a statement, as a boolean array over all rows."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -120,40 +123,40 @@ class Across:
                 held[row] = 1
         return pc.cast(pa.Array.from_buffers(pa.uint8(), len(held), [None, pa.py_buffer(held)]), pa.bool_())
 
-    # -- what is asked
+    # -- comparisons
 
     def again(self, *columns: str, table: str = "facts") -> str:
-        """Selects the rows whose values in these columns stood in an earlier row."""
+        """SQL for the rows whose values in these columns appeared in an earlier row."""
         keys = ", ".join(columns)
         return (
             f"SELECT row FROM {table} WHERE {columns[0]} IS NOT NULL "
             f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY row) > 1"
         )
 
-    def repeated_prompts(self) -> Any:
-        """Rows whose prompt stood earlier."""
+    def repeated_prompts(self) -> pa.Array:
+        """Rows whose prompt appeared in an earlier row."""
         return self.flags(self.again("prompt_hash"))
 
-    def duplicates(self) -> Any:
-        """Rows that stood earlier, with both their answers."""
+    def duplicates(self) -> pa.Array:
+        """Rows with the same prompt and answers as an earlier row."""
         return self.flags(self.again(*_HASHES))
 
-    def contradictions(self) -> Any:
-        """Rows to which another one has the same prompt and the same answers the other way round."""
+    def contradictions(self) -> pa.Array:
+        """Rows for which another row has the same prompt, and the same answers swapped."""
         return self.flags(
             "SELECT row FROM facts AS one SEMI JOIN facts AS other ON one.prompt_hash = other.prompt_hash "
             "AND one.chosen_hash = other.rejected_hash AND one.rejected_hash = other.chosen_hash "
             "WHERE one.chosen_hash <> one.rejected_hash"
         )
 
-    def shared_with(self, other: PairStore) -> Any:
-        """Rows whose prompt stands in the other set."""
+    def shared_with(self, other: PairStore) -> pa.Array:
+        """Rows whose prompt is also in the other set."""
         self._fill("others", other)
         return self.flags("SELECT row FROM facts SEMI JOIN others USING (prompt_hash)")
 
 
 def _sweep(folder: Path) -> None:
-    """Deletes what a process that was killed has left."""
+    """Deletes temporary folders of processes that were killed."""
     for path in folder.glob(f"{_PREFIX}*-*"):
         with suppress(ValueError):
             if not psutil.pid_exists(int(path.name[len(_PREFIX) :].split("-")[0])):
@@ -162,6 +165,7 @@ def _sweep(folder: Path) -> None:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
+    """Turns DuckDB's errors into ours."""
     import duckdb
 
     try:

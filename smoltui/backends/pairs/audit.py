@@ -1,30 +1,25 @@
-"""Looks through an imported set for what may be wrong with it, in a process of its own.
+"""Audits an imported set for possible problems, as a process: `python -m smoltui.backends.pairs.audit REQUEST.json`.
 
-    python -m smoltui.backends.pairs.audit REQUEST.json
-
-Prints `{"progress": rows, "of": rows}` while it goes on. Leaves what it found beside the set: `part-N.audit.arrow`, and
-`audit.json`. What is compared across the set is DuckDB's, which writes to the disk what does not fit in its bound, so
-that the memory of the process hardly grows with the set.
+Prints JSON lines `{"progress": rows, "of": rows}`. Writes its results to the folder of the set: `part-N.audit.arrow`
+and `audit.json`. DuckDB compares rows across the set, and writes to disk what exceeds its memory limit, so the memory
+use of the process hardly grows with the set.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.pairs.across import Across
-from smoltui.backends.pairs.import_set import TELL_SECONDS
-from smoltui.backends.pairs.search import column_values, holding
+from smoltui.backends.pairs.child_output import Line, Progress, run_child
+from smoltui.backends.pairs.set_columns import column_values, holding
 from smoltui.backends.pairs.store import (
     AUDIT,
     AUDIT_FIELDS,
@@ -44,32 +39,36 @@ from smoltui.core.pairs.audit import EXAMPLES, Audit, LengthBias, audit_from_jso
 from smoltui.core.pairs.audit_report import as_markdown
 from smoltui.core.pairs.facts import TURN_JOINT
 from smoltui.core.pairs.near_duplicates import BANDS, comparable, keys_of, nearly_same, normalised, words_of
-from smoltui.errors import InputError, SmoltuiError
+from smoltui.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 REPORT = "audit.json"
 COMPARED_AT_ONCE = 20_000
-"""Pairs of prompts that are compared at a time: at most so many prompts are held, 20 MB of a usual set."""
+"""Pairs of prompts compared at a time. As many prompts are in memory, 20 MB for a typical set."""
 KEYS = tuple(f"key{number}" for number in range(BANDS + 1))
-"""Columns of what `keys_of` gives."""
-Progress = Callable[[int, int], object]
+"""Columns with the results of `keys_of`."""
+RowsDone = Callable[[int, int], object]
+"""Called with the rows examined so far and the rows of the whole set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be looked at, and with what in mind."""
+    """What to audit."""
 
     store: Path
     """Folder of the imported set."""
     max_length: int | None
-    """Tokens; None: nothing is cut."""
+    """Of the recipe, in tokens; None: nothing is cut."""
     tokens: str | None
-    """Kind of the files that hold token counts; None: not counted."""
+    """Kind of the files with token counts; None: not counted."""
     project: Path | None
-    """Whose evaluation prompts are looked for; None: no project."""
+    """Folder of the project whose evaluation prompts are compared; None: no project."""
     held_out: Path | None = None
-    """Folder of the imported held-out split; None: there is none."""
+    """Folder of the imported held-out split; None if there is none."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "store": str(self.store),
             "max_length": self.max_length,
@@ -85,7 +84,7 @@ def asked_from_json(data: Mapping[str, Any]) -> Asked:
 
 
 def audit_request(asked: Asked) -> list[str]:
-    """Writes down what is asked, beside the set; gives the arguments of this module.
+    """Writes the request to the folder of the set. Returns the arguments of this module.
 
     Raises:
         InputError: the cache cannot be written.
@@ -103,10 +102,10 @@ def audit_request(asked: Asked) -> list[str]:
 
 
 def load_audit(folder: Path) -> Audit:
-    """The report that was made last.
+    """The latest report.
 
     Raises:
-        PairsError: there is none (any more).
+        PairsError: there is none.
     """
     data = data_folder.read_json(folder / REPORT)
     if data is None:
@@ -115,7 +114,7 @@ def load_audit(folder: Path) -> Audit:
 
 
 def save_reports(audit: Audit, folder: Path) -> list[Path]:
-    """The report as JSON and as Markdown in a project folder.
+    """Writes the report into a project folder, as JSON and as Markdown. Returns the paths.
 
     Raises:
         InputError: they cannot be written.
@@ -135,31 +134,21 @@ def save_reports(audit: Audit, folder: Path) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    with suppress(OSError):
-        os.nice(5)
-    told = 0.0
+    def unwritable(error: OSError) -> InputError:
+        return InputError(f"The audit cannot be saved ({error.strerror or error})", "Free some space.")
 
-    def progress(rows: int, of: int) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told > TELL_SECONDS:
-            told = now
-            _tell({"progress": rows, "of": of})
-
-    try:
-        asked = asked_from_json(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
-        audit = make_audit(asked, progress)
-    except SmoltuiError as error:
-        _tell({"error": error.message, "hint": error.hint})
-        return 2
-    except OSError as error:
-        _tell({"error": f"The audit cannot be saved ({error.strerror or error})", "hint": "Free some space."})
-        return 2
-    _tell({"audit": audit.rows})
-    return 0
+    return run_child(lambda: _audited(Path(arguments[0])), unwritable)
 
 
-def make_audit(asked: Asked, progress: Progress = lambda rows, of: None) -> Audit:
-    """Looks at the whole set and leaves the report beside it.
+def _audited(request: Path) -> Line:
+    progress = Progress()
+    asked = asked_from_json(json.loads(request.read_text(encoding="utf-8")))
+    audit = make_audit(asked, lambda rows, of: progress({"progress": rows, "of": of}))
+    return {"audit": audit.rows}
+
+
+def make_audit(asked: Asked, progress: RowsDone = lambda rows, of: None) -> Audit:
+    """Audits the whole set and writes the report to its folder.
 
     Raises:
         PairsError: the cache was deleted meanwhile.
@@ -198,8 +187,8 @@ def make_audit(asked: Asked, progress: Progress = lambda rows, of: None) -> Audi
 # ----------------------------------------------------------------------------------------------- across the whole set
 
 
-def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Progress) -> set[str]:
-    """Writes the columns of `AUDIT_FIELDS`: what a row says only beside others. Gives the findings it cannot tell."""
+def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: RowsDone) -> set[str]:
+    """Writes the columns of `AUDIT_FIELDS`, which compare rows. Returns the findings that remain unknown."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -207,7 +196,7 @@ def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Pro
     with Across(store) as across:
         asks = _add_keys(across, store, evaluation, progress)
         repeated = across.repeated_prompts()
-        columns: dict[str, Any] = {
+        columns = {
             "duplicate": across.duplicates(),
             "repeated_prompt": repeated,
             "near_duplicate_prompt": pc.and_not(_near_duplicates(across, store), repeated),
@@ -225,8 +214,8 @@ def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: Pro
     table = pa.table([columns[name] for name in AUDIT_FIELDS], schema=schema_for(AUDIT_FIELDS))
     for part in range(store.parts):
         write_part(store.folder, AUDIT, part, table.slice(part * PART_ROWS, PART_ROWS).combine_chunks())
-    told = {"in_held_out": asked.held_out is not None, "in_evaluation_prompts": bool(evaluation)}
-    return {name for name, known in told.items() if not known}
+    known = {"in_held_out": asked.held_out is not None, "in_evaluation_prompts": bool(evaluation)}
+    return {name for name, is_known in known.items() if not is_known}
 
 
 def _evaluation_prompts(asked: Asked, notes: list[str]) -> set[bytes]:
@@ -241,18 +230,18 @@ def _evaluation_prompts(asked: Asked, notes: list[str]) -> set[bytes]:
         return set()
 
 
-def _add_keys(across: Across, store: PairStore, evaluation: set[bytes], progress: Progress) -> Any:
-    """Fills a table `keys` with those of the prompts that have words; gives which rows ask an evaluation prompt."""
+def _add_keys(across: Across, store: PairStore, evaluation: set[bytes], progress: RowsDone) -> pa.Array:
+    """Fills the table `keys` for prompts with words. Returns for each row whether it asks an evaluation prompt."""
     import pyarrow as pa
 
     fields = ", ".join(f"{name} BIGINT" for name in ("row", *KEYS))
     across.run(f"CREATE TABLE keys ({fields})")
-    asks: list[Any] = []
+    asks: list[pa.Array] = []
     for part in range(store.parts):
         table = store.table(TEXT, part, ["prompt", "roles", "turn_chars"])
         made = [
             (row, *keys_of(words))
-            for row, text in enumerate(_asked(table), part * PART_ROWS)
+            for row, text in enumerate(_questions(table), part * PART_ROWS)
             if (words := words_of(text))
         ]
         if made:
@@ -263,8 +252,8 @@ def _add_keys(across: Across, store: PairStore, evaluation: set[bytes], progress
     return pa.concat_arrays(asks) if asks else pa.array([], pa.bool_())
 
 
-def _asked(table: Any) -> list[str]:
-    """The prompt of each row, empty where it cannot be read; without its system text, which many prompts may share."""
+def _questions(table: pa.Table) -> list[str]:
+    """The prompt of each row without its system text, which many prompts may share; empty if the row is unreadable."""
     import pyarrow.compute as pc
 
     texts = [text or "" for text in table.column("prompt").to_pylist()]
@@ -274,22 +263,22 @@ def _asked(table: Any) -> list[str]:
     return texts
 
 
-def _last_turns(table: Any) -> Iterator[str]:
+def _last_turns(table: pa.Table) -> Iterator[str]:
     texts, turns = table.column("prompt").to_pylist(), table.column("turn_chars").to_pylist()
     for text, chars in zip(texts, turns, strict=True):
         yield text[len(text) - chars[-1] :] if text and chars else ""
 
 
-def _near_duplicates(across: Across, store: PairStore) -> Any:
-    """Rows whose prompt is nearly that of an earlier row. Repeated prompts are not looked at again.
+def _near_duplicates(across: Across, store: PairStore) -> pa.Array:
+    """Rows whose prompt is almost the same as an earlier one. Repeated prompts are not compared.
 
-    Of the rows that share a key, each is compared with the first and with the one before it.
+    Each row is compared with two of those that share a key with it: the first, and the previous one.
     """
     same_words, *banded = KEYS
     across.run(f"CREATE TABLE found AS {across.again('prompt_hash')} UNION {across.again(same_words, table='keys')}")
     across.run("CREATE TABLE compared (row BIGINT, other BIGINT)")
     for key in banded:
-        # What was compared under an earlier key is mostly what stands beside a row under this one.
+        # Rows that share this key mostly share an earlier one too, and were compared then.
         across.run(
             "CREATE OR REPLACE TABLE candidates AS SELECT DISTINCT row, other FROM ("
             "SELECT row, unnest([first, before]) AS other FROM (SELECT row, first_value(row) OVER alike AS first, "
@@ -304,8 +293,8 @@ def _near_duplicates(across: Across, store: PairStore) -> Any:
     return across.flags("SELECT row FROM found")
 
 
-def _alike(store: PairStore, candidates: Any) -> list[int]:
-    """Those of the `row`s whose prompt is nearly that of an `other` beside it."""
+def _alike(store: PairStore, candidates: pa.Table) -> list[int]:
+    """The rows of `row` whose prompt is almost the same as that of an `other` in the same line."""
     candidates = candidates.sort_by("row")
     rows, others = candidates.column("row").to_pylist(), candidates.column("other").to_pylist()
     earlier = dict(_texts_of(store, set(others)))
@@ -319,19 +308,19 @@ def _alike(store: PairStore, candidates: Any) -> list[int]:
 
 
 def _texts_of(store: PairStore, rows: Iterable[int]) -> Iterator[tuple[int, str]]:
-    """Each of these rows with what is compared of its prompt, in order."""
+    """Each of these rows with the `comparable` text of its prompt, in order."""
     for part, group in groupby(sorted(rows), lambda row: row // PART_ROWS):
         wanted = list(group)
         table = store.table(TEXT, part, ["prompt", "roles", "turn_chars"])
-        texts = _asked(table.take([row - part * PART_ROWS for row in wanted]))
+        texts = _questions(table.take([row - part * PART_ROWS for row in wanted]))
         yield from zip(wanted, map(comparable, texts), strict=True)
 
 
 # ------------------------------------------------------------------------------------------------------------ counting
 
 
-def _count(store: PairStore, asked: Asked, progress: Progress) -> tuple[dict[str, int], dict[str, list[int]]]:
-    """How many rows each finding has (and `clean`), and its first rows."""
+def _count(store: PairStore, asked: Asked, progress: RowsDone) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Number of rows per finding (and of `clean`), and the first rows of each."""
     known = asked.tokens is not None and store.has(asked.tokens)
     wanted = {**conditions(asked.max_length, known), "clean": "reason IS NULL AND NOT identical"}
     counts, examples = dict.fromkeys(wanted, 0), {name: list[int]() for name in wanted}
@@ -343,7 +332,7 @@ def _count(store: PairStore, asked: Asked, progress: Progress) -> tuple[dict[str
 
 
 def _length_bias(store: PairStore, tokens: str | None) -> LengthBias:
-    """Over the usable pairs."""
+    """The length bias of the usable pairs."""
     import pyarrow.compute as pc
 
     usable = pc.is_null(store.tables(FACTS, ["reason"]).column("reason"))
@@ -356,10 +345,6 @@ def _length_bias(store: PairStore, tokens: str | None) -> LengthBias:
         sides = [column_values(store, f"{side}_tokens", tokens).filter(usable) for side in ("chosen", "rejected")]
         counted = pc.quantile(pc.subtract(*sides), 0.5)[0].as_py() if pairs else None
     return LengthBias(pairs, longer, equal, float(median or 0.0), counted)
-
-
-def _tell(line: dict[str, Any]) -> None:
-    print(json.dumps(line, ensure_ascii=True), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How many pairs a recipe trains on: as the imported set has it while it is current, else counted in the source."""
+"""Number of pairs that a recipe trains on, from the imported set if it is current, or else counted in the source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smoltui.backends.project.project import Project
 from smoltui.errors import InputError, PairsError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smoltui.core.settings.settings import Settings
 
 LOOKED_AT = 20_000
-"""Rows of a set that is not imported which are decoded to find a broken one."""
+"""Rows that are decoded to find a broken one, if the set is not imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +28,26 @@ class Counted:
     split: str
     """As requested: train, or train[:1000]."""
     broken: str | None = None
-    """What is wrong with the first row that cannot be decoded; None where none was found or nobody looked."""
+    """Problem of the first row that cannot be decoded; None if there is none, or it was not checked."""
 
 
 class PairCounts:
-    """Counts sets, and keeps the last one that was counted in its source for as long as its files stay as they are.
+    """Counts sets, and caches the last count from a source until its files change.
 
-    Blocking: a set of 100 MB that is not imported is read whole. Any thread may call it.
+    Blocking: a set of 100 MB that is not imported is read as a whole. Thread-safe.
     """
 
     def __init__(self) -> None:
-        self._last: tuple[Any, Counted] | None = None
+        self._last: tuple[tuple[object, ...], Counted] | None = None
 
     def count(self, wanted: PairsSpec, folder: Path, settings: Settings, *, broken: bool = False) -> Counted:
-        """The rows of a set that the recipe in `folder` names; with `broken` it is looked for one that is.
+        """The rows of a set of the recipe in `folder`; `broken` also looks for rows that cannot be decoded.
 
         Raises:
             PairsError: as `open_spec`.
         """
         from smoltui.backends.data_files.source import files_stamp, open_spec
-        from smoltui.backends.data_files.tables import Broken
+        from smoltui.backends.data_files.text import Broken
 
         stamp = files_stamp(wanted, folder)
         if meta := _imported(wanted, folder, stamp, settings):
@@ -61,8 +61,8 @@ class PairCounts:
             last = self._last = (key, Counted(len(source), source.split, first.problem if first else None))
         return last[1]
 
-    def rows(self, project: Project, values: Mapping[str, Any], settings: Settings) -> int | None:
-        """Rows of the recipe's set; None for a set on the Hub, for several sets, for none usable."""
+    def rows(self, project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
+        """Rows of the recipe's set; None if it is on the Hub, one of several, missing or unreadable."""
         from smoltui.backends.data_files.source import is_local, pairs_of
 
         try:
@@ -74,10 +74,10 @@ class PairCounts:
             return None
 
 
-def _imported(wanted: PairsSpec, folder: Path, stamp: Any, settings: Settings) -> Meta | None:
-    """What is known of the set in the cache, whole and made of the files as they are now; None where it is not there.
+def _imported(wanted: PairsSpec, folder: Path, stamp: list[tuple[str, int, int]], settings: Settings) -> Meta | None:
+    """Meta of the set in the cache, if it is complete and matches the current files; otherwise None.
 
-    The Pairs room may have opened it by what the recipe says or by what smoltui.toml says.
+    The Pairs room may have opened it as named in the recipe, or as named in smoltui.toml.
     """
     from smoltui.backends.data_files.source import PairsSpec
     from smoltui.backends.pairs.curated import set_name
@@ -101,10 +101,10 @@ def _imported(wanted: PairsSpec, folder: Path, stamp: Any, settings: Settings) -
     return None
 
 
-def pairs_decided(project: Project, values: Mapping[str, Any], decisions: CurationFile) -> bool:
-    """Pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file holds.
+def pairs_decided(project: Project, values: Mapping[str, object], decisions: CurationFile) -> bool:
+    """Whether pairs were excluded or held out in the Pairs room, so that fewer are trained on than the file has.
 
-    `decisions` are the project's; they are read again only where they have changed.
+    `decisions` are the project's; they are only read again if the file has changed.
     """
     from smoltui.backends.data_files.source import pairs_of
     from smoltui.backends.pairs.curated import set_name

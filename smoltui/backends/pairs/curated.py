@@ -1,8 +1,8 @@
-"""The pairs a recipe trains on, as the project's decisions make them: written once and named by their hash.
+"""The curated pairs of a recipe: its pairs after the project's decisions, written once and named by their hash.
 
-A project without decisions that touch the recipe's pairs trains exactly what its recipe says. Otherwise the curated set
-lies in `<data folder>/pairs/<pairs hash>/`, and the run's own copy of the recipe names that folder; the file in the
-project is never changed. Everything here blocks: opening, reading and writing a set takes seconds where it is large.
+Without decisions about the recipe's pairs, a project trains on exactly what its recipe says. Otherwise, the curated set
+is in `<data folder>/pairs/<pairs hash>/`, and the run's own copy of the recipe refers to that folder; the recipe of the
+project is never changed. Everything here is blocking: a large set takes seconds to open, read and write.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from smoltui.backends.data_files.source import (
     pairs_of,
 )
 from smoltui.backends.data_files.splits import split_asked
-from smoltui.backends.data_files.tables import Broken
+from smoltui.backends.data_files.text import Broken
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.export import FORMAT, Exported, Row, export_pairs, read_export
 from smoltui.backends.project.project import RECIPE_NAME, Project
@@ -47,8 +47,12 @@ from smoltui.scripts.pair_format import content_hash, examine, hash_of, schema_o
 from smoltui.scripts.pair_turns import NotAPairError
 
 LEFTOVER_SECONDS = 86400.0
-"""A half-written set of this age belongs to a process that is gone."""
-KWARGS = "chat_template_kwargs"
+"""An incomplete set of this age belongs to a process that was killed."""
+
+
+Identity = list[Any]
+"""Identifies a set on this machine in its current state, as JSON values. None for a set on the Hub, whose state is
+unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +64,19 @@ class PairSet:
     schema: str
     """Key of `pair_format.SCHEMAS`."""
     thinking_off: bool
-    """Its rows are converted before they are trained on, so thinking is turned off for them (see `scripts/dpo.py`)."""
+    """Its rows are converted for training, which turns thinking off (see `scripts/dpo.py`)."""
     size: int
     pairs: Callable[[], Iterator[Row]]
-    """All of them in order; may be called again."""
-    identity: Any = None
-    """What makes it this set in this state, ready for JSON; None when nobody knows, as for a branch on the Hub."""
+    """Yields all of them in order; can be called repeatedly."""
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NamedSet:
-    """A set that may not have been opened yet: a large one takes a second, and what comes of it may be known."""
+    """A set that is opened only if necessary: a large one takes a second, and its curated pairs may be known."""
 
     name: str
-    identity: Any
-    """As `PairSet.identity`."""
+    identity: Identity | None
     open: Callable[[], PairSet]
     """Raises as `open_source`."""
 
@@ -85,9 +87,9 @@ class Curated:
 
     exported: Exported
     source: str
-    """What it was made from, for people."""
+    """Name of the source, to show."""
     evaluates: bool
-    """The recipe measures on held-out pairs, so the folder has some."""
+    """The recipe evaluates on held-out pairs, so the folder has some."""
 
     @property
     def pairs_hash(self) -> str:
@@ -119,9 +121,9 @@ def _count(number: int) -> str:
 
 
 def set_name(spec: PairsSpec, folder: Path) -> str:
-    """What `curation.jsonl` calls a set and split (`hold_out(of)`), told without opening it.
+    """The name of a set and split in `curation.jsonl` (`hold_out(of)`), without opening it.
 
-    The name of the file, folder or Hub id as `PairSource.name` has it, and the split: the same in every clone.
+    It consists of `PairSource.name` (file, folder or Hub id) and the split, so it is the same in every clone.
     """
     split = spec.split or "train"
     if spec.files:
@@ -131,7 +133,7 @@ def set_name(spec: PairsSpec, folder: Path) -> str:
 
 
 def named_set(spec: PairsSpec, folder: Path) -> NamedSet:
-    """The set of a recipe in `folder`. One on this machine is not opened, one on the Hub is: nothing else names it.
+    """The set of a recipe in `folder`. Only a set on the Hub is opened, because its name is not known otherwise.
 
     Raises:
         PairsError, ServiceError: as `open_spec`.
@@ -144,15 +146,16 @@ def named_set(spec: PairsSpec, folder: Path) -> NamedSet:
     return NamedSet(f"{found.name}, {split}", _identity(found.spec, folder), lambda: open_source(spec, folder))
 
 
-def _identity(spec: PairsSpec, folder: Path) -> Any:
-    """What makes a set on this machine this one in this state, `spec` with absolute paths; None for one on the Hub."""
+def _identity(spec: PairsSpec, folder: Path) -> Identity | None:
+    """Identity of a set on this machine; `spec` has absolute paths."""
     if not is_local(spec, folder):
         return None
-    return json.loads(json.dumps([asdict(spec), files_stamp(spec, folder)], default=str))
+    identity: Identity = json.loads(json.dumps([asdict(spec), files_stamp(spec, folder)], default=str))
+    return identity
 
 
 def open_source(spec: PairsSpec, folder: Path) -> PairSet:
-    """The set as its files have it.
+    """The set as it is in its files.
 
     Raises:
         PairsError, ServiceError: as `open_spec`.
@@ -163,28 +166,29 @@ def open_source(spec: PairsSpec, folder: Path) -> PairSet:
     def pairs() -> Iterator[Row]:
         for index, row in enumerate(source.rows(0, len(source))):
             if isinstance(row, Broken):
-                yield Pair(index, problem=row.problem, reason="broken", raw=row.text), content_hash(row.text), {}
+                yield Pair(index, problem=row.problem, reason="broken", raw=row.text), content_hash(row.text)
                 continue
-            extra = {KWARGS: row[KWARGS]} if isinstance(row, Mapping) and KWARGS in row else {}
             try:
                 reading = examine(row)
             except NotAPairError as error:
-                yield Pair(index, problem=str(error), reason=error.reason), hash_of(None, row), extra
+                yield Pair(index, problem=str(error), reason=error.reason), hash_of(None, row)
             else:
-                yield pair_from_reading(index, reading, row), hash_of(reading, row), extra
+                yield pair_from_reading(index, reading, row), hash_of(reading, row)
 
     first = islice(source.rows(0, FIRST_ROWS), FIRST_ROWS)
     as_it_is = next((kept for row in first if (kept := _trained_as_it_is(row)) is not None), False)
     return PairSet(f"{source.name}, {source.split}", source.schema, not as_it_is, len(source), pairs, identity)
 
 
-def _trained_as_it_is(row: Any) -> bool | None:
-    """Whether the row stands in TRL's own form already, which the script does not convert; None for no usable pair."""
+def _trained_as_it_is(row: object) -> bool | None:
+    """Whether the row is in a format of TRL, which `dpo.py` does not convert; None if it is not a usable pair."""
     try:
         schema, pair = schema_of(row), to_conversation(row)
     except NotAPairError:
         return None
-    return schema == "standard" or (schema == "conversational" and all(row[side] == pair[side] for side in pair))
+    if schema == "conversational" and isinstance(row, Mapping):
+        return all(row[side] == pair[side] for side in pair)
+    return schema == "standard"
 
 
 # ------------------------------------------------------------------------------------------------------------- curating
@@ -192,23 +196,22 @@ def _trained_as_it_is(row: Any) -> bool | None:
 
 def curate(
     project: Project,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     *,
     settings: Settings | None = None,
     curation: Curation | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Curated | None:
-    """The curated set of the recipe with these `values`, written if it is not there yet.
+    """The curated set of the recipe with these `values`, written if it does not exist yet.
 
-    `settings` and `curation` are the project's, None to read them now. None is given when the recipe trains on what it
-    names: no decision touches its pairs, and smoltui.toml does not say which of their columns is what (TRL could not
-    read them). None also when it was stopped.
+    `settings` and `curation` are the project's; None to read them. Returns None if stopped, or if the recipe's own
+    pairs are trained on: no decision concerns them, and smoltui.toml maps no columns, which TRL could not read.
 
     Raises:
-        PairsError, ServiceError: the recipe's pairs cannot be read, or none is left.
-        RecipeError: the recipe names no held-out split where one is needed, or its pairs in an unknown way, or
-            smoltui.toml cannot be used.
-        InputError: `curation.jsonl` cannot be read, or the data folder not be written.
+        PairsError, ServiceError: the recipe's pairs cannot be read, or none are left.
+        RecipeError: the recipe lacks a held-out split that it needs, or names its pairs in an unknown way; or
+            smoltui.toml is invalid.
+        InputError: `curation.jsonl` cannot be read, or the data folder cannot be written.
     """
     curation = CurationFile(project.folder).load() if curation is None else curation
     asked = _asked(project, values, project.settings() if settings is None else settings, curation)
@@ -235,28 +238,28 @@ def curate(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is to be curated, and how."""
+    """Sets to curate, and how."""
 
     sets: list[NamedSet]
-    entries: Any
+    entries: object
     """`datasets` of the recipe."""
     own_test: NamedSet | None
-    """The held-out split that the recipe names; None where it measures on none, or a share is held out."""
+    """The held-out split that the recipe names; None if it does not evaluate, or a share is split off."""
     hold_out: HoldOut | None
     curation: Curation
     evaluates: bool
     needed: bool
-    """A curated set is made even where no decision touches a pair."""
+    """Whether a curated set is written even if no decision concerns a pair."""
 
     @property
     def source(self) -> str:
-        """For people."""
+        """Name of the source, to show."""
         more = f" and {len(self.sets) - 1} more sets" if len(self.sets) > 1 else ""
         return self.sets[0].name + more
 
     @property
     def key(self) -> str | None:
-        """What the result depends on, as 32 hexadecimal digits; None when that is not known: it is made each time."""
+        """Hash of everything the result depends on, 32 hexadecimal digits; None if it is unknown."""
         named = [*self.sets, *([self.own_test] if self.own_test else [])]
         if any(one.identity is None for one in named):
             return None
@@ -273,8 +276,8 @@ class _Asked:
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def _asked(project: Project, values: Mapping[str, Any], settings: Settings, curation: Curation) -> _Asked | None:
-    """What the decisions and smoltui.toml make of the recipe's pairs; None where they leave them as they are."""
+def _asked(project: Project, values: Mapping[str, object], settings: Settings, curation: Curation) -> _Asked | None:
+    """The recipe's pairs with the decisions and smoltui.toml; None if these do not concern them."""
     wanted = pairs_of(values)
     if wanted is None:
         return None
@@ -294,15 +297,15 @@ def _asked(project: Project, values: Mapping[str, Any], settings: Settings, cura
     return _Asked(sets, entries, own_test, hold_out, curation, evaluates, needed)
 
 
-def _specs(wanted: PairsSpec, entries: Any) -> list[PairsSpec]:
-    """Every set that the recipe mixes, of which `wanted` is the first."""
+def _specs(wanted: PairsSpec, entries: object) -> list[PairsSpec]:
+    """All sets that the recipe mixes, of which `wanted` is the first."""
     if not isinstance(entries, list) or len(entries) < 2:
         return [wanted]
     return [spec for entry in entries if (spec := pairs_of({"datasets": [entry]})) is not None]
 
 
-def _drawn_by_trl(values: Mapping[str, Any]) -> HoldOut | None:
-    """The share that TRL would draw, another one in every run: here it is carved by prompt, as large."""
+def _drawn_by_trl(values: Mapping[str, object]) -> HoldOut | None:
+    """The share that TRL would draw at random in every run: here, a share of the same size is split off by prompt."""
     size, seed = values.get("test_split_size"), values.get("seed")
     if not isinstance(size, int | float) or not 0 < size < 1:
         return None
@@ -310,12 +313,12 @@ def _drawn_by_trl(values: Mapping[str, Any]) -> HoldOut | None:
 
 
 def _written(asked: _Asked, stopped: Callable[[], bool]) -> Exported | None:
-    """One pass over all rows into a new folder; None when it was stopped."""
+    """Writes the curated set into a new folder; None if stopped."""
     sets = [one.open() for one in asked.sets]
     own_test = asked.own_test.open() if asked.own_test else None
     rows = _mixture(sets, asked.entries if len(sets) > 1 else None)
     _delete_leftovers()
-    with suppress(OSError):  # the export says what is wrong
+    with suppress(OSError):  # the export reports the error
         private_folder(folder())
     first = sets[0]
     return export_pairs(
@@ -334,7 +337,7 @@ def _written(asked: _Asked, stopped: Callable[[], bool]) -> Exported | None:
 
 
 def _kept(made: Exported, asked: _Asked) -> Exported | None:
-    """The set in its place; None, and nothing left of it, where it holds what the recipe names anyway."""
+    """The set moved into place; None, and deleted, if it has the same pairs as the recipe."""
     if asked.needed or made.touched:
         return _keep(made)
     shutil.rmtree(made.folder, ignore_errors=True)
@@ -342,9 +345,9 @@ def _kept(made: Exported, asked: _Asked) -> Exported | None:
 
 
 def curated_spec(spec: RunSpec) -> RunSpec:
-    """`spec` with the curated pairs in its copy of the recipe; `spec` itself where nothing is curated.
+    """`spec` with the curated pairs in its copy of the recipe; unchanged if nothing is curated.
 
-    For a specification that no plan was made of, as one from a record; one that names a curated set stays as it is.
+    For a specification without a plan, such as one from a record. One that has curated pairs already is unchanged.
 
     Raises as `curate`.
     """
@@ -360,10 +363,10 @@ def curated_spec(spec: RunSpec) -> RunSpec:
 
 
 def with_curated(spec: RunSpec, recipe: RecipeFile, found: Curated) -> RunSpec:
-    """`spec` that trains on a curated set. `recipe` holds the text of `spec`, and is changed.
+    """`spec` with a curated set as its pairs. `recipe` has the text of `spec.recipe`, and is changed.
 
     Raises:
-        RecipeError: the recipe is written in a way that cannot be edited value by value.
+        RecipeError: single values of the recipe cannot be edited.
     """
     for key in ("datasets", "test_split_size", "dataset_config"):
         recipe.remove(key)
@@ -375,12 +378,12 @@ def with_curated(spec: RunSpec, recipe: RecipeFile, found: Curated) -> RunSpec:
 
 
 def folder() -> Path:
-    """Holds the curated sets, each in a folder named by its hash."""
+    """Folder of the curated sets, each in a folder named by its hash."""
     return home() / "pairs"
 
 
 def columns_of(project: Project, wanted: PairsSpec, settings: Settings) -> Mapping[str, str] | None:
-    """Which column is what in the recipe's pairs; smoltui.toml may mean those of the set it names itself."""
+    """Column mapping of the recipe's pairs; None if there is none, or it is for another set, named in smoltui.toml."""
     if settings.pairs:
         named = replace(wanted, source=settings.pairs, files=None)
         if set_name(named, project.folder) != set_name(wanted, project.folder):
@@ -388,11 +391,11 @@ def columns_of(project: Project, wanted: PairsSpec, settings: Settings) -> Mappi
     return settings.pair_columns or None
 
 
-def _test_spec(wanted: PairsSpec, values: Mapping[str, Any], project: Project) -> PairsSpec:
+def _test_spec(wanted: PairsSpec, values: Mapping[str, object], project: Project) -> PairsSpec:
     """The held-out split that the recipe itself names.
 
     Raises:
-        RecipeError: it names none.
+        RecipeError: there is none.
     """
     split = str(values.get("dataset_test_split") or "test")
     one_file = bool(wanted.files) or (project.folder / expanded(wanted.source)).is_file()
@@ -404,13 +407,13 @@ def _test_spec(wanted: PairsSpec, values: Mapping[str, Any], project: Project) -
     return replace(wanted, split=split)
 
 
-def _mixture(sets: list[PairSet], entries: Any) -> Callable[[], Iterator[Row]]:
-    """The rows of all sets, one after the other; with `fraction` as many of each as TRL takes (`trl.get_dataset`).
+def _mixture(sets: list[PairSet], entries: object) -> Callable[[], Iterator[Row]]:
+    """Yields the rows of all sets, one after the other; with `fraction`, as many of each as in `trl.get_dataset`.
 
     Raises:
         RecipeError: only some sets have a fraction.
     """
-    fractions = [entry.get("fraction") for entry in entries] if entries else []
+    fractions = [entry.get("fraction") for entry in entries] if isinstance(entries, list) else []
     if not any(fraction is not None for fraction in fractions):
         return lambda: chain.from_iterable(one.pairs() for one in sets)
     if any(fraction is None for fraction in fractions):
@@ -423,7 +426,7 @@ def _mixture(sets: list[PairSet], entries: Any) -> Callable[[], Iterator[Row]]:
     return lambda: chain.from_iterable(islice(one.pairs(), count) for one, count in zip(sets, taken, strict=True))
 
 
-# --------------------------------------------------------------------------------------------------------- what is kept
+# ------------------------------------------------------------------------------------------------------------ the cache
 
 
 def _known(key: str) -> Path:
@@ -431,7 +434,7 @@ def _known(key: str) -> Path:
 
 
 def _recall(key: str) -> tuple[bool, Exported | None]:
-    """Whether it is known what comes out, and that: a set that is there and whole, or None where nothing is curated."""
+    """Whether the result is known, and the result: a complete set, or None if nothing is curated."""
     data = read_json(_known(key))
     if data is None:
         return False, None
@@ -445,15 +448,16 @@ def _recall(key: str) -> tuple[bool, Exported | None]:
 
 
 def _remember(key: str, made: Exported | None) -> None:
-    with suppress(OSError):  # the pass is made again then
+    with suppress(OSError):  # the set is written again next time
         private_folder(_known(key).parent)
         write_json(_known(key), {**asdict(made), "folder": made.folder.name} if made else {})
 
 
 def _keep(made: Exported) -> Exported:
-    """The set in a folder named by its hash, or the one that is there already.
+    """Moves the set to a folder named by its hash, unless the same set is there already.
 
-    The same pairs in another form (texts, other `chat_template_kwargs`) have the same hash; a number tells them apart.
+    The same pairs in another format (plain texts, other `chat_template_kwargs`) have the same hash; a number
+    distinguishes them.
     """
     number = 1
     while True:
@@ -465,11 +469,11 @@ def _keep(made: Exported) -> Exported:
             number += 1
             continue
         try:
-            if place.exists():  # files of it were deleted or cut short
+            if place.exists():  # some of its files were deleted or truncated
                 shutil.rmtree(place)
             made.folder.rename(place)
         except OSError as error:
-            if read_export(place) is not None:  # another process was quicker
+            if read_export(place) is not None:  # another process was faster
                 continue
             shutil.rmtree(made.folder, ignore_errors=True)
             raise InputError(
@@ -488,7 +492,7 @@ def _same_data(one: Path, other: Path) -> bool:
 
 
 def _delete_leftovers() -> None:
-    """Half-written sets of processes that were killed."""
+    """Deletes incomplete sets of processes that were killed."""
     with suppress(OSError):
         for path in folder().iterdir():
             if path.name.startswith((".new-", "new-")) and time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:

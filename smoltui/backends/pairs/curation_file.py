@@ -1,4 +1,4 @@
-"""curation.jsonl of a project: read whole, only ever appended to, shared with other apps on the same folder."""
+"""curation.jsonl of a project: read as a whole, only appended to, and shared with other apps in the same folder."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 LOCK_SECONDS = 10.0
-"""Another app holds the lock for as long as a write takes; beyond this it hangs, and a person should know."""
+"""Another app holds the lock only while it writes; if it takes longer than this, it hangs."""
 MOST_BYTES = 512 << 20
-"""Of the file: more than two million decisions."""
+"""Limit of the file: more than two million decisions."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk."""
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
-"""Opening a pipe of this name must not wait for somebody at its other end."""
+"""If the file is a pipe, opening it must not wait for its other end."""
 Stamp = tuple[int, int, int]
-"""File number, bytes and time of change (ns): the same for a file that nobody wrote to."""
+"""Inode, bytes and modification time (ns), which change with every write."""
 
 
 class LockedError(InputError):
-    """Another program has locked the file and did not release it in time."""
+    """Another program kept the file locked for `LOCK_SECONDS`."""
 
 
 class CurationFile:
-    """The decisions of one project. Blocking, up to `LOCK_SECONDS` where another program has the file locked.
+    """The decisions of one project. Blocking, for up to `LOCK_SECONDS` if another program has locked the file.
 
-    Any thread may call it, one after the other; any thread may read what it gave.
+    Thread-safe; the states it returns are never modified.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,17 +46,15 @@ class CurationFile:
         self._busy = threading.RLock()
 
     def current(self) -> Curation:
-        """The state of the file now, read only where it has changed. Raises as `load`."""
+        """The current state of the file, read only if it has changed. Raises as `load`."""
         with self._busy:
             return self.load() if self.changed() else self._curation
 
     def load(self) -> Curation:
-        """The state of the file now; without decisions where there is no file.
-
-        What was given before is never changed afterwards: a new state is a new object.
+        """The current state of the file, a new object; without decisions if there is no file.
 
         Raises:
-            InputError: the file is there and cannot be read.
+            InputError: the file cannot be read.
         """
         try:
             with self._busy:
@@ -74,14 +73,13 @@ class CurationFile:
         return self._curation
 
     def append(self, decisions: Sequence[Decision]) -> Curation:
-        """Writes the decisions behind what is there, and gives the state after them: all are on the disk, or none.
+        """Appends decisions to the file, all or none. Returns the state after them.
 
-        What another app appended meanwhile is read first. Decisions without a time get the present one.
+        Decisions that another app appended meanwhile are read first. Those without a time get the current one.
 
         Raises:
-            InputError: the disk is full or broken, or the folder cannot be written.
-            LockedError: another program keeps the file locked.
-                In both cases the file and the state stay as they were.
+            InputError: the disk is full or broken, or the folder cannot be written. File and state are unchanged.
+            LockedError: another program keeps the file locked. File and state are unchanged.
         """
         if not decisions:
             return self._curation
@@ -102,7 +100,7 @@ class CurationFile:
         return after
 
     def stamp(self) -> Stamp | None:
-        """What identifies the state of the file on the disk; None where there is none."""
+        """Identifies the state of the file on disk; None if there is no file."""
         try:
             found = self.path.stat()
         except OSError:
@@ -110,13 +108,13 @@ class CurationFile:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def changed(self) -> bool:
-        """Whether the file differs from what was read or written last, so that `load` gives something else."""
+        """Whether the file has changed since it was last read or written."""
         return self.stamp() != self._stamp
 
     def holder(self) -> str | None:
-        """The process that has the file locked, such as `python (process 4242)`; None where that is not known.
+        """The process that has locked the file, such as `python (process 4242)`; None if unknown.
 
-        From /proc/locks, which only Linux has and which names no process outside this container.
+        From /proc/locks, which exists only on Linux and does not list processes outside this container.
         """
         try:
             found = self.path.stat()
@@ -126,9 +124,9 @@ class CurationFile:
         file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
         for line in locks.splitlines():
             words = line.split()  # number: FLOCK ADVISORY WRITE process file first last
-            if len(words) < 6 or words[1] != "FLOCK" or words[5] != file:  # one that waits has -> before FLOCK
+            if len(words) < 6 or words[1] != "FLOCK" or words[5] != file:  # for a process that waits, -> precedes FLOCK
                 continue
-            with suppress(OSError):  # process 0 stands for one outside
+            with suppress(OSError):  # process 0: outside this container
                 name = Path(f"/proc/{words[4]}/comm").read_text(encoding="utf-8", errors="replace").strip()
                 return f"{safe_line(name, 40)} (process {words[4]})"
         return None
@@ -146,15 +144,15 @@ class CurationFile:
             at += len(part)
             whole, newline, rest = (rest + part).rpartition(b"\n")
             curation.take_lines(whole + newline)
-            if len(rest) > MOST_LINE_BYTES:  # not a decision: only so much is kept that it is counted as unreadable
+            if len(rest) > MOST_LINE_BYTES:  # not a decision: enough is kept to count it as unreadable
                 rest = rest[: MOST_LINE_BYTES + 1]
-        # A last line without a newline counts when it is whole: an editor may have left the newline out.
+        # A last line without a newline counts if it is valid: an editor may have omitted the newline.
         curation.take_lines(rest)
         self._curation, self._stamp = curation, stamp
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """The file, made when it is not there, open to append and kept from other writers."""
+        """The file, created if missing, opened for appending and locked."""
         until = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -173,7 +171,7 @@ class CurationFile:
                     yield descriptor
                     return
             finally:
-                os.close(descriptor)  # lets go of the lock
+                os.close(descriptor)  # releases the lock
 
     def _lock(self, descriptor: int, until: float) -> bool:
         while True:
@@ -189,7 +187,7 @@ class CurationFile:
                 return True
 
     def _is_still(self, descriptor: int) -> bool:
-        """Whether the file under this name is the one that was opened: git replaces files."""
+        """Whether the file with this name is still the one that was opened: git replaces files."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(self.path))  # noqa: PTH116  # beside os.fstat
         except OSError:
@@ -213,20 +211,20 @@ def _stamp(descriptor: int) -> Stamp:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """Appends `data`, a torn last line closed off before it; on an error the file is cut back to its old length.
+    """Appends `data`, after completing a truncated last line; on an error the file is cut back to its old length.
 
     Raises:
-        OSError: nothing was written, and why.
+        OSError: nothing was written.
     """
     length = os.fstat(descriptor).st_size
     if length and os.pread(descriptor, 1, length - 1) != b"\n":
         data = b"\n" + data
     try:
         rest = memoryview(data)
-        while rest:  # one write, except where the disk runs out in the middle: the next one then says so
+        while rest:  # one write, unless the disk runs full in between: the next one then raises
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     except BaseException:
-        with suppress(OSError):  # a torn line that stays is closed off by the next write
+        with suppress(OSError):  # a truncated line that remains is completed by the next write
             os.ftruncate(descriptor, length)
         raise

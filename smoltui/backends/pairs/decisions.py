@@ -1,6 +1,6 @@
 """Decisions about the pairs of one project, written in the order in which they were made.
 
-The file is read and written in threads: a key that decides never waits for the disk, or for another program's lock.
+The file is read and written in threads, so that a key press never waits for the disk or for another program's lock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from smoltui.errors import InputError
 
 NOTHING_TO_UNDO = f"Earlier decisions are lines of {FILE_NAME}; you can remove those by hand or with git."
 Make = Callable[[Curation], Sequence[Decision]]
-"""From the state at its turn to what is decided."""
+"""Returns decisions, given the state before they are written."""
 
 
 class Taken(NamedTuple):
@@ -30,20 +30,20 @@ class Taken(NamedTuple):
 
 
 class Decisions:
-    """The state of curation.jsonl, what waits to be written to it, and what can be undone.
+    """The state of curation.jsonl, the decisions waiting to be written, and those that can be undone.
 
-    For one event loop. `curation` may be read at any time; it is replaced, never changed.
+    For one event loop. `curation` can be read at any time; it is replaced, never modified.
     """
 
     NAME: ClassVar[str] = FILE_NAME
-    """Of the file."""
+    """Name of the file."""
 
     def __init__(self, folder: Path | None) -> None:
-        """`folder` is that of the project; None: there is no project, so nothing is decided and nothing can be."""
+        """`folder` is that of the project; None: there is no project, and decisions raise InputError."""
         self.curation = Curation()
-        """As last read or written; empty until `current` or `take` has ended for the first time."""
+        """As last read or written; empty before the first `current` or `take`."""
         self.waiting = 0
-        """Calls of `take` and `undo` that have not ended."""
+        """Number of `take` and `undo` calls in progress."""
         self._file = CurationFile(folder) if folder is not None else None
         self._turn = asyncio.Lock()
         self._refusals = 0
@@ -51,14 +51,14 @@ class Decisions:
 
     @property
     def can_undo(self) -> bool:
-        """There is something to undo, or may be when what waits is written."""
+        """Whether there is something to undo, or may be once waiting decisions are written."""
         return bool(self._undoable or self.waiting)
 
     async def current(self) -> Curation:
-        """The state of the file now, behind everything that waits to be written.
+        """The current state of the file, once all waiting decisions are written.
 
         Raises:
-            InputError: the file is there and cannot be read.
+            InputError: the file cannot be read.
         """
         if self._file is not None:
             async with self._turn:
@@ -66,13 +66,13 @@ class Decisions:
         return self.curation
 
     async def take(self, make: Make) -> list[Decision]:
-        """Writes what `make` decides; gives that, or nothing where an earlier call found the file locked for too long.
+        """Writes the decisions that `make` returns, and returns them; none if an earlier call raised LockedError.
 
-        `make` is called in a thread when everything that was asked for before is written.
+        `make` is called in a thread, after all earlier decisions are written.
 
         Raises:
-            InputError: nothing was written, and why; whatever `make` raises.
-            LockedError: nothing was written, nor what was waiting behind it.
+            InputError: nothing was written; also whatever `make` raises.
+            LockedError: the file was locked for too long; neither these decisions nor those waiting were written.
         """
         taken = await self._in_turn(partial(self._append, self._needed(), make))
         if taken is None:
@@ -82,12 +82,10 @@ class Decisions:
         return taken.decisions
 
     async def undo(self) -> list[Decision]:
-        """Takes back what was decided last, here and since this object was made; gives what was decided.
-
-        Nothing where an earlier call found the file locked for too long.
+        """Undoes the latest decisions of this object, and returns them; none if an earlier call raised LockedError.
 
         Raises:
-            InputError: there is nothing to undo; else as `take`.
+            InputError: there is nothing to undo; otherwise as `take`.
         """
         undone: list[Taken] = []
 
@@ -103,7 +101,7 @@ class Decisions:
         return undone[0].decisions
 
     async def holder(self) -> str | None:
-        """The program that has the file locked; None where that is not known."""
+        """The program that keeps the file locked; None if unknown."""
         return await in_thread(self._file.holder) if self._file is not None else None
 
     def _needed(self) -> CurationFile:
@@ -112,6 +110,7 @@ class Decisions:
         return self._file
 
     async def _in_turn(self, write: Callable[[], Taken]) -> Taken | None:
+        """The result of `write`, once earlier calls are done; None if one of them raised LockedError meanwhile."""
         refusals = self._refusals
         self.waiting += 1
         try:
@@ -129,7 +128,7 @@ class Decisions:
             self.waiting -= 1
 
     def _all_refused(self, error: LockedError) -> LockedError:
-        """The error of the first one speaks of those that waited behind it too."""
+        """The error with the number of all decisions that were not written."""
         if self.waiting < 2:
             return error
         words = error.message.replace("nothing was written", f"none of {self.waiting} decisions was written")

@@ -1,10 +1,10 @@
-"""Writes curated pairs as a data set of TRL's form: a folder with train, perhaps test, a card and a manifest.
+"""Writes curated pairs as a dataset in a format of TRL: a folder with train, possibly test, a card and a manifest.
 
     OUT/train.jsonl  test.jsonl  (or .parquet)   README.md   smoltui.manifest
 
-Everything is streamed, so memory does not grow with the set. The **pairs hash** says which pairs in which order:
-SHA-256 over the content hashes of the training pairs, one a line, a line `--`, and those of the held-out pairs; its
-first 32 hexadecimal digits. `scripts/dpo.py` computes the same one from what it trains on.
+Pairs are streamed, so memory use does not grow with the set. The **pairs hash** identifies the pairs and their order:
+SHA-256 over the content hashes of the training pairs, one per line, a line `--`, and those of the held-out pairs; its
+first 32 hexadecimal digits. `scripts/dpo.py` computes it from what it trains on.
 """
 
 from __future__ import annotations
@@ -17,62 +17,69 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
 
 from smoltui import __version__
+from smoltui.backends.pairs.export_files import KWARGS, WRITERS, ExportRow, Kind, Writer
 from smoltui.backends.system.data_folder import read_json
 from smoltui.core.pairs.curation import Curation, HoldOut, held_out, prompt_hash
 from smoltui.core.pairs.dataset_card import CardFacts, card
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import Pair
-from smoltui.core.pairs.rendering import SIDES
 from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import safe_line
 from smoltui.scripts.pair_format import SCHEMAS, content_hash
 
 FORMAT = 1
-"""Of the folder; written into its manifest."""
+"""Version of the folder's layout, written into its manifest."""
 MANIFEST, CARD = "smoltui.manifest", "README.md"
-"""The manifest is JSON; with that ending, readers of folders would take it for pairs."""
-TOLD_ROWS = 500
+"""The manifest is JSON; with the extension .json, programs that read folders would take it for pairs."""
+PROGRESS_ROWS = 500
 """Rows between two calls of `progress` and `stopped`."""
-GROUP_ROWS, GROUP_CHARS = 1000, 16 << 20
-"""A Parquet row group is written at so many rows or characters."""
 
-Kind = Literal["jsonl", "parquet"]
-Row = tuple[Pair, str, Mapping[str, Any]]
-"""A pair, its content hash in the source, and the further columns of its row; of those only `chat_template_kwargs`,
-which TRL knows, is written."""
+_SIDES = ("prompt", "chosen", "rejected")
+Row = tuple[Pair, str]
+"""A pair and its content hash in the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What lies in the folder."""
+    """Contents of the folder."""
 
     folder: Path
     hash: str
     """The pairs hash."""
     train_hash: str
-    """The pairs hash when nothing is held out: of a training that does not look at test."""
+    """The pairs hash without held-out pairs: that of a training that does not use test."""
     rows: int
     """Rows of the source."""
     train: int
     test: int
-    """0 when nothing is held out; then there is no file of it."""
+    """0 if nothing is held out; then there is no file of it."""
     excluded: int
     swapped: int
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Rows that are no usable pair, or whose answers are the same, by reason; not those left out by decision."""
+    """Reason → rows that are not usable pairs, or have identical answers; without those excluded by decision."""
     reasons: Mapping[str, int] = field(default_factory=dict)
-    """Excluded pairs by the reason that was said."""
+    """Stated reason → excluded pairs."""
 
     @property
     def touched(self) -> bool:
         """Whether a decision changed anything about the set."""
         return bool(self.excluded or self.swapped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What is exported, for the card and the manifest."""
+
+    name: str
+    schema: str
+    hold_out: HoldOut | None
+    test_of: str
+    texts: bool
+    thinking_off: bool
 
 
 def export_pairs(
@@ -92,67 +99,38 @@ def export_pairs(
     progress: Callable[[int], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Exported | None:
-    """Writes the pairs that are not excluded and can be trained on into the folder `out`; None when it was stopped.
+    """Writes the usable pairs that are not excluded into the folder `out`; None if stopped.
 
-    `name` and `schema` (key of `SCHEMAS`) say where they come from. `thinking_off` adds the column that turns thinking
-    off; it is also added where texts become messages, to which TRL would have applied no chat template. `test` is a
-    held-out split that the source has by itself (called `test_of`); with `hold_out` one is carved by prompt. `texts`
-    keeps pairs as the texts they were, to which TRL applies no chat template; turns before the last one go to `system`
-    and `history`. `progress` is told the rows done.
+    - `name` and `schema` (key of `SCHEMAS`) describe the source.
+    - `thinking_off` adds the column that turns thinking off. It is always added if texts become messages, to which TRL
+      would not have applied a chat template.
+    - `test` is a held-out split of the source, named `test_of`; with `hold_out`, one is split off by prompt instead.
+    - `texts` keeps plain text, to which TRL applies no chat template; turns before the last one are written to the
+      columns `system` and `history`.
+    - `progress` is called with the number of rows done.
 
     Raises:
         PairsError: no pair is left to train on.
-        InputError: `out` is there and is no export, or one without `overwrite`; the disk is full or cannot be written.
+        InputError: `out` exists and is not an export, or `overwrite` is not set; or it cannot be written.
     """
-    _refuse(out, overwrite)
-    thinking_off = not texts and (thinking_off or schema == "standard")
+    _refuse_existing(out, overwrite)
+    origin = _Origin(
+        name,
+        schema,
+        hold_out,
+        test_of if test is not None else "",
+        texts,
+        not texts and (thinking_off or schema == "standard"),
+    )
     beside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
         beside.mkdir(parents=True)
-        export = _Export(curation, beside, kind, thinking_off, texts, progress, stopped)
-        try:
-            whole = export.take(pairs, hold_out) and (test is None or export.take(test, None, into="test"))
-            export.close(whole)
-        finally:
-            export.abandon()
-        if not whole:
+        export = _Export(curation, beside, kind, origin, progress, stopped)
+        if not export.write(pairs, test):
             return None
-        made = export.made(out)
-        facts = CardFacts(
-            name,
-            SCHEMAS.get(schema, schema),
-            export.files,
-            made.rows,
-            made.train,
-            made.test,
-            made.excluded,
-            made.reasons,
-            made.swapped,
-            made.left_out,
-            hold_out,
-            test_of if test is not None else "",
-            texts,
-            thinking_off,
-            made.hash,
-        )
-        _write(beside / CARD, card(facts))
-        manifest = {
-            "format": FORMAT,
-            "made_by": f"smoltui {__version__}",
-            "hash": made.hash,
-            "train_hash": made.train_hash,
-            "source": {"name": name, "schema": schema, "rows": made.rows},
-            "pairs": {"train": made.train, "test": made.test},
-            "excluded": made.excluded,
-            "swapped": made.swapped,
-            "left_out": dict(made.left_out),
-            "reasons": dict(made.reasons),
-            "hold_out": {"share": hold_out.share, "seed": hold_out.seed} if hold_out else None,
-            "thinking_off": thinking_off,
-            "files": {path.name: path.stat().st_size for path in sorted(beside.iterdir())},
-        }
-        _write(beside / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
-        _put(beside, out)
+        made = export.result(out)
+        _describe(origin, made, beside, export.files)
+        _move_into_place(beside, out)
     except OSError as error:
         raise _unwritable(out, error) from error
     finally:
@@ -160,28 +138,71 @@ def export_pairs(
     return made
 
 
+def _describe(origin: _Origin, made: Exported, folder: Path, files: Mapping[str, str]) -> None:
+    """Writes the card and the manifest. `files`: split → name of its file."""
+    _write(folder / CARD, card(_card_facts(origin, made, files)))
+    _write(folder / MANIFEST, json.dumps(_manifest(origin, made, folder), ensure_ascii=False, indent=1) + "\n")
+
+
+def _card_facts(origin: _Origin, made: Exported, files: Mapping[str, str]) -> CardFacts:
+    return CardFacts(
+        name=origin.name,
+        schema=SCHEMAS.get(origin.schema, origin.schema),
+        files=files,
+        rows=made.rows,
+        train=made.train,
+        test=made.test,
+        excluded=made.excluded,
+        reasons=made.reasons,
+        swapped=made.swapped,
+        left_out=made.left_out,
+        hold_out=origin.hold_out,
+        test_of=origin.test_of,
+        texts=origin.texts,
+        thinking_off=origin.thinking_off,
+        digest=made.hash,
+    )
+
+
+def _manifest(origin: _Origin, made: Exported, folder: Path) -> dict[str, object]:
+    """What `read_export` reads; with the sizes of the files in `folder`, which shows if one is truncated."""
+    hold_out = origin.hold_out
+    return {
+        "format": FORMAT,
+        "made_by": f"smoltui {__version__}",
+        "hash": made.hash,
+        "train_hash": made.train_hash,
+        "source": {"name": origin.name, "schema": origin.schema, "rows": made.rows},
+        "pairs": {"train": made.train, "test": made.test},
+        "excluded": made.excluded,
+        "swapped": made.swapped,
+        "left_out": dict(made.left_out),
+        "reasons": dict(made.reasons),
+        "hold_out": {"share": hold_out.share, "seed": hold_out.seed} if hold_out else None,
+        "thinking_off": origin.thinking_off,
+        "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
+    }
+
+
 def read_export(folder: Path) -> Exported | None:
-    """What an export holds, by its manifest; None when there is none, or files of it are missing or cut short."""
+    """The contents of an export, from its manifest; None if there is none, or its files are missing or truncated."""
     data = read_json(folder / MANIFEST)
     try:
-        if data is None or data["format"] != FORMAT:
+        if data is None or data["format"] != FORMAT or not data["files"]:
             return None
-        whole = all((folder / str(path)).stat().st_size == size for path, size in data["files"].items())
-        return (
-            Exported(
-                folder,
-                str(data["hash"]),
-                str(data["train_hash"]),
-                data["source"]["rows"],
-                data["pairs"]["train"],
-                data["pairs"]["test"],
-                data["excluded"],
-                data["swapped"],
-                data["left_out"],
-                data["reasons"],
-            )
-            if whole and data["files"]
-            else None
+        if any((folder / str(path)).stat().st_size != size for path, size in data["files"].items()):
+            return None
+        return Exported(
+            folder,
+            hash=str(data["hash"]),
+            train_hash=str(data["train_hash"]),
+            rows=data["source"]["rows"],
+            train=data["pairs"]["train"],
+            test=data["pairs"]["test"],
+            excluded=data["excluded"],
+            swapped=data["swapped"],
+            left_out=data["left_out"],
+            reasons=data["reasons"],
         )
     except (OSError, KeyError, TypeError, AttributeError):
         return None
@@ -191,98 +212,119 @@ def read_export(folder: Path) -> Exported | None:
 
 
 class _Export:
-    """The files while they grow, and what is counted on the way."""
+    """The files being written, and the counts so far."""
 
     def __init__(
         self,
         curation: Curation,
         folder: Path,
         kind: Kind,
-        thinking_off: bool,
-        texts: bool,
+        origin: _Origin,
         progress: Callable[[int], object],
         stopped: Callable[[], bool],
     ) -> None:
-        self._curation, self._folder, self._kind = curation, folder, kind
-        self._thinking_off, self._texts = thinking_off, texts
+        self._curation, self._folder, self._kind, self._origin = curation, folder, kind, origin
         self._progress, self._stopped = progress, stopped
-        self._writers: dict[str, _Writer] = {}
+        self._writers: dict[str, Writer] = {}
         self._train_hash = hashlib.sha256()
-        self._test_hashes = bytearray()  # 16 bytes a pair: they come behind those of all training pairs
+        self._test_hashes = bytearray()
+        """16 bytes per pair: they are hashed after those of all training pairs."""
         self._counts = Counter[str]()
         self._left_out, self._reasons = Counter[str](), Counter[str]()
         self._done = 0
         self.files: dict[str, str] = {}
         """Split → name of its file."""
 
-    def take(self, rows: Iterable[Row], hold_out: HoldOut | None, into: str = "train") -> bool:
-        """Writes what is left of `rows`; whether it was not stopped on the way."""
-        excluded, swapped = self._curation.excluded, self._curation.swapped
-        for pair, digest, extra in rows:
-            if self._done % TOLD_ROWS == 0:
-                if self._stopped():
-                    return False
-                self._progress(self._done)
-            self._done += 1
-            if digest in excluded:
-                self._counts["excluded"] += 1
-                if why := self._curation.reasons.get(digest):
-                    self._reasons[why] += 1
-                continue
-            if pair.problem is not None:
-                self._left_out[(pair.reason or "unusable").replace("_", " ")] += 1
-                continue
-            if pair.chosen == pair.rejected:
-                self._left_out["identical"] += 1
-                continue
-            split = into
-            if hold_out is not None and held_out(prompt_hash(pair.prompt), hold_out.seed, hold_out.share):
-                split = "test"
-            self._counts[split] += 1
-            self._add(split, pair, digest, extra, swapped=digest in swapped)
-        self._progress(self._done)
-        return True
-
-    def _add(self, split: str, pair: Pair, digest: str, extra: Mapping[str, Any], *, swapped: bool) -> None:
-        chosen, rejected = pair.chosen, pair.rejected
-        if swapped:
-            self._counts["swapped"] += 1
-            chosen, rejected = rejected, chosen
-        row: dict[str, Any] = {
-            name: [turn.as_json() for turn in turns]
-            for name, turns in (("prompt", pair.prompt), ("chosen", chosen), ("rejected", rejected))
-        }
-        if pair.tools:
-            row["tools"] = list(pair.tools)
-        sound = _is_sound(row)
-        if not sound:
-            row = _mended(row)
-        if swapped or not sound:
-            digest = content_hash(row)
-        if self._texts:
-            row = _as_texts(row)
-        elif pair.kwargs is not None:
-            row["chat_template_kwargs"] = dict(pair.kwargs)
-        elif self._thinking_off:
-            row["chat_template_kwargs"] = {"enable_thinking": False}
-        if split == "train":
-            self._train_hash.update(f"{digest}\n".encode("ascii"))
-        else:
-            self._test_hashes += bytes.fromhex(digest)
-        if split not in self._writers:
-            name = self.files[split] = f"{split}.{self._kind}"
-            file = (self._folder / name).open("wb", buffering=1 << 20)
-            self._writers[split] = _WRITERS[self._kind](file)
-        self._writers[split].write(row)
-
-    def close(self, whole: bool) -> None:
-        """Brings everything to the disk; of an export that was stopped nothing is wanted any more.
+    def write(self, pairs: Iterable[Row], test: Iterable[Row] | None) -> bool:
+        """Writes all pairs to disk. Returns whether it was not stopped.
 
         Raises:
             PairsError: there is no pair to train on.
         """
-        if not whole:
-            return
+        try:
+            if not self._take(pairs, self._origin.hold_out, "train"):
+                return False
+            if test is not None and not self._take(test, None, "test"):
+                return False
+            self._close()
+        finally:
+            for writer in self._writers.values():
+                writer.abandon()
+        return True
+
+    def _take(self, rows: Iterable[Row], hold_out: HoldOut | None, split: str) -> bool:
+        """Writes the usable pairs of `rows` to `split`, or to test if held out. Returns whether it was not stopped."""
+        for pair, digest in rows:
+            if self._done % PROGRESS_ROWS == 0:
+                if self._stopped():
+                    return False
+                self._progress(self._done)
+            self._done += 1
+            if self._is_used(pair, digest):
+                held = hold_out is not None and held_out(prompt_hash(pair.prompt), hold_out.seed, hold_out.share)
+                self._add("test" if held else split, pair, digest)
+        self._progress(self._done)
+        return True
+
+    def _is_used(self, pair: Pair, digest: str) -> bool:
+        """Whether the pair is exported; counts the reason otherwise."""
+        if digest in self._curation.excluded:
+            self._counts["excluded"] += 1
+            if why := self._curation.reasons.get(digest):
+                self._reasons[why] += 1
+        elif pair.problem is not None:
+            self._left_out[(pair.reason or "unusable").replace("_", " ")] += 1
+        elif pair.chosen == pair.rejected:
+            self._left_out["identical"] += 1
+        else:
+            return True
+        return False
+
+    def _add(self, split: str, pair: Pair, digest: str) -> None:
+        self._counts[split] += 1
+        chosen, rejected = pair.chosen, pair.rejected
+        swapped = digest in self._curation.swapped
+        if swapped:
+            self._counts["swapped"] += 1
+            chosen, rejected = rejected, chosen
+        row: ExportRow = {
+            "prompt": [turn.as_json() for turn in pair.prompt],
+            "chosen": [turn.as_json() for turn in chosen],
+            "rejected": [turn.as_json() for turn in rejected],
+        }
+        if pair.tools:
+            row["tools"] = list(pair.tools)
+        is_sound = _is_sound(row)
+        if not is_sound:
+            row = _made_sound(row)
+        if swapped or not is_sound:
+            digest = content_hash(row)
+        self._note_hash(split, digest)
+        self._writer(split).write(self._formatted(row, pair.kwargs))
+
+    def _formatted(self, row: ExportRow, kwargs: Mapping[str, object] | None) -> ExportRow:
+        if self._origin.texts:
+            return _as_texts(row)
+        if kwargs is not None:
+            return {**row, KWARGS: dict(kwargs)}
+        if self._origin.thinking_off:
+            return {**row, KWARGS: {"enable_thinking": False}}
+        return row
+
+    def _note_hash(self, split: str, digest: str) -> None:
+        if split == "train":
+            self._train_hash.update(f"{digest}\n".encode("ascii"))
+        else:
+            self._test_hashes += bytes.fromhex(digest)
+
+    def _writer(self, split: str) -> Writer:
+        if split not in self._writers:
+            name = self.files[split] = f"{split}.{self._kind}"
+            file = (self._folder / name).open("wb", buffering=1 << 20)
+            self._writers[split] = WRITERS[self._kind](file)
+        return self._writers[split]
+
+    def _close(self) -> None:
         if not self._counts["train"]:
             said = ", ".join(f"{reason} ({count:,})" for reason, count in self._all_left_out().most_common(4))
             raise PairsError(
@@ -297,12 +339,8 @@ class _Export:
         more = {"excluded": self._counts["excluded"], "held out": self._counts["test"]}
         return self._left_out + Counter(more)
 
-    def abandon(self) -> None:
-        """Lets go of files that are still open."""
-        for writer in self._writers.values():
-            writer.abandon()
-
-    def made(self, out: Path) -> Exported:
+    def result(self, out: Path) -> Exported:
+        """The contents of the folder, once it is moved to `out`."""
         with_test, without = self._train_hash.copy(), self._train_hash.copy()
         for digest in (with_test, without):
             digest.update(b"--\n")
@@ -310,128 +348,22 @@ class _Export:
             with_test.update(f"{self._test_hashes[at : at + 16].hex()}\n".encode("ascii"))
         return Exported(
             out,
-            with_test.hexdigest()[:32],
-            without.hexdigest()[:32],
-            self._done,
-            self._counts["train"],
-            self._counts["test"],
-            self._counts["excluded"],
-            self._counts["swapped"],
-            dict(self._left_out),
-            dict(self._reasons),
+            hash=with_test.hexdigest()[:32],
+            train_hash=without.hexdigest()[:32],
+            rows=self._done,
+            train=self._counts["train"],
+            test=self._counts["test"],
+            excluded=self._counts["excluded"],
+            swapped=self._counts["swapped"],
+            left_out=dict(self._left_out),
+            reasons=dict(self._reasons),
         )
 
 
-class _Writer(Protocol):
-    file: IO[bytes]
-
-    def __init__(self, file: IO[bytes]) -> None: ...
-
-    def write(self, row: dict[str, Any]) -> None: ...
-
-    def close(self) -> None:
-        """Brings everything to the disk."""
-
-    def abandon(self) -> None:
-        """Lets go of the file, whatever is in it; nothing to do after `close`."""
-
-
-class _Lines:
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-
-    def write(self, row: dict[str, Any]) -> None:
-        self.file.write(json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n")
-
-    def close(self) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-
-    def abandon(self) -> None:
-        with suppress(OSError):  # what is in the buffer finds no space either
-            self.file.close()
-
-
-class _Groups:
-    """Parquet, a row group at a time; the first group decides the columns."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self._rows: list[dict[str, Any]] = []
-        self._chars = 0
-        self._parquet: Any = None
-
-    def write(self, row: dict[str, Any]) -> None:
-        self._rows.append(row)
-        self._chars += sum(map(_length, row.values()))
-        if len(self._rows) >= GROUP_ROWS or self._chars >= GROUP_CHARS:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            if self._parquet is None:
-                names = list(dict.fromkeys(name for row in self._rows for name in row))
-                table = pa.table({name: pa.array([row.get(name) for row in self._rows]) for name in names})
-                self._parquet = pq.ParquetWriter(self.file, table.schema, compression="zstd")
-            else:
-                self._check(self._parquet.schema)
-                table = pa.Table.from_pylist(self._rows, schema=self._parquet.schema)
-        except (pa.ArrowException, OverflowError, TypeError) as error:  # a number of more than 64 bits is of no form
-            raise _one_form("chat_template_kwargs") from error
-        self._parquet.write_table(table)
-        self._rows, self._chars = [], 0
-
-    def _check(self, schema: Any) -> None:
-        """Arrow drops what has no column without a word."""
-        known = set(schema.names)
-        column = "chat_template_kwargs"
-        kwargs = {field.name for field in schema.field(column).type} if column in known else set()
-        for row in self._rows:
-            if more := row.keys() - known:
-                raise _one_form(min(more))
-            if row.get(column, {}).keys() - kwargs:
-                raise _one_form(column)
-
-    def close(self) -> None:
-        if self._rows:
-            self._flush()
-        self._parquet.close()
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-
-    def abandon(self) -> None:
-        if self._parquet is not None:
-            self._parquet.is_open = False  # it would write its end when it is deleted, and print that it cannot
-        with suppress(OSError):
-            self.file.close()
-
-
-def _length(value: Any) -> int:
-    """Characters of a text or of messages."""
-    if isinstance(value, str):
-        return len(value)
-    return sum(len(turn["content"]) for turn in value if isinstance(turn, dict)) if isinstance(value, list) else 0
-
-
-def _one_form(column: str) -> InputError:
-    return InputError(
-        f"A column changes its type within the set, which Parquet does not support: {column}",
-        "Export as jsonl instead.",
-    )
-
-
-_WRITERS: Mapping[str, type[_Writer]] = {"jsonl": _Lines, "parquet": _Groups}
-
-
-def _is_sound(row: Mapping[str, Any]) -> bool:
-    """Whether no text holds half a surrogate pair, which no file can hold, nor what may stand in the place of one."""
+def _is_sound(row: ExportRow) -> bool:
+    """Whether no text contains a lone surrogate, which cannot be encoded, or U+FFFD, which may have replaced one."""
     try:
-        for side in ("prompt", *SIDES):
+        for side in _SIDES:
             for turn in row[side]:
                 if "\ufffd" in (text := turn["content"]):
                     return False
@@ -441,18 +373,16 @@ def _is_sound(row: Mapping[str, Any]) -> bool:
     return True
 
 
-def _mended(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with each half of a surrogate pair as U+FFFD, as a store keeps it (`core.pairs.facts.sound`)."""
-    return {
-        name: [{**turn, "content": sound(turn["content"])} for turn in turns] if name in ("prompt", *SIDES) else turns
-        for name, turns in row.items()
-    }
+def _made_sound(row: ExportRow) -> ExportRow:
+    """The row with lone surrogates replaced by U+FFFD, as in the store (`core.pairs.facts.sound`)."""
+    texts = {side: [{**turn, "content": sound(turn["content"])} for turn in row[side]] for side in _SIDES}
+    return {**row, **texts}
 
 
-def _as_texts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """TRL's standard form; turns before the last one stand in the columns that known sets have for them."""
+def _as_texts(row: ExportRow) -> ExportRow:
+    """TRL's standard format; turns before the last one are in the columns that known sets use for them."""
     *before, last = row["prompt"]
-    texts: dict[str, Any] = {"prompt": last["content"]}
+    texts: ExportRow = {"prompt": last["content"]}
     texts |= {side: row[side][0]["content"] for side in ("chosen", "rejected")}
     if before and before[0]["role"] == "system":
         texts["system"] = before.pop(0)["content"]
@@ -462,27 +392,26 @@ def _as_texts(row: Mapping[str, Any]) -> dict[str, Any]:
     return texts
 
 
-# ------------------------------------------------------------------------------------------------------------ in place
+# ------------------------------------------------------------------------------------------------------ the folder
 
 
-def _refuse(out: Path, overwrite: bool) -> None:
-    """Raises InputError when something lies at `out` that may not be replaced."""
+def _refuse_existing(out: Path, overwrite: bool) -> None:
+    """Raises InputError if `out` exists and must not be replaced."""
     try:
         inside = {path.name for path in out.iterdir()} if out.is_dir() else None
-        there = out.is_symlink() or out.exists()
+        exists = out.is_symlink() or out.exists()
     except OSError as error:
         raise _unwritable(out, error) from error
-    if not there or inside == set():
+    if not exists or inside == set():
         return
-    manifest = read_json(out / MANIFEST) if inside else None
-    files = manifest.get("files") if manifest and "format" in manifest and not out.is_symlink() else None
     shown = safe_line(str(out), 300)
-    if not isinstance(files, Mapping) or inside is None:
+    ours = None if inside is None or out.is_symlink() else _files_of_export(out)
+    if ours is None or inside is None:
         raise InputError(
             f"This path already exists and is not an export, so nothing was written: {shown}",
             "Choose a folder that does not exist yet.",
         )
-    if foreign := sorted(inside - set(files) - {MANIFEST}):
+    if foreign := sorted(inside - ours):
         raise InputError(
             f"The existing export contains a file that smoltui did not write ({safe_line(foreign[0], 80)}): {shown}",
             "Choose another folder, or move that file away.",
@@ -491,8 +420,15 @@ def _refuse(out: Path, overwrite: bool) -> None:
         raise InputError(f"An export already exists: {shown}", "Choose another folder, or replace it: --overwrite")
 
 
-def _put(beside: Path, out: Path) -> None:
-    """Renames the finished folder into place; what was there before stays until that worked."""
+def _files_of_export(folder: Path) -> set[str] | None:
+    """Names of the files that an export wrote; None if the folder is not an export."""
+    manifest = read_json(folder / MANIFEST)
+    files = manifest.get("files") if manifest and "format" in manifest else None
+    return {*files, MANIFEST} if isinstance(files, Mapping) else None
+
+
+def _move_into_place(beside: Path, out: Path) -> None:
+    """Renames the finished folder to `out`; an earlier export is only deleted afterwards."""
     old = None
     if out.is_dir() and any(out.iterdir()):
         old = out.with_name(f".{out.name}.old-{secrets.token_hex(4)}")

@@ -1,10 +1,9 @@
-"""An opened set of pairs: its first rows at once, all of it as it is imported into the cache, and again from there."""
+"""An opened set of pairs: its first rows immediately, the rest as it is imported into the cache and read from there."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,59 +11,65 @@ from typing import Any
 
 from smoltui.backends.data_files.head import Head, open_head
 from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local, pair_of_row
-from smoltui.backends.data_files.tables import Broken
+from smoltui.backends.data_files.text import Broken
 from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
-from smoltui.backends.pairs.import_set import import_set, out_of_memory, prune, spec_as_json
-from smoltui.backends.pairs.store import PairStore, make_private, pairs_cache
+from smoltui.backends.pairs.import_set import RowsDone, import_alone, spec_as_json
+from smoltui.backends.pairs.store import Meta, PairStore, make_private, pairs_cache
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import InputError, PairsError, RunFailedError
+from smoltui.safe_text import redact, safe_line
 from smoltui.scripts.pair_format import content_hash
+
+FileStamps = list[tuple[str, int, int]]
+"""As `files_stamp` returns it."""
 
 
 class PairSet:
-    """One split of one set. `head` is there until the store holds as much; both may be asked from any thread."""
+    """One split of one set: `head` until the store has at least as many rows. Thread-safe."""
 
-    def __init__(self, spec: PairsSpec, base: Path, stamp: Any, folder: Path) -> None:
+    def __init__(self, spec: PairsSpec, base: Path, stamp: FileStamps, folder: Path) -> None:
         self.spec, self.base, self.stamp = spec, base, stamp
         self.folder = folder
-        """Of the store, whether it is there or not."""
+        """Of the store, which may not exist yet."""
         self._local = is_local(spec, base)
         self.store: PairStore | None = None
         self.head: Head | None = None
 
     @property
-    def _said(self) -> Any:
-        told = self.store.meta if self.store is not None else self.head
-        assert told is not None  # `open_set` sets one of them
-        return told
+    def _facts(self) -> Meta | Head:
+        if self.store is not None:
+            return self.store.meta
+        if self.head is not None:
+            return self.head
+        raise ValueError("neither the store nor the first rows of the set are open")
 
     @property
     def name(self) -> str:
-        return str(self._said.name)
+        return self._facts.name
 
     @property
     def split(self) -> str:
-        return str(self._said.split)
+        return self._facts.split
 
     @property
     def splits(self) -> tuple[str, ...]:
-        return tuple(self._said.splits)
+        return tuple(self._facts.splits)
 
     @property
     def schema(self) -> str:
         """Key of `pair_format.SCHEMAS`."""
-        return str(self._said.schema)
+        return self._facts.schema
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(self._said.columns)
+        return tuple(self._facts.columns)
 
     @property
     def label(self) -> str:
-        """What a decision about the whole set names it by."""
+        """Name of the set in decisions about all of it."""
         return set_name(self.spec, self.base)
 
     def __len__(self) -> int:
@@ -74,18 +79,18 @@ class PairSet:
 
     @property
     def total(self) -> int | None:
-        """Rows of the whole set; None while nobody has counted them."""
+        """Rows of the whole set; None if unknown."""
         if self.store is not None:
             return self.store.meta.rows if self.store.meta.complete else self.store.meta.total
         return len(self.head.rows) if self.head is not None and self.head.whole else None
 
     @property
     def complete(self) -> bool:
-        """All of it is in the store."""
+        """Whether all of it is in the store."""
         return self.store is not None and self.store.meta.complete
 
     def pair(self, index: int) -> Pair:
-        """One pair; quick enough for the UI thread (a batch of the store is read in about a millisecond).
+        """One pair; fast enough for the UI thread (a batch of the store is read in about a millisecond).
 
         Raises:
             IndexError: no such row, or not imported yet.
@@ -93,7 +98,7 @@ class PairSet:
         """
         if self.store is not None and index < len(self.store):
             return self.store.pair(index)
-        return pair_of_row(index, self._head_row(index))
+        return pair_of_row(index, self._head_row(index), self.schema)
 
     def hash(self, index: int) -> str:
         """The content hash of one pair. Raises as `pair`."""
@@ -102,13 +107,13 @@ class PairSet:
         row = self._head_row(index)
         return content_hash(row.text if isinstance(row, Broken) else row)
 
-    def _head_row(self, index: int) -> Any:
+    def _head_row(self, index: int) -> object:
         if self.head is None or not 0 <= index < len(self.head.rows):
             raise IndexError(index)
         return self.head.rows[index]
 
     def refresh(self) -> bool:
-        """Looks at what has been imported meanwhile; whether there is more than before."""
+        """Reads what has been imported meanwhile. Returns whether there is more than before."""
         if self.store is not None:
             return self.store.refresh()
         with suppress(PairsError):
@@ -116,7 +121,7 @@ class PairSet:
         return self.store is not None
 
     def changed(self) -> str | None:
-        """A sentence when the files are no longer what was read; None while they are. Looks at the disk."""
+        """A sentence if the files have changed since they were read, otherwise None. Reads from disk."""
         if not self._local:
             return None
         now = files_stamp(self.spec, self.base)
@@ -125,15 +130,15 @@ class PairSet:
         return f"{self.name} {'has changed' if now else 'no longer exists'}; the version read before is shown"
 
 
-def store_folder(spec: PairsSpec, base: Path, stamp: Any) -> Path:
-    """Where a set is imported to, for this state of its files (`files_stamp`)."""
+def store_folder(spec: PairsSpec, base: Path, stamp: FileStamps) -> Path:
+    """The folder in the cache for this set in this state of its files (`files_stamp`)."""
     return pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp])
 
 
 def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
-    """The set from the cache, else its first rows. Blocking, well under half a second for local files.
+    """The set from the cache, or else its first rows. Blocking, well under half a second for local files.
 
-    With `again` nothing is taken from the cache: what is there is about to be dropped.
+    `again`: ignores the cache, because the set will be imported again.
 
     Raises:
         PairsError, ServiceError: as `open_spec`.
@@ -149,7 +154,7 @@ def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:
 
 
 def request_import(opened: PairSet, *, again: bool = False) -> None:
-    """Writes down what is to be imported; with `again` what is there is dropped first.
+    """Writes the request that `import_set` reads; `again` first drops what is in the cache.
 
     Raises:
         InputError: the cache cannot be written.
@@ -170,11 +175,11 @@ def request_import(opened: PairSet, *, again: bool = False) -> None:
 
 
 async def import_in_child(opened: PairSet, *, again: bool = False) -> AsyncGenerator[int, None]:
-    """Imports the set in a child process; gives the rows imported so far, now and then.
+    """Imports the set in a child process; yields the number of imported rows now and then.
 
     Raises:
-        InputError, PairsError: with the words of the child.
-        RunFailedError: the child ended without a word.
+        InputError, PairsError: as reported by the child.
+        RunFailedError: the child ended without reporting an error.
     """
     request_import(opened, again=again)
     async for line in ask_child("smoltui.backends.pairs.import_set", [str(opened.folder)]):
@@ -183,51 +188,45 @@ async def import_in_child(opened: PairSet, *, again: bool = False) -> AsyncGener
 
 
 async def ask_child(module: str, arguments: list[str]) -> AsyncGenerator[dict[str, Any], None]:
-    """The JSON lines of one of our own modules, run in a process of its own that ends when nobody listens any more.
+    """The JSON lines printed by one of our modules in a child process, which ends when the generator is closed.
 
     Raises:
-        InputError: the child said {"error", "hint"}.
-        RunFailedError: it ended with another exit code than 0, without a word.
+        PairsError: the child reported {"error", "hint"}.
+        RunFailedError: it ended with an exit code other than 0 without reporting an error.
     """
-    said = ""
+    last = ""
+    """The last line that is not JSON, such as the end of a traceback."""
     async with running(leashed("-m", module, *arguments), cwd=Path("/")) as child:
         async for text in child.lines():
             try:
                 line = json.loads(text)
             except ValueError:
-                said = text.strip() or said
+                last = text.strip() or last
                 continue
             if "error" in line:
                 raise PairsError(line["error"], line.get("hint", ""))
             yield line
         if child.exit_code:
-            words = f": {said[:200]}" if said else ""
+            words = f": {safe_line(redact(last), 200)}" if last else ""
             raise RunFailedError(
                 f"Reading the pairs was interrupted ({exit_in_words(child.exit_code)}){words}",
                 "Press r to reload the set.",
             )
 
 
-def imported(
-    spec: PairsSpec, base: Path, *, progress: Callable[[int, int | None], object] = lambda rows, total: None
-) -> PairSet:
-    """The whole set in the cache, imported here and now where it is not there yet: for commands, not for the app.
+def imported(spec: PairsSpec, base: Path, *, progress: RowsDone = lambda rows, total: None) -> PairSet:
+    """The whole set in the cache, imported in this process if necessary: for commands, not for the app.
 
     Raises:
         PairsError, ServiceError: as `open_spec`.
-        InputError: the cache cannot be written.
+        InputError: the cache cannot be written, or another process that imports the set does not finish.
     """
     opened = open_set(spec, base)
     if opened.complete:
         return opened
     request_import(opened)
     try:
-        with (opened.folder / "lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            prune(opened.folder)
-            import_set(opened.folder, spec, base, opened.stamp, progress=progress)
-    except MemoryError as error:
-        raise out_of_memory() from error
+        import_alone(opened.folder, spec, base, opened.stamp, progress=progress)
     except OSError as error:
         raise InputError(
             f"The set cannot be cached ({error.strerror or error}): {opened.folder.parent}",
@@ -238,9 +237,9 @@ def imported(
 
 
 def typed_spec(text: str, folder: Path, given: PairsSpec | None = None) -> tuple[PairsSpec, Path]:
-    """What a person typed: a path from `folder`, else from where smoltui was started, or a Hub id.
+    """The set that a person typed, and the base of its path: `folder`, or the folder smoltui was started in.
 
-    `given` has what else was said, such as the split.
+    `given`: further options, such as the split.
     """
     path = expanded(text)
     base = Path.cwd() if exists(Path.cwd() / path) and not exists(folder / path) else folder

@@ -1,7 +1,7 @@
 """One opened set of pairs with its state: current row, search, order, decisions, token counts, audit.
 
-The Pairs room and `smoltui pairs` share it; it knows no screen. What is too slow for a key is a coroutine, or an async
-generator that yields whenever there is more to show.
+Shared by the Pairs room and `smoltui pairs`. Whatever is too slow for a key press is a coroutine, or an async generator
+that yields whenever there is more to show.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from smoltui.backends.pairs.audit import Asked, audit_request, load_audit, save_reports
 from smoltui.backends.pairs.decisions import Decisions
-from smoltui.backends.pairs.export import Exported, Kind
+from smoltui.backends.pairs.export import Exported
+from smoltui.backends.pairs.export_files import Kind
+from smoltui.backends.pairs.lengths import Lengths, lengths_of
 from smoltui.backends.pairs.opened_set import PairSet, ask_child, import_in_child, open_set
-from smoltui.backends.pairs.search import Search, column_values, sorted_rows
+from smoltui.backends.pairs.search import Search
+from smoltui.backends.pairs.set_columns import column_values, sorted_rows
 from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.pairs.store import AUDIT, FACTS, PairStore, gone, tokens_kind
 from smoltui.backends.project.project import Project
@@ -29,28 +32,27 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.columns import CURATED, SORTABLE
 from smoltui.core.pairs.curation import Curation, Decision, held_out, marks_of, shown
-from smoltui.core.pairs.histogram import Distribution
 from smoltui.core.pairs.preference import Pair
 from smoltui.core.pairs.query import PairQuery, named_columns
 from smoltui.errors import InputError, PairsError, SmoltuiError
 
 DEFAULT_MAX_LENGTH = 1024
-"""Of TRL's DPOConfig (1.16), in tokens."""
+"""Default of TRL's DPOConfig (1.16), in tokens."""
 FLAGGED = (
     "reason IS NOT NULL OR identical OR empty_chosen OR empty_rejected OR prompt_differs OR roles_wrong OR duplicate "
     "OR contradicts OR control_chars OR bidi_chars OR mixed_scripts"
 )
-"""Condition for `flagged` to stop at a pair."""
+"""SQL condition for the pairs that `flagged` stops at."""
 OWN_ORDER = ("row", False)
 """The set's own order: column, and whether from the largest down."""
 HITS_SECONDS = 0.15
-"""How often a search yields while it looks."""
+"""How often a running search yields."""
 OPPOSITE = {"exclude": "include", "swap": "unswap", "pin": "unpin"}
-"""Act → the act that takes it back."""
+"""Act → the act that reverts it."""
 
 
 def recipe_values(project: Project) -> Mapping[str, object]:
-    """The values of the project's recipe; none without a recipe that can be read. Blocking."""
+    """The values of the project's recipe; empty if it cannot be read. Blocking."""
     from smoltui.backends.project.recipe_file import load_project_recipe
 
     try:
@@ -64,13 +66,13 @@ class StillLoadingError(PairsError):
 
 
 class Here(NamedTuple):
-    """A pair and what names it."""
+    """A pair with its row and hash."""
 
     row: int
     key: str
     """Content hash."""
     pair: Pair
-    """As its source has it."""
+    """As in its source, not swapped."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,19 +80,19 @@ class Matches:
     """The matches of a search, or the pairs of an audit finding."""
 
     words: str
-    """What was looked for."""
+    """What was searched for."""
     rows: array[int]
-    """In the set's order; grows while the search looks."""
+    """In the set's order; grows during the search."""
     search: Search | None = None
-    """None where the rows were given."""
+    """None for an audit finding."""
     looking: bool = False
-    """More rows may be found."""
+    """Whether the search is running."""
     stopped: bool = False
-    """The search broke off with an error."""
+    """Whether the search ended with an error."""
 
     @property
     def reason(self) -> str:
-        """Reason given for a decision about all of them."""
+        """Reason stated in a decision about all of them."""
         return f"matches {self.words}" if self.search is not None else self.words
 
     def __contains__(self, row: int) -> bool:
@@ -98,21 +100,8 @@ class Matches:
         return at < len(self.rows) and self.rows[at] == row
 
 
-class Lengths(NamedTuple):
-    """How long the answers of the set are."""
-
-    unit: str
-    """tokens, or characters where tokens are not counted."""
-    chosen: Distribution
-    rejected: Distribution
-    gap: Distribution
-    """Chosen minus rejected."""
-    limit: int | None
-    """Where `chosen` and `rejected` are cut, their lengths then with the prompt; None: nothing is cut, or unknown."""
-
-
 class PairsSession:
-    """State of one opened set. Another set gets another session, so that results can never be mixed up.
+    """State of one opened set. Another set gets another session, so that their results cannot be mixed up.
 
     For one event loop. `project` provides tokenizer and evaluation prompts; None: there are none. `values` are those of
     its recipe. `is_other`: these are not the project's own pairs.
@@ -135,49 +124,50 @@ class PairsSession:
         self.index = 0
         """The current row."""
         self.wanted: int | None = None
-        """A row that was asked for and is not loaded yet."""
+        """A requested row that is not loaded yet."""
         self.back_to: int | None = None
-        """The row to return to once it is loaded again, unless the person moves on meanwhile."""
+        """The row to return to after reloading, unless the person moves meanwhile."""
         self.loading = ""
-        """How far the import is, in words; empty when nothing is imported."""
+        """Progress of the import, in words; empty if none is running."""
         self.matches: Matches | None = None
         self.order = OWN_ORDER
         self.rows: array[int] | None = None
-        """What is listed and `hit` goes through, in the list's order; None: all of the set, in its own."""
+        """The listed rows, in the order of the list; None: the whole set, in its own order."""
         self.tokens: str | None = None
-        """Kind of the files that hold token counts; None while there are none."""
+        """Kind of the files with token counts; None if not counted."""
         self.report: Audit | None = None
-        """The last audit, while it is true."""
+        """The latest audit, if it is still valid."""
         self._flagged: array[int] | None = None
 
     @property
     def curation(self) -> Curation:
-        """What is decided."""
+        """The current decisions."""
         return self.decisions.curation
 
     @property
     def max_length(self) -> int | None:
-        """Of the recipe, in tokens; None: no cut, or no recipe."""
+        """Of the recipe, in tokens; None: nothing is cut, or there is no recipe."""
         if self.project is None:
             return None
         length = self.values.get("max_length", DEFAULT_MAX_LENGTH)
         return length if isinstance(length, int) else None
 
     def store(self) -> PairStore:
-        """What is imported of the set.
+        """The imported part of the set.
 
         Raises:
-            StillLoadingError: nothing is yet.
-            PairsError: nothing is, and nothing is being imported.
+            StillLoadingError: no rows are imported yet.
+            PairsError: no rows are imported, and no import is running.
         """
-        if self.opened.store is not None:
-            return self.opened.store
+        store = self.opened.store
+        if store is not None and (len(store) or store.meta.complete):
+            return store
         if self.loading:
             raise StillLoadingError("The set is still being loaded")
         raise PairsError("The set could not be read", "Reload it: r.")
 
     def whole(self) -> PairStore:
-        """The whole set. Raises as `store`, while a part is missing too."""
+        """The whole set. Raises as `store`, also if a part is missing."""
         store = self.store()
         if self.opened.complete:
             return store
@@ -186,7 +176,7 @@ class PairsSession:
         raise PairsError("The set is only partially loaded", "Reload it: r.")
 
     async def load(self, *, again: bool = False) -> AsyncGenerator[None, None]:
-        """Imports the set in a child process; yields whenever there is more of it. `again`: whatever the cache holds.
+        """Imports the set in a child process; yields whenever more is imported. `again`: ignores the cache.
 
         Raises:
             InputError, PairsError, RunFailedError: as `import_in_child`.
@@ -204,7 +194,7 @@ class PairsSession:
     # -- the current pair
 
     def go(self, row: int) -> bool:
-        """Moves to a row, limited to the set. False: it is not loaded yet and becomes `wanted`."""
+        """Moves to a row, limited to the set. Returns False if it is not loaded yet; then it becomes `wanted`."""
         total = self.opened.total
         row = max(0, min(row, (total if total is not None else len(self.opened)) - 1))
         self.wanted = self.back_to = None
@@ -215,7 +205,7 @@ class PairsSession:
         return True
 
     def here(self, row: int | None = None) -> Here:
-        """The pair of a row; None: of the current one. Quick enough for a key.
+        """The pair of a row (None: the current one). Fast enough for a key press.
 
         Raises:
             StillLoadingError: it is not loaded yet.
@@ -228,7 +218,7 @@ class PairsSession:
             raise StillLoadingError(f"Pair {row + 1:,} is still loading") from error
 
     def held_out(self, row: int) -> bool:
-        """Whether the pair of this row is in the held-out split carved out of the set."""
+        """Whether the pair of this row is in the held-out split of the set."""
         held, store = self.curation.hold_out(self.opened.label), self.opened.store
         if held is None or store is None or row >= len(store):
             return False
@@ -238,15 +228,18 @@ class PairsSession:
     # -- searching
 
     async def search(self, query: PairQuery) -> AsyncGenerator[Matches, None]:
-        """Looks for pairs, in what is imported meanwhile too; `matches` and `rows` have them.
+        """Searches for pairs, also in rows that are imported meanwhile. Results are in `matches` and `rows`.
 
         Raises:
-            InputError: the query or the decisions it asks for cannot be read.
+            InputError: the query is invalid, or the decisions it refers to cannot be read.
             PairsError: the set could not be read, or its cache was deleted meanwhile.
         """
-        while self.opened.store is None and self.loading:  # the first part of the set is on its way
-            await asyncio.sleep(0.05)
-        store = self.store()
+        while True:
+            try:
+                store = self.store()
+                break
+            except StillLoadingError:  # the first part of the set is being imported
+                await asyncio.sleep(0.05)
         if query.kind == "where" and named_columns(query.words, {})[0] & set(CURATED):
             await self.decisions.current()
         search = Search(store, query, tokens=self.tokens, marks=marks_of(self.curation, self.opened.label))
@@ -278,12 +271,12 @@ class PairsSession:
         yield found
 
     async def _list_found(self, found: Matches) -> None:
-        """Lists what was found so far."""
+        """Lists the matches so far."""
         if self.matches is found and (self.rows is None or len(self.rows) != len(found.rows)):
             await self.sort()
 
     async def rows_where(self, condition: str) -> array[int]:
-        """Rows that fulfil an SQL condition, in the set's order.
+        """Rows that match an SQL condition, in the set's order.
 
         Raises:
             InputError, PairsError: as `search`.
@@ -298,7 +291,7 @@ class PairsSession:
         return search.hits
 
     async def show_matches(self, rows: Sequence[int], words: str) -> None:
-        """Lists these rows as what was looked for. Raises as `sort`."""
+        """Lists these rows as matches of `words`. Raises as `sort`."""
         self.matches = Matches(words, array("Q", rows))
         await self.sort()
 
@@ -307,7 +300,7 @@ class PairsSession:
         self.matches, self.rows, self.order = None, None, OWN_ORDER
 
     def hit(self, direction: int) -> tuple[int, bool] | None:
-        """The next listed row (-1: the previous one), and whether it wrapped around; None: nothing is listed."""
+        """The next listed row (-1: the previous one), and whether it wrapped around; None if nothing is listed."""
         rows = self.rows
         if not rows:
             return None
@@ -319,7 +312,7 @@ class PairsSession:
         return rows[place], place == (0 if direction > 0 else len(rows) - 1)
 
     def first_match(self) -> int | None:
-        """The first match from the current row on, or else the very first; None: there are no matches."""
+        """The first match from the current row on, or else the first of all; None without matches."""
         rows = self.matches.rows if self.matches is not None else ()
         return rows[bisect_left(rows, self.index) % len(rows)] if rows else None
 
@@ -332,18 +325,18 @@ class PairsSession:
         return at if at < len(rows) and rows[at] == self.index else None
 
     def row_at(self, position: int) -> int | None:
-        """The row that stands at a position of the list; None behind its end."""
+        """The row at a position of the list; None beyond its end."""
         if self.rows is not None:
             return self.rows[position] if 0 <= position < len(self.rows) else None
         return position if 0 <= position < len(self.opened) else None
 
     @property
     def listed(self) -> int:
-        """How many rows the list holds."""
+        """Number of listed rows."""
         return len(self.rows) if self.rows is not None else len(self.opened)
 
     async def flagged(self, direction: int) -> int | None:
-        """The next row (-1: the previous one) that has a problem or that the audit found something in; None: none has.
+        """The next row (-1: the previous one) with a problem or an audit finding; None if there is none.
 
         Raises:
             PairsError: as `store`.
@@ -361,7 +354,7 @@ class PairsSession:
     # -- sorting
 
     def next_order(self) -> None:
-        """The next column, the largest first; behind the last one the set's own order."""
+        """Selects the next column to `sort` by, largest first; after the last one, the set's own order."""
         names = [name for name in SORTABLE if self.tokens is not None or not name.endswith("_tokens")]
         at = names.index(self.order[0]) if self.order[0] in names else 0
         following = names[(at + 1) % len(names)]
@@ -371,7 +364,7 @@ class PairsSession:
         self.order = (self.order[0], not self.order[1])
 
     async def sort(self) -> None:
-        """Puts what is listed into `order`.
+        """Sorts the list by `order`.
 
         Raises:
             PairsError: as `store`, or the cache was deleted meanwhile.
@@ -386,18 +379,18 @@ class PairsSession:
             self.rows = rows
 
     async def lengths(self) -> Lengths | None:
-        """None while nothing is imported. Raises: PairsError, the cache was deleted meanwhile."""
+        """Lengths of the answers; None if nothing is imported. Raises PairsError: the cache was deleted meanwhile."""
         store = self.opened.store
         if store is None or not len(store):
             return None
-        return await in_thread(partial(_lengths, store, self.tokens, self.max_length))
+        return await in_thread(partial(lengths_of, store, self.tokens, self.max_length))
 
     # -- deciding
 
-    # Not `async def`: what a key means is settled when it is pressed, whenever its turn to be written comes.
+    # Not `async def`: what a key refers to is determined when it is pressed, not when the decision is written.
 
     def decide(self, act: str, here: Here) -> Awaitable[list[Decision]]:
-        """Excludes, swaps or pins a pair, or takes that back when it is so already; gives what was written.
+        """Excludes, swaps or pins a pair, or reverts that if it is done already. Returns the written decisions.
 
         Raises:
             InputError: as `Decisions.take`.
@@ -413,7 +406,7 @@ class PairsSession:
         return self.decisions.take(make)
 
     def note(self, here: Here, text: str) -> Awaitable[list[Decision]]:
-        """Notes a text on a pair; an empty one removes the note. Raises as `decide`."""
+        """Sets the note on a pair; an empty one removes it. Raises as `decide`."""
 
         def make(known: Curation) -> list[Decision]:
             same = text == known.notes.get(here.key, "")
@@ -422,7 +415,7 @@ class PairsSession:
         return self.decisions.take(make)
 
     def decide_all(self, act: str, rows: Sequence[int], why: str) -> Awaitable[list[Decision]]:
-        """One act for many rows, written at once. Raises as `decide`; PairsError, the cache was deleted meanwhile."""
+        """One act for many rows, written together. Raises as `decide`; PairsError: the cache was deleted meanwhile."""
         opened, reason = self.opened, why if act == "exclude" and why else None
 
         def make(_: Curation) -> list[Decision]:
@@ -431,19 +424,23 @@ class PairsSession:
         return self.decisions.take(make)
 
     def hold_out(self, share: float, seed: int) -> Awaitable[list[Decision]]:
-        """Carves a held-out split out of the set; share 0 removes it. Raises as `decide`."""
+        """Splits off a held-out split by prompt; share 0 removes it. Raises as `decide`."""
         decision = Decision("hold_out", of=self.opened.label, share=share, seed=seed)
         return self.decisions.take(lambda _: [decision])
 
     async def count_held_out(self, share: float, seed: int) -> tuple[int, int]:
-        """Pairs and prompts that such a split holds out. Raises: PairsError, as `store`, or the cache was deleted."""
+        """Number of pairs and prompts that `hold_out` would hold out.
+
+        Raises:
+            PairsError: as `store`; or the cache was deleted meanwhile.
+        """
         return await in_thread(partial(_count_held_out, self.store(), share, seed))
 
     async def export(self, folder: Path, kind: Kind = "jsonl", *, overwrite: bool = False) -> Exported:
         """Writes the curated, converted set into `folder`.
 
         Raises:
-            StillLoadingError: the set is not imported as a whole.
+            StillLoadingError: the set is not completely imported.
             InputError, PairsError: as `export_set`; the decisions cannot be read.
         """
         self.whole()
@@ -451,18 +448,18 @@ class PairsSession:
         curation = await self.decisions.current()
         write = partial(export_set, self.opened, curation, folder, kind=kind, overwrite=overwrite, stopped=stop.is_set)
         made = await in_thread(write, abandon=stop.set)
-        if made is None:  # only where it was stopped, and then nobody waits for it
+        if made is None:  # it was stopped, so nobody waits for it
             raise asyncio.CancelledError
         return made
 
-    # -- looking through all of it
+    # -- passes over the whole set
 
     async def audit(self) -> AsyncGenerator[str | Audit, None]:
-        """Looks through the whole set in a child process; yields how far it is, in words, and then the new `report`.
+        """Audits the whole set in a child process; yields its progress in words, and finally the new `report`.
 
         Raises:
             PairsError: as `whole`; the cache was deleted meanwhile.
-            SmoltuiError: the held-out split cannot be read, or the child broke off.
+            SmoltuiError: the held-out split cannot be read, or the child ended with an error.
         """
         while self.loading:
             yield f"waiting for the set: {self.loading}"
@@ -494,7 +491,7 @@ class PairsSession:
         yield report
 
     async def _held_out_split(self) -> AsyncGenerator[str | Path, None]:
-        """How far its import is, then the folder of the split that the recipe evaluates on; nothing without one."""
+        """Imports the split that the recipe evaluates on: yields the progress, and its folder; nothing without one."""
         opened, values = self.opened, self.values
         split = str(values.get("dataset_test_split") or "test")
         if values.get("eval_strategy", "no") == "no" or split not in opened.splits or split == opened.split:
@@ -507,17 +504,17 @@ class PairsSession:
         yield other.folder
 
     async def save_report(self, audit: Audit) -> list[Path]:
-        """A report as files in the project folder, else the current one. Raises: InputError, they cannot be written."""
+        """Writes a report into the project folder, or else the current one. Raises InputError: it cannot be written."""
         folder = self.project.folder if self.project is not None else Path.cwd()
         return await in_thread(partial(save_reports, audit, folder))
 
     async def count_tokens(self) -> AsyncGenerator[float, None]:
-        """Counts the tokens of the whole set in a child process; yields the share that is counted. `tokens` has them.
+        """Counts the tokens of the whole set in a child process, then sets `tokens`; yields the share counted so far.
 
         Raises:
-            InputError: there is no project, so no tokenizer; the tokenizer or the template cannot be used.
-            PairsError: as `whole`; the cache was deleted meanwhile.
-            RunFailedError: the child ended without a word.
+            InputError: there is no project, so no tokenizer; or the tokenizer or the template cannot be used.
+            PairsError: as `whole`; or the cache was deleted meanwhile.
+            RunFailedError: the child ended without reporting an error.
         """
         if self.project is None:
             raise InputError("Tokens are counted by a recipe's tokenizer", "Name a project folder instead of a file.")
@@ -535,32 +532,8 @@ def _words(query: PairQuery) -> str:
     return f"“{query.shown}”" if query.kind == "text" else query.shown
 
 
-def _lengths(store: PairStore, tokens: str | None, max_length: int | None) -> Lengths:
-    """Lengths of both answers and their gap; with the prompt where what is cut at `max_length` can be told."""
-    import pyarrow.compute as pc
-
-    unit = "tokens" if tokens is not None else "chars"
-    chosen, rejected = (column_values(store, f"{side}_{unit}", tokens) for side in ("chosen", "rejected"))
-    gap = _distribution(pc.subtract(chosen, rejected))
-    limit = max_length if tokens is not None else None
-    if limit is not None:  # prompt and answer count together
-        prompt = column_values(store, "prompt_tokens", tokens)
-        chosen, rejected = pc.add(prompt, chosen), pc.add(prompt, rejected)
-    words = "tokens" if tokens is not None else "characters"
-    return Lengths(words, _distribution(chosen), _distribution(rejected), gap, limit)
-
-
-def _distribution(values: Any) -> Distribution:
-    import pyarrow.compute as pc
-
-    counted = pc.value_counts(pc.drop_null(values))
-    return Distribution(
-        dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
-    )
-
-
 def _count_held_out(store: PairStore, share: float, seed: int) -> tuple[int, int]:
-    """Pairs and prompts that such a split holds out of a set."""
+    """As `PairsSession.count_held_out`."""
     try:
         column = store.tables(FACTS, ["prompt_hash"]).column("prompt_hash").to_pylist()
     except FileNotFoundError as error:

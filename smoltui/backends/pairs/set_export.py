@@ -1,13 +1,15 @@
-"""Exporting an opened set with the decisions of a project."""
+"""Exports an opened set with the decisions of a project."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from smoltui.backends.pairs.export import Exported, Kind, export_pairs
+from smoltui.backends.pairs.export import Exported, export_pairs
+from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.pairs.opened_set import PairSet
 from smoltui.core.pairs.curation import Curation
+from smoltui.errors import PairsError
 
 
 def export_set(
@@ -20,13 +22,14 @@ def export_set(
     progress: Callable[[int], object] = lambda rows: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Exported | None:
-    """Writes the curated, converted set into `out`; None when it was stopped. Blocking, as fast as the disk.
+    """Writes the curated, converted set into `out`; None if stopped. Blocking.
 
     Raises:
         InputError: as `export_pairs`.
-        PairsError: nothing is left to train on, or the cache was deleted meanwhile.
+        PairsError: the set is not imported; nothing is left to train on; or the cache was deleted meanwhile.
     """
-    assert opened.store is not None, "only a set that was imported whole is exported"
+    if opened.store is None:
+        raise PairsError("The set is not imported, so it cannot be exported.", "Press r to reload it.")
     return export_pairs(
         opened.store.pairs(),
         curation,

@@ -1,13 +1,13 @@
-"""A set of pairs as it was imported: Arrow files in the cache folder, read part by part and never whole.
+"""An imported set of pairs: Arrow files in the cache folder, read part by part.
 
-    <cache>/pairs/<key>/meta.json                   what is in it, and whether the import has ended
+    <cache>/pairs/<key>/meta.json                   facts about the set, and whether it is complete
                         part-00000.text.arrow       texts of `PART_ROWS` pairs
-                        part-00000.facts.arrow      figures and flags of the same pairs
-                        part-00000.tokens-<k>.arrow tokens by one tokenizer
-                        part-00000.audit.arrow      what a pass over the whole set found
+                        part-00000.facts.arrow      numbers and flags of the same pairs
+                        part-00000.tokens-<k>.arrow token counts by one tokenizer
+                        part-00000.audit.arrow      results of the audit
 
-Parts are written beside and renamed, so a reader sees whole ones; they are read, not mapped, so that the memory of the
-process does not grow with the set. Everything but `pair` may take some time and belongs off the UI thread.
+Parts are written to a temporary file and renamed, so readers only see complete ones. They are read, not mapped, so that
+memory use does not grow with the set. Everything but `pair` may take a while and belongs off the UI thread.
 """
 
 from __future__ import annotations
@@ -21,20 +21,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.system import data_folder, locks
-from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT, with_more
+from smoltui.core.pairs.facts import LETTER_ROLES, TURN_JOINT, Columns, with_more
 from smoltui.core.pairs.preference import Message, Pair
 from smoltui.errors import PairsError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 FORMAT = 3
-"""Of the files; another one is imported anew."""
+"""Version of the files; a set with another one is imported again."""
 PART_ROWS = 4096
-"""Rows of a part: read in a few milliseconds, and the first is there half a second after the import began."""
+"""Rows per part: read in a few milliseconds, and the first is written half a second after an import starts."""
 BATCH_ROWS = 256
-"""Rows of a batch inside a part: what is read for one pair."""
+"""Rows per batch inside a part, the unit that is read for one pair."""
 KEPT_BATCHES = 8
+"""Batches in memory."""
 TEXT, FACTS, AUDIT = "text", "facts", "audit"
 
 TEXT_FIELDS: Mapping[str, str] = {
@@ -82,7 +86,7 @@ AUDIT_FIELDS: Mapping[str, str] = dict.fromkeys(
 TOKENS_FIELDS: Mapping[str, str] = dict.fromkeys(("prompt_tokens", "chosen_tokens", "rejected_tokens"), "int32")
 
 
-def schema_for(fields: Mapping[str, str]) -> Any:
+def schema_for(fields: Mapping[str, str]) -> pa.Schema:
     """The Arrow schema of one kind of file."""
     import pyarrow as pa
 
@@ -99,13 +103,13 @@ def schema_for(fields: Mapping[str, str]) -> Any:
 
 
 def tokens_kind(key: str) -> str:
-    """The kind of file that holds the tokens counted by the tokenizer of this key."""
+    """The kind of the files with token counts by the tokenizer with this key."""
     return f"tokens-{key}"
 
 
 @dataclass(slots=True)
 class Meta:
-    """meta.json."""
+    """Facts about the set, stored in meta.json."""
 
     name: str
     """File name, folder name or Hub id."""
@@ -116,22 +120,22 @@ class Meta:
     columns: list[str]
     """Of the source, in its order."""
     rows: int = 0
-    """Rows in whole parts."""
+    """Rows in complete parts."""
     total: int | None = None
-    """Rows the source has, None while nobody knows."""
+    """Rows of the source; None if unknown."""
     complete: bool = False
     broken: str | None = None
-    """What is wrong with the first row that cannot be decoded."""
+    """Problem of the first row that cannot be decoded; None if there is none."""
     broken_rows: int = 0
     extras: dict[str, str] = field(default_factory=dict)
-    """Further columns of the rows → number, text, yes/no or json: the one kind that holds all that was seen."""
+    """Further column of the rows → number, text, yes/no or json, whichever represents all of its values."""
     thinking_off: bool = True
-    """The rows were converted, so their answers hold no thoughts: training turns thinking off."""
+    """Whether training turns thinking off: rows that are converted have answers without thoughts."""
     format: int = FORMAT
 
 
 def pairs_cache() -> Path:
-    """Where imported sets are kept: below `SMOLTUI_HOME`, or in the system's place for caches."""
+    """Folder of imported sets: in `SMOLTUI_HOME` if set, or else in the system's cache folder."""
     if os.environ.get("SMOLTUI_HOME"):
         return data_folder.home() / "cache" / "pairs"
     from platformdirs import user_cache_path
@@ -140,68 +144,70 @@ def pairs_cache() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Makes the folder of a set in the cache, for its owner alone: it holds rows. Raises OSError."""
+    """Creates the folder of a set in the cache, readable only by its owner. Raises OSError."""
     cache = pairs_cache()
     root = data_folder.home() if os.environ.get("SMOLTUI_HOME") else cache.parent
     for one in (cache.parent, cache, folder):
         locks.private_folder(one, root)
 
 
-def store_key(identity: Any) -> str:
-    """The name of a set's folder: 24 hexadecimal digits over what makes it this set in this state of its files."""
+def store_key(identity: object) -> str:
+    """Name of a set's folder: 24 hexadecimal digits of a hash over its identity and the state of its files."""
     text = json.dumps([FORMAT, identity], sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 class PairStore:
-    """An imported set, or the part of one that has been imported so far. Safe to use from several threads."""
+    """An imported set, or the part of it that is imported so far. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.meta = read_meta(folder)
         self._lock = threading.Lock()
-        self._batches: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
-        with suppress(OSError):  # when it was last used: the least used set goes first when space is needed
+        self._batches: OrderedDict[tuple[str, int, int], pa.RecordBatch] = OrderedDict()
+        with suppress(OSError):  # the time of last use: the least recently used sets are deleted first
             os.utime(folder)
 
     def __len__(self) -> int:
         return self.meta.rows
 
     def refresh(self) -> bool:
-        """Looks again at what has been imported; whether there is more than before."""
+        """Reads how much is imported. Returns whether it has changed."""
         before = (self.meta.rows, self.meta.complete)
         self.meta = read_meta(self.folder)
         return (self.meta.rows, self.meta.complete) != before
 
     @property
     def parts(self) -> int:
+        """Number of parts."""
         return -(-self.meta.rows // PART_ROWS)
 
     # -- one pair
 
     def pair(self, index: int) -> Pair:
-        """The pair of one row: a batch is read from the disk, in about a millisecond, and kept.
+        """The pair of one row. Reads a batch from disk, in about a millisecond, and keeps it.
 
         Raises:
-            IndexError: no such row (yet).
+            IndexError: no such row, or not imported yet.
             PairsError: the cache was deleted meanwhile.
         """
         return pair_of_columns(index, self._text_row(index), self.meta.schema)
 
-    def extra(self, index: int) -> dict[str, Any]:
-        """The further columns of a row."""
+    def extra(self, index: int) -> dict[str, object]:
+        """The further columns of a row: name → value."""
         text = self._text_row(index)["extra"]
-        return json.loads(text) if text else {}
+        extra: dict[str, object] = json.loads(text) if text else {}
+        return extra
 
     def fact(self, index: int, name: str, kind: str = FACTS) -> Any:
-        """One value; None also where the file of that kind is not there."""
+        """One value; None also if there is no file of that kind."""
         with suppress(FileNotFoundError):
             batch, at = self._batch(kind, index)
             return batch.column(name)[at].as_py() if name in batch.schema.names else None
         return None
 
-    def facts(self, index: int, kind: str = FACTS) -> dict[str, Any] | None:
-        """All values of one row from one kind of file; None where that is not there."""
+    def facts(self, index: int, kind: str = FACTS) -> Columns | None:
+        """All values of a row from one kind of file; None if there is no such file."""
         with suppress(FileNotFoundError):
             batch, at = self._batch(kind, index)
             return dict(batch.slice(at, 1).to_pylist()[0])
@@ -214,15 +220,16 @@ class PairStore:
             raise gone(self.folder)
         return bytes(value).hex()
 
-    def _text_row(self, index: int) -> Mapping[str, Any]:
+    def _text_row(self, index: int) -> Columns:
         try:
             batch, at = self._batch(TEXT, index)
         except FileNotFoundError as error:
             raise gone(self.folder) from error
-        row: Mapping[str, Any] = batch.slice(at, 1).to_pylist()[0]
+        row: Columns = batch.slice(at, 1).to_pylist()[0]
         return row
 
-    def _batch(self, kind: str, index: int) -> tuple[Any, int]:
+    def _batch(self, kind: str, index: int) -> tuple[pa.RecordBatch, int]:
+        """The batch that contains a row, and the row's place in it."""
         if not 0 <= index < self.meta.rows:
             raise IndexError(index)
         part, inside = divmod(index, PART_ROWS)
@@ -240,22 +247,22 @@ class PairStore:
         return batch, at
 
     def forget(self, kind: str) -> None:
-        """Reads files of this kind anew: they were written meanwhile."""
+        """Drops cached batches of this kind, whose files were rewritten."""
         with self._lock:
             for key in [key for key in self._batches if key[0] == kind]:
                 del self._batches[key]
 
-    # -- many
+    # -- many rows
 
-    def table(self, kind: str, part: int, columns: Sequence[str] | None = None) -> Any:
-        """One part as a `pyarrow.Table`, with only these columns read.
+    def table(self, kind: str, part: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """One part, with only these columns (None: all).
 
         Raises:
-            FileNotFoundError: there is no such file (yet).
+            FileNotFoundError: there is no such file.
         """
         return _read_table(self._path(kind, part), columns)
 
-    def tables(self, kind: str, columns: Sequence[str]) -> Any:
+    def tables(self, kind: str, columns: Sequence[str]) -> pa.Table:
         """These columns of all parts as one table: for numbers and flags, not for texts.
 
         Raises:
@@ -263,7 +270,7 @@ class PairStore:
         """
         import pyarrow as pa
 
-        # Copied part by part: a column as it was read keeps the whole batches it stands in.
+        # Copied part by part: a column as read keeps the whole batches in memory.
         tables = [self.table(kind, part, columns).combine_chunks() for part in range(self.parts)]
         return pa.concat_tables(tables) if tables else None
 
@@ -271,8 +278,8 @@ class PairStore:
         """Whether all parts have a file of this kind."""
         return all(self._path(kind, part).is_file() for part in range(self.parts))
 
-    def pairs(self, start: int = 0) -> Iterator[tuple[Pair, str, dict[str, Any]]]:
-        """Each pair from `start` on with its content hash and its further columns.
+    def pairs(self, start: int = 0) -> Iterator[tuple[Pair, str]]:
+        """Yields each pair from `start` on, with its content hash.
 
         Raises:
             PairsError: the cache was deleted meanwhile.
@@ -285,15 +292,14 @@ class PairStore:
                 raise gone(self.folder) from error
             for index, (row, digest) in enumerate(zip(rows, hashes, strict=True), part * PART_ROWS):
                 if index >= start:
-                    extra = json.loads(row["extra"]) if row["extra"] else {}
-                    yield pair_of_columns(index, row, self.meta.schema), digest.hex(), extra
+                    yield pair_of_columns(index, row, self.meta.schema), digest.hex()
 
     def _path(self, kind: str, part: int) -> Path:
         return part_path(self.folder, kind, part)
 
 
-def pair_of_columns(index: int, row: Mapping[str, Any], schema: str) -> Pair:
-    """The pair out of the text columns of its row."""
+def pair_of_columns(index: int, row: Columns, schema: str) -> Pair:
+    """The pair in the text columns of a row."""
     if row["chosen"] is None:
         return Pair(index, problem=row["problem"], reason=row["reason"], raw=row["raw"] or "")
     text, turns, at = row["prompt"], [], 0
@@ -319,23 +325,23 @@ def part_path(folder: Path, kind: str, part: int) -> Path:
     return folder / f"part-{part:05d}.{kind}.arrow"
 
 
-def write_part(folder: Path, kind: str, part: int, table: Any) -> None:
-    """One file, beside and then in its place.
+def write_part(folder: Path, kind: str, part: int, table: pa.Table) -> None:
+    """Writes one file: to a temporary name, which is then renamed.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written; nothing half-written is left.
+        OSError: the disk is full, or the folder cannot be written; no incomplete file is left.
     """
     with PartFile(folder, kind, part, table.schema) as file:
         file.write(table)
 
 
 class PartFile:
-    """One file while it is written, batch by batch; at the end of the block it is put in its place.
+    """A file that is written batch by batch, and renamed at the end of the block. Raises as `write_part`.
 
-    Every batch but the last must have `BATCH_ROWS` rows. Raises as `write_part`.
+    Every batch but the last must have `BATCH_ROWS` rows.
     """
 
-    def __init__(self, folder: Path, kind: str, part: int, schema: Any) -> None:
+    def __init__(self, folder: Path, kind: str, part: int, schema: pa.Schema) -> None:
         self._path = part_path(folder, kind, part)
         self._beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         self._schema = schema
@@ -352,12 +358,12 @@ class PartFile:
             raise
         return self
 
-    def write(self, table: Any) -> None:
+    def write(self, table: pa.Table) -> None:
         self._writer.write_table(table, max_chunksize=BATCH_ROWS)
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
-            with self._file, self._writer:  # closed in any case, and an error on the way is not lost
+            with self._file, self._writer:  # closes both in any case, and raises the first error
                 pass
             if kind is None:
                 self._beside.replace(self._path)
@@ -370,17 +376,17 @@ def write_meta(folder: Path, meta: Meta) -> None:
 
 
 def gone(folder: Path) -> PairsError:
-    """What to say when files of the cache are missing."""
+    """The error for missing files in the cache."""
     return PairsError("The cached copy of this set was deleted.", f"Press r to reload. It was at {folder}")
 
 
 class _opened:
-    """An Arrow file, read and not mapped."""
+    """An Arrow file that is read, not mapped; with `columns`, only these are read."""
 
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         self._path, self._columns = path, columns
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> pa.ipc.RecordBatchFileReader:
         import pyarrow as pa
 
         self._file = pa.OSFile(str(self._path), "rb")
@@ -395,7 +401,7 @@ class _opened:
         self._file.close()
 
 
-def _read_table(path: Path, columns: Sequence[str] | None) -> Any:
+def _read_table(path: Path, columns: Sequence[str] | None) -> pa.Table:
     with _opened(path, columns) as reader:
         table = reader.read_all()
     return table if columns is None else table.select(list(columns))
@@ -412,5 +418,5 @@ def read_meta(folder: Path) -> Meta:
         raise gone(folder)
     try:
         return Meta(**data)
-    except TypeError as error:  # fields of another version, or none of them
+    except TypeError as error:  # unknown or missing fields
         raise gone(folder) from error

@@ -1,12 +1,12 @@
-"""What an imported set holds, counted from the facts of its rows: quick, and without what only the audit finds."""
+"""Summary of an imported set, counted from the facts of its rows: fast, without the findings of the audit."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TypedDict
 
 from smoltui.backends.pairs.across import Across
-from smoltui.backends.pairs.search import holding
+from smoltui.backends.pairs.set_columns import holding
 from smoltui.backends.pairs.store import FACTS, PairStore, gone
 from smoltui.core.pairs.preference import FINDINGS
 
@@ -27,12 +27,23 @@ _CONDITIONS = {
 }
 
 
-def summary(store: PairStore) -> dict[str, Any]:
-    """`rows`, `clean` ({"count"}), `left_out` (reason → rows, only where there are any) and each of
-    `core.pairs.preference.FINDINGS` as a list of its rows.
+class Summary(TypedDict):
+    """Counts of a set."""
+
+    rows: int
+    clean: int
+    """Usable rows whose answers differ."""
+    findings: dict[str, list[int]]
+    """Each of `core.pairs.preference.FINDINGS` → its rows."""
+    left_out: dict[str, int]
+    """Reason → number of unusable rows."""
+
+
+def summary(store: PairStore) -> Summary:
+    """Counts the rows of a set.
 
     Raises:
-        PairsError: the cache was deleted meanwhile; the set cannot be looked through, as on a full disk.
+        PairsError: the cache was deleted meanwhile; or the set cannot be compared, as on a full disk.
     """
     import pyarrow.compute as pc
 

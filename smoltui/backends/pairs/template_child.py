@@ -1,12 +1,12 @@
 """Renders and tokenizes pairs, as a process: `leash.py PARENT_PID -m smoltui.backends.pairs.template_child`.
 
 A chat template is a program of strangers, and this is the only process of smoltui that runs one: in the sandbox that
-transformers uses, with limits of time and memory (`template_limits.py`) and without the person's secrets.
+transformers uses, with limits for time and memory (`template_limits.py`) and without secrets in its environment.
 `token_service.py` starts it, asks it and ends it.
 
-Each line of stdin is one question, {"do": load | measure | view | count, …}; the first is `load`. To each it says
-{"phase": "template"} before the template runs, {"row": number} now and then while it goes through several pairs,
-{"phase": "tokens"} before their texts are tokenized, and then {"ok": …} or {"error", "hint", "kind"}.
+Each line of stdin is a question {"do": load | measure | view | count, …}, and the first is `load`. The answer to each
+consists of {"phase": "template"} before the template runs, {"row": number} now and then while several pairs are
+rendered, {"phase": "tokens"} before their texts are tokenized, and finally {"ok": …} or {"error", "hint", "kind"}.
 """
 
 from __future__ import annotations
@@ -23,39 +23,42 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from smoltui.backends.pairs.template_limits import Guard, Late, Limits, StuckError, too_large, too_late
-from smoltui.backends.pairs.tokenizer import ModelFiles, PairTokenizer, Patience, read_tokenizer
+from smoltui.backends.pairs.template_limits import Guard, Late, Limits, Patience, StuckError, too_large, too_late
+from smoltui.backends.pairs.tokenizer import PairTokenizer
+from smoltui.backends.pairs.tokenizer_files import ModelFiles, read_tokenizer
 from smoltui.core.pairs.preference import Message, Pair
 from smoltui.errors import InputError, PairsError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
 
 ROW_SECONDS = 0.2
-"""A row is told at most so often."""
+"""Minimum time between two {"row"} lines."""
 KINDS: Mapping[str, type[SmoltuiError]] = {"stuck": StuckError, "pairs": PairsError, "input": InputError}
-"""What an error is called in an answer."""
+"""`kind` in an answer → error."""
+Question = dict[str, Any]
+"""A decoded line of stdin."""
 
 
 def pair_as_json(pair: Pair) -> dict[str, Any]:
-    """What counting and showing need of a pair."""
+    """The parts of a pair that are needed for counting and showing it."""
     data: dict[str, Any] = {
-        side: [(turn.role, turn.content) for turn in getattr(pair, side)] for side in ("prompt", "chosen", "rejected")
+        side: [turn.as_json() for turn in getattr(pair, side)] for side in ("prompt", "chosen", "rejected")
     }
-    for name in ("problem", "schema", "trl_cut", "answer_at", "trl_at"):
+    for name in ("problem", "schema", "trl_cut", "answer_at", "trl_at", "kwargs"):
         if (value := getattr(pair, name)) is not None:
             data[name] = value
+    if pair.tools:
+        data["tools"] = list(pair.tools)
     return data
 
 
 def pair_from_json(data: Mapping[str, Any]) -> Pair:
-    """What `pair_as_json` made."""
-    turns = {
-        side: tuple(Message(role, content) for role, content in data[side]) for side in ("prompt", "chosen", "rejected")
-    }
-    return Pair(0, **{**data, **turns})
+    """The pair that `pair_as_json` wrote; its index is 0."""
+    turns = {side: tuple(map(Message.of, data[side])) for side in ("prompt", "chosen", "rejected")}
+    return Pair(0, **{**data, **turns, "tools": tuple(data.get("tools", ()))})
 
 
 class Child:
-    """Answers questions until there are no more."""
+    """Answers questions until stdin ends."""
 
     def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
         self._questions, self._answers = questions, answers
@@ -64,43 +67,43 @@ class Child:
         self._tokenizer: PairTokenizer | None = None
         self._row_at = 0.0
         self._one_by_one = True
-        """Each template is announced; not where a set is counted, which has thousands."""
+        """Whether each use of the template is announced; not when counting thousands of pairs."""
 
     def run(self) -> None:
         for line in self._questions:
             question = _loads(line)
             self._one_by_one = question["do"] != "count"
             try:
-                answer = {"ok": getattr(self, f"_{question['do']}")(question)}
+                answer: dict[str, object] = {"ok": getattr(self, f"_{question['do']}")(question)}
             except SmoltuiError as error:
                 answer = _refusal(error)
-            except (Late, MemoryError) as error:  # raised behind the block that would have seen it
+            except (Late, MemoryError) as error:  # raised after the block that handles it
                 did = too_late if isinstance(error, Late) else too_large
                 answer = _refusal(StuckError.because(did(self._limits)))
-            except Exception as error:  # files of strangers are what is worked with
+            except Exception as error:  # the files are foreign: they can fail in any way
                 said = safe_line(redact(str(error) or type(error).__name__), 200)
                 answer = _refusal(InputError(f"The tokenizer of this model cannot be used: {said}"))
             finally:
                 self._guard.open()
             self._say(answer)
 
-    # -- what is asked
+    # -- questions
 
-    def _load(self, question: Mapping[str, Any]) -> dict[str, Any]:
+    def _load(self, question: Question) -> object:
         self._limits = Limits(**question["limits"])
         self._guard = Guard(self._limits)
-        files = {name: None if path is None else Path(path) for name, path in question["files"].items()}
-        found = ModelFiles(question["model"], **files)  # type: ignore[arg-type]  # its tokenizer is never None
-        self._tokenizer = read_tokenizer(found, limits=self._limits, guard=self._guarded)
+        paths = {name: Path(path) for name, path in question["files"].items() if path is not None}
+        files = ModelFiles(question["model"], **paths)
+        self._tokenizer = read_tokenizer(files, limits=self._limits, guard=self._guarded)
         return {"key": self._tokenizer.key, "has_template": self._tokenizer.has_template}
 
-    def _measure(self, question: Mapping[str, Any]) -> Any:
+    def _measure(self, question: Question) -> object:
         return self._cutting(question).measure(pair_from_json(question["pair"]))
 
-    def _view(self, question: Mapping[str, Any]) -> Any:
+    def _view(self, question: Question) -> object:
         return self._cutting(question).view(pair_from_json(question["pair"])).as_json()
 
-    def _count(self, question: Mapping[str, Any]) -> Any:
+    def _count(self, question: Question) -> object:
         patience = Patience(spent=question["spent"], last=question["last"])
         pairs = [None if pair is None else pair_from_json(pair) for pair in question["pairs"]]
         counter = self._cutting(question)
@@ -108,16 +111,17 @@ class Child:
         counts = counter.count_many(pairs, question["thinking"], patience=patience, rendered=self._row)
         return {"counts": counts, "spent": patience.spent, "last": patience.last}
 
-    def _cutting(self, question: Mapping[str, Any]) -> PairTokenizer:
-        """The tokenizer under the lengths of the question."""
-        assert self._tokenizer is not None  # the first question is `load`
+    def _cutting(self, question: Question) -> PairTokenizer:
+        """The tokenizer with the `max_length` of the question."""
+        if self._tokenizer is None:
+            raise InputError("The tokenizer is not loaded")
         return replace(self._tokenizer, max_length=question["max_length"], keeps_end=question["keeps_end"])
 
-    # -- what is said
+    # -- output
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Limits around a template; whoever waits hears when it begins and ends."""
+        """Enforces the limits while the template runs, and announces its start and end."""
         if self._one_by_one:
             self._phase("template")
         try:
@@ -137,31 +141,31 @@ class Child:
     def _phase(self, phase: str) -> None:
         self._say({"phase": phase})
 
-    def _say(self, answer: Mapping[str, Any]) -> None:
+    def _say(self, answer: Mapping[str, object]) -> None:
         try:
             line = orjson.dumps(answer)
-        except TypeError:  # a lone surrogate, which json can write
+        except TypeError:  # a lone surrogate, which only json accepts
             line = json.dumps(answer).encode()
         self._answers.write(line + b"\n")
         self._answers.flush()
 
 
-def _refusal(error: SmoltuiError) -> dict[str, Any]:
+def _refusal(error: SmoltuiError) -> dict[str, object]:
     kind = next(name for name, sort in KINDS.items() if isinstance(error, sort))
     return {"error": error.message, "hint": error.hint, "kind": kind}
 
 
-def _loads(line: bytes) -> dict[str, Any]:
+def _loads(line: bytes) -> Question:
     try:
         found = orjson.loads(line)
-    except orjson.JSONDecodeError:  # lone surrogates, which json takes
+    except orjson.JSONDecodeError:  # a lone surrogate, which only json accepts
         found = json.loads(line)
     return dict(found)
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anybody else prints is no answer
+    os.dup2(2, 1)  # what libraries print is not an answer
     Child(sys.stdin.buffer, answers).run()
 
 

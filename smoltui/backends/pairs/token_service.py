@@ -1,7 +1,7 @@
-"""Asks for the tokens of pairs: the recipe's tokenizer and chat template live in a child (`template_child.py`).
+"""Tokens of pairs, from a child process that runs the recipe's tokenizer and chat template (`template_child.py`).
 
-Whatever the template does, the person gets a sentence: the child is killed when it takes too long, and started again
-for the next question.
+Whatever the template does, the result is one sentence: the child is killed if it takes too long, and restarted for the
+next request.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import IO, Any, TypedDict, TypeVar
 
 import orjson
 
+from smoltui.backends.pairs.chat_template import no_template
 from smoltui.backends.pairs.model_files import find_model_files
 from smoltui.backends.pairs.template_child import KINDS, pair_as_json
-from smoltui.backends.pairs.template_limits import Limits, StuckError, too_large, too_late
-from smoltui.backends.pairs.tokenizer import Counts, ModelFiles, Patience, cut_of, no_template
+from smoltui.backends.pairs.template_limits import Limits, Patience, StuckError, too_large, too_late
+from smoltui.backends.pairs.tokenizer import Counts, cut_of
+from smoltui.backends.pairs.tokenizer_files import ModelFiles
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.child import child_env, exit_in_words, leashed
 from smoltui.core.pairs.preference import Pair
@@ -31,41 +33,53 @@ from smoltui.core.pairs.rendering import TrainerView, view_from_json
 from smoltui.errors import InputError, RunFailedError
 
 GRACE_SECONDS = 1.0
-"""A template is killed so long after it should have ended by itself."""
+"""A template is killed this long after its own time limit."""
 OTHER_SECONDS = 60.0
-"""For what is not the template's: starting, reading a vocabulary, tokenizing."""
+"""Time limit for everything but the template: starting, reading a vocabulary, tokenizing."""
 CHARACTERS_A_SECOND = 50_000
-"""More time for long texts; a tokenizer takes twenty times as many."""
+"""Extends the limit for long texts; a tokenizer processes twenty times as many."""
 IDLE_SECONDS = 600.0
-"""A child that was asked nothing for so long is ended; the next question starts another one."""
+"""A child without requests for this long is ended; the next request starts another one."""
 LOOK_SECONDS = 0.1
-"""Between two looks at the memory of a child that does not answer."""
+"""Interval for checking the memory of a child that has not answered yet."""
 ANSWER_BYTES = 64 << 20
-"""A longer answer is none."""
+"""Limit of one answer."""
 SLACK = 64 << 20
-"""Bytes over the template's limit, where it is looked at from outside: tokenizers keep a cache."""
+"""Bytes added to the template's memory limit when it is checked from outside: tokenizers keep a cache."""
 _CHUNK = 1 << 16
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
-"""Names of variables with one of these are not handed to the child."""
+"""Environment variables whose names contain one of these are not passed to the child."""
 
 T = TypeVar("T")
+_Process = subprocess.Popen[bytes]
+
+
+Answer = dict[str, Any]
+"""A decoded line of the child: {"ok"}, or {"error", "hint", "kind"}."""
+
+
+class _Loaded(TypedDict):
+    """What the child says about the tokenizer."""
+
+    key: str
+    has_template: bool
 
 
 def open_tokenizer(
-    project: Project, values: Mapping[str, Any], *, template_needed: bool = True, limits: Limits | None = None
+    project: Project, values: Mapping[str, object], *, template_needed: bool = True, limits: Limits | None = None
 ) -> TokenService:
-    """The tokenizer of the recipe `values`, loaded in a child of its own. Blocks; `close` it.
+    """The tokenizer of the recipe `values`, loaded in a child process. Blocking; call `close` when done.
 
-    `template_needed` False: the pairs are plain text with a prompt of their own, which is trained without a template.
+    `template_needed` False: the pairs are plain text with a prompt column, which is trained on without a template.
 
     Raises:
         RecipeError, InputError, ServiceError: as `find_model_files`.
         InputError: the tokenizer or the template cannot be used, or there is no template.
-        RunFailedError: the child could not be started or did not answer.
+        RunFailedError: the child could not be started, or did not answer.
     """
     child = _TemplateChild(find_model_files(project, values), limits or Limits())
     try:
-        loaded = child.work(child.load).result()
+        _, loaded = child.work(child.load).result()
         if template_needed and not loaded["has_template"]:
             raise no_template(child.model)
     except BaseException:
@@ -76,29 +90,29 @@ def open_tokenizer(
 
 @dataclass(frozen=True, slots=True)
 class TokenService:
-    """Counts and shows pairs. Made by `open_tokenizer`; may be used from any thread.
+    """Counts the tokens of pairs, and shows what the trainer sees. Made by `open_tokenizer`; thread-safe.
 
-    What `ask_…` gives is a future of what the method of that name gives or raises: InputError or PairsError as
-    `PairTokenizer`, StuckError when the template takes too much of something, RunFailedError when the child fails.
+    The future of an `ask_…` method may raise InputError or PairsError as `PairTokenizer`, StuckError if the template
+    takes too much time, memory or text, and RunFailedError if the child fails.
     """
 
     key: str
-    """16 hexadecimal digits over everything the counts depend on but the pairs: for names of files that hold them."""
+    """As `PairTokenizer.key`."""
     model: str
-    """As the recipe names it, safe to show."""
+    """As in the recipe, safe to show."""
     _child: _TemplateChild
     max_length: int | None = None
-    """Of the recipe; `view` and `measure` cut there, counts do not."""
+    """As `PairTokenizer.max_length`."""
     keeps_end: bool = False
     """`truncation_mode: keep_end` of the recipe."""
 
-    def limited(self, values: Mapping[str, Any]) -> TokenService:
-        """The same tokenizer and child under the `max_length` and `truncation_mode` of another recipe."""
+    def limited(self, values: Mapping[str, object]) -> TokenService:
+        """The same tokenizer and child with the `max_length` and `truncation_mode` of another recipe."""
         max_length, keeps_end = cut_of(values)
         return replace(self, max_length=max_length, keeps_end=keeps_end)
 
     def ask_measure(self, pair: Pair) -> Future[tuple[Counts, dict[str, int]]]:
-        """Tokens of one readable pair, and the answers that `max_length` cuts: side → characters kept of its text."""
+        """As `PairTokenizer.measure`."""
         return self._child.ask(lambda: self._about("measure", pair), lambda said: (tuple(said[0]), said[1]))
 
     def ask_view(self, pair: Pair) -> Future[TrainerView]:
@@ -108,9 +122,9 @@ class TokenService:
     def ask_counts(
         self, pairs: Sequence[Pair], thinking: bool | None, patience: Patience
     ) -> Future[list[Counts | None]]:
-        """Tokens of each pair; None for one that cannot be read, or that the template refuses or is stuck on.
+        """Tokens of each pair; None if it cannot be read, or the template rejects it or exceeds its limits.
 
-        `thinking` as `PairTokenizer.count`; `patience` is one for the whole set. StuckError: there is none left.
+        `thinking` as in `PairTokenizer.count`; `patience` is shared by the whole set. StuckError: it is exhausted.
         """
         return self._child.work(lambda: self._counted(pairs, thinking, patience))
 
@@ -121,13 +135,13 @@ class TokenService:
         return self.ask_view(pair).result()
 
     def close(self) -> None:
-        """Ends the child, without waiting. What was asked and not answered is cancelled or fails."""
+        """Ends the child, without waiting. Unanswered requests are cancelled or fail."""
         self._child.close()
 
-    def _about(self, do: str, pair: Pair) -> dict[str, Any]:
+    def _about(self, do: str, pair: Pair) -> dict[str, object]:
         return {"do": do, "pair": pair_as_json(pair), **self._cut()}
 
-    def _cut(self) -> dict[str, Any]:
+    def _cut(self) -> dict[str, object]:
         return {"max_length": self.max_length, "keeps_end": self.keeps_end}
 
     def _counted(self, pairs: Sequence[Pair], thinking: bool | None, patience: Patience) -> list[Counts | None]:
@@ -146,38 +160,37 @@ class TokenService:
             if len(pairs) == 1:
                 patience.spend(error)
                 return [None]
-            # Which pair was to blame is not known: it is when each is asked alone.
+            # Asked one by one, it shows which pair was the cause.
             return [count for pair in pairs for count in self._counted([pair], thinking, patience)]
         patience.spent, patience.last = said["spent"], said["last"]
         return [None if found is None else tuple(found) for found in said["counts"]]
 
 
 class _KilledError(StuckError):
-    """The child had to be killed, or ended by itself, while the template ran."""
+    """The child was killed, or ended, while the template ran."""
 
 
 class _TemplateChild:
     """One child and the thread that talks to it.
 
-    The thread lives as long as the child may: on Linux a child is killed with the thread that started it.
+    The thread must live as long as the child: on Linux, a child is killed with the thread that started it (`leash.py`).
     """
 
     def __init__(self, files: ModelFiles, limits: Limits) -> None:
         self.model = files.model
         self._files, self._limits = files, limits
         self._key = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Process | None = None
         self._held = 0
-        """Bytes of memory that it held when it had loaded the tokenizer."""
+        """Memory of the child in bytes, once it had loaded the tokenizer."""
         self._closed = False
         self._lock = threading.Lock()
-        """Held by who asks or closes, so that nothing is asked behind the end."""
+        """For adding jobs and closing, so that no job is added after the end."""
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="smoltui-templates", daemon=True).start()
 
     def work(self, job: Callable[[], T]) -> Future[T]:
-        """What `job` gives, done in the child's thread after what was asked before. A future may be cancelled; it is
-        where the child was closed."""
+        """The result of `job`, run in the child's thread after earlier jobs; cancelled if the child is closed."""
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -186,7 +199,7 @@ class _TemplateChild:
                 self._jobs.put((future, job))
         return future
 
-    def ask(self, question: Callable[[], Mapping[str, Any]], read: Callable[[Any], T]) -> Future[T]:
+    def ask(self, question: Callable[[], Mapping[str, object]], read: Callable[[Any], T]) -> Future[T]:
         return self.work(lambda: read(self.exchange(question())))
 
     def close(self) -> None:
@@ -220,8 +233,8 @@ class _TemplateChild:
 
     # -- in the thread
 
-    def load(self) -> dict[str, Any]:
-        """Has the child load the tokenizer, where it has not yet; what it says of it."""
+    def load(self) -> tuple[_Process, _Loaded]:
+        """Starts the child, which loads the tokenizer. Returns its `key` and `has_template`."""
         files = asdict(self._files)
         question = {
             "do": "load",
@@ -235,25 +248,22 @@ class _TemplateChild:
             if self._key and self._key != said["key"]:
                 raise InputError(f"The tokenizer or the chat template has changed: {self.model}", "Reopen the pairs.")
         except BaseException:
-            self._end()  # one that has loaded nothing answers nothing
+            self._end()  # without a tokenizer it can answer nothing
             raise
         self._key, self._held = said["key"], _memory(process.pid)
-        return dict(said)
+        return process, _Loaded(key=said["key"], has_template=said["has_template"])
 
-    def exchange(self, question: Mapping[str, Any]) -> Any:
-        """The child's answer, started for it where there is none.
+    def exchange(self, question: Mapping[str, object]) -> Any:
+        """The child's answer; starts a child if none is running.
 
         Raises:
-            InputError, PairsError, StuckError: with the child's words.
-            StuckError: it did not answer while the template ran, held too much memory, or ended.
-            RunFailedError: the same, not while the template ran.
+            InputError, PairsError, StuckError: as reported by the child.
+            StuckError: while the template ran, it did not answer, took too much memory, or ended.
+            RunFailedError: the same, while the template did not run.
         """
-        if self._process is None:
-            self.load()
-        assert self._process is not None  # or `load` had raised
-        return self._talk(self._process, question)
+        return self._talk(self._process or self.load()[0], question)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> _Process:
         env = {name: value for name, value in child_env().items() if not any(word in name.upper() for word in SECRET)}
         try:
             self._process = subprocess.Popen(
@@ -270,24 +280,22 @@ class _TemplateChild:
             raise RunFailedError(
                 f"The process that renders chat templates could not be started ({error.strerror})"
             ) from error
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
+        for pipe in _pipes(self._process):
             os.set_blocking(pipe.fileno(), False)
         return self._process
 
     def _end(self) -> int:
-        """Kills the child, where there is one; its exit code."""
+        """Kills the child, if there is one. Returns its exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0
         process.kill()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
+        for pipe in _pipes(process):
             pipe.close()
         return process.wait()
 
-    def _talk(self, process: subprocess.Popen[bytes], question: Mapping[str, Any]) -> Any:
-        """One question and its answer. The child is gone when this raises RunFailedError or `_KilledError`."""
+    def _talk(self, process: _Process, question: Mapping[str, object]) -> Any:
+        """One question and its answer. After RunFailedError or `_KilledError`, the child no longer exists."""
         talk = _Talk(process, _line(question), self._limits)
         try:
             said = talk.answer(self._held)
@@ -306,7 +314,7 @@ class _TemplateChild:
 
 
 class _SilenceError(Exception):
-    """No answer comes: the child has ended, or it has to be, for what it `did`."""
+    """No answer will come: the child has ended (`did` is empty), or must be killed for what it `did`."""
 
     def __init__(self, did: str = "") -> None:
         super().__init__(did)
@@ -314,24 +322,24 @@ class _SilenceError(Exception):
 
 
 class _Talk:
-    """A question on its way to the child, and its answer back."""
+    """One question to the child, and the answer."""
 
-    def __init__(self, process: subprocess.Popen[bytes], question: bytes, limits: Limits) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        self._pid, self._into, self._out = process.pid, process.stdin.fileno(), process.stdout.fileno()
+    def __init__(self, process: _Process, question: bytes, limits: Limits) -> None:
+        self._pid = process.pid
+        self._into, self._out = (pipe.fileno() for pipe in _pipes(process))
         self._left, self._length = memoryview(question), len(question)
         self._limits = limits
         self._buffer = bytearray()
         self.phase = "start"
-        """template: the template is what one waits for."""
+        """start, tokens, or template: the template is running."""
         self.patience = 0.0
-        """Seconds that are waited for the next word of this phase."""
+        """Time limit for the next line from the child, in seconds."""
 
-    def answer(self, held: int) -> dict[str, Any]:
-        """`held`: memory of the child before it was asked anything; 0: it has not loaded the tokenizer yet.
+    def answer(self, held: int) -> Answer:
+        """`held`: memory of the child before its first question, in bytes; 0: it has not loaded the tokenizer yet.
 
         Raises:
-            _SilenceError: it ended; it did not say anything for too long; a template takes too much memory.
+            _SilenceError: it ended, was silent for too long, or the template takes too much memory.
         """
         self._enter("start")
         with selectors.DefaultSelector() as ready:
@@ -363,15 +371,15 @@ class _Talk:
         self._until = time.monotonic() + self.patience
 
     def _write(self) -> bool:
-        """Whether there is more to write."""
+        """Writes a part of the question. Returns whether there is more."""
         try:
             self._left = self._left[os.write(self._into, self._left[:_CHUNK]) :]
         except BrokenPipeError:
             raise _SilenceError from None
         return bool(self._left)
 
-    def _read(self) -> dict[str, Any] | None:
-        """The answer, once it is there."""
+    def _read(self) -> Answer | None:
+        """Reads what the child has written. Returns the answer once it is complete."""
         chunk = os.read(self._out, _CHUNK)
         if not chunk or len(self._buffer) > ANSWER_BYTES:
             raise _SilenceError
@@ -391,15 +399,22 @@ class _Talk:
         return None
 
 
-def _line(question: Mapping[str, Any]) -> bytes:
+def _pipes(process: _Process) -> tuple[IO[bytes], IO[bytes]]:
+    """stdin and stdout of the child."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("the child was started without pipes")
+    return process.stdin, process.stdout
+
+
+def _line(question: Mapping[str, object]) -> bytes:
     try:
         return orjson.dumps(question) + b"\n"
-    except TypeError:  # a lone surrogate, which json can write
+    except TypeError:  # a lone surrogate, which only json accepts
         return json.dumps(question).encode() + b"\n"
 
 
 def _memory(pid: int) -> int:
-    """Bytes of main memory that a process holds; 0 when it is gone."""
+    """Resident memory of a process in bytes; 0 if it no longer exists."""
     import psutil
 
     try:

@@ -1,6 +1,6 @@
-"""Makes a project folder from a preset: files copied as they are, never over a recipe that is there.
+"""Creates a project folder from a preset: copies its files, and never overwrites a recipe unasked.
 
-All of them or none: they are copied into a hidden folder on the same disk first, and moved from there.
+All files or none: they are first copied to a hidden folder on the same disk, then moved.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ PRESETS: dict[str, Path] = {
     "course-local": PACKAGE / "presets" / "course-local",
     "course-jobs": PACKAGE / "presets" / "course-jobs",
 }
-"""Name → folder that is copied."""
+"""Name of a preset → its folder."""
 
 
 NEW, OLD = "new", "old"
-"""Folders of the staging folder: what is to be moved in, and what it takes the place of."""
+"""Subfolders of the staging folder: the new files, and the files that they replace."""
 
 
 def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Project:
-    """The new project. `folder` is made where it does not exist; other files in it stay.
+    """The new project. `folder` is created if missing; its other files are kept.
 
-    `overwrite` replaces the files the preset brings, and no others. Whatever comes in between (the disk is full,
-    ctrl+c), nothing of the new project stays, and what was there before is as it was.
+    `overwrite` replaces the preset's own files only. If anything fails (the disk is full, ctrl+c), the folder is
+    restored to its previous state.
 
     Raises:
-        InputError: no such preset, the folder already holds a recipe, it cannot be written, or the preset not be read.
+        InputError: no such preset, the folder already has a recipe or cannot be written, or the preset cannot be read.
     """
     source = PRESETS.get(preset)
     if source is None:
@@ -67,10 +67,10 @@ def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Pro
 
 
 def _files_of(source: Path) -> list[Path]:
-    """Names of a preset's files below its folder; the recipe, which makes it a project, is last.
+    """Relative paths of a preset's files; the recipe, which makes a folder a project, is last.
 
     Raises:
-        InputError: a folder of it cannot be read.
+        InputError: one of its folders cannot be read.
     """
     found: list[Path] = []
     for folder, _, names in os.walk(source, onerror=_unreadable):
@@ -89,14 +89,14 @@ def _unreadable(error: OSError) -> NoReturn:
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """A hidden folder on the disk of `folder`: in it where it exists, else in the nearest folder above that does."""
+    """A hidden folder on the same disk as `folder`: inside it, or inside its nearest existing parent."""
     place = next(path for path in (folder, *folder.parents) if path.is_dir())
     with tempfile.TemporaryDirectory(prefix=".smoltui-new-", dir=place, ignore_cleanup_errors=True) as staging:
         yield Path(staging)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies content alone: in a read-only installation the copies must still be writable.
+    """Copies only the content: copies from a read-only installation must be writable.
 
     Raises:
         InputError: the source cannot be read. OSError: the target cannot be written.
@@ -110,7 +110,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _move_all(staging: Path, folder: Path, files: Sequence[Path]) -> None:
-    """Moves files from the staging folder into `folder`; takes all of it back when one cannot be moved."""
+    """Moves files from the staging folder to `folder`; undoes everything if one cannot be moved."""
     made: list[Path] = []
     try:
         for name in files:
@@ -131,11 +131,11 @@ def _move_all(staging: Path, folder: Path, files: Sequence[Path]) -> None:
 
 def _take_back(staging: Path, folder: Path, files: Sequence[Path], made: Sequence[Path]) -> None:
     for name in files:
-        with suppress(OSError):  # the others are still to be taken back
+        with suppress(OSError):  # the others still have to be undone
             if not exists(staging / NEW / name):
                 (folder / name).unlink(missing_ok=True)
             if exists(staging / OLD / name):
                 (staging / OLD / name).replace(folder / name)
     for path in sorted(made, key=lambda path: len(path.parts), reverse=True):
-        with suppress(OSError):  # it holds something else by now
+        with suppress(OSError):  # it is no longer empty
             path.rmdir()

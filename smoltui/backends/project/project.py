@@ -1,4 +1,4 @@
-"""The project folder: recipe.yaml, smoltui.toml and what lies beside them."""
+"""The project folder: recipe.yaml, smoltui.toml and the files beside them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MOST_SETTINGS_BYTES = 128 << 10
 
 
 def too_nested(text: str) -> int | None:
-    """The line of a TOML text where brackets, or the parts of a dotted key, are too many inside one another.
+    """The first line of a TOML text that is nested too deeply: in brackets, or in the parts of a dotted key.
 
-    Python's parser takes a frame of the stack for each bracket, and time with the square of the parts.
+    Python's parser uses a stack frame per bracket, and time quadratic in the number of parts.
     """
     depth = dots = 0
     line = 1
@@ -43,7 +43,7 @@ def too_nested(text: str) -> int | None:
 
 
 DEEPEST_SETTINGS, MOST_DOTS = 20, 100
-"""Brackets inside one another; dots in a line, those of numbers too."""
+"""Maximum nesting of brackets, and maximum number of dots in a line, including those of numbers."""
 _TOML = re.compile(
     r"""
     \"{3} (?: [^\\] | \\. )*? (?: \"{3} | \Z )
@@ -55,12 +55,12 @@ _TOML = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-"""Texts and comments, in which nothing counts, and the signs that do."""
+"""Strings and comments, which are skipped, and the characters that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder that holds a recipe. Nothing is cached: each property reads the file as it is now."""
+    """A folder with a recipe. Nothing is cached: each property reads the current file."""
 
     folder: Path
     """Absolute."""
@@ -78,10 +78,10 @@ class Project:
         return self.recipe_path.is_file()
 
     def settings(self) -> Settings:
-        """What smoltui.toml says; the defaults where there is none.
+        """The settings in smoltui.toml; the defaults if it does not exist.
 
         Raises:
-            RecipeError: the file is not TOML or holds a wrong key or value.
+            RecipeError: the file is not TOML, or has a wrong key or value.
         """
         path = self.folder / FILE_NAME
         try:
@@ -91,19 +91,19 @@ class Project:
             data = tomllib.loads(text)
         except FileNotFoundError:
             return Settings()
-        except (ValueError, RecursionError) as error:  # of numbers with thousands of digits too
+        except (ValueError, RecursionError) as error:  # also for numbers with thousands of digits
             raise RecipeError(f"{FILE_NAME} cannot be read as TOML: {error}", f"Fix or delete {path}.") from error
         except OSError as error:
             raise RecipeError(f"{FILE_NAME} cannot be read: {error.strerror}") from error
         return parse_settings(data)
 
     def resolve(self, path: str) -> Path:
-        """A path of the recipe or settings; relative ones belong to the project folder."""
+        """A path from the recipe or settings; relative ones start from the project folder."""
         return (self.folder / expanded(path)).absolute()
 
 
 def open_project(folder: str | Path) -> Project:
-    """The project in `folder`, which need not hold a recipe yet.
+    """The project in `folder`, which may not have a recipe yet.
 
     Raises:
         InputError: there is no such folder.

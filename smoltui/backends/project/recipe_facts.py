@@ -1,4 +1,4 @@
-"""What a recipe means on this machine: the shape of its model, the local files it names, the command by hand."""
+"""What a recipe means on this machine: the shape of its model, its local files, and the command to run it by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smoltui.scripts import BESIDE_DPO, SCRIPTS
 
 
 def model_config(path: Path) -> dict[str, Any] | None:
-    """config.json of a model folder, decoded; None where there is none or it is not JSON."""
+    """The decoded config.json of a model folder; None if it is missing or not JSON."""
     try:
         data = foreign_json.decode(read_small(path / "config.json"))
     except (OSError, ValueError):
@@ -28,21 +28,21 @@ def model_config(path: Path) -> dict[str, Any] | None:
 
 
 def model_shape(path: Path) -> ModelShape | None:
-    """The shape of the model in a folder; None when there is none, or it is of a kind that is not counted."""
+    """The shape of the model in a folder; None without a model, or if its architecture is unknown."""
     config = model_config(path)
     return None if config is None else shape_of(config)
 
 
-def recipe_shape(project: Project, values: Mapping[str, Any]) -> ModelShape | None:
-    """The shape of the recipe's model: a folder, or one of the few that are known by name. Asks no network."""
+def recipe_shape(project: Project, values: Mapping[str, object]) -> ModelShape | None:
+    """The shape of the recipe's model, if it is a folder or one of the few known names. Does not use the network."""
     name = values.get("model_name_or_path")
     if not isinstance(name, str) or not name:
         return None
     return KNOWN.get(name) or model_shape(project.resolve(name))
 
 
-def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
-    """Paths the recipe names that lie on this machine: the model, the pairs; what a Job cannot see by itself."""
+def local_inputs(project: Project, values: Mapping[str, object]) -> list[str]:
+    """Local paths in the recipe (model, pairs), which a Job cannot access by itself."""
     names = [values.get("model_name_or_path"), values.get("dataset_name")]
     sources = values.get("datasets")
     for source in sources if isinstance(sources, list) else []:
@@ -52,8 +52,8 @@ def local_inputs(project: Project, values: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str) and name and exists(project.resolve(name))]
 
 
-def command_by_hand(project: Project, values: Mapping[str, Any], settings: Settings, target: Target) -> str:
-    """The command that does the same in a shell, typed in the project folder."""
+def command_by_hand(project: Project, values: Mapping[str, object], settings: Settings, target: Target) -> str:
+    """The shell command that does the same, run in the project folder."""
     if target == Target.LOCAL:
         return command(target, recipe=project.recipe_path.name)
     output = Path(output_dir_of(values)).name

@@ -1,7 +1,7 @@
 """recipe.yaml as text: read as TRL reads it, edited one value at a time, every comment and blank line kept.
 
-The file is never dumped anew. An edit replaces the characters of one value, adds one line or takes out the lines of
-one key; the result is parsed again and must hold what was asked for and nothing else, or nothing is changed.
+The file is never generated from its values. An edit replaces the characters of one value, adds one line or removes the
+lines of one key. The new text is parsed, and if it contains anything but the requested change, the edit is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 import re
 import tempfile
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,8 @@ from smoltui.errors import RecipeError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
-    from ruamel.yaml.nodes import Node
+    from ruamel.yaml import YAML
+    from ruamel.yaml.nodes import MappingNode, Node
 
 STRATEGIES = ("save_strategy", "eval_strategy", "logging_strategy")
 """Keys whose word `no` must be quoted: to TRL (YAML 1.1) a bare no is false, which it then refuses."""
@@ -34,26 +37,47 @@ _LONE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[A-Za-z_./~<][\w./@+~<>-]*")
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A parsed recipe."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    """Key → plain Python value (bool, int, float, str, list, dict or None), in the file's order."""
+    spans: dict[str, tuple[Node, Node]] = field(default_factory=dict)
+    """Key → where the key and its value are in the text."""
+    flow: bool = False
+    """All of it is written in braces."""
+
+
 class RecipeFile:
-    """One recipe, as it was read and as it was edited since."""
+    """A recipe: the text as it was read, with the edits since.
+
+    Raises:
+        RecipeError: the text cannot be used (`load_recipe`).
+    """
 
     def __init__(self, path: Path, text: str, digest: str) -> None:
+        """`digest`: SHA-256 of the file as it was read; empty for a text that is not saved."""
         self.path = path
         self.text = text
-        """The file's text with the edits since."""
-        self.values: dict[str, Any] = {}
-        """Key → plain Python value (bool, int, float, str, list, dict or None), in the file's order."""
+        self._content = parse(path.name, text)
         self._digest = digest
-        self._spans: dict[str, tuple[Node, Node]] = {}
-        self._flow = False
-        self._parse()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Key → plain Python value (bool, int, float, str, list, dict or None), in the file's order."""
+        return self._content.values
+
+    @property
+    def _spans(self) -> dict[str, tuple[Node, Node]]:
+        return self._content.spans
 
     def line_of(self, key: str) -> int | None:
-        """One-based line of a key, None when the file does not hold it."""
+        """One-based line of a key; None if the file does not have it."""
         return self._spans[key][0].start_mark.line + 1 if key in self._spans else None
 
-    def set(self, key: str, value: Any) -> None:
-        """Puts a value in the place of the old one, or adds the key as the last line.
+    def set(self, key: str, value: object) -> None:
+        """Replaces the value of a key, or adds the key after the one before it in the form.
 
         Raises:
             RecipeError: this file is written in a way that cannot be edited value by value (an alias, braces).
@@ -76,7 +100,7 @@ class RecipeFile:
         self._replace(text, {**self.values, key: value}, key)
 
     def remove(self, key: str) -> None:
-        """Takes out the lines of one key; comments around them stay. A key that is not there is no error.
+        """Removes the lines of one key; comments around them stay. A missing key is not an error.
 
         Raises:
             RecipeError: as `set`.
@@ -92,10 +116,11 @@ class RecipeFile:
         self._replace(text, {name: value for name, value in self.values.items() if name != key}, key)
 
     def save(self, *, overwrite: bool = False) -> None:
-        """Writes the text beside the file and puts it in its place; the file is the old or the new one, never half.
+        """Replaces the file in one step: an interruption leaves the old or the new one.
 
         Raises:
-            RecipeError: somebody else changed the file since it was read (unless `overwrite`), or it cannot be written.
+            RecipeError: another program changed the file since it was read (unless `overwrite`), or it cannot be
+                written.
         """
         if not overwrite and self.changed_outside():
             raise RecipeError(
@@ -109,14 +134,14 @@ class RecipeFile:
         self._digest = _digest(self.text.encode("utf-8"))
 
     def changed_outside(self) -> bool:
-        """Whether the file's content differs from what was read or last saved; a file that is gone differs too."""
+        """Whether the file differs from what was read or last saved, or is gone."""
         try:
             return _digest(read_small(self.path, MOST_BYTES)) != self._digest
         except OSError:
             return True
 
     def _place(self, key: str) -> tuple[int, int, str]:
-        """Where the value of a key stands: from behind the colon to its last character, and a comment before a list."""
+        """Start (after the colon) and end of the value of a key, and the comment between the colon and a list."""
         name, node = self._spans[key]
         colon = self.text.index(":", name.end_mark.index) + 1
         end = max(colon, _end(node))
@@ -125,7 +150,7 @@ class RecipeFile:
         return colon, end, comment
 
     def _room_for(self, key: str) -> tuple[int, str]:
-        """Where a new key goes, and how far in: behind the nearest one before it in the form, else at the end."""
+        """Offset and indentation for a new key: after the nearest one before it in the form, or at the end."""
         order = list(BY_KEY)
         before = order[: order.index(key)] if key in BY_KEY else []
         for other in reversed(before):
@@ -140,107 +165,138 @@ class RecipeFile:
         return " " * int(self._spans[key][0].start_mark.column)
 
     def _refuse_braces(self, key: str) -> None:
-        if self._flow:
+        if self._content.flow:
             raise RecipeError(
                 f"{self.path.name} is written in braces, so a line cannot be added or removed: {key}",
                 "Write one key per line, without the outer { }.",
             )
 
     def _replace(self, text: str, expected: dict[str, Any], key: str) -> None:
-        changed = RecipeFile.__new__(RecipeFile)
+        """Takes over an edited text if its values are the expected ones. Raises: RecipeError: they are not."""
+        if text == self.text and _same(self.values, expected):
+            return  # this text was parsed before
         try:
-            changed.__init__(self.path, text, self._digest)  # type: ignore[misc]  # parsed before it is believed
-            same = _same(changed.values, expected)
+            content = parse(self.path.name, text)
         except RecipeError:
-            same = False
-        if not same:
+            content = None
+        if content is None or not _same(content.values, expected):
             raise RecipeError(
                 f"{self.path.name} cannot be changed without touching something else: {key}",
                 "Open the file in your editor (e) and change the line there.",
             )
-        self.text, self.values, self._spans, self._flow = text, changed.values, changed._spans, changed._flow
+        self.text, self._content = text, content
 
-    def _parse(self) -> None:
-        from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, YAMLError
-        from ruamel.yaml.nodes import MappingNode, ScalarNode
 
-        warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
-        yaml = safe_yaml()
-        yaml.version = (1, 1)  # what PyYAML, and so TRL, reads
+def parse(name: str, text: str) -> Content:
+    """The content of a recipe, with every value as TRL will read it; `name` is that of the file, for errors.
+
+    Raises:
+        RecipeError: as `load_recipe`, but for the file itself.
+    """
+    from ruamel.yaml.error import MantissaNoDotYAML1_1Warning
+
+    warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
+    yaml = safe_yaml()
+    yaml.version = (1, 1)  # what PyYAML, and so TRL, reads
+    root = _compose(yaml, name, text)
+    if root is None:
+        return Content()
+    _no_duplicates(root, name)
+    spans: dict[str, tuple[Node, Node]] = {}
+    for key_node, node in root.value:
+        key = _key(name, key_node)
+        _refuse_bare_no(name, key, node)
+        spans[key] = (key_node, node)
+        for child in _nodes(node):
+            _as_trl_reads(child, top=child is node)
+    return Content(_values(yaml, name, text, spans), spans, bool(root.flow_style))
+
+
+def _compose(yaml: YAML, name: str, text: str) -> MappingNode | None:
+    """The recipe as a YAML mapping; None for an empty file."""
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.nodes import MappingNode
+
+    try:
+        with yaml_errors():
+            root = yaml.compose(text)
+            if root is not None:
+                check_nodes(root)
+    except YAMLLimitError as error:
+        raise RecipeError(
+            f"{name} line {error.line} cannot be used: {error}", "Write the values out, one key per line."
+        ) from error
+    except YAMLError as error:
+        raise _bad_yaml(name, text, error) from error
+    if root is None or isinstance(root, MappingNode):
+        return root
+    raise RecipeError(
+        f"{name} has no keys, line {root.start_mark.line + 1}",
+        "Write one `key: value` per line, for example learning_rate: 5.0e-7",
+    )
+
+
+def _key(name: str, node: Node) -> str:
+    from ruamel.yaml.nodes import ScalarNode
+
+    if not isinstance(node, ScalarNode) or node.tag != "tag:yaml.org,2002:str":
+        raise RecipeError(
+            f"{name} line {node.start_mark.line + 1}: a key must be a word: {safe_line(str(node.value), 80)}",
+            "Write one of TRL's keys, such as learning_rate.",
+        )
+    return str(node.value)
+
+
+def _refuse_bare_no(name: str, key: str, node: Node) -> None:
+    if key in STRATEGIES and node.tag == "tag:yaml.org,2002:bool":
+        raise RecipeError(
+            f"{name} line {node.start_mark.line + 1}: {key} is read as true or false: {node.value}",
+            f'Write {key}: "no" with the quotes.' if not _truth(node.value) else f"Write {key}: steps",
+        )
+
+
+def _values(yaml: YAML, name: str, text: str, spans: Mapping[str, tuple[Node, Node]]) -> dict[str, Any]:
+    from ruamel.yaml.error import YAMLError
+
+    values: dict[str, Any] = {}
+    for key, (_, node) in spans.items():
         try:
             with yaml_errors():
-                root = yaml.compose(self.text)
-                if root is not None:
-                    check_nodes(root)
-        except YAMLLimitError as error:
-            raise RecipeError(
-                f"{self.path.name} line {error.line} cannot be used: {error}", "Write the values out, one key per line."
-            ) from error
+                values[key] = yaml.constructor.construct_object(node, deep=True)
+                problem = _odd(values[key])
         except YAMLError as error:
-            raise self._bad_yaml(error) from error
-        if root is None:
-            return
-        if not isinstance(root, MappingNode):
+            raise _bad_yaml(name, text, error, node) from error
+        if problem:
             raise RecipeError(
-                f"{self.path.name} has no keys, line {root.start_mark.line + 1}",
-                "Write one `key: value` per line, for example learning_rate: 5.0e-7",
+                f"{name} line {node.start_mark.line + 1}: {key} holds {problem}",
+                "Write a number, text, true or false, or a list or mapping of these.",
             )
-        self._flow = bool(root.flow_style)
-        _no_duplicates(root, self.path.name)
-        for name, node in root.value:
-            if not isinstance(name, ScalarNode) or name.tag != "tag:yaml.org,2002:str":
-                found = safe_line(str(name.value), 80)
-                raise RecipeError(
-                    f"{self.path.name} line {name.start_mark.line + 1}: a key must be a word: {found}",
-                    "Write one of TRL's keys, such as learning_rate.",
-                )
-            key = str(name.value)
-            if key in STRATEGIES and node.tag == "tag:yaml.org,2002:bool":
-                raise RecipeError(
-                    f"{self.path.name} line {node.start_mark.line + 1}: {key} is read as true or false: {node.value}",
-                    f'Write {key}: "no" with the quotes.' if not _truth(node.value) else f"Write {key}: steps",
-                )
-            self._spans[key] = (name, node)
-            for child in _nodes(node):
-                _as_trl_reads(child, top=child is node)
-        try:
-            for key, (_, node) in self._spans.items():
-                with yaml_errors():
-                    self.values[key] = yaml.constructor.construct_object(node, deep=True)
-                    if problem := _odd(self.values[key]):
-                        raise RecipeError(
-                            f"{self.path.name} line {node.start_mark.line + 1}: {key} holds {problem}",
-                            "Write a number, text, true or false, or a list or mapping of these.",
-                        )
-        except YAMLError as error:
-            raise self._bad_yaml(error, node) from error
+    return values
 
-    def _bad_yaml(self, error: Exception, node: Node | None = None) -> RecipeError:
-        """`node` is the value it is about, where that is known."""
-        mark = getattr(error, "problem_mark", None) or (node.start_mark if node is not None else None)
-        begun = getattr(error, "context_mark", None)
-        # What is never closed is noticed at the end of the file; the line to look at is the one that opened it.
-        if begun is not None and (mark is None or not self.text[mark.index :].strip()):
-            mark = begun
-        where = f" line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
-        text = self.text.splitlines()
-        problem = problem.replace("'<stream end>'", "the end of the file")
-        shown = (
-            f" The line is: {safe_line(text[mark.line].strip(), 120)}"
-            if mark is not None and mark.line < len(text)
-            else ""
-        )
-        return RecipeError(
-            f"{self.path.name}{where} is not YAML: {safe_line(problem, 200)}", f"Fix it in your editor.{shown}"
-        )
+
+def _bad_yaml(name: str, text: str, error: Exception, node: Node | None = None) -> RecipeError:
+    """The error for a text that is not YAML; `node` is the value it is about, if known."""
+    mark = getattr(error, "problem_mark", None) or (node.start_mark if node is not None else None)
+    begun = getattr(error, "context_mark", None)
+    # An unclosed bracket or quote is noticed at the end of the file; the line to fix is the one that opened it.
+    if begun is not None and (mark is None or not text[mark.index :].strip()):
+        mark = begun
+    where = f" line {mark.line + 1}" if mark is not None else ""
+    problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
+    problem = problem.replace("'<stream end>'", "the end of the file")
+    lines = text.splitlines()
+    shown = (
+        f" The line is: {safe_line(lines[mark.line].strip(), 120)}"
+        if mark is not None and mark.line < len(lines)
+        else ""
+    )
+    return RecipeError(f"{name}{where} is not YAML: {safe_line(problem, 200)}", f"Fix it in your editor.{shown}")
 
 
 def load_recipe(path: Path) -> RecipeFile:
     """The recipe in `path`, with every value as TRL will read it.
 
-    A number such as `5e-7` is a number at the top level, where TRL makes it one; deeper down (in a mapping) TRL gets it
-    as text, and so do we.
+    A value such as `5e-7` is a number at the top level, where TRL converts it; inside a mapping it is text, as for TRL.
 
     Raises:
         RecipeError: no such file, not UTF-8, not YAML, not a mapping, a key twice, or `no` without quotes where a
@@ -266,7 +322,7 @@ def load_project_recipe(project: Project) -> RecipeFile:
     """The recipe of a project.
 
     Raises:
-        RecipeError: as `load_recipe`; a folder without a recipe gets the command that makes one.
+        RecipeError: as `load_recipe`; for a folder without a recipe, the hint is the command that creates one.
     """
     if not project.has_recipe:
         raise RecipeError(
@@ -276,8 +332,9 @@ def load_project_recipe(project: Project) -> RecipeFile:
     return load_recipe(project.recipe_path)
 
 
-def render(value: Any, indent: str = "") -> str:
-    """A value as YAML that PyYAML, ruamel.yaml and a person read alike; a list of mappings takes lines of its own."""
+def render(value: object, indent: str = "") -> str:
+    """A value as YAML that PyYAML, ruamel.yaml and people read the same way; a list of mappings starts on a new
+    line."""
     match value:
         case None:
             return "null"
@@ -311,7 +368,7 @@ def _number(value: float) -> str:
     if "e" in text:
         mantissa, exponent = text.split("e")
         sign, digits = exponent[0], exponent.lstrip("+-").lstrip("0") or "0"
-        # YAML 1.1 wants a dot and a sign, else the number is text to PyYAML inside a mapping.
+        # YAML 1.1 requires a dot and a sign; without them, PyYAML reads text inside a mapping.
         return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{'-' if sign == '-' else '+'}{digits}"
     return text
 
@@ -334,7 +391,7 @@ def _truth(word: str) -> bool:
 
 
 def _replace_file(path: Path, text: str) -> None:
-    """Beside, then replace; a link stays a link and the file keeps its permissions."""
+    """Writes a file beside this one and renames it; a link stays a link and the file keeps its permissions."""
     real = path.resolve()
     descriptor, beside = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
     try:
@@ -354,7 +411,7 @@ def _digest(data: bytes) -> str:
 
 
 def _end(node: Node) -> int:
-    """Behind the last character of a value; the parser's own mark for a block list lies at the next key."""
+    """The offset after the last character of a value; the parser's own mark for a block list is at the next key."""
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
     if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
@@ -365,7 +422,7 @@ def _end(node: Node) -> int:
 
 
 def _nodes(node: Node) -> list[Node]:
-    """`node` and all below it, each once (an alias may repeat one)."""
+    """`node` and all its descendants, each once (an alias may repeat one)."""
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
     found: dict[int, Node] = {}
@@ -383,7 +440,7 @@ def _nodes(node: Node) -> list[Node]:
 
 
 def _as_trl_reads(node: Node, *, top: bool) -> None:
-    """Mends the tags where ruamel's YAML 1.1 and PyYAML differ; dates stay text, since no field of TRL is a date."""
+    """Corrects tags where ruamel's YAML 1.1 differs from PyYAML; dates stay text, since no field of TRL is a date."""
     from ruamel.yaml.nodes import ScalarNode
 
     if not isinstance(node, ScalarNode):
@@ -394,12 +451,12 @@ def _as_trl_reads(node: Node, *, top: bool) -> None:
         or (kind == "bool" and node.value in ("y", "Y", "n", "N"))
         or (kind == "float" and not top and _NO_DOT.fullmatch(node.value))
     ):
-        # A node's tag can be read only; its ctag is what the constructor looks at.
+        # A node's tag is read-only; the constructor uses its ctag.
         node.ctag = type(node.ctag)(suffix="tag:yaml.org,2002:str")
 
 
-def _odd(value: Any) -> str:
-    """What a value is that no key of TRL takes; empty for one that may do."""
+def _odd(value: object) -> str:
+    """What is wrong with a value that no key of TRL accepts; empty if nothing is."""
     if isinstance(value, dict):
         return next(filter(None, map(_odd, (*value, *value.values()))), "")
     if isinstance(value, list):
@@ -428,8 +485,8 @@ def _no_duplicates(root: Node, name: str) -> None:
             seen[str(key.value)] = line
 
 
-def _same(left: Any, right: Any) -> bool:
-    """Equal in value and kind: 1, 1.0 and True are three things, NaN equals itself."""
+def _same(left: object, right: object) -> bool:
+    """Whether two values are equal in value and type: 1, 1.0 and True differ, NaN equals itself."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):

@@ -1,4 +1,4 @@
-"""Writing smoltui.toml: one table of it, everything else in the file as it was."""
+"""Writes one table of smoltui.toml, and keeps everything else in the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoltui.safe_text import safe_line
 
 
 def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
-    """Writes `[pairs.columns]`: which column of the set is what. Raises as `_edited`."""
+    """Writes `[pairs.columns]`: the roles of the set's columns. Raises as `_edited`."""
 
     def put(document: Any) -> None:
         pairs = document.setdefault("pairs", tomlkit.table())
@@ -39,10 +39,10 @@ def set_watch(project: Project, rule: str, value: bool | int | float) -> None:
 
 
 def _edited(project: Project, change: Callable[[Any], None]) -> None:
-    """Changes the file, and leaves everything else in it as it was.
+    """Applies a change to the file, and keeps everything else in it.
 
     Raises:
-        RecipeError: the file that is there cannot be read as TOML.
+        RecipeError: the existing file is not TOML.
         InputError: it cannot be written.
     """
     import tomlkit
@@ -50,7 +50,7 @@ def _edited(project: Project, change: Callable[[Any], None]) -> None:
 
     from smoltui.core.pairs.facts import sound
 
-    project.settings()  # a file that is broken is said so, and not written over
+    project.settings()  # a broken file is reported, never overwritten
     path = project.folder / FILE_NAME
     try:
         document = tomlkit.parse(read_small_text(path, MOST_SETTINGS_BYTES) if path.exists() else "")
@@ -58,7 +58,11 @@ def _edited(project: Project, change: Callable[[Any], None]) -> None:
         beside = path.with_name(f".{path.name}.new")
         beside.write_text(sound(tomlkit.dumps(document)), encoding="utf-8")
         beside.replace(path)
-    except (tomlkit.exceptions.TOMLKitError, ValueError, RecursionError) as error:  # what tomllib takes and tomlkit not
+    except (
+        tomlkit.exceptions.TOMLKitError,
+        ValueError,
+        RecursionError,
+    ) as error:  # accepted by tomllib, but not by tomlkit
         raise RecipeError(
             f"{FILE_NAME} cannot be changed here: {safe_line(str(error), 200)}", "Edit the file in your editor."
         ) from error

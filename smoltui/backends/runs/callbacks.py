@@ -1,4 +1,4 @@
-"""How what watches runs reaches the app or the command that it works for."""
+"""How the code that watches runs calls back the app or command it works for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 Severity = Literal["information", "warning", "error"]
-"""How a sentence to the person is meant; Textual's words."""
+"""How important a message is; Textual's values."""
 Say = Callable[[str, Severity], object]
-"""Says one sentence to the person, and makes it safe."""
+"""Shows one sentence to the person, made safe for the terminal."""
 
 
 class Spawned(Protocol):
@@ -18,5 +18,5 @@ class Spawned(Protocol):
 
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Spawned]
-"""Starts a task. It takes a function, not a coroutine: one that is cancelled before it begins then leaves no coroutine
-that nobody awaits."""
+"""Starts a task. Takes a function, not a coroutine: a task cancelled before it starts would leave a coroutine that was
+never awaited."""

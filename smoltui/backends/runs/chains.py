@@ -1,7 +1,8 @@
-"""Chains on this machine: `chains/<run id>.json` in the data folder, who does their steps, and the children that do.
+"""Chains on this machine: their files (`chains/<run id>.json` in the data folder), and the child processes that do
+their steps.
 
-Several apps and commands may look at the same chain. A step is done once: by whoever has the claim on the chain, which
-is a lock, and as the chain is stored at that time.
+Several apps and commands may watch the same chain. A lock on the chain (the claim) ensures that each step is done once,
+in the state stored at that time.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _path(run_id: str) -> Path:
 
 
 def save(chain: Chain) -> None:
-    """Replaces what is stored of a chain.
+    """Stores a chain.
 
     Raises:
         InputError: the data folder cannot be written.
@@ -53,12 +54,12 @@ def save(chain: Chain) -> None:
 
 
 def read(run_id: str) -> Chain | None:
-    """What is stored of the chain behind a run; None where there is none."""
+    """The stored chain of a run; None without one."""
     return _read(_path(run_id))
 
 
 def read_all() -> dict[str, Chain]:
-    """All stored chains by the run they follow; files that hold none are ignored."""
+    """All stored chains by run id; other files are ignored."""
     found = [_read(path) for path in sorted(folder().glob("*.json"))] if folder().is_dir() else []
     return {chain.run_id: chain for chain in found if chain is not None}
 
@@ -72,12 +73,12 @@ def _read(path: Path) -> Chain | None:
 
 @asynccontextmanager
 async def claimed(run_id: str) -> AsyncIterator[bool]:
-    """Whether the steps behind a run may be done here: False while another process, or another task, does them.
+    """Claims the steps after a run: yields False while another process or task has the claim.
 
-    What is stored of the chain has to be read after this: whoever had the claim before may have done a step.
+    Load the chain after claiming it: the previous holder may have done a step.
 
     Raises:
-        OSError: the lock file cannot be made.
+        OSError: the lock file cannot be created.
     """
     held: list[int] = []
     guard = threading.Lock()
@@ -91,7 +92,7 @@ async def claimed(run_id: str) -> AsyncIterator[bool]:
             return
         with guard:
             if left:
-                os.close(lock)  # nobody waits for it any more
+                os.close(lock)  # the waiting task was cancelled
             else:
                 held.append(lock)
 
@@ -106,10 +107,10 @@ async def claimed(run_id: str) -> AsyncIterator[bool]:
 
 
 async def do(step: Step, chain: Chain) -> None:
-    """Does one step in a child: the command that a person would type. It ends with the task that waits for it.
+    """Does one step in a child process: the command a person would type. Cancelling the task ends the child.
 
     Raises:
-        RunFailedError: with the words of the command.
+        RunFailedError: with the command's own message.
     """
     command = leashed("-m", "smoltui", step.name, chain.project, "--run", chain.run_id, "--json")
     said = ""
@@ -126,7 +127,7 @@ async def do(step: Step, chain: Chain) -> None:
 
 
 class Chains:
-    """The chains that an app or a command sees, and the steps that it does itself: those of one project's runs."""
+    """The chains of one project's runs, and the steps that this process does."""
 
     def __init__(self, project: str, *, say: Say, spawn: Spawn) -> None:
         self._project = project
@@ -134,10 +135,10 @@ class Chains:
         self._doing: set[str] = set()
         self._unsaved: set[str] = set()
         self.known: dict[str, Chain] = {}
-        """Run → what follows it, as it was stored at the last look or done here since."""
+        """Run id → its chain, as stored at the last check or changed here since."""
 
     async def look(self, runs: Mapping[str, Run]) -> None:
-        """Reads the stored chains and starts the steps that are due behind these runs."""
+        """Reads the stored chains and starts the steps that are due after these runs."""
         stored = await in_thread(read_all)
         ours = (self._doing | self._unsaved) & self.known.keys()
         self.known = {**stored, **{run_id: self.known[run_id] for run_id in ours}}
@@ -152,11 +153,11 @@ class Chains:
                 self._spawn(partial(self._carry_out, run))
 
     async def begin(self, run: Run, steps: Sequence[str]) -> None:
-        """Stores what is to follow a run that was just started; says so where that fails."""
+        """Stores the steps after a run that was just started; reports a failure to the person."""
         await self._keep(Chain(run.id, run.project or "", tuple(Step(name) for name in steps)))
 
     async def carry_out(self, run: Run) -> Chain | None:
-        """Does the steps that are due behind a run, unless somebody else does; gives the chain as it stands then."""
+        """Does the steps that are due after a run, unless another process does; returns the resulting chain."""
         if run.id not in self._doing:
             self._doing.add(run.id)
             await self._carry_out(run)
@@ -167,7 +168,7 @@ class Chains:
             async with claimed(run.id) as mine:
                 if not mine:
                     return
-                # Not as it was when it was found to be due: whoever had the claim since then may have done a step.
+                # Loaded again: another holder of the claim may have done a step since this one was found to be due.
                 chain = self.known.get(run.id) if run.id in self._unsaved else await in_thread(partial(read, run.id))
                 while chain is not None and (number := chain.due(run)) is not None:
                     chain = await self._do(run, chain, number)
@@ -186,7 +187,7 @@ class Chains:
         except SmoltuiError as error:
             stage, message = Stage.ERROR, error.message
         except asyncio.CancelledError:
-            # The app or the command ends: the next one does this step.
+            # The app or command is ending: the next one does this step.
             await self._keep(chain.with_step(number, stage=Stage.SCHEDULING, started_at=None))
             raise
         chain = self.known[run.id]
@@ -199,7 +200,7 @@ class Chains:
         return chain
 
     async def _keep(self, chain: Chain) -> Chain:
-        """Stores a chain. Ends when that is done, also when it is cancelled: the claim must not be let go before."""
+        """Stores a chain, and finishes even if cancelled: the claim must not be released before."""
         self.known[chain.run_id] = chain
         storing = asyncio.ensure_future(in_thread(partial(self._stored, chain)))
         try:
@@ -219,7 +220,7 @@ class Chains:
         return None
 
     def _note_stored(self, chain: Chain, error: SmoltuiError | None) -> None:
-        """What cannot be stored is remembered here, so that this process at least does no step twice."""
+        """A chain that cannot be stored is kept in memory, so that at least this process repeats no step."""
         if error is None:
             self._unsaved.discard(chain.run_id)
         else:

@@ -1,4 +1,5 @@
-"""The contract of an engine: where runs run. A new one is one package beside this and one line in `services.py`."""
+"""The contract of an engine, which is where runs run. A new one needs one package beside this one and one line in
+`services.py`."""
 
 from __future__ import annotations
 
@@ -15,40 +16,41 @@ from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
+    from smoltui.core.machine.account import Account
     from smoltui.core.machine.sample import Sample
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.scheduled import ScheduledJob
 
 HERE_SECONDS = 0.5
-"""Between two looks at a run of this machine."""
+"""Seconds between two checks of a run on this machine."""
 ELSEWHERE_SECONDS = 15.0
-"""…and at one elsewhere, where its engine says nothing else."""
+"""…and of a run of any other engine, unless that engine sets its own."""
 
 
 class Engine(ABC):
-    """Starts runs, lists them and tells what happens in them. A method may take long; none blocks the event loop.
+    """Starts runs, lists them and follows their events. Methods may take long, but never block the event loop.
 
-    An engine has to have a `place` and the six abstract methods. The others it has as far as its place says that it can
-    do what they are for; where it cannot, they raise InputError with a sentence that names the place.
+    An engine must define `place` and the six abstract methods. Of the others, it implements those that `Place.can`
+    declares; the rest raise InputError with a sentence that names the place.
     """
 
     place: Place
-    """What the engine says of itself."""
+    """The engine's declaration."""
 
     @property
     def name(self) -> str:
-        """What stands in `Run.engine`."""
+        """The value of `Run.engine`."""
         return self.place.name
 
-    # -- what each engine does
+    # -- required of every engine
 
     @abstractmethod
     async def submit(self, spec: RunSpec) -> Run:
-        """Starts a run and gives it as soon as it has an id.
+        """Starts a run and returns it as soon as it has an id.
 
-        `spec` is trained as it is: decisions on its pairs are in it already (`backends/runs/plan.py`).
+        `spec` is trained unchanged: decisions about its pairs are already applied (`backends/runs/plan.py`).
 
-        Never starts two: when an earlier submission with the same `spec.label` exists, that run is given.
+        Never starts two: if a run with the same `spec.label` exists, it is returned.
 
         Raises:
             InputError: the spec cannot be run.
@@ -58,7 +60,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def list_runs(self) -> list[Run]:
-        """All runs this engine knows, newest first. May leave `history` empty where reading it costs a request a run.
+        """All runs this engine knows, newest first. `history` may be empty if reading it takes one request per run.
 
         Raises:
             ServiceError: the service refused or could not be reached.
@@ -66,7 +68,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def get(self, run_id: str) -> Run:
-        """The run as it stands now.
+        """The current state of a run.
 
         Raises:
             InputError: no run has this id here (NotFoundOnHubError for the Hub).
@@ -77,26 +79,26 @@ class Engine(ABC):
     def follow(self, run_id: str, *, follow: bool = True, tail: int | None = None) -> AsyncGenerator[Event, None]:
         """The events of a run from its first line, log lines included, in order, each once.
 
-        With `follow` it continues until the run has ended and everything was read; without, it ends with what is there
-        now. `tail` gives only the last so many lines of the log. The last event is a `StageChanged`. Closing the
-        iterator (or cancelling the task that reads it) lets go of everything at once.
+        With `follow`, until the run has ended and everything was read; without, up to the current end of the log. With
+        `tail`, only that many last lines of the log. The last event is a `StageChanged`. Closing the iterator (or
+        cancelling the task that reads it) releases everything immediately.
 
         Raises:
-            as `get`; a break in the connection is repaired, not raised.
+            as `get`; a lost connection is restored, not raised.
         """
 
     @abstractmethod
     async def cancel(self, run_id: str) -> Run:
-        """Stops a run and gives it; a run that has already ended is given as it is. Raises as `get`."""
+        """Stops a run and returns it; a run that has already ended is returned unchanged. Raises as `get`."""
 
     @abstractmethod
     async def inspect(self, run_id: str) -> dict[str, Any]:
-        """Everything the engine has about a run, as it was given, secrets' values never included. Raises as `get`."""
+        """All that the engine knows about a run, in its own format, without the values of secrets. Raises as `get`."""
 
-    # -- what some can do (`Place.can`)
+    # -- required by `Place.can`
 
     async def pause(self, run_id: str) -> Run:
-        """Stops a run so that `resume` can continue it later, and gives it.
+        """Stops a run so that `resume` can continue it later, and returns it.
 
         Raises:
             InputError: it cannot be paused (now), or no run has this id. Else as `get`.
@@ -112,20 +114,20 @@ class Engine(ABC):
         raise self.cannot("cannot resume a run", "Start over from the first step: smoltui rerun ID")
 
     async def rerun(self, run_id: str) -> Run:
-        """The same run again, once, and the new run. What it costs is asked before, by the caller.
+        """Starts the same run again, once, and returns the new run. The caller confirms the cost first.
 
-        As it is here it serves an engine whose `Run.raw` holds the specification as `spec`: the run trains into the
-        first of `aligned-2`, `aligned-3`, … that is free, with the recipe as it was and the files as they are now.
+        This implementation works for engines whose `Run.raw` has the specification as `spec`. The new run writes to the
+        first free folder of `aligned-2`, `aligned-3`, …, with the original recipe and the current files.
 
         Raises:
-            InputError: what it was started with is not known. Else as `submit` and `get`.
+            InputError: its specification is unknown. Else as `submit` and `get`.
         """
         if "rerun" not in self.place.can:
             raise self.cannot("cannot rerun a run", "Start a new run: smoltui train FOLDER")
         return await _again(self, run_id)
 
     async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:
-        """Sets some labels of a run and removes others; all the rest stay. Gives the run as it is then.
+        """Sets some labels of a run, removes others, keeps the rest, and returns the run.
 
         Raises:
             InputError: a label that is refused, or one to remove that is not there. Else as `get`.
@@ -133,10 +135,10 @@ class Engine(ABC):
         raise self.cannot("has no labels", "Labels are for Jobs.")
 
     def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
-        """What a run takes of its machine, a sample a second until its end; waits for its start.
+        """The resource usage of a run, one sample per second until its end; waits for its start.
 
-        Without `follow` one sample, or none when it does not run now. Close the iterator to let go at once. Raises as
-        `get`.
+        Without `follow`, one sample, or none if the run is not running. Close the iterator to stop immediately. Raises
+        as `get`.
         """
         raise self.cannot("does not report processor and memory", "See the log: smoltui logs ID")
 
@@ -148,38 +150,46 @@ class Engine(ABC):
         """
         raise self.cannot("has no hardware to choose from", "See what it has: smoltui check")
 
+    async def account(self) -> Account:
+        """Who owns the runs that are started here, and pays for them; every engine with `Place.pays` has one.
+
+        Raises:
+            ServiceError: nobody is logged in, or the service could not be asked.
+        """
+        raise self.cannot("has no accounts", "Nothing has to be paid for there.")
+
     @property
     def scheduled(self) -> Schedules | None:
-        """What it starts again and again; None where it cannot."""
+        """Its scheduled runs; None if it has no schedules."""
         return None
 
-    # -- what is asked besides, of any engine
+    # -- optional for every engine
 
     @property
     def problems(self) -> Mapping[str, SmoltuiError]:
-        """What is missing from the last list, by the name of its owner (a namespace), and why."""
+        """Owner (a namespace) → why its runs are missing from the last list."""
         return {}
 
     def connection(self, run_id: str) -> str | None:
-        """Why the log of a followed run stands still: the connection broke. None while it is fine or not followed."""
+        """Why no lines of a followed log arrive; None if it is connected, or not followed."""
         return None
 
     async def started_with(self, run: Run) -> RunSpec | None:
-        """What a run of this engine was started with; None where that is not known."""
+        """The specification that a run of this engine was started with; None if unknown."""
         from smoltui.core.runs.rerun import spec_of
 
         return spec_of(run.raw.get("spec"))
 
-    def access(self, inspected: Mapping[str, Any]) -> list[str]:
-        """How one gets into a run, a line each, out of what `inspect` gave; empty where one cannot."""
+    def access(self, inspected: Mapping[str, object]) -> list[str]:
+        """How to connect to a run, one line each, from the result of `inspect`; empty if that is not possible."""
         return []
 
     def poll_seconds(self, stage: str, polls: int) -> float:
-        """Seconds to the next question for the stage of a run, after `polls` that told nothing new."""
+        """Seconds until the next request for the stage of a run, after `polls` without a change."""
         return HERE_SECONDS if self.place.here else ELSEWHERE_SECONDS
 
     def cannot(self, what: str, hint: str) -> InputError:
-        """The sentence for something that this engine does not do."""
+        """The error for something that this engine cannot do."""
         return InputError(f"{safe_line(self.place.subject, 60)} {what}", hint)
 
 
@@ -205,11 +215,11 @@ async def _again(engine: Engine, run_id: str) -> Run:
 
 
 class Schedules(Protocol):
-    """Runs that a service starts again and again. Each method raises ServiceError where it cannot be asked."""
+    """Runs that a service starts on a schedule. Each method raises ServiceError if the service cannot be reached."""
 
     @property
     def problems(self) -> Mapping[str, SmoltuiError]:
-        """Owners that could not be asked when they were last listed, and why."""
+        """Owner → why its scheduled runs are missing from the last list."""
         ...
 
     async def list_all(self) -> list[ScheduledJob]:
@@ -217,39 +227,39 @@ class Schedules(Protocol):
         ...
 
     async def get(self, scheduled_id: str) -> ScheduledJob:
-        """One as it is now."""
+        """The current state of one."""
         ...
 
     async def create(
         self, spec: RunSpec, schedule: str, *, suspended: bool = False, concurrency: bool = False
     ) -> ScheduledJob:
-        """One that trains `spec` each time."""
+        """Creates one that trains `spec` each time."""
         ...
 
     async def create_from(
         self,
-        job: Mapping[str, Any],
+        job: Mapping[str, object],
         namespace: str,
         schedule: str,
         *,
         suspended: bool = False,
         concurrency: bool = False,
     ) -> ScheduledJob:
-        """One that does what a run (`Run.raw`) does."""
+        """Creates one that repeats a run (`Run.raw`)."""
         ...
 
     async def suspend(self, scheduled_id: str) -> ScheduledJob:
-        """It starts nothing until it is resumed."""
+        """Suspends it: it starts nothing until it is resumed."""
         ...
 
     async def resume(self, scheduled_id: str) -> ScheduledJob:
-        """It starts runs again, from its next time on."""
+        """Resumes it: it starts runs again from its next time."""
         ...
 
     async def trigger(self, scheduled_id: str) -> Run:
-        """Starts one run of it now; the schedule stays as it is. Never starts two."""
+        """Starts one run of it now, and never two; the schedule does not change."""
         ...
 
     async def delete(self, scheduled_id: str) -> ScheduledJob:
-        """Deletes it for good and gives what it was."""
+        """Deletes it permanently and returns its last state."""
         ...

@@ -1,7 +1,7 @@
-"""Searching a spooled log: a text or a regular expression, in pieces, going on as the log grows.
+"""Searching a spooled log for a text or a regular expression, in pieces, and incrementally as the log grows.
 
-Arrow searches outside Python's lock, and RE2 in linear time: Python's own engine would hold the screen for as long as a
-bad expression takes, which may be for ever.
+Arrow searches without holding Python's lock, and RE2 takes linear time: Python's own engine would freeze the screen on
+a bad expression, perhaps forever.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from smoltui.errors import InputError
 from smoltui.safe_text import safe
 
 REPORT_SECONDS = 0.05
-"""What was found is told so often at most."""
+"""Minimum seconds between two reports of hits."""
 _REGEX = re.compile(r"/(.+)/(i?)")
-_BEGIN, _END = "\x02", "\x03"  # stand in no text that is drawn
+_BEGIN, _END = "\x02", "\x03"  # never occur in text that is drawn
 
 
 class Search:
@@ -37,12 +37,12 @@ class Search:
         self._at = 0
 
     def run(self, report: Callable[[int, int, Sequence[int]], object], stopped: Callable[[], bool]) -> None:
-        """Looks at the lines that were not looked at yet; see `LogSearch.run`.
+        """Searches the lines added since the last call; see `LogSearch.run`.
 
         Raises:
-            InputError: RE2 does not take the expression; the hint has its words.
+            InputError: RE2 rejects the expression; the hint has its message.
         """
-        self._matches(b"")  # an expression that cannot be used is refused in an empty log too
+        self._matches(b"")  # an invalid expression is refused even if the log is empty
         first, found = self._at, array("Q")
         told = time.monotonic()
         while not stopped() and (part := self._spool.chunk(self._at)) is not None:
@@ -60,7 +60,7 @@ class Search:
         report(first, end, found)
 
     def _matches(self, data: bytes) -> list[int]:
-        """Places of the lines of `data` that hold what is searched for."""
+        """Indexes of the matching lines in `data`."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -81,7 +81,7 @@ class Search:
         return found if data else []
 
     def marks(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Where the hits stand in each of `texts` (begin, end in characters), which are safe to draw."""
+        """The hits in each of `texts`, as (begin, end) in characters; the texts are safe to draw."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -91,12 +91,12 @@ class Search:
 
 
 def _quoted(char: str) -> str:
-    """A character that stands for itself in RE2."""
+    """A character that is literal in RE2."""
     return f"\\{char}" if char.isascii() and not char.isalnum() and char != "_" else char
 
 
 def _places(text: str) -> list[tuple[int, int]]:
-    """Begin and end of what stands between marks, counted without them; empty hits are none."""
+    """Begin and end of each marked part, counted without the marks; empty parts are ignored."""
     found: list[tuple[int, int]] = []
     at = 0
     for part in text.split(_BEGIN)[:1]:

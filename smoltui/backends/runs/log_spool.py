@@ -1,8 +1,8 @@
-"""A log on disk: a million lines in memory that does not grow, read anywhere at once, gone when its owner is.
+"""A log on disk: constant memory even for millions of lines, random access, deleted with its owner.
 
-The text lies in a file without a name (`tempfile.TemporaryFile`), which the system takes back when the process ends, in
-whatever way. Lines are kept as UTF-8 with `\\n` behind each: no character inside a line can be taken for a line end.
-An index has the place of every block of lines; the last line is in memory, since a progress bar may write it anew.
+The text is in an unnamed file (`tempfile.TemporaryFile`), which the system deletes when the process ends, however it
+ends. Lines are stored as UTF-8, each followed by `\\n`, so no character inside a line can be mistaken for its end. An
+index has the offset of every block of lines; the last line is in memory, because a progress bar may rewrite it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from smoltui.backends.runs.log_search import Search
 from smoltui.core.runs.log_text import LogLine, as_plain, collapsed, first_error, taken
@@ -22,20 +21,33 @@ from smoltui.errors import InputError
 from smoltui.redaction import BrokenTokens
 
 BLOCK_LINES = 64
-"""Lines after which the index has a place again: 16 bytes of memory for so many."""
+"""Lines per entry of the index, which takes 16 bytes of memory."""
 BLOCK_BYTES = 1 << 16
-"""Bytes after which it has one in any case."""
+"""Maximum bytes per entry of the index."""
 CHUNK_BYTES = 1 << 18
-"""What is read at once where the whole log is read: small, so that one who wants to stop does so soon."""
+"""Bytes per read when the whole log is read: small, so that cancelling is prompt."""
+
+
+class _Files:
+    """The text of the lines, and their times."""
+
+    def __init__(self) -> None:
+        # buffering=0: a failed write is noticed immediately, not on close.
+        self.text = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115  # closed by close
+        self.times = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115
+
+    def close(self) -> None:
+        self.text.close()
+        self.times.close()
 
 
 class LogSpool:
-    """The lines of one log, written by one thread and read by any; see `core.runs.log_lines.Log`."""
+    """The lines of one log, written by one thread and read by any thread; see `core.runs.log_lines.Log`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # a file that is closed while another thread reads could be somebody else's
-        self._text: IO[bytes] | None = None
-        self._times: IO[bytes] | None = None
+        self._lock = threading.Lock()  # after closing, another file may reuse the descriptor that a reader still has
+        self._files: _Files | None = None
+        """None before the first lines, and when closed."""
         self._starts = array("Q")
         self._offsets = array("Q")
         self._written = self._size = 0  # lines and bytes in the file
@@ -52,10 +64,10 @@ class LogSpool:
     # -- writing
 
     def extend(self, lines: Sequence[str], times: Sequence[float | None] | None = None) -> None:
-        """Adds lines at the end, without secrets; consecutive states of a progress bar become one line.
+        """Appends lines, without secrets; consecutive states of a progress bar become one line.
 
         Raises:
-            InputError: the disk is full, or there is no folder to write to. Said once; what came before stays.
+            InputError: the disk is full, or there is no folder to write to. Raised once; earlier lines are kept.
         """
         if not lines or self.stopped or self._closed:
             return
@@ -63,9 +75,9 @@ class LogSpool:
         if self.first_error is None and (place := first_error(whole)) is not None:
             self.first_error = self._written + place
         try:
-            if self._text is None:
-                self._open()
-            self._write(whole[:-1])
+            if self._files is None:
+                self._files = _Files()
+            self._write(self._files, whole[:-1])
         except OSError as error:
             said = error.strerror or str(error)
             self.stopped = f"{said}: {_folder()}"
@@ -78,27 +90,21 @@ class LogSpool:
         with self._lock:
             self._held = whole[-1]
 
-    def _open(self) -> None:
-        # buffering=0: what was not written is known at once, and not when it is closed.
-        self._text = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115  # closed by close
-        self._times = tempfile.TemporaryFile(prefix="smoltui-log-", buffering=0)  # noqa: SIM115
-
-    def _write(self, lines: Sequence[LogLine]) -> None:
+    def _write(self, files: _Files, lines: Sequence[LogLine]) -> None:
         for begin in range(0, len(lines), BLOCK_LINES):
             part = lines[begin : begin + BLOCK_LINES]
             data = _encoded(part)
             if len(data) <= BLOCK_BYTES:
-                self._append(part, data)
+                self._append(files, part, data)
                 continue
             for line in part:
-                self._append([line], _encoded([line]))
+                self._append(files, [line], _encoded([line]))
 
-    def _append(self, lines: Sequence[LogLine], data: bytes) -> None:
-        assert self._text is not None and self._times is not None  # extend opens them
+    def _append(self, files: _Files, lines: Sequence[LogLine], data: bytes) -> None:
         times = array("d", [line.at or 0.0 for line in lines])
-        if any(times):  # where nobody says times the file stays empty, and what is not in it reads as zero
-            _write_all(self._times.fileno(), times.tobytes(), self._written * times.itemsize)
-        _write_all(self._text.fileno(), data, self._size)
+        if any(times):  # without times the file stays empty, and missing bytes read as zero
+            _write_all(files.times.fileno(), times.tobytes(), self._written * times.itemsize)
+        _write_all(files.text.fileno(), data, self._size)
         with self._lock:
             last = len(self._starts) - 1
             lines_in, bytes_in = (
@@ -109,78 +115,75 @@ class LogSpool:
             if lines_in >= BLOCK_LINES or bytes_in + len(data) > BLOCK_BYTES:
                 self._starts.append(self._written)
                 self._offsets.append(self._size)
-            self._held = None  # it is the first of the lines that are written
+            self._held = None  # it was the first of these lines
             self._written += len(lines)
             self._size += len(data)
 
     def close(self) -> None:
-        """Deletes it. Who still reads it finds it empty."""
+        """Deletes the log. For those still reading, it is empty."""
         with self._lock:
             self._closed = True
-            for file in (self._text, self._times):
-                if file is not None:
-                    file.close()
-            self._text = self._times = self._held = None
+            if self._files is not None:
+                self._files.close()
+            self._files = self._held = None
             self._written = self._size = 0
             self._starts, self._offsets = array("Q"), array("Q")
 
     # -- reading
 
     def read(self, first: int, end: int) -> list[LogLine]:
-        """Lines `first` to `end` - 1 (from 0), as far as they are there."""
+        """The existing ones of lines `first` to `end` - 1, counted from 0."""
         with self._lock:
             first, last = max(first, 0), min(end, self._written)
             held = [self._held] if self._held is not None and first <= self._written < end else []
-            if first >= last:
+            if self._files is None or first >= last:
                 return held
-            skipped, data = self._blocks(first, last)
-            times = self._times_of(first, last)
+            skipped, data = self._blocks(self._files, first, last)
+            times = self._times_of(self._files, first, last)
         texts = data.decode().split("\n")[skipped : skipped + last - first]
         return [*(LogLine(text, at or None) for text, at in zip(texts, times, strict=True)), *held]
 
-    def _blocks(self, first: int, last: int) -> tuple[int, bytes]:
-        """The blocks that hold lines `first` to `last` - 1, and how many lines stand before `first` in them."""
-        assert self._text is not None  # something was written
+    def _blocks(self, files: _Files, first: int, last: int) -> tuple[int, bytes]:
+        """The bytes of the blocks with lines `first` to `last` - 1, and the number of lines in them before `first`."""
         block, behind = bisect_right(self._starts, first) - 1, bisect_left(self._starts, last)
         begin = self._offsets[block]
         end = self._offsets[behind] if behind < len(self._offsets) else self._size
-        return first - self._starts[block], os.pread(self._text.fileno(), end - begin, begin)
+        return first - self._starts[block], os.pread(files.text.fileno(), end - begin, begin)
 
-    def _times_of(self, first: int, last: int) -> array[float]:
-        assert self._times is not None  # opened with the text
+    def _times_of(self, files: _Files, first: int, last: int) -> array[float]:
         times = array("d")
-        times.frombytes(os.pread(self._times.fileno(), (last - first) * times.itemsize, first * times.itemsize))
+        times.frombytes(os.pread(files.times.fileno(), (last - first) * times.itemsize, first * times.itemsize))
         times.extend([0.0] * (last - first - len(times)))
         return times
 
     def chunk(self, first: int) -> tuple[int, bytes] | None:
-        """Written lines from `first` on, about `CHUNK_BYTES` of them with `\\n` behind each, and the number of the line
-        behind them; None when no more are written."""
+        """About `CHUNK_BYTES` of written lines from `first` on, each with its `\\n`, and the number of the next
+        line; None if there are no more."""
         with self._lock:
-            if first >= self._written:
+            if self._files is None or first >= self._written:
                 return None
             block = bisect_right(self._starts, first) - 1
             behind = max(bisect_left(self._offsets, self._offsets[block] + CHUNK_BYTES), block + 1)
             last = self._starts[behind] if behind < len(self._starts) else self._written
-            skipped, data = self._blocks(first, last)
+            skipped, data = self._blocks(self._files, first, last)
         return last, data.split(b"\n", skipped)[-1] if skipped else data
 
     def last(self) -> tuple[int, str] | None:
-        """Number and text of the last line, which may still change; None in an empty log."""
+        """Number and text of the last line, which may still change; None if the log is empty."""
         with self._lock:
             return (self._written, self._held.text) if self._held is not None else None
 
     def search(self, query: str) -> Search:
-        """As `Log.search`; an expression is only looked at when the search runs."""
+        """As `Log.search`; an expression is only parsed when the search runs."""
         return Search(self, query)
 
     def save(self, path: Path) -> int:
-        """Writes the log as it is now: plain text without colours and secrets. Gives the number of lines. Blocking.
+        """Saves the log as plain text without colors or secrets, and returns the number of lines. Blocking.
 
-        A link stays a link, and a file that was there is replaced when all is written.
+        A link stays a link; an existing file is replaced once everything is written.
 
         Raises:
-            InputError: it cannot be written there, or the log was closed meanwhile.
+            InputError: the file cannot be written, or the log was closed meanwhile.
         """
         saved = 0
         try:
@@ -210,7 +213,7 @@ class LogSpool:
         return saved
 
     def _plain(self) -> Iterator[tuple[int, bytes]]:
-        """(lines, their plain text with line ends) from the first line to the one that is last when it comes there."""
+        """(number of lines, their plain text with newlines) for the whole log, in pieces."""
         at = 0
         while (found := self.chunk(at)) is not None:
             yield found[0] - at, as_plain(found[1].decode()).encode()

@@ -1,10 +1,9 @@
-"""This machine as a project meets it: where its checkpoints go, and what its recipe needs."""
+"""This machine from a project's point of view: where its checkpoints go, and what its recipe needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
@@ -18,7 +17,7 @@ from smoltui.errors import SmoltuiError
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """This machine from a project's point of view."""
+    """The report about this machine, with what a project needs of it."""
 
     report: DeviceReport
     has_recipe: bool
@@ -45,7 +44,7 @@ def machine_for(project: Project) -> Machine:
     return Machine(report, project.has_recipe, problem, on, need)
 
 
-def _need(project: Project, values: Mapping[str, Any], report: DeviceReport) -> Need | None:
+def _need(project: Project, values: Mapping[str, object], report: DeviceReport) -> Need | None:
     on_processor = not report.accelerators or values.get("use_cpu") is True
     fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
     return None if fit is None else Need("This recipe", fit, on_processor=on_processor)

@@ -1,9 +1,9 @@
-"""What is known of all runs, kept up to date: lists, curves of active runs, prices, rules, and the steps that follow.
+"""Everything known about all runs, kept up to date: lists, curves of active runs, prices, rules and follow-up steps.
 
-Local runs are listed all the time, other engines only while somebody looks at their runs, at a rate that leaves most of
-an account's requests to others. Active runs are followed in the background, so that the list has their latest figures
-and the rules hold for all of them, not only for the one that is read. Whoever reads a run (`RunMonitor.follow`) takes
-the place of its background follower: a run is never followed twice.
+Local runs are listed continuously, those of other engines only while they are on screen, at a rate that leaves most of
+an account's rate limit unused. Active runs are followed in the background, so that the list has their latest figures
+and the rules apply to all of them, not only to the open one. Opening a run (`RunMonitor.follow`) replaces its
+background follower: a run is never followed twice.
 """
 
 from __future__ import annotations
@@ -34,44 +34,44 @@ if TYPE_CHECKING:
     from smoltui.core.runs.events import Event
 
 ACTIVE_SECONDS = 0.5
-"""How often local runs are listed while one is active."""
+"""Seconds between two lists of local runs while one is active."""
 IDLE_SECONDS = 3.0
-"""…and while none is: another terminal may have started one."""
+"""…and while none is: another terminal may start one."""
 JOBS_SECONDS = 15.0
-"""How often other engines are listed while somebody looks: 20 requests in the 5 minutes in which 1,000 are allowed."""
+"""Seconds between two lists of another engine that is on screen: 20 of the 1,000 requests allowed in 5 minutes."""
 BLURRED_SECONDS = 60.0
-"""…and while the terminal's window does not have the focus, where the terminal tells."""
+"""…and while the terminal's window is not focused, if the terminal reports that."""
 STALE_SECONDS = 40.0
-"""A list older than this is said to be: two in a row did not come."""
+"""A list older than this is marked as stale: two in a row failed."""
 RATE_LIMIT_SECONDS = 60.0
-"""The wait after a 429 that names none."""
+"""Wait after a 429 that does not state one."""
 FOLLOWED = 10
-"""Runs followed in the background at most: each is a connection."""
+"""Maximum number of runs followed in the background: each takes a connection."""
 RULES_SECONDS = 2.0
-"""How often rules and follow-up steps are looked at."""
+"""Seconds between two checks of rules and follow-up steps."""
 TELL_SECONDS = 1.0
-"""How often the figures of a followed run are put into the list."""
+"""Seconds between two updates of the list with the figures of a followed run."""
 YIELD_SECONDS = 0.02
-"""How long a follower in the background may take events without giving others their turn."""
+"""Seconds for which a background follower may process events before it yields to other tasks."""
 
 
 class Followed:
-    """One run while it is followed, and what its log has told since then."""
+    """One run while it is followed, with what its log has said so far."""
 
     def __init__(self, monitor: RunMonitor, run: Run, heard_at: float) -> None:
         self._monitor = monitor
         self.run = replace(run, history=History(), step=0)
-        """The run with the curve that its log has told so far."""
+        """The run, with the curve that was read from its log so far."""
         self.pace = Pace()
         self.heard_at = heard_at
-        """When its last line came here, `time.monotonic` seconds; the start for one that has never said a word."""
+        """When its last line arrived, `time.monotonic` seconds; the start of following if none has."""
         self.active = True
         self.task: Spawned | None = None
-        """The task of a background follower; None when somebody reads the run."""
+        """The task of a background follower; None if the run is open on screen."""
         self._told_at = time.monotonic()
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """The events of the run from its first line, as `Engine.follow` gives them; the list learns from them too.
+        """The events of the run from its first line, as from `Engine.follow`; they update the list, too.
 
         Can be read once. Raises as `Engine.follow`.
         """
@@ -86,14 +86,14 @@ class Followed:
 
     def _take(self, event: Event) -> None:
         now = self.heard_at = time.monotonic()
-        if isinstance(event, events.LogLine):  # 100,000 of them can come in a second
+        if isinstance(event, events.LogLine):  # there can be 100,000 per second
             return
         self.run = self.run.after(event)
         if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
             self.pace.observe(event.at, event.step)
         elif isinstance(event, events.StageChanged) and self.run.is_final:
             known = self._monitor.runs.get(self.run.id)
-            if known is not None:  # a resumed run has started again since its log was begun
+            if known is not None:  # for a resumed run, the log also has earlier starts
                 self.run = replace(self.run, hint=known.hint or self.run.hint, started_at=known.started_at)
         if now - self._told_at > TELL_SECONDS or self.run.is_final:
             self._told_at = now
@@ -101,11 +101,11 @@ class Followed:
 
 
 class RunMonitor:
-    """The runs of all engines, as an app or a command needs them. Everything happens on its event loop.
+    """The runs of all engines, for an app or a command. Runs on its event loop.
 
-    `engines`: the engines by name. `changed()`: something that is shown may have changed. `say(sentence, severity)`
-    and `ring(sentence)` reach the person. `spawn` starts a task that ends with the app or the command. `lists_all()`:
-    whether somebody looks at the runs of engines other than this machine's.
+    `engines`: the engines by name. `changed()`: something on screen may have changed. `say(sentence, severity)` and
+    `ring(sentence)` notify the person. `spawn` starts a task that ends with the app or command. `lists_all()`: whether
+    runs of engines other than this machine's are on screen.
     """
 
     def __init__(
@@ -125,33 +125,34 @@ class RunMonitor:
         self._lists_all = lists_all
         self._look_again = asyncio.Event()
         self._asked_at: dict[str, float] = {}
+        self._answered_at: dict[str, float] = {}
         self._listing: dict[str, Spawned] = {}
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Followed] = {}
-        self._prices_asked = False
+        self._prices_asked: set[str] = set()
+        self._flavors: dict[str, dict[str, Flavor]] = {}
+        """Engine → its flavors by name; read when a run with a flavor is listed."""
         self.runs: dict[str, Run] = {}
         """Every known run by id, newest first. Replaced, never changed in place."""
         self.errors: dict[str, SmoltuiError] = {}
         """Engines that could not list their runs, with the reason. Replaced, never changed in place."""
         self._chains: Chains | None = None
         self.blurred = False
-        """The terminal's window does not have the focus."""
+        """The terminal's window is not focused."""
         self.listed_at: dict[str, float] = {}
-        """Engine → when its list last came, seconds since the epoch."""
+        """Engine → when it was last listed, seconds since the epoch."""
         self.not_before: dict[str, float] = {}
-        """Engine → when it may be asked again after it asked for a pause, seconds since the epoch."""
+        """Engine → when it may be listed again after its rate limit was reached, seconds since the epoch."""
         self.answered: set[str] = set()
-        """Engines that have answered, with a list or with why there is none."""
-        self.prices: dict[str, Flavor] = {}
-        """Flavor by name; empty until a Job was seen and the Hub's list has come."""
+        """Engines that have returned a list or an error."""
         self.warned: dict[str, list[Warned]] = {}
-        """Run → the rules that hold for it."""
+        """Run id → the rules whose condition is met."""
         self.waited: set[str] = set()
-        """Runs at whose end the person wants to hear a bell."""
+        """Ids of runs whose end rings the bell."""
 
     @property
     def chains(self) -> Chains:
-        """Stores what follows runs, and does it; imported when first asked for, behind the first frame."""
+        """The follow-up steps of runs; imported on first use, after the first frame."""
         if self._chains is None:
             from smoltui.backends.runs.chains import Chains
 
@@ -160,13 +161,13 @@ class RunMonitor:
 
     @property
     def follow_ups(self) -> Mapping[str, Chain]:
-        """Run → what follows it, as far as it was looked at."""
+        """Run id → its follow-up steps, as of the last check."""
         return {} if self._chains is None else self._chains.known
 
     # -- lists
 
     def look(self, *, jobs: bool = False) -> None:
-        """Lists the runs again now; those of other engines only with `jobs`."""
+        """Lists local runs now; with `jobs`, those of all engines."""
         if jobs:
             self._asked_at.clear()
         self._look_again.set()
@@ -179,7 +180,7 @@ class RunMonitor:
                     await self._list(engine)
                 elif self._lists_all() and self._is_due(name):
                     self._asked_at[name] = time.monotonic()
-                    # Beside the local runs, which must not wait for a service that does not answer.
+                    # In parallel: local runs must not wait for a service that does not respond.
                     if (earlier := self._listing.get(name)) is not None:
                         earlier.cancel()
                     self._listing[name] = self._spawn(partial(self._list, engine))
@@ -193,9 +194,12 @@ class RunMonitor:
             self._look_again.clear()
 
     def _is_due(self, name: str) -> bool:
+        if (asked_at := self._asked_at.get(name)) is None:
+            return time.time() >= self.not_before.get(name, 0.0)
         every = BLURRED_SECONDS if self.blurred else JOBS_SECONDS
-        waited = time.monotonic() - self._asked_at.get(name, -every)
-        return waited >= every and time.time() >= self.not_before.get(name, 0.0)
+        if self._answered_at.get(name, asked_at) <= asked_at:  # asked again, a slow service would never answer
+            every = max(every, STALE_SECONDS)
+        return time.monotonic() - asked_at >= every and time.time() >= self.not_before.get(name, 0.0)
 
     async def _list(self, engine: Engine) -> None:
         name = engine.name
@@ -219,21 +223,22 @@ class RunMonitor:
         self._note_answer(name)
 
     def knows(self, engine: str) -> bool:
-        """Whether this engine has said at least once which runs it has, or why it cannot."""
+        """Whether this engine has returned a list or an error at least once."""
         return engine in self.answered or engine not in self._engines()
 
     @property
     def reading(self) -> bool:
-        """Whether an engine has yet to say which runs it has: until then nobody knows that there are none."""
+        """Whether some engine has not returned its first list yet, so that an empty list means nothing."""
         return not all(self.knows(name) for name in self._engines())
 
     def _note_answer(self, name: str) -> None:
+        self._answered_at[name] = time.monotonic()
         if name not in self.answered:
             self.answered.add(name)
-            self._changed()  # what says that there are no runs may now say so
+            self._changed()  # the message that there are no runs may be shown now
 
     async def _load_curves(self, listed: Sequence[Run]) -> None:
-        """Reads, in a thread, the curves that the rules look at."""
+        """Reads the curves that the rules need, in a thread."""
         needed = [run.history for run in listed if not run.is_final and not run.history.loaded]
         if needed:
             await in_thread(lambda: load_all(needed))
@@ -241,7 +246,7 @@ class RunMonitor:
     def _take_list(self, engine: str, listed: list[Run]) -> None:
         known = self.runs
         kept = [run for run in known.values() if run.engine != engine]
-        # A list may know less of a run than its follower: what was learnt stays.
+        # A list may know less about a run than its follower: what is known is kept.
         fresh = [richer(run, known.get(run.id)) for run in listed]
         merged = sorted([*kept, *fresh], key=lambda run: run.created_at or 0, reverse=True)
         for run in fresh:
@@ -251,7 +256,7 @@ class RunMonitor:
         self._read_prices_for(fresh)
 
     def take_run(self, run: Run) -> None:
-        """Takes over what is newly known of a run; one that is not known yet becomes the first."""
+        """Updates a run; a new one becomes the first of the list."""
         self._put({**({run.id: run} if run.id not in self.runs else {}), **self.runs, run.id: run})
         self._read_prices_for([run])
 
@@ -261,28 +266,32 @@ class RunMonitor:
             self._changed()
 
     def _read_prices_for(self, runs: Sequence[Run]) -> None:
-        if not self._prices_asked and any(run.flavor for run in runs):
-            self._prices_asked = True
-            self._spawn(self._read_prices)
+        for name in {run.engine for run in runs if run.flavor} - self._prices_asked:
+            engine = self._engines().get(name)
+            if engine is not None and "hardware" in engine.place.can:
+                self._prices_asked.add(name)
+                self._spawn(partial(self._read_prices, engine))
 
-    async def _read_prices(self) -> None:
-        from smoltui.backends.hub.client import flavors
-
+    async def _read_prices(self, engine: Engine) -> None:
         try:
-            self.prices = {flavor.name: flavor for flavor in await flavors()}
+            self._flavors[engine.name] = {flavor.name: flavor for flavor in await engine.hardware()}
         except SmoltuiError:
-            self._prices_asked = False  # the list of Jobs says what is wrong; costs stay unknown until it comes
+            self._prices_asked.discard(engine.name)  # the list of its runs reports the error; costs stay unknown
+
+    def flavor(self, engine: str, name: str | None) -> Flavor | None:
+        """A flavor of an engine, with its price; None if the run has none, or the engine's list was not read yet."""
+        return self._flavors.get(engine, {}).get(name or "")
 
     # -- active runs
 
     def engine_of(self, run: Run) -> Engine:
-        """The engine that has this run."""
+        """The engine of this run."""
         return self._engines()[run.engine]
 
     def follow(self, run: Run) -> Followed:
-        """Begins to follow a run for somebody who reads its events; ends its background follower."""
+        """Follows a run for a reader of its events; ends its background follower."""
         found = self._begin(run)
-        self._follow_some()  # the run that was read before, perhaps
+        self._follow_some()  # perhaps the run that was open before
         return found
 
     def _begin(self, run: Run) -> Followed:
@@ -311,22 +320,22 @@ class RunMonitor:
         try:
             async with aclosing(followed.events()) as stream:
                 async for _ in stream:
-                    if time.monotonic() - rested > YIELD_SECONDS:  # a long log must not hold up the keys
+                    if time.monotonic() - rested > YIELD_SECONDS:  # a long log must not delay key presses
                         await asyncio.sleep(0)
                         rested = time.monotonic()
         except SmoltuiError:
-            return  # who reads the run is told by the room, who lists it by the list
+            return  # the room and the list report it
         finally:
-            self.let_go(followed)  # also when it was cancelled before it began
+            self.let_go(followed)  # even if it was cancelled before it started
 
     def let_go(self, followed: Followed) -> None:
-        """A follower has ended. While the run is active, another one begins when the runs are listed next."""
+        """Forgets a follower that has ended. An active run gets another one when runs are listed next."""
         followed.active = False
         if followed.run.is_final and self._followed.get(followed.run.id) is followed:
             del self._followed[followed.run.id]
 
     def learn(self, learnt: Run) -> None:
-        """Takes over what was learnt of a run by following it."""
+        """Updates the list with what a follower knows about a run."""
         known = self.runs.get(learnt.id)
         if known is not None:
             new = richer(replace(known, history=History()), learnt)
@@ -336,7 +345,7 @@ class RunMonitor:
             self.take_run(new)
 
     def _note_end(self, run: Run, before: Run | None) -> None:
-        """A bell and a sentence at the end of a run that is waited for."""
+        """Rings the bell, with a sentence, at the end of a run in `waited`."""
         if run.is_final and before is not None and not before.is_final and run.id in self.waited:
             self.waited.discard(run.id)
             self._ring(f"{run.name} ended: {run.stage}{f', {run.message}' if run.message else ''}")
@@ -344,7 +353,7 @@ class RunMonitor:
     # -- rules and follow-up steps
 
     async def watch(self, *, chains: bool = True) -> None:
-        """Looks at the rules, and with `chains` at the follow-up steps of runs, until it is cancelled."""
+        """Checks the rules, and with `chains` the follow-up steps, until it is cancelled."""
         while True:
             await asyncio.sleep(RULES_SECONDS)
             await self.look_at_rules()
@@ -352,14 +361,14 @@ class RunMonitor:
                 await self.chains.look(self.runs)
 
     def settings(self) -> WatchSettings:
-        """The rules as smoltui.toml has them; the defaults where it cannot be read, which the Recipe room says."""
+        """The rules in smoltui.toml; the defaults if it cannot be read, which the Recipe room reports."""
         try:
             return self._project.settings().watch
         except SmoltuiError:
             return WatchSettings()
 
     async def look_at_rules(self) -> None:
-        """Finds out which rules hold, and says those that did not hold before."""
+        """Finds the rules whose condition is met, and reports new ones to the person."""
         settings = await in_thread(self.settings)
         now, tick = time.time(), time.monotonic()
         holding: dict[str, list[Warned]] = {}
@@ -393,7 +402,7 @@ class RunMonitor:
             self._say(str(error), "error")
 
     def cost(self, run: Run, now: float) -> float | None:
-        """USD so far; None for what costs nothing here and where no price is known."""
+        """USD so far; None if the run is free, or its price is unknown."""
         from smoltui.core.runs.cost import cost_so_far
 
-        return cost_so_far(self.prices.get(run.flavor), run, now) if run.flavor else None
+        return cost_so_far(self.flavor(run.engine, run.flavor), run, now) if run.flavor else None

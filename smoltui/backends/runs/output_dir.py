@@ -1,4 +1,4 @@
-"""Where a run on this machine writes its model, so that none is replaced unasked."""
+"""Where a run on this machine writes its model, so that none is replaced by accident."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["free_output_dir", "holds_model"]
 
 
 def free_output_dir(folder: Path, *, taken: Collection[str | None] = (), overwrite: bool = False) -> Path:
-    """`folder`, or the first of `folder-2`, `folder-3`, … that is not `taken` and holds no model yet.
+    """`folder`, or the first of `folder-2`, `folder-3`, … that is not `taken` and has no model.
 
-    With `overwrite` a model in it does not matter.
+    With `overwrite`, it may have one.
     """
     number, candidate = 1, folder
     while str(candidate) in taken or (holds_model(candidate) and not overwrite):

@@ -1,7 +1,8 @@
-"""Everything a run is decided with, made once: the start dialog shows it, preflight judges it, an engine runs it.
+"""Everything about a run before it starts, made once: the start dialog shows it, preflight checks it, an engine runs
+it.
 
-The recipe is parsed once, the settings are read once and the curated set is made once. What was shown is what runs,
-whatever becomes of the files meanwhile; what is kept of a plan is its `RunSpec`.
+Each file is read once, each text of the recipe parsed once, and the curated set made once. What was shown is what runs,
+even if the files change meanwhile. Only the plan's `RunSpec` is stored.
 """
 
 from __future__ import annotations
@@ -35,35 +36,36 @@ from smoltui.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class PlannedPairs:
-    """What is trained on."""
+    """The pairs that would be trained on."""
 
     rows: int | None = None
     """None: not counted."""
     sentence: str = ""
-    """In words with the count; empty for a set on the Hub about which nothing is decided, and where none is named."""
+    """The pairs in words, with their number; empty without a set, and for a set on the Hub without decisions."""
     problem: Problem | None = None
-    """Why it cannot be trained on."""
+    """Why they cannot be trained on; None if they can."""
     decided: Curation | None = None
-    """Decisions about a set on the Hub: it is opened and curated when the run starts (`settled`)."""
+    """Decisions about a set on the Hub, which is opened and curated when the run starts (`settled`); None without
+    any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run before it is started."""
+    """A run that was not started yet."""
 
     project: Project
     place: Place
-    """Where it is to run."""
+    """Where it will run."""
     values: Mapping[str, Any]
-    """The recipe with what was changed for this run; its pairs are those that the project names."""
+    """The recipe with the changes for this run; its pairs are still the project's own set."""
     settings: Settings
     shape: ModelShape | None
-    """None where it is not known without asking the Hub."""
+    """None if only the Hub knows it."""
     pairs: PlannedPairs
     spec: RunSpec
-    """What runs; it names the curated set where there is one on this machine."""
+    """What the engine runs; it names the curated set if there is one on this machine."""
     leaks: tuple[Leak, ...] = ()
-    """Tokens in the files or options. While there are any, the pairs were not looked at and nothing was written."""
+    """Tokens in the files or options. If there are any, no pairs were read and nothing was written."""
 
 
 async def make_plan(
@@ -75,15 +77,15 @@ async def make_plan(
     counts: PairCounts | None = None,
     free_output: bool = False,
 ) -> Plan:
-    """The plan of a run, from the files of the project as they are now; the curated set is written.
+    """The plan of a run, from the current files of the project; writes the curated set.
 
-    `settings` are the project's where they were read already, `counts` what is known of its pairs. With `free_output` a
-    local run writes beside the model that its output folder holds. Takes as long as reading the pairs; it stops that
-    when it is cancelled.
+    `settings` are the project's, if already read; `counts` is the cache of pair counts. With `free_output`, a local run
+    whose output folder has a model writes to a free folder beside it. Takes as long as reading the pairs; cancelling
+    stops that.
 
     Raises:
         RecipeError: recipe.yaml or smoltui.toml cannot be used.
-        InputError: a timeout that Jobs does not understand, or an output folder that cannot be.
+        InputError: an invalid timeout or output folder.
     """
     stop = threading.Event()
     asked, counted = options or Options(), counts or PairCounts()
@@ -104,7 +106,7 @@ async def make_plan(
 
 
 async def settled(plan: Plan) -> RunSpec:
-    """What the engine of a plan is given. A set on the Hub about which something is decided is curated now.
+    """The specification for the engine. A set on the Hub with decisions is curated now.
 
     Raises:
         PairsError, ServiceError, RecipeError, InputError: as `curate`.
@@ -124,7 +126,7 @@ async def settled(plan: Plan) -> RunSpec:
 
 
 def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Callable[[], bool]) -> Plan:
-    """`plan` with what is trained on: counted, curated where that was decided, or with what is wrong with it."""
+    """`plan` with its pairs: counted, curated if there are decisions, or with the reason why they cannot be used."""
     try:
         wanted = pairs_of(plan.values)
         if wanted is None:
@@ -135,7 +137,7 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
             return replace(plan, pairs=PlannedPairs(sentence=told, decided=curation if told else None))
         if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
             return _curated(plan, recipe, found)
-        if stopped():  # nobody waits for it
+        if stopped():  # the task was cancelled
             return plan
         return replace(plan, pairs=_as_named(plan, wanted, counts))
     except InputError as error:
@@ -162,7 +164,7 @@ def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs
 
 
 def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
-    """What is decided about a set on the Hub, which is not opened before the run starts; empty for nothing."""
+    """The decisions about a set on the Hub, which is not opened before the run starts, in words; empty without any."""
     held = known.hold_out(set_name(wanted, plan.project.folder))
     parts = [
         f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
@@ -173,5 +175,5 @@ def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
 
 
 def _inside(project: Project, folder: Path) -> str:
-    """A folder as the recipe should name it: relative where it lies in the project."""
+    """A folder as written in the recipe: relative if it is inside the project."""
     return str(folder.relative_to(project.folder)) if folder.is_relative_to(project.folder) else str(folder)

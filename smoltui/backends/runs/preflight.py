@@ -1,17 +1,21 @@
-"""Finds out what the preflight checks need to know, and stops a start that would fail."""
+"""Collects the facts for the preflight checks, and stops a start that would fail."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.system.paths import exists, shown_path
+from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
 from smoltui.core.recipe import Level, check, summarise
@@ -24,25 +28,49 @@ from smoltui.errors import (
 )
 
 
-async def gather(plan: Plan) -> Facts:
-    """What the preflight checks need to know of a plan, found out now; what could not be found out is None."""
-    project, spec, values, settings = plan.project, plan.spec, plan.values, plan.settings
-    place = plan.place
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What a run would train on, as far as its speed and its memory depend on it."""
+
+    name: str | None = None
+    """The accelerator; None if there is none, or it is unknown."""
+    cuda: bool = True
+    has_bf16: bool | None = None
+    """None: unknown."""
+
+
+async def gather(plan: Plan, engine: Engine) -> Facts:
+    """What the preflight checks need to know of a plan, from `engine`, which would run it. Unknown facts are None."""
     if plan.leaks:
         return Facts(
-            place=place,
-            values=values,
-            findings=(),
-            summary=summarise(values, None),
-            leaks=plan.leaks,
+            place=plan.place, values=plan.values, findings=(), summary=summarise(plan.values, None), leaks=plan.leaks
         )
+    facts, device = _from_plan(plan), _Device()
+    if plan.place.here:
+        facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
+    elif plan.place.pays:
+        facts, device = await _ask_engine(facts, engine)
+    if plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
+        facts = await _ask_account(facts, _hub_account)
     shape = plan.shape
-    model_problem, model_doubt = _look_at_model(project, values.get("model_name_or_path"))
-    facts = Facts(
-        place=place,
-        values=values,
+    model_type = shape.kind if shape else None
+    return replace(
+        facts,
+        findings=check(plan.values, target=plan.place.target, has_bf16=device.has_bf16, model_type=model_type),
+        fit=estimate(plan.values, shape, cuda=device.cuda),
+        duration=duration(plan.values, shape, facts.summary, device.name),
+    )
+
+
+def _from_plan(plan: Plan) -> Facts:
+    """The facts that nobody has to be asked for."""
+    spec, settings = plan.spec, plan.settings
+    model_problem, model_doubt = _look_at_model(plan.project, plan.values.get("model_name_or_path"))
+    return Facts(
+        place=plan.place,
+        values=plan.values,
         findings=(),
-        summary=summarise(values, plan.pairs.rows),
+        summary=summarise(plan.values, plan.pairs.rows),
         overwrite=spec.overwrite,
         model_problem=model_problem,
         model_doubt=model_doubt,
@@ -55,57 +83,69 @@ async def gather(plan: Plan) -> Facts:
             timeout=str(spec.timeout_seconds) if spec.timeout_seconds else settings.jobs.timeout,
         ),
     )
-    accelerator: str | None = None
-    cuda, has_bf16 = True, None
-    if place.here:
-        report = await asyncio.to_thread(device_report, Path(spec.output_dir))
-        device = report.accelerators[0] if report.accelerators else None
-        cuda = device is not None and device.kind == "cuda"
-        has_bf16 = None if cuda else False
-        accelerator = device.name if device else None
-        trl = report.package("trl")
-        facts = replace(
-            facts,
-            output=_output(Path(spec.output_dir)),
-            disk_free=report.disk_free,
-            memory_free=device.free if device else report.ram_available,
-            memory_name=device.name if device else "this machine",
-            missing=[package.name for package in report.lacking if package.installed is None],
-            trl=trl.installed if trl else None,
-        )
-    elif place.pays:
-        has_bf16 = True
-        facts = await _ask_hub(facts)
-        accelerator = facts.flavor.accelerator if facts.flavor else None
-    if values.get("push_to_hub") and facts.account is None and not place.pays:
-        facts = await _ask_account(facts)
-    return replace(
+
+
+async def _ask_machine(facts: Facts, folder: Path) -> tuple[Facts, _Device]:
+    """Adds memory, disk and packages of this machine, which would write to `folder`."""
+    report = await asyncio.to_thread(device_report, folder)
+    device = report.accelerators[0] if report.accelerators else None
+    cuda = device is not None and device.kind == "cuda"
+    trl = report.package("trl")
+    facts = replace(
         facts,
-        findings=check(values, target=place.target, has_bf16=has_bf16, model_type=shape.kind if shape else None),
-        fit=estimate(values, shape, cuda=cuda),
-        duration=duration(values, shape, facts.summary, accelerator),
+        output=_output(folder),
+        disk_free=report.disk_free,
+        memory_free=device.free if device else report.ram_available,
+        memory_name=device.name if device else "this machine",
+        missing=[package.name for package in report.lacking if package.installed is None],
+        trl=trl.installed if trl else None,
     )
+    return facts, _Device(device.name if device else None, cuda=cuda, has_bf16=None if cuda else False)
 
 
-async def check_plan(plan: Plan) -> list[Check]:
-    """The warnings about a plan; raises the first reason not to start it.
+async def _ask_engine(facts: Facts, engine: Engine) -> tuple[Facts, _Device]:
+    """Adds the account that pays and the price of the flavor; an engine that cannot be asked is a fact too."""
+    facts = await _ask_account(facts, engine.account)
+    if facts.account is not None and "hardware" in engine.place.can:
+        with suppress(ServiceError):  # the checks say that the flavors are unknown
+            known = {flavor.name: flavor for flavor in await engine.hardware()}
+            facts = replace(facts, flavor=known.get(facts.jobs.flavor), flavors_known=True)
+    return facts, _Device(facts.flavor.accelerator if facts.flavor else None, has_bf16=True)
+
+
+async def _ask_account(facts: Facts, ask: Callable[[], Awaitable[Account]]) -> Facts:
+    try:
+        return replace(facts, account=await ask())
+    except ServiceError as error:
+        return replace(facts, account_problem=Problem(error.message, error.hint))
+
+
+async def _hub_account() -> Account:
+    """The account that a model is pushed with, wherever it was trained."""
+    from smoltui.backends.hub import client as hub
+
+    return await hub.account()
+
+
+async def check_plan(plan: Plan, engine: Engine) -> list[Check]:
+    """The warnings about a plan that `engine` would run; raises the first reason not to start it.
 
     Raises:
         RecipeError: for the recipe, the pairs or the output.
         MissingExtraError, ServiceError: for the packages and the account.
     """
-    checks = preflight(await gather(plan))
+    checks = preflight(await gather(plan, engine))
     for item in checks:
         if item.level is Level.STOP:
             kind = {"account": NotLoggedInError, "token": PermissionDeniedError, "packages": MissingExtraError}
-            raise kind.get(item.name, RecipeError)(item.sentence, item.mend)
+            raise kind.get(item.name, RecipeError)(item.sentence, item.next_step)
     return [item for item in checks if item.level is Level.WARN]
 
 
 def _look_at_model(project: Project, name: object) -> tuple[Problem | None, Problem | None]:
-    """What is wrong with a model that is named like a folder, and what speaks against another name.
+    """Why a model that is named like a folder cannot be used, and why another name may be wrong.
 
-    The Hub is not asked. It has a few old models of names without an owner; a slip is likelier.
+    The Hub is not asked. It has a few old models whose names have no owner, but a typo is more likely.
     """
     if not isinstance(name, str) or not name:
         return None, None
@@ -125,29 +165,6 @@ def _look_at_model(project: Project, name: object) -> tuple[Problem | None, Prob
             f"No such model folder, so this is treated as a Hub id: {name}", "Hub ids look like owner/name."
         )
     return None, None
-
-
-async def _ask_account(facts: Facts) -> Facts:
-    from smoltui.backends.hub import client as hub
-
-    try:
-        return replace(facts, account=await hub.account())
-    except ServiceError as error:
-        return replace(facts, account_problem=Problem(error.message, error.hint))
-
-
-async def _ask_hub(facts: Facts) -> Facts:
-    """The account and the flavor's price; a Hub that cannot be asked is a fact too."""
-    from smoltui.backends.hub import client as hub
-
-    facts = await _ask_account(facts)
-    if facts.account is None:
-        return facts
-    try:
-        known = {flavor.name: flavor for flavor in await hub.flavors()}
-    except ServiceError:
-        return facts
-    return replace(facts, flavor=known.get(facts.jobs.flavor), flavors_known=True)
 
 
 def _output(folder: Path) -> Output:

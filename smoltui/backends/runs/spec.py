@@ -20,7 +20,7 @@ from smoltui.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for besides the files of a project; None for what they say."""
+    """Options of a run that override the files of its project; None keeps the value of the files."""
 
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Recipe keys with plain values. The file itself is not changed."""
@@ -29,19 +29,19 @@ class Options:
     """A model in the output folder may be replaced."""
     flavor: str | None = None
     timeout: str | None = None
-    """As Jobs write it, such as 3h."""
+    """In the format of Jobs, for example 3h."""
     namespace: str | None = None
     processes: int | None = None
 
 
 def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Settings, options: Options) -> RunSpec:
-    """What to run: `recipe` with what the options change in it, which is also done to `recipe` itself.
+    """The specification of a run. Applies the options to `recipe`, which is changed.
 
-    Other options fall back to smoltui.toml; those for a Job are left out where a run costs nothing.
+    Other options default to smoltui.toml; those for Jobs are ignored where a run is free.
 
     Raises:
         RecipeError: the recipe is written in a way that cannot be edited value by value.
-        InputError: a timeout that Jobs does not understand, or an output folder that cannot be.
+        InputError: an invalid timeout or output folder.
     """
     for key, value in options.overrides.items():
         recipe.set(key, value)
@@ -86,10 +86,10 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
 
 
 def new_label() -> str:
-    """A value for `LABEL` that no other run has: 16 hexadecimal digits."""
+    """A unique value for `LABEL`: 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 
 def label_value(text: str) -> str:
-    """`text` as the value of a Job's label: at most 100 of the letters, digits, `_` and `-` that the Hub takes."""
+    """`text` as a valid value of a Job's label: at most 100 ASCII letters, digits, `_` and `-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "run"

@@ -1,4 +1,4 @@
-"""Where runs live on this machine: one folder a run, in the person's data folder, not in the project."""
+"""Where local runs are stored: one folder per run, in the data folder, not in the project."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from smoltui.backends.system import data_folder, locks
 from smoltui.errors import InputError
 
 LOCK_NAME = "lock"
-"""In a run's folder: locked as long as the run is alive, by who starts it and then by its supervisor."""
+"""In a run's folder: locked while the run is alive, first by the process that starts it, then by its supervisor."""
 OUTPUT_LOCK = "_smoltui.lock"
-"""In an output folder: locked as long as a run has that folder."""
+"""In an output folder: locked while a run uses it."""
 
 
 def runs_folder() -> Path:
-    """Holds one folder a run."""
+    """Has one folder per run."""
     return data_folder.home() / "runs"
 
 
@@ -35,7 +35,7 @@ def run_dir(run_id: str) -> Path:
 
 
 def new_run_dir() -> tuple[Path, int]:
-    """A fresh folder, whose name, 8 hexadecimal digits, is the run's id; and a descriptor that holds its lock.
+    """A new folder, whose name (8 hexadecimal digits) is the run's id, and a descriptor that holds its lock.
 
     Raises:
         InputError: the data folder cannot be written.
@@ -54,7 +54,7 @@ def new_run_dir() -> tuple[Path, int]:
 
 
 def lock_run(folder: Path, seconds: float = locks.WAIT_SECONDS) -> int:
-    """The descriptor that holds the lock of a run; a supervisor that has just said its last word gets time to end.
+    """A descriptor that holds the lock of a run; waits for a supervisor that is about to exit.
 
     Raises:
         LockHeldError: the run is alive. OSError: its folder cannot be written.
@@ -68,7 +68,7 @@ def lock_run(folder: Path, seconds: float = locks.WAIT_SECONDS) -> int:
 
 
 def unwritable(run: Path, error: OSError) -> InputError:
-    """What to say when the folder of a run cannot be written."""
+    """The error for a run's folder that cannot be written."""
     return InputError(
         f"Runs cannot be stored ({error.strerror or error}): {run.parent}",
         "Free some space there, or set SMOLTUI_HOME.",
@@ -77,11 +77,11 @@ def unwritable(run: Path, error: OSError) -> InputError:
 
 @contextmanager
 def locked(seconds: float = locks.WAIT_SECONDS) -> Iterator[None]:
-    """Keeps other processes from starting a run meanwhile.
+    """Keeps other processes from starting a run during the block.
 
     Raises:
-        InputError: the data folder cannot be written, others may write into it, or another process does not let go of
-            the lock within `seconds`.
+        InputError: the data folder cannot be written, others may write into it, or another process holds the lock for
+            longer than `seconds`.
     """
     path = data_folder.home() / "runs.lock"
     try:
@@ -103,9 +103,9 @@ def locked(seconds: float = locks.WAIT_SECONDS) -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Deletes what starts that were killed left behind: folders without a run, half-written records.
+    """Deletes leftovers of starts that were killed: folders without a run, half-written records.
 
-    Only while `locked`: whoever starts a run holds that lock.
+    Only while `locked`: a process that starts a run holds that lock.
     """
     with suppress(OSError):
         for entry in list(os.scandir(runs_folder())):
@@ -122,10 +122,10 @@ def sweep() -> None:
 
 
 def _writes(suffix: str) -> bool:
-    """Whether the process that a half-written file names (`.spec.json.123`) may still write it."""
+    """Whether the process in the name of a half-written file (`.spec.json.123`) may still be writing it."""
     pid = suffix.partition("-")[0]
     if not pid.isdecimal():
-        return True  # a supervisor's, which its next one replaces
+        return True  # a supervisor's, replaced by the next write
     return Path(f"/proc/{pid}").exists() if Path("/proc/self").exists() else True
 
 
@@ -133,7 +133,7 @@ def run_ids() -> list[str]:
     """Ids of all local runs, newest first.
 
     Raises:
-        InputError: the data folder is there and cannot be read.
+        InputError: the data folder exists but cannot be read.
     """
     found = []
     try:

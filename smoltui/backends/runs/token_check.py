@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.core.foreign.token_stop import Leak, leak_in_file, leak_in_value
@@ -14,9 +13,9 @@ from smoltui.errors import InputError, RecipeError, SmoltuiError
 
 
 def leaks(project: Project, spec: RunSpec | None = None, settings: Settings | None = None) -> list[Leak]:
-    """Tokens in the files of a project, comments included, and in `spec`, at most one a place. Blocking.
+    """Tokens in the files of a project, comments included, and in `spec`: at most one per file and field. Blocking.
 
-    `settings` are the project's where they were read already.
+    `settings` are the project's, if already read.
     """
     found = [leak_in_file(name, text, is_recipe=name == RECIPE_NAME) for name, text in _files(project, settings)]
     known = [leak for leak in found if leak is not None]
@@ -26,20 +25,20 @@ def leaks(project: Project, spec: RunSpec | None = None, settings: Settings | No
 
 
 def refuse_tokens(spec: RunSpec) -> None:
-    """Looks at all that is kept and sent of a run, wherever it came from (a record of an earlier run, for one).
+    """Checks everything of a run that is stored or sent, including runs from a record of an earlier one.
 
     Raises:
-        RecipeError: it holds a token.
+        RecipeError: it contains a token.
     """
     for leak in _in_spec(spec, "The recipe of this run"):
-        raise RecipeError(leak.sentence, leak.mend)
+        raise RecipeError(leak.sentence, leak.next_step)
 
 
-def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:
-    """The same for a Job that is started from what the Hub says of it; `secrets` is where a token belongs.
+def refuse_tokens_in_job(job: Mapping[str, object]) -> None:
+    """The same for a Job that is started from another Job's JSON. A token is allowed only in `secrets`.
 
     Raises:
-        InputError: another field holds a token.
+        InputError: another field contains a token.
     """
     for key, value in job.items():
         if key == "secrets":
@@ -49,7 +48,7 @@ def refuse_tokens_in_job(job: Mapping[str, Any]) -> None:
 
 
 def _files(project: Project, settings: Settings | None) -> Iterator[tuple[str, str]]:
-    """(name, text) of the files a person writes; one that cannot be read is passed over, as it goes nowhere either."""
+    """(name, text) of the files that a person writes. Unreadable ones are skipped: they are not copied either."""
     try:
         prompts = (project.settings() if settings is None else settings).evaluation.prompts
     except SmoltuiError:

@@ -1,7 +1,7 @@
-"""A short-lived Python child: started, read line by line, and never left behind.
+"""A short-lived Python child process: started, read line by line, and never left behind.
 
-For what belongs to the screen that asked (answers, scores, the probe). Training does not: it is supervised and outlives
-the app (`local_engine.py`).
+For work that ends with its screen (answers, scores, the probe). Training is different: it is supervised, and outlives
+the app (`backends/local`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from smoltui.errors import RunFailedError
 
 LEASH = Path(__file__).with_name("leash.py")
 LINE_LIMIT = 16 << 20
-"""Bytes of one line that are kept; the rest of a longer one is left out."""
+"""Maximum bytes of a line that are kept; the rest of a longer line is dropped."""
 GRACE_SECONDS = 2.0
-"""Between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 DRAIN_SECONDS = 0.5
-"""A pipe that somebody else holds open is given up this long after the child has ended."""
+"""Seconds after the end of the child when a pipe that another process keeps open is abandoned."""
 _CHUNK = 1 << 16
 SIGNALS = {
     9: "SIGKILL; the kernel sends it when memory runs out",
@@ -48,20 +48,20 @@ def training_env() -> dict[str, str]:
 
 
 def child_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child: that of a local training, and a transformers that only prints errors."""
+    """The environment of a child: that of a local training, with only errors from transformers."""
     return {"TRANSFORMERS_VERBOSITY": "error", **training_env(), **(extra or {})}
 
 
 def leashed(*target: str) -> list[str]:
     """The command of one of our children: `target` is `-m`, a module and arguments, or a script and arguments.
 
-    It ends with this process, however that ends, and imports nothing from the folder it works in (`leash.py`).
+    It ends with this process, however that ends, and imports nothing from its working directory (`leash.py`).
     """
     return [sys.executable, "-P", "-u", str(LEASH), str(os.getpid()), *target]
 
 
 def exit_in_words(code: int) -> str:
-    """How a child ended: `exit code 3`, or the signal that ended it."""
+    """How a child ended, in words: `exit code 3`, or the signal that killed it."""
     return f"signal {-code} ({SIGNALS.get(-code, 'see man 7 signal')})" if code < 0 else f"exit code {code}"
 
 
@@ -77,11 +77,12 @@ class Child:
         return self.process.returncode
 
     async def lines(self) -> AsyncGenerator[str, None]:
-        """Each line of its merged output, without the newline, until it has ended and everything was read.
+        """The lines of its merged output, without newlines, until it has ended and everything was read.
 
-        The exit code is known afterwards.
+        Then `exit_code` is known.
         """
-        assert self.process.stdout is not None  # a pipe was asked for
+        if self.process.stdout is None:  # `running` always asks for a pipe
+            raise RunFailedError("A child process was started without a pipe for its output")
         buffer = bytearray()
         async for chunk in self._chunks(self.process.stdout):
             first, *others = chunk.split(b"\n")
@@ -94,7 +95,7 @@ class Child:
         await self._ended(None)
 
     async def _chunks(self, stdout: asyncio.StreamReader) -> AsyncIterator[bytes]:
-        """Output as it comes, to its end, or until the child is gone and only a grandchild holds the pipe."""
+        """Output as it arrives, to its end, or until the child has ended and only a grandchild keeps the pipe open."""
         while True:
             reading = asyncio.ensure_future(stdout.read(_CHUNK))
             try:
@@ -109,23 +110,24 @@ class Child:
             yield chunk
 
     async def stop(self) -> None:
-        """Ends it and all it started: SIGTERM to its process group, a wait, SIGKILL. Harmless when it has ended."""
+        """Ends it and its descendants: SIGTERM to its process group, a wait, SIGKILL. Does nothing if they have
+        ended."""
         try:
             if self.exit_code is None:
                 self._signal(signal.SIGTERM)
                 await self._ended(GRACE_SECONDS)
-        finally:  # also when cancelled a second time while waiting; and workers of a child that has ended
+        finally:  # even if cancelled again while waiting; also ends workers of a child that has ended
             self._signal(signal.SIGKILL)
         await self._ended(None)
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # nobody is left in the group
+        with suppress(ProcessLookupError, PermissionError):  # the group is empty
             os.killpg(self.process.pid, number)
 
     async def _ended(self, seconds: float | None) -> None:
         """Waits for the exit code, at most `seconds`.
 
-        Not `Process.wait()`: up to Python 3.12.3 that waits for the pipes too, which a grandchild can hold open.
+        Not `Process.wait()`: up to Python 3.12.3, that also waits for the pipes, which a grandchild can keep open.
         """
         waited = 0.0
         while self.exit_code is None and (seconds is None or waited < seconds):
@@ -135,7 +137,7 @@ class Child:
 
 @asynccontextmanager
 async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
-    """A child in its own session, its error output merged into its output, no input. It is gone when the block ends.
+    """A child in its own session, with stderr merged into stdout and no input. It has ended when the block ends.
 
     `env` None means `child_env()`.
 
@@ -160,5 +162,5 @@ async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None 
         yield child
     finally:
         await child.stop()
-        # A grandchild in a session of its own may still hold the pipe: let go of our end, or the loop cannot close.
+        # A grandchild in its own session may keep the pipe open: close our end, or the loop cannot close.
         process._transport.close()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A mistake of smoltui's own: one sentence for the person, and the report in a file."""
+"""A bug in smoltui: one sentence for the person, and a report in a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("smoltui", "textual", "rich", "huggingface_hub", "trl", "transformer
 
 
 def crashed(error: BaseException) -> InternalError:
-    """What the person is told of an exception that nobody expected; its report is written, where that can be done."""
+    """The message for an unexpected exception. Writes a report if possible."""
     said = safe_line(redact(str(error)), 200)
     message = f"Internal error: {type(error).__name__}{f', {said}' if said else ''}. This is a bug in smoltui"
     path = written_report(error)
@@ -31,17 +31,17 @@ def crashed(error: BaseException) -> InternalError:
 
 
 def written_report(error: BaseException) -> Path | None:
-    """The file in which an exception is described; None where none could be written."""
+    """The file with the report of an exception; None if it could not be written."""
     try:
         return _write(error)
-    except Exception:  # whatever comes in its way, the first exception is the one that is told
+    except Exception:  # whatever fails here, the first exception is the one to report
         return None
 
 
 def _write(error: BaseException) -> Path:
-    """Where and what, without the values of variables: a token may be among them."""
+    """The traceback, without values of variables: one of them may be a token."""
     folder = home() / "crashes"
-    private_folder(folder)  # paths and words of pairs may stand in a report
+    private_folder(folder)  # a report may contain paths and text of pairs
     for old in sorted(folder.glob("*.txt"))[: -(REPORTS_KEPT - 1)]:
         old.unlink(missing_ok=True)
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"

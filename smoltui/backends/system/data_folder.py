@@ -1,4 +1,4 @@
-"""smoltui's data folder on this machine: where it is, who may read it, and the JSON files in it."""
+"""smoltui's data folder: its location, its permissions, and its JSON files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from smoltui.core.foreign import foreign_json
 from smoltui.errors import InputError
 
 MOST_BYTES = 64 << 20
-"""A record that is longer is none: the names of 100 000 pairs take 4 MB."""
+"""Maximum bytes of a record: the hashes of 100 000 pairs take 4 MB."""
 DEEPEST = 32
-"""Levels of lists and objects in a record; more would not be written, and could not be written again."""
+"""Maximum nesting of lists and objects in a record: Python could not write a deeper one back."""
 OURS = frozenset({"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "cache", "pairs"})
-"""What smoltui puts into its data folder. One that holds anything else was not made for smoltui alone."""
+"""Names that smoltui creates in its data folder. A folder with other files is used for something else, too."""
 
 
 def home() -> Path:
-    """The data folder: `SMOLTUI_HOME`, or the system's place for application data."""
+    """The data folder: `SMOLTUI_HOME`, or the system's folder for application data."""
     if chosen := os.environ.get("SMOLTUI_HOME"):
         return expanded(chosen).absolute()
     from platformdirs import user_data_path
@@ -34,7 +34,7 @@ def home() -> Path:
 
 
 def private_folder(path: Path) -> None:
-    """Makes a folder within the data folder, readable by its owner alone. Raises OSError."""
+    """Creates a folder inside the data folder that only its owner can read. Raises OSError."""
     locks.private_folder(path, home())
 
 
@@ -42,9 +42,10 @@ _tightened: set[Path] = set()
 
 
 def tighten() -> None:
-    """Takes the data folder of an older version away from others; once in a process, and cheap where that was done.
+    """Makes the data folder of an older version private. Done once per process, and cheap if already done.
 
-    A folder that somebody chose for other things too (`SMOLTUI_HOME=~`) keeps its own mode; ours in it are closed.
+    A folder that is used for something else, too (`SMOLTUI_HOME=~`), keeps its mode; only our files in it become
+    private.
     """
     folder = home()
     if folder in _tightened:
@@ -53,7 +54,7 @@ def tighten() -> None:
     if not os.environ.get("SMOLTUI_HOME"):
         from platformdirs import user_cache_path
 
-        _close(user_cache_path("smoltui", appauthor=False))  # it holds rows of pairs
+        _close(user_cache_path("smoltui", appauthor=False))  # it has rows of pairs
     with suppress(OSError):
         names = {entry.name for entry in os.scandir(folder)}
         whole = names <= OURS
@@ -61,7 +62,7 @@ def tighten() -> None:
             mode = path.lstat()
             if stat.S_ISLNK(mode.st_mode) or mode.st_uid != os.geteuid() or not mode.st_mode & 0o077:
                 if path == folder:
-                    return  # it was done before: nobody else gets in
+                    return  # already private
                 continue
             path.chmod(0o700 if stat.S_ISDIR(mode.st_mode) else 0o600)
             if path != folder:
@@ -86,7 +87,7 @@ def _tighten_below(folder: Path) -> None:
 
 
 def refuse_if_shared(folder: Path) -> None:
-    """Refuses a folder into which anybody may write: locks and records there would be anybody's. Raises InputError."""
+    """Refuses a world-writable folder: anyone could replace locks and records in it. Raises InputError."""
     mode = folder.stat()
     if mode.st_mode & stat.S_IWOTH:
         raise InputError(
@@ -95,13 +96,13 @@ def refuse_if_shared(folder: Path) -> None:
         )
 
 
-def write_json(path: Path, data: Any, *, indent: int | None = 1, private: bool = True) -> None:
-    """Replaces `path` with `data` as JSON; a reader sees the old file or the new one, never a half.
+def write_json(path: Path, data: object, *, indent: int | None = 1, private: bool = True) -> None:
+    """Replaces `path` with `data` as JSON, atomically.
 
-    Only its owner can read it, unless it is not `private`: a report in a project folder. Raises OSError.
+    If `private`, only its owner can read it; a report in a project folder is not. Raises OSError.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    # Half a surrogate pair, which no encoding holds, becomes \udc80, which is how JSON writes it too.
+    # Half a surrogate pair, which cannot be encoded, is escaped as \udc80, which is valid JSON.
     encoded = json.dumps(data, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
     try:
         if private:
@@ -116,14 +117,14 @@ def write_json(path: Path, data: Any, *, indent: int | None = 1, private: bool =
 
 
 class UnreadableError(ValueError):
-    """A file is there and holds no record; the message says why, for the end of a sentence."""
+    """A file exists, but has no valid record; the message says why, for the end of a sentence."""
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """The object in `path`; None when there is no such file.
+    """The JSON object in `path`; None if the file does not exist.
 
     Raises:
-        UnreadableError: it cannot be read, or holds no JSON object.
+        UnreadableError: it cannot be read, or is not a JSON object.
     """
     try:
         data = foreign_json.decode(read_small(path, MOST_BYTES), most_bytes=MOST_BYTES)
@@ -142,7 +143,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in `path`; None when there is none to read or it holds no object (yet)."""
+    """The JSON object in `path`; None if there is no readable one (yet)."""
     try:
         return read_record(path)
     except UnreadableError:
@@ -150,7 +151,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def mtime(path: Path) -> float | None:
-    """When a file was written last, seconds since the epoch; None where it is not there."""
+    """When a file was last modified, seconds since the epoch; None if it does not exist."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""The person's own editor and pager."""
+"""The user's editor and pager."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import shutil
 
 
 def editor_command() -> list[str] | None:
-    """VISUAL, EDITOR or the first common editor that is installed, as words of a command; None when there is none.
+    """VISUAL, EDITOR or the first common editor that is installed, as a list of words; None if there is none.
 
-    A variable that cannot be split (a lost quote) is given as one word, which then cannot be started and is said so.
+    A variable that cannot be split (a missing quote) becomes one word; starting it then fails with a message.
     """
     return _chosen(("VISUAL", "EDITOR"), ("nano", "vim", "vi", "emacs"))
 

@@ -1,10 +1,10 @@
-"""Runs one of our children so that it ends with its parent and imports nothing from the folder it works in.
+"""Runs a child process that ends with its parent, and imports nothing from its working directory.
 
     python -P leash.py PARENT_PID -m MODULE [ARGUMENT…]
     python -P leash.py PARENT_PID SCRIPT [ARGUMENT…]
 
-Standard library only. A parent that is killed cannot end its children, so each child sees to it: on Linux the kernel
-kills it with the thread that started it, elsewhere a thread of its own looks whether the parent is still there.
+Standard library only. A killed parent cannot end its children, so each child does so itself: on Linux, the kernel kills
+it with the thread that started it; on other systems, a thread in the child checks whether the parent is still alive.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ import time
 from pathlib import Path
 
 LOOK_SECONDS = 0.5
-"""Between two looks at the parent where the kernel does not tell."""
+"""Seconds between two checks of the parent on systems without a notification."""
 PR_SET_PDEATHSIG = 1
 """<linux/prctl.h>"""
 
 
 def end_with(parent: int) -> None:
-    """Ties this process to the process `parent`, which must have started it."""
+    """Ends this process with the process `parent`, which must have started it."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before the kernel was asked
+        if os.getppid() != parent:  # it ended before the call
             os._exit(1)
     else:
         threading.Thread(target=watch, args=(parent,), name="leash", daemon=True).start()
 
 
 def watch(parent: int) -> None:
-    """Kills this process, and the group where it leads one, as soon as its parent is another one than `parent`."""
+    """Kills this process, and the group it leads if any, as soon as its parent is no longer `parent`."""
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     if os.getpgrp() == os.getpid():
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
     if target == "-m":
         module, *rest = rest
         root = str(Path(__file__).resolve().parents[3])
-        if root not in sys.path:  # a checkout that is not installed; last, so that its other files shadow nothing
+        if root not in sys.path:  # for a checkout that is not installed; last, so that its other files shadow nothing
             sys.path.append(root)
         sys.argv = [module, *rest]
         runpy.run_module(module, run_name="__main__", alter_sys=True)

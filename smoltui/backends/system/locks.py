@@ -1,8 +1,8 @@
-"""Locks between processes (flock), and files and folders that nobody but their owner reads.
+"""Locks between processes (flock), and files and folders that only their owner can read.
 
-A lock belongs to the open file, not to a process: the kernel drops it with the last descriptor, so nothing is left
-locked after kill -9. A lock file holds the process id of who has it, for people to read; nothing is decided by it
-except whom to signal.
+A lock belongs to the open file, not to a process: the kernel releases it with the last descriptor, so nothing stays
+locked after kill -9. A lock file contains the process id of its holder, for people, and to know which process to
+signal.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 from smoltui.errors import InputError
 
 WAIT_SECONDS = 10.0
-"""How long another process may keep us waiting before that is an error."""
+"""Seconds to wait for another process before that is an error."""
 POLL_SECONDS = 0.05
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What a file system answers that knows no locks."""
+"""Error codes of a file system without locks."""
 
 
 class LockHeldError(InputError):
-    """Another process has the lock; `holder` is its id where that is known."""
+    """Another process has the lock; `holder` is its id, or None if unknown."""
 
     def __init__(self, message: str, hint: str = "", holder: int | None = None) -> None:
         super().__init__(message, hint)
@@ -33,10 +33,10 @@ class LockHeldError(InputError):
 
 
 def private_folder(path: Path, root: Path) -> None:
-    """Makes `path` and what is missing above it, down from `root`, for the owner alone, whatever the umask is.
+    """Creates `path` and its missing parents below `root`, accessible only to the owner, whatever the umask.
 
-    Folders that are already there are left as they are, except `path` itself. A `path` that is not below `root` is its
-    own root. Raises OSError.
+    Existing folders keep their mode, except `path` itself. A `path` that is not below `root` is its own root. Raises
+    OSError.
     """
     if root not in path.parents:
         root = path
@@ -51,7 +51,8 @@ def private_folder(path: Path, root: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a regular file that is made for its owner alone. Follows no link, and no child inherits it.
+    """A descriptor of a regular file, created so that only its owner can read it. Links are not followed, and no child
+    inherits it.
 
     Raises OSError.
     """
@@ -69,7 +70,7 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Writes a new file for its owner alone, in place of a leftover of that name. Raises OSError."""
+    """Writes a new file that only its owner can read; replaces a leftover of that name. Raises OSError."""
     path.unlink(missing_ok=True)
     descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with os.fdopen(descriptor, "wb") as file:
@@ -77,13 +78,13 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def take(path: Path, what: str, hint: str = "", *, seconds: float = WAIT_SECONDS) -> int:
-    """Locks `path`, which is made where it is missing, and gives the descriptor that holds the lock.
+    """Locks `path`, which is created if missing, and returns the descriptor that holds the lock.
 
-    `what` is a sentence about who else has it and `hint` what to do then; both may hold `{pid}`.
+    `what` is the message if another process has it, and `hint` the next step; both may contain `{pid}`.
 
     Raises:
         LockHeldError: another process still has it after `seconds`.
-        OSError: the file cannot be opened, or is no regular file of its own (a link).
+        OSError: the file cannot be opened, or is not a regular file (a link).
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -98,7 +99,7 @@ def take(path: Path, what: str, hint: str = "", *, seconds: float = WAIT_SECONDS
             raise
         os.close(descriptor)
         if got:
-            continue  # who had it before has deleted the file
+            continue  # the previous holder has deleted the file
         pid = holder(path)
         if time.monotonic() >= deadline:
             who = f"process {pid}" if pid else "another process"
@@ -118,7 +119,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
-    """Whether the file that was locked is the one at `path`: who had it before may have deleted it."""
+    """Whether the locked file is still the one at `path`: the previous holder may have deleted it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
@@ -126,14 +127,14 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 
 def note_holder(descriptor: int) -> None:
-    """Writes down who has the lock; a disk without room for that does not matter."""
+    """Writes this process's id to the lock file; a full disk is ignored."""
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def holder(path: Path) -> int | None:
-    """The process that noted that it has the lock; None where none did. It may be gone."""
+    """The id of the process in the lock file, which may have ended; None without one."""
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except OSError:
@@ -148,7 +149,7 @@ def holder(path: Path) -> int | None:
 
 
 def held(path: Path) -> bool | None:
-    """Whether somebody has the lock of `path` now; None where there is no such file."""
+    """Whether any process has the lock of `path`; None if the file does not exist."""
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -167,7 +168,7 @@ def held(path: Path) -> bool | None:
 
 
 def delete(path: Path) -> None:
-    """Deletes a lock file unless somebody has it. Raises OSError."""
+    """Deletes a lock file unless it is locked. Raises OSError."""
     try:
         descriptor = open_private(path, os.O_RDWR)
     except FileNotFoundError:

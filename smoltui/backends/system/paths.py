@@ -1,4 +1,4 @@
-"""Paths as a person writes them."""
+"""Paths as people write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def expanded(path: str) -> Path:
-    """`path` with `~` as the home folder; as it is written where nobody has such a home (`~nobody/x`)."""
+    """`path` with `~` expanded; unchanged if there is no such home folder (`~nobody/x`)."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -14,7 +14,7 @@ def expanded(path: str) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is something; also for a name that no file can have, because it is too long or holds a NUL."""
+    """Whether a path exists; False for an invalid one (too long, or with a NUL)."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -22,9 +22,9 @@ def exists(path: Path) -> bool:
 
 
 def shown_path(path: str | Path) -> str:
-    """A path as a person would write it: with `~` where it lies below the home folder."""
+    """A path for display, with `~` if it is below the home folder."""
     try:
         inside = Path(path).relative_to(Path.home())
-    except (ValueError, RuntimeError):  # elsewhere, or nobody knows the home folder
+    except (ValueError, RuntimeError):  # not below the home folder, or that is unknown
         return str(path)
     return f"~/{inside}" if str(inside) != "." else "~"

@@ -1,4 +1,4 @@
-"""Reading a whole file that a person or another program wrote: an ordinary one, and no larger than expected."""
+"""Reads a whole file that a person or another program wrote, if it is a regular file of the expected size."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import stat
 from pathlib import Path
 
 MOST_BYTES = 1 << 20
-"""Of a file that people write by hand."""
+"""Maximum bytes of a file that people write by hand."""
 
 
 def read_small(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a file.
 
-    A pipe is not opened, since that would wait for a writer, nor is a device, which may never end.
+    Pipes and devices are not opened: reading them may never end.
 
     Raises:
-        OSError: not there, not readable, not an ordinary file, or larger than `most_bytes`; `strerror` says which.
+        OSError: missing, unreadable, not a regular file, or larger than `most_bytes`; `strerror` says which.
     """
     _refuse_others(os.stat(path), path)  # noqa: PTH116  # beside os.fstat
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
-"""Blocking work off the event loop, in a thread that the end of the program does not wait for.
+"""Blocking work in a thread that the program does not wait for when it ends.
 
-asyncio's own threads (`asyncio.to_thread`) are joined when the loop closes, so one that sits in a socket read keeps the
-program from ending (facts of huggingface_hub 2.4: its calls are synchronous, and hf_xet retries for minutes).
+asyncio's own threads (`asyncio.to_thread`) are joined when the loop closes, so one that is blocked in a socket read
+keeps the program from ending (facts of huggingface_hub 2.4: its calls are synchronous, and hf_xet retries for minutes).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T], *, abandon: Callable[[], object] | None = None) -> T:
-    """What `work` gives or raises, computed in a daemon thread of its own.
+    """The result of `work`, or its exception, from a separate daemon thread.
 
-    When the awaiting task is cancelled the thread is left to itself: its result is dropped, and `abandon` is called at
-    once (on the event loop, so it must be quick) to tell it to stop.
+    If the awaiting task is cancelled, the thread continues, but its result is dropped, and `abandon` is called
+    immediately (on the event loop, so it must be quick) to tell it to stop.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -37,12 +37,12 @@ async def in_thread(work: Callable[[], T], *, abandon: Callable[[], object] | No
         error: BaseException | None = None
         try:
             result = work()
-        except StopIteration as stop:  # a future refuses this one
+        except StopIteration as stop:  # a future does not accept this one
             error = RuntimeError("StopIteration left the work of a thread")
             error.__cause__ = stop
         except BaseException as caught:
             error = caught
-        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+        with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(tell, result, error)
 
     threading.Thread(target=run, name="smoltui-work", daemon=True).start()

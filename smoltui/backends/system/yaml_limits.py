@@ -1,6 +1,6 @@
-"""Limits on YAML that others wrote: how deep it is nested, and how much its aliases unfold to.
+"""Limits on foreign YAML: nesting, and the size of its expanded aliases.
 
-Both are counted on the nodes, before a value is made of them: nine lines of aliases to aliases are a few hundred nodes
+Both are checked on the nodes, before values are constructed: nine lines of aliases to aliases are a few hundred nodes
 and billions of values.
 """
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 MOST_BYTES = 128 << 10
-"""Of a file: ruamel.yaml reads about 100 kB a second, and a recipe is a few."""
+"""Maximum bytes of a file: ruamel.yaml reads about 100 kB per second, and a recipe has a few kB."""
 DEEPEST = 30
-"""Lists and mappings inside one another."""
+"""Maximum nesting of lists and mappings."""
 MOST_NODES = 20_000
-"""Values, those that an alias repeats counted each time."""
+"""Maximum number of values, with repetitions by aliases."""
 
 
 class YAMLLimitError(Exception):
-    """YAML beyond one of the limits; the message ends a sentence."""
+    """YAML beyond one of the limits; the message is the end of a sentence."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
         self.line = line
-        """From 1."""
+        """Counted from 1."""
 
 
 def safe_yaml() -> YAML:
-    """A reader of plain values, as `YAML(typ="safe", pure=True)`, that refuses what is nested too deeply.
+    """A reader of plain values, like `YAML(typ="safe", pure=True)`, with a limit on nesting.
 
-    Its `compose` raises `YAMLLimitError` for that; `check_nodes` is for what comes out of it.
+    Its `compose` raises `YAMLLimitError`; call `check_nodes` with the result.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.composer import Composer
@@ -42,7 +42,7 @@ def safe_yaml() -> YAML:
     class LimitedComposer(Composer):
         depth = nodes = 0
 
-        def compose_node(self, parent: Any, index: Any) -> Any:
+        def compose_node(self, parent: object, index: object) -> Any:
             self.depth += 1
             self.nodes += 1
             if self.depth > DEEPEST or self.nodes > MOST_NODES:
@@ -61,13 +61,13 @@ def safe_yaml() -> YAML:
 
 
 def check_nodes(root: Node) -> None:
-    """Counts what the aliases below a node unfold to.
+    """Checks the size of a node with all aliases expanded.
 
     Raises:
-        YAMLLimitError: too many values, or one that holds itself.
+        YAMLLimitError: too many values, or one that contains itself.
     """
     sizes: dict[int, int] = {}
-    """Node → values in it, itself counted; 0 while its parts are being counted."""
+    """Id of a node → number of values in it, including itself; 0 while its parts are being counted."""
     stack: list[tuple[Node, bool]] = [(root, False)]
     while stack:
         node, counted = stack.pop()
@@ -96,7 +96,7 @@ def _parts(node: Node) -> Iterator[Node]:
 
 
 def load_plain(text: str) -> Any:
-    """The value of a text, within the limits. Raises: YAMLError."""
+    """The value of a YAML text, within the limits. Raises: YAMLError."""
     from ruamel.yaml.error import YAMLError
 
     if len(text) > MOST_BYTES:
@@ -115,7 +115,7 @@ def load_plain(text: str) -> Any:
 
 @contextmanager
 def yaml_errors() -> Iterator[None]:
-    """Everything that reading YAML raises as a YAMLError, with the words of the first line."""
+    """Converts every exception from reading YAML to a YAMLError with its message."""
     from ruamel.yaml.error import YAMLError
 
     try:

@@ -183,26 +183,26 @@ class Tally:
 
     def figures(self, model: str) -> Figures:
         """Figures of `model` from the events so far."""
-        scores = self.scores.get(model, {})
-        answers = self.answers.get(model, {})
+        scores = list(self.scores.get(model, {}).values())
+        answers = list(self.answers.get(model, {}).values())
         margins = self.margins() if model != REFERENCE else [0.0] * len(scores)
-        right = sum(margin > 0 for margin in margins)
-        in_manner = sum(manner_of(answer.text, self.manner) for answer in answers.values()) if self.manner else 0
-        good = sum(well_formed(answer.text, answer.ended) for answer in answers.values())
-        tokens = self._mean_tokens(model)
-        reference_tokens = self._mean_tokens(REFERENCE)
-        judged = model != REFERENCE and bool(margins)
+        judged = margins if model != REFERENCE else []
+        right = sum(margin > 0 for margin in judged)
+        ruled = answers if self.manner else []
+        in_manner = sum(manner_of(answer.text, self.manner) for answer in answers) if self.manner else 0
+        good = sum(well_formed(answer.text, answer.ended) for answer in answers)
+        tokens, reference_tokens = self._mean_tokens(model), self._mean_tokens(REFERENCE)
         return Figures(
             model=model,
             pairs=len(margins),
             answers=len(answers),
-            reward_accuracy=right / len(margins) if judged else None,
-            reward_accuracy_interval=wilson(right, len(margins)) if judged else None,
-            margin=sum(margins) / len(margins) if margins else None,
-            gap=sum(s.chosen - s.rejected for s in scores.values()) / len(scores) if scores else None,
-            manner_share=in_manner / len(answers) if answers and self.manner else None,
-            manner_interval=wilson(in_manner, len(answers)) if self.manner else None,
-            well_formed_share=good / len(answers) if answers else None,
+            reward_accuracy=_share(right, len(judged)),
+            reward_accuracy_interval=wilson(right, len(judged)),
+            margin=_share(sum(margins), len(margins)),
+            gap=_share(sum(score.chosen - score.rejected for score in scores), len(scores)),
+            manner_share=_share(in_manner, len(ruled)),
+            manner_interval=wilson(in_manner, len(ruled)),
+            well_formed_share=_share(good, len(answers)),
             well_formed_interval=wilson(good, len(answers)),
             mean_tokens=tokens,
             length_ratio=tokens / reference_tokens if tokens is not None and reference_tokens else None,
@@ -210,7 +210,12 @@ class Tally:
 
     def _mean_tokens(self, model: str) -> float | None:
         answers = self.answers.get(model, {})
-        return sum(answer.tokens for answer in answers.values()) / len(answers) if answers else None
+        return _share(sum(answer.tokens for answer in answers.values()), len(answers))
+
+
+def _share(part: float, total: int) -> float | None:
+    """A part per case: a share or a mean; None without cases."""
+    return part / total if total else None
 
 
 def read_prompts(text: str) -> list[str]:

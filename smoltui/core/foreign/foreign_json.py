@@ -55,7 +55,7 @@ def _signs(data: bytes | bytearray) -> int:
     return data.count(b",") + data.count(b"{") + data.count(b"[")
 
 
-def check_depth(value: Any, deepest: int = DEEPEST) -> None:
+def check_depth(value: object, deepest: int = DEEPEST) -> None:
     """Raises JSONLimitError for a decoded value that is nested too deeply."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(deepest):

@@ -19,29 +19,29 @@ LONGEST_SECONDS = 366 * 86_400
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
-def mapping_in(value: Any) -> Mapping[str, Any]:
+def mapping_in(value: object) -> Mapping[str, Any]:
     """An object; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
-def text_in(value: Any) -> str | None:
+def text_in(value: object) -> str | None:
     """A non-empty text, cut at `MOST_CHARACTERS`. It may contain any character."""
     return value[:MOST_CHARACTERS] if isinstance(value, str) and value else None
 
 
-def name_in(value: Any) -> str | None:
+def name_in(value: object) -> str | None:
     """A user, organization, id or flavor: letters, digits, `.`, `_`, `-`, so it is safe to print or send."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
-def id_in(value: Any) -> str | None:
+def id_in(value: object) -> str | None:
     """The id of a Job; a whole number counts as its digits."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63:
         return str(value)
     return name_in(value)
 
 
-def number_in(value: Any) -> float | None:
+def number_in(value: object) -> float | None:
     """A finite number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -52,16 +52,16 @@ def number_in(value: Any) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def duration_in(value: Any) -> int | None:
+def duration_in(value: object) -> int | None:
     """A whole number of seconds, above 0 and at most `LONGEST_SECONDS`."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS else None
 
 
-def truth_in(value: Any) -> bool | None:
+def truth_in(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def moment_in(value: Any) -> float | None:
+def moment_in(value: object) -> float | None:
     """A time in the Hub's format (ISO 8601, UTC without a zone), in seconds since the epoch.
 
     None outside the years 1970 to 2199, which cannot be right and not every clock can show.

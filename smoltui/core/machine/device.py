@@ -173,13 +173,13 @@ PAIRS_OF = {"per_device_train_batch_size": 2, "max_length": 1024}
 LORA = {**PAIRS_OF, "dtype": "bfloat16", "use_peft": True, "lora_r": 16, "lora_target_modules": ["all-linear"]}
 
 
-def needs() -> tuple[Need, Need]:
+def needs() -> list[Need]:
     """SmolLM3-3B with LoRA on bfloat16 weights, and in full in float32. Flavors: the next sizes, 24 GB and 80 GB."""
     from smoltui.core.machine.fit import KNOWN, estimate
 
-    lora, full = estimate(LORA, KNOWN[MODEL]), estimate(PAIRS_OF, KNOWN[MODEL])
-    assert lora is not None and full is not None  # the model is known and all settings are given
-    return Need("SmolLM3-3B with LoRA", lora, "l4x1"), Need("SmolLM3-3B in full", full, "a100-large")
+    wanted = (("SmolLM3-3B with LoRA", LORA, "l4x1"), ("SmolLM3-3B in full", PAIRS_OF, "a100-large"))
+    fits = ((what, estimate(values, KNOWN[MODEL]), flavor) for what, values, flavor in wanted)
+    return [Need(what, fit, flavor) for what, fit, flavor in fits if fit is not None]
 
 
 SMALL_RAM = 1 * GIB
@@ -202,7 +202,7 @@ def verdict(
 ) -> list[Sentence]:
     """What can be trained here and what needs Jobs, with the sums behind it.
 
-    `why_no_account` says what stands in the way if `account` is None (see `device_words.before_jobs`); `recipe` is the
+    `why_no_account` is the reason why `account` is None (see `device_words.before_jobs`); `recipe` is the
     memory the project's own recipe needs, None if unknown; `here`: `t` starts a run on this machine. Imports
     `core.machine.fit` on the first call (0.1 s).
     """

@@ -85,25 +85,23 @@ def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
     )
 
 
-_SMOLLM3_3B = shape_of(
-    {
-        "model_type": "smollm3",
-        "hidden_size": 2048,
-        "num_hidden_layers": 36,
-        "intermediate_size": 11008,
-        "vocab_size": 128256,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 4,
-        "tie_word_embeddings": True,
-        "dtype": "bfloat16",
-    }
-)
+_SMOLLM3_3B = {
+    "model_type": "smollm3",
+    "hidden_size": 2048,
+    "num_hidden_layers": 36,
+    "intermediate_size": 11008,
+    "vocab_size": 128256,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "tie_word_embeddings": True,
+    "dtype": "bfloat16",
+}
 """transformers 5.23 `SmolLM3Config` (its defaults are the 3B model): 3,075,098,624 parameters."""
-assert _SMOLLM3_3B is not None
 
 KNOWN: Mapping[str, ModelShape] = {
-    "HuggingFaceTB/SmolLM3-3B": _SMOLLM3_3B,
-    "HuggingFaceTB/SmolLM3-3B-Base": _SMOLLM3_3B,
+    name: shape
+    for name in ("HuggingFaceTB/SmolLM3-3B", "HuggingFaceTB/SmolLM3-3B-Base")
+    if (shape := shape_of(_SMOLLM3_3B)) is not None
 }
 """Models whose shape is known without asking the Hub."""
 
@@ -162,45 +160,80 @@ def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool 
 
     `cuda` False means a processor: no mixed precision unless requested by the recipe, and a smaller context.
     """
-    if shape is None or get(values, "max_length") is None:
+    sizes = None if shape is None else _sizes(values, shape)
+    if sizes is None:
         return None
+    terms = (*_states(values, sizes), _activations(values, sizes), _head(sizes))
+    peak = sum(term.bytes for term in terms)
+    context = int(1.5 * GIB + 0.05 * peak) if cuda else int(0.5 * GIB)
+    return Fit(terms=terms, context=context, trainable=sizes.trainable, checkpoint=sizes.trainable * sizes.own * 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What the terms are computed from."""
+
+    shape: ModelShape
+    width: int
+    """Bytes of one weight of the policy."""
+    adapter: bool
+    trainable: int
+    own: int
+    """Bytes of one trained weight."""
+    tokens: int
+    """Tokens of one batch: two answers for each pair, all of full length."""
+
+
+def _sizes(values: Mapping[str, Any], shape: ModelShape) -> _Sizes | None:
+    """The sizes of a training; None if one is unknown."""
     weights = weight_type(values)
     width = BYTES.get(shape.dtype if weights == "auto" else weights)
     batch, length = get(values, "per_device_train_batch_size"), get(values, "max_length")
     if width is None or not isinstance(batch, int) or not isinstance(length, int) or get(values, "load_in_8bit"):
         return None
-    adapter, autocast = bool(get(values, "use_peft")), mixed_precision(values) is not None
+    adapter = bool(get(values, "use_peft"))
     trainable = adapter_parameters(values, shape) if adapter else shape.parameters
     if trainable is None:
         return None
     own = 4 if adapter else width  # PEFT keeps an adapter in float32 on any base
     if adapter and get(values, "load_in_4bit"):
         own = 2  # TRL casts the adapter of a quantized base to bfloat16
-    reference = 0 if adapter or get(values, "precompute_ref_log_probs") else shape.parameters * width
-    tokens = 2 * batch * length
-    # Bytes stored per token and layer, per unit of width (TRL's training step, simulated).
-    left = (97 if width == 4 else 72) * tokens * shape.hidden
-    if checkpointing(values):
-        activations, how = (
-            tokens * shape.layers * shape.hidden * width + left,
-            "one input per layer, and the work of one layer",
-        )
-    else:
-        activations, how = left * shape.layers, "everything that each layer computes"
-    head = 4096 * 32768 * 2 + tokens * shape.hidden * 6 + (0 if adapter else shape.vocabulary * shape.hidden * 4)
-    head = min(head, tokens * shape.vocabulary * 8)
-    terms = (
-        Term("W", _weights(values, shape, width), f"the policy's weights, {_in(shape.parameters)} in {width} bytes"),
+    return _Sizes(shape, width, adapter, trainable, own, tokens=2 * batch * length)
+
+
+def _states(values: Mapping[str, Any], sizes: _Sizes) -> tuple[Term, ...]:
+    """W, R, G, O and K: what stays in memory from step to step."""
+    shape, trainable, own = sizes.shape, sizes.trainable, sizes.own
+    has_reference = not sizes.adapter and not get(values, "precompute_ref_log_probs")
+    reference = shape.parameters * sizes.width if has_reference else 0
+    has_copies = mixed_precision(values) is not None and own == 4
+    width = f"{_in(shape.parameters)} in {sizes.width} bytes"
+    return (
+        Term("W", _weights(values, shape, sizes.width), f"the policy's weights, {width}"),
         Term("R", reference, "the reference model" if reference else "no reference in memory"),
         Term("G", trainable * own, f"gradients of {_in(trainable)} trained"),
         Term("O", trainable * own * 2, "Adam's two states"),
-        Term("K", trainable * 2 if autocast and own == 4 else 0, "bf16 copies kept for mixed precision"),
-        Term("A", activations, f"activations of {tokens:,} tokens: {how}".replace(",", " ")),
-        Term("H", head, "head: tiles of logits and its gradient"),
+        Term("K", trainable * 2 if has_copies else 0, "bf16 copies kept for mixed precision"),
     )
-    peak = sum(term.bytes for term in terms)
-    context = int(1.5 * GIB + 0.05 * peak) if cuda else int(0.5 * GIB)
-    return Fit(terms=terms, context=context, trainable=trainable, checkpoint=trainable * own * 3)
+
+
+def _activations(values: Mapping[str, Any], sizes: _Sizes) -> Term:
+    shape, tokens = sizes.shape, sizes.tokens
+    # Bytes stored per token and layer, per unit of width (TRL's training step, simulated).
+    left = (97 if sizes.width == 4 else 72) * tokens * shape.hidden
+    if checkpointing(values):
+        stored = tokens * shape.layers * shape.hidden * sizes.width + left
+        how = "one input per layer, and the work of one layer"
+    else:
+        stored, how = left * shape.layers, "everything that each layer computes"
+    return Term("A", stored, f"activations of {tokens:,} tokens: {how}".replace(",", " "))
+
+
+def _head(sizes: _Sizes) -> Term:
+    shape, tokens = sizes.shape, sizes.tokens
+    gradient = 0 if sizes.adapter else shape.vocabulary * shape.hidden * 4
+    tiled = 4096 * 32768 * 2 + tokens * shape.hidden * 6 + gradient
+    return Term("H", min(tiled, tokens * shape.vocabulary * 8), "head: tiles of logits and its gradient")
 
 
 def _weights(values: Mapping[str, Any], shape: ModelShape, width: int) -> int:

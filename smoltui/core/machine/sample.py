@@ -100,7 +100,7 @@ def _gpu(name: str, values: Mapping[str, Any]) -> GpuSample:
     )
 
 
-def _bytes(value: Any) -> int | None:
+def _bytes(value: object) -> int | None:
     number = number_in(value)
     return None if number is None else int(number)
 

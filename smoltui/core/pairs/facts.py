@@ -17,6 +17,8 @@ from smoltui.scripts.pair_columns import own_columns
 from smoltui.scripts.pair_format import Reading, examine, hash_of
 from smoltui.scripts.pair_turns import NotAPairError
 
+Columns = dict[str, Any]
+"""Name of a column (`backends/pairs/store.py`) → value of one row."""
 TURN_JOINT = "\n\n"
 """Separates the turns of a prompt stored as one text."""
 ROLE_LETTERS = {"system": "s", "user": "u", "assistant": "a", "tool": "t"}
@@ -32,7 +34,7 @@ def sound(text: str) -> str:
     return _LONE.sub("\ufffd", text) if not text.isascii() and _LONE.search(text) else text
 
 
-def row_facts(index: int, row: Any) -> dict[str, Any]:
+def row_facts(index: int, row: object) -> Columns:
     """All stored columns of one row, texts and facts, named as in the store (`backends/pairs/store.py`)."""
     try:
         reading = examine(row)
@@ -43,13 +45,13 @@ def row_facts(index: int, row: Any) -> dict[str, Any]:
     return {**_texts(pair, reading, row), **_facts(pair, reading), "hash": bytes.fromhex(hash_of(reading, row))}
 
 
-def broken_facts(problem: str, text: str) -> dict[str, Any]:
+def broken_facts(problem: str, text: str) -> Columns:
     """The columns of a row that could not be decoded."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
     return {**_nothing(problem, "broken", text), "hash": digest}
 
 
-def _texts(pair: Pair, reading: Reading, row: Mapping[str, Any]) -> dict[str, Any]:
+def _texts(pair: Pair, reading: Reading, row: object) -> Columns:
     contents = [sound(turn.content) for turn in pair.prompt]
     return {
         "prompt": TURN_JOINT.join(contents),
@@ -89,12 +91,12 @@ def with_more(pair: Pair, more: str) -> Pair:
     return replace(pair, prompt=prompt, chosen=chosen, rejected=rejected)
 
 
-def _facts(pair: Pair, reading: Reading) -> dict[str, Any]:
+def _facts(pair: Pair, reading: Reading) -> Columns:
     chosen, rejected = pair.chosen_text, pair.rejected_text
     prompt = TURN_JOINT.join(turn["content"] for turn in reading.prompt)
     reasons = {problem.reason for problem in reading.problems}
-    told_apart = "no_answer" not in reasons and "identical" not in reasons
-    same = chosen == rejected and told_apart and "prompt_differs" not in reasons
+    comparable = "no_answer" not in reasons and "identical" not in reasons
+    same = chosen == rejected and comparable and "prompt_differs" not in reasons
     everything = f"{prompt}\n{chosen}\n{rejected}"
     return {
         "prompt_hash": short_hash(json.dumps([[turn["role"], turn["content"]] for turn in reading.prompt])),
@@ -106,8 +108,8 @@ def _facts(pair: Pair, reading: Reading) -> dict[str, Any]:
         "chosen_chars": len(chosen),
         "rejected_chars": len(rejected),
         "similarity": 1.0 if same else likeness(chosen, rejected),
-        "empty_chosen": told_apart and not chosen.strip(),
-        "empty_rejected": told_apart and not rejected.strip(),
+        "empty_chosen": comparable and not chosen.strip(),
+        "empty_rejected": comparable and not rejected.strip(),
         "prompt_differs": "prompt_differs" in reasons,
         "roles_wrong": "roles" in reasons,
         "identical": "identical" in reasons or same,
@@ -120,56 +122,61 @@ def _facts(pair: Pair, reading: Reading) -> dict[str, Any]:
     }
 
 
-def _unreadable(pair: Pair, row: Any) -> dict[str, Any]:
+def _unreadable(pair: Pair, row: object) -> Columns:
     text = json.dumps(row, ensure_ascii=False, indent=2, default=str)
     return _nothing(pair.problem or "", pair.reason or "not_a_row", text) | {"extra": _extra(row)}
 
 
-def _nothing(problem: str, reason: str, raw: str) -> dict[str, Any]:
+_UNKNOWN = (
+    "prompt",
+    "chosen",
+    "rejected",
+    "more",
+    "trl_cut",
+    "answer_at",
+    "trl_at",
+    "extra",
+    "prompt_hash",
+    "chosen_hash",
+    "rejected_hash",
+    "turns",
+    "prompt_chars",
+    "chosen_chars",
+    "rejected_chars",
+    "similarity",
+)
+"""Columns that are null for a row without a readable pair."""
+_FALSE = (
+    "empty_chosen",
+    "empty_rejected",
+    "prompt_differs",
+    "roles_wrong",
+    "identical",
+    "cut_inside_answer",
+    "refusal_chosen",
+    "refusal_rejected",
+    "mixed_scripts",
+)
+"""Columns that are false for such a row."""
+
+
+def _nothing(problem: str, reason: str, raw: str) -> Columns:
+    """The columns of a row without a readable pair, whose text is `raw`."""
     raw = sound(raw)
-    flags = dict.fromkeys(
-        (
-            "empty_chosen",
-            "empty_rejected",
-            "prompt_differs",
-            "roles_wrong",
-            "identical",
-            "cut_inside_answer",
-            "refusal_chosen",
-            "refusal_rejected",
-            "mixed_scripts",
-        ),
-        False,
-    )
     return {
-        "prompt": None,
+        **dict.fromkeys(_UNKNOWN),
+        **dict.fromkeys(_FALSE, False),
         "roles": "",
         "turn_chars": [],
-        "chosen": None,
-        "rejected": None,
-        "more": None,
         "raw": raw,
         "problem": sound(problem),
-        "trl_cut": None,
-        "answer_at": None,
-        "trl_at": None,
-        "extra": None,
-        "prompt_hash": None,
-        "chosen_hash": None,
-        "rejected_hash": None,
         "reason": reason,
-        "turns": None,
-        "prompt_chars": None,
-        "chosen_chars": None,
-        "rejected_chars": None,
-        "similarity": None,
-        **flags,
         "control_chars": has_control(raw),
         "bidi_chars": has_bidi(raw),
     }
 
 
-def _extra(row: Any) -> str | None:
+def _extra(row: object) -> str | None:
     """The further columns of a row as a JSON object; None when there are none."""
     if not isinstance(row, Mapping):
         return None

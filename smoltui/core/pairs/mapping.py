@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from smoltui.core.pairs.preference import Pair, pair_of
 
@@ -55,7 +54,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 """Words in column names of known sets, the most specific first."""
 
 
-def mapped(row: Any, columns: Mapping[str, str]) -> Any:
+def mapped(row: object, columns: Mapping[str, str]) -> object:
     """`row` with the columns of a pair; other columns are kept. A path without a value gives null.
 
     `columns`: part → column or dotted path (`answers.0.text`).
@@ -67,11 +66,11 @@ def mapped(row: Any, columns: Mapping[str, str]) -> Any:
     return {**others, **{part: at_path(row, path) for part, path in columns.items()}}
 
 
-def at_path(row: Any, path: str) -> Any:
+def at_path(row: object, path: str) -> object:
     """The value at a dotted path of object keys and list indices; None without one."""
     if isinstance(row, Mapping) and path in row:
         return row[path]  # a column's name may contain dots
-    value = row
+    value: object = row
     for step in path.split("."):
         if isinstance(value, Mapping):
             value = value.get(step)
@@ -82,9 +81,9 @@ def at_path(row: Any, path: str) -> Any:
     return value
 
 
-def guess_columns(rows: Sequence[Any]) -> dict[str, str]:
+def guess_columns(rows: Sequence[object]) -> dict[str, str]:
     """Part → column, as far as the column names of the first row allow."""
-    first = next((row for row in rows if isinstance(row, Mapping)), {})
+    first: Mapping[str, object] = next((row for row in rows if isinstance(row, Mapping)), {})
     free = [str(name) for name in first]
     guess: dict[str, str] = {}
     for part in ("rejected", "chosen", "system", "prompt"):  # "non_preferred" contains "preferred"
@@ -98,7 +97,7 @@ def guess_columns(rows: Sequence[Any]) -> dict[str, str]:
     return {part: guess[part] for part in PARTS if part in guess}
 
 
-def preview(rows: Sequence[Any], columns: Mapping[str, str]) -> list[Pair]:
+def preview(rows: Sequence[object], columns: Mapping[str, str]) -> list[Pair]:
     """The first pairs as they would be read with these columns; none while chosen or rejected is not set."""
     if not {"chosen", "rejected"} <= set(columns):
         return []

@@ -139,7 +139,7 @@ class Pair:
 _NO_ANSWER = (Message("assistant", ""),)
 
 
-def pair_of(index: int, row: Any) -> Pair:
+def pair_of(index: int, row: object) -> Pair:
     """`row` as a pair; an unreadable one has its problem and the row as text."""
     try:
         reading = examine(row)
@@ -148,8 +148,9 @@ def pair_of(index: int, row: Any) -> Pair:
     return pair_from_reading(index, reading, row)
 
 
-def pair_from_reading(index: int, reading: Reading, row: Mapping[str, Any]) -> Pair:
+def pair_from_reading(index: int, reading: Reading, row: object) -> Pair:
     """The pair of a row that was already examined; an answer that is missing is shown as an empty one."""
+    chosen = row.get("chosen") if isinstance(row, Mapping) else None
     first = reading.problems[0] if reading.problems else None
     return Pair(
         index,
@@ -161,13 +162,13 @@ def pair_from_reading(index: int, reading: Reading, row: Mapping[str, Any]) -> P
         problem=str(first) if first else None,
         reason=first.reason if first else None,
         schema=reading.schema,
-        trl_cut=_cut_sentence(row.get("chosen"), reading.answer_at, reading.trl_cut),
+        trl_cut=_cut_sentence(chosen, reading.answer_at, reading.trl_cut),
         answer_at=reading.answer_at,
         trl_at=reading.trl_cut,
     )
 
 
-def _cut_sentence(chosen: Any, own: int | None, cut: int | None) -> str | None:
+def _cut_sentence(chosen: object, own: int | None, cut: int | None) -> str | None:
     if own is None or cut is None or own == cut:
         return None
     if not isinstance(chosen, str):
@@ -181,14 +182,14 @@ def _cut_sentence(chosen: Any, own: int | None, cut: int | None) -> str | None:
     return f"TRL ends the prompt {own - cut:,} characters earlier, where the two texts first differ."
 
 
-def row_text(row: Any) -> str:
+def row_text(row: object) -> str:
     """A row as indented JSON; text unchanged."""
     return json.dumps(row, ensure_ascii=False, indent=2, default=str)
 
 
-def pair_json(pair: Pair) -> dict[str, Any]:
+def pair_json(pair: Pair) -> dict[str, object]:
     """TRL's conversational format of a readable pair, with its row and its problem, if any."""
-    shown: dict[str, Any] = {"row": pair.index}
+    shown: dict[str, object] = {"row": pair.index}
     if pair.readable:
         for side in ("prompt", "chosen", "rejected"):
             shown[side] = [turn.as_json() for turn in getattr(pair, side)]

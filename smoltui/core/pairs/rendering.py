@@ -95,7 +95,7 @@ class TrainerView:
         """`chosen` or `rejected`."""
         return self.chosen if name == "chosen" else self.rejected
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Only JSON values, for `view_from_json`: the tokenizer runs in a separate process."""
         return asdict(self)
 
@@ -120,7 +120,7 @@ def prompt_length(prompt: Sequence[int], *sides: Sequence[int]) -> int:
     return min(_shared(prompt, side) for side in sides)
 
 
-def _shared(left: Sequence[Any], right: Sequence[Any]) -> int:
+def _shared(left: Sequence[int], right: Sequence[int]) -> int:
     if right[: len(left)] == left:
         return len(left)
     return next(place for place, item in enumerate(left) if place >= len(right) or item != right[place])

@@ -24,20 +24,21 @@ class Check:
     name: str
     level: Level
     sentence: str
-    mend: str = ""
+    next_step: str = ""
     """The key, option or command that fixes it; empty if there is nothing to do."""
 
     def as_json(self) -> dict[str, str]:
-        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
+        """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
+        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, or what speaks against something, before it has a name among the checks."""
+    """Something wrong or doubtful, before it becomes a check with a name."""
 
     sentence: str
     fix: str = ""
-    """The next step; empty when nobody knows one."""
+    """The next step; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Facts:
 def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
-        return [Check("secret", Level.STOP, leak.sentence, leak.mend) for leak in facts.leaks]
+        return [Check("secret", Level.STOP, leak.sentence, leak.next_step) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
     if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
@@ -123,7 +124,7 @@ def may_start(checks: Sequence[Check]) -> bool:
 
 def _recipe(facts: Facts) -> list[Check]:
     found = [
-        Check(item.key or "recipe", item.level, item.sentence, item.mend)
+        Check(item.key or "recipe", item.level, item.sentence, item.next_step)
         for item in facts.findings
         if item.level is not Level.PASS
     ]
@@ -205,61 +206,55 @@ def _memory_here(facts: Facts) -> list[Check]:
 
 
 def _output(facts: Facts) -> list[Check]:
-    checks = []
-    if facts.output is not None:
-        name = facts.output.path
-        if not facts.output.writable:
-            checks.append(
-                Check(
-                    "output",
-                    Level.STOP,
-                    f"The model cannot be written to {name}",
-                    "Set output_dir to a folder that you can write to.",
-                )
-            )
-        elif facts.output.has_model and not facts.overwrite:
-            checks.append(
-                Check(
-                    "output",
-                    Level.STOP,
-                    f"The output folder already contains a model: {name}",
-                    f"Use another folder: --output-dir {facts.output.free}; or replace the model: --overwrite",
-                )
-            )
-        elif facts.output.has_model:
-            checks.append(Check("output", Level.WARN, f"The model in the output folder will be replaced: {name}"))
-        elif facts.output.checkpoints:
-            checks.append(
-                Check(
-                    "output",
-                    Level.WARN,
-                    f"The output folder contains {facts.output.checkpoints} checkpoints of another run: {name}",
-                    "Set another output_dir to keep them apart.",
-                )
-            )
-        else:
-            checks.append(Check("output", Level.PASS, f"Output: {name}"))
-    if facts.fit is None or facts.summary.checkpoints is None:
-        checks.append(Check("disk", Level.WARN, "Disk: no estimate for the checkpoints"))
-        return checks
-    # The model is saved in addition to the checkpoints; with Adam's states, a checkpoint is three times as large.
-    wanted = facts.fit.checkpoint * facts.summary.checkpoints + facts.fit.checkpoint // 3
-    of = f"{facts.summary.checkpoints} checkpoints and the model" if facts.summary.checkpoints else "The model"
-    take = "take" if facts.summary.checkpoints else "takes"
-    if facts.disk_free is None:
-        checks.append(Check("disk", Level.WARN, f"{of} {take} {gib(wanted)}; free disk space is unknown"))
-    elif wanted > facts.disk_free:
-        checks.append(
-            Check(
-                "disk",
-                Level.STOP,
-                f"{of} {take} {gib(wanted)} of disk, {gib(facts.disk_free)} free",
-                "Set save_total_limit or save_only_model: true, or another output_dir.",
-            )
+    folder = [] if facts.output is None else [_folder(facts.output, overwrite=facts.overwrite)]
+    return [*folder, _disk(facts)]
+
+
+def _folder(output: Output, *, overwrite: bool) -> Check:
+    name = output.path
+    if not output.writable:
+        return Check(
+            "output",
+            Level.STOP,
+            f"The model cannot be written to {name}",
+            "Set output_dir to a folder that you can write to.",
         )
-    else:
-        checks.append(Check("disk", Level.PASS, f"{of} {take} {gib(wanted)} of {gib(facts.disk_free)} free"))
-    return checks
+    if output.has_model and not overwrite:
+        return Check(
+            "output",
+            Level.STOP,
+            f"The output folder already contains a model: {name}",
+            f"Use another folder: --output-dir {output.free}; or replace the model: --overwrite",
+        )
+    if output.has_model:
+        return Check("output", Level.WARN, f"The model in the output folder will be replaced: {name}")
+    if output.checkpoints:
+        return Check(
+            "output",
+            Level.WARN,
+            f"The output folder contains {output.checkpoints} checkpoints of another run: {name}",
+            "Set another output_dir to keep them apart.",
+        )
+    return Check("output", Level.PASS, f"Output: {name}")
+
+
+def _disk(facts: Facts) -> Check:
+    count = facts.summary.checkpoints
+    if facts.fit is None or count is None:
+        return Check("disk", Level.WARN, "Disk: no estimate for the checkpoints")
+    # The model is saved in addition to the checkpoints; with Adam's states, a checkpoint is three times as large.
+    wanted = facts.fit.checkpoint * count + facts.fit.checkpoint // 3
+    needs = f"{count} checkpoints and the model take {gib(wanted)}" if count else f"The model takes {gib(wanted)}"
+    if facts.disk_free is None:
+        return Check("disk", Level.WARN, f"{needs}; free disk space is unknown")
+    if wanted > facts.disk_free:
+        return Check(
+            "disk",
+            Level.STOP,
+            f"{needs} of disk, {gib(facts.disk_free)} free",
+            "Set save_total_limit or save_only_model: true, or another output_dir.",
+        )
+    return Check("disk", Level.PASS, f"{needs} of {gib(facts.disk_free)} free")
 
 
 def _account(facts: Facts, *, pays: bool) -> list[Check]:

@@ -1,9 +1,20 @@
-"""Finds problems of a recipe before anything is loaded or paid for, by rules that TRL applies late or not at all."""
+"""Finds problems of a recipe before anything is loaded or paid for, by rules that TRL applies late or not at all.
+
+To add a check, write one function in this file:
+
+    @rule
+    def _seed(recipe: Recipe) -> Iterator[Finding]:
+        if recipe.given("seed") == 0:
+            yield _warn("seed", "What is wrong, without a period", "What to write instead.")
+
+It sees only keys that TRL knows, with values of the right type. Unknown keys, wrong types and values out of range are
+found before, from `keys.json` and `fields.py`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -41,11 +52,12 @@ class Finding:
     """The key concerned; empty if it concerns the whole recipe."""
     level: Level
     sentence: str
-    mend: str = ""
+    next_step: str = ""
     """What to write, or which key to press; empty if there is nothing to do."""
 
     def as_json(self) -> dict[str, str]:
-        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.mend}
+        """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
+        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
 
 
 SMALL_RATE = 1e-5
@@ -53,6 +65,43 @@ SMALL_RATE = 1e-5
 (measured on a small SmolLM3, 150 steps)."""
 
 COURSE_MODEL = "HuggingFaceTB/SmolLM3-3B"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a rule looks at."""
+
+    values: Mapping[str, Any]
+    """What the recipe sets, of the types that TRL expects; a key that is already wrong counts as not set."""
+    target: Target
+    """Where it will run."""
+    has_bf16: bool | None
+    """Whether the device supports bfloat16; None if unknown."""
+    model_type: str | None
+    """As in the model's config.json; None if unknown."""
+
+    def given(self, key: str) -> Any:
+        """What the recipe sets; None if it doesn't."""
+        return self.values.get(key)
+
+    def get(self, key: str) -> Any:
+        """What the recipe sets, or TRL's default."""
+        return get(self.values, key)
+
+    @property
+    def is_quantized(self) -> bool:
+        return bool(self.get("load_in_4bit") or self.get("load_in_8bit"))
+
+
+Rule = Callable[[Recipe], Iterator[Finding]]
+RULES: list[Rule] = []
+"""In the order of their findings of one severity."""
+
+
+def rule(function: Rule) -> Rule:
+    """Adds a rule to `RULES`."""
+    RULES.append(function)
+    return function
 
 
 def check(
@@ -70,10 +119,9 @@ def check(
     found = [*_keys(values), *_values(values)]
     bad = {finding.key for finding in found if finding.level is Level.STOP}
     keys = snapshot().keys
-    # The following rules may rely on the types: a key that is already wrong counts as not set.
     good = {key: typed(keys[key], value) for key, value in values.items() if key in keys and key not in bad}
-    for rule in (_model, _pairs, _precision, _adapter, _loss, _evaluation, _saving, _tracker, _habits):
-        found += [item for item in rule(good, target, has_bf16, model_type) if item.key not in bad]
+    recipe = Recipe(good, target, has_bf16, model_type)
+    found += [finding for look in RULES for finding in look(recipe) if finding.key not in bad]
     return sorted(found, key=lambda finding: list(Level).index(finding.level), reverse=True)
 
 
@@ -88,7 +136,7 @@ def get(values: Mapping[str, Any], key: str) -> Any:
 
 
 def output_dir_of(values: Mapping[str, Any]) -> str:
-    """Where the model is saved, as the recipe writes it; transformers' own default where it says nothing."""
+    """Where the model is saved, as written in the recipe; transformers' default if it is not set."""
     return str(values.get("output_dir") or "trainer_output")
 
 
@@ -124,49 +172,59 @@ def trackers(values: Mapping[str, Any]) -> list[str]:
     return [str(item) for item in report] if isinstance(report, list) else [str(report)]
 
 
-_Rule = Iterator[Finding]
+def _stop(key: str, sentence: str, next_step: str = "") -> Finding:
+    return Finding(key, Level.STOP, sentence, next_step)
 
 
-def _stop(key: str, sentence: str, mend: str = "") -> Finding:
-    return Finding(key, Level.STOP, sentence, mend)
+def _warn(key: str, sentence: str, next_step: str = "") -> Finding:
+    return Finding(key, Level.WARN, sentence, next_step)
 
 
-def _warn(key: str, sentence: str, mend: str = "") -> Finding:
-    return Finding(key, Level.WARN, sentence, mend)
-
-
-def _keys(values: Mapping[str, Any]) -> _Rule:
+def _keys(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Keys that TRL doesn't read."""
     known = snapshot()
-    release = f"TRL {known.versions['trl']}"
     for key in values:
         if key == "env":
-            if not isinstance(values["env"], Mapping):
-                yield _stop("env", "env must be a mapping of names to values", "Write env: {NAME: value}")
-            elif secret := [name for name in values["env"] if re.search(r"(?i)token|key|secret|password", str(name))]:
-                yield _stop(
-                    "env",
-                    f"A secret does not belong in a recipe: {secret[0]}",
-                    "Delete it and log in: hf auth login",
-                )
+            yield from _environment(values["env"])
         elif key in known.keys:
-            if key in RENAMED:
-                new = RENAMED[key]
-                both = f", and {new} wins if both are set" if new in values else ""
-                yield _warn(key, f"{key} is called {new} since transformers 5.23{both}", f"Write {new} instead.")
-        elif key in GONE:
-            why, mend = GONE[key]
-            yield _stop(key, f"{release} no longer has {key}: {why}", mend)
-        elif key in known.launch:
-            yield _warn(key, f"Only trl dpo reads {key}, an option of accelerate launch; smoltui ignores it")
-        elif "-" in key and key.replace("-", "_") in known.keys:
-            yield _stop(key, f"Keys are written with underscores: {key}", f"Write {key.replace('-', '_')}.")
+            yield from _renamed(key, values)
         else:
-            names = near(key)
-            mend = f"Did you mean {' or '.join(names)}?" if names else "Delete the line, or move it to smoltui.toml."
-            yield _stop(key, f"{release} has no such key: {key}", mend)
+            yield _unread(key)
 
 
-def _values(values: Mapping[str, Any]) -> _Rule:
+def _environment(env: object) -> Iterator[Finding]:
+    if not isinstance(env, Mapping):
+        yield _stop("env", "env must be a mapping of names to values", "Write env: {NAME: value}")
+    elif secret := [name for name in env if re.search(r"(?i)token|key|secret|password", str(name))]:
+        yield _stop(
+            "env",
+            f"A secret does not belong in a recipe: {secret[0]}",
+            "Delete it and log in: hf auth login",
+        )
+
+
+def _renamed(key: str, values: Mapping[str, Any]) -> Iterator[Finding]:
+    if new := RENAMED.get(key):
+        both = f", and {new} wins if both are set" if new in values else ""
+        yield _warn(key, f"{key} is called {new} since transformers 5.23{both}", f"Write {new} instead.")
+
+
+def _unread(key: str) -> Finding:
+    known = snapshot()
+    release = f"TRL {known.versions['trl']}"
+    if key in GONE:
+        why, next_step = GONE[key]
+        return _stop(key, f"{release} no longer has {key}: {why}", next_step)
+    if key in known.launch:
+        return _warn(key, f"Only trl dpo reads {key}, an option of accelerate launch; smoltui ignores it")
+    if "-" in key and key.replace("-", "_") in known.keys:
+        return _stop(key, f"Keys are written with underscores: {key}", f"Write {key.replace('-', '_')}.")
+    names = near(key)
+    next_step = f"Did you mean {' or '.join(names)}?" if names else "Delete the line, or move it to smoltui.toml."
+    return _stop(key, f"{release} has no such key: {key}", next_step)
+
+
+def _values(values: Mapping[str, Any]) -> Iterator[Finding]:
     known = snapshot().keys
     for name, value in values.items():
         key = known.get(name)
@@ -184,8 +242,9 @@ def _values(values: Mapping[str, Any]) -> _Rule:
             yield _stop(name, f"{name}: {said}")
 
 
-def _model(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    name = values.get("model_name_or_path")
+@rule
+def _model(recipe: Recipe) -> Iterator[Finding]:
+    name = recipe.given("model_name_or_path")
     if not name:
         yield _stop("model_name_or_path", "The recipe has no model", f"Write model_name_or_path: {COURSE_MODEL}")
     elif name == f"{COURSE_MODEL}-Instruct":
@@ -200,11 +259,15 @@ def _model(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
             "This model has not learned to follow instructions, which DPO requires",
             f"Write {COURSE_MODEL} instead.",
         )
-    more = values.get("model_init_kwargs")
-    if get(values, "trust_remote_code") or (isinstance(more, Mapping) and more.get("trust_remote_code")):
+
+
+@rule
+def _foreign_code(recipe: Recipe) -> Iterator[Finding]:
+    more = recipe.given("model_init_kwargs")
+    if recipe.get("trust_remote_code") or (isinstance(more, Mapping) and more.get("trust_remote_code")):
         where = (
             "on this machine, with your permissions"
-            if target == Target.LOCAL
+            if recipe.target == Target.LOCAL
             else "in the Job, with a token that can write to your account"
         )
         yield _warn(
@@ -212,7 +275,11 @@ def _model(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
             f"Python code of the model's repository runs {where}",
             "Review that code first, or write trust_remote_code: false.",
         )
-    if values.get("hub_token"):
+
+
+@rule
+def _token(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.given("hub_token"):
         yield _stop("hub_token", "A token does not belong in a recipe", "Delete the line and log in: hf auth login")
 
 
@@ -220,8 +287,9 @@ _SOURCE_KEYS = {"path", "name", "data_dir", "data_files", "split", "columns", "f
 """Keys of one entry of datasets (TRL 1.16 DatasetConfig)."""
 
 
-def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    sources, name = values.get("datasets"), values.get("dataset_name")
+@rule
+def _pairs(recipe: Recipe) -> Iterator[Finding]:
+    sources, name = recipe.given("datasets"), recipe.given("dataset_name")
     if not sources and not name:
         yield _stop(
             "datasets",
@@ -236,7 +304,11 @@ def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
             f"dataset_name takes a Hub id or a folder, not a file: {name}",
             f"Write datasets: [{{path: {kind}, data_files: {name}, split: train}}]",
         )
-    for number, source in enumerate(sources or [], 1):
+
+
+@rule
+def _sources(recipe: Recipe) -> Iterator[Finding]:
+    for number, source in enumerate(recipe.given("datasets") or [], 1):
         where = f"source {number} of datasets"
         if not isinstance(source, Mapping) or not source.get("path"):
             yield _stop("datasets", f"{where} has no path", "Write - path: OWNER/NAME")
@@ -252,46 +324,59 @@ def _pairs(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mod
                 f"{where} is a file: {source['path']}",
                 f"Write path: {kind} and data_files: {source['path']}",
             )
-    if values.get("test_split_size"):
+
+
+@rule
+def _selection(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.given("test_split_size"):
         yield _warn(
             "test_split_size",
             "TRL splits without a seed: every run, even a resumed one, measures different pairs",
             "Set a held-out split instead.",
         )
-    if (get(values, "streaming") or get(values, "dataset_streaming")) and get(values, "max_steps") < 1:
+    if (recipe.get("streaming") or recipe.get("dataset_streaming")) and recipe.get("max_steps") < 1:
         yield _stop("max_steps", "A stream of pairs has no length, so epochs have no meaning", "Set max_steps.")
-    if get(values, "train_sampling_strategy") == "group_by_length" and get(values, "remove_unused_columns"):
+    if recipe.get("train_sampling_strategy") == "group_by_length" and recipe.get("remove_unused_columns"):
         yield _stop(
             "train_sampling_strategy",
             "Grouping by length needs the length column, which TRL removes first",
             "Write remove_unused_columns: false, and give the pairs a length column.",
         )
-    if "max_length" in values and values["max_length"] is None:
+
+
+@rule
+def _truncation(recipe: Recipe) -> Iterator[Finding]:
+    if "max_length" in recipe.values and recipe.given("max_length") is None:
         yield _warn(
             "max_length", "Without a limit, one long pair determines the memory needed", "Write max_length: 1024"
         )
-    if get(values, "truncation_mode") == "keep_end":
+    if recipe.get("truncation_mode") == "keep_end":
         yield _warn("truncation_mode", "keep_end is deprecated", "Delete the line: the start is kept.")
-    if get(values, "padding_free"):
+    if recipe.get("padding_free"):
         yield _warn("padding_free", "This TRL disables padding_free; the run is padded", "Delete the line.")
 
 
-def _precision(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    if values.get("bf16") and get(values, "fp16"):
+@rule
+def _precision(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.given("bf16") and recipe.get("fp16"):
         yield _stop("fp16", "bf16 and fp16 are both on", "Keep one of the two.")
     if (
-        target == Target.LOCAL
-        and has_bf16 is False
-        and mixed_precision(values) == "bf16"
-        and not get(values, "use_cpu")
+        recipe.target == Target.LOCAL
+        and recipe.has_bf16 is False
+        and mixed_precision(recipe.values) == "bf16"
+        and not recipe.get("use_cpu")
     ):
-        said = "bf16 is on" if values.get("bf16") else "TRL turns on bf16 by default"
+        said = "bf16 is on" if recipe.given("bf16") else "TRL turns on bf16 by default"
         yield _stop("bf16", f"{said}, but no accelerator here supports it", "Write bf16: false")
-    if target == Target.JOB and get(values, "use_cpu"):
+    if recipe.target == Target.JOB and recipe.get("use_cpu"):
         yield _warn("use_cpu", "use_cpu keeps a Job from using its accelerator", "Delete use_cpu.")
-    rate, weights = get(values, "learning_rate"), weight_type(values)
-    adapter, quantized = get(values, "use_peft"), get(values, "load_in_4bit") or get(values, "load_in_8bit")
-    if not adapter and not quantized and rate < SMALL_RATE:
+
+
+@rule
+def _rounding(recipe: Recipe) -> Iterator[Finding]:
+    """Steps that are too small for the type of the weights."""
+    rate, weights, adapter = recipe.get("learning_rate"), weight_type(recipe.values), recipe.get("use_peft")
+    if not adapter and not recipe.is_quantized and rate < SMALL_RATE:
         small = f"a learning rate of {show_number(float(rate))}"
         if weights in ("bfloat16", "float16"):
             yield _stop(
@@ -305,65 +390,68 @@ def _precision(values: Mapping[str, Any], target: Target, has_bf16: bool | None,
                 f"auto loads the weights as saved, usually in bfloat16, where they hardly move at {small}",
                 "Write dtype: float32",
             )
-    if adapter and quantized and rate <= SMALL_RATE:
+    if adapter and recipe.is_quantized and rate <= SMALL_RATE:
         yield _warn(
             "learning_rate",
             "A quantized model's adapter stays in bfloat16, where such small steps round to nothing",
             "Raise the learning rate, or remove load_in_4bit and load_in_8bit.",
         )
-    if adapter and weights == "float32" and target == Target.JOB and not quantized:
+    if adapter and weights == "float32" and recipe.target == Target.JOB and not recipe.is_quantized:
         yield _warn("dtype", "The frozen weights under an adapter don't need float32", "Write dtype: bfloat16")
 
 
-def _adapter(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    lora = [key for key in values if key.startswith("lora_") or key in ("use_rslora", "use_dora")]
-    if not get(values, "use_peft"):
+@rule
+def _adapter(recipe: Recipe) -> Iterator[Finding]:
+    lora = [key for key in recipe.values if key.startswith("lora_") or key in ("use_rslora", "use_dora")]
+    if not recipe.get("use_peft"):
         if lora:
             yield _warn(
                 lora[0], f"{lora[0]} has no effect: all weights are trained", "Write use_peft: true, or delete it."
             )
         return
-    smollm3 = model_type == "smollm3" or "smollm3" in str(values.get("model_name_or_path", "")).lower()
-    if smollm3 and not values.get("lora_target_modules") and not values.get("lora_target_parameters"):
+    smollm3 = recipe.model_type == "smollm3" or "smollm3" in str(recipe.given("model_name_or_path")).lower()
+    if smollm3 and not recipe.given("lora_target_modules") and not recipe.given("lora_target_parameters"):
         yield _stop(
             "lora_target_modules",
             "PEFT has no default target modules for SmolLM3, and fails after loading",
             "Write lora_target_modules: all-linear",
         )
-    if values.get("lora_dropout") and get(values, "disable_dropout"):
+    if recipe.given("lora_dropout") and recipe.get("disable_dropout"):
         yield _warn(
             "lora_dropout",
             "TRL disables all dropout, including the adapter's",
             "Write disable_dropout: false to keep it.",
         )
-    if get(values, "sync_ref_model"):
+    if recipe.get("sync_ref_model"):
         yield _stop("sync_ref_model", "An adapter has no reference model to synchronize", "Delete sync_ref_model.")
 
 
-def _loss(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    kinds, weights = losses(values), values.get("loss_weights")
+@rule
+def _loss(recipe: Recipe) -> Iterator[Finding]:
+    kinds, weights = losses(recipe.values), recipe.given("loss_weights")
     if isinstance(weights, list) and len(weights) != len(kinds):
         yield _stop(
             "loss_weights",
             f"loss_weights has {len(weights)} weights for {len(kinds)} losses",
             "Give each loss one weight.",
         )
-    if "exo_pair" in kinds and not get(values, "label_smoothing"):
+    if "exo_pair" in kinds and not recipe.get("label_smoothing"):
         yield _stop("label_smoothing", "exo_pair needs label smoothing above 0", "Write label_smoothing: 0.001")
-    if get(values, "use_weighting") and any(kind.startswith("aot") for kind in kinds):
+    if recipe.get("use_weighting") and any(kind.startswith("aot") for kind in kinds):
         yield _stop("use_weighting", "WPO weighting cannot be combined with the aot losses", "Delete use_weighting.")
-    if get(values, "precompute_ref_log_probs") and get(values, "sync_ref_model"):
+    if recipe.get("precompute_ref_log_probs") and recipe.get("sync_ref_model"):
         yield _stop(
             "precompute_ref_log_probs",
             "A precomputed reference cannot follow the policy",
             "Delete sync_ref_model.",
         )
-    if get(values, "use_liger_kernel"):
+    if recipe.get("use_liger_kernel"):
         yield _warn("use_liger_kernel", "Liger is deprecated in TRL and needs a separate package", "Delete the line.")
 
 
-def _evaluation(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    if get(values, "eval_strategy") != "no" and values.get("datasets") and not values.get("test_split_size"):
+@rule
+def _evaluation(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.get("eval_strategy") != "no" and recipe.given("datasets") and not recipe.given("test_split_size"):
         yield _stop(
             "eval_strategy",
             "Evaluation is on, but datasets has no held-out split: trl dpo fails after loading",
@@ -371,9 +459,10 @@ def _evaluation(values: Mapping[str, Any], target: Target, has_bf16: bool | None
         )
 
 
-def _saving(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    push, name = get(values, "push_to_hub"), values.get("hub_model_id")
-    if target == Target.JOB and not push:
+@rule
+def _saving(recipe: Recipe) -> Iterator[Finding]:
+    push, name = recipe.get("push_to_hub"), recipe.given("hub_model_id")
+    if recipe.target == Target.JOB and not push:
         yield _warn(
             "push_to_hub",
             "push_to_hub is off: a Job's disk is deleted at its end, so the model will be lost",
@@ -393,22 +482,23 @@ def _saving(values: Mapping[str, Any], target: Target, has_bf16: bool | None, mo
         )
     elif push and isinstance(name, str) and not REPOSITORY.fullmatch(name):
         yield _stop("hub_model_id", f"Not a valid repository name: {name}", "Write OWNER/NAME.")
-    if get(values, "resume_from_checkpoint") in (True, "true", "True"):
+    if recipe.get("resume_from_checkpoint") in (True, "true", "True"):
         yield _warn("resume_from_checkpoint", "Resuming fails if the output folder has no checkpoint yet")
 
 
-def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    if "trackio" not in trackers(values):
+@rule
+def _tracker(recipe: Recipe) -> Iterator[Finding]:
+    if "trackio" not in trackers(recipe.values):
         return
-    static = values.get("trackio_static_space_id")
-    public = get(values, "push_to_hub") and static is not False and values.get("hub_private_repo") is not True
+    static = recipe.given("trackio_static_space_id")
+    public = recipe.get("push_to_hub") and static is not False and recipe.given("hub_private_repo") is not True
     if public:
         yield _warn(
             "report_to",
             "Under trl dpo, a push with trackio creates a Space with the metrics, public by default",
             "Write trackio_static_space_id: false, or hub_private_repo: true",
         )
-    if values.get("trackio_space_id") and values.get("hub_private_repo") is not True:
+    if recipe.given("trackio_space_id") and recipe.given("hub_private_repo") is not True:
         yield _warn(
             "trackio_space_id",
             "The Space with the live metrics is public by default",
@@ -416,14 +506,15 @@ def _tracker(values: Mapping[str, Any], target: Target, has_bf16: bool | None, m
         )
 
 
-def _habits(values: Mapping[str, Any], target: Target, has_bf16: bool | None, model_type: str | None) -> _Rule:
-    if get(values, "logging_nan_inf_filter"):
+@rule
+def _habits(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.get("logging_nan_inf_filter"):
         yield _warn(
             "logging_nan_inf_filter",
             "A run ruined by NaN would show a loss of 0.0",
             "Write logging_nan_inf_filter: false",
         )
-    if get(values, "load_best_model_at_end") and get(values, "save_strategy") != get(values, "eval_strategy"):
+    if recipe.get("load_best_model_at_end") and recipe.get("save_strategy") != recipe.get("eval_strategy"):
         yield _stop(
             "load_best_model_at_end",
             "The best model can be kept only if saving and evaluation happen together",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from smoltui.core.recipe.fields import BY_KEY, RANGES, Field
@@ -24,46 +24,64 @@ def parse(field: Field, text: str) -> Any:
         ValueError: with a message for the person; called at every key press, so it is short and never crashes.
     """
     text = text.strip()
-    value: Any
-    match field.kind:
-        case "bool":
-            if text.lower() not in _TRUE + _FALSE:
-                raise ValueError("write true or false")
-            value = text.lower() in _TRUE
-        case "int":
-            value = _whole(text)
-        case "float":
-            value = _number(text)
-        case "steps":
-            number = _number(text)
-            value = (
-                int(number)
-                if math.isfinite(number) and number == int(number) and "." not in text and "e" not in text.lower()
-                else number
-            )
-        case "choice":
-            if text not in field.choices:
-                begins = [word for word in field.choices if text and word.startswith(text)]
-                raise ValueError(f"write one of {', '.join(begins or field.choices)}")
-            value = text
-        case "list":
-            words = [word for word in re.split(r"[,\s]+", text.strip("[]")) if word]
-            if not words:
-                raise ValueError("write at least one word")
-            value = words[0] if len(words) == 1 else words
-        case "datasets":
-            value = parse_datasets(text)
-        case _:
-            if not text:
-                raise ValueError("write something")
-            value = text
+    value = _PARSERS.get(field.kind, _text)(field, text)
     if said := problem(field, value):
         raise ValueError(said)
-    if field.key == "hub_model_id" and is_placeholder(value):
-        raise ValueError("write your own user name before the slash")
-    if field.key == "hub_model_id" and not REPOSITORY.fullmatch(value):
-        raise ValueError("write owner/name, in letters, digits, and - _ .")
+    if field.key == "hub_model_id":
+        _check_repository(str(value))
     return value
+
+
+def _flag(field: Field, text: str) -> bool:
+    if text.lower() not in _TRUE + _FALSE:
+        raise ValueError("write true or false")
+    return text.lower() in _TRUE
+
+
+def _steps(field: Field, text: str) -> float:
+    """A whole number of steps, or a share of all steps, which has a point or an exponent."""
+    number = _number(text)
+    is_whole = math.isfinite(number) and number == int(number) and "." not in text and "e" not in text.lower()
+    return int(number) if is_whole else number
+
+
+def _choice(field: Field, text: str) -> str:
+    if text not in field.choices:
+        begins = [word for word in field.choices if text and word.startswith(text)]
+        raise ValueError(f"write one of {', '.join(begins or field.choices)}")
+    return text
+
+
+def _list(field: Field, text: str) -> str | list[str]:
+    words = [word for word in re.split(r"[,\s]+", text.strip("[]")) if word]
+    if not words:
+        raise ValueError("write at least one word")
+    return words[0] if len(words) == 1 else words
+
+
+def _text(field: Field, text: str) -> str:
+    if not text:
+        raise ValueError("write something")
+    return text
+
+
+_PARSERS: Mapping[str, Callable[[Field, str], object]] = {
+    "bool": _flag,
+    "int": lambda field, text: _whole(text),
+    "float": lambda field, text: _number(text),
+    "steps": _steps,
+    "choice": _choice,
+    "list": _list,
+    "datasets": lambda field, text: parse_datasets(text),
+}
+"""Kind of a field → how typed text is read; `_text` for other kinds. Each raises ValueError as `parse` does."""
+
+
+def _check_repository(name: str) -> None:
+    if is_placeholder(name):
+        raise ValueError("write your own user name before the slash")
+    if not REPOSITORY.fullmatch(name):
+        raise ValueError("write owner/name, in letters, digits, and - _ .")
 
 
 REPOSITORY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
@@ -76,7 +94,7 @@ def is_placeholder(name: str) -> bool:
     return "<" in name or ">" in name or owner in ("you", "your-username", "username", "your-name", "your_name")
 
 
-def show(field: Field, value: Any) -> str:
+def show(field: Field, value: object) -> str:
     """A value as it would be typed; `parse` reads it back. None is an empty text."""
     if value is None:
         return ""
@@ -91,7 +109,7 @@ def show(field: Field, value: Any) -> str:
     return str(value)
 
 
-def unit_of(field: Field, value: Any) -> str:
+def unit_of(field: Field, value: object) -> str:
     """The unit after this value: `1 epoch`, `0.1 of all steps`, `-1 (determined by the epochs)`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return field.unit
@@ -130,8 +148,17 @@ MOST = 2.0**53
 """Limit for numbers: up to here, floats represent whole numbers exactly."""
 
 
-def problem(field: Field, value: Any) -> str:
+def problem(field: Field, value: object) -> str:
     """Why a value of the right type is out of range, as the end of a sentence; empty if it is not."""
+    if said := _not_usable(field, value) or _not_a_choice(field, value):
+        return said
+    if not isinstance(value, int | float) or isinstance(value, bool) or value in field.extra:
+        return ""
+    return _out_of_range(field, value)
+
+
+def _not_usable(field: Field, value: object) -> str:
+    """What is wrong with a value for reasons that only its key has."""
     if field.key == "beta" and isinstance(value, int | float) and value <= 0:
         return (
             "beta 0 keeps the loss at ln 2 forever: write a value above 0"
@@ -140,14 +167,20 @@ def problem(field: Field, value: Any) -> str:
         )
     if field.key == "max_steps" and value == 0:
         return "0 still trains one step: write -1 to use epochs, or at least 1"
+    return ""
+
+
+def _not_a_choice(field: Field, value: object) -> str:
     if field.kind == "list" and field.choices:
         words = value if isinstance(value, list) else [value]
         if unknown := [str(word) for word in words if word not in field.choices]:
             return f"unknown loss: {', '.join(unknown)}; write some of {', '.join(field.choices)}"
     if field.kind == "choice" and value not in field.choices:
         return f"write one of {', '.join(field.choices)}, not {value}"
-    if not isinstance(value, int | float) or isinstance(value, bool) or value in field.extra:
-        return ""
+    return ""
+
+
+def _out_of_range(field: Field, value: float) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "write a finite number"
     if abs(value) >= MOST:
@@ -159,7 +192,7 @@ def problem(field: Field, value: Any) -> str:
     return f"write {field.range_text}, not {show_number(float(value))}" if low or high else ""
 
 
-def wrong_type(key: Key, value: Any) -> str:
+def wrong_type(key: Key, value: object) -> str:
     """Why TRL cannot use a value of this type, as the end of a sentence; empty if it can.
 
     TRL's parser converts only text: text for a number is fine, 2.5 for a whole number passes and fails

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 STRATEGIES: Mapping[str, str] = {
@@ -24,6 +25,35 @@ DEEPSPEED = "deepspeed>=0.18.6"
 """What ZeRO-3 needs in addition to the script's packages; the bound is from TRL 1.16's extra `deepspeed`."""
 
 
+_DISTRIBUTED: Mapping[str, dict[str, Any]] = {
+    "ddp": {"distributed_type": "MULTI_GPU"},
+    "fsdp": {
+        "distributed_type": "FSDP",
+        "fsdp_config": {
+            "fsdp_activation_checkpointing": False,
+            "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "fsdp_cpu_ram_efficient_loading": True,
+            "fsdp_offload_params": False,
+            "fsdp_reshard_after_forward": True,
+            "fsdp_state_dict_type": "FULL_STATE_DICT",
+            "fsdp_version": 2,
+        },
+    },
+    "zero3": {
+        "distributed_type": "DEEPSPEED",
+        "deepspeed_config": {
+            "deepspeed_multinode_launcher": "standard",
+            "offload_optimizer_device": "none",
+            "offload_param_device": "none",
+            "zero3_init_flag": True,
+            "zero3_save_16bit_model": True,
+            "zero_stage": 3,
+        },
+    },
+}
+"""Strategy → what its file of TRL has of its own."""
+
+
 def accelerate_config(
     processes: int, strategy: str, mixed_precision: str = "no", *, use_cpu: bool = False
 ) -> dict[str, Any]:
@@ -38,40 +68,12 @@ def accelerate_config(
     """
     if processes < 2:
         raise ValueError(f"accelerate is needed from 2 processes on, not for {processes}")
-    own: dict[str, Any]
-    if strategy == "ddp":
-        own = {"distributed_type": "MULTI_GPU"}
-    elif strategy == "fsdp":
-        own = {
-            "distributed_type": "FSDP",
-            "fsdp_config": {
-                "fsdp_activation_checkpointing": False,
-                "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-                "fsdp_cpu_ram_efficient_loading": True,
-                "fsdp_offload_params": False,
-                "fsdp_reshard_after_forward": True,
-                "fsdp_state_dict_type": "FULL_STATE_DICT",
-                "fsdp_version": 2,
-            },
-        }
-    elif strategy == "zero3":
-        own = {
-            "distributed_type": "DEEPSPEED",
-            "deepspeed_config": {
-                "deepspeed_multinode_launcher": "standard",
-                "offload_optimizer_device": "none",
-                "offload_param_device": "none",
-                "zero3_init_flag": True,
-                "zero3_save_16bit_model": True,
-                "zero_stage": 3,
-            },
-        }
-    else:
+    if strategy not in _DISTRIBUTED:
         raise ValueError(f"a strategy is one of {', '.join(STRATEGIES)}, not: {strategy}")
     return {
         "compute_environment": "LOCAL_MACHINE",
         "debug": False,
-        **own,
+        **deepcopy(_DISTRIBUTED[strategy]),
         "machine_rank": 0,
         "main_process_port": 0,
         "main_training_function": "main",

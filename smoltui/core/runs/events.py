@@ -13,11 +13,13 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from smoltui.core.foreign import foreign_json
+from smoltui.core.foreign.field_types import field_types
 from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import redact
 
@@ -242,55 +244,92 @@ def strict(value: Any) -> Any:
     return value
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """A number, or a string with a number (transformers 5.23 prints metrics as strings); None otherwise."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, int | float):
-        try:
-            return float(value)
-        except OverflowError:  # an integer with hundreds of digits
-            return None
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):  # not a number; an integer with hundreds of digits
+        return None
+
+
+class _MisfitError(ValueError):
+    """A value that its field cannot hold: the object is not an event of ours."""
+
+
+def _a_number(value: object) -> float:
+    number = _number(value)
+    if number is None:
+        raise _MisfitError
+    return number
+
+
+def _a_count(value: object) -> int:
+    number = _a_number(value)
+    if not abs(number) <= MOST:
+        raise _MisfitError
+    return int(number)
+
+
+def _a_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _MisfitError
+    return value
+
+
+def _a_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _MisfitError
+    return value
+
+
+def _a_table(value: object) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise _MisfitError
+    return value
+
+
+def _numbers(value: object) -> Mapping[str, float]:
+    """The numbers of a table; other entries are left out."""
+    return {str(key): number for key, raw in _a_table(value).items() if (number := _number(raw)) is not None}
+
+
+_READ: Mapping[Any, Callable[[object], object]] = {
+    float: _a_number,
+    int: _a_count,
+    str: _a_text,
+    bool: _a_flag,
+    Mapping[str, float]: _numbers,
+    Mapping[str, int]: _a_table,
+    Mapping[str, str]: _a_table,
+}
+"""Type of a field → how a decoded value is read. Raises _MisfitError."""
+
+
+@lru_cache(maxsize=len(EVENTS))
+def _readers(event: str) -> tuple[tuple[str, Callable[[object], object], bool], ...]:
+    """The fields of an event: name, how it is read, and whether it may be null."""
+    return tuple((name, _READ[kind.type], kind.optional) for name, kind in field_types(EVENTS[event]).items())
 
 
 def from_json(data: Mapping[str, Any]) -> Event | None:
     """The event in a decoded object; None if it is not one of ours. Unknown fields are ignored."""
-    name = data.get("event")
-    cls = EVENTS.get(name) if isinstance(name, str) else None
-    if cls is None or not isinstance(data.get("v"), int):
+    event = data.get("event")
+    if not isinstance(event, str) or event not in EVENTS or not isinstance(data.get("v"), int):
         return None
     values: dict[str, Any] = {}
-    for item in fields(cls):
-        if item.name not in data:
-            continue
-        value = data[item.name]
-        kind = str(item.type)
-        if value is None and kind.endswith("| None"):
-            pass  # explicitly unknown or null
-        elif kind.startswith(("float", "int")):
-            number = _number(value)
-            whole = kind.startswith("int")
-            if number is None or (whole and not abs(number) <= MOST):
-                return None
-            value = int(number) if whole else number
-            if item.name == "at" and not 0 <= value < LATEST:
-                continue  # not a time that a calendar can represent
-        elif kind.startswith("str") and not isinstance(value, str):
-            return None
-        elif item.name == "values":
-            if not isinstance(value, Mapping):
-                return None
-            value = {str(key): number for key, raw in value.items() if (number := _number(raw)) is not None}
-        elif kind.startswith("Mapping") and not isinstance(value, Mapping):
-            return None
-        values[item.name] = value
-    return cls(**values)
+    try:
+        for name, read, optional in _readers(event):
+            if name in data:
+                value = data[name]
+                values[name] = None if value is None and optional else read(value)
+    except _MisfitError:
+        return None
+    at = values.get("at")
+    if at is not None and not 0 <= at < LATEST:  # not a time that a calendar can represent
+        del values["at"]
+    return EVENTS[event](**values)
 
 
 def redacted(event: Event, secrets: tuple[str, ...] = ()) -> Event:
@@ -368,22 +407,30 @@ class Reader:
         text: str | None = None
         found: list[Event] = []
         for segment in line.split("\r"):
-            event = event_in(segment)
-            if event is not None:
+            if event := event_in(segment):
                 self.ours = True
-                found.append(event if event.at is not None or at is None else replace(event, at=at))
+                found.append(_timed(event, at))
                 continue
             if segment.strip() or text is None:
                 text = segment
             if not self.ours:
-                if bar := _BAR.match(segment):
-                    self._bar_step = int(bar[1])
-                    found.append(Progress(step=self._bar_step, max_steps=int(bar[2]), at=at))
-                if metrics := _trl_metrics(segment, self._bar_step):
-                    found.append(replace(metrics, at=at) if at is not None else metrics)
+                found += self._printed_by_trl(segment, at)
         if text is not None and (text.strip() or not found):
             yield LogLine(text=text, at=at)
         yield from found
+
+    def _printed_by_trl(self, segment: str, at: float | None) -> Iterator[Event]:
+        """Progress and metrics in what TRL's own scripts print."""
+        if bar := _BAR.match(segment):
+            self._bar_step = int(bar[1])
+            yield Progress(step=self._bar_step, max_steps=int(bar[2]), at=at)
+        if metrics := _trl_metrics(segment, self._bar_step):
+            yield _timed(metrics, at)
+
+
+def _timed(event: Event, at: float | None) -> Event:
+    """`event` with the time `at` if it has none itself."""
+    return replace(event, at=at) if event.at is None and at is not None else event
 
 
 def dump(event: Event) -> str:

@@ -34,17 +34,17 @@ class LogSearch(Protocol):
 
 
 class Searched(Protocol):
-    """What a search asks of a log: its finished lines in pieces, and its last line, which may still change."""
+    """The part of a log that a search reads: finished lines in chunks, and the last line, which may still change."""
 
     def chunk(self, first: int) -> tuple[int, bytes] | None:
-        """The number of the line after some finished ones, and those, from `first` on, in UTF-8 with a `\\n` each.
+        """Some finished lines, starting with `first`, and before them the number of the line that follows.
 
-        None when there are none (yet).
+        In UTF-8, each with a `\\n`. None if there are none yet.
         """
         ...
 
     def last(self) -> tuple[int, str] | None:
-        """Number and text of the last line while it may still change; None when there is none."""
+        """Number and text of the last line while it may still change; None if there is no such line."""
         ...
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -59,21 +60,31 @@ def taken(
     """
     if times is not None and len(times) != len(lines):
         raise ValueError(f"{len(times)} times for {len(lines)} lines")
-    stamps = [_moment(at) for at in times] if times is not None else [None] * len(lines)
+    stamps: Sequence[float | None] = [_moment(at) for at in times] if times is not None else [None] * len(lines)
     joined = "\n".join(lines)
     if joined.count("\n") != len(lines) - 1:
-        parts = [(part, at) for line, at in zip(lines, stamps, strict=True) for part in line.split("\n")]
-        lines, stamps = [part for part, _ in parts], [at for _, at in parts]
+        lines, stamps = _split(lines, stamps)
     broken = BrokenTokens() if broken is None else broken
     if broken.waits or "hf_" in joined or "HF_" in joined or "PRIVATE KEY" in joined:
         lines = [broken.masked(line) for line in lines]
+    return list(map(LogLine, without_secrets(_storable(lines, joined)), stamps))
+
+
+def _split(lines: Sequence[str], stamps: Sequence[float | None]) -> tuple[Sequence[str], Sequence[float | None]]:
+    """Lines without newlines, and their times."""
+    parts = [(part, at) for line, at in zip(lines, stamps, strict=True) for part in line.split("\n")]
+    return [part for part, _ in parts], [at for _, at in parts]
+
+
+def _storable(lines: Sequence[str], joined: str) -> Sequence[str]:
+    """Final states of `lines`, bounded and without halves of characters; `joined` is their text before masking."""
     if "\r" in joined:  # redacted first, because a carriage return may be inside a secret
         lines = [last_state(line) for line in without_secrets(lines)]
     if len(joined) > LINE_LIMIT:
         lines = [_bounded(line) for line in lines]
     if not joined.isascii() and _SURROGATE.search(joined):
         lines = [_SURROGATE.sub("\ufffd", line) for line in lines]
-    return list(map(LogLine, without_secrets(lines), stamps))
+    return lines
 
 
 def _moment(at: float | None) -> float | None:
@@ -122,16 +133,16 @@ _BAR_LIMIT = 1_000
 
 
 class Bar(NamedTuple):
-    """One state of a progress bar of tqdm's."""
+    """One state of a tqdm progress bar."""
 
     name: str
-    """What stands before the percentage, and the total or the unit: equal for all states of one bar."""
+    """The text before the percentage, and the total or the unit: the same in all states of one bar."""
     done: float
-    """Percent, or how many where no total is known."""
+    """Per cent, or the count if the total is unknown."""
 
 
 def bar_of(line: str) -> Bar | None:
-    """The bar that a line is, as tqdm 4 writes it (`tqdm.std.tqdm.format_meter`); None for any other line."""
+    """The progress bar in a line, as tqdm 4 writes it (`tqdm.std.tqdm.format_meter`); None without one."""
     if len(line) > _BAR_LIMIT or " [" not in line:
         return None
     line = without_controls(line)
@@ -267,23 +278,21 @@ class _Look:
 
     def take(self, parameters: str) -> None:
         """Applies the parameters of one sequence; irrelevant ones are ignored."""
-        fields = parameters.split(";")
-        at = 0
-        while at < len(fields):
-            numbers = [int(part or 0) for part in fields[at].split(":")]
-            at += 1
+        fields = deque(parameters.split(";"))
+        while fields:
+            numbers = [int(part or 0) for part in fields.popleft().split(":")]
             if numbers[0] in (38, 48):
-                if len(numbers) == 1:  # its numbers are the following parameters
-                    count = {"5": 2, "2": 4}.get(fields[at] if at < len(fields) else "", 1)
-                    numbers += [int(part) for part in fields[at : at + count] if part.isdigit()]
-                    at += count
+                numbers += _colour_numbers(fields) if len(numbers) == 1 else []
                 self._colour("on" if numbers[0] == 48 else "", numbers[1:])
             else:
                 self._number(numbers[0] if numbers[:2] != [4, 0] else 24)
-        ground = self._colours.get("on")
-        shown = [colour for colour in (self._colours.get(""),) if colour and colour != ground]
-        behind = [f"on {ground}"] if ground and ground != self._colours.get("") else []
-        self.style = " ".join([*sorted(self._words), *shown, *behind])
+        self.style = self._style()
+
+    def _style(self) -> str:
+        colour, ground = self._colours.get(""), self._colours.get("on")
+        shown = [colour] if colour and colour != ground else []
+        behind = [f"on {ground}"] if ground and ground != colour else []
+        return " ".join([*sorted(self._words), *shown, *behind])
 
     def _number(self, number: int) -> None:
         if number == 0:
@@ -308,3 +317,10 @@ class _Look:
         elif len(numbers) >= 4 and numbers[0] == 2:  # with colons, a colour space may precede the three
             red, green, blue = numbers[-3:]
             self._colours[place] = f"rgb({red},{green},{blue})"
+
+
+def _colour_numbers(fields: deque[str]) -> list[int]:
+    """Takes the numbers of a colour, which without colons are separate parameters."""
+    count = {"5": 2, "2": 4}.get(fields[0] if fields else "", 1)
+    own = [fields.popleft() for _ in range(min(count, len(fields)))]
+    return [int(part) for part in own if part.isdigit()]

@@ -1,4 +1,4 @@
-"""A place where runs run, as its engine declares it: what differs from one engine to the next, in one value."""
+"""A place where runs happen, described by its engine: everything that differs between engines, in one value."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from enum import StrEnum
 
 
 class Target(StrEnum):
-    """What surroundings a run finds: what `core.recipe.check` has to look at."""
+    """The kind of machine that a run gets; `core.recipe.check` depends on it."""
 
     LOCAL = "local"
-    """A machine whose disk stays."""
+    """A machine that keeps its disk."""
     JOB = "hub"
-    """A container of its own on a GPU that takes bf16, whose disk is deleted at its end."""
+    """A container on a GPU with bfloat16; its disk is deleted at the end of the run."""
 
 
 ACTS = frozenset({"pause", "resume", "rerun", "labels", "stats", "scheduled", "hardware"})
-"""What an engine may be able to do besides starting, listing, following and cancelling runs."""
+"""Optional abilities of an engine, in addition to starting, listing, following and cancelling runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What an engine says of itself. Light: the command line knows all places without importing an engine."""
+    """How an engine describes itself. Cheap: the command line lists all places without importing an engine."""
 
     name: str
-    """What stands in `Run.engine`, behind `--on` and in smoltui.toml (`run.on`)."""
+    """The value of `Run.engine`, of `--on` and of `run.on` in smoltui.toml."""
     title: str
-    """In a sentence: `this machine`."""
+    """Name inside a sentence: `this machine`."""
     run: str
-    """What one of its runs is called: `run`, `Job`."""
+    """Name for one of its runs: `run`, `Job`."""
     plural: str
-    """…and several of them, apart from those of other places: `local runs`."""
+    """Name for several of them, distinct from those of other places: `local runs`."""
     can: frozenset[str] = frozenset()
-    """Which of `ACTS` its engine can do."""
+    """The `ACTS` that its engine supports."""
     pays: bool = False
-    """A run costs money: it has a flavor with a price and a time limit, and is started only after a yes."""
+    """A run costs money: it has a flavor with a price and a time limit, and starts only after a confirmation."""
     here: bool = False
-    """This machine: its devices are looked at before a start, its runs wait for each other, their files are on this
-    disk, and asking for them costs nothing, so that they may be listed several times a second."""
+    """This machine: its devices are checked before a start, its runs are queued, and their files are on this disk.
+    Listing them is cheap enough for several times per second."""
     target: Target = Target.LOCAL
 
     @property
     def subject(self) -> str:
-        """The title at the beginning of a sentence."""
+        """`title` at the beginning of a sentence."""
         return self.title[:1].upper() + self.title[1:]
 
     def called(self, word: str) -> bool:
-        """Whether `word`, in lower case, begins its name or the name of its runs."""
+        """Whether its name, or the name of its runs, starts with `word`, which is in lower case."""
         return any(name.casefold().startswith(word) for name in (self.name, self.plural))
 
 
 def places_called(word: str, places: Sequence[Place]) -> tuple[str, ...]:
-    """Names of the places that a person may mean by `word`, in lower case."""
+    """Names of the places that a person may mean by `word`, which is in lower case."""
     return tuple(place.name for place in places if place.called(word))

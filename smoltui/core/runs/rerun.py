@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
+from smoltui.core.foreign.field_types import FITS, FieldType, field_types
 from smoltui.core.runs.run import RunSpec
 
 
@@ -17,10 +18,11 @@ def spec_of(data: object) -> RunSpec | None:
     if not isinstance(data, Mapping):
         return None
     known: dict[str, Any] = {}
+    types = field_types(RunSpec)
     for item in fields(RunSpec):
         if item.name in data:
             value = data[item.name]
-            if not _fits(value, str(item.type)):
+            if not _fits(value, types[item.name]):
                 return None
             known[item.name] = tuple(value) if isinstance(value, list) else value
         elif item.default is MISSING and item.default_factory is MISSING:
@@ -28,20 +30,8 @@ def spec_of(data: object) -> RunSpec | None:
     return RunSpec(**known)
 
 
-def _fits(value: object, kind: str) -> bool:
-    """Whether a decoded value fits a field of this type, spelled as in `RunSpec`."""
-    if value is None:
-        return kind.endswith("| None")
-    match kind.removesuffix(" | None"):
-        case "str":
-            return isinstance(value, str)
-        case "bool":
-            return isinstance(value, bool)
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "tuple[str, ...]":
-            return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-    return isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
+def _fits(value: object, kind: FieldType) -> bool:
+    return kind.optional if value is None else FITS[kind.type](value)
 
 
 def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpec:

@@ -7,7 +7,7 @@ cost limit, can end a run, and only if configured to.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -71,6 +71,26 @@ class Warned:
     """For the notification, with what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What the rules look at; the fields are the arguments of `watched`."""
+
+    run: Run
+    settings: WatchSettings
+    now: float
+    cost: float | None
+    quiet_for: float | None
+    seconds_left: float | None
+
+    def points(self, metric: str) -> Sequence[tuple[int, float]]:
+        """Steps and values of a metric; empty if it was never logged."""
+        return self.run.history.series.get(metric, ())
+
+    @property
+    def is_running(self) -> bool:
+        return self.run.stage == Stage.RUNNING
+
+
 def watched(
     run: Run,
     settings: WatchSettings,
@@ -87,66 +107,92 @@ def watched(
     """
     if run.is_final:
         return []
-    found: list[Warned] = []
-    series = run.history.series
-    loss = run.history.last("loss")
-    if settings.nan and loss is not None and not math.isfinite(loss):
-        found.append(
-            Warned(
-                "nan",
-                "NaN",
-                f"The loss has been NaN or infinite since step {_since(series['loss'])}: try a lower learning rate",
-            )
-        )
-    margins = _values(series.get("rewards/margins", ()))
-    if settings.margin_steps and run.step >= settings.margin_steps and len(margins) >= POINTS:
-        begin, end = _ends(margins)
-        if end <= begin:
-            found.append(
-                Warned(
-                    "margin_steps",
-                    "margin flat",
-                    f"After {run.step} steps the margin is {end:.3f}, at the start {begin:.3f}: the model does not "
-                    "learn to tell the answers apart (check learning rate, beta, and whether the pairs have a pattern)",
-                )
-            )
-    if settings.logps and _falls(series.get("logps/chosen", ())) and _falls(series.get("logps/rejected", ())):
-        found.append(
-            Warned(
-                "logps",
-                "log-probs fall",
-                "The log-probabilities of chosen and rejected answers both fall: the model unlearns both (try a larger "
-                "beta or a lower learning rate)",
-            )
-        )
-    if settings.accuracy and (step := _perfect_since(series.get("rewards/accuracies", ()))) is not None:
-        planned = run.max_steps
-        if planned and step <= planned * EARLY_SHARE:
-            found.append(
-                Warned(
-                    "accuracy",
-                    "1.0 early",
-                    f"Reward accuracy has been 1.0 since step {step} of {planned}: the pairs differ by something "
-                    "trivial, such as length or a marker",
-                )
-            )
-    running = run.stage == Stage.RUNNING
-    if settings.silent_minutes and running and quiet_for is not None and quiet_for > settings.silent_minutes * 60:
-        found.append(Warned("silent_minutes", "silent", f"No log output for {as_time(quiet_for)}: the run may hang"))
-    if settings.cost_usd and cost is not None and cost > settings.cost_usd:
-        found.append(Warned("cost_usd", "cost", f"Cost so far {usd(cost)}, over the limit of {usd(settings.cost_usd)}"))
-    if settings.time_left and running and run.timeout_seconds and run.started_at is not None and seconds_left:
-        until = run.started_at + run.timeout_seconds - now
-        if seconds_left > until:
-            found.append(
-                Warned(
-                    "time_left",
-                    "timeout",
-                    f"The remaining steps take {as_time(seconds_left)}, but the timeout is in "
-                    f"{as_time(max(until, 0))}: anything not pushed or saved to a volume by then is lost",
-                )
-            )
-    return found
+    watch = _Watch(run, settings, now, cost, quiet_for, seconds_left)
+    found = ((rule, apply(watch)) for rule, apply in _APPLY.items() if getattr(settings, rule))
+    return [Warned(rule, *said) for rule, said in found if said is not None]
+
+
+_Said = tuple[str, str] | None
+"""Word and sentence of `Warned`; None if the rule doesn't apply."""
+
+
+def _nan(watch: _Watch) -> _Said:
+    loss = watch.run.history.last("loss")
+    if loss is None or math.isfinite(loss):
+        return None
+    since = _since(watch.points("loss"))
+    return "NaN", f"The loss has been NaN or infinite since step {since}: try a lower learning rate"
+
+
+def _margin(watch: _Watch) -> _Said:
+    margins, step = _values(watch.points("rewards/margins")), watch.run.step
+    if step < watch.settings.margin_steps or len(margins) < POINTS:
+        return None
+    begin, end = _ends(margins)
+    if end > begin:
+        return None
+    return "margin flat", (
+        f"After {step} steps the margin is {end:.3f}, at the start {begin:.3f}: the model does not "
+        "learn to tell the answers apart (check learning rate, beta, and whether the pairs have a pattern)"
+    )
+
+
+def _logps(watch: _Watch) -> _Said:
+    if not (_falls(watch.points("logps/chosen")) and _falls(watch.points("logps/rejected"))):
+        return None
+    return "log-probs fall", (
+        "The log-probabilities of chosen and rejected answers both fall: the model unlearns both (try a larger "
+        "beta or a lower learning rate)"
+    )
+
+
+def _accuracy(watch: _Watch) -> _Said:
+    step, planned = _perfect_since(watch.points("rewards/accuracies")), watch.run.max_steps
+    if step is None or not planned or step > planned * EARLY_SHARE:
+        return None
+    return "1.0 early", (
+        f"Reward accuracy has been 1.0 since step {step} of {planned}: the pairs differ by something "
+        "trivial, such as length or a marker"
+    )
+
+
+def _silence(watch: _Watch) -> _Said:
+    quiet = watch.quiet_for
+    if not watch.is_running or quiet is None or quiet <= watch.settings.silent_minutes * 60:
+        return None
+    return "silent", f"No log output for {as_time(quiet)}: the run may hang"
+
+
+def _cost(watch: _Watch) -> _Said:
+    limit = watch.settings.cost_usd
+    if watch.cost is None or watch.cost <= limit:
+        return None
+    return "cost", f"Cost so far {usd(watch.cost)}, over the limit of {usd(limit)}"
+
+
+def _time_left(watch: _Watch) -> _Said:
+    run, needed = watch.run, watch.seconds_left
+    if not watch.is_running or not run.timeout_seconds or run.started_at is None or not needed:
+        return None
+    until = run.started_at + run.timeout_seconds - watch.now
+    if needed <= until:
+        return None
+    return "timeout", (
+        f"The remaining steps take {as_time(needed)}, but the timeout is in "
+        f"{as_time(max(until, 0))}: anything not pushed or saved to a volume by then is lost"
+    )
+
+
+_APPLY: Mapping[str, Callable[[_Watch], _Said]] = {
+    "nan": _nan,
+    "margin_steps": _margin,
+    "logps": _logps,
+    "accuracy": _accuracy,
+    "silent_minutes": _silence,
+    "cost_usd": _cost,
+    "time_left": _time_left,
+}
+"""Key of `RULES` → whether the rule applies; not called for a rule that is off."""
 
 
 def _values(points: Sequence[tuple[int, float]]) -> list[float]:

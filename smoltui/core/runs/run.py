@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import singledispatch
 from typing import Any
 
 from smoltui.core.runs import events
@@ -34,7 +35,7 @@ def is_final(stage: str) -> bool:
 HUB_TIMEOUT_SECONDS = 1800
 """Timeout of a Job that does not set one (Hub documentation, Jobs)."""
 LABEL = "smoltui-run"
-"""Label of a Job that finds it again when the answer to its submission was lost."""
+"""Label that finds a Job again if the response to its submission was lost."""
 JOB_OUTPUT = "/tmp/smoltui"
 """Where a Job writes: its own disk, which is deleted at its end."""
 
@@ -142,43 +143,7 @@ class Run:
 
     def after(self, event: events.Event) -> Run:
         """This run after `event`. The history is shared and grows in place: it can hold 100 000 points."""
-        match event:
-            case events.StageChanged(stage=stage, message=message, at=at):
-                if self.is_final and not is_final(stage):
-                    return self  # a late line cannot revive a finished run
-                started = self.started_at if self.started_at is not None else (at if stage == Stage.RUNNING else None)
-                finished = at if is_final(stage) and self.finished_at is None else self.finished_at
-                return replace(
-                    self,
-                    stage=stage,
-                    message=message or (self.message if is_final(stage) else None),
-                    hint=self.hint if is_final(stage) else None,
-                    started_at=started,
-                    finished_at=finished,
-                )
-            case events.PhaseChanged(phase=phase):
-                return replace(self, phase=phase)
-            case events.Planned():
-                # Training starts or resumes from a checkpoint, whose step is reported next.
-                return replace(self, plan=event, step=0)
-            case events.Progress(step=step, max_steps=most):
-                # The bar of an evaluation is shorter than that of the training.
-                bar = max(most or 0, self.bar_steps or 0) or None
-                return replace(self, step=max(step, self.step), bar_steps=bar)
-            case events.Metrics(step=step, values=values):
-                self.history.add(step, values)
-                return replace(self, step=max(step, self.step))
-            case events.ModelSaved(path=path):
-                return replace(self, model_path=path)
-            case events.ModelPushed(repo=repo):
-                return replace(self, pushed_to=repo)
-            case events.WeightsMoved(share=share):
-                return replace(self, moved=share)
-            case events.Failed(cause=cause, hint=hint):
-                return replace(self, message=cause, hint=hint or None)
-            case events.Finished(step=step):
-                return replace(self, step=max(step, self.step))
-        return self
+        return _after(event, self)
 
     def summary(self) -> dict[str, Any]:
         """What `ps --json` prints for it."""
@@ -209,6 +174,78 @@ class Run:
             "resumable": self.resumable,
             "curve": self.history.rows(),
         }
+
+
+@singledispatch
+def _after(event: events.Event, run: Run) -> Run:
+    """`run` after an event; one that says nothing about the run leaves it as it is."""
+    return run
+
+
+@_after.register(events.StageChanged)
+def _(event: events.StageChanged, run: Run) -> Run:
+    ends = is_final(event.stage)
+    if run.is_final and not ends:
+        return run  # a late line cannot revive a finished run
+    started = event.at if run.started_at is None and event.stage == Stage.RUNNING else run.started_at
+    finished = event.at if run.finished_at is None and ends else run.finished_at
+    return replace(
+        run,
+        stage=event.stage,
+        message=event.message or (run.message if ends else None),
+        hint=run.hint if ends else None,
+        started_at=started,
+        finished_at=finished,
+    )
+
+
+@_after.register(events.PhaseChanged)
+def _(event: events.PhaseChanged, run: Run) -> Run:
+    return replace(run, phase=event.phase)
+
+
+@_after.register(events.Planned)
+def _(event: events.Planned, run: Run) -> Run:
+    # Training starts or resumes from a checkpoint, whose step is reported next.
+    return replace(run, plan=event, step=0)
+
+
+@_after.register(events.Progress)
+def _(event: events.Progress, run: Run) -> Run:
+    # The bar of an evaluation is shorter than that of the training.
+    bar = max(event.max_steps or 0, run.bar_steps or 0) or None
+    return replace(run, step=max(event.step, run.step), bar_steps=bar)
+
+
+@_after.register(events.Metrics)
+def _(event: events.Metrics, run: Run) -> Run:
+    run.history.add(event.step, event.values)
+    return replace(run, step=max(event.step, run.step))
+
+
+@_after.register(events.ModelSaved)
+def _(event: events.ModelSaved, run: Run) -> Run:
+    return replace(run, model_path=event.path)
+
+
+@_after.register(events.ModelPushed)
+def _(event: events.ModelPushed, run: Run) -> Run:
+    return replace(run, pushed_to=event.repo)
+
+
+@_after.register(events.WeightsMoved)
+def _(event: events.WeightsMoved, run: Run) -> Run:
+    return replace(run, moved=event.share)
+
+
+@_after.register(events.Failed)
+def _(event: events.Failed, run: Run) -> Run:
+    return replace(run, message=event.cause, hint=event.hint or None)
+
+
+@_after.register(events.Finished)
+def _(event: events.Finished, run: Run) -> Run:
+    return replace(run, step=max(event.step, run.step))
 
 
 def richer(run: Run, known: Run | None) -> Run:

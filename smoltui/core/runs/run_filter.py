@@ -95,9 +95,9 @@ class RunFilter:
 
 
 def parse_filter(text: str, places: Sequence[Place] = ()) -> RunFilter:
-    """The filter that `text` describes, as described above; an empty text matches every run.
+    """The filter for a text as described at the top of this module; an empty text matches every run.
 
-    `places` are those whose runs have a name of their own, for `engine:`.
+    `places` are those that `engine:` can name by their runs, such as `engine:jobs`.
     """
     return RunFilter(tuple(_term(found, places) for found in _TERM.findall(text)))
 
@@ -119,7 +119,7 @@ def _split(text: str) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    """Without pairs of quotes; an unmatched one stays."""
+    """`text` without pairs of quotes; an unmatched quote is kept."""
     return re.sub(r'"([^"]*)"', r"\1", text)
 
 

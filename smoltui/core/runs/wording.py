@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
@@ -29,43 +31,75 @@ _SHOWN = (
 )
 
 
+@singledispatch
 def in_words(event: events.Event, max_steps: int | None = None) -> str | None:
     """One or two lines for an event worth showing in a log; None for the others. Not sanitized yet."""
-    match event:
-        case events.LogLine(text=text):
-            return text
-        case events.PhaseChanged(phase=phase, message=message):
-            return f"── {PHASES.get(phase, phase)}{f': {message}' if message else ''}"
-        case events.Planned(train_pairs=pairs, held_out_pairs=held_out, parameters=parameters, device=device):
-            left_out = sum(event.left_out.values())
-            parts = [
-                f"{event.max_steps} steps",
-                f"{event.epochs:.3g} epoch{'' if event.epochs == 1 else 's'}",
-                f"{pairs} pairs",
-            ]
-            if held_out is not None:
-                parts.append(f"{held_out} held out")
-            if left_out:
-                reasons = ", ".join(f"{count} {reason}" for reason, count in event.left_out.items())
-                parts.append(f"{left_out} skipped ({reasons})")
-            parts.append(f"training {event.trainable:,} of {parameters:,} weights in {event.dtype} on {device}")
-            return "plan: " + " · ".join(parts)
-        case events.Metrics(step=step, values=values):
-            numbers = "  ".join(f"{word} {as_word(values[key])}" for key, word in _SHOWN if key in values)
-            of = f"/{max_steps}" if max_steps else ""
-            return f"step {step}{of}  {numbers}" if numbers else None
-        case events.CheckpointSaved(step=step, path=path):
-            return f"checkpoint saved at step {step}: {path}"
-        case events.ModelSaved(path=path):
-            return f"model saved: {path}"
-        case events.ModelPushed(repo=repo, url=url):
-            return f"model pushed: {url or repo}"
-        case events.WeightsMoved(share=share):
-            return f"{share:.1%} of the weights moved"
-        case events.Failed(cause=cause, hint=hint):
-            return f"failed: {cause}\n{hint}".rstrip()
-        case events.Finished(step=step, max_steps=planned, seconds=seconds):
-            return f"finished: step {step} of {planned} after {as_time(seconds)} of training"
-        case events.StageChanged(stage=stage, message=message):
-            return f"[{stage}]{f' {message}' if message else ''}"
     return None
+
+
+@in_words.register(events.LogLine)
+def _(event: events.LogLine, max_steps: int | None = None) -> str:
+    return event.text
+
+
+@in_words.register(events.PhaseChanged)
+def _(event: events.PhaseChanged, max_steps: int | None = None) -> str:
+    return f"── {PHASES.get(event.phase, event.phase)}{f': {event.message}' if event.message else ''}"
+
+
+@in_words.register(events.Planned)
+def _(event: events.Planned, max_steps: int | None = None) -> str:
+    parts = [
+        f"{event.max_steps} steps",
+        f"{event.epochs:.3g} epoch{'' if event.epochs == 1 else 's'}",
+        f"{event.train_pairs} pairs",
+    ]
+    if event.held_out_pairs is not None:
+        parts.append(f"{event.held_out_pairs} held out")
+    if skipped := sum(event.left_out.values()):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in event.left_out.items())
+        parts.append(f"{skipped} skipped ({reasons})")
+    parts.append(f"training {event.trainable:,} of {event.parameters:,} weights in {event.dtype} on {event.device}")
+    return "plan: " + " · ".join(parts)
+
+
+@in_words.register(events.Metrics)
+def _(event: events.Metrics, max_steps: int | None = None) -> str | None:
+    numbers = "  ".join(f"{word} {as_word(event.values[key])}" for key, word in _SHOWN if key in event.values)
+    of = f"/{max_steps}" if max_steps else ""
+    return f"step {event.step}{of}  {numbers}" if numbers else None
+
+
+@in_words.register(events.CheckpointSaved)
+def _(event: events.CheckpointSaved, max_steps: int | None = None) -> str:
+    return f"checkpoint saved at step {event.step}: {event.path}"
+
+
+@in_words.register(events.ModelSaved)
+def _(event: events.ModelSaved, max_steps: int | None = None) -> str:
+    return f"model saved: {event.path}"
+
+
+@in_words.register(events.ModelPushed)
+def _(event: events.ModelPushed, max_steps: int | None = None) -> str:
+    return f"model pushed: {event.url or event.repo}"
+
+
+@in_words.register(events.WeightsMoved)
+def _(event: events.WeightsMoved, max_steps: int | None = None) -> str:
+    return f"{event.share:.1%} of the weights moved"
+
+
+@in_words.register(events.Failed)
+def _(event: events.Failed, max_steps: int | None = None) -> str:
+    return f"failed: {event.cause}\n{event.hint}".rstrip()
+
+
+@in_words.register(events.Finished)
+def _(event: events.Finished, max_steps: int | None = None) -> str:
+    return f"finished: step {event.step} of {event.max_steps} after {as_time(event.seconds)} of training"
+
+
+@in_words.register(events.StageChanged)
+def _(event: events.StageChanged, max_steps: int | None = None) -> str:
+    return f"[{event.stage}]{f' {event.message}' if event.message else ''}"

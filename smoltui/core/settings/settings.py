@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from smoltui.core.foreign.field_types import FITS, field_types
 from smoltui.core.pairs.mapping import PARTS
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.errors import RecipeError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FILE_NAME = "smoltui.toml"
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,25 @@ class Settings:
     """Rules that watch unfinished runs."""
 
 
+RANGES: Mapping[str, tuple[float, float]] = {
+    "jobs.processes": (0, MOST_PROCESSES),
+    "local.processes": (1, MOST_PROCESSES),
+    "evaluation.max_new_tokens": (1, 100_000),
+    "evaluation.temperature": (0, 5),
+    "evaluation.top_p": (0, 1),
+    "evaluation.held_out": (1, 100_000),
+    "watch.margin_steps": (0, math.inf),
+    "watch.silent_minutes": (0, math.inf),
+    "watch.cost_usd": (0, math.inf),
+}
+"""Key → its smallest and largest value."""
+_ABOUT = {
+    "local.processes": "This is the number of GPUs that one run uses.",
+    "local.strategy": "; ".join(f"{name}: {words}" for name, words in STRATEGIES.items()) + ".",
+}
+"""Key → a hint for a value that is refused."""
+
+
 def parse_settings(data: Mapping[str, Any]) -> Settings:
     """Settings from a decoded smoltui.toml.
 
@@ -105,65 +129,65 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
     _only(pairs, {"source", "columns"}, "pairs.")
-    jobs = _dataclass(JobSettings, _table(data, "jobs"), "jobs.")
+    return Settings(
+        on=_text(run, "run.on", "an engine's name"),
+        jobs=_jobs(_table(data, "jobs")),
+        local=_local(_table(data, "local")),
+        pairs=_text(pairs, "pairs.source", "a path or Hub id"),
+        pair_columns=_columns(_table(pairs, "columns")),
+        evaluation=_in_range(_dataclass(EvaluationSettings, _table(data, "evaluation"), "evaluation."), "evaluation."),
+        watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
+    )
+
+
+def _jobs(table: Mapping[str, Any]) -> JobSettings:
+    jobs = _dataclass(JobSettings, table, "jobs.")
     try:
         timeout_seconds(jobs.timeout)
     except (ValueError, OverflowError) as error:
         raise RecipeError(f"jobs.timeout in {FILE_NAME} is not a timeout: {jobs.timeout}", str(error)) from error
-    local = _local(_table(data, "local"))
-    if not 0 <= jobs.processes <= MOST_PROCESSES:
-        raise RecipeError(f"jobs.processes in {FILE_NAME} must be from 0 to {MOST_PROCESSES}: {jobs.processes}")
-    if jobs.strategy not in STRATEGIES:
-        raise RecipeError(f"jobs.strategy in {FILE_NAME} must be one of {', '.join(STRATEGIES)}: {jobs.strategy}")
-    evaluation = dict(_table(data, "evaluation"))
-    manner_table = evaluation.pop("manner", None)
-    manner = None
-    if manner_table is not None:
-        if not isinstance(manner_table, Mapping):
-            raise _wrong("evaluation.manner", "a table", manner_table)
-        manner = _dataclass(Manner, manner_table, "evaluation.manner.")
-    parsed = _dataclass(EvaluationSettings, {**evaluation, "manner": manner}, "evaluation.")
-    for key, low, high in (
-        ("max_new_tokens", 1, 100_000),
-        ("temperature", 0, 5),
-        ("top_p", 0, 1),
-        ("held_out", 1, 100_000),
-    ):
-        if not low <= getattr(parsed, key) <= high:
-            raise RecipeError(f"evaluation.{key} in {FILE_NAME} must be from {low} to {high}: {getattr(parsed, key)}")
-    watch = _dataclass(WatchSettings, _table(data, "watch"), "watch.")
-    for key in ("margin_steps", "silent_minutes", "cost_usd"):
-        if getattr(watch, key) < 0:
-            raise RecipeError(f"watch.{key} in {FILE_NAME} must not be negative: {getattr(watch, key)}")
-    on = run.get("on", "")
-    if not isinstance(on, str):
-        raise _wrong("run.on", "an engine's name", on)
-    source = pairs.get("source", "")
-    if not isinstance(source, str):
-        raise _wrong("pairs.source", "a path or Hub id", source)
-    columns = _table(pairs, "columns")
-    _only(columns, set(PARTS), "pairs.columns.")
-    for part, column in columns.items():
-        if not isinstance(column, str) or not column:
-            raise _wrong(f"pairs.columns.{part}", "the name of a column or a dotted path", column)
-    return Settings(
-        on=on, jobs=jobs, local=local, pairs=source, pair_columns=dict(columns), evaluation=parsed, watch=watch
-    )
+    _check_strategy(jobs.strategy, "jobs.strategy")
+    return _in_range(jobs, "jobs.")
 
 
 def _local(table: Mapping[str, Any]) -> LocalSettings:
-    local = _dataclass(LocalSettings, table, "local.")
-    if not 1 <= local.processes <= MOST_PROCESSES:
-        raise RecipeError(
-            f"local.processes in {FILE_NAME} must be from 1 to {MOST_PROCESSES}: {local.processes}",
-            "This is the number of GPUs that one run uses.",
-        )
-    if local.strategy not in STRATEGIES:
-        raise RecipeError(
-            f"local.strategy in {FILE_NAME} must be one of {', '.join(STRATEGIES)}: {local.strategy}",
-            "; ".join(f"{name}: {words}" for name, words in STRATEGIES.items()) + ".",
-        )
+    local = _in_range(_dataclass(LocalSettings, table, "local."), "local.")
+    _check_strategy(local.strategy, "local.strategy")
     return local
+
+
+def _check_strategy(strategy: str, key: str) -> None:
+    if strategy not in STRATEGIES:
+        raise RecipeError(
+            f"{key} in {FILE_NAME} must be one of {', '.join(STRATEGIES)}: {strategy}", _ABOUT.get(key, "")
+        )
+
+
+def _columns(table: Mapping[str, Any]) -> Mapping[str, str]:
+    _only(table, set(PARTS), "pairs.columns.")
+    for part, column in table.items():
+        if not isinstance(column, str) or not column:
+            raise _wrong(f"pairs.columns.{part}", "the name of a column or a dotted path", column)
+    return dict(table)
+
+
+def _text(table: Mapping[str, Any], key: str, expected: str) -> str:
+    value = table.get(key.rpartition(".")[2], "")
+    if not isinstance(value, str):
+        raise _wrong(key, expected, value)
+    return value
+
+
+def _in_range(settings: T, prefix: str) -> T:
+    """`settings`, each number within `RANGES`."""
+    for key, (low, high) in RANGES.items():
+        if not key.startswith(prefix):
+            continue
+        value = getattr(settings, key.removeprefix(prefix))
+        if not low <= value <= high:
+            must = f"must be from {low} to {high}" if high < math.inf else "must not be negative"
+            raise RecipeError(f"{key} in {FILE_NAME} {must}: {value}", _ABOUT.get(key, ""))
+    return settings
 
 
 def _wrong(key: str, expected: str, found: object) -> RecipeError:
@@ -198,37 +222,33 @@ def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-T = TypeVar("T")
-
-_EXPECTED = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "tuple": "a list of texts",
-    "Mapping": "a table of texts",
+_EXPECTED: Mapping[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of texts",
+    Mapping[str, str]: "a table of texts",
 }
 
 
 def _dataclass(cls: type[T], table: Mapping[str, Any], prefix: str) -> T:
-    """`cls` filled from a table, each value checked against the annotation of its field."""
-    kinds = {item.name: str(item.type) for item in fields(cls)}  # type: ignore[arg-type]  # every caller passes a dataclass
-    _only(table, set(kinds), prefix)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        kind = kinds[key].split("[")[0]
-        good = {
-            "str": isinstance(value, str),
-            "int": isinstance(value, int) and not isinstance(value, bool),
-            "float": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-            "bool": isinstance(value, bool),
-            "tuple": isinstance(value, list) and all(isinstance(item, str) for item in value),
-            "Mapping": isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()),
-        }.get(kind, True)
-        if not good:
-            raise _wrong(f"{prefix}{key}", _EXPECTED[kind], value)
-        values[key] = float(value) if kind == "float" else tuple(value) if kind == "tuple" else value
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise RecipeError(f"{prefix.rstrip('.')} in {FILE_NAME} needs a name", 'Add name = "…" to it.') from error
+    """`cls` filled from a table, each value checked against the type of its field."""
+    types = field_types(cls)
+    _only(table, set(types), prefix)
+    values = {key: _value(types[key].type, value, f"{prefix}{key}") for key, value in table.items()}
+    for item in fields(cls):
+        if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
+            name = item.name
+            raise RecipeError(f"{prefix.rstrip('.')} in {FILE_NAME} needs a {name}", f'Add {name} = "…" to it.')
+    return cls(**values)
+
+
+def _value(kind: Any, value: Any, key: str) -> Any:
+    if isinstance(kind, type) and is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise _wrong(key, "a table", value)
+        return _dataclass(kind, value, f"{key}.")
+    if not FITS[kind](value):
+        raise _wrong(key, _EXPECTED[kind], value)
+    return float(value) if kind is float else tuple(value) if isinstance(value, list) else value

@@ -1,5 +1,1 @@
-"""The Pairs room: `room.py` composes it, one file for each thing a person does in it."""
-
-from smoltui.screens.pairs.room import PairsRoom
-
-__all__ = ["PairsRoom"]
+"""The Pairs room: `room.py` composes it, with one file per task and per widget."""

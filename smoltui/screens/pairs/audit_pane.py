@@ -1,4 +1,4 @@
-"""The audit: what is wrong with a whole set, each finding with its pairs and the act that fixes it."""
+"""The audit: the problems of a whole set, each with its pairs and what fixes it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from textual.message import Message
 from smoltui.backends.pairs.session import PairsSession
 from smoltui.core.pairs.audit import Audit, Found
 from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.audit_list import AuditList, FindingRow
 
 PAGE = 10
-"""Findings that a page moves by."""
+"""Findings per page."""
 
 
 class AuditPane(SetPane):
-    """The report, made when it is first looked at."""
+    """Shows the report, and creates it when it is first opened."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "pairs", "Show its pairs"),
@@ -35,7 +35,7 @@ class AuditPane(SetPane):
     ]
 
     class Chosen(Message):
-        """The person wants to see the pairs of a finding."""
+        """The pairs of a finding were requested."""
 
         def __init__(self, condition: str, title: str) -> None:
             super().__init__()
@@ -51,7 +51,7 @@ class AuditPane(SetPane):
         self._progress = ""
 
     def draw(self) -> None:
-        """Draws the report, or how far it is."""
+        """Draws the report, or the progress of the audit."""
         view, report = self.query_one(AuditList), self.session.report
         if report is None:
             view.show([], [], progress=self._progress)
@@ -59,13 +59,13 @@ class AuditPane(SetPane):
             view.show(report.header(), [_row(found) for found in report.findings], progress=self._progress)
 
     def look(self) -> None:
-        """Draws the report; makes it where there is none."""
+        """Draws the report, and starts the audit if there is none."""
         self.draw()
         if self.session.report is None:
             self._make()
 
     def forget(self) -> None:
-        """The report is no longer true: it is made again where it is looked at, else when it is asked for."""
+        """Discards an outdated report. The audit runs again now if the pane is shown, otherwise when it is opened."""
         self.workers.cancel_group(self, "audit")
         self.session.report = None
         if self.display:
@@ -87,7 +87,7 @@ class AuditPane(SetPane):
         self.query_one(AuditList).move(by)
 
     def action_pairs(self) -> None:
-        """The pairs of the finding under the cursor."""
+        """Shows the pairs of the finding under the cursor."""
         at, report = self.query_one(AuditList).current, self.session.report
         if at is None or report is None:
             return
@@ -98,7 +98,7 @@ class AuditPane(SetPane):
             self.host.say("This finding has no pairs to show")
 
     def save(self) -> None:
-        """The report as files in the project folder."""
+        """Saves the report as files in the project folder."""
         if self.session.report is None:
             self.host.say("No audit yet. Press a to run one")
         else:

@@ -1,4 +1,4 @@
-"""Decisions about pairs: about one by a key, or about all matches; undo; the held-out split; the export."""
+"""Decisions about one pair or about all matches, with undo; the held-out split; the export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from smoltui.backends.pairs.decisions import NOTHING_TO_UNDO
-from smoltui.backends.pairs.export import MANIFEST, Exported, Kind
+from smoltui.backends.pairs.export import MANIFEST, Exported
+from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.pairs.session import Here, PairsSession
 from smoltui.backends.system.paths import expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
@@ -24,7 +25,7 @@ from smoltui.screens.pairs.pane import Host, here_or_tell, tell
 from smoltui.screens.pairs.set_view import SetView
 
 LOCKED_SECONDS = 0.5
-"""A decision that takes longer to write is waiting for another program, and the person is told."""
+"""If writing a decision takes longer, another program has locked the file, and a message says so."""
 ACTS: dict[str, tuple[str, str, str]] = {
     "x": ("exclude", "exclude", "They are left out of every training of this project."),
     "i": ("include", "include again", "They are used in training again."),
@@ -33,11 +34,11 @@ ACTS: dict[str, tuple[str, str, str]] = {
     "p": ("pin", "pin", "A mark to find them by: where pinned."),
     "P": ("unpin", "unpin", "The mark is removed."),
 }
-"""Key of the dialog → act, its words, what it does."""
+"""Key in the dialog → act, its name in the dialog, its effect."""
 
 
 class CurationView(Container):
-    """An opened set, with the keys that decide about its pairs whichever pane shows them."""
+    """An opened set, with the keys for decisions, which work in every pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "decide('exclude')", "Exclude"),
@@ -70,7 +71,7 @@ class CurationView(Container):
     # -- deciding
 
     def action_decide(self, act: str) -> None:
-        """Excludes, swaps or pins the pair, or takes that back when it is so already."""
+        """Excludes, swaps or pins the pair; reverts that if it already applies."""
         if (here := here_or_tell(self.host, self.session)) is not None:
             self._write(self.session.decide(act, here), lambda decisions: None)
 
@@ -83,7 +84,7 @@ class CurationView(Container):
         self._write(self.session.note(here, text), lambda decisions: None)
 
     def action_undo(self) -> None:
-        """Takes back what was decided last, here and since the app was opened."""
+        """Undoes the last decision made since the app was opened."""
         if not self.session.decisions.can_undo:
             self.host.say(f"There is nothing to undo. {NOTHING_TO_UNDO}")
             return
@@ -91,7 +92,7 @@ class CurationView(Container):
 
     def _undone(self, decisions: Sequence[Decision]) -> None:
         of = f" of {len(decisions):,} pairs" if len(decisions) > 1 else ""
-        if not of and decisions[0].shows:  # it may be another pair than the one that is shown
+        if not of and decisions[0].shows:  # it may not be the pair that is shown
             of = f": {safe_line(decisions[0].shows, 40)}"
         self.host.say(f"Undone, {decisions[0].act.replace('_', ' ')}{of}")
 
@@ -99,7 +100,7 @@ class CurationView(Container):
     async def _write(
         self, writing: Awaitable[Sequence[Decision]], written: Callable[[Sequence[Decision]], object]
     ) -> None:
-        """Writes decisions while keys are answered; says which program holds the file if that takes long."""
+        """Writes decisions in the background; if that takes long, says which program has locked the file."""
         saying = self.set_timer(LOCKED_SECONDS, self._say_locked)
         try:
             decisions = await writing
@@ -131,7 +132,7 @@ class CurationView(Container):
         return self.session.decisions.waiting if self._said_locked else 0
 
     def action_bulk(self) -> None:
-        """One act for all matches."""
+        """Offers to apply one act to all matches."""
         rows, matches = self.session.rows, self.session.matches
         if not rows:
             self.host.say("Nothing to apply to. Search (/) or open an audit finding first", severity="warning")
@@ -222,7 +223,7 @@ class CurationView(Container):
 
 
 def _exported(made: Exported, project: Path, *, of_recipe: bool) -> str:
-    """What was written, and how to train on it. `of_recipe`: t trains on the same pairs as it is."""
+    """What was exported, and how to train on it. `of_recipe`: `t` trains on the same pairs anyway."""
     folder = made.folder.relative_to(project) if made.folder.is_relative_to(project) else made.folder
     held = f", {made.test:,} held out" if made.test else ""
     gone = made.excluded + sum(made.left_out.values())

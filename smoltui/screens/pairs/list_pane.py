@@ -1,24 +1,27 @@
-"""The list of pairs under the lengths of their answers."""
+"""The list of pairs, with histograms of the lengths of their answers above it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from smoltui.backends.pairs.session import OWN_ORDER, Lengths, PairsSession
+from smoltui.backends.pairs.lengths import Lengths
+from smoltui.backends.pairs.session import OWN_ORDER, Here, PairsSession
+from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
+from smoltui.screens.pairs.histogram import Cut, Histogram, Panel
+from smoltui.screens.pairs.pair_list import PairLine, PairList
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.histogram import Cut, Histogram, Panel
-from smoltui.widgets.pair_list import PairLine, PairList
 
 KEPT_LINES = 2000
+"""Lines that are cached."""
 PANEL_ROWS, PANEL_CELLS = 7, 49
-"""Of the screen, that one histogram takes, the space beside it included."""
+"""Size of one histogram on the screen, including the gap beside it."""
 
 
 class ListPane(SetPane):
@@ -38,7 +41,7 @@ class ListPane(SetPane):
     ]
 
     class Chosen(Message):
-        """The person wants to read the pair of this row."""
+        """The pair of this row was selected."""
 
         def __init__(self, row: int) -> None:
             super().__init__()
@@ -71,7 +74,7 @@ class ListPane(SetPane):
 
     @work(exclusive=True, group="lengths")
     async def draw_lengths(self) -> None:
-        """Draws as many histograms as leave most of the screen to the list."""
+        """Draws as many histograms as fit while the list keeps most of the screen."""
         try:
             lengths = await self.session.lengths()
         except SmoltuiError as error:
@@ -101,11 +104,11 @@ class ListPane(SetPane):
     def _moved(self, event: PairList.Moved) -> None:
         event.stop()
         if (row := self.session.row_at(event.position)) is not None:
-            self.session.index = row  # the line on top says it when the list is left: a key redraws two lines
+            self.session.index = row  # the top line follows when the list is closed: a key redraws only two lines
 
 
 class Lines:
-    """The lines of the list: what `PairList` asks."""
+    """The lines of the list, as `PairList` requests them."""
 
     def __init__(self, session: PairsSession) -> None:
         self._session, self._kept = session, dict[int, PairLine]()
@@ -130,45 +133,55 @@ class Lines:
 
 
 def line_of(session: PairsSession, row: int) -> PairLine:
-    """One line of the list: figures of the store, and how the last turn before the answers begins.
+    """One line of the list: figures from the store, and the beginning of the last user turn.
 
     Raises:
         PairsError: the row is not loaded yet, or the cache was deleted meanwhile.
     """
-    _, key, pair = session.here(row)
-    store, known = session.opened.store, session.curation
-    facts = store.facts(row) if store is not None and row < len(store) else None
-    counted = store.facts(row, session.tokens) if facts and store is not None and session.tokens else None
-    flags = {
-        name
-        for name, holds in (
-            ("excluded", key in known.excluded),
-            ("swapped", key in known.swapped),
-            ("pinned", key in known.pinned),
-            ("noted", key in known.notes),
-            ("problem", bool(pair.problem)),
-            ("held_out", session.held_out(row)),
-        )
-        if holds
-    }
-    asked = next((turn.content for turn in reversed(pair.prompt) if turn.role == "user"), None)
-    excerpt = asked if asked is not None else pair.raw
+    here = session.here(row)
+    pair, store = here.pair, session.opened.store
+    figures, counted = _lengths_of(pair), None
+    if store is not None and row < len(store) and (stored := store.facts(row)) is not None:
+        figures = stored
+        counted = store.facts(row, session.tokens) if session.tokens is not None else None
+    asked = next((turn.content for turn in reversed(pair.prompt) if turn.role == "user"), pair.raw)
     return PairLine(
         row=row,
-        flags=frozenset(flags),
+        flags=flags_of(session, here),
         turns=len(pair.prompt) if pair.readable else None,
-        prompt_chars=facts["prompt_chars"] if facts else None,
-        chosen_chars=facts["chosen_chars"] if facts else (len(pair.chosen[0].content) if pair.readable else None),
-        rejected_chars=facts["rejected_chars"] if facts else (len(pair.rejected[0].content) if pair.readable else None),
+        prompt_chars=figures.get("prompt_chars"),
+        chosen_chars=figures.get("chosen_chars"),
+        rejected_chars=figures.get("rejected_chars"),
         chosen_tokens=counted["chosen_tokens"] if counted else None,
         rejected_tokens=counted["rejected_tokens"] if counted else None,
-        similarity=facts["similarity"] if facts else None,
-        excerpt=excerpt.strip()[:400],
+        similarity=figures.get("similarity"),
+        excerpt=asked.strip()[:400],
     )
 
 
+def _lengths_of(pair: Pair) -> dict[str, Any]:
+    """What can be said of a pair that is not in the store: the lengths of its answers."""
+    if not pair.readable:
+        return {}
+    return {"chosen_chars": len(pair.chosen_text), "rejected_chars": len(pair.rejected_text)}
+
+
+def flags_of(session: PairsSession, here: Here) -> frozenset[str]:
+    """The flags of a pair, keys of `pair_list.MARKS`."""
+    known = session.curation
+    holding = {
+        "excluded": here.key in known.excluded,
+        "swapped": here.key in known.swapped,
+        "pinned": here.key in known.pinned,
+        "noted": here.key in known.notes,
+        "problem": bool(here.pair.problem),
+        "held_out": session.held_out(here.row),
+    }
+    return frozenset(name for name, holds in holding.items() if holds)
+
+
 def _panels(lengths: Lengths) -> list[Panel]:
-    """Both answers and their gap; with the mark of the cut over the length of prompt and answer together."""
+    """Both answers and their gap. With a limit, the lengths include the prompt, as the limit does."""
     limit = lengths.limit
     cut = Cut(limit, name="max_length") if limit is not None else None
     what = "length" if cut is None else "with its prompt"

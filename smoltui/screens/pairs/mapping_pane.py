@@ -1,4 +1,4 @@
-"""A set of no known shape: the form that asks which column is what."""
+"""A set whose shape is not recognized: a form that asks which column is which."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from textual.widget import Widget
 
 from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError
 from smoltui.core.pairs.mapping import guess_columns, preview
+from smoltui.screens.pairs.mapping_form import MappingForm
 from smoltui.screens.pairs.pane import Pane
-from smoltui.widgets.mapping_form import MappingForm
 
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A set whose columns are asked for."""
+    """A set to open, or one whose columns are not known yet."""
 
     spec: PairsSpec
     base: Path
     is_other: bool
-    """The project does not name it."""
+    """It is not the set of the project."""
 
 
 class MappingPane(Pane, can_focus=False):
-    """The form alone; it has the focus itself, since letters are typed into it."""
+    """Contains the form, which has the focus itself, since text is typed into it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
     class Left(Message):
-        """The person does not say which column is what."""
+        """The form was canceled."""
 
     class Accepted(Message):
         """The columns of `asked` are known."""
@@ -46,7 +46,7 @@ class MappingPane(Pane, can_focus=False):
             self.asked, self.columns = asked, columns
 
     _asked: Unmapped
-    """`offer` comes before anything else."""
+    """Set by `offer`, which is called first."""
 
     def compose(self) -> ComposeResult:
         yield MappingForm()
@@ -56,7 +56,7 @@ class MappingPane(Pane, can_focus=False):
         return self.query_one(MappingForm)
 
     def offer(self, asked: Unmapped, error: UnknownShapeError) -> None:
-        """Asks for the columns, with the first pair as it would be read."""
+        """Asks for the columns, with a preview of the first pair."""
         self._asked = asked
         form = self.query_one(MappingForm)
         form.offer(str(error), error.columns, partial(preview, error.rows), guess_columns(error.rows))

@@ -1,4 +1,4 @@
-"""What the recipe's tokenizer says of one pair: its tokens, and where `max_length` cuts it."""
+"""Tokens of one pair according to the recipe's tokenizer, and where `max_length` cuts it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from smoltui.backends.pairs.token_service import TokenService
 from smoltui.backends.pairs.tokenizer import Counts
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
-from smoltui.widgets.pair_view import Cut
+from smoltui.screens.pairs.pair_view import Cut
 
 AT_ONCE = 1_000
 """Characters of a pair. The tokens of a shorter pair arrive in about 2 ms, so it is drawn once, with them."""
 
 Asked = Future[tuple[Counts, dict[str, int]]]
-"""What `TokenService.ask_measure` gives."""
+"""The result of `TokenService.ask_measure`."""
 
 
 class Measure(NamedTuple):
-    """What the recipe's tokenizer says of a pair."""
+    """The tokens of a pair."""
 
     tokens: dict[str, int | None]
-    """Of prompt, chosen and rejected."""
+    """Number of tokens of prompt, chosen and rejected; None if unknown."""
     cuts: dict[str, Cut]
-    """The answers that are cut."""
+    """Side → its cut, for the answers that are cut."""
     refused: str = ""
-    """Why the trainer would stop at the pair; empty: it does not."""
+    """Why the trainer would fail on the pair; empty if it would not."""
 
 
 def measured(tokenizer: TokenService, asked: Asked, seconds: float | None = None) -> Measure:
-    """Waits for what was asked.
+    """Waits for a measure.
 
     Raises:
-        TimeoutError: it is not there after `seconds`.
+        TimeoutError: it was not available within `seconds` (None: no limit).
     """
     try:
         counts, kept = asked.result(seconds)
@@ -49,4 +49,5 @@ def is_long(pair: Pair) -> bool:
 
 
 def refused(error: SmoltuiError) -> str:
+    """Why the trainer would fail, with the next step, in one line."""
     return f"{error.message.rstrip('.')}. {error.hint}".strip()

@@ -19,13 +19,13 @@ from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
 from smoltui.screens.pairs.measuring import Asked, Measure, is_long, measured
+from smoltui.screens.pairs.pair_view import SWAPPED, Mark, PairView
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.pair_view import SWAPPED, Mark, PairView
 
 WAIT_SECONDS = 0.02
 """How long drawing waits for tokens; a pair that takes longer is drawn first, and its tokens follow."""
 REST_SECONDS = 0.05
-"""How long a person stays at a long pair before its tokens are counted."""
+"""How long a long pair is shown before its tokens are counted."""
 
 
 class PairPane(SetPane):
@@ -44,14 +44,14 @@ class PairPane(SetPane):
     ]
 
     tokenizer: TokenService | None = None
-    """Of the recipe, under its `max_length`; None while it is not loaded."""
+    """The recipe's tokenizer with its `max_length`; None until it is loaded."""
     _measure: tuple[str, TokenService, Measure] | None = None
     """The last measure: content hash of its pair, its tokenizer, and the measure."""
     _resting: Timer | None = None
     _asked: Asked | None = None
     """The last measure that was requested."""
     _is_quick = True
-    """The last answer came within `WAIT_SECONDS`. Where it did not, the next one is not waited for."""
+    """The last answer came within `WAIT_SECONDS`; if it did not, drawing does not wait for the next one."""
     _drawn = ""
     """Content hash of the pair that is drawn."""
 
@@ -91,7 +91,7 @@ class PairPane(SetPane):
     # -- tokens
 
     def _measured(self, here: Here) -> Measure | None:
-        """Tokens and cuts, if they are known or quickly counted. None: they are drawn once they arrive."""
+        """Tokens and cuts, if they are known or quickly counted; None if they are drawn later, or never."""
         if self._resting is not None:
             self._resting.stop()
         tokenizer, pair = self.tokenizer, here.pair
@@ -118,7 +118,7 @@ class PairPane(SetPane):
         begun = time.monotonic()
         if asked is None:
             self._asked = asked = tokenizer.ask_measure(here.pair)
-        with suppress(SmoltuiError):  # `measured` says it
+        with suppress(SmoltuiError):  # `measured` reports it
             await asyncio.wrap_future(asked)
         self._is_quick = is_long(here.pair) or time.monotonic() - begun < WAIT_SECONDS
         measure = self._keep(here, tokenizer, measured(tokenizer, asked))
@@ -147,7 +147,7 @@ def marks_of(session: PairsSession, here: Here) -> list[Mark]:
 
 
 def readable_text(pair: Pair) -> str:
-    """A pair as plain text for a pager, foreign characters made safe."""
+    """A pair as plain text for a pager, sanitized."""
     parts = [f"pair {pair.index + 1}"]
     if pair.problem:
         parts.append(f"! {safe(pair.problem, None)}")

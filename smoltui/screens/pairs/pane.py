@@ -1,4 +1,4 @@
-"""What the panes of the Pairs room share. The pane that is shown has the focus, so its keys apply."""
+"""What the panes of the Pairs room share. The visible pane has the focus, so its keys work."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LOAD_AFTER_SECONDS = 0.3
 
 
 class Host(Protocol):
-    """What a pane asks of the room around it."""
+    """What a pane needs of the room around it."""
 
     def say(self, message: str | SmoltuiError, *, severity: SeverityLevel = "information") -> None:
-        """One sentence to the person."""
+        """Shows a notification."""
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
-        """Asks for one line; `answered` gets it."""
+        """Asks for one line of text, which `answered` receives."""
 
     def hand_keys_to(self, widget: Widget | None) -> None:
-        """Focuses a widget, after the question that is open if there is one."""
+        """Focuses a widget, once an open question is answered."""
 
     def draw_where(self, doing: str | None = None) -> None:
-        """Draws the top line. `doing`: what is happening to the whole set, in words; None: unchanged."""
+        """Draws the top line. `doing` says what is happening to the whole set; None keeps what it says."""
 
     def show_status(self, line: Text | None) -> None:
         """Draws the line above the keys; None hides it."""
@@ -58,7 +58,7 @@ def here_or_tell(host: Host, session: PairsSession) -> Here | None:
 
 
 class Pane(Container, can_focus=True):
-    """One view of the room. It has the focus while it is shown, so that key bar and help list its keys."""
+    """One view of the room. It has the focus while it is visible, so that key bar and help list its keys."""
 
     @property
     def host(self) -> Host:
@@ -66,17 +66,17 @@ class Pane(Container, can_focus=True):
 
     @property
     def keys_go_to(self) -> Widget:
-        """What gets the focus while the pane is shown."""
+        """The widget that has the focus while the pane is visible."""
         return self
 
 
 class SetPane(Pane):
-    """A view of an opened set. `take` is called before it is first shown, so `session` is always set."""
+    """A view of an opened set. `take` is called before it is first visible, so `session` is always set."""
 
     session: PairsSession
 
     class Left(Message):
-        """The person is done with this view."""
+        """The view was left."""
 
     def take(self, session: PairsSession) -> None:
         """Switches to another set and drops unfinished work on the previous one."""

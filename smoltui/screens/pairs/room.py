@@ -1,4 +1,4 @@
-"""Pairs: what the model will learn from, read, searched, judged and curated."""
+"""Pairs: read, search, audit and curate what the model will learn from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WATCH_SECONDS = 2.0
 
 
 class PairsRoom(Room):
-    """Opens a set and shows it; says that there is none, or asks for the columns of one of no known shape."""
+    """Opens a set and shows it. Without a set it says so; if the shape is unknown, it asks for the columns."""
 
     MODE = "pairs"
     CSS_PATH = "pairs.tcss"
@@ -47,20 +47,20 @@ class PairsRoom(Room):
     ]
 
     session: PairsSession | None = None
-    """The set that is shown; None: none is."""
+    """The open set; None without one."""
 
     def __init__(self) -> None:
         super().__init__()
         self._own: PairsSpec | None = None
-        """The project's pairs, as last read; the room follows them until something else is opened here."""
+        """The project's pairs as last read; the room follows them until another set is opened."""
         self._follows_project = True
         self._values: Mapping[str, object] = {}
-        """Of the recipe, as the room was entered last."""
+        """The recipe's values when the room was last entered."""
         self._said_changed = False
         self._said_unreadable = ""
         """The last message about decisions that cannot be read."""
         self._doing = ""
-        """What is happening to the whole set besides its import, in words."""
+        """What is happening to the whole set, other than its import."""
         self._where_shown: Text | None = None
 
     def compose_room(self) -> ComposeResult:
@@ -84,7 +84,7 @@ class PairsRoom(Room):
 
     # -- what is shown
 
-    # Looked up once: the lines are drawn at every key, and by workers that end while the app is shutting down.
+    # Looked up once: they are drawn at every key, and by workers that are still running while the app shuts down.
 
     @cached_property
     def _set_view(self) -> SetView:
@@ -107,13 +107,13 @@ class PairsRoom(Room):
         self.hand_keys_to(keys_go_to)
 
     def _show_nothing(self, sentence: str) -> None:
-        """One sentence in the place of the pairs."""
+        """Shows a sentence instead of pairs."""
         self.query_one("#pairs-nothing", Static).update(Text(safe(sentence, 2000)))
         self._show("pairs-nothing", None)
         self.draw_where()
 
     def hand_keys_to(self, widget: Widget | None) -> None:
-        """Focuses a widget, after the question that is open if there is one."""
+        """Focuses a widget, once an open question is answered."""
         self._line.then_focus(widget)
         self.refresh_bindings()
 
@@ -121,7 +121,7 @@ class PairsRoom(Room):
         self.draw_where()
 
     def draw_where(self, doing: str | None = None) -> None:
-        """Draws the top line: set and current pair. `doing`: what is happening to the set; None: unchanged."""
+        """Draws the top line: set and current pair. `doing` says what is happening to the set; None keeps that."""
         self._doing = self._doing if doing is None else doing
         where, session = self._where, self.session
         if session is None:
@@ -149,7 +149,7 @@ class PairsRoom(Room):
             where.update(left, layout=False)
 
     def show_status(self, line: Text | None) -> None:
-        """The line above the keys; None: there is none."""
+        """Draws the line above the keys; None hides it."""
         status = self._status
         status.display = line is not None
         if line is not None:
@@ -162,8 +162,8 @@ class PairsRoom(Room):
         return self.query_one(AskLine)
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
-        """Asks for one line; `answered` gets it without white space around it. Escape cancels."""
-        self.app.clear_notifications()  # they would lie over the line
+        """Asks for one line of text; `answered` receives it stripped of white space. Escape cancels."""
+        self.app.clear_notifications()  # they would cover the input
         self._line.ask(question, hint, answered, value)
         self.refresh_bindings()
 
@@ -173,14 +173,14 @@ class PairsRoom(Room):
 
     @on(events.DescendantFocus)
     def _focus_moved(self) -> None:
-        """A click beside the open line closes it."""
+        """Closes the input if something else is clicked."""
         if self._line.asking and self.focused is not None and self._line not in self.focused.ancestors:
             focused = self.focused
             self._line.stop()
             self.set_focus(focused)
 
     async def at_rest(self) -> None:
-        """Waits until no key has come for a while."""
+        """Waits until no key was pressed for `LOAD_AFTER_SECONDS`."""
         await self.workspace.at_rest(LOAD_AFTER_SECONDS)
 
     # -- opening
@@ -199,7 +199,7 @@ class PairsRoom(Room):
 
     @work(exclusive=True, group="open")
     async def open_project(self) -> None:
-        """Opens the project's pairs; again if the recipe or the file has changed since."""
+        """Opens the project's pairs, or reopens them if the recipe or the file has changed."""
         project, spec = self.workspace.project, None
         self._follows_project = True
         try:
@@ -221,7 +221,7 @@ class PairsRoom(Room):
             opened = await in_thread(partial(open_set, spec, project.folder))
         except UnknownShapeError as error:
             self._own = None
-            if spec is not None:  # it was opened
+            if spec is not None:  # the columns are unknown, not the set
                 self._offer_columns(error, Unmapped(spec, project.folder, is_other=False))
             return
         except SmoltuiError as error:
@@ -236,7 +236,7 @@ class PairsRoom(Room):
 
     @work(exclusive=True, group="open")
     async def open_other(self, asked: Unmapped, *, again: bool = False) -> None:
-        """Opens something else; what is shown stays when that fails. `again`: the same, whatever the cache holds."""
+        """Opens another set; if that fails, the current one stays. With `again`, reloads the current one."""
         self.draw_where("opening")
         try:
             opened = await in_thread(partial(open_set, asked.spec, asked.base, again=again))
@@ -254,26 +254,26 @@ class PairsRoom(Room):
         self._take(opened, row, again=again, is_other=asked.is_other)
 
     def _close(self) -> None:
-        """No set is shown."""
+        """Closes the set."""
         self.workers.cancel_group(self, "import")
         self.session = None
         self.show_status(None)
         self.draw_where()
 
     def _take(self, opened: PairSet, row: int, *, again: bool = False, is_other: bool = False) -> None:
-        """Shows another set, from this row on. `again` imports it whatever the cache holds."""
+        """Shows another set at this row. `again` imports it even if it is cached."""
         self._close()
         self._said_changed = False
         session = PairsSession(opened, self.decisions, self.workspace.project, self._values, is_other=is_other)
         reads = again or not opened.complete
-        session.loading = "loading" if reads else ""  # said with the first pair, before the import has begun
+        session.loading = "loading" if reads else ""  # shown with the first pair, before the import has started
         self.session = session
         self._set_view.take(session)
         self._show("pairs-set", self._set_view.pane)
         self._read_decisions()
         self._set_view.go(min(row, max(len(opened) - 1, 0)))
         if again and row >= len(opened):
-            session.back_to = row  # until then the last that can be read
+            session.back_to = row  # once it is loaded; until then, the last available pair
         if reads:
             self._load(session, again)
         else:
@@ -290,7 +290,7 @@ class PairsRoom(Room):
             self.say(error)
             return
         finally:
-            if self.is_attached:  # else the app is being left
+            if self.is_attached:  # otherwise the app is exiting
                 self.draw_where()
         if self.session is session and self.is_attached:
             self._set_view.grown()
@@ -337,7 +337,7 @@ class PairsRoom(Room):
             self._set_view.draw_decided()
 
     def action_reload(self) -> None:
-        """Reads the set again, whatever the cache holds."""
+        """Reloads the set, ignoring the cache."""
         if self.session is not None:
             opened = self.session.opened
             self.open_other(Unmapped(opened.spec, opened.base, self.session.is_other), again=True)
@@ -362,10 +362,10 @@ class PairsRoom(Room):
             self._own = None
             self.open_project()
 
-    # -- a set of no known shape
+    # -- a set whose shape is not recognized
 
     def _offer_columns(self, error: UnknownShapeError, asked: Unmapped) -> None:
-        """Asks which column is what."""
+        """Asks which column is which."""
         self._close()
         pane = self.query_one(MappingPane)
         pane.offer(asked, error)
@@ -381,7 +381,7 @@ class PairsRoom(Room):
         if asked.is_other:
             self.open_other(replace(asked, spec=replace(asked.spec, columns=event.columns)))
             return
-        try:  # the project's own set: smoltui.toml keeps what was chosen
+        try:  # the project's own set: smoltui.toml stores the columns
             set_pair_columns(project, event.columns)
         except SmoltuiError as error:
             self.say(error)

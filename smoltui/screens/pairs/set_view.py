@@ -37,12 +37,12 @@ from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
 from smoltui.screens.room import Room
 
 COUNTED_BY_ITSELF = 20_000
-"""Up to this many pairs, tokens are counted without being asked for: some seconds of work."""
+"""In sets of up to this many pairs, tokens are counted automatically, which takes a few seconds."""
 View = Literal["pair", "list", "audit", "tokens"]
 
 
 class SetView(ContentSwitcher):
-    """Shows one pane at a time. `take` is called before it is first shown, so `session` is always set."""
+    """Shows one pane at a time. `take` is called before it is first visible, so `session` is always set."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l", "step(1)", "Next"),
@@ -50,7 +50,7 @@ class SetView(ContentSwitcher):
         Binding("v", "view('list')", "List"),
         Binding("a", "view('audit')", "Audit"),
         Binding("m", "tokens", "Tokens"),
-        # Not in the bottom line: it has to fit in 80 columns. `?` tells all of them.
+        # Not in the bottom line, which has to fit in 80 columns; `?` lists them all.
         Binding("left,h", "step(-1)", "Previous", show=False),
         Binding("n", "hit(1)", "Next match", show=False),
         Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
@@ -70,7 +70,7 @@ class SetView(ContentSwitcher):
     ]
 
     class SplitWanted(Message):
-        """The person wants to see another split of the same set."""
+        """Another split of the same set was requested."""
 
         def __init__(self, split: str) -> None:
             super().__init__()
@@ -102,12 +102,12 @@ class SetView(ContentSwitcher):
 
     @property
     def view(self) -> View:
-        """Name of the pane that is shown."""
+        """Name of the visible pane."""
         return next(view for view, pane in self._panes.items() if pane.id == self.current)
 
     @property
     def pane(self) -> SetPane:
-        """The pane that is shown."""
+        """The visible pane."""
         return self._panes[self.view]
 
     def show(self, view: View) -> None:
@@ -126,7 +126,7 @@ class SetView(ContentSwitcher):
         return works.get(action, True) or None
 
     def action_view(self, view: View) -> None:
-        """The list or the audit, and back to the pair."""
+        """Switches to the list or the audit, and back to the pair."""
         if self.view == view:
             self._leave()
             return
@@ -144,7 +144,7 @@ class SetView(ContentSwitcher):
 
     @on(SetPane.Left)
     def _leave(self) -> None:
-        """Back to the pair; from there, clears the search."""
+        """Returns to the pair; from there, clears the search."""
         if self.view == "pair":
             self._end_search()
         else:
@@ -166,21 +166,21 @@ class SetView(ContentSwitcher):
     def draw(self) -> None:
         """Redraws what is shown after something about it changed."""
         if self.view in ("pair", "tokens"):
-            self._pair.draw()  # also behind the tokens, so that leaving them moves nothing
+            self._pair.draw()  # also while hidden behind the tokens, so that nothing moves when they are closed
         if self.view != "pair":
             self.pane.draw()
         self.host.draw_where()
         self._draw_status()
 
     def draw_decided(self) -> None:
-        """Draws what shows decisions."""
+        """Redraws what shows decisions."""
         if self.view == "audit":
             self.host.draw_where()
         else:
             self.draw()
 
     def grown(self) -> None:
-        """More of the set is loaded."""
+        """Called when more of the set is loaded."""
         row = self._awaited()
         if row is not None and row < len(self.session.opened):
             self.go(row)
@@ -188,12 +188,12 @@ class SetView(ContentSwitcher):
             self.draw()
 
     def loaded(self) -> None:
-        """All of the set is loaded."""
+        """Called when the whole set is loaded."""
         session = self.session
-        if (row := self._awaited()) is not None:  # the set is shorter by now
+        if (row := self._awaited()) is not None:  # the set has become shorter
             self.go(row)
         elif self.view in ("pair", "tokens") and session.curation.hold_out(session.opened.label) is not None:
-            self.draw()  # whether it is held out is known only now
+            self.draw()  # only now it is known whether the pair is held out
         if self._tokenizer is None and not self._tokenizer_failed:
             self._load_tokenizer()
         self._count_tokens(asked=False)
@@ -202,12 +202,12 @@ class SetView(ContentSwitcher):
             self._list.draw_lengths()
 
     def _awaited(self) -> int | None:
-        """The row to show once it is loaded: one that was asked for, or the current row before a reload."""
+        """The row to show once it is loaded: the requested one, or the current one before a reload; None if neither."""
         session = self.session
         return session.back_to if session.wanted is None and self.view in ("pair", "tokens") else session.wanted
 
     def recipe_changed(self, values: Mapping[str, object]) -> None:
-        """Takes the recipe's values; a new model or `max_length` invalidates what was counted."""
+        """Takes new values of the recipe; another model or `max_length` invalidates token counts."""
         before, self.session.values = _counted_for(self.session.values), values
         after = _counted_for(values)
         if before == after:
@@ -232,7 +232,7 @@ class SetView(ContentSwitcher):
 
     @work(exclusive=True, group="warm up")
     async def _warm_up(self) -> None:
-        """Loads the search engines at a pause in typing, so that neither the first search nor a key waits for them."""
+        """Loads the search engines while no key is pressed; neither the first search nor a key waits for them."""
         await self.host.at_rest()
         await in_thread(load_engines)
 
@@ -291,7 +291,7 @@ class SetView(ContentSwitcher):
 
     @work(exclusive=True, group="flagged")
     async def _go_flagged(self, direction: int) -> None:
-        """The next pair that has a problem or that the audit found something in."""
+        """Goes to the next pair that has a problem or that the audit reported."""
         try:
             row = await self.session.flagged(direction)
         except SmoltuiError as error:
@@ -337,7 +337,7 @@ class SetView(ContentSwitcher):
             self.draw()
 
     def _end_search(self) -> None:
-        """Back to all pairs."""
+        """Returns to all pairs."""
         self.workers.cancel_group(self, "find")
         self.session.clear_matches()
         self.draw()
@@ -368,7 +368,7 @@ class SetView(ContentSwitcher):
         self._draw_matches()
 
     def action_hit(self, direction: int) -> None:
-        """The next match, wrapping around."""
+        """Goes to the next match, wrapping around."""
         if (found := self.session.hit(direction)) is not None:
             row, wrapped = found
             if wrapped:
@@ -376,7 +376,7 @@ class SetView(ContentSwitcher):
             self.go(row)
 
     def _draw_status(self) -> None:
-        """Draws what was searched for, how far the search is, and the place among the matches."""
+        """Draws the query, the progress of the search, and the place among the matches."""
         matches = self.session.matches
         if matches is None:
             self.host.show_status(None)
@@ -395,7 +395,7 @@ class SetView(ContentSwitcher):
     # -- sorting
 
     def action_sort(self) -> None:
-        """Sorts by the next column, largest first; after the last one, in the set's own order."""
+        """Sorts by the next column, largest first; after the last one, restores the set's own order."""
         self.session.next_order()
         name, descending = self.session.order
         self.host.say(f"Sorted by {COLUMNS[name].words}" + (", descending" if descending else ""))
@@ -414,7 +414,7 @@ class SetView(ContentSwitcher):
             return
         self._draw_matches()
 
-    # -- what is made of the whole set
+    # -- the whole set: audit and tokens
 
     def action_audit_again(self) -> None:
         self.show("audit")
@@ -445,7 +445,7 @@ class SetView(ContentSwitcher):
                 tell(self.host, error)
             return
         finally:
-            if asked:  # also when another model is counted for
+            if asked:  # also if the count was replaced by one for another model
                 self.host.draw_where("")
         if self.session.report is None or not self.session.report.tokens_known:
             self._audit.forget()
@@ -470,7 +470,7 @@ class SetView(ContentSwitcher):
         self._tokenizer = self._pair.tokenizer = self._tokens.tokenizer = tokenizer
 
     def _drop_tokenizer(self) -> None:
-        """Ends the child of the tokenizer."""
+        """Ends the tokenizer's child process."""
         if self._tokenizer is not None:
             self._tokenizer.close()
         self._use(None)
@@ -497,13 +497,13 @@ class SetView(ContentSwitcher):
                 tell(self.host, error)
             return
         self._drop_tokenizer()
-        self._use(loaded.limited(self.session.values))  # which may have changed meanwhile
+        self._use(loaded.limited(self.session.values))  # they may have changed meanwhile
         if show:
             self.show("tokens")
         if self.view in ("pair", "tokens"):
             self.draw()
 
-    # -- taking along
+    # -- copying
 
     def action_copy(self) -> None:
         if (here := here_or_tell(self.host, self.session)) is not None:
@@ -517,7 +517,7 @@ class SetView(ContentSwitcher):
 
 
 CountedFor = tuple[tuple[object, ...], tuple[object, ...]]
-"""The recipe values that tokens depend on: the model, and where it cuts."""
+"""The values of the recipe that token counts depend on: the model, and the limit."""
 
 
 def _counted_for(values: Mapping[str, object]) -> CountedFor:
@@ -528,7 +528,7 @@ def _counted_for(values: Mapping[str, object]) -> CountedFor:
 
 
 def _opened(project: Project, values: Mapping[str, object], unwanted: threading.Event) -> TokenService:
-    """The tokenizer in a child, which is ended at once if it is no longer wanted."""
+    """Starts the tokenizer in a child process, and ends it at once if it is no longer wanted. Runs in a thread."""
     tokenizer = open_tokenizer(project, values)
     if unwanted.is_set():
         tokenizer.close()

@@ -1,4 +1,4 @@
-"""What the trainer sees of a pair: the text as it is rendered and tokenized."""
+"""A pair as the trainer sees it: rendered and tokenized."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from smoltui.core.pairs.rendering import TrainerView
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.measuring import refused
 from smoltui.screens.pairs.pane import SetPane, tell
-from smoltui.widgets.trainer_view import TrainerPane
+from smoltui.screens.pairs.trainer_view import TrainerPane
 
 SAY_SECONDS = 0.2
-"""Rendering is announced only when it takes longer than this, so that nothing flickers."""
+"""Rendering is announced only if it takes longer, so that nothing flickers."""
 
 
 class TokensPane(SetPane):
-    """Shows the current pair, swapped if that was decided."""
+    """Shows the current pair, with its sides exchanged if it is swapped."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
@@ -41,7 +41,7 @@ class TokensPane(SetPane):
         """The trainer skips the pair, so there is nothing to show."""
 
     tokenizer: TokenService | None = None
-    """Of the recipe, under its `max_length`; None while it is not loaded."""
+    """The recipe's tokenizer with its `max_length`; None until it is loaded."""
     _shown: Pair | None = None
 
     def compose(self) -> ComposeResult:
@@ -86,6 +86,6 @@ class TokensPane(SetPane):
 
 
 def as_trained(here: Here, swapped: set[str]) -> Pair:
-    """The pair as it is used in training: with chosen and rejected exchanged if that was decided."""
+    """The pair as it is used in training: with chosen and rejected exchanged if it is swapped."""
     pair = here.pair
     return replace(pair, chosen=pair.rejected, rejected=pair.chosen) if here.key in swapped else pair

@@ -1,5 +1,1 @@
-"""The room of runs."""
-
-from smoltui.screens.runs.room import RunsRoom
-
-__all__ = ["RunsRoom"]
+"""The Runs room: `room.py` composes it, with one file per task, per dialog and per widget."""

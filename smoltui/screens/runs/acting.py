@@ -14,7 +14,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import RunList
+from smoltui.screens.runs.run_list import RunList
 
 Act = Callable[[Run], Awaitable[Run]]
 
@@ -31,7 +31,7 @@ class Acting(RunsBase):
 
     @work(group="act")
     async def _each(self, runs: Sequence[Run], act: Act, said: str, *, show: bool = False) -> None:
-        """Does one thing to several runs, also when it fails for some of them.
+        """Applies an action to several runs, and continues if it fails for one of them.
 
         With `show` the cursor moves to the first resulting run.
         """
@@ -83,7 +83,7 @@ class Acting(RunsBase):
         if stopped:
             self._each(stopped, lambda run: self.engine_of(run).resume(run.id), "Resuming")
 
-    # -- again
+    # -- running again
 
     def action_rerun(self) -> None:
         runs = self.chosen()
@@ -105,7 +105,7 @@ class Acting(RunsBase):
             lambda: self._each(runs, lambda run: self.engine_of(run).rerun(run.id), "Started", show=True),
         )
 
-    # -- waiting
+    # -- notifications
 
     def action_wait(self) -> None:
         """Turns the notification at the end of runs on or off."""
@@ -175,5 +175,6 @@ class Acting(RunsBase):
 
 
 def _named(runs: Sequence[Run]) -> str:
+    """The names of the first three runs, and how many more there are."""
     shown = ", ".join(safe_line(run.name, 30) for run in runs[:3])
     return shown + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")

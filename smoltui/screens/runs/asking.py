@@ -1,11 +1,10 @@
-"""What is asked of the engine on demand: everything known of a run, its usage, its plan."""
+"""What the engine is asked on demand: everything known about a run, its usage, its plan."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any
 
 from rich.text import Text
 from textual import work
@@ -16,8 +15,8 @@ from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.json_tree import JsonTree
-from smoltui.widgets.stats_panel import StatsPanel
+from smoltui.screens.runs.json_tree import JsonTree
+from smoltui.screens.runs.stats_panel import StatsPanel
 
 
 class Asking(RunsBase):
@@ -25,14 +24,14 @@ class Asking(RunsBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._inspected: Mapping[str, Any] = {}
+        self._inspected: Mapping[str, object] = {}
         self._raw = False
 
     # -- inspect
 
     @work(group="inspect", exclusive=True)
     async def inspect(self) -> None:
-        """Asks the engine for everything it has about the run."""
+        """Loads everything that the engine knows about the run."""
         run = self._run
         tree, note = self.query_one(JsonTree), self.query_one("#inspect-raw", Static)
         self._inspected = {}
@@ -66,14 +65,14 @@ class Asking(RunsBase):
         self._show_raw(self._raw)
 
     def inspected_text(self) -> str:
-        """The JSON without secrets, for copying."""
+        """The JSON for copying, with secrets redacted."""
         return redact(self._as_json())
 
     # -- stats
 
     @work(group="stats", exclusive=True)
     async def watch_stats(self) -> None:
-        """Shows what the run uses of its machine while the view is in front."""
+        """Shows the resource usage of the run while the view is in front."""
         run, panel = self.known, self.query_one(StatsPanel)
         if run is None:
             panel.clear("No run selected.")
@@ -94,7 +93,7 @@ class Asking(RunsBase):
 
     @work(group="plan", exclusive=True)
     async def show_plan(self) -> None:
-        """Shows what the run was started with, and what its script found."""
+        """Shows what the run was started with, and what its script reported."""
         run, target = self.known, self.query_one("#plan-text", Static)
         if run is None:
             target.update("")
@@ -103,7 +102,7 @@ class Asking(RunsBase):
 
 
 def plan_text(run: Run, spec: RunSpec | None) -> Text:
-    """The plan of a run for the screen."""
+    """The plan of a run. `spec` is what it was started with; None if that is not known on this machine."""
     text = Text()
 
     def line(name: str, value: object) -> None:

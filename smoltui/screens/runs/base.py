@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from textual.widgets import ContentSwitcher
@@ -12,32 +11,34 @@ from smoltui.core.runs.cost import usd, worst_cost
 from smoltui.core.runs.pace import Pace
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.screens.room import Room
+from smoltui.screens.runs.run_list import RunList
 from smoltui.widgets.ask_line import AskLine
-from smoltui.widgets.run_list import RunList
 
 VIEWS = ("curves", "log", "inspect", "stats", "plan")
 
 
 class RunsBase(Room):
-    """Shared state, and how it is reached."""
+    """Holds the selected run, and gives access to the list, the engines and the input line."""
 
     def __init__(self) -> None:
         super().__init__()
         self._run: Run | None = None
-        """The selected run, with the curve read from its log since it was selected."""
+        """The selected run, with the curve read from its log since it was selected; None without one."""
         self._pace = Pace()
+        """Its speed."""
 
     @property
     def view(self) -> str:
-        """Which of `VIEWS` is in front."""
+        """The one of `VIEWS` that is in front."""
         return self.query_one(ContentSwitcher).current or "curves"
 
     @property
     def known(self) -> Run | None:
-        """The selected run as the list has it; None when none is selected."""
+        """The selected run as the list shows it; None if none is selected."""
         return self.workspace.runs.get(self._run.id, self._run) if self._run is not None else None
 
     def engine_of(self, run: Run) -> Engine:
+        """The engine that a run belongs to."""
         return self.workspace.services.engines[run.engine]
 
     def chosen(self) -> list[Run]:
@@ -47,18 +48,17 @@ class RunsBase(Room):
         if marked:
             return marked
         run = listed.highlighted
-        return [run] if run is not None and run.id in self.workspace.runs else []  # a step of a chain is no run
+        return [run] if run is not None and run.id in self.workspace.runs else []  # a step of a chain is not a run
 
     def worst(self, run: Run) -> float | None:
-        """Most USD that a run like this can cost; None if it is free or unknown."""
-        flavor = self.workspace.monitor.prices.get(run.flavor or "")
+        """The most that a run like this can cost in USD; None if it is free or unknown."""
+        flavor = self.workspace.monitor.flavor(run.engine, run.flavor)
         return None if flavor is None else worst_cost(flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS)
 
-    def cost_words(self, run: Run) -> str:
-        """Cost so far, and the most it can reach while the run is active; empty for free runs."""
+    def cost_words(self, run: Run, so_far: float | None) -> str:
+        """Cost `so_far` (None: unknown) and the most it can reach while active, in USD; empty for a free run."""
         if not run.flavor:
             return ""
-        so_far = self.workspace.monitor.cost(run, time.time())
         if so_far is None:
             return "–"
         words = usd(so_far).removesuffix(" USD")
@@ -67,11 +67,11 @@ class RunsBase(Room):
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
         """Asks for one line of text; escape cancels."""
-        self.app.clear_notifications()  # they would lie over the line
+        self.app.clear_notifications()  # they would cover the input
         self.query_one(AskLine).ask(question, hint, answered, value)
         self.refresh_bindings()
 
-    # -- what the other parts give
+    # -- implemented by the other parts
 
     def show_head(self) -> None:
         """Draws the two lines about the selected run."""

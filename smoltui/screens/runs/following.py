@@ -1,4 +1,4 @@
-"""One run: its events as they arrive, its curves, and the two lines about its state."""
+"""The selected run: its events as they arrive, its curves, and the two lines about its state."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.log_view import LogView
-from smoltui.widgets.metric_chart import Curve, MetricChart
-from smoltui.widgets.run_list import STAGE_STYLES, RunList
+from smoltui.screens.runs.columns import STAGE_STYLES
+from smoltui.screens.runs.log_view import LogView
+from smoltui.screens.runs.metric_chart import Curve, MetricChart
+from smoltui.screens.runs.run_list import RunList
 
 PAGES = (
     ("loss", "rewards/margins", "rewards/accuracies", "rewards/chosen"),
@@ -35,21 +36,21 @@ PAGES = (
 """Keys of the metrics on each page of charts."""
 CHARTS = tuple(f"chart-{place}" for place in range(4))
 SMOOTHINGS = (0.0, 0.6, 0.9)
-"""Weights of `metrics.smoothed` that the key cycles through."""
+"""Weights of `metrics.smoothed`, in the order in which `m` cycles through them."""
 SMALLEST_SHARE = 1 / 64
 """Smallest share of the steps that can be shown."""
 MOST_BEHIND = 4
-"""Curves of other runs behind one curve: as many as there are colours."""
+"""Maximum number of other runs in a chart: one per color."""
 LINES_AT_ONCE = 200
 """Lines added to the log before a key gets its turn: about 3 ms."""
 SLICE_SECONDS = 0.002
 """Time for which events are read before a key gets its turn."""
 MOST_WAITING = 20_000
-"""Lines that may wait to be added to the log."""
+"""Maximum number of lines waiting to be added to the log."""
 BATCH_SECONDS = 0.1
 """New lines are drawn at most ten times a second."""
 KEY_SECONDS = 0.05
-"""Time that a key needs to reach the screen."""
+"""Time in which a key takes effect on the screen."""
 SETTLE_SECONDS = 0.15
 """Delay before the log is opened, so that a cursor passing by opens none."""
 _BY_KEY = {metric.key: metric for metric in METRICS}
@@ -57,7 +58,7 @@ _ORDER = tuple(metric.key for metric in METRICS)
 
 
 class Following(RunsBase):
-    """The lower part of the room, except what is asked of the engine on demand."""
+    """The lower part of the room, except what the engine is asked on demand (`Asking`)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ class Following(RunsBase):
         self._share = 1.0
         self._drawn_at = 0.0
         self._tracker: str | None = None
-        """Address of the Trackio Space that the log named."""
+        """Address of the Trackio Space, once the log names it."""
 
     @on(RunList.Highlighted)
     def _on_highlighted(self, message: RunList.Highlighted) -> None:
@@ -96,16 +97,16 @@ class Following(RunsBase):
         if followed is None:
             self._draw()
             return
-        # What the list knows is shown at once; the log then says it again from its first line.
+        # What the list knows is shown at once; reading the log then starts at its first line.
         self._draw(run)
         paused = time.monotonic()
         try:
             async with aclosing(followed.events()) as stream:
                 async for event in stream:
                     self._take(event, followed)
-                    while len(self._lines) > MOST_WAITING:  # more than can be drawn: the engine waits too
+                    while len(self._lines) > MOST_WAITING:  # more than can be drawn, so the engine has to wait
                         await asyncio.sleep(BATCH_SECONDS / 10)
-                    if time.monotonic() - paused > SLICE_SECONDS:  # a long log must not hold up the keys
+                    if time.monotonic() - paused > SLICE_SECONDS:  # a long log must not delay keys
                         await self._rest()
                         paused = time.monotonic()
         except SmoltuiError as error:
@@ -113,7 +114,7 @@ class Following(RunsBase):
             self._draw_soon()
 
     def _take(self, event: events.Event, followed: Followed) -> None:
-        if isinstance(event, events.LogLine):  # 100 000 of them can come in a second
+        if isinstance(event, events.LogLine):  # up to 100 000 of them per second
             text = event.text
             if "\n" in text:
                 self._lines += [(line, event.at) for line in text.split("\n")]
@@ -143,7 +144,7 @@ class Following(RunsBase):
 
     @work(group="burst", exclusive=True)
     async def _draw_rest(self) -> None:
-        """The rest of a burst, in parts between which keys are handled."""
+        """Draws the rest of a burst in parts, between which keys are handled."""
         while self._lines:
             await self._rest()
             self._put()
@@ -155,9 +156,9 @@ class Following(RunsBase):
 
     def _put(self, known: Run | None = None) -> None:
         lines, self._lines = self._lines[:LINES_AT_ONCE], self._lines[LINES_AT_ONCE:]
-        # Of a burst only what is there every tenth of a second is seen.
+        # A burst is drawn at most ten times per second.
         now = time.monotonic()
-        every = BATCH_SECONDS * (3 if self.workspace.pressed_within(BATCH_SECONDS) else 1)  # what is typed comes first
+        every = BATCH_SECONDS * (3 if self.workspace.pressed_within(BATCH_SECONDS) else 1)  # keys take precedence
         seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
         if seen:
@@ -166,7 +167,7 @@ class Following(RunsBase):
             self.show_head()
 
     def follow_on(self) -> None:
-        """Follows the run again from its first line when the list says that it was resumed."""
+        """Follows the run again from its first line if the list says that it was resumed."""
         run, known = self._run, self.known
         if run is None or known is None or known.is_final or not run.is_final:
             return
@@ -175,38 +176,37 @@ class Following(RunsBase):
             self._follow(known.id)
 
     def run_changed(self) -> None:
-        """Another run was selected."""
+        """Called when another run was selected."""
         raise NotImplementedError
 
     # -- curves
 
     def _draw_charts(self, run: Run | None) -> None:
+        """Draws the page of charts, or the one that fills the view; nothing while another view is in front."""
         if self.view != "curves":
             return
-        keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],) * len(CHARTS)
-        others = [
-            other
-            for other in self.workspace.runs.values()
-            if other.id in self.query_one(RunList).marked and (run is None or other.id != run.id)
-        ][:MOST_BEHIND]
-        if any(not other.history.loaded for other in others):
-            self._load_curves([other.history for other in others])
-            others = [other for other in others if other.history.loaded]
-        self.query_one("#curves").set_class(len(keys) < len(CHARTS), "three")
-        for place, (chart, key) in enumerate(zip(CHARTS, keys, strict=False)):
-            drawn = self.query_one(f"#{chart}", MetricChart)
-            if self._zoomed is not None and place:
-                continue
-            points = run.history.series.get(key, []) if run else []
-            held_out = run.history.last(f"eval_{key}") if run else None
-            drawn.show(
-                points,
-                held_out,
+        keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],)
+        self.query_one("#curves").set_class(self._zoomed is None and len(keys) < len(CHARTS), "three")
+        behind = self._runs_behind(run)
+        for chart, key in zip(CHARTS, keys, strict=False):
+            self.query_one(f"#{chart}", MetricChart).show(
+                run.history.series.get(key, []) if run else [],
+                run.history.last(f"eval_{key}") if run else None,
                 metric=_BY_KEY[key],
-                others=[Curve(other.name, tuple(other.history.series.get(key, ()))) for other in others],
+                others=[Curve(other.name, tuple(other.history.series.get(key, ()))) for other in behind],
                 smoothing=SMOOTHINGS[self._smoothing],
                 share=self._share,
             )
+
+    def _runs_behind(self, run: Run | None) -> list[Run]:
+        """The marked runs besides `run`, as many as are drawn; those whose curves are not loaded yet follow later."""
+        marked = self.query_one(RunList).marked
+        wanted = [other for other in self.workspace.runs.values() if other.id in marked]
+        others = [other for other in wanted if run is None or other.id != run.id][:MOST_BEHIND]
+        loaded = [other for other in others if other.history.loaded]
+        if len(loaded) < len(others):
+            self._load_curves([other.history for other in others])
+        return loaded
 
     @work(group="curves behind", exclusive=True)
     async def _load_curves(self, histories: list[History]) -> None:
@@ -246,49 +246,53 @@ class Following(RunsBase):
         self.say("Showing all steps" if self._share == 1 else f"Showing the last {self._share:.0%} of the steps")
         self.draw_charts()
 
-    # -- how it stands
+    # -- the two lines about its state
 
     def show_head(self) -> None:
+        """Draws the two lines, and the keys if what they offer has changed."""
         head = self.query_one("#run-head", Static)
         run, known, width = self._run, self.known, self.size.width - 2
         if run is None or known is None:
             self._head_shown = None
             head.update("", layout=False)
             return
-        first = Text(no_wrap=True, overflow="ellipsis")
-        first.append(safe_line(run.name, 30), "bold").append(f"  {run.id}  ", "dim")
-        first.append(safe_line(known.stage, 20), STAGE_STYLES.get(known.stage, ""))
-        phase = PHASES.get(run.phase or "", run.phase)
-        if phase and not known.is_final:
-            first.append(f"  {safe_line(phase, 40)}")
-        if cost := self.cost_words(known):
-            first.append(f"  {cost} USD", "dim")
-        if self._tracker:
-            first.append("  ").append("Trackio", Style(color="cyan", underline=True, link=self._tracker))
-        for warned in self.workspace.monitor.warned.get(run.id, ()):
-            first.append(f"  {warned.word}", "bold yellow")
-        if known.message:
-            first.append(f"  {safe_line(redact(known.message), 200)}", "yellow" if known.is_final else "dim")
-        if broken := self.broken(known):
-            first.append(f"  {safe_line(redact(broken), 120)}", "yellow")
-        second = self._log_line() if self.view == "log" else self._standing(known, run, width)
-        for line in (first, second):
+        second = self.query_one(LogView).status if self.view == "log" else self._standing(known, run, width)
+        lines = [self._identity(known, run), second]
+        for line in lines:
             line.truncate(width, overflow="ellipsis")
         offered = tuple(self.check_action(action, ()) for action in ("cancel", "ask_models", "pause", "rerun"))
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()
-        text = Text("\n").join([first, second])
+        text = Text("\n").join(lines)
         if text != self._head_shown:
             self._head_shown = text
             head.update(text, layout=False)
 
+    def _identity(self, known: Run, run: Run) -> Text:
+        """The first line: name, stage, phase, cost, warnings, and why it is in this stage."""
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(safe_line(run.name, 30), "bold").append(f"  {run.id}  ", "dim")
+        line.append(safe_line(known.stage, 20), STAGE_STYLES.get(known.stage, ""))
+        monitor = self.workspace.monitor
+        phase = PHASES.get(run.phase or "", run.phase)
+        cost = self.cost_words(known, monitor.cost(known, time.time()))
+        parts: list[tuple[str, str | Style]] = [
+            (safe_line(phase, 40) if phase and not known.is_final else "", ""),
+            (f"{cost} USD" if cost else "", "dim"),
+            ("Trackio" if self._tracker else "", Style(color="cyan", underline=True, link=self._tracker)),
+            *((warned.word, "bold yellow") for warned in monitor.warned.get(run.id, ())),
+            (safe_line(redact(known.message or ""), 200), "yellow" if known.is_final else "dim"),
+            (safe_line(redact(self.broken(known) or ""), 120), "yellow"),
+        ]
+        for words, style in parts:
+            if words:
+                line.append("  ").append(words, style)
+        return line
+
     def broken(self, run: Run) -> str | None:
         """Why no new log lines arrive, if the engine knows: the connection broke."""
         return None if run.is_final else self.engine_of(run).connection(run.id)
-
-    def _log_line(self) -> Text:
-        return self.query_one(LogView).status
 
     def _standing(self, known: Run, run: Run, width: int) -> Text:
         return self._outcome(known, run) if known.is_final else self._progress(run, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
@@ -59,7 +59,7 @@ class HardwareDialog(Modal[None]):
             target.update(Text(safe(redact(str(error)), 800), "red"))
             return
         problem = ""
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         shape: ModelShape | None = None
         try:
             values, shape = await in_thread(self._recipe)
@@ -67,7 +67,7 @@ class HardwareDialog(Modal[None]):
             problem = error.message
         target.update(hardware_text(fits(listed, values, shape) if not problem else [], problem))
 
-    def _recipe(self) -> tuple[dict[str, Any], ModelShape | None]:
+    def _recipe(self) -> tuple[dict[str, object], ModelShape | None]:
         values = dict(load_project_recipe(self._project).values)
         return values, recipe_shape(self._project, values)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from rich.text import Text
 from textual import on
@@ -16,10 +16,12 @@ from smoltui.core.runs.run import Run
 from smoltui.core.runs.run_filter import RunFilter, parse_filter
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
+from smoltui.screens.room import LOADING_RUNS
 from smoltui.screens.runs.base import RunsBase
-from smoltui.widgets.run_list import NOTHING_YET, READING, RowFacts, RunList, heading
+from smoltui.screens.runs.columns import INITIAL_ORDER, SORTS, RowFacts, heading, in_order
+from smoltui.screens.runs.run_list import RunList
 
-Key = Callable[[Run], float | str]
+NOTHING_YET = "No runs yet. Press t to start one."
 
 
 class Listing(RunsBase):
@@ -30,45 +32,31 @@ class Listing(RunsBase):
         self._wanted: str | None = None
         self._filter_text = ""
         self._filter = RunFilter()
-        self._sort = "age"
+        self._sort = INITIAL_ORDER
         self._descending = False
         self._unfolded: set[str] = set()
 
-    def _keys(self) -> dict[str, Key]:
-        """Sort keys by column; ascending `age` puts the youngest run first. Unknown values come last."""
-        now = time.time()
-        monitor = self.workspace.monitor
-
-        def newest(value: float | None) -> float:
-            return float("inf") if value is None else -value
-
-        return {
-            "age": lambda run: newest(run.created_at),
-            "name": lambda run: run.name.casefold(),
-            "stage": lambda run: run.stage,
-            "where": lambda run: run.flavor or run.engine,
-            "took": lambda run: newest(run.duration(now)),
-            "cost": lambda run: newest(monitor.cost(run, now)),
-            "loss": lambda run: -newest(run.history.last("loss")),
-            "margin": lambda run: newest(run.history.last("rewards/margins")),
-        }
+    @property
+    def _is_sorted(self) -> bool:
+        """Whether the order differs from the initial one."""
+        return self._sort != INITIAL_ORDER or self._descending
 
     def list_again(self) -> None:
         listed = self.query_one(RunList)
         runs = [run for run in self.workspace.runs.values() if self._filter.matches(run)]
-        if self._sort != "age" or self._descending:
-            runs.sort(key=self._keys()[self._sort], reverse=self._descending)
-        listed.empty_words = (
-            f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
-            if self._filter_text and self.workspace.runs
-            else NOTHING_YET
-            if not self.workspace.monitor.reading
-            else READING
-        )
+        if self._is_sorted:
+            runs = in_order(runs, self._sort, time.time(), self.row_facts, descending=self._descending)
+        listed.empty_words = self._empty_words()
         listed.show(self._with_steps(runs))
         if self._wanted and listed.select(self._wanted):
             self._wanted = None
         self.draw_note()
+
+    def _empty_words(self) -> str:
+        """What an empty list shows. Until every engine has answered, there may be runs."""
+        if self._filter_text and self.workspace.runs:
+            return f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
+        return LOADING_RUNS if self.workspace.monitor.reading else NOTHING_YET
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:
         """The runs, with their follow-up steps as rows below those that are unfolded."""
@@ -108,43 +96,23 @@ class Listing(RunsBase):
             self._wanted = None
 
     def row_facts(self, run: Run) -> RowFacts:
-        """What the row of a run shows besides the run."""
+        """What the row of a run shows in addition to the run itself."""
         monitor = self.workspace.monitor
         words = tuple(one.word for one in monitor.warned.get(run.id, ()))
         chain = monitor.follow_ups.get(run.id)
         notes = [chain.summary()] if chain is not None and run.id not in self._unfolded else []
         notes += ["bell"] if run.id in monitor.waited else []
-        return RowFacts(self.cost_words(run), words, " ".join(notes))
+        so_far = monitor.cost(run, time.time())
+        return RowFacts(self.cost_words(run, so_far), so_far, words, " ".join(notes))
 
-    # -- lines around it
+    # -- lines above and below the list
 
     def draw_heading(self) -> None:
         self.query_one("#run-heading", Static).update(heading(self.size.width), layout=False)
 
     def draw_note(self) -> None:
         """Why an engine is not listed, how old its list is, and how the list is filtered and sorted."""
-        monitor, now = self.workspace.monitor, time.time()
-        listed = self.query_one(RunList)
-        parts: list[tuple[str, str]] = []
-        engines = self.workspace.services.engines
-        for name, error in self.workspace.runs_errors.items():
-            words = f"{engines[name].place.plural}: {error.message}"
-            if (until := monitor.not_before.get(name)) is not None and until > now:
-                words += f", retrying in {until - now:.0f} s"
-            else:
-                words += f" → {error.hint}"
-            parts.append((words, "yellow"))
-        for name, at in monitor.listed_at.items():
-            place = engines[name].place
-            if not place.here and now - at > STALE_SECONDS:
-                parts.append((f"{place.plural} as of {as_time(now - at)} ago", "yellow"))
-        if self._filter_text:
-            count = len(listed.runs)
-            parts.append((f"{count:,} of {len(self.workspace.runs):,} runs match “{self._filter_text}”", "cyan"))
-        if self._sort != "age" or self._descending:
-            parts.append((f"sorted by {self._sort}{', reversed' if self._descending else ''}", "cyan"))
-        if listed.marked:
-            parts.append((f"{len(listed.marked)} marked", "bold cyan"))
+        parts = [*self._engine_notes(time.time()), *self._list_notes()]
         text = Text(" ", no_wrap=True, overflow="ellipsis")
         for number, (words, style) in enumerate(parts):
             text.append("  ·  " if number else "").append(safe_line(redact(words), 200), style)
@@ -154,6 +122,29 @@ class Listing(RunsBase):
         if parts and text != self._note_shown:
             note.update(text, layout=False)
         self._note_shown = text
+
+    def _engine_notes(self, now: float) -> Iterator[tuple[str, str]]:
+        """(text, style) for each engine that could not be listed, and each list of Jobs that is out of date."""
+        monitor, engines = self.workspace.monitor, self.workspace.services.engines
+        for name, error in self.workspace.runs_errors.items():
+            until = monitor.not_before.get(name)
+            then = f", retrying in {until - now:.0f} s" if until is not None and until > now else f" → {error.hint}"
+            yield f"{engines[name].place.plural}: {error.message}{then}", "yellow"
+        for name, at in monitor.listed_at.items():
+            place = engines[name].place
+            if not place.here and now - at > STALE_SECONDS:
+                yield f"{place.plural} as of {as_time(now - at)} ago", "yellow"
+
+    def _list_notes(self) -> Iterator[tuple[str, str]]:
+        """(text, style) of the filter, the order and the marks."""
+        listed = self.query_one(RunList)
+        if self._filter_text:
+            found = f"{len(listed.runs):,} of {len(self.workspace.runs):,} runs match"
+            yield f"{found} “{self._filter_text}”", "cyan"
+        if self._is_sorted:
+            yield f"sorted by {self._sort}{', reversed' if self._descending else ''}", "cyan"
+        if listed.marked:
+            yield f"{len(listed.marked)} marked", "bold cyan"
 
     _note_shown: Text | None = None
 
@@ -184,7 +175,7 @@ class Listing(RunsBase):
 
     def action_sort(self) -> None:
         """Sorts by the next column."""
-        names = list(self._keys())
+        names = list(SORTS)
         self._sort, self._descending = names[(names.index(self._sort) + 1) % len(names)], False
         self.list_again()
 

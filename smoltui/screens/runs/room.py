@@ -20,16 +20,24 @@ from smoltui.core.runs.metrics import METRICS
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
+from smoltui.screens.room import LOADING_RUNS
 from smoltui.screens.runs.acting import Acting
 from smoltui.screens.runs.asking import Asking
 from smoltui.screens.runs.following import CHARTS, Following
+from smoltui.screens.runs.json_tree import JsonTree
 from smoltui.screens.runs.listing import Listing
+from smoltui.screens.runs.log_view import LogView
+from smoltui.screens.runs.metric_chart import MetricChart
+from smoltui.screens.runs.run_list import RunList
+from smoltui.screens.runs.stats_panel import StatsPanel
 from smoltui.widgets.ask_line import AskLine
-from smoltui.widgets.json_tree import JsonTree
-from smoltui.widgets.log_view import LogView
-from smoltui.widgets.metric_chart import MetricChart
-from smoltui.widgets.run_list import RunList
-from smoltui.widgets.stats_panel import StatsPanel
+
+VIEW_OF = {
+    **dict.fromkeys(("follow", "hit", "only_hits", "save_log"), "log"),
+    **dict.fromkeys(("page", "zoom", "smooth", "range"), "curves"),
+    "raw": "inspect",
+}
+"""Action → the view that it works in."""
 
 
 class RunsRoom(Listing, Following, Asking, Acting):
@@ -80,7 +88,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="run-heading", markup=False)
-        yield RunList(id="run-list")
+        yield RunList(LOADING_RUNS, id="run-list")
         yield Static(id="engine-note", markup=False)
         yield Static(id="run-head", markup=False)
         with ContentSwitcher(id="run-views", initial="curves"):
@@ -162,25 +170,27 @@ class RunsRoom(Listing, Following, Asking, Acting):
             return True
         if self.query_one(AskLine).asking and action != "back":
             return False
-        run = self.known
+        view = VIEW_OF.get(action)
+        works = self.view == view if view is not None else self._can(action)
+        return works or None
+
+    def _can(self, action: str) -> bool:
+        """Whether an action that does not depend on the view has a run to act on."""
         match action:
             case "cancel":
-                return True if any(not one.is_final for one in self.chosen()) else None
-            case "ask_models":
-                if run is None or run.stage != Stage.COMPLETED or run.project != str(self.workspace.project.folder):
-                    return None
-                return True if run.engine in self.workspace.services.here else None
+                return any(not run.is_final for run in self.chosen())
             case "pause":
-                return True if any(one.stage != Stage.COMPLETED for one in self.chosen()) else None
+                return any(run.stage != Stage.COMPLETED for run in self.chosen())
             case "rerun" | "labels" | "wait":
-                return True if self.chosen() else None
-            case "follow" | "hit" | "only_hits" | "save_log":
-                return True if self.view == "log" else None
-            case "page" | "zoom" | "smooth" | "range":
-                return True if self.view == "curves" else None
-            case "raw":
-                return True if self.view == "inspect" else None
+                return bool(self.chosen())
+            case "ask_models":
+                return self.known is not None and self._has_model_here(self.known)
         return True
+
+    def _has_model_here(self, run: Run) -> bool:
+        """Whether a run of this project has left a model on this machine."""
+        ours = run.project == str(self.workspace.project.folder) and run.engine in self.workspace.services.here
+        return ours and run.stage == Stage.COMPLETED
 
     def action_view(self, view: str) -> None:
         self.bring(view)

@@ -20,12 +20,12 @@ from smoltui.screens.modal import Modal
 
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
-"""Value of a rule when it is turned on; edit smoltui.toml for others."""
+"""Threshold of a rule when it is turned on; others can be set in smoltui.toml."""
 KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
 
 
 class RulesDialog(Modal[None]):
-    """Each rule on a number key."""
+    """Shows the rules, each with a number key that turns it on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "leave", "Leave")]
 

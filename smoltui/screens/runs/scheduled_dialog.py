@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from smoltui.backends.runs.engine import Schedules
 
 SHOWN = 12
-"""Scheduled Jobs in view; the cursor moves the window over the others."""
+"""Scheduled Jobs visible at once; the list scrolls with the cursor."""
 
 
 class ScheduledDialog(Modal[None]):
-    """Keys act on the schedule under the cursor; `n` makes one from the Job that was selected in the room."""
+    """Keys act on the schedule under the cursor; `n` creates one from the Job selected in the room."""
 
-    AUTO_FOCUS = ""  # the line that asks has no keys before it asks
+    AUTO_FOCUS = ""  # the input is hidden until it asks
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Leave"),
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -148,7 +148,8 @@ class ScheduledDialog(Modal[None]):
         item, jobs = self._current, self._jobs
         if item is None or jobs is None:
             return
-        flavor = self._workspace.monitor.prices.get(item.flavor or "")
+        engine = self._workspace.services.able("scheduled")
+        flavor = self._workspace.monitor.flavor(engine.name, item.flavor) if engine else None
         worst = worst_cost(flavor, item.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"Costs at most {usd(worst)}." if worst is not None else "The maximum cost is unknown."
         self._confirmed(
@@ -167,23 +168,24 @@ class ScheduledDialog(Modal[None]):
         )
 
     def action_create(self) -> None:
-        job = self._job
-        if job is None or self._jobs is None:
+        job, jobs = self._job, self._jobs
+        if job is None or jobs is None:
             return
         self.query_one(AskLine).ask(
-            "schedule:", "@hourly, @daily, … or five cron fields (UTC)", lambda text: self._create(job, text), "@daily"
+            "schedule:",
+            "@hourly, @daily, … or five cron fields (UTC)",
+            lambda text: self._create(jobs, job, text),
+            "@daily",
         )
 
-    def _create(self, job: Run, text: str) -> None:
-        jobs = self._jobs
-        assert jobs is not None
+    def _create(self, jobs: Schedules, job: Run, text: str) -> None:
         try:
             schedule = checked_schedule(text)
         except ValueError as error:
             self._words = f"Invalid schedule: {error}"
             self._draw()
             return
-        flavor = self._workspace.monitor.prices.get(job.flavor or "")
+        flavor = self._workspace.monitor.flavor(job.engine, job.flavor)
         worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(

@@ -22,8 +22,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.backends.data_files import arrow as pair_arrow
-from smoltui.backends.data_files import tables as pair_tables
+from smoltui.backends.data_files import parquet, text_tables
 from smoltui.backends.data_files import text as pair_text
 from smoltui.backends.data_files.head import open_head
 from smoltui.backends.data_files.source import (
@@ -97,7 +96,7 @@ LARGE: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_set_is_never_held_whole(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """70 MB: the first pairs come after a fraction of them, and reading all of them takes a few MB of memory."""
-    monkeypatch.setattr(pair_arrow, "MAX_BATCH_BYTES", 8 << 20)  # so that this row group counts as a large one
+    monkeypatch.setattr(parquet, "MAX_GROUP_BYTES", 8 << 20)  # so that this row group counts as a large one
     LARGE[name](tmp_path / name)
     open_head(PairsSpec(name), tmp_path)  # pyarrow is imported
     arrow_before, arrow_most = pa.total_allocated_bytes(), 0
@@ -134,7 +133,7 @@ def test_a_row_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert head.rows == long[: len(head.rows)] and 1 < len(head.rows) < 8 and not head.whole
     assert list(open_pairs("long.jsonl", base=tmp_path).rows(0, 8)) == long
     monkeypatch.setattr(pair_text, "MAX_ROW_BYTES", 100_000)
-    monkeypatch.setattr(pair_tables, "MAX_ROW_BYTES", 100_000)
+    monkeypatch.setattr(text_tables, "MAX_ROW_BYTES", 100_000)
     for ending, mark in (("jsonl", "line 2"), ("csv", "line 3")):
         rows = [ROWS[0], {**ROWS[1], "chosen": "x" * 3_000_000}, ROWS[2]]
         path = tmp_path / f"one.{ending}"
@@ -200,9 +199,9 @@ def test_lines_and_arrays_give_what_json_gives(
     spaced = " ,\t".join(written)
     (folder / "c.json").write_bytes(f" [\n {spaced}\n] ".encode())
     with pytest.MonkeyPatch.context() as patch:
-        for module in (pair_text, pair_tables):
+        for module in (pair_text, text_tables):
             patch.setattr(module, "CHUNK", chunk)
-        patch.setattr(pair_tables, "BLOCK_BYTES", chunk)
+        patch.setattr(text_tables, "BLOCK_BYTES", chunk)
         for name in ("a.jsonl", "b.json", "c.json"):
             source = open_pairs(name, base=folder)
             assert same(list(source.rows(0, len(source))), rows), name
@@ -254,7 +253,7 @@ def test_a_table_gives_what_was_written(
     expected = [dict(zip(("prompt", "chosen", "rejected"), row, strict=True)) for row in rows]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pair_text, "CHUNK", chunk)
-        patch.setattr(pair_tables, "BLOCK_BYTES", chunk)
+        patch.setattr(text_tables, "BLOCK_BYTES", chunk)
         source = open_pairs(name, base=folder)
         assert list(source.rows(0, len(source))) == expected
         assert open_head(PairsSpec(name), folder).rows == expected

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from smoltui.backends.data_files import hub as pair_hub
+from smoltui.backends.data_files import hub_repo, range_file
 from smoltui.backends.data_files.head import open_head
 from smoltui.backends.data_files.source import PairsSpec, open_spec
 from smoltui.errors import NotFoundOnHubError, PairsError, PermissionDeniedError, SmoltuiError, UnreachableError
@@ -181,8 +181,8 @@ def test_a_hub_that_does_not_go_on(how: str, server: LocalHub, monkeypatch: pyte
     server.datasets[SET] = Dataset({"train.jsonl": as_lines(ROWS)}, slow=0.05 if how == "trickle" else 0)
     if how == "silent":
         server.spoil("GET", "/resolve/", how="silent")
-        monkeypatch.setattr(pair_hub, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(pair_hub, "HEAD_SECONDS", 0.3)
+        monkeypatch.setattr(hub_repo, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(range_file, "HEAD_SECONDS", 0.3)
     with pytest.raises(UnreachableError, match="did not answer in time"):
         open_head(PairsSpec(SET), None)
 

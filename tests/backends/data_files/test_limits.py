@@ -16,14 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from smoltui.backends.data_files import arrow as pair_arrow
-from smoltui.backends.data_files import parquet_pages
+from smoltui.backends.data_files import arrow_messages, arrow_rows, parquet_pages
 from smoltui.backends.data_files import tables as pair_tables
 from smoltui.backends.data_files import text as pair_text
 from smoltui.backends.data_files.head import open_head
 from smoltui.backends.data_files.source import PairsSpec, open_pairs
-from smoltui.backends.data_files.tables import Broken
-from smoltui.backends.data_files.text import decode_json
+from smoltui.backends.data_files.text import Broken, decode_json
 from smoltui.backends.pairs import import_set as pair_import
 from smoltui.backends.pairs.opened_set import imported
 from smoltui.cli.pairs import Asked, pairs_report, print_report
@@ -171,7 +169,7 @@ def test_offsets_that_point_elsewhere(tmp_path: Path) -> None:
 
 def test_a_dictionary_of_one_huge_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of the dictionary that is too large is not unpacked; a smaller one makes rows that are too long."""
-    monkeypatch.setattr(pair_arrow, "MAX_ROW_BYTES", 100_000)
+    monkeypatch.setattr(arrow_rows, "MAX_ROW_BYTES", 100_000)
     for name, write in (("p", pq.write_table), ("a", lambda table, path: write_arrow(path, table))):
         path = tmp_path / f"pairs.{name}"
         path = path.with_suffix(".parquet" if name == "p" else ".arrow")
@@ -220,7 +218,7 @@ def test_a_packed_batch_that_unfolds(tmp_path: Path, monkeypatch: pytest.MonkeyP
         path, pa.table({"prompt": ["x" * 1000] * 5000, "chosen": ["a"] * 5000, "rejected": ["b"] * 5000}), "zstd"
     )
     assert len(open_pairs(path)) == 5000
-    monkeypatch.setattr(pair_arrow, "MAX_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(arrow_messages, "MAX_UNPACKED_BYTES", 1 << 20)
     assert "a batch unpacks to more than 1 MB" in refused(path)
 
 
@@ -240,7 +238,7 @@ def test_columns_in_which_little_stands_for_much(tmp_path: Path, column: Callabl
 
 def test_lists_of_nothing_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A million nulls take no room in the file, and eight bytes each in Python."""
-    monkeypatch.setattr(pair_arrow, "MAX_ROW_BYTES", 100_000)
+    monkeypatch.setattr(arrow_rows, "MAX_ROW_BYTES", 100_000)
     nulls = pa.ListArray.from_arrays(pa.array([0, 1, 1_000_001], pa.int32()), pa.nulls(1_000_001))
     write_arrow(tmp_path / "pairs.arrow", pa.Table.from_pylist([GOOD] * 2).append_column("more", nulls))
     first, second = open_pairs(tmp_path / "pairs.arrow").rows(0, 2)

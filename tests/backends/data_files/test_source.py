@@ -17,8 +17,9 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from smoltui.backends.data_files import tables as pair_tables
+from smoltui.backends.data_files import text_tables
 from smoltui.backends.data_files.head import open_head
+from smoltui.backends.data_files.parquet import ParquetTable
 from smoltui.backends.data_files.source import (
     PairSource,
     PairsSpec,
@@ -29,7 +30,6 @@ from smoltui.backends.data_files.source import (
     recipe_pairs,
 )
 from smoltui.backends.data_files.splits import configured_splits, splits_of
-from smoltui.backends.data_files.tables import ParquetTable
 from smoltui.backends.pairs.opened_set import typed_spec
 from smoltui.backends.project.project import Project
 from smoltui.cli.pairs import Asked, pairs_report, print_report
@@ -306,8 +306,8 @@ def test_a_large_set_opens_without_being_read(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "pairs.jsonl"
     path.write_text(TEXT * 80)
     decoded = []
-    decode = pair_tables.json_row
-    monkeypatch.setattr(pair_tables, "json_row", lambda line, place: decoded.append(1) or decode(line, place))
+    decode = text_tables.json_row
+    monkeypatch.setattr(text_tables, "json_row", lambda line, place: decoded.append(1) or decode(line, place))
     source = open_pairs(path)
     assert source.pair(99_999).prompt[0].content == "Question 1249?"
     assert 0 < len(decoded) < 30
@@ -386,7 +386,15 @@ def test_without_a_network_the_cache_is_used(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", offline)
     (tmp_path / "train.jsonl").write_text(TEXT)
     cached: list[Path | None] = [tmp_path]
-    monkeypatch.setattr(pair_hub, "_cached", lambda repo, revision: cached[0])
+
+    def snapshot(*_: object, **__: object) -> str:
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        if cached[0] is None:
+            raise LocalEntryNotFoundError("nothing is cached")
+        return str(cached[0])
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     monkeypatch.setattr(pair_hub, "hub_files", lambda repo, names, revision: [tmp_path / name for name in names])
     assert len(open_pairs("owner/set", base=tmp_path)) == len(ROWS)
     cached[0] = None

@@ -57,7 +57,7 @@ def test_an_adapter_sits_on_the_reference(project: Project) -> None:
 
 
 def test_a_model_trained_by_hand_is_found(project: Project) -> None:
-    """I ran `trl dpo --config recipe.yaml` myself; what lies in output_dir is the aligned model."""
+    """I ran `trl dpo --config recipe.yaml` myself; the model in output_dir is the aligned model."""
     assert answers.compare_run(project, None).aligned is None
     trained(project)
     aligned = answers.compare_run(project, None).aligned
@@ -95,7 +95,7 @@ def test_what_is_not_there_is_said(project: Project) -> None:
 
 
 def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
-    """My prompts.txt is asked; without one, the four prompts of the course; an empty one is said to be empty."""
+    """My prompts.txt is asked; without one, the four prompts of the course; an empty one is an error."""
     settings = EvaluationSettings()
     assert answers.project_prompts(project, settings) == ["How do I boil rice?", "Why is the sky blue?"]
     path = project.folder / "prompts.txt"
@@ -192,7 +192,7 @@ async def test_held_out_pairs_are_measured(project: Project) -> None:
 async def test_an_end_without_answers_has_a_reason(
     project: Project, monkeypatch: pytest.MonkeyPatch, prompt: str, said: str
 ) -> None:
-    """Out of memory, killed, or a child that cannot start: the reason is told, with what it said last."""
+    """Out of memory, killed, or a child that cannot start: I read the reason, with its last message."""
     if not prompt:
         monkeypatch.setattr(answers, "GENERATE", project.folder / "no-such-script.py")
     with pytest.raises(RunFailedError) as caught:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -27,13 +27,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import TOKEN, LocalHub, local_hub
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    with local_hub(monkeypatch) as running:
-        yield running
+from tests.hub.server import TOKEN, LocalHub
 
 
 async def test_who_am_i(server: LocalHub) -> None:
@@ -75,11 +69,12 @@ async def test_prices_and_memory_are_the_servers(server: LocalHub) -> None:
         {"prettyName": "nameless"},
         7,
     ]
+    began = time.time()
     flavors = {flavor.name: flavor for flavor in await hub.flavors()}
     a100 = flavors["a100-large"]
     assert (a100.accelerator, a100.count, a100.vram_bytes, a100.ram_bytes) == ("A100", 1, 80 * 10**9, 142 * 10**9)
     assert a100.usd_per_hour == pytest.approx(2.5, abs=0.001)
-    assert abs(a100.listed_at - time.time()) < 60
+    assert began <= a100.listed_at <= time.time()
     assert (flavors["cpu-basic"].accelerator, flavors["cpu-basic"].count) == (None, 0)
     assert (flavors["odd"].usd_per_minute, flavors["odd"].vram_bytes) == (None, None)
     assert flavors["hourly"].usd_per_minute == pytest.approx(0.01)
@@ -162,7 +157,7 @@ async def test_a_hub_that_takes_the_call_and_says_nothing(
     await wait_until(lambda: len(server.asked("GET", "hardware")) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_offline_mode(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +180,7 @@ def test_errors_of_the_upload_are_ours_too() -> None:
 
 
 def test_the_client_is_fit_for_a_screen() -> None:
-    """Nothing that huggingface_hub logs or draws can be painted over the screen, and no call waits for ever."""
+    """Nothing that huggingface_hub logs or draws can be painted over the screen, and no call waits forever."""
     hub.setup()
     from huggingface_hub import get_session
     from huggingface_hub.utils import are_progress_bars_disabled
@@ -217,7 +212,7 @@ def test_a_child_does_not_inherit_what_keeps_the_client_quiet() -> None:
 
 
 async def test_work_in_a_thread_can_be_left() -> None:
-    """A blocked call does not hold the app: it is told to stop, and the program may end while it still sits there."""
+    """A blocked call does not hold the app: it is asked to stop, and the program can end while it is still blocked."""
     told: list[str] = []
     begun = threading.Event()
     task = asyncio.create_task(
@@ -226,7 +221,7 @@ async def test_work_in_a_thread_can_be_left() -> None:
     await asyncio.to_thread(begun.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
     assert told == ["stop"]
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import TOKEN, LocalHub, local_hub
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    with local_hub(monkeypatch) as running:
-        yield running
-
+from tests.hub.server import TOKEN, LocalHub
 
 FOREIGN = {
     "command": ["python", "-c", "print(1)"],
@@ -134,7 +126,7 @@ class TestRerun:
         assert len(server.jobs) == 1
 
     async def test_nobody_knows_whether_it_was_started(self, server: LocalHub) -> None:
-        """The Hub is gone after my request: that is said, with the label to look for."""
+        """The Hub is gone after my request: I read that, with the label to search for."""
         old = server.add(stage="COMPLETED", **FOREIGN)
         server.spoil("POST", "^/api/jobs/ada$", after=True, how="close")
         server.spoil("GET", "^/api/jobs/ada$", times=9, status=503)
@@ -274,7 +266,7 @@ class TestAccess:
         assert access_of({}) == access_of({"status": 5}) == []
 
     def test_the_request_for_the_same_again(self) -> None:
-        """Attempts from the retries where only those are told; nothing that is not known."""
+        """Attempts from the retries if only those are stated; nothing unknown."""
         assert spec_of_job({"command": ["x"], "spaceId": "a/b", "retry": 2, "timeoutSeconds": None}) == {
             "command": ["x"],
             "spaceId": "a/b",
@@ -344,7 +336,7 @@ async def test_a_hub_that_says_nothing(
     await wait_until(lambda: len(server.asked(method, path)) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
 
 
 def test_labels_of_runs_are_never_the_same() -> None:

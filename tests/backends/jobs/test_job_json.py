@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from smoltui.core.machine.sample import in_words, sample_from
 from smoltui.core.runs.cost import worst_cost
 from smoltui.errors import InputError, ServiceError
 from smoltui.safe_text import safe_line
-from tests.hub.server import LocalHub, local_hub
+from tests.hub.server import LocalHub
 
 ODD = st.one_of(
     st.none(),
@@ -52,7 +51,7 @@ ODD = st.one_of(
     ),
     st.sampled_from([[], {}, [[]], {"a": {}}, [None], [{"name": 5}], {"name": []}, ["x", 7], {"stage": {}}]),
 )
-"""What stands where something else should."""
+"""Values of unexpected types."""
 
 JOB: dict[str, Any] = {
     "id": "x1",
@@ -242,12 +241,6 @@ def test_depth() -> None:
             hub_bodies.loads(body % (opening * 60, closing * 60))
             with pytest.raises(ValueError, match="nested too deep"):
                 hub_bodies.loads(body % (opening * 70, closing * 70))
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    with local_hub(monkeypatch) as running:
-        yield running
 
 
 async def test_one_bad_job_hides_no_other(server: LocalHub) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,7 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import TOKEN, LocalHub, Scheduled, local_hub
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.05))
-    with local_hub(monkeypatch) as running:
-        yield running
+from tests.hub.server import TOKEN, LocalHub, Scheduled
 
 
 @pytest.fixture
@@ -137,7 +130,7 @@ class TestMaking:
     async def test_an_answer_that_is_lost(
         self, server: LocalHub, shipped: list[Any], spec: RunSpec, spoilt: dict[str, Any]
     ) -> None:
-        """It was made: I get it, and trying again gives it again."""
+        """It was created: I get it, and get the same one when I try again."""
         server.spoil("POST", "^/api/scheduled-jobs/ada$", after=True, **spoilt)
         item = await HubEngine().scheduled.create(spec, "@daily")
         assert (await HubEngine().scheduled.create(spec, "@daily")).id == item.id
@@ -311,7 +304,7 @@ async def test_each_refusal_is_a_sentence_and_a_next_step(
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_hub_that_says_nothing_or_is_none(server: LocalHub, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    """A black hole costs the set time; a log-in page in between is told as such or as a lost answer."""
+    """A silent server costs the time limit; a login page is reported as such, or as a lost response."""
     method, path, act = CALLS[call]
     item, job = made(server), server.add(dockerImage="i")
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 0.4)

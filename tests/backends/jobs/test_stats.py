@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,17 +23,12 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
-from tests.hub.server import Connection, Job, LocalHub, local_hub
+from tests.hub.server import Connection, Job, LocalHub
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_stats, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(hub_stats, "NOW_SECONDS", 0.3)
-    monkeypatch.setattr(hub_stats, "BACKOFF_SECONDS", (0.01, 0.02))
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
-    with local_hub(monkeypatch) as running:
-        yield running
 
 
 def sample(cpu: int) -> dict[str, Any]:
@@ -62,9 +56,9 @@ async def test_to_the_end(server: LocalHub) -> None:
 
     ending = asyncio.create_task(end())
     began = time.time()
-    found = await asyncio.wait_for(follow(job), 10)
+    found = await asyncio.wait_for(follow(job), 60)
     await ending
-    assert cpus(found) == [1, 2, 3] and abs(found[0].at - began) < 5 and found[0].memory_share == 0.5
+    assert cpus(found) == [1, 2, 3] and began <= found[0].at <= time.time() and found[0].memory_share == 0.5
     assert server.streams == 0
 
 
@@ -83,11 +77,11 @@ async def test_it_is_waited_for(server: LocalHub) -> None:
         job.stage = "ERROR"
 
     going = asyncio.create_task(go())
-    assert cpus(await asyncio.wait_for(follow(job), 10)) == [7]
+    assert cpus(await asyncio.wait_for(follow(job), 60)) == [7]
     await going
 
 
-async def test_breaks_are_mended(server: LocalHub) -> None:
+async def test_breaks_are_bridged(server: LocalHub) -> None:
     """Cut twice, refused with 503 and 429, and the question for the stage fails: I get the samples behind it."""
     job = server.add()
     job.samples = [sample(number) for number in range(6)]
@@ -153,15 +147,15 @@ async def test_it_ended_just_now(server: LocalHub) -> None:
     while not job.asked_for_figures:
         await asyncio.sleep(0.001)
     job.stage = "COMPLETED"
-    assert await asyncio.wait_for(reading, 5) is None
+    assert await asyncio.wait_for(reading, 60) is None
 
 
 async def test_there_are_no_figures(server: LocalHub) -> None:
-    """It runs and the Hub goes on to have none: that is told after some tries."""
+    """It runs, but the Hub still has none: I read that after some attempts."""
     job = server.add()
     job.measured = [Connection(status=406)] * 50
     with pytest.raises(ServiceError) as caught:
-        await asyncio.wait_for(follow(job), 10)
+        await asyncio.wait_for(follow(job), 60)
     assert caught.value.hint and job.asked_for_figures == hub_stats.REFUSALS
 
 
@@ -192,7 +186,7 @@ async def test_leaving_is_instant(server: LocalHub) -> None:
     ],
 )
 async def test_a_refusal_is_a_sentence(server: LocalHub, status: int, error: type[SmoltuiError]) -> None:
-    """Who asks once is told at once; what waiting cannot mend ends a follow too."""
+    """A single request fails immediately; an error that waiting cannot fix ends a follow too."""
     job = server.add()
     job.measured = [Connection(status=status, headers={"Retry-After": "9"})] * 2
     with pytest.raises(error) as caught:
@@ -200,7 +194,7 @@ async def test_a_refusal_is_a_sentence(server: LocalHub, status: int, error: typ
     assert type(caught.value) is error and caught.value.message and caught.value.hint
     if status in (401, 403):
         with pytest.raises(error):
-            await asyncio.wait_for(follow(job), 5)
+            await asyncio.wait_for(follow(job), 60)
 
 
 async def test_a_hub_that_says_nothing_or_is_none(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A training script that saves checkpoints, pauses at SIGTERM and goes on, as `scripts/dpo.py` does; only Python.
+"""A training script that saves checkpoints, pauses at SIGTERM and resumes, as `scripts/dpo.py` does; only Python.
 
 Its loss at a step follows from the state in the checkpoint alone, so a resumed run has the curve of an unbroken one.
 Keys of the recipe: `steps`, `pause` (seconds a step), `save_steps` (0: none), `die_at` (step at which it is killed,

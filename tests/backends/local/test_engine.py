@@ -43,7 +43,7 @@ def spec(folder: Path, recipe: str = "steps: 3", **changes: object) -> RunSpec:
     return RunSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
-async def ended(engine: LocalEngine, run: Run, seconds: float = 15) -> Run:
+async def ended(engine: LocalEngine, run: Run, seconds: float = 60) -> Run:
     async with asyncio.timeout(seconds):
         while not (run := await engine.get(run.id)).is_final:
             await asyncio.sleep(0.02)
@@ -106,12 +106,12 @@ async def test_cancel_stops_it_and_leaves_no_process(engine: LocalEngine, tmp_pa
 async def test_a_dead_supervisor_is_an_error_and_takes_the_child_along(
     engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:
-    """The supervisor is killed: the run is not RUNNING for ever, and no training goes on unseen."""
+    """The supervisor is killed: the run is not RUNNING forever, and no training continues unseen."""
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
     status = data_folder.read_json(run_store.run_dir(run.id) / "status.json")
     assert status is not None
     os.kill(status["supervisor_pid"], signal.SIGKILL)
-    run = await ended(engine, run, 5)
+    run = await ended(engine, run)
     assert run.stage == Stage.ERROR and "supervisor and the run are gone" in (run.message or "")
     await wait_until(lambda: not _lives(status["child_pid"]))
 
@@ -162,7 +162,7 @@ def _lives(pid: int) -> bool:
 
 
 async def test_starting_is_quick(engine: LocalEngine, tmp_path: Path) -> None:
-    """Submitting gives the run before the training has even loaded its packages."""
+    """Submitting returns the run before the training has even loaded its packages."""
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
     assert run.stage in (Stage.RUNNING, Stage.SCHEDULING)
     await engine.cancel(run.id)
@@ -187,7 +187,7 @@ async def test_the_tail_is_the_last_lines(engine: LocalEngine, tmp_path: Path) -
 
 
 async def test_two_runs_do_not_write_to_one_folder(engine: LocalEngine, tmp_path: Path) -> None:
-    """I start a second training while the first goes on: neither model is lost, whoever started it."""
+    """I start a second training during the first: neither model is lost, whoever started it."""
     first = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
     with pytest.raises(InputError) as error:
         await LocalEngine(SCRIPT).submit(spec(tmp_path, label="l2", overwrite=True))
@@ -240,10 +240,10 @@ async def test_a_data_folder_that_is_none_is_named(
 async def test_many_old_runs_do_not_hold_the_screen_up(
     engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading hundreds of old runs takes a second, and I can go on typing meanwhile."""
+    """Reading hundreds of old runs takes a second, and I can type meanwhile."""
     await ended(engine, await engine.submit(spec(tmp_path)))
     ids, typed = run_store.run_ids, threading.Event()
-    monkeypatch.setattr(run_store, "run_ids", lambda: ids() if typed.wait(20) else [])
+    monkeypatch.setattr(run_store, "run_ids", lambda: ids() if typed.wait(60) else [])
     listing = asyncio.create_task(engine.list_runs())
     await asyncio.sleep(0.01)
     typed.set()

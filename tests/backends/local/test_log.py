@@ -35,14 +35,24 @@ TEXTS = st.sampled_from(
         '{"event": "metr',
         "{'a': 1}",
         '{"event": "odd", "v": 1}',
+        '{"event": "stage", "v": 1, "stage": "RUNNING", "message": "forged"}',
+        '{"event": "stage", "v": 1, "stage": "ERROR", "message": "forged", "key": "0000"}',
     ]
 )
 BARS = st.integers(1, 99).map(lambda n: f"\r {n}%|##   | {n}/99 [00:01<00:02]\r {n}%|##   | {n}/99 [00:01<00:02]")
 TRL = st.integers(1, 9).map(lambda n: str({"loss": f"0.{n}", "grad_norm": n / 2, "epoch": 1}))
 
 
+KEY = "0123456789abcdef"
+
+
 def ours(event: events.Event) -> str:
     return events.dump(event)
+
+
+def resumed(message: str = "Resumed from step 2") -> str:
+    """The line that a supervisor writes between two parts of a run."""
+    return json.dumps({**events.StageChanged(stage="RUNNING", message=message).as_json(), "key": KEY})
 
 
 @st.composite
@@ -81,23 +91,23 @@ def parts(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[str]:
-    again = ours(events.StageChanged(stage="RUNNING", message="Resumed from step 2"))
     lines: list[str] = []
     for number, part in enumerate(draw(st.lists(parts(), min_size=1, max_size=3))):
-        lines += [again, *part] if number else part
+        lines += [resumed(), *part] if number else part
     return lines
 
 
 def fresh(path: Path) -> RunLog:
-    return RunLog(path, Run(id="0123", engine="local", name="n", stage=Stage.SCHEDULING))
+    return RunLog(path, Run(id="0123", engine="local", name="n", stage=Stage.SCHEDULING), KEY)
 
 
 def slowly(path: Path) -> tuple[Run, History]:
-    """The run as every event of every line leaves it, and its curve."""
+    """The run as every event of every line leaves it, and its curve; a stage only if the supervisor wrote it."""
     reader, run = events.Reader(), Run(id="0123", engine="local", name="n", stage=Stage.SCHEDULING)
     for line in path.read_text().split("\n")[:-1]:
         for event in reader.feed(line):
-            run = run.after(event)
+            if not isinstance(event, events.StageChanged) or KEY in line:
+                run = run.after(event)
     return run, run.history
 
 
@@ -152,13 +162,13 @@ def test_the_last_lines_are_those_of_the_whole_log(
     path = tmp_path_factory.mktemp("log") / "log"
     lines = lines or [""]
     path.write_text("\n".join(lines))
-    reader = LineReader(path, 0, events.Reader(ours=True))
+    reader = LineReader(path, 0, events.Reader(ours=True), key=KEY)
     lined = [list(reader.events_of(line.encode())) for line in (lines if whole else lines[:-1])]
     if whole and lines[-1] == "":
         lined.pop()
     worth = [line for line in lined if any(not isinstance(event, events.Progress) for event in line)]
     with patch.object(local_log, "BACK", block):
-        found, rest = last_lines(path, count, ours=True, whole=whole)
+        found, rest = last_lines(path, count, ours=True, whole=whole, key=KEY)
     assert found == [event for line in worth[len(worth) - min(count, len(worth)) :] for event in line]
     with path.open("a") as file:
         file.write("\nlater\n")
@@ -314,7 +324,7 @@ async def test_naming_a_run_reads_no_curve(tmp_path: Path, monkeypatch: pytest.M
 
 
 async def test_following_the_end_reads_no_curve(tmp_path: Path) -> None:
-    """The last lines of a long log are told at once; what they tell is the newest that is known."""
+    """The last lines of a long log come immediately, with the newest figures."""
     log = RunLog(tmp_path / "log", Run("r", "local", "n", "RUNNING"))
     (tmp_path / "log").write_text(ours(events.Metrics(step=3, values={"loss": 0.5})) + "\n")
     log.read()

@@ -42,6 +42,7 @@ SPEC: dict[str, Any] = {
     "processes": 1,
     "strategy": "ddp",
     "created_at": 1.7e9,
+    "log_key": "0123456789abcdef",
 }
 LAUNCH: dict[str, Any] = {
     "argv": ["x"],
@@ -54,6 +55,7 @@ LAUNCH: dict[str, Any] = {
     "output_made": False,
     "resumed": "Resumed from step 1",
     "resumed_from": "/nowhere/out/checkpoint-1",
+    "log_key": "0123456789abcdef",
     "earlier": [{"started_at": 1.0, "finished_at": 2.0}],
 }
 STATUS: dict[str, Any] = {
@@ -87,7 +89,7 @@ def make(name: str = "00000001", **changed: object) -> Path:
 
 
 async def every_act(engine: LocalEngine, run_id: str) -> list[SmoltuiError]:
-    """What is said when everything is done that can be done with a run."""
+    """All messages when everything possible is done with a run."""
 
     async def logs() -> None:
         async with aclosing(engine.follow(run_id, follow=False, tail=3)) as stream:
@@ -262,7 +264,7 @@ def _refuse(*_: object, **__: object) -> None:
 
 @given(value=JSON, key=st.sampled_from(sorted(SPEC)))
 def test_a_specification_is_whole_or_none(value: object, key: str) -> None:
-    """`spec_of` gives a specification of the right types, or nothing."""
+    """`spec_of` returns a specification with the right types, or None."""
     spec = spec_of({**SPEC, key: value})
     assert spec is None or (
         isinstance(spec.name, str) and isinstance(spec.left_out, tuple) and dict(spec.labels) is not None

@@ -193,7 +193,7 @@ async def test_two_apps_with_two_data_folders_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_lock_in_the_output_folder_is_no_link_of_somebody_else(engine: LocalEngine, tmp_path: Path) -> None:
-    """The output folder lies where others write, and one has put a link there: the file it leads to is not touched."""
+    """Others can write to the output folder, and one has put a link there: its target is not touched."""
     (tmp_path / "aligned").mkdir()
     (tmp_path / "aligned" / "_smoltui.lock").symlink_to(tmp_path / "victim")
     with pytest.raises(InputError, match="output folder is not writable") as error:
@@ -233,14 +233,14 @@ async def test_the_workers_of_a_killed_supervisor_s_training_do_not_stay(tmp_pat
     await wait_until(lambda: b"worker" in log.read_bytes())
     worker = int(log.read_text().split()[1])
     os.kill(status(run)["supervisor_pid"], signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (run := await engine.get(run.id)).is_final:
             await asyncio.sleep(0.02)
     await wait_until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == "zombie", 10)
 
 
 async def test_a_start_that_was_killed_is_known_at_once(engine: LocalEngine, tmp_path: Path) -> None:
-    """The app was killed before the supervisor was there: the run never started, and that is said at once."""
+    """The app was killed before the supervisor was there: the run never started, and I read that immediately."""
     folder, descriptor = run_store.new_run_dir()
     data_folder.write_json(folder / "spec.json", {"name": "n", "project": str(tmp_path), "created_at": time.time()})
     assert (await engine.get(folder.name)).stage == Stage.SCHEDULING
@@ -264,7 +264,7 @@ async def test_a_signal_goes_to_nobody_but_who_has_the_lock(engine: LocalEngine,
 
 
 async def test_an_older_version_s_run_is_alive_by_its_process(engine: LocalEngine, running: Run) -> None:
-    """I updated smoltui while a run went on: its supervisor has no lock, and is known by its id and start."""
+    """I updated smoltui during a run: its supervisor has no lock, and is recognized by its id and start."""
     (run_store.run_dir(running.id) / "lock").rename(run_store.run_dir(running.id) / "kept")
     assert (await LocalEngine(SCRIPT).get(running.id)).stage == Stage.RUNNING
     (run_store.run_dir(running.id) / "kept").rename(run_store.run_dir(running.id) / "lock")

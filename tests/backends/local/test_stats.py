@@ -46,9 +46,9 @@ def busy() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_process_and_its_children(busy: subprocess.Popen[bytes]) -> None:
     """The child's work and memory count; the first sample cannot know the use of the processor."""
-    sampler = Sampler()
+    sampler, began = Sampler(), time.time()
     first = sampler.sample([busy.pid])
-    assert first.cpu is None and first.received is None and abs(first.at - time.time()) < 5
+    assert first.cpu is None and first.received is None and began <= first.at <= time.time()
     time.sleep(0.4)
     second = sampler.sample([busy.pid])
     sampler.close()
@@ -60,7 +60,7 @@ def test_a_process_and_its_children(busy: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_process_that_is_gone_takes_nothing() -> None:
-    """Nothing is said of it, which is not zero."""
+    """Unknown, which is not zero."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     sampler = Sampler()
@@ -155,13 +155,13 @@ async def test_one_sample_and_leaving(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(following, 30)
+            await asyncio.wait_for(following, 60)
     finally:
         await engine.cancel(run.id)
 
 
 def test_a_process_id_that_was_given_to_another_program() -> None:
-    """Not the supervisor's child: nothing is told of a stranger."""
+    """Not the supervisor's child: nothing is reported about another program."""
     me = {"child_pid": os.getpid(), "supervisor_pid": os.getppid()}
     assert local_stats._pid({"status": me}) == os.getpid()
     assert local_stats._pid({"status": {**me, "supervisor_pid": 1 << 22}}) is None

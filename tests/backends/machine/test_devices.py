@@ -15,6 +15,7 @@ import pytest
 from smoltui.backends.machine import devices
 from smoltui.backends.machine.devices import device_report, remembered_torch_report, torch_report
 from smoltui.core.machine.device import DeviceReport
+from tests.marks import needs_training
 
 SCRIPT = """
 import json, sys
@@ -65,7 +66,7 @@ class FakeNVML(ModuleType):
 
 
 def test_the_report_loads_nothing_heavy(tmp_path: Path) -> None:
-    """The opening room waits for it: it asks neither torch nor what stands on it."""
+    """The opening room waits for it: it imports neither torch nor anything built on it."""
     code = (
         "import sys; from pathlib import Path; from smoltui.backends.machine.devices import device_report\n"
         f"device_report(Path({str(tmp_path)!r}))\n"
@@ -81,7 +82,7 @@ def test_the_report_names_the_disk_and_the_memory(tmp_path: Path) -> None:
 
 
 def test_the_ranges_are_those_smoltui_was_installed_with(tmp_path: Path) -> None:
-    """What is needed stands in one place, pyproject.toml; developers' packages are not asked for."""
+    """The requirements are in one place, pyproject.toml; developers' packages are not required."""
     from importlib.metadata import requires
 
     report = device_report(tmp_path)
@@ -95,14 +96,14 @@ def test_the_ranges_are_those_smoltui_was_installed_with(tmp_path: Path) -> None
             continue
         package = found.pop((name, extra))
         assert set(package.wanted.split(",")) == set(requirement.strip().removeprefix(name).split(","))
-        assert package.wanted.startswith(">=")
+        assert package.wanted.startswith((">=", "=="))
     assert not found
     textual = report.package("textual")
     assert textual is not None and textual.fits and textual.installed
 
 
 def test_packages_missing_or_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that is not there and one outside its range are told apart."""
+    """A missing package and one outside its range are distinguished."""
     import importlib.metadata as metadata
 
     real = metadata.version
@@ -121,7 +122,7 @@ def test_packages_missing_or_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_nvidia_cards_by_nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name, memory and driver of every card, without torch; NVML is let go afterwards."""
+    """Name, memory and driver of every card, without torch; NVML is released afterwards."""
     nvml = FakeNVML()
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     first, second = device_report(tmp_path).accelerators
@@ -186,7 +187,7 @@ async def asked(report: DeviceReport, tmp_path: Path, text: str, seconds: float 
 
 
 async def test_what_torch_says_is_remembered(tmp_path: Path) -> None:
-    """Asked once for an environment; another version of torch is asked anew."""
+    """Tested once per environment; another version of torch is tested again."""
     report = device_report(tmp_path)
     assert remembered_torch_report(report) is None
     told = await asked(report, tmp_path, SCRIPT)
@@ -221,10 +222,9 @@ async def test_torch_that_is_not_installed_is_not_asked(tmp_path: Path) -> None:
     assert told.problem == "not installed: torch, trl"
 
 
-@pytest.mark.slow
+@needs_training
 async def test_the_real_probe(tmp_path: Path) -> None:
     """The script itself, with the torch and TRL that are installed here."""
-    pytest.importorskip("trl")
     told = await torch_report(device_report(tmp_path))
     assert told.problem is None and told.trl_problem is None and told.trl_seconds and told.threads
     assert told.kind in ("cpu", "cuda", "mps", "xpu") and (told.versions or {})["torch"]

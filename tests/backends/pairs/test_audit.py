@@ -202,7 +202,7 @@ def test_the_report_as_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.name)
-def test_every_finding_says_why_from_where_and_what_mends_it(definition: Any) -> None:
+def test_every_finding_says_why_from_where_and_how_to_fix_it(definition: Any) -> None:
     assert definition.why and definition.source and definition.act and definition.severity in ("stop", "warn", "info")
     ours, _ = named_columns(definition.condition, {})
     assert ours and ours <= set(COLUMNS)

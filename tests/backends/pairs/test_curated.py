@@ -38,9 +38,8 @@ from tests.backends.pairs.test_export import SHAPES
 from tests.backends.runs.specs import make_spec
 from tests.marks import needs_training
 from tests.paths import DEMO, FAKE_TRAINING
-from tests.scripts.test_dpo import Ran, in_scripts, run
+from tests.scripts.running import Ran, in_prepared, run
 
-DEMO = DEMO
 FAKE_SCRIPT = FAKE_TRAINING
 
 
@@ -154,8 +153,8 @@ class TestCurated:
             patched.setattr(curated, "export_pairs", again)
             assert curate(demo, values(make_spec(demo, HERE))) == first
         (first.exported.folder / "train.jsonl").write_text("{}\n")  # somebody tidied up
-        mended = curate(demo, values(make_spec(demo, HERE)))
-        assert mended == first and read_export(first.exported.folder) is not None
+        rewritten = curate(demo, values(make_spec(demo, HERE)))
+        assert rewritten == first and read_export(first.exported.folder) is not None
         decide(demo, Decision("exclude", keys[1]))
         other = curate(demo, values(make_spec(demo, HERE)))
         assert other is not None and other.exported.hash != first.exported.hash
@@ -283,7 +282,7 @@ class TestStarting:
     async def test_preflight_says_what_is_trained_on(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]), Decision("swap", keys[1]))
         decide(demo, Decision("hold_out", of="pairs train", share=0.1, seed=3))
-        facts = await gather(await make_plan(demo, HERE))
+        facts = await gather(await make_plan(demo, HERE), LocalEngine())
         (made,) = (found for path in curated.folder().iterdir() if (found := read_export(path)))
         wanted = f"{made.train} pairs of pairs, train, curated: 1 excluded, 1 swapped, {made.test} held out"
         assert made.train + made.test + 1 == len(keys)
@@ -293,7 +292,7 @@ class TestStarting:
     async def test_preflight_of_a_set_on_the_hub_opens_nothing(self, tmp_path: Path) -> None:
         project = small(tmp_path / "p", "dataset_name: owner/name\n")
         decide(project, Decision("exclude", "0" * 32), Decision("hold_out", of="owner/name train", share=0.05, seed=1))
-        facts = await gather(await make_plan(project, HERE))
+        facts = await gather(await make_plan(project, HERE), LocalEngine())
         assert facts.pairs == ("owner/name, curated when the run starts: 1 excluded, 0.05 of the prompts held out")
 
     async def test_a_local_run_keeps_what_it_was_given(self, demo: Project, keys: list[str]) -> None:
@@ -338,7 +337,7 @@ class TestTrained:
         wanted = {}
         for name, kind, texts in (("lines", "jsonl", False), ("columns", "parquet", False), ("texts", "jsonl", True)):
             made = export_pairs(
-                [(pair_of(0, row), content_hash(row), {}) for row in rows],
+                [(pair_of(0, row), content_hash(row)) for row in rows],
                 Curation(),
                 out=tmp_path / name,
                 kind=kind,  # type: ignore[arg-type]
@@ -350,7 +349,7 @@ class TestTrained:
             )
             assert made is not None and made.test
             wanted[name] = [made.hash, made.train_hash]
-        found = in_scripts(
+        found = in_prepared(
             f"""
             import json
             from datasets import load_dataset

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from smoltui.backends.data_files.source import PairsSpec, open_pairs
-from smoltui.backends.pairs import export as pair_export
+from smoltui.backends.pairs import export_files
 from smoltui.backends.pairs.curated import open_source
 from smoltui.backends.pairs.export import Exported, Row, export_pairs, read_export
 from smoltui.core.pairs.curation import Curation, Decision, HoldOut
@@ -65,12 +65,20 @@ SHAPES: dict[str, dict[str, Any]] = {
         "preferred_output": said(ANSWER),
         "non_preferred_output": said(OTHER),
     },
+    "messages-rejected": {"messages": [turn("user", USER), *said(ANSWER)], "rejected_response": OTHER},
+    "templated": {
+        "prompt": f"<|im_start|>user\n{USER}<|im_end|>\n<|im_start|>assistant\n",
+        "chosen": f"{ANSWER}<|im_end|>",
+        "rejected": f"{OTHER}<|im_end|>",
+    },
+    "several-rejected": {"prompt": USER, "chosen": ANSWER, "rejected": [OTHER]},
+    "ranked": {"prompt": USER, "response_a": OTHER, "response_b": ANSWER, "winner": "model_b"},
 }
 
 
 def rows_of(rows: Iterable[Any]) -> Iterator[Row]:
     for index, row in enumerate(rows):
-        yield pair_of(index, row), content_hash(row), {}
+        yield pair_of(index, row), content_hash(row)
 
 
 def pairs(count: int) -> list[dict[str, Any]]:
@@ -117,6 +125,28 @@ def test_each_shape_comes_back_as_the_same_pair(tmp_path: Path, schema: str, kin
     assert made.hash == by_definition([content_hash(SHAPES[schema])], [])
 
 
+def test_tools_turns_and_template_arguments_are_kept(tmp_path: Path) -> None:
+    """An answer that calls a tool, in a set that is converted: the export says what the row said."""
+    call = {"type": "function", "function": {"name": "now", "arguments": {}}}
+    row = {
+        "prompt": USER,
+        "chosen": [
+            turn("user", USER),
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "10:00", "name": "now"},
+            *said(ANSWER),
+        ],
+        "rejected": [turn("user", USER), *said(OTHER)],
+        "tools": [{"type": "function", "function": {"name": "now"}}],
+        "chat_template_kwargs": {"enable_thinking": True},
+    }
+    made = export([row], tmp_path / "out")
+    (found,) = lines(tmp_path / "out" / "train.jsonl")
+    assert found["chosen"] == row["chosen"][1:] and found["tools"] == row["tools"]
+    assert found["chat_template_kwargs"] == {"enable_thinking": True}
+    assert made.hash == by_definition([content_hash(row)], []) and content_hash(found) == content_hash(row)
+
+
 def test_texts_stay_texts_with_system_and_history_beside_them(tmp_path: Path) -> None:
     """TRL applies no chat template to a set of plain texts, and it goes on doing so after I excluded one pair."""
     row = {**SHAPES["standard"], "system": "Be kind.", "history": [["Hi", "Hello."], ["And", "Yes."]]}
@@ -133,9 +163,10 @@ def test_texts_that_become_messages_are_told_not_to_think(tmp_path: Path) -> Non
 
 def test_what_trl_knows_of_the_rows_is_kept(tmp_path: Path) -> None:
     row = SHAPES["conversational"]
-    supply = [(pair_of(0, row), content_hash(row), {"chat_template_kwargs": {"enable_thinking": True}, "id": 7})]
+    row = {**row, "chat_template_kwargs": {"enable_thinking": True}}
+    supply = [(pair_of(0, {**row, "id": 7}), content_hash(row))]
     export_pairs(supply, Curation(), out=tmp_path / "o", name="n", schema="conversational", thinking_off=False)
-    assert lines(tmp_path / "o" / "train.jsonl") == [{**row, "chat_template_kwargs": {"enable_thinking": True}}]
+    assert lines(tmp_path / "o" / "train.jsonl") == [row]
 
 
 class TestDecisions:
@@ -231,14 +262,14 @@ class TestText:
         (found,) = lines(tmp_path / "out" / "train.jsonl")
         assert made.hash == by_definition([content_hash(found)], [])
         kept = {**row, "prompt": sound(row["prompt"])}
-        stored = [(pair_of(0, kept), content_hash(row), {})]
+        stored = [(pair_of(0, kept), content_hash(row))]
         again = export_pairs(stored, Curation(), out=tmp_path / "s", name="n", schema="hh-rlhf", thinking_off=True)
         assert again is not None and again.hash == made.hash
 
 
 class TestParquet:
     def test_many_rows_in_groups(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pair_export, "GROUP_ROWS", 7)
+        monkeypatch.setattr(export_files, "GROUP_ROWS", 7)
         rows = pairs(40)
         made = export(rows, tmp_path / "out", kind="parquet", hold_out=HoldOut(0.3, 1))
         import pyarrow.parquet as pq
@@ -254,10 +285,10 @@ class TestParquet:
 
     def test_a_column_that_changes_its_form_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Arrow would drop the second row's words without saying so."""
-        monkeypatch.setattr(pair_export, "GROUP_ROWS", 1)
+        monkeypatch.setattr(export_files, "GROUP_ROWS", 1)
         row = SHAPES["conversational"]
         kwargs = [{"enable_thinking": True}, {"style": "short"}]
-        supply = [(pair_of(0, row), content_hash(row), {"chat_template_kwargs": each}) for each in kwargs]
+        supply = [(pair_of(0, {**row, "chat_template_kwargs": each}), content_hash(row)) for each in kwargs]
         with pytest.raises(InputError, match=r"changes its type.*chat_template_kwargs") as caught:
             export_pairs(
                 supply,

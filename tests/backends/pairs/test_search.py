@@ -15,8 +15,6 @@ from smoltui.backends.pairs.store import PairStore
 from smoltui.core.pairs.query import PairQuery
 from smoltui.errors import InputError
 
-pytestmark = pytest.mark.xdist_group("pairs/test_search")  # they share what is prepared once
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> PairStore:
@@ -117,4 +115,4 @@ def test_leaving_while_it_runs(store: PairStore) -> None:
     search = Search(store, PairQuery("where", "(select sum(a.row * b.row + c.row) from pairs a, pairs b, pairs c) > 0"))
     began = time.monotonic()
     search.run(left.is_set)
-    assert not search.complete and not search.hits and time.monotonic() - began < 10
+    assert not search.complete and not search.hits and time.monotonic() - began < 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from smoltui.backends.data_files.source import PairsSpec
 from smoltui.backends.pairs import session as pairs_session
+from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.opened_set import PairSet, imported, open_set
 from smoltui.backends.pairs.session import OWN_ORDER, Matches, PairsSession, StillLoadingError, recipe_values
@@ -77,6 +79,24 @@ class TestMoving:
         session.loading = "loading"
         with pytest.raises(StillLoadingError):
             session.store()
+
+    async def test_an_import_that_has_written_no_part_yet(self, session: PairsSession) -> None:
+        """Whatever needs the stored rows says so; a search waits for them."""
+        store = session.store()
+        whole = store.meta
+        pair_store.write_meta(store.folder, replace(whole, rows=0, complete=False))
+        session.opened.refresh()
+        session.loading = "loading"
+        with pytest.raises(StillLoadingError):
+            await session.count_held_out(0.5, 7)
+        with pytest.raises(StillLoadingError):
+            await session.rows_where("gap >= (select min(gap) from pairs)")
+        searching = asyncio.ensure_future(searched(session, "where gap >= (select min(gap) from pairs)"))
+        await asyncio.sleep(0.2)
+        assert not searching.done()
+        pair_store.write_meta(store.folder, whole)
+        session.opened.refresh()
+        assert len(await searching) == 4
 
     async def test_loaded_in_a_child(self, tmp_path: Path) -> None:
         """It says how far it is, and what was too far down can be had afterwards."""

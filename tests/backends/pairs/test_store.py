@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from smoltui.backends.data_files.source import PairsSpec, open_pairs
 from smoltui.backends.pairs import store as pair_store
+from smoltui.backends.pairs.cache_upkeep import remove_halves
 from smoltui.backends.pairs.opened_set import PairSet, import_in_child, imported, open_set, request_import
-from smoltui.backends.pairs.search import Search, column_values, sorted_rows
+from smoltui.backends.pairs.search import Search
+from smoltui.backends.pairs.set_columns import column_values, sorted_rows
 from smoltui.backends.pairs.store import PairStore
 from smoltui.backends.pairs.summary import summary
 from smoltui.core.pairs.facts import sound
@@ -295,9 +297,8 @@ async def test_a_child_imports_and_tells_how_far_it_is(tmp_path: Path) -> None:
     assert opened.pair(rows - 1).prompt[0].content == f"question {rows - 1}"
 
 
-def test_a_search_goes_on_with_what_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_goes_on_with_what_comes_later(tmp_path: Path) -> None:
     """One can search while the set is being read."""
-    monkeypatch.setattr("smoltui.backends.pairs.search.PART_ROWS", pair_store.PART_ROWS)
     opened = imported(PairsSpec(str(write(tmp_path / "many.jsonl", many(pair_store.PART_ROWS + 9)))), tmp_path)
     store = opened.store
     assert store is not None
@@ -411,8 +412,6 @@ def test_old_sets_leave_the_cache(opened: PairSet, tmp_path: Path) -> None:
 
 def test_what_killed_imports_left_behind_goes(tmp_path: Path) -> None:
     """The next import of the set deletes their half-written files, and none that somebody still writes."""
-    from smoltui.backends.pairs import import_set
-
     gone = subprocess.Popen(["true"])
     gone.wait()
     for name in (
@@ -421,6 +420,17 @@ def test_what_killed_imports_left_behind_goes(tmp_path: Path) -> None:
         "part-00001.text.arrow",
     ):
         (tmp_path / name).write_bytes(b"half")
-    import_set.remove_halves(tmp_path)
+    remove_halves(tmp_path)
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == {f".part-00001.text.arrow.{os.getpid()}", "part-00001.text.arrow"}
+
+
+def test_what_killed_commands_left_behind_goes(tmp_path: Path) -> None:
+    """A command imports in its own process: the next one deletes what it had begun to write."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    opened = open_set(PairsSpec(str(write(tmp_path / "five.jsonl", ROWS))), tmp_path)
+    request_import(opened)
+    half = opened.folder / f".part-00000.text.arrow.{gone.pid}"
+    half.write_bytes(b"half")
+    assert imported(opened.spec, opened.base).complete and not half.exists()

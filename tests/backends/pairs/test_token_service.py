@@ -18,15 +18,14 @@ import pytest
 
 from smoltui.backends.pairs import token_service
 from smoltui.backends.pairs.model_files import find_model_files
-from smoltui.backends.pairs.template_limits import Limits, StuckError
+from smoltui.backends.pairs.template_limits import Limits, Patience, StuckError
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
-from smoltui.backends.pairs.tokenizer import Patience, read_tokenizer
+from smoltui.backends.pairs.tokenizer_files import read_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import InputError, PairsError, RunFailedError
 from tests.paths import DEMO
 
-DEMO = DEMO
 VALUES = {"model_name_or_path": "model", "max_length": 256}
 QUICK = Limits(seconds=0.4, memory=64 << 20)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of this system does not hold these limits")
@@ -79,7 +78,7 @@ def pid_of(service: TokenService) -> int:
 
 
 def await_end(pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not is_gone(pid):
         assert time.monotonic() < deadline, "it runs on"
         time.sleep(0.02)
@@ -298,5 +297,5 @@ def test_no_child_outlives_who_asked_it(tmp_path: Path, way: str) -> None:
         parent.kill()
     else:
         parent.stdin.close()
-    parent.wait(30)
+    parent.wait(60)
     await_end(child)

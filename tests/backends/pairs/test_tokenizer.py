@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import os
 import shutil
@@ -17,7 +16,8 @@ import pytest
 
 from smoltui.backends.pairs.model_files import find_model_files
 from smoltui.backends.pairs.token_service import open_tokenizer
-from smoltui.backends.pairs.tokenizer import PairTokenizer, read_tokenizer
+from smoltui.backends.pairs.tokenizer import PairTokenizer
+from smoltui.backends.pairs.tokenizer_files import read_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.core.pairs.rendering import SIDES, cut_at, legend, view_from_json
@@ -30,11 +30,9 @@ from smoltui.errors import (
     SmoltuiError,
     UnreachableError,
 )
+from tests.marks import needs_training
 from tests.paths import DEMO
 
-pytestmark = pytest.mark.xdist_group("pairs/test_tokenizer")  # they share what is prepared once
-
-DEMO = DEMO
 VALUES = {"model_name_or_path": "model"}
 ASKED = {"role": "user", "content": "What is fog?"}
 
@@ -162,8 +160,6 @@ def by_trl() -> Iterator[ByTrl]:
     TRL's own code makes them, in a process of its own: with torch in this one, collecting garbage takes a third of a
     second, which would fail stories that have nothing to do with it.
     """
-    if importlib.util.find_spec("trl") is None:
-        pytest.skip("trl is not installed (extra: train)")
     child = subprocess.Popen(
         [sys.executable, "-c", BY_TRL],
         stdin=subprocess.PIPE,
@@ -203,10 +199,9 @@ def same_as_trl(ours: PairTokenizer, pairs: list[Pair], trls: list[dict[str, Any
     assert kept == [row["number"] for row in trls]
     sizes = [tuple(len(row[name]) for name in ("prompt_ids", "chosen_ids", "rejected_ids")) for row in trls]
     assert [counts[number] for number in kept] == sizes
-    settings = how.pop("row_settings", [None] * len(pairs))
     for number, row in list(zip(kept, trls, strict=True))[:20]:
-        assert ours.count(pairs[number], row_settings=settings[number], **how) == counts[number]
-        view = ours.view(pairs[number], row_settings=settings[number], **how)
+        assert ours.count(pairs[number], **how) == counts[number]
+        view = ours.view(pairs[number], **how)
         assert not view.dropped
         # The text before the boundary is TRL's prompt, that behind it TRL's completion.
         for name in ("chosen", "rejected"):
@@ -216,6 +211,7 @@ def same_as_trl(ours: PairTokenizer, pairs: list[Pair], trls: list[dict[str, Any
             assert side.text[: side.boundary] == ours._tokenizer.decode(row["prompt_ids"], skip_special_tokens=False)
 
 
+@needs_training
 def test_real_transcripts_are_counted_as_trl_counts_them(shared_data: Path, by_trl: ByTrl) -> None:
     """Converted rows, thinking off, long ones cut and dropped: every count is TRL's, on the demo's tokenizer."""
     rows = transcripts(shared_data)[:250]
@@ -228,19 +224,22 @@ def test_real_transcripts_are_counted_as_trl_counts_them(shared_data: Path, by_t
     same_as_trl(ours, pairs, by_trl(DEMO / "model", usable))
 
 
+@needs_training
 def test_rows_in_trl_s_form_keep_their_own_settings(model: Path, by_trl: ByTrl) -> None:
     """The demo's rows turn thinking off in a column of their own; without that column the template thinks."""
     lines = (DEMO / "pairs" / "train.jsonl").read_text().splitlines()[:20]
     rows = [json.loads(line) for line in lines]
     pairs = [pair_of(number, row) for number, row in enumerate(rows)]
     ours = loaded(model, max_length=256)
-    same_as_trl(ours, pairs, by_trl(model, rows), row_settings=[row["chat_template_kwargs"] for row in rows])
+    same_as_trl(ours, pairs, by_trl(model, rows))
     bare = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows]
-    same_as_trl(ours, pairs, by_trl(model, bare))
-    assert ours.count(pairs[0]) != ours.count(pairs[0], row_settings={"enable_thinking": False})
-    assert ours.count(pairs[0], thinking=False) == ours.count(pairs[0], row_settings={"enable_thinking": False})
+    silent = [pair_of(number, row) for number, row in enumerate(bare)]
+    same_as_trl(ours, silent, by_trl(model, bare))
+    assert ours.count(silent[0]) != ours.count(pairs[0])
+    assert ours.count(silent[0], thinking=False) == ours.count(pairs[0])
 
 
+@needs_training
 def test_plain_text_gets_an_end_mark_and_no_template(model: Path, by_trl: ByTrl) -> None:
     """Three texts a row: the tokenizer's own marks stand around them, and tokens may reach over the boundary."""
     rows = [
@@ -262,6 +261,7 @@ def test_plain_text_gets_an_end_mark_and_no_template(model: Path, by_trl: ByTrl)
 
 
 @pytest.mark.parametrize("where", ["file", "config", "named"])
+@needs_training
 def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str, by_trl: ByTrl) -> None:
     """tojson, break, generation, namespace, dict, the year; in a file, in the configuration, as one of several."""
     if where == "file":
@@ -290,6 +290,7 @@ def test_a_template_may_use_all_that_transformers_offers(model: Path, where: str
     same_as_trl(ours, pairs, by_trl(model, off, 1024), thinking=False)
 
 
+@needs_training
 def test_special_tokens_the_configuration_adds(model: Path, by_trl: ByTrl) -> None:
     """Tokens that only tokenizer_config.json or special_tokens_map.json know are one token, as in transformers."""
     configure(model, extra_special_tokens=["<fog>"], sep_token="<cloud>", image_token="<picture>")
@@ -564,7 +565,7 @@ def test_nothing_heavy_is_loaded() -> None:
     """Counting a pair imports neither torch nor transformers."""
     code = (
         "import sys, pathlib; import smoltui.backends.pairs.template_child; "
-        "from smoltui.backends.pairs.tokenizer import ModelFiles, read_tokenizer; "
+        "from smoltui.backends.pairs.tokenizer_files import ModelFiles, read_tokenizer; "
         "from smoltui.core.pairs.preference import pair_of; "
         f"folder = pathlib.Path({str(DEMO / 'model')!r}); "
         "files = [folder / name for name in ('tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja')]; "

@@ -123,7 +123,7 @@ def test_the_headless_twin_says_what_the_room_says(tmp_path: Path, capsys: pytes
 
 
 def test_local_models_and_pairs_are_known_and_travel(tmp_path: Path) -> None:
-    """A model folder gives its shape; a Job by hand then mounts the project."""
+    """A model folder has a shape; a Job by hand then mounts the project."""
     project = create_project(tmp_path / "p", "course-local")
     model = project.folder / "model"
     model.mkdir()
@@ -205,7 +205,7 @@ def test_a_preset_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_ctrl_c_leaves_no_half_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the command line: exit code 130, and nothing there."""
-    from smoltui.cli import run
+    from smoltui.cli.main import run
 
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt

@@ -118,7 +118,7 @@ async def test_a_step_that_failed_is_not_tried_again(own_machine: Path, monkeypa
 async def test_a_full_disk_lets_a_process_do_it_once(
     own_machine: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How it ended cannot be stored: the person is told, and at least this app does it no second time."""
+    """How it ended cannot be stored: I read that, and at least this app does not repeat it."""
     begin()
 
     def full(chain: Chain) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -11,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.place import JOBS
@@ -33,7 +32,7 @@ LIBRARY = "a warning of a library\x1b[31m"
 
 @dataclass
 class Case:
-    """An engine, and what it takes that a run of it goes on."""
+    """An engine, and how to make its run proceed."""
 
     engine: Engine
     spec: RunSpec
@@ -54,6 +53,8 @@ def a_job(server: LocalHub) -> Callable[[Run, str], Awaitable[None]]:
         steps = int(recipe.split("steps: ")[1].split("\n")[0])
         job.say("===== Job started at noon =====", LIBRARY)
         job.say(events.dump(events.Planned(max_steps=steps, train_pairs=8)))
+        if "prints: " in recipe:
+            job.say(*json.loads(recipe.split("prints: ")[1].split("\n")[0]))
         for step in range(1, steps + 1):
             await asyncio.sleep(0.01)
             values = {"loss": 0.7 - step / 100, "rewards/margins": step / 10}
@@ -75,10 +76,6 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         label="0123456789abcdef",
     )
     if request.param is JOBS:
-        monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.01, 0.02))
-        monkeypatch.setattr(log_stream, "QUIET_SECONDS", 0.15)
-        monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.05)
-        monkeypatch.setattr(hub_engine, "CANCEL_WAITS", (0.01,))
         monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
         with local_hub(monkeypatch) as server:
             job = replace(spec, recipe=f"beta: 0.1\n{spec.recipe}", flavor="a100-large", timeout_seconds=3600)
@@ -105,7 +102,7 @@ async def test_a_run_from_its_start_to_its_end(case: Case) -> None:
     assert run.engine == engine.name and run.name == "first" and not run.is_final
     assert (await engine.submit(case.spec)).id == run.id  # the same label is the same run
     playing = asyncio.ensure_future(case.play(run, case.spec.recipe))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         found = await told(engine, run.id)
     await playing
     assert texts(found) == [LIBRARY]
@@ -127,13 +124,34 @@ async def test_a_run_from_its_start_to_its_end(case: Case) -> None:
     assert everything and TOKEN not in str(everything)
 
 
+@pytest.mark.parametrize("case", [HERE, JOBS], ids=lambda place: place.name, indirect=True)
+async def test_a_stage_that_the_script_prints_is_text(case: Case) -> None:
+    """Code that trains with mine prints lines like our stages: I read them in the log, and the run ends as it ends."""
+    stages = (Stage.ERROR, Stage.COMPLETED, Stage.CANCELED, Stage.RUNNING)
+    forged = [events.dump(events.StageChanged(stage=stage, message="forged", at=1.0)) for stage in stages]
+    engine, recipe = case.engine, f"{case.spec.recipe}prints: {json.dumps(forged)}\n"
+    known = run = await engine.submit(replace(case.spec, recipe=recipe))
+    playing = asyncio.ensure_future(case.play(run, recipe))
+    async with asyncio.timeout(30):
+        found = await told(engine, run.id)
+    await playing
+    assert texts(found)[1:5] == forged
+    for event in found[:-1]:
+        known = known.after(event)
+        assert not known.is_final and known.message != "forged"
+    assert isinstance(found[-1], events.StageChanged) and found[-1].stage == Stage.COMPLETED
+    last = await engine.get(run.id)
+    assert (last.stage, last.message) == (Stage.COMPLETED, None)
+    assert forged[0] in texts(await told(engine, run.id, follow=False, tail=50))
+
+
 async def test_a_run_that_is_cancelled(case: Case) -> None:
-    """Who follows it is told, and it stays CANCELED."""
+    """A follower sees it, and it stays CANCELED."""
     engine, recipe = case.engine, f"{case.spec.recipe}end: hang\n"
     run = await engine.submit(replace(case.spec, recipe=recipe, label="another-label-01"))
     await case.play(run, recipe)
     found: list[events.Event] = []
-    async with asyncio.timeout(30), aclosing(engine.follow(run.id)) as stream:
+    async with asyncio.timeout(60), aclosing(engine.follow(run.id)) as stream:
         async for event in stream:
             found.append(event)
             if isinstance(event, events.Metrics) and event.step == 3:
@@ -147,7 +165,7 @@ async def test_the_end_of_a_log(case: Case) -> None:
     engine, recipe = case.engine, f"{case.spec.recipe}end: hang\n"
     run = await engine.submit(replace(case.spec, recipe=recipe, label="another-label-02"))
     await case.play(run, recipe)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await engine.get(run.id)).stage != Stage.RUNNING or not texts(await told(engine, run.id, follow=False)):
             await asyncio.sleep(0.05)
         found = await told(engine, run.id, follow=False, tail=0)
@@ -213,7 +231,7 @@ async def test_a_second_run_of_the_same(case: Case) -> None:
     assert "rerun" in engine.place.can
     first = await engine.submit(case.spec)
     await case.play(first, case.spec.recipe)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await told(engine, first.id)
     second = await engine.rerun(first.id)
     spec = await engine.started_with(await engine.get(second.id))
@@ -229,7 +247,7 @@ async def test_a_run_that_stops_and_continues(case: Case, tmp_path: Path) -> Non
         pytest.skip("cannot pause, or needs a checkpoint")
     recipe = f"steps: 2\nuntil: {tmp_path / 'enough'}\n"
     run = await engine.submit(replace(case.spec, recipe=recipe))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await engine.get(run.id)).step < 1:
             await asyncio.sleep(0.01)
         paused = await engine.pause(run.id)

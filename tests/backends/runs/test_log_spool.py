@@ -110,10 +110,10 @@ def test_a_progress_bar_is_one_living_line(spool: LogSpool) -> None:
 
 
 def test_no_token_reaches_the_disk(spool: LogSpool, tmp_path: Path) -> None:
-    """Not as it stands, not among colours, not behind a carriage return."""
+    """Not as plain text, not between colors, not after a carriage return."""
     spool.extend([f"login {TOKEN}", f"\x1b[1mhf_\x1b[0m{TOKEN[3:]}", f"x\r{TOKEN}\r", "fine", "fine"])
-    assert spool._text is not None
-    held = os.pread(spool._text.fileno(), 1 << 20, 0).decode()
+    assert spool._files is not None
+    held = os.pread(spool._files.text.fileno(), 1 << 20, 0).decode()
     assert held.count("\n") == 4 and TOKEN[3:] not in held
     assert not found(spool, TOKEN[4:12])
     spool.save(tmp_path / "log.txt")
@@ -226,7 +226,7 @@ def test_closed_while_others_read(spool: LogSpool) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     spool.close()
     reader.join(20)
     assert not reader.is_alive() and not wrong

@@ -17,6 +17,7 @@ from smoltui.backends.runs import chains, monitor
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.core.runs import events
 from smoltui.core.runs.chain import Chain, Step
+from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import RateLimitedError, SmoltuiError, UnreachableError
 from tests.toy_engine import TOY, ToyEngine
@@ -36,11 +37,20 @@ class Counting(ToyEngine):
     def __init__(self, name: str = "toy") -> None:
         super().__init__()
         self.place = replace(TOY, name=name, here=name == "local")
-        self.listed = self.followers = self.most = 0
+        self.listed = self.followers = self.most = self.priced = 0
+        self.usd_per_minute = 1.0
         self.refuses: SmoltuiError | None = None
+        self.takes = 0.0
+
+    async def hardware(self) -> list[Flavor]:
+        self.priced += 1
+        if self.refuses is not None:
+            raise self.refuses
+        return [Flavor("big", "", "", None, "A100", 1, None, self.usd_per_minute, 0.0)]
 
     async def list_runs(self) -> list[Run]:
         self.listed += 1
+        await asyncio.sleep(self.takes)
         if self.refuses is not None:
             raise self.refuses
         return await super().list_runs()
@@ -102,7 +112,7 @@ def spec(folder: Path, recipe: str, name: str = "toy run") -> RunSpec:
 
 
 async def test_lists(tmp_path: Path, wait_until: Wait) -> None:
-    """This machine is listed all the time, other engines while somebody looks; an error stands until a list comes."""
+    """This machine is always listed, other engines while they are on screen; an error stays until a list arrives."""
     local, hub = Counting("local"), Counting("hub")
     hub.refuses = UnreachableError("The Hub is away", "Wait.")
     person = Person(tmp_path, local, hub)
@@ -122,6 +132,23 @@ async def test_lists(tmp_path: Path, wait_until: Wait) -> None:
         assert hub.listed == 2 and person.changes > before and "hub" in watching.listed_at
 
 
+async def test_an_answer_that_takes_longer_than_the_time_between_two_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """It is waited for, not asked for again; whoever asks for a new list gets one."""
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.05)
+    hub = Counting("hub")
+    hub.takes = 0.4
+    hub.refuses = UnreachableError("The Hub is away", "Wait.")
+    person = Person(tmp_path, hub)
+    async with person.at_work() as watching:
+        await wait_until(lambda: "hub" in watching.errors, 5)
+        assert hub.listed == 1
+        await wait_until(lambda: hub.listed == 2, 5)
+        watching.look(jobs=True)
+        await wait_until(lambda: hub.listed == 3, 0.3)
+
+
 async def test_an_engine_that_asks_for_a_pause(tmp_path: Path, wait_until: Wait) -> None:
     hub = Counting("hub")
     hub.refuses = RateLimitedError("Too many requests", "Wait.", retry_after=40)
@@ -134,7 +161,7 @@ async def test_an_engine_that_asks_for_a_pause(tmp_path: Path, wait_until: Wait)
 
 
 async def test_active_runs_are_followed_and_read_over_one_connection(tmp_path: Path, wait_until: Wait) -> None:
-    """The list has their figures. Whoever reads one gets every event from the first, and lets go of it again."""
+    """The list has their figures. A reader gets every event from the first, and releases the run again."""
     engine = Counting("local")
     run = await engine.submit(spec(tmp_path, f"steps: 5\nuntil: {tmp_path / 'go'}\n"))
     person = Person(tmp_path, engine)
@@ -168,7 +195,7 @@ async def test_a_thousand_active_runs_are_not_a_thousand_connections(tmp_path: P
 
 
 async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
-    """A rule is said once; a run over its limit is cancelled where that was asked for."""
+    """A rule is reported once; a run over its limit is cancelled if that is set."""
     (tmp_path / "smoltui.toml").write_text("[watch]\ncost_usd = 1\ncancel_over_cost = true\n")
     engine = Counting("local")
     sick = await engine.submit(spec(tmp_path, "steps: 1\nend: hang\n"))
@@ -186,6 +213,27 @@ async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
         ("warning", "toy run: Cost so far 2.00 USD, over the limit of 1.00 USD"),
         ("warning", "toy run: The loss has been NaN or infinite since step 2: try a lower learning rate"),
     ]
+
+
+async def test_each_engine_has_its_own_prices(tmp_path: Path, wait_until: Wait) -> None:
+    """Two services have a flavor of one name: the price is that of the run's engine, asked again if it refused."""
+    cheap, dear, free = Counting("cheap"), Counting("dear"), Counting("free")
+    cheap.place, dear.place = (replace(engine.place, can=frozenset({"hardware"})) for engine in (cheap, dear))
+    dear.usd_per_minute, dear.refuses = 7.0, UnreachableError("It is away", "Wait.")
+    person = Person(tmp_path, cheap, dear, free)
+    runs = [
+        Run(f"r-{name}", name, "n", Stage.RUNNING, started_at=0.0, flavor="big") for name in ("cheap", "dear", "free")
+    ]
+    for run in runs:
+        person.monitor.take_run(run)
+    await wait_until(lambda: cheap.priced == dear.priced == 1 and person.monitor.cost(runs[0], 60.0) == 1.0)
+    assert person.monitor.cost(runs[1], 60.0) is None
+    dear.refuses = None
+    person.monitor.take_run(runs[1])
+    await wait_until(lambda: person.monitor.cost(runs[1], 60.0) == 7.0)
+    assert person.monitor.cost(runs[2], 60.0) is None and free.priced == 0
+    person.monitor.take_run(runs[0])
+    assert person.monitor.flavor("cheap", None) is None and cheap.priced == 1
 
 
 async def test_a_silent_run(tmp_path: Path, wait_until: Wait) -> None:

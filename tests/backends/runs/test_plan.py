@@ -7,6 +7,7 @@ import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,36 @@ import pytest
 
 from smoltui.backends.data_files import source
 from smoltui.backends.data_files.source import PairsSpec, pairs_of
+from smoltui.backends.hub import client as hub
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs import curated
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.opened_set import imported
+from smoltui.backends.project import recipe_file
 from smoltui.backends.project.project import Project
-from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.project.recipe_file import Content, RecipeFile, load_recipe
 from smoltui.backends.runs import plan, preflight
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.plan import Plan, make_plan, settled
 from smoltui.backends.runs.preflight import gather
 from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
 from smoltui.backends.system import data_folder
-from smoltui.cli import run, runs
+from smoltui.cli import runs
+from smoltui.cli.main import run
+from smoltui.core.machine.account import Account
 from smoltui.core.pairs.curation import Decision
 from smoltui.core.pairs.preference import pair_of
 from smoltui.core.preflight.preflight import Check
+from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run
 from smoltui.scripts.pair_format import content_hash
 from tests.backends.runs.test_token_check import TOKEN
 from tests.paths import DEMO, FAKE_TRAINING
+from tests.toy_engine import TOY, ToyEngine
 
 
 @pytest.fixture
@@ -58,12 +66,12 @@ def exclude(project: Project, *rows: dict[str, Any]) -> None:
 def reads(demo: Project, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the files of the project are parsed, and its pairs curated."""
     found: Counter[str] = Counter()
-    parse, loads, curate = RecipeFile._parse, tomllib.loads, curated.curate
-    text = demo.recipe_path.read_text("utf-8")
+    parse, loads, curate = recipe_file.parse, tomllib.loads, curated.curate
+    own = demo.recipe_path.read_text("utf-8")
 
-    def parsed(recipe: RecipeFile) -> None:
-        found["recipe.yaml"] += recipe.text == text
-        parse(recipe)
+    def parsed(name: str, text: str) -> Content:
+        found["recipe.yaml"] += text == own
+        return parse(name, text)
 
     def loaded(text: str) -> dict[str, Any]:
         found["smoltui.toml"] += 1
@@ -73,7 +81,7 @@ def reads(demo: Project, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         found["curate"] += 1
         return curate(*arguments, **named)
 
-    monkeypatch.setattr(RecipeFile, "_parse", parsed)
+    monkeypatch.setattr(recipe_file, "parse", parsed)
     monkeypatch.setattr(tomllib, "loads", loaded)
     for module in (plan, curated):
         monkeypatch.setattr(module, "curate", made)
@@ -99,10 +107,10 @@ def test_one_train_reads_each_file_once(
         exclude(demo, rows[0])
     plans: list[Plan] = []
 
-    async def looked_at(plan: Plan) -> list[Check]:
+    async def looked_at(plan: Plan, engine: Engine) -> list[Check]:
         """Without a verdict: what trains may not be installed here."""
         plans.append(plan)
-        await gather(plan)
+        await gather(plan, engine)
         return []
 
     monkeypatch.setattr(preflight, "check_plan", looked_at)
@@ -144,7 +152,7 @@ async def test_a_set_on_the_hub_is_curated_by_the_decisions_that_were_shown(
 
         def pairs() -> Iterator[Any]:
             for index, row in enumerate(rows):
-                yield pair_of(index, row), content_hash(row), {}
+                yield pair_of(index, row), content_hash(row)
 
         return curated.PairSet("owner/name, train", "conversational", False, len(rows), pairs)
 
@@ -198,7 +206,50 @@ async def test_with_a_token_in_a_file_nothing_is_looked_at_or_written(
     unread()
     found = await make_plan(demo, HERE)
     assert found.leaks and found.pairs.problem is None and not curated.folder().exists()
-    assert (await gather(found)).leaks == found.leaks
+    assert (await gather(found, LocalEngine())).leaks == found.leaks
+
+
+async def test_no_text_is_parsed_twice(
+    demo: Project, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A changed recipe, curated pairs, a free folder: each edit is proved by parsing its result, once."""
+    exclude(demo, rows[0])
+    (demo.folder / "aligned").mkdir()
+    (demo.folder / "aligned" / "config.json").write_text("{}")
+    texts: list[str] = []
+    parse = recipe_file.parse
+
+    def parsed(name: str, text: str) -> Content:
+        texts.append(text)
+        return parse(name, text)
+
+    monkeypatch.setattr(recipe_file, "parse", parsed)
+    found = await make_plan(demo, HERE, Options({"beta": 0.2}), free_output=True)
+    assert texts[-1] == found.spec.recipe and len(texts) == len(set(texts)) > 3
+    assert await settled(found) == found.spec and texts[-1] == found.spec.recipe
+
+
+class Rented(ToyEngine):
+    """A service that costs money, with an account and flavors of its own."""
+
+    place = replace(TOY, pays=True, can=frozenset({"hardware"}))
+
+    async def account(self) -> Account:
+        return Account("carol", token_role="write")
+
+    async def hardware(self) -> list[Flavor]:
+        return [Flavor("a100-large", "", "", None, "A100", 1, 80 << 30, 9.0, 0.0)]
+
+
+async def test_an_engine_is_asked_for_its_own_account_and_prices(
+    demo: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checks of a paid run name the account and the price of the engine that would run it, never the Hub's."""
+    monkeypatch.setattr(hub, "session", None)
+    engine = Rented()
+    facts = await gather(await make_plan(demo, engine.place), engine)
+    assert facts.account == await engine.account() and facts.flavors_known
+    assert facts.flavor is not None and facts.flavor.usd_per_minute == 9.0
 
 
 async def test_a_free_folder_beside_a_model(demo: Project) -> None:

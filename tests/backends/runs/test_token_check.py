@@ -21,12 +21,12 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.known_secrets import _token_path, register_secrets_of_machine
-from smoltui.cli import run
+from smoltui.cli.main import run
 from smoltui.core.foreign.token_stop import leak_in_file
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError, RecipeError
 from smoltui.redaction import forget_secrets, redact, secret_in
-from tests.hub.server import LocalHub, local_hub
+from tests.hub.server import LocalHub
 from tests.paths import FAKE_TRAINING
 
 BODY = "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -58,19 +58,13 @@ def spec(tmp_path: Path) -> RunSpec:
     )
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    with local_hub(monkeypatch) as running:
-        yield running
-
-
 def kept() -> list[str]:
     """Files in the data folder."""
     return sorted(str(path) for path in data_folder.home().rglob("*") if path.is_file())
 
 
 def append(path: Path, text: str) -> int:
-    """Adds a line at the end of a file and gives its number."""
+    """Appends a line to a file and returns its number."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     path.write_text(f"{before}{text}\n", encoding="utf-8")
     return before.count("\n") + 1

@@ -74,7 +74,7 @@ def test_a_link_or_a_pipe_in_place_of_a_lock_is_not_opened(tmp_path: Path) -> No
 
 
 async def test_a_start_that_is_kept_waiting_ends_in_a_sentence(tmp_path: Path) -> None:
-    """Another process holds the lock of starting for ever: I read which one, and how to go about it."""
+    """Another process holds the start lock forever: I read which one, and what to do."""
     data_folder.private_folder(data_folder.home())
     path = data_folder.home() / "runs.lock"
     spec = RunSpec(name="x", project=str(tmp_path), recipe="", output_dir=str(tmp_path / "out"), label="x")

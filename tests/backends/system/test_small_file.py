@@ -37,7 +37,7 @@ def test_what_is_read_and_what_is_not(tmp_path: Path) -> None:
 
 
 def test_a_pipe_in_the_place_of_each_file(tmp_path: Path) -> None:
-    """Opening one would wait for ever; each reader says that it is none of its files, or takes it for absent."""
+    """Opening one would wait forever; each reader refuses it, or treats it as missing."""
     names = ("recipe.yaml", "smoltui.toml", "curation.jsonl", "state.json", "dataset_dict.json", "config.json")
     for name in names:
         os.mkfifo(tmp_path / name)

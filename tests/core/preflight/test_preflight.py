@@ -1,4 +1,4 @@
-"""What is checked before a start: one line each, a sentence, and what mends it."""
+"""What is checked before a start: one line each, a sentence, and the next step."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "changes", "name", "level", "sentence", "mend"),
+    ("place", "changes", "name", "level", "sentence", "next_step"),
     [
         (
             JOBS,
@@ -121,12 +121,12 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
     ],
 )
 def test_each_fact_that_matters_has_its_check(
-    place: Place, changes: dict[str, Any], name: str, level: str, sentence: str, mend: str
+    place: Place, changes: dict[str, Any], name: str, level: str, sentence: str, next_step: str
 ) -> None:
-    """pass, warn or stop, with the key or command that mends it; what is not known is said to be unknown."""
+    """pass, warn or stop, with the key or command that fixes it; what is not known is said to be unknown."""
     checks = preflight(replace(facts(place), **changes))
     found = named(checks, name)
-    assert found.level == level and sentence in found.sentence and mend in found.mend
+    assert found.level == level and sentence in found.sentence and next_step in found.next_step
     assert may_start(checks) == (level != "stop")
 
 

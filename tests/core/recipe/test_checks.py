@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +21,7 @@ from smoltui.core.recipe import (
     GONE,
     Level,
     check,
+    checks,
     command,
     epochs_of,
     field_for,
@@ -47,7 +49,7 @@ GOOD: dict[str, Any] = {
 
 
 def said(values: dict[str, Any], **more: Any) -> str:
-    return "\n".join(f"{item.level} {item.key}: {item.sentence} | {item.mend}" for item in check(values, **more))
+    return "\n".join(f"{item.level} {item.key}: {item.sentence} | {item.next_step}" for item in check(values, **more))
 
 
 @pytest.mark.slow
@@ -309,3 +311,21 @@ def test_numbers_beyond_all_measure(odd: object) -> None:
             with suppress(ValueError):
                 parse(BY_KEY[key], str(odd))
     assert rows_of({"datasets": [{"split": f"train[:{'9' * 5000}]"}]}) is None
+
+
+def test_a_rule_is_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sees values of the right type, TRL's defaults and the target, and never a key that is already wrong."""
+    monkeypatch.setattr(checks, "RULES", list(checks.RULES))
+    seen: list[checks.Recipe] = []
+
+    @checks.rule
+    def seed(recipe: checks.Recipe) -> Iterator[checks.Finding]:
+        seen.append(recipe)
+        yield checks.Finding("seed", Level.WARN, "a seed")
+        yield checks.Finding("beta", Level.STOP, "not reached: the key is wrong already")
+
+    found = check({**GOOD, "seed": "5", "beta": "much"}, target=Target.JOB)
+    assert checks.Finding("seed", Level.WARN, "a seed") in found and "not reached" not in str(found)
+    (recipe,) = seen
+    assert (recipe.given("seed"), recipe.given("beta"), recipe.get("beta")) == (5, None, 0.1)
+    assert recipe.target == Target.JOB and not recipe.is_quantized

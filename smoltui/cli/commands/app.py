@@ -1,0 +1,118 @@
+"""Commands that open the app, or create a project to open it on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smoltui.cli import output
+from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.output import print_json
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    from smoltui.backends.project.project import Project
+
+
+@click.command("open", hidden=True)
+@folder_argument
+@click.option("--json", "as_json", is_flag=True, hidden=True)
+def open_app(folder: str, as_json: bool) -> None:
+    """Opens the app on a project folder."""
+    try:
+        project = project_in(folder)
+    except InputError as error:
+        raise InputError(f"Not a project folder or a command: {folder}", "See: smoltui --help") from error
+    if as_json:
+        raise InputError("Only the commands take --json, not the app", "See the commands: smoltui --help")
+    run_app(project)
+
+
+CANNOT_DRAW = ("", "dumb", "unknown")
+"""Names of terminals that cannot move the cursor, such as the output panes of editors and build servers."""
+COMMANDS = (
+    "Without the app, use the commands (all take --json): smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
+)
+
+
+def run_app(project: Project) -> None:
+    """Runs the app until the person quits.
+
+    Raises:
+        InputError: there is no terminal that the app can draw on.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("The app needs an interactive terminal", COMMANDS)
+    if (term := os.environ.get("TERM", "")) in CANNOT_DRAW and sys.platform != "win32":
+        named = f"TERM is {term}" if term else "TERM is not set"
+        raise InputError(
+            f"The app cannot draw on this terminal: {named}",
+            f"If the terminal supports more, set TERM, for example TERM=xterm-256color. {COMMANDS}",
+        )
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():
+        # Textual draws on stderr. If only that is redirected, errors belong in the file, but the screen would be empty.
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
+    from smoltui.at_rest import postpone_collections
+
+    postpone_collections()
+    from smoltui.app import SmoltuiApp
+
+    app = SmoltuiApp(project)
+    # The app's own result, or the return code if a signal or a lost terminal ended it.
+    if code := app.run() or app.return_code:
+        raise SystemExit(code)
+
+
+@click.command("demo")
+@click.argument("folder", default="smoltui-demo")
+@click.option("--no-open", is_flag=True, help="Only create the folder.")
+@json_option
+def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
+    """Create a project that trains within a minute on any CPU, and open the app on it.
+
+    A folder that is already a project is opened as it is.
+    """
+    from smoltui.backends.project.new_project import create_project
+    from smoltui.backends.project.project import Project
+
+    project = Project(_absolute(folder))
+    if not project.has_recipe:
+        project = create_project(project.folder, "demo")
+    elif not as_json:
+        output.note(f"This folder is already a project; nothing was changed: {project.folder}")
+    _made(project, no_open, as_json)
+
+
+@click.command("new")
+@click.argument("folder")
+@click.option("--preset", required=True, help="demo, course-local or course-jobs; required.")
+@click.option("--open/--no-open", "opens", default=False, help="Open the app on it, or not (the default).")
+@json_option
+def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
+    """Create a project folder from a preset."""
+    from smoltui.backends.project.new_project import create_project
+
+    _made(create_project(_absolute(folder), preset), not opens, as_json)
+
+
+def _absolute(folder: str) -> Path:
+    from smoltui.backends.system.paths import expanded
+
+    return expanded(folder).absolute()
+
+
+def _made(project: Project, no_open: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(project.folder)})
+    elif no_open:
+        import shlex
+
+        output.say(f"Project: {safe_line(str(project.folder), 4096)}")
+        output.say(f"Open the project: smoltui {safe_line(shlex.quote(str(project.folder)), 4096)}")
+    if not no_open and not as_json:
+        run_app(project)

@@ -1,0 +1,81 @@
+"""Commands for a run that exists: stats, wait, pause, resume, rerun, labels; and hardware."""
+
+from __future__ import annotations
+
+import click
+
+from smoltui.cli.arguments import json_option, project_in
+
+
+@click.command("stats")
+@click.argument("run_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Print one line per second until the run ends.")
+@json_option
+def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
+    """Show what a run is using: processor, memory, each GPU, network."""
+    from smoltui.cli import jobs
+
+    jobs.stats(run_id, follow=follow, as_json=as_json)
+
+
+@click.command("wait")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Wait until runs have ended. The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed."""
+    from smoltui.cli import jobs
+
+    raise SystemExit(jobs.wait(run_ids, as_json=as_json))
+
+
+@click.command("pause")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Stop local runs with a checkpoint, so that they can be resumed."""
+    from smoltui.cli import jobs
+
+    jobs.pause(run_ids, as_json=as_json)
+
+
+@click.command("resume")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Resume local runs from their newest complete checkpoint."""
+    from smoltui.cli import jobs
+
+    jobs.resume(run_ids, as_json=as_json)
+
+
+@click.command("rerun")
+@click.argument("run_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
+@json_option
+def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
+    """Start the same run again and return."""
+    from smoltui.cli import jobs
+
+    jobs.rerun(run_id, yes=yes, as_json=as_json)
+
+
+@click.command("labels")
+@click.argument("run_id", metavar="ID")
+@click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--remove", multiple=True, metavar="KEY", help="Remove this label; can be repeated.")
+@json_option
+def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
+    """Show the labels of a Job, or set some; the others are kept."""
+    from smoltui.cli import jobs
+
+    jobs.labels(run_id, assignments, remove, as_json=as_json)
+
+
+@click.command("hardware")
+@click.option("--for", "folder", metavar="FOLDER", help="Also show whether this project's recipe fits.")
+@json_option
+def hardware_command(folder: str | None, as_json: bool) -> None:
+    """List the flavors of Jobs: processor, memory, accelerators, price."""
+    from smoltui.cli import jobs
+
+    jobs.hardware(None if folder is None else project_in(folder), as_json=as_json)

@@ -1,0 +1,51 @@
+"""The commands of the Recipe room: recipe show, check and command."""
+
+from __future__ import annotations
+
+import click
+
+from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
+from smoltui.cli.output import print_json
+from smoltui.errors import InputError
+
+
+@click.group("recipe")
+def recipe_group() -> None:
+    """The recipe of a project: its values, its problems, and the command that runs it."""
+
+
+@recipe_group.command("show")
+@folder_argument
+@json_option
+def recipe_show_command(folder: str, as_json: bool) -> None:
+    """Show every value and what it means."""
+    from smoltui.cli import recipe
+
+    report = recipe.recipe_show(project_in(folder))
+    print_json(report) if as_json else recipe.print_show(report)
+
+
+@recipe_group.command("check")
+@folder_argument
+@click.option("--on", "target", type=EngineChoice(), help="Where it will run; default: run.on in smoltui.toml.")
+@json_option
+def recipe_check_command(folder: str, target: str | None, as_json: bool) -> None:
+    """Show what would stop or spoil the run. The exit code is 2 if something would stop it."""
+    from smoltui.cli import recipe
+
+    report = recipe.recipe_check(project_in(folder), target)
+    print_json(report) if as_json else recipe.print_check(report)
+    if not report["ok"]:
+        raise SystemExit(InputError.exit_code)
+
+
+@recipe_group.command("command")
+@folder_argument
+@click.option("--on", "target", type=EngineChoice(), help="Where it will run; default: run.on in smoltui.toml.")
+@json_option
+def recipe_command_command(folder: str, target: str | None, as_json: bool) -> None:
+    """Print the command that does the same by hand."""
+    from smoltui.cli import recipe
+
+    report = recipe.recipe_command(project_in(folder), target)
+    print_json(report) if as_json else recipe.print_command(report)

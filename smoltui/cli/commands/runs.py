@@ -1,0 +1,96 @@
+"""Commands of the Runs room: train, ps, logs, inspect, cancel. `jobs.py` has the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
+from smoltui.cli.failures import require_address_space
+
+
+@click.command("train")
+@folder_argument
+@click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: run.on in smoltui.toml.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override one key of the recipe; can be repeated."
+)
+@click.option("--seed", type=int, help="Same as --set seed=N.")
+@click.option("--output-dir", help="Where the model goes, instead of the recipe's output_dir.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model in the output folder.")
+@click.option("--flavor", help="Hardware of the Job.")
+@click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
+@click.option("--namespace", help="User or organization that owns and pays for the Job.")
+@click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
+@click.option("--side-by-side", is_flag=True, help="Run in parallel with other runs on this machine.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Training processes, one per GPU, instead of the setting in smoltui.toml.",
+)
+@click.option("--detach", is_flag=True, help="Start the run and return.")
+@click.option(
+    "--then",
+    multiple=True,
+    type=click.Choice(["ask"]),  # core.runs.chain.STEPS
+    help="What to do after the run completes. ask: let both models answer the project's prompts.",
+)
+@json_option
+def train_command(folder: str, **options: Any) -> None:
+    """Train the recipe and follow it to the end. With --json, it prints one object per line."""
+    require_address_space()
+    from smoltui.cli import runs
+
+    raise SystemExit(runs.train(project_in(folder), runs.Training(**options)))
+
+
+@click.command("ps")
+@click.option("-a", "--all", "every", is_flag=True, help="Include runs that ended more than a day ago.")
+@click.option("--on", "engine", type=EngineChoice(), help="Only local runs, or only Jobs.")
+@click.option(
+    "--filter",
+    "filter_text",
+    default="",
+    metavar="TERMS",
+    help="Words, stage:, label:, flavor: and engine:; all must match.",
+)
+@json_option
+def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
+    """List local runs and the Jobs of all your namespaces, newest first."""
+    from smoltui.cli import runs
+
+    runs.ps(every=every, engine=engine, filter_text=filter_text, as_json=as_json)
+
+
+@click.command("logs")
+@click.argument("run_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Continue until the run ends; the exit code is its result.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N of the existing lines.")
+@click.option("--grep", metavar="REGEX", help="Of these, only matching lines.")
+@json_option
+def logs_command(run_id: str, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> None:
+    """Print the log of a run."""
+    from smoltui.cli import runs
+
+    raise SystemExit(runs.logs(run_id, follow=follow, tail=tail, grep=grep, as_json=as_json))
+
+
+@click.command("inspect")
+@click.argument("run_id", metavar="ID")
+@json_option
+def inspect_command(run_id: str, as_json: bool) -> None:
+    """Show everything known about a run."""
+    from smoltui.cli import runs
+
+    runs.inspect(run_id, as_json=as_json)
+
+
+@click.command("cancel")
+@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@json_option
+def cancel_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Stop runs."""
+    from smoltui.cli import runs
+
+    runs.cancel(run_ids, as_json=as_json)

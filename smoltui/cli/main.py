@@ -1,0 +1,106 @@
+"""The command line: which commands there are, and how their errors and exit codes are reported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from smoltui import __version__
+from smoltui.backends.system.known_secrets import register_secrets_of_machine
+from smoltui.cli import output
+from smoltui.cli.commands import app, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled
+from smoltui.cli.failures import as_smoltui_error
+from smoltui.errors import InputError
+
+INTERRUPTED = 130
+"""Exit code after ctrl+c, as in a shell."""
+
+
+class _OpensByDefault(click.Group):
+    """A first argument that isn't a command is the folder to open; without arguments, the current folder opens."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        plain = [arg for arg in args if not arg.startswith("-")]
+        own = {"--help", "--version"}
+        if not (set(args) & own and not plain) and (not plain or plain[0] not in self.commands):
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # click sorts them by name
+
+
+@click.group(cls=_OpensByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smoltui")
+def smoltui() -> None:
+    """From preference pairs to an aligned SmolLM3, here or on Hugging Face Jobs.
+
+    `smoltui [FOLDER]` opens the app on a project folder (default: this one).
+    """
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    app.open_app,
+    app.demo_command,
+    app.new_command,
+    check.check_command,
+    pairs.pairs_command,
+    recipe.recipe_group,
+    runs.train_command,
+    runs.ps_command,
+    runs.logs_command,
+    runs.inspect_command,
+    jobs.stats_command,
+    jobs.wait_command,
+    runs.cancel_command,
+    jobs.pause_command,
+    jobs.resume_command,
+    jobs.rerun_command,
+    jobs.labels_command,
+    jobs.hardware_command,
+    scheduled.scheduled_group,
+    evaluate.ask_command,
+    evaluate.evaluate_command,
+    docs.docs_command,
+)
+"""In the order of the workflow, in which help and documentation list them."""
+for command in COMMANDS:
+    smoltui.add_command(command)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Runs the command line (None: of this process) and returns its exit code; errors are printed with a next step."""
+    argv = list(sys.argv[1:] if args is None else args)
+    as_json = "--json" in argv
+    output.prepare_streams()
+    register_secrets_of_machine()
+    try:
+        # Not `main`: if the reader of our output has left, that exits with 1, which means "the run failed".
+        with smoltui.make_context("smoltui", argv) as context:
+            smoltui.invoke(context)
+        output.flush()
+        return 0
+    except click.ClickException as error:
+        hint = ""
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f"See: {error.ctx.command_path} --help"
+        output.print_error(error.format_message(), hint, as_json)
+        return InputError.exit_code
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has left, which is no error. Nothing may be flushed at exit.
+        output.say_no_more()
+        return 0
+    except Exception as error:
+        if isinstance(error, OSError):  # the output itself may have failed
+            output.say_no_more()
+        told = as_smoltui_error(error)
+        output.print_error(told.message, told.hint, as_json)
+        return told.exit_code
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0

@@ -1,0 +1,1 @@
+"""The Device room and its tables."""

@@ -1,0 +1,233 @@
+"""Device: this machine, PyTorch, the Hub account, and what can be trained here. The opening room."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import events as textual_events
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.visual import VisualType
+from textual.widgets import Static
+
+from smoltui.backends.services import place_or_first
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.room import Room
+from smoltui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.machine import Machine
+    from smoltui.core.machine.account import Account
+    from smoltui.core.machine.device import DeviceReport, TorchReport
+    from smoltui.core.runs.run import Run
+
+PROBE_AFTER_SECONDS = 2.0
+"""PyTorch is tested automatically once per environment, after startup: the test keeps a core busy for 5 s."""
+WIDE, TINY = 100, 60
+"""Columns from which facts are side by side, and below which there are no margins."""
+
+
+class DeviceRoom(Room):
+    """Starts with empty widgets, which workers fill."""
+
+    MODE = "device"
+    CSS_PATH = "device.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "refresh", "Refresh"),
+        Binding("p", "probe", "Test PyTorch"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._machine: Machine | None = None
+        self._torch: TorchReport | None = None
+        self._asking_torch = False
+        self._account: Account | None = None
+        self._account_problem = "checking your Hub login…"
+        self._account_hint = ""
+        self._before_jobs = self._account_problem
+        self._has_model = False
+        self._stamp: object = None
+        """The state of recipe and settings when they were last read."""
+        self._shown: dict[str, object] = {}
+
+    def compose_room(self) -> ComposeResult:
+        with Page(id="device"):
+            yield Static("Checking this machine…", id="next", markup=False)
+            yield Static(id="verdict", markup=False)
+            with Container(id="facts"):
+                yield Static(id="machine", markup=False)
+                yield Static(id="packages", markup=False)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._look(then_account=True)
+        self.watch(self.app, "runs", self._runs_changed)
+        self.set_interval(60, self._age)
+        if not self.app.is_headless:  # a headless app has no one waiting for it
+            self.set_timer(PROBE_AFTER_SECONDS, self._probe_once)
+
+    @on(textual_events.ScreenResume)
+    def _entered(self) -> None:
+        if self._machine is not None:
+            self._look(if_changed=True)
+
+    def on_resize(self, event: textual_events.Resize) -> None:
+        self.set_class(event.size.width >= WIDE, "wide")
+        self.set_class(event.size.width < TINY or event.size.height < 16, "tiny")
+
+    # -- keys
+
+    def action_refresh(self) -> None:
+        self._look()
+        self._ask_account(refresh=True)
+
+    def action_probe(self) -> None:
+        if self._machine is not None and not self._asking_torch:
+            self._ask_torch(self._machine.report)
+
+    # -- gathering facts
+
+    @work(group="look", exclusive=True)
+    async def _look(self, *, then_account: bool = False, if_changed: bool = False) -> None:
+        """Reads machine and project; with `if_changed` only if the project's files have changed since."""
+        ours: ModuleType = await in_thread(lambda: import_module("smoltui.backends.runs.machine"))
+        devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
+        project = self.workspace.project
+        stamp = await in_thread(lambda: _stamp(project))
+        if if_changed and stamp == self._stamp:
+            return
+        self._stamp = stamp
+        self._machine = machine = await in_thread(lambda: ours.machine_for(project))
+        if self._torch is None and not self._asking_torch:
+            self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
+        await in_thread(_warm_up)
+        self._draw()
+        if then_account:  # sequentially: importing the Hub client takes longer than finding the facts
+            self._ask_account()
+
+    @work(group="account", exclusive=True)
+    async def _ask_account(self, *, refresh: bool = False) -> None:
+        hub: ModuleType = await in_thread(lambda: import_module("smoltui.backends.hub.client"))
+        try:
+            self._account, self._account_problem = await hub.account(refresh=refresh), ""
+        except SmoltuiError as error:
+            from smoltui.core.machine.device_words import before_jobs
+
+            self._account, self._account_problem, self._account_hint = None, error.message, error.hint
+            self._before_jobs = before_jobs(error)
+        self._draw()
+
+    def _probe_once(self) -> None:
+        here = self.workspace.services.here
+        busy = any(run.engine in here and not run.is_final for run in self.workspace.runs.values())
+        if self._machine is None or busy:  # a run that has just started needs the cores
+            return
+        if self._torch is None and not self._asking_torch:
+            self._ask_torch(self._machine.report)
+
+    @work(group="torch", exclusive=True)
+    async def _ask_torch(self, report: DeviceReport) -> None:
+        from smoltui.backends.machine.devices import torch_report
+
+        self._asking_torch = True
+        self._draw()
+        try:
+            self._torch = await torch_report(report)
+        finally:
+            self._asking_torch = False
+        self._draw()
+
+    def _runs_changed(self, runs: dict[str, Run]) -> None:
+        folder = str(self.workspace.project.folder)
+        has_model = any(run.project == folder and (run.model_path or run.pushed_to) for run in runs.values())
+        if has_model != self._has_model:
+            self._has_model = has_model
+            self._draw()
+
+    # -- drawing
+
+    def _age(self) -> None:
+        if self.is_current and self._torch is not None:
+            self._draw()
+
+    def _draw(self) -> None:
+        machine = self._machine
+        if machine is None:
+            return
+        from smoltui.backends.system.paths import shown_path
+        from smoltui.core.machine.device import next_step, verdict
+        from smoltui.core.machine.device_words import facts_in_words
+        from smoltui.screens.device import device_tables
+
+        report, here = machine.report, place_or_first(machine.on).here
+        step = next_step(
+            report,
+            has_recipe=machine.has_recipe,
+            recipe_problem=machine.problem,
+            here=here,
+            has_model=self._has_model,
+            account=self._account,
+            recipe=machine.need,
+        )
+        sentences = verdict(report, self._account, self._before_jobs, machine.need, here)
+        shown = replace(report, disk_folder=shown_path(report.disk_folder))
+        facts = facts_in_words(shown, self._torch_words(), self._account_words())
+        self._put("next", step, Text(safe_line(redact(step), 300)))
+        self._put("verdict", sentences, device_tables.verdict_table(sentences))
+        self._put("machine", facts, device_tables.facts_table(facts))
+        self._put("packages", report.packages, device_tables.packages_table(report))
+
+    def _torch_words(self) -> str:
+        from smoltui.core.machine.device_words import torch_in_words
+
+        if self._asking_torch:
+            return "testing in a separate process, about 5 s…"
+        return "not tested yet; press p to test it" if self._torch is None else torch_in_words(self._torch, time.time())
+
+    def _account_words(self) -> str:
+        from smoltui.core.machine.device_words import account_in_words
+
+        if self._account is None:
+            return ". ".join(filter(None, (self._account_problem, self._account_hint)))
+        return account_in_words(self._account)
+
+    def _put(self, name: str, what: object, drawn: VisualType) -> None:
+        """Draws a section only if it has changed: a full page sends 10 kB to the terminal."""
+        if self._shown.get(name) != what:
+            self._shown[name] = what
+            self.query_one(f"#{name}", Static).update(drawn)
+
+
+def _stamp(project: Project) -> list[tuple[int, int] | None]:
+    """Runs in a thread. Changes whenever recipe.yaml or smoltui.toml is written; None for a missing file."""
+    stamps: list[tuple[int, int] | None] = []
+    for path in (project.recipe_path, project.folder / FILE_NAME):
+        try:
+            found = path.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((found.st_mtime_ns, found.st_size))
+    return stamps
+
+
+def _warm_up() -> None:
+    """Runs in a thread. Imports what the first drawing would otherwise import on the event loop."""
+    from smoltui.core.machine.device import needs
+    from smoltui.screens.device import device_tables  # noqa: F401
+
+    needs()

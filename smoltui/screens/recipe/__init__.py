@@ -1,0 +1,1 @@
+"""The Recipe room, its form and the texts beside it."""

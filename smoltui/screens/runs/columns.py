@@ -1,0 +1,237 @@
+"""The columns of the list of runs: one table, from which rows, headings and the order of the list are made.
+
+To add a column, add an entry to `COLUMNS`: its name, heading and width, the text that it shows of a run, and the list
+width from which there is room for it. With `sort`, the keys `s` and `S` sort by it. The documentation lists the table,
+so run `python -m tests.docs_tables` afterwards. Everything without a fixed width (warnings, chains, messages, labels)
+follows the columns; `run_list.row` draws it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from rich.text import Text
+
+from smoltui.core.runs.metrics import as_word
+from smoltui.core.runs.pace import as_age
+from smoltui.core.runs.run import Run
+from smoltui.safe_text import safe_line
+
+STAGE_STYLES = {
+    "RUNNING": "bold green",
+    "SCHEDULING": "yellow",
+    "COMPLETED": "green",
+    "CANCELED": "dim",
+    "ERROR": "bold red",
+    "DELETED": "dim",
+}
+NARROW, WIDE = 100, 116
+"""Widths of the list in cells from which loss and margin are shown, and from which the cost is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What a row shows in addition to the run itself."""
+
+    cost: str = ""
+    """Cost so far and at most; empty if the run is free."""
+    usd: float | None = None
+    """Cost so far in USD; None if the run is free or its price unknown."""
+    words: tuple[str, ...] = ()
+    """Names of the watch rules that apply."""
+    note: str = ""
+    """Anything else, such as the chain that the run belongs to."""
+
+
+FactsOf = Callable[[Run], RowFacts]
+
+
+class Shown:
+    """A run at one moment, as its columns see it."""
+
+    def __init__(self, run: Run, now: float, facts_of: FactsOf) -> None:
+        self.run = run
+        self.now = now
+        """Seconds since the epoch."""
+        self._facts_of = facts_of
+
+    @cached_property
+    def facts(self) -> RowFacts:
+        """Looked up only if a column or the details ask for it: sorting by name does not need the cost of a run."""
+        return self._facts_of(self.run)
+
+
+SortKey = Callable[[Shown], float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the list."""
+
+    name: str
+    """Its name in "sorted by …"."""
+    heading: str
+    width: int
+    """Cells, including the space that separates it from its neighbor."""
+    words: str
+    """What it shows, for the documentation."""
+    text: Callable[[Shown], str]
+    """What it shows of a run: sanitized, and short enough for its width."""
+    align: Literal["<", ">"] = ">"
+    style: Callable[[Run], str] | None = None
+    """The style of the text; None for the default."""
+    shown_from: int = 0
+    """Width of the list in cells from which there is room for it."""
+    sort: SortKey | None = None
+    """The key for ascending order; None if the list cannot be sorted by it."""
+
+    def padded(self, text: str) -> str:
+        """`text` in the width of the column."""
+        return f"{text:{self.align}{self.width}}"
+
+
+def _smallest_first(value: float | None) -> float:
+    """Sort key: the smallest value first; unknown ones and NaN last."""
+    return math.inf if value is None or math.isnan(value) else value
+
+
+def _largest_first(value: float | None) -> float:
+    """Sort key: the largest value first; unknown ones and NaN last."""
+    return math.inf if value is None or math.isnan(value) else -value
+
+
+def _fitted(text: str, cells: int) -> str:
+    """Foreign text in one line, in at most so many cells."""
+    line = safe_line(text, cells)
+    return line if len(line) <= cells else safe_line(text, cells - 1)
+
+
+def _where(shown: Shown) -> str:
+    """Without a space after it: the names of flavors have up to twelve letters, and the age is on the right."""
+    return _fitted(shown.run.flavor or shown.run.engine, 12)
+
+
+def _age(shown: Shown) -> str:
+    created = shown.run.created_at
+    return as_age(shown.now - created if created else None)
+
+
+def _took(shown: Shown) -> str:
+    """Exact for a short run that has ended; for an active one, seconds would change the row every second."""
+    run, took = shown.run, shown.run.duration(shown.now)
+    return f"{took:.0f}s" if run.is_final and took is not None and took < 100 else as_age(took)
+
+
+def _step(shown: Shown) -> str:
+    run = shown.run
+    return f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "name",
+        "name",
+        19,
+        "the run's name",
+        lambda shown: _fitted(shown.run.name, 18),
+        align="<",
+        sort=lambda shown: shown.run.name.casefold(),
+    ),
+    Column(
+        "stage",
+        "stage",
+        12,
+        "SCHEDULING, RUNNING, COMPLETED, CANCELED, ERROR or DELETED",
+        lambda shown: _fitted(shown.run.stage, 11),
+        align="<",
+        style=lambda run: STAGE_STYLES.get(run.stage, ""),
+        sort=lambda shown: shown.run.stage,
+    ),
+    Column(
+        "where",
+        "where",
+        12,
+        "the flavor of a Job, or the engine",
+        _where,
+        align="<",
+        sort=lambda shown: shown.run.flavor or shown.run.engine,
+    ),
+    Column(
+        "age",
+        "age",
+        5,
+        "time since it was created; the initial order is youngest first",
+        _age,
+        sort=lambda shown: _largest_first(shown.run.created_at),
+    ),
+    Column(
+        "took",
+        "took",
+        6,
+        "time it has run, all parts together",
+        _took,
+        sort=lambda shown: _largest_first(shown.run.duration(shown.now)),
+    ),
+    Column("step", "step", 11, "optimizer steps done, and planned", _step),
+    Column(
+        "loss",
+        "loss",
+        9,
+        "the newest loss",
+        lambda shown: as_word(shown.run.history.last("loss")),
+        shown_from=NARROW,
+        sort=lambda shown: _smallest_first(shown.run.history.last("loss")),
+    ),
+    Column(
+        "margin",
+        "margin",
+        9,
+        "the newest reward margin",
+        lambda shown: as_word(shown.run.history.last("rewards/margins")),
+        shown_from=NARROW,
+        sort=lambda shown: _largest_first(shown.run.history.last("rewards/margins")),
+    ),
+    Column(
+        "cost",
+        "USD / max",
+        14,
+        "cost so far and, while a Job is active, the most it can cost",
+        lambda shown: shown.facts.cost,
+        shown_from=WIDE,
+        sort=lambda shown: _largest_first(shown.facts.usd),
+    ),
+)
+INITIAL_ORDER = "age"
+"""The order in which runs are known, youngest first: sorting by it needs no work."""
+
+
+@lru_cache(maxsize=8)
+def columns_in(width: int) -> tuple[Column, ...]:
+    """The columns that a list of `width` cells has room for."""
+    return tuple(column for column in COLUMNS if width >= column.shown_from)
+
+
+def heading(width: int) -> Text:
+    """The headings of the columns, for `run_list.row`."""
+    text = "".join(column.padded(column.heading) for column in columns_in(width))
+    line = Text(f" {text}  details", "bold dim", no_wrap=True)
+    line.truncate(width, pad=True)
+    return line
+
+
+SORTS: dict[str, SortKey] = {
+    column.name: column.sort
+    for column in sorted(COLUMNS, key=lambda column: column.name != INITIAL_ORDER)
+    if column.sort is not None
+}
+"""Name of a column → its sort key, in the order in which `s` goes through them: `INITIAL_ORDER`, then left to right."""
+
+
+def in_order(runs: Iterable[Run], name: str, now: float, facts_of: FactsOf, *, descending: bool) -> list[Run]:
+    """The runs sorted by the column of this name; `now` is in seconds since the epoch."""
+    key = SORTS[name]
+    return sorted(runs, key=lambda run: key(Shown(run, now, facts_of)), reverse=descending)
