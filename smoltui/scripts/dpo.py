@@ -50,7 +50,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parent))
 
 from pair_choices import unfold
-from pair_format import Reading, content_hash, examine, hash_of
+from pair_format import Reading, content_hash, examine, hash_of, is_trl_form
 from pair_turns import NotAPairError
 from saved_model import holds_model
 from script_events import Lines, WrongInputError, quiet, run_script
@@ -204,34 +204,6 @@ def _usable(row: Any, left_out: Counter[str]) -> Iterator[tuple[Any, Reading]]:
             left_out[reading.problems[0].reason.replace("_", " ")] += 1
         else:
             yield pair, reading
-
-
-def is_trl_form(reading: Reading, row: Mapping[str, Any]) -> bool:
-    """Whether TRL takes the row as it is, with an explicit prompt: three texts, or three lists of messages.
-
-    A transcript or a rendered template in `prompt` is no such row, nor a prompt that comes again at the start of the
-    answers: TRL would train on it twice.
-    """
-    if "prompt" not in row or "chosen" not in row or "rejected" not in row:
-        return False
-    if reading.schema == "standard":
-        return True
-    sides = (reading.prompt, reading.chosen_turns, reading.rejected_turns)
-    return reading.schema == "conversational" and all(
-        _same_turns(row[name], turns) for name, turns in zip(("prompt", "chosen", "rejected"), sides, strict=True)
-    )
-
-
-def _same_turns(value: Any, turns: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a value of a row holds these turns in TRL's own words; what is null in it counts as missing."""
-    return (
-        isinstance(value, list)
-        and len(value) == len(turns)
-        and all(
-            isinstance(item, Mapping) and {key: part for key, part in item.items() if part is not None} == turn
-            for item, turn in zip(value, turns, strict=True)
-        )
-    )
 
 
 def _as_conversations(pairs: Sequence[Reading], thinking_off: bool) -> Any:

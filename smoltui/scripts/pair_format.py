@@ -58,6 +58,7 @@ SCHEMAS: dict[str, str] = {
     "standard": "prompt, chosen and rejected as text",
     "standard-implicit": "chosen and rejected as text with a shared beginning, no prompt column",
     "conversational": "prompt, chosen and rejected as messages",
+    "messages": "prompt and answers as messages, in other columns or another form than TRL's",
     "conversational-implicit": "chosen and rejected as whole conversations, no prompt column",
     "text-prompt": "prompt as text, chosen and rejected as messages (UltraFeedback)",
     "hh-rlhf": "transcripts with Human: and Assistant: turns",
@@ -183,6 +184,34 @@ def conversation_of(reading: Reading) -> dict[str, list[Message]]:
     return {"prompt": reading.prompt, "chosen": reading.chosen_turns, "rejected": reading.rejected_turns}
 
 
+def is_trl_form(reading: Reading, row: Mapping[str, Any]) -> bool:
+    """Whether TRL takes the row as it is, with an explicit prompt: three texts, or three lists of messages.
+
+    A transcript or a rendered template in `prompt` is no such row, nor a prompt that comes again at the start of the
+    answers: TRL would train on it twice.
+    """
+    if "prompt" not in row or "chosen" not in row or "rejected" not in row:
+        return False
+    if reading.schema == "standard":
+        return True
+    sides = (reading.prompt, reading.chosen_turns, reading.rejected_turns)
+    return reading.schema == "conversational" and all(
+        _same_turns(row[name], turns) for name, turns in zip(("prompt", "chosen", "rejected"), sides, strict=True)
+    )
+
+
+def _same_turns(value: Any, turns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a value of a row holds these turns in TRL's own words; what is null in it counts as missing."""
+    return (
+        isinstance(value, list)
+        and len(value) == len(turns)
+        and all(
+            isinstance(item, Mapping) and {key: part for key, part in item.items() if part is not None} == turn
+            for item, turn in zip(value, turns, strict=True)
+        )
+    )
+
+
 def content_hash(row: Any) -> str:
     """32 hexadecimal digits over the normalised conversation: the same for every shape a pair is written in.
 
@@ -299,14 +328,17 @@ def _schema(
                 f"chosen and rejected must have the same type; found {kind(chosen)} and {kind(rejected)}.",
             )
         return "conversational-implicit"
-    return "text-prompt" if isinstance(prompt, str) else "conversational"
+    if isinstance(prompt, str):
+        return "text-prompt"
+    own = (name, *names) == ("prompt", "chosen", "rejected")
+    return "conversational" if own and all(is_list(row[column]) for column in ("prompt", *names)) else "messages"
 
 
 def _schema_of_texts(chosen: str, rejected: str, prompt: Any, name: str | None) -> str:
     if name is None:
         return "hh-rlhf" if is_transcript(chosen) and is_transcript(rejected) else "standard-implicit"
     if not isinstance(prompt, str):
-        return "conversational" if is_list(prompt) else "instruction"
+        return "messages" if is_list(prompt) else "instruction"
     if is_transcript(prompt):
         return "hh-rlhf"
     if rendered(prompt) is not None:
@@ -448,6 +480,7 @@ _READERS: dict[str, Callable[[_Parts], _Sides]] = {
     "templated": _read_templated,
     "hh-rlhf": _read_transcript,
     "conversational": _read_messages,
+    "messages": _read_messages,
     "conversational-implicit": _read_messages,
     "text-prompt": _read_messages,
     "sharegpt": _read_messages,

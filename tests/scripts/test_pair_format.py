@@ -42,7 +42,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "messages with whole conversations": ("conversational-implicit", WHOLE),
     "prompt beside whole conversations": ("text-prompt", {"prompt": "Is it far?", **WHOLE}),
     "UltraFeedback": ("text-prompt", {"prompt": "Is it far?", "chosen": [GOOD], "rejected": [BAD], "score": 1.0}),
-    "prompt messages, answers as text": ("conversational", {"prompt": [USER], **TEXTS}),
+    "prompt messages, answers as text": ("messages", {"prompt": [USER], **TEXTS}),
     "hh-rlhf": (
         "hh-rlhf",
         {
@@ -110,15 +110,15 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         "instruction",
         {"prompt": "Is it far?", " chosen": GOOD["content"], "rejected ": "No idea."},
     ),
-    "messages as the prompt, answers as text": ("conversational", {"messages": [USER], **TEXTS}),
-    "axolotl": ("conversational", {"messages": [USER], "chosen": GOOD, "rejected": BAD}),
-    "axolotl, one conversation": ("conversational", {"conversation": [USER], "chosen": GOOD, "rejected": BAD}),
+    "messages as the prompt, answers as text": ("messages", {"messages": [USER], **TEXTS}),
+    "axolotl": ("messages", {"messages": [USER], "chosen": GOOD, "rejected": BAD}),
+    "axolotl, one conversation": ("messages", {"conversation": [USER], "chosen": GOOD, "rejected": BAD}),
     "axolotl, names of one's own": (
         "instruction",
         {"question": "Is it far?", "correct": GOOD["content"], "wrong": BAD["content"]},
     ),
     "an answer as text and one as messages": (
-        "conversational",
+        "messages",
         {"prompt": [USER], "chosen": GOOD["content"], "rejected": [BAD]},
     ),
     "conversations as JSON in text": (
@@ -129,7 +129,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "messages as JSON in text": (
-        "conversational",
+        "messages",
         {name: json.dumps([turn]) for name, turn in (("prompt", USER), ("chosen", GOOD), ("rejected", BAD))},
     ),
     "conversations as Python writes them": (

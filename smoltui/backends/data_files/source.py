@@ -28,7 +28,7 @@ from smoltui.core.pairs.mapping import mapped
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError
 from smoltui.safe_text import safe_line
-from smoltui.scripts.pair_format import schema_of
+from smoltui.scripts.pair_format import examine, is_trl_form, schema_of
 from smoltui.scripts.pair_turns import NotAPairError
 
 UNFOLDED = frozenset({"ranked", "several-rejected"})
@@ -87,10 +87,11 @@ class PairSource:
         self.file_bytes = 0
         """Size of its files on disk; 0 if unknown."""
         self._table = MappedTable(table, spec.columns) if spec.columns else table
-        self.schema = schema_of_rows(
-            first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS), table.columns, name, spec
-        )
+        first = first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS)
+        self.schema = schema_of_rows(first, table.columns, name, spec)
         """Key of `pair_format.SCHEMAS`, from the first row with a known shape."""
+        self.is_converted = self.schema in UNFOLDED or _is_converted(first, spec)
+        """Whether training converts its rows (`scripts/dpo.py`), as the first usable one shows."""
         if self.schema in UNFOLDED:
             self._table = UnfoldedTable(self._table)
 
@@ -122,6 +123,18 @@ class PairSource:
         if not 0 <= index < len(self):
             raise IndexError(index)
         return pair_of_row(index, self._table.row(index), self.schema)
+
+
+def _is_converted(rows: Sequence[object], spec: PairsSpec) -> bool:
+    for row in rows:
+        row = mapped(row, spec.columns) if spec.columns else row
+        try:
+            reading = examine(row)
+        except NotAPairError:
+            continue
+        if not reading.problems and isinstance(row, Mapping):
+            return not is_trl_form(reading, row)
+    return True
 
 
 def pair_of_row(index: int, row: object, schema: str) -> Pair:

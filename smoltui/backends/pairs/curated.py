@@ -22,7 +22,6 @@ from typing import Any
 
 from smoltui import __version__
 from smoltui.backends.data_files.source import (
-    FIRST_ROWS,
     PairsSpec,
     files_stamp,
     find_set,
@@ -43,7 +42,7 @@ from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, PairsError, RecipeError
-from smoltui.scripts.pair_format import content_hash, examine, hash_of, schema_of, to_conversation
+from smoltui.scripts.pair_format import content_hash, examine, hash_of
 from smoltui.scripts.pair_turns import NotAPairError
 
 LEFTOVER_SECONDS = 86400.0
@@ -175,20 +174,8 @@ def open_source(spec: PairsSpec, folder: Path) -> PairSet:
             else:
                 yield pair_from_reading(index, reading, row), hash_of(reading, row)
 
-    first = islice(source.rows(0, FIRST_ROWS), FIRST_ROWS)
-    as_it_is = next((kept for row in first if (kept := _trained_as_it_is(row)) is not None), False)
-    return PairSet(f"{source.name}, {source.split}", source.schema, not as_it_is, len(source), pairs, identity)
-
-
-def _trained_as_it_is(row: object) -> bool | None:
-    """Whether the row is in a format of TRL, which `dpo.py` does not convert; None if it is not a usable pair."""
-    try:
-        schema, pair = schema_of(row), to_conversation(row)
-    except NotAPairError:
-        return None
-    if schema == "conversational" and isinstance(row, Mapping):
-        return all(row[side] == pair[side] for side in pair)
-    return schema == "standard"
+    name = f"{source.name}, {source.split}"
+    return PairSet(name, source.schema, source.is_converted, len(source), pairs, identity)
 
 
 # ------------------------------------------------------------------------------------------------------------- curating

@@ -161,7 +161,7 @@ def _first_meta(source: PairSource) -> Meta:
         source.schema,
         list(source.columns),
         total=len(source),
-        thinking_off=source.schema not in ("standard", "conversational"),
+        thinking_off=source.is_converted,
     )
 
 

@@ -78,6 +78,8 @@ FACTS_FIELDS: Mapping[str, str] = {
     "control_chars": "bool",
     "bidi_chars": "bool",
     "mixed_scripts": "bool",
+    "thoughts_unwanted": "bool",
+    "thoughts_missing": "bool",
 }
 AUDIT_FIELDS: Mapping[str, str] = dict.fromkeys(
     ("duplicate", "repeated_prompt", "near_duplicate_prompt", "contradicts", "in_held_out", "in_evaluation_prompts"),

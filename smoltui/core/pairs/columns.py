@@ -48,6 +48,8 @@ FLAGS: Mapping[str, Column] = {
     "control_chars": Column("yes/no", "a text contains control characters"),
     "bidi_chars": Column("yes/no", "a text contains bidirectional or zero-width characters"),
     "mixed_scripts": Column("yes/no", "prompt and answers are written in different scripts"),
+    "thoughts_unwanted": Column("yes/no", "an answer contains thoughts, but the row is trained with thinking off"),
+    "thoughts_missing": Column("yes/no", "the row turns thinking on, but neither answer contains thoughts"),
 }
 """Facts about a single row."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rapidfuzz.distance import Indel
 
-from smoltui.core.pairs.flags import has_bidi, has_control, is_refusal, mixed_scripts
+from smoltui.core.pairs.flags import has_bidi, has_control, has_thoughts, is_refusal, mixed_scripts
 from smoltui.core.pairs.preference import Message, Pair, pair_from_reading
 from smoltui.scripts.pair_columns import own_columns
 from smoltui.scripts.pair_format import Reading, examine, hash_of
@@ -119,6 +119,22 @@ def _facts(pair: Pair, reading: Reading) -> Columns:
         "control_chars": has_control(everything),
         "bidi_chars": has_bidi(everything),
         "mixed_scripts": mixed_scripts(prompt, chosen, rejected),
+        **_thoughts(reading, chosen, rejected),
+    }
+
+
+def _thoughts(reading: Reading, chosen: str, rejected: str) -> Columns:
+    """Whether answers contain thoughts that training doesn't expect, or lack those that it does.
+
+    Training turns thinking off in converted rows that say nothing about it (`scripts/dpo.py`).
+    """
+    thinking = (reading.kwargs or {}).get("enable_thinking")
+    if thinking is None and reading.kwargs is None and reading.schema not in ("standard", "conversational"):
+        thinking = False
+    thoughts = has_thoughts(chosen) or has_thoughts(rejected)
+    return {
+        "thoughts_unwanted": thoughts and thinking is False,
+        "thoughts_missing": not thoughts and thinking is True,
     }
 
 
@@ -156,6 +172,8 @@ _FALSE = (
     "refusal_chosen",
     "refusal_rejected",
     "mixed_scripts",
+    "thoughts_unwanted",
+    "thoughts_missing",
 )
 """Columns that are false for such a row."""
 

@@ -23,6 +23,7 @@ _REFUSAL = re.compile(
     r"|as\s+an?\s+(?:ai|language\s+model|assistant)\b|unfortunately,?\s+i\b)",
     re.IGNORECASE,
 )
+_THOUGHT = re.compile(r"<think>(?!\s*</think>)")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 # First code points of the blocks of each script's letters (Unicode 17, Blocks.txt), to the start of the next entry.
@@ -149,3 +150,8 @@ def mixed_scripts(prompt: str, chosen: str, rejected: str) -> bool:
     asked, *answers = (main_script(text) for text in (prompt, chosen, rejected))
     known = [script for script in answers if script is not None]
     return len(set(known)) > 1 or bool(asked and known and asked not in known)
+
+
+def has_thoughts(answer: str) -> bool:
+    """Whether an answer contains a reasoning block with text in it, as SmolLM3 and Qwen3 write it."""
+    return "<think>" in answer and _THOUGHT.search(answer) is not None

@@ -44,6 +44,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "chosen": [turn("user", USER), *said(ANSWER)],
         "rejected": [turn("user", USER), *said(OTHER)],
     },
+    "messages": {"messages": [turn("user", USER)], "chosen": said(ANSWER), "rejected": OTHER},
     "text-prompt": {
         "prompt": USER,
         "chosen": [turn("user", USER), *said(ANSWER)],
