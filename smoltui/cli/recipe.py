@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from smoltui.backends.project.project import Project
@@ -16,6 +17,7 @@ from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
+from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
 
@@ -72,8 +74,32 @@ def findings_of(project: Project, target: Target, settings: Settings | None = No
     found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
     return [
         *(Finding("", Level.STOP, leak.sentence, leak.next_step) for leak in leaks(project, None, settings)),
-        *found,
+        *sorted([*found, *_of_pairs(project, values, settings)], key=lambda finding: finding.level is not Level.STOP),
     ]
+
+
+def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings | None) -> list[Finding]:
+    """What is wrong with the rows of the recipe's set, if it is on this machine."""
+    from smoltui.backends.data_files.source import is_local, pairs_of
+    from smoltui.backends.pairs.counted import PairCounts
+    from smoltui.backends.runs.plan import UNUSABLE_FIX
+
+    settings = project.settings() if settings is None else settings
+    key = "datasets" if values.get("datasets") else "dataset_name"
+    try:
+        wanted = pairs_of(values)
+        if wanted is None or not is_local(wanted, project.folder):
+            return []
+        if settings.pair_columns:
+            wanted = replace(wanted, columns=settings.pair_columns)
+        counted = PairCounts().count(wanted, project.folder, settings, judge=True)
+    except InputError as error:
+        return [Finding(key, Level.STOP, error.message, error.hint)]
+    if counted.broken is not None:
+        return [Finding(key, Level.STOP, counted.broken, "One such line stops the training. Fix or delete it.")]
+    if counted.problem:
+        return [Finding(key, Level.STOP, counted.problem, UNUSABLE_FIX)]
+    return [Finding(key, Level.WARN, counted.warning, "List them: smoltui pairs")] if counted.warning else []
 
 
 def recipe_check(project: Project, on: str | None) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,13 @@ from smoltui.backends.project.project import Project
 from smoltui.errors import InputError, PairsError
 
 if TYPE_CHECKING:
-    from smoltui.backends.data_files.source import PairsSpec
+    from smoltui.backends.data_files.source import PairSource, PairsSpec
     from smoltui.backends.pairs.curation_file import CurationFile
     from smoltui.backends.pairs.store import Meta
     from smoltui.core.settings.settings import Settings
 
 LOOKED_AT = 20_000
-"""Rows that are decoded to find a broken one, if the set is not imported."""
+"""Rows that are read and judged, if the set is not imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,37 @@ class Counted:
     """As requested: train, or train[:1000]."""
     broken: str | None = None
     """Problem of the first row that cannot be decoded; None if there is none, or it was not checked."""
+    judged: int = 0
+    """Rows that were judged: all of them, or the first `LOOKED_AT`; 0 if none were."""
+    unusable: Mapping[str, int] = field(default_factory=dict)
+    """Of those, the rows that are not usable pairs, by reason."""
+
+    @property
+    def usable(self) -> int:
+        """Rows that training uses, as far as known."""
+        return self.rows - sum(self.unusable.values())
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be trained on, one sentence; empty if something can."""
+        if not self.judged or sum(self.unusable.values()) < self.judged:
+            return ""
+        all_of = "None of the" if self.judged == self.rows else "None of the first"
+        return f"{all_of} {self.judged:,} rows is a usable pair: {self._reasons()}"
+
+    @property
+    def warning(self) -> str:
+        """How many rows are not trained on, one sentence; empty if there are none."""
+        if not self.unusable or self.problem:
+            return ""
+        left_out = sum(self.unusable.values())
+        judged = f"{'' if self.judged == self.rows else 'the first '}{self.judged:,} rows"
+        verb = "is" if left_out == 1 else "are"
+        return f"{left_out:,} of {judged} {verb} not trained on: {self._reasons()}"
+
+    def _reasons(self) -> str:
+        most = sorted(self.unusable.items(), key=lambda item: -item[1])[:3]
+        return ", ".join(f"{reason.replace('_', ' ')} ({count:,})" for reason, count in most)
 
 
 class PairCounts:
@@ -40,26 +72,24 @@ class PairCounts:
     def __init__(self) -> None:
         self._last: tuple[tuple[object, ...], Counted] | None = None
 
-    def count(self, wanted: PairsSpec, folder: Path, settings: Settings, *, broken: bool = False) -> Counted:
-        """The rows of a set of the recipe in `folder`; `broken` also looks for rows that cannot be decoded.
+    def count(self, wanted: PairsSpec, folder: Path, settings: Settings, *, judge: bool = False) -> Counted:
+        """The rows of a set of the recipe in `folder`; `judge` also looks for rows that are not usable pairs.
 
         Raises:
             PairsError: as `open_spec`.
         """
         from smoltui.backends.data_files.source import files_stamp, open_spec
-        from smoltui.backends.data_files.text import Broken
 
         stamp = files_stamp(wanted, folder)
-        if meta := _imported(wanted, folder, stamp, settings):
-            return Counted(meta.rows, meta.split, meta.broken)
-        key, last = (folder, wanted, stamp, broken), self._last
-        if last is None or last[0] != key:
-            source = open_spec(wanted, folder)
-            first = (
-                next((row for row in source.rows(0, LOOKED_AT) if isinstance(row, Broken)), None) if broken else None
-            )
-            last = self._last = (key, Counted(len(source), source.split, first.problem if first else None))
-        return last[1]
+        key, last = (folder, wanted, stamp, judge), self._last
+        if last is not None and last[0] == key:
+            return last[1]
+        if found := _imported(wanted, folder, stamp, settings):
+            return _of_store(*found) if judge else Counted(found[1].rows, found[1].split, found[1].broken)
+        source = open_spec(wanted, folder)
+        counted = _judged(source) if judge else Counted(len(source), source.split)
+        self._last = (key, counted)
+        return counted
 
     def rows(self, project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
         """Rows of the recipe's set; None if it is on the Hub, one of several, missing or unreadable."""
@@ -74,8 +104,41 @@ class PairCounts:
             return None
 
 
-def _imported(wanted: PairsSpec, folder: Path, stamp: list[tuple[str, int, int]], settings: Settings) -> Meta | None:
-    """Meta of the set in the cache, if it is complete and matches the current files; otherwise None.
+def _judged(source: PairSource) -> Counted:
+    """The set with its first rows judged, as training judges them."""
+    from smoltui.backends.data_files.text import Broken
+    from smoltui.scripts.pair_format import examine
+    from smoltui.scripts.pair_turns import NotAPairError
+
+    unusable, broken, judged = Counter[str](), None, 0
+    for row in source.rows(0, LOOKED_AT):
+        judged += 1
+        if isinstance(row, Broken):
+            unusable["broken"] += 1
+            broken = broken or row.problem
+            continue
+        try:
+            problems = examine(row).problems
+        except NotAPairError as error:
+            problems = [error]
+        if problems:
+            unusable[problems[0].reason] += 1
+    return Counted(len(source), source.split, broken, judged, unusable)
+
+
+def _of_store(folder: Path, meta: Meta) -> Counted:
+    from smoltui.backends.pairs.store import FACTS, PairStore
+
+    store, unusable = PairStore(folder), Counter[str]()
+    for part in range(store.parts):
+        unusable.update(filter(None, store.table(FACTS, part, ["reason"]).column("reason").to_pylist()))
+    return Counted(meta.rows, meta.split, meta.broken, meta.rows, unusable)
+
+
+def _imported(
+    wanted: PairsSpec, folder: Path, stamp: list[tuple[str, int, int]], settings: Settings
+) -> tuple[Path, Meta] | None:
+    """Folder and meta of the set in the cache, if it is complete and matches the current files; otherwise None.
 
     The Pairs room may have opened it as named in the recipe, or as named in smoltui.toml.
     """
@@ -93,11 +156,12 @@ def _imported(wanted: PairsSpec, folder: Path, stamp: list[tuple[str, int, int]]
         ways += [replace(way, columns=settings.pair_columns) for way in ways]
     for way in ways:
         try:
-            meta = read_meta(store_folder(way, folder, stamp))
+            place = store_folder(way, folder, stamp)
+            meta = read_meta(place)
         except PairsError:
             continue
         if meta.complete and meta.split == (wanted.split or meta.split):
-            return meta
+            return place, meta
     return None
 
 

@@ -33,6 +33,8 @@ from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
 
+UNUSABLE_FIX = "See what they are: smoltui pairs. A pair has a prompt, a chosen and a rejected answer."
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedPairs:
@@ -44,6 +46,8 @@ class PlannedPairs:
     """The pairs in words, with their number; empty without a set, and for a set on the Hub without decisions."""
     problem: Problem | None = None
     """Why they cannot be trained on; None if they can."""
+    warning: str = ""
+    """How many rows are not trained on; empty if there are none, or nobody knows."""
     decided: Curation | None = None
     """Decisions about a set on the Hub, which is opened and curated when the run starts (`settled`); None without
     any."""
@@ -151,16 +155,18 @@ def _curated(plan: Plan, recipe: RecipeFile, found: Curated) -> Plan:
 
 def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs:
     """The recipe's own set on this machine. Raises: PairsError: it cannot be opened."""
-    counted = counts.count(wanted, plan.project.folder, plan.settings, broken=True)
+    counted = counts.count(wanted, plan.project.folder, plan.settings, judge=True)
     if counted.broken is not None:
         fix = "One such line stops the training. Fix or delete it; list all: smoltui pairs"
         return PlannedPairs(problem=Problem(counted.broken, fix))
-    number = f"{counted.rows:,}".replace(",", " ")
+    if counted.problem:
+        return PlannedPairs(problem=Problem(counted.problem, UNUSABLE_FIX))
+    number = f"{counted.usable:,}".replace(",", " ")
     told = f"{number} pairs in {wanted.shown}, {counted.split}"
     if wanted.others:
         more = f"the first of {wanted.others + 1} sets, the others were not opened"
-        return PlannedPairs(sentence=f"{told}; {more}")
-    return PlannedPairs(counted.rows, told)
+        return PlannedPairs(sentence=f"{told}; {more}", warning=counted.warning)
+    return PlannedPairs(counted.usable, told, warning=counted.warning)
 
 
 def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:

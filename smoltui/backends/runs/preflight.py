@@ -76,6 +76,7 @@ def _from_plan(plan: Plan) -> Facts:
         model_doubt=model_doubt,
         pairs=plan.pairs.sentence,
         pairs_problem=plan.pairs.problem,
+        pairs_warning=plan.pairs.warning,
         jobs=replace(
             settings.jobs,
             flavor=spec.flavor or settings.jobs.flavor,

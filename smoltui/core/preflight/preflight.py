@@ -75,6 +75,8 @@ class Facts:
     """The training pairs in words, with their number; empty if not opened (a set on the Hub)."""
     pairs_problem: Problem | None = None
     """Why the pairs cannot be trained on."""
+    pairs_warning: str = ""
+    """How many rows are not trained on; empty if there are none, or nobody knows."""
     fit: Fit | None = None
     duration: Duration | None = None
     output: Output | None = None
@@ -146,7 +148,10 @@ def _model(facts: Facts) -> list[Check]:
 def _pairs(facts: Facts) -> list[Check]:
     if problem := facts.pairs_problem:
         return [Check("pairs", Level.STOP, problem.sentence, problem.fix)]
-    return [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
+    checks = [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
+    if facts.pairs_warning:
+        checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs"))
+    return checks
 
 
 def _packages(facts: Facts) -> list[Check]:

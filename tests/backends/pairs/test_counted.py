@@ -62,10 +62,10 @@ def test_the_imported_set_knows(
 ) -> None:
     """Rows, and the broken line that a look at the first rows may not reach; until the file changes."""
     write(tmp_path, 5, broken='{"torn')
-    counted = PairCounts().count(SPEC, tmp_path, settings, broken=True)
+    counted = PairCounts().count(SPEC, tmp_path, settings, judge=True)
     imported(opened_as, tmp_path)
     opened.clear()
-    assert PairCounts().count(SPEC, tmp_path, settings, broken=True) == counted and opened == []
+    assert PairCounts().count(SPEC, tmp_path, settings, judge=True) == counted and opened == []
     assert counted.rows == 6 and counted.broken is not None
     write(tmp_path, 7)
     assert PairCounts().count(SPEC, tmp_path, settings).rows == 7 and len(opened) == 1
