@@ -182,7 +182,7 @@ def pairs_command(as_json: bool, **options: Any) -> None:
 
     report = twin.pairs_report(twin.Asked(**options), quiet=as_json)
     # The texts of a pair are data: they are printed unchanged, whatever they look like.
-    print_json(report, redacting="pair" not in report) if as_json else twin.print_report(report)
+    print_json(report, as_is=("pair",)) if as_json else twin.print_report(report)
 
 
 @smoltui.group("recipe")
