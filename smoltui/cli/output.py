@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -82,14 +82,16 @@ def cell(text: str, width: int) -> str:
     return f"{safe_line(redact(text), width - 2):<{width}}"
 
 
-def print_json(data: object, *, err: bool = False, redacting: bool = True, indent: int | None = None) -> None:
+def print_json(data: object, *, err: bool = False, as_is: Collection[str] = (), indent: int | None = None) -> None:
     """Prints one JSON document, or one line of a stream. Values that JSON lacks (NaN, dates) become strings.
 
-    `redacting` is False only for the texts of pairs.
+    `as_is`: keys of a document under which nothing is redacted, only for the texts of pairs.
     """
     ascii_only = not _takes_unicode(err)
     plain = _plain(data)
-    shown = redact_json(plain) if redacting else plain
+    shown = redact_json(plain)
+    if isinstance(shown, dict) and isinstance(plain, dict):
+        shown |= {key: plain[key] for key in as_is if key in plain}
     text = json.dumps(shown, ensure_ascii=ascii_only, allow_nan=False, indent=indent)
     _write(text if ascii_only else escaped(text), err=err)
 

@@ -55,9 +55,10 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
-    # Nothing of a test before is found in a cache.
-    constants.HF_HUB_CACHE = str(Path(request["env"]["HF_HOME"]) / "hub")
-    datasets.config.HF_DATASETS_CACHE = Path(request["env"]["HF_HOME"]) / "datasets"
+    # Nothing of an earlier test is found in a cache.
+    home = Path(request["env"].get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    constants.HF_HUB_CACHE = str(home / "hub")
+    datasets.config.HF_DATASETS_CACHE = home / "datasets"
     sys.argv = request["argv"]
     sys.path[0] = request["path"]
     if code := request["code"]:

@@ -28,7 +28,7 @@ from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import RunSpec
-from smoltui.screens.device import DeviceRoom
+from smoltui.screens.device.room import DeviceRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS
 from tests.conftest import seen
 from tests.toy_engine import ToyEngine

@@ -304,6 +304,16 @@ def test_json_has_the_same_value(world: Path, capsys: pytest.CaptureFixture[str]
     assert json.loads(told)["pair"]["prompt"][0]["content"] == HOSTILE and told.isascii()
 
 
+def test_json_of_a_pair_has_secrets_in_the_pair_alone(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The names around it, such as those of the columns, are no texts of the pair."""
+    secret = "hf_SECRETsecret1234567"
+    (world / "named.csv").write_text(f"prompt,chosen,rejected,x {secret}\n{secret},b,c,d\n")
+    assert run(["pairs", "named.csv", "--row", "0", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told.pop("pair")["prompt"][0]["content"] == secret
+    assert secret not in json.dumps(told) and told["columns"][3].startswith("x hf_")
+
+
 def test_what_json_has_no_word_for_is_a_string(capsys: pytest.CaptureFixture[str]) -> None:
     """Dates, sets, bytes, huge numbers and keys of any type do not crash a command."""
     import datetime

@@ -19,6 +19,7 @@ from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.services import Services
 from smoltui.core.machine.account import Account
@@ -244,7 +245,7 @@ async def test_checks_that_end_while_the_dialog_closes(
     """I press t and esc: the checks end just when the dialog has lost its text, and the app goes on."""
     answered: list[Plan] = []
 
-    async def gather(plan: Plan) -> Facts:
+    async def gather(plan: Plan, engine: Engine) -> Facts:
         dialog = app.screen
         while dialog.query("#start-text"):
             await asyncio.sleep(0)

@@ -32,4 +32,4 @@ def pairs_command(as_json: bool, **options: Any) -> None:
 
     report = pairs.pairs_report(pairs.Asked(**options), quiet=as_json)
     # The texts of a pair are data: they are printed unchanged, even if they look like secrets.
-    print_json(report, redacting="pair" not in report) if as_json else pairs.print_report(report)
+    print_json(report, as_is=("pair",)) if as_json else pairs.print_report(report)

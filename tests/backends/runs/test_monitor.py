@@ -267,6 +267,43 @@ async def test_a_step_follows_and_a_bell_rings(
     assert done == [run.id] and person.rung == ["toy run ended: COMPLETED"]
 
 
+async def test_what_follows_a_run_waits_while_nobody_knows_whether_it_can_be_resumed(
+    tmp_path: Path, wait_until: Wait
+) -> None:
+    """The log of a paused run tells its end before the list does, and only the list tells that it can be resumed."""
+    paused, listed = asyncio.Event(), asyncio.Event()
+    listed.set()
+
+    class Pausing(Counting):
+        run = Run("r1", "local", "n", Stage.RUNNING, project=str(tmp_path))
+
+        async def list_runs(self) -> list[Run]:
+            await listed.wait()
+            self.listed += 1
+            return [self.run]
+
+        async def follow(
+            self, run_id: str, *, follow: bool = True, tail: int | None = None
+        ) -> AsyncGenerator[events.Event, None]:
+            self.followers += 1
+            await paused.wait()
+            yield events.StageChanged(stage=Stage.CANCELED, message="Paused at step 3")
+
+    chains.save(Chain("r1", str(tmp_path), (Step("ask"),)))
+    engine = Pausing("local")
+    person = Person(tmp_path, engine)
+    async with person.at_work() as watching:
+        await wait_until(lambda: engine.followers == 1 and "r1" in watching.follow_ups)
+        listed.clear()
+        paused.set()
+        await asyncio.sleep(0.3)
+        engine.run = replace(engine.run, stage=Stage.CANCELED, resumable=True)
+        listed.set()
+        await wait_until(lambda: watching.runs["r1"].is_final)
+        known = chains.read("r1")
+        assert known is not None and known.steps[0].stage == Stage.SCHEDULING
+
+
 def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> None:
     """A list that has no curves takes nothing away; only what differs is a change."""
     person = Person(tmp_path)
