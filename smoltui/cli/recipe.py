@@ -65,8 +65,8 @@ def _masked(value: object) -> object:
     return redact(value) if isinstance(value, str) else value
 
 
-def findings_of(project: Project, target: Target, settings: Settings | None = None) -> list[Finding]:
-    """The problems of the project's recipe; `settings` if they were already read. Raises as `recipe_show`."""
+def findings_of(project: Project, target: Target, settings: Settings) -> list[Finding]:
+    """The problems of the project's recipe and of the rows it trains on. Raises as `recipe_show`."""
     values = load_project_recipe(project).values
     name = values.get("model_name_or_path")
     config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
@@ -78,13 +78,12 @@ def findings_of(project: Project, target: Target, settings: Settings | None = No
     ]
 
 
-def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings | None) -> list[Finding]:
+def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -> list[Finding]:
     """What is wrong with the rows of the recipe's set, if it is on this machine."""
     from smoltui.backends.data_files.source import is_local, pairs_of
     from smoltui.backends.pairs.counted import PairCounts
     from smoltui.backends.runs.plan import UNUSABLE_FIX
 
-    settings = project.settings() if settings is None else settings
     key = "datasets" if values.get("datasets") else "dataset_name"
     try:
         wanted = pairs_of(values)
@@ -111,8 +110,8 @@ def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
         as `recipe_show`; RecipeError also if smoltui.toml cannot be read.
         InputError: there is no such place.
     """
-    settings = project.settings() if on is None else None
-    target = place_named(settings.on if settings is not None else on or "").target
+    settings = project.settings()
+    target = place_named(on or settings.on).target
     found = findings_of(project, target, settings)
     return {
         "ok": is_ok(found),
