@@ -138,6 +138,13 @@ def shown(run: Run, width: int) -> str:
     return row(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00", 1.0)), width).plain
 
 
+def test_accuracy_is_a_share() -> None:
+    """94 %, where the list has room for it; a run that has reported none has a dash."""
+    run = job(1, name="b").after(events.Metrics(step=1, values={"rewards/accuracies": 0.9375}))
+    assert " 94%" in shown(run, 130) and "94%" not in shown(run, 116)
+    assert "–" in shown(job(2, name="c"), 130)
+
+
 @pytest.mark.parametrize("width", [80, 100, 116, 130])
 def test_a_heading_is_above_its_column(width: int) -> None:
     """Each column is as wide as it says, so heading and text are in the same cells, whatever the run is called."""

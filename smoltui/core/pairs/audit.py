@@ -227,6 +227,15 @@ DEFINITIONS: tuple[Definition, ...] = (
         "nothing to do: trained as shown here",
     ),
     Definition(
+        "much_longer_chosen",
+        "chosen answers more than three times as long as the rejected one",
+        "info",
+        "chosen_chars > 3 * rejected_chars AND rejected_chars > 0 AND reason IS NULL",
+        "If length tells the answers apart, the model learns to write long answers.",
+        "Park et al. 2024, arXiv 2403.19159",
+        "review; compare the gap histogram (v)",
+    ),
+    Definition(
         "thoughts_unwanted",
         "answers with thoughts in rows that are trained with thinking off",
         "warn",

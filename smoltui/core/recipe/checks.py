@@ -507,6 +507,16 @@ def _tracker(recipe: Recipe) -> Iterator[Finding]:
 
 
 @rule
+def _offloading(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.get("activation_offloading") and recipe.get("use_cpu"):
+        yield _stop(
+            "activation_offloading",
+            "Activation offloading needs an accelerator: on the CPU, training fails at its first step",
+            "Delete activation_offloading.",
+        )
+
+
+@rule
 def _habits(recipe: Recipe) -> Iterator[Finding]:
     if recipe.get("logging_nan_inf_filter"):
         yield _warn(

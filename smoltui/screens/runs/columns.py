@@ -29,8 +29,8 @@ STAGE_STYLES = {
     "ERROR": "bold red",
     "DELETED": "dim",
 }
-NARROW, WIDE = 100, 116
-"""Widths of the list in cells from which loss and margin are shown, and from which the cost is."""
+NARROW, WIDE, ROOMY = 100, 116, 130
+"""Widths of the list in cells from which loss and margin are shown, the cost, and the accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,10 @@ def _step(shown: Shown) -> str:
     return f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
 
 
+def _share(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
+
+
 COLUMNS: tuple[Column, ...] = (
     Column(
         "name",
@@ -194,6 +198,15 @@ COLUMNS: tuple[Column, ...] = (
         lambda shown: as_word(shown.run.history.last("rewards/margins")),
         shown_from=NARROW,
         sort=lambda shown: _largest_first(shown.run.history.last("rewards/margins")),
+    ),
+    Column(
+        "accuracy",
+        "acc",
+        6,
+        "the newest reward accuracy: share of pairs whose chosen answer has the larger reward",
+        lambda shown: _share(shown.run.history.last("rewards/accuracies")),
+        shown_from=ROOMY,
+        sort=lambda shown: _largest_first(shown.run.history.last("rewards/accuracies")),
     ),
     Column(
         "cost",

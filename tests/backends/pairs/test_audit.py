@@ -66,6 +66,7 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
         "contradictions": [0, 1, 2],
         "repeated_prompts": [1, 2],
         "near_duplicate_prompts": [6],
+        "much_longer_chosen": [0, 2],
         "refusals_chosen": [5],
         "control_chars": [6],
         "bidi_chars": [6],

@@ -131,6 +131,7 @@ def test_a_good_recipe_has_nothing_said_about_it() -> None:
         ({"model_init_kwargs": {"dtype": "bfloat16"}}, "stop dtype"),
         ({"use_peft": True}, "stop lora_target_modules: PEFT has no default target modules for SmolLM3"),
         ({"lora_r": 8}, "warn lora_r: lora_r has no effect"),
+        ({"activation_offloading": True, "use_cpu": True}, "stop activation_offloading: Activation offloading needs"),
         ({"test_split_size": 0.1}, "warn test_split_size: TRL splits without a seed"),
         ({"eval_strategy": "steps"}, "stop eval_strategy"),
         ({"logging_nan_inf_filter": True}, "warn logging_nan_inf_filter"),
