@@ -19,6 +19,7 @@ from smoltui.backends.project.project import RECIPE_NAME, Project, open_project
 from smoltui.backends.system.paths import expanded
 from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.core.pairs.audit import Audit
+from smoltui.core.pairs.mapping import PARTS
 from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff
 from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import InputError, PairsError, SmoltuiError
@@ -34,6 +35,8 @@ class Asked:
     split: str | None = None
     config: str | None = None
     revision: str | None = None
+    columns: str | None = None
+    """Part=column, separated by commas; None: as the names of the columns, or smoltui.toml, tell."""
     limit: int | None = None
     """Maximum number of rows listed for each finding or search; None: all."""
     row: int | None = None
@@ -149,6 +152,8 @@ def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping
     """The set to open; if it belongs to a project, also the project and the values of its recipe."""
     source = asked.source
     spec = PairsSpec(source, asked.config, asked.split, asked.revision) if isinstance(source, str) else source
+    if asked.columns:
+        spec = replace(spec, columns=parse_columns(asked.columns))
     folder = base / expanded(spec.source)
     if not (spec.source and (folder / RECIPE_NAME).is_file()):
         return spec, None, {}
@@ -157,7 +162,23 @@ def _named(asked: Asked, base: Path) -> tuple[PairsSpec, Project | None, Mapping
     own = project_pairs(project, values or None)  # without values, it reports what is wrong with the recipe
     if own is None:
         raise PairsError(f"The recipe has no pairs: {folder / RECIPE_NAME}", "Set dataset_name in the recipe.")
-    return replace(own, split=asked.split or own.split), project, values
+    return replace(own, split=asked.split or own.split, columns=spec.columns or own.columns), project, values
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Part → column from `prompt=question,chosen=good`. Raises InputError for anything else."""
+    columns = {}
+    for piece in text.split(","):
+        part, equals, column = (word.strip() for word in piece.partition("="))
+        if part not in PARTS or not equals or not column:
+            raise InputError(
+                f"--columns takes PART=COLUMN, separated by commas: {safe_line(piece, 60)}",
+                f"Parts are {', '.join(PARTS)}. For example: --columns prompt=question,chosen=good,rejected=bad",
+            )
+        columns[part] = column
+    for side in ("chosen", "rejected"):
+        columns.setdefault(side, side)
+    return columns
 
 
 def _export_json(made: Exported) -> dict[str, Any]:

@@ -294,7 +294,7 @@ def schema_of_rows(rows: Sequence[object], columns: tuple[str, ...], name: str, 
             hint = (
                 "DPO learns from pairs; unpaired sets are for TRL's KTO trainer."
                 if error.reason == "unpaired"
-                else "Map the columns to prompt, chosen and rejected, or open another set."
+                else "Map the columns: in the Pairs room, or with smoltui pairs --columns prompt=…,chosen=…,rejected=…"
             )
             said = (
                 f"{safe_line(name, 80)} does not contain preference pairs (row {number}). {safe_line(str(error), 400)}"

@@ -16,6 +16,11 @@ from smoltui.cli.output import print_json
 @click.option("--split", help="Split, if the set has several.")
 @click.option("--config", help="Configuration of a set on the Hub.")
 @click.option("--revision", help="Branch, tag or commit of a set on the Hub.")
+@click.option(
+    "--columns",
+    metavar="PART=COLUMN,…",
+    help="What the columns are, such as prompt=question,chosen=good,rejected=bad. Only needed if the names don't tell.",
+)
 @click.option("--row", type=int, help="Show this pair, counted from 0.")
 @click.option("--search", help="Rows with this text, ignoring case, or matching this /regular expression/.")
 @click.option("--where", help="Rows for which this SQL condition holds, such as 'chosen_chars > 500'.")
