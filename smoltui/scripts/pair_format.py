@@ -320,6 +320,8 @@ def _schema(
         return "sharegpt"
     if isinstance(chosen, str) and isinstance(rejected, str):
         schema = _schema_of_texts(chosen, rejected, prompt, name)
+        if schema == "standard-implicit" and names != ("chosen", "rejected"):
+            raise NotAPairError("ambiguous", f"No column is known to hold the prompt; found columns {columns(row)}.")
         return "instruction" if schema == "standard" and names != ("chosen", "rejected") else schema
     if name is None:
         if isinstance(chosen, str) or isinstance(rejected, str):

@@ -358,6 +358,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "null content": ({**PAIR, "prompt": [{"role": "user", "content": None}]}, "wrong_type"),
     "an unknown role": ({**PAIR, "prompt": [{"role": "narrator", "content": "a"}]}, "unknown_role"),
     "a tool call without a name": ({**PAIR, "chosen": [{**GOOD, "tool_calls": [{}]}]}, "wrong_type"),
+    "a prompt under a name of one's own": ({"ask": "Why?", "good": "So.", "bad": "No."}, "ambiguous"),
     "two prompts": ({"question": "a", "context": "b", "chosen": "c", "rejected": "d"}, "ambiguous"),
     "a template within": ({"prompt": "<|im_start|>user\na<|im_end|> b", "chosen": "c", "rejected": "d"}, "templated"),
     "a tie": ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, "tie"),

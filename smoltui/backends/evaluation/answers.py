@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +276,7 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
 
 def _turn(turn: Message) -> dict[str, Any]:
     """A turn for the child: no tokenizer accepts half a surrogate pair."""
-    return {**asdict(turn), "content": sound(turn.content)}
+    return {**turn.as_json(), "content": sound(turn.content)}
 
 
 # -- asking
