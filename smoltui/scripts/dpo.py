@@ -210,17 +210,17 @@ def _as_conversations(pairs: Sequence[Reading], thinking_off: bool) -> Any:
     """The pairs as a `datasets.Dataset` in TRL's conversational form."""
     from datasets import Dataset, Features, Json, Value
 
-    sides = {
+    columns: dict[str, list[Any]] = {
         "prompt": [pair.prompt for pair in pairs],
         "chosen": [pair.chosen_turns for pair in pairs],
         "rejected": [pair.rejected_turns for pair in pairs],
     }
-    turn = {"role": Value("string"), "content": Value("string")}
-    keys = {key for side in sides.values() for turns in side for message in turns for key in message}
+    more = sorted(set().union(*map(_keys_of, columns.values())) - {"role", "content"})
     # Json keeps the arguments of each call as they are; a struct would give every call those of all others, as nulls.
-    turn |= {key: Json() if key == "tool_calls" else Value("string") for key in sorted(keys - set(turn))}
-    features: dict[str, Any] = {name: [turn] for name in sides}
-    columns: dict[str, list[Any]] = dict(sides)
+    turn = {key: Json() if key == "tool_calls" else Value("string") for key in ("role", "content", *more)}
+    features: dict[str, Any] = {name: [turn] for name in columns}
+    if more:
+        columns = {name: [_filled(turns, turn) for turns in side] for name, side in columns.items()}
     if thinking_off or any(pair.kwargs for pair in pairs):
         silent = {"enable_thinking": False} if thinking_off else {}
         columns["chat_template_kwargs"] = [pair.kwargs or silent for pair in pairs]
@@ -228,10 +228,16 @@ def _as_conversations(pairs: Sequence[Reading], thinking_off: bool) -> Any:
     if any(pair.tools for pair in pairs):
         columns["tools"] = [pair.tools for pair in pairs]
         features["tools"] = Json()
-    if keys - {"role", "content"}:
-        for side in sides:
-            columns[side] = [[{**dict.fromkeys(turn), **message} for message in turns] for turns in columns[side]]
     return Dataset.from_dict(columns, features=Features(features))
+
+
+def _keys_of(side: Sequence[Sequence[Mapping[str, Any]]]) -> set[str]:
+    return {key for turns in side for message in turns for key in message}
+
+
+def _filled(turns: Sequence[Mapping[str, Any]], keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The turns with every key, null where they have none: a struct of Arrow has the same fields in all rows."""
+    return [{**dict.fromkeys(keys), **message} for message in turns]
 
 
 def _nothing_left(total: int, left_out: Counter[str]) -> WrongInputError:

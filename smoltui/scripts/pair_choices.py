@@ -249,19 +249,30 @@ def _won(row: Mapping[str, Any], names: Sequence[str], marks: Sequence[str], how
     Raises:
         NotAPairError: tie, ambiguous.
     """
-    known = {plain(name): name for name in row}
-    if how.winner is None:
-        flags = [next((known[word] for word in _flags(mark) if word in known), None) for mark in marks]
-        if all(flag is not None for flag in flags):
-            values = [_number(row[flag]) or 0.0 for flag in flags if flag is not None]
-            if len(set(values)) == 1:
-                raise _tie()
-            return values
-    column = how.winner or next((known[word] for word in WINNERS if word in known and known[word] not in names), None)
+    if how.winner is None and (flagged := _flagged(row, marks)) is not None:
+        return flagged
+    column = how.winner or _winner_column(row, names)
     if column is None:
         return None
     place = _place_of(row.get(column), plain(column), names, marks)
     return [1.0 if at == place else 0.0 for at in range(len(names))]
+
+
+def _winner_column(row: Mapping[str, Any], answers: Sequence[str]) -> str | None:
+    known = {plain(name): name for name in row if name not in answers}
+    return next((known[word] for word in WINNERS if word in known), None)
+
+
+def _flagged(row: Mapping[str, Any], marks: Sequence[str]) -> list[float] | None:
+    """What columns such as winner_model_a say, one for each answer; None if there aren't any. Raises: tie."""
+    known = {plain(name): name for name in row}
+    flags = [next((known[word] for word in _flags(mark) if word in known), None) for mark in marks]
+    values = [_number(row[flag]) or 0.0 for flag in flags if flag is not None]
+    if len(values) < len(marks):
+        return None
+    if len(set(values)) == 1:
+        raise _tie()
+    return values
 
 
 def _flags(mark: str) -> tuple[str, ...]:
@@ -322,8 +333,7 @@ def _worth_in(row: Mapping[str, Any], items: Sequence[Any], how: How) -> _Worth:
                 numbers = _parallel(row, word, len(items))
             if worth := _signed(numbers, sign):
                 return worth
-    known = {plain(name): name for name in row}
-    column = how.winner or next((known[word] for word in WINNERS if word in known), None)
+    column = how.winner or _winner_column(row, ())
     if column is None:
         return None, None
     place = _number(row.get(column))
@@ -373,18 +383,7 @@ def pairs_of(row: Mapping[str, Any], answers: Answers, how: How = AS_IT_IS) -> l
     Raises:
         NotAPairError: tie; no two answers differ by more than the margin.
     """
-    order = sorted(range(len(answers.worth)), key=lambda at: -answers.worth[at])
-    best = order[0]
-    worse = [at for at in order[1:] if answers.worth[at] < answers.worth[best]]
-    if how.pick == "all":
-        picked = [pair for pair in combinations(order, 2) if answers.worth[pair[0]] > answers.worth[pair[1]]]
-    elif how.pick == "best-each":
-        picked = [(best, at) for at in worse]
-    elif how.pick == "best-random":
-        seed = hashlib.sha256(repr(answers.texts).encode("utf-8", "surrogatepass")).digest()
-        picked = [(best, random.Random(seed).choice(worse))] if worse else []
-    else:
-        picked = [(best, order[-1])] if worse else []
+    picked = _picked(answers, how.pick)
     if not picked:
         raise _tie()
     kept = [(good, bad) for good, bad in picked if answers.worth[good] - answers.worth[bad] >= how.min_margin]
@@ -392,6 +391,21 @@ def pairs_of(row: Mapping[str, Any], answers: Answers, how: How = AS_IT_IS) -> l
         raise _tie(f"The scores differ by less than the margin of {how.min_margin:g}.")
     others = {name: value for name, value in row.items() if name not in answers.used}
     return [_pair(others, answers, good, bad) for good, bad in kept]
+
+
+def _picked(answers: Answers, pick: str) -> list[tuple[int, int]]:
+    """The places of the better and the worse answer of each pair; none if all are equally good."""
+    order = sorted(range(len(answers.worth)), key=lambda at: -answers.worth[at])
+    best = order[0]
+    worse = [at for at in order[1:] if answers.worth[at] < answers.worth[best]]
+    if pick == "all":
+        return [pair for pair in combinations(order, 2) if answers.worth[pair[0]] > answers.worth[pair[1]]]
+    if not worse or pick == "best-each":
+        return [(best, at) for at in worse]
+    if pick == "best-random":
+        seed = hashlib.sha256(repr(answers.texts).encode("utf-8", "surrogatepass")).digest()
+        return [(best, random.Random(seed).choice(worse))]
+    return [(best, order[-1])]
 
 
 def _pair(others: Mapping[str, Any], answers: Answers, good: int, bad: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING or __package__:
     from smoltui.scripts.pair_turns import (
         Message,
         NotAPairError,
+        Rendered,
         answer,
         columns,
         is_list,
@@ -40,6 +41,7 @@ else:  # in a Job, beside dpo.py
     from pair_turns import (
         Message,
         NotAPairError,
+        Rendered,
         answer,
         columns,
         is_list,
@@ -312,10 +314,8 @@ def _schema(
     if not isinstance(chosen, _MESSAGES) or not isinstance(rejected, _MESSAGES):
         side, value = (names[0], chosen) if not isinstance(chosen, _MESSAGES) else (names[1], rejected)
         raise NotAPairError("wrong_type", f"{side} must be text or messages; found {kind(value)}.")
-    if names[0] == "preferred_output":
-        return "openai"
-    if names[0] == "messages":
-        return "messages-rejected"
+    if special := _SPECIAL.get(names[0]):
+        return special
     if name is not None and plain(name) == "conversations":
         return "sharegpt"
     if isinstance(chosen, str) and isinstance(rejected, str):
@@ -323,11 +323,21 @@ def _schema(
         if schema == "standard-implicit" and names != ("chosen", "rejected"):
             raise NotAPairError("ambiguous", f"No column is known to hold the prompt; found columns {columns(row)}.")
         return "instruction" if schema == "standard" and names != ("chosen", "rejected") else schema
+    return _schema_of_messages(row, names, sides, prompt, name)
+
+
+_SPECIAL = {"preferred_output": "openai", "messages": "messages-rejected"}
+"""Column of the chosen answer → schema, where the name alone tells."""
+
+
+def _schema_of_messages(
+    row: Mapping[str, Any], names: tuple[str, str], sides: tuple[Any, Any], prompt: Any, name: str | None
+) -> str:
     if name is None:
-        if isinstance(chosen, str) or isinstance(rejected, str):
+        if any(isinstance(side, str) for side in sides):
             raise NotAPairError(
                 "wrong_type",
-                f"chosen and rejected must have the same type; found {kind(chosen)} and {kind(rejected)}.",
+                f"chosen and rejected must have the same type; found {kind(sides[0])} and {kind(sides[1])}.",
             )
         return "conversational-implicit"
     if isinstance(prompt, str):
@@ -364,8 +374,11 @@ def _prompt_name(row: Mapping[str, Any], layout: Layout, chosen: Any, rejected: 
     if plain(found[0]) == "prompt":
         conversations = next((name for name in found if plain(name) == "conversations"), None)
         return conversations or found[0]
-    if _whole(chosen) and _whole(rejected):
-        return None
+    return None if _whole(chosen) and _whole(rejected) else _likely_prompt(row, found)
+
+
+def _likely_prompt(row: Mapping[str, Any], found: list[str]) -> str:
+    """The one of several columns that is the prompt. Raises: NotAPairError (ambiguous)."""
     said = [name for name in found if not (isinstance(row[name], str) and not row[name].strip())]
     if not said:
         return found[0]
@@ -435,8 +448,7 @@ def _text_prompt(parts: _Parts) -> list[Message]:
 
 
 def _read_templated(parts: _Parts) -> _Sides:
-    found = rendered(parts.prompt)
-    assert found is not None  # which is what makes it this schema
+    found = rendered(parts.prompt) or Rendered([{"role": "user", "content": parts.prompt}], ())
     return found.turns, [answer(found.answer(parts.chosen))], [answer(found.answer(parts.rejected))]
 
 
@@ -612,16 +624,23 @@ def _problems(prompt: list[Message] | None, chosen: list[Message], rejected: lis
         problems.append(_prompts_differ(*before))
     if missing := _no_prompt(before[0]):
         problems.append(missing)
+    elif prompt is None:
+        problems += _wrong_orders(chosen, None if alike else rejected)
     else:
-        start = [] if prompt is None else prompt
-        wrong = _wrong_order("chosen", [*start, *chosen])
-        if not wrong and (len(chosen) + len(rejected) > 2 if prompt is not None else not alike):
-            wrong = _wrong_order("rejected", [*start, *rejected])
-        problems += [wrong] if wrong else []
+        several = len(chosen) + len(rejected) > 2
+        problems += _wrong_orders([*prompt, *chosen], [*prompt, *rejected] if several else None)
     for side, turns in (("chosen", chosen), ("rejected", rejected)):
         if not turns[-1]["content"].strip() and not turns[-1].get("tool_calls"):
             problems.append(NotAPairError("empty_answer", f"The {side} answer is empty."))
     return problems
+
+
+def _wrong_orders(chosen: list[Message], rejected: list[Message] | None) -> list[NotAPairError]:
+    """Whose turn it isn't, on the chosen or else the rejected side; None for a side that has the same roles."""
+    wrong = _wrong_order("chosen", chosen)
+    if wrong is None and rejected is not None:
+        wrong = _wrong_order("rejected", rejected)
+    return [] if wrong is None else [wrong]
 
 
 def _no_answer(side: str, turns: list[Message]) -> NotAPairError | None:

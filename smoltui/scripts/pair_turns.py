@@ -83,24 +83,14 @@ def messages_of(where: str, value: Any, *, strings: bool = False) -> list[Messag
 def _message(where: str, turn: Any) -> Message:
     if not isinstance(turn, Mapping):
         raise NotAPairError("wrong_type", f"{where} must be messages with role and content; found {kind(turn)}.")
-    role = turn.get("role")
-    if role is None:
-        role = _first(turn, _ROLE_KEYS)
-    known = _ROLES.get(role) or _ROLES.get(role.strip().lower()) if isinstance(role, str) else None
+    role = _first(turn, _ROLE_KEYS)
     calls = _calls(where, turn) if len(turn) > 2 or "content" not in turn else None
-    content = turn.get("content")
-    if content is None:
-        content = _first(turn, _TEXT_KEYS)
-    if role is None or (content is None and not calls and not any(key in turn for key in _TEXT_KEYS)):
+    content = "" if calls and role == "function_call" else _first(turn, _TEXT_KEYS)
+    if role is None or (content is None and not calls and turn.keys().isdisjoint(_TEXT_KEYS)):
         raise NotAPairError(
             "wrong_type", f"A message in {where} needs role and content; found {columns(turn) or 'nothing'}."
         )
-    if known is None:
-        raise NotAPairError(
-            "unknown_role", f"The role of a message in {where} must be user, assistant, system or tool: {short(role)}"
-        )
-    if calls and role == "function_call":
-        content = ""
+    known = _role(where, role)
     if not isinstance(content, str):
         content = "" if content is None and calls else text_of(f"A message in {where}", content)
     message: Message = {"role": known, "content": content}
@@ -109,6 +99,16 @@ def _message(where: str, turn: Any) -> Message:
     if known == "tool":
         message |= {key: turn[key] for key in ("name", "tool_call_id") if isinstance(turn.get(key), str)}
     return message
+
+
+def _role(where: str, role: Any) -> str:
+    """The role with this name. Raises: NotAPairError (unknown_role)."""
+    known = _ROLES.get(role) or _ROLES.get(role.strip().lower()) if isinstance(role, str) else None
+    if known is None:
+        raise NotAPairError(
+            "unknown_role", f"The role of a message in {where} must be user, assistant, system or tool: {short(role)}"
+        )
+    return known
 
 
 def _first(values: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
