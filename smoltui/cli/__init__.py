@@ -5,3 +5,14 @@ stdout holds JSON and nothing else, and an error is `{"error", "hint"}` on stder
 
 `main.py` runs a command, `commands/` declares them, and the modules here do their work, one for each subject.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command, as `smoltui ARGUMENTS` does; returns its exit code. None: the arguments of this process."""
+    from smoltui.cli import main  # the commands are imported when one is run
+
+    return main.run(arguments)

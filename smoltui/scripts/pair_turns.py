@@ -39,6 +39,7 @@ _ROLES = {
     "ipython": "tool",
 }
 """Names of roles, in lower case, and the role each one is."""
+_PLAIN_ROLES = ("user", "assistant", "system")
 _ROLE_KEYS, _TEXT_KEYS = ("role", "from", "speaker"), ("content", "value", "text")
 _IMAGES = ("image", "image_url", "input_image")
 """Types of content parts that are images."""
@@ -83,8 +84,10 @@ def messages_of(where: str, value: Any, *, strings: bool = False) -> list[Messag
 def _message(where: str, turn: Any) -> Message:
     if not isinstance(turn, Mapping):
         raise NotAPairError("wrong_type", f"{where} must be messages with role and content; found {kind(turn)}.")
+    if len(turn) == 2 and isinstance(content := turn.get("content"), str) and turn.get("role") in _PLAIN_ROLES:
+        return {"role": turn["role"], "content": content}
     role = _first(turn, _ROLE_KEYS)
-    calls = _calls(where, turn) if len(turn) > 2 or "content" not in turn else None
+    calls = _calls(where, turn)
     content = "" if calls and role == "function_call" else _first(turn, _TEXT_KEYS)
     if role is None or (content is None and not calls and turn.keys().isdisjoint(_TEXT_KEYS)):
         raise NotAPairError(
