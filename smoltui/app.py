@@ -96,7 +96,7 @@ def _preload() -> None:
     """Imports the Pairs room and Arrow in a background thread."""
 
     def load() -> None:
-        import pyarrow.ipc  # noqa: F401
+        from pyarrow import ipc  # noqa: F401
 
         import smoltui.screens.pairs.room  # noqa: F401
 

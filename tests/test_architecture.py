@@ -322,3 +322,27 @@ def test_the_words_of_a_phase_cover_the_script() -> None:
     }
     assert {"train", "save"} <= said
     assert said <= set(PHASES), f"phases without words: {said - set(PHASES)}"
+
+
+def test_pyarrow_is_imported_before_its_parts() -> None:
+    """`import pyarrow.ipc` takes the lock of the part, then waits for the package, which a thread may be importing.
+
+    Python resolves that deadlock by handing out a package that is only half imported: once in a few hundred starts a
+    search ended the app so. `from pyarrow import ipc` waits for the package first.
+    """
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        checked = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            if node not in checked and any(name.startswith("pyarrow.") for name in names):
+                found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert not found, f"write from pyarrow import …: {found}"

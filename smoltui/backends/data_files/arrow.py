@@ -151,7 +151,7 @@ class ArrowTable:
 def _validate(chunk: pa.Array) -> None:
     """Raises ArrowInvalid for a column that points outside itself; text that is not UTF-8 is handled later."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     if pa.types.is_dictionary(chunk.type):
         _validate(chunk.dictionary)

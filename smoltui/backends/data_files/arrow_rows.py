@@ -91,7 +91,7 @@ def chars_of(value: object) -> int:
 def unfolded_bytes(column: pa.Array | pa.ChunkedArray) -> int:
     """Approximate bytes of a column's values as Python objects, counting repeated values each time."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     if isinstance(column, pa.ChunkedArray):
         return sum(map(unfolded_bytes, column.chunks))

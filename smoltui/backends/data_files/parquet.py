@@ -38,10 +38,11 @@ class ParquetTable:
     def __init__(
         self, data: str | Path | pa.NativeFile, name: str = "the file", *, buffer_bytes: int = PAGE_BUFFER_BYTES
     ) -> None:
-        import pyarrow.parquet
+        from pyarrow import OSFile
+        from pyarrow import parquet as pq
 
-        self._source = pyarrow.OSFile(str(data)) if isinstance(data, str | Path) else data
-        self._file = pyarrow.parquet.ParquetFile(self._source, buffer_size=buffer_bytes, pre_buffer=False)
+        self._source = OSFile(str(data)) if isinstance(data, str | Path) else data
+        self._file = pq.ParquetFile(self._source, buffer_size=buffer_bytes, pre_buffer=False)
         self._name = name
         self.columns = column_names(self._file.schema_arrow.names)
         metadata = self._file.metadata

@@ -115,7 +115,7 @@ class Across:
     def flags(self, select: str) -> pa.Array:
         """The row numbers selected by a statement, as a boolean array over all rows."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from pyarrow import compute as pc
 
         held = bytearray(len(self._store))
         for batch in self.batches(select, 65_536):

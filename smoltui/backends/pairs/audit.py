@@ -190,7 +190,7 @@ def make_audit(asked: Asked, progress: RowsDone = lambda rows, of: None) -> Audi
 def _find_across(store: PairStore, asked: Asked, notes: list[str], progress: RowsDone) -> set[str]:
     """Writes the columns of `AUDIT_FIELDS`, which compare rows. Returns the findings that remain unknown."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     evaluation = _evaluation_prompts(asked, notes)
     with Across(store) as across:
@@ -254,7 +254,7 @@ def _add_keys(across: Across, store: PairStore, evaluation: set[bytes], progress
 
 def _questions(table: pa.Table) -> list[str]:
     """The prompt of each row without its system text, which many prompts may share; empty if the row is unreadable."""
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     texts = [text or "" for text in table.column("prompt").to_pylist()]
     begins = pc.indices_nonzero(pc.starts_with(table.column("roles"), "s"))
@@ -333,7 +333,7 @@ def _count(store: PairStore, asked: Asked, progress: RowsDone) -> tuple[dict[str
 
 def _length_bias(store: PairStore, tokens: str | None) -> LengthBias:
     """The length bias of the usable pairs."""
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     usable = pc.is_null(store.tables(FACTS, ["reason"]).column("reason"))
     gap = column_values(store, "gap").filter(usable)

@@ -79,7 +79,7 @@ class ParquetGroups:
 
     def _flush(self) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
+        from pyarrow import parquet as pq
 
         try:
             if self._parquet is None:

@@ -36,7 +36,7 @@ def lengths_of(store: PairStore, tokens: str | None, max_length: int | None) -> 
     Raises:
         PairsError: the cache was deleted meanwhile.
     """
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     unit = "tokens" if tokens is not None else "chars"
     chosen, rejected = (column_values(store, f"{side}_{unit}", tokens) for side in ("chosen", "rejected"))
@@ -50,7 +50,7 @@ def lengths_of(store: PairStore, tokens: str | None, max_length: int | None) -> 
 
 
 def _distribution(values: pa.ChunkedArray) -> Distribution:
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     counted = pc.value_counts(pc.drop_null(values))
     return Distribution(

@@ -34,7 +34,7 @@ the set with itself."""
 def load_engines() -> None:
     """Imports DuckDB, Arrow's functions, and what Arrow imports on first use: half a second the first time."""
     import duckdb  # noqa: F401
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     # Arrow imports pandas, if installed, when it first converts a Python value: 0.3 s.
     pc.match_substring("a", "a", ignore_case=True)
@@ -108,7 +108,7 @@ class Search:
     def _hits_of(self, part: int) -> tuple[int, pa.Array]:
         """The first row after a part, and the matching rows in it."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from pyarrow import compute as pc
 
         query = self.query
         match = pc.match_substring if query.kind == "text" else pc.match_substring_regex

@@ -33,7 +33,7 @@ def holding(
         FileNotFoundError: the cache was deleted meanwhile.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     ours = set().union(*(named_columns(condition, {})[0] for condition in conditions.values()))
     asked = ", ".join(f'COALESCE(({condition}), false) AS "{name}"' for name, condition in conditions.items())
@@ -85,7 +85,7 @@ def columns_of(
 
 
 def _fact_columns(facts: pa.Table, wanted: Set[str]) -> dict[str, pa.ChunkedArray]:
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     columns = {name: facts.column(name) for name in FACTS_FIELDS if name in wanted}
     if "gap" in wanted:
@@ -150,7 +150,7 @@ def column_values(store: PairStore, name: str, tokens: str | None = None) -> pa.
 def sorted_rows(values: pa.ChunkedArray, rows: Sequence[int] | None, *, descending: bool) -> array[int]:
     """`rows` (None: all) sorted by `values`, a column over all rows; null last, equal values in the set's order."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     picked = None
     if rows is not None:

@@ -45,7 +45,7 @@ def summary(store: PairStore) -> Summary:
     Raises:
         PairsError: the cache was deleted meanwhile; or the set cannot be compared, as on a full disk.
     """
-    import pyarrow.compute as pc
+    from pyarrow import compute as pc
 
     found: dict[str, list[int]] = {name: [] for name in FINDINGS}
     reasons: Counter[str] = Counter()

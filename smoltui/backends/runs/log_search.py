@@ -62,7 +62,7 @@ class Search:
     def _matches(self, data: bytes) -> list[int]:
         """Indexes of the matching lines in `data`."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from pyarrow import compute as pc
 
         text = data[:-1]
         whole = pa.StringArray.from_buffers(1, pa.py_buffer(array("i", [0, len(text)])), pa.py_buffer(text))
@@ -83,7 +83,7 @@ class Search:
     def marks(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """The hits in each of `texts`, as (begin, end) in characters; the texts are safe to draw."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from pyarrow import compute as pc
 
         pattern = f"(?i:{self._pattern})" if self._ignore_case else f"(?:{self._pattern})"
         marked: Any = pc.replace_substring_regex(pa.array(texts, pa.string()), pattern, f"{_BEGIN}\\0{_END}")
