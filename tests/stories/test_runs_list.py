@@ -176,7 +176,7 @@ def test_a_new_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_unknown_is_last(name: str) -> None:
     """A run without a time, a metric or a price comes after those that have one, and so does NaN."""
     known = {"created_at": 1e9, "started_at": 1e9, "finished_at": 2e9}
-    metrics = {"loss": 0.5, "rewards/margins": 0.5}
+    metrics = {"loss": 0.5, "rewards/margins": 0.5, "rewards/accuracies": 0.5}
     nan = dict.fromkeys(metrics, math.nan)
     one = job(1, **known).after(events.Metrics(step=1, values=metrics))
     none = job(2, created_at=None)
