@@ -138,7 +138,7 @@ def ours(folder: Path, rows: int) -> None:
             "SQL condition on lengths": "where gap > 200 and similarity < 0.2",
         }.items():
             second.press("/", limit=0.3)
-            took = second.typed(line, rf"hits of {re.escape(line[:40])} .*\d pairs  n N next")
+            took = second.typed(line, rf"{re.escape(line[:20])}.*\d pairs +n/N next")
             print(f"{words:<37}{took:8.3f} s")
             second.settle(0.3, 2.0)
         second.press("\x1b", limit=0.5)
@@ -159,7 +159,7 @@ def ours(folder: Path, rows: int) -> None:
             f"{statistics.median(took for took, _ in sizes if took) * 1e3:.1f} ms"
         )
         second.press("/", limit=0.3)
-        second.typed("river", r"hits of river .*\d pairs  n N next")
+        second.typed("river", r"river.*\d pairs +n/N next")
         second.settle()
         second.press("v")
         second.settle(0.5, 5.0)
