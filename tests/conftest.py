@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("trl") is None:
         for item in items:
             if item.path.stem in NEEDS_TRAIN:
-                item.add_marker(pytest.mark.skip(reason="what trains is not installed (extra: train)"))
+                item.add_marker(pytest.mark.skip(reason="the training packages are not installed (extra: train)"))
 
 
 @pytest.fixture

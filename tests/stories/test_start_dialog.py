@@ -242,7 +242,7 @@ async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wa
 async def test_checks_that_end_while_the_dialog_closes(
     app: SmoltuiApp, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:
-    """I press t and esc: the checks end just when the dialog has lost its text, and the app goes on."""
+    """I press t and esc: the checks end just when the dialog has lost its text, and the app keeps running."""
     answered: list[Plan] = []
 
     async def gather(plan: Plan, engine: Engine) -> Facts:

@@ -77,7 +77,7 @@ class RecipeFile:
         return self._spans[key][0].start_mark.line + 1 if key in self._spans else None
 
     def set(self, key: str, value: object) -> None:
-        """Replaces the value of a key, or adds the key after the one before it in the form.
+        """Replaces the value of a key, or adds the key where the form has it.
 
         Raises:
             RecipeError: this file is written in a way that cannot be edited value by value (an alias, braces).

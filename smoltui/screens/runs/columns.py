@@ -135,6 +135,29 @@ def _share(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.0%}"
 
 
+def _metric(
+    name: str,
+    heading: str,
+    words: str,
+    key: str,
+    *,
+    width: int = 9,
+    shown_from: int = NARROW,
+    text: Callable[[float | None], str] = as_word,
+    order: Callable[[float | None], float] = _largest_first,
+) -> Column:
+    """A column with the newest value of a metric; `key` is TRL's name of it."""
+    return Column(
+        name,
+        heading,
+        width,
+        words,
+        lambda shown: text(shown.run.history.last(key)),
+        shown_from=shown_from,
+        sort=lambda shown: order(shown.run.history.last(key)),
+    )
+
+
 COLUMNS: tuple[Column, ...] = (
     Column(
         "name",
@@ -181,32 +204,16 @@ COLUMNS: tuple[Column, ...] = (
         sort=lambda shown: _largest_first(shown.run.duration(shown.now)),
     ),
     Column("step", "step", 11, "optimizer steps done, and planned", _step),
-    Column(
-        "loss",
-        "loss",
-        9,
-        "the newest loss",
-        lambda shown: as_word(shown.run.history.last("loss")),
-        shown_from=NARROW,
-        sort=lambda shown: _smallest_first(shown.run.history.last("loss")),
-    ),
-    Column(
-        "margin",
-        "margin",
-        9,
-        "the newest reward margin",
-        lambda shown: as_word(shown.run.history.last("rewards/margins")),
-        shown_from=NARROW,
-        sort=lambda shown: _largest_first(shown.run.history.last("rewards/margins")),
-    ),
-    Column(
+    _metric("loss", "loss", "the newest loss", "loss", order=_smallest_first),
+    _metric("margin", "margin", "the newest reward margin", "rewards/margins"),
+    _metric(
         "accuracy",
         "acc",
-        6,
         "the newest reward accuracy: share of pairs whose chosen answer has the larger reward",
-        lambda shown: _share(shown.run.history.last("rewards/accuracies")),
+        "rewards/accuracies",
+        width=6,
         shown_from=ROOMY,
-        sort=lambda shown: _largest_first(shown.run.history.last("rewards/accuracies")),
+        text=_share,
     ),
     Column(
         "cost",
