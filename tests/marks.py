@@ -14,5 +14,5 @@ Test = TypeVar("Test")
 def needs_training(test: Test) -> Test:
     """For tests that really train or ask models: skipped without the `train` extra, and slow, as torch is imported."""
     missing = [name for name in TRAINS if importlib.util.find_spec(name) is None]
-    mark = pytest.mark.skipif(bool(missing), reason="the training packages are not installed (pip install smoltui[train])")
+    mark = pytest.mark.skipif(bool(missing), reason="the train extra is not installed (pip install smoltui[train])")
     return pytest.mark.slow(mark(test))

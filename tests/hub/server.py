@@ -611,7 +611,7 @@ def as_event(line: tuple[str, str] | bytes) -> bytes:
 
 
 def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Points the client of this process to the Hub at `url`, with `TOKEN`, short waits and nothing kept of another Hub."""
+    """Points the client of this process to the Hub at `url`, with `TOKEN` and short waits; forgets any other Hub."""
     from smoltui.backends.hub import client as hub
     from smoltui.backends.jobs import engine, log_merge, stats, submit
 

@@ -24,7 +24,7 @@ from smoltui.core.runs.accelerate import (
 
 needs_accelerate = pytest.mark.skipif(
     importlib.util.find_spec("accelerate") is None or importlib.util.find_spec("trl") is None,
-    reason="the training packages are not installed (pip install smoltui[train])",
+    reason="the train extra is not installed (pip install smoltui[train])",
 )
 
 
