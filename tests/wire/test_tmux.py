@@ -58,8 +58,8 @@ STEPS = (
     ("Down " * 20, "run 39"),
     ("l", "line"),
     ("2", "pair 1 of 200 "),
-    ("v", "1 Device"),
-    ("G", "1 Device"),  # where a cursor that goes down scrolls depends on when the histograms come
+    ("v", "tokens · 200 pairs"),  # the histograms: how far the list scrolls depends on whether they are there
+    ("G", "1 Device"),
     ("Up", "1 Device"),
     ("5", "sampling"),
     ("Down", "1 Device"),
