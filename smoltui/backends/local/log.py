@@ -48,11 +48,17 @@ END_BYTES = 1 << 20
 # The source line under a warning, the warning itself, and an event that was cut off say nothing about an end.
 _NOISE = re.compile(r'\s|\{"event"|.*\w(?:Warning|WARNING)\b')
 
-_METRICS = re.compile(rb'\{"event"\s*:\s*"metrics"')
-_FIGURES = re.compile(rb'\{"event"\s*:\s*"(metrics|progress)"')
-_RARE = re.compile(rb'\{"event"\s*:\s*"(?!metrics"|progress"|log")')
-_TELLING = re.compile(rb"\{\"event\"|%\||\{'")
-"""Marks a line that may have steps or metrics before our script's first event: also a bar, or what TRL prints."""
+_EVENT = b'{"event": "'
+"""How every event of ours begins, as `json.dumps` writes it."""
+_METRICS = re.compile(rb'\{"event": "metrics"')
+_FIGURES = re.compile(rb'\{"event": "(metrics|progress)"')
+# Three times as fast as a negative lookahead, in a log of metrics only: the first letters tell most of them apart.
+_RARE = re.compile(rb'\{"event": "(?:[^mpl]|m[^e]|p[^r]|l[^o])')
+_OURS = re.compile(rb'\{"event"\s*:\s*"[a-z_]+"\s*,\s*"v"\s*:\s*\d')
+_PRINTED_BY_TRL = (b"%|", b"{'")
+"""Marks a line that may have steps or metrics before our script's first event: a bar, or a dictionary."""
+BEFORE_OURS = 64
+"""Lines of a piece that are read before our script's first event: its last ones, and as many that look like events."""
 
 
 def open_log(path: Path) -> int:
@@ -286,21 +292,46 @@ def _figures(data: bytes, begin: int) -> tuple[list[int], list[int]]:
     return metrics, progress
 
 
-def _before_ours(data: bytes, reader: events.Reader, key: str | None) -> Iterator[tuple[int, events.Event]]:
-    """The events before the first one of our script, each with the end of its line; then `reader.ours` is set."""
-    done = 0
-    for match in _TELLING.finditer(data):
-        if match.start() < done:
-            continue
-        begin = data.rfind(b"\n", 0, match.start()) + 1
-        end = data.find(b"\n", match.start())
-        done = end if end >= 0 else len(data)
-        line = data[begin:done]
+def _before_ours(
+    data: bytes, spans: Iterable[Span], reader: events.Reader, key: str | None
+) -> Iterator[tuple[int, events.Event]]:
+    """The events in these lines (`_lines_before_ours`), each with the end of its line."""
+    for span in spans:
+        line = data[span.begin : span.end]
         for event in reader.feed(line.decode("utf-8", "replace")):
             if not isinstance(event, events.LogLine) and _counts(event, line, key):
-                yield done, event
-        if reader.ours:
-            return
+                yield span.end, event
+
+
+def _lines_before_ours(data: bytes, most: int | None = None) -> list[Span]:
+    """The lines with steps or metrics up to the first event of our script, which is included, in order.
+
+    `most`: how many lines are looked at, from the last one backwards, and how many that look like an event of ours;
+    None: all of them.
+    """
+    alike = (_line_around(data, match.start()) for match in islice(_OURS.finditer(data), most))
+    ours = next((span for span in alike if _has_event(data[span.begin : span.end])), None)
+    end = ours.begin if ours else len(data)
+    spans = {ours} if ours else set()
+    for mark in _PRINTED_BY_TRL:
+        spans.update(islice(_lines_with(data, mark, end), most))
+    return sorted(spans)
+
+
+def _has_event(line: bytes) -> bool:
+    return any(events.event_in(state) for state in line.decode("utf-8", "replace").split("\r"))
+
+
+def _line_around(data: bytes, at: int) -> Span:
+    end = data.find(b"\n", at)
+    return Span(data.rfind(b"\n", 0, at) + 1, end if end >= 0 else len(data))
+
+
+def _lines_with(data: bytes, mark: bytes, end: int) -> Iterator[Span]:
+    """The lines with these bytes before an offset, from the last one backwards."""
+    while (at := data.rfind(mark, 0, end)) >= 0:
+        yield (span := _line_around(data, at))
+        end = span.begin
 
 
 def _counts(event: events.Event, line: bytes, key: str | None) -> bool:
@@ -361,7 +392,7 @@ class LogHistory(History):
                 for data in self._pieces.read():
                     done = 0
                     if not self._reader.ours:
-                        for place, event in _before_ours(data, self._reader, None):
+                        for place, event in _before_ours(data, _lines_before_ours(data), self._reader, None):
                             self._take(event)
                             done = place
                         if not self._reader.ours:
@@ -415,7 +446,7 @@ class RunLog:
     def _look_through(self, data: bytes, place: int) -> None:
         """Takes over the events of a piece, which begins at offset `place`."""
         done = self._take_until_ours(data, place)
-        if self.reader.ours:
+        if self.reader.ours and data.find(_EVENT, done) >= 0:
             floor = self._take_rare(data, done, place)
             self._take_newest(data, done, floor, place)
 
@@ -423,7 +454,10 @@ class RunLog:
         """Takes over the events before the first one of our script; returns the offset in `data` behind them."""
         done = 0
         if not self.reader.ours:
-            for done, event in _before_ours(data, self.reader, self.key):
+            spans = _lines_before_ours(data, BEFORE_OURS)
+            if len(spans) >= BEFORE_OURS:  # lines were skipped, and one of them may have a newer value
+                self.history.lasts = {}
+            for done, event in _before_ours(data, spans, self.reader, self.key):
                 self._take(event, place + done)
                 if isinstance(event, events.Metrics):
                     self.history.lasts |= event.values

@@ -154,6 +154,26 @@ def test_a_newest_value_that_was_passed_over_is_not_the_older_one(tmp_path: Path
     assert log.history.last("eval_loss") == 0.4
 
 
+def test_a_log_without_our_events_is_not_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that only resemble ours, bars and printed metrics: the newest of them say enough."""
+    path = tmp_path / "log"
+    alike = [f'{{"event": "metrics", "step": {step}, "values": {{}}}}' for step in range(4000)]
+    path.write_text("\n".join([*alike, *(str({"loss": "0.5", "epoch": n}) for n in range(1000)), ""]))
+    reads = 0
+    feed = events.Reader.feed
+
+    def counted(self: events.Reader, line: str, at: float | None = None) -> Iterator[events.Event]:
+        nonlocal reads
+        reads += 1
+        return feed(self, line, at)
+
+    monkeypatch.setattr(events.Reader, "feed", counted)
+    log = fresh(path)
+    log.read()
+    assert log.history.last("loss") == 0.5 and log.history.last("epoch") == 999
+    assert 0 < reads <= local_log.BEFORE_OURS
+
+
 @given(lines=logs(), count=st.integers(0, 12), block=st.sampled_from([7, 1 << 16]), whole=st.booleans())
 def test_the_last_lines_are_those_of_the_whole_log(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], count: int, block: int, whole: bool
