@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends.runs import chains
+from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.system.threads import in_thread
 from smoltui.cli import runs
-from smoltui.cli.output import bell, cell, note, print_json, say
+from smoltui.cli.follow_ups import follow_up
+from smoltui.cli.output import bell, cell, note, print_json, print_warning, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
 from smoltui.core.machine.sample import in_words
-from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
-from smoltui.errors import InputError, RateLimitedError, UnreachableError
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage
+from smoltui.errors import InputError, RateLimitedError, RunFailedError, UnreachableError
 from smoltui.safe_text import redact, safe_line
 
 if TYPE_CHECKING:
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 UNREACHED_SECONDS = 30.0
 """Delay before a Hub that did not answer is asked again."""
+FOLLOW_UP_SECONDS = 3.0
+"""Delay before the steps after a run: an app that is open on its project does them first, and shows them."""
 
 
 def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
@@ -55,9 +62,12 @@ def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
 
 
 def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
-    """Waits until all runs have ended, prints each with a bell as it ends, and returns the exit code."""
+    """Waits until all runs have ended, and does the steps after them.
 
-    async def work() -> list[Run]:
+    Prints each run with a bell as it ends, and returns the exit code. A step that failed counts like a run that failed.
+    """
+
+    async def work() -> tuple[list[Run], list[RunFailedError]]:
         # All are looked up before the wait begins, so that a wrong id is reported now and not in three hours.
         found = [await runs.find(run_id) for run_id in dict.fromkeys(run_ids)]
         ended: list[Run] = []
@@ -65,10 +75,35 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
             ended.append(await next_one)
             runs.print_run(ended[-1], as_json)
             bell()
-        return ended
+        return ended, [failure for run in ended if (failure := await _followed_up(run, as_json)) is not None]
 
-    codes = {runs.exit_code(run.stage) for run in runs.run_async(work())}
+    ended, failures = runs.run_async(work())
+    codes = {*(runs.exit_code(run.stage) for run in ended), *(1 for _ in failures)}
     return next(code for code in (1, 130, 0) if code in codes)
+
+
+async def _followed_up(run: Run, as_json: bool) -> RunFailedError | None:
+    """Does the steps after a run; returns the failure of one of them, which it reports."""
+    if run.stage != Stage.COMPLETED or await in_thread(partial(chains.read, run.id)) is None:
+        return None
+    await asyncio.sleep(FOLLOW_UP_SECONDS)
+
+    def say_aside(sentence: str, severity: Severity) -> None:
+        if severity == "information" and not as_json:
+            note(safe_line(sentence))
+
+    try:
+        await follow_up(
+            chains.Chains(run.project or "", say=say_aside, spawn=lambda work: asyncio.create_task(work())), run
+        )
+    except RunFailedError as error:
+        print_warning(error.message, error.hint, as_json)
+        return error
+    return None
+
+
+def _started(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(work())
 
 
 async def _end_of(engine: Engine, run: Run) -> Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shlex
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -17,6 +16,7 @@ from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.backends.services import default_services
+from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import (
     cell,
     confirm,
@@ -240,7 +240,7 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
     if detach:
         _print_ended(run, as_json)
         if run.id in monitor.follow_ups and not as_json:
-            note("The app does what follows, when it is open on this project")
+            note(_who_follows_up(engine, run))
         return 0
     run = await _followed(monitor, engine, run, as_json)
     _print_ended(run, as_json)
@@ -251,8 +251,14 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
             run.hint or f"See the log: smoltui logs {run.id}",
         )
     if run.stage == Stage.COMPLETED and run.id in monitor.follow_ups:
-        await _follow_up(monitor, run)
+        await follow_up(monitor.chains, run)
     return code
+
+
+def _who_follows_up(engine: Engine, run: Run) -> str:
+    if engine.place.here:
+        return "What follows is done as soon as the run is done, also while no app is open"
+    return f"What follows is done by the app while it is open on this project, or by: smoltui wait {run.id}"
 
 
 def _print_started(run: Run, as_json: bool) -> None:
@@ -289,24 +295,6 @@ async def _followed(monitor: RunMonitor, engine: Engine, run: Run, as_json: bool
             note(f"Stopped following; the {engine.place.run} continues. Follow it again: {again}")
         raise
     return await _final(engine, followed.run)
-
-
-async def _follow_up(monitor: RunMonitor, run: Run) -> None:
-    """Performs the steps after a run that COMPLETED, unless an app does.
-
-    Raises:
-        RunFailedError: one of them failed.
-    """
-    chain = await monitor.chains.carry_out(run)
-    for step in chain.steps if chain is not None else ():
-        if step.stage == Stage.ERROR:
-            raise RunFailedError(
-                f"The run completed, but {step.name} failed: {step.message}",
-                f"Try again: smoltui {step.name} {shlex.quote(run.project or '.')} --run {run.id}",
-            )
-        if step.stage != Stage.COMPLETED:
-            note(f"Another process does this step: {step.name}")
-            return
 
 
 async def _final(engine: Engine, run: Run) -> Run:

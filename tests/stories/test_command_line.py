@@ -330,9 +330,19 @@ def test_train_then_ask(project: Path, capsys: pytest.CaptureFixture[str], monke
     assert "The run completed, but ask failed: no prompts" in error
     assert f"Try again: smoltui ask {project} --run {asked[1]}" in error
     assert run(["train", str(project), "--then", "ask", "--set", "end=fail", "--overwrite"]) == 1
-    assert run(["train", str(project), "--then", "ask", "--detach", "--output-dir", "other"]) == 0
-    assert "The app does what follows" in capsys.readouterr().err
-    assert len(asked) == 2 and len(chains.read_all()) == 4
+    assert len(asked) == 2 and len(chains.read_all()) == 3
+
+
+def test_what_follows_a_run_needs_no_app(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """I start both and log out: the run's supervisor sees to the next step, which finds no prompts here."""
+    (project / "prompts.txt").write_text("")
+    assert run(["train", str(project), "--then", "ask", "--detach"]) == 0
+    assert "also while no app is open" in capsys.readouterr().err
+    (run_id,) = chains.read_all()
+    until = time.monotonic() + 60
+    while (step := chains.read_all()[run_id].steps[0]).finished_at is None and time.monotonic() < until:
+        time.sleep(0.1)
+    assert step.stage == "ERROR" and (step.message or "").startswith("This file has no prompts")
 
 
 def test_rules_warn_while_i_follow(

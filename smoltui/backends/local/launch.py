@@ -19,6 +19,7 @@ from smoltui.backends.local.checkpoints import Checkpoint
 from smoltui.backends.local.tickets import take_ticket
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
+from smoltui.backends.runs import chains
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.child import training_env
@@ -205,6 +206,8 @@ def launch(
             "side_by_side": spec.side_by_side,
             "output_lock": str(output.path),
             "output_made": output.made,
+            "chain": str(chains.path_of(folder.name)),
+            "follow_up": [sys.executable, "-P", "-m", "smoltui", "wait", folder.name],
         }
         if resumed is not None:
             status = data_folder.read_json(folder / "status.json")

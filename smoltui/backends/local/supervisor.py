@@ -261,5 +261,19 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
     return process.returncode
 
 
+def follow_up(folder: Path) -> None:
+    """Starts the command that does the steps after the run of `folder`, if there are some, and leaves it alone."""
+    launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
+    if launch.get("chain") and Path(launch["chain"]).exists():
+        subprocess.Popen(
+            launch["follow_up"],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=functools.partial(signal.pthread_sigmask, signal.SIG_SETMASK, []),
+        )
+
+
 if __name__ == "__main__":
-    supervise(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]])
+    if supervise(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]]) == 0:
+        follow_up(Path(sys.argv[1]))

@@ -33,7 +33,8 @@ def folder() -> Path:
     return data_folder.home() / "chains"
 
 
-def _path(run_id: str) -> Path:
+def path_of(run_id: str) -> Path:
+    """Where the chain of a run is stored, if it has one."""
     return folder() / f"{run_store.run_dir(run_id).name}.json"
 
 
@@ -45,7 +46,7 @@ def save(chain: Chain) -> None:
     """
     try:
         data_folder.private_folder(folder())
-        data_folder.write_json(_path(chain.run_id), chain.as_json())
+        data_folder.write_json(path_of(chain.run_id), chain.as_json())
     except OSError as error:
         raise InputError(
             f"The follow-up steps of a run cannot be stored ({error.strerror}): {folder()}",
@@ -55,7 +56,7 @@ def save(chain: Chain) -> None:
 
 def read(run_id: str) -> Chain | None:
     """The stored chain of a run; None without one."""
-    return _read(_path(run_id))
+    return _read(path_of(run_id))
 
 
 def read_all() -> dict[str, Chain]:
@@ -87,7 +88,7 @@ async def claimed(run_id: str) -> AsyncIterator[bool]:
     def take() -> None:
         data_folder.private_folder(folder())
         try:
-            lock = locks.take(_path(run_id).with_suffix(".lock"), "Another process does it, {pid}", seconds=0)
+            lock = locks.take(path_of(run_id).with_suffix(".lock"), "Another process does it, {pid}", seconds=0)
         except locks.LockHeldError:
             return
         with guard:

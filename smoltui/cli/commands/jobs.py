@@ -22,7 +22,10 @@ def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
 @click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
 @json_option
 def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Wait until runs have ended. The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed."""
+    """Wait until runs have ended, and do the steps that follow them.
+
+    The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed.
+    """
     from smoltui.cli import jobs
 
     raise SystemExit(jobs.wait(run_ids, as_json=as_json))
