@@ -26,7 +26,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Module:
-    """One file: where it stands below the checkout, its text and what it parses to."""
+    """One file: its path in the checkout, its text and what it parses to."""
 
     path: Path
     text: str
@@ -94,7 +94,7 @@ def length(function: Function) -> int:
 
 
 def _any_names(module: Module) -> int:
-    """How often `Any` is written where a type stands; the import of it does not count."""
+    """How often `Any` is written as a type; importing it does not count."""
     return sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(module.tree))
 
 

@@ -1,4 +1,4 @@
-"""Where tests find what lies beside them."""
+"""Where tests find the files beside them."""
 
 from pathlib import Path
 

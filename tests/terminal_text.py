@@ -26,7 +26,7 @@ _ACTING = re.compile(
 
 
 def unsafe(written: bytes) -> list[str]:
-    """Each character of the output that acts on a terminal, reorders or hides, with what stands around it.
+    """Each character of the output that acts on a terminal, reorders or hides, with the text around it.
 
     Colours are ours; text that is no UTF-8 fails at once.
     """

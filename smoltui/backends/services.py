@@ -57,7 +57,7 @@ class Services:
             RecipeError: there is no such engine.
         """
         if on and on not in {*self.engines, *(place.name for place in places())}:
-            raise RecipeError(f"run.on in {FILE_NAME} must be one of {', '.join(self.engines)}: {safe_line(on, 60)}")
+            raise _unknown_setting(on, list(self.engines))
         return self.named(on if on in self.engines else "")
 
     def able(self, act: str) -> Engine | None:
@@ -96,6 +96,18 @@ def place_or_first(name: str) -> Place:
     return next((place for place in places() if place.name == name), places()[0])
 
 
+def place_of_setting(on: str) -> Place:
+    """The place of `run.on` in smoltui.toml; the first one if that is empty.
+
+    Raises:
+        RecipeError: there is no such engine.
+    """
+    found = place_or_first(on)
+    if on not in ("", found.name):
+        raise _unknown_setting(on, [place.name for place in places()])
+    return found
+
+
 def place_named(name: str) -> Place:
     """The place of this name; the first one for an empty name.
 
@@ -106,6 +118,10 @@ def place_named(name: str) -> Place:
     if name not in ("", found.name):
         raise _unknown(name, [place.name for place in places()])
     return found
+
+
+def _unknown_setting(on: str, known: Sequence[str]) -> RecipeError:
+    return RecipeError(f"run.on in {FILE_NAME} must be one of {', '.join(known)}: {safe_line(on, 60)}")
 
 
 def _unknown(name: str, known: Sequence[str]) -> InputError:

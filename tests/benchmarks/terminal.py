@@ -70,7 +70,7 @@ class Terminal:
         self._keys: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
         self._hung_up = threading.Event()
         self.reads = threading.Event()
-        """What is written is read; cleared, the line stands still."""
+        """What is written is read; once cleared, the line is silent."""
         self.reads.set()
         self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
         self._reader.start()

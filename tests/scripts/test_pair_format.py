@@ -314,7 +314,7 @@ def test_a_transcript_is_split_at_its_last_assistant_turn() -> None:
 
 
 def test_system_text_and_input_and_history_are_kept() -> None:
-    """What stands in columns of its own is not lost."""
+    """What is in columns of its own is not lost."""
     row = {
         "system": "Be kind.",
         "instruction": "Sum it up.",

@@ -58,7 +58,7 @@ class Host(App[None]):
 
 
 async def test_i_read_the_report(wait_until: WaitUntil) -> None:
-    """The worst first, in words and figures; below stands why, from where, which pairs and how to fix it."""
+    """The worst first, in words and figures; below it are the reason, the source, the pairs and the fix."""
     async with Host().run_test(size=(80, 24)) as pilot:
         app: Host = pilot.app  # type: ignore[assignment]
         app.list.show(["2,312 pairs, 2,299 of them clean"], FOUND)

@@ -279,7 +279,7 @@ def test_columns_go_where_there_is_no_room() -> None:
 
 @given(ANY_TEXT, st.integers(1, 140), st.booleans(), st.sets(st.sampled_from(["excluded", "noted", "problem"])))
 def test_any_text_makes_a_line_of_the_right_width(text: str, width: int, is_cursor: bool, flags: set[str]) -> None:
-    """Whatever stands in a row: as wide as it should be, and nothing that acts on the terminal."""
+    """Whatever a row contains: as wide as it should be, and nothing that acts on the terminal."""
     for unit in ("characters", "tokens"):
         line = drawn(PairLine(7, flags, similarity=1.0, excerpt=text), width, unit, is_cursor)  # type: ignore[arg-type]
         assert cell_len(line) == width

@@ -88,7 +88,7 @@ async def test_tokens_stand_in_the_heads(wait_until: WaitUntil) -> None:
 
 @pytest.mark.parametrize("width", [120, 60])
 async def test_i_see_where_max_length_cuts(width: int, wait_until: WaitUntil) -> None:
-    """The mark stands where the rest begins, and the rest looks different; the other side is whole."""
+    """The mark is where the rest begins, and the rest looks different; the other side is whole."""
     async with Host().run_test(size=(width, 24)) as pilot:
         app: Host = pilot.app  # type: ignore[assignment]
         app.view.show(RIVER, cuts={"chosen": Cut(14, 1024)})
@@ -101,7 +101,7 @@ async def test_i_see_where_max_length_cuts(width: int, wait_until: WaitUntil) ->
 
 
 async def test_cuts_at_the_ends(wait_until: WaitUntil) -> None:
-    """Nothing is left of an answer, all is left of it, or the cut lies in what is too long to be shown."""
+    """Nothing is left of an answer, all is left of it, or the cut is in the part that is too long to be shown."""
     async with Host().run_test(size=(120, 24)) as pilot:
         app: Host = pilot.app  # type: ignore[assignment]
         app.view.show(RIVER, cuts={"chosen": Cut(-3, 64), "rejected": Cut(6, 64)})
@@ -211,7 +211,7 @@ async def test_hostile_texts_are_only_text(size: tuple[int, int]) -> None:
 
 
 async def test_any_text_keeps_every_line_clean() -> None:
-    """Whatever stands in a pair: lines of the right width, nothing that acts on the terminal."""
+    """Whatever a pair contains: lines of the right width, nothing that acts on the terminal."""
     async with Host().run_test(size=(110, 16)) as pilot:
         app: Host = pilot.app  # type: ignore[assignment]
         await pilot.pause()

@@ -326,7 +326,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (20, 6)])
 async def test_small_terminals(app: SmoltuiApp, wait_until: WaitUntil, size: tuple[int, int]) -> None:
-    """Under 100 columns rejected stands below chosen; a tiny window breaks nothing."""
+    """Below 100 columns, rejected is shown below chosen; a tiny window breaks nothing."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await wait_until(lambda: "of 5" in seen(app))
         await pilot.press("right", "down", "tab", "a", "a", "v", "v", "slash", "escape", "left")

@@ -43,6 +43,14 @@ async def ready(app: SmoltuiApp, wait_until: Wait) -> None:
     await wait_until(lambda: "16 pairs per step" in seen(app, "#below") or "memory" in seen(app, "#below"))
 
 
+async def test_a_typo_in_where_to_run_is_said(project: Project, wait_until: Wait) -> None:
+    """The checks of the room are those of one engine: it is not silently another one than I meant."""
+    (project.folder / "smoltui.toml").write_text('[run]\non = "huh"\n')
+    app = opened(project)
+    async with app.run_test(size=(120, 40)):
+        await wait_until(lambda: "run.on in smoltui.toml must be one of local, hub: huh" in seen(app))
+
+
 async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """The room shows the fields, the memory needed, both commands, and that my user name is still missing."""
     app = opened(project)

@@ -156,7 +156,7 @@ async def test_a_prompt_as_long_as_max_length(wait_until: WaitUntil) -> None:
 
 
 async def test_where_trl_alone_would_cut(wait_until: WaitUntil) -> None:
-    """Its mark stands inside the answers, behind the words they share, and the legend says how far."""
+    """Its mark is inside the answers, after the words they share, and the legend says how far."""
     sides = {name: side(text, trl=6) for name, text in (("chosen", "It is a mile."), ("rejected", "It is."))}
     sides["rejected"] = side("It is 5.", trl=6)
     app = Host(TrainerView(**sides, max_length=None))

@@ -19,7 +19,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
-from smoltui.backends.services import place_or_first
+from smoltui.backends.services import place_of_setting
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.recipe import Finding, check, field_for, parse, show
 from smoltui.core.runs.place import Target
@@ -153,6 +153,7 @@ class RecipeRoom(Room):
         try:
             async with self._writing:
                 file, around = await in_thread(self._load)
+            target = place_of_setting(around.settings.on).target
         except SmoltuiError as error:
             self._file = None
             self._nothing(
@@ -163,7 +164,7 @@ class RecipeRoom(Room):
         self._file, self._values = file, dict(file.values)
         self._around = around
         if not self._target_known:
-            self._target, self._target_known = place_or_first(around.settings.on).target, True
+            self._target, self._target_known = target, True
         self.remove_class("nothing")
         self._draw()
         self.refresh_bindings()

@@ -190,7 +190,7 @@ def test_lines_and_arrays_give_what_json_gives(
     ascii_only: bool,
     indent: int | None,
 ) -> None:
-    """Whatever stands in the texts, wherever a window on the file ends: the rows are those that were written."""
+    """Whatever the texts contain, wherever a window on the file ends: the rows are those that were written."""
     folder = tmp_path_factory.mktemp("odd")
     written = [json.dumps(row, ensure_ascii=ascii_only or "\\ud83d" in json.dumps(row)) for row in rows]
     (folder / "a.jsonl").write_bytes("\r\n\n".join(written).encode())

@@ -129,7 +129,7 @@ def test_the_course_job_takes_about_an_hour_on_an_a100() -> None:
     "odd", [None, 0, -1, 1.5, float("inf"), float("nan"), 10**400, "x", "9" * 5000, [1], {"a": 1}, True]
 )
 def test_a_config_that_makes_no_sense(odd: object) -> None:
-    """Whatever stands in config.json: a shape whose parts are possible, or none."""
+    """Whatever config.json contains: a shape whose parts are possible, or none."""
     config = {
         "model_type": "smollm3",
         "hidden_size": 512,

@@ -168,7 +168,7 @@ def test_what_a_line_shows_is_safe_and_short() -> None:
 
 
 class TestHeldOut:
-    """A prompt is on one side, wherever it stands and whatever else there is."""
+    """A prompt is on one side, wherever it is and whatever else there is."""
 
     def test_the_share_and_the_seed(self) -> None:
         numbers = [prompt_hash([Message("user", f"question {number}")]) for number in range(20_000)]

@@ -261,7 +261,7 @@ def test_a_long_line_says_how_much_more_there_is() -> None:
 
 @given(SEQUENCES, st.integers(1, 60))
 def test_nothing_that_acts_on_a_terminal_is_drawn(line: str, limit: int) -> None:
-    """Whatever stands in a line, whole sequences and broken ones; and each style is one that rich knows."""
+    """Whatever a line contains, whole sequences and broken ones; and each style is one that rich knows."""
     for text, style in styled(line, limit):
         assert_safe(text)
         Style.parse(style)
