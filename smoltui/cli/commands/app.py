@@ -90,7 +90,7 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
 
 @click.command("new")
 @click.argument("folder")
-@click.option("--preset", required=True, help="demo, course-local or course-jobs; required.")
+@click.option("--preset", required=True, help="demo, course-local or course-jobs.")
 @click.option("--open/--no-open", "opens", default=False, help="Open the app on it, or not (the default).")
 @json_option
 def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
