@@ -163,3 +163,8 @@ def seen(app: App[object], selector: str | None = None) -> str:
         region: Region = widget.region
         parts.append("\n".join(line[region.x : region.right] for line in lines[region.y : region.bottom]))
     return "\n".join(parts)
+
+
+def told(app: App[object]) -> str:
+    """The notifications on the screen, on one line."""
+    return " ".join(seen(app, "Toast").replace("▌", " ").split())

@@ -6,19 +6,23 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import answers, measurements
+from smoltui.backends.evaluation.held_out import held_out_pairs
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import note, print_json, print_warning, say
-from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Figures, Tally, rule_in_words
+from smoltui.core.evaluation.figure_rows import figure_rows, rules
+from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Tally, rule_in_words
+from smoltui.core.evaluation.measurement import Measurement, differences
 from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
-from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
+from smoltui.core.settings.settings import Manner
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe, safe_line
 
@@ -99,40 +103,61 @@ async def ask(
     }
 
 
-async def evaluate(project: Project, *, run_id: str | None = None) -> dict[str, Any]:
+async def evaluate(project: Project, *, run_id: str | None = None, date: str | None = None) -> dict[str, Any]:
     """Figures of both models on the held-out pairs, each as `core.evaluation.figures.Figures.as_json`.
+
+    They are saved with the run. `date`: as for `answers.measure`.
 
     Raises:
         as `ask`; PairsError: the held-out pairs cannot be read.
     """
-    report, _ = await _evaluated(project, run_id, _silent)
-    return report
+    return (await _evaluated(project, run_id, _silent, date)).report
 
 
-async def _evaluated(project: Project, run_id: str | None, tell: Tell) -> tuple[dict[str, Any], Tally]:
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    report: dict[str, Any]
+    measurement: Measurement
+    manner: Manner | None
+
+
+async def _evaluated(project: Project, run_id: str | None, tell: Tell, date: str | None = None) -> _Evaluated:
     comparison, run = await choose(project, run_id)
     settings = project.settings().evaluation
-    pairs = await in_thread(lambda: answers.held_out_pairs(project, comparison, settings.held_out))
+    pairs = await in_thread(lambda: held_out_pairs(project, comparison.values, settings.held_out))
     tally = Tally(beta=comparison.beta, manner=settings.manner)
-    begun = time.monotonic()
-    async with aclosing(answers.measure(comparison, pairs, settings, project.folder)) as events:
+    begun, date = time.monotonic(), date or answers.today()
+    async with aclosing(answers.measure(comparison, pairs, settings, project.folder, date=date)) as events:
         async for event in events:
             tell(event)
             if isinstance(event, PairScored | Answered):
                 tally.add(event)
+    now = await in_thread(lambda: measurements.measured(tally, pairs, date=date, seed=settings.seed))
+    before, problem = None, None
+    if run is not None:
+        folder = run_store.run_dir(run.id)
+        try:
+            before = await in_thread(lambda: measurements.keep(folder, now))
+        except InputError as error:
+            problem = error
     report = {
         "run": run.id if run else None,
         "models": comparison.places,
-        REFERENCE: tally.figures(REFERENCE).as_json(),
-        ALIGNED: tally.figures(ALIGNED).as_json(),
+        REFERENCE: now.reference.as_json(),
+        ALIGNED: now.aligned.as_json(),
         "beta": comparison.beta,
         "held_out": len(pairs),
         "manner_rule": rule_in_words(settings.manner) if settings.manner else None,
         "well_formed_rule": WELL_FORMED_RULE,
         "sampling": sampling_as_json(settings),
+        "date": date,
+        "pairs_hash": now.pairs_hash,
+        "versions": dict(now.versions),
+        "differs_from_last": differences(before, now) if before else [],
+        "not_kept": problem.as_json() if problem else None,
         "seconds": round(time.monotonic() - begun, 2),
     }
-    return report, tally
+    return _Evaluated(report, now, settings.manner)
 
 
 def _tell(event: Event) -> None:
@@ -172,33 +197,26 @@ def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in safe(text, None).splitlines())
 
 
-def run_evaluate(project: Project, *, run_id: str | None, as_json: bool) -> None:
+def run_evaluate(project: Project, *, run_id: str | None, date: str | None, as_json: bool) -> None:
     """Prints the figures."""
     from smoltui.cli.runs import run_async
 
-    report, tally = run_async(_evaluated(project, run_id, _silent if as_json else _tell))
+    done = run_async(_evaluated(project, run_id, _silent if as_json else _tell, date))
+    report, now = done.report, done.measurement
     if as_json:
         print_json(report)
-        return
-    reference, aligned = tally.figures(REFERENCE), tally.figures(ALIGNED)
-    rows = [("", REFERENCE, ALIGNED), ("reward accuracy", "–", _share(aligned.reward_accuracy))]
-    rows.append(_row("reward margin, nats", reference, aligned, lambda figures: as_word(figures.margin)))
-    rows.append(_row("log-prob chosen − rejected, nats", reference, aligned, lambda figures: as_word(figures.gap, 2)))
-    if tally.manner is not None:
-        name = safe_line(tally.manner.name, 30)
-        rows.append(_row(name, reference, aligned, lambda figures: _share(figures.manner_share)))
-    rows.append(_row("well-formed", reference, aligned, lambda figures: _share(figures.well_formed_share)))
-    rows.append(_row("tokens per answer", reference, aligned, lambda figures: as_word(figures.mean_tokens, 1)))
-    for label, left, right in rows:
-        say(f"{label:<34}{left:>12}{right:>12}")
-    say(f"\nOn {aligned.pairs} held-out pairs, {aligned.answers} answers per model; {as_time(report['seconds'])}.")
-    for rule in filter(None, (report["manner_rule"], WELL_FORMED_RULE)):
-        say(safe(rule))
-
-
-def _row(label: str, reference: Figures, aligned: Figures, shown: Callable[[Figures], str]) -> tuple[str, str, str]:
-    return label, shown(reference), shown(aligned)
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value * 100:.1f} %"
+    else:
+        for label, left, right in [
+            ("", REFERENCE, ALIGNED),
+            *figure_rows(now.reference, now.aligned, done.manner, now.date),
+        ]:
+            say(f"{label:<34}{left:>16}{right:>26}")
+        took = as_time(report["seconds"])
+        say(f"\nOn {now.aligned.pairs} held-out pairs, {now.aligned.answers} answers per model; {took}.")
+        for rule in rules(now.beta, done.manner):
+            say(safe(rule))
+        if report["differs_from_last"]:
+            said = "; ".join(report["differs_from_last"])
+            say(f"Not comparable with the last figures of this run: {safe(said)}.")
+    if problem := report["not_kept"]:
+        print_warning(problem["error"], problem["hint"], as_json)

@@ -17,17 +17,20 @@ The request is one JSON object:
     models          [{"name": "reference" or "aligned", "path": folder or Hub id, "revision"?, "adapter"?: folder}, …]
                     `adapter` is a LoRA adapter's folder, put on the model at `path`
     prompts         [text or list of messages, …]
-    pairs           [{"prompt", "chosen", "rejected", "chat_template_kwargs"?}, …], texts or lists of messages
+    pairs           [{"prompt", "chosen", "rejected", "chat_template_kwargs"?, "tools"?}, …], texts or lists of messages
     max_new_tokens, temperature (0 is greedy), top_p, seed, thinking
     batch_size      prompts and pairs handled at once
     max_length      tokens of a pair that are scored, null for all
+    keep_end        true: of a pair that is too long, its end is scored, as with TRL's truncation_mode keep_end
+    ld_alpha        weight of the part of an answer beyond the length of the other answer, null for 1, as in TRL
+    date            what chat templates take for today, such as 2026-11-29; null: the date of this machine
     stream          true: one prompt after the other, with the text as it comes; false: in batches, whole answers only
 
 It prints events (`core/runs/events.py`): phase, answer_part, answer, pair, failed, finished. One model is in memory at
 a time. An answer depends only on model, prompt and seed: each prompt has its own random generator, so streaming and
 batching do not change it (except for rounding in a different batch shape). Log-probabilities are summed over the answer
-as in TRL 1.16's DPOTrainer: prompt and answer are rendered together by the chat template, the answer's end token
-counts, and tokens beyond `max_length` are cut off.
+as in TRL 1.16's DPOTrainer: prompt and answer are rendered together by the chat template, with the row's own arguments
+and tools, the answer's end token counts, and tokens beyond `max_length` are cut off.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +70,9 @@ class Request:
     thinking: bool = False
     batch_size: int = 8
     max_length: int | None = 1024
+    keep_end: bool = False
+    ld_alpha: float | None = None
+    date: str | None = None
     stream: bool = False
 
 
@@ -90,6 +97,27 @@ def read_request(path: Path) -> Request:
     if not request.models or not all(isinstance(model.get("path"), str) for model in request.models):
         raise WrongInputError("The request has no model")
     return request
+
+
+def freeze_date(date: str) -> None:
+    """Makes chat templates take `date` for today: `strftime_now`, which SmolLM3's writes into every prompt.
+
+    Raises:
+        WrongInputError: not a date.
+    """
+    from transformers.utils import chat_template_utils
+
+    try:
+        then = datetime.combine(datetime.fromisoformat(date).date(), datetime.min.time().replace(hour=12))
+    except ValueError as error:
+        raise WrongInputError(f"Not a date: {date}", "Write it as 2026-11-29.") from error
+
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return then
+
+    chat_template_utils.datetime = Frozen
 
 
 # Models
@@ -215,7 +243,7 @@ def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: s
 # Pairs
 
 
-def pair_tokens(tokenizer: Any, pair: Mapping[str, Any], thinking: bool) -> tuple[list[int], list[int], list[int]]:
+def pair_tokens(tokenizer: Any, pair: Mapping[str, Any]) -> tuple[list[int], list[int], list[int]]:
     """Token ids of prompt, chosen and rejected, as in DPOTrainer's `_prepare_dataset`."""
     prompt, chosen, rejected = pair["prompt"], pair["chosen"], pair["rejected"]
     if isinstance(prompt, str):
@@ -223,7 +251,7 @@ def pair_tokens(tokenizer: Any, pair: Mapping[str, Any], thinking: bool) -> tupl
         whole = [prompt + (text if text.endswith(end) else text + end) for text in (chosen, rejected)]
         prompt_ids, chosen_ids, rejected_ids = (tokenizer(text)["input_ids"] for text in (prompt, *whole))
     else:
-        given = {"enable_thinking": thinking, **(pair.get("chat_template_kwargs") or {})}
+        given = {"tools": pair.get("tools"), **(pair.get("chat_template_kwargs") or {})}
 
         def ids(messages: list[Any], **more: Any) -> list[int]:
             encoded = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **more, **given)
@@ -244,28 +272,43 @@ def score(lines: Lines, model: Any, tokenizer: Any, request: Request, name: str)
     """Emits the summed log-probabilities of each pair's answers; pairs that DPOTrainer would drop get no event."""
     ready = []
     for index, pair in enumerate(request.pairs):
-        prompt, chosen, rejected = pair_tokens(tokenizer, pair, request.thinking)
-        if request.max_length is not None and len(prompt) >= request.max_length:
+        prompt, chosen, rejected = pair_tokens(tokenizer, pair)
+        if request.max_length is not None and not request.keep_end and len(prompt) >= request.max_length:
             print(
                 f"pair {index} is not scored: its prompt has {len(prompt)} tokens, max_length is {request.max_length}"
             )
             continue
-        limit = request.max_length
-        ready.append((index, len(prompt), [(prompt + answer)[:limit] for answer in (chosen, rejected)]))
-    ready.sort(key=lambda entry: max(map(len, entry[2])))
+        ready.append((index, [_cut(prompt, answer, request) for answer in (chosen, rejected)]))
+    ready.sort(key=lambda entry: max(len(ids) for ids, _ in entry[1]))
     for batch in _scoring_batches(ready, request.batch_size, model.config.get_text_config().vocab_size):
-        rows = [row for _, _, pair_rows in batch for row in pair_rows]
-        starts = [start for _, start, pair_rows in batch for _ in pair_rows]
-        sums = summed_log_probabilities(model, tokenizer.pad_token_id, rows, starts)
-        for (index, _, _), at in zip(batch, range(0, len(sums), 2), strict=True):
-            lines.emit("pair", model=name, index=index, chosen=sums[at], rejected=sums[at + 1])
+        rows = [row for _, pair_rows in batch for row in pair_rows]
+        each = token_log_probabilities(model, tokenizer.pad_token_id, [ids for ids, _ in rows], [at for _, at in rows])
+        for (index, _), at in zip(batch, range(0, len(each), 2), strict=True):
+            shared = min(len(each[at]), len(each[at + 1]))
+            sums = [_summed(values, shared, request.ld_alpha) for values in each[at : at + 2]]
+            lines.emit("pair", model=name, index=index, chosen=sums[0], rejected=sums[1])
+
+
+def _cut(prompt: list[int], answer: list[int], request: Request) -> tuple[list[int], int]:
+    """Prompt and answer within `max_length`, and where the answer starts in them."""
+    ids, over = prompt + answer, len(prompt) + len(answer) - (request.max_length or sys.maxsize)
+    if over <= 0:
+        return ids, len(prompt)
+    return (ids[over:], max(0, len(prompt) - over)) if request.keep_end else (ids[:-over], len(prompt))
+
+
+def _summed(values: Any, shared: int, ld_alpha: float | None) -> float:
+    """The sum over an answer's tokens; those beyond `shared` count `ld_alpha` times (TRL's `_compute_loss`)."""
+    if ld_alpha is None:
+        return float(values.sum())
+    return float(values[:shared].sum() + ld_alpha * values[shared:].sum())
 
 
 def _scoring_batches(ready: list[Any], size: int, vocabulary: int) -> Iterator[list[Any]]:
     """Batches of at most `size` pairs whose logits fit in `MAX_LOGIT_BYTES`; a single pair may exceed it."""
     batch: list[Any] = []
     for entry in ready:
-        longest = max(map(len, entry[2]))  # sorted by length, so the newest is the longest
+        longest = max(len(ids) for ids, _ in entry[1])  # sorted by length, so the newest is the longest
         if batch and (len(batch) >= size or 2 * (len(batch) + 1) * longest * vocabulary * 4 > MAX_LOGIT_BYTES):
             yield batch
             batch = []
@@ -274,8 +317,8 @@ def _scoring_batches(ready: list[Any], size: int, vocabulary: int) -> Iterator[l
         yield batch
 
 
-def summed_log_probabilities(model: Any, pad: int, rows: list[list[int]], starts: list[int]) -> list[float]:
-    """For each row, the sum of the log-probabilities of its tokens from its start on, in nats."""
+def token_log_probabilities(model: Any, pad: int, rows: list[list[int]], starts: list[int]) -> list[Any]:
+    """For each row, a tensor with the log-probabilities of its tokens from its start on, in nats."""
     import torch
 
     width = max(map(len, rows))
@@ -285,15 +328,15 @@ def summed_log_probabilities(model: Any, pad: int, rows: list[list[int]], starts
         ids[at, : len(row)] = torch.tensor(row)
         mask[at, : len(row)] = 1
     ids, mask = ids.to(model.device), mask.to(model.device)
-    sums = []
+    each = []
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         for at, (row, start) in enumerate(zip(rows, starts, strict=True)):
             first = max(start, 1)  # the first token has no prediction
             log_probabilities = torch.log_softmax(logits[at, first - 1 : len(row) - 1].float(), dim=-1)
             taken = log_probabilities.gather(1, ids[at, first : len(row), None])
-            sums.append(float(taken.sum()))
-    return sums
+            each.append(taken[:, 0].cpu())
+    return each
 
 
 def main(lines: Lines, arguments: Sequence[str]) -> None:
@@ -303,6 +346,8 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     request = read_request(parser.parse_args(list(arguments)).request)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     began = time.monotonic()
+    if request.date is not None:
+        freeze_date(request.date)
     for spec in request.models:
         name = str(spec.get("name", ""))
         lines.subject = str(spec["path"])

@@ -158,10 +158,33 @@ async def test_measured_on_held_out_pairs(project: Project, wait_until: Wait) ->
         await wait_until(lambda: "measured on 4 held-out pairs" in seen(app, "#eval-status"))
         figures = {line[:33].strip(): line[33:].split() for line in seen(app, "#figures").splitlines()}
         assert figures["reward accuracy"][:2] == ["–", "100"]
-        assert figures["reward margin, nats"] == ["0.000", "1.500"]
+        assert " ".join(figures["reward margin, nats"]) == "0.000 1.500 (1.500 to 1.500)"
+        assert " ".join(figures["change of chosen, nats"]) == "– 3.00 (3.00 to 3.00)"
+        assert figures["change of rejected, nats"][:2] == ["–", "0.00"]
         assert figures["courteous"][0] == "0" and figures["courteous"][3] == "100"
         assert figures["held-out pairs / answers"] == ["4", "/", "4", "4", "/", "4"]
         assert "contains at least one of “happy to”" in seen(app, "#figures") and "Well-formed" in seen(app, "#figures")
+
+
+async def test_figures_are_kept_with_the_run(
+    project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I come back tomorrow: yesterday's figures are there, and new ones say what they can't be compared for."""
+    monkeypatch.setattr(answers, "today", lambda: "2026-11-28")
+    app = open_on(project, trained(project))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "0a1b2c3d" in seen(app))
+        await pilot.press("m")
+        await wait_until(lambda: "measured on 4 held-out pairs" in seen(app, "#eval-status"))
+    monkeypatch.setattr(answers, "today", lambda: "2026-11-29")
+    app = open_on(project, trained(project))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "1.500 (1.500 to 1.500)" in seen(app, "#figures"))
+        assert "2026-11-28" in seen(app, "#figures")
+        await pilot.press("m")
+        said = "Not comparable with the last figures: the date in the prompts was 2026-11-28 and is 2026-11-29"
+        await wait_until(lambda: said in " ".join(seen(app, "#eval-status").split()))
+        await wait_until(lambda: "2026-11-29" in seen(app, "#figures"))
 
 
 async def test_before_anything_is_trained(project: Project, wait_until: Wait) -> None:

@@ -28,15 +28,10 @@ from smoltui.core.pairs.curation import Curation, Decision, line_of
 from smoltui.screens.pairs import set_view
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.scripts.pair_format import content_hash
-from tests.conftest import seen
+from tests.conftest import seen, told
 from tests.paths import DEMO
 
 WaitUntil = Callable[..., Awaitable[None]]
-
-
-def told(app: SmoltuiApp) -> str:
-    """The notices on the screen, on one line."""
-    return " ".join(seen(app, "Toast").replace("▌", " ").split())
 
 
 def transcript(*turns: str) -> str:

@@ -16,7 +16,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.services import Services
 from smoltui.core.pairs.curation import Decision
-from tests.conftest import seen
+from tests.conftest import seen, told
 
 Wait = Callable[..., Awaitable[None]]
 
@@ -32,11 +32,6 @@ def opened(project: Project) -> SmoltuiApp:
 
 def values(project: Project) -> dict[str, object]:
     return load_recipe(project.recipe_path).values
-
-
-def told(app: SmoltuiApp) -> str:
-    """The notifications on the screen, on one line."""
-    return " ".join(seen(app, "Toast").replace("▌", " ").split())
 
 
 async def ready(app: SmoltuiApp, wait_until: Wait) -> None:

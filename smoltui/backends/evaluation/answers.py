@@ -7,10 +7,11 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.evaluation import measurements
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
@@ -21,14 +22,14 @@ from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
+from smoltui.core.evaluation.measurement import Measurement
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.core.pairs.facts import sound
-from smoltui.core.pairs.preference import Message
 from smoltui.core.recipe import output_dir_of
 from smoltui.core.runs.events import Event, Failed, Finished, LogLine, Reader
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.settings.settings import EvaluationSettings
-from smoltui.errors import InputError, PairsError, RecipeError, RunFailedError
+from smoltui.errors import InputError, RecipeError, RunFailedError
 from smoltui.redaction import without_tokens
 from smoltui.safe_text import redact
 from smoltui.scripts import SCRIPTS
@@ -40,7 +41,6 @@ DEFAULT_BETA = 0.1
 DEFAULT_MAX_LENGTH = 1024
 """Both as in TRL 1.16's DPOConfig."""
 DEFAULT_BATCH = 8
-PAIR_SIDES = ("prompt", "chosen", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Comparison:
     batch_size: int
     values: Mapping[str, Any]
     """The recipe's own keys and values."""
+    ld_alpha: float | None = None
+    """TRL's `ld_alpha`: weight of the part of an answer that is longer than the other answer; None: 1."""
 
     @property
     def models(self) -> list[ModelRef]:
@@ -155,6 +157,7 @@ def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: 
         max_length=max_length if isinstance(max_length, int) else None,
         batch_size=batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH,
         values=values,
+        ld_alpha=float(alpha) if isinstance(alpha := values.get("ld_alpha"), int | float) else None,
     )
 
 
@@ -172,6 +175,8 @@ class Opening:
     """The project's prompts, with the answers stored with the run."""
     kept_at: float | None
     """When these were stored, seconds since the epoch; None without any."""
+    measurement: Measurement | None = None
+    """The figures stored with the run."""
 
 
 def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None, here: Container[str]) -> Opening:
@@ -193,7 +198,8 @@ def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None,
         sheet.take_over(sheet_from_json(kept))
         at = kept.get("at")
         kept_at = at if sheet.complete and isinstance(at, float) else None
-    return Opening(candidates, run, settings, comparison, sheet, kept_at)
+    measured = measurements.last(run_store.run_dir(run.id)) if run is not None else None
+    return Opening(candidates, run, settings, comparison, sheet, kept_at, measured)
 
 
 # -- what they are asked
@@ -233,52 +239,6 @@ def write_prompts_once(path: Path) -> None:
         raise InputError(f"The prompts cannot be written ({error.strerror}): {path}") from error
 
 
-def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list[dict[str, Any]]:
-    """The first `limit` usable held-out pairs of the recipe, in TRL's conversational format. Blocks: files, or the Hub.
-
-    The held-out pairs are the split `dataset_test_split` (TRL's default: test) of the recipe's set.
-
-    Raises:
-        RecipeError: the recipe has no pairs, or none are held out.
-        PairsError: they cannot be read, the split does not exist, or has no usable pair.
-        ServiceError: the Hub does not provide them.
-    """
-    from smoltui.backends.data_files.source import PairsSpec, open_spec, pairs_of
-
-    values = comparison.values
-    split = str(values.get("dataset_test_split") or "test")
-    if name := values.get("dataset_name"):
-        config = values.get("dataset_config")
-        spec: PairsSpec | None = PairsSpec(str(name), str(config) if config else None, split)
-    elif mixed := pairs_of(values):
-        spec = replace(mixed, split=split)
-    else:
-        spec = None
-    if spec is None:
-        raise RecipeError("The recipe has no pairs", "Set dataset_name in the Recipe room.")
-    if spec.source and project.resolve(spec.source).is_file():
-        raise RecipeError(
-            f"These pairs are a single file without a held-out split: {spec.source}",
-            f"Put train.jsonl and {split}.jsonl into a folder and set dataset_name to it.",
-        )
-    source = open_spec(spec, project.folder)
-    found: list[dict[str, Any]] = []
-    for index in range(len(source)):
-        pair = source.pair(index)
-        if pair.problem is None:
-            found.append({side: [_turn(turn) for turn in getattr(pair, side)] for side in PAIR_SIDES})
-        if len(found) == limit:
-            break
-    if not found:
-        raise PairsError(f"This split has no usable pairs: {split}", "Review the pairs in the Pairs room.")
-    return found
-
-
-def _turn(turn: Message) -> dict[str, Any]:
-    """A turn for the child: no tokenizer accepts half a surrogate pair."""
-    return {**turn.as_json(), "content": sound(turn.content)}
-
-
 # -- asking
 
 
@@ -302,10 +262,15 @@ async def ask(
             prompt.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"This prompt is not UTF-8 text: {prompt}", "Save it as UTF-8.") from error
-    request = {"prompts": list(prompts), "pairs": [], "stream": True}
+    request = {"prompts": list(prompts), "pairs": [], "stream": True, "date": today()}
     async with aclosing(_generate(comparison, request, settings, folder)) as events:
         async for event in events:
             yield event
+
+
+def today() -> str:
+    """The current date on this machine, such as 2026-11-29."""
+    return time.strftime("%Y-%m-%d")
 
 
 async def measure(
@@ -313,13 +278,18 @@ async def measure(
     pairs: Sequence[Mapping[str, Any]],
     settings: EvaluationSettings,
     folder: Path,
+    *,
+    date: str | None = None,
 ) -> AsyncGenerator[Event, None]:
     """The events of scoring `pairs` under both models, and of one sampled answer to each of their prompts.
+
+    `date` (2026-11-29) is what templates take for today's; None: today. SmolLM3's writes it into every prompt.
 
     Raises:
         as `ask`.
     """
-    request = {"prompts": [pair["prompt"] for pair in pairs], "pairs": list(pairs), "stream": False}
+    prompts = [pair["prompt"] for pair in pairs]
+    request = {"prompts": prompts, "pairs": list(pairs), "stream": False, "date": date or today()}
     async with aclosing(_generate(comparison, request, settings, folder)) as events:
         async for event in events:
             yield event
@@ -347,8 +317,9 @@ async def _generate(
         **sampling_as_json(settings),
         "batch_size": comparison.batch_size,
         "max_length": comparison.max_length,
+        "keep_end": comparison.values.get("truncation_mode") == "keep_end",
+        "ld_alpha": comparison.ld_alpha,
     }
-    from smoltui.core.pairs.facts import sound
 
     with tempfile.TemporaryDirectory(prefix="smoltui-") as work:
         path = Path(work) / "request.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from smoltui.cli.arguments import folder_argument, json_option, project_in
@@ -31,10 +33,17 @@ def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_js
 @click.command("evaluate")
 @folder_argument
 @click.option("--run", "run_id", help="Measure the model of this run; default: the project's newest completed run.")
+@click.option(
+    "--date",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Date that the chat template writes into prompts, if it does; default: today.",
+)
 @json_option
-def evaluate_command(folder: str, run_id: str | None, as_json: bool) -> None:
-    """Measure the reference and the aligned model on held-out pairs."""
+def evaluate_command(folder: str, run_id: str | None, date: datetime | None, as_json: bool) -> None:
+    """Measure the reference and the aligned model on held-out pairs, and save the figures with the run."""
     require_address_space()
     from smoltui.cli import evaluate
 
-    evaluate.run_evaluate(project_in(folder), run_id=run_id, as_json=as_json)
+    told = date.date().isoformat() if date else None
+    evaluate.run_evaluate(project_in(folder), run_id=run_id, date=told, as_json=as_json)

@@ -25,9 +25,7 @@ def scheduled_list_command(as_json: bool) -> None:
 
 @scheduled_group.command("create")
 @folder_argument
-@click.option(
-    "--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly."
-)
+@click.option("--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly.")
 @click.option("--from", "source", metavar="ID", help="Repeat this Job instead of training FOLDER.")
 @click.option("--flavor", help="Hardware of each Job.")
 @click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from smoltui.core.runs.events import Answered, Event, PairScored, strict
 from smoltui.core.settings.settings import Manner
@@ -101,6 +102,34 @@ def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float] | None
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
+Interval = tuple[float, float]
+"""Lower and upper end."""
+RESAMPLES = 1000
+"""Of a bootstrap."""
+BOOTSTRAP_SEED = 42
+
+
+def bootstrap(values: Sequence[float], prompts: Sequence[str]) -> Interval | None:
+    """95 % confidence interval of a mean: percentile bootstrap over prompts (Efron 1979), the same every time.
+
+    `prompts` are those of the values: pairs of one prompt are drawn together, because they are alike. None for fewer
+    than two prompts.
+    """
+    groups: dict[str, tuple[float, int]] = {}
+    for value, prompt in zip(values, prompts, strict=True):
+        total, count = groups.get(prompt, (0.0, 0))
+        groups[prompt] = total + value, count + 1
+    if len(groups) < 2:
+        return None
+    rng, drawn = random.Random(BOOTSTRAP_SEED), list(groups.values())
+    means = []
+    for _ in range(RESAMPLES):
+        sample = rng.choices(drawn, k=len(drawn))
+        means.append(sum(total for total, _ in sample) / sum(count for _, count in sample))
+    means.sort()
+    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Measurements of one model. Shares are 0..1; None means not measured, or undefined where noted."""
@@ -113,18 +142,32 @@ class Figures:
     """Number of answers behind the shares below."""
     reward_accuracy: float | None = None
     """Share of pairs with a positive reward margin; None for the reference, whose margin is 0 by definition."""
-    reward_accuracy_interval: tuple[float, float] | None = None
+    reward_accuracy_interval: Interval | None = None
     margin: float | None = None
     """Mean implicit reward margin, nats: beta × ((policy − reference log-probability of chosen) − (same of rejected)).
 
     0.0 for the reference."""
+    margin_interval: Interval | None = None
+    """Of the margin, and below of the changes: 95 %, bootstrap over prompts; None unless asked for."""
+    chosen_change: float | None = None
+    """Mean change of the chosen answers' summed log-probability against the reference, nats; None for the reference.
+
+    Both changes can be negative: the margin then says only that the rejected answers fell further."""
+    chosen_change_interval: Interval | None = None
+    rejected_change: float | None = None
+    rejected_change_interval: Interval | None = None
+    prefers_chosen: float | None = None
+    """Share of pairs whose chosen answer is the likelier one under this model, without the reference."""
+    prefers_chosen_interval: Interval | None = None
+    not_finite: int = 0
+    """Pairs with a log-probability that is NaN or infinite under one of the models; they count nowhere else."""
     gap: float | None = None
     """Mean summed log-probability of chosen minus that of rejected, nats; the reference is not subtracted."""
     manner_share: float | None = None
     """Share of answers in the chosen manner; None without a rule."""
-    manner_interval: tuple[float, float] | None = None
+    manner_interval: Interval | None = None
     well_formed_share: float | None = None
-    well_formed_interval: tuple[float, float] | None = None
+    well_formed_interval: Interval | None = None
     mean_tokens: float | None = None
     """Mean tokens per answer."""
     length_ratio: float | None = None
@@ -134,6 +177,14 @@ class Figures:
         """What `evaluate --json` prints for a model; the reference has no `reward_accuracy`."""
         values: dict[str, Any] = {
             "margin": self.margin,
+            "margin_interval": self.margin_interval,
+            "chosen_change": self.chosen_change,
+            "chosen_change_interval": self.chosen_change_interval,
+            "rejected_change": self.rejected_change,
+            "rejected_change_interval": self.rejected_change_interval,
+            "prefers_chosen": self.prefers_chosen,
+            "prefers_chosen_interval": self.prefers_chosen_interval,
+            "not_finite": self.not_finite,
             "manner_share": self.manner_share,
             "manner_interval": self.manner_interval,
             "well_formed_share": self.well_formed_share,
@@ -151,6 +202,19 @@ class Figures:
                 **values,
             }
         return {key: strict(value) for key, value in values.items()}
+
+
+class Change(NamedTuple):
+    """What a model changed in one pair: summed log-probabilities against the reference's, nats."""
+
+    pair: int
+    """Number of the pair, from 0."""
+    chosen: float
+    rejected: float
+
+
+def _is_finite(*values: float) -> bool:
+    return all(map(math.isfinite, values))
 
 
 @dataclass(slots=True)
@@ -172,41 +236,74 @@ class Tally:
         elif isinstance(event, Answered):
             self.answers.setdefault(event.model, {})[event.index] = event
 
-    def margins(self) -> list[float]:
-        """Implicit reward margin of each pair that both models scored, nats, in the order of the pairs."""
-        reference, aligned = self.scores.get(REFERENCE, {}), self.scores.get(ALIGNED, {})
+    def changes(self, model: str) -> list[Change]:
+        """What `model` changed in each pair that it and the reference scored, in the order of the pairs."""
+        reference = self.scores.get(REFERENCE, {})
         return [
-            self.beta * ((score.chosen - reference[index].chosen) - (score.rejected - reference[index].rejected))
-            for index, score in sorted(aligned.items())
+            Change(index, score.chosen - reference[index].chosen, score.rejected - reference[index].rejected)
+            for index, score in sorted(self.scores.get(model, {}).items())
             if index in reference
         ]
 
-    def figures(self, model: str) -> Figures:
-        """Figures of `model` from the events so far."""
-        scores = list(self.scores.get(model, {}).values())
+    def figures(self, model: str, prompts: Sequence[str] | None = None) -> Figures:
+        """Figures of `model` from the events so far.
+
+        `prompts` are those of the pairs, in order; with them, intervals that need a bootstrap are included, which takes
+        a tenth of a second.
+        """
+        return replace(self._scored(model, prompts), **self._answered(model))
+
+    def _scored(self, model: str, prompts: Sequence[str] | None) -> Figures:
+        scores = [score for score in self.scores.get(model, {}).values() if _is_finite(score.chosen, score.rejected)]
+        likelier = sum(score.chosen > score.rejected for score in scores)
+        shares = Figures(
+            model=model,
+            pairs=len(scores),
+            not_finite=len(self.scores.get(model, {})) - len(scores),
+            gap=_share(sum(score.chosen - score.rejected for score in scores), len(scores)),
+            prefers_chosen=_share(likelier, len(scores)),
+            prefers_chosen_interval=wilson(likelier, len(scores)),
+        )
+        if model == REFERENCE:
+            return replace(shares, margin=0.0 if scores else None)
+        changes = self.changes(model)
+        finite = [change for change in changes if _is_finite(change.chosen, change.rejected)]
+        right = sum(change.chosen > change.rejected for change in finite)
+
+        def interval(values: Sequence[float]) -> Interval | None:
+            return None if prompts is None else bootstrap(values, [prompts[change.pair] for change in finite])
+
+        chosen, rejected = ([getattr(change, side) for change in finite] for side in ("chosen", "rejected"))
+        margins = [self.beta * (up - down) for up, down in zip(chosen, rejected, strict=True)]
+        return replace(
+            shares,
+            pairs=len(finite),
+            not_finite=len(changes) - len(finite),
+            reward_accuracy=_share(right, len(finite)),
+            reward_accuracy_interval=wilson(right, len(finite)),
+            margin=_share(sum(margins), len(margins)),
+            margin_interval=interval(margins),
+            chosen_change=_share(sum(chosen), len(chosen)),
+            chosen_change_interval=interval(chosen),
+            rejected_change=_share(sum(rejected), len(rejected)),
+            rejected_change_interval=interval(rejected),
+        )
+
+    def _answered(self, model: str) -> dict[str, Any]:
         answers = list(self.answers.get(model, {}).values())
-        margins = self.margins() if model != REFERENCE else [0.0] * len(scores)
-        judged = margins if model != REFERENCE else []
-        right = sum(margin > 0 for margin in judged)
         ruled = answers if self.manner else []
         in_manner = sum(manner_of(answer.text, self.manner) for answer in answers) if self.manner else 0
         good = sum(well_formed(answer.text, answer.ended) for answer in answers)
         tokens, reference_tokens = self._mean_tokens(model), self._mean_tokens(REFERENCE)
-        return Figures(
-            model=model,
-            pairs=len(margins),
-            answers=len(answers),
-            reward_accuracy=_share(right, len(judged)),
-            reward_accuracy_interval=wilson(right, len(judged)),
-            margin=_share(sum(margins), len(margins)),
-            gap=_share(sum(score.chosen - score.rejected for score in scores), len(scores)),
-            manner_share=_share(in_manner, len(ruled)),
-            manner_interval=wilson(in_manner, len(ruled)),
-            well_formed_share=_share(good, len(answers)),
-            well_formed_interval=wilson(good, len(answers)),
-            mean_tokens=tokens,
-            length_ratio=tokens / reference_tokens if tokens is not None and reference_tokens else None,
-        )
+        return {
+            "answers": len(answers),
+            "manner_share": _share(in_manner, len(ruled)),
+            "manner_interval": wilson(in_manner, len(ruled)),
+            "well_formed_share": _share(good, len(answers)),
+            "well_formed_interval": wilson(good, len(answers)),
+            "mean_tokens": tokens,
+            "length_ratio": tokens / reference_tokens if tokens is not None and reference_tokens else None,
+        }
 
     def _mean_tokens(self, model: str) -> float | None:
         answers = self.answers.get(model, {})

@@ -18,10 +18,12 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import answers, measurements
+from smoltui.backends.evaluation.held_out import held_out_pairs
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally, manner_of
+from smoltui.core.evaluation.measurement import Measurement, differences
 from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.core.runs.pace import as_time
@@ -66,6 +68,8 @@ class EvaluateRoom(Room):
         self._blocks: list[AnswerPair] = []
         self._asked: list[int] = []
         self._tally: Tally | None = None
+        self._changed: list[str] = []
+        """What makes the newest figures incomparable with those before."""
         self._working = ""
         """`ANSWERING` or `MEASURED`; empty while the models are idle."""
         self._begun = 0.0
@@ -222,6 +226,7 @@ class EvaluateRoom(Room):
             self._tally = None
             self.query_one("#figures").remove_class("measured")
         self._loaded = loaded
+        self._draw_figures()
         await self._show_sheet(loaded.sheet)
         self._set_status(self._resting())
         self._draw_head()
@@ -266,10 +271,28 @@ class EvaluateRoom(Room):
         project = self.workspace.project
         limit = loaded.settings.held_out
         yield PhaseChanged(phase="load_pairs")
-        pairs = await in_thread(lambda: answers.held_out_pairs(project, loaded.comparison, limit))
-        async with aclosing(answers.measure(loaded.comparison, pairs, loaded.settings, project.folder)) as events:
+        pairs = await in_thread(lambda: held_out_pairs(project, loaded.comparison.values, limit))
+        date, tally = answers.today(), self._tally or Tally()
+        models = answers.measure(loaded.comparison, pairs, loaded.settings, project.folder, date=date)
+        async with aclosing(models) as events:
             async for event in events:
                 yield event
+        seed = loaded.settings.seed
+        now = await in_thread(lambda: measurements.measured(tally, pairs, date=date, seed=seed))
+        await self._keep_measurement(loaded, now)
+
+    async def _keep_measurement(self, loaded: answers.Opening, now: Measurement) -> None:
+        """Saves the figures with the run, and notes what makes them incomparable with those before."""
+        loaded.measurement, self._tally, self._changed = now, None, []
+        if loaded.run is None:
+            return
+        folder = run_store.run_dir(loaded.run.id)
+        try:
+            before = await in_thread(lambda: measurements.keep(folder, now))
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self._changed = differences(before, now) if before is not None else []
 
     async def _listen(self, doing: str, events: AsyncGenerator[Event, None]) -> None:
         """Shows events until they end; an error or a stop is reported in the status."""
@@ -382,14 +405,18 @@ class EvaluateRoom(Room):
     def _done(self, doing: str, took: str) -> str:
         """The status after work that took `took`."""
         if doing == MEASURED:
-            return f"{self._measured_words()} in {took}."
+            return f"{self._measured_words()} in {took}.{self._incomparable()}"
         if self._loaded is not None and self._loaded.comparison.aligned is None:
             return f"The reference answered in {took}. No aligned model yet. Press t to train one."
         return f"{self._resting()} Took {took}."
 
     def _measured_words(self) -> str:
-        pairs = len(self._tally.margins()) if self._tally else 0
+        pairs = self._loaded.measurement.aligned.pairs if self._loaded and self._loaded.measurement else 0
         return f"Both models measured on {pairs} held-out pairs"
+
+    def _incomparable(self) -> str:
+        """What the last figures of the run can't be compared for; empty if they can."""
+        return f" Not comparable with the last figures: {'; '.join(self._changed)}." if self._changed else ""
 
     def _set_status(self, text: str) -> None:
         self.query_one("#eval-status", Static).update(Text(safe_line(redact(text), 400)))
@@ -434,14 +461,16 @@ class EvaluateRoom(Room):
             self._blocks[index].show(cells, manner, self.has_class("wide"))
 
     def _draw_figures(self) -> None:
-        if self._tally is None or self._loaded is None:
+        """The figures so far while the models are measured; otherwise those that are kept with the run."""
+        loaded, tally = self._loaded, self._tally
+        if loaded is None or (tally is None and loaded.measurement is None):
             return
-        place = self.query_one("#figures", Static)
+        place, manner = self.query_one("#figures", Static), loaded.settings.manner
         place.add_class("measured")
-        tally = self._tally
-        place.update(
-            figures_table(tally.figures(REFERENCE), tally.figures(ALIGNED), tally.beta, self._loaded.settings.manner)
-        )
+        if tally is not None:
+            place.update(figures_table(tally.figures(REFERENCE), tally.figures(ALIGNED), tally.beta, manner))
+        elif (kept := loaded.measurement) is not None:
+            place.update(figures_table(kept.reference, kept.aligned, kept.beta, manner, kept.date))
 
 
 def _when(at: float) -> str:

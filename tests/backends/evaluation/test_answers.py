@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation.held_out import held_out_pairs
 from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.project.project import Project
@@ -17,7 +18,7 @@ from smoltui.core.evaluation.sheet import Sheet, sheet_from_json
 from smoltui.core.runs.events import Answered, Event, LogLine, PairScored
 from smoltui.core.runs.run import Stage
 from smoltui.core.settings.settings import EvaluationSettings
-from smoltui.errors import InputError, MissingExtraError, PairsError, RecipeError, RunFailedError
+from smoltui.errors import InputError, MissingExtraError, RecipeError, RunFailedError
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 
 
@@ -111,27 +112,6 @@ def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
     assert answers.project_prompts(project, settings) == list(COURSE_PROMPTS)
 
 
-def test_held_out_pairs_are_the_usable_ones_of_the_test_split(project: Project) -> None:
-    """The first pairs of the test split, as conversations; one with an empty answer is passed over."""
-    comparison = answers.compare_run(project, None)
-    pairs = answers.held_out_pairs(project, comparison, 4)
-    assert [pair["prompt"][0]["content"] for pair in pairs] == [f"Question {n}?" for n in (0, 2, 3, 4)]
-    assert pairs[0]["chosen"] == [{"role": "assistant", "content": "Gladly, 0."}]
-
-
-def test_training_pairs_are_never_taken_for_held_out_ones(project: Project) -> None:
-    """Without a test split, or with one file for everything, nothing is measured: it would flatter the model."""
-    (project.folder / "pairs" / "test.jsonl").unlink()
-    with pytest.raises(PairsError, match="no such split"):
-        answers.held_out_pairs(project, answers.compare_run(project, None), 4)
-    project.recipe_path.write_text("model_name_or_path: model\ndataset_name: pairs/train.jsonl\n")
-    with pytest.raises(RecipeError, match="without a held-out split"):
-        answers.held_out_pairs(project, answers.compare_run(project, None), 4)
-    project.recipe_path.write_text("model_name_or_path: model\n")
-    with pytest.raises(RecipeError, match="has no pairs"):
-        answers.held_out_pairs(project, answers.compare_run(project, None), 4)
-
-
 async def test_both_models_answer(project: Project) -> None:
     """Parts and whole answers of both models arrive in order, log text of the child beside them."""
     events = await asked(project, ["One?", "Two?"])
@@ -169,6 +149,9 @@ async def test_the_request_holds_what_smoltui_toml_says(project: Project, monkey
         "stream": True,
         "max_length": 1024,
         "batch_size": 8,
+        "keep_end": False,
+        "ld_alpha": None,
+        "date": answers.today(),
     }
     assert {key: value for key, value in request.items() if key != "models"} == wanted
 
@@ -176,7 +159,7 @@ async def test_the_request_holds_what_smoltui_toml_says(project: Project, monkey
 async def test_held_out_pairs_are_measured(project: Project) -> None:
     """The aligned model is 3 nats surer of every chosen answer: at beta 0.5 a margin of 1.5, all pairs right."""
     comparison = answers.compare_run(project, trained(project))
-    pairs = answers.held_out_pairs(project, comparison, 4)
+    pairs = held_out_pairs(project, comparison.values, 4)
     tally = Tally(beta=comparison.beta, manner=project.settings().evaluation.manner)
     async for event in answers.measure(comparison, pairs, EvaluationSettings(), project.folder):
         if isinstance(event, PairScored | Answered):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import random
 
 import pytest
 
@@ -11,6 +11,7 @@ from smoltui.core.evaluation.figures import (
     ALIGNED,
     REFERENCE,
     Tally,
+    bootstrap,
     manner_of,
     read_prompts,
     rule_in_words,
@@ -143,14 +144,53 @@ def test_nothing_measured_is_not_zero() -> None:
     assert without_rule.figures(ALIGNED).well_formed_share == 1.0
 
 
-def test_a_diverged_model_is_not_a_good_one() -> None:
-    """NaN log-probabilities give a NaN margin and no right pair, and stay strict JSON."""
-    tally = Tally(beta=0.1)
-    tally.add(PairScored(model=REFERENCE, index=0, chosen=-1.0, rejected=-2.0))
-    tally.add(PairScored(model=ALIGNED, index=0, chosen=math.nan, rejected=-2.0))
+def test_pairs_that_are_not_finite_are_counted_apart() -> None:
+    """NaN log-probabilities are no margin and no wrong answer: how many there are is a figure of its own."""
+    tally = _tally()
+    tally.add(PairScored(model=REFERENCE, index=2, chosen=-1.0, rejected=-2.0))
+    tally.add(PairScored(model=ALIGNED, index=2, chosen=math.nan, rejected=-2.0))
     figures = tally.figures(ALIGNED)
-    assert figures.margin is not None and math.isnan(figures.margin) and figures.reward_accuracy == 0.0
-    assert json.loads(json.dumps(figures.as_json(), allow_nan=False))["margin"] == "NaN"
+    assert (figures.pairs, figures.not_finite) == (2, 1)
+    assert figures.margin == pytest.approx(0.5 * (4 - 1) / 2) and figures.reward_accuracy == 0.5
+    tally.scores[ALIGNED] = {2: tally.scores[ALIGNED][2]}
+    figures = tally.figures(ALIGNED)
+    assert (figures.pairs, figures.not_finite, figures.margin, figures.reward_accuracy) == (0, 1, None, None)
+
+
+def test_both_answers_may_fall_while_the_margin_rises() -> None:
+    """The mean changes of both log-probabilities, and what each model prefers without the other."""
+    tally = Tally(beta=0.5)
+    for index, (before, after) in enumerate([((-10.0, -9.0), (-12.0, -15.0)), ((-20.0, -21.0), (-21.0, -25.0))]):
+        tally.add(PairScored(model=REFERENCE, index=index, chosen=before[0], rejected=before[1]))
+        tally.add(PairScored(model=ALIGNED, index=index, chosen=after[0], rejected=after[1]))
+    aligned, reference = tally.figures(ALIGNED, ["a", "b"]), tally.figures(REFERENCE)
+    assert (aligned.chosen_change, aligned.rejected_change, aligned.margin) == (-1.5, -5.0, 1.75)
+    assert (reference.prefers_chosen, aligned.prefers_chosen, reference.chosen_change) == (0.5, 1.0, None)
+    assert aligned.chosen_change_interval == (-2.0, -1.0) and aligned.margin_interval == (1.5, 2.0)
+    assert tally.figures(ALIGNED).margin_interval is None
+
+
+def test_the_interval_of_a_mean_is_over_prompts() -> None:
+    """The same every time; wider if alike pairs share a prompt, and unknown for one prompt alone."""
+    rng = random.Random(1)
+    alike = [rng.gauss(0, 1) for _ in range(40)]
+    values = [value for value in alike for _ in range(5)]
+    apart = bootstrap(values, [str(number) for number in range(len(values))])
+    together = bootstrap(values, [str(number // 5) for number in range(len(values))])
+    assert apart is not None and together is not None
+    assert together[1] - together[0] > 1.5 * (apart[1] - apart[0])
+    assert bootstrap(values, ["same"] * len(values)) is None
+    assert bootstrap(values, [str(number // 5) for number in range(len(values))]) == together
+
+
+def test_the_interval_covers_the_mean_that_it_is_of() -> None:
+    """Of 200 samples of 40 prompts with mean 0, nine in ten intervals or more contain it."""
+    rng = random.Random(2)
+    covered = 0
+    for _ in range(200):
+        low, high = bootstrap([rng.gauss(0, 1) for _ in range(40)], [str(n) for n in range(40)]) or (1.0, 1.0)
+        covered += low <= 0 <= high
+    assert 180 <= covered < 200
 
 
 def test_prompts_are_lines() -> None:
