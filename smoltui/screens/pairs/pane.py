@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from smoltui.backends.pairs.session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
+from smoltui.widgets.ask_line import Completing
 
 LOAD_AFTER_SECONDS = 0.3
 """Pause in typing before C libraries are loaded: each holds Python's lock for 0.1 to 0.3 s."""
@@ -24,8 +25,15 @@ class Host(Protocol):
     def say(self, message: str | SmoltuiError, *, severity: SeverityLevel = "information") -> None:
         """Shows a notification."""
 
-    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
-        """Asks for one line of text, which `answered` receives."""
+    def ask(
+        self,
+        question: str,
+        hint: str,
+        answered: Callable[[str], object],
+        value: str = "",
+        completing: Completing | None = None,
+    ) -> None:
+        """Asks for one line of text, which `answered` receives; `completing` proposes how to complete it."""
 
     def hand_keys_to(self, widget: Widget | None) -> None:
         """Focuses a widget, once an open question is answered."""

@@ -29,7 +29,7 @@ from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_format import SCHEMAS
-from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.ask_line import AskLine, Completing
 
 WATCH_SECONDS = 2.0
 """How often files and decisions are checked for changes."""
@@ -161,10 +161,17 @@ class PairsRoom(Room):
     def _line(self) -> AskLine:
         return self.query_one(AskLine)
 
-    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+    def ask(
+        self,
+        question: str,
+        hint: str,
+        answered: Callable[[str], object],
+        value: str = "",
+        completing: Completing | None = None,
+    ) -> None:
         """Asks for one line of text; `answered` receives it stripped of white space. Escape cancels."""
         self.app.clear_notifications()  # they would cover the input
-        self._line.ask(question, hint, answered, value)
+        self._line.ask(question, hint, answered, value, completing)
         self.refresh_bindings()
 
     def action_back(self) -> None:

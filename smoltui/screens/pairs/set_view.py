@@ -23,6 +23,7 @@ from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.columns import COLUMNS
+from smoltui.core.pairs.completion import Completion, completion
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import pair_json
 from smoltui.core.pairs.query import PairQuery, parse_query
@@ -307,7 +308,11 @@ class SetView(ContentSwitcher):
     def action_ask_search(self) -> None:
         matches = self.session.matches
         value = matches.search.query.shown if matches is not None and matches.search is not None else ""
-        self.host.ask("find:", "text, /regex/, or where chosen_chars > 500", self._searched_for, value)
+        hint = "text, /regex/, or where chosen_chars > 500"
+        self.host.ask("find:", hint, self._searched_for, value, self._complete)
+
+    def _complete(self, text: str, cursor: int) -> Completion | None:
+        return completion(text, cursor, self.session.opened.further_columns)
 
     def _searched_for(self, text: str) -> None:
         query = parse_query(text)
