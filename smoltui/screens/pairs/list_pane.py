@@ -15,7 +15,7 @@ from smoltui.backends.pairs.session import OWN_ORDER, Here, PairsSession
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.histogram import Cut, Histogram, Panel
-from smoltui.screens.pairs.pair_list import PairLine, PairList
+from smoltui.screens.pairs.pair_list import Further, PairLine, PairList
 from smoltui.screens.pairs.pane import SetPane, tell
 
 KEPT_LINES = 2000
@@ -66,6 +66,7 @@ class ListPane(SetPane):
             sort=order,
             descending=descending,
             unit="tokens" if session.tokens is not None else "characters",
+            further=further_of(session),
         )
 
     def on_resize(self) -> None:
@@ -155,8 +156,15 @@ def line_of(session: PairsSession, row: int) -> PairLine:
         chosen_tokens=counted["chosen_tokens"] if counted else None,
         rejected_tokens=counted["rejected_tokens"] if counted else None,
         similarity=figures.get("similarity"),
+        further=tuple(session.further(row).values()),
         excerpt=asked.strip()[:400],
     )
+
+
+def further_of(session: PairsSession) -> list[Further]:
+    """The further columns that are shown with each pair."""
+    kinds = session.opened.further_columns
+    return [Further(name, kinds.get(name) not in ("number", "yes/no")) for name in session.shown]
 
 
 def _lengths_of(pair: Pair) -> dict[str, Any]:
