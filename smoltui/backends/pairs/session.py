@@ -239,8 +239,10 @@ class PairsSession:
 
     # -- searching
 
-    async def search(self, query: PairQuery) -> AsyncGenerator[Matches, None]:
+    async def search(self, query: PairQuery, words: str = "") -> AsyncGenerator[Matches, None]:
         """Searches for pairs, also in rows that are imported meanwhile. Results are in `matches` and `rows`.
+
+        `words` say what is searched for, if the query itself doesn't.
 
         Raises:
             InputError: the query is invalid, or the decisions it refers to cannot be read.
@@ -255,7 +257,7 @@ class PairsSession:
         if query.kind == "where" and named_columns(query.words, {})[0] & set(CURATED):
             await self.decisions.current()
         search = Search(store, query, tokens=self.tokens, marks=marks_of(self.curation, self.opened.label))
-        found = self.matches = Matches(_words(query), search.hits, search, looking=True)
+        found = self.matches = Matches(words or _words(query), search.hits, search, looking=True)
         self.rows = array("Q")
         stop = threading.Event()
         try:
@@ -306,6 +308,11 @@ class PairsSession:
         """Lists these rows as matches of `words`. Raises as `sort`."""
         self.matches = Matches(words, array("Q", rows))
         await self.sort()
+
+    def restore(self, matches: Matches | None) -> None:
+        """Returns to earlier matches; None: to all pairs. `sort` then lists them in the current order."""
+        self.matches = matches
+        self.rows = array("Q", matches.rows) if matches is not None else None
 
     def clear_matches(self) -> None:
         """Lists all pairs, in the set's own order."""

@@ -24,8 +24,8 @@ MAX_NOTES = 4
 """Maximum number of lines for decisions and problems."""
 FURTHER_SHARE, MAX_FURTHER = 8, 4
 """The further columns take at most one line in eight, and not more than this."""
-FURTHER_CHARS = 200
-"""Characters of a value of a further column that are shown."""
+FURTHER_CHARS, LEAST_FURTHER_CHARS = 160, 30
+"""Characters of the values of all further columns that are shown, and of each at least."""
 
 ROLES = {
     "system": "bold $text-warning on $warning-muted",
@@ -304,8 +304,9 @@ class PairView(FramedWidget):
 def _further(values: Mapping[str, str | None]) -> Content:
     """Names and values of further columns, one after the other."""
     parts: list[tuple[str, str]] = []
+    limit = max(FURTHER_CHARS // max(len(values), 1), LEAST_FURTHER_CHARS)
     for name, value in values.items():
-        shown = "–" if value is None else safe_line(value, FURTHER_CHARS)
+        shown = "–" if value is None else safe_line(value, limit)
         parts += [("   " if parts else "", ""), (f"{safe_line(name, 40)}: ", "dim"), (shown, "")]
     return Content.assemble(*parts)
 

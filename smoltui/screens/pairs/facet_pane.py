@@ -1,0 +1,240 @@
+"""The values of one column, how many pairs have each, and how the answers of these differ."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Static
+
+from smoltui.backends.pairs.facets import VALUE_CHARS, Facet, FacetValue
+from smoltui.backends.pairs.session import Matches, PairsSession
+from smoltui.core.pairs.histogram import with_minus
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe_line
+from smoltui.screens.pairs.cursor_list import CURSOR, CursorList, fitted
+from smoltui.screens.pairs.pane import LIST_KEYS, SetPane, tell
+
+BAR_CELLS = 20
+BEGIN_CHARS = 20
+"""Characters that are shown of a value that is too long."""
+LEAST_VALUE = 16
+"""Cells for the value; columns are dropped to keep them."""
+
+
+class _Figure(NamedTuple):
+    """A column of figures."""
+
+    key: str
+    """pairs, share, gap, margin or bar."""
+    label: str
+    width: int
+    """Cells, including the space before it."""
+
+
+class FacetList(CursorList):
+    """Values with a cursor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facet: Facet | None = None
+        self._values: list[FacetValue] = []
+        self._sort, self._descending, self._message = "pairs", True, ""
+
+    def show(self, facet: Facet | None, message: str, sort: str, descending: bool, position: int) -> None:
+        """Lists the values in the order of `sort`: value, pairs, gap or margin. `message` is shown without a facet."""
+        self._facet, self._message, self._sort, self._descending = facet, message, sort, descending
+        self._values = _ordered(facet, sort, descending) if facet is not None else []
+        self.put_cursor(position, message)
+
+    @property
+    def current(self) -> FacetValue | None:
+        """The value under the cursor."""
+        return self._values[self.cursor] if self.cursor < len(self._values) else None
+
+    @property
+    def count(self) -> int:
+        return len(self._values)
+
+    def head(self, width: int) -> str:
+        arrow = "▼" if self._descending else "▲"
+        figures = self._figures(width)
+        room = width - 2 - sum(figure.width for figure in figures)
+        value = "value" + (arrow if self._sort == "value" else "")
+        labels = "".join(
+            f"{figure.label + (arrow if figure.key == self._sort else ''):>{figure.width}}" for figure in figures
+        )
+        return fitted(f"  {fitted(value, room)}{labels}", width)
+
+    def drawn(self, position: int, width: int, is_cursor: bool) -> tuple[str, bool]:
+        value, figures = self._values[position], self._figures(width)
+        room = width - 2 - sum(figure.width for figure in figures)
+        cells = "".join(f"{self._cell(value, figure.key):>{figure.width}}" for figure in figures)
+        shown = fitted(shown_value(value), room)
+        return fitted(f"{CURSOR if is_cursor else ' '} {shown}{cells}", width), value.text is None
+
+    def _figures(self, width: int) -> list[_Figure]:
+        """The columns that fit; the least informative are dropped first."""
+        figures = [_Figure("pairs", "pairs", 11), _Figure("share", "share", 8), _Figure("gap", "median gap", 13)]
+        if self._facet is not None and self._facet.has_margin:
+            figures.append(_Figure("margin", "median margin", 16))
+        figures.append(_Figure("bar", "", BAR_CELLS + 2))
+        for key in ("bar", "share", "margin", "gap"):
+            if 2 + LEAST_VALUE + sum(figure.width for figure in figures) <= width:
+                break
+            figures = [figure for figure in figures if figure.key != key]
+        return figures
+
+    def _cell(self, value: FacetValue, key: str) -> str:
+        pairs = self._facet.pairs if self._facet is not None else 0
+        share = value.pairs / max(pairs, 1)
+        match key:
+            case "pairs":
+                return f"{value.pairs:,}"
+            case "share":
+                return f"{share:.1%}"
+            case "gap":
+                return "–" if value.gap is None else with_minus(f"{value.gap:+,.0f}") if value.gap else "0"
+            case "margin":
+                return "–" if value.margin is None else with_minus(f"{value.margin:+.3g}") if value.margin else "0"
+        most = max((one.pairs for one in self._values), default=1)
+        return "  " + fitted("█" * round(value.pairs / most * BAR_CELLS) or "▏", BAR_CELLS)
+
+
+def _ordered(facet: Facet, sort: str, descending: bool) -> list[FacetValue]:
+    """The values in this order; those without one last."""
+    values = facet.values
+    keys: list[tuple[float, str, int]] = []
+    for place, value in enumerate(values):
+        if sort == "value" and value.text is not None and facet.column.kind not in ("number", "share"):
+            keys.append((0.0, value.text.lower(), place))
+        elif (figure := _figure(value, sort)) is not None:
+            keys.append((figure, "", place))
+    places = [place for _, _, place in sorted(keys, key=lambda key: key[:2], reverse=descending)]
+    rest = sorted(set(range(len(values))) - set(places))
+    return [values[place] for place in (*places, *rest)]
+
+
+def _figure(value: FacetValue, sort: str) -> float | None:
+    if sort == "value":
+        return float(value.text) if value.text is not None else None
+    return {"pairs": value.pairs, "gap": value.gap, "margin": value.margin}[sort]
+
+
+def shown_value(value: FacetValue) -> str:
+    """A value in one line, sanitized."""
+    if value.text is None:
+        return "(no value)"
+    if not value.text.strip():
+        return "(empty)" if not value.text else f"({value.chars:,} blanks)"
+    if value.chars > VALUE_CHARS:
+        return f"{safe_line(value.text, BEGIN_CHARS)} {value.chars:,} characters"
+    return safe_line(value.text, VALUE_CHARS)
+
+
+class FacetPane(SetPane):
+    """Counts the values of a column when it is opened; enter lists the pairs of one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Show its pairs"),
+        Binding("s", "sort_values", "Sort by the next column", show=False),
+        Binding("S", "reverse_values", "Reverse the order", show=False),
+        *LIST_KEYS,
+    ]
+
+    class Chosen(Message):
+        """The pairs with a value were requested."""
+
+        def __init__(self, value: FacetValue, words: str, base: Matches | None) -> None:
+            super().__init__()
+            self.value, self.words, self.base = value, words, base
+
+    _facet: Facet | None = None
+    _base: Matches | None = None
+    """The matches whose values were counted; None: the whole set."""
+    _name = ""
+    _message = ""
+    _sort, _descending = "pairs", True
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="facet-about", markup=False)
+        yield FacetList()
+
+    def take(self, session: PairsSession) -> None:
+        super().take(session)
+        self._facet = self._base = None
+
+    def count(self, name: str) -> None:
+        """Counts the values of this column in the matches, or in the whole set."""
+        self._name, self._facet, self._base = name, None, self.session.matches
+        self._sort, self._descending = "pairs", True
+        self._message = f"Counting the values of {safe_line(name, 60)}…"
+        self._draw_at(0)
+        self._count(name)
+
+    @work(exclusive=True, group="facet")
+    async def _count(self, name: str) -> None:
+        session = self.session
+        try:
+            facet = await session.facet(name)
+        except SmoltuiError as error:
+            self._message = f"{error.message} {error.hint}".strip()
+            tell(self.host, error)
+        else:
+            self._facet, self._message = facet, "No pairs."
+        self._draw_at(0)
+
+    def draw(self) -> None:
+        self._draw_at(self.query_one(FacetList).cursor)
+
+    def _draw_at(self, position: int) -> None:
+        self.query_one("#facet-about", Static).update(self._about(), layout=False)
+        self.query_one(FacetList).show(self._facet, self._message, self._sort, self._descending, position)
+
+    def _about(self) -> Text:
+        """Which column, and what was counted."""
+        line = Text(f" {safe_line(self._name, 60)}", "bold", no_wrap=True, overflow="ellipsis")
+        facet = self._facet
+        if facet is None:
+            return line
+        of = f"{facet.pairs:,} pairs" + (f" with {safe_line(self._base.words, 60)}" if self._base is not None else "")
+        values = f"{facet.distinct:,} value{'' if facet.distinct == 1 else 's'}"
+        if facet.distinct > len(facet.values):
+            values += f", the {len(facet.values):,} most frequent are listed,"
+        return line.append(f" · {facet.column.kind} · {values} in {of}", "not bold dim")
+
+    def action_sort_values(self) -> None:
+        """Sorts by the next column: from the largest figure, or the first value."""
+        has_margin = self._facet is not None and self._facet.has_margin
+        keys = ["pairs", "gap", *(["margin"] if has_margin else []), "value"]
+        self._sort = keys[(keys.index(self._sort) + 1) % len(keys)]
+        self._descending = self._sort != "value"
+        self._draw_at(0)
+
+    def action_reverse_values(self) -> None:
+        self._descending = not self._descending
+        self._draw_at(0)
+
+    def action_move(self, by: int) -> None:
+        self.query_one(FacetList).move(by)
+
+    def action_page(self, by: int) -> None:
+        self.query_one(FacetList).page(by)
+
+    def action_choose(self) -> None:
+        self.query_one(FacetList).choose()
+
+    @on(CursorList.Chosen)
+    def _chosen(self, event: CursorList.Chosen) -> None:
+        event.stop()
+        value = self.query_one(FacetList).current
+        if value is not None:
+            self.post_message(self.Chosen(value, f"{safe_line(self._name, 40)}: {shown_value(value)}", self._base))
+
+    @on(CursorList.Moved)
+    def _moved(self, event: CursorList.Moved) -> None:
+        event.stop()
