@@ -48,6 +48,8 @@ class FacetValue:
 
     text: str | None
     """The value, or its first `VALUE_CHARS` characters; foreign text. None: the pairs have no value."""
+    number: float | None
+    """The exact value of a number; None for other columns."""
     chars: int
     """Length of the whole value in characters."""
     pairs: int
@@ -71,6 +73,8 @@ class Facet:
     """Number of pairs that were counted."""
     has_margin: bool
     """Whether the rows have scores of both answers."""
+    complete: bool
+    """Whether the whole set was imported when it was counted."""
 
 
 def facet_column(name: str, further: Mapping[str, str]) -> FacetColumn:
@@ -110,13 +114,13 @@ def facet_of(
     """
     import duckdb
 
-    margin = _margin_sql(store.meta.extras)
+    margin, complete = _margin_sql(store.meta.extras), store.meta.complete
     parts = _Parts(store, column, tokens, marks, extra=column.further is not None or margin is not None)
     try:
         with connected() as connection, interrupted(connection, seconds, stopped):
             reader = parts.reader(stopped)
             if reader is None:
-                return Facet(column, (), 0, 0, margin is not None)
+                return Facet(column, (), 0, 0, margin is not None, complete)
             connection.register("part", reader)
             found = _counted(connection, column, margin, rows, most)
     except duckdb.Error as error:
@@ -129,7 +133,7 @@ def facet_of(
         raise gone(store.folder) from error
     values = tuple(_value(column, row) for row in found)
     distinct, pairs = (int(found[0][0]), int(found[0][1])) if found else (0, 0)
-    return Facet(column, values, distinct, pairs, margin is not None)
+    return Facet(column, values, distinct, pairs, margin is not None, complete)
 
 
 class _Parts:
@@ -217,18 +221,18 @@ def _value(column: FacetColumn, row: _Row) -> FacetValue:
     _, _, text, chars, number, hashed, pairs, gap, margin = row
     name = sql_name(column.name)
     if text is None:
-        return FacetValue(None, 0, pairs, gap, margin, f"{name} IS NULL")
+        return FacetValue(None, None, 0, pairs, gap, margin, f"{name} IS NULL")
     if number is not None and column.kind in ("number", "share"):
         shown = number_text(number)
-        return FacetValue(shown, len(shown), pairs, gap, margin, f"{name} = {_number_sql(number)}")
+        return FacetValue(shown, number, len(shown), pairs, gap, margin, f"{name} = {_number_sql(number)}")
     if column.kind == "yes/no":
         shown, condition = ("yes", name) if text == "true" else ("no", f"NOT {name}")
-        return FacetValue(shown, len(shown), pairs, gap, margin, condition)
+        return FacetValue(shown, None, len(shown), pairs, gap, margin, condition)
     if chars is not None and chars <= VALUE_CHARS and safe_line(text, VALUE_CHARS) == text:
         condition = f"{name} = '{text.replace(chr(39), chr(39) * 2)}'"
     else:  # a literal that cannot be typed, or is too long to read
         condition = f"hash({name}) = {hashed}"
-    return FacetValue(text, chars or 0, pairs, gap, margin, condition)
+    return FacetValue(text, None, chars or 0, pairs, gap, margin, condition)
 
 
 def _number_sql(number: float) -> str:

@@ -20,7 +20,7 @@ from smoltui.core.pairs.further import further_name, value_text
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.cursor_list import CURSOR, CursorList, fitted
-from smoltui.screens.pairs.pane import LIST_KEYS, SetPane, tell
+from smoltui.screens.pairs.pane import MOVE_KEYS, SetPane, tell
 
 SHOWN = "✓"
 NAME_CELLS, KIND_CELLS = 24, 8
@@ -84,7 +84,7 @@ class ColumnsPane(SetPane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Values"),
         Binding("space", "show_column", "Show with each pair"),
-        *LIST_KEYS,
+        *MOVE_KEYS,
     ]
 
     class Chosen(Message):

@@ -140,7 +140,7 @@ class FacetPane(SetPane):
     """Counts the values of a column when it is opened; enter lists the pairs of one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Show its pairs"),
+        Binding("enter", "choose", "Its pairs"),
         Binding("s", "sort_values", "Sort by the next column", show=False),
         Binding("S", "reverse_values", "Reverse the order", show=False),
         *LIST_KEYS,
@@ -156,7 +156,8 @@ class FacetPane(SetPane):
     _facet: Facet | None = None
     _base: Matches | None = None
     """The matches whose values were counted; None: the whole set."""
-    _name = ""
+    _asked = ""
+    """The column whose values are shown."""
     _message = ""
     _sort, _descending = "pairs", True
 
@@ -170,11 +171,16 @@ class FacetPane(SetPane):
 
     def count(self, name: str) -> None:
         """Counts the values of this column in the matches, or in the whole set."""
-        self._name, self._facet, self._base = name, None, self.session.matches
+        self._asked, self._facet, self._base = name, None, self.session.matches
         self._sort, self._descending = "pairs", True
         self._message = f"Counting the values of {safe_line(name, 60)}…"
         self._draw_at(0)
         self._count(name)
+
+    def loaded(self) -> None:
+        """Called when the whole set is loaded: counts again what was counted before."""
+        if self._facet is not None and not self._facet.complete and self._base is None:
+            self._count(self._asked)
 
     @work(exclusive=True, group="facet")
     async def _count(self, name: str) -> None:
@@ -186,7 +192,7 @@ class FacetPane(SetPane):
             tell(self.host, error)
         else:
             self._facet, self._message = facet, "No pairs."
-        self._draw_at(0)
+        self.draw()
 
     def draw(self) -> None:
         self._draw_at(self.query_one(FacetList).cursor)
@@ -197,11 +203,12 @@ class FacetPane(SetPane):
 
     def _about(self) -> Text:
         """Which column, and what was counted."""
-        line = Text(f" {safe_line(self._name, 60)}", "bold", no_wrap=True, overflow="ellipsis")
+        line = Text(f" {safe_line(self._asked, 60)}", "bold", no_wrap=True, overflow="ellipsis")
         facet = self._facet
         if facet is None:
             return line
         of = f"{facet.pairs:,} pairs" + (f" with {safe_line(self._base.words, 60)}" if self._base is not None else "")
+        of += "" if facet.complete else " so far"
         values = f"{facet.distinct:,} value{'' if facet.distinct == 1 else 's'}"
         if facet.distinct > len(facet.values):
             values += f", the {len(facet.values):,} most frequent are listed,"
@@ -233,7 +240,7 @@ class FacetPane(SetPane):
         event.stop()
         value = self.query_one(FacetList).current
         if value is not None:
-            self.post_message(self.Chosen(value, f"{safe_line(self._name, 40)}: {shown_value(value)}", self._base))
+            self.post_message(self.Chosen(value, f"{safe_line(self._asked, 40)}: {shown_value(value)}", self._base))
 
     @on(CursorList.Moved)
     def _moved(self, event: CursorList.Moved) -> None:

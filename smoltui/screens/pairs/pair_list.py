@@ -109,8 +109,8 @@ def columns(width: int, unit: Unit, further: Sequence[Further] = ()) -> list[Col
         Column("similarity", "alike", 7),
         *(_further_column(place, column) for place, column in enumerate(further)),
     ]
-    chosen = [f"further {place}" for place in reversed(range(len(further)))]
-    for key in ("turns", "similarity", lengths[1].key, lengths[0].key, "gap", *chosen, "row"):
+    *last, first = [f"further {place}" for place in reversed(range(len(further)))] or ["row"]
+    for key in ("turns", "similarity", lengths[1].key, lengths[0].key, "gap", *last, "row", first):
         if _marks_width(width) + sum(column.width for column in shown) + 2 + LEAST_EXCERPT <= width:
             break
         shown = [column for column in shown if column.key != key]

@@ -16,18 +16,19 @@ from smoltui.backends.pairs.session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
 from smoltui.widgets.ask_line import Completing
 
-LIST_KEYS: list[BindingType] = [
+MOVE_KEYS: list[BindingType] = [
     Binding("right,l", "page(1)", "Next page", show=False),
     Binding("left,h", "page(-1)", "Previous page", show=False),
     Binding("k,up", "move(-1)", "Up", show=False),
     Binding("j,down", "move(1)", "Down", show=False),
-    Binding("pagedown,space", "page(1)", "Page down", show=False),
+    Binding("pagedown", "page(1)", "Page down", show=False),
     Binding("pageup", "page(-1)", "Page up", show=False),
     Binding("home", f"move(-{1 << 60})", "Top", show=False),
     Binding("end,G", f"move({1 << 60})", "End", show=False),
     Binding("escape", "leave", "Back", show=False),
 ]
-"""Keys of a pane that shows a list."""
+"""Keys that move in a list."""
+LIST_KEYS: list[BindingType] = [*MOVE_KEYS, Binding("space", "page(1)", "Page down", show=False)]
 LOAD_AFTER_SECONDS = 0.3
 """Pause in typing before C libraries are loaded: each holds Python's lock for 0.1 to 0.3 s."""
 

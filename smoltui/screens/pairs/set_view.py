@@ -213,6 +213,7 @@ class SetView(ContentSwitcher):
         if self._tokenizer is None and not self._tokenizer_failed:
             self._load_tokenizer()
         self._count_tokens(asked=False)
+        self._facet.loaded()
         self._warm_up()
         if self.view == "list":
             self._list.draw_lengths()
