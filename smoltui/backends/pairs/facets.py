@@ -131,6 +131,8 @@ def facet_of(
         raise _too_much(column, error) from error
     except FileNotFoundError as error:
         raise gone(store.folder) from error
+    if stopped():  # before the last part was read
+        return None
     values = tuple(_value(column, row) for row in found)
     distinct, pairs = (int(found[0][0]), int(found[0][1])) if found else (0, 0)
     return Facet(column, values, distinct, pairs, margin is not None, complete)

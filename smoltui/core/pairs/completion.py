@@ -17,6 +17,8 @@ _CONDITION = re.compile(r"\s*where\s+", re.IGNORECASE)
 _IN_QUOTES = re.compile(r"""(?P<quote>['"])(?:(?!(?P=quote)).|(?P=quote){2})*(?P<end>(?P=quote)?)""", re.DOTALL)
 """A literal or a name in quotes; `end` is empty while it is open."""
 _WORD = re.compile(r"[^\W\d]\w*\Z")
+_REST, _QUOTED_REST = re.compile(r"\w*"), re.compile(r'[\w ]*"|\w*')
+"""What follows the cursor and still belongs to the name."""
 _AWAITS = re.compile(r"(?:\A|\(|(?<!\w)(?:and|or|not))\s*\Z", re.IGNORECASE)
 """Where a condition that ends so continues with a column."""
 
@@ -57,11 +59,8 @@ def completion(text: str, cursor: int, further: Mapping[str, str]) -> Completion
     if start is None:
         return None
     word = text[start:cursor].lstrip('"').replace('""', '"')
-    end = cursor
-    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
-        end += 1
-    if text[start:cursor].startswith('"') and text[end : end + 1] == '"':
-        end += 1
+    rest = (_QUOTED_REST if text[start:cursor].startswith('"') else _REST).match(text, cursor)
+    end = rest.end() if rest is not None else cursor
     proposals = _matching(word, further)
     return Completion(start, end, proposals) if proposals else None
 
