@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.runs.engine import Engine
-from smoltui.cli import runs
+from smoltui.cli import confirming, runs
 from smoltui.cli.output import bell, cell, note, print_json, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
@@ -118,7 +118,7 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
         engine, run = await runs.find(run_id)
         if engine.place.pays and not yes:
             seconds = run.timeout_seconds or HUB_TIMEOUT_SECONDS
-            await runs.confirm_cost(engine, run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
+            await confirming.confirm_cost(engine, run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
         return await engine.rerun(run_id)
 
     started = runs.run_async(work())

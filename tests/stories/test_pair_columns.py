@@ -228,10 +228,17 @@ async def test_hostile_values_and_names(tmp_path: Path, wait_until: WaitUntil, l
             await wait_until(lambda: "15 values" in seen(app, "#facet-about"))
 
 
+@pytest.fixture
+def many(tmp_path: Path) -> SmoltuiApp:
+    """The app on 100,000 pairs, each with another value."""
+    made = [{"prompt": "p", "chosen": "a", "rejected": "b", "id": f"id-{number}"} for number in range(100_000)]
+    return opened(tmp_path, made)
+
+
 @pytest.mark.slow
-async def test_a_hundred_thousand_values(tmp_path: Path, wait_until: WaitUntil, loop_guard: object) -> None:
+async def test_a_hundred_thousand_values(many: SmoltuiApp, wait_until: WaitUntil, loop_guard: object) -> None:
     """Counted beside the screen, whose keys go on working; the most frequent ones are listed."""
-    app = opened(tmp_path, [{"prompt": "p", "chosen": "a", "rejected": "b", "id": f"id-{n}"} for n in range(100_000)])
+    app = many
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(app, wait_until)
         await wait_until(lambda: "of 100,000" in seen(app) and "loading" not in seen(app), 120)
