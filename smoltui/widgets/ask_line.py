@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import ClassVar
 
 from rich.text import Text
@@ -73,8 +74,18 @@ class AskLine(Vertical):
             line.cursor_blink = False  # a blinking cursor keeps sending bytes
             yield line
 
+    # Looked up once: they are asked at every key.
+
+    @cached_property
+    def _line(self) -> _Line:
+        return self.query_one(_Line)
+
+    @cached_property
+    def _proposals(self) -> Proposals:
+        return self.query_one(Proposals)
+
     def on_mount(self) -> None:
-        line = self.query_one(_Line)
+        line = self._line
         self.watch(line, "value", self._look, init=False)
         self.watch(line, "selection", self._look, init=False)
 
@@ -92,7 +103,7 @@ class AskLine(Vertical):
         """
         self._answered, self._completing = answered, completing
         self.query_one("#question", Static).update(Text(f"{question} ", "bold"))
-        line = self.query_one(_Line)
+        line = self._line
         line.value, line.placeholder = value, f"{hint}; esc cancels" if hint else "esc cancels"
         if not self.asking:
             self._before = self.screen.focused
@@ -103,13 +114,15 @@ class AskLine(Vertical):
 
     def _look(self) -> None:
         """Lists what would complete the text at the cursor."""
-        line, listed = self.query_one(_Line), self.query_one(Proposals)
+        line = self._line
         before, found = line.completion, None
         if self.asking and self._completing is not None and line.selection.is_empty:
             found = self._completing(line.value, line.cursor_position)
+        if found is None and before is None:
+            return
         line.completion = found
-        listed.show(found.proposals if found is not None else ())
-        if (before is None) != (found is None):
+        self._proposals.show(found.proposals if found is not None else ())
+        if before is None or found is None:
             line.refresh_bindings()
 
     def stop(self) -> None:

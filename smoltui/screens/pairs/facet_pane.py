@@ -43,12 +43,15 @@ class FacetList(CursorList):
         super().__init__()
         self._facet: Facet | None = None
         self._values: list[FacetValue] = []
+        self._most = 1
+        """Pairs of the most frequent value."""
         self._sort, self._descending, self._message = "pairs", True, ""
 
     def show(self, facet: Facet | None, message: str, sort: str, descending: bool, position: int) -> None:
         """Lists the values in the order of `sort`: value, pairs, gap or margin. `message` is shown without a facet."""
         self._facet, self._message, self._sort, self._descending = facet, message, sort, descending
         self._values = _ordered(facet, sort, descending) if facet is not None else []
+        self._most = max((value.pairs for value in self._values), default=1)
         self.put_cursor(position, message)
 
     @property
@@ -101,8 +104,7 @@ class FacetList(CursorList):
                 return "–" if value.gap is None else with_minus(f"{value.gap:+,.0f}") if value.gap else "0"
             case "margin":
                 return "–" if value.margin is None else with_minus(f"{value.margin:+.3g}") if value.margin else "0"
-        most = max((one.pairs for one in self._values), default=1)
-        return "  " + fitted("█" * round(value.pairs / most * BAR_CELLS) or "▏", BAR_CELLS)
+        return "  " + fitted("█" * round(value.pairs / self._most * BAR_CELLS) or "▏", BAR_CELLS)
 
 
 def _ordered(facet: Facet, sort: str, descending: bool) -> list[FacetValue]:
