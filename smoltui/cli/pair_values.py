@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from smoltui.backends.pairs.facets import VALUE_CHARS, Facet, FacetValue
 from smoltui.backends.pairs.session import PairsSession
 from smoltui.cli.output import say, say_data
+from smoltui.core.pairs.facet import VALUE_CHARS, Facet, FacetValue
 from smoltui.core.pairs.further import value_text
 from smoltui.core.pairs.preference import Pair, pair_json
 from smoltui.safe_text import safe_line
 
 LISTED = 40
-"""Values that are printed as text; JSON has up to `backends.pairs.facets.MOST_VALUES`."""
+"""Values that are printed as text; JSON has up to `core.pairs.facet.MOST_VALUES`."""
 CELL = 60
 """Characters of a value that are printed in a line."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from smoltui.backends.pairs.condition import connected, further_sql, interrupted, no_column
 from smoltui.backends.pairs.set_columns import Marks, columns_of
 from smoltui.backends.pairs.store import PairStore, gone
 from smoltui.core.pairs.columns import COLUMNS, TEXTS
+from smoltui.core.pairs.facet import MOST_VALUES, VALUE_CHARS, Facet, FacetColumn, FacetValue
 from smoltui.core.pairs.further import further_name, number_text, sql_name
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
@@ -23,58 +23,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-MOST_VALUES = 1_000
-"""Values that are listed: the most frequent ones."""
-VALUE_CHARS = 200
-"""Characters of a value that are kept."""
 FACET_SECONDS = 120.0
 """Time limit for a whole set."""
-
-
-class FacetColumn(NamedTuple):
-    """A column whose values can be counted."""
-
-    name: str
-    """As in a condition, without quotes."""
-    kind: str
-    """text, number, share, yes/no or json."""
-    further: str | None
-    """Its name in the rows; None for one of our own columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class FacetValue:
-    """One value of a column, and the pairs that have it."""
-
-    text: str | None
-    """The value, or its first `VALUE_CHARS` characters; foreign text. None: the pairs have no value."""
-    number: float | None
-    """The exact value of a number; None for other columns."""
-    chars: int
-    """Length of the whole value in characters."""
-    pairs: int
-    gap: float | None
-    """Median of the characters by which chosen is longer than rejected; None if unknown."""
-    margin: float | None
-    """Median of the scores' difference, chosen − rejected; None without scores."""
-    condition: str
-    """SQL condition for these pairs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """The values of a column, the most frequent first, at most `MOST_VALUES`."""
-
-    column: FacetColumn
-    values: tuple[FacetValue, ...]
-    distinct: int
-    """Number of different values in all, null included."""
-    pairs: int
-    """Number of pairs that were counted."""
-    has_margin: bool
-    """Whether the rows have scores of both answers."""
-    complete: bool
-    """Whether the whole set was imported when it was counted."""
 
 
 def facet_column(name: str, further: Mapping[str, str]) -> FacetColumn:

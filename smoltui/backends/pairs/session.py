@@ -21,7 +21,7 @@ from smoltui.backends.pairs.audit import Asked, audit_request, load_audit, save_
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported
 from smoltui.backends.pairs.export_files import Kind
-from smoltui.backends.pairs.facets import Facet, facet_column, facet_of
+from smoltui.backends.pairs.facets import facet_column, facet_of
 from smoltui.backends.pairs.lengths import Lengths, lengths_of
 from smoltui.backends.pairs.opened_set import PairSet, ask_child, import_in_child, open_set
 from smoltui.backends.pairs.search import Search
@@ -33,6 +33,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.columns import CURATED, SORTABLE
 from smoltui.core.pairs.curation import Curation, Decision, held_out, marks_of, shown
+from smoltui.core.pairs.facet import Facet
 from smoltui.core.pairs.further import values_of
 from smoltui.core.pairs.preference import Pair
 from smoltui.core.pairs.query import PairQuery, named_columns

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from smoltui.backends.data_files.source import PairsSpec
 from smoltui.backends.pairs import facets
-from smoltui.backends.pairs.facets import MOST_VALUES, VALUE_CHARS, Facet, facet_column, facet_of
+from smoltui.backends.pairs.facets import facet_column, facet_of
 from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.pairs.search import Search
 from smoltui.backends.pairs.store import PairStore
+from smoltui.core.pairs.facet import MOST_VALUES, VALUE_CHARS, Facet
 from smoltui.core.pairs.query import PairQuery
 from smoltui.errors import InputError, PairsError
 from tests.stories.hostile import ANY_TEXT, HOSTILE
