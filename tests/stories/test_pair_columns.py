@@ -139,6 +139,16 @@ async def test_i_choose_columns_and_see_them_with_each_pair(
         await wait_until(lambda: "pair 1 " in seen(again) and "source" not in seen(again, "PairView"))
 
 
+async def test_a_long_word_begins_beside_its_name(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """Where there is one line below the pair, it is not wrapped out of sight."""
+    app = opened(tmp_path, [{"prompt": "p", "chosen": "a", "rejected": "b", "page": "https://e.org/" + "x" * 90}])
+    (tmp_path / "smoltui.toml").write_text('[pairs]\nshow = ["page", "gone"]\n')
+    async with app.run_test(size=(40, 12)) as pilot:
+        await wait_until(lambda: "page: https://e.org/xxx" in seen(app, "PairView"))
+        await pilot.resize_terminal(120, 40)
+        await wait_until(lambda: "gone: –" in seen(app, "PairView"))
+
+
 async def test_columns_of_another_set_are_not_remembered(tmp_path: Path, wait_until: WaitUntil) -> None:
     """Nor are our own columns shown, which are no part of the rows."""
     app = opened(tmp_path, rows())

@@ -226,7 +226,11 @@ class PairView(FramedWidget):
         self.take_styles()
         self._notes = texts["notes"].wrap(max(width - 2, 1))[:MAX_NOTES] if texts["notes"] else []
         rows = max(min(self.size.height // FURTHER_SHARE, MAX_FURTHER), 1)
-        self._further = texts["further"].wrap(max(width - 2, 1))[:rows] if texts["further"] else []
+        self._further = []
+        if rows == 1 and texts["further"]:  # a long word would be wrapped out of sight
+            self._further = [texts["further"].truncate(max(width - 2, 1), ellipsis=True)]
+        elif texts["further"]:
+            self._further = texts["further"].wrap(max(width - 2, 1))[:rows]
         self._prompt, self._head_row, self._answers, self._starts = [], None, [], {"raw": 0, "chosen": 0, "rejected": 0}
         if not self._pair.readable:
             self._answers = [(("raw", line),) for line in texts["raw"].wrap(max(width - 3, 1))]
