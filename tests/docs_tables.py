@@ -30,6 +30,8 @@ KEYS: dict[str, str] = {
     "smoltui.screens.pairs.room.PairsRoom",
     "pair": "smoltui.screens.pairs.pair_pane.PairPane",
     "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
+    "columns": "smoltui.screens.pairs.columns_pane.ColumnsPane",
+    "values": "smoltui.screens.pairs.facet_pane.FacetPane",
     "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
     "mapping": "smoltui.screens.pairs.mapping_form.MappingForm",
     "recipe": "smoltui.screens.recipe.room.RecipeRoom",

@@ -98,6 +98,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
         ("run.on", top["on"]),
         ("pairs.source", None),
         ("pairs.columns", None),
+        ("pairs.show", None),
     ]
     for table, settings in (
         ("jobs", JobSettings),

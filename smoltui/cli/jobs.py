@@ -13,7 +13,7 @@ from smoltui.backends.runs import chains
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.system.threads import in_thread
-from smoltui.cli import runs
+from smoltui.cli import confirming, runs
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import bell, cell, note, print_json, print_warning, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
@@ -153,7 +153,7 @@ def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
         engine, run = await runs.find(run_id)
         if engine.place.pays and not yes:
             seconds = run.timeout_seconds or HUB_TIMEOUT_SECONDS
-            await runs.confirm_cost(engine, run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
+            await confirming.confirm_cost(engine, run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
         return await engine.rerun(run_id)
 
     started = runs.run_async(work())

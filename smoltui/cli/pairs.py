@@ -18,9 +18,10 @@ from smoltui.backends.pairs.summary import summary
 from smoltui.backends.project.project import RECIPE_NAME, Project, open_project
 from smoltui.backends.system.paths import expanded
 from smoltui.cli.output import note, progress, say, say_data, say_styled
+from smoltui.cli.pair_values import facet_json, print_facet, print_further, print_head, with_further
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.mapping import PARTS
-from smoltui.core.pairs.preference import FINDINGS, pair_json, words_diff
+from smoltui.core.pairs.preference import FINDINGS, words_diff
 from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import InputError, PairsError, SmoltuiError
 from smoltui.safe_text import safe, safe_line
@@ -29,7 +30,7 @@ from smoltui.scripts.pair_format import SCHEMAS
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The options of `smoltui pairs`; without any of row, search, where, audit and export, a summary is printed."""
+    """The options of `smoltui pairs`. Without row, head, facet, search, where, audit and export, prints a summary."""
 
     source: str | PairsSpec = "."
     split: str | None = None
@@ -40,6 +41,10 @@ class Asked:
     limit: int | None = None
     """Maximum number of rows listed for each finding or search; None: all."""
     row: int | None = None
+    head: int | None = None
+    """Number of pairs to show: the first matches, or the first of the set."""
+    facet: str | None = None
+    """Column whose values are counted, in the matches or in the whole set."""
     search: str | None = None
     where: str | None = None
     audit: bool = False
@@ -52,12 +57,14 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
     {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. In addition: with `row`, `pair`
-    (that row in TRL's conversational form); with `search` or `where`, `search` (the matching rows); with `audit`,
-    `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs.
+    (that row in TRL's conversational form, with its other columns as `further`); with `head`, `head` (a list of these);
+    with `search` or `where`, `search` (the matching rows); with `facet`, `facet` (`pair_values.facet_json`); with
+    `audit`, `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's
+    pairs.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.
-        InputError: no such row, an expression that cannot be used, an export that cannot be written.
+        InputError: no such row or column, an expression that cannot be used, an export that cannot be written.
         ServiceError: the set cannot be loaded from the Hub.
     """
     base = base or Path.cwd()
@@ -78,7 +85,12 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
     if query is not None:
         report["search"] = await _found(session, query, asked.limit)
     if asked.row is not None:
-        report["pair"] = pair_json(session.here(asked.row).pair)
+        report["pair"] = with_further(session, asked.row, session.here(asked.row).pair)
+    if asked.head is not None:
+        rows = [row for row in map(session.row_at, range(min(asked.head, session.listed))) if row is not None]
+        report["head"] = [with_further(session, row, session.here(row).pair) for row in rows]
+    if asked.facet is not None:
+        report["facet"] = await _facet(session, asked.facet)
     if asked.audit:
         report["audit"] = await _audited(session)
     if asked.export is not None:
@@ -129,6 +141,12 @@ async def _found(session: PairsSession, query: PairQuery, limit: int | None) -> 
     async for found in session.search(query):
         rows = found.rows
     return {"text": query.shown, "count": len(rows), "rows": list(rows[:limit])}
+
+
+async def _facet(session: PairsSession, name: str) -> dict[str, Any]:
+    if name.endswith("_tokens"):
+        await _count_tokens(session)
+    return facet_json(await session.facet(name))
 
 
 async def _audited(session: PairsSession) -> dict[str, Any]:
@@ -207,9 +225,15 @@ def _no_progress(rows: int, total: int | None) -> None:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Prints the report as text: the set and its findings, or only the requested pair or audit."""
+    """Prints the report as text: the set and its findings, or only the requested pairs, values or audit."""
     if "pair" in report:
         _print_pair(report["pair"])
+        print_further(report["pair"])
+        return
+    if "head" in report or "facet" in report:
+        print_head(report.get("head", ()))
+        if "facet" in report:
+            print_facet(report["facet"])
         return
     if "audit" in report:
         from smoltui.core.pairs.audit import audit_from_json

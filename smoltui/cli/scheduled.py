@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from smoltui.backends.runs.engine import Engine, Schedules
-from smoltui.cli import runs
+from smoltui.cli import confirming, runs
 from smoltui.cli.arguments import project_in
 from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
 from smoltui.core.runs.pace import as_age
@@ -123,10 +123,10 @@ async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: 
 
 
 async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Creation) -> None:
-    """Asks whether to create it, unless `yes`. Raises as `runs.confirm_cost`."""
+    """Asks whether to create it, unless `yes`. Raises as `confirm_cost`."""
     if not asked.yes:
         question = f"Start this Job on schedule '{asked.schedule}' (UTC)? Your token is stored for it as a secret."
-        await runs.confirm_cost(paid, flavor, seconds, question, asked.as_json)
+        await confirming.confirm_cost(paid, flavor, seconds, question, asked.as_json)
 
 
 def suspend(scheduled_id: str, *, as_json: bool) -> None:
@@ -147,7 +147,9 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
         item = await scheduled.get(scheduled_id)
         if not yes:
             seconds = item.timeout_seconds or HUB_TIMEOUT_SECONDS
-            await runs.confirm_cost(paid, item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json)
+            await confirming.confirm_cost(
+                paid, item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json
+            )
         return await scheduled.trigger(scheduled_id)
 
     started = runs.run_async(work())
@@ -161,7 +163,7 @@ def delete(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
     async def work() -> ScheduledJob:
         item = await scheduled.get(scheduled_id)
         if not yes:
-            runs.confirm_loss(f"Delete the scheduled Job {item.name} ({item.id}, {item.schedule})?", as_json)
+            confirming.confirm_loss(f"Delete the scheduled Job {item.name} ({item.id}, {item.schedule})?", as_json)
         return await scheduled.delete(scheduled_id)
 
     item = runs.run_async(work())

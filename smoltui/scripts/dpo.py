@@ -221,14 +221,20 @@ def _as_conversations(pairs: Sequence[Reading], thinking_off: bool) -> Any:
     features: dict[str, Any] = {name: [turn] for name in columns}
     if more:
         columns = {name: [_filled(turns, turn) for turns in side] for name, side in columns.items()}
+    for name, values in _beside_the_turns(pairs, thinking_off).items():
+        columns[name], features[name] = values, Json()
+    return Dataset.from_dict(columns, features=Features(features))
+
+
+def _beside_the_turns(pairs: Sequence[Reading], thinking_off: bool) -> dict[str, list[Any]]:
+    """Arguments for the chat template and tools, for each pair, where at least one has them."""
+    found: dict[str, list[Any]] = {}
     if thinking_off or any(pair.kwargs for pair in pairs):
         silent = {"enable_thinking": False} if thinking_off else {}
-        columns["chat_template_kwargs"] = [pair.kwargs or silent for pair in pairs]
-        features["chat_template_kwargs"] = Json()
+        found["chat_template_kwargs"] = [pair.kwargs or silent for pair in pairs]
     if any(pair.tools for pair in pairs):
-        columns["tools"] = [pair.tools for pair in pairs]
-        features["tools"] = Json()
-    return Dataset.from_dict(columns, features=Features(features))
+        found["tools"] = [pair.tools for pair in pairs]
+    return found
 
 
 def _keys_of(side: Sequence[Sequence[Mapping[str, Any]]]) -> set[str]:

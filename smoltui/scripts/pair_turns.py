@@ -93,15 +93,24 @@ def _message(where: str, turn: Any) -> Message:
         raise NotAPairError(
             "wrong_type", f"A message in {where} needs role and content; found {columns(turn) or 'nothing'}."
         )
-    known = _role(where, role)
-    if not isinstance(content, str):
-        content = "" if content is None and calls else text_of(f"A message in {where}", content)
-    message: Message = {"role": known, "content": content}
+    message: Message = {"role": _role(where, role), "content": _content(where, content, calls is not None)}
     if calls:
         message["tool_calls"] = calls
-    if known == "tool":
-        message |= {key: turn[key] for key in ("name", "tool_call_id") if isinstance(turn.get(key), str)}
+    if message["role"] == "tool":
+        message |= _answered_call(turn)
     return message
+
+
+def _content(where: str, content: Any, has_calls: bool) -> str:
+    """The text of a message; it may be null beside calls. Raises as `text_of`."""
+    if isinstance(content, str):
+        return content
+    return "" if content is None and has_calls else text_of(f"A message in {where}", content)
+
+
+def _answered_call(turn: Mapping[str, Any]) -> Message:
+    """Which tool a tool turn is from, and which call it answers, as far as it says."""
+    return {key: turn[key] for key in ("name", "tool_call_id") if isinstance(turn.get(key), str)}
 
 
 def _role(where: str, role: Any) -> str:

@@ -1,33 +1,60 @@
-"""A one-line prompt for text input."""
+"""A one-line prompt for text input, which may propose how to complete it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
+
+from smoltui.core.pairs.completion import Completion
+from smoltui.widgets.proposals import Proposals
+
+Completing = Callable[[str, int], Completion | None]
+"""A text and the place of the cursor → what would complete it; None: nothing."""
 
 
 class _Line(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Done"),
+        Binding("tab", "complete", "Complete"),
+        Binding("down", "propose(1)", "Next column", show=False),
+        Binding("up", "propose(-1)", "Previous column", show=False),
         Binding("escape", "screen.back", "Cancel"),
     ]
 
+    completion: Completion | None = None
 
-class AskLine(Horizontal):
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # With nothing to complete, these keys mean what they mean on the screen.
+        return self.completion is not None if action in ("complete", "propose") else True
+
+    def action_complete(self) -> None:
+        """Replaces the word at the cursor by the highlighted proposal."""
+        if self.completion is not None:
+            text, cursor = self.completion.applied(self.value, self.screen.query_one(Proposals).choice)
+            self.value = text
+            self.cursor_position = cursor
+
+    def action_propose(self, by: int) -> None:
+        self.screen.query_one(Proposals).move(by)
+
+
+class AskLine(Vertical):
     """Hidden until `ask` is called. Enter passes the text to the caller; the screen's `back` (escape) calls `stop`."""
 
     DEFAULT_CSS = """
-    AskLine { height: 1; padding: 0 1; display: none; }
-    AskLine, AskLine Input { background: $surface; }
-    AskLine Static { width: auto; }
+    AskLine { height: auto; display: none; }
+    AskLine Horizontal { height: 1; padding: 0 1; }
+    AskLine Horizontal, AskLine Input { background: $surface; }
+    AskLine Horizontal Static { width: auto; }
     AskLine Input { width: 1fr; }
     """
 
@@ -36,29 +63,72 @@ class AskLine(Horizontal):
         self.asking = False
         """The line is open."""
         self._answered: Callable[[str], object] = lambda text: None
+        self._completing: Completing | None = None
         self._before: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(markup=False)
-        line = _Line(compact=True, select_on_focus=False)
-        line.cursor_blink = False  # a blinking cursor keeps sending bytes
-        yield line
+        yield Proposals()
+        with Horizontal():
+            yield Static(markup=False, id="question")
+            line = _Line(compact=True, select_on_focus=False)
+            line.cursor_blink = False  # a blinking cursor keeps sending bytes
+            yield line
 
-    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
-        """Asks for one line; `answered` receives it stripped of surrounding white space."""
-        self._answered = answered
-        self.query_one(Static).update(Text(f"{question} ", "bold"))
-        line = self.query_one(Input)
+    # Looked up once: they are asked at every key.
+
+    @cached_property
+    def _line(self) -> _Line:
+        return self.query_one(_Line)
+
+    @cached_property
+    def _proposals(self) -> Proposals:
+        return self.query_one(Proposals)
+
+    def on_mount(self) -> None:
+        line = self._line
+        self.watch(line, "value", self._look, init=False)
+        self.watch(line, "selection", self._look, init=False)
+
+    def ask(
+        self,
+        question: str,
+        hint: str,
+        answered: Callable[[str], object],
+        value: str = "",
+        completing: Completing | None = None,
+    ) -> None:
+        """Asks for one line; `answered` receives it stripped of surrounding white space.
+
+        `completing` proposes how to complete what was typed; tab accepts a proposal.
+        """
+        self._answered, self._completing = answered, completing
+        self.query_one("#question", Static).update(Text(f"{question} ", "bold"))
+        line = self._line
         line.value, line.placeholder = value, f"{hint}; esc cancels" if hint else "esc cancels"
         if not self.asking:
             self._before = self.screen.focused
         self.asking = self.display = True
         self.screen.set_focus(line, scroll_visible=False)
         line.select_all()  # typing replaces the suggested value
+        self._look()
+
+    def _look(self) -> None:
+        """Lists what would complete the text at the cursor."""
+        line = self._line
+        before, found = line.completion, None
+        if self.asking and self._completing is not None and line.selection.is_empty:
+            found = self._completing(line.value, line.cursor_position)
+        if found is None and before is None:
+            return
+        line.completion = found
+        self._proposals.show(found.proposals if found is not None else ())
+        if before is None or found is None:
+            line.refresh_bindings()
 
     def stop(self) -> None:
         """Closes the line without an answer, and restores the previous focus."""
         self.asking = self.display = False
+        self._look()
         self.screen.set_focus(self._before, scroll_visible=False)
         self.screen.refresh_bindings()
 

@@ -16,6 +16,7 @@ from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.services import Services
 from smoltui.cli import runs as runs_module
 from smoltui.cli.main import run
+from smoltui.cli.train import parse_assignment
 
 SMOLTUI = f"{sys.executable} -m smoltui"
 RECIPE = "model_name_or_path: naïve/日本\ndataset_name: pairs\noutput_dir: aligned\n"
@@ -254,7 +255,7 @@ class TestValues:
             "a=yes": "yes",
             "a=.nan": None,
         }.items():
-            key, found = runs_module.parse_assignment(text)
+            key, found = parse_assignment(text)
             assert key == "a" and (found == value or (text == "a=.nan" and found != found))
 
     def test_a_timeout_without_end(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from smoltui.backends.runs import chains, monitor
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import runs as runs_module
+from smoltui.cli import train as train_module
 from smoltui.cli.main import run
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level
@@ -48,7 +49,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "model_name_or_path: model\ndataset_name: pairs\noutput_dir: aligned\nsteps: 4\n"
     )
     engines = Services({"local": LocalEngine(SCRIPT), "hub": NoJobs()})
-    monkeypatch.setattr(runs_module, "default_services", lambda: engines)
+    for module in (runs_module, train_module):
+        monkeypatch.setattr(module, "default_services", lambda: engines)
 
     async def no_checks(*_: object) -> list[object]:
         """The recipe has keys of the simulated training that TRL does not know."""
@@ -227,12 +229,12 @@ def test_logs_inspect_and_cancel(project: Path, capsys: pytest.CaptureFixture[st
 def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
     """I press ctrl+c while following a run: it is cancelled, and the exit code is 130."""
     code = (
-        "import sys; from smoltui.cli import runs; from smoltui.cli.main import run\n"
+        "import sys; from smoltui.cli import train; from smoltui.cli.main import run\n"
         "from smoltui.backends.runs import preflight as preflight_facts\n"
         "from smoltui.backends.services import Services; from smoltui.backends.local.engine import LocalEngine\n"
         "from pathlib import Path\n"
         f"engine = LocalEngine(Path({str(SCRIPT)!r}))\n"
-        "runs.default_services = lambda: Services({'local': engine})\n"
+        "train.default_services = lambda: Services({'local': engine})\n"
         "async def none(*_): return []\n"
         "preflight_facts.check_plan = none\n"
         f"sys.exit(run(['train', {str(project)!r}, '--set', 'end=hang', '--json']))\n"

@@ -24,6 +24,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.cli import output
 from smoltui.cli import runs as runs_module
+from smoltui.cli import train as train_module
 from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.preflight.preflight import Check
@@ -130,7 +131,8 @@ class Jobs(Engine):
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with malicious folders, sets of pairs and Jobs; the commands run in it."""
     services = Services({"hub": Jobs()})
-    monkeypatch.setattr(runs_module, "default_services", lambda: services)
+    for module in (runs_module, train_module):
+        monkeypatch.setattr(module, "default_services", lambda: services)
 
     async def somebody() -> Account:
         return Account("ada" + HOSTILE)

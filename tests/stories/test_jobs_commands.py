@@ -20,6 +20,7 @@ from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import jobs as jobs_module
 from smoltui.cli import runs as runs_module
+from smoltui.cli import train as train_module
 from smoltui.cli.main import run
 from tests.hub.server import TOKEN, Job, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
@@ -34,7 +35,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
     monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
     services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})
-    monkeypatch.setattr(runs_module, "default_services", lambda: services)
+    for module in (runs_module, train_module):
+        monkeypatch.setattr(module, "default_services", lambda: services)
     with local_hub(monkeypatch) as running:
         yield running
 

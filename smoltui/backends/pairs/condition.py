@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from smoltui.core.pairs.columns import COLUMNS
+from smoltui.core.pairs.further import further_name, nearest, sql_name
 from smoltui.errors import InputError
-from smoltui.safe_text import safe
+from smoltui.safe_text import safe, safe_line
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,10 +28,12 @@ MEMORY_LIMIT = "160MB"
 class Condition:
     """One condition, evaluated for some parts of the set at a time."""
 
-    def __init__(self, condition: str, others: Mapping[str, str]) -> None:
-        self._condition = condition
-        fields = "".join(f", {_field(name, kind)}" for name, kind in others.items())
-        self._select = f"SELECT row FROM (SELECT *{fields} FROM part) WHERE (\n{condition}\n)"
+    def __init__(self, condition: str, others: Mapping[str, str], names: Iterable[str] = ()) -> None:
+        """`others`: the further columns that it uses → kind. `names`: of all columns, for messages."""
+        self._condition, self._names = condition, names
+        fields = "".join(f", {further_sql(name, kind)} AS {_quoted(name)}" for name, kind in others.items())
+        every = "* EXCLUDE (extra)" if others else "*"
+        self._select = f"SELECT row FROM (SELECT {every}{fields} FROM part) WHERE (\n{condition}\n)"
 
     def __enter__(self) -> Condition:
         import duckdb
@@ -93,14 +97,12 @@ class Condition:
         """
         import duckdb
 
-        ended = threading.Event()
-        watch = threading.Thread(target=self._interrupt, args=(ended, seconds, stopped), daemon=True)
-        watch.start()
         try:
-            self._connection.register("part", table)
-            if whole is not None:
-                self._connection.register("pairs", whole)
-            found = self._connection.execute(self._select).fetchall()
+            with interrupted(self._connection, seconds, stopped):
+                self._connection.register("part", table)
+                if whole is not None:
+                    self._connection.register("pairs", whole)
+                found = self._connection.execute(self._select).fetchall()
         except duckdb.InterruptException as error:
             if stopped():
                 return None
@@ -110,22 +112,51 @@ class Condition:
             ) from error
         except duckdb.Error as error:
             raise self._refused(error) from error
-        finally:
-            ended.set()
-            watch.join()
         return sorted(row for (row,) in found)
-
-    def _interrupt(self, ended: threading.Event, seconds: float, stopped: Callable[[], bool]) -> None:
-        """Interrupts the statement after `seconds` or once `stopped`; repeatedly, until it has ended."""
-        until = time.monotonic() + seconds
-        while not ended.wait(LOOK_SECONDS):
-            if stopped() or time.monotonic() > until:
-                self._connection.interrupt()
 
     def _refused(self, error: Exception) -> InputError:
         said = str(error).strip()
+        if unknown := _UNKNOWN.search(said):
+            return no_column(unknown[1], self._names)
         first = said.split("\n\nLINE")[0].split("\nLINE")[0]
         return InputError(f"DuckDB does not accept this condition: {safe(self._condition, 200)}", safe(first, 600))
+
+
+@contextmanager
+def interrupted(
+    connection: duckdb.DuckDBPyConnection, seconds: float, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Interrupts a statement in the block after `seconds` or once `stopped`; repeatedly, until it has ended."""
+    ended, until = threading.Event(), time.monotonic() + seconds
+
+    def interrupt() -> None:
+        while not ended.wait(LOOK_SECONDS):
+            if stopped() or time.monotonic() > until:
+                connection.interrupt()
+
+    watch = threading.Thread(target=interrupt, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watch.join()
+
+
+def no_column(name: str, names: Iterable[str]) -> InputError:
+    """The error for the name of a column that does not exist; its hint is the name that was probably meant."""
+    names = list(names)
+    near = [sql_name(other) for other in nearest(name, names, 3)]
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    else:
+        hint = f"Columns are {', '.join(map(sql_name, names[:SHOWN_NAMES]))}{', …' * (len(names) > SHOWN_NAMES)}."
+    return InputError(f"There is no column {safe_line(name, 80)}", safe_line(hint, 600))
+
+
+SHOWN_NAMES = 12
+"""Columns that are named if none is similar."""
+_UNKNOWN = re.compile(r'Referenced column "(.*?)" not found', re.DOTALL)
 
 
 def _one_expression(serialized: str) -> object:
@@ -201,8 +232,8 @@ def connected() -> duckdb.DuckDBPyConnection:
     )
 
 
-def _field(name: str, kind: str) -> str:
-    """SQL for a further column of the rows, extracted from the JSON object in `extra`."""
+def further_sql(name: str, kind: str) -> str:
+    """SQL for the value of a further column of the rows, extracted from the JSON object in `extra`."""
     path = '$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     literal = "'" + path.replace("'", "''") + "'"
     value = f"extra->>{literal}"
@@ -210,5 +241,9 @@ def _field(name: str, kind: str) -> str:
         value = f"TRY_CAST({value} AS DOUBLE)"
     elif kind == "yes/no":
         value = f"TRY_CAST({value} AS BOOLEAN)"
-    shown = f"row_{name}" if name.lower() in COLUMNS else name
-    return f'{value} AS "{shown.replace(chr(34), chr(34) * 2)}"'
+    return value
+
+
+def _quoted(name: str) -> str:
+    """The name of a further column in conditions, always in quotes."""
+    return '"' + further_name(name).replace('"', '""') + '"'

@@ -249,11 +249,11 @@ def _facts_of(index: int, row: object, meta: Meta) -> Columns:
         meta.broken = meta.broken or row.problem
         return broken_facts(row.problem, row.text)
     if isinstance(row, dict):
-        _note_extras(row, meta.extras)
+        note_extras(row, meta.extras)
     return row_facts(index, row)
 
 
-def _note_extras(row: Mapping[str, object], kinds: dict[str, str]) -> None:
+def note_extras(row: Mapping[str, object], kinds: dict[str, str]) -> None:
     """Notes the kinds of the row's further columns: text if they differ between rows, json if one is not a scalar."""
     own = own_columns(tuple(row))
     for column, value in row.items():

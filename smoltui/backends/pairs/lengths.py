@@ -39,11 +39,12 @@ def lengths_of(store: PairStore, tokens: str | None, max_length: int | None) -> 
     from pyarrow import compute as pc
 
     unit = "tokens" if tokens is not None else "chars"
-    chosen, rejected = (column_values(store, f"{side}_{unit}", tokens) for side in ("chosen", "rejected"))
+    parts = store.parts  # the same for every column, although the set may be growing
+    chosen, rejected = (column_values(store, f"{side}_{unit}", tokens, parts) for side in ("chosen", "rejected"))
     gap = _distribution(pc.subtract(chosen, rejected))
     limit = max_length if tokens is not None else None
     if limit is not None:  # prompt and answer count together
-        prompt = column_values(store, "prompt_tokens", tokens)
+        prompt = column_values(store, "prompt_tokens", tokens, parts)
         chosen, rejected = pc.add(prompt, chosen), pc.add(prompt, rejected)
     words = "tokens" if tokens is not None else "characters"
     return Lengths(words, _distribution(chosen), _distribution(rejected), gap, limit)

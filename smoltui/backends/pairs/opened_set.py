@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,14 @@ from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local,
 from smoltui.backends.data_files.text import Broken
 from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
-from smoltui.backends.pairs.import_set import RowsDone, import_alone, spec_as_json
+from smoltui.backends.pairs.import_set import RowsDone, import_alone, note_extras, spec_as_json
 from smoltui.backends.pairs.store import Meta, PairStore, make_private, pairs_cache
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import InputError, PairsError, RunFailedError
 from smoltui.safe_text import redact, safe_line
+from smoltui.scripts.pair_columns import own_columns
 from smoltui.scripts.pair_format import content_hash
 
 FileStamps = list[tuple[str, int, int]]
@@ -37,6 +38,7 @@ class PairSet:
         self._local = is_local(spec, base)
         self.store: PairStore | None = None
         self.head: Head | None = None
+        self._head_kinds: dict[str, str] | None = None
 
     @property
     def _facts(self) -> Meta | Head:
@@ -106,6 +108,28 @@ class PairSet:
             return self.store.hash(index)
         row = self._head_row(index)
         return content_hash(row.text if isinstance(row, Broken) else row)
+
+    def further(self, index: int) -> dict[str, object]:
+        """The further columns of one row. Raises as `pair`."""
+        if self.store is not None and index < len(self.store):
+            return self.store.extra(index)
+        row = self._head_row(index)
+        if not isinstance(row, Mapping):
+            return {}
+        own = own_columns(tuple(row))
+        return {str(name): value for name, value in row.items() if name not in own}
+
+    @property
+    def further_columns(self) -> Mapping[str, str]:
+        """The further columns of the rows that can be read now → number, text, yes/no or json."""
+        if self.store is not None and len(self.store):
+            return self.store.meta.extras
+        if self._head_kinds is None and self.head is not None:
+            self._head_kinds = {}
+            for row in self.head.rows:
+                if isinstance(row, Mapping):
+                    note_extras(row, self._head_kinds)
+        return self._head_kinds or {}
 
     def _head_row(self, index: int) -> object:
         if self.head is None or not 0 <= index < len(self.head.rows):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from smoltui.backends.pairs.condition import Condition
 from smoltui.backends.pairs.set_columns import FACTS_AT_ONCE, Marks, columns_of
 from smoltui.backends.pairs.store import PART_ROWS, TEXT, PairStore, gone
-from smoltui.core.pairs.columns import TEXTS
+from smoltui.core.pairs.columns import COLUMNS, TEXTS
+from smoltui.core.pairs.further import further_name
 from smoltui.core.pairs.query import PairQuery, named_columns
 from smoltui.errors import InputError
 from smoltui.safe_text import safe
@@ -136,7 +137,8 @@ class Search:
 
         ours, others = named_columns(self.query.words, self.store.meta.extras)
         texts = bool(ours & set(TEXTS)) or bool(others)
-        with Condition(self.query.words, others) as database:
+        names = [*map(further_name, self.store.meta.extras), *COLUMNS]
+        with Condition(self.query.words, others, names) as database:
             whole: pa.Table | None = None
             if "pairs" in self.query.words.lower():  # the condition refers to the whole set
                 whole = pa.concat_tables(

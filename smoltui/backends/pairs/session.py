@@ -21,6 +21,7 @@ from smoltui.backends.pairs.audit import Asked, audit_request, load_audit, save_
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported
 from smoltui.backends.pairs.export_files import Kind
+from smoltui.backends.pairs.facets import facet_column, facet_of
 from smoltui.backends.pairs.lengths import Lengths, lengths_of
 from smoltui.backends.pairs.opened_set import PairSet, ask_child, import_in_child, open_set
 from smoltui.backends.pairs.search import Search
@@ -32,6 +33,8 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.columns import CURATED, SORTABLE
 from smoltui.core.pairs.curation import Curation, Decision, held_out, marks_of, shown
+from smoltui.core.pairs.facet import Facet
+from smoltui.core.pairs.further import values_of
 from smoltui.core.pairs.preference import Pair
 from smoltui.core.pairs.query import PairQuery, named_columns
 from smoltui.errors import InputError, PairsError, SmoltuiError
@@ -59,6 +62,14 @@ def recipe_values(project: Project) -> Mapping[str, object]:
         return load_project_recipe(project).values
     except SmoltuiError:
         return {}
+
+
+def shown_columns(project: Project) -> tuple[str, ...]:
+    """`pairs.show` of the project; empty if its settings cannot be read. Blocking."""
+    try:
+        return project.settings().pairs_show
+    except SmoltuiError:
+        return ()
 
 
 class StillLoadingError(PairsError):
@@ -135,6 +146,8 @@ class PairsSession:
         """The listed rows, in the order of the list; None: the whole set, in its own order."""
         self.tokens: str | None = None
         """Kind of the files with token counts; None if not counted."""
+        self.shown: tuple[str, ...] = ()
+        """Further columns that are shown with each pair."""
         self.report: Audit | None = None
         """The latest audit, if it is still valid."""
         self._flagged: array[int] | None = None
@@ -227,8 +240,10 @@ class PairsSession:
 
     # -- searching
 
-    async def search(self, query: PairQuery) -> AsyncGenerator[Matches, None]:
+    async def search(self, query: PairQuery, words: str = "") -> AsyncGenerator[Matches, None]:
         """Searches for pairs, also in rows that are imported meanwhile. Results are in `matches` and `rows`.
+
+        `words` say what is searched for, if the query itself doesn't.
 
         Raises:
             InputError: the query is invalid, or the decisions it refers to cannot be read.
@@ -243,7 +258,7 @@ class PairsSession:
         if query.kind == "where" and named_columns(query.words, {})[0] & set(CURATED):
             await self.decisions.current()
         search = Search(store, query, tokens=self.tokens, marks=marks_of(self.curation, self.opened.label))
-        found = self.matches = Matches(_words(query), search.hits, search, looking=True)
+        found = self.matches = Matches(words or _words(query), search.hits, search, looking=True)
         self.rows = array("Q")
         stop = threading.Event()
         try:
@@ -294,6 +309,11 @@ class PairsSession:
         """Lists these rows as matches of `words`. Raises as `sort`."""
         self.matches = Matches(words, array("Q", rows))
         await self.sort()
+
+    def restore(self, matches: Matches | None) -> None:
+        """Returns to earlier matches; None: to all pairs. `sort` then lists them in the current order."""
+        self.matches = matches
+        self.rows = array("Q", matches.rows) if matches is not None else None
 
     def clear_matches(self) -> None:
         """Lists all pairs, in the set's own order."""
@@ -350,6 +370,44 @@ class PairsSession:
             return None
         place = bisect_right(rows, self.index) if direction > 0 else bisect_left(rows, self.index) - 1
         return rows[place % len(rows)]
+
+    # -- further columns
+
+    def further(self, row: int) -> dict[str, str | None]:
+        """The values of the columns `shown` in one row, as text; None for null and for a row that cannot be read."""
+        if not self.shown:
+            return {}
+        try:
+            extra = self.opened.further(row)
+        except (IndexError, SmoltuiError):
+            extra = {}
+        return values_of(extra, self.shown)
+
+    async def facet(self, name: str) -> Facet:
+        """The values of a column in the matches, or in the whole set without a search.
+
+        Raises:
+            InputError: there is no such column, or it cannot be counted; or the decisions cannot be read.
+            PairsError: as `store`; or the cache was deleted meanwhile.
+        """
+        store, found = self.store(), self.matches
+        column = facet_column(name, store.meta.extras)
+        if column.name in CURATED:
+            await self.decisions.current()
+        stop = threading.Event()
+        count = partial(
+            facet_of,
+            store,
+            column,
+            None if found is None else array("Q", found.rows),
+            tokens=self.tokens,
+            marks=marks_of(self.curation, self.opened.label),
+            stopped=stop.is_set,
+        )
+        counted = await in_thread(count, abandon=stop.set)
+        if counted is None:  # it was stopped, so nobody waits for it
+            raise asyncio.CancelledError
+        return counted
 
     # -- sorting
 

@@ -131,8 +131,8 @@ def _marked_columns(facts: pa.Table, names: Sequence[str], marks: Marks | None) 
     return {name: pa.array(known.get(name, [False] * len(facts)), pa.bool_()) for name in names}
 
 
-def column_values(store: PairStore, name: str, tokens: str | None = None) -> pa.ChunkedArray:
-    """A column of numbers over all rows; null if unknown.
+def column_values(store: PairStore, name: str, tokens: str | None = None, parts: int | None = None) -> pa.ChunkedArray:
+    """A column of numbers over all rows, or those of the first `parts`; null if unknown.
 
     Raises:
         PairsError: the cache was deleted meanwhile.
@@ -141,8 +141,9 @@ def column_values(store: PairStore, name: str, tokens: str | None = None) -> pa.
 
     try:
         # Copied part by part: a column as read keeps the whole batches in memory.
-        parts = [columns_of(store, part, [name], tokens).column(name).combine_chunks() for part in range(store.parts)]
-        return pa.chunked_array(parts, parts[0].type if parts else pa.int64())  # a set without usable rows has no part
+        count = store.parts if parts is None else parts
+        found = [columns_of(store, part, [name], tokens).column(name).combine_chunks() for part in range(count)]
+        return pa.chunked_array(found, found[0].type if found else pa.int64())  # a set without usable rows has no part
     except FileNotFoundError as error:
         raise gone(store.folder) from error
 

@@ -197,9 +197,8 @@ class PairStore:
 
     def extra(self, index: int) -> dict[str, object]:
         """The further columns of a row: name → value."""
-        text = self._text_row(index)["extra"]
-        extra: dict[str, object] = json.loads(text) if text else {}
-        return extra
+        text = self.fact(index, "extra", TEXT)
+        return further_in(text) if text else {}
 
     def fact(self, index: int, name: str, kind: str = FACTS) -> Any:
         """One value; None also if there is no file of that kind."""
@@ -298,6 +297,17 @@ class PairStore:
 
     def _path(self, kind: str, part: int) -> Path:
         return part_path(self.folder, kind, part)
+
+
+def further_in(text: str) -> dict[str, object]:
+    """The further columns in a row's `extra`."""
+    import orjson
+
+    try:
+        extra: dict[str, object] = orjson.loads(text)
+    except orjson.JSONDecodeError:  # NaN, and whole numbers beyond 64 bits
+        extra = json.loads(text)
+    return extra
 
 
 def pair_of_columns(index: int, row: Columns, schema: str) -> Pair:

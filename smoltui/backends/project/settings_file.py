@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from smoltui.backends.project.project import MOST_SETTINGS_BYTES, Project
@@ -21,6 +21,21 @@ def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
         for name, value in columns.items():
             table[name] = value
         pairs["columns"] = table
+
+    import tomlkit
+
+    _edited(project, put)
+
+
+def set_shown_columns(project: Project, names: Sequence[str]) -> None:
+    """Writes `pairs.show`: the further columns that are shown with each pair. Raises as `_edited`."""
+
+    def put(document: Any) -> None:
+        pairs = document.setdefault("pairs", tomlkit.table())
+        if names:
+            pairs["show"] = list(names)
+        else:
+            pairs.pop("show", None)
 
     import tomlkit
 

@@ -21,7 +21,9 @@ from smoltui.cli.output import print_json
     metavar="PART=COLUMN,…",
     help="What the columns are, such as prompt=question,chosen=good,rejected=bad. Only needed if the names don't tell.",
 )
-@click.option("--row", type=int, help="Show this pair, counted from 0.")
+@click.option("--row", type=int, help="Show this pair, counted from 0, with all columns of its row.")
+@click.option("--head", type=click.IntRange(1, 10_000), metavar="N", help="Show the first N pairs, or matches.")
+@click.option("--facet", metavar="COLUMN", help="Count the values of this column, in all pairs or in the matches.")
 @click.option("--search", help="Rows with this text, ignoring case, or matching this /regular expression/.")
 @click.option("--where", help="Rows for which this SQL condition holds, such as 'chosen_chars > 500'.")
 @click.option("--audit", is_flag=True, help="Check the whole set.")
@@ -37,4 +39,4 @@ def pairs_command(as_json: bool, **options: Any) -> None:
 
     report = pairs.pairs_report(pairs.Asked(**options), quiet=as_json)
     # The texts of a pair are data: they are printed unchanged, even if they look like secrets.
-    print_json(report, as_is=("pair",)) if as_json else pairs.print_report(report)
+    print_json(report, as_is=("pair", "head", "facet")) if as_json else pairs.print_report(report)

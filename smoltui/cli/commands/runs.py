@@ -40,9 +40,9 @@ from smoltui.cli.failures import require_address_space
 def train_command(folder: str, **options: Any) -> None:
     """Train the recipe and follow it to the end. With --json, it prints one object per line."""
     require_address_space()
-    from smoltui.cli import runs
+    from smoltui.cli import train
 
-    raise SystemExit(runs.train(project_in(folder), runs.Training(**options)))
+    raise SystemExit(train.train(project_in(folder), train.Training(**options)))
 
 
 @click.command("ps")

@@ -63,11 +63,7 @@ def named_columns(condition: str, further: dict[str, str]) -> tuple[set[str], di
     Quoted words count as names too: reading an extra column does no harm.
     """
     words = {word.lower() for word in re.findall(r"[^\W\d]\w*", condition)}
-    quoted = {name.lower() for name in re.findall(r'"([^"]+)"', condition)}
+    quoted = {name.replace('""', '"').lower() for name in re.findall(r'"((?:[^"]|"")+)"', condition)}
     ours = {name for name in COLUMNS if name in words}
-    others = {
-        name: kind
-        for name, kind in further.items()
-        if name.lower() in quoted or name.lower() in words or f"row_{name}".lower() in words
-    }
+    others = {name: kind for name, kind in further.items() if {name.lower(), f"row_{name}".lower()} & (quoted | words)}
     return ours, others

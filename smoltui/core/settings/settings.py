@@ -94,6 +94,8 @@ class Settings:
     """Set that the Pairs room opens, a path or Hub id; empty for the recipe's pairs."""
     pair_columns: Mapping[str, str] = field(default_factory=dict)
     """Which column of the set is prompt, chosen, rejected or system; empty: detected from its shape."""
+    pairs_show: tuple[str, ...] = ()
+    """Further columns of the rows that the Pairs room shows with each pair."""
     evaluation: EvaluationSettings = EvaluationSettings()
     watch: WatchSettings = field(default_factory=WatchSettings)
     """Rules that watch unfinished runs."""
@@ -128,13 +130,14 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
-    _only(pairs, {"source", "columns"}, "pairs.")
+    _only(pairs, {"source", "columns", "show"}, "pairs.")
     return Settings(
         on=_text(run, "run.on", "an engine's name"),
         jobs=_jobs(_table(data, "jobs")),
         local=_local(_table(data, "local")),
         pairs=_text(pairs, "pairs.source", "a path or Hub id"),
         pair_columns=_columns(_table(pairs, "columns")),
+        pairs_show=_value(tuple[str, ...], pairs.get("show", []), "pairs.show"),
         evaluation=_in_range(_dataclass(EvaluationSettings, _table(data, "evaluation"), "evaluation."), "evaluation."),
         watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
     )

@@ -15,8 +15,8 @@ from smoltui.backends.pairs.session import OWN_ORDER, Here, PairsSession
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.histogram import Cut, Histogram, Panel
-from smoltui.screens.pairs.pair_list import PairLine, PairList
-from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.screens.pairs.pair_list import Further, PairLine, PairList
+from smoltui.screens.pairs.pane import LIST_KEYS, SetPane, tell
 
 KEPT_LINES = 2000
 """Lines that are cached."""
@@ -29,15 +29,7 @@ class ListPane(SetPane):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Read"),
-        Binding("right,l", "page(1)", "Next page", show=False),
-        Binding("left,h", "page(-1)", "Previous page", show=False),
-        Binding("k,up", "move(-1)", "Up", show=False),
-        Binding("j,down", "move(1)", "Down", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("home", f"move(-{1 << 60})", "Top", show=False),
-        Binding("end,G", f"move({1 << 60})", "End", show=False),
-        Binding("escape", "leave", "Back", show=False),
+        *LIST_KEYS,
     ]
 
     class Chosen(Message):
@@ -66,6 +58,7 @@ class ListPane(SetPane):
             sort=order,
             descending=descending,
             unit="tokens" if session.tokens is not None else "characters",
+            further=further_of(session),
         )
 
     def on_resize(self) -> None:
@@ -155,8 +148,15 @@ def line_of(session: PairsSession, row: int) -> PairLine:
         chosen_tokens=counted["chosen_tokens"] if counted else None,
         rejected_tokens=counted["rejected_tokens"] if counted else None,
         similarity=figures.get("similarity"),
+        further=tuple(session.further(row).values()),
         excerpt=asked.strip()[:400],
     )
+
+
+def further_of(session: PairsSession) -> list[Further]:
+    """The further columns that are shown with each pair."""
+    kinds = session.opened.further_columns
+    return [Further(name, kinds.get(name) not in ("number", "yes/no")) for name in session.shown]
 
 
 def _lengths_of(pair: Pair) -> dict[str, Any]:

@@ -70,7 +70,13 @@ class PairPane(SetPane):
         pattern = search.query.pattern() if search is not None else None
         tokens, cuts, refused = self._measured(here) or (None, None, "")
         self.query_one(PairView).show(
-            here.pair, pattern or "", tokens=tokens, cuts=cuts, refused=refused, marks=marks_of(session, here)
+            here.pair,
+            pattern or "",
+            tokens=tokens,
+            cuts=cuts,
+            refused=refused,
+            marks=marks_of(session, here),
+            further=session.further(here.row),
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

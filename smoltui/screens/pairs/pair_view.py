@@ -22,6 +22,10 @@ PROMPT_SHARE = 0.4
 """Maximum share of the height for the prompt, so that the answers keep their place from pair to pair."""
 MAX_NOTES = 4
 """Maximum number of lines for decisions and problems."""
+FURTHER_SHARE, MAX_FURTHER = 8, 4
+"""The further columns take at most one line in eight, and not more than this."""
+FURTHER_CHARS, LEAST_FURTHER_CHARS = 160, 30
+"""Characters of the values of all further columns that are shown, and of each at least."""
 
 ROLES = {
     "system": "bold $text-warning on $warning-muted",
@@ -105,6 +109,8 @@ class PairView(FramedWidget):
         self._marks: tuple[Mark, ...] = ()
         self._contents: dict[str, Content] = {}
         self._notes: list[Content] = []
+        self._values: Mapping[str, str | None] = {}
+        self._further: list[Content] = []
         self._prompt: list[Content] = []
         self._head_row: Row | None = None
         self._answers: list[Row] = []
@@ -123,14 +129,15 @@ class PairView(FramedWidget):
         cuts: Mapping[str, Cut] | None = None,
         refused: str = "",
         marks: Sequence[Mark] = (),
+        further: Mapping[str, str | None] | None = None,
     ) -> None:
         """Draws `pair`, with all matches of `highlight` (a text or an expression) marked, and the first one in view.
 
         `tokens` (of prompt, chosen and rejected) and `cuts` (of chosen and rejected) refer to the pair as it is given:
         with a mark `swapped` they change sides along with the texts. None or a missing key means unknown. `refused` is
-        why the trainer would fail on it.
+        why the trainer would fail on it. `further` are further columns of the row → value, shown below the pair.
         """
-        self._marks = tuple(marks)
+        self._marks, self._values = tuple(marks), further or {}
         if self._is_swapped():
             pair = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
         self._take_measure(tokens or {}, cuts or {}, refused)
@@ -167,6 +174,7 @@ class PairView(FramedWidget):
         if self._pair is not None:
             self._contents = _contents(self._pair, self._highlight, self._tokens, self._cuts, self.show_whitespace)
             self._contents["notes"] = _notes(self._pair, self._marks, self._refused)
+            self._contents["further"] = _further(self._values)
 
     def scroll_by(self, lines: int = 0, pages: int = 0) -> None:
         """Scrolls the pane selected by `switch_pane` down, or up with negative numbers."""
@@ -217,6 +225,12 @@ class PairView(FramedWidget):
         texts = self._contents
         self.take_styles()
         self._notes = texts["notes"].wrap(max(width - 2, 1))[:MAX_NOTES] if texts["notes"] else []
+        rows = max(min(self.size.height // FURTHER_SHARE, MAX_FURTHER), 1)
+        self._further = []
+        if rows == 1 and texts["further"]:  # a long word would be wrapped out of sight
+            self._further = [texts["further"].truncate(max(width - 2, 1), ellipsis=True)]
+        elif texts["further"]:
+            self._further = texts["further"].wrap(max(width - 2, 1))[:rows]
         self._prompt, self._head_row, self._answers, self._starts = [], None, [], {"raw": 0, "chosen": 0, "rejected": 0}
         if not self._pair.readable:
             self._answers = [(("raw", line),) for line in texts["raw"].wrap(max(width - 3, 1))]
@@ -235,12 +249,12 @@ class PairView(FramedWidget):
             self._answers.append((("chosen", left), ("rejected", right)))
 
     def _prompt_height(self) -> int:
-        room = self.size.height - len(self._notes)
+        room = self.size.height - len(self._notes) - len(self._further)
         return min(len(self._prompt), max(int(room * PROMPT_SHARE), 1))
 
     def _answers_height(self) -> int:
         taken = len(self._notes) + (self._head_row is not None) + (1 + self._prompt_height() if self._prompt else 0)
-        return max(self.size.height - taken, 1)
+        return max(self.size.height - taken - len(self._further), 1)
 
     def _clamp(self) -> None:
         self._prompt_top = max(min(self._prompt_top, len(self._prompt) - self._prompt_height()), 0)
@@ -287,7 +301,18 @@ class PairView(FramedWidget):
         rows = self._answers_height()
         shown = [self.row(parts) for parts in self._answers[self._answers_top : self._answers_top + rows]]
         frame += self.with_bar(shown, self._answers_top, len(self._answers), rows, _bar_style(not self._in_prompt))
+        frame += [self.line(line, indent=True) for line in self._further]
         self.put(frame)
+
+
+def _further(values: Mapping[str, str | None]) -> Content:
+    """Names and values of further columns, one after the other."""
+    parts: list[tuple[str, str]] = []
+    limit = max(FURTHER_CHARS // max(len(values), 1), LEAST_FURTHER_CHARS)
+    for name, value in values.items():
+        shown = "–" if value is None else safe_line(value, limit)
+        parts += [("   " if parts else "", ""), (f"{safe_line(name, 40)}: ", "dim"), (shown, "")]
+    return Content.assemble(*parts)
 
 
 def _bar_style(active: bool) -> str:

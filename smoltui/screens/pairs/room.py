@@ -18,7 +18,7 @@ from textual.widgets import ContentSwitcher, Static
 from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.opened_set import PairSet, open_set, typed_spec
-from smoltui.backends.pairs.session import PairsSession, recipe_values
+from smoltui.backends.pairs.session import PairsSession, recipe_values, shown_columns
 from smoltui.backends.project.settings_file import set_pair_columns
 from smoltui.backends.system.threads import in_thread
 from smoltui.errors import SmoltuiError
@@ -29,7 +29,7 @@ from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_format import SCHEMAS
-from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.ask_line import AskLine, Completing
 
 WATCH_SECONDS = 2.0
 """How often files and decisions are checked for changes."""
@@ -161,10 +161,17 @@ class PairsRoom(Room):
     def _line(self) -> AskLine:
         return self.query_one(AskLine)
 
-    def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
+    def ask(
+        self,
+        question: str,
+        hint: str,
+        answered: Callable[[str], object],
+        value: str = "",
+        completing: Completing | None = None,
+    ) -> None:
         """Asks for one line of text; `answered` receives it stripped of white space. Escape cancels."""
         self.app.clear_notifications()  # they would cover the input
-        self._line.ask(question, hint, answered, value)
+        self._line.ask(question, hint, answered, value, completing)
         self.refresh_bindings()
 
     def action_back(self) -> None:
@@ -219,6 +226,7 @@ class PairsRoom(Room):
                 return
             row = session.index if session is not None and spec == self._own else 0
             opened = await in_thread(partial(open_set, spec, project.folder))
+            shown = await in_thread(partial(shown_columns, project))
         except UnknownShapeError as error:
             self._own = None
             if spec is not None:  # the columns are unknown, not the set
@@ -230,7 +238,7 @@ class PairsRoom(Room):
             self._show_nothing(f"{error}\n\n  r  retries\n  o  opens another file or Hub id")
             return
         self._own = spec
-        self._take(opened, row)
+        self._take(opened, row, shown)
         if spec.others:
             self.say(f"The recipe mixes {spec.others + 1} sets; this is the first of them")
 
@@ -240,6 +248,7 @@ class PairsRoom(Room):
         self.draw_where("opening")
         try:
             opened = await in_thread(partial(open_set, asked.spec, asked.base, again=again))
+            shown = () if asked.is_other else await in_thread(partial(shown_columns, self.workspace.project))
         except UnknownShapeError as error:
             self._offer_columns(error, asked)
             return
@@ -251,7 +260,7 @@ class PairsRoom(Room):
         if asked.is_other and not again:
             self._follows_project = False
         row = self.session.index if again and self.session is not None else 0
-        self._take(opened, row, again=again, is_other=asked.is_other)
+        self._take(opened, row, shown, again=again, is_other=asked.is_other)
 
     def _close(self) -> None:
         """Closes the set."""
@@ -260,13 +269,16 @@ class PairsRoom(Room):
         self.show_status(None)
         self.draw_where()
 
-    def _take(self, opened: PairSet, row: int, *, again: bool = False, is_other: bool = False) -> None:
-        """Shows another set at this row. `again` imports it even if it is cached."""
+    def _take(
+        self, opened: PairSet, row: int, shown: tuple[str, ...], *, again: bool = False, is_other: bool = False
+    ) -> None:
+        """Shows another set at this row, with the further columns `shown`. `again` imports it even if it is cached."""
         self._close()
         self._said_changed = False
         session = PairsSession(opened, self.decisions, self.workspace.project, self._values, is_other=is_other)
         reads = again or not opened.complete
         session.loading = "loading" if reads else ""  # shown with the first pair, before the import has started
+        session.shown = shown
         self.session = session
         self._set_view.take(session)
         self._show("pairs-set", self._set_view.pane)

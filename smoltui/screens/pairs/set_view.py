@@ -18,11 +18,12 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from smoltui.backends.pairs.search import load_engines
-from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, PairsSession
+from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, Matches, PairsSession
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.columns import COLUMNS
+from smoltui.core.pairs.completion import Completion, completion
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import pair_json
 from smoltui.core.pairs.query import PairQuery, parse_query
@@ -30,6 +31,8 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.editing import page_text
 from smoltui.screens.pairs.audit_pane import AuditPane
+from smoltui.screens.pairs.columns_pane import ColumnsPane
+from smoltui.screens.pairs.facet_pane import FacetPane
 from smoltui.screens.pairs.list_pane import ListPane
 from smoltui.screens.pairs.pair_pane import PairPane, readable_text
 from smoltui.screens.pairs.pane import Host, SetPane, here_or_tell, tell
@@ -38,7 +41,7 @@ from smoltui.screens.room import Room
 
 COUNTED_BY_ITSELF = 20_000
 """In sets of up to this many pairs, tokens are counted automatically, which takes a few seconds."""
-View = Literal["pair", "list", "audit", "tokens"]
+View = Literal["pair", "list", "audit", "tokens", "columns", "facet"]
 
 
 class SetView(ContentSwitcher):
@@ -54,6 +57,7 @@ class SetView(ContentSwitcher):
         Binding("left,h", "step(-1)", "Previous", show=False),
         Binding("n", "hit(1)", "Next match", show=False),
         Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
+        Binding("c", "view('columns')", "Columns", show=False),
         Binding("g", "ask_number", "Go to a pair by number", show=False),
         Binding("G", "last", "Last", show=False),
         Binding("R", "random", "Random pair", show=False),
@@ -87,9 +91,16 @@ class SetView(ContentSwitcher):
             "list": ListPane(id="pairs-list"),
             "audit": AuditPane(id="pairs-audit"),
             "tokens": TokensPane(id="pairs-tokens"),
+            "columns": ColumnsPane(id="pairs-columns"),
+            "facet": FacetPane(id="pairs-facet"),
         }
         self._pair, self._list = cast("PairPane", self._panes["pair"]), cast("ListPane", self._panes["list"])
         self._audit, self._tokens = cast("AuditPane", self._panes["audit"]), cast("TokensPane", self._panes["tokens"])
+        self._facet = cast("FacetPane", self._panes["facet"])
+        self._before_value: Matches | None = None
+        """The matches before those of a value were listed."""
+        self._lists_value = False
+        """The list shows the pairs of a value; escape returns to the values."""
 
     def compose(self) -> ComposeResult:
         yield from self._panes.values()
@@ -126,7 +137,7 @@ class SetView(ContentSwitcher):
         return works.get(action, True) or None
 
     def action_view(self, view: View) -> None:
-        """Switches to the list or the audit, and back to the pair."""
+        """Switches to the list, the audit or the columns, and back to the pair."""
         if self.view == view:
             self._leave()
             return
@@ -135,7 +146,8 @@ class SetView(ContentSwitcher):
             self._audit.look()
         else:
             self.draw()
-            self._list.draw_lengths()
+            if view == "list":
+                self._list.draw_lengths()
 
     @on(TokensPane.Skipped)
     def _skipped(self) -> None:
@@ -144,9 +156,13 @@ class SetView(ContentSwitcher):
 
     @on(SetPane.Left)
     def _leave(self) -> None:
-        """Returns to the pair; from there, clears the search."""
+        """Returns to the pair; from there, clears the search. What was opened from the columns returns to them."""
         if self.view == "pair":
             self._end_search()
+        elif self.view == "facet":
+            self.action_view("columns")
+        elif self.view == "list" and self._lists_value:
+            self._leave_value()
         else:
             self.show("pair")
             self.draw()
@@ -157,7 +173,7 @@ class SetView(ContentSwitcher):
         """Switches to another set and drops unfinished work on the previous one, except decisions and exports."""
         for group in ("find", "sort", "flagged", "tokens"):
             self.workers.cancel_group(self, group)
-        self.session = session
+        self.session, self._lists_value = session, False
         for pane in self._panes.values():
             pane.take(session)
         self.show("pair")
@@ -197,6 +213,7 @@ class SetView(ContentSwitcher):
         if self._tokenizer is None and not self._tokenizer_failed:
             self._load_tokenizer()
         self._count_tokens(asked=False)
+        self._facet.loaded()
         self._warm_up()
         if self.view == "list":
             self._list.draw_lengths()
@@ -307,20 +324,24 @@ class SetView(ContentSwitcher):
     def action_ask_search(self) -> None:
         matches = self.session.matches
         value = matches.search.query.shown if matches is not None and matches.search is not None else ""
-        self.host.ask("find:", "text, /regex/, or where chosen_chars > 500", self._searched_for, value)
+        hint = "text, /regex/, or where chosen_chars > 500"
+        self.host.ask("find:", hint, self._searched_for, value, self._complete)
+
+    def _complete(self, text: str, cursor: int) -> Completion | None:
+        return completion(text, cursor, self.session.opened.further_columns)
 
     def _searched_for(self, text: str) -> None:
-        query = parse_query(text)
+        query, self._lists_value = parse_query(text), False
         if query is None:
             self._end_search()
         else:
             self._find(query)
 
     @work(exclusive=True, group="find")
-    async def _find(self, query: PairQuery) -> None:
+    async def _find(self, query: PairQuery, words: str = "") -> None:
         session, went, any_found = self.session, False, False
         try:
-            async with aclosing(session.search(query)) as steps:
+            async with aclosing(session.search(query, words)) as steps:
                 async for matches in steps:
                     row, any_found = session.first_match(), bool(matches.rows)
                     if not went and row is not None and (row >= session.index or not matches.looking):
@@ -338,6 +359,7 @@ class SetView(ContentSwitcher):
 
     def _end_search(self) -> None:
         """Returns to all pairs."""
+        self._lists_value = False
         self.workers.cancel_group(self, "find")
         self.session.clear_matches()
         self.draw()
@@ -349,8 +371,45 @@ class SetView(ContentSwitcher):
         self._draw_status()
         self.refresh_bindings()
 
+    # -- the values of a column
+
+    @on(ColumnsPane.Chosen)
+    def _column_chosen(self, event: ColumnsPane.Chosen) -> None:
+        self.show("facet")
+        self._facet.count(event.name)
+
+    @on(FacetPane.Chosen)
+    def _value_chosen(self, event: FacetPane.Chosen) -> None:
+        """Lists the pairs with a value: of the whole set as a search, of matches as a part of them."""
+        self._before_value, self._lists_value = event.base, True
+        self.action_view("list")
+        if event.base is None:
+            self._find(PairQuery("where", event.value.condition), event.words)
+        else:
+            self._find_among(event.base, event.value.condition, f"{event.base.words}, {event.words}")
+
+    @work(exclusive=True, group="find")
+    async def _find_among(self, base: Matches, condition: str, words: str) -> None:
+        session = self.session
+        try:
+            rows = set(await session.rows_where(condition))
+            await session.show_matches([row for row in base.rows if row in rows], words)
+        except SmoltuiError as error:
+            tell(self.host, error)
+        self._draw_matches()
+
+    def _leave_value(self) -> None:
+        """Returns from the pairs of a value to the values."""
+        self._lists_value = False
+        self.workers.cancel_group(self, "find")
+        self.session.restore(self._before_value)
+        self._sort()
+        self.show("facet")
+        self.draw()
+
     @on(AuditPane.Chosen)
     def _finding_chosen(self, event: AuditPane.Chosen) -> None:
+        self._lists_value = False
         self._show_finding(event.condition, event.title)
 
     @work(exclusive=True, group="find")
@@ -389,7 +448,8 @@ class SetView(ContentSwitcher):
             line.append(found if place is None else f"{place + 1:,} of {found}", "not bold")
         if matches.looking and matches.search is not None:
             line.append(f", searched {matches.search.looked_at:,}…", "not bold")
-        line.append("  n/N next/previous · v list · b all · esc clear", "not bold dim")
+        esc = "values" if self.view == "list" and self._lists_value else "clear"
+        line.append(f"  n/N next/previous · v list · b all · esc {esc}", "not bold dim")
         self.host.show_status(line)
 
     # -- sorting

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe, render
-from smoltui.cli.runs import parse_assignment
+from smoltui.cli.train import parse_assignment
 from smoltui.errors import InputError, RecipeError
 
 TEXT = """\

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smoltui.backends.pairs.session import shown_columns
 from smoltui.backends.project.project import Project, too_nested
-from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.backends.project.settings_file import set_pair_columns, set_shown_columns
 from smoltui.core.settings.settings import parse_settings
 from smoltui.errors import RecipeError
 
@@ -68,3 +69,20 @@ def test_a_wrong_value_is_shown_in_part() -> None:
     with pytest.raises(RecipeError) as error:
         parse_settings({"jobs": ["x" * 10_000]})
     assert len(error.value.message) < 300
+
+
+def test_shown_columns_are_kept_with_the_rest(tmp_path: Path) -> None:
+    """In the order in which they were chosen; without any, the key is gone. Comments and other keys stay."""
+    path = tmp_path / "smoltui.toml"
+    path.write_text('# mine\n[pairs]\nsource = "a.jsonl"  # the set\n')
+    project = Project(tmp_path)
+    set_shown_columns(project, ["score", 'a"b\x1b\ud800'])
+    assert project.settings().pairs_show == ("score", 'a"b\x1b\ufffd') and project.settings().pairs == "a.jsonl"
+    assert path.read_text().startswith('# mine\n[pairs]\nsource = "a.jsonl"  # the set\n')
+    set_shown_columns(project, [])
+    assert project.settings().pairs_show == () and "show" not in path.read_text()
+    path.write_text("[pairs]\nshow = [1]\n")
+    with pytest.raises(RecipeError) as error:
+        project.settings()
+    assert error.value.message == "pairs.show in smoltui.toml must be a list of texts: [1]"
+    assert shown_columns(project) == ()

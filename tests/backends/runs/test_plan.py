@@ -33,7 +33,7 @@ from smoltui.backends.runs.preflight import gather
 from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
 from smoltui.backends.system import data_folder
-from smoltui.cli import runs
+from smoltui.cli import train
 from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.pairs.curation import Decision
@@ -114,7 +114,7 @@ def test_one_train_reads_each_file_once(
         return []
 
     monkeypatch.setattr(preflight, "check_plan", looked_at)
-    monkeypatch.setattr(runs, "default_services", lambda: Services({"local": LocalEngine(FAKE_TRAINING)}))
+    monkeypatch.setattr(train, "default_services", lambda: Services({"local": LocalEngine(FAKE_TRAINING)}))
     assert run(["train", str(demo.folder), "--on", "local", "--json"]) == 0
     assert reads == {"recipe.yaml": 1, "smoltui.toml": 1, "curate": 1}
     (made,) = plans

@@ -1,0 +1,42 @@
+"""Questions of the commands before something costs money or is lost."""
+
+from __future__ import annotations
+
+import sys
+
+from smoltui.backends.runs.engine import Engine
+from smoltui.cli.output import confirm
+from smoltui.core.runs.pace import as_time
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
+
+
+async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
+    """Asks for confirmation, stating the most that a run of `seconds` (its timeout) can cost; returns after a yes.
+
+    Raises:
+        InputError: nobody can be asked, or there is no such flavor.
+        click.Abort: the answer was no.
+        ServiceError: the prices could not be read.
+    """
+    from smoltui.core.runs.cost import usd, worst_cost
+
+    _must_be_asked(as_json, f"A {engine.place.run} costs money and needs confirmation")
+    known = {flavor.name: flavor for flavor in await engine.hardware()}
+    flavor = known.get(flavor_name or "")
+    if flavor is None:
+        raise InputError(f"Unknown flavor: {safe_line(flavor_name or 'none given', 60)}", f"Known: {', '.join(known)}")
+    cost = usd(worst_cost(flavor, seconds))
+    confirm(f"{flavor.name} for at most {as_time(seconds)}: at most {cost}. {question}")
+
+
+def confirm_loss(question: str, as_json: bool) -> None:
+    """Asks for confirmation of what cannot be undone; returns after a yes. Raises as `confirm_cost`."""
+    _must_be_asked(as_json, "This cannot be undone and needs confirmation")
+    confirm(question)
+
+
+def _must_be_asked(as_json: bool, why: str) -> None:
+    """Raises InputError if nobody can be asked: with --json, or without a terminal."""
+    if as_json or not sys.stdin.isatty():
+        raise InputError(why, "Confirm with --yes")

@@ -1,0 +1,245 @@
+"""Training on the command line: starts a run, follows it, and performs the steps after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from smoltui.backends.runs.callbacks import Severity
+from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.monitor import RunMonitor
+from smoltui.backends.services import default_services
+from smoltui.cli.confirming import confirm_cost
+from smoltui.cli.follow_ups import follow_up
+from smoltui.cli.output import note, print_json, print_warning
+from smoltui.cli.runs import exit_code, print_event, run_async
+from smoltui.core.runs import events
+from smoltui.core.runs.run import Run, Stage
+from smoltui.errors import InputError, RunFailedError
+from smoltui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    from smoltui.backends.project.project import Project
+    from smoltui.backends.runs.spec import Options
+    from smoltui.core.settings.settings import Settings
+
+
+def parse_assignment(text: str) -> tuple[str, object]:
+    """`key=value` of `--set`, with the value parsed as YAML.
+
+    Raises:
+        InputError: there is no `=`, the value is not YAML, or a recipe cannot contain it (such as a date).
+    """
+    from ruamel.yaml.error import YAMLError
+
+    from smoltui.backends.system.yaml_limits import load_plain
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set takes KEY=VALUE: {text}", "For example: --set learning_rate=1e-5")
+    if value.count("[") + value.count("{") > MOST_BRACKETS:
+        raise InputError(f"The value of --set {key} is nested too deeply", "Set it in recipe.yaml.")
+    try:
+        found = load_plain(value)
+    except YAMLError as error:
+        raise InputError(
+            f"The value of --set {key} cannot be read: {value}", "Quote the value as in a YAML file."
+        ) from error
+    if not _fits_recipe(found):
+        raise InputError(
+            f"--set {key} has a value that a recipe can't contain: {value}",
+            "Write a number, text, true, false, null, or a list of these; quote text that looks like another type.",
+        )
+    return key.strip(), found
+
+
+MOST_BRACKETS = 100
+"""Maximum number of brackets in a value of `--set`: parsing nested ones takes quadratic time."""
+
+
+def _fits_recipe(value: object, depth: int = 0) -> bool:
+    """Whether a recipe can contain a value: no date, set or bytes, no integer over 64 bits, no list inside itself."""
+    if isinstance(value, list):
+        return depth <= MOST_BRACKETS and all(_fits_recipe(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        parts = [*value, *value.values()]
+        return depth <= MOST_BRACKETS and all(_fits_recipe(part, depth + 1) for part in parts)
+    if isinstance(value, int):
+        return value.bit_length() <= 64
+    return value is None or isinstance(value, str | float)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The options of `smoltui train`; None for what the project's files say."""
+
+    engine: str | None
+    assignments: tuple[str, ...]
+    """KEY=VALUE, each overriding one key of the recipe."""
+    seed: int | None
+    output_dir: str | None
+    overwrite: bool
+    flavor: str | None
+    timeout: str | None
+    namespace: str | None
+    yes: bool
+    """Start a run that costs money without asking."""
+    side_by_side: bool
+    processes: int | None
+    detach: bool
+    """Return once the run is started."""
+    then: tuple[str, ...]
+    """Steps after the run (`core.runs.chain.STEPS`)."""
+    as_json: bool
+
+    def options(self) -> Options:
+        """What changes the plan. Raises InputError for what is not an assignment."""
+        from smoltui.backends.runs.spec import Options
+
+        overrides = dict(parse_assignment(text) for text in self.assignments)
+        if self.seed is not None:
+            overrides["seed"] = self.seed
+        return Options(
+            overrides, self.output_dir, self.overwrite, self.flavor, self.timeout, self.namespace, self.processes
+        )
+
+
+def train(project: Project, asked: Training) -> int:
+    """Starts a run, follows it, and performs the steps after it; returns the exit code."""
+    settings, options = project.settings(), asked.options()
+    services = default_services()
+    engine = services.named(asked.engine) if asked.engine else services.default(settings.on)
+    return run_async(_trained(project, settings, engine, asked, options))
+
+
+async def _trained(project: Project, settings: Settings, engine: Engine, asked: Training, options: Options) -> int:
+    from smoltui.backends.runs import preflight
+    from smoltui.backends.runs.plan import make_plan, settled
+
+    place, as_json = engine.place, asked.as_json
+    plan = await make_plan(project, place, options, settings=settings)
+    warnings = await preflight.check_plan(plan, engine)
+    for check in warnings:
+        print_warning(check.sentence, check.next_step, as_json)
+    if place.pays and not asked.yes:
+        seconds = plan.spec.timeout_seconds or 0
+        await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
+    checks = tuple(f"! {check.sentence}" for check in warnings)
+    spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
+    run = await engine.submit(spec)
+    async with _monitoring(project, engine, as_json) as monitor:
+        monitor.take_run(run)
+        if asked.then:
+            await monitor.chains.begin(run, tuple(dict.fromkeys(asked.then)))
+        return await _follow_started(monitor, engine, run, detach=asked.detach, as_json=as_json)
+
+
+@asynccontextmanager
+async def _monitoring(project: Project, engine: Engine, as_json: bool) -> AsyncIterator[RunMonitor]:
+    """Watches runs of one engine by the rules of a project, and reports warnings on stderr."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(work()))
+        return tasks[-1]
+
+    def say_aside(sentence: str, severity: Severity) -> None:
+        if severity != "information":
+            print_warning(sentence, "", as_json)
+        elif not as_json:
+            note(safe_line(sentence))
+
+    monitor = RunMonitor(
+        project, lambda: {engine.name: engine}, changed=lambda: None, say=say_aside, ring=note, spawn=spawn
+    )
+    spawn(partial(monitor.watch, chains=False))
+    try:
+        yield monitor
+    finally:
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, detach: bool, as_json: bool) -> int:
+    """Reports a run that was just submitted, follows it to its end unless `detach`, and gives the exit code.
+
+    Raises:
+        RunFailedError: it failed, or a step after it did.
+    """
+    _print_started(run, as_json)
+    if detach:
+        _print_ended(run, as_json)
+        if run.id in monitor.follow_ups and not as_json:
+            note(_who_follows_up(engine, run))
+        return 0
+    run = await _followed(monitor, engine, run, as_json)
+    _print_ended(run, as_json)
+    code = exit_code(run.stage)
+    if code == 1:
+        raise RunFailedError(
+            run.message or f"The run ended in stage {run.stage}",
+            run.hint or f"See the log: smoltui logs {run.id}",
+        )
+    if run.stage == Stage.COMPLETED and run.id in monitor.follow_ups:
+        await follow_up(monitor.chains, run)
+    return code
+
+
+def _who_follows_up(engine: Engine, run: Run) -> str:
+    if engine.place.here:
+        return "What follows is done as soon as the run is done, also while no app is open"
+    return f"What follows is done by the app while it is open on this project, or by: smoltui wait {run.id}"
+
+
+def _print_started(run: Run, as_json: bool) -> None:
+    if as_json:
+        stage = events.StageChanged(stage=run.stage, message=run.message)
+        print_json({**stage.as_json(), "run": run.id, "engine": run.engine})
+    else:
+        note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
+
+
+def _print_ended(run: Run, as_json: bool) -> None:
+    output = run.pushed_to or run.model_path or run.output_dir
+    if as_json:
+        print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
+    elif run.stage == Stage.COMPLETED:
+        note(f"Completed: {safe_line(output or '', 4096)}")
+
+
+async def _followed(monitor: RunMonitor, engine: Engine, run: Run, as_json: bool) -> Run:
+    """Prints the events of a run until it ends. ctrl+c cancels a local run, and only stops following a Job."""
+    followed = monitor.follow(run)
+    try:
+        async with aclosing(followed.events()) as stream:
+            async for event in stream:
+                print_event(event, followed.run, as_json)
+                if isinstance(event, events.StageChanged):
+                    monitor.take_run(followed.run)  # runs are not listed here
+    except asyncio.CancelledError:
+        if engine.place.here:
+            run = await engine.cancel(run.id)
+            note(f"Cancelled: {run.id}")
+        else:
+            again = f"smoltui logs {run.id} --follow"
+            note(f"Stopped following; the {engine.place.run} continues. Follow it again: {again}")
+        raise
+    return await _final(engine, followed.run)
+
+
+async def _final(engine: Engine, run: Run) -> Run:
+    """The ended run as the engine knows it, with what only its log said."""
+    now = await engine.get(run.id)
+    return replace(
+        now,
+        hint=now.hint or run.hint,
+        model_path=now.model_path or run.model_path,
+        pushed_to=now.pushed_to or run.pushed_to,
+    )
