@@ -133,7 +133,7 @@ def _line_starts(data: IO[bytes], name: str, numbers: LineNumbers) -> tuple[arra
     """Offsets of the lines that are not blank, and the file's size in bytes."""
     starts: array[int] = array("Q")
     data.seek(0)
-    base = line = skip_mark(io.BufferedReader(Lent(data)), name)
+    base = line = skip_mark(io.BufferedReader(Lent(data)))
     data.seek(base)
     blank, number = True, 1
     empty = base
@@ -201,7 +201,7 @@ class CsvTable(TextTable):
 
     def __init__(self, data: IO[bytes], name: str, separator: str) -> None:
         records = CsvRecords(io.BufferedReader(Lent(data), BUFFER), name, separator)
-        self._separator, self._numbers = separator, LineNumbers()
+        self._separator, self._numbers = records.separator, LineNumbers()
         starts: array[int] = array("Q")
         for piece in records:
             self._numbers.note(len(starts), piece.number)

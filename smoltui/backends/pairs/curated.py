@@ -26,6 +26,7 @@ from smoltui.backends.data_files.source import (
     files_stamp,
     find_set,
     is_local,
+    named_on_hub,
     open_spec,
     pairs_of,
 )
@@ -128,7 +129,10 @@ def set_name(spec: PairsSpec, folder: Path) -> str:
     if spec.files:
         return f"{', '.join(Path(path).name for paths in spec.files.values() for path in paths)} {split}"
     path = folder.absolute() / expanded(spec.source)
-    return f"{path.name if exists(path) else spec.source} {split}"
+    if exists(path):
+        return f"{path.name} {split}"
+    named = named_on_hub(spec.source)
+    return f"{spec.source if named is None else named.shown(spec.source)} {split}"
 
 
 def named_set(spec: PairsSpec, folder: Path) -> NamedSet:

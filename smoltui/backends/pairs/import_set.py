@@ -161,6 +161,7 @@ def _first_meta(source: PairSource) -> Meta:
         source.schema,
         list(source.columns),
         total=len(source),
+        notes=list(source.notes),
         thinking_off=source.is_converted,
     )
 

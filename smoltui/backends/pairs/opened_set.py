@@ -68,6 +68,11 @@ class PairSet:
         return tuple(self._facts.columns)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to read it, and what was left aside, one sentence each."""
+        return tuple(self._facts.notes)
+
+    @property
     def label(self) -> str:
         """Name of the set in decisions about all of it."""
         return set_name(self.spec, self.base)

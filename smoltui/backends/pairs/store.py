@@ -31,7 +31,7 @@ from smoltui.errors import PairsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files; a set with another one is imported again."""
 PART_ROWS = 4096
 """Rows per part: read in a few milliseconds, and the first is written half a second after an import starts."""
@@ -131,6 +131,8 @@ class Meta:
     broken_rows: int = 0
     extras: dict[str, str] = field(default_factory=dict)
     """Further column of the rows → number, text, yes/no or json, whichever represents all of its values."""
+    notes: list[str] = field(default_factory=list)
+    """What was done to read it, and what was left aside, one sentence each."""
     thinking_off: bool = True
     """Whether training turns thinking off: rows that are converted have answers without thoughts."""
     format: int = FORMAT

@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import json
+import lzma
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,12 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "line 3 has 2 columns instead of 3: a,b",
     ),
     "csv of the old Mac": ("pairs.csv", b"prompt,chosen,rejected\ra,b,c\r", "pairs.csv cannot be read as a table"),
-    "UTF-16": ("pairs.csv", "prompt,chosen,rejected\na,b,c\n".encode("utf-16"), "pairs.csv is UTF-16 text"),
+    "cut UTF-16": ("pairs.csv", "prompt,chosen,rejected\na,b,c\n".encode("utf-16")[:-1], "cannot be decoded: 0x0A"),
+    "half a character of UTF-16": (
+        "pairs.jsonl",
+        b"\xff\xfe" + "{}\n".encode("utf-16-le") + b"\x00\xd8a\x00",
+        "pairs.jsonl is UTF-16 text, but line 2 cannot be decoded: 0x00 0xD8 at byte 8",
+    ),
     "only NULs": ("pairs.jsonl", bytes(5000), "pairs.jsonl line 1 is not a JSON object"),
     "nested too deeply": ("pairs.json", b"[" * 100_000, "nested too deeply"),
     "an empty gzip": ("pairs.jsonl.gz", gzip.compress(b""), "pairs.jsonl.gz is empty"),
@@ -146,7 +152,17 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "not gzip": ("pairs.jsonl.gz", b"hello", "cannot be unpacked"),
     "cut gzip": ("pairs.jsonl.gz", gzip.compress(TEXT.encode())[:100], "cannot be unpacked"),
     "not zst": ("pairs.jsonl.zst", b"hello there", "cannot be unpacked"),
-    "another compression": ("pairs.jsonl.bz2", bz2.compress(b"x"), "unknown extension: .bz2"),
+    "not xz": ("pairs.jsonl.xz", b"hello there", "cannot be unpacked"),
+    "cut xz": ("pairs.jsonl.xz", lzma.compress(TEXT.encode())[:100], "cannot be unpacked"),
+    "not bzip2": ("pairs.jsonl.bz2", b"hello there", "cannot be unpacked"),
+    "cut bzip2": ("pairs.jsonl.bz2", bz2.compress(TEXT.encode())[:100], "cannot be unpacked"),
+    "not zip": ("pairs.zip", b"hello there", "cannot be unpacked"),
+    "another compression": ("pairs.jsonl.lz4", b"x", "unknown extension: .lz4"),
+    "a Git LFS pointer": (
+        "pairs.jsonl",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "is a Git LFS pointer",
+    ),
 }
 
 
@@ -211,11 +227,13 @@ def test_a_typed_path_is_looked_for_where_i_am_too(tmp_path: Path, monkeypatch: 
 
 
 def test_odd_bytes_do_not_stop_the_reading(tmp_path: Path) -> None:
-    """Invalid UTF-8, NUL, lone surrogates and NaN are in real files."""
-    line = b'{"prompt": "a\\u0000", "chosen": "\xff\xfe", "rejected": "\\ud800", "score": NaN}\n'
-    (tmp_path / "pairs.jsonl").write_bytes(line)
-    pair = open_pairs(tmp_path / "pairs.jsonl").pair(0)
-    assert (pair.chosen[0].content, pair.rejected[0].content) == ("\ufffd\ufffd", "\ud800")
+    """NUL, lone surrogates and NaN are in real files; so are bytes that are not UTF-8, which are named."""
+    line = b'{"prompt": "a\\u0000", "chosen": "c", "rejected": "\\ud800", "score": NaN}\n'
+    (tmp_path / "pairs.jsonl").write_bytes(line + line.replace(b'"c"', b'"c\xff\xfe"'))
+    source = open_pairs(tmp_path / "pairs.jsonl")
+    assert source.pair(0).rejected[0].content == "\ud800"
+    assert source.pair(1).problem == "pairs.jsonl line 2 contains a byte that is not UTF-8: 0xFF, byte 35 of it"
+    assert "c\\xff\\xfe" in source.pair(1).raw and "\ufffd" not in source.pair(1).raw
 
 
 def test_a_folder_of_splits(tmp_path: Path) -> None:
