@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.data_files import standard_input
 from smoltui.backends.data_files.source import PairsSpec, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported
@@ -51,9 +54,11 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     """What `smoltui pairs SOURCE --json` prints.
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
-    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. In addition: with `row`, `pair`
+    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason; `notes` says what was done to read it, such as an encoding,
+    and which files of a folder were left aside. In addition: with `row`, `pair`
     (that row in TRL's conversational form); with `search` or `where`, `search` (the matching rows); with `audit`,
-    `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs.
+    `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs,
+    and `-` standard input.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.
@@ -61,6 +66,14 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
         ServiceError: the set cannot be loaded from the Hub.
     """
     base = base or Path.cwd()
+    if asked.source == standard_input.NAME:
+        with standard_input.stored_input(sys.stdin.buffer) as path:
+            return _reported(replace(asked, source=str(path)), base, quiet, keep=False)
+    return _reported(asked, base, quiet)
+
+
+def _reported(asked: Asked, base: Path, quiet: bool, *, keep: bool = True) -> dict[str, Any]:
+    """`pairs_report` of what is not standard input; without `keep`, the imported set is deleted afterwards."""
     spec, project, values = _named(asked, base)
     if project is not None:
         base = project.folder
@@ -68,7 +81,11 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
         spec, base = typed_spec(spec.source, base, spec)
     opened = imported(spec, base, progress=_no_progress if quiet else _Progress())
     session = PairsSession(opened, Decisions(project.folder if project is not None else None), project, values)
-    return asyncio.run(_report(session, asked))
+    try:
+        return asyncio.run(_report(session, asked))
+    finally:
+        if not keep:
+            shutil.rmtree(opened.folder, ignore_errors=True)
 
 
 async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
@@ -116,6 +133,8 @@ def _summary(session: PairsSession, limit: int | None) -> dict[str, Any]:
         "clean": {"count": counted["clean"]},
         **{name: {"count": len(rows), "rows": rows[:limit]} for name, rows in counted["findings"].items()},
     }
+    if opened.notes:
+        report["notes"] = list(opened.notes)
     if counted["left_out"]:
         report["left_out"] = counted["left_out"]
     return report
@@ -221,6 +240,8 @@ def print_report(report: dict[str, Any]) -> None:
     say(f"{safe_line(report['source'])}  split {safe_line(report['split'])} of {splits}")
     say(f"shape    {report['schema']}: {SCHEMAS[report['schema']]}")
     say(f"columns  {safe_line(', '.join(report['columns']))}")
+    for words in report.get("notes", ()):
+        say(f"note     {safe_line(words, 600)}")
     say(f"{report['rows']:>9,}  rows")
     say(f"{report['clean']['count']:>9,}  clean: usable, with answers that differ")
     for name, words in FINDINGS.items():

@@ -31,7 +31,10 @@ from smoltui.cli.output import print_json
 @click.option("--overwrite", is_flag=True, help="Replace an existing export.")
 @json_option
 def pairs_command(as_json: bool, **options: Any) -> None:
-    """Show what a set of preference pairs contains. SOURCE is a file, a folder, a pattern, a Hub id, or a project."""
+    """Show what a set of preference pairs contains.
+
+    SOURCE is a file, a folder, a pattern, a Hub id or address, a project, or - for standard input.
+    """
     require_address_space()
     from smoltui.cli import pairs
 

@@ -1,0 +1,62 @@
+"""Whether `datasets`, with which TRL loads pairs, reads a set as smoltui does. If not, training gets our export of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from smoltui.backends.data_files.encodings import UTF_8, file_encoding
+from smoltui.backends.data_files.json_documents import layout_of_file
+from smoltui.backends.data_files.source import PairsSpec, find_set, is_local, named_on_hub
+from smoltui.backends.data_files.splits import format_of
+from smoltui.backends.data_files.tables import ending_of
+from smoltui.backends.data_files.unpacking import compression_of
+from smoltui.errors import PairsError
+
+_PLAIN = (".jsonl", ".ndjson", ".json")
+_KNOWN_FILES = 4096
+
+
+def read_alike(spec: PairsSpec, folder: Path) -> bool:
+    """Whether `datasets` gives the rows that smoltui shows, of a set whose relative paths start at `folder`.
+
+    It does not for CSV (it guesses types, and takes NA for nothing), text that is not UTF-8, zip archives, Feather,
+    most .json files that are one object, folders of several formats, and addresses or revisions in place of a name.
+    On the Hub, only the name decides.
+
+    Raises:
+        PairsError: there is no such set.
+    """
+    if not is_local(spec, folder):
+        named = named_on_hub(spec.source)
+        return named is None or named.plain
+    found = find_set(spec, folder)
+    if any(PurePosixPath(name).suffix.lower() != ".md" for name in found.aside):
+        return False
+    paths = [Path(path) for paths in found.splits.values() for path in paths]
+    return len({format_of(path.name) for path in paths}) <= 1 and all(map(_file_read_alike, paths))
+
+
+def _file_read_alike(path: Path) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return True  # opening it reports the error
+    return _known_to_be_alike(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=_KNOWN_FILES)
+def _known_to_be_alike(path: Path, size: int, changed: int) -> bool:
+    """`_file_read_alike` for a file that is as large and as old as given."""
+    ending = ending_of(path.name)
+    if ending in (".parquet", ".arrow"):
+        return not compression_of(path.name)
+    if ending not in _PLAIN:
+        return False
+    if compression_of(path.name):
+        return True
+    try:
+        with path.open("rb") as data:
+            return file_encoding(data) == UTF_8 and (ending != ".json" or layout_of_file(data) in ("lines", "array"))
+    except (OSError, PairsError):
+        return True
