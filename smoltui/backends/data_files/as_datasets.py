@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
-from smoltui.backends.data_files.encodings import UTF_8, file_encoding
-from smoltui.backends.data_files.json_documents import layout_of_file
+from smoltui.backends.data_files.encodings import UTF_8, file_encoding, sample_encoding
+from smoltui.backends.data_files.json_documents import LOOK_BYTES, is_document, layout_of_file
 from smoltui.backends.data_files.source import PairsSpec, find_set, is_local, named_on_hub
 from smoltui.backends.data_files.splits import format_of
 from smoltui.backends.data_files.tables import ending_of
-from smoltui.backends.data_files.unpacking import compression_of
+from smoltui.backends.data_files.unpacking import compression_of, damage_named, unpacking
 from smoltui.errors import PairsError
 
 _PLAIN = (".jsonl", ".ndjson", ".json")
@@ -53,10 +55,18 @@ def _known_to_be_alike(path: Path, size: int, changed: int) -> bool:
         return not compression_of(path.name)
     if ending not in _PLAIN:
         return False
-    if compression_of(path.name):
-        return True
     try:
         with path.open("rb") as data:
+            if compression := compression_of(path.name):
+                return _start_read_alike(data, compression, ending)
             return file_encoding(data) == UTF_8 and (ending != ".json" or layout_of_file(data) in ("lines", "array"))
     except (OSError, PairsError):
         return True
+
+
+def _start_read_alike(packed: IO[bytes], compression: str, ending: str) -> bool:
+    """`_file_read_alike` for a compressed file, as its start shows."""
+    with damage_named(""):
+        start = io.BufferedReader(cast(io.RawIOBase, unpacking(packed, compression))).read(LOOK_BYTES)
+    is_text = sample_encoding(start) == UTF_8
+    return is_text and (ending != ".json" or not is_document(start, whole=len(start) < LOOK_BYTES))
