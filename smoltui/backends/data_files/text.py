@@ -104,7 +104,17 @@ def decode_json(line: bytes) -> object:
         row: object = orjson.loads(line)
     except orjson.JSONDecodeError:
         return foreign_json.decode(_text(line))
-    return foreign_json.decode(_text(line)) if _has_huge(row) else row
+    if _LONG_NUMBER in line.translate(_DIGITS) and _has_huge(row):
+        return foreign_json.decode(_text(line))
+    if line.count(b"{") + line.count(b"[") > foreign_json.DEEPEST:
+        foreign_json.check_depth(row)
+    return row
+
+
+_DIGITS = bytes(0x30 if chr(byte).isdecimal() and byte < 128 else 0x20 for byte in range(256))
+"""Every digit as 0, anything else as a blank."""
+_LONG_NUMBER = b"0" * 19
+"""The digits of a whole number beyond 63 bits."""
 
 
 def _text(line: bytes) -> str:

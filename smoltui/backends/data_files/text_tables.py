@@ -7,6 +7,7 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from smoltui.backends.data_files.text import (
     CsvRecords,
     column_names,
     csv_row,
+    decode_json,
     json_row,
     no_rows,
     skip_mark,
@@ -86,8 +88,11 @@ class TextTable:
     def _decoded(self, start: int, stop: int, block: bytes, size: int) -> Iterator[object]:
         """Rows `start` up to `stop`, which are in `block`; it is shorter than `size` if the file was truncated."""
         begin = self._starts[start]
-        for index in range(start, stop):
-            piece = block[self._starts[index] - begin : self._stop(index) - begin]
+        ends = [place - begin for place in self._starts[start + 1 : stop]] + [self._stop(stop - 1) - begin]
+        at = 0
+        for index, end in enumerate(ends, start):
+            piece = block[at:end]
+            at = end
             if not piece:
                 yield Broken(f"{self._place(index)} no longer exists: the file was truncated", "")
             else:
@@ -123,6 +128,9 @@ class LinesTable(TextTable):
         self._take_columns()
 
     def _decode(self, index: int, piece: bytes) -> object:
+        if len(piece) <= MAX_ROW_BYTES:
+            with suppress(ValueError):
+                return decode_json(piece)
         return json_row(piece, partial(self._place, index))
 
     def _place(self, index: int) -> str:

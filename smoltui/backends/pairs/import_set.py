@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from smoltui.backends.pairs.store import (
     write_meta,
 )
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
+from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
 from smoltui.scripts.pair_columns import own_columns
 
@@ -46,12 +48,15 @@ SMALL_CHARS, FOLDED = 256 << 20, 100
 """A set with more text than `SMALL_CHARS` may contain at most `FOLDED` characters per byte of its files."""
 MAX_MEMORY_BYTES = 2 << 30
 """Limit of the child process, as a last resort. Arrow reserves a gigabyte that it does not use."""
+
 _LONG = ("prompt", "chosen", "rejected", "raw", "extra")
 """Columns whose texts may be long."""
+STEP_ROWS = 64
+"""Rows that are in memory as they are in the file; a divisor of `BATCH_ROWS`."""
 
 RowsDone = Callable[[int, int | None], object]
 """Called with the imported rows and the rows of the whole set (None if unknown)."""
-Batch = dict[str, list[object]]
+Batch = dict[str, list[Any]]
 """Column → values of some rows."""
 
 
@@ -190,57 +195,58 @@ def _import_part(folder: Path, part: int, batches: Iterator[Batch]) -> int:
 
 
 def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
-    """The rows after `meta.rows`, as columns of up to `BATCH_ROWS` rows; each batch is only valid until the next one.
+    """The rows after `meta.rows`, as columns of up to `BATCH_ROWS` rows.
 
     Notes broken rows and further columns in `meta`.
 
     Raises:
         PairsError: the rows contain far more text than a set of pairs does.
     """
-    batch, whole, most = _Batch(), 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
-    for index, row in enumerate(source.rows(meta.rows, len(source)), meta.rows):
-        whole += batch.add(_facts_of(index, row, meta))
-        if batch.chars > MAX_BATCH_CHARS:
-            raise PairsError(
-                f"{BATCH_ROWS} rows contain more than {MAX_BATCH_CHARS >> 20} MB of text, at row {index + 1}",
-                "No pair needs that much; shorten or remove the longest.",
-            )
-        if whole > most:
-            raise PairsError(
-                f"The set unpacks to more than {FOLDED} times the size of its files, at row {index + 1}",
-                "Its rows repeat the same long texts. Save the set without the repetition.",
-            )
-        if len(batch) == BATCH_ROWS:
-            yield batch.columns
-            batch.clear()
-    if len(batch):
-        yield batch.columns
+    whole, most = 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
+    batch, chars = _no_rows(), 0
+    rows = source.rows(meta.rows, len(source))
+    for start in range(meta.rows, len(source), STEP_ROWS):
+        columns = _columns(start, list(islice(rows, STEP_ROWS)), meta)
+        for at, size in enumerate(_chars(columns), start + 1):
+            chars, whole = chars + size, whole + size
+            if chars > MAX_BATCH_CHARS:
+                raise PairsError(
+                    f"{BATCH_ROWS} rows contain more than {MAX_BATCH_CHARS >> 20} MB of text, at row {at}",
+                    "No pair needs that much; shorten or remove the longest.",
+                )
+            if whole > most:
+                raise PairsError(
+                    f"The set unpacks to more than {FOLDED} times the size of its files, at row {at}",
+                    "Its rows repeat the same long texts. Save the set without the repetition.",
+                )
+        for name, values in columns.items():
+            batch[name] += values
+        if len(batch["hash"]) == BATCH_ROWS:
+            yield batch
+            batch, chars = _no_rows(), 0
+    if batch["hash"]:
+        yield batch
 
 
-class _Batch:
-    """Columns of rows that are written together."""
+def _no_rows() -> Batch:
+    return {name: [] for name in dict.fromkeys((*TEXT_FIELDS, *FACTS_FIELDS))}
 
-    def __init__(self) -> None:
-        self.columns: Batch = {name: [] for name in dict.fromkeys((*TEXT_FIELDS, *FACTS_FIELDS))}
-        self.chars = 0
-        """Characters of the long texts."""
-        self._appenders = [(name, column.append) for name, column in self.columns.items()]
 
-    def __len__(self) -> int:
-        return len(self.columns["hash"])
+def _chars(columns: Batch) -> list[int]:
+    """The characters of the long texts of each row."""
+    lengths = [[0 if text is None else len(text) for text in columns[name]] for name in _LONG]
+    return list(map(sum, zip(*lengths, strict=True)))
 
-    def add(self, row: Columns) -> int:
-        """Adds one row; returns the characters of its long texts."""
-        for name, append in self._appenders:
-            append(row[name])
-        chars = sum(len(row[name] or "") for name in _LONG)
-        self.chars += chars
-        return chars
 
-    def clear(self) -> None:
-        self.chars = 0
-        for column in self.columns.values():
-            column.clear()
+def _columns(start: int, rows: list[object], meta: Meta) -> Batch:
+    """The stored columns of rows; what they say about the set is noted in `meta`."""
+    if not any(isinstance(row, Broken) for row in rows):
+        for row in rows:
+            if isinstance(row, dict):
+                _note_extras(row, meta.extras)
+        return facts_columns(start, rows)
+    found = [_facts_of(index, row, meta) for index, row in enumerate(rows, start)]
+    return {name: [facts[name] for facts in found] for name in found[0]}
 
 
 def _facts_of(index: int, row: object, meta: Meta) -> Columns:
@@ -257,6 +263,8 @@ def _facts_of(index: int, row: object, meta: Meta) -> Columns:
 def _note_extras(row: Mapping[str, object], kinds: dict[str, str]) -> None:
     """Notes the kinds of the row's further columns: text if they differ between rows, json if one is not a scalar."""
     own = own_columns(tuple(row))
+    if len(own) == len(row):
+        return
     for column, value in row.items():
         if column in own or value is None:
             continue
