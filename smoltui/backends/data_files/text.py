@@ -104,13 +104,16 @@ def decode_json(line: bytes) -> object:
         row: object = orjson.loads(line)
     except orjson.JSONDecodeError:
         return foreign_json.decode(_text(line))
-    if _LONG_NUMBER in line.translate(_DIGITS) and _has_huge(row):
+    parts = line.count(b"{") + line.count(b"[")
+    if (parts <= _FEW_PARTS or _LONG_NUMBER in line.translate(_DIGITS)) and _has_huge(row):
         return foreign_json.decode(_text(line))
-    if line.count(b"{") + line.count(b"[") > foreign_json.DEEPEST:
+    if parts > foreign_json.DEEPEST:
         foreign_json.check_depth(row)
     return row
 
 
+_FEW_PARTS = 4
+"""Objects and lists of a row that are quickly looked through."""
 _DIGITS = bytes(0x30 if chr(byte).isdecimal() and byte < 128 else 0x20 for byte in range(256))
 """Every digit as 0, anything else as a blank."""
 _LONG_NUMBER = b"0" * 19

@@ -20,7 +20,9 @@ from smoltui.core.pairs.quick_reading import ROLES, Quick, quick_reading
 
 ColumnLists = dict[str, list[Any]]
 """Column (`backends/pairs/store.py`) → values of all rows."""
-_ROLES = {letter: role.encode() for letter, role in ROLES.items()}
+_ENDS = {letter: b',"role":"%b"}' % role.encode() for letter, role in ROLES.items()}
+_STARTS = {letter: b'["%b", ' % role.encode() for letter, role in ROLES.items()}
+"""What is before and after a text in the JSON that is hashed, by the letter of its role."""
 _AS_IT_IS = ("standard", "conversational")
 """Shapes that training does not convert, so that it does not turn thinking off."""
 
@@ -96,11 +98,11 @@ def _hashes(pairs: Sequence[Quick]) -> ColumnLists:
     whole, asked = [], []
     for pair in pairs:
         texts = list(map(_quoted, pair.contents))
-        turns = [b'{"content":%b,"role":"%b"}' % turn for turn in zip(texts, map(_ROLES.get, pair.roles), strict=True)]
-        parts = (b",".join(turns), _quoted(pair.chosen), _quoted(pair.rejected))
-        whole.append(sha256(b"[[%b],%b,%b]" % parts).digest()[:16])
-        turns = [b'["%b", %b]' % turn for turn in zip(map(_ROLES.get, pair.roles), texts, strict=True)]
-        asked.append(_short(b"[%b]" % b", ".join(turns)))
+        turns = b",".join([b'{"content":' + text + _ENDS[role] for text, role in zip(texts, pair.roles, strict=True)])
+        written = b"[[" + turns + b"]," + _quoted(pair.chosen) + b"," + _quoted(pair.rejected) + b"]"
+        whole.append(sha256(written).digest()[:16])
+        turns = b", ".join([_STARTS[role] + text + b"]" for text, role in zip(texts, pair.roles, strict=True)])
+        asked.append(_short(b"[" + turns + b"]"))
     return {
         "hash": whole,
         "prompt_hash": asked,

@@ -167,16 +167,15 @@ def _is_odd(prompt: str) -> bool:
 
 def _transcripts(chosen: str, rejected: str) -> Quick | None:
     """Two transcripts that are the same up to their last answer (hh-rlhf)."""
-    at = chosen.rfind(_ASSISTANT)
-    if at < 0 or not chosen.startswith(_HUMAN) or not rejected.startswith(_HUMAN):
+    head, mark, left = chosen.rpartition(_ASSISTANT)
+    shared = head + mark
+    if not mark or not head.startswith(_HUMAN) or not rejected.startswith(shared):
         return None
-    end = at + len(_ASSISTANT)
-    if rejected.rfind(_ASSISTANT) != at or chosen[:end] != rejected[:end]:
+    end = len(shared)
+    right = rejected[end:]
+    if _HUMAN in left or _HUMAN in right or _ASSISTANT in right:
         return None
-    left, right = chosen[end:], rejected[end:]
-    if _HUMAN in left or _HUMAN in right:
-        return None
-    contents, chosen, rejected = _asked(chosen[:at]), left.strip(), right.strip()
+    contents, chosen, rejected = _asked(head), left.strip(), right.strip()
     if contents is None or not chosen or not rejected or not any(contents):
         return None
     roles = "ua" * (len(contents) // 2) + "u"
@@ -201,9 +200,10 @@ def _asked(text: str) -> list[str] | None:
 
 def _trl_cut(left: str, right: str, end: int) -> int:
     """`pair_format.trl_prompt_cut` of two texts that are the same up to `end`, and go on as `left` and `right`."""
-    shared = min(len(left), len(right))
-    if left[:shared] == right[:shared]:
-        return end + shared - 1
-    same = next(place for place in range(shared) if left[place] != right[place])
-    before = left[same - 1] if same else ":"
-    return end + same - 1 if before == " " else end + same
+    same = 0
+    for one, other in zip(left, right, strict=False):
+        if one != other:
+            before = left[same - 1] if same else ":"
+            return end + same - 1 if before == " " else end + same
+        same += 1
+    return end + same - 1  # one is the beginning of the other
