@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends.data_files.arrow_rows import chars_of
 from smoltui.backends.data_files.source import PairSource, PairsSpec, files_stamp, open_spec
 from smoltui.backends.data_files.text import Broken
 from smoltui.backends.pairs.cache_upkeep import import_lock, prune, remove_halves
@@ -53,8 +54,8 @@ MAX_MEMORY_BYTES = 2 << 30
 
 _LONG = ("prompt", "chosen", "rejected", "raw", "extra")
 """Columns whose texts may be long."""
-STEP_ROWS = 64
-"""Rows that are in memory as they are in the file; a divisor of `BATCH_ROWS`."""
+STEP_ROWS, STEP_CHARS = 64, 4 << 20
+"""Rows that are in memory as they are in the file, and their characters, beyond which there is only one more row."""
 
 RowsDone = Callable[[int, int | None], object]
 """Called with the imported rows and the rows of the whole set (None if unknown)."""
@@ -235,8 +236,9 @@ def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
     whole, most = 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
     batch, chars = _no_rows(), 0
     rows = source.rows(meta.rows, len(source))
-    for start in range(meta.rows, len(source), STEP_ROWS):
-        columns = _columns(start, list(islice(rows, STEP_ROWS)), meta)
+    start = meta.rows
+    while step := _step(rows, BATCH_ROWS - len(batch["hash"])):
+        columns = _columns(start, step, meta)
         for at, size in enumerate(_chars(columns), start + 1):
             chars, whole = chars + size, whole + size
             if chars > MAX_BATCH_CHARS:
@@ -251,11 +253,24 @@ def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
                 )
         for name, values in columns.items():
             batch[name] += values
+        start += len(step)
         if len(batch["hash"]) == BATCH_ROWS:
             yield batch
             batch, chars = _no_rows(), 0
     if batch["hash"]:
         yield batch
+
+
+def _step(rows: Iterator[object], most: int) -> list[object]:
+    """The next rows: at most `most`, `STEP_ROWS`, and the one with which they have `STEP_CHARS`."""
+    step: list[object] = []
+    chars = 0
+    for row in islice(rows, min(most, STEP_ROWS)):
+        step.append(row)
+        chars += chars_of(row)
+        if chars > STEP_CHARS:
+            break
+    return step
 
 
 def _no_rows() -> Batch:
