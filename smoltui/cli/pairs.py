@@ -15,11 +15,12 @@ from smoltui.backends.data_files.source import PairsSpec, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported
 from smoltui.backends.pairs.export_files import Kind
-from smoltui.backends.pairs.opened_set import imported, typed_spec
+from smoltui.backends.pairs.opened_set import imported, open_set, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values
 from smoltui.backends.pairs.summary import summary
 from smoltui.backends.project.project import RECIPE_NAME, Project, open_project
 from smoltui.backends.system.paths import expanded
+from smoltui.cli.first_pairs import first_pairs_report, no_such_row, one_pair_report
 from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.mapping import PARTS
@@ -43,6 +44,8 @@ class Asked:
     limit: int | None = None
     """Maximum number of rows listed for each finding or search; None: all."""
     row: int | None = None
+    head: int | None = None
+    """Number of first pairs to show."""
     search: str | None = None
     where: str | None = None
     audit: bool = False
@@ -54,11 +57,12 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     """What `smoltui pairs SOURCE --json` prints.
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
-    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason; `notes` says what was done to read it, such as an encoding,
-    and which files of a folder were left aside. In addition: with `row`, `pair`
-    (that row in TRL's conversational form); with `search` or `where`, `search` (the matching rows); with `audit`,
-    `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs,
-    and `-` standard input.
+    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason; `notes` says what was done to
+    read it, such as an encoding, and which files of a folder were left aside. In addition: with `row`, `pair` (that row
+    in TRL's conversational form; of a large set that is not imported, without the counts); with `search` or `where`,
+    `search` (the matching rows); with `audit`, `audit` (the whole report); with `export`, `export` (what was written).
+    With `head`, no counts of the whole set, but `head` (the first pairs) and `judged` (counts of these). A project
+    folder means its recipe's pairs, and `-` standard input.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.
@@ -79,6 +83,8 @@ def _reported(asked: Asked, base: Path, quiet: bool, *, keep: bool = True) -> di
         base = project.folder
     elif isinstance(asked.source, str):
         spec, base = typed_spec(spec.source, base, spec)
+    if (quick := _without_import(asked, spec, base)) is not None:
+        return quick
     opened = imported(spec, base, progress=_no_progress if quiet else _Progress())
     session = PairsSession(opened, Decisions(project.folder if project is not None else None), project, values)
     try:
@@ -86,6 +92,18 @@ def _reported(asked: Asked, base: Path, quiet: bool, *, keep: bool = True) -> di
     finally:
         if not keep:
             shutil.rmtree(opened.folder, ignore_errors=True)
+
+
+def _without_import(asked: Asked, spec: PairsSpec, base: Path) -> dict[str, Any] | None:
+    """The report of --head, or of --row alone in a large set that is not imported; None for any other."""
+    if asked.head is not None:
+        return first_pairs_report(spec, base, asked.head)
+    if asked.row is None or asked.search or asked.where or asked.audit or asked.export is not None:
+        return None
+    opened = open_set(spec, base)
+    if opened.complete or opened.head is None or opened.head.whole:
+        return None
+    return one_pair_report(spec, base, asked.row, opened.head)
 
 
 async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
@@ -109,9 +127,7 @@ def _check(session: PairsSession, asked: Asked) -> None:
     """Raises InputError for a row that does not exist, and PairsError for a set with a line that cannot be decoded."""
     opened, store = session.opened, session.whole()
     if asked.row is not None and not 0 <= asked.row < len(opened):
-        raise InputError(
-            f"No such row: {asked.row}", f"Rows of {opened.name} are numbered from 0 to {len(opened) - 1}."
-        )
+        raise no_such_row(asked.row, opened.name, len(opened))
     if store.meta.broken is not None:
         raise PairsError(
             store.meta.broken,
@@ -229,6 +245,13 @@ def print_report(report: dict[str, Any]) -> None:
     """Prints the report as text: the set and its findings, or only the requested pair or audit."""
     if "pair" in report:
         _print_pair(report["pair"])
+        return
+    if "head" in report:
+        for pair in report["head"]:
+            say_styled([(f"row {pair['row']}", {"bold": True, "underline": True})])
+            _print_pair(pair)
+        judged = report["judged"]
+        say(f"{judged['usable']:,} of these {judged['rows']:,} rows are usable pairs")
         return
     if "audit" in report:
         from smoltui.core.pairs.audit import audit_from_json

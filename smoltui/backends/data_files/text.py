@@ -24,7 +24,7 @@ from smoltui.core.pairs.facts import sound
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
-MAX_ROW_BYTES = 4 << 20
+MAX_ROW_BYTES = 6 << 20
 """A longer row is shown as unreadable: no pair is that long, and decoding takes many times its size (four
 bytes per character if one of them is an emoji, and several copies while it is examined)."""
 MAX_ROW_PARTS = 300_000

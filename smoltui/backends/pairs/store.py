@@ -169,6 +169,8 @@ class PairStore:
         self.meta = read_meta(folder)
         self._lock = threading.Lock()
         self._batches: OrderedDict[tuple[str, int, int], pa.RecordBatch] = OrderedDict()
+        self._last: Pair | None = None
+        """The pair read last: a key asks for it several times, and a long one takes 20 ms."""
         with suppress(OSError):  # the time of last use: the least recently used sets are deleted first
             os.utime(folder)
 
@@ -195,7 +197,10 @@ class PairStore:
             IndexError: no such row, or not imported yet.
             PairsError: the cache was deleted meanwhile.
         """
-        return pair_of_columns(index, self._text_row(index), self.meta.schema)
+        last = self._last
+        if last is None or last.index != index:
+            self._last = last = pair_of_columns(index, self._text_row(index), self.meta.schema)
+        return last
 
     def extra(self, index: int) -> dict[str, object]:
         """The further columns of a row: name → value."""

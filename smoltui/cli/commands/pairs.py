@@ -22,6 +22,7 @@ from smoltui.cli.output import print_json
     help="What the columns are, such as prompt=question,chosen=good,rejected=bad. Only needed if the names don't tell.",
 )
 @click.option("--row", type=int, help="Show this pair, counted from 0.")
+@click.option("--head", type=int, metavar="N", help="Show the first N pairs, reading only the start of the set.")
 @click.option("--search", help="Rows with this text, ignoring case, or matching this /regular expression/.")
 @click.option("--where", help="Rows for which this SQL condition holds, such as 'chosen_chars > 500'.")
 @click.option("--audit", is_flag=True, help="Check the whole set.")
