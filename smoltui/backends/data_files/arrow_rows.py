@@ -184,7 +184,9 @@ def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
         fields = [_values(part) for part in column.flatten()]
         values: list[Any] = [dict(zip(names, row, strict=True)) for row in zip(*fields, strict=True)]
         if column.null_count:
-            values = [value if valid else None for value, valid in zip(values, column.is_valid().to_pylist(), strict=True)]
+            values = [
+                value if valid else None for value, valid in zip(values, column.is_valid().to_pylist(), strict=True)
+            ]
         return values
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         items = iter(_values(column.flatten()))

@@ -128,7 +128,7 @@ class LinesTable(TextTable):
 
     def _decode(self, index: int, piece: bytes) -> object:
         if len(piece) <= MAX_ROW_BYTES:
-            try:  # noqa: SIM105  # `suppress` takes as long as decoding a short row
+            try:  # `suppress` takes as long as decoding a short row
                 return decode_json(piece)
             except ValueError:
                 pass

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.data_files.arrow_rows import chars_of
-from smoltui.backends.data_files.source import PairSource, PairsSpec, files_stamp, open_spec
+from smoltui.backends.data_files.source import UNFOLDED, PairSource, PairsSpec, files_stamp, open_spec
 from smoltui.backends.data_files.text import Broken
 from smoltui.backends.pairs.cache_upkeep import import_lock, prune, remove_halves
 from smoltui.backends.pairs.child_output import Line, Progress, run_child
+from smoltui.backends.pairs.import_helpers import add_up, helpers, parts_of, processes, report_part, wait_for
 from smoltui.backends.pairs.store import (
     BATCH_ROWS,
     FACTS,
@@ -83,6 +84,8 @@ def main(arguments: list[str]) -> int:
             "Free some space there, or set SMOLTUI_HOME to another disk; then press r to reload.",
         )
 
+    if len(arguments) > 1:  # started by another import
+        return run_child(lambda: _import_share(folder, int(arguments[1]), int(arguments[2])), unwritable)
     return run_child(lambda: _imported(folder), unwritable)
 
 
@@ -156,6 +159,10 @@ def _import_rows(
     if meta is None:
         meta = _first_meta(source)
         write_meta(folder, meta)
+    first = meta.rows // PART_ROWS
+    count = 1 if source.schema in UNFOLDED else processes(parts_of(len(source)) - first)
+    if count > 1:
+        _import_together(folder, source, meta, count, progress)
     batches = _batches(source, meta)
     while (rows := _import_part(folder, meta.rows // PART_ROWS, batches)) > 0:
         meta.rows += rows
@@ -167,6 +174,35 @@ def _import_rows(
     meta.complete, meta.total = True, meta.rows
     write_meta(folder, meta)
     return meta.rows
+
+
+def _import_together(folder: Path, source: PairSource, meta: Meta, count: int, progress: RowsDone) -> None:
+    """Imports all parts, every `count`-th of them in this process. Raises as `import_set`, and as `Helpers.found`."""
+    first, last = meta.rows // PART_ROWS, parts_of(len(source))
+    with helpers(folder, first, count - 1) as others:
+        for part in range(first, last):
+            own = (part - first) % count == 0
+            add_up(meta, _alone(folder, source, part) if own else wait_for(part, others), _note_kind)
+            write_meta(folder, meta)
+            progress(meta.rows, meta.total)
+
+
+def _import_share(folder: Path, first: int, step: int) -> Line:
+    """Imports the parts from `first` on, every `step`-th, for the process that started this one."""
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    with _no_collection():
+        source = open_spec(spec_from_json(request["spec"]), Path(request["base"]))
+        for part in range(first, parts_of(len(source)), step):
+            report_part(folder, part, _alone(folder, source, part))
+    return {"done": first}
+
+
+def _alone(folder: Path, source: PairSource, part: int) -> Meta:
+    """Imports one part; returns what is found in it."""
+    found = _first_meta(source)
+    start = part * PART_ROWS
+    found.rows = _import_part(folder, part, _batches(source, found, start, start + PART_ROWS))
+    return found
 
 
 @contextmanager
@@ -225,8 +261,8 @@ def _import_part(folder: Path, part: int, batches: Iterator[Batch]) -> int:
     return rows
 
 
-def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
-    """The rows after `meta.rows`, as columns of up to `BATCH_ROWS` rows.
+def _batches(source: PairSource, meta: Meta, start: int | None = None, stop: int | None = None) -> Iterator[Batch]:
+    """The rows from `start` (None: after `meta.rows`) to `stop`, as columns of up to `BATCH_ROWS` rows.
 
     Notes broken rows and further columns in `meta`.
 
@@ -235,8 +271,8 @@ def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
     """
     whole, most = 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
     batch, chars = _no_rows(), 0
-    rows = source.rows(meta.rows, len(source))
-    start = meta.rows
+    start = meta.rows if start is None else start
+    rows = source.rows(start, len(source) if stop is None else stop)
     while step := _step(rows, BATCH_ROWS - len(batch["hash"])):
         columns = _columns(start, step, meta)
         for at, size in enumerate(_chars(columns), start + 1):
@@ -313,10 +349,13 @@ def _note_extras(row: Mapping[str, object], kinds: dict[str, str]) -> None:
     for column, value in row.items():
         if column in own or value is None:
             continue
-        name, kind = sound(str(column)), _kind(value)
-        known = kinds.setdefault(name, kind)
-        if known != kind:
-            kinds[name] = "json" if "json" in (known, kind) else "text"
+        _note_kind(kinds, sound(str(column)), _kind(value))
+
+
+def _note_kind(kinds: dict[str, str], name: str, kind: str) -> None:
+    known = kinds.setdefault(name, kind)
+    if known != kind:
+        kinds[name] = "json" if "json" in (known, kind) else "text"
 
 
 def _kind(value: object) -> str:

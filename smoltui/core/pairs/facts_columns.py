@@ -46,9 +46,7 @@ def facts_columns(start: int, rows: Sequence[object]) -> ColumnLists:
 
 def _columns(pairs: Sequence[Quick], rows: Sequence[Mapping[str, Any]]) -> ColumnLists:
     prompts = [TURN_JOINT.join(pair.contents) for pair in pairs]
-    everything = [
-        f"{prompt}\n{pair.chosen}\n{pair.rejected}" for prompt, pair in zip(prompts, pairs, strict=True)
-    ]
+    everything = [f"{prompt}\n{pair.chosen}\n{pair.rejected}" for prompt, pair in zip(prompts, pairs, strict=True)]
     remarkable = [at for at, text in enumerate(everything) if not is_unremarkable(text)]
     columns = _texts(pairs, prompts, rows) | _hashes(pairs) | _flags(pairs, everything)
     if remarkable:

@@ -41,8 +41,7 @@ class Quick(NamedTuple):
     def prompt(self) -> list[Turn]:
         """The turns before the answers, as `pair_format.Reading` has them; keys in alphabetical order."""
         return [
-            {"content": content, "role": ROLES[role]}
-            for role, content in zip(self.roles, self.contents, strict=True)
+            {"content": content, "role": ROLES[role]} for role, content in zip(self.roles, self.contents, strict=True)
         ]
 
 
