@@ -1,4 +1,4 @@
-"""Whether `datasets`, with which TRL loads pairs, reads a set as smoltui does. If not, training gets our export of it."""
+"""Whether `datasets`, with which TRL loads pairs, reads a set as smoltui does; if not, training gets our export."""
 
 from __future__ import annotations
 

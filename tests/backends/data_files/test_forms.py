@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smoltui.backends.data_files.arrow_rows import rows_of
 from smoltui.backends.data_files.csv_dialect import Dialect, dialect_of
 from smoltui.backends.data_files.encodings import Recoded, sample_encoding
 from smoltui.backends.data_files.head import open_head
@@ -189,6 +190,19 @@ def test_the_separator_is_told_from_the_header() -> None:
     assert dialect_of(b"alone\n", "\t") == Dialect("\t", 0)
 
 
+@given(
+    st.lists(
+        st.none() | st.lists(st.none() | st.fixed_dictionaries({"role": st.text(), "n": st.none() | st.integers(0, 9)}))
+    )
+)
+def test_values_of_arrow_are_those_of_pyarrow(values: list[Any]) -> None:
+    kind = pa.list_(pa.struct([("role", pa.string()), ("n", pa.int32())]))
+    column = pa.array([[], *values, None, []], kind)
+    for part in (column, column.slice(1), column.slice(2, 3)):
+        batch = pa.RecordBatch.from_arrays([part, part.is_valid()], ["turns", "ok"])
+        assert list(rows_of(batch, 0, "a.arrow")) == batch.to_pylist()
+
+
 # -------------------------------------------------------------------------------------------------------------- folders
 
 
@@ -305,7 +319,7 @@ def test_names_of_the_hub(text: str) -> None:
     ],
 )
 def test_other_addresses_are_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(PairsError, match="not on the Hub|not the address of a dataset"):
+    with pytest.raises(PairsError, match=r"not on the Hub|not the address of a dataset"):
         open_pairs(text, base=tmp_path)
 
 

@@ -13,13 +13,10 @@ from smoltui.core.pairs.quick_reading import quick_reading
 from smoltui.scripts.pair_format import examine
 from smoltui.scripts.pair_turns import NotAPairError
 
-WORDS = st.sampled_from(
-    [
-        "", " ", "\n", "a", "a b", " a", "a ", "Human:", "\n\nHuman:", "\n\nAssistant:", "Assistant: x", "[", "{", "[1]",
-        '[{"role": "user", "content": "x"}]', "<s>", "[INST]", "<|im_start|>user\nq<|im_end|>", "é", "\u2003", "\x1c",
-        "\ud800", "\x00",
-    ]
-)  # fmt: skip
+MARKS = ("Human:", "\n\nHuman:", "\n\nAssistant:", "Assistant: x", "<s>", "[INST]", "<|im_start|>user\nq<|im_end|>")
+CELLS = ("[", "{", "[1]", '[{"role": "user", "content": "x"}]', "response_a")
+ODD = ("é", "\u2003", "\x1c", "\ud800", "\x00", "\x7f")
+WORDS = st.sampled_from(["", " ", "\n", "a", "a b", " a", "a ", *MARKS, *CELLS, *ODD])
 TEXTS = st.lists(WORDS, max_size=4).map("".join)
 CONTENT = TEXTS | st.none() | st.just([{"type": "text", "text": "t"}]) | st.integers()
 ROLES = st.sampled_from(["user", "assistant", "system", "User", "human", "tool", None])
@@ -57,7 +54,8 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     else:
         some = TEXTS | st.lists(TURNS, max_size=3) | st.none() | st.integers()
         row = {name: draw(some) for name in ("prompt", "chosen", "rejected")}
-    for name in draw(st.lists(st.sampled_from(["score", "system", "input", "tools", "images", "Prompt"]), max_size=1)):
+    others = ("score", "system", "input", "tools", "images", "Prompt", "response_a", "response_b", "winner", "correct")
+    for name in draw(st.lists(st.sampled_from([*others, "wrong"]), max_size=3)):
         row[name] = draw(TEXTS | st.none())
     return row
 
