@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from smoltui.backends.data_files.text import MAX_ROW_BYTES, Broken, shown_text
 from smoltui.core.foreign.foreign_json import DEEPEST
@@ -154,7 +153,8 @@ def _plain(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
 def _pylist(batch: pa.RecordBatch | pa.Table, first_row: int, name: str) -> list[object]:
     """A row with text that is not UTF-8, which some programs write, is unreadable."""
     with suppress(UnicodeDecodeError):
-        columns = [_values(column) for column in batch.columns]
+        # Column by column, which takes a fraction of the time of `batch.to_pylist()`.
+        columns = [column.to_pylist() for column in batch.columns]
         names = batch.schema.names
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     rows: list[object] = []
@@ -166,33 +166,6 @@ def _pylist(batch: pa.RecordBatch | pa.Table, first_row: int, name: str) -> list
             said = f"contains a byte that is not UTF-8: 0x{bad:02X}, byte {error.start + 1:,} of a text"
             rows.append(Broken(f"{name} row {first_row + row + 1} {said}", shown_text(error.object)))
     return rows
-
-
-def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """`column.to_pylist()`, which takes a multiple of the time for lists and structs.
-
-    Raises:
-        UnicodeDecodeError: a text is not UTF-8.
-    """
-    import pyarrow as pa
-
-    if isinstance(column, pa.ChunkedArray):
-        return [value for chunk in column.chunks for value in _values(chunk)]
-    kind = column.type
-    if pa.types.is_struct(kind) and kind.num_fields and len({field.name for field in kind}) == kind.num_fields:
-        names = [field.name for field in kind]
-        fields = [_values(part) for part in column.flatten()]
-        values: list[Any] = [dict(zip(names, row, strict=True)) for row in zip(*fields, strict=True)]
-        if column.null_count:
-            values = [
-                value if valid else None for value, valid in zip(values, column.is_valid().to_pylist(), strict=True)
-            ]
-        return values
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        items = iter(_values(column.flatten()))
-        counts = column.value_lengths().to_pylist()
-        return [None if count is None else list(islice(items, count)) for count in counts]
-    return list(column.to_pylist())
 
 
 # -------------------------------------------------------------------------------------------------------------- damage

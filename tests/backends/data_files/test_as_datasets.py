@@ -18,7 +18,7 @@ from smoltui.backends.pairs.curated import curate, curated_spec
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.plan import make_plan
 from smoltui.core.recipe.values import file_kind
-from tests.backends.data_files.test_forms import LINES, READ, ROWS, table, write
+from tests.backends.data_files.test_tables import LINES, READ, ROWS, table, write
 from tests.backends.runs.specs import make_spec
 from tests.marks import needs_training
 

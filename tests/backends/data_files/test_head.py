@@ -158,9 +158,9 @@ def test_a_file_of_one_line_that_never_ends(tmp_path: Path) -> None:
     path = tmp_path / "nuls.jsonl"
     with path.open("wb") as file:
         file.truncate(300 << 20)
-    with pytest.raises(PairsError, match=r"nuls.jsonl line 1 is longer than 4 MB"):
+    with pytest.raises(PairsError, match=r"nuls.jsonl line 1 is longer than 6 MB"):
         open_head(PairsSpec("nuls.jsonl"), tmp_path)
-    with pytest.raises(PairsError, match="line 1 is longer than 4 MB"):
+    with pytest.raises(PairsError, match="line 1 is longer than 6 MB"):
         open_pairs(path)
 
 

@@ -324,8 +324,8 @@ def test_a_large_set_opens_without_being_read(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "pairs.jsonl"
     path.write_text(TEXT * 80)
     decoded = []
-    decode = text_tables.json_row
-    monkeypatch.setattr(text_tables, "json_row", lambda line, place: decoded.append(1) or decode(line, place))
+    decode = text_tables.decode_json
+    monkeypatch.setattr(text_tables, "decode_json", lambda line: decoded.append(1) or decode(line))
     source = open_pairs(path)
     assert source.pair(99_999).prompt[0].content == "Question 1249?"
     assert 0 < len(decoded) < 30
