@@ -104,7 +104,7 @@ def decode_json(line: bytes) -> object:
         row: object = orjson.loads(line)
     except orjson.JSONDecodeError:
         return foreign_json.decode(_text(line))
-    if type(row) is dict and all([type(value) is str for value in row.values()]):
+    if type(row) is dict and set(map(type, row.values())) == {str}:
         return row
     parts = line.count(b"{") + line.count(b"[")
     if (parts <= _FEW_PARTS or _LONG_NUMBER in line.translate(_DIGITS)) and _has_huge(row):

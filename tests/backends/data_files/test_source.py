@@ -470,6 +470,33 @@ def test_the_report_shows_a_row_and_hits(tmp_path: Path, capsys: pytest.CaptureF
     assert pairs_report(Asked(str(tmp_path)))["source"] == "train.jsonl"
 
 
+def test_a_row_and_the_first_pairs_need_no_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(TEXT.replace('"Answer 1, kindly."', '""'))
+    monkeypatch.setattr("smoltui.cli.pairs.imported", lambda *_, **__: pytest.fail("imported"))
+    for row in (3, 1249):
+        report = pairs_report(Asked(str(path), row=row))
+        assert report["pair"]["chosen"][0]["content"] == f"Answer {row}, kindly."
+        assert (report["rows"], report["schema"]) == (None if row == 3 else 1250, "standard")
+    report = pairs_report(Asked(str(path), head=3))
+    assert report["judged"] == {"rows": 3, "usable": 2, "left_out": {"empty_answer": 1}}
+    assert [pair["row"] for pair in report["head"]] == [0, 1, 2] and report["rows"] is None
+    print_report(report)
+    assert "2 of these 3 rows are usable pairs" in capsys.readouterr().out
+    for asked in (Asked(str(path), row=1250), Asked(str(path), row=-1), Asked(str(path), head=0)):
+        with pytest.raises(InputError):
+            pairs_report(asked)
+
+
+def test_a_row_of_five_megabytes_is_a_pair(tmp_path: Path) -> None:
+    """Training reads it, so it is judged like any other."""
+    (tmp_path / "a.jsonl").write_text(json.dumps(ROWS[0] | {"chosen": "word " * 1_000_000}) + "\n")
+    report = pairs_report(Asked(str(tmp_path / "a.jsonl")))
+    assert (report["clean"]["count"], report["broken"]["count"]) == (1, 0)
+
+
 def test_sources_keep_their_place_for_other_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative name stays the same file when the current folder changes."""
     (tmp_path / "train.jsonl").write_text(TEXT)
