@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from smoltui.backends.pairs.session import PairsSession
 from smoltui.cli.output import say, say_data
 from smoltui.core.pairs.facet import VALUE_CHARS, Facet, FacetValue
 from smoltui.core.pairs.further import value_text
@@ -79,11 +78,11 @@ def _shown(value: Mapping[str, Any]) -> str:
     return f"{safe_line(text, 20 if cut else CELL)}{cut}" if text.strip() else repr(text[:CELL])
 
 
-def with_further(session: PairsSession, row: int, pair: Pair) -> dict[str, Any]:
+def with_further(pair: Pair, columns: Mapping[str, object]) -> dict[str, Any]:
     """A pair in TRL's conversational form, with the other columns of its row as `further`."""
     shown = pair_json(pair)
     said = shown.keys() & {"chat_template_kwargs", "tools"}
-    further = {name: value for name, value in session.opened.further(row).items() if name not in said}
+    further = {name: value for name, value in columns.items() if name not in said}
     return shown | ({"further": further} if further else {})
 
 

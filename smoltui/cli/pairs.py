@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.data_files import standard_input
 from smoltui.backends.data_files.source import PairsSpec, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported
 from smoltui.backends.pairs.export_files import Kind
-from smoltui.backends.pairs.opened_set import imported, typed_spec
+from smoltui.backends.pairs.opened_set import imported, open_set, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values
 from smoltui.backends.pairs.summary import summary
 from smoltui.backends.project.project import RECIPE_NAME, Project, open_project
 from smoltui.backends.system.paths import expanded
+from smoltui.cli.first_pairs import check_head, first_pairs_report, no_such_row, one_pair_report
 from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.cli.pair_values import facet_json, print_facet, print_further, print_head, with_further
 from smoltui.core.pairs.audit import Audit
@@ -56,11 +60,13 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
     """What `smoltui pairs SOURCE --json` prints.
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
-    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. In addition: with `row`, `pair`
-    (that row in TRL's conversational form, with its other columns as `further`); with `head`, `head` (a list of these);
-    with `search` or `where`, `search` (the matching rows); with `facet`, `facet` (`pair_values.facet_json`); with
-    `audit`, `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's
-    pairs.
+    {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason; `notes` says what was done to
+    read it, such as an encoding, and which files of a folder were left aside. In addition: with `row`, `pair` (that row
+    in TRL's conversational form, with its other columns as `further`; of a large set that is not imported, without the
+    counts); with `head`, `head` (a list of these); with `search` or `where`, `search` (the matching rows); with `facet`,
+    `facet` (`pair_values.facet_json`); with `audit`, `audit` (the whole report); with `export`, `export` (what was
+    written). With `head` alone, no counts of the whole set, but `judged` (counts of these pairs). A project folder
+    means its recipe's pairs, and `-` standard input.
 
     Raises:
         PairsError: no pairs there, a line that cannot be decoded.
@@ -68,14 +74,42 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
         ServiceError: the set cannot be loaded from the Hub.
     """
     base = base or Path.cwd()
+    if asked.source == standard_input.NAME:
+        with standard_input.stored_input(sys.stdin.buffer) as path:
+            return _reported(replace(asked, source=str(path)), base, quiet, keep=False)
+    return _reported(asked, base, quiet)
+
+
+def _reported(asked: Asked, base: Path, quiet: bool, *, keep: bool = True) -> dict[str, Any]:
+    """`pairs_report` of what is not standard input; without `keep`, the imported set is deleted afterwards."""
     spec, project, values = _named(asked, base)
     if project is not None:
         base = project.folder
     elif isinstance(asked.source, str):
         spec, base = typed_spec(spec.source, base, spec)
+    if (quick := _without_import(asked, spec, base)) is not None:
+        return quick
     opened = imported(spec, base, progress=_no_progress if quiet else _Progress())
     session = PairsSession(opened, Decisions(project.folder if project is not None else None), project, values)
-    return asyncio.run(_report(session, asked))
+    try:
+        return asyncio.run(_report(session, asked))
+    finally:
+        if not keep:
+            shutil.rmtree(opened.folder, ignore_errors=True)
+
+
+def _without_import(asked: Asked, spec: PairsSpec, base: Path) -> dict[str, Any] | None:
+    """The report of --head alone, or of --row alone in a large set that is not imported; None for any other."""
+    if asked.search or asked.where or asked.facet is not None or asked.audit or asked.export is not None:
+        return None
+    if asked.head is not None:
+        return first_pairs_report(spec, base, asked.head)
+    if asked.row is None:
+        return None
+    opened = open_set(spec, base)
+    if opened.complete or opened.head is None or opened.head.whole:
+        return None
+    return one_pair_report(spec, base, asked.row, opened.head)
 
 
 async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
@@ -85,10 +119,11 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
     if query is not None:
         report["search"] = await _found(session, query, asked.limit)
     if asked.row is not None:
-        report["pair"] = with_further(session, asked.row, session.here(asked.row).pair)
+        report["pair"] = _shown_pair(session, asked.row)
     if asked.head is not None:
+        check_head(asked.head)
         rows = [row for row in map(session.row_at, range(min(asked.head, session.listed))) if row is not None]
-        report["head"] = [with_further(session, row, session.here(row).pair) for row in rows]
+        report["head"] = [_shown_pair(session, row) for row in rows]
     if asked.facet is not None:
         report["facet"] = await _facet(session, asked.facet)
     if asked.audit:
@@ -100,13 +135,15 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
     return report
 
 
+def _shown_pair(session: PairsSession, row: int) -> dict[str, Any]:
+    return with_further(session.here(row).pair, session.opened.further(row))
+
+
 def _check(session: PairsSession, asked: Asked) -> None:
     """Raises InputError for a row that does not exist, and PairsError for a set with a line that cannot be decoded."""
     opened, store = session.opened, session.whole()
     if asked.row is not None and not 0 <= asked.row < len(opened):
-        raise InputError(
-            f"No such row: {asked.row}", f"Rows of {opened.name} are numbered from 0 to {len(opened) - 1}."
-        )
+        raise no_such_row(asked.row, opened.name, len(opened))
     if store.meta.broken is not None:
         raise PairsError(
             store.meta.broken,
@@ -128,6 +165,8 @@ def _summary(session: PairsSession, limit: int | None) -> dict[str, Any]:
         "clean": {"count": counted["clean"]},
         **{name: {"count": len(rows), "rows": rows[:limit]} for name, rows in counted["findings"].items()},
     }
+    if opened.notes:
+        report["notes"] = list(opened.notes)
     if counted["left_out"]:
         report["left_out"] = counted["left_out"]
     return report
@@ -232,6 +271,8 @@ def print_report(report: dict[str, Any]) -> None:
         return
     if "head" in report or "facet" in report:
         print_head(report.get("head", ()))
+        if judged := report.get("judged"):
+            say(f"{judged['usable']:,} of these {judged['rows']:,} rows are usable pairs")
         if "facet" in report:
             print_facet(report["facet"])
         return
@@ -245,6 +286,8 @@ def print_report(report: dict[str, Any]) -> None:
     say(f"{safe_line(report['source'])}  split {safe_line(report['split'])} of {splits}")
     say(f"shape    {report['schema']}: {SCHEMAS[report['schema']]}")
     say(f"columns  {safe_line(', '.join(report['columns']))}")
+    for words in report.get("notes", ()):
+        say(f"note     {safe_line(words, 600)}")
     say(f"{report['rows']:>9,}  rows")
     say(f"{report['clean']['count']:>9,}  clean: usable, with answers that differ")
     for name, words in FINDINGS.items():

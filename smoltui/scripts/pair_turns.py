@@ -15,8 +15,8 @@ Message = dict[str, Any]
 """{"role": "system" | "user" | "assistant" | "tool", "content": text}; `tool_calls` on an assistant turn that calls
 tools, `name` and `tool_call_id` on a tool turn, where the row has them."""
 
-MAX_CELL_CHARS = 4_000_000
-"""A longer cell is text. 4 MB is the largest row that is read."""
+MAX_CELL_CHARS = 6_300_000
+"""A longer cell is text. 6 MB is the largest row that is read."""
 MAX_REPR_CHARS = 400_000
 """Python's parser takes about 100 bytes of memory per character."""
 

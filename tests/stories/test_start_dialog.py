@@ -151,7 +151,7 @@ async def test_a_set_that_was_imported_is_not_read_at_t(
     """I looked through my pairs in room 2: t knows how many there are, however large the file."""
     imported(PairsSpec("pairs", split="train"), app.workspace.project.folder)
     opened: list[Path] = []
-    monkeypatch.setattr(source, "open_table", opened.append)
+    monkeypatch.setattr(source, "open_file", opened.append)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "768 pairs in pairs, train" in seen(app, "#start-text"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from smoltui.backends.data_files.text import MAX_ROW_BYTES, Broken
+from smoltui.backends.data_files.text import MAX_ROW_BYTES, Broken, shown_text
 from smoltui.core.foreign.foreign_json import DEEPEST
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
@@ -82,10 +83,16 @@ _END = object()
 
 def chars_of(value: object) -> int:
     """Characters of all texts in a decoded row."""
-    if isinstance(value, str):
+    if type(value) is str:
         return len(value)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return sum(map(chars_of, parts))
+    size = 0
+    for part in parts:  # a text is counted here, because most parts are one
+        size += len(part) if type(part) is str else chars_of(part) if isinstance(part, _CONTAINERS) else 0
+    return size
+
+
+_CONTAINERS = (dict, list)
 
 
 def unfolded_bytes(column: pa.Array | pa.ChunkedArray) -> int:
@@ -144,23 +151,20 @@ def _plain(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
 
 
 def _pylist(batch: pa.RecordBatch | pa.Table, first_row: int, name: str) -> list[object]:
-    """Text that is not UTF-8, which some programs write, gets U+FFFD; deeper in a row it makes the row unreadable."""
-    try:
-        return list(batch.to_pylist())
-    except UnicodeDecodeError:
-        import pyarrow as pa
-
-        for place, field in enumerate(batch.schema):
-            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-                raw = batch.column(place).cast(pa.large_binary()).to_pylist()
-                texts = [None if item is None else item.decode("utf-8", "replace") for item in raw]
-                batch = batch.set_column(place, field.name, pa.array(texts, field.type))
+    """A row with text that is not UTF-8, which some programs write, is unreadable."""
+    with suppress(UnicodeDecodeError):
+        # Column by column, which takes a fraction of the time of `batch.to_pylist()`.
+        columns = [column.to_pylist() for column in batch.columns]
+        names = batch.schema.names
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     rows: list[object] = []
     for row in range(batch.num_rows):
         try:
             rows += batch.slice(row, 1).to_pylist()
         except UnicodeDecodeError as error:
-            rows.append(Broken(f"{name} row {first_row + row + 1} contains text that is not UTF-8: {error.reason}", ""))
+            bad = error.object[error.start]
+            said = f"contains a byte that is not UTF-8: 0x{bad:02X}, byte {error.start + 1:,} of a text"
+            rows.append(Broken(f"{name} row {first_row + row + 1} {said}", shown_text(error.object)))
     return rows
 
 

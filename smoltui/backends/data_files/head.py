@@ -32,6 +32,8 @@ class Head:
     """These are all the rows."""
     spec: PairsSpec
     """As in the result of `open_spec`."""
+    notes: tuple[str, ...] = ()
+    """What was done to read it, and what was left aside, one sentence each."""
 
 
 def open_head(spec: PairsSpec, base: Path | None, rows: int = 64) -> Head:
@@ -57,7 +59,8 @@ def open_head(spec: PairsSpec, base: Path | None, rows: int = 64) -> Head:
     if not taken:
         raise PairsError(f"This split has no rows: {asked}", f"The whole split has {len(head.rows):,}.")
     whole = last == end or (head.whole and last == len(head.rows))
-    return _head(found.spec, found.name, asked, tuple(found.splits), FileHead(head.columns, taken, whole))
+    read = FileHead(head.columns, taken, whole, (*head.notes, *found.notes))
+    return _head(found.spec, found.name, asked, tuple(found.splits), read)
 
 
 def _head(spec: PairsSpec, name: str, split: str, splits: tuple[str, ...], head: FileHead) -> Head:
@@ -67,7 +70,7 @@ def _head(spec: PairsSpec, name: str, split: str, splits: tuple[str, ...], head:
         rows = [row if isinstance(row, Broken) else mapped(row, columns) for row in rows]
     if schema in UNFOLDED:
         rows = [pair for row in rows for pair in pairs_in(row)]
-    return Head(name, split, splits, schema, head.columns, rows, head.whole, spec)
+    return Head(name, split, splits, schema, head.columns, rows, head.whole, spec, head.notes)
 
 
 def _opened(spec: PairsSpec, base: Path | None, rows: int) -> Head:
@@ -82,6 +85,7 @@ def _opened(spec: PairsSpec, base: Path | None, rows: int) -> Head:
         first,
         len(first) == len(source),
         source.spec,
+        source.notes,
     )
 
 
@@ -89,6 +93,7 @@ def _beginning(found: Found, names: Sequence[str], rows: int) -> FileHead:
     """The first rows of the files, one after the other."""
     columns: tuple[str, ...] = ()
     first: list[object] = []
+    notes: tuple[str, ...] = ()
     empty: EmptyFileError | None = None
     for place, name in enumerate(names, 1):
         try:
@@ -98,11 +103,12 @@ def _beginning(found: Found, names: Sequence[str], rows: int) -> FileHead:
             continue
         columns = columns or head.columns
         first += head.rows
+        notes += head.notes
         if not head.whole or (len(first) >= rows and place < len(names)):
-            return FileHead(columns, first, False)
+            return FileHead(columns, first, False, notes)
     if empty is not None and not first:
         raise empty
-    return FileHead(columns, first, True)
+    return FileHead(columns, first, True, notes)
 
 
 def _of_file(found: Found, name: str, rows: int) -> FileHead:

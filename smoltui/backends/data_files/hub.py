@@ -5,14 +5,22 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from smoltui.backends.data_files import hub_repo
 from smoltui.backends.data_files.hub_repo import DATASET, HubRepo
 from smoltui.backends.data_files.range_file import RangeFile
-from smoltui.backends.data_files.splits import configured_splits, splits_of
-from smoltui.backends.data_files.tables import COMPRESSIONS, READABLE, checked_ending, head_of, head_of_stream
+from smoltui.backends.data_files.splits import configured_splits, is_data, left_aside, split_named, splits_of
+from smoltui.backends.data_files.tables import (
+    READABLE,
+    TEXT_ENDINGS,
+    WholeFileNeededError,
+    checked_ending,
+    head_of,
+    head_of_stream,
+)
 from smoltui.backends.data_files.text import BUFFER, Head
+from smoltui.backends.data_files.unpacking import ZIP, compression_of
 from smoltui.backends.system.yaml_limits import load_plain
 from smoltui.errors import PairsError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
@@ -26,16 +34,29 @@ CARD_BYTES = 64 << 10
 CARD = "README.md"
 
 
-def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str, list[str]]:
-    """Split → files in the repository. Asks the Hub, or its local cache if the Hub does not respond.
+class HubSet(NamedTuple):
+    """A set on the Hub."""
+
+    splits: dict[str, list[str]]
+    """Split → files in the repository."""
+    aside: tuple[str, ...] = ()
+    """Data files that are not read because others have another format or name a split."""
+
+
+def hub_set(repo: str, config: str | None, revision: str | None, path: str = "") -> HubSet:
+    """The files of a set. Asks the Hub, or its local cache if the Hub does not respond.
+
+    `path`: a file or folder in the repository, to read only that.
 
     Raises:
-        PairsError: no data files, unknown configuration.
+        PairsError: no data files, unknown configuration, no such path.
         ServiceError: gated, private, missing, or unreachable and not in the cache.
     """
     files, configs = _listing(HubRepo(DATASET, repo, revision))
+    if path:
+        return _within(path, files, repo)
     if configured := configured_splits(files, configs, config, repo):
-        return configured
+        return HubSet(configured)
     if config is not None:
         files = [name for name in files if name.startswith(f"{config}/")]
         if not files:
@@ -45,11 +66,25 @@ def hub_splits(repo: str, config: str | None, revision: str | None) -> dict[str,
     splits = splits_of(files)
     if not splits:
         raise PairsError(f"{repo} contains no file that can be read as pairs.", f"Readable: {READABLE}.")
-    return splits
+    return HubSet(splits, left_aside(filter(is_data, files), splits))
+
+
+def _within(path: str, files: Sequence[str], repo: str) -> HubSet:
+    """One file of a repository, or those of a folder in it. Raises: PairsError: there is none."""
+    if path in files:
+        checked_ending(path)
+        return HubSet({split_named(path) or "train": [path]})
+    inside = [name for name in files if name.startswith(f"{path}/")]
+    splits = splits_of(inside)
+    if not splits:
+        raise PairsError(
+            f"{repo} has no file that can be read as pairs at {safe_line(path, 200)}", f"Readable: {READABLE}."
+        )
+    return HubSet(splits, left_aside(filter(is_data, inside), splits))
 
 
 def _listing(repo: HubRepo) -> tuple[list[str], object]:
-    """The files of a repository, and `configs` of its dataset card (None if unknown). Raises as `hub_splits`."""
+    """The files of a repository, and `configs` of its dataset card (None if unknown). Raises as `hub_set`."""
     configs: object = None
     try:
         with repo.reading():
@@ -82,7 +117,7 @@ def hub_files(repo: str, names: Sequence[str], revision: str | None) -> list[Pat
     """The files on this machine, downloaded into the Hub's cache if missing.
 
     Raises:
-        ServiceError: as `hub_splits`.
+        ServiceError: as `hub_set`.
     """
     files = HubRepo(DATASET, repo, revision)
     with files.reading():
@@ -94,7 +129,7 @@ def hub_head(repo: str, name: str, revision: str | None, rows: int) -> Head:
 
     Raises:
         PairsError: as `head_of`.
-        ServiceError: as `hub_splits`.
+        ServiceError: as `hub_set`.
     """
     files = HubRepo(DATASET, repo, revision)
     with files.reading():
@@ -102,15 +137,18 @@ def hub_head(repo: str, name: str, revision: str | None, rows: int) -> Head:
     if cached is not None:
         return head_of(cached, rows)
     ending, shown = checked_ending(name), safe_line(name.rsplit("/", 1)[-1], 80)
-    compression = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
-    if compression and ending in (".parquet", ".arrow"):  # these cannot be read from their start
+    compression = compression_of(name)
+    if ending == ZIP or (compression and ending not in TEXT_ENDINGS):  # these cannot be read from their start
         return head_of(hub_files(repo, [name], revision)[0], rows)
-    with files.reading(), RangeFile(files, name) as data:
-        if ending == ".parquet":
-            data.hold_first_group()
-        # Decompression reads a few kilobytes at a time.
-        stream = io.BufferedReader(data, BUFFER) if compression else data
-        return head_of_stream(cast(IO[bytes], stream), ending, shown, rows, HEAD_BYTES, compression)
+    try:
+        with files.reading(), RangeFile(files, name) as data:
+            if ending == ".parquet":
+                data.hold_first_group()
+            # Decompression reads a few kilobytes at a time.
+            stream = io.BufferedReader(data, BUFFER) if compression else data
+            return head_of_stream(cast(IO[bytes], stream), ending, shown, rows, HEAD_BYTES, compression)
+    except WholeFileNeededError:
+        return head_of(hub_files(repo, [name], revision)[0], rows)
 
 
 def _card_configs(repo: HubRepo) -> object:

@@ -6,21 +6,28 @@ import glob
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from smoltui.backends.data_files.splits import split_named, splits_of
-from smoltui.backends.data_files.tables import READABLE
+from smoltui.backends.data_files.splits import is_data, left_aside, split_named, splits_of
+from smoltui.backends.data_files.tables import READABLE, head_of
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
+from smoltui.scripts.pair_format import schema_of
+from smoltui.scripts.pair_turns import NotAPairError
 
 FOLDERS_DEEP = 2
 """Depth to which a folder is searched, including itself: a home folder given by mistake must not be read whole."""
 _STATE, _DICT = "state.json", "dataset_dict.json"
 """What `Dataset.save_to_disk` and `DatasetDict.save_to_disk` write next to the data."""
 
+MOST_DOCUMENTS = 64
+"""The .json files of a folder that are looked into; more of them are taken as shards of one set."""
+FIRST_ROWS = 20
+"""Rows of a file that show whether it holds pairs."""
 MOST_STATE_BYTES = 16 << 20
 """Of these, the one that lists the data files."""
 
@@ -40,6 +47,8 @@ class Local:
     splits: Mapping[str, Sequence[str]]
     """Split → absolute paths."""
     lone_file: bool = False
+    aside: tuple[str, ...] = ()
+    """Files of a folder that are not read, relative to it."""
 
 
 def is_pattern(text: str) -> bool:
@@ -60,10 +69,11 @@ def local_splits(source: str, files: Files | None, base: Path) -> Local | None:
     path = base / expanded(source)
     if exists(path):
         if path.is_dir():
-            return Local(path.name, str(path), None, _strings(_folder_splits(path)))
+            splits = _folder_splits(path)
+            return Local(path.name, str(path), None, _strings(splits), aside=_aside(path, splits))
         # Also a pipe or a device: opening reports the problem.
         return Local(path.name, str(path), None, {split_named(path.name) or "train": [str(path)]}, lone_file=True)
-    if not is_pattern(source):
+    if not is_pattern(source) or "://" in source:
         return None
     pattern = _absolute(source, base)
     return Local(source, pattern, None, _strings(_pattern_splits(pattern)))
@@ -140,10 +150,11 @@ def _folder_splits(folder: Path) -> dict[str, list[Path]]:
     if any(found.values()):
         return {split: files for split, files in found.items() if files}
     try:
-        inside = [path.relative_to(folder).as_posix() for path in _walk(folder)]
+        inside = _inside(folder)
     except OSError as error:
         said = error.strerror or str(error)
         raise PairsError(f"The folder cannot be read: {safe_line(str(folder), 200)}", f"{said}.") from error
+    inside = _without_documents(folder, inside)
     splits = splits_of([name for name in inside if "/" not in name]) or splits_of(inside)
     if not splits:
         raise PairsError(
@@ -151,6 +162,54 @@ def _folder_splits(folder: Path) -> dict[str, list[Path]]:
             f"Readable: {READABLE}, and folders saved by datasets.",
         )
     return {split: [folder / name for name in files] for split, files in splits.items()}
+
+
+def _inside(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in _walk(folder)]
+
+
+def _aside(folder: Path, splits: Mapping[str, Sequence[Path]]) -> tuple[str, ...]:
+    """The files of a folder that are not read; none of a folder saved by `datasets`."""
+    if _saved(folder) or _saved_folders(folder):
+        return ()
+    used = {split: [file.relative_to(folder).as_posix() for file in files] for split, files in splits.items()}
+    with suppress(OSError):
+        return left_aside(_inside(folder), used)
+    return ()
+
+
+def _without_documents(folder: Path, names: Sequence[str]) -> list[str]:
+    """The files of a folder without its .json files that hold no pairs, such as config.json, if others remain."""
+    documents = [name for name in names if name.lower().endswith(".json") and is_data(name)]
+    if len(documents) > MOST_DOCUMENTS:
+        return list(names)
+    odd = {name for name in documents if not _holds_pairs(folder / name)}
+    rest = [name for name in names if name not in odd]
+    return rest if any(map(is_data, rest)) else list(names)
+
+
+def _holds_pairs(path: Path) -> bool:
+    with suppress(OSError):
+        stat = path.stat()
+        return _known_to_hold_pairs(path, stat.st_size, stat.st_mtime_ns)
+    return False
+
+
+@lru_cache(maxsize=MOST_DOCUMENTS)
+def _known_to_hold_pairs(path: Path, size: int, changed: int) -> bool:
+    """Whether the first rows of a file have a known shape; the file is as large and as old as given."""
+    try:
+        rows = head_of(path, FIRST_ROWS).rows
+    except PairsError:
+        return False
+    return any(map(_is_pair, rows))
+
+
+def _is_pair(row: object) -> bool:
+    try:
+        return bool(schema_of(row))
+    except NotAPairError:
+        return False
 
 
 def _walk(folder: Path, depth: int = FOLDERS_DEEP) -> Iterator[Path]:

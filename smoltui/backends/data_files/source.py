@@ -9,7 +9,6 @@ immediately.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.data_files.arrow_rows import first_of
+from smoltui.backends.data_files.hub_names import HubName, hub_name
 from smoltui.backends.data_files.local import Local, files_of_spec, is_pattern, local_splits
-from smoltui.backends.data_files.splits import split_asked, wanted_rows
+from smoltui.backends.data_files.splits import aside_note, split_asked, wanted_rows
 from smoltui.backends.data_files.table_views import JoinedTable, MappedTable, SlicedTable, UnfoldedTable
-from smoltui.backends.data_files.tables import Table, ending_of, open_table
+from smoltui.backends.data_files.tables import Table, ending_of, open_file
 from smoltui.backends.data_files.text import Broken, EmptyFileError
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.paths import exists, expanded
@@ -35,7 +35,6 @@ UNFOLDED = frozenset({"ranked", "several-rejected"})
 """Shapes whose rows stand for several pairs, or for one that has to be made."""
 FIRST_ROWS = 20
 """A set is rejected if none of its first rows has a known shape; a single odd row at the start is shown as such."""
-_HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w./-]+))?")
 _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 """Names that `load_dataset` treats as a file format, with `data_files`, not as a dataset."""
 
@@ -86,6 +85,8 @@ class PairSource:
         self.spec = spec
         self.file_bytes = 0
         """Size of its files on disk; 0 if unknown."""
+        self.notes: tuple[str, ...] = ()
+        """What was done to read it, and what was left aside, one sentence each."""
         self._table = MappedTable(table, spec.columns) if spec.columns else table
         first = first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS)
         self.schema = schema_of_rows(first, table.columns, name, spec)
@@ -173,7 +174,7 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
     found = find_set(spec, base)
     asked, names = split_asked(found.spec.split, found.splits, found.name, lone_file=found.lone_file)
     paths = found.fetch(names)
-    tables = _tables_with_rows(paths)
+    tables, notes = _tables_with_rows(paths)
     table = tables[0] if len(tables) == 1 else JoinedTable(tables)
     if (rows := wanted_rows(asked)) is not None:
         start, stop, _ = rows.of(len(table)).indices(len(table))
@@ -181,26 +182,29 @@ def open_spec(spec: PairsSpec, base: Path | None) -> PairSource:
         if len(table) == 0:
             raise PairsError(f"This split has no rows: {asked}", f"The whole split has {stop:,}.")
     source = PairSource(found.name, asked, tuple(found.splits), table, found.spec)
+    source.notes = (*notes, *found.notes)
     with suppress(OSError):
         source.file_bytes = sum(path.stat().st_size for path in paths)
     return source
 
 
-def _tables_with_rows(paths: Sequence[Path]) -> list[Table]:
-    """The tables in these files, the shards of a split, of which some may be empty.
+def _tables_with_rows(paths: Sequence[Path]) -> tuple[list[Table], tuple[str, ...]]:
+    """The tables in these files, the shards of a split, of which some may be empty; and notes on reading them.
 
     Raises:
         EmptyFileError: all of them are empty.
     """
-    tables, empty = [], list[EmptyFileError]()
+    tables, notes, empty = [], list[str](), list[EmptyFileError]()
     for path in paths:
         try:
-            tables.append(open_table(path))
+            table, said = open_file(path)
+            tables.append(table)
+            notes += said
         except EmptyFileError as error:
             empty.append(error)
     if empty and not tables:
         raise empty[0]
-    return tables
+    return tables, tuple(notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +223,13 @@ class Found:
     """On the Hub: the repository…"""
     revision: str | None = None
     """…and its revision; None for the newest."""
+    aside: tuple[str, ...] = ()
+    """Files of the folder or repository that are not read."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left aside, one sentence if there is something."""
+        return (aside_note(self.aside),) if self.aside else ()
 
     def fetch(self, names: Sequence[str]) -> list[Path]:
         """The files on this machine, downloaded if necessary. Raises: ServiceError."""
@@ -241,23 +252,46 @@ def find_set(spec: PairsSpec, base: Path | None) -> Found:
     local: Local | None = local_splits(spec.source, spec.files, base)
     if local is not None:
         spec = replace(spec, source=local.source, files=local.files)
-        return Found(local.name, spec, local.splits, local.lone_file)
-    named = _HUB_ID.fullmatch(spec.source)
-    looks_local = spec.source.startswith((".", "/", "~")) or spec.source.count("/") > 1 or ending_of(spec.source)
-    if looks_local or not named:
+        return Found(local.name, spec, local.splits, local.lone_file, aside=local.aside)
+    named = named_on_hub(spec.source)
+    if named is None:
         raise PairsError(
             f"No such file or folder: {safe_line(spec.source, 200)}",
             f"Looked in {base}. Hub ids look like owner/name.",
         )
-    from smoltui.backends.data_files.hub import hub_splits
+    from smoltui.backends.data_files.hub import hub_set
 
-    repo, config, revision = named[1], spec.config or named[2], spec.revision or named[3]
-    return Found(spec.source, spec, hub_splits(repo, config, revision), repo=repo, revision=revision)
+    revision = spec.revision or named.revision
+    files = hub_set(named.repo, spec.config or named.config, revision, named.path)
+    spec = replace(spec, split=spec.split or named.split)
+    return Found(
+        named.shown(spec.source),
+        spec,
+        files.splits,
+        lone_file=bool(named.path) and sum(map(len, files.splits.values())) == 1,
+        repo=named.repo,
+        revision=revision,
+        aside=files.aside,
+    )
+
+
+def named_on_hub(source: str) -> HubName | None:
+    """The dataset on the Hub that a source names; None if it can only be a path.
+
+    Raises:
+        PairsError: an address that is not that of a dataset.
+    """
+    if source.startswith((".", "/", "~")):
+        return None
+    named = hub_name(source)
+    return None if named is not None and "://" not in source and ending_of(source) and not named.path else named
 
 
 def is_local(spec: PairsSpec, folder: Path) -> bool:
     """Whether the set is on this machine, so that opening it needs no network."""
-    return bool(spec.files) or is_pattern(spec.source) or exists(folder / expanded(spec.source))
+    if spec.files or exists(folder / expanded(spec.source)):
+        return True
+    return "://" not in spec.source and is_pattern(spec.source)
 
 
 def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:

@@ -20,27 +20,55 @@ _WORD = re.compile(
 )
 _CANONICAL = {"training": "train", "testing": "test", "valid": "validation", "val": "validation", "dev": "validation"}
 _CANONICAL |= {"evaluation": "test", "eval": "test"}
+_FORMATS = {".jsonl": "json", ".ndjson": "json", ".tsv": "csv", ".feather": "arrow"}
+_PREFERRED = ("parquet", "json", "arrow", "csv", "zip")
+"""Formats, the preferred one first where a split has as many files of several."""
+MOST_NAMED = 8
+"""Files that were left aside and are named."""
 _NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "package.json"}
 
 
 def splits_of(files: Iterable[str]) -> dict[str, list[str]]:
     """Split → its files in order, from relative paths with `/`; train first, then by name.
 
-    Only files of the most frequent kind. If a path contains a split name, files without one are ignored;
-    if none does, all of them are `train`.
+    Of each split, only files of its most frequent format. If a path contains a split name, files without one are
+    ignored; if none does, all of them are `train`.
     """
-    data = [name for name in sorted(files) if _is_data(name)]
-    kinds = Counter(ending_of(name) for name in data)
-    if not kinds:
-        return {}
-    most = max(kinds, key=lambda kind: (kinds[kind], kind == ".parquet"))
-    found: dict[str, list[str]] = {}
+    data = [name for name in sorted(files) if is_data(name)]
+    named: dict[str, list[str]] = {}
     for name in data:
-        if ending_of(name) == most and (split := split_named(name)):
-            found.setdefault(split, []).append(name)
-    if not found:
-        return {"train": [name for name in data if ending_of(name) == most]}
-    return {split: found[split] for split in sorted(found, key=_order)}
+        if split := split_named(name):
+            named.setdefault(split, []).append(name)
+    found = named or ({"train": data} if data else {})
+    return {split: _of_one_format(found[split]) for split in sorted(found, key=_order)}
+
+
+def _of_one_format(files: Sequence[str]) -> list[str]:
+    formats = Counter(format_of(name) for name in files)
+    most = max(formats, key=lambda one: (formats[one], -_PREFERRED.index(one)))
+    return [name for name in files if format_of(name) == most]
+
+
+def format_of(name: str) -> str:
+    """The format of a data file, by which the files of a split belong together: json, csv, parquet, arrow or zip."""
+    ending = ending_of(name) or ""
+    return _FORMATS.get(ending, ending.removeprefix("."))
+
+
+def left_aside(files: Iterable[str], splits: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The files of a folder that belong to none of its splits; nothing hidden, and not what describes a set."""
+    used = {name for names in splits.values() for name in names}
+    return tuple(
+        name for name in sorted(files) if name not in used and not _is_hidden(name) and _last(name) not in _NOT_DATA
+    )
+
+
+def aside_note(files: Sequence[str]) -> str:
+    """What was left aside, one sentence; empty if there is nothing."""
+    if not files:
+        return ""
+    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
+    return f"Left aside: {safe_line(', '.join(files[:MOST_NAMED]), 400)}{more}."
 
 
 def split_named(name: str) -> str | None:
@@ -112,10 +140,17 @@ def _patterns(data_files: object) -> Iterator[tuple[str, str]]:
             yield str(item.get("split", "train")), str(pattern)
 
 
-def _is_data(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "_")) for part in path.parts)
-    return ending_of(name) is not None and not hidden and path.name not in _NOT_DATA
+def is_data(name: str) -> bool:
+    """Whether a file of a folder may hold rows, by its name."""
+    return ending_of(name) is not None and not _is_hidden(name) and _last(name) not in _NOT_DATA
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
+
+
+def _last(name: str) -> str:
+    return PurePosixPath(name).name
 
 
 def _order(split: str) -> tuple[bool, str]:

@@ -6,32 +6,41 @@ in batches (`arrow.py`, `parquet.py`). A compressed file is unpacked into a temp
 
 from __future__ import annotations
 
-import io
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Protocol, TypeVar, cast
+from typing import IO, NamedTuple, Protocol, TypeVar
 
 from smoltui.backends.data_files.arrow import ArrowTable
 from smoltui.backends.data_files.arrow_rows import damage, first_of, path_of
+from smoltui.backends.data_files.encodings import UTF_8, as_utf8, encoding_note, file_encoding, sample_encoding
+from smoltui.backends.data_files.json_documents import LOOK_BYTES, is_document, layout_of_file, rows_of_table
 from smoltui.backends.data_files.parquet import ParquetTable
-from smoltui.backends.data_files.text import CHUNK, SEPARATORS, Head, head_of_text, is_array, no_rows
-from smoltui.backends.data_files.text_tables import ArrayTable, CsvTable, Lent, LinesTable
+from smoltui.backends.data_files.text import SEPARATORS, Head, no_rows
+from smoltui.backends.data_files.text_head import head_of_text
+from smoltui.backends.data_files.text_tables import ArrayTable, CsvTable, LinesTable
+from smoltui.backends.data_files.unpacking import (
+    COMPRESSIONS,
+    ZIP,
+    compression_of,
+    damage_named,
+    unpacked,
+    unpacking,
+    unzipped,
+    zip_member,
+)
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
-ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
-COMPRESSIONS = (".gz", ".zst")
-READABLE = "JSON, JSONL, CSV, Parquet or Arrow, also compressed (.gz, .zst)"
+TEXT_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+ENDINGS = (*TEXT_ENDINGS, ".parquet", ".arrow", ".feather", ZIP)
+READABLE = "JSON, JSONL, CSV, Parquet, Arrow or Feather, also compressed (.gz, .zst, .xz, .bz2, .zip)"
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""What a file begins with that Git LFS has not fetched yet."""
 HEAD_BYTES = 4 << 20
 """Maximum bytes, unpacked, that `head_of` reads of a text file, unless the first row is longer."""
-MAX_WINDOW_BYTES = 128 << 20
-"""Window size for Zstandard, which allocates it immediately; `zstd` itself accepts no larger one by default."""
-SMALL_BYTES, FOLDED = 256 << 20, 100
-"""A compressed file above that size may unpack to this many times its size; text seldom reaches 20."""
 
 
 class Table(Protocol):
@@ -61,8 +70,21 @@ def ending_of(name: str) -> str | None:
     return next((ending for ending in ENDINGS if name.endswith(ending)), None)
 
 
+class Opened(NamedTuple):
+    """One file, opened."""
+
+    table: Table
+    notes: tuple[str, ...]
+    """What was done to read it, one sentence each."""
+
+
 def open_table(path: Path) -> Table:
-    """The table in one file.
+    """The table in one file. Raises: as `open_file`."""
+    return open_file(path).table
+
+
+def open_file(path: Path) -> Opened:
+    """The table in one file, and what was done to read it.
 
     Raises:
         PairsError: unknown extension, empty, or other content; the message names the file, and the line if known.
@@ -70,47 +92,118 @@ def open_table(path: Path) -> Table:
     name, ending = safe_line(path.name, 80), checked_ending(path.name)
     with _described(path), CloseOnError() as opened:
         data: IO[bytes] = opened.keep(_opened(path))
-        if path.suffix.lower() in COMPRESSIONS:
+        refuse_pointer(data.read(len(POINTER)), name)
+        data.seek(0)
+        if ending == ZIP:
             with data as packed:
-                data = opened.keep(_unpacked(packed, path.suffix.lower(), name))
+                member, data = unzipped(packed, name)
+                opened.keep(data)
+            ending = _member_ending(member, name)
+        elif compression := compression_of(path.name):
+            with data as packed:
+                data = opened.keep(unpacked(packed, compression, name))
+        notes: tuple[str, ...] = ()
+        if ending in TEXT_ENDINGS and (encoding := file_encoding(data)) != UTF_8:
+            with data as foreign:
+                data = opened.keep(as_utf8(foreign, encoding, name))
+            notes = (encoding_note(name, encoding),)
         if data.seek(0, 2) == 0:
             raise no_rows(name)
         data.seek(0)
-        return _READERS[ending](data, name)
+        return Opened(_READERS[ending](data, name), notes)
+
+
+def refuse_pointer(start: bytes, name: str) -> None:
+    """Raises PairsError for what Git LFS leaves in the place of a file."""
+    if start.startswith(POINTER):
+        raise PairsError(
+            f"{name} is a Git LFS pointer: the file itself has not been downloaded.",
+            "Fetch it, in its repository: git lfs pull",
+        )
+
+
+def _member_ending(member: str, name: str) -> str:
+    """The extension that determines the type of the file in a zip archive. Raises: PairsError: it has no known one."""
+    if compression_of(member) or (ending := ending_of(member)) in (None, ZIP):
+        raise PairsError(
+            f"{name} contains a file that cannot be read from the archive: {safe_line(member, 80)}",
+            "Unpack it and open the result.",
+        )
+    return str(ending)
 
 
 def head_of(path: Path, rows: int) -> Head:
-    """The first `rows` rows of one file, fewer if they are long; only its start is read.
+    """The first `rows` rows of one file, fewer if they are long; only its start is read, except for a .json file that
+    is one object, and for a compressed Parquet or Arrow file.
 
     Raises:
-        PairsError: as `open_table`, as far as the start shows.
+        PairsError: as `open_file`, as far as the start shows.
     """
     name, ending = safe_line(path.name, 80), checked_ending(path.name)
-    compression = path.suffix.lower() if path.suffix.lower() in COMPRESSIONS else ""
-    with _described(path), _opened(path) as data:
-        if data.seek(0, 2) == 0:
-            raise no_rows(name)
-        data.seek(0)
-        if compression and ending in (".parquet", ".arrow"):  # these are read from their end, or by offsets
-            with _unpacked(data, compression, name) as plain:
-                return head_of_stream(plain, ending, name, rows, HEAD_BYTES)
-        return head_of_stream(data, ending, name, rows, HEAD_BYTES, compression)
+    compression = compression_of(path.name)
+    try:
+        with _described(path), _opened(path) as data:
+            if data.seek(0, 2) == 0:
+                raise no_rows(name)
+            data.seek(0)
+            if ending == ZIP:
+                return _head_of_zip(data, name, rows)
+            if compression and ending not in TEXT_ENDINGS:  # these are read from their end, or by offsets
+                with unpacked(data, compression, name) as plain:
+                    return head_of_stream(plain, ending, name, rows, HEAD_BYTES)
+            return head_of_stream(data, ending, name, rows, HEAD_BYTES, compression)
+    except WholeFileNeededError:
+        table, notes = open_file(path)
+        first = first_of(table.rows(0, min(rows, len(table))), rows)
+        return Head(table.columns, first, len(table) <= len(first), notes)
+
+
+def _head_of_zip(data: IO[bytes], name: str, rows: int) -> Head:
+    with zip_member(data, name) as (member, stream), damage_named(name):
+        ending = _member_ending(member, name)
+        if ending not in TEXT_ENDINGS or ending == ".json":
+            raise WholeFileNeededError
+        return head_of_text(stream, ending, name, rows, HEAD_BYTES)
+
+
+class WholeFileNeededError(Exception):
+    """The first rows of a file are only known once all of it is read."""
 
 
 def head_of_stream(data: IO[bytes], ending: str, name: str, rows: int, most_bytes: int, compression: str = "") -> Head:
-    """As `head_of`, from any stream of bytes, one that can be sought for Arrow and Parquet."""
+    """As `head_of`, from any stream of bytes that can be sought.
+
+    Raises:
+        WholeFileNeededError: it is a .json file of one object.
+    """
+    refuse_pointer(data.read(len(POINTER)), name)
+    data.seek(0)
     if ending == ".parquet":
         table = _parquet(data, name)
         first = table.first(rows)
         return Head(table.columns, first, len(table) <= len(first))
-    if ending == ".arrow":
+    if ending not in TEXT_ENDINGS:
         arrow = _filled(ArrowTable(data, name, most_rows=rows), name)
         first = first_of(arrow.rows(0, min(rows, len(arrow))), rows)
         return Head(arrow.columns, first, arrow.whole and len(arrow) <= len(first))
+    if ending == ".json":
+        _refuse_document(data, compression, name)
     if not compression:
         return head_of_text(data, ending, name, rows, most_bytes)
-    with _damage(name):
-        return head_of_text(_unpacking(data, compression), ending, name, rows, most_bytes)
+    with damage_named(name):
+        return head_of_text(unpacking(data, compression), ending, name, rows, most_bytes)
+
+
+def _refuse_document(data: IO[bytes], compression: str, name: str) -> None:
+    """Raises WholeFileNeededError if a .json file may be one object."""
+    stream = unpacking(data, compression) if compression else data
+    start = b""
+    with damage_named(name):
+        while len(start) < LOOK_BYTES and (chunk := stream.read(LOOK_BYTES - len(start))):
+            start += chunk
+    data.seek(0)
+    if sample_encoding(start) != UTF_8 or is_document(start, whole=len(start) < LOOK_BYTES):
+        raise WholeFileNeededError
 
 
 def checked_ending(name: str) -> str:
@@ -172,72 +265,17 @@ class CloseOnError:
                 data.close()
 
 
-# -------------------------------------------------------------------------------------------------------- compression
-
-
-def _unpacked(packed: IO[bytes], compression: str, name: str) -> IO[bytes]:
-    """A temporary file with the unpacked bytes, deleted when closed: rows are accessed by offset."""
-    plain = tempfile.TemporaryFile(prefix="smoltui-")  # noqa: SIM115  # closed by its reader
-    try:
-        with _damage(name):
-            size = packed.seek(0, 2)
-            packed.seek(0)
-            _copy(_unpacking(packed, compression), plain, size, name)
-    except BaseException:
-        plain.close()
-        raise
-    plain.seek(0)
-    return plain
-
-
-def _copy(unpacked: IO[bytes], plain: IO[bytes], packed_bytes: int, name: str) -> None:
-    """Raises: PairsError: it unpacks to much more than text does."""
-    most = max(SMALL_BYTES, FOLDED * packed_bytes)
-    written = 0
-    while chunk := unpacked.read(CHUNK):
-        written += len(chunk)
-        if written > most:
-            raise PairsError(
-                f"{name} unpacks to more than {most >> 20:,} MB, from {packed_bytes >> 10:,} kB",
-                "If that is intended, unpack it and open the result.",
-            )
-        plain.write(chunk)
-
-
-def _unpacking(packed: IO[bytes], compression: str) -> IO[bytes]:
-    """The bytes as they are unpacked."""
-    import gzip
-
-    import zstandard
-
-    if compression == ".gz":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=packed))
-    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
-    return cast(IO[bytes], decompressor.stream_reader(packed, read_across_frames=True))
-
-
-@contextmanager
-def _damage(name: str) -> Iterator[None]:
-    """Turns errors of a damaged compressed file into a sentence."""
-    import gzip
-    import zlib
-
-    import zstandard
-
-    try:
-        yield
-    except (gzip.BadGzipFile, zlib.error, EOFError, zstandard.ZstdError) as error:
-        raise PairsError(f"{name} cannot be unpacked: {error}", "The file is damaged or truncated.") from error
-
-
 # ------------------------------------------------------------------------------------------------------------- readers
 
 
 def _json(data: IO[bytes], name: str) -> Table:
-    """An array of rows, or, like many .json files, one object per line."""
-    array_of_rows = is_array(io.BufferedReader(Lent(data)))
+    """An array of rows, one object per line, as in many .json files, or one object that holds the rows."""
+    layout = layout_of_file(data)
+    if layout == "table":
+        with data as table:
+            data = rows_of_table(table, name)
     data.seek(0)
-    return ArrayTable(data, name) if array_of_rows else LinesTable(data, name)
+    return LinesTable(data, name) if layout == "lines" else ArrayTable(data, name)
 
 
 def _arrow(data: IO[bytes], name: str) -> Table:
@@ -273,4 +311,5 @@ _READERS: dict[str, Callable[[IO[bytes], str], Table]] = {
     **{ending: partial(CsvTable, separator=separator) for ending, separator in SEPARATORS.items()},
     ".parquet": _parquet,
     ".arrow": _arrow,
+    ".feather": _arrow,
 }

@@ -1,7 +1,8 @@
 """JSON lines, JSON arrays and CSV, read from the start in memory that does not grow with the file.
 
-This module works on any stream of bytes: a file, one being unpacked, or one on the Hub. `text_tables.py` keeps
-the resulting offsets, so that rows are accessed by number; `head_of_text` stops after the first rows.
+This module works on any stream of bytes: a file, one being unpacked, or one on the Hub. `text_tables.py` keeps the
+resulting offsets, so that rows are accessed by number; `text_head.py` stops after the first rows. The bytes are UTF-8:
+`encodings.py` makes them so. A row with a byte that is not UTF-8 is unreadable.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import IO, NamedTuple, cast
+from functools import cache
+from typing import NamedTuple
 
 import orjson
 
+from smoltui.backends.data_files.csv_dialect import dialect_of
 from smoltui.core.foreign import foreign_json
 from smoltui.core.pairs.facts import sound
 from smoltui.errors import PairsError
 from smoltui.safe_text import safe_line
 
-MAX_ROW_BYTES = 4 << 20
+MAX_ROW_BYTES = 6 << 20
 """A longer row is shown as unreadable: no pair is that long, and decoding takes many times its size (four
 bytes per character if one of them is an emoji, and several copies while it is examined)."""
 MAX_ROW_PARTS = 300_000
@@ -31,13 +33,16 @@ CHUNK = 1 << 20
 """Bytes of a file read at a time."""
 BUFFER = 1 << 20
 """Bytes read at a time from the start of a stream; on the Hub, the size of one request."""
+DIALECT_BYTES = 64 << 10
+"""Bytes of a table that show its dialect."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 MAX_COLUMNS = 10_000
 MAX_BLANK_BYTES = 256 << 10
 """Limit of consecutive blank lines: a small packed file may contain any number of them."""
 _KEPT_CHARS = 10_000
 """Stored characters of a row that is too long."""
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _OF_LINES = "Expected one JSON object per line, with chosen and rejected."
 _OF_ARRAY = "Expected an array of objects with chosen and rejected; fix that line."
@@ -77,19 +82,21 @@ class Head(NamedTuple):
     """Decoded, or `Broken`."""
     whole: bool
     """These are all its rows."""
+    notes: tuple[str, ...] = ()
+    """What was done to read it, one sentence each."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows
 
 
 def decode_json(line: bytes) -> object:
-    """The value of one line or element, as `json.loads` reads it; invalid UTF-8 becomes U+FFFD.
+    """The value of one line or element, as `json.loads` reads it.
 
     orjson takes a third of the time but rejects what json accepts (NaN, lone surrogates, invalid UTF-8), and turns
     integers beyond 64 bits into floats.
 
     Raises:
-        ValueError: not JSON, nested too deeply, or too many values.
+        ValueError: not JSON, not UTF-8, nested too deeply, or too many values.
     """
     if len(line) > 2 * MAX_ROW_PARTS:  # the shortest values take two bytes
         foreign_json.check_size(line, MAX_ROW_BYTES, MAX_ROW_PARTS)
@@ -97,11 +104,40 @@ def decode_json(line: bytes) -> object:
         row: object = orjson.loads(line)
     except orjson.JSONDecodeError:
         return foreign_json.decode(_text(line))
-    return foreign_json.decode(_text(line)) if _has_huge(row) else row
+    if type(row) is dict and set(map(type, row.values())) == {str}:
+        return row
+    parts = line.count(b"{") + line.count(b"[")
+    if (parts <= _FEW_PARTS or _LONG_NUMBER in line.translate(_DIGITS)) and _has_huge(row):
+        return foreign_json.decode(_text(line))
+    if parts > foreign_json.DEEPEST:
+        foreign_json.check_depth(row)
+    return row
+
+
+_FEW_PARTS = 4
+"""Objects and lists of a row that are quickly looked through."""
+_DIGITS = bytes(0x30 if chr(byte).isdecimal() and byte < 128 else 0x20 for byte in range(256))
+"""Every digit as 0, anything else as a blank."""
+_LONG_NUMBER = b"0" * 19
+"""The digits of a whole number beyond 63 bits."""
 
 
 def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace").rstrip("\r\n")  # otherwise an error at the end would be in column 1
+    """Raises: UnicodeDecodeError."""
+    return line.decode("utf-8").rstrip("\r\n")  # otherwise an error at the end would be in column 1
+
+
+def shown_text(line: bytes) -> str:
+    """A line as text to show: bytes that are not UTF-8 as \\xdf."""
+    return line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+
+def undecodable(data: bytes, error: UnicodeDecodeError, place: str) -> Broken:
+    """The row with a byte that is not UTF-8."""
+    return Broken(
+        f"{place} contains a byte that is not UTF-8: 0x{error.object[error.start]:02X}, byte {error.start + 1:,} of it",
+        shown_text(data),
+    )
 
 
 def _has_huge(value: object, left: int = foreign_json.DEEPEST) -> bool:
@@ -145,37 +181,32 @@ def json_row(data: bytes, place: Callable[[], str]) -> object:
         return too_long(data, place())
     try:
         return decode_json(data)
+    except UnicodeDecodeError as error:
+        return undecodable(data, error, place())
     except ValueError as error:
         where, said = "", safe_line(str(error), 100)
         if isinstance(error, json.JSONDecodeError):
             where, said = f", column {error.colno}", error.msg
-        text = _text(data)
+        text = shown_text(data)
         return Broken(f"{place()} is not a JSON object ({said}{where}): {safe_line(text.strip(), 60)}", text)
 
 
 def too_long(data: bytes, place: str) -> Broken:
-    text = data[:_KEPT_CHARS].decode("utf-8", "replace")
+    text = shown_text(data[:_KEPT_CHARS])
     return Broken(f"{place} is longer than {MAX_ROW_BYTES >> 20} MB: {safe_line(text.strip(), 60)}", text)
 
 
 # --------------------------------------------------------------------------------------------------------------- lines
 
 
-def skip_mark(stream: io.BufferedReader, name: str) -> int:
-    """Skips a byte order mark; returns the offset after it.
-
-    Raises:
-        PairsError: the text is UTF-16.
-    """
-    start = stream.peek(3)[:3]
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise PairsError(f"{name} is UTF-16 text.", "Save it as UTF-8.")
-    return len(stream.read(3)) if start == _BOM else 0
+def skip_mark(stream: io.BufferedReader) -> int:
+    """Skips a byte order mark; returns the offset after it."""
+    return len(stream.read(3)) if stream.peek(3)[:3] == BOM else 0
 
 
 def lines_of(stream: io.BufferedReader, name: str) -> Iterator[Piece]:
     """The lines that are not blank."""
-    offset, number, empty = skip_mark(stream, name), 0, 0
+    offset, number, empty = skip_mark(stream), 0, 0
     while line := stream.readline(MAX_ROW_BYTES + 1):
         number += 1
         empty += len(line)
@@ -209,6 +240,8 @@ def _skip_rest(stream: io.BufferedReader, line: bytes) -> int:
 class ArrayElements:
     """The elements of a JSON array in sequence, through a window on the file.
 
+    The array may be in an object, as in {"version": 1, "data": [{…}, …]}: the first list of objects in it.
+
     The window is read as Latin-1, so a position in it is a byte offset; JSON's own signs are ASCII, and the content of
     strings does not matter here. `end` is the offset of the closing bracket once all have been yielded.
     """
@@ -216,7 +249,7 @@ class ArrayElements:
     def __init__(self, stream: io.BufferedReader, name: str) -> None:
         self.end = 0
         self._stream, self._name = stream, name
-        self._base = skip_mark(stream, name)
+        self._base = skip_mark(stream)
         self._line = 1
         """Line of the window's first character."""
         self._window, self._at, self._ended = "", 0, False
@@ -225,9 +258,15 @@ class ArrayElements:
         """Raises: PairsError: not an array of JSON values, with the line."""
         # Numbers are not examined: one of 5,000 digits is a problem of its row.
         decode = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=len).raw_decode
-        if self._next() != "[":
+        wrapped = self._next() == "{"
+        if wrapped:
+            self._at += 1
+            if not self._find_list(decode):
+                raise self._wrong("no list of objects in it", self._at)
+        elif self._next() != "[":
             raise self._wrong("Expecting value", self._at)
-        self._at += 1
+        else:
+            self._at += 1
         number = 0
         if self._next() != "]":
             while True:
@@ -243,8 +282,47 @@ class ArrayElements:
                 self._at += 1
         self.end = self._base + self._at
         self._at += 1
+        if wrapped and self._next() == ",":
+            self._at += 1
+            if self._find_list(decode):
+                raise self._wrong("several lists of objects in it", self._at)
+        elif wrapped:
+            self._sign("}")
         if self._next():
             raise self._wrong("Extra data", self._at)
+
+    def _find_list(self, decode: Callable[[str, int], tuple[object, int]]) -> bool:
+        """Goes to the first element of the next list of objects in an object; False at the object's end."""
+        while self._next() == '"':
+            self._at = self._value_end(decode)
+            self._sign(":")
+            if self._next() != "[":
+                self._at = self._value_end(decode)
+            elif self._is_list_of_objects(decode):
+                return True
+            if self._next() != ",":
+                break
+            self._at += 1
+        self._sign("}")
+        return False
+
+    def _is_list_of_objects(self, decode: Callable[[str, int], tuple[object, int]]) -> bool:
+        """Goes into the list, to its first element if that is an object; otherwise behind the list."""
+        self._sign("[")
+        if self._next() == "{":
+            return True
+        while self._next() != "]":
+            self._at = self._value_end(decode)
+            if self._next() == ",":
+                self._at += 1
+        self._at += 1
+        return False
+
+    def _sign(self, sign: str) -> None:
+        """Raises: PairsError: the next sign is another one."""
+        if self._next() != sign:
+            raise self._wrong(f"Expecting '{sign}' delimiter", self._at)
+        self._at += 1
 
     def _next(self) -> str:
         """The next non-space character, which is then at `_at`; empty at the end."""
@@ -288,7 +366,7 @@ class ArrayElements:
     def _wrong(self, said: str, at: int) -> PairsError:
         line = self._line + self._window.count("\n", 0, at)
         start = self._window.rfind("\n", 0, at) + 1
-        found = self._window[start : start + 400].split("\n")[0].encode("latin-1").decode("utf-8", "replace")
+        found = self._window[start : start + 400].split("\n")[0].encode("latin-1").decode("utf-8", "backslashreplace")
         return PairsError(
             f"{self._name} line {line} is not valid JSON ({said}): {safe_line(found.strip(), 60)}", _OF_ARRAY
         )
@@ -304,26 +382,35 @@ class CsvRecords:
     the end of the file, or within `MAX_ROW_BYTES`, counts only for its line, so that later rows can be read.
     """
 
-    def __init__(self, stream: io.BufferedReader, name: str, separator: str) -> None:
-        """Raises: PairsError: no header."""
-        self.separator, self._name = separator, name
-        self._stream, self._record = stream, _record_pattern(separator)
-        self._base = skip_mark(stream, name)
+    def __init__(self, stream: io.BufferedReader, name: str, usual: str) -> None:
+        """`usual`: the separator that the file's extension promises.
+
+        Raises:
+            PairsError: no header.
+        """
+        self._base = skip_mark(stream)
         """Offset of the window."""
-        self._window, self._at, self._ended = b"", 0, False
-        self._line = 1
+        self._window = stream.read(DIALECT_BYTES)
+        dialect = dialect_of(self._window, usual)
+        self.separator, self._name = dialect.separator, name
+        self._stream, self._record = stream, _record_pattern(dialect.separator)
+        self._at, self._ended = dialect.skipped, False
+        self._line = 2 if dialect.skipped else 1
         """Of the next record."""
         self.end = 0
         """Offset of the end of the file, once all records have been yielded."""
         header = next(iter(self), None)
         if header is None:
             raise no_rows(name)
-        fields = csv_fields(header.data, separator)
+        try:
+            fields = csv_fields(header.data, self.separator)
+        except UnicodeDecodeError:
+            fields = None
         if fields is None or len(header.data) > MAX_ROW_BYTES:
             raise PairsError(f"{name} cannot be read as a table: its first line is not a header.", _OF_CSV)
         if len(fields) > MAX_COLUMNS:
             raise PairsError(f"{name} has more than {MAX_COLUMNS:,} columns.", _OF_CSV)
-        self.columns = tuple(fields)
+        self.columns = tuple(field.strip() for field in fields)
 
     def __iter__(self) -> Iterator[Piece]:
         empty = 0
@@ -369,21 +456,24 @@ class CsvRecords:
 @cache
 def _record_pattern(separator: str) -> re.Pattern[bytes]:
     field = r'(?:"[^"]*+(?:""[^"]*+)*+"[^S\n]*+|[^"S\n][^S\n]*+|)'
-    return re.compile(rf"{field}(?:S{field})*+\n".replace("S", separator).encode())
+    return re.compile(rf"{field}(?:S{field})*+\n".replace("S", re.escape(separator)).encode())
 
 
 @cache
 def _field_pattern(separator: str) -> re.Pattern[str]:
     """Pattern of a common field and the separator: (all of it, quoted content, unquoted content)."""
-    return re.compile(r'((?:"([^"]*+(?:""[^"]*+)*+)"|([^"S\r\n][^S\r\n]*+|))S)'.replace("S", separator))
+    return re.compile(r'((?:"([^"]*+(?:""[^"]*+)*+)"|([^"S\r\n][^S\r\n]*+|))S)'.replace("S", re.escape(separator)))
 
 
 def csv_fields(data: bytes, separator: str) -> list[str] | None:
-    """The fields of one record, invalid UTF-8 as U+FFFD; None if they cannot be separated.
+    """The fields of one record; None if they cannot be separated.
 
     Common forms are parsed here, in a fifth of the csv module's time for long texts.
+
+    Raises:
+        UnicodeDecodeError: not UTF-8.
     """
-    text = data.decode("utf-8", "replace").rstrip("\r\n")
+    text = data.decode("utf-8").rstrip("\r\n")
     if '"' not in text and "\r" not in text:
         return text.split(separator)
     found = _field_pattern(separator).findall(text + separator)
@@ -401,49 +491,15 @@ def csv_row(data: bytes, columns: tuple[str, ...], separator: str, place: Callab
     """The row, or a `Broken` that names the line."""
     if len(data) > MAX_ROW_BYTES:
         return too_long(data, place())
-    fields = csv_fields(data, separator)
+    try:
+        fields = csv_fields(data, separator)
+    except UnicodeDecodeError as error:
+        return undecodable(data, error, place())
     if fields is not None and len(fields) == len(columns):
         return dict(zip(columns, fields, strict=True))
-    text = _text(data)
+    text = shown_text(data)
     said = "is not a row of the table" if fields is None else f"has {len(fields)} columns instead of {len(columns)}"
     return Broken(f"{place()} {said}: {safe_line(text.strip(), 60)}", text)
-
-
-# ---------------------------------------------------------------------------------------------------------------- heads
-
-
-def is_array(stream: io.BufferedReader) -> bool:
-    """Whether a .json file is an array of rows; many have one object per line. Nothing is consumed."""
-    return stream.peek(4096)[:4096].removeprefix(_BOM).lstrip(b" \t\r\n").startswith(b"[")
-
-
-def head_of_text(stream: IO[bytes], ending: str, name: str, rows: int, most_bytes: int) -> Head:
-    """The first `rows` rows of a .jsonl, .ndjson, .json, .csv or .tsv, fewer if they take more than `most_bytes`.
-
-    Raises:
-        PairsError: as when opening the whole file, as far as its start shows.
-    """
-    buffered: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, stream), BUFFER)
-    columns: tuple[str, ...] = ()
-    if ending in SEPARATORS:
-        records = CsvRecords(buffered, name, SEPARATORS[ending])
-        columns, found = records.columns, _csv_rows(records, name)
-    elif ending == ".json" and is_array(buffered):
-        found = _json_rows(ArrayElements(buffered, name), f"{name} row")
-    else:
-        found = _json_rows(lines_of(buffered, name), f"{name} line")
-    first: list[object] = []
-    for row, end in found:
-        if len(first) == rows:
-            return Head(columns, first, False)
-        first.append(row)
-        if not columns and isinstance(row, dict):
-            columns = column_names(row)
-        if end > most_bytes:
-            return Head(columns, first, False)
-    if not first:
-        raise no_rows(name, columns)
-    return Head(columns, first, True)
 
 
 def no_rows(name: str, columns: tuple[str, ...] = ()) -> EmptyFileError:
@@ -451,14 +507,3 @@ def no_rows(name: str, columns: tuple[str, ...] = ()) -> EmptyFileError:
     if columns:
         return EmptyFileError(f"{name} has no rows.", f"Its columns: {safe_line(', '.join(columns), 200)}.")
     return EmptyFileError(f"{name} is empty or has no rows.", _OF_LINES)
-
-
-def _json_rows(pieces: Iterable[Piece], place: str) -> Iterator[tuple[object, int]]:
-    for piece in pieces:
-        yield json_row(piece.data, partial("{} {}".format, place, piece.number)), piece.offset + len(piece.data)
-
-
-def _csv_rows(records: CsvRecords, name: str) -> Iterator[tuple[object, int]]:
-    for piece in records:
-        place = partial("{} line {}".format, name, piece.number)
-        yield csv_row(piece.data, records.columns, records.separator, place), piece.offset + len(piece.data)

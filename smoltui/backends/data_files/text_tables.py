@@ -20,6 +20,7 @@ from smoltui.backends.data_files.text import (
     CsvRecords,
     column_names,
     csv_row,
+    decode_json,
     json_row,
     no_rows,
     skip_mark,
@@ -86,8 +87,11 @@ class TextTable:
     def _decoded(self, start: int, stop: int, block: bytes, size: int) -> Iterator[object]:
         """Rows `start` up to `stop`, which are in `block`; it is shorter than `size` if the file was truncated."""
         begin = self._starts[start]
-        for index in range(start, stop):
-            piece = block[self._starts[index] - begin : self._stop(index) - begin]
+        ends = [place - begin for place in self._starts[start + 1 : stop]] + [self._stop(stop - 1) - begin]
+        at = 0
+        for index, end in enumerate(ends, start):
+            piece = block[at:end]
+            at = end
             if not piece:
                 yield Broken(f"{self._place(index)} no longer exists: the file was truncated", "")
             else:
@@ -123,6 +127,11 @@ class LinesTable(TextTable):
         self._take_columns()
 
     def _decode(self, index: int, piece: bytes) -> object:
+        if len(piece) <= MAX_ROW_BYTES:
+            try:  # `suppress` takes as long as decoding a short row
+                return decode_json(piece)
+            except ValueError:
+                pass
         return json_row(piece, partial(self._place, index))
 
     def _place(self, index: int) -> str:
@@ -133,7 +142,7 @@ def _line_starts(data: IO[bytes], name: str, numbers: LineNumbers) -> tuple[arra
     """Offsets of the lines that are not blank, and the file's size in bytes."""
     starts: array[int] = array("Q")
     data.seek(0)
-    base = line = skip_mark(io.BufferedReader(Lent(data)), name)
+    base = line = skip_mark(io.BufferedReader(Lent(data)))
     data.seek(base)
     blank, number = True, 1
     empty = base
@@ -201,7 +210,7 @@ class CsvTable(TextTable):
 
     def __init__(self, data: IO[bytes], name: str, separator: str) -> None:
         records = CsvRecords(io.BufferedReader(Lent(data), BUFFER), name, separator)
-        self._separator, self._numbers = separator, LineNumbers()
+        self._separator, self._numbers = records.separator, LineNumbers()
         starts: array[int] = array("Q")
         for piece in records:
             self._numbers.note(len(starts), piece.number)

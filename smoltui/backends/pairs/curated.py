@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from smoltui import __version__
+from smoltui.backends.data_files.as_datasets import read_alike
 from smoltui.backends.data_files.source import (
     PairsSpec,
     files_stamp,
     find_set,
     is_local,
+    named_on_hub,
     open_spec,
     pairs_of,
 )
@@ -109,7 +111,8 @@ class Curated:
             )
             if number
         ]
-        return f"{_count(made.train)} pairs of {self.source}, curated: {', '.join(parts) or 'nothing excluded'}"
+        how = f"curated: {', '.join(parts)}" if parts else "exported as smoltui reads them"
+        return f"{_count(made.train)} pairs of {self.source}, {how}"
 
 
 def _count(number: int) -> str:
@@ -128,7 +131,10 @@ def set_name(spec: PairsSpec, folder: Path) -> str:
     if spec.files:
         return f"{', '.join(Path(path).name for paths in spec.files.values() for path in paths)} {split}"
     path = folder.absolute() / expanded(spec.source)
-    return f"{path.name if exists(path) else spec.source} {split}"
+    if exists(path):
+        return f"{path.name} {split}"
+    named = named_on_hub(spec.source)
+    return f"{spec.source if named is None else named.shown(spec.source)} {split}"
 
 
 def named_set(spec: PairsSpec, folder: Path) -> NamedSet:
@@ -192,7 +198,8 @@ def curate(
     """The curated set of the recipe with these `values`, written if it does not exist yet.
 
     `settings` and `curation` are the project's; None to read them. Returns None if stopped, or if the recipe's own
-    pairs are trained on: no decision concerns them, and smoltui.toml maps no columns, which TRL could not read.
+    pairs are trained on: no decision concerns them, smoltui.toml maps no columns, and `datasets` reads their files as
+    smoltui does.
 
     Raises:
         PairsError, ServiceError: the recipe's pairs cannot be read, or none are left.
@@ -270,11 +277,12 @@ def _asked(project: Project, values: Mapping[str, object], settings: Settings, c
         return None
     hold_out = curation.hold_out(set_name(wanted, project.folder))
     columns = columns_of(project, wanted, settings)
-    needed = bool(columns) or hold_out is not None
+    entries = values.get("datasets")
+    specs = _specs(wanted, entries)
+    needed = bool(columns) or hold_out is not None or not all(read_alike(spec, project.folder) for spec in specs)
     if not (curation.excluded or curation.swapped or needed):
         return None
-    entries = values.get("datasets")
-    sets = [named_set(replace(spec, columns=columns), project.folder) for spec in _specs(wanted, entries)]
+    sets = [named_set(replace(spec, columns=columns), project.folder) for spec in specs]
     if entries and hold_out is None:
         hold_out = _drawn_by_trl(values)
     evaluates = str(values.get("eval_strategy") or "no") != "no"
@@ -342,8 +350,6 @@ def curated_spec(spec: RunSpec) -> RunSpec:
         return spec
     project = Project(Path(spec.project))
     settings = project.settings()
-    if not CurationFile(project.folder).path.exists() and not settings.pair_columns:
-        return spec
     recipe = RecipeFile(project.folder / RECIPE_NAME, spec.recipe, "")
     found = curate(project, recipe.values, settings=settings)
     return spec if found is None else with_curated(spec, recipe, found)

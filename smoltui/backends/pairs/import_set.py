@@ -7,19 +7,24 @@ continues after them.
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from importlib.abc import MetaPathFinder
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.data_files.source import PairSource, PairsSpec, files_stamp, open_spec
+from smoltui.backends.data_files.arrow_rows import chars_of
+from smoltui.backends.data_files.source import UNFOLDED, PairSource, PairsSpec, files_stamp, open_spec
 from smoltui.backends.data_files.text import Broken
 from smoltui.backends.pairs.cache_upkeep import import_lock, prune, remove_halves
 from smoltui.backends.pairs.child_output import Line, Progress, run_child
+from smoltui.backends.pairs.import_helpers import add_up, helpers, parts_of, processes, report_part, wait_for
 from smoltui.backends.pairs.store import (
     BATCH_ROWS,
     FACTS,
@@ -34,6 +39,7 @@ from smoltui.backends.pairs.store import (
     write_meta,
 )
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
+from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
 from smoltui.scripts.pair_columns import own_columns
 
@@ -46,12 +52,15 @@ SMALL_CHARS, FOLDED = 256 << 20, 100
 """A set with more text than `SMALL_CHARS` may contain at most `FOLDED` characters per byte of its files."""
 MAX_MEMORY_BYTES = 2 << 30
 """Limit of the child process, as a last resort. Arrow reserves a gigabyte that it does not use."""
+
 _LONG = ("prompt", "chosen", "rejected", "raw", "extra")
 """Columns whose texts may be long."""
+STEP_ROWS, STEP_CHARS = 64, 4 << 20
+"""Rows that are in memory as they are in the file, and their characters, beyond which there is only one more row."""
 
 RowsDone = Callable[[int, int | None], object]
 """Called with the imported rows and the rows of the whole set (None if unknown)."""
-Batch = dict[str, list[object]]
+Batch = dict[str, list[Any]]
 """Column → values of some rows."""
 
 
@@ -67,6 +76,7 @@ def spec_from_json(data: dict[str, Any]) -> PairsSpec:
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     limit_memory()
+    sys.meta_path.insert(0, _WithoutPandas())
 
     def unwritable(error: OSError) -> InputError:
         return InputError(
@@ -74,7 +84,17 @@ def main(arguments: list[str]) -> int:
             "Free some space there, or set SMOLTUI_HOME to another disk; then press r to reload.",
         )
 
+    if len(arguments) > 1:  # started by another import
+        return run_child(lambda: _import_share(folder, int(arguments[1]), int(arguments[2])), unwritable)
     return run_child(lambda: _imported(folder), unwritable)
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Keeps pyarrow from importing pandas, where that is installed: it takes half a second and 50 MB for nothing."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not needed here", name=name)
 
 
 def _imported(folder: Path) -> Line:
@@ -128,10 +148,21 @@ def import_set(folder: Path, spec: PairsSpec, base: Path, stamp: object, *, prog
     meta = _meta_so_far(folder)
     if meta is not None and meta.complete:
         return meta.rows
+    with _no_collection():
+        return _import_rows(folder, spec, base, stamp, meta, progress)
+
+
+def _import_rows(
+    folder: Path, spec: PairsSpec, base: Path, stamp: object, meta: Meta | None, progress: RowsDone
+) -> int:
     source = open_spec(spec, base)
     if meta is None:
         meta = _first_meta(source)
         write_meta(folder, meta)
+    first = meta.rows // PART_ROWS
+    count = 1 if source.schema in UNFOLDED else processes(parts_of(len(source)) - first)
+    if count > 1:
+        _import_together(folder, source, meta, count, progress)
     batches = _batches(source, meta)
     while (rows := _import_part(folder, meta.rows // PART_ROWS, batches)) > 0:
         meta.rows += rows
@@ -143,6 +174,47 @@ def import_set(folder: Path, spec: PairsSpec, base: Path, stamp: object, *, prog
     meta.complete, meta.total = True, meta.rows
     write_meta(folder, meta)
     return meta.rows
+
+
+def _import_together(folder: Path, source: PairSource, meta: Meta, count: int, progress: RowsDone) -> None:
+    """Imports all parts, every `count`-th of them in this process. Raises as `import_set`, and as `Helpers.found`."""
+    first, last = meta.rows // PART_ROWS, parts_of(len(source))
+    with helpers(folder, first, count - 1) as others:
+        for part in range(first, last):
+            own = (part - first) % count == 0
+            add_up(meta, _alone(folder, source, part) if own else wait_for(part, others), _note_kind)
+            write_meta(folder, meta)
+            progress(meta.rows, meta.total)
+
+
+def _import_share(folder: Path, first: int, step: int) -> Line:
+    """Imports the parts from `first` on, every `step`-th, for the process that started this one."""
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    with _no_collection():
+        source = open_spec(spec_from_json(request["spec"]), Path(request["base"]))
+        for part in range(first, parts_of(len(source)), step):
+            report_part(folder, part, _alone(folder, source, part))
+    return {"done": first}
+
+
+def _alone(folder: Path, source: PairSource, part: int) -> Meta:
+    """Imports one part; returns what is found in it."""
+    found = _first_meta(source)
+    start = part * PART_ROWS
+    found.rows = _import_part(folder, part, _batches(source, found, start, start + PART_ROWS))
+    return found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without looking for cycles, which rows do not form: that would take a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _meta_so_far(folder: Path) -> Meta | None:
@@ -161,6 +233,7 @@ def _first_meta(source: PairSource) -> Meta:
         source.schema,
         list(source.columns),
         total=len(source),
+        notes=list(source.notes),
         thinking_off=source.is_converted,
     )
 
@@ -188,58 +261,73 @@ def _import_part(folder: Path, part: int, batches: Iterator[Batch]) -> int:
     return rows
 
 
-def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
-    """The rows after `meta.rows`, as columns of up to `BATCH_ROWS` rows; each batch is only valid until the next one.
+def _batches(source: PairSource, meta: Meta, start: int | None = None, stop: int | None = None) -> Iterator[Batch]:
+    """The rows from `start` (None: after `meta.rows`) to `stop`, as columns of up to `BATCH_ROWS` rows.
 
     Notes broken rows and further columns in `meta`.
 
     Raises:
         PairsError: the rows contain far more text than a set of pairs does.
     """
-    batch, whole, most = _Batch(), 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
-    for index, row in enumerate(source.rows(meta.rows, len(source)), meta.rows):
-        whole += batch.add(_facts_of(index, row, meta))
-        if batch.chars > MAX_BATCH_CHARS:
-            raise PairsError(
-                f"{BATCH_ROWS} rows contain more than {MAX_BATCH_CHARS >> 20} MB of text, at row {index + 1}",
-                "No pair needs that much; shorten or remove the longest.",
-            )
-        if whole > most:
-            raise PairsError(
-                f"The set unpacks to more than {FOLDED} times the size of its files, at row {index + 1}",
-                "Its rows repeat the same long texts. Save the set without the repetition.",
-            )
-        if len(batch) == BATCH_ROWS:
-            yield batch.columns
-            batch.clear()
-    if len(batch):
-        yield batch.columns
+    whole, most = 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
+    batch, chars = _no_rows(), 0
+    start = meta.rows if start is None else start
+    rows = source.rows(start, len(source) if stop is None else stop)
+    while step := _step(rows, BATCH_ROWS - len(batch["hash"])):
+        columns = _columns(start, step, meta)
+        for at, size in enumerate(_chars(columns), start + 1):
+            chars, whole = chars + size, whole + size
+            if chars > MAX_BATCH_CHARS:
+                raise PairsError(
+                    f"{BATCH_ROWS} rows contain more than {MAX_BATCH_CHARS >> 20} MB of text, at row {at}",
+                    "No pair needs that much; shorten or remove the longest.",
+                )
+            if whole > most:
+                raise PairsError(
+                    f"The set unpacks to more than {FOLDED} times the size of its files, at row {at}",
+                    "Its rows repeat the same long texts. Save the set without the repetition.",
+                )
+        for name, values in columns.items():
+            batch[name] += values
+        start += len(step)
+        if len(batch["hash"]) == BATCH_ROWS:
+            yield batch
+            batch, chars = _no_rows(), 0
+    if batch["hash"]:
+        yield batch
 
 
-class _Batch:
-    """Columns of rows that are written together."""
+def _step(rows: Iterator[object], most: int) -> list[object]:
+    """The next rows: at most `most`, `STEP_ROWS`, and the one with which they have `STEP_CHARS`."""
+    step: list[object] = []
+    chars = 0
+    for row in islice(rows, min(most, STEP_ROWS)):
+        step.append(row)
+        chars += chars_of(row)
+        if chars > STEP_CHARS:
+            break
+    return step
 
-    def __init__(self) -> None:
-        self.columns: Batch = {name: [] for name in dict.fromkeys((*TEXT_FIELDS, *FACTS_FIELDS))}
-        self.chars = 0
-        """Characters of the long texts."""
-        self._appenders = [(name, column.append) for name, column in self.columns.items()]
 
-    def __len__(self) -> int:
-        return len(self.columns["hash"])
+def _no_rows() -> Batch:
+    return {name: [] for name in dict.fromkeys((*TEXT_FIELDS, *FACTS_FIELDS))}
 
-    def add(self, row: Columns) -> int:
-        """Adds one row; returns the characters of its long texts."""
-        for name, append in self._appenders:
-            append(row[name])
-        chars = sum(len(row[name] or "") for name in _LONG)
-        self.chars += chars
-        return chars
 
-    def clear(self) -> None:
-        self.chars = 0
-        for column in self.columns.values():
-            column.clear()
+def _chars(columns: Batch) -> list[int]:
+    """The characters of the long texts of each row."""
+    lengths = [[0 if text is None else len(text) for text in columns[name]] for name in _LONG]
+    return list(map(sum, zip(*lengths, strict=True)))
+
+
+def _columns(start: int, rows: list[object], meta: Meta) -> Batch:
+    """The stored columns of rows; what they say about the set is noted in `meta`."""
+    if not any(isinstance(row, Broken) for row in rows):
+        for row in rows:
+            if isinstance(row, dict):
+                note_extras(row, meta.extras)
+        return facts_columns(start, rows)
+    found = [_facts_of(index, row, meta) for index, row in enumerate(rows, start)]
+    return {name: [facts[name] for facts in found] for name in found[0]}
 
 
 def _facts_of(index: int, row: object, meta: Meta) -> Columns:
@@ -256,13 +344,18 @@ def _facts_of(index: int, row: object, meta: Meta) -> Columns:
 def note_extras(row: Mapping[str, object], kinds: dict[str, str]) -> None:
     """Notes the kinds of the row's further columns: text if they differ between rows, json if one is not a scalar."""
     own = own_columns(tuple(row))
+    if len(own) == len(row):
+        return
     for column, value in row.items():
         if column in own or value is None:
             continue
-        name, kind = sound(str(column)), _kind(value)
-        known = kinds.setdefault(name, kind)
-        if known != kind:
-            kinds[name] = "json" if "json" in (known, kind) else "text"
+        _note_kind(kinds, sound(str(column)), _kind(value))
+
+
+def _note_kind(kinds: dict[str, str], name: str, kind: str) -> None:
+    known = kinds.setdefault(name, kind)
+    if known != kind:
+        kinds[name] = "json" if "json" in (known, kind) else "text"
 
 
 def _kind(value: object) -> str:

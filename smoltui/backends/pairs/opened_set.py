@@ -70,6 +70,11 @@ class PairSet:
         return tuple(self._facts.columns)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to read it, and what was left aside, one sentence each."""
+        return tuple(self._facts.notes)
+
+    @property
     def label(self) -> str:
         """Name of the set in decisions about all of it."""
         return set_name(self.spec, self.base)
@@ -114,10 +119,7 @@ class PairSet:
         if self.store is not None and index < len(self.store):
             return self.store.extra(index)
         row = self._head_row(index)
-        if not isinstance(row, Mapping):
-            return {}
-        own = own_columns(tuple(row))
-        return {str(name): value for name, value in row.items() if name not in own}
+        return further_of(row) if isinstance(row, Mapping) else {}
 
     @property
     def further_columns(self) -> Mapping[str, str]:
@@ -152,6 +154,12 @@ class PairSet:
         if now == self.stamp:
             return None
         return f"{self.name} {'has changed' if now else 'no longer exists'}; the version read before is shown"
+
+
+def further_of(row: Mapping[Any, object]) -> dict[str, object]:
+    """The columns of a row beside its pair."""
+    own = own_columns(tuple(row))
+    return {str(name): value for name, value in row.items() if name not in own}
 
 
 def store_folder(spec: PairsSpec, base: Path, stamp: FileStamps) -> Path:

@@ -31,7 +31,7 @@ from smoltui.errors import PairsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files; a set with another one is imported again."""
 PART_ROWS = 4096
 """Rows per part: read in a few milliseconds, and the first is written half a second after an import starts."""
@@ -131,6 +131,8 @@ class Meta:
     broken_rows: int = 0
     extras: dict[str, str] = field(default_factory=dict)
     """Further column of the rows → number, text, yes/no or json, whichever represents all of its values."""
+    notes: list[str] = field(default_factory=list)
+    """What was done to read it, and what was left aside, one sentence each."""
     thinking_off: bool = True
     """Whether training turns thinking off: rows that are converted have answers without thoughts."""
     format: int = FORMAT
@@ -167,6 +169,8 @@ class PairStore:
         self.meta = read_meta(folder)
         self._lock = threading.Lock()
         self._batches: OrderedDict[tuple[str, int, int], pa.RecordBatch] = OrderedDict()
+        self._last: Pair | None = None
+        """The pair read last: a key asks for it several times, and a long one takes 20 ms."""
         with suppress(OSError):  # the time of last use: the least recently used sets are deleted first
             os.utime(folder)
 
@@ -193,7 +197,10 @@ class PairStore:
             IndexError: no such row, or not imported yet.
             PairsError: the cache was deleted meanwhile.
         """
-        return pair_of_columns(index, self._text_row(index), self.meta.schema)
+        last = self._last
+        if last is None or last.index != index:
+            self._last = last = pair_of_columns(index, self._text_row(index), self.meta.schema)
+        return last
 
     def extra(self, index: int) -> dict[str, object]:
         """The further columns of a row: name → value."""

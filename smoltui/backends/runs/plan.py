@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.data_files.as_datasets import read_alike
 from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.pairs.curated import Curated, curate, set_name, with_curated
@@ -177,6 +178,7 @@ def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
     ]
     parts += [f"{held.share:.4g} of the prompts held out"] if held else []
     parts += ["columns set in smoltui.toml"] if plan.settings.pair_columns else []
+    parts += [] if read_alike(wanted, plan.project.folder) else ["read as smoltui reads it"]
     return f"{wanted.shown}, curated when the run starts: {', '.join(parts)}" if parts else ""
 
 

@@ -22,7 +22,7 @@ from smoltui.cli.output import print_json
     help="What the columns are, such as prompt=question,chosen=good,rejected=bad. Only needed if the names don't tell.",
 )
 @click.option("--row", type=int, help="Show this pair, counted from 0, with all columns of its row.")
-@click.option("--head", type=click.IntRange(1, 10_000), metavar="N", help="Show the first N pairs, or matches.")
+@click.option("--head", type=int, metavar="N", help="Show the first N pairs, or matches, with all columns.")
 @click.option("--facet", metavar="COLUMN", help="Count the values of this column, in all pairs or in the matches.")
 @click.option("--search", help="Rows with this text, ignoring case, or matching this /regular expression/.")
 @click.option("--where", help="Rows for which this SQL condition holds, such as 'chosen_chars > 500'.")
@@ -33,7 +33,10 @@ from smoltui.cli.output import print_json
 @click.option("--overwrite", is_flag=True, help="Replace an existing export.")
 @json_option
 def pairs_command(as_json: bool, **options: Any) -> None:
-    """Show what a set of preference pairs contains. SOURCE is a file, a folder, a pattern, a Hub id, or a project."""
+    """Show what a set of preference pairs contains.
+
+    SOURCE is a file, a folder, a pattern, a Hub id or address, a project, or - for standard input.
+    """
     require_address_space()
     from smoltui.cli import pairs
 

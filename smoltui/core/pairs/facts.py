@@ -65,7 +65,7 @@ def _texts(pair: Pair, reading: Reading, row: object) -> Columns:
         "trl_cut": sound(pair.trl_cut) if pair.trl_cut else None,
         "answer_at": reading.answer_at,
         "trl_at": reading.trl_cut,
-        "extra": _extra(row),
+        "extra": extra_of(row),
     }
 
 
@@ -140,7 +140,7 @@ def _thoughts(reading: Reading, chosen: str, rejected: str) -> Columns:
 
 def _unreadable(pair: Pair, row: object) -> Columns:
     text = json.dumps(row, ensure_ascii=False, indent=2, default=str)
-    return _nothing(pair.problem or "", pair.reason or "not_a_row", text) | {"extra": _extra(row)}
+    return _nothing(pair.problem or "", pair.reason or "not_a_row", text) | {"extra": extra_of(row)}
 
 
 _UNKNOWN = (
@@ -194,13 +194,17 @@ def _nothing(problem: str, reason: str, raw: str) -> Columns:
     }
 
 
-def _extra(row: object) -> str | None:
+def extra_of(row: object) -> str | None:
     """The further columns of a row as a JSON object; None when there are none."""
     if not isinstance(row, Mapping):
         return None
     own = own_columns(tuple(row))
-    others = {str(name): value for name, value in row.items() if name not in own}
-    return sound(json.dumps(others, ensure_ascii=False, default=str)) if others else None
+    if len(own) == len(row):
+        return None
+    return sound(_EXTRA.encode({str(name): value for name, value in row.items() if name not in own}))
+
+
+_EXTRA = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def short_hash(text: str) -> int:

@@ -162,13 +162,14 @@ def pair_from_reading(index: int, reading: Reading, row: object) -> Pair:
         problem=str(first) if first else None,
         reason=first.reason if first else None,
         schema=reading.schema,
-        trl_cut=_cut_sentence(chosen, reading.answer_at, reading.trl_cut),
+        trl_cut=cut_sentence(chosen, reading.answer_at, reading.trl_cut),
         answer_at=reading.answer_at,
         trl_at=reading.trl_cut,
     )
 
 
-def _cut_sentence(chosen: object, own: int | None, cut: int | None) -> str | None:
+def cut_sentence(chosen: object, own: int | None, cut: int | None) -> str | None:
+    """Where TRL would end the prompt, if not where we do; `chosen`, `own` and `cut` as in the row and its `Reading`."""
     if own is None or cut is None or own == cut:
         return None
     if not isinstance(chosen, str):

@@ -10,8 +10,15 @@ from typing import Any
 from smoltui.core.recipe.fields import BY_KEY, RANGES, Field
 from smoltui.core.recipe.keys import Key
 
-FILE_KINDS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
-"""File extension → name of the `datasets` reader; an additional `.gz` is fine."""
+FILE_KINDS = {
+    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".zip"), "json"),
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    ".parquet": "parquet",
+    **dict.fromkeys((".arrow", ".feather"), "arrow"),
+}
+"""File extension → name of the `datasets` reader. What this one cannot read is exported before a training."""
+_PACKED = (".gz", ".zst", ".xz", ".bz2")
+"""Further extensions of compressed files."""
 
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 _FALSE = ("false", "no", "off", "0", "n", "f")
@@ -304,7 +311,9 @@ def show_datasets(sources: list[Any]) -> str:
 
 def file_kind(path: str) -> str | None:
     """The `datasets` reader for a file of this name; None if it is not a file of pairs."""
-    name = path.lower().removesuffix(".gz").removesuffix(".zst")
+    name = path.lower()
+    for packed in _PACKED:
+        name = name.removesuffix(packed)
     return next((kind for suffix, kind in FILE_KINDS.items() if name.endswith(suffix)), None)
 
 

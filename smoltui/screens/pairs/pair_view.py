@@ -20,6 +20,8 @@ from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidge
 
 PROMPT_SHARE = 0.4
 """Maximum share of the height for the prompt, so that the answers keep their place from pair to pair."""
+MAX_COUNTED = 200_000
+"""Characters of a text whose words are counted; of a longer one, less is shown. So it costs a key no more time."""
 MAX_NOTES = 4
 """Maximum number of lines for decisions and problems."""
 FURTHER_SHARE, MAX_FURTHER = 8, 4
@@ -349,7 +351,7 @@ def _contents(
     spans = words_diff(_shown(answers[0], whitespace), _shown(answers[1], whitespace))
     same = not any(span.differs for side in spans for span in side)
     for (side, style), text, parts in zip(COLOURS.items(), answers, spans, strict=True):
-        words = f"{_count(len(text), 'character')} · {_count(len(text.split()), 'word')}{_tokens(tokens, side)}"
+        words = f"{_length(text)}{_tokens(tokens, side)}"
         contents[f"{side}-head"] = Content.styled(f"{side} · {words}", f"bold {style}")
         contents[side] = EMPTY
         if text.strip():
@@ -360,12 +362,24 @@ def _contents(
     return contents
 
 
+def _length(text: str) -> str:
+    """Characters and words of a text; of a very long one only characters, because a key does not wait for its words."""
+    characters = _count(len(text), "character")
+    return characters if len(text) > MAX_COUNTED else f"{characters} · {_count(len(text.split()), 'word')}"
+
+
+def _most_shown(text: str) -> int:
+    """Characters of a text that are shown: wrapping them and comparing their words takes most of the time of a key."""
+    return MAX_SHOWN if len(text) <= MAX_COUNTED else MAX_SHOWN // 5
+
+
 def _shown(text: str, whitespace: bool) -> str:
     """`text`, sanitized; with `whitespace`, tabs and carriage returns stay visible."""
+    most = _most_shown(text)
     if not whitespace:
-        return safe(text)
-    more = len(text) - MAX_SHOWN
-    shown = safe(text[:MAX_SHOWN].replace("\t", "→").replace("\r\n", "\r\r\n"), None)
+        return safe(text, most)
+    more = len(text) - most
+    shown = safe(text[:most].replace("\t", "→").replace("\r\n", "\r\r\n"), None)
     return f"{shown}… {more:,} more characters" if more > 0 else shown
 
 
@@ -401,7 +415,7 @@ def _cut_up(answer: Content, text: str, cut: Cut | None, whitespace: bool) -> li
     while at > 0 and "\u200d" in text[at - 1 : at + 1]:
         at -= 1  # an emoji made of several characters is not split
     sign = f"{CUT_SIGN} cut at max_length {cut.tokens:,} tokens"
-    if at >= MAX_SHOWN:
+    if at >= _most_shown(text):
         return [(answer, True), (Content.styled(f"\n{sign}, in what is not shown", CUT_HEAD), False)]
     place = len(_shown(text[:at], whitespace))
     kept, lost = answer[:place], answer[place:].stylize(CUT_OFF)

@@ -282,6 +282,8 @@ class PairsRoom(Room):
         self.session = session
         self._set_view.take(session)
         self._show("pairs-set", self._set_view.pane)
+        for note in opened.notes if not again else ():
+            self.say(note)
         self._read_decisions()
         self._set_view.go(min(row, max(len(opened) - 1, 0)))
         if again and row >= len(opened):

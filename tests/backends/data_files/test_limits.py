@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from smoltui.backends.data_files import arrow_messages, arrow_rows, parquet_pages
-from smoltui.backends.data_files import tables as pair_tables
+from smoltui.backends.data_files import arrow_messages, arrow_rows, parquet_pages, unpacking
 from smoltui.backends.data_files import text as pair_text
 from smoltui.backends.data_files.head import open_head
 from smoltui.backends.data_files.source import PairsSpec, open_pairs
@@ -109,13 +112,33 @@ def test_a_table_of_too_many_columns(tmp_path: Path) -> None:
     assert "has more than 10,000 columns" in refused(path)
 
 
-def test_a_packed_file_that_unpacks_too_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair_tables, "SMALL_BYTES", 1 << 20)
-    path = tmp_path / "pairs.jsonl.gz"
-    path.write_bytes(gzip.compress((json.dumps(GOOD).encode() + b"\n") * 50_000))
+def in_zip(text: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pairs.jsonl", text)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [("jsonl.gz", gzip.compress), ("jsonl.xz", lzma.compress), ("jsonl.bz2", bz2.compress), ("zip", in_zip)],
+)
+def test_a_packed_file_that_unpacks_too_far(
+    ending: str, pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "SMALL_BYTES", 1 << 20)
+    path = tmp_path / f"pairs.{ending}"
+    path.write_bytes(pack((json.dumps(GOOD).encode() + b"\n") * 50_000))
     with pytest.raises(PairsError, match="unpacks to more than 1 MB"):
         open_pairs(path)
     assert len(open_head(PairsSpec(str(path)), tmp_path).rows) == 64
+
+
+def test_xz_that_wants_more_memory_than_it_may_have(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl.xz"
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+    path.write_bytes(lzma.compress(json.dumps(GOOD).encode(), filters=filters))
+    assert "pairs.jsonl.xz cannot be unpacked: Memory usage limit exceeded" in refused(path)
 
 
 def test_a_set_that_unfolds_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import json
+import lzma
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,12 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "line 3 has 2 columns instead of 3: a,b",
     ),
     "csv of the old Mac": ("pairs.csv", b"prompt,chosen,rejected\ra,b,c\r", "pairs.csv cannot be read as a table"),
-    "UTF-16": ("pairs.csv", "prompt,chosen,rejected\na,b,c\n".encode("utf-16"), "pairs.csv is UTF-16 text"),
+    "cut UTF-16": ("pairs.csv", "prompt,chosen,rejected\na,b,c\n".encode("utf-16")[:-1], "cannot be decoded: 0x0A"),
+    "half a character of UTF-16": (
+        "pairs.jsonl",
+        b"\xff\xfe" + "{}\n".encode("utf-16-le") + b"\x00\xd8a\x00",
+        "pairs.jsonl is UTF-16 text, but line 2 cannot be decoded: 0x00 0xD8 at byte 8",
+    ),
     "only NULs": ("pairs.jsonl", bytes(5000), "pairs.jsonl line 1 is not a JSON object"),
     "nested too deeply": ("pairs.json", b"[" * 100_000, "nested too deeply"),
     "an empty gzip": ("pairs.jsonl.gz", gzip.compress(b""), "pairs.jsonl.gz is empty"),
@@ -146,7 +152,17 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "not gzip": ("pairs.jsonl.gz", b"hello", "cannot be unpacked"),
     "cut gzip": ("pairs.jsonl.gz", gzip.compress(TEXT.encode())[:100], "cannot be unpacked"),
     "not zst": ("pairs.jsonl.zst", b"hello there", "cannot be unpacked"),
-    "another compression": ("pairs.jsonl.bz2", bz2.compress(b"x"), "unknown extension: .bz2"),
+    "not xz": ("pairs.jsonl.xz", b"hello there", "cannot be unpacked"),
+    "cut xz": ("pairs.jsonl.xz", lzma.compress(TEXT.encode())[:100], "cannot be unpacked"),
+    "not bzip2": ("pairs.jsonl.bz2", b"hello there", "cannot be unpacked"),
+    "cut bzip2": ("pairs.jsonl.bz2", bz2.compress(TEXT.encode())[:100], "cannot be unpacked"),
+    "not zip": ("pairs.zip", b"hello there", "cannot be unpacked"),
+    "another compression": ("pairs.jsonl.lz4", b"x", "unknown extension: .lz4"),
+    "a Git LFS pointer": (
+        "pairs.jsonl",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "is a Git LFS pointer",
+    ),
 }
 
 
@@ -211,11 +227,13 @@ def test_a_typed_path_is_looked_for_where_i_am_too(tmp_path: Path, monkeypatch: 
 
 
 def test_odd_bytes_do_not_stop_the_reading(tmp_path: Path) -> None:
-    """Invalid UTF-8, NUL, lone surrogates and NaN are in real files."""
-    line = b'{"prompt": "a\\u0000", "chosen": "\xff\xfe", "rejected": "\\ud800", "score": NaN}\n'
-    (tmp_path / "pairs.jsonl").write_bytes(line)
-    pair = open_pairs(tmp_path / "pairs.jsonl").pair(0)
-    assert (pair.chosen[0].content, pair.rejected[0].content) == ("\ufffd\ufffd", "\ud800")
+    """NUL, lone surrogates and NaN are in real files; so are bytes that are not UTF-8, which are named."""
+    line = b'{"prompt": "a\\u0000", "chosen": "c", "rejected": "\\ud800", "score": NaN}\n'
+    (tmp_path / "pairs.jsonl").write_bytes(line + line.replace(b'"c"', b'"c\xff\xfe"'))
+    source = open_pairs(tmp_path / "pairs.jsonl")
+    assert source.pair(0).rejected[0].content == "\ud800"
+    assert source.pair(1).problem == "pairs.jsonl line 2 contains a byte that is not UTF-8: 0xFF, byte 35 of it"
+    assert "c\\xff\\xfe" in source.pair(1).raw and "\ufffd" not in source.pair(1).raw
 
 
 def test_a_folder_of_splits(tmp_path: Path) -> None:
@@ -306,8 +324,8 @@ def test_a_large_set_opens_without_being_read(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "pairs.jsonl"
     path.write_text(TEXT * 80)
     decoded = []
-    decode = text_tables.json_row
-    monkeypatch.setattr(text_tables, "json_row", lambda line, place: decoded.append(1) or decode(line, place))
+    decode = text_tables.decode_json
+    monkeypatch.setattr(text_tables, "decode_json", lambda line: decoded.append(1) or decode(line))
     source = open_pairs(path)
     assert source.pair(99_999).prompt[0].content == "Question 1249?"
     assert 0 < len(decoded) < 30
@@ -450,6 +468,33 @@ def test_the_report_shows_a_row_and_hits(tmp_path: Path, capsys: pytest.CaptureF
         pairs_report(Asked("train.jsonl", row=1250), base=tmp_path)
     project(tmp_path, "dataset_name: train.jsonl\n")
     assert pairs_report(Asked(str(tmp_path)))["source"] == "train.jsonl"
+
+
+def test_a_row_and_the_first_pairs_need_no_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(TEXT.replace('"Answer 1, kindly."', '""'))
+    monkeypatch.setattr("smoltui.cli.pairs.imported", lambda *_, **__: pytest.fail("imported"))
+    for row in (3, 1249):
+        report = pairs_report(Asked(str(path), row=row))
+        assert report["pair"]["chosen"][0]["content"] == f"Answer {row}, kindly."
+        assert (report["rows"], report["schema"]) == (None if row == 3 else 1250, "standard")
+    report = pairs_report(Asked(str(path), head=3))
+    assert report["judged"] == {"rows": 3, "usable": 2, "left_out": {"empty_answer": 1}}
+    assert [pair["row"] for pair in report["head"]] == [0, 1, 2] and report["rows"] is None
+    print_report(report)
+    assert "2 of these 3 rows are usable pairs" in capsys.readouterr().out
+    for asked in (Asked(str(path), row=1250), Asked(str(path), row=-1), Asked(str(path), head=0)):
+        with pytest.raises(InputError):
+            pairs_report(asked)
+
+
+def test_a_row_of_five_megabytes_is_a_pair(tmp_path: Path) -> None:
+    """Training reads it, so it is judged like any other."""
+    (tmp_path / "a.jsonl").write_text(json.dumps(ROWS[0] | {"chosen": "word " * 1_000_000}) + "\n")
+    report = pairs_report(Asked(str(tmp_path / "a.jsonl")))
+    assert (report["clean"]["count"], report["broken"]["count"]) == (1, 0)
 
 
 def test_sources_keep_their_place_for_other_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,10 +244,17 @@ def test_values_that_are_no_text(tmp_path: Path) -> None:
         + b"\n"
     )
     opened = imported(PairsSpec(str(path)), tmp_path)
-    assert [opened.pair(row).reason for row in range(6)] == [None, "wrong_type", "missing_column", None, "broken", None]
-    assert opened.pair(3).chosen[0].content == "\ufffd\ufffd bad"
-    assert found(opened, "{broken") == [4] and found(opened, "\ufffd") == [3]
-    assert opened.store is not None and "line 5" in (opened.store.meta.broken or "")
+    assert [opened.pair(row).reason for row in range(6)] == [
+        None,
+        "wrong_type",
+        "missing_column",
+        "broken",
+        "broken",
+        None,
+    ]
+    assert "\\xff\\xfe bad" in opened.pair(3).raw
+    assert found(opened, "{broken") == [4] and found(opened, "\\xff") == [3] and found(opened, "\ufffd") == []
+    assert opened.store is not None and "line 4" in (opened.store.meta.broken or "")
     assert opened.hash(0) == opened.hash(5) != opened.hash(4)
 
 

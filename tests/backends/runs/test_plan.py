@@ -95,7 +95,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def refuse(*_: object) -> None:
         raise AssertionError("the source was read")
 
-    return lambda: monkeypatch.setattr(source, "open_table", refuse)
+    return lambda: monkeypatch.setattr(source, "open_file", refuse)
 
 
 @pytest.mark.parametrize("decided", [False, True])
