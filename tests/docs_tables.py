@@ -31,6 +31,7 @@ KEYS: dict[str, str] = {
     "pair": "smoltui.screens.pairs.pair_pane.PairPane",
     "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
     "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
+    "how-read": "smoltui.screens.pairs.how_pane.HowPane",
     "mapping": "smoltui.screens.pairs.mapping_form.MappingForm",
     "recipe": "smoltui.screens.recipe.room.RecipeRoom",
     "start": "smoltui.screens.start_dialog.StartDialog",

@@ -82,6 +82,7 @@ def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -
     """What is wrong with the rows of the recipe's set, if it is on this machine."""
     from smoltui.backends.data_files.source import is_local, pairs_of
     from smoltui.backends.pairs.counted import PairCounts
+    from smoltui.backends.pairs.curated import reading_of
     from smoltui.backends.runs.plan import UNUSABLE_FIX
 
     key = "datasets" if values.get("datasets") else "dataset_name"
@@ -89,8 +90,8 @@ def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -
         wanted = pairs_of(values)
         if wanted is None or not is_local(wanted, project.folder):
             return []
-        if settings.pair_columns:
-            wanted = replace(wanted, columns=settings.pair_columns)
+        columns, how = reading_of(project, wanted, settings)
+        wanted = replace(wanted, columns=columns, how=how)
         counted = PairCounts().count(wanted, project.folder, settings, judge=True)
     except InputError as error:
         return [Finding(key, Level.STOP, error.message, error.hint)]

@@ -35,6 +35,7 @@ from smoltui.backends.pairs.store import (
 )
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
 from smoltui.errors import InputError, PairsError
+from smoltui.scripts.pair_answers import AS_IT_IS, How
 from smoltui.scripts.pair_columns import own_columns
 
 if TYPE_CHECKING:
@@ -56,12 +57,19 @@ Batch = dict[str, list[object]]
 
 
 def spec_as_json(spec: PairsSpec) -> dict[str, object]:
-    return asdict(spec)
+    data = asdict(spec)
+    return data if spec.how != AS_IT_IS else {name: value for name, value in data.items() if name != "how"}
 
 
 def spec_from_json(data: dict[str, Any]) -> PairsSpec:
-    files = data.get("files")
-    return PairsSpec(**{**data, "files": {name: tuple(paths) for name, paths in files.items()} if files else None})
+    files, how = data.get("files"), data.get("how")
+    return PairsSpec(
+        **{
+            **data,
+            "files": {name: tuple(paths) for name, paths in files.items()} if files else None,
+            "how": How(**{**how, "answers": tuple(how["answers"])}) if how else AS_IT_IS,
+        }
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -160,8 +168,9 @@ def _first_meta(source: PairSource) -> Meta:
         list(source.splits),
         source.schema,
         list(source.columns),
-        total=len(source),
+        total=source.known_length,
         thinking_off=source.is_converted,
+        made=source.made,
     )
 
 
@@ -197,7 +206,7 @@ def _batches(source: PairSource, meta: Meta) -> Iterator[Batch]:
         PairsError: the rows contain far more text than a set of pairs does.
     """
     batch, whole, most = _Batch(), 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
-    for index, row in enumerate(source.rows(meta.rows, len(source)), meta.rows):
+    for index, row in enumerate(source.rows(meta.rows), meta.rows):
         whole += batch.add(_facts_of(index, row, meta))
         if batch.chars > MAX_BATCH_CHARS:
             raise PairsError(

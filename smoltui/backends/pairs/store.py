@@ -133,6 +133,8 @@ class Meta:
     """Further column of the rows → number, text, yes/no or json, whichever represents all of its values."""
     thinking_off: bool = True
     """Whether training turns thinking off: rows that are converted have answers without thoughts."""
+    made: str = ""
+    """How pairs are made of its rows, in words; empty if each row is one as its columns show."""
     format: int = FORMAT
 
 

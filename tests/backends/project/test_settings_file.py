@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.project.project import Project, too_nested
-from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.backends.project.settings_file import set_pair_reading
 from smoltui.core.settings.settings import parse_settings
 from smoltui.errors import RecipeError
 
@@ -40,7 +40,7 @@ def test_settings_made_to_do_harm(tmp_path: Path, text: str, said: str) -> None:
         Project(tmp_path).settings()
     assert error.value.message.startswith(said)
     with pytest.raises(RecipeError):
-        set_pair_columns(Project(tmp_path), {"prompt": "p"})
+        set_pair_reading(Project(tmp_path), {"prompt": "p"})
 
 
 def test_brackets_that_are_none() -> None:
@@ -60,7 +60,7 @@ def test_any_text_is_settings_or_a_sentence(tmp_path_factory: pytest.TempPathFac
 
 
 def test_half_a_character_in_the_name_of_a_column(tmp_path: Path) -> None:
-    set_pair_columns(Project(tmp_path), {"prompt": "x\ud800"})
+    set_pair_reading(Project(tmp_path), {"prompt": "x\ud800"})
     assert Project(tmp_path).settings().pair_columns == {"prompt": "x\ufffd"}
 
 
