@@ -55,6 +55,8 @@ class Asked:
     """Write how the set is read to the project's smoltui.toml."""
     how: bool = False
     """Show how the set is read."""
+    exclude: bool = False
+    """Exclude the rows of `row`, `search` or `where` from training."""
     limit: int | None = None
     """Maximum number of rows listed for each finding or search; None: all."""
     row: int | None = None
@@ -74,7 +76,7 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
     {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. In addition: with `row`, `pair`
-    (that row in TRL's conversational form); with `how`, `how` (`core.pairs.how_read`); with `search` or `where`,
+    (that row in TRL's conversational form); with `exclude`, `excluded` (pairs that were not before); with `how`, `how` (`core.pairs.how_read`); with `search` or `where`,
     `search` (the matching rows); with `audit`,
     `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs.
 
@@ -89,8 +91,7 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
         base = project.folder
     elif isinstance(asked.source, str):
         spec, base = typed_spec(spec.source, base, spec)
-    if asked.save and project is None:
-        raise InputError("--save needs a project", "Name a project folder, whose smoltui.toml can keep it.")
+    _check_project(asked, project)
     opened = imported(spec, base, progress=_no_progress if quiet else _Progress())
     if asked.save and project is not None:
         set_pair_reading(project, spec.columns or {}, spec.how)
@@ -105,6 +106,8 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
     query = PairQuery("where", asked.where) if asked.where else parse_query(asked.search or "")
     if query is not None:
         report["search"] = await _found(session, query, asked.limit)
+    if asked.exclude:
+        report["excluded"] = await _exclude(session, asked.row)
     if asked.how:
         report["how"] = (await session.how_read()).as_json()
     if asked.row is not None:
@@ -116,6 +119,25 @@ async def _report(session: PairsSession, asked: Asked) -> dict[str, Any]:
         kind: Kind = "parquet" if asked.export.endswith(".parquet") else "jsonl"
         report["export"] = _export_json(await session.export(out, kind, overwrite=asked.overwrite))
     return report
+
+
+def _check_project(asked: Asked, project: Project | None) -> None:
+    """Raises InputError for options that write into a project, without one; or that don't say what to write."""
+    if project is None and (asked.save or asked.exclude):
+        option, file = ("--save", FILE_NAME) if asked.save else ("--exclude", Decisions.NAME)
+        raise InputError(f"{option} needs a project", f"Name a project folder, whose {file} keeps it.")
+    if asked.exclude and not (asked.search or asked.where or asked.row is not None):
+        raise InputError("--exclude needs rows", "Name them: --where 'gap > 500', --search TEXT or --row 3")
+
+
+async def _exclude(session: PairsSession, row: int | None) -> int:
+    """Excludes one row, or all matches; returns how many pairs are excluded now that were not before."""
+    known = await session.decisions.current()
+    found = session.matches
+    listed = [row] if row is not None else list(found.rows) if found is not None else []
+    rows = [one for one in listed if session.opened.hash(one) not in known.excluded]
+    await session.decide_all("exclude", rows, found.reason if row is None and found is not None else "")
+    return len(rows)
 
 
 def _check(session: PairsSession, asked: Asked) -> None:
@@ -280,6 +302,13 @@ def print_report(report: dict[str, Any]) -> None:
         say(f"{found['count']:>9,}  {words}" + (f": rows {_some(found, 8)}" if found["count"] else ""))
     if search := report.get("search"):
         say(f"{search['count']:>9,}  rows with {safe_line(search['text'], 60)!r}: {_some(search, 20) or 'none'}")
+    if "excluded" in report:
+        count = report["excluded"]
+        say(
+            f"{count:>9,}  excluded from training now; u in the Pairs room undoes it"
+            if count
+            else "  all excluded before"
+        )
     if made := report.get("export"):
         say(f"exported {made['train']:,} pairs, {made['held_out']:,} held out, to {safe_line(made['folder'])}")
         say(f"hash     {made['hash']}")

@@ -244,6 +244,8 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
         ServiceError: the Hub does not provide them.
     """
     from smoltui.backends.data_files.source import PairsSpec, open_spec, pairs_of
+    from smoltui.backends.pairs.curated import folder as curated_folder
+    from smoltui.backends.pairs.curated import reading_of
 
     values = comparison.values
     split = str(values.get("dataset_test_split") or "test")
@@ -261,6 +263,9 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
             f"These pairs are a single file without a held-out split: {spec.source}",
             f"Put train.jsonl and {split}.jsonl into a folder and set dataset_name to it.",
         )
+    if not Path(spec.source).is_relative_to(curated_folder()):  # what a run trained on is read as it is
+        columns, how = reading_of(project, spec, project.settings())
+        spec = replace(spec, columns=columns, how=how)
     source = open_spec(spec, project.folder)
     found: list[dict[str, Any]] = []
     for index in range(len(source)):

@@ -19,10 +19,12 @@ _FLAGS = {
     "cut_inside_answer": "trl_cut_inside_answer",
 }
 _REASONS = ("broken", "no_prompt", "no_answer")
+_TIES = ("tie", "too_close")
 _CONDITIONS = {
     **{name: flag for flag, name in _FLAGS.items()},
     **{name: f"reason = '{name}'" for name in _REASONS},
-    "not_pairs": f"reason IS NOT NULL AND chosen_chars IS NULL AND reason NOT IN {_REASONS}",
+    "ties": f"reason IN {_TIES}",
+    "not_pairs": f"reason IS NOT NULL AND chosen_chars IS NULL AND reason NOT IN {(*_REASONS, *_TIES)}",
     "clean": "reason IS NULL AND NOT identical",
 }
 

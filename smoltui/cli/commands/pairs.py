@@ -35,6 +35,9 @@ from smoltui.cli.output import print_json
 @click.option("--row", type=int, help="Show this pair, counted from 0.")
 @click.option("--search", help="Rows with this text, ignoring case, or matching this /regular expression/.")
 @click.option("--where", help="Rows for which this SQL condition holds, such as 'chosen_chars > 500'.")
+@click.option(
+    "--exclude", is_flag=True, help="Exclude these rows (--where, --search, --row) from the project's training."
+)
 @click.option("--audit", is_flag=True, help="Check the whole set.")
 @click.option(
     "--export", metavar="OUT", help="Write the curated, converted set: JSONL, or Parquet if the name ends in .parquet."

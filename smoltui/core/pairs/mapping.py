@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from statistics import median
 
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.scripts.pair_answers import AS_IT_IS, PICKS, How
@@ -121,7 +120,8 @@ def preview(rows: Sequence[object], columns: Mapping[str, str], how: How = AS_IT
             made += 1
             if isinstance(found, Mapping) and isinstance(margin := found.get("margin"), float):
                 margins.append(margin)
-    spread = (min(margins), median(margins), max(margins)) if margins else None
+    margins.sort()
+    spread = (margins[0], margins[len(margins) // 2], margins[-1]) if margins else None
     counted = {reason: count for reason, count in left_out.most_common() if count}
     return Preview(looked_at, tuple(shown), made, counted, spread)
 

@@ -111,7 +111,8 @@ class ReadingFields:
         if name == "winner":
             likely = winner_choices(self._rows, answers)
             return [*likely, *(column for column in self._columns if column not in (*likely, *answers))]
-        return ["", *self._columns]
+        texts = [column for column in self._answers if column not in answers]
+        return ["", *texts, *(column for column in self._columns if column not in texts)]
 
     def fill(self, name: str, value: str) -> None:
         """Sets a field; a change of what pairs are made from proposes the columns that go with it."""

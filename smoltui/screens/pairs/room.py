@@ -369,7 +369,7 @@ class PairsRoom(Room):
     def _offer_columns(self, error: UnknownShapeError, asked: Unmapped) -> None:
         """Asks which column is which."""
         self._close()
-        self._offer_form(asked, str(error), error.rows, error.columns)
+        self._offer_form(asked, error.message, error.rows, error.columns)
 
     def _offer_form(self, asked: Unmapped, problem: str, rows: Sequence[object], columns: Sequence[str] = ()) -> None:
         pane = self.query_one(MappingPane)
@@ -406,8 +406,13 @@ class PairsRoom(Room):
         if asked.is_other:
             self.open_other(replace(asked, spec=replace(asked.spec, columns=columns or None, how=how)))
             return
-        try:  # the project's own set: smoltui.toml stores it
-            set_pair_reading(project, columns, how)
+        self._save_reading(partial(set_pair_reading, project, columns, how))
+
+    @work(exclusive=True, group="form")
+    async def _save_reading(self, save: Callable[[], None]) -> None:
+        """Stores in smoltui.toml how the project's own set is read, and opens it like this."""
+        try:
+            await in_thread(save)
         except SmoltuiError as error:
             self.say(error)
             return

@@ -59,6 +59,7 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
     audit = make_audit(Asked(opened.folder, 1024, None, None))
     assert rows_of(audit) == {
         "not_pairs": [8],
+        "ties": [],
         "empty_chosen": [4],
         "identical": [3],
         "nearly_identical": [7],
@@ -159,6 +160,7 @@ def test_the_known_answers(shared_data: Path) -> None:
     for name, count in {
         "broken": 0,
         "not_pairs": 0,
+        "ties": 0,
         "identical": 0,
         "duplicates": 0,
         "contradictions": 0,
