@@ -76,8 +76,8 @@ def pairs_report(asked: Asked, *, base: Path | None = None, quiet: bool = True) 
 
     `source`, `split`, `splits`, `schema`, `columns`, `rows`, `clean` and each of `core.pairs.preference.FINDINGS` as
     {"count", "rows": [from 0]}; `left_out` counts what cannot be trained on, by reason. In addition: with `row`, `pair`
-    (that row in TRL's conversational form); with `exclude`, `excluded` (pairs that were not before); with `how`, `how` (`core.pairs.how_read`); with `search` or `where`,
-    `search` (the matching rows); with `audit`,
+    (that row in TRL's conversational form); with `how`, `how` (`core.pairs.how_read`); with `search` or `where`,
+    `search` (the matching rows); with `exclude`, `excluded` (how many pairs were not excluded before); with `audit`,
     `audit` (the whole report); with `export`, `export` (what was written). A project folder means its recipe's pairs.
 
     Raises:

@@ -118,6 +118,10 @@ def own_columns(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name for name in found if name is not None)
 
 
+class MappedRow(dict[str, Any]):
+    """A row whose columns a person named: it is not in TRL's form, whatever they are called now."""
+
+
 def at_path(row: Any, path: str) -> Any:
     """The value at a dotted path of object keys and list indices (`answers.0.text`); None without one."""
     if isinstance(row, Mapping) and path in row:

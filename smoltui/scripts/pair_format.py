@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING or __package__:
     from smoltui.scripts.pair_answers import AS_IT_IS, How, answer_groups, answers_of
     from smoltui.scripts.pair_choices import LeftOut, choice_schema, deep_key, unfold
-    from smoltui.scripts.pair_columns import Layout, cell, kwargs_of, layout_of, plain, tools_of
+    from smoltui.scripts.pair_columns import Layout, MappedRow, cell, kwargs_of, layout_of, plain, tools_of
     from smoltui.scripts.pair_turns import (
         Message,
         NotAPairError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING or __package__:
 else:  # in a Job, beside dpo.py
     from pair_answers import AS_IT_IS, How, answer_groups, answers_of
     from pair_choices import LeftOut, choice_schema, deep_key, unfold
-    from pair_columns import Layout, cell, kwargs_of, layout_of, plain, tools_of
+    from pair_columns import Layout, MappedRow, cell, kwargs_of, layout_of, plain, tools_of
     from pair_turns import (
         Message,
         NotAPairError,
@@ -380,7 +380,8 @@ def _schema(
         schema = _schema_of_texts(chosen, rejected, prompt, name)
         if schema == "standard-implicit" and names != ("chosen", "rejected"):
             raise NotAPairError("ambiguous", f"No column is known to hold the prompt; found columns {columns(row)}.")
-        return "instruction" if schema == "standard" and names != ("chosen", "rejected") else schema
+        own = names == ("chosen", "rejected") and not isinstance(row, MappedRow)
+        return "instruction" if schema == "standard" and not own else schema
     return _schema_of_messages(row, names, sides, prompt, name)
 
 

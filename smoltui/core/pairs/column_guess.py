@@ -221,8 +221,8 @@ def _may_be_answer(name: str, values: Sequence[object]) -> bool:
     texts = [value for value in values if isinstance(value, str)]
     if len(texts) == len(values):
         return not (all(map(_is_number, texts)) or all(_IDENTIFIER.fullmatch(text.strip()) for text in texts))
-    items = [item for value in values if not isinstance(value, str | Mapping) for item in _items(value) or [None]]
-    return all(isinstance(item, str | Mapping) for item in items)
+    items = [item for value in values for item in (_items(value) or [value])]
+    return all(isinstance(item, str) or (isinstance(item, Mapping) and _has_text(item)) for item in items)
 
 
 def _is_number(value: object) -> bool:
@@ -235,6 +235,11 @@ def _items(value: object) -> list[object]:
     return list(found) if isinstance(found, list | tuple) else []
 
 
+def _has_text(item: Row) -> bool:
+    """Whether an object may be an answer or a turn: it has a key for text."""
+    return any(plain(key) in (*TEXT_KEYS, "value") for key in item)
+
+
 def _answers_in(value: object) -> bool:
     """Whether this is a list of at least two answers, not the turns of a conversation."""
     items = _items(value)
@@ -242,10 +247,7 @@ def _answers_in(value: object) -> bool:
         return False
     if all(isinstance(item, Mapping) for item in items):
         return all(
-            isinstance(item, Mapping)
-            and not {"role", "from"} & item.keys()
-            and any(plain(key) in TEXT_KEYS for key in item)
-            for item in items
+            isinstance(item, Mapping) and not {"role", "from"} & item.keys() and _has_text(item) for item in items
         )
     return all(isinstance(item, str) for item in items) and not all(
         _is_number(item) or _IDENTIFIER.fullmatch(str(item)) for item in items

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.scripts.pair_answers import AS_IT_IS, PICKS, How
 from smoltui.scripts.pair_choices import LeftOut, unfold
-from smoltui.scripts.pair_columns import HISTORY, SYSTEM, at_path, layout_of, plain
+from smoltui.scripts.pair_columns import HISTORY, SYSTEM, MappedRow, at_path, layout_of, plain
 from smoltui.scripts.pair_turns import NotAPairError
 
 PARTS = ("prompt", "chosen", "rejected", "system", "history")
@@ -31,7 +31,7 @@ def mapped(row: object, columns: Mapping[str, str], how: How = AS_IT_IS) -> obje
         return row
     left_out = _replaced(row, columns) - _named(how)
     others = {name: value for name, value in row.items() if name not in left_out}
-    return {**others, **{part: at_path(row, path) for part, path in columns.items() if path}}
+    return MappedRow({**others, **{part: at_path(row, path) for part, path in columns.items() if path}})
 
 
 def _replaced(row: Mapping[str, object], columns: Mapping[str, str]) -> set[str]:
