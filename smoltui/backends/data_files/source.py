@@ -293,18 +293,20 @@ def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
 def schema_of_rows(rows: Sequence[object], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
     """The set's shape, detected from the first `FIRST_ROWS` of its `rows`, as in the file.
 
+    It is that of the first row with a known shape, unless one of them stands for several pairs.
+
     Raises:
         UnknownShapeError: they have columns, but in no known shape.
         PairsError: none of them can be decoded.
     """
     problem: tuple[str, str] | None = None
-    reasons = set()
+    reasons, schemas = set(), []
     for number, row in enumerate(rows[:FIRST_ROWS], 1):
         if isinstance(row, Broken):
             problem = problem or (row.problem, "Expected rows with chosen and rejected; fix that row.")
             continue
         try:
-            return schema_of(mapped(row, spec.columns or {}, spec.how), spec.how)
+            schemas.append(schema_of(mapped(row, spec.columns or {}, spec.how), spec.how))
         except NotAPairError as error:
             reasons.add(error.reason)
             hint = _how_to_map(error)
@@ -312,6 +314,8 @@ def schema_of_rows(rows: Sequence[object], columns: tuple[str, ...], name: str, 
                 f"{safe_line(name, 80)} does not contain preference pairs (row {number}). {safe_line(str(error), 400)}"
             )
             problem = problem or (said, hint)
+    if schemas:
+        return next((schema for schema in schemas if schema in UNFOLDED), schemas[0])
     if problem is None:
         raise PairsError(f"{safe_line(name, 80)} has no rows.", "Expected rows with chosen and rejected.")
     with_columns = [row for row in rows if isinstance(row, Mapping)]
