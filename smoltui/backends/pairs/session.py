@@ -29,6 +29,7 @@ from smoltui.backends.pairs.set_columns import column_values, sorted_rows
 from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.pairs.store import AUDIT, FACTS, PairStore, gone, tokens_kind
 from smoltui.backends.pairs.summary import reasons_of
+from smoltui.backends.pairs.template_tools import ignores_tools, offer_tools
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.audit import Audit
@@ -387,7 +388,7 @@ class PairsSession:
         Raises:
             PairsError, ServiceError: its files cannot be read; the cache was deleted meanwhile.
         """
-        return await in_thread(partial(_how_read, self.opened))
+        return await in_thread(partial(_how_read, self.opened, self.project, self.values))
 
     async def lengths(self) -> Lengths | None:
         """Lengths of the answers; None if nothing is imported. Raises PairsError: the cache was deleted meanwhile."""
@@ -539,10 +540,11 @@ class PairsSession:
         self.tokens = kind
 
 
-def _how_read(opened: PairSet) -> HowRead:
+def _how_read(opened: PairSet, project: Project | None, values: Mapping[str, object]) -> HowRead:
     rows = first_rows(opened.spec, opened.base)
     counts = reasons_of(opened.store) if opened.store is not None and opened.complete else None
-    return how_read(opened.schema, rows, opened.spec.columns, opened.spec.how, counts)
+    found = how_read(opened.schema, rows, opened.spec.columns, opened.spec.how, counts)
+    return replace(found, note=ignores_tools(project, values)) if project is not None and offer_tools(rows) else found
 
 
 def _words(query: PairQuery) -> str:

@@ -47,6 +47,8 @@ class HowRead:
     """Usable pairs of the whole set; None until it is imported."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Reason → rows and pairs of the whole set that are not trained on."""
+    note: str = ""
+    """What training will not use of it, one sentence; empty if it uses all."""
 
     def as_json(self) -> dict[str, Any]:
         """For `smoltui pairs --how --json`."""
@@ -58,6 +60,7 @@ class HowRead:
             "pick": self.pick,
             "pairs": self.pairs,
             "left_out": dict(self.left_out),
+            "note": self.note,
             "first": {
                 "rows": self.first.rows,
                 "pairs": self.first.made,
@@ -82,6 +85,7 @@ def how_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     of = "" if whole else f" in the first {first['rows']:,} rows"
     reasons = reasons_in_words(left_out)
     lines += [("usable", f"{pairs:,} pair{'' if pairs == 1 else 's'}{of}"), ("left out", reasons or "nothing")]
+    lines += [("note", found["note"])] if found["note"] else []
     if first["margins"]:
         said = margins_in_words(first["margins"]).removeprefix("margins ").removeprefix("margin ")
         lines.append(("margin", f"{said}, in the first {first['rows']:,} rows"))
