@@ -23,7 +23,7 @@ else:  # in a Job, beside dpo.py
 
 PICKS = {
     "best-worst": "the best answer against the worst",
-    "best-random": "the best answer against one of the others, drawn with a seed",
+    "best-random": "the best answer against a random other",
     "best-each": "the best answer against each of the others",
     "all": "every answer against every worse one",
 }

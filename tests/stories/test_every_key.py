@@ -65,6 +65,8 @@ PLACES = [
     Place("pairs", ("v",)),
     Place("pairs", ("a",)),
     Place("pairs", ("m",)),
+    Place("pairs", ("i",)),
+    Place("pairs", ("i", "enter")),
     Place("pairs", ("slash",)),
     Place("recipe", needs_data=False),
     Place("recipe", ("enter",)),

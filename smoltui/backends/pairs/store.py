@@ -31,7 +31,7 @@ from smoltui.errors import PairsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files; a set with another one is imported again."""
 PART_ROWS = 4096
 """Rows per part: read in a few milliseconds, and the first is written half a second after an import starts."""

@@ -182,7 +182,7 @@ def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
         f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
     ]
     parts += [f"{held.share:.4g} of the prompts held out"] if held else []
-    parts += ["columns set in smoltui.toml"] if plan.settings.reads_pairs else []
+    parts += ["read as smoltui.toml says"] if plan.settings.reads_pairs else []
     return f"{wanted.shown}, curated when the run starts: {', '.join(parts)}" if parts else ""
 
 

@@ -211,4 +211,6 @@ def _in_full(pair: Pair) -> list[Text]:
     """The whole first pair, turn by turn."""
     turns = "\n".join(f"{turn.role}: {turn.content}" for turn in pair.prompt)
     sides = (("prompt", "", turns), ("chosen", "green", pair.chosen_text), ("rejected", "red", pair.rejected_text))
-    return [Text.assemble((f"{title}  ", f"bold {style}"), safe(text, 300)) for title, style, text in sides]
+    return [
+        Text.assemble((f"{title:<{LABEL_CELLS}}  ", f"bold {style}"), safe(text, 300)) for title, style, text in sides
+    ]

@@ -13,6 +13,7 @@ from smoltui.backends.project.project import Project, too_nested
 from smoltui.backends.project.settings_file import set_pair_reading
 from smoltui.core.settings.settings import parse_settings
 from smoltui.errors import RecipeError
+from smoltui.scripts.pair_answers import How
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,17 @@ def test_a_wrong_value_is_shown_in_part() -> None:
     with pytest.raises(RecipeError) as error:
         parse_settings({"jobs": ["x" * 10_000]})
     assert len(error.value.message) < 300
+
+
+def test_how_a_set_is_read_is_written_and_taken_back(tmp_path: Path) -> None:
+    """Only what differs from what the rows show; everything else in the file stays."""
+    project, path = Project(tmp_path), tmp_path / "smoltui.toml"
+    path.write_text("# mine\n[pairs]\nsource = 'a.jsonl'  # here\n")
+    how = How(("a", "b"), score="stars", pick="all", min_margin=0.5)
+    set_pair_reading(project, {"prompt": "q", "system": ""}, how)
+    assert (project.settings().pair_how, project.settings().pair_columns) == (how, {"prompt": "q", "system": ""})
+    assert "seed" not in path.read_text() and "winner" not in path.read_text()
+    set_pair_reading(project, {}, How(winner="w"))
+    assert (project.settings().pair_how, project.settings().pair_columns) == (How(winner="w"), {})
+    set_pair_reading(project, {})
+    assert path.read_text().rstrip("\n") + "\n" == "# mine\n[pairs]\nsource = 'a.jsonl'  # here\n"
