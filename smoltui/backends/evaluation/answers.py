@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.project.project import Project
@@ -32,6 +32,9 @@ from smoltui.errors import InputError, PairsError, RecipeError, RunFailedError
 from smoltui.redaction import without_tokens
 from smoltui.safe_text import redact
 from smoltui.scripts import SCRIPTS
+
+if TYPE_CHECKING:
+    from smoltui.backends.data_files.source import PairsSpec
 
 GENERATE = SCRIPTS / "generate.py"
 MAX_PROMPTS = 200
@@ -243,12 +246,28 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
         PairsError: they cannot be read, the split does not exist, or has no usable pair.
         ServiceError: the Hub does not provide them.
     """
-    from smoltui.backends.data_files.source import PairsSpec, open_spec, pairs_of
+    from smoltui.backends.data_files.source import open_spec, pair_of_row
+
+    split = str(comparison.values.get("dataset_test_split") or "test")
+    source = open_spec(_held_out_spec(project, comparison.values, split), project.folder)
+    found: list[dict[str, Any]] = []
+    for index, row in enumerate(source.rows(0)):
+        pair = pair_of_row(index, row, source.schema)
+        if pair.problem is None:
+            found.append({side: [_turn(turn) for turn in getattr(pair, side)] for side in PAIR_SIDES})
+        if len(found) == limit:
+            break
+    if not found:
+        raise PairsError(f"This split has no usable pairs: {split}", "Review the pairs in the Pairs room.")
+    return found
+
+
+def _held_out_spec(project: Project, values: Mapping[str, object], split: str) -> PairsSpec:
+    """The held-out split of a recipe, read as smoltui.toml says. Raises: RecipeError."""
+    from smoltui.backends.data_files.source import PairsSpec, pairs_of
     from smoltui.backends.pairs.curated import folder as curated_folder
     from smoltui.backends.pairs.curated import reading_of
 
-    values = comparison.values
-    split = str(values.get("dataset_test_split") or "test")
     if name := values.get("dataset_name"):
         config = values.get("dataset_config")
         spec: PairsSpec | None = PairsSpec(str(name), str(config) if config else None, split)
@@ -265,18 +284,8 @@ def held_out_pairs(project: Project, comparison: Comparison, limit: int) -> list
         )
     if not Path(spec.source).is_relative_to(curated_folder()):  # what a run trained on is read as it is
         columns, how = reading_of(project, spec, project.settings())
-        spec = replace(spec, columns=columns, how=how)
-    source = open_spec(spec, project.folder)
-    found: list[dict[str, Any]] = []
-    for index in range(len(source)):
-        pair = source.pair(index)
-        if pair.problem is None:
-            found.append({side: [_turn(turn) for turn in getattr(pair, side)] for side in PAIR_SIDES})
-        if len(found) == limit:
-            break
-    if not found:
-        raise PairsError(f"This split has no usable pairs: {split}", "Review the pairs in the Pairs room.")
-    return found
+        return replace(spec, columns=columns, how=how)
+    return spec
 
 
 def _turn(turn: Message) -> dict[str, Any]:

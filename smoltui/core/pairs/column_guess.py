@@ -181,19 +181,24 @@ def score_choices(rows: Sequence[Row], answers: Sequence[str]) -> list[str]:
     numbers = [name for name, values in _values(rows) if values and all(_is_number(value) for value in values)]
     if len(answers) > 1:
         return [",".join(group) for group in _alike(numbers) if len(group) == len(answers)]
-    first = next((row for row in rows if answers and _answers_in(row.get(answers[0]))), {})
-    items = _items(first.get(answers[0])) if first else []
-    keys = [
-        str(name)
-        for name in (items[0] if items and isinstance(items[0], Mapping) else {})
-        if all(isinstance(item, Mapping) and _is_number(item.get(name)) for item in items)
-    ]
-    beside = [
-        str(name)
-        for name, value in first.items()
-        if name not in answers and (found := _items(value)) and len(found) == len(items) and all(map(_is_number, found))
-    ]
-    return [*keys, *beside]
+    first = next((row for row in rows if answers and _answers_in(row.get(answers[0]))), None)
+    if first is None:
+        return []
+    items = _items(first[answers[0]])
+    return [*_number_keys(items), *(name for name in _number_lists(first, len(items)) if name not in answers)]
+
+
+def _number_keys(items: Sequence[object]) -> list[str]:
+    """Keys under which all objects of a list have a number."""
+    objects = [item for item in items if isinstance(item, Mapping)]
+    names = list(objects[0]) if objects and len(objects) == len(items) else []
+    return [str(name) for name in names if all(_is_number(item.get(name)) for item in objects)]
+
+
+def _number_lists(row: Row, count: int) -> list[str]:
+    """Columns with a list of so many numbers."""
+    found = ((str(name), _items(value)) for name, value in row.items())
+    return [name for name, items in found if len(items) == count and all(map(_is_number, items))]
 
 
 def _values(rows: Sequence[Row]) -> Iterator[tuple[str, list[object]]]:

@@ -111,6 +111,17 @@ def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
     assert answers.project_prompts(project, settings) == list(COURSE_PROMPTS)
 
 
+def test_held_out_pairs_are_read_as_smoltui_toml_says(project: Project) -> None:
+    """Answers with a winner: the better one is chosen, and ties are not measured."""
+    rows = [{"ask": f"q{at}", "out": ["a b", "c d"], "votes": votes} for at, votes in enumerate([1, "tie", 0])]
+    (project.folder / "pairs" / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with (project.folder / "smoltui.toml").open("a") as file:
+        file.write('\n[pairs]\nanswers = ["out"]\nwinner = "votes"\n[pairs.columns]\nprompt = "ask"\n')
+    pairs = answers.held_out_pairs(project, answers.compare_run(project, None), 4)
+    said = [(pair["prompt"][0]["content"], pair["chosen"][0]["content"]) for pair in pairs]
+    assert said == [("q0", "c d"), ("q2", "a b")]
+
+
 def test_held_out_pairs_are_the_usable_ones_of_the_test_split(project: Project) -> None:
     """The first pairs of the test split, as conversations; one with an empty answer is passed over."""
     comparison = answers.compare_run(project, None)
