@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from smoltui.core.pairs.mapping import mapped
 from smoltui.scripts.pair_answers import AS_IT_IS, LISTS, TEXT_KEYS, WINNERS, How, answer_groups
+from smoltui.scripts.pair_choices import unfold
 from smoltui.scripts.pair_columns import HISTORY, PROMPTS, SYSTEM, plain
 from smoltui.scripts.pair_format import columns_read
 from smoltui.scripts.pair_turns import NotAPairError, in_cell
@@ -29,7 +30,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "chosen": ("chosen", "preferred", "good", "better", "best", "win", "winner", "positive", "accepted"),
     "system": SYSTEM,
     "history": HISTORY,
-    "prompt": PROMPTS,
+    "prompt": (*PROMPTS, "history"),
 }
 """Words in column names, the most specific first; in this order, as "non_preferred" contains "preferred"."""
 _LABELS = frozenset(
@@ -126,10 +127,18 @@ def _guessed(rows: Sequence[Row], columns: Mapping[str, str], how: How) -> Guess
     answers = how.answers or tuple(groups[0].split(","))
     if how.winner or how.score or how.rank:
         return Guess(parts, replace(how, answers=answers))
-    winner = next(iter(winner_choices(rows, answers)), None)
-    scores = score_choices(rows, answers)
-    score = scores[0] if scores and winner is None else None
-    return Guess(parts, replace(how, answers=answers, winner=winner, score=score))
+    ways = [replace(how, answers=answers, winner=name) for name in winner_choices(rows, answers)]
+    ways += [replace(how, answers=answers, score=name) for name in score_choices(rows, answers)]
+    first = ways[0] if ways else replace(how, answers=answers)
+    return Guess(parts, next((way for way in ways if _tells(rows, way)), first))
+
+
+def _tells(rows: Sequence[Row], how: How) -> bool:
+    """Whether this says which answer is better, in one of the rows."""
+    for row in rows:
+        with suppress(NotAPairError):
+            return bool(unfold(row, how))
+    return False
 
 
 def guess_columns(rows: Sequence[object]) -> dict[str, str]:
@@ -137,10 +146,12 @@ def guess_columns(rows: Sequence[object]) -> dict[str, str]:
     found = [row for row in rows if isinstance(row, Mapping)]
     free = list(dict.fromkeys(str(name) for row in found for name in row))
     answers = set(answer_columns(found))
+    lists = {name for name, values in _values(found) if any(map(_items, values))}
+    fits = {"chosen": answers, "rejected": answers, "history": lists}
     guessed: dict[str, str] = {}
     for part, words in _NAMES.items():
         for word in words:
-            among = [name for name in free if name in answers] if part in ("chosen", "rejected") else free
+            among = [name for name in free if part not in fits or name in fits[part]]
             exact = [name for name in among if plain(name) == word]
             if name := next(iter(exact or [name for name in among if word in plain(name)]), None):
                 guessed[part] = name

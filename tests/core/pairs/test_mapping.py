@@ -184,7 +184,9 @@ def test_a_guess_says_whether_the_set_is_read_like_this() -> None:
     assert found.detected and found.how == How(("response_a", "response_b"), winner="winner")
     unknown = guess([{**row, "winner": None, "votes": "model_a"}])
     assert not unknown.detected or unknown.how.winner == "winner"
-    assert not guess([SHP]).detected and guess([SHP]).how.answers == ("human_ref_A", "human_ref_B")
+    shp = guess([SHP])  # labels has no name of an answer, the scores tell
+    assert not shp.detected and shp.how == How(("human_ref_A", "human_ref_B"), score="score_A,score_B")
+    assert shp.columns == {"prompt": "history"} and preview([SHP], shp.columns, shp.how).made == 1
 
 
 # -- in words
