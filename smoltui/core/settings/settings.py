@@ -144,7 +144,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         local=_local(_table(data, "local")),
         pairs=_text(pairs, "pairs.source", "a path or Hub id"),
         pair_columns=_columns(_table(pairs, "columns")),
-        pair_how=_how({name: value for name, value in pairs.items() if name not in ("source", "columns")}),
+        pair_how=_how({item.name: pairs[item.name] for item in fields(How) if item.name in pairs}),
         evaluation=_in_range(_dataclass(EvaluationSettings, _table(data, "evaluation"), "evaluation."), "evaluation."),
         watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
     )
