@@ -33,6 +33,7 @@ KEYS: dict[str, str] = {
     "columns": "smoltui.screens.pairs.columns_pane.ColumnsPane",
     "values": "smoltui.screens.pairs.facet_pane.FacetPane",
     "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
+    "how-read": "smoltui.screens.pairs.how_pane.HowPane",
     "mapping": "smoltui.screens.pairs.mapping_form.MappingForm",
     "recipe": "smoltui.screens.recipe.room.RecipeRoom",
     "start": "smoltui.screens.start_dialog.StartDialog",

@@ -16,6 +16,7 @@ from smoltui import docs
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.settings.settings import EvaluationSettings, JobSettings, LocalSettings, Manner, Settings
 from smoltui.errors import InputError
+from smoltui.scripts.pair_answers import How
 from tests.docs_tables import BLOCK, KEYS, TABLES, WORDS, bindings_of, generated, shown_key, used, with_tables
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +89,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
         if found is None:
             return f"{name} is missing"
         default = MISSING if item is None else item.default
-        if default in (MISSING, None, ""):  # its default is in words
+        if default in (MISSING, None, "", ()):  # its default is in words
             return ""
         wanted = json.dumps(default) if not isinstance(default, str) else default
         return "" if found[1] == f"`{wanted}`" else f"{name} has the default {wanted}, not {found[1]}"
@@ -105,6 +106,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
         ("local", LocalSettings),
         ("watch", WatchSettings),
         ("evaluation", EvaluationSettings),
+        ("pairs", How),
     ):
         wanted += [(f"{table}.{item.name}", item) for item in fields(settings)]
     assert not [problem for name, item in wanted if (problem := row(name, item))]

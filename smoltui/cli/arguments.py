@@ -10,21 +10,41 @@ if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
 
 
-class EngineChoice(click.Choice[str]):
-    """The names of all engines, looked up when they are needed."""
+class _LateChoice(click.Choice[str]):
+    """Choices that are looked up when they are needed, so that no command waits for their modules."""
 
     def __init__(self) -> None:
         super().__init__(())
 
     @property
     def choices(self) -> tuple[str, ...]:
-        from smoltui.backends.services import places
-
-        return tuple(place.name for place in places())
+        return self.known()
 
     @choices.setter
     def choices(self, names: tuple[str, ...]) -> None:
         """click sets them in its constructor; they are looked up instead."""
+
+    def known(self) -> tuple[str, ...]:
+        """All choices."""
+        raise NotImplementedError
+
+
+class EngineChoice(_LateChoice):
+    """The names of all engines."""
+
+    def known(self) -> tuple[str, ...]:
+        from smoltui.backends.services import places
+
+        return tuple(place.name for place in places())
+
+
+class PickChoice(_LateChoice):
+    """How pairs are made of several answers."""
+
+    def known(self) -> tuple[str, ...]:
+        from smoltui.scripts.pair_answers import PICKS
+
+        return tuple(PICKS)
 
 
 folder_argument = click.argument("folder", default=".")

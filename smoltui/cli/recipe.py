@@ -13,7 +13,7 @@ from smoltui.backends.runs.token_check import leaks
 from smoltui.backends.services import place_named
 from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate
-from smoltui.core.preflight.preflight import memory_in_words
+from smoltui.core.preflight.preflight import TOOLS_FIX, memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
@@ -82,6 +82,8 @@ def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -
     """What is wrong with the rows of the recipe's set, if it is on this machine."""
     from smoltui.backends.data_files.source import is_local, pairs_of
     from smoltui.backends.pairs.counted import PairCounts
+    from smoltui.backends.pairs.curated import reading_of
+    from smoltui.backends.pairs.template_tools import ignored_tools
     from smoltui.backends.runs.plan import UNUSABLE_FIX
 
     key = "datasets" if values.get("datasets") else "dataset_name"
@@ -89,8 +91,8 @@ def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -
         wanted = pairs_of(values)
         if wanted is None or not is_local(wanted, project.folder):
             return []
-        if settings.pair_columns:
-            wanted = replace(wanted, columns=settings.pair_columns)
+        columns, how = reading_of(project, wanted, settings)
+        wanted = replace(wanted, columns=columns, how=how)
         counted = PairCounts().count(wanted, project.folder, settings, judge=True)
     except InputError as error:
         return [Finding(key, Level.STOP, error.message, error.hint)]
@@ -98,7 +100,10 @@ def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -
         return [Finding(key, Level.STOP, counted.broken, "One such line stops the training. Fix or delete it.")]
     if counted.problem:
         return [Finding(key, Level.STOP, counted.problem, UNUSABLE_FIX)]
-    return [Finding(key, Level.WARN, counted.warning, "List them: smoltui pairs")] if counted.warning else []
+    found = [Finding(key, Level.WARN, counted.warning, "List them: smoltui pairs")] if counted.warning else []
+    if tools := ignored_tools(project, values, wanted):
+        found.append(Finding(key, Level.WARN, tools, TOOLS_FIX))
+    return found
 
 
 def recipe_check(project: Project, on: str | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
 BESIDE_DPO = (
+    "pair_answers.py",
     "pair_choices.py",
     "pair_columns.py",
     "pair_format.py",

@@ -79,6 +79,8 @@ class Layout:
     """The columns of a row by meaning, as its names show; None for what it does not have."""
 
     answers: tuple[str, str] | None
+    others: tuple[tuple[str, str], ...]
+    """Further columns that may be the two answers, none of them in `answers`."""
     prompts: tuple[str, ...]
     """All that may hold the prompt, the most specific first; without the answers."""
     system: str | None
@@ -95,14 +97,16 @@ def layout_of(names: tuple[str, ...]) -> Layout:
     for name in names:
         if name == plain(name) or plain(name) not in known:
             known[plain(name)] = name
-    pair = next(((known[good], known[bad]) for good, bad in ANSWERS if good in known and bad in known), None)
+    pairs = [(known[good], known[bad]) for good, bad in ANSWERS if good in known and bad in known]
+    pair = pairs[0] if pairs else None
     used = set(pair or ())
+    others = tuple(one for one in pairs[1:] if used.isdisjoint(one))
 
     def one(words: Sequence[str]) -> str | None:
         return next((known[word] for word in words if word in known and known[word] not in used), None)
 
     prompts = tuple(known[word] for word in PROMPTS if word in known and known[word] not in used)
-    return Layout(pair, prompts, one(SYSTEM), one(HISTORY), one(TOOLS), one((KWARGS,)), one(PICTURES))
+    return Layout(pair, others, prompts, one(SYSTEM), one(HISTORY), one(TOOLS), one((KWARGS,)), one(PICTURES))
 
 
 @lru_cache(maxsize=1024)
@@ -112,6 +116,25 @@ def own_columns(names: tuple[str, ...]) -> frozenset[str]:
     prompts = [name for name in layout.prompts if plain(name) in _ONLY_PROMPTS] or layout.prompts[:1]
     found = (*(layout.answers or ()), *prompts, layout.system, layout.history, layout.tools)
     return frozenset(name for name in found if name is not None)
+
+
+class MappedRow(dict[str, Any]):
+    """A row whose columns a person named: it is not in TRL's form, whatever they are called now."""
+
+
+def at_path(row: Any, path: str) -> Any:
+    """The value at a dotted path of object keys and list indices (`answers.0.text`); None without one."""
+    if isinstance(row, Mapping) and path in row:
+        return row[path]  # a column's name may contain dots
+    value: Any = row
+    for step in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif is_list(value) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
 
 
 def cell(value: Any) -> Any:

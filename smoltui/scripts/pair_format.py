@@ -1,10 +1,10 @@
 """Any known shape of a preference pair → a conversation: prompt messages, a chosen answer, a rejected answer.
 
-Standard library only: it travels into a Job beside dpo.py (with pair_turns.py, pair_columns.py and pair_choices.py),
-and the app reads pairs through it too, so the room shows exactly what is trained. Known shapes (`SCHEMAS`) are told
-from the columns of a row. Where chosen and rejected hold whole conversations, they are split at the last assistant
-turn, or where they differ if that is earlier; TRL splits at the longest common prefix (`trl_prompt_cut`), which in
-text ends inside the answer when both answers begin alike.
+Standard library only: it travels into a Job beside dpo.py (with pair_turns.py, pair_columns.py, pair_answers.py and
+pair_choices.py), and the app reads pairs through it too, so the room shows exactly what is trained. Known shapes
+(`SCHEMAS`) are told from the columns of a row. Where chosen and rejected hold whole conversations, they are split at
+the last assistant turn, or where they differ if that is earlier; TRL splits at the longest common prefix
+(`trl_prompt_cut`), which in text ends inside the answer when both answers begin alike.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING or __package__:
-    from smoltui.scripts.pair_choices import AS_IT_IS, How, choice_schema, unfold
-    from smoltui.scripts.pair_columns import Layout, cell, kwargs_of, layout_of, plain, tools_of
+    from smoltui.scripts.pair_answers import AS_IT_IS, How, answer_groups, answers_of
+    from smoltui.scripts.pair_choices import LeftOut, choice_schema, deep_key, unfold
+    from smoltui.scripts.pair_columns import Layout, MappedRow, cell, kwargs_of, layout_of, plain, tools_of
     from smoltui.scripts.pair_turns import (
         Message,
         NotAPairError,
@@ -36,8 +37,9 @@ if TYPE_CHECKING or __package__:
         transcripts,
     )
 else:  # in a Job, beside dpo.py
-    from pair_choices import AS_IT_IS, How, choice_schema, unfold
-    from pair_columns import Layout, cell, kwargs_of, layout_of, plain, tools_of
+    from pair_answers import AS_IT_IS, How, answer_groups, answers_of
+    from pair_choices import LeftOut, choice_schema, deep_key, unfold
+    from pair_columns import Layout, MappedRow, cell, kwargs_of, layout_of, plain, tools_of
     from pair_turns import (
         Message,
         NotAPairError,
@@ -134,10 +136,14 @@ def examine(row: Any, how: How = AS_IT_IS) -> Reading:
 
 def _choice(row: Any, how: How) -> str | None:
     """`choice_schema`, at once None for a row that shows one pair, as most do."""
+    if isinstance(row, LeftOut):
+        raise row.error
     if how is AS_IT_IS and isinstance(row, dict):
         chosen, rejected = row.get("chosen"), row.get("rejected")
         if isinstance(rejected, str) and isinstance(chosen, str) and rejected[:1] != "[":
-            return None
+            if len(chosen) > 20 or not answer_groups(tuple(row)):  # else they may be names of answers
+                return None
+            return choice_schema(row, how)
         if isinstance(chosen, list) and isinstance(rejected, list):
             return None
     return choice_schema(row, how)
@@ -166,6 +172,33 @@ def _examine(row: Any) -> Reading:
     )
 
 
+def columns_read(row: Any, how: How = AS_IT_IS) -> dict[str, str]:
+    """What each part of a row is read from: prompt, system, history, tools, then chosen and rejected, or answers and
+    what tells the better one (winner, score or rank) → column, columns separated by commas, or a dotted path.
+
+    Raises:
+        NotAPairError: as `schema_of`, and tie.
+    """
+    pair = unfold(row, how)[0]
+    parts, layout = _parts(pair), layout_of(tuple(pair))
+    found: dict[str, str | None] = {"prompt": _prompt_path(row, pair, parts.prompt_name)}
+    found |= {"system": layout.system, "history": layout.history, "tools": layout.tools}
+    answers = answers_of(row, how)
+    if answers is not None:
+        found |= {"answers": ",".join(answers.columns), answers.kind: ",".join(answers.by)}
+    else:
+        found["chosen"], found["rejected"] = layout.answers or ("chosen", "rejected")
+    return {part: column for part, column in found.items() if column}
+
+
+def _prompt_path(row: Mapping[str, Any], pair: Mapping[str, Any], name: str) -> str:
+    """The column of the prompt, or the path to it in the row that a pair was made of; empty without one."""
+    for column, value in row.items():
+        if isinstance(value, Mapping) and (key := deep_key(value)) and name and pair[name] == value[key]:
+            return f"{column}.{key}"
+    return name if name in row else ""
+
+
 def to_conversation(row: Any) -> dict[str, list[Message]]:
     """The pair in TRL's conversational form: {"prompt": [message, …], "chosen": [message, …], "rejected": …}.
 
@@ -190,12 +223,12 @@ def is_trl_form(reading: Reading, row: Mapping[str, Any]) -> bool:
     """Whether TRL takes the row as it is, with an explicit prompt: three texts, or three lists of messages.
 
     A transcript or a rendered template in `prompt` is no such row, nor a prompt that comes again at the start of the
-    answers: TRL would train on it twice.
+    answers: TRL would train on it twice. Nor are texts with a system text or a history beside them, which TRL ignores.
     """
     if "prompt" not in row or "chosen" not in row or "rejected" not in row:
         return False
     if reading.schema == "standard":
-        return True
+        return len(reading.prompt) == 1
     sides = (reading.prompt, reading.chosen_turns, reading.rejected_turns)
     return reading.schema == "conversational" and all(
         _same_turns(row[name], turns) for name, turns in zip(("prompt", "chosen", "rejected"), sides, strict=True)
@@ -285,6 +318,8 @@ def _parts(row: Any) -> _Parts:
     chosen, rejected = (cell(row.get(name)) for name in names)
     if chosen is None or rejected is None:
         raise _missing(row, names, chosen is None)
+    if layout.others:
+        _refuse_other_answers(row, layout, (chosen, rejected))
     name = _prompt_name(row, layout, chosen, rejected)
     prompt = cell(row[name]) if name is not None else None
     kwargs = kwargs_of(row, layout.kwargs) if layout.kwargs is not None else None
@@ -293,6 +328,29 @@ def _parts(row: Any) -> _Parts:
         tools = tools or tools_of(prompt, "tools")
     schema = _schema(row, names, (chosen, rejected), prompt, name)
     return _Parts(schema, chosen, rejected, prompt, name or "", row, layout, tools, kwargs)
+
+
+def _refuse_other_answers(row: Mapping[str, Any], layout: Layout, sides: tuple[Any, Any]) -> None:
+    """Raises: NotAPairError (ambiguous); other columns hold two answers too, and they don't say the same."""
+    said = [_said(side) for side in sides]
+    for names in layout.others:
+        other = [_said(cell(row[name])) for name in names]
+        if None not in other and other != said:
+            both = " or in ".join(" and ".join(pair) for pair in (layout.answers or (), names))
+            raise NotAPairError(
+                "ambiguous",
+                f"The answers may be in {both}: say which.",
+                f"--columns chosen={names[0]},rejected={names[1]}",
+            )
+
+
+def _said(side: Any) -> str | None:
+    """The last words of an answer, to compare two; None for what is no answer."""
+    if is_list(side) and side:
+        side = side[-1]
+    if isinstance(side, Mapping):
+        side = next((side[key] for key in ("content", "value") if side.get(key) is not None), None)
+    return side.strip() if isinstance(side, str) else None
 
 
 def _missing(row: Mapping[str, Any], names: tuple[str, str], chosen: bool) -> NotAPairError:
@@ -322,7 +380,8 @@ def _schema(
         schema = _schema_of_texts(chosen, rejected, prompt, name)
         if schema == "standard-implicit" and names != ("chosen", "rejected"):
             raise NotAPairError("ambiguous", f"No column is known to hold the prompt; found columns {columns(row)}.")
-        return "instruction" if schema == "standard" and names != ("chosen", "rejected") else schema
+        own = names == ("chosen", "rejected") and not isinstance(row, MappedRow)
+        return "instruction" if schema == "standard" and not own else schema
     return _schema_of_messages(row, names, sides, prompt, name)
 
 
@@ -392,6 +451,7 @@ def _likely_prompt(row: Mapping[str, Any], found: list[str]) -> str:
         raise NotAPairError(
             "ambiguous",
             f"The prompt may be in column {' or '.join(said)}: say which one it is.",
+            f"--columns prompt={said[0]}",
         )
     return said[0]
 

@@ -53,14 +53,15 @@ _TURN = re.compile(r"\n\n(Human|Assistant):")
 class NotAPairError(ValueError):
     """A row that cannot be trained on as a preference pair.
 
-    `reason` is a short code for counting: not_a_row, unpaired, missing_column, wrong_type, ambiguous, tie, images,
-    unknown_role, templated, no_answer, no_prompt, prompt_differs, roles, empty_answer, identical. The message is one
-    sentence.
+    `reason` is a short code for counting: not_a_row, unpaired, missing_column, wrong_type, ambiguous, tie, too_close,
+    images, unknown_role, templated, no_answer, no_prompt, prompt_differs, roles, empty_answer, identical. The message
+    is one sentence. `option` is the command-line option that says how to read the row; empty if none helps.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, option: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.option = option
 
 
 # ------------------------------------------------------------------------------------------------------------- messages

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from jinja2 import TemplateError
 
+from smoltui.backends.data_files.source import PairsSpec
+from smoltui.backends.pairs.curated import open_source
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
 from smoltui.core.runs import events
 from smoltui.core.settings.settings import parse_settings
@@ -432,6 +434,33 @@ class TestPreparedPairs:
         )
         assert rows == [["b", "c"], ["b", "d"], ["c", "b"]]
         assert left_out == {"tie": 1}
+
+    def test_the_script_keeps_exactly_the_pairs_of_the_room(self) -> None:
+        """Every published shape: as `datasets` reads its rows, the same pairs in the same order, compared by hash."""
+        folder = ROOT.parents[1] / "shared" / "cases" / "pairs" / "shapes"
+        if not folder.is_dir():
+            pytest.skip(f"the published shapes are not here: {folder}")
+        paths = sorted(path for path in folder.glob("*.jsonl") if path.stem not in ("kto", "rlaifv"))
+        kept = in_scripts(
+            f"""
+            import json
+            from collections import Counter
+            from datasets import Dataset
+            import dpo
+            found = {{}}
+            for path in {[str(path) for path in paths]!r}:
+                rows = Dataset.from_list([json.loads(line) for line in open(path, encoding="utf-8")])
+                try:
+                    found[path] = [dpo.content_hash(row) for row in dpo.prepare_pairs(rows, Counter())]
+                except dpo.WrongInputError:
+                    found[path] = []
+            print(json.dumps(found))
+            """
+        )
+        for path in paths:
+            pairs = open_source(PairsSpec(str(path)), folder).pairs()
+            assert kept[str(path)] == [digest for pair, digest, _ in pairs if pair.problem is None], path.name
+        assert sum(map(bool, kept.values())) > 35
 
     def test_the_moved_share_counts_changed_weights(self) -> None:
         none, half = in_prepared(

@@ -65,6 +65,8 @@ PLACES = [
     Place("pairs", ("v",)),
     Place("pairs", ("a",)),
     Place("pairs", ("m",)),
+    Place("pairs", ("i",)),
+    Place("pairs", ("i", "enter")),
     Place("pairs", ("slash",)),
     Place("pairs", ("slash", *"where", "space", "c")),
     Place("pairs", ("c",)),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
+from smoltui.app import SmoltuiApp
+from smoltui.backends.project.project import Project
+from smoltui.backends.services import Services
 from smoltui.cli.main import run
+from tests.conftest import seen
 from tests.paths import PACKAGE
 
 RECIPE = PACKAGE / "demo" / "project" / "recipe.yaml"
@@ -112,3 +118,128 @@ def test_a_recipe_without_a_usable_pair_is_stopped(capsys: pytest.CaptureFixture
     rows.write_text(empty + json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
     run(["recipe", "check", str(tmp_path), "--on", on])
     assert "1 of 2 rows is not trained on: empty answer (1)" in capsys.readouterr().out
+
+
+QUESTIONS = ("How do I boil an egg?", "Name a river in France.", "What is 7 times 8?")
+ROWS = {"kto": 0, "many_rejected": 6, "unsloth_no_prompt": 2}
+"""Rows where there are not three."""
+TIED = {"arena_33k": 1, "arena_55k": 1}
+BEFORE = {
+    "axolotl_chat_template": [("system", "Answer briefly.")],
+    "axolotl_userdef": [("system", "Answer briefly.")],
+    "orca_pairs": [("system", "Answer briefly.")],
+    "swift_query_response": [("system", "Answer briefly."), ("user", "Hi"), ("assistant", "Hello")],
+    "llama_inst": [("system", "Be brief")],
+}
+"""Turns before the question."""
+THINKING = {"smoltalk2_pref": [False, True, False], "implicit_thinking": [True, True, True]}
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_row_of_every_shape(cases: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, part: int) -> None:
+    """Exported, each pair is the question with the good answer over the bad one, in order, and nothing else."""
+    for path in shapes(cases)[part::4]:
+        if path.stem in NOT_PAIRS or path.stem == "toolcall_pref":
+            continue
+        rows, tied = ROWS.get(path.stem, 3), TIED.get(path.stem, 0)
+        found = report(capsys, path, "--export", tmp_path / path.stem)
+        assert (found["rows"], found["clean"]["count"]) == (rows, rows - tied), path.name
+        assert found.get("left_out", {}) == ({"tie": tied} if tied else {}), path.name
+        lines = (tmp_path / path.stem / "train.jsonl").read_text("utf-8").splitlines()
+        pairs = [json.loads(line) for line in lines]
+        asked = [pair["prompt"][-1]["content"] for pair in pairs]
+        assert list(dict.fromkeys(asked)) == list(QUESTIONS[: len(dict.fromkeys(asked))]), path.name
+        for pair in pairs:
+            at = QUESTIONS.index(pair["prompt"][-1]["content"])
+            before = [(turn["role"], turn["content"]) for turn in pair["prompt"][:-1]]
+            assert before == BEFORE.get(path.stem, []), path.name
+            assert GOOD[at] in pair["chosen"][0]["content"], path.name
+            assert any(word in pair["rejected"][0]["content"] for word in BAD), path.name
+        if path.stem in THINKING:
+            kept = [pair["chat_template_kwargs"]["enable_thinking"] for pair in pairs]
+            assert kept == THINKING[path.stem], path.name
+
+
+def test_the_winner_is_chosen_whichever_column_it_is_in(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What decides is named; another column, key, pick or margin gives what it says."""
+    folder = cases / "pairs" / "shapes"
+
+    def how(name: str, *options: object) -> dict[str, Any]:
+        found: dict[str, Any] = report(capsys, folder / name, "--how", *options)["how"]
+        return found
+
+    assert how("pku_safe.jsonl")["parts"]["winner"] == "better_response_id"
+    other = how("pku_safe.jsonl", "--winner", "safer_response_id")["first"]["shown"][0]
+    assert other["chosen"][0]["content"] == "Dunno."
+    assert how("arena_55k.csv")["parts"]["winner"] == "winner_model_a,winner_model_b"
+    assert how("webgpt.jsonl")["parts"] == {
+        "prompt": "question.full_text",
+        "answers": "answer_0,answer_1",
+        "score": "score_0,score_1",
+    }
+    assert how("nectar.jsonl")["parts"]["rank"] == "rank"
+    assert how("nectar.jsonl", "--pick", "all")["pairs"] == 9
+    assert how("nectar.jsonl", "--pick", "best-each", "--min-margin", 2)["pairs"] == 3
+    raw = how("ultrafeedback_raw.jsonl", "--score", "fine-grained_score", "--min-margin", 2)
+    assert (raw["pairs"], raw["first"]["margins"]) == (3, [2.0, 2.0, 2.0])
+    assert how("tldr_comparisons.jsonl")["parts"] == {"prompt": "info.post", "answers": "summaries", "winner": "choice"}
+    assert how("many_rejected.jsonl")["made"] == "one pair for each rejected answer"
+    assert how("many_rejected.jsonl", "--pick", "best-random")["pairs"] == 3
+    scored = how("simpo_all.jsonl", "--answers", "all_generated_responses", "--score", "all_rm_scores", "--pick", "all")
+    assert scored["pairs"] == 9 and scored["first"]["shown"][0]["rejected"][0]["content"] == "Look it up."
+    assert how("toolcall_pref.jsonl")["parts"]["tools"] == "tools"
+
+
+def test_a_project_that_maps_columns_keeps_the_history(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = report(capsys, cases / "pairs" / "proj_history", "--row", 0)["pair"]
+    assert [(turn["role"], turn["content"]) for turn in pair["prompt"]] == [
+        ("system", "Be brief."),
+        ("user", "Name a river in France."),
+        ("assistant", "The Loire."),
+        ("user", "And in Spain?"),
+    ]
+    assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("The Ebro.", "Madrid.")
+
+
+IN_THE_ROOM = (
+    "arena_55k",
+    "axolotl_chat_template",
+    "json_in_text",
+    "many_rejected",
+    "multi_turn_answers",
+    "nectar",
+    "rlaifv",
+    "smoltalk2_pref",
+    "spaces_header",
+    "swift_query_response",
+    "templated",
+    "toolcall_pref",
+    "unsloth_no_prompt",
+)
+"""One of each kind: the room reads through the same code as the commands, which open all of them."""
+
+
+@pytest.mark.slow
+async def test_shapes_in_the_room(cases: Path, tmp_path: Path, wait_until: Callable[..., Awaitable[None]]) -> None:
+    """Opened by its path: the first question with a good answer, or the reason; `i` says how it is read."""
+    app = SmoltuiApp(Project(tmp_path), Services(), opening="pairs")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "has no pairs yet" in seen(app))
+        for path in shapes(cases):
+            if path.stem not in IN_THE_ROOM:
+                continue
+            await pilot.press("o")
+            app.screen.query_one(Input).value = str(path)
+            await pilot.press("enter")
+            shown = path.stem if len(path.stem) < 12 else path.stem[:12]
+            await wait_until(lambda name=shown: name in seen(app, "#pairs-where") and "loading" not in seen(app), 20)
+            text = " ".join(seen(app).split())
+            if path.stem in NOT_PAIRS:
+                assert NOT_PAIRS[path.stem] in text, path.name
+            else:
+                assert any(word in text for word in GOOD) and any(word in text for word in BAD), path.name
+                assert any(question in text for question in (*QUESTIONS, "What time is it?")), path.name
+            await pilot.press("i")
+            await wait_until(lambda: "The first rows" in seen(app, "HowPane"), 20)
+            assert "left out" in seen(app, "HowPane"), path.name
+            await pilot.press("escape")

@@ -24,10 +24,12 @@ from smoltui.backends.data_files.tables import Table, ending_of, open_file
 from smoltui.backends.data_files.text import Broken, EmptyFileError
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.paths import exists, expanded
-from smoltui.core.pairs.mapping import mapped
+from smoltui.core.pairs.column_guess import guess
+from smoltui.core.pairs.mapping import how_in_words, mapped
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError
 from smoltui.safe_text import safe_line
+from smoltui.scripts.pair_answers import AS_IT_IS, WINNER_OPTION, How
 from smoltui.scripts.pair_format import examine, is_trl_form, schema_of
 from smoltui.scripts.pair_turns import NotAPairError
 
@@ -54,7 +56,9 @@ class PairsSpec:
     others: int = 0
     """Further sets that the recipe mixes in."""
     columns: Mapping[str, str] | None = None
-    """Column mapping (`core/pairs/mapping.py`) for a set of unknown shape; None: detected from its shape."""
+    """Column mapping (`core/pairs/mapping.py`) as a person set it; None: detected from its shape."""
+    how: How = AS_IT_IS
+    """How pairs are made of answers with a winner, scores or ranks."""
 
     @property
     def shown(self) -> str:
@@ -87,17 +91,29 @@ class PairSource:
         """Size of its files on disk; 0 if unknown."""
         self.notes: tuple[str, ...] = ()
         """What was done to read it, and what was left aside, one sentence each."""
-        self._table = MappedTable(table, spec.columns) if spec.columns else table
+        self._table = MappedTable(table, spec.columns, spec.how) if spec.columns else table
+        self.raw = table
+        """The rows as in the file."""
         first = first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS)
         self.schema = schema_of_rows(first, table.columns, name, spec)
         """Key of `pair_format.SCHEMAS`, from the first row with a known shape."""
-        self.is_converted = self.schema in UNFOLDED or _is_converted(first, spec)
+        self.is_converted = self.schema in UNFOLDED or bool(spec.columns) or _is_converted(first)
         """Whether training converts its rows (`scripts/dpo.py`), as the first usable one shows."""
+        self.made = ""
+        """How pairs are made of its rows, in words; empty if each row is one as its columns show."""
+        if spec.columns or self.schema in UNFOLDED:
+            self.made = how_in_words(spec.columns or {}, guess(first, spec.columns, spec.how).how, self.schema)
         if self.schema in UNFOLDED:
-            self._table = UnfoldedTable(self._table)
+            self._table = UnfoldedTable(self._table, spec.how)
 
     def __len__(self) -> int:
+        """Number of rows; the first call reads all of a set whose rows stand for several pairs."""
         return len(self._table)
+
+    @property
+    def known_length(self) -> int | None:
+        """Number of rows; None if they had to be read to count them."""
+        return self._table.known_length if isinstance(self._table, UnfoldedTable) else len(self._table)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -111,9 +127,11 @@ class PairSource:
         """The row as in the file; a `Broken` if it cannot be decoded."""
         return self._table.row(index)
 
-    def rows(self, start: int, stop: int) -> Iterator[object]:
-        """Rows from `start` to before `stop`, limited by the set."""
-        return self._table.rows(max(start, 0), min(stop, len(self)))
+    def rows(self, start: int, stop: int | None = None) -> Iterator[object]:
+        """Rows from `start` to before `stop` (None: to the end), limited by the set."""
+        if isinstance(self._table, UnfoldedTable):
+            return self._table.rows(max(start, 0), stop)
+        return self._table.rows(max(start, 0), len(self) if stop is None else min(stop, len(self)))
 
     def pair(self, index: int) -> Pair:
         """The pair of one row; an unusable one has its problem.
@@ -126,9 +144,8 @@ class PairSource:
         return pair_of_row(index, self._table.row(index), self.schema)
 
 
-def _is_converted(rows: Sequence[object], spec: PairsSpec) -> bool:
+def _is_converted(rows: Sequence[object]) -> bool:
     for row in rows:
-        row = mapped(row, spec.columns) if spec.columns else row
         try:
             reading = examine(row)
         except NotAPairError:
@@ -310,36 +327,43 @@ def files_stamp(spec: PairsSpec, folder: Path) -> list[tuple[str, int, int]]:
 def schema_of_rows(rows: Sequence[object], columns: tuple[str, ...], name: str, spec: PairsSpec) -> str:
     """The set's shape, detected from the first `FIRST_ROWS` of its `rows`, as in the file.
 
+    It is that of the first row with a known shape, unless one of them stands for several pairs.
+
     Raises:
         UnknownShapeError: they have columns, but in no known shape.
         PairsError: none of them can be decoded.
     """
-    rows = rows[:FIRST_ROWS]
     problem: tuple[str, str] | None = None
-    reasons = set()
-    for number, row in enumerate(rows, 1):
+    reasons, schemas = set(), []
+    for number, row in enumerate(rows[:FIRST_ROWS], 1):
         if isinstance(row, Broken):
             problem = problem or (row.problem, "Expected rows with chosen and rejected; fix that row.")
             continue
         try:
-            return schema_of(mapped(row, spec.columns) if spec.columns else row)
+            schemas.append(schema_of(mapped(row, spec.columns or {}, spec.how), spec.how))
         except NotAPairError as error:
             reasons.add(error.reason)
-            hint = (
-                "DPO learns from pairs; unpaired sets are for TRL's KTO trainer."
-                if error.reason == "unpaired"
-                else "Map the columns: in the Pairs room, or with smoltui pairs --columns prompt=…,chosen=…,rejected=…"
-            )
+            hint = _how_to_map(error)
             said = (
                 f"{safe_line(name, 80)} does not contain preference pairs (row {number}). {safe_line(str(error), 400)}"
             )
             problem = problem or (said, hint)
+    if schemas:
+        return next((schema for schema in schemas if schema in UNFOLDED), schemas[0])
     if problem is None:
         raise PairsError(f"{safe_line(name, 80)} has no rows.", "Expected rows with chosen and rejected.")
     with_columns = [row for row in rows if isinstance(row, Mapping)]
     if with_columns and "unpaired" not in reasons:  # no mapping turns these into pairs
         raise UnknownShapeError(*problem, columns, with_columns)
     raise PairsError(*problem)
+
+
+def _how_to_map(error: NotAPairError) -> str:
+    """The next step for a set whose rows are not pairs as they are."""
+    if error.reason == "unpaired":
+        return "DPO learns from pairs; unpaired sets are for TRL's KTO trainer."
+    option = error.option or f"--columns prompt=…,chosen=…,rejected=…, or --answers COLUMN,COLUMN and {WINNER_OPTION}"
+    return f"Map the columns: in the Pairs room, or with smoltui pairs {option}"
 
 
 # ----------------------------------------------------------------------------------------------------- of the project
@@ -358,7 +382,7 @@ def project_pairs(project: Project, values: Mapping[str, object] | None = None) 
         spec: PairsSpec | None = PairsSpec(settings.pairs)
     else:
         spec = recipe_pairs(project) if values is None else pairs_of(values)
-    return replace(spec, columns=settings.pair_columns) if spec is not None and settings.pair_columns else spec
+    return spec if spec is None else replace(spec, columns=settings.pair_columns or None, how=settings.pair_how)
 
 
 def recipe_pairs(project: Project) -> PairsSpec | None:

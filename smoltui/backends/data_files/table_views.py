@@ -8,9 +8,8 @@ from itertools import accumulate, islice
 
 from smoltui.backends.data_files.tables import Table
 from smoltui.backends.data_files.text import Broken
-from smoltui.core.pairs.mapping import mapped
-from smoltui.scripts.pair_choices import unfold
-from smoltui.scripts.pair_turns import NotAPairError
+from smoltui.core.pairs.mapping import mapped, pairs_in
+from smoltui.scripts.pair_answers import AS_IT_IS, How
 
 
 class JoinedTable:
@@ -46,8 +45,8 @@ class JoinedTable:
 class MappedTable:
     """Another table with the columns of a pair, as mapped by a person."""
 
-    def __init__(self, table: Table, columns: Mapping[str, str]) -> None:
-        self._table, self._columns = table, columns
+    def __init__(self, table: Table, columns: Mapping[str, str], how: How = AS_IT_IS) -> None:
+        self._table, self._columns, self._how = table, columns, how
         self.columns: tuple[str, ...] = table.columns
 
     def __len__(self) -> int:
@@ -63,21 +62,22 @@ class MappedTable:
         return map(self._mapped, self._table.rows(start, stop))
 
     def _mapped(self, row: object) -> object:
-        return row if isinstance(row, Broken) else mapped(row, self._columns)
+        return row if isinstance(row, Broken) else mapped(row, self._columns, self._how)
 
 
 class UnfoldedTable:
     """The pairs that the rows of another table stand for (`pair_choices.unfold`); ties stay rows, to be counted."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._length: int | None = None
+    def __init__(self, table: Table, how: How = AS_IT_IS) -> None:
+        self._table, self._how = table, how
+        self.known_length: int | None = None
+        """Number of pairs; None until all rows were read once."""
         self.columns: tuple[str, ...] = table.columns
 
     def __len__(self) -> int:
-        if self._length is None:  # how many pairs a row gives is only known once it is read
-            self._length = sum(len(pairs_in(row)) for row in self._table.rows(0, len(self._table)))
-        return self._length
+        if self.known_length is None:  # how many pairs a row gives is only known once it is read
+            self.known_length = sum(1 for _ in self.rows(0, None))
+        return self.known_length
 
     def near(self, index: int) -> bool:
         return False
@@ -85,19 +85,10 @@ class UnfoldedTable:
     def row(self, index: int) -> object:
         return next(self.rows(index, index + 1))
 
-    def rows(self, start: int, stop: int) -> Iterator[object]:
-        every = (pair for row in self._table.rows(0, len(self._table)) for pair in pairs_in(row))
+    def rows(self, start: int, stop: int | None) -> Iterator[object]:
+        """Rows from `start` to before `stop`; None: to the end."""
+        every = (pair for row in self._table.rows(0, len(self._table)) for pair in pairs_in(row, self._how))
         return islice(every, start, stop)
-
-
-def pairs_in(row: object) -> list[object]:
-    """The rows of pairs that `row` stands for; the row itself if it is one, or none can be made of it."""
-    if isinstance(row, Broken):
-        return [row]
-    try:
-        return unfold(row)
-    except NotAPairError:
-        return [row]
 
 
 class SlicedTable:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import measurements
 from smoltui.backends.machine.train_extra import require_train_extra
@@ -33,6 +33,9 @@ from smoltui.errors import InputError, RecipeError, RunFailedError
 from smoltui.redaction import without_tokens
 from smoltui.safe_text import redact
 from smoltui.scripts import SCRIPTS
+
+if TYPE_CHECKING:
+    pass
 
 GENERATE = SCRIPTS / "generate.py"
 MAX_PROMPTS = 200

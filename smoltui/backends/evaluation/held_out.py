@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 from smoltui.backends.data_files.source import PairSource, PairsSpec, open_spec, pairs_of
+from smoltui.backends.pairs.curated import folder as curated_folder
+from smoltui.backends.pairs.curated import reading_of
 from smoltui.backends.project.project import Project
 from smoltui.errors import PairsError, RecipeError
 from smoltui.scripts.pair_format import Reading, conversation_of, examine, is_trl_form
@@ -38,6 +41,9 @@ def held_out_pairs(project: Project, values: Mapping[str, Any], limit: int) -> l
             f"These pairs are a single file without a held-out split: {spec.source}",
             f"Put train.jsonl and {split}.jsonl into a folder and set dataset_name to it.",
         )
+    if not Path(spec.source).is_relative_to(curated_folder()):  # what a run trained on is read as it is
+        columns, how = reading_of(project, spec, project.settings())
+        spec = replace(spec, columns=columns, how=how)
     found = as_trained(open_spec(spec, project.folder), limit)
     if not found:
         raise PairsError(f"This split has no usable pairs: {split}", "Review the pairs in the Pairs room.")
@@ -59,13 +65,12 @@ def as_trained(source: PairSource, limit: int) -> list[dict[str, Any]]:
     """
     usable = _usable(source)
     first = list(islice(usable, limit))
-    as_it_is = all(is_trl_form(reading, row) for row, reading in chain(first, usable))
+    as_it_is = not source.is_converted and all(is_trl_form(reading, row) for row, reading in chain(first, usable))
     return [_pair(row, reading, as_it_is) for row, reading in first]
 
 
 def _usable(source: PairSource) -> Iterator[tuple[Mapping[str, Any], Reading]]:
-    for index in range(len(source)):
-        row = source.row(index)
+    for row in source.rows(0):
         try:
             reading = examine(row)
         except NotAPairError:

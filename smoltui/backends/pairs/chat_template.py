@@ -39,6 +39,17 @@ def error_words(error: Exception) -> str:
     return safe_line(redact(str(error) or type(error).__name__), 200)
 
 
+def variables_of(source: str) -> frozenset[str]:
+    """Names of the variables that a template expects. It is parsed, not compiled; empty if that fails."""
+    from jinja2.exceptions import TemplateError
+    from jinja2.meta import find_undeclared_variables
+
+    try:
+        return frozenset(find_undeclared_variables(_environment().parse(source)))
+    except (TemplateError, RecursionError, ValueError):
+        return frozenset()
+
+
 class ChatTemplate:
     """A compiled chat template."""
 

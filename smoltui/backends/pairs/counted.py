@@ -94,12 +94,14 @@ class PairCounts:
     def rows(self, project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
         """Rows of the recipe's set; None if it is on the Hub, one of several, missing or unreadable."""
         from smoltui.backends.data_files.source import is_local, pairs_of
+        from smoltui.backends.pairs.curated import reading_of
 
         try:
             wanted = pairs_of(values)
             if wanted is None or wanted.others or not is_local(wanted, project.folder):
                 return None
-            return self.count(wanted, project.folder, settings).rows
+            columns, how = reading_of(project, wanted, settings)
+            return self.count(replace(wanted, columns=columns, how=how), project.folder, settings).rows
         except InputError:
             return None
 
@@ -151,9 +153,7 @@ def _imported(
         return None
     ways = [wanted]
     if settings.pairs and set_name(named := PairsSpec(settings.pairs), folder) == set_name(wanted, folder):
-        ways.append(named)
-    if settings.pair_columns:
-        ways += [replace(way, columns=settings.pair_columns) for way in ways]
+        ways.append(replace(named, columns=wanted.columns, how=wanted.how))
     for way in ways:
         try:
             place = store_folder(way, folder, stamp)

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
@@ -44,7 +44,8 @@ from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, PairsError, RecipeError
-from smoltui.scripts.pair_format import content_hash, examine, hash_of
+from smoltui.scripts.pair_answers import AS_IT_IS, How
+from smoltui.scripts.pair_format import content_hash, examine, hash_of, is_trl_form
 from smoltui.scripts.pair_turns import NotAPairError
 
 LEFTOVER_SECONDS = 86400.0
@@ -66,10 +67,21 @@ class PairSet:
     """Key of `pair_format.SCHEMAS`."""
     thinking_off: bool
     """Its rows are converted for training, which turns thinking off (see `scripts/dpo.py`)."""
-    size: int
-    pairs: Callable[[], Iterator[Row]]
+    size: Callable[[], int]
+    """Counts its rows, which may read all of them."""
+    pairs: Callable[[], Iterator[Judged]]
     """Yields all of them in order; can be called repeatedly."""
+    made: str = ""
+    """How pairs are made of its rows, in words."""
     identity: Identity | None = None
+
+
+Judged = tuple[Pair, str, bool]
+"""A pair, its content hash, and whether TRL takes its row as it is."""
+
+
+class _ConvertedRowError(Exception):
+    """A row that TRL does not take as it is, in a set that was to be written as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +124,8 @@ class Curated:
             if number
         ]
         how = f"curated: {', '.join(parts)}" if parts else "exported as smoltui reads them"
-        return f"{_count(made.train)} pairs of {self.source}, {how}"
+        rows = f"; made of its rows: {made.pairs_made}" if made.pairs_made else ""
+        return f"{_count(made.train)} pairs of {self.source}, {how}{rows}"
 
 
 def _count(number: int) -> str:
@@ -168,20 +181,21 @@ def open_source(spec: PairsSpec, folder: Path) -> PairSet:
     source = open_spec(spec, folder)
     identity = _identity(source.spec, folder)
 
-    def pairs() -> Iterator[Row]:
-        for index, row in enumerate(source.rows(0, len(source))):
+    def pairs() -> Iterator[Judged]:
+        for index, row in enumerate(source.rows(0)):
             if isinstance(row, Broken):
-                yield Pair(index, problem=row.problem, reason="broken", raw=row.text), content_hash(row.text)
+                yield Pair(index, problem=row.problem, reason="broken", raw=row.text), content_hash(row.text), True
                 continue
             try:
                 reading = examine(row)
             except NotAPairError as error:
-                yield Pair(index, problem=str(error), reason=error.reason), hash_of(None, row)
+                yield Pair(index, problem=str(error), reason=error.reason), hash_of(None, row), True
             else:
-                yield pair_from_reading(index, reading, row), hash_of(reading, row)
+                own = not source.is_converted and isinstance(row, Mapping) and is_trl_form(reading, row)
+                yield pair_from_reading(index, reading, row), hash_of(reading, row), own
 
     name = f"{source.name}, {source.split}"
-    return PairSet(name, source.schema, source.is_converted, len(source), pairs, identity)
+    return PairSet(name, source.schema, source.is_converted, lambda: len(source), pairs, source.made, identity)
 
 
 # ------------------------------------------------------------------------------------------------------------- curating
@@ -198,8 +212,8 @@ def curate(
     """The curated set of the recipe with these `values`, written if it does not exist yet.
 
     `settings` and `curation` are the project's; None to read them. Returns None if stopped, or if the recipe's own
-    pairs are trained on: no decision concerns them, smoltui.toml maps no columns, and `datasets` reads their files as
-    smoltui does.
+    pairs are trained on: no decision concerns them, smoltui.toml does not say how they are read, and `datasets` reads
+    their files as smoltui does.
 
     Raises:
         PairsError, ServiceError: the recipe's pairs cannot be read, or none are left.
@@ -276,19 +290,21 @@ def _asked(project: Project, values: Mapping[str, object], settings: Settings, c
     if wanted is None:
         return None
     hold_out = curation.hold_out(set_name(wanted, project.folder))
-    columns = columns_of(project, wanted, settings)
+    columns, how = reading_of(project, wanted, settings)
     entries = values.get("datasets")
     specs = _specs(wanted, entries)
-    needed = bool(columns) or hold_out is not None or not all(read_alike(spec, project.folder) for spec in specs)
+    told = bool(columns) or how != AS_IT_IS
+    needed = told or hold_out is not None or not all(read_alike(spec, project.folder) for spec in specs)
     if not (curation.excluded or curation.swapped or needed):
         return None
-    sets = [named_set(replace(spec, columns=columns), project.folder) for spec in specs]
+    sets = [named_set(replace(spec, columns=columns, how=how), project.folder) for spec in specs]
     if entries and hold_out is None:
         hold_out = _drawn_by_trl(values)
     evaluates = str(values.get("eval_strategy") or "no") != "no"
     own_test = None
     if evaluates and hold_out is None:
-        own_test = named_set(replace(_test_spec(wanted, values, project), columns=columns), project.folder)
+        test_spec = replace(_test_spec(wanted, values, project), columns=columns, how=how)
+        own_test = named_set(test_spec, project.folder)
     return _Asked(sets, entries, own_test, hold_out, curation, evaluates, needed)
 
 
@@ -316,19 +332,35 @@ def _written(asked: _Asked, stopped: Callable[[], bool]) -> Exported | None:
     with suppress(OSError):  # the export reports the error
         private_folder(folder())
     first = sets[0]
-    return export_pairs(
-        rows(),
-        asked.curation,
-        out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}",
-        name=asked.source,
-        schema=first.schema,
-        thinking_off=first.thinking_off,
-        texts=first.schema == "standard",
-        hold_out=asked.hold_out,
-        test=own_test.pairs() if own_test else None,
-        test_of=own_test.name if own_test else "",
-        stopped=stopped,
-    )
+
+    def write(as_it_is: bool) -> Exported | None:
+        return export_pairs(
+            _used(rows(), asked.curation, as_it_is),
+            asked.curation,
+            out=folder() / f"new-{os.getpid()}-{time.monotonic_ns()}",
+            name=asked.source,
+            schema=first.schema,
+            thinking_off=not as_it_is,
+            texts=as_it_is and first.schema == "standard",
+            pairs_made=first.made,
+            hold_out=asked.hold_out,
+            test=_used(own_test.pairs(), asked.curation, as_it_is) if own_test else None,
+            test_of=own_test.name if own_test else "",
+            stopped=stopped,
+        )
+
+    try:
+        return write(not first.thinking_off)
+    except _ConvertedRowError:  # training converts all rows if one has to be converted (`scripts/dpo.py`)
+        return write(False)
+
+
+def _used(rows: Iterable[Judged], curation: Curation, as_it_is: bool) -> Iterator[Row]:
+    """The rows for the export. Raises _ConvertedRowError, if `as_it_is`, for a used one that has to be converted."""
+    for pair, digest, own in rows:
+        if as_it_is and not own and pair.problem is None and digest not in curation.excluded:
+            raise _ConvertedRowError
+        yield pair, digest
 
 
 def _kept(made: Exported, asked: _Asked) -> Exported | None:
@@ -375,13 +407,16 @@ def folder() -> Path:
     return home() / "pairs"
 
 
-def columns_of(project: Project, wanted: PairsSpec, settings: Settings) -> Mapping[str, str] | None:
-    """Column mapping of the recipe's pairs; None if there is none, or it is for another set, named in smoltui.toml."""
+def reading_of(project: Project, wanted: PairsSpec, settings: Settings) -> tuple[Mapping[str, str] | None, How]:
+    """How smoltui.toml says the recipe's pairs are read: columns (None: detected) and how pairs are made.
+
+    What it says about another set, which it names, does not count.
+    """
     if settings.pairs:
         named = replace(wanted, source=settings.pairs, files=None)
         if set_name(named, project.folder) != set_name(wanted, project.folder):
-            return None
-    return settings.pair_columns or None
+            return None, AS_IT_IS
+    return settings.pair_columns or None, settings.pair_how
 
 
 def _test_spec(wanted: PairsSpec, values: Mapping[str, object], project: Project) -> PairsSpec:
@@ -400,7 +435,7 @@ def _test_spec(wanted: PairsSpec, values: Mapping[str, object], project: Project
     return replace(wanted, split=split)
 
 
-def _mixture(sets: list[PairSet], entries: object) -> Callable[[], Iterator[Row]]:
+def _mixture(sets: list[PairSet], entries: object) -> Callable[[], Iterator[Judged]]:
     """Yields the rows of all sets, one after the other; with `fraction`, as many of each as in `trl.get_dataset`.
 
     Raises:
@@ -414,7 +449,7 @@ def _mixture(sets: list[PairSet], entries: object) -> Callable[[], Iterator[Row]
             "fraction is set for some of the datasets but not for others", "Set it for all of them or for none."
         )
     weights = [float(fraction) / sum(fractions) for fraction in fractions]
-    total = min(one.size / weight for one, weight in zip(sets, weights, strict=True) if weight > 0)
+    total = min(one.size() / weight for one, weight in zip(sets, weights, strict=True) if weight > 0)
     taken = [round(weight * total) for weight in weights]
     return lambda: chain.from_iterable(islice(one.pairs(), count) for one, count in zip(sets, taken, strict=True))
 

@@ -63,6 +63,8 @@ class Exported:
     """Reason → rows that are not usable pairs, or have identical answers; without those excluded by decision."""
     reasons: Mapping[str, int] = field(default_factory=dict)
     """Stated reason → excluded pairs."""
+    pairs_made: str = ""
+    """How pairs were made of the source's rows, in words; empty if each row is one as its columns show."""
 
     @property
     def touched(self) -> bool:
@@ -80,6 +82,7 @@ class _Origin:
     test_of: str
     texts: bool
     thinking_off: bool
+    pairs_made: str
 
 
 def export_pairs(
@@ -95,6 +98,7 @@ def export_pairs(
     test: Iterable[Row] | None = None,
     test_of: str = "",
     texts: bool = False,
+    pairs_made: str = "",
     overwrite: bool = False,
     progress: Callable[[int], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -107,6 +111,7 @@ def export_pairs(
     - `test` is a held-out split of the source, named `test_of`; with `hold_out`, one is split off by prompt instead.
     - `texts` keeps plain text, to which TRL applies no chat template; turns before the last one are written to the
       columns `system` and `history`.
+    - `pairs_made` says how pairs were made of the source's rows.
     - `progress` is called with the number of rows done.
 
     Raises:
@@ -121,6 +126,7 @@ def export_pairs(
         test_of if test is not None else "",
         texts,
         not texts and (thinking_off or schema == "standard"),
+        pairs_made,
     )
     beside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
@@ -160,6 +166,7 @@ def _card_facts(origin: _Origin, made: Exported, files: Mapping[str, str]) -> Ca
         test_of=origin.test_of,
         texts=origin.texts,
         thinking_off=origin.thinking_off,
+        pairs_made=origin.pairs_made,
         digest=made.hash,
     )
 
@@ -180,6 +187,7 @@ def _manifest(origin: _Origin, made: Exported, folder: Path) -> dict[str, object
         "reasons": dict(made.reasons),
         "hold_out": {"share": hold_out.share, "seed": hold_out.seed} if hold_out else None,
         "thinking_off": origin.thinking_off,
+        "pairs_made": origin.pairs_made,
         "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
     }
 
@@ -203,6 +211,7 @@ def read_export(folder: Path) -> Exported | None:
             swapped=data["swapped"],
             left_out=data["left_out"],
             reasons=data["reasons"],
+            pairs_made=data.get("pairs_made", ""),
         )
     except (OSError, KeyError, TypeError, AttributeError):
         return None
@@ -357,6 +366,7 @@ class _Export:
             swapped=self._counts["swapped"],
             left_out=dict(self._left_out),
             reasons=dict(self._reasons),
+            pairs_made=self._origin.pairs_made,
         )
 
 

@@ -41,6 +41,7 @@ from smoltui.backends.pairs.store import (
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
 from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
+from smoltui.scripts.pair_answers import AS_IT_IS, How
 from smoltui.scripts.pair_columns import own_columns
 
 if TYPE_CHECKING:
@@ -65,12 +66,19 @@ Batch = dict[str, list[Any]]
 
 
 def spec_as_json(spec: PairsSpec) -> dict[str, object]:
-    return asdict(spec)
+    data = asdict(spec)
+    return data if spec.how != AS_IT_IS else {name: value for name, value in data.items() if name != "how"}
 
 
 def spec_from_json(data: dict[str, Any]) -> PairsSpec:
-    files = data.get("files")
-    return PairsSpec(**{**data, "files": {name: tuple(paths) for name, paths in files.items()} if files else None})
+    files, how = data.get("files"), data.get("how")
+    return PairsSpec(
+        **{
+            **data,
+            "files": {name: tuple(paths) for name, paths in files.items()} if files else None,
+            "how": How(**{**how, "answers": tuple(how["answers"])}) if how else AS_IT_IS,
+        }
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -160,7 +168,7 @@ def _import_rows(
         meta = _first_meta(source)
         write_meta(folder, meta)
     first = meta.rows // PART_ROWS
-    count = 1 if source.schema in UNFOLDED else processes(parts_of(len(source)) - first)
+    count = 1 if source.known_length is None or source.schema in UNFOLDED else processes(parts_of(len(source)) - first)
     if count > 1:
         _import_together(folder, source, meta, count, progress)
     batches = _batches(source, meta)
@@ -232,9 +240,10 @@ def _first_meta(source: PairSource) -> Meta:
         list(source.splits),
         source.schema,
         list(source.columns),
-        total=len(source),
+        total=source.known_length,
         notes=list(source.notes),
         thinking_off=source.is_converted,
+        made=source.made,
     )
 
 
@@ -272,7 +281,7 @@ def _batches(source: PairSource, meta: Meta, start: int | None = None, stop: int
     whole, most = 0, max(SMALL_CHARS, FOLDED * source.file_bytes)
     batch, chars = _no_rows(), 0
     start = meta.rows if start is None else start
-    rows = source.rows(start, len(source) if stop is None else stop)
+    rows = source.rows(start, stop)
     while step := _step(rows, BATCH_ROWS - len(batch["hash"])):
         columns = _columns(start, step, meta)
         for at, size in enumerate(_chars(columns), start + 1):

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from smoltui.backends.data_files.head import first_rows
 from smoltui.backends.pairs.audit import Asked, audit_request, load_audit, save_reports
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.export import Exported
@@ -28,6 +29,8 @@ from smoltui.backends.pairs.search import Search
 from smoltui.backends.pairs.set_columns import column_values, sorted_rows
 from smoltui.backends.pairs.set_export import export_set
 from smoltui.backends.pairs.store import AUDIT, FACTS, PairStore, gone, tokens_kind
+from smoltui.backends.pairs.summary import reasons_of
+from smoltui.backends.pairs.template_tools import ignores_tools, offer_tools
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.audit import Audit
@@ -35,6 +38,7 @@ from smoltui.core.pairs.columns import CURATED, SORTABLE
 from smoltui.core.pairs.curation import Curation, Decision, held_out, marks_of, shown
 from smoltui.core.pairs.facet import Facet
 from smoltui.core.pairs.further import values_of
+from smoltui.core.pairs.how_read import HowRead, how_read
 from smoltui.core.pairs.preference import Pair
 from smoltui.core.pairs.query import PairQuery, named_columns
 from smoltui.errors import InputError, PairsError, SmoltuiError
@@ -436,6 +440,14 @@ class PairsSession:
         if self.order == order and self.matches is found:  # else a later call decides
             self.rows = rows
 
+    async def how_read(self) -> HowRead:
+        """How the set is read: its shape, its columns, what is left out, and its first pairs.
+
+        Raises:
+            PairsError, ServiceError: its files cannot be read; the cache was deleted meanwhile.
+        """
+        return await in_thread(partial(_how_read, self.opened, self.project, self.values))
+
     async def lengths(self) -> Lengths | None:
         """Lengths of the answers; None if nothing is imported. Raises PairsError: the cache was deleted meanwhile."""
         store = self.opened.store
@@ -584,6 +596,13 @@ class PairsSession:
                 kind = tokens_kind(line["key"])
                 yield line["rows"] / rows
         self.tokens = kind
+
+
+def _how_read(opened: PairSet, project: Project | None, values: Mapping[str, object]) -> HowRead:
+    rows = first_rows(opened.spec, opened.base)
+    counts = reasons_of(opened.store) if opened.store is not None and opened.complete else None
+    found = how_read(opened.schema, rows, opened.spec.columns, opened.spec.how, counts)
+    return replace(found, note=ignores_tools(project, values)) if project is not None and offer_tools(rows) else found
 
 
 def _words(query: PairQuery) -> str:

@@ -38,6 +38,7 @@ def export_set(
         name=f"{opened.name} {opened.split}",
         schema=opened.schema,
         thinking_off=opened.store.meta.thinking_off,
+        pairs_made=opened.store.meta.made,
         hold_out=curation.hold_out(opened.label),
         overwrite=overwrite,
         progress=progress,

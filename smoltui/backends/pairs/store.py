@@ -31,7 +31,7 @@ from smoltui.errors import PairsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 4
+FORMAT = 5
 """Version of the files; a set with another one is imported again."""
 PART_ROWS = 4096
 """Rows per part: read in a few milliseconds, and the first is written half a second after an import starts."""
@@ -135,6 +135,8 @@ class Meta:
     """What was done to read it, and what was left aside, one sentence each."""
     thinking_off: bool = True
     """Whether training turns thinking off: rows that are converted have answers without thoughts."""
+    made: str = ""
+    """How pairs are made of its rows, in words; empty if each row is one as its columns show."""
     format: int = FORMAT
 
 

@@ -19,10 +19,12 @@ _FLAGS = {
     "cut_inside_answer": "trl_cut_inside_answer",
 }
 _REASONS = ("broken", "no_prompt", "no_answer")
+_TIES = ("tie", "too_close")
 _CONDITIONS = {
     **{name: flag for flag, name in _FLAGS.items()},
     **{name: f"reason = '{name}'" for name in _REASONS},
-    "not_pairs": f"reason IS NOT NULL AND chosen_chars IS NULL AND reason NOT IN {_REASONS}",
+    "ties": f"reason IN {_TIES}",
+    "not_pairs": f"reason IS NOT NULL AND chosen_chars IS NULL AND reason NOT IN {(*_REASONS, *_TIES)}",
     "clean": "reason IS NULL AND NOT identical",
 }
 
@@ -48,7 +50,6 @@ def summary(store: PairStore) -> Summary:
     from pyarrow import compute as pc
 
     found: dict[str, list[int]] = {name: [] for name in FINDINGS}
-    reasons: Counter[str] = Counter()
     clean = 0
     try:
         for name, rows in holding(store, _CONDITIONS):
@@ -56,13 +57,22 @@ def summary(store: PairStore) -> Summary:
                 clean += len(rows)
             else:
                 found[name] += rows.to_pylist()
-        for part in range(store.parts):
-            for reason in store.table(FACTS, part, ["reason"]).column("reason").value_counts().to_pylist():
-                if reason["values"] is not None:
-                    reasons[reason["values"]] += reason["counts"]
         with Across(store) as across:
             found["repeated_prompts"] = pc.indices_nonzero(across.repeated_prompts()).to_pylist()
             found["duplicates"] = pc.indices_nonzero(across.duplicates()).to_pylist()
     except FileNotFoundError as error:
         raise gone(store.folder) from error
-    return {"rows": len(store), "clean": clean, "findings": found, "left_out": dict(sorted(reasons.items()))}
+    left_out = {reason: count for reason, count in sorted(reasons_of(store).items(), key=str) if reason is not None}
+    return {"rows": len(store), "clean": clean, "findings": found, "left_out": left_out}
+
+
+def reasons_of(store: PairStore) -> Counter[str | None]:
+    """Reason (None for a usable pair) → number of rows. Raises PairsError: the cache was deleted meanwhile."""
+    reasons = Counter[str | None]()
+    try:
+        for part in range(store.parts):
+            for found in store.table(FACTS, part, ["reason"]).column("reason").value_counts().to_pylist():
+                reasons[found["values"]] += found["counts"]
+    except FileNotFoundError as error:
+        raise gone(store.folder) from error
+    return reasons

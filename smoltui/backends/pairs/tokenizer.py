@@ -236,7 +236,7 @@ class PairTokenizer:
             raise PairsError(pair.problem or "The row is not a pair.", "Only pairs have tokens.")
         if not pair.prompt:
             raise PairsError(pair.problem or "The pair has no prompt.", "Only pairs with a prompt can be rendered.")
-        if pair.schema == "standard" and thinking is not False:
+        if pair.schema == "standard" and len(pair.prompt) == 1 and thinking is not False:
             return self._plain_texts(pair)
         if self._template is None:
             raise no_template(self.model)
@@ -263,8 +263,7 @@ class PairTokenizer:
                 f"The tokenizer has no end token (eos_token), which training on plain text needs: {self.model}",
                 "Set eos_token in its tokenizer_config.json.",
             )
-        # The row's own prompt is the last turn; columns that would precede it in a conversation are not used.
-        prompt, chosen, rejected = (_sound(getattr(pair, part)[-1].content) for part in ("prompt", *SIDES))
+        prompt, chosen, rejected = (_sound(getattr(pair, part)[0].content) for part in ("prompt", *SIDES))
         chosen, rejected = (text if text.endswith(end) else text + end for text in (chosen, rejected))
         return _Texts(prompt, prompt + chosen, prompt + rejected, special=True)
 

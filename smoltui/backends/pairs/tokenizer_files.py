@@ -103,6 +103,11 @@ def _object(path: Path | None, name: str, model: str) -> dict[str, object]:
     return value
 
 
+def template_text(template: Path | None, config: Path | None, model: str) -> str | None:
+    """The chat template in these files, which is not compiled; None without one. Raises InputError: unreadable."""
+    return _template_source(template, _object(config, CONFIG, model))
+
+
 def _template_source(path: Path | None, config: Mapping[str, object]) -> str | None:
     """The chat template in its own file, or else in tokenizer_config.json; of several named ones, the default."""
     if path is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from smoltui.backends.project.project import MOST_SETTINGS_BYTES, Project
@@ -10,17 +11,29 @@ from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError, RecipeError
 from smoltui.safe_text import safe_line
+from smoltui.scripts.pair_answers import AS_IT_IS, How
 
 
-def set_pair_columns(project: Project, columns: Mapping[str, str]) -> None:
-    """Writes `[pairs.columns]`: the roles of the set's columns. Raises as `_edited`."""
+def set_pair_reading(project: Project, columns: Mapping[str, str], how: How = AS_IT_IS) -> None:
+    """Writes how the set is read: `[pairs.columns]`, and in `[pairs]` what differs from `AS_IT_IS`.
+
+    Without either, the set is read as its rows show. Raises as `_edited`.
+    """
 
     def put(document: Any) -> None:
         pairs = document.setdefault("pairs", tomlkit.table())
-        table = tomlkit.table()
-        for name, value in columns.items():
-            table[name] = value
-        pairs["columns"] = table
+        for item in fields(how):
+            pairs.pop(item.name, None)
+            if (value := getattr(how, item.name)) != item.default:
+                pairs[item.name] = list(value) if isinstance(value, tuple) else value
+        pairs.pop("columns", None)
+        if columns:
+            table = tomlkit.table()
+            for name, value in columns.items():
+                table[name] = value
+            pairs["columns"] = table
+        if not pairs:
+            document.pop("pairs")
 
     import tomlkit
 

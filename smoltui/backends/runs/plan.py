@@ -18,6 +18,7 @@ from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.pairs.curated import Curated, curate, set_name, with_curated
 from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.pairs.template_tools import ignored_tools
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
@@ -49,6 +50,8 @@ class PlannedPairs:
     """Why they cannot be trained on; None if they can."""
     warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
+    tools_warning: str = ""
+    """The rows offer tools that the model's chat template ignores, one sentence; empty if not."""
     decided: Curation | None = None
     """Decisions about a set on the Hub, which is opened and curated when the run starts (`settled`); None without
     any."""
@@ -140,11 +143,14 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
         if not is_local(wanted, plan.project.folder):
             told = _decided(plan, wanted, curation)
             return replace(plan, pairs=PlannedPairs(sentence=told, decided=curation if told else None))
+        tools = ignored_tools(plan.project, plan.values, wanted)
         if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
-            return _curated(plan, recipe, found)
-        if stopped():  # the task was cancelled
+            made = _curated(plan, recipe, found)
+        elif stopped():  # the task was cancelled
             return plan
-        return replace(plan, pairs=_as_named(plan, wanted, counts))
+        else:
+            made = replace(plan, pairs=_as_named(plan, wanted, counts))
+        return replace(made, pairs=replace(made.pairs, tools_warning=tools))
     except InputError as error:
         return replace(plan, pairs=PlannedPairs(problem=Problem(error.message, error.hint)))
 
@@ -177,8 +183,10 @@ def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
         f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
     ]
     parts += [f"{held.share:.4g} of the prompts held out"] if held else []
-    parts += ["columns set in smoltui.toml"] if plan.settings.pair_columns else []
-    parts += [] if read_alike(wanted, plan.project.folder) else ["read as smoltui reads it"]
+    if plan.settings.reads_pairs:
+        parts.append("read as smoltui.toml says")
+    elif not read_alike(wanted, plan.project.folder):
+        parts.append("read as smoltui reads it")
     return f"{wanted.shown}, curated when the run starts: {', '.join(parts)}" if parts else ""
 
 

@@ -77,6 +77,7 @@ def _from_plan(plan: Plan) -> Facts:
         pairs=plan.pairs.sentence,
         pairs_problem=plan.pairs.problem,
         pairs_warning=plan.pairs.warning,
+        tools_warning=plan.pairs.tools_warning,
         jobs=replace(
             settings.jobs,
             flavor=spec.flavor or settings.jobs.flavor,

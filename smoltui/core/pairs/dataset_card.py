@@ -40,6 +40,8 @@ class CardFacts:
     texts: bool = False
     """Plain texts instead of messages."""
     thinking_off: bool = False
+    pairs_made: str = ""
+    """How pairs were made of the source's rows; empty if each row is one as its columns show."""
     digest: str = ""
     """The pairs hash."""
 
@@ -84,7 +86,7 @@ def _body(facts: CardFacts, name: str) -> list[str]:
 
 
 def _done(facts: CardFacts) -> list[str]:
-    done = []
+    done = [f"Pairs were made of its rows: {_plain(safe_line(facts.pairs_made, 400))}."] if facts.pairs_made else []
     if facts.excluded:
         said = ", ".join(f"{_plain(safe_line(why, 80))}: {count:,}" for why, count in _most(facts.reasons))
         done.append(f"{facts.excluded:,} excluded by decision{f' ({said})' if said else ''}.")

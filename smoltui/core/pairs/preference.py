@@ -274,6 +274,7 @@ def _spans(tokens: list[str], differs: list[bool]) -> list[Span]:
 FINDINGS: Mapping[str, str] = {
     "broken": "rows that cannot be decoded",
     "not_pairs": "rows without a prompt, a chosen and a rejected answer in a known form",
+    "ties": "rows whose answers are equally good, or closer than the margin",
     "no_prompt": "pairs without a prompt",
     "no_answer": "conversations that do not end with an assistant turn",
     "empty_chosen": "empty chosen answers",

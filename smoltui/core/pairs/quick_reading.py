@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from smoltui.scripts.pair_answers import answer_groups
 from smoltui.scripts.pair_columns import layout_of
 
 Turn = dict[str, Any]
@@ -63,6 +64,8 @@ def _reader_of(names: tuple[str, ...]) -> Reader | None:
     more = (layout.system, layout.history, layout.tools, layout.kwargs, layout.pictures)
     if layout.answers != ("chosen", "rejected") or any(name is not None for name in more):
         return None
+    if layout.others or answer_groups(names):
+        return None  # there may be a better answer than chosen
     if not layout.prompts:
         return _without_prompt
     return _with_prompt if layout.prompts == ("prompt",) else None

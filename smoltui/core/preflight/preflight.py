@@ -77,6 +77,8 @@ class Facts:
     """Why the pairs cannot be trained on."""
     pairs_warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
+    tools_warning: str = ""
+    """The rows offer tools that the model's chat template ignores, one sentence; empty if not."""
     fit: Fit | None = None
     duration: Duration | None = None
     output: Output | None = None
@@ -145,12 +147,17 @@ def _model(facts: Facts) -> list[Check]:
     return [Check("model", Level.WARN, doubt.sentence, doubt.fix)] if doubt else []
 
 
+TOOLS_FIX = "Choose a model whose chat template uses tools."
+
+
 def _pairs(facts: Facts) -> list[Check]:
     if problem := facts.pairs_problem:
         return [Check("pairs", Level.STOP, problem.sentence, problem.fix)]
     checks = [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
     if facts.pairs_warning:
         checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs"))
+    if facts.tools_warning:
+        checks.append(Check("tools", Level.WARN, facts.tools_warning, TOOLS_FIX))
     return checks
 
 

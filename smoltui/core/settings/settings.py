@@ -8,11 +8,12 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.core.foreign.field_types import FITS, field_types
-from smoltui.core.pairs.mapping import PARTS
+from smoltui.core.pairs.mapping import OPTIONAL, PARTS
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.errors import RecipeError
+from smoltui.scripts.pair_answers import AS_IT_IS, PICKS, How
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -93,17 +94,25 @@ class Settings:
     pairs: str = ""
     """Set that the Pairs room opens, a path or Hub id; empty for the recipe's pairs."""
     pair_columns: Mapping[str, str] = field(default_factory=dict)
-    """Which column of the set is prompt, chosen, rejected or system; empty: detected from its shape."""
+    """Part of a pair (`core.pairs.mapping.PARTS`) → column of the set; empty: detected from its shape."""
+    pair_how: How = AS_IT_IS
+    """How pairs are made of answers with a winner, scores or ranks."""
     pairs_show: tuple[str, ...] = ()
     """Further columns of the rows that the Pairs room shows with each pair."""
     evaluation: EvaluationSettings = EvaluationSettings()
     watch: WatchSettings = field(default_factory=WatchSettings)
     """Rules that watch unfinished runs."""
 
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it says how the set is read, so that TRL alone could not read it in the same way."""
+        return bool(self.pair_columns) or self.pair_how != AS_IT_IS
+
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "jobs.processes": (0, MOST_PROCESSES),
     "local.processes": (1, MOST_PROCESSES),
+    "pairs.min_margin": (0, math.inf),
     "evaluation.max_new_tokens": (1, 100_000),
     "evaluation.temperature": (0, 5),
     "evaluation.top_p": (0, 1),
@@ -130,7 +139,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
-    _only(pairs, {"source", "columns", "show"}, "pairs.")
+    _only(pairs, {"source", "columns", "show", *(item.name for item in fields(How))}, "pairs.")
     return Settings(
         on=_text(run, "run.on", "an engine's name"),
         jobs=_jobs(_table(data, "jobs")),
@@ -138,6 +147,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         pairs=_text(pairs, "pairs.source", "a path or Hub id"),
         pair_columns=_columns(_table(pairs, "columns")),
         pairs_show=_value(tuple[str, ...], pairs.get("show", []), "pairs.show"),
+        pair_how=_how({item.name: pairs[item.name] for item in fields(How) if item.name in pairs}),
         evaluation=_in_range(_dataclass(EvaluationSettings, _table(data, "evaluation"), "evaluation."), "evaluation."),
         watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
     )
@@ -169,9 +179,16 @@ def _check_strategy(strategy: str, key: str) -> None:
 def _columns(table: Mapping[str, Any]) -> Mapping[str, str]:
     _only(table, set(PARTS), "pairs.columns.")
     for part, column in table.items():
-        if not isinstance(column, str) or not column:
+        if not isinstance(column, str) or not (column or part in OPTIONAL):
             raise _wrong(f"pairs.columns.{part}", "the name of a column or a dotted path", column)
     return dict(table)
+
+
+def _how(table: Mapping[str, Any]) -> How:
+    how = _in_range(_dataclass(How, {key: value for key, value in table.items() if value != ""}, "pairs."), "pairs.")
+    if how.pick not in PICKS:
+        raise RecipeError(f"pairs.pick in {FILE_NAME} must be one of {', '.join(PICKS)}: {how.pick}")
+    return how
 
 
 def _text(table: Mapping[str, Any], key: str, expected: str) -> str:

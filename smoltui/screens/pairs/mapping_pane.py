@@ -1,10 +1,9 @@
-"""A set whose shape is not recognized: a form that asks which column is which."""
+"""How a set is read, to be changed: for a set of unknown shape, or one that is to be read in another way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,15 +13,15 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError
-from smoltui.core.pairs.mapping import guess_columns, preview
+from smoltui.backends.data_files.source import PairsSpec
+from smoltui.core.pairs.reading_fields import Read, ReadingFields
 from smoltui.screens.pairs.mapping_form import MappingForm
 from smoltui.screens.pairs.pane import Pane
 
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A set to open, or one whose columns are not known yet."""
+    """A set to open, or one of which it is asked how it is read."""
 
     spec: PairsSpec
     base: Path
@@ -36,14 +35,14 @@ class MappingPane(Pane, can_focus=False):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
     class Left(Message):
-        """The form was canceled."""
+        """The form was canceled, or nothing was changed."""
 
     class Accepted(Message):
-        """The columns of `asked` are known."""
+        """It is known how the set of `asked` is read."""
 
-        def __init__(self, asked: Unmapped, columns: Mapping[str, str]) -> None:
+        def __init__(self, asked: Unmapped, read: Read) -> None:
             super().__init__()
-            self.asked, self.columns = asked, columns
+            self.asked, self.read = asked, read
 
     _asked: Unmapped
     """Set by `offer`, which is called first."""
@@ -55,16 +54,16 @@ class MappingPane(Pane, can_focus=False):
     def keys_go_to(self) -> Widget:
         return self.query_one(MappingForm)
 
-    def offer(self, asked: Unmapped, error: UnknownShapeError) -> None:
-        """Asks for the columns, with a preview of the first pair."""
+    def offer(self, asked: Unmapped, problem: str, rows: Sequence[object], columns: Sequence[str] = ()) -> None:
+        """Asks how the set is read, of which `rows` are the first ones, as in the file."""
         self._asked = asked
-        form = self.query_one(MappingForm)
-        form.offer(str(error), error.columns, partial(preview, error.rows), guess_columns(error.rows))
+        fields = ReadingFields(rows, Read(asked.spec.columns or {}, asked.spec.how), columns)
+        self.query_one(MappingForm).offer(problem, rows, fields)
 
     @on(MappingForm.Accepted)
     def _accepted(self, event: MappingForm.Accepted) -> None:
         event.stop()
-        self.post_message(self.Accepted(self._asked, event.mapping))
+        self.post_message(self.Left() if event.read is None else self.Accepted(self._asked, event.read))
 
     def action_leave(self) -> None:
         self.post_message(self.Left())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property, partial
@@ -15,15 +15,17 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
+from smoltui.backends.data_files.head import first_rows
 from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, project_pairs
 from smoltui.backends.pairs.decisions import Decisions
 from smoltui.backends.pairs.opened_set import PairSet, open_set, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values, shown_columns
-from smoltui.backends.project.settings_file import set_pair_columns
+from smoltui.backends.project.settings_file import set_pair_reading
 from smoltui.backends.system.threads import in_thread
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.pairs.curation_view import CurationView
+from smoltui.screens.pairs.how_pane import HowPane
 from smoltui.screens.pairs.mapping_pane import MappingPane, Unmapped
 from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
@@ -381,23 +383,52 @@ class PairsRoom(Room):
     def _offer_columns(self, error: UnknownShapeError, asked: Unmapped) -> None:
         """Asks which column is which."""
         self._close()
+        self._offer_form(asked, error.message, error.rows, error.columns)
+
+    def _offer_form(self, asked: Unmapped, problem: str, rows: Sequence[object], columns: Sequence[str] = ()) -> None:
         pane = self.query_one(MappingPane)
-        pane.offer(asked, error)
+        pane.offer(asked, problem, rows, columns)
         self._show("pairs-mapping", pane.keys_go_to)
 
-    @on(MappingPane.Left)
-    def _columns_unknown(self) -> None:
-        self.open_project()
-
-    @on(MappingPane.Accepted)
-    def _columns_known(self, event: MappingPane.Accepted) -> None:
-        asked, project = event.asked, self.workspace.project
-        if asked.is_other:
-            self.open_other(replace(asked, spec=replace(asked.spec, columns=event.columns)))
+    @on(HowPane.ChangeWanted)
+    @work(exclusive=True, group="form")
+    async def _change_reading(self) -> None:
+        """Asks how the open set is to be read."""
+        session = self.session
+        if session is None:
             return
-        try:  # the project's own set: smoltui.toml stores the columns
-            set_pair_columns(project, event.columns)
+        opened = session.opened
+        try:
+            rows = await in_thread(partial(first_rows, opened.spec, opened.base))
         except SmoltuiError as error:
             self.say(error)
             return
+        if session is self.session:
+            asked = Unmapped(opened.spec, opened.base, session.is_other)
+            self._offer_form(asked, f"How this set is read: {safe_line(opened.name, 60)}", rows)
+
+    @on(MappingPane.Left)
+    def _columns_unknown(self) -> None:
+        if self.session is None:
+            self.open_project()
+        else:
+            self._show("pairs-set", self._set_view.pane)
+
+    @on(MappingPane.Accepted)
+    def _columns_known(self, event: MappingPane.Accepted) -> None:
+        asked, project, (columns, how) = event.asked, self.workspace.project, event.read
+        if asked.is_other:
+            self.open_other(replace(asked, spec=replace(asked.spec, columns=columns or None, how=how)))
+            return
+        self._save_reading(partial(set_pair_reading, project, columns, how))
+
+    @work(exclusive=True, group="form")
+    async def _save_reading(self, save: Callable[[], None]) -> None:
+        """Stores in smoltui.toml how the project's own set is read, and opens it like this."""
+        try:
+            await in_thread(save)
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self.say("Saved in smoltui.toml; training reads the set like this too. Press i to see or change it")
         self.open_project()

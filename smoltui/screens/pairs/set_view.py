@@ -33,6 +33,7 @@ from smoltui.screens.editing import page_text
 from smoltui.screens.pairs.audit_pane import AuditPane
 from smoltui.screens.pairs.columns_pane import ColumnsPane
 from smoltui.screens.pairs.facet_pane import FacetPane
+from smoltui.screens.pairs.how_pane import HowPane
 from smoltui.screens.pairs.list_pane import ListPane
 from smoltui.screens.pairs.pair_pane import PairPane, readable_text
 from smoltui.screens.pairs.pane import Host, SetPane, here_or_tell, tell
@@ -41,7 +42,7 @@ from smoltui.screens.room import Room
 
 COUNTED_BY_ITSELF = 20_000
 """In sets of up to this many pairs, tokens are counted automatically, which takes a few seconds."""
-View = Literal["pair", "list", "audit", "tokens", "columns", "facet"]
+View = Literal["pair", "list", "audit", "tokens", "columns", "facet", "how"]
 
 
 class SetView(ContentSwitcher):
@@ -66,6 +67,7 @@ class SetView(ContentSwitcher):
         Binding("s", "sort", "Sort by the next column", show=False),
         Binding("S", "reverse", "Reverse the order", show=False),
         Binding("d", "split", "Switch to another split", show=False),
+        Binding("i", "view('how')", "How this set is read", show=False),
         Binding("T", "count_tokens", "Count the tokens of all pairs", show=False),
         Binding("A", "audit_again", "Audit again", show=False),
         Binding("w", "save_audit", "Save the audit report in the project", show=False),
@@ -93,7 +95,9 @@ class SetView(ContentSwitcher):
             "tokens": TokensPane(id="pairs-tokens"),
             "columns": ColumnsPane(id="pairs-columns"),
             "facet": FacetPane(id="pairs-facet"),
+            "how": HowPane(id="pairs-how"),
         }
+        self._how = cast("HowPane", self._panes["how"])
         self._pair, self._list = cast("PairPane", self._panes["pair"]), cast("ListPane", self._panes["list"])
         self._audit, self._tokens = cast("AuditPane", self._panes["audit"]), cast("TokensPane", self._panes["tokens"])
         self._facet = cast("FacetPane", self._panes["facet"])
@@ -137,13 +141,15 @@ class SetView(ContentSwitcher):
         return works.get(action, True) or None
 
     def action_view(self, view: View) -> None:
-        """Switches to the list, the audit or the columns, and back to the pair."""
+        """Switches to the list, the audit, the columns or how the set is read, and back to the pair."""
         if self.view == view:
             self._leave()
             return
         self.show(view)
         if view == "audit":
             self._audit.look()
+        elif view == "how":
+            self._how.look()
         else:
             self.draw()
             if view == "list":
@@ -190,7 +196,7 @@ class SetView(ContentSwitcher):
 
     def draw_decided(self) -> None:
         """Redraws what shows decisions."""
-        if self.view == "audit":
+        if self.view in ("audit", "how"):
             self.host.draw_where()
         else:
             self.draw()
@@ -217,6 +223,8 @@ class SetView(ContentSwitcher):
         self._warm_up()
         if self.view == "list":
             self._list.draw_lengths()
+        elif self.view == "how":
+            self._how.look()  # now the whole set is counted
 
     def _awaited(self) -> int | None:
         """The row to show once it is loaded: the requested one, or the current one before a reload; None if neither."""
@@ -244,7 +252,7 @@ class SetView(ContentSwitcher):
     def _redraw_counts(self) -> None:
         if self.view == "list":
             self._list.draw_lengths()
-        if self.view != "audit":
+        if self.view not in ("audit", "how"):
             self.draw()
 
     @work(exclusive=True, group="warm up")

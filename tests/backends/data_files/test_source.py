@@ -18,7 +18,7 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from smoltui.backends.data_files import text_tables
+from smoltui.backends.data_files import table_views, text_tables
 from smoltui.backends.data_files.head import open_head
 from smoltui.backends.data_files.parquet import ParquetTable
 from smoltui.backends.data_files.source import (
@@ -31,10 +31,11 @@ from smoltui.backends.data_files.source import (
     recipe_pairs,
 )
 from smoltui.backends.data_files.splits import configured_splits, splits_of
-from smoltui.backends.pairs.opened_set import typed_spec
+from smoltui.backends.pairs.opened_set import imported, typed_spec
 from smoltui.backends.project.project import Project
 from smoltui.cli.pairs import Asked, pairs_report, print_report
 from smoltui.errors import InputError, PairsError, RecipeError, UnreachableError
+from smoltui.scripts.pair_answers import How
 
 ROWS = [{"prompt": f"Question {n}?", "chosen": f"Answer {n}, kindly.", "rejected": f"No {n}."} for n in range(1250)]
 TEXT = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -503,3 +504,21 @@ def test_sources_keep_their_place_for_other_splits(tmp_path: Path, monkeypatch: 
     source: PairSource = open_pairs("train.jsonl", base=tmp_path)
     monkeypatch.chdir("/")
     assert open_spec(replace(source.spec, split="train[:3]"), None).row(2) == ROWS[2]
+
+
+def test_rows_of_several_pairs_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing a set with several rejected answers does not read it to count it first."""
+    read = []
+    unfolded = table_views.pairs_in
+
+    def counted(row: object, how: How) -> Any:
+        read.append(row)
+        return unfolded(row, how)
+
+    monkeypatch.setattr(table_views, "pairs_in", counted)
+    rows = [{"prompt": f"p{number}", "chosen": "a", "rejected": ["b", "c"]} for number in range(50)]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    opened = imported(PairsSpec("a.jsonl"), tmp_path)
+    assert len(opened) == 100 and len(read) == 50
+    source = open_spec(PairsSpec("a.jsonl"), tmp_path)
+    assert source.known_length is None and len(source) == 100 == source.known_length

@@ -51,3 +51,14 @@ def test_one_row_that_trl_cannot_take_converts_all(tmp_path: Path) -> None:
         {**odd, "prompt": [{"role": "user", "content": f"Q{n}?"}], "chat_template_kwargs": {"enable_thinking": False}}
         for n in range(2)
     ]
+
+
+def test_held_out_pairs_are_read_as_smoltui_toml_says(project: Project) -> None:
+    """Answers with a winner: the better one is chosen, and ties are not measured."""
+    rows = [{"ask": f"q{at}", "out": ["a b", "c d"], "votes": votes} for at, votes in enumerate([1, "tie", 0])]
+    (project.folder / "pairs" / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with (project.folder / "smoltui.toml").open("a") as file:
+        file.write('\n[pairs]\nanswers = ["out"]\nwinner = "votes"\n[pairs.columns]\nprompt = "ask"\n')
+    pairs = held_out_pairs(project, load_project_recipe(project).values, 4)
+    said = [(pair["prompt"][0]["content"], pair["chosen"][0]["content"]) for pair in pairs]
+    assert said == [("q0", "c d"), ("q2", "a b")]

@@ -17,12 +17,14 @@ from smoltui.backends.pairs.count_tokens import count_tokens
 from smoltui.backends.pairs.opened_set import PairSet, imported
 from smoltui.backends.pairs.search import Search
 from smoltui.backends.pairs.store import tokens_kind
+from smoltui.backends.pairs.summary import summary
 from smoltui.backends.pairs.token_service import open_tokenizer
 from smoltui.backends.project.new_project import create_project
 from smoltui.core.pairs.audit import DEFINITIONS, Audit, audit_from_json
 from smoltui.core.pairs.audit_report import as_markdown
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.pairs.query import PairQuery, named_columns
+from smoltui.scripts.pair_answers import How
 
 
 def pair(prompt: str, chosen: str, rejected: str) -> dict[str, Any]:
@@ -159,6 +161,7 @@ def test_the_known_answers(shared_data: Path) -> None:
     for name, count in {
         "broken": 0,
         "not_pairs": 0,
+        "ties": 0,
         "identical": 0,
         "duplicates": 0,
         "contradictions": 0,
@@ -207,3 +210,18 @@ def test_every_finding_says_why_from_where_and_how_to_fix_it(definition: Any) ->
     assert definition.why and definition.source and definition.act and definition.severity in ("stop", "warn", "info")
     ours, _ = named_columns(definition.condition, {})
     assert ours and ours <= set(COLUMNS)
+
+
+def test_ties_are_no_mistake_of_the_set(tmp_path: Path) -> None:
+    """Rows that don't say which answer is better are a finding of their own, and nothing stops training."""
+    rows = [
+        {"prompt": "p", "response_a": "x", "response_b": "y", "score_a": score, "score_b": 2}
+        for score in (1, 2, 2.5, 9)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    spec = PairsSpec("a.jsonl", how=How(min_margin=1))
+    opened = imported(spec, tmp_path)
+    assert opened.store is not None
+    found = summary(opened.store)
+    assert (found["findings"]["ties"], found["findings"]["not_pairs"]) == ([1, 2], [])
+    assert found["left_out"] == {"tie": 1, "too_close": 1} and found["clean"] == 2

@@ -33,7 +33,8 @@ from smoltui.core.preflight.preflight import preflight
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import PairsError, RecipeError
-from smoltui.scripts.pair_format import content_hash
+from smoltui.scripts.pair_choices import unfold
+from smoltui.scripts.pair_format import content_hash, to_conversation
 from tests.backends.pairs.test_export import SHAPES
 from tests.backends.runs.specs import make_spec
 from tests.marks import needs_training
@@ -260,6 +261,72 @@ class TestCurated:
         with pytest.raises(PairsError):  # the names are those of the other set's columns
             decide(project, Decision("exclude", "0" * 32))
             curated_spec(spec)
+
+    def test_texts_stay_texts_only_if_all_rows_are(self, tmp_path: Path) -> None:
+        """One row in another form, and all become conversations, as in the script; each is exactly what it says."""
+        project = small(tmp_path / "p", "dataset_name: pairs\n")
+        texts = [{"prompt": f"p{number}", "chosen": "a", "rejected": "b"} for number in range(3)]
+        templated = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+        odd: list[dict[str, Any]] = [
+            {**texts[0], "prompt": templated},
+            {**texts[0], "chosen": json.dumps([{"role": "assistant", "content": "in a cell"}])},
+            {**texts[0], "rejected": ["c", "d"]},
+            {**texts[0], "system": "Be brief."},
+            {**texts[0], "history": [["Hi", "Hello"]]},
+        ]
+        decide(project, Decision("exclude", content_hash(texts[1])))
+        for row in (None, *odd):
+            rows = [*texts, *([row] if row else [])]
+            write(project.folder / "pairs" / "train.jsonl", rows)
+            made = lines(Path(values(curated_spec(make_spec(project, HERE)))["dataset_name"]) / "train.jsonl")
+            wanted = [pair for one in rows if one is not texts[1] for pair in unfold(one)]
+            assert [to_conversation(pair) for pair in made] == [to_conversation(pair) for pair in wanted], row
+            if row is None:
+                assert made == [texts[0], texts[2]]
+            else:
+                assert all(pair["chat_template_kwargs"] == {"enable_thinking": False} for pair in made), row
+
+    def test_messages_are_kept_only_if_all_rows_are_in_trls_form(self, tmp_path: Path) -> None:
+        """An unusable or excluded odd row changes nothing; a usable one turns thinking off in the silent rows."""
+        project = small(tmp_path / "p", "dataset_name: pairs\n")
+        says = {"user": "Why?", "assistant": "So."}
+        one, other = ([{"role": role, "content": text}] for role, text in says.items())
+        own = {"prompt": one, "chosen": other, "rejected": [{**other[0], "content": "No."}]}
+        whole = {**own, "chosen": [*one, {**other[0], "content": "It is."}], "rejected": [*one, *own["rejected"]]}
+        decide(project, Decision("swap", content_hash(own)))
+        for row, converted in (({**own, "chosen": []}, False), (whole, True)):
+            write(project.folder / "pairs" / "train.jsonl", [own, row])
+            made = lines(Path(values(curated_spec(make_spec(project, HERE)))["dataset_name"]) / "train.jsonl")
+            assert ["chat_template_kwargs" in pair for pair in made] == [converted] * (2 if converted else 1)
+            assert made[0]["chosen"] == own["rejected"]
+
+    def test_pairs_made_as_smoltui_toml_says(self, tmp_path: Path) -> None:
+        """Winner, pick and margin: the run trains on exactly these pairs; its record and the card say how."""
+        project = small(tmp_path / "p", "dataset_name: pairs\n")
+        rows = [
+            {"ask": f"q{number}", "out": [{"text": f"{number} {score}", "stars": score} for score in scores]}
+            for number, scores in enumerate([(1, 5, 3), (2, 2), (4, 3.5)])
+        ]
+        write(project.folder / "pairs" / "train.jsonl", rows)
+        (project.folder / "smoltui.toml").write_text(
+            '[pairs]\nanswers = ["out"]\nscore = "stars"\npick = "best-each"\nmin_margin = 1\n'
+            '[pairs.columns]\nprompt = "ask"\n'
+        )
+        made = curated_spec(make_spec(project, HERE))
+        folder = Path(values(made)["dataset_name"])
+        said = [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in lines(folder / "train.jsonl")]
+        assert said == [("0 5", "0 3"), ("0 5", "0 1")]
+        how = (
+            "made of its rows: prompt from ask; answers in out; score in stars; "
+            "the best answer against each of the others; a margin of 1 at least"
+        )
+        assert made.pairs_from is not None and made.pairs_from.endswith(f"curated: 2 unusable; {how}")
+        card = (folder / "README.md").read_text()
+        assert "the best answer against each of the others" in card and "tie: 1" in card and "too close: 1" in card
+        assert curated_spec(make_spec(project, HERE)).pairs_from == made.pairs_from  # known now
+        text = (project.folder / "smoltui.toml").read_text()
+        (project.folder / "smoltui.toml").write_text(text.replace("best-each", "best-worst"))
+        assert curated_spec(make_spec(project, HERE)).pairs_hash != made.pairs_hash
 
     def test_all_left_out_is_said_before_anything_starts(self, demo: Project, keys: list[str]) -> None:
         decide(demo, *(Decision("exclude", key) for key in keys))

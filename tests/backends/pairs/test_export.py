@@ -230,7 +230,7 @@ class TestDecisions:
         opened = open_source(PairsSpec(str(shared_data / "hh_harmless_test.jsonl.gz")), tmp_path)
         told: list[int] = []
         made = export_pairs(
-            opened.pairs(),
+            ((pair, digest) for pair, digest, _ in opened.pairs()),
             Curation(),
             out=tmp_path / "out",
             name=opened.name,

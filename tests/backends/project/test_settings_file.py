@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from smoltui.backends.pairs.session import shown_columns
 from smoltui.backends.project.project import Project, too_nested
-from smoltui.backends.project.settings_file import set_pair_columns, set_shown_columns
+from smoltui.backends.project.settings_file import set_pair_reading, set_shown_columns
 from smoltui.core.settings.settings import parse_settings
 from smoltui.errors import RecipeError
+from smoltui.scripts.pair_answers import How
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_settings_made_to_do_harm(tmp_path: Path, text: str, said: str) -> None:
         Project(tmp_path).settings()
     assert error.value.message.startswith(said)
     with pytest.raises(RecipeError):
-        set_pair_columns(Project(tmp_path), {"prompt": "p"})
+        set_pair_reading(Project(tmp_path), {"prompt": "p"})
 
 
 def test_brackets_that_are_none() -> None:
@@ -61,7 +62,7 @@ def test_any_text_is_settings_or_a_sentence(tmp_path_factory: pytest.TempPathFac
 
 
 def test_half_a_character_in_the_name_of_a_column(tmp_path: Path) -> None:
-    set_pair_columns(Project(tmp_path), {"prompt": "x\ud800"})
+    set_pair_reading(Project(tmp_path), {"prompt": "x\ud800"})
     assert Project(tmp_path).settings().pair_columns == {"prompt": "x\ufffd"}
 
 
@@ -86,3 +87,17 @@ def test_shown_columns_are_kept_with_the_rest(tmp_path: Path) -> None:
         project.settings()
     assert error.value.message == "pairs.show in smoltui.toml must be a list of texts: [1]"
     assert shown_columns(project) == ()
+
+
+def test_how_a_set_is_read_is_written_and_taken_back(tmp_path: Path) -> None:
+    """Only what differs from what the rows show; everything else in the file stays."""
+    project, path = Project(tmp_path), tmp_path / "smoltui.toml"
+    path.write_text("# mine\n[pairs]\nsource = 'a.jsonl'  # here\n")
+    how = How(("a", "b"), score="stars", pick="all", min_margin=0.5)
+    set_pair_reading(project, {"prompt": "q", "system": ""}, how)
+    assert (project.settings().pair_how, project.settings().pair_columns) == (how, {"prompt": "q", "system": ""})
+    assert "seed" not in path.read_text() and "winner" not in path.read_text()
+    set_pair_reading(project, {}, How(winner="w"))
+    assert (project.settings().pair_how, project.settings().pair_columns) == (How(winner="w"), {})
+    set_pair_reading(project, {})
+    assert path.read_text().rstrip("\n") + "\n" == "# mine\n[pairs]\nsource = 'a.jsonl'  # here\n"

@@ -152,9 +152,9 @@ async def test_a_set_on_the_hub_is_curated_by_the_decisions_that_were_shown(
 
         def pairs() -> Iterator[Any]:
             for index, row in enumerate(rows):
-                yield pair_of(index, row), content_hash(row)
+                yield pair_of(index, row), content_hash(row), True
 
-        return curated.PairSet("owner/name, train", "conversational", False, len(rows), pairs)
+        return curated.PairSet("owner/name, train", "conversational", False, lambda: len(rows), pairs)
 
     monkeypatch.setattr(curated, "open_source", hub_set)
     exclude(demo, rows[0])

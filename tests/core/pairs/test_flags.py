@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.core.pairs.flags import has_bidi, has_control, is_refusal, main_script, mixed_scripts
-from smoltui.core.pairs.mapping import at_path, guess_columns, mapped, preview
 from smoltui.core.pairs.near_duplicates import BANDS, comparable, keys_of, nearly_same, normalised, words_of
 from smoltui.core.pairs.query import PairQuery, named_columns, parse_query
 from smoltui.safe_text import safe
@@ -146,18 +145,3 @@ def test_which_columns_a_condition_names() -> None:
         'gap > 3 and "my score" > 2 and row_chosen = 1', {"my score": "number", "chosen": "text"}
     )
     assert ours == {"gap"} and others == {"my score": "number", "chosen": "text"}
-
-
-def test_columns_named_by_a_person() -> None:
-    row = {"q": "Why?", "out": [{"text": "a"}, {"text": "b"}], "conversations": ["x"], "kept": 1}
-    columns = {"prompt": "q", "chosen": "out.0.text", "rejected": "out.1.text"}
-    assert mapped(row, columns) == {"kept": 1, "prompt": "Why?", "chosen": "a", "rejected": "b"}
-    assert at_path(row, "out.7.text") is None and at_path({"a.b": 1}, "a.b") == 1
-    (pair,) = preview([row], columns)
-    assert (pair.prompt[0].content, pair.chosen[0].content) == ("Why?", "a")
-    assert preview([row], {"prompt": "q"}) == []
-    assert guess_columns([{"question": 1, "preferred": 2, "non_preferred": 3}]) == {
-        "prompt": "question",
-        "chosen": "preferred",
-        "rejected": "non_preferred",
-    }

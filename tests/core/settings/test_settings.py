@@ -8,6 +8,7 @@ import pytest
 
 from smoltui.core.settings.settings import Manner, Settings, parse_settings
 from smoltui.errors import RecipeError
+from smoltui.scripts.pair_answers import How
 
 
 def parse(text: str) -> Settings:
@@ -48,12 +49,27 @@ def test_values_are_taken() -> None:
         ("[local]\nprocesses = true", "local.processes"),
         ("[local]\nstrategy = 'zero2'", "local.strategy in smoltui.toml must be one of ddp, fsdp, zero3: zero2"),
         ("[local]\ngpus = 2", "unknown key: local.gpus"),
+        ("[pairs]\npick = 'worst'", "pairs.pick in smoltui.toml must be one of best-worst, best-random"),
+        ("[pairs]\nmin_margin = -1", "pairs.min_margin in smoltui.toml must not be negative"),
+        ("[pairs]\nanswers = 'a,b'", "pairs.answers in smoltui.toml must be a list of texts"),
+        ("[pairs]\nvotes = 'a'", "unknown key: pairs.votes"),
+        ("[pairs.columns]\nchosen = ''", "pairs.columns.chosen"),
     ],
 )
 def test_each_mistake_is_named(text: str, words: str) -> None:
     with pytest.raises(RecipeError) as error:
         parse(text)
     assert words in error.value.message
+
+
+def test_how_pairs_are_made_is_taken() -> None:
+    settings = parse(
+        '[pairs]\nanswers = ["a", "b"]\nwinner = "w"\nscore = ""\npick = "all"\nmin_margin = 1\nseed = 7\n'
+        '[pairs.columns]\nprompt = "q"\nsystem = ""\n'
+    )
+    assert settings.pair_how == How(("a", "b"), winner="w", pick="all", min_margin=1.0, seed=7)
+    assert settings.pair_columns == {"prompt": "q", "system": ""} and settings.reads_pairs
+    assert not parse("[pairs]\nsource = 'x'").reads_pairs
 
 
 def test_processes_and_strategy_are_taken() -> None:
