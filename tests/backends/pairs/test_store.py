@@ -119,7 +119,7 @@ def test_i_search_by_condition(opened: PairSet) -> None:
 @pytest.mark.parametrize(
     ("condition", "words"),
     [
-        ("chosen_characters > 5", "not found"),
+        ("chosen_characters > 5", "There is no column chosen_characters"),
         ("chosen_chars >", "syntax error"),
         ("true); drop table part; select (1=1", "more than one condition"),
         ("true) union select 1 from read_csv('/etc/passwd') where (true", "more than one condition"),
