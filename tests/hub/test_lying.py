@@ -132,7 +132,7 @@ async def bucket(liar: LyingHub, folder: Path) -> object:
 
 
 async def splits(liar: LyingHub, folder: Path) -> object:
-    return await in_thread(lambda: pair_hub.hub_splits("owner/set", None, None))
+    return await in_thread(lambda: pair_hub.hub_set("owner/set", None, None))
 
 
 async def first_rows(liar: LyingHub, folder: Path) -> object:
@@ -437,4 +437,4 @@ class TestRanges:
         ]
         listing = {"id": "owner/set", "siblings": [{"rfilename": name} for name in names]}
         liar.tell("GET /api/datasets/owner/set", {**listing, "cardData": {"configs": [{"data_files": 5}, 7]}})
-        assert pair_hub.hub_splits("owner/set", None, None) == {"train": ["ok.jsonl"]}
+        assert pair_hub.hub_set("owner/set", None, None).splits == {"train": ["ok.jsonl"]}

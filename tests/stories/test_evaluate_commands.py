@@ -64,7 +64,8 @@ def test_evaluate_for_a_person(project: Project, a_run: Run, capsys: Output) -> 
     assert run(["evaluate", str(project.folder)]) == 0
     told = capsys.readouterr().out
     rows = {line[:34].strip(): line[34:].split() for line in told.splitlines()}
-    assert rows["reward margin, nats"] == ["0.000", "1.500"] and rows["reward accuracy"] == ["–", "100.0", "%"]
+    assert " ".join(rows["reward margin, nats"]) == "0.000 1.500 (1.500 to 1.500)"
+    assert " ".join(rows["reward accuracy"]) == "– 100 % (51–100)"
     assert "Well-formed" in told and "On 4 held-out pairs" in told
 
 

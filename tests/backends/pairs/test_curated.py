@@ -452,7 +452,7 @@ class TestTrained:
         """hh-rlhf, exported by hand into the project; the recipe names the folder as the card says."""
         opened = open_source(PairsSpec(str(shared_data / "hh_harmless_test.jsonl.gz")), demo.folder)
         made = export_pairs(
-            opened.pairs(),
+            ((pair, digest) for pair, digest, _ in opened.pairs()),
             Curation(),
             out=demo.folder / "hh",
             name=opened.name,
