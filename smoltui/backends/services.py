@@ -102,10 +102,10 @@ def place_of_setting(on: str) -> Place:
     Raises:
         RecipeError: there is no such engine.
     """
-    found = place_or_first(on)
-    if on not in ("", found.name):
-        raise _unknown_setting(on, [place.name for place in places()])
-    return found
+    try:
+        return place_named(on)
+    except InputError as error:
+        raise _unknown_setting(on, [place.name for place in places()]) from error
 
 
 def place_named(name: str) -> Place:

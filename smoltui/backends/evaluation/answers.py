@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smoltui.backends.evaluation import measurements
 from smoltui.backends.machine.train_extra import require_train_extra
@@ -33,9 +33,6 @@ from smoltui.errors import InputError, RecipeError, RunFailedError
 from smoltui.redaction import without_tokens
 from smoltui.safe_text import redact
 from smoltui.scripts import SCRIPTS
-
-if TYPE_CHECKING:
-    pass
 
 GENERATE = SCRIPTS / "generate.py"
 MAX_PROMPTS = 200
@@ -77,8 +74,6 @@ class Comparison:
     batch_size: int
     values: Mapping[str, Any]
     """The recipe's own keys and values."""
-    ld_alpha: float | None = None
-    """TRL's `ld_alpha`: weight of the part of an answer that is longer than the other answer; None: 1."""
 
     @property
     def models(self) -> list[ModelRef]:
@@ -160,7 +155,6 @@ def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: 
         max_length=max_length if isinstance(max_length, int) else None,
         batch_size=batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH,
         values=values,
-        ld_alpha=float(alpha) if isinstance(alpha := values.get("ld_alpha"), int | float) else None,
     )
 
 
@@ -321,7 +315,7 @@ async def _generate(
         "batch_size": comparison.batch_size,
         "max_length": comparison.max_length,
         "keep_end": comparison.values.get("truncation_mode") == "keep_end",
-        "ld_alpha": comparison.ld_alpha,
+        "ld_alpha": alpha if isinstance(alpha := comparison.values.get("ld_alpha"), int | float) else None,
     }
 
     with tempfile.TemporaryDirectory(prefix="smoltui-") as work:

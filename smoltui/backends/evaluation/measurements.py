@@ -51,7 +51,7 @@ def _versions() -> dict[str, str]:
 
 
 def keep(folder: Path, measurement: Measurement) -> Measurement | None:
-    """Stores a measurement in a run's folder, in place of the one before, which is returned.
+    """Saves a measurement in a run's folder. It replaces the previous one, which is returned.
 
     Raises:
         InputError: the folder cannot be written.

@@ -470,7 +470,7 @@ def test_a_set_of_no_known_shape_can_be_told(tmp_path: Path) -> None:
     wrong = PairsSpec("a.jsonl", columns={"prompt": "q.text", "chosen": "answers.0", "rejected": "answers.9"})
     with pytest.raises(UnknownShapeError) as again:
         open_head(wrong, tmp_path)
-    assert again.value.rows == rows[:64]  # as they are in the file, to be named anew
+    assert again.value.rows == rows[:64]  # unchanged, so that their columns can be chosen again
 
 
 def test_the_settings_name_the_columns(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def measurement() -> Measurement:
 
 
 def test_it_comes_back_as_it_was(tmp_path: Path, measurement: Measurement) -> None:
-    """With intervals, and the one before it is handed out when a new one takes its place."""
+    """Intervals included; saving a new one returns the previous one."""
     assert measurement.aligned.margin_interval is not None and measurement.versions
     assert measurements.last(tmp_path) is None
     assert measurements.keep(tmp_path, measurement) is None
