@@ -41,8 +41,8 @@ from smoltui.backends.pairs.store import (
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
 from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
-from smoltui.scripts.pair_answers import AS_IT_IS, How
 from smoltui.scripts.pair_columns import own_columns
+from smoltui.scripts.pair_how import AS_IT_IS, How
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from smoltui.core.pairs.mapping import mapped
-from smoltui.scripts.pair_answers import AS_IT_IS, LISTS, TEXT_KEYS, WINNERS, How, answer_groups
+from smoltui.scripts.pair_answers import LISTS, TEXT_KEYS, WINNERS, answer_groups
 from smoltui.scripts.pair_choices import unfold
 from smoltui.scripts.pair_columns import HISTORY, PROMPTS, SYSTEM, plain
 from smoltui.scripts.pair_format import columns_read
+from smoltui.scripts.pair_how import AS_IT_IS, How
 from smoltui.scripts.pair_turns import NotAPairError, in_cell
 
 _NAMES: Mapping[str, tuple[str, ...]] = {

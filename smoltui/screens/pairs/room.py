@@ -30,7 +30,7 @@ from smoltui.screens.pairs.mapping_pane import MappingPane, Unmapped
 from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
-from smoltui.scripts.pair_format import SCHEMAS
+from smoltui.scripts.pair_shapes import SCHEMAS
 from smoltui.widgets.ask_line import AskLine, Completing
 
 WATCH_SECONDS = 2.0
