@@ -20,7 +20,6 @@ from smoltui.core.pairs.flags import (
     has_bidi,
     has_control,
     has_thoughts,
-    is_plain,
     is_refusal,
     is_unremarkable,
     mixed_scripts,
@@ -54,10 +53,10 @@ def facts_columns(start: int, rows: Sequence[object]) -> ColumnLists:
 def _columns(pairs: Sequence[Quick], rows: Sequence[Mapping[str, Any]]) -> ColumnLists:
     prompts = [TURN_JOINT.join(pair.contents) for pair in pairs]
     everything = [f"{prompt}\n{pair.chosen}\n{pair.rejected}" for prompt, pair in zip(prompts, pairs, strict=True)]
-    all_plain = is_plain("".join(everything))
-    plain = [all_plain or is_plain(text) for text in everything]
-    remarkable = [at for at, text in enumerate(everything) if not (plain[at] or is_unremarkable(text))]
-    columns = _texts(pairs, prompts, rows) | _hashes(pairs, plain) | _flags(pairs, everything)
+    joined = "\n".join(everything)  # one look at all of them is cheaper than one at each
+    odd = not is_unremarkable(joined)
+    remarkable = [at for at, text in enumerate(everything) if odd and not is_unremarkable(text)]
+    columns = _texts(pairs, prompts, rows) | _hashes(pairs) | _flags(pairs, thinks="<think>" in joined)
     if remarkable:
         names = ("control_chars", "bidi_chars", "mixed_scripts")
         columns |= {name: columns[name].copy() for name in names}  # until here, they are the same list
@@ -100,17 +99,13 @@ def _texts(pairs: Sequence[Quick], prompts: list[str], rows: Sequence[Mapping[st
     }
 
 
-def _hashes(pairs: Sequence[Quick], plain: Sequence[bool]) -> ColumnLists:
-    """As `pair_format.hash_of`, `core.pairs.curation.prompt_hash` and `facts.short_hash` make them.
-
-    `plain`: pairs whose texts are ASCII without control characters.
-    """
+def _hashes(pairs: Sequence[Quick]) -> ColumnLists:
+    """As `pair_format.hash_of`, `core.pairs.curation.prompt_hash` and `facts.short_hash` make them."""
     whole, asked = [], []
-    for pair, ascii_only in zip(pairs, plain, strict=True):
-        quoted = orjson.dumps if ascii_only else _quoted
-        texts = tuple(map(quoted, pair.contents))
+    for pair in pairs:
+        texts = tuple([_quoted(text) for text in pair.contents])
         form, prompt_form = _forms(pair.roles)
-        whole.append(sha256(form % (*texts, quoted(pair.chosen), quoted(pair.rejected))).digest()[:16])
+        whole.append(sha256(form % (*texts, _quoted(pair.chosen), _quoted(pair.rejected))).digest()[:16])
         asked.append(prompt_form % texts)
     return {
         "hash": whole,
@@ -140,9 +135,8 @@ def _short(texts: Sequence[bytes]) -> list[int]:
     return list(unpack(f"<{len(texts)}q", digests))
 
 
-def _flags(pairs: Sequence[Quick], everything: Sequence[str]) -> ColumnLists:
+def _flags(pairs: Sequence[Quick], *, thinks: bool) -> ColumnLists:
     no = [False] * len(pairs)
-    thinks = any("<think>" in text for text in everything)
     return {
         "similarity": [_likeness(pair.chosen, pair.rejected) for pair in pairs],
         **dict.fromkeys(("empty_chosen", "empty_rejected", "prompt_differs", "roles_wrong", "thoughts_missing"), no),

@@ -134,11 +134,6 @@ def has_bidi(text: str) -> bool:
 _PLAIN_BYTES = bytes(code for code in range(128) if not _CONTROL.match(chr(code)))
 
 
-def is_plain(text: str) -> bool:
-    """Whether it is ASCII without control characters, tabs and line endings aside."""
-    return text.isascii() and not text.encode("ascii").translate(None, _PLAIN_BYTES)
-
-
 def is_unremarkable(text: str) -> bool:
     """Whether it is sure that a text has no control or hidden characters, no letters but Latin ones and no half
     characters, so that none of the other rules finds anything.
