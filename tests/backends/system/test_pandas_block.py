@@ -9,8 +9,8 @@ import sys
 def test_pyarrow_and_duckdb_do_without_pandas() -> None:
     code = (
         "import sys; from smoltui.backends.system.pandas_block import block_pandas; block_pandas();"
-        "import pyarrow as pa, duckdb; table = pa.table({'a': pa.array([1, None, 3])});"
-        "found = duckdb.sql('select sum(a) from table').fetchall();"
+        "import pyarrow as pa, duckdb; numbers = pa.table({'a': pa.array([1, None, 3])});"
+        "found = duckdb.sql('select sum(a) from numbers').fetchall();"
         "print(found, 'pandas' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
