@@ -37,7 +37,6 @@ from smoltui.backends.pairs.store import (
     schema_for,
     write_meta,
 )
-from smoltui.backends.system.pandas_block import block_pandas
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
 from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
@@ -84,7 +83,6 @@ def spec_from_json(data: dict[str, Any]) -> PairsSpec:
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     limit_memory()
-    block_pandas()
 
     def unwritable(error: OSError) -> InputError:
         return InputError(
