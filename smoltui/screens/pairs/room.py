@@ -157,6 +157,13 @@ class PairsRoom(Room):
         if line is not None:
             status.update(line, layout=False)
 
+    @property
+    def train_warning(self) -> str:
+        if self.session is None or not self.session.is_other:
+            return ""
+        name = safe_line(self.session.opened.name, 60)
+        return f"Not on {name}, which is open in Pairs: runs train on the recipe's pairs. E exports a set to train on."
+
     # -- asking in one line
 
     @cached_property
@@ -368,7 +375,7 @@ class PairsRoom(Room):
             self.open_other(Unmapped(replace(opened.spec, split=event.split), opened.base, self.session.is_other))
 
     def action_ask_source(self) -> None:
-        self.ask("open pairs:", "file, folder, *.jsonl or owner/name; empty: the recipe's pairs", self._open_typed)
+        self.ask("open pairs:", "file, folder, *.jsonl, owner/name; empty: the recipe's", self._open_typed)
 
     def _open_typed(self, text: str) -> None:
         if text:
