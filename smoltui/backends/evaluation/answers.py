@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.evaluation import measurements
+from smoltui.backends.evaluation import measurements, reference_cache
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
@@ -286,7 +286,14 @@ async def measure(
         as `ask`.
     """
     prompts = [pair["prompt"] for pair in pairs]
-    request = {"prompts": prompts, "pairs": list(pairs), "stream": False, "date": date or today()}
+    kept = reference_cache.folder()
+    request = {
+        "prompts": prompts,
+        "pairs": list(pairs),
+        "stream": False,
+        "date": date or today(),
+        "reference_values": str(kept) if kept is not None else None,
+    }
     async with aclosing(_generate(comparison, request, settings, folder)) as events:
         async for event in events:
             yield event

@@ -201,6 +201,8 @@ class PairScored(Event):
     index: int = 0
     chosen: float = 0.0
     rejected: float = 0.0
+    scored_at: float | None = None
+    """When it was scored, seconds since the epoch, if that was in an earlier evaluation; None: in this one."""
 
 
 @dataclass(frozen=True, slots=True)
