@@ -42,6 +42,8 @@ KEYS: dict[str, str] = {
     "log": "smoltui.screens.runs.log_view.LogView",
     "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
     "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
+    "held-out-groups": "smoltui.screens.evaluate.group_list.GroupList",
+    "held-out-pairs": "smoltui.screens.evaluate.held_out_view.HeldOutView",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }

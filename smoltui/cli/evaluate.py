@@ -16,6 +16,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.core.evaluation.figure_rows import figure_rows, rules
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Tally, rule_in_words
+from smoltui.core.evaluation.group_rows import GROUP_RULE, HEADINGS, group_row, notes
 from smoltui.core.evaluation.measurement import Measurement, differences
 from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
@@ -145,6 +146,9 @@ async def _evaluated(project: Project, run_id: str | None, tell: Tell, date: str
         "models": comparison.places,
         REFERENCE: now.reference.as_json(),
         ALIGNED: now.aligned.as_json(),
+        "groups": [group.as_json() for group in now.groups],
+        "reference_at": now.reference_at,
+        "dropped": now.dropped,
         "beta": comparison.beta,
         "held_out": len(pairs),
         "manner_rule": rule_in_words(settings.manner) if settings.manner else None,
@@ -213,7 +217,12 @@ def run_evaluate(project: Project, *, run_id: str | None, date: str | None, as_j
             say(f"{label:<34}{left:>16}{right:>26}")
         took = as_time(report["seconds"])
         say(f"\nOn {now.aligned.pairs} held-out pairs, {now.aligned.answers} answers per model; {took}.")
-        for rule in rules(now.beta, done.manner):
+        for row in [HEADINGS, *map(group_row, now.groups)]:
+            counted = f"{row.pairs:>5} {row.not_finite:<7}" if now.aligned.not_finite else f"{row.pairs:>5}"
+            figures = f"{row.accuracy:>9} {row.accuracy_interval:<8}{row.margin:>7} {row.margin_interval}"
+            say(f"{row.words:<30}{counted}{figures}".rstrip())
+        say("")
+        for rule in [*notes(now, measurements.when), GROUP_RULE, *rules(now.beta, done.manner)]:
             say(safe(rule))
         if report["differs_from_last"]:
             said = "; ".join(report["differs_from_last"])

@@ -14,6 +14,7 @@ TOPICS = (
     "keys",
     "pairs",
     "runs",
+    "held-out",
     "recipe",
     "commands",
     "course",

@@ -1,8 +1,8 @@
 """Two models that answer at once: takes the request of `scripts/generate.py` and prints its events.
 
-The reference is curt, the aligned model is courteous and 3 nats surer of each chosen answer. What a prompt
-says matters: `slowly` waits, `escape` answers with what no terminal should get, `crash` kills the
-process, `fail` gives a reason.
+The reference is curt, the aligned model is courteous and 3 nats surer of each chosen answer; 3 nats less sure of one
+that says `sadly`, and without a number for one that says `broken`. What a prompt says matters: `slowly` waits, `escape`
+answers with what no terminal should get, `crash` kills the process, `fail` gives a reason.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ def main() -> None:
     for model in request["models"]:
         name = model["name"]
         emit("phase", phase="load_model", message=name)
-        for index, _ in enumerate(request["pairs"]):
-            gained = 3.0 if name == "aligned" else 0.0
-            emit("pair", model=name, index=index, chosen=-10.0 + gained, rejected=-11.0)
+        for index, pair in enumerate(request["pairs"]):
+            said = json.dumps(pair["chosen"])
+            gained = 0.0 if name == "reference" else -3.0 if "sadly" in said else 3.0
+            chosen = "NaN" if "broken" in said and name == "aligned" else -10.0 + gained
+            emit("pair", model=name, index=index, chosen=chosen, rejected=-11.0)
         for index, prompt in enumerate(request["prompts"]):
             said = prompt if isinstance(prompt, str) else prompt[-1]["content"]
             text = HOSTILE if "escape" in said else ANSWERS[name]

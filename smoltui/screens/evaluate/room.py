@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,8 @@ from smoltui.backends.evaluation import answers, measurements
 from smoltui.backends.evaluation.held_out import held_out_pairs
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally, manner_of
+from smoltui.core.evaluation.figures import Tally, manner_of
+from smoltui.core.evaluation.group_rows import notes
 from smoltui.core.evaluation.measurement import Measurement, differences
 from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
@@ -32,7 +34,8 @@ from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.evaluate.answer_pair import AnswerPair
-from smoltui.screens.evaluate.figures_table import figures_table
+from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
+from smoltui.screens.evaluate.held_out_view import HeldOutView
 from smoltui.screens.room import LOADING_RUNS, Room
 from smoltui.widgets.page import Page
 
@@ -89,7 +92,7 @@ class EvaluateRoom(Room):
         yield Static(id="eval-head", markup=False)
         yield Static("Loading the project…", id="eval-status", markup=False)
         with Page(id="sheet"):
-            yield Static(id="figures", markup=False)
+            yield HeldOutFigures(id="figures")
         yield Input(placeholder="Your prompt (enter asks the models, esc cancels)", id="own", select_on_focus=False)
 
     def on_mount(self) -> None:
@@ -465,12 +468,18 @@ class EvaluateRoom(Room):
         loaded, tally = self._loaded, self._tally
         if loaded is None or (tally is None and loaded.measurement is None):
             return
-        place, manner = self.query_one("#figures", Static), loaded.settings.manner
-        place.add_class("measured")
+        place, manner = self.query_one(HeldOutFigures), loaded.settings.manner
         if tally is not None:
-            place.update(figures_table(tally.figures(REFERENCE), tally.figures(ALIGNED), tally.beta, manner))
-        elif (kept := loaded.measurement) is not None:
-            place.update(figures_table(kept.reference, kept.aligned, kept.beta, manner, kept.date))
+            place.show_tally(tally, manner)
+        elif loaded.measurement is not None:
+            place.show(loaded.measurement, manner, notes(loaded.measurement, measurements.when))
+
+    @on(HeldOutFigures.GroupChosen)
+    def _group_chosen(self, chosen: HeldOutFigures.GroupChosen) -> None:
+        """Opens the pairs of a group."""
+        run = self._loaded.run if self._loaded is not None else None
+        folder = run_store.run_dir(run.id) if run is not None else None
+        self.app.push_screen(HeldOutView(partial(measurements.values_of, folder, chosen.measurement), chosen.key))
 
 
 def _when(at: float) -> str:
