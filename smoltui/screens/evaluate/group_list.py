@@ -91,5 +91,10 @@ def _line(begin: str, row: GroupRow, width: int) -> str:
         if len(begin) + least + sum(shown.values()) > width:
             del shown[name]
     room = min(width - len(begin) - sum(shown.values()), NAME_WIDTH)
-    figures = "".join(f"{getattr(row, name):>{cells}}" for name, cells in shown.items())
+    figures = "".join(_cell(name, getattr(row, name), cells) for name, cells in shown.items())
     return fitted(begin + fitted(row.words, max(room, 1)) + figures, width)
+
+
+def _cell(name: str, text: str, cells: int) -> str:
+    """A figure on the right; what belongs to it, such as its interval, after a space."""
+    return f"{text:>{cells}}" if name in ("pairs", "accuracy", "margin") else f" {text:<{cells - 1}}"

@@ -58,6 +58,8 @@ class HeldOutView(Room):
         self._load_values, self._key = load, key
         self._lines: list[PairValueLine] = []
         self._loaded = False
+        self._at = 0
+        """Position in the list of the pair that is read: the list itself, hidden, does not move."""
 
     @property
     def title_words(self) -> str:
@@ -107,6 +109,7 @@ class HeldOutView(Room):
     @on(CursorList.Chosen)
     def _chosen(self, event: CursorList.Chosen) -> None:
         event.stop()
+        self._at = event.position
         self.add_class("reading")
         self._draw_pair()
 
@@ -117,6 +120,7 @@ class HeldOutView(Room):
     def action_back(self) -> None:
         if self._reading:
             self.remove_class("reading")
+            self.call_after_refresh(self._list.go, self._at)
             self._draw_head()
             self.refresh_bindings()
         elif self.is_active:
@@ -137,8 +141,8 @@ class HeldOutView(Room):
     def action_next(self, by: int) -> None:
         if not self._reading:
             self._list.page(by)
-        elif 0 <= self._list.cursor + by < len(self._lines):
-            self._list.move(by)
+        elif 0 <= self._at + by < len(self._lines):
+            self._at += by
             self._draw_pair()
 
     def action_switch_side(self) -> None:
@@ -152,7 +156,7 @@ class HeldOutView(Room):
     # -- drawing
 
     def _draw_pair(self) -> None:
-        value = self._lines[self._list.cursor].value
+        value = self._lines[self._at].value
         changes = (
             Mark("margin", f"{signed(value.margin, 3)} nats {mark_of(value)}"),
             Mark("change of chosen", signed(value.chosen_change, 2)),
@@ -166,9 +170,8 @@ class HeldOutView(Room):
         words = BY_KEY[self._key].words
         line = Text("Held-out pairs", "bold", no_wrap=True, overflow="ellipsis").append(f" · {words}", "not bold")
         if self._reading:
-            place = self._list.cursor
-            number = self._lines[place].value.number + 1
-            line.append(f" · pair {number:,} ({place + 1:,} of {len(self._lines):,}, ← → others)", "not bold dim")
+            number = self._lines[self._at].value.number + 1
+            line.append(f" · pair {number:,} ({self._at + 1:,} of {len(self._lines):,}, ← → others)", "not bold dim")
         elif self._loaded and self._lines:
             line.append(f" · {_counted([each.value for each in self._lines])}", "not bold dim")
         self.query_one("#held-out-head", Static).update(line)
