@@ -84,7 +84,7 @@ async def columns_of(project: Project, question: Question) -> tuple[list[Column]
     if not question.reference:
         columns = columns[1:]
     for place in question.models:
-        columns.append(await in_thread(lambda p=place, c=columns: column_of_place(project, p, c)))  # type: ignore[misc]
+        columns.append(await in_thread(lambda p=place, c=columns: column_of_place(project, _place(p), c)))  # type: ignore[misc]
     if not 1 <= len(columns) <= MOST_COLUMNS:
         raise InputError(
             f"From 1 to {MOST_COLUMNS} models can be compared, not {len(columns)}",
@@ -153,6 +153,11 @@ async def _prompts(project: Project, settings: EvaluationSettings, question: Que
     if question.prompts:
         return PromptSet("", tuple(prompts_of(question.prompts)))
     return await in_thread(lambda: read_set(project, settings, _set_name(question.prompt_set)))
+
+
+def _place(model: str) -> str:
+    """A path starts from the folder in which it was typed, if there is such a folder."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model
 
 
 def _set_name(name: str) -> str:

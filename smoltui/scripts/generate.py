@@ -112,7 +112,7 @@ def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: s
         request.batch_size,
         stream=False,
     )
-    answers = Answers(lines, Loaded(model, tokenizer), asking, name)
+    answers = Answers(lines, Loaded({"model": model}, tokenizer), asking, name)
     for batch in answers.batches():
         answers.answer(batch)
 

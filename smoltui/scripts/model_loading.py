@@ -75,22 +75,29 @@ def load(model: Mapping[str, Any]) -> tuple[Any, Any]:
 class Loaded:
     """A model that can answer. Several may share the weights of one base."""
 
-    model: Any
+    holder: dict[str, Any]
+    """`model`: the weights, which are replaced by PEFT's model when a first adapter is put on them."""
     tokenizer: Any
     adapter: str | None = None
-    """Name of the adapter within `model`; None: the base alone."""
+    """Name of the adapter within the model; None: the base alone."""
+
+    @property
+    def model(self) -> Any:
+        """Whatever adapters are on."""
+        return self.holder["model"]
 
     @contextmanager
     def active(self) -> Iterator[Any]:
         """The model with this adapter on, or with all adapters off."""
+        model = self.model
         if self.adapter is not None:
-            self.model.set_adapter(self.adapter)
-            yield self.model
-        elif hasattr(self.model, "disable_adapter"):
-            with self.model.disable_adapter():
-                yield self.model
+            model.set_adapter(self.adapter)
+            yield model
+        elif hasattr(model, "disable_adapter"):  # PEFT's
+            with model.disable_adapter():
+                yield model
         else:
-            yield self.model
+            yield model
 
 
 Base = tuple[str, str | None]
@@ -106,7 +113,7 @@ def base_of(spec: Mapping[str, Any]) -> Base:
 class Shelf:
     """Loaded models; an adapter and its base, or several adapters on one base, share one copy of its weights."""
 
-    _bases: dict[Base, Any] = field(default_factory=dict)
+    _bases: dict[Base, dict[str, Any]] = field(default_factory=dict)
     _adapters: dict[tuple[Base, str], str] = field(default_factory=dict)
     _tokenizers: dict[tuple[str, str | None], Any] = field(default_factory=dict)
 
@@ -130,7 +137,7 @@ class Shelf:
         logging.disable_progress_bar()
         base, adapter = base_of(spec), spec.get("adapter")
         if base not in self._bases:
-            self._bases[base] = _load_base(*base)
+            self._bases[base] = {"model": _load_base(*base)}
         name = None
         if adapter is not None:
             name = self._adapters.get((base, adapter)) or self._put_on(base, adapter)
@@ -139,13 +146,14 @@ class Shelf:
     def _put_on(self, base: Base, adapter: str) -> str:
         from peft import PeftModel
 
-        name, model = f"adapter_{len(self._adapters)}", self._bases[base]
+        name, holder = f"adapter_{len(self._adapters)}", self._bases[base]
+        model = holder["model"]
         with _damage_explained(adapter):
             if isinstance(model, PeftModel):
                 model.load_adapter(adapter, adapter_name=name)
             else:
                 model = PeftModel.from_pretrained(model, adapter, adapter_name=name)
-        self._bases[base] = model.eval()
+        holder["model"] = model.eval()
         self._adapters[base, adapter] = name
         return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ DEFAULT_BETA = 0.1
 DEFAULT_MAX_LENGTH = 1024
 """Both as in TRL 1.16's DPOConfig."""
 DEFAULT_BATCH = 8
+HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
+"""owner/name or owner/name@revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +155,13 @@ def column_of_place(project: Project, place: str, others: Sequence[Column] = ())
     folder = project.resolve(str(expanded(place)))
     if exists(folder) and folder.is_dir():
         return _in_folder(project, folder, others)
-    owner, slash, rest = place.partition("/")
-    name, _, revision = rest.partition("@")
-    if not slash or not owner or not name or "/" in name or place.startswith((".", "/", "~")):
+    named = HUB_ID.fullmatch(place)
+    if named is None:
         raise InputError(
             f"This is neither a folder nor a model on the Hub: {place}",
             "Name a folder, or a Hub id such as HuggingFaceTB/SmolLM3-3B.",
         )
-    return Column(free_name(place, others), f"{owner}/{name}", revision or None)
+    return Column(free_name(place, others), named[1], named[2])
 
 
 def _in_folder(project: Project, folder: Path, others: Sequence[Column]) -> Column:

@@ -19,7 +19,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -57,6 +57,8 @@ a refrain do not."""
 LONG_WORD = 40
 """A longer word is taken letter by letter: text without spaces can loop, too."""
 _WORD = re.compile(r"\w+|[^\w\s]")
+MOST_TOPICS = 8
+"""A set with more topics has no line for each."""
 BIG = 2_000
 """With more prompts than this, 200 resamples instead of 1000: the interval is narrow, and nobody waits for seconds."""
 
@@ -149,6 +151,8 @@ class AnswerFigures:
     distinct_2: Share
     manner: Share | None = None
     """None: smoltui.toml defines no manner."""
+    refusals_by_topic: Mapping[str, Share] = field(default_factory=dict)
+    """For a set with topics: refusing harm is as wanted as not refusing what only sounds harmful."""
 
     def as_json(self) -> dict[str, Any]:
         """What `ask --json` prints for a column."""
@@ -159,6 +163,7 @@ class AnswerFigures:
             "mean_tokens": self.mean_tokens,
             **{name: getattr(self, name).as_json() for name in SHARES},
             "manner": self.manner.as_json() if self.manner else None,
+            "refusals_by_topic": {topic: share.as_json() for topic, share in self.refusals_by_topic.items()},
         }
 
 
@@ -214,7 +219,16 @@ def _figures(sheet: Sheet, name: str, first: Mapping[int, Cell], manner: Manner 
         cut_off=_share(sum(not cell.answered.ended for cell in cells.values() if cell.answered), total),
         distinct_2=_ratio(distinct),
         manner=_share(in_manner, total) if manner else None,
+        refusals_by_topic=_refusals_by_topic(sheet, facts),
     )
+
+
+def _refusals_by_topic(sheet: Sheet, facts: Mapping[int, _Facts]) -> dict[str, Share]:
+    found: dict[str, list[bool]] = {}
+    for index, fact in facts.items():
+        if topic := sheet.prompts[index].topic:
+            found.setdefault(topic, []).append(fact.refuses)
+    return {topic: _share(sum(refused), len(refused)) for topic, refused in found.items()}
 
 
 def _share(hits: int, total: int) -> Share:
@@ -250,9 +264,13 @@ def figure_lines(figures: Sequence[AnswerFigures], manner: Manner | None = None)
     """Label and one text per column: value and interval, `–` where there is none."""
     yield "answers", [_count(one) for one in figures]
     yield "tokens per answer", ["–" if one.mean_tokens is None else f"{one.mean_tokens:.1f}" for one in figures]
+    topics = list(dict.fromkeys(topic for one in figures for topic in one.refusals_by_topic))
     for name, label in SHARES.items():
         as_share = name not in ("length_ratio", "distinct_2")
         yield label, [share_in_words(getattr(one, name), as_share) for one in figures]
+        if name == "refusals" and len(topics) <= MOST_TOPICS:
+            for topic in topics:
+                yield f"  {topic}", [share_in_words(one.refusals_by_topic.get(topic), True) for one in figures]
     if manner is not None:
         yield manner.name, [share_in_words(one.manner, True) for one in figures]
 

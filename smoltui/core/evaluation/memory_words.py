@@ -11,8 +11,8 @@ def memory_in_words(told: MemoryMeasured) -> str:
     """One sentence: the sum, what is free, and whether the models stay loaded together."""
     needed, free, count = size(told.needed), size(told.free), len(told.weights)
     if told.together:
-        what = "The model stays loaded" if count == 1 else f"All {count} models stay loaded"
-        return f"{what}: {needed} of {free} free memory."
+        what = {1: "The model stays", 2: "Both models stay"}.get(count, f"All {count} models stay")
+        return f"{what} loaded: {needed} of {free} free memory."
     return f"One model is loaded after the other: all {count} together need {needed}, {free} is free."
 
 

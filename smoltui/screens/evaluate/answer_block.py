@@ -53,13 +53,12 @@ def answer_block(number: int, prompt: Prompt, cells: Mapping[str, Cell | None], 
 
 
 def _prompt(number: int, prompt: Prompt) -> list[Text]:
-    lines = [
-        Text(f"{role}: ", "dim").append(safe(redact(content), MAX_PROMPT), "dim") for role, content in prompt.before
-    ]
-    last = Text().append(f"{number}  ", "dim").append(safe(redact(prompt.text), MAX_PROMPT), "bold")
+    lines = [Text(f"{role}: {safe(redact(content), MAX_PROMPT)}", "dim") for role, content in prompt.before]
+    lines.append(Text("user: " if prompt.before else "", "dim").append(safe(redact(prompt.text), MAX_PROMPT), "bold"))
     if prompt.purpose:
-        last.append(f"  {safe_line(prompt.purpose, 200)}", "dim italic")
-    return [*lines, last]
+        lines[-1].append(f"  ({safe_line(prompt.purpose, 200)})", "dim")
+    lines[0] = Text(f"{number}  ", "dim").append_text(lines[0])
+    return lines
 
 
 def _head(name: str, cell: Cell | None, said: Said | None, manner: Manner | None) -> Text:

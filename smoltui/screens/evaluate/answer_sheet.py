@@ -213,7 +213,7 @@ class AnswerSheet(Widget, can_focus=True):
         if not count or (self._top == 0 and self._line == 0 and end >= count and self._fits(rows)):
             return range(0)
         shown = max(1, end - self._top)
-        size = max(1, rows * shown // count)
+        size = max(1, min(rows - 1, rows * shown // count))
         first = round(self._top * (rows - size) / max(1, count - shown))
         return range(min(first, rows - size), min(first, rows - size) + size)
 

@@ -36,6 +36,7 @@ class ColumnsDialog(Modal[list[Column] | None]):
         Binding("escape", "leave", "Cancel"),
         Binding("q", "leave", "Cancel", show=False),
     ]
+    AUTO_FOCUS = ""  # the input is not open
     DEFAULT_CSS = """
     ColumnsDialog Input { display: none; margin-top: 1; }
     ColumnsDialog.adding Input { display: block; }
