@@ -336,7 +336,7 @@ def test_weights_that_cannot_be_used_get_a_sentence(demo: Path, tmp_path: Path) 
         "empty": "model.safetensors is empty: empty",
         "noise": "model.safetensors is damaged: noise",
         "shard": "model-00002-of-00002.safetensors is missing: shard",
-        "lacking": "its weights lack ",
+        "lacking": "1 tensors are missing (such as model.layers.0.mlp",
         "no template": "The model has no chat template, and these pairs are conversations: no template",
         "gone": "The model no longer exists: gone",
         "adapter": "adapter_model.safetensors is only partly written: ",

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.evaluation import answers, measured_pairs, measurements
+from smoltui.backends.evaluation import answers, measured_pairs, measurements, resident
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
@@ -43,6 +43,7 @@ def row(number: int) -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     made = make_project(tmp_path / "project")
     rows = "".join(f"{json.dumps(row(number))}\n" for number in range(25))
     (made.folder / "pairs" / "test.jsonl").write_text(rows)
@@ -136,8 +137,8 @@ async def test_in_a_tiny_terminal(project: Project, wait_until: Wait) -> None:
     """40 columns: margin, mark and the beginning of the prompt stay."""
     app = opened(project)
     async with app.run_test(size=(40, 12)) as pilot:
-        await wait_until(lambda: RUN in app.runs and bool(app.screen.query("AnswerPair")))
-        await pilot.pause(0.2)  # too small for the head, which would show that the run is loaded
+        await wait_until(lambda: RUN in app.runs)
+        await pilot.pause(0.5)  # too small for the head, which would show that the run is loaded
         await pilot.press("m")
         await wait_until(lambda: measurements.last(run_store.run_dir(RUN)) is not None)
         await wait_until(lambda: bool(app.screen.query("GroupList").first().display))
@@ -195,7 +196,22 @@ async def test_the_models_are_asked_while_pairs_are_read(project: Project, wait_
         await pilot.press("tab", "enter")
         await wait_until(lambda: isinstance(app.screen, HeldOutView))
         app.ask_models(RUN)
-        await wait_until(lambda: "Took " in seen(app, "#eval-status"))
+        await wait_until(lambda: isinstance(app.screen, EvaluateRoom) and "I am happy to help" in seen(app))
+
+
+async def test_a_model_without_a_run(project: Project, wait_until: Wait) -> None:
+    """Trained by hand: its pairs are not kept, but are there as long as the figures are shown."""
+    trained(project)
+    services = Services({"local": cast("Engine", FakeEngine([]))})
+    app = SmoltuiApp(project, services, opening="evaluate")
+    async with app.run_test(size=(120, 60)) as pilot:
+        await wait_until(lambda: "using the model in output_dir" in seen(app, "#eval-head"))
+        await pilot.press("m")
+        await wait_until(lambda: "measured on 24 held-out pairs" in seen(app, "#eval-status") and bool(groups(app)))
+        await pilot.press("tab", "enter", "enter")
+        await wait_until(lambda: "12, sadly." in seen(app, "PairView"))
+        await pilot.press("escape", "escape")
+        await wait_until(lambda: isinstance(app.screen, EvaluateRoom) and bool(groups(app)))
 
 
 @pytest.mark.slow
@@ -203,7 +219,7 @@ async def test_every_key_in_list_and_pair(project: Project, wait_until: Wait) ->
     app = opened(project)
     async with app.run_test(size=(80, 24)) as pilot:
         await measured(app, pilot, wait_until)
-    places = [Place("evaluate", ("tab", *keys)) for keys in ((), ("enter",), ("enter", "enter"))]
+    places = [Place("evaluate", ("tab", *keys)) for keys in (("enter",), ("enter", "enter"))]
     services = Services({"local": Listing(trained(project))})
     await press_every_key(SmoltuiApp(project, services, opening="evaluate"), places)
 

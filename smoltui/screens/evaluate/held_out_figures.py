@@ -21,15 +21,14 @@ from smoltui.screens.evaluate.figures_table import figures_table
 from smoltui.screens.evaluate.group_list import GroupList
 from smoltui.widgets.cursor_list import CursorList
 
-HINT = "tab selects a group · enter opens its pairs, wrong ones first"
+HINT = "tab selects a group, enter opens its pairs, wrong ones first."
 
 
 class HeldOutFigures(Vertical):
-    """Hidden until there are figures."""
+    """Figures, groups and what they mean."""
 
     DEFAULT_CSS = """
-    HeldOutFigures { height: auto; padding: 0 0 1 0; display: none; }
-    HeldOutFigures.measured { display: block; }
+    HeldOutFigures { height: auto; padding: 0 0 1 0; }
     HeldOutFigures Static { height: auto; }
     HeldOutFigures GroupList { margin: 1 0; }
     """
@@ -50,23 +49,26 @@ class HeldOutFigures(Vertical):
         yield GroupList(id="figures-groups")
         yield Static(id="figures-rules", markup=False)
 
+    def show_nothing(self, words: str) -> None:
+        """Says why there are no figures."""
+        self._show(None, Text(words), [])
+
     def show_tally(self, tally: Tally, manner: Manner | None) -> None:
         """The figures so far, while the models are measured."""
-        self._measurement = None
-        self._show(figures_table(tally.figures(REFERENCE), tally.figures(ALIGNED), manner), tally.beta, manner, [])
+        table = figures_table(tally.figures(REFERENCE), tally.figures(ALIGNED), manner)
+        self._show(None, table, rules(tally.beta, manner))
 
     def show(self, measurement: Measurement, manner: Manner | None, notes: Sequence[str]) -> None:
         """The figures of a finished measurement, with what else to know about it."""
-        self._measurement = measurement
         table = figures_table(measurement.reference, measurement.aligned, manner, measurement.date)
-        extra = [*notes, *([GROUP_RULE, HINT] if measurement.groups else [])]
-        self._show(table, measurement.beta, manner, extra)
+        about_groups = [HINT, GROUP_RULE] if measurement.groups else []
+        self._show(measurement, table, [*about_groups, *notes, *rules(measurement.beta, manner)])
 
-    def _show(self, table: RenderableType, beta: float, manner: Manner | None, extra: list[str]) -> None:
-        self.add_class("measured")
+    def _show(self, measurement: Measurement | None, table: RenderableType, below: Sequence[str]) -> None:
+        self._measurement = measurement
         self.query_one("#figures-table", Static).update(table)
-        self.query_one(GroupList).show(self._measurement.groups if self._measurement is not None else ())
-        self.query_one("#figures-rules", Static).update(Text("\n".join([*extra, *rules(beta, manner)]), style="dim"))
+        self.query_one(GroupList).show(measurement.groups if measurement is not None else ())
+        self.query_one("#figures-rules", Static).update(Text("\n".join(below), style="dim"))
 
     @on(CursorList.Chosen)
     def _chosen(self, event: CursorList.Chosen) -> None:
