@@ -30,7 +30,7 @@ class HeldOutFigures(Vertical):
     DEFAULT_CSS = """
     HeldOutFigures { height: auto; padding: 0 0 1 0; }
     HeldOutFigures Static { height: auto; }
-    HeldOutFigures GroupList { margin: 1 0; }
+    HeldOutFigures GroupList, #figures-rules { margin: 1 0 0 0; }
     """
 
     class GroupChosen(Message):
