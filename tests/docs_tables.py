@@ -42,6 +42,8 @@ KEYS: dict[str, str] = {
     "log": "smoltui.screens.runs.log_view.LogView",
     "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
     "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
+    "held-out-groups": "smoltui.screens.evaluate.group_list.GroupList",
+    "held-out-pairs": "smoltui.screens.evaluate.held_out_view.HeldOutView",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }
@@ -146,11 +148,11 @@ def _value(option: click.Option) -> str:
 
 
 def events() -> str:
-    from smoltui.core.runs.events import EVENTS
+    from smoltui.core.runs.events import EVENTS, OF_MODELS
 
     rows = []
     for name, event in EVENTS.items():
-        if name not in ("answer", "answer_part", "pair"):  # of `scripts/generate.py`, which `train` does not run
+        if name not in OF_MODELS:
             said = words_of(" ".join(inspect.cleandoc(event.__doc__ or "").split("\n\n")[0].split()))
             held = ", ".join(f"`{item.name}`" for item in fields(event) if item.name != "at")
             rows.append((f"`{name}`", said.rstrip("."), held))

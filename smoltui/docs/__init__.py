@@ -15,6 +15,7 @@ TOPICS = (
     "pairs",
     "runs",
     "recipe",
+    "held-out",
     "commands",
     "course",
     "how-it-works",

@@ -11,9 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.evaluation import measured_pairs
 from smoltui.backends.system import data_folder
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
+from smoltui.core.evaluation.groups import groups
 from smoltui.core.evaluation.measurement import Measurement, measurement_from_json
+from smoltui.core.evaluation.pair_values import PairValue, pair_values
 from smoltui.errors import InputError
 
 NAME = "figures.json"
@@ -29,6 +32,7 @@ def prompts_of(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 def measured(tally: Tally, pairs: Sequence[Mapping[str, Any]], *, date: str, seed: int) -> Measurement:
     """What was measured on `pairs`, with all intervals: takes a second with a thousand pairs."""
     prompts = prompts_of(pairs)
+    values = pair_values(tally, ALIGNED, pairs)
     digest = hashlib.sha256("\n".join(json.dumps(pair, sort_keys=True) for pair in pairs).encode())
     return Measurement(
         at=time.time(),
@@ -39,6 +43,10 @@ def measured(tally: Tally, pairs: Sequence[Mapping[str, Any]], *, date: str, see
         versions=_versions(),
         reference=tally.figures(REFERENCE),
         aligned=tally.figures(ALIGNED, prompts),
+        groups=groups(values, prompts),
+        reference_at=tally.reference_at,
+        dropped=len(pairs) - len(values),
+        values=tuple(values),
     )
 
 
@@ -50,8 +58,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def when(at: float) -> str:
+    """Local date and time, such as 29 November 2026 at 09:30."""
+    return time.strftime("%d %B %Y at %H:%M", time.localtime(at)).lstrip("0")
+
+
 def keep(folder: Path, measurement: Measurement) -> Measurement | None:
-    """Saves a measurement in a run's folder. It replaces the previous one, which is returned.
+    """Saves a measurement and the values of its pairs in a run's folder, and returns the previous one, now replaced.
 
     Raises:
         InputError: the folder cannot be written.
@@ -59,6 +72,7 @@ def keep(folder: Path, measurement: Measurement) -> Measurement | None:
     before = last(folder)
     try:
         data_folder.private_folder(folder)
+        measured_pairs.keep(folder, measurement.at, measurement.values)
         data_folder.write_json(folder / NAME, measurement.as_json())
     except OSError as error:
         raise InputError(
@@ -66,6 +80,13 @@ def keep(folder: Path, measurement: Measurement) -> Measurement | None:
             "Free some space there, make it writable, or set SMOLTUI_HOME to another data folder.",
         ) from error
     return before
+
+
+def values_of(folder: Path | None, measurement: Measurement) -> Sequence[PairValue] | None:
+    """The values of the pairs of a measurement: its own, or those kept in its run's folder; None without either."""
+    if measurement.values or folder is None:
+        return measurement.values or None
+    return measured_pairs.kept(folder, measurement.at)
 
 
 def last(folder: Path) -> Measurement | None:

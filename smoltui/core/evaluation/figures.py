@@ -107,13 +107,15 @@ Interval = tuple[float, float]
 RESAMPLES = 1000
 """Of a bootstrap."""
 BOOTSTRAP_SEED = 42
+MOST_RESAMPLED = 2000
+"""Prompts up to which an interval is a bootstrap, which takes seconds beyond. The mean of more is as good as normal."""
 
 
 def bootstrap(values: Sequence[float], prompts: Sequence[str]) -> Interval | None:
     """95 % confidence interval of a mean: percentile bootstrap over prompts (Efron 1979), the same every time.
 
-    `prompts` are those of the values: pairs of one prompt are drawn together, because they are alike. None for fewer
-    than two prompts.
+    `prompts` are those of the values: pairs of one prompt are drawn together, because they are alike. For more than
+    `MOST_RESAMPLED` prompts, the normal interval of such a mean. None for fewer than two prompts.
     """
     groups: dict[str, tuple[float, int]] = {}
     for value, prompt in zip(values, prompts, strict=True):
@@ -121,6 +123,8 @@ def bootstrap(values: Sequence[float], prompts: Sequence[str]) -> Interval | Non
         groups[prompt] = total + value, count + 1
     if len(groups) < 2:
         return None
+    if len(groups) > MOST_RESAMPLED:
+        return _normal(list(groups.values()))
     rng, drawn = random.Random(BOOTSTRAP_SEED), list(groups.values())
     means = []
     for _ in range(RESAMPLES):
@@ -128,6 +132,15 @@ def bootstrap(values: Sequence[float], prompts: Sequence[str]) -> Interval | Non
         means.append(sum(total for total, _ in sample) / sum(count for _, count in sample))
     means.sort()
     return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
+
+
+def _normal(groups: Sequence[tuple[float, int]]) -> Interval:
+    """95 % interval of the mean of values in groups of (sum, count): that of a ratio of means (Cochran 1977, 6.4)."""
+    count = sum(size for _, size in groups)
+    mean = sum(total for total, _ in groups) / count
+    squares = sum((total - mean * size) ** 2 for total, size in groups)
+    half = 1.96 * math.sqrt(squares * len(groups) / (len(groups) - 1)) / count
+    return mean - half, mean + half
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +257,12 @@ class Tally:
             for index, score in sorted(self.scores.get(model, {}).items())
             if index in reference
         ]
+
+    @property
+    def reference_at(self) -> float | None:
+        """When the reference's values were computed, if in an earlier evaluation: seconds since the epoch."""
+        times = [score.scored_at for score in self.scores.get(REFERENCE, {}).values() if score.scored_at is not None]
+        return max(times, default=None)
 
     def figures(self, model: str, prompts: Sequence[str] | None = None) -> Figures:
         """Figures of `model` from the events so far.

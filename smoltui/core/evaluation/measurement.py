@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from smoltui.core.evaluation.figures import Figures
+from smoltui.core.evaluation.groups import Group, group_from_json
+from smoltui.core.evaluation.pair_values import PairValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,38 @@ class Measurement:
     """Package → version."""
     reference: Figures
     aligned: Figures
+    groups: tuple[Group, ...] = ()
+    """Of the aligned model, all pairs first; empty in measurements of older versions."""
+    reference_at: float | None = None
+    """When the reference's values were computed, seconds since the epoch; None: in this measurement."""
+    dropped: int = 0
+    """Pairs that are not scored, because their prompt alone fills max_length: the trainer drops them, too."""
+    values: tuple[PairValue, ...] = ()
+    """Of each pair, in order. Kept in a file of their own (`backends/evaluation/measured_pairs.py`)."""
 
     def as_json(self) -> dict[str, Any]:
-        """What `measurement_from_json` reads."""
-        return asdict(self)
+        """What `measurement_from_json` reads, without the values of the pairs."""
+        whole = asdict(replace(self, values=()))
+        del whole["values"]
+        return whole
 
 
 def measurement_from_json(data: Mapping[str, Any]) -> Measurement:
     """The measurement that `as_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
-    figures = {name: _figures(data[name]) for name in ("reference", "aligned")}
-    at, beta, seed = float(data["at"]), float(data["beta"]), int(data["seed"])
-    return Measurement(at, str(data["date"]), beta, seed, str(data["pairs_hash"]), dict(data["versions"]), **figures)
+    reference_at = data.get("reference_at")
+    return Measurement(
+        at=float(data["at"]),
+        date=str(data["date"]),
+        beta=float(data["beta"]),
+        seed=int(data["seed"]),
+        pairs_hash=str(data["pairs_hash"]),
+        versions=dict(data["versions"]),
+        reference=_figures(data["reference"]),
+        aligned=_figures(data["aligned"]),
+        groups=tuple(group_from_json(group) for group in data.get("groups", ())),
+        reference_at=None if reference_at is None else float(reference_at),
+        dropped=int(data.get("dropped", 0)),
+    )
 
 
 def _figures(data: Mapping[str, Any]) -> Figures:

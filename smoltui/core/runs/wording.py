@@ -16,6 +16,7 @@ PHASES = {
     "evaluate": "evaluating on held-out pairs",
     "save": "saving the model",
     "push": "pushing to the Hub",
+    "reuse": "reusing the values of the pairs",
     "score": "scoring the pairs",
     "generate": "generating answers",
 }

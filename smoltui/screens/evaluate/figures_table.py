@@ -1,20 +1,20 @@
-"""The figures of the reference and of the aligned model as a table, with their definitions."""
+"""The figures of the reference and of the aligned model as a table."""
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from smoltui.core.evaluation.figure_rows import figure_rows, rules
+from smoltui.core.evaluation.figure_rows import figure_rows
 from smoltui.core.evaluation.figures import Figures
 from smoltui.core.settings.settings import Manner
 
 
 def figures_table(
-    reference: Figures, aligned: Figures, beta: float, manner: Manner | None, date: str | None = None
+    reference: Figures, aligned: Figures, manner: Manner | None, date: str | None = None
 ) -> RenderableType:
-    """The figures of both models and their definitions; `–` for what has not been measured.
+    """The figures of both models; `–` for what has not been measured.
 
     `date`: what the templates took for today; None while it is measured.
     """
@@ -27,4 +27,4 @@ def figures_table(
         table.add_row(
             Text(label, "dim"), *(Text(value, "bold" if value[0] in "-0123456789" else "") for value in values)
         )
-    return Group(table, Text("\n".join(rules(beta, manner)), style="dim"))
+    return table
