@@ -56,6 +56,7 @@ class EvaluateRoom(Room):
         Binding("i", "own", "Own prompt"),
         Binding("e", "edit", "Prompts"),
         Binding("x", "stop", "Stop"),
+        Binding("b", "vote", "Blind vote"),
         Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
         Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
         Binding("escape", "close_own", "Close", show=False),
@@ -129,6 +130,8 @@ class EvaluateRoom(Room):
             can = not self._working and loaded is not None and loaded.comparison.aligned is not None
         elif action == "stop":
             can = bool(self._working)
+        elif action == "vote":
+            can = not self._working and loaded is not None and loaded.run is not None
         elif action == "other":
             can = not self._working and loaded is not None and len(loaded.candidates) > 1
         return True if can else None
@@ -138,6 +141,15 @@ class EvaluateRoom(Room):
 
     def action_measure(self) -> None:
         self._measure()
+
+    def action_vote(self) -> None:
+        """Opens the blind vote on these answers."""
+        from smoltui.core.evaluation.vote_sheet import answers_of
+        from smoltui.screens.evaluate.vote_view import VoteView
+
+        if (loaded := self._loaded) is not None and loaded.run is not None:
+            found = answers_of(self._sheet, loaded.comparison.places, sampling_as_json(loaded.settings))
+            self.app.push_screen(VoteView(loaded.run, found))
 
     def action_stop(self) -> None:
         self.workers.cancel_group(self, "models")
