@@ -24,7 +24,7 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally, manner_of
 from smoltui.core.evaluation.measurement import Measurement, differences
-from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
@@ -249,10 +249,10 @@ class EvaluateRoom(Room):
     async def _show_sheet(self, sheet: Sheet) -> None:
         """One widget per prompt; existing ones are kept if the prompts are the same."""
         self._sheet = sheet
-        if [block.prompt for block in self._blocks] != sheet.prompts:
+        if [block.prompt for block in self._blocks] != [prompt.text for prompt in sheet.prompts]:
             place = self.query_one("#sheet")
             await place.query(AnswerPair).remove()
-            self._blocks = [AnswerPair(number, prompt) for number, prompt in enumerate(sheet.prompts, 1)]
+            self._blocks = [AnswerPair(number, prompt.text) for number, prompt in enumerate(sheet.prompts, 1)]
             await place.mount_all(self._blocks)
         self._draw_all()
 
@@ -372,7 +372,7 @@ class EvaluateRoom(Room):
         spent = as_time(time.monotonic() - self._begun)
         loaded = self._loaded
         if self._working == ANSWERING:
-            asked = [self._sheet.cell(model, index) for model in MODELS for index in self._asked]
+            asked = [self._sheet.cell(model, index) for model in self._sheet.names for index in self._asked]
             whole = sum(cell is not None and cell.answered is not None for cell in asked)
             total = len(self._asked) * (len(loaded.comparison.models) if loaded else 2)
             counted = f"{whole} of {total} answers"
@@ -380,7 +380,7 @@ class EvaluateRoom(Room):
             tally = self._tally or Tally()
             counted = "; ".join(
                 f"{model}: {len(tally.scores.get(model, {}))} pairs, {len(tally.answers.get(model, {}))} answers"
-                for model in MODELS
+                for model in (REFERENCE, ALIGNED)
             )
         return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "press x to stop")))
 
@@ -407,7 +407,7 @@ class EvaluateRoom(Room):
         manner = loaded.settings.manner
         if manner is not None:
             shares = []
-            for model in MODELS:
+            for model in self._sheet.names:
                 whole = [cell for (name, _), cell in self._sheet.cells.items() if name == model and cell.answered]
                 kept = sum(manner_of(cell.text, manner) for cell in whole)
                 shares.append(f"{model} {kept} of {len(whole)}")
@@ -469,7 +469,7 @@ class EvaluateRoom(Room):
     def _draw_pair(self, index: int) -> None:
         if index < len(self._blocks):
             manner = self._loaded.settings.manner if self._loaded else None
-            cells = {model: self._sheet.cell(model, index) for model in MODELS}
+            cells = {model: self._sheet.cell(model, index) for model in self._sheet.names}
             self._blocks[index].show(cells, manner, self.has_class("wide"))
 
     def _draw_figures(self) -> None:
