@@ -53,7 +53,7 @@ def open_voting(folder: Path, answers: Answers) -> Voting:
     log = VoteLog()
     log.take_lines(file.read())
     ballot = draw(answers.questions, models, log.ballots[0].seed if log.ballots else answers.seed)
-    return Voting(file, Progress(ballot, log, kept_ballot(ballot, answers.places, answers.sampling, time.time())))
+    return Voting(file, Progress(ballot, log, kept_ballot(ballot, answers, time.time())))
 
 
 class Voting:

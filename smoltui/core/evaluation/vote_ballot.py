@@ -67,11 +67,6 @@ class Ballot:
         return frozenset(matchup.id for matchup in self.matchups)
 
 
-def one_turn(prompt: str) -> Turns:
-    """A prompt that is one message of the user."""
-    return (("user", prompt),)
-
-
 def matchup_id(prompt: Turns, first: tuple[str, str], second: tuple[str, str]) -> str:
     """`Matchup.id`; `first` and `second` are a model's name and its answer's text."""
     text = json.dumps([prompt, sorted([first, second])])

@@ -100,11 +100,13 @@ class VoteFigures:
     """What the votes on one ballot show."""
 
     at: float
-    """When the newest vote was cast, seconds since the epoch."""
+    """When the newest vote was cast, seconds since the epoch; without votes, when the ballot was drawn."""
     models: Mapping[str, str]
     """Model → origin of its weights."""
     sampling: Mapping[str, Any]
     """How the answers were generated (`sheet.sampling_as_json`)."""
+    prompt_set: str
+    """Name or path of the set of prompts; empty if unknown."""
     seed: int
     """Of the order in which answers were shown."""
     matchups: int
@@ -133,6 +135,7 @@ class VoteFigures:
             "at": self.at,
             "models": dict(self.models),
             "sampling": dict(self.sampling),
+            "set": self.prompt_set or None,
             "seed": self.seed,
             "matchups": self.matchups,
             "votes": self.votes,
@@ -157,9 +160,10 @@ def figures_of(group: BallotVotes) -> VoteFigures:
     cast = [vote for vote in group.votes if vote.choice != "skip"]
     duels = _duels(models, cast)
     return VoteFigures(
-        at=max(vote.at for vote in group.votes),
+        at=max((vote.at for vote in group.votes), default=group.ballot.at),
         models=dict(group.ballot.models),
         sampling=dict(group.ballot.sampling),
+        prompt_set=group.ballot.prompt_set,
         seed=group.ballot.seed,
         matchups=len(group.ballot.ids),
         prompts=len({vote.prompt for vote in cast}),

@@ -1,6 +1,7 @@
 """Votes as they are kept: one JSON object per line, only ever appended.
 
-    {"v": 1, "ballot": [ids], "models": {"reference": "model", …}, "sampling": {…}, "seed": 0, "at": seconds}
+    {"v": 1, "ballot": [ids], "models": {"reference": "model", …}, "sampling": {…}, "set": "", "seed": 0,
+     "at": seconds}
     {"v": 1, "vote": "a" | "b" | "tie" | "bad" | "skip", "id": "32 hex digits", "prompt": [turns],
      "a": {"model", "text", "tokens", "ended"}, "b": {…}, "at": seconds}
     {"v": 1, "undo": "32 hex digits", "at": seconds}
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 from smoltui.core.evaluation.vote_ballot import Answer, Ballot, Matchup, Turns, turns_from_json, turns_json
+from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.foreign import foreign_json
 
 VERSION = 1
@@ -66,6 +68,8 @@ class BallotKept:
     seed: int
     """Of the draw of sides and of pairs of models."""
     at: float
+    prompt_set: str = ""
+    """Name or path of the set of prompts; empty if unknown."""
 
 
 @dataclass(slots=True)
@@ -121,10 +125,10 @@ class Undo:
 Entry = BallotKept | Vote | Undo
 
 
-def kept_ballot(ballot: Ballot, places: Mapping[str, str], sampling: Mapping[str, Any], at: float) -> BallotKept:
-    """The line for a ballot; `places` says where the models' weights come from."""
-    models = {name: places.get(name, name) for name in ballot.models}
-    return BallotKept(tuple(one.id for one in ballot.matchups), models, dict(sampling), ballot.seed, at)
+def kept_ballot(ballot: Ballot, answers: Answers, at: float) -> BallotKept:
+    """The line for a ballot that was drawn from these answers."""
+    ids = tuple(one.id for one in ballot.matchups)
+    return BallotKept(ids, dict(answers.places), dict(answers.sampling), ballot.seed, at, answers.prompt_set)
 
 
 def vote_on(matchup: Matchup, choice: Choice, at: float) -> Vote:
@@ -150,6 +154,7 @@ def _as_json(entry: Entry) -> dict[str, Any]:
             "ballot": list(entry.ids),
             "models": dict(entry.models),
             "sampling": dict(entry.sampling),
+            "set": entry.prompt_set,
             "seed": entry.seed,
             "at": entry.at,
         }
@@ -188,7 +193,7 @@ def _ballot(data: Mapping[str, Any]) -> BallotKept:
         raise TypeError("not tables")
     ids = tuple(_id(one) for one in data["ballot"])
     named = {name: text(place) for name, place in models.items()}
-    return BallotKept(ids, named, sampling, whole(data["seed"]), _time(data))
+    return BallotKept(ids, named, sampling, whole(data["seed"]), _time(data), text(data.get("set", "")))
 
 
 def _vote(data: Mapping[str, Any]) -> Vote:

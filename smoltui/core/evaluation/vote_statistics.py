@@ -90,12 +90,13 @@ def length_controlled(gaps: Sequence[float], outcomes: Sequence[float]) -> Lengt
     if len(gaps) < 2:
         return None
     spread = stdev(gaps)
-    lengths = [math.tanh(gap / spread) if spread else 0.0 for gap in gaps]
+    # Without a spread, the limit for a small one: what is always longer can't be told apart from what is better.
+    lengths = [math.tanh(gap / spread) if spread else float((gap > 0) - (gap < 0)) for gap in gaps]
     for ridge in (0.0, 1.0):
         if (found := _regression(lengths, outcomes, ridge)) is not None:
             constant, effect, error = found
             low, high = (_logistic(constant + sign * Z95 * error) for sign in (-1, 1))
-            return LengthControlled(_logistic(constant), (low, high), effect, bool(ridge and spread))
+            return LengthControlled(_logistic(constant), (low, high), effect, bool(ridge and any(gaps)))
     return None
 
 

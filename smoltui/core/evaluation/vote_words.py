@@ -49,8 +49,8 @@ def _verdict(duel: Duel, several: bool) -> str:
 
 
 def _counts(duel: Duel) -> str:
-    preferred = f"{duel.wins} of the {duel.decided} votes" if duel.decided > 1 else f"{duel.wins} of the one vote"
-    said = f"{name(duel.model)} won {preferred} that preferred an answer: {percent(duel.share, duel.interval)}"
+    preferred = f"{duel.wins} of {votes(duel.decided)} that preferred an answer"
+    said = f"{name(duel.model)} won {preferred}: {percent(duel.share, duel.interval)}"
     even = [f"{count} {words}" for count, words in ((duel.ties, "tied"), (duel.both_bad, "both bad")) if count]
     return f"{said}. {', '.join(even)}; with these as half: {percent(duel.rate)}." if even else f"{said}."
 

@@ -70,7 +70,7 @@ class PairsOffer(Modal[None]):
                     self._export(export, folder, kind, overwrite=True)
             return
         left = sum(made.left_out.values())
-        gone = f"; {left} without a preferred answer left out (the card says why)" if left else ""
+        gone = f"; {left} left out (the card says why)" if left else ""
         told = f"{made.train} {'pair is' if made.train == 1 else 'pairs are'} in {safe_line(folder.name, 60)}{gone}."
         self.tell(told)
         choices = {"o": "open them in Pairs", "t": "train on them: recipe.yaml gets this dataset_name"}

@@ -148,8 +148,7 @@ class EvaluateRoom(Room):
         from smoltui.screens.evaluate.vote_view import VoteView
 
         if (loaded := self._loaded) is not None and loaded.run is not None:
-            found = answers_of(self._sheet, loaded.comparison.places, sampling_as_json(loaded.settings))
-            self.app.push_screen(VoteView(loaded.run, found))
+            self.app.push_screen(VoteView(loaded.run, answers_of(self._sheet)))
 
     def action_stop(self) -> None:
         self.workers.cancel_group(self, "models")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -11,8 +13,9 @@ from textual.widgets import Static
 
 from smoltui.core.evaluation.vote_ballot import Turns
 from smoltui.core.evaluation.vote_figures import VoteFigures
+from smoltui.core.evaluation.vote_log import Vote
 from smoltui.core.evaluation.vote_words import name, percent, vote_words
-from smoltui.safe_text import MAX_SHOWN, redact, safe
+from smoltui.safe_text import MAX_SHOWN, redact, safe, safe_line
 from smoltui.widgets.page import Page
 
 MAX_PROMPT = 8_000
@@ -67,13 +70,16 @@ def prompt_text(prompt: Turns) -> Text:
     shown = Text()
     for role, text in prompt:
         if len(prompt) > 1:
-            shown.append(f"{'\n' if shown else ''}{safe(role, 40)}: ", "dim")
+            shown.append("\n" if shown else "").append(f"{safe(role, 40)}: ", "dim")
         shown.append(safe(redact(text), MAX_PROMPT), "bold" if role == "user" else "")
     return shown
 
 
-def result_text(figures: VoteFigures, notes: list[str]) -> Group:
-    """The figures in words; for several models also as tables of strengths and duels."""
+def result_text(figures: VoteFigures, notes: Sequence[str], votes: Sequence[Vote]) -> Group:
+    """The figures in words; for several models also as tables of strengths and duels.
+
+    `votes` are those to reveal: whose answer was preferred, one line each.
+    """
     parts: list[Text | Table] = []
     if len(figures.models) > 2:
         if figures.ranking is not None:
@@ -81,7 +87,21 @@ def result_text(figures: VoteFigures, notes: list[str]) -> Group:
         parts += [_duels(figures), Text()]
     parts += [Text(sentence, "bold" if at == 0 else "") for at, sentence in enumerate(vote_words(figures))]
     parts += [Text(note, "dim") for note in notes]
+    if votes:
+        parts += [Text(), _revealed(votes)]
     return Group(*parts)
+
+
+def _revealed(votes: Sequence[Vote]) -> Text:
+    """Each vote with the names that were hidden, the tokens of both answers, and the prompt's beginning."""
+    lines = Text("Whose answer won, with tokens:", "dim", no_wrap=True, overflow="ellipsis")
+    for number, vote in enumerate(votes, 1):
+        a, b = (f"{name(model)} {answer.tokens}" for model, answer in zip(vote.models, (vote.a, vote.b), strict=True))
+        first, second = (b, a) if vote.choice == "b" else (a, b)
+        between = {"tie": "tied with", "bad": "as bad as", "skip": "skipped with"}.get(vote.choice, "over")
+        lines.append(f"\n{number:>3}  ").append(f"{first} {between} {second}", "bold not dim")
+        lines.append(f"  {safe_line(redact(vote.prompt[-1][1]), 120)}", "not dim")
+    return lines
 
 
 def _strengths(figures: VoteFigures) -> Table:

@@ -55,7 +55,7 @@ class VoteView(PairsOffer):
         Binding("s", "vote('skip')", "Skip"),
         Binding("u", "undo", "Undo"),
         Binding("v", "result", "Result"),
-        Binding("E", "export", "Export pairs", show=False),
+        Binding("E", "export", "Export pairs"),
         Binding("tab", "next_pane", "Scroll prompt, A or B", show=False),
         Binding("escape", "back", "Back", show=False),
         Binding("q", "leave", "Close"),
@@ -109,16 +109,13 @@ class VoteView(PairsOffer):
             return None
         if voting is None:
             return True
-        can = True
-        if action == "vote":
-            can = self._voting_on or (parameters == ("skip",) and voting.progress.skipped > 0)
-        elif action == "undo":
-            can = voting.progress.last() is not None
-        elif action == "export":
-            can = bool(voting.progress.cast) and not self._voting_on
-        elif action == "result":
-            can = voting.progress.current is not None or not self._voting_on
-        return True if can else None
+        if action == "vote":  # on the result, only what was skipped can be voted on
+            return self._voting_on or (parameters == ("skip",) and voting.progress.skipped > 0)
+        if action == "export":
+            return not self._voting_on and bool(voting.progress.cast)
+        if action == "undo":
+            return True if voting.progress.last() is not None else None
+        return True
 
     @work(exclusive=True)
     async def _load(self) -> None:
@@ -255,7 +252,8 @@ class VoteView(PairsOffer):
         if voting is None:
             return
         self._figures = await in_thread(voting.figures)
-        parts = result_text(self._figures, self._notes(voting))
+        done = voting.progress.current is None
+        parts = result_text(self._figures, self._notes(voting), voting.progress.cast if done else [])
         self._show_result_text(parts)
 
     def _show_result_text(self, text: object) -> None:
@@ -306,7 +304,7 @@ class VoteView(PairsOffer):
         if self._voting_on:
             return "Which answer is better? tab scrolls the other one."
         if voting.progress.current is not None:
-            return "esc goes on voting. E exports the votes as preference pairs."
+            return "esc returns to voting. E exports the votes as preference pairs."
         again = f"s votes on the {voting.progress.skipped} skipped. " if voting.progress.skipped else ""
         return f"{again}E exports the votes as preference pairs."
 
