@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from smoltui.backends.pairs.export import Exported, export_pairs
 from smoltui.backends.pairs.export_files import Kind
@@ -26,12 +27,13 @@ from smoltui.core.evaluation.vote_log import (
     vote_on,
 )
 from smoltui.core.evaluation.vote_pairs import SCHEMA, Row, pairs_of_votes
-from smoltui.core.evaluation.vote_progress import Progress
+from smoltui.core.evaluation.vote_progress import BallotProgress, Progress
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.pairs.curation import Curation, HoldOut
 from smoltui.errors import InputError
 
 WHAT = "votes"
+Progressing = TypeVar("Progressing", bound=Progress[Any])
 
 
 def path_of(folder: Path, models: Sequence[str]) -> Path:
@@ -53,13 +55,14 @@ def open_voting(folder: Path, answers: Answers) -> Voting:
     log = VoteLog()
     log.take_lines(file.read())
     ballot = draw(answers.questions, models, log.ballots[0].seed if log.ballots else answers.seed)
-    return Voting(file, Progress(ballot, log, kept_ballot(ballot, answers, time.time())))
+    kept = kept_ballot(ballot, answers, time.time())
+    return Voting(file, BallotProgress(ballot.matchups, log, ballot, kept))
 
 
-class Voting:
-    """Votes on one ballot: each is on the disk before the next. All methods block."""
+class Deciding(Generic[Progressing]):
+    """Decisions, each of which is on the disk before the next. All methods block."""
 
-    def __init__(self, file: AppendedFile, progress: Progress) -> None:
+    def __init__(self, file: AppendedFile, progress: Progressing) -> None:
         self._file = file
         self.progress = progress
 
@@ -72,28 +75,11 @@ class Voting:
         """What cannot be read in the file, one sentence; empty if nothing."""
         return unreadable_words(self.path, self.progress.log)
 
-    def vote(self, choice: Choice) -> None:
-        """Votes on the current matchup.
-
-        Raises:
-            InputError: the vote cannot be saved, and does not count.
-        """
-        progress = self.progress
-        if (matchup := progress.current) is None:
-            return
-        vote = vote_on(matchup, choice, time.time())
-        try:
-            data_folder.private_folder(self.path.parent)
-        except OSError as error:
-            raise self._file.unsaved(error) from error
-        self._file.append((line_of(progress.kept) if progress.is_new else b"") + line_of(vote))
-        progress.take(vote)
-
     def undo(self) -> Vote | None:
-        """Takes back the latest vote on this ballot and returns it; None without one.
+        """Takes back the latest decision and returns it; None without one.
 
         Raises:
-            InputError: that cannot be saved, and the vote still counts.
+            InputError: that cannot be saved, and the decision still counts.
         """
         if (vote := self.progress.last()) is None:
             return None
@@ -101,6 +87,30 @@ class Voting:
         self._file.append(line_of(undone))
         self.progress.undo(undone)
         return vote
+
+
+class Voting(Deciding[BallotProgress]):
+    """Votes on one ballot."""
+
+    def vote(self, choice: Choice, on: str | None = None) -> None:
+        """Votes on the matchup with the id `on`; None: on the current one.
+
+        Raises:
+            InputError: the vote cannot be saved, and does not count.
+        """
+        progress = self.progress
+        matchup = progress.current if on is None else progress.item(on)
+        if matchup is None:
+            return
+        vote = vote_on(matchup, choice, time.time())
+        try:
+            data_folder.private_folder(self.path.parent)
+        except OSError as error:
+            raise self._file.unsaved(error) from error
+        self._file.append((line_of(progress.kept) if progress.is_new else b"") + line_of(vote))
+        if progress.is_new:
+            progress.log.take(progress.kept)
+        progress.take(vote)
 
     def figures(self) -> VoteFigures:
         """Those of the votes on this ballot."""

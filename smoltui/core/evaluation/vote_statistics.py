@@ -40,7 +40,8 @@ def sign_test(wins: int, losses: int) -> float:
     """Two-sided exact p value: how often a fair coin gives a result at least as uneven. 1.0 without votes."""
     total = wins + losses
     tail = sum(math.comb(total, k) for k in range(max(wins, losses), total + 1))
-    return min(1.0, 2 * tail / 2**total)
+    outcomes: int = 2**total
+    return min(1.0, 2 * tail / outcomes)
 
 
 FEWEST_VOTES = next(votes for votes in range(1, 100) if sign_test(votes, 0) < LEVEL)

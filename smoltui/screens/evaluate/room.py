@@ -57,6 +57,7 @@ class EvaluateRoom(Room):
         Binding("e", "edit", "Prompts"),
         Binding("x", "stop", "Stop"),
         Binding("b", "vote", "Blind vote"),
+        Binding("L", "label", "Label answers", show=False),
         Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
         Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
         Binding("escape", "close_own", "Close", show=False),
@@ -130,6 +131,8 @@ class EvaluateRoom(Room):
             can = not self._working and loaded is not None and loaded.comparison.aligned is not None
         elif action == "stop":
             can = bool(self._working)
+        elif action == "label":
+            can = not self._working and loaded is not None
         elif action == "vote":
             can = not self._working and loaded is not None and loaded.run is not None
         elif action == "other":
@@ -149,6 +152,13 @@ class EvaluateRoom(Room):
 
         if (loaded := self._loaded) is not None and loaded.run is not None:
             self.app.push_screen(VoteView(loaded.run, answers_of(self._sheet)))
+
+    def action_label(self) -> None:
+        """Opens the choice of best and worst among sampled answers."""
+        from smoltui.screens.evaluate.label_setup import LabelSetup
+
+        if (loaded := self._loaded) is not None:
+            self.app.push_screen(LabelSetup(loaded.comparison, loaded.settings))
 
     def action_stop(self) -> None:
         self.workers.cancel_group(self, "models")

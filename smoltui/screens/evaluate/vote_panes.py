@@ -18,6 +18,8 @@ from smoltui.core.evaluation.vote_words import name, percent, vote_words
 from smoltui.safe_text import MAX_SHOWN, redact, safe, safe_line
 from smoltui.widgets.page import Page
 
+LETTERS = "abcdefgh"
+"""Keys of the answers in a set of labels, at most `label_set.MOST_ANSWERS`."""
 MAX_PROMPT = 8_000
 """Characters of a prompt that are shown."""
 
