@@ -15,6 +15,7 @@ TOPICS = (
     "pairs",
     "runs",
     "recipe",
+    "votes",
     "commands",
     "course",
     "how-it-works",

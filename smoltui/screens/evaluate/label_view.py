@@ -187,7 +187,7 @@ class LabelView(PairsOffer):
 
     def action_undo(self) -> None:
         if self._best is not None:
-            self._best = None
+            self._said = ""
             self._next()
         elif self._labelling is not None and not self._saving:
             self._save(partial(self._undo, self._labelling))

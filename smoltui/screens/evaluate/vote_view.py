@@ -22,7 +22,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.vote_figures import VoteFigures
 from smoltui.core.evaluation.vote_log import CHOICES, Choice
 from smoltui.core.evaluation.vote_sheet import Answers
-from smoltui.core.evaluation.vote_words import name
+from smoltui.core.evaluation.vote_words import name, votes
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
@@ -115,7 +115,7 @@ class VoteView(PairsOffer):
             return not self._voting_on and bool(voting.progress.cast)
         if action == "undo":
             return True if voting.progress.last() is not None else None
-        return True
+        return True if action != "result" or voting.progress.items else None
 
     @work(exclusive=True)
     async def _load(self) -> None:
@@ -273,7 +273,7 @@ class VoteView(PairsOffer):
         if ballot.incomplete:
             notes.append(f"{ballot.incomplete} left out: a model has not answered.")
         if progress.apart:
-            notes.append(f"{progress.apart} votes on other prompts or answers are kept apart; E exports them too.")
+            notes.append(f"On other prompts or answers, kept apart: {votes(progress.apart)}. E exports them too.")
         return notes
 
     def _draw(self) -> None:
