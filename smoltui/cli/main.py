@@ -10,7 +10,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
-from smoltui.cli.commands import app, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled, votes
+from smoltui.cli.commands import app, ask, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled, votes
 from smoltui.cli.failures import as_smoltui_error
 from smoltui.errors import InputError
 
@@ -61,7 +61,7 @@ COMMANDS: tuple[click.Command, ...] = (
     jobs.labels_command,
     jobs.hardware_command,
     scheduled.scheduled_group,
-    evaluate.ask_command,
+    ask.ask_command,
     evaluate.evaluate_command,
     votes.vote_command,
     votes.label_command,

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.evaluation import answers, labels
+from smoltui.backends.evaluation import labels, resident
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
@@ -33,7 +33,7 @@ def guarded(loop_guard: list[str]) -> list[str]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     made = make_project(tmp_path / "project")
     (made.folder / "ten.txt").write_text("".join(f"Question {number}?\n" for number in range(10)))
     return made
@@ -123,13 +123,13 @@ async def test_what_cannot_be_sampled_is_said(project: Project, wait_until: Wait
         await pilot.press("enter", *"20", "enter", "a")
         await wait_until(lambda: "between 2 and 8 answers, not 20" in seen(app))
         await pilot.press("enter", "2", "enter", "k", "enter", *"nope.txt", "enter", "a")
-        await wait_until(lambda: "The prompts cannot be read" in seen(app))
+        await wait_until(lambda: "There is no such set of prompts: nope.txt" in seen(app))
         (project.folder / "nope.txt").write_text("This will fail\n")
         await pilot.press("a")
         await wait_until(lambda: "The model does not fit into memory" in seen(app))
         await pilot.press("escape")
         await wait_until(lambda: not isinstance(app.screen, LabelSetup))
-    assert labels.read_set(labels.set_folder(project, "nope")).samples == {}
+    assert labels.read_labels(labels.set_folder(project, "nope")).samples == {}
 
 
 async def test_stopping_keeps_what_was_sampled(project: Project, wait_until: Wait) -> None:
@@ -139,8 +139,8 @@ async def test_stopping_keeps_what_was_sampled(project: Project, wait_until: Wai
     async with app.run_test(size=(80, 24)) as pilot:
         await open_labels(app, pilot, wait_until)
         await pilot.press("enter", *"slow.txt", "enter", "j", "enter", "2", "enter", "a")
-        await wait_until(lambda: "2 of at most 4 answers" in seen(app))
+        await wait_until(lambda: "1 of at most 4 answers" in seen(app))
         await pilot.press("x")
         await wait_until(lambda: "Stopped. What was sampled is stored" in seen(app))
         await wait_until(lambda: "2 prompts still without answers" in seen(app) or "1 prompts still" in seen(app))
-    assert len(labels.read_set(labels.set_folder(project, "slow")).samples) == 2
+    assert len(labels.read_labels(labels.set_folder(project, "slow")).samples) == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import resident
 from smoltui.backends.evaluation.labels import set_folder
 from smoltui.backends.local import engine as local_engine
 from smoltui.backends.pairs.export import read_export
@@ -27,7 +27,7 @@ KIND, CURT = "I am happy to help you with it.", "Whatever. Go away now."
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     return make_project(tmp_path / "project", "".join(f"Question {number}?\n" for number in range(20)))
 
 
@@ -137,9 +137,9 @@ def test_label_ten_prompts_without_the_app(project: Project, a_run: Run, capsys:
 
 def test_what_cannot_be_labelled(project: Project, a_run: Run, capsys: Output) -> None:
     for options, said in (
-        (("--model", "other"), "no model with this name: other"),
+        (("--model", "./other"), "other"),
         (("--temperature", "0"), "always gives the same answer"),
-        (("--prompts", "nope.txt"), "cannot be read"),
+        (("--prompts", "nope.txt"), "no such set of prompts"),
         (("--export", "out"), "has no labels yet"),
         (("--choices", "file"), "has no labels yet"),
         (("--name", "../x"), "Not a name"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 
 from smoltui.backends.evaluation import answers, labels
 from smoltui.backends.evaluation.labels import Asked, export_labels, open_labelling, plan_of, set_names
+from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.project.project import Project
+from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.prompt import Prompt
 from smoltui.core.runs.events import Answered, Event
 from smoltui.errors import InputError, PairsError, RunFailedError
@@ -19,25 +21,25 @@ from tests.backends.evaluation.project import make_project, trained
 
 
 class Sampler:
-    """Stands in for the child: each answer says its request and place; it fails after `most` answers."""
+    """Stands in for the child: each answer says its model, prompt and seed; it fails after `most` answers."""
 
-    def __init__(self, most: int = 1000) -> None:
-        self.most = most
-        self.asked: list[tuple[str, int, float, int]] = []
-        """Model, seed, temperature and number of prompts of each request."""
+    def __init__(self) -> None:
+        self.most = 1000
+        self.asked: list[tuple[str, int, float, str, int]] = []
+        """Models, seed, temperature, date and number of prompts of each request."""
 
     async def ask(
-        self, comparison: answers.Comparison, prompts: Sequence[Prompt], settings: Any, folder: Path
+        self, columns: Sequence[Column], prompts: Sequence[Prompt], sampling: Mapping[str, Any], *, date: str
     ) -> AsyncGenerator[Event, None]:
-        (model,) = comparison.models
-        self.asked.append((model.name, settings.seed, settings.temperature, len(prompts)))
-        for index, prompt in enumerate(prompts):
-            if self.most == 0:
-                raise RunFailedError("The models stopped answering")
-            self.most -= 1
-            yield Answered(
-                model=model.name, index=index, text=f"{prompt.text} {model.name} {index}", ended=True, tokens=3
-            )
+        seed = sampling["seed"]
+        self.asked.append(("+".join(one.name for one in columns), seed, sampling["temperature"], date, len(prompts)))
+        for column in columns:
+            for index, prompt in enumerate(prompts):
+                if self.most == 0:
+                    raise RunFailedError("The models stopped answering")
+                self.most -= 1
+                said = f"{prompt.text} {column.name} {seed}"
+                yield Answered(model=column.name, index=index, text=said, ended=True, tokens=3)
 
 
 @pytest.fixture
@@ -48,7 +50,8 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
     made = Sampler()
-    monkeypatch.setattr(answers, "ask", made.ask)
+    monkeypatch.setattr(ResidentModels, "ask", lambda self, *given, **named: made.ask(*given, **named))
+    monkeypatch.setattr(answers, "today", lambda: "2026-11-30")
     return made
 
 
@@ -56,7 +59,7 @@ async def sample(project: Project, asked: Asked, *names: str) -> str:
     comparison = answers.compare_run(project, trained(project))
     models = [model for model in comparison.models if model.name in (names or ("aligned",))]
     plan = plan_of(project, asked, models)
-    async for _ in labels.sample(project, plan, comparison, models):
+    async for _ in labels.sample(project, plan, models):
         pass
     return plan.name
 
@@ -64,25 +67,39 @@ async def sample(project: Project, asked: Asked, *names: str) -> str:
 async def test_answers_are_sampled_once(project: Project, sampler: Sampler) -> None:
     """The prompts of the project, four answers to each; asked again, nothing is missing."""
     name = await sample(project, Asked(temperature=0.9, seed=3))
-    assert name == "prompts" and sampler.asked == [("aligned", 3, 0.9, 8)]
+    assert name == "prompts"
+    assert sampler.asked == [("aligned", seed, 0.9, "2026-11-30", 2) for seed in (3, 4, 5, 6)]
     opened = open_labelling(project, name)
     assert [len(task.candidates) for task in opened.progress.items] == [4, 4]
     assert opened.found.plan is not None and opened.found.plan.sampling["temperature"] == 0.9
-    assert await sample(project, Asked(temperature=0.9, seed=3)) == name and len(sampler.asked) == 1
+    assert await sample(project, Asked(temperature=0.9, seed=3)) == name and len(sampler.asked) == 4
     assert set_names(project) == ["prompts"]
 
 
-async def test_a_stopped_sampling_continues(project: Project, sampler: Sampler) -> None:
-    """What was sampled is kept; the rest gets another seed, which is stored with each answer."""
+async def test_a_stopped_sampling_continues(
+    project: Project, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sampled is kept; the rest is what it would have been, with the seeds and the date of the first time."""
     sampler.most = 5
     with pytest.raises(RunFailedError):
         await sample(project, Asked())
-    assert open_labelling(project, "prompts").tasks.incomplete == 1
+    assert open_labelling(project, "prompts").tasks.incomplete == 2
     sampler.most = 1000
+    monkeypatch.setattr(answers, "today", lambda: "2026-12-01")
     await sample(project, Asked())
-    assert sampler.asked == [("aligned", 0, 0.7, 8), ("aligned", 1, 0.7, 3)]
-    lines = (project.folder / "labels" / "prompts" / "samples.jsonl").read_text().splitlines()
-    assert [json.loads(line)["seed"] for line in lines[1:]] == [0] * 5 + [1] * 3
+    assert [asked[1:] for asked in sampler.asked[3:]] == [(2, 0.7, "2026-11-30", 1), (3, 0.7, "2026-11-30", 2)]
+    texts = [one.answer.text for task in open_labelling(project, "prompts").progress.items for one in task.candidates]
+    prompts = ("How do I boil rice?", "Why is the sky blue?")
+    assert sorted(texts) == sorted(f"{prompt} aligned {seed}" for prompt in prompts for seed in range(4))
+
+
+async def test_two_models_of_which_one_was_stopped(project: Project, sampler: Sampler) -> None:
+    sampler.most = 3
+    with pytest.raises(RunFailedError):
+        await sample(project, Asked(n=1), "reference", "aligned")
+    sampler.most = 1000
+    await sample(project, Asked(n=1), "reference", "aligned")
+    assert [(names, prompts) for names, *_, prompts in sampler.asked] == [("reference+aligned", 2), ("aligned", 1)]
     assert open_labelling(project, "prompts").tasks.incomplete == 0
 
 
@@ -93,7 +110,7 @@ async def test_more_prompts_join_the_set_and_edited_ones_are_kept_apart(project:
     opened.choose("a", 0, 1)
     (project.folder / "prompts.txt").write_text("How do I boil rice?\nWhy is the sky green?\nA third?\n")
     await sample(project, Asked(n=2))
-    assert sampler.asked[-1][-1] == 4
+    assert sampler.asked[-1][-1] == 2
     now = open_labelling(project, "prompts")
     assert (len(now.progress.items), len(now.progress.cast), now.progress.apart, now.progress.number) == (3, 1, 1, 2)
     assert export_labels(now, project.folder / "chosen-pairs").train == 2
@@ -102,7 +119,7 @@ async def test_more_prompts_join_the_set_and_edited_ones_are_kept_apart(project:
 async def test_two_models_and_a_file_of_prompts(project: Project, sampler: Sampler) -> None:
     (project.folder / "ten more.txt").write_text("One?\nTwo?\n")
     name = await sample(project, Asked(prompts="ten more.txt", n=1), "reference", "aligned")
-    assert name == "ten-more" and [asked[0] for asked in sampler.asked] == ["reference", "aligned"]
+    assert name == "ten-more" and [asked[0] for asked in sampler.asked] == ["reference+aligned"]
     assert [len(task.candidates) for task in open_labelling(project, name).progress.items] == [2, 2]
 
 
@@ -124,9 +141,9 @@ async def test_other_settings_need_another_name(project: Project, sampler: Sampl
         (Asked(temperature=0), "always gives the same answer"),
         (Asked(temperature=-1), "from 0 to 5"),
         (Asked(temperature=float("nan")), "from 0 to 5"),
-        (Asked(prompts="missing.txt"), "cannot be read"),
+        (Asked(prompts="missing.txt"), "no such set of prompts: missing.txt"),
         (Asked(prompts="empty.txt"), "has no prompts"),
-        (Asked(prompts="latin.txt"), "not UTF-8"),
+        (Asked(prompts="latin.txt"), "cannot be read as text"),
         (Asked(prompts="huge.txt"), "10,000 prompts are more than one set"),
         (Asked(name="../outside"), "Not a name"),
         (Asked(name=""), ""),

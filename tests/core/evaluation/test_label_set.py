@@ -25,27 +25,31 @@ from smoltui.errors import InputError
 from tests.core.evaluation.test_vote_log import answers, text, times, turns
 
 PROMPTS: tuple[Turns, ...] = tuple((("user", f"Question {number}?"),) for number in range(3))
-samples = st.builds(Sample, turns, text, st.integers(0, 8), answers, st.integers(), st.integers(0, 10**6))
+samples = st.builds(Sample, turns, text, st.integers(0, 8), answers)
 plans = st.builds(
     LabelPlan,
     text,
     st.dictionaries(text, text, max_size=2),
     st.integers(1, 8),
     st.fixed_dictionaries({"seed": st.integers(), "temperature": st.floats(0, 5)}),
+    text,
     st.lists(turns, max_size=3).map(tuple),
     times,
 )
 
 
 def plan(n: int = 2, models: tuple[str, ...] = ("aligned",), prompts: tuple[Turns, ...] = PROMPTS) -> LabelPlan:
-    return LabelPlan("mine", {name: f"/{name}" for name in models}, n, {"seed": 7, "temperature": 0.9}, prompts, 1.0)
+    sampling = {"seed": 7, "temperature": 0.9}
+    return LabelPlan("mine", {name: f"/{name}" for name in models}, n, sampling, "2026-11-30", prompts, 1.0)
 
 
-def sampled(made: LabelPlan, seed: int = 7) -> LabelSet:
+def sampled(made: LabelPlan) -> LabelSet:
     """A set with all answers of its plan, each of them different."""
     found = LabelSet(made)
-    for index, (prompt, model, number) in enumerate(found.wanted):
-        found.take(Sample(prompt, model, number, Answer(f"{model} {number}: {prompt[0][1]}"), seed, index))
+    for prompt in made.prompts:
+        for model in made.models:
+            for number in range(made.n):
+                found.take(Sample(prompt, model, number, Answer(f"{model} {number}: {prompt[0][1]}")))
     return found
 
 
@@ -56,22 +60,23 @@ def test_a_line_is_read_back(entry: LabelPlan | Sample) -> None:
     assert parse(line[:-2]) is None
 
 
-def test_what_is_missing_is_sampled_with_another_seed() -> None:
+def test_what_is_missing() -> None:
+    """Prompts of each number; a truncated line is counted."""
     found = LabelSet()
-    assert found.wanted == [] and found.seed == 0 and tasks_of(found).tasks == ()
+    assert found.missing("aligned", 0) == [] and tasks_of(found).tasks == ()
     found.take(plan())
-    assert found.seed == 7 and len(found.missing("aligned")) == 6
-    found.take_lines(line_of(Sample(PROMPTS[0], "aligned", 0, Answer("A"), 7, 0)) + b'{"v": 1, "prompt"')
-    assert found.unreadable == 1 and found.seed == 8
-    assert found.missing("aligned")[0] == (PROMPTS[0], 1) and len(found.missing("aligned")) == 5
+    assert found.missing("aligned", 0) == list(PROMPTS)
+    found.take_lines(line_of(Sample(PROMPTS[0], "aligned", 0, Answer("A"))) + b'{"v": 1, "prompt"')
+    assert found.unreadable == 1
+    assert found.missing("aligned", 0) == list(PROMPTS[1:]) and found.missing("aligned", 1) == list(PROMPTS)
 
 
 def test_each_prompt_is_a_task_with_its_different_answers() -> None:
     """Repetitions are one answer, a prompt with a single one is none to choose from, an unfinished one waits."""
     found = sampled(plan(n=3))
-    found.take(Sample(PROMPTS[0], "aligned", 1, Answer("aligned 0: Question 0?\n"), 7, 1))
+    found.take(Sample(PROMPTS[0], "aligned", 1, Answer("aligned 0: Question 0?\n")))
     for number in range(3):
-        found.take(Sample(PROMPTS[1], "aligned", number, Answer("Same."), 7, number))
+        found.take(Sample(PROMPTS[1], "aligned", number, Answer("Same.")))
     del found.samples[PROMPTS[2], "aligned", 2]
     tasks = tasks_of(found)
     assert (len(tasks.tasks), tasks.same, tasks.incomplete) == (1, 1, 1)
@@ -93,7 +98,7 @@ def test_the_order_is_drawn_per_prompt() -> None:
 
 def test_other_answers_are_another_task() -> None:
     before, found = tasks_of(sampled(plan())).tasks, sampled(plan())
-    found.take(Sample(PROMPTS[0], "aligned", 0, Answer("Other."), 7, 0))
+    found.take(Sample(PROMPTS[0], "aligned", 0, Answer("Other.")))
     after = tasks_of(found).tasks
     assert before[0].id != after[0].id and [task.id for task in before[1:]] == [task.id for task in after[1:]]
 
