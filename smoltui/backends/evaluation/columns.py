@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.local.checkpoints import find_checkpoints
+from smoltui.backends.local.checkpoints import STATE_NAME, find_checkpoints
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
 from smoltui.backends.runs.output_dir import holds_model
+from smoltui.backends.system.data_folder import mtime
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.evaluation.column import Column, free_name
@@ -219,10 +220,11 @@ def candidates(project: Project, comparison: Comparison, runs: Sequence[Run], he
 
 
 def _checkpoints(project: Project, run: Run, final: Column) -> list[tuple[int, Column]]:
-    """Complete checkpoints of a local run, newest first: step and column."""
+    """Checkpoints of a local run, newest first: step and column. They need no state of the optimizer to answer."""
     found = []
     for checkpoint in reversed(find_checkpoints(Path(run.output_dir or ""))):
-        if not holds_model(checkpoint.path) or checkpoint.written_at < (run.created_at or 0.0):
+        written_at = mtime(checkpoint.path / STATE_NAME)  # it is written last
+        if not holds_model(checkpoint.path) or written_at is None or written_at < (run.created_at or 0.0):
             continue
         name = f"{run.id}@{checkpoint.step}"
         adapter = (checkpoint.path / "adapter_config.json").is_file()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.system.child import Child, exit_in_words, leashed, running
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.prompt import Prompt
 from smoltui.core.pairs.facts import sound
@@ -96,12 +97,13 @@ class ResidentModels:
         Answers count from 0 in the order of `prompts`. `sampling` as `core.evaluation.sheet.sampling_as_json`.
 
         Raises:
-            InputError: a prompt contains half a character.
+            InputError: a prompt contains half a character, or the folder of a model is gone.
             MissingExtraError: torch or transformers is not installed.
             RunFailedError: a model could not be loaded, or the child ended early; the message says why.
         """
         require_train_extra()
         check_text(prompts)
+        await in_thread(lambda: _check_places(columns))
         request = {
             "models": [_spec(column) for column in columns],
             "prompts": [prompt.asked for prompt in prompts],
@@ -221,6 +223,17 @@ def check_text(prompts: Sequence[Prompt]) -> None:
                 content.encode()
             except UnicodeEncodeError as error:
                 raise InputError(f"This prompt is not UTF-8 text: {content}", "Save it as UTF-8.") from error
+
+
+def _check_places(columns: Sequence[Column]) -> None:
+    """Raises: InputError: the folder of a model is gone."""
+    for column in columns:
+        for place in (column.path, column.adapter or ""):
+            if Path(place).is_absolute() and not Path(place).is_dir():
+                raise InputError(
+                    f"The model of the column {column.name} no longer exists: {place}",
+                    "Choose other columns, or train again.",
+                )
 
 
 def _spec(column: Column) -> dict[str, str]:
