@@ -33,6 +33,7 @@ NEEDS_TRAIN = {
     "test_label_room",
     "test_start_dialog",
     "test_vote_commands",
+    "test_vote_room",
 }
 """Stories of a machine that can train: what is not installed would be told instead."""
 

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends.evaluation import resident
 from smoltui.backends.evaluation.votes import kept, path_of
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_project_recipe
@@ -23,9 +24,9 @@ from smoltui.screens.evaluate import label_setup as label_setup  # the guard mea
 from smoltui.screens.evaluate import vote_view as vote_view
 from smoltui.screens.evaluate.vote_view import VoteView
 from smoltui.screens.pairs import room as room
-from tests.backends.evaluation.project import make_project, trained
+from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
-from tests.stories.test_evaluate_room import FakeEngine
+from tests.stories.test_evaluate_room import COURTEOUS, CURT, FakeEngine
 
 Wait = Callable[..., Awaitable[None]]
 RUN = "0a1b2c3d"
@@ -221,6 +222,25 @@ async def test_nothing_to_vote_on(project: Project, wait_until: Wait) -> None:
     assert kept(run_store.run_dir(RUN)) == []
 
 
+async def test_answers_are_generated_unseen(
+    project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are no answers yet: enter generates them behind the vote, and I judge them without having seen names."""
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
+    app = open_on(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "0a1b2c3d" in seen(app) and "Press a to compare" in seen(app))
+        await pilot.press("b")
+        await wait_until(lambda: "no prompt has two answers yet" in seen(app) and "enter to generate" in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: "1 of 2" in seen(app, "#vote-title"))
+        await wait_until(lambda: COURTEOUS in seen(app) and CURT in seen(app))
+        assert "reference" not in seen(app) and "aligned" not in seen(app)
+        await vote(app, pilot, wait_until, "a", "2 of 2")
+        await pilot.press("q")
+        await wait_until(lambda: seen(app).count(COURTEOUS) == 2)
+
+
 async def test_votes_that_cannot_be_saved(project: Project, wait_until: Wait) -> None:
     """The folder of the run cannot be written: I stay where I am, and read why."""
     store_answers(project, [texts(number) for number in range(2)])
@@ -243,7 +263,8 @@ async def test_three_models(project: Project, wait_until: Wait) -> None:
     app = open_on(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
-        app.push_screen(VoteView(trained(project), Answers(made, {model: model for model in models}, {})))
+        found = Answers(made, {model: model for model in models}, {})
+        app.push_screen(VoteView(trained(project), lambda: found))
         await wait_until(lambda: "1 of 6 · round 1 of 3" in seen(app))
         await vote(app, pilot, wait_until, "a", "2 of 6")
         await pilot.press("b")

@@ -140,7 +140,9 @@ class EvaluateRoom(Choosing, Measuring):
         from smoltui.screens.evaluate.vote_view import VoteView
 
         if (loaded := self._loaded) is not None and loaded.run is not None:
-            self.app.push_screen(VoteView(loaded.run, answers_of(self._sheet)))
+            self.app.push_screen(
+                VoteView(loaded.run, lambda: answers_of(self._sheet), lambda: self._ask(self._to_ask()))
+            )
 
     def action_label(self) -> None:
         """Opens the choice of best and worst among sampled answers."""
