@@ -25,6 +25,7 @@ from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.sheet import sheet_from_json
+from smoltui.core.evaluation.thoughts import split
 from smoltui.core.evaluation.vote_ballot import turns_json
 from smoltui.core.evaluation.vote_choices import label_choice, vote_choice
 from smoltui.core.evaluation.vote_figures import VoteFigures, figures_of
@@ -169,7 +170,13 @@ def write_ballot(voting: Voting, path: Path) -> dict[str, Any]:
     """
     open_ones = [item for item in voting.progress.items if item.id not in voting.progress.log.votes]
     lines = [
-        {"id": each.id, "prompt": turns_json(each.prompt), "a": each.a.text, "b": each.b.text, "vote": ""}
+        {
+            "id": each.id,
+            "prompt": turns_json(each.prompt),
+            "a": split(each.a.text).answer,
+            "b": split(each.b.text).answer,
+            "vote": "",
+        }
         for each in open_ones
     ]
     try:

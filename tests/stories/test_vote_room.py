@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +13,14 @@ from textual.pilot import Pilot
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.evaluation import resident
-from smoltui.backends.evaluation.votes import kept, path_of
+from smoltui.backends.evaluation.votes import Voting, kept, path_of
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.evaluation.vote_ballot import Answer, Question
+from smoltui.core.evaluation.vote_log import Choice
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.screens.evaluate import label_setup as label_setup  # the guard measures keys, not the import
 from smoltui.screens.evaluate import vote_view as vote_view
@@ -27,6 +29,7 @@ from smoltui.screens.pairs import room as room
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
 from tests.stories.test_evaluate_room import COURTEOUS, CURT, FakeEngine
+from tests.stories.test_every_key import send
 
 Wait = Callable[..., Awaitable[None]]
 RUN = "0a1b2c3d"
@@ -251,6 +254,32 @@ async def test_votes_that_cannot_be_saved(project: Project, wait_until: Wait) ->
         await pilot.press("a")
         await wait_until(lambda: "The votes could not be saved" in " ".join(seen(app).split()))
         assert "1 of 2" in seen(app, "#vote-title") and "Question 0?" in seen(app)
+
+
+async def test_keys_while_a_vote_is_saved(project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow disk, a second key is for answers that I have not seen: it is ignored."""
+    saved, save = threading.Event(), Voting.vote
+
+    def slowly(self: Voting, choice: Choice, on: str | None = None) -> None:
+        assert saved.wait(60)
+        save(self, choice, on)
+
+    monkeypatch.setattr(Voting, "vote", slowly)
+    store_answers(project, [texts(number) for number in range(3)])
+    app = open_on(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_votes(app, pilot, wait_until)
+        await wait_until(lambda: "1 of 3" in seen(app, "#vote-title"))
+        key = kinder(app)
+        for letter in (key, "x", "u", "x"):
+            send(app, letter, letter)
+        await pilot.pause()
+        saved.set()
+        await wait_until(lambda: "2 of 3" in seen(app, "#vote-title") and "Question 1?" in seen(app))
+        await pilot.pause()
+        assert "2 of 3" in seen(app, "#vote-title")
+    (figures,) = kept(run_store.run_dir(RUN))
+    assert (figures.votes, figures.duels[0].wins) == (1, 1)
 
 
 async def test_three_models(project: Project, wait_until: Wait) -> None:

@@ -164,7 +164,7 @@ class VoteView(PairsOffer):
         if voting is None or self._saving or choice not in CHOICES:
             return
         if self._voting_on:
-            self._save(partial(self._vote, voting, choice, self._shown))
+            self._start(partial(self._vote, voting, choice, self._shown))
         elif choice == "skip" and voting.progress.skipped:
             voting.progress.again()
             self._show_matchup()
@@ -179,7 +179,7 @@ class VoteView(PairsOffer):
 
     def action_undo(self) -> None:
         if self._voting is not None and not self._saving:
-            self._save(partial(self._undo, self._voting))
+            self._start(partial(self._undo, self._voting))
 
     @staticmethod
     def _undo(voting: Voting) -> str:
@@ -214,10 +214,14 @@ class VoteView(PairsOffer):
         done = sum(len(question.answers) for question in found.questions)
         self.tell(f"Generating answers, unseen: {done} of {len(found.questions) * len(found.places)}")
 
-    @work(exclusive=True, group="vote")
+    def _start(self, change: Callable[[], str]) -> None:
+        """Makes a change; keys that follow at once are for what is not on the screen yet, and ignored."""
+        self._saving = True
+        self._save(change)
+
+    @work(group="vote")
     async def _save(self, change: Callable[[], str]) -> None:
         """Makes a change in a thread, then shows what comes next."""
-        self._saving = True
         try:
             before = self._voting.progress.round if self._voting else 0
             self._said = await in_thread(change)
