@@ -238,6 +238,10 @@ def open_labelling(project: Project, name: str) -> Labelling:
     """
     folder = set_folder(project, name)
     found = read_labels(folder)
+    if found.plan is None and found.unreadable:
+        raise InputError(
+            f"This set of labels cannot be read: {folder / SAMPLES}", "Sample into it again, or delete it."
+        )
     if found.plan is None:
         raise InputError(f"There is no set of labels with this name: {name}", "Sample one first: smoltui label FOLDER")
     tasks = tasks_of(found)

@@ -195,6 +195,7 @@ class VoteView(PairsOffer):
         if self._ask is None or self._generating:
             return
         self._generating = True
+        self.refresh_bindings()
         ticker = self.set_interval(GENERATING_SECONDS, self._tell_generating)
         try:
             self._tell_generating()

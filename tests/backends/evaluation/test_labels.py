@@ -190,6 +190,20 @@ async def test_labels_become_pairs_with_a_card(project: Project, sampler: Sample
     assert "the best against the worst of 4 answers to each prompt, sampled from aligned at temperature 0.9" in card
 
 
+async def test_a_broken_set_is_said_and_sampled_again(project: Project, sampler: Sampler) -> None:
+    """Its first line is gone: the answers that can be read are kept."""
+    await sample(project, Asked())
+    path = labels.set_folder(project, "prompts") / "samples.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0][:40] + b"\n", *lines[1:-1], lines[-1][:40]]))
+    with pytest.raises(InputError, match="This set of labels cannot be read"):
+        open_labelling(project, "prompts")
+    await sample(project, Asked())
+    assert sampler.asked[-1][-1] == 1
+    opened = open_labelling(project, "prompts")
+    assert opened.found.unreadable == 2 and [len(task.candidates) for task in opened.progress.items] == [4, 4]
+
+
 def test_there_is_no_such_set(project: Project) -> None:
     with pytest.raises(InputError, match="There is no set of labels with this name: nope"):
         open_labelling(project, "nope")
