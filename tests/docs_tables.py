@@ -42,9 +42,9 @@ KEYS: dict[str, str] = {
     "log": "smoltui.screens.runs.log_view.LogView",
     "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
     "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
-    "vote": "smoltui.screens.evaluate.vote_view.VoteView smoltui.screens.evaluate.deciding_view.DecidingView",
+    "vote": "smoltui.screens.evaluate.vote_view.VoteView",
     "label-setup": "smoltui.screens.evaluate.label_setup.LabelSetup",
-    "label": "smoltui.screens.evaluate.label_view.LabelView smoltui.screens.evaluate.deciding_view.DecidingView",
+    "label": "smoltui.screens.evaluate.label_view.LabelView",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }
