@@ -15,6 +15,7 @@ TOPICS = (
     "pairs",
     "runs",
     "recipe",
+    "evaluate",
     "commands",
     "course",
     "how-it-works",

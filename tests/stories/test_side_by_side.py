@@ -61,7 +61,7 @@ async def test_our_own_set_and_its_figures(project: Project, wait_until: Wait, s
         assert rows["courteous"][-3:] == ["100", "%", "(95–100)"]
         if size[1] == 40:
             assert rows["only sounds harmful"] == ["0", "%", "(0–24)"] * 2
-            assert rows["length ratio"][0] == "1.00" and rows["length ratio"][1]== "2.00"
+            assert rows["length ratio"][0] == "1.00" and rows["length ratio"][1] == "2.00"
     stored = json.loads(kept_files("0a1b2c3d")[-1].read_text())
     assert stored["set"] == "smoltui" and len(stored["answers"]) == 68 and stored["answers"][0]["topic"] == "help"
 

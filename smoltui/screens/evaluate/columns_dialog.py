@@ -26,15 +26,15 @@ class ColumnsDialog(Modal[list[Column] | None]):
     """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "accept", "Compare"),
+        Binding("enter", "accept", "Compare these"),
         Binding("space", "mark", "In or out"),
         Binding("a,plus", "add", "Add a folder or Hub id"),
         Binding("j,down", "move(1)", "Down", show=False),
         Binding("k,up", "move(-1)", "Up", show=False),
         Binding("g,home", "move(-100000)", "Top", show=False),
         Binding("G,end", "move(100000)", "End", show=False),
-        Binding("escape", "leave", "Cancel"),
-        Binding("q", "leave", "Cancel", show=False),
+        Binding("escape", "leave", "Close"),
+        Binding("q", "leave", "Close", show=False),
     ]
     AUTO_FOCUS = ""  # the input is not open
     DEFAULT_CSS = """
