@@ -74,6 +74,8 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not self.query("#candidates"):  # keys can arrive before it is composed, and after it was left
+            return
         text = Text(f"Compare up to {MOST_COLUMNS} models\n\n", "bold")
         rows = max(3, self.size.height - 12)
         first = max(0, min(self._at - rows // 2, len(self._candidates) - rows))
@@ -115,8 +117,9 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._draw()
 
     def action_add(self) -> None:
-        self.add_class("adding")
-        self.query_one(Input).focus()
+        for line in self.query(Input):
+            self.add_class("adding")
+            line.focus()
 
     @on(Input.Submitted)
     def _place_given(self, event: Input.Submitted) -> None:
