@@ -16,7 +16,7 @@ from smoltui import docs
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.settings.settings import EvaluationSettings, JobSettings, LocalSettings, Manner, Settings
 from smoltui.errors import InputError
-from smoltui.scripts.pair_answers import How
+from smoltui.scripts.pair_how import How
 from tests.docs_tables import BLOCK, KEYS, TABLES, WORDS, bindings_of, generated, shown_key, used, with_tables
 
 ROOT = Path(__file__).parents[1]
