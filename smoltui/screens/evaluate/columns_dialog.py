@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.console import Group
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -20,6 +21,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.modal import Modal
 
 CURSOR, CHOSEN = "›", "✓"
+KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
 
 
 class ColumnsDialog(Modal[list[Column] | None]):
@@ -38,7 +40,7 @@ class ColumnsDialog(Modal[list[Column] | None]):
     ]
     AUTO_FOCUS = ""  # the input is not open
     DEFAULT_CSS = """
-    ColumnsDialog Input { display: none; margin-top: 1; }
+    ColumnsDialog Input { display: none; margin-bottom: 1; }
     ColumnsDialog.adding Input { display: block; }
     """
 
@@ -62,10 +64,10 @@ class ColumnsDialog(Modal[list[Column] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
-            yield Static(id="candidates", markup=False)
             line = Input(placeholder="Folder or Hub id (enter adds it, esc cancels)", compact=True)
             line.cursor_blink = False
             yield line
+            yield Static(id="candidates", markup=False)
 
     def on_mount(self) -> None:
         self._draw()
@@ -76,27 +78,27 @@ class ColumnsDialog(Modal[list[Column] | None]):
     def _draw(self) -> None:
         if not self.query("#candidates"):  # keys can arrive before it is composed, and after it was left
             return
-        text = Text(f"Compare up to {MOST_COLUMNS} models\n\n", "bold")
         rows = max(3, self.size.height - 12)
         first = max(0, min(self._at - rows // 2, len(self._candidates) - rows))
-        for at in range(first, min(first + rows, len(self._candidates))):
-            one = self._candidates[at]
-            number = f"{self._chosen.index(at) + 1}" if at in self._chosen else " "
-            mark = CHOSEN if at in self._chosen else " "
-            line = Text(f"{CURSOR if at == self._at else ' '} {mark}{number} ", no_wrap=True, overflow="ellipsis")
-            line.append(safe_line(one.column.name, 30), "cyan").append("  ")
-            line.append(safe_line(redact(one.words or one.column.shown), 120), "dim")
-            line.stylize("bold reverse" if at == self._at else "")
-            text.append_text(line).append("\n")
+        shown = range(first, min(first + rows, len(self._candidates)))
+        lines = [Text(f"Compare up to {MOST_COLUMNS} models", "bold"), Text(), *map(self._line, shown)]
         if len(self._candidates) > rows:
-            text.append(f"{self._at + 1} of {len(self._candidates)}\n", "dim")
-        text.append(f"\n{self._said}" if self._said else "", "yellow")
-        text.append("\n space ", "reverse").append(" in or out   ")
-        text.append(" a ", "reverse").append(" folder or Hub id   ")
-        text.append(" enter ", "reverse").append(" compare   ")
-        text.append(" esc ", "reverse").append(" cancel")
-        place = self.query_one("#candidates", Static)
-        place.update(text)
+            lines.append(Text(f"{self._at + 1} of {len(self._candidates)}", "dim"))
+        lines.append(Text(self._said, "yellow"))
+        keys = Text()
+        for key, words in KEYS.items():
+            keys.append(f" {key} ", "reverse").append(f" {words}   ")
+        self.query_one("#candidates", Static).update(Group(*lines, keys))
+
+    def _line(self, at: int) -> Text:
+        one = self._candidates[at]
+        mark = f"{CHOSEN}{self._chosen.index(at) + 1}" if at in self._chosen else "  "
+        line = Text(f"{CURSOR if at == self._at else ' '} {mark} ", no_wrap=True, overflow="ellipsis")
+        line.append(safe_line(one.column.name, 30), "cyan").append("  ")
+        line.append(safe_line(redact(one.words or one.column.shown), 120), "dim")
+        if at == self._at:
+            line.stylize("bold reverse")
+        return line
 
     # -- keys
 
