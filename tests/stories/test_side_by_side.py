@@ -61,7 +61,7 @@ async def test_our_own_set_and_its_figures(project: Project, wait_until: Wait, s
         assert rows["courteous"][-3:] == ["100", "%", "(95–100)"]
         if size[1] == 40:
             assert rows["only sounds harmful"] == ["0", "%", "(0–24)"] * 2
-            assert rows["length ratio"][0] == "1.00" and rows["length ratio"][1]== "2.00"
+            assert rows["length ratio"][0] == "1.00" and rows["length ratio"][1] == "2.00"
     stored = json.loads(kept_files("0a1b2c3d")[-1].read_text())
     assert stored["set"] == "smoltui" and len(stored["answers"]) == 68 and stored["answers"][0]["topic"] == "help"
 
@@ -122,8 +122,11 @@ async def test_four_columns_in_a_narrow_terminal(project: Project, wait_until: W
         await pilot.press("a")
         await wait_until(lambda: "8 answers, saved" in seen(app, "#eval-status"))
         assert "This is b." in seen(app, "#answers") and "This is c." not in seen(app, "#answers")
+        await wait_until(lambda: "distinct-2" in seen(app, "#answers"))
         await pilot.press("l")
         await wait_until(lambda: "This is c." in seen(app, "#answers") and CURT not in seen(app, "#answers"))
+        heads = next(line for line in seen(app, "#answers").split("Figures of these answers")[1].splitlines()[1:])
+        assert heads.split() == ["aligned", "b", "c"]
         await pilot.resize_terminal(80, 24)
         await wait_until(lambda: "This is c." in seen(app, "#answers") and CURT in seen(app, "#answers"))
         lines = [line.strip(" ┃") for line in seen(app, "#answers").splitlines()]

@@ -40,11 +40,13 @@ class EvaluateRoom(Choosing, Measuring):
         Binding("a", "ask", "Compare"),
         Binding("m", "measure", "Measure"),
         Binding("i", "own", "Own prompt"),
-        Binding("o", "set", "Prompts"),
-        Binding("c", "columns", "Columns"),
-        Binding("x", "stop", "Stop"),
-        Binding("v", "view", "View"),
-        Binding("e", "edit", "Edit the project's prompts", show=False),
+        Binding("o", "set", "Prompt set"),
+        Binding("c", "columns", "Models"),
+        Binding("x", "stop", "Stop / unload"),
+        Binding("b", "vote", "Blind vote"),
+        Binding("v", "view", "Held-out / answers"),
+        Binding("e", "edit", "Edit prompts", show=False),
+        Binding("L", "label", "Label answers", show=False),
         Binding("T", "thinking", "Thinking on or off", show=False),
         Binding("z", "unfold", "Unfold or fold thoughts", show=False),
         Binding("h,left", "shift(-1)", "Columns to the left", show=False),
@@ -116,6 +118,10 @@ class EvaluateRoom(Choosing, Measuring):
             can = not self._working and loaded is not None and loaded.comparison.aligned is not None
         elif action == "stop":
             can = bool(self._working) or self._memory is not None
+        elif action == "label":
+            can = not self._working and loaded is not None
+        elif action == "vote":
+            can = not self._working and loaded is not None and loaded.run is not None
         elif action == "other":
             can = not self._working and loaded is not None and len(loaded.candidates) > 1
         elif action == "shift":
@@ -128,6 +134,23 @@ class EvaluateRoom(Choosing, Measuring):
 
     def action_measure(self) -> None:
         self._measure()
+
+    def action_vote(self) -> None:
+        """Opens the blind vote on these answers."""
+        from smoltui.core.evaluation.vote_sheet import answers_of
+        from smoltui.screens.evaluate.vote_view import VoteView
+
+        if (loaded := self._loaded) is not None and loaded.run is not None:
+            self.app.push_screen(
+                VoteView(loaded.run, lambda: answers_of(self._sheet), lambda: self._ask(self._to_ask()))
+            )
+
+    def action_label(self) -> None:
+        """Opens the choice of best and worst among sampled answers."""
+        from smoltui.screens.evaluate.label_setup import LabelSetup
+
+        if (loaded := self._loaded) is not None:
+            self.app.push_screen(LabelSetup(self.columns, loaded.settings))
 
     def action_other(self, step: int) -> None:
         loaded = self._loaded
