@@ -118,7 +118,7 @@ def _regression(lengths: Sequence[float], outcomes: Sequence[float], ridge: floa
         constant, effect = constant + step[0], effect + step[1]
         if max(map(abs, (constant, effect))) > _LARGEST:
             return None
-        if max(map(abs, step)) < 1e-12:
+        if max(map(abs, step)) < 1e-9:  # quadratic convergence: the error left is far smaller
             return constant, effect, math.sqrt(h22 / determinant)
     return None
 
