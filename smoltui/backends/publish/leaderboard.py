@@ -1,0 +1,317 @@
+"""The leaderboard: reads it, checks an entry against everything the Hub shows to others, and opens the pull request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from smoltui.backends.hub import client as hub
+from smoltui.backends.publish import commits, pulls
+from smoltui.backends.publish.hub_reading import RepoInfo, file_at, page, public_info, repo_info
+from smoltui.core.foreign import foreign_json
+from smoltui.core.preflight.preflight import Check, may_start
+from smoltui.core.publish.board_file import NAME, BoardFile, Edit, diff, read_board, with_entry
+from smoltui.core.publish.leaderboard import PullRequest, State
+from smoltui.core.publish.results import COURSE_TASKS, newest, result_checks, results_from_json
+from smoltui.core.publish.submission import Entry, field_checks, passed, shown, stop, warn
+from smoltui.errors import InputError, PermissionDeniedError, ServiceError, SmoltuiError, UnreachableError
+
+READING = "read the leaderboard"
+SUBMITTING = "open the pull request"
+ATTEMPTS = 3
+"""Commits on a newly read file, if somebody else's comes first each time."""
+REPLACED = "This conflicts with the file as it is now; a new pull request replaces it."
+LOOKS = (0.0, 1.0, 2.0)
+"""Seconds before each search for the pull request after a lost answer; the Hub may list it with a delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The leaderboard's file at one commit."""
+
+    space: str
+    commit: str
+    file: BoardFile
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An entry that was checked, and what submitting it would change."""
+
+    entry: Entry
+    space: str
+    checks: tuple[Check, ...]
+    board: Board | None = None
+    """None if the file could not be read."""
+    edit: Edit | None = None
+    """None if the entry cannot be added, or is already there."""
+    pulls: tuple[PullRequest, ...] = ()
+    """The account's own pull requests, newest first."""
+
+    @property
+    def may_submit(self) -> bool:
+        return self.board is not None and self.edit is not None and may_start(list(self.checks))
+
+    @property
+    def conflicting(self) -> PullRequest | None:
+        """One's own pull request with this entry that can no longer be merged."""
+        return next((pull for pull in self.pulls if pull.has_entry and pull.state is State.CONFLICTING), None)
+
+    @property
+    def diff(self) -> list[str]:
+        """The change of the file, as lines."""
+        return diff(self.board.file, self.edit) if self.board is not None and self.edit is not None else []
+
+
+async def read(space: str) -> Board:
+    """The leaderboard's file at its newest commit; no token is needed.
+
+    Raises:
+        InputError: the file is not a list of entries that can be extended; one sentence says why.
+        ServiceError: the Hub refused or did not answer.
+    """
+    async with hub.session(READING, anonymous=True) as session:
+        info = await repo_info(session, "space", space, doing=READING)
+        data = await file_at(session, "space", space, info.commit, NAME, doing=READING)
+    return Board(space, info.commit, read_board(data))
+
+
+async def prepare(
+    space: str, entry: Entry, today: str, *, replaces: int | None = None, tasks: Sequence[str] = COURSE_TASKS
+) -> Prepared:
+    """Checks an entry; publishes nothing.
+
+    `replaces`: number of one's own pull request that will be closed, so that its entry does not count.
+
+    Raises:
+        ServiceError: nobody is logged in, or the Hub could not be asked.
+    """
+    account = await hub.account()
+    checks = field_checks(entry, today)
+    if account.name.casefold() != entry.username.casefold():
+        said = f"The model belongs to {shown(entry.username)}, and you are logged in as {account.name}"
+        checks.append(warn("username", said, "The entry is submitted by you, for a model of somebody else."))
+    if account.can_write is False:
+        said = f"The token is read-only and cannot {SUBMITTING}: {account.token_name or account.name}"
+        checks.append(stop("token", said, f"Create one with write access at {hub.endpoint()}/settings/tokens"))
+    checks += await _public_checks(entry, tasks)
+    board, edit = None, None
+    of_board: list[Check] = []
+    try:
+        board = await read(space)
+        of_board, edit = _board_checks(board, entry)
+    except InputError as error:
+        of_board = [stop("leaderboard", error.message, error.hint)]
+    mine, of_pulls = await _pull_checks(space, account.name, entry, replaces)
+    return Prepared(entry, space, tuple(checks + of_board + of_pulls), board, edit, tuple(mine))
+
+
+def _board_checks(board: Board, entry: Entry) -> tuple[list[Check], Edit | None]:
+    """Whether the entry can be added, and how. Raises InputError."""
+    for number, row in enumerate(board.file.entries, 1):
+        if entry.is_same(row):
+            said = f"The leaderboard has this model already, as entry {number} of chapter {shown(entry.chapter)}"
+            return [stop("leaderboard", said, "Nothing needs to be submitted. A new model needs a new name.")], None
+    edit = with_entry(board.file, entry.as_json())
+    count = len(board.file.entries)
+    return [passed("leaderboard", f"{NAME} at {board.commit[:7]} has {count:,} entries, and not this one")], edit
+
+
+async def _pull_checks(
+    space: str, account: str, entry: Entry, replaces: int | None
+) -> tuple[list[PullRequest], list[Check]]:
+    try:
+        mine = await pulls.own_pulls(space, account, entry)
+    except PermissionDeniedError as error:
+        said = f"The Space takes no pull requests: {error.message}"
+        return [], [
+            stop("pull request", said, f"Ask its owners, with the files that are saved: {page('space', space)}")
+        ]
+    checks = []
+    for pull in mine:
+        if pull.number == replaces or pull.state not in pulls.UNFINISHED:
+            continue
+        if pull.has_entry and pull.state is State.CONFLICTING:
+            said = f"Your pull request #{pull.number} with this entry conflicts with the file as it is now"
+            checks.append(stop("pull request", said, "C closes it and opens a new one on today's file."))
+        elif pull.has_entry:
+            said = f"Your pull request #{pull.number} with this entry is open: {pull.url}"
+            checks.append(stop("pull request", said, "Wait until it is merged; nothing needs to be sent again."))
+        else:
+            said = f"You have another open pull request: #{pull.number} {pull.title}"
+            checks.append(warn("pull request", said, "If it is merged first, this one may conflict."))
+    return mine, checks or [passed("pull request", "No open pull request of yours has this entry")]
+
+
+async def _public_checks(entry: Entry, tasks: Sequence[str]) -> list[Check]:
+    """What everybody can see of model and results, asked without a token."""
+    model, dataset = await asyncio.gather(_public("model", entry.model_id), _public("dataset", entry.results_dataset))
+    checks = [*_seen("model", "The model", entry.model_id, model)]
+    checks += _seen("results", "The results dataset", entry.results_dataset, dataset)
+    if dataset is None:
+        return checks
+    file = newest(dataset.files)
+    if file is None:
+        said = f"The results dataset has no results_….json: {shown(dataset.id)}"
+        return [*checks, stop("results", said, "Run the benchmarks to their end, with --push-to-hub.")]
+    doing = "read the results"
+    async with hub.session(doing, public=True) as session:
+        try:
+            data = await file_at(session, "dataset", dataset.id, dataset.commit, file, doing=doing)
+            results = results_from_json(foreign_json.decode(data))
+        except ServiceError as error:
+            return [*checks, stop("results", f"The newest results cannot be read: {error.message}", error.hint)]
+        except ValueError:
+            said = f"The newest results are not a results file of LightEval: {shown(file)}"
+            return [*checks, stop("results", said, "Run the benchmarks again; the file may have been cut off.")]
+    return checks + result_checks(results, entry.model_id, file, tasks)
+
+
+async def _public(kind: str, repo: str) -> RepoInfo | None:
+    owner, slash, name = repo.partition("/")
+    if not (owner and slash and name) or "/" in name:
+        return None
+    return await public_info(kind, repo, doing=f"see whether the {kind} is public")
+
+
+def _seen(name: str, what: str, repo: str, found: RepoInfo | None) -> list[Check]:
+    if not repo:
+        return []  # the check of the fields says so
+    if found is None:
+        said = f"{what} is not public, or does not exist: {shown(repo)}"
+        return [stop(name, said, "Everybody must be able to read it: see its settings on the Hub.")]
+    if found.gated:
+        return [stop(name, f"{what} is gated, so not everybody can read it: {shown(repo)}", "Turn gating off.")]
+    return [passed(name, f"{what} is public: {shown(repo)}")]
+
+
+# -- submitting
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The pull request that has the entry."""
+
+    number: int
+    url: str
+    commit: str | None
+    """Its commit; None if it was found after a lost answer."""
+    parent: str
+    """Commit of the leaderboard that it is based on."""
+
+
+async def submit(prepared: Prepared, description: str, *, replaces: int | None = None) -> Submitted:
+    """Opens the pull request, exactly one.
+
+    Main moved: the file is read again, and the entry added to it, three times at most. A lost answer: one's own pull
+    requests are searched for the entry; a second one is never opened.
+
+    Raises:
+        InputError: a check stops it, or the file can no longer be extended.
+        ServiceError: no permission, discussions are off, main keeps moving, or the Hub does not answer; the message
+            says whether a pull request was opened.
+    """
+    if not prepared.may_submit or prepared.board is None or prepared.edit is None:
+        problem = next((check for check in prepared.checks if check.level == "stop"), None)
+        if problem is None:
+            raise InputError("The entry was not checked", "Check it first: smoltui submit --dry-run")
+        raise InputError(problem.sentence, problem.next_step)
+    entry, board, edit = prepared.entry, prepared.board, prepared.edit
+    account = (await hub.account()).name
+    for attempt in range(ATTEMPTS):
+        try:
+            made = await commits.create_commit(
+                "space",
+                prepared.space,
+                {NAME: edit.data},
+                title=entry.title,
+                description=description,
+                parent=board.commit,
+                pull_request=True,
+                doing=SUBMITTING,
+            )
+        except commits.StaleParentError:
+            if attempt == ATTEMPTS - 1:
+                break
+            board, edit = await _again(prepared, entry)
+            continue
+        except commits.LostAnswerError as error:
+            return await _found(prepared.space, account, entry, board.commit, replaces, error)
+        if made.pull_request is None:
+            raise UnreachableError("The Hub made a commit without a pull request", f"See {made.url}")
+        url = made.pull_request_url or f"{page('space', prepared.space)}/discussions/{made.pull_request}"
+        return Submitted(made.pull_request, url, made.oid, board.commit)
+    raise ServiceError(
+        f"The leaderboard changed {ATTEMPTS} times while the pull request was opened, so none was opened",
+        "Try again in a minute.",
+    )
+
+
+async def _again(prepared: Prepared, entry: Entry) -> tuple[Board, Edit]:
+    board = await read(prepared.space)
+    checks, edit = _board_checks(board, entry)
+    if edit is None:
+        raise InputError(checks[0].sentence, checks[0].next_step)
+    return board, edit
+
+
+async def _found(
+    space: str, account: str, entry: Entry, parent: str, replaces: int | None, error: SmoltuiError
+) -> Submitted:
+    """The pull request whose answer was lost.
+
+    Raises:
+        UnreachableError: none was opened, or this could not be determined; the message says which.
+    """
+    problem: SmoltuiError | None = None
+    for seconds in LOOKS:
+        await asyncio.sleep(seconds)
+        try:
+            mine = await pulls.own_pulls(space, account, entry)
+        except ServiceError as caught:
+            problem = caught
+            continue
+        problem = None
+        for pull in mine:
+            if pull.has_entry and pull.number != replaces and pull.state in pulls.UNFINISHED:
+                return Submitted(pull.number, pull.url, None, parent)
+    if problem is not None:
+        raise UnreachableError(
+            "The connection was lost while opening the pull request; it may or may not be open",
+            f"Look before you try again: {page('space', space)}/discussions",
+        ) from error
+    raise UnreachableError(
+        "The Hub's answer was lost while opening the pull request; none was opened, as none of yours has the entry",
+        "Try again.",
+    ) from error
+
+
+async def reopen(prepared: Prepared, description: str, today: str, *, tasks: Sequence[str] = COURSE_TASKS) -> Submitted:
+    """Closes one's own conflicting pull request and opens a new one on today's file.
+
+    It is closed only once everything else was checked.
+
+    Raises:
+        InputError: there is none, or a check stops the new one; then nothing was closed.
+        ServiceError: as `close` and `submit`.
+    """
+    old = prepared.conflicting
+    if old is None:
+        raise InputError("None of your pull requests with this entry is in conflict", "Nothing needs to be done.")
+    fresh = await prepare(prepared.space, prepared.entry, today, replaces=old.number, tasks=tasks)
+    if not fresh.may_submit:
+        problem = next(check for check in fresh.checks if check.level == "stop")
+        raise InputError(problem.sentence, problem.next_step)
+    await pulls.close(prepared.space, old.number, REPLACED)
+    try:
+        return await submit(fresh, description, replaces=old.number)
+    except SmoltuiError as error:
+        said = f"Pull request #{old.number} is closed, but the new one was not opened: {error.message}"
+        raise type(error)(said, error.hint) from error
+
+
+def as_text(entry: Entry) -> str:
+    """The entry as in the file, for a person who adds it by hand."""
+    return json.dumps(replace(entry).as_json(), indent=4, ensure_ascii=False) + "\n"
