@@ -68,7 +68,7 @@ class Publication:
 
 
 async def open_publication(project: Project, engine: Engine, run: Run) -> Publication:
-    """Gathers the facts of a run. Asks the Hub for the account and the licence, and does without if it is out of reach.
+    """Gathers the facts of a run. Asks the Hub for the account and the license, and does without if it is out of reach.
 
     Raises:
         InputError: the run is not over, or has no recipe.

@@ -128,7 +128,7 @@ def _local_checks(gathered: Gathered, repo: str, weights: Weights, text: str) ->
         said = "The base model is not on the Hub, so the card cannot link to it"
         found.append(warn("base model", said, "If it is there under a name, set submit.base_model in smoltui.toml."))
     if gathered.record.base.license is None:
-        found.append(warn("license", "The licence of the base model is unknown", "Set submit.license in smoltui.toml."))
+        found.append(warn("license", "The license of the base model is unknown", "Set submit.license in smoltui.toml."))
     if gathered.record.measurement is None:
         found.append(warn("figures", "The held-out figures were not measured", "Measure them: press 5, then m."))
     return found or [passed("record", "The record is complete")]
@@ -188,11 +188,11 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 async def base_license(gathered: Gathered) -> str | None:
-    """Licence of the base model as its card on the Hub says; None if unknown. Raises ServiceError."""
+    """License of the base model as its card on the Hub says; None if unknown. Raises ServiceError."""
     repo = gathered.record.base.repo
     if repo is None:
         return None
-    info = await public_info("model", repo, doing="read the licence of the base model")
+    info = await public_info("model", repo, doing="read the license of the base model")
     return info.license if info else None
 
 

@@ -217,7 +217,8 @@ def diff(board: BoardFile, edit: Edit) -> list[str]:
         return [*lines, f"  …{_shown(before[-1][-60:])}", f"+ {_shown(added[0])}", f"  {_shown(after[0][:60])}…"]
     lines += [f"- {_cut(before[-1] + after[0])}", f"+ {_cut(before[-1] + added[0])}"]
     lines += [f"+ {_cut(line)}" for line in [*added[1:-1], added[-1] + after[0]]]
-    return [*lines, *(f"  {_cut(line)}" for line in after[1 : 1 + _CONTEXT])]
+    following = after[1:-1] if not after[-1] else after[1:]
+    return [*lines, *(f"  {_cut(line)}" for line in following[:_CONTEXT])]
 
 
 def _lines(data: bytes) -> list[str]:

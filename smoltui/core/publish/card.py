@@ -116,7 +116,7 @@ def _training(record: Record) -> list[str]:
     base = record.base
     commit = f"`{base.commit}`" if base.commit else NOT_RECORDED
     steps = f"{record.step:,} of {record.steps:,}" if record.steps else f"{record.step:,}"
-    epochs = f" ({record.epochs:.3g} epochs)" if record.epochs else ""
+    epochs = f" ({record.epochs:.3g} epoch{'s' * (record.epochs != 1)})" if record.epochs else ""
     count = NOT_RECORDED if record.parameters is None else f"{record.parameters:,}"
     trained = (
         f", {record.trainable:,} trained" if record.trainable not in (None, record.parameters) else ", all trained"
@@ -214,7 +214,7 @@ def _packages(versions: Iterable[str] | object) -> str:
 def _votes(votes: Sequence[Vote]) -> list[str]:
     lines = ["## Blind votes", ""]
     if not votes:
-        return [*lines, "None."]
+        return [*lines, "No votes are recorded."]
     for vote in votes:
         rows = [(_plain(label), _plain(figure)) for label, figure in vote.rows]
         lines += [f"{_plain(vote.title)}:", "", *_table(("", ""), rows), "", _plain(vote.sentence), ""]
@@ -289,7 +289,7 @@ def _versions(record: Record) -> list[str]:
     tool = f"smoltui {record.tool}, " if record.tool else ""
     lines = ["## Versions", "", f"Trained by {tool}run `{_code(record.run_id)}`, with {_packages(record.versions)}."]
     if record.base.license is None:
-        lines += ["", "The licence of the base model applies; it is not recorded here."]
+        lines += ["", "The license of the base model applies; it is not recorded here."]
     return lines
 
 
