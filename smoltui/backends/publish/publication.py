@@ -27,6 +27,8 @@ from smoltui.errors import InputError, NotLoggedInError, PermissionDeniedError, 
 
 EDITED = "card.md"
 """A card that was edited, in the run's folder."""
+NOBODY = "you"
+"""In place of the account's name, if nobody is logged in."""
 MERGED = "merged"
 """Folder of the merged model, in the run's folder."""
 Tell = Callable[[str], None]
@@ -67,8 +69,10 @@ class Publication:
         return card(replace(self.gathered.record, weights=what), self.repo)
 
 
-async def open_publication(project: Project, engine: Engine, run: Run) -> Publication:
-    """Gathers the facts of a run. Asks the Hub for the account and the license, and does without if it is out of reach.
+async def open_publication(project: Project, engine: Engine, run: Run, *, ask_hub: bool = True) -> Publication:
+    """Gathers the facts of a run.
+
+    With `ask_hub`, also the account and the base model's license; it does without them if the Hub is out of reach.
 
     Raises:
         InputError: the run is not over, or has no recipe.
@@ -80,14 +84,14 @@ async def open_publication(project: Project, engine: Engine, run: Run) -> Public
     folder = run_store.run_dir(run.id)
     pushes = await in_thread(lambda: saved.kept(folder, "push"))
     before = next((str(each["repo"]) for each in pushes if isinstance(each.get("repo"), str)), None)
-    try:
-        repo = await push.repo_name(gathered, before)
-    except ServiceError:
-        repo = f"you/{push.slug(gathered.record.name)}"
-    record = replace(gathered.record, name=repo.partition("/")[2])
-    if record.base.license is None:
+    repo, record = push.repo_known(gathered, before), gathered.record
+    if ask_hub:
         with suppress(ServiceError):
-            record = replace(record, base=replace(record.base, license=await push.base_license(gathered)))
+            repo = repo or f"{(await hub.account()).name}/{push.slug(record.name)}"
+            if record.base.license is None:
+                record = replace(record, base=replace(record.base, license=await push.base_license(gathered)))
+    repo = repo or f"{NOBODY}/{push.slug(record.name)}"
+    record = replace(record, name=repo.partition("/")[2])
     gathered = replace(gathered, record=record)
     edited = await in_thread(lambda: _edited(folder))
     return Publication(project, gathered, repo, edited or card(record, repo), edited is not None)

@@ -59,21 +59,16 @@ class PushPlan:
         ]
 
 
-async def repo_name(gathered: Gathered, pushed: str | None) -> str:
-    """Where the model belongs: smoltui.toml, where it was pushed before, the recipe, or the account and its name.
-
-    Raises:
-        ServiceError: nobody is logged in, and nothing else says it.
-    """
-    wanted = gathered.settings.submit.model or pushed or gathered.run.pushed_to
+def repo_known(gathered: Gathered, pushed: str | None) -> str | None:
+    """Where the model belongs: from smoltui.toml, the last push, the run or the recipe; None if none of them says it."""
     named = gathered.values.get("hub_model_id")
-    wanted = wanted or (named if isinstance(named, str) and REPO_ID.fullmatch(named) else None)
-    return wanted or f"{(await hub.account()).name}/{slug(gathered.record.name)}"
+    in_recipe = named if isinstance(named, str) and REPO_ID.fullmatch(named) else None
+    return gathered.settings.submit.model or pushed or gathered.run.pushed_to or in_recipe
 
 
 def slug(name: str) -> str:
     """A name as one of the Hub: letters, digits, dots, dashes and underscores."""
-    return re.sub(r"-{2,}|\.{2,}", "-", re.sub(r"[^A-Za-z0-9._-]+", "-", name)).strip("-.")[:96] or "model"
+    return re.sub(r"[.-]{2,}", "-", re.sub(r"[^A-Za-z0-9._-]+", "-", name)).strip("-.")[:96] or "model"
 
 
 async def plan_push(gathered: Gathered, repo: str, weights: Weights, text: str, folder: Path | None) -> PushPlan:
