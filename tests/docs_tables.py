@@ -42,6 +42,8 @@ KEYS: dict[str, str] = {
     "log": "smoltui.screens.runs.log_view.LogView",
     "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
     "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
+    "submit": "smoltui.screens.submit.room.SubmitRoom",
+    "publish": "smoltui.screens.submit.publish_dialog.PublishDialog",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }

@@ -132,7 +132,7 @@ def _stop_at(checks: Sequence[Check], report: dict[str, Any], as_json: bool) -> 
 
 def _say_pushed(made: Pushed, as_json: bool) -> None:
     if not as_json:
-        note(f"Published: {made.url} at {made.commit[:7]}")
+        note(f"Published: {made.url} at {made.commit[:7]}" if made.changed else f"Nothing has changed: {made.url}")
 
 
 async def _open(project: Project, run_id: str | None) -> publishing.Publication:

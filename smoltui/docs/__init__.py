@@ -14,6 +14,7 @@ TOPICS = (
     "keys",
     "pairs",
     "runs",
+    "submit",
     "recipe",
     "commands",
     "course",

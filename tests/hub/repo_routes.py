@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -171,9 +172,14 @@ def resolve(repos: Repos, asked: Asked, match: re.Match[str]) -> Answer:
 
 @route("POST", f"/api/({KIND})/{REPO}/preupload/([^/]+)")
 def preupload(repos: Repos, asked: Asked, match: re.Match[str]) -> Answer:
-    """Every file of a test is small enough to be sent in the commit."""
-    _repo(repos, asked, match[1], match[2])
-    rows = [{"path": each["path"], "uploadMode": "regular", "shouldIgnore": False} for each in asked.body["files"]]
+    """Every file of a test is small enough to be sent in the commit. The hash of an old one says what changed."""
+    found = _repo(repos, asked, match[1], match[2]).at(unquote(match[3]))
+    rows = []
+    for name in [each["path"] for each in asked.body["files"]]:
+        row: dict[str, Any] = {"path": name, "uploadMode": "regular", "shouldIgnore": False}
+        if found is not None and (data := found.tree.get(name)) is not None:
+            row["oid"] = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # as git's
+        rows.append(row)
     return 200, {"files": rows}, {}
 
 

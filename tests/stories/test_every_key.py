@@ -86,6 +86,9 @@ PLACES = [
     Place("runs", ("T",), needs_data=False),
     Place("evaluate", needs_data=False),
     Place("evaluate", ("i",)),
+    Place("submit", needs_data=False),
+    Place("submit", ("v",)),
+    Place("submit", ("v", "v", "v")),
 ]
 
 

@@ -116,7 +116,8 @@ def _board_checks(board: Board, entry: Entry) -> tuple[list[Check], Edit | None]
             return [stop("leaderboard", said, "Nothing needs to be submitted. A new model needs a new name.")], None
     edit = with_entry(board.file, entry.as_json())
     count = len(board.file.entries)
-    return [passed("leaderboard", f"{NAME} at {board.commit[:7]} has {count:,} entries, and not this one")], edit
+    entries = f"{count:,} {'entry' if count == 1 else 'entries'}"
+    return [passed("leaderboard", f"{NAME} at {board.commit[:7]} has {entries}, and not this one")], edit
 
 
 async def _pull_checks(
@@ -147,8 +148,20 @@ async def _pull_checks(
 
 async def _public_checks(entry: Entry, tasks: Sequence[str]) -> list[Check]:
     """What everybody can see of model and results, asked without a token."""
-    model, dataset = await asyncio.gather(_public("model", entry.model_id), _public("dataset", entry.results_dataset))
+    model, dataset, base, pairs = await asyncio.gather(
+        _public("model", entry.model_id),
+        _public("dataset", entry.results_dataset),
+        _public("model", entry.base_model),
+        _public("dataset", entry.preference_dataset),
+    )
     checks = [*_seen("model", "The model", entry.model_id, model)]
+    for name, what, repo, found in (
+        ("base_model", "The base model", entry.base_model, base),
+        ("preference_dataset", "The preference dataset", entry.preference_dataset, pairs),
+    ):
+        if repo and found is None:
+            said = f"{what} is not public, or does not exist: {shown(repo)}"
+            checks.append(warn(name, said, "Others cannot look at it."))
     checks += _seen("results", "The results dataset", entry.results_dataset, dataset)
     if dataset is None:
         return checks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from smoltui.backends.publish import commits
 from smoltui.backends.publish.facts import Gathered
 from smoltui.backends.publish.hub_reading import RepoInfo, api_path, file_at, page, public_info, repo_info
 from smoltui.backends.publish.weights import broken_weights
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.server_values import mapping_in, text_in
 from smoltui.core.foreign.token_stop import leak_in_file
@@ -23,6 +25,8 @@ from smoltui.core.publish.submission import REPO_ID, passed, shown, stop, warn
 from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, UnreachableError
 
 DOING = "push the model"
+ADAPTER_CONFIG, BASE_KEY = "adapter_config.json", "base_model_name_or_path"
+"""peft's file of an adapter, and its key for the base model."""
 _UPLOADED = re.compile(
     r"(?:.+\.safetensors(?:\.index\.json)?|(?:adapter_|generation_)?config\.json|tokenizer(?:_config)?\.json|"
     r"tokenizer\.model|special_tokens_map\.json|added_tokens\.json|vocab\.(?:json|txt)|merges\.txt|chat_template\.jinja)"
@@ -60,7 +64,7 @@ class PushPlan:
 
 
 def repo_known(gathered: Gathered, pushed: str | None) -> str | None:
-    """Where the model belongs: from smoltui.toml, the last push, the run or the recipe; None if none of them says it."""
+    """Where the model belongs: from smoltui.toml, the last push, the run or the recipe; None if none says it."""
     named = gathered.values.get("hub_model_id")
     in_recipe = named if isinstance(named, str) and REPO_ID.fullmatch(named) else None
     return gathered.settings.submit.model or pushed or gathered.run.pushed_to or in_recipe
@@ -95,9 +99,10 @@ async def plan_push(gathered: Gathered, repo: str, weights: Weights, text: str, 
         if problem:
             checks.append(stop("weights", problem, "Train again, or choose another run."))
         files |= {name: path for name, path in found.items() if name not in files}
+        files |= await in_thread(lambda: _with_base(folder, gathered.record.base.repo))
     files |= {result.path: result.as_yaml().encode() for result in await _registered(gathered)}
     info = await _info(repo) if REPO_ID.fullmatch(repo) else None
-    checks += await _card_checks(text)
+    checks += await _card_checks(text) + _other_weights(info, weights)
     private = gathered.settings.submit.private if info is None else info.private
     title = f"{'Update' if info else 'Add'} {WEIGHTS_IN_WORDS[weights]} of run {gathered.run.id}"
     return PushPlan(
@@ -182,6 +187,28 @@ def model_files(folder: Path) -> dict[str, Path]:
         raise InputError(f"The model's folder cannot be read ({error.strerror}): {folder}", "Train again.") from error
 
 
+def _with_base(folder: Path, base: str | None) -> dict[str, commits.Content]:
+    """The adapter's configuration with the Hub id of its base model, if it names another one, such as a folder."""
+    path = folder / ADAPTER_CONFIG
+    config = data_folder.read_json(path)
+    if config is None or base is None or config.get(BASE_KEY) == base:
+        return {}
+    return {ADAPTER_CONFIG: (json.dumps({**config, BASE_KEY: base}, indent=2) + "\n").encode()}
+
+
+def _other_weights(info: RepoInfo | None, weights: Weights) -> list[Check]:
+    """What the repository has that is not replaced, and would be loaded instead of what is uploaded, or with it."""
+    if info is None or weights is Weights.NONE:
+        return []
+    adapter = weights is Weights.ADAPTER
+    other = [name for name in info.files if name.endswith(".safetensors") and name.startswith("adapter_") != adapter]
+    if not other:
+        return []
+    kind = "a model" if adapter else "an adapter"
+    said = f"The repository also has {kind}: {', '.join(map(shown, other[:3]))}"
+    return [warn("weights", said, "Delete it on the Hub, or set another submit.model: loaders may take either.")]
+
+
 async def base_license(gathered: Gathered) -> str | None:
     """License of the base model as its card on the Hub says; None if unknown. Raises ServiceError."""
     repo = gathered.record.base.repo
@@ -199,6 +226,8 @@ class Pushed:
     commit: str
     url: str
     """Of the repository."""
+    changed: bool = True
+    """False: the repository had all of it already, so there was nothing to commit."""
 
 
 async def push(plan: PushPlan) -> Pushed:
@@ -222,7 +251,7 @@ async def push(plan: PushPlan) -> Pushed:
         made = await commits.create_commit("model", plan.repo, plan.files, title=plan.title, doing=DOING)
     except commits.LostAnswerError as error:
         made = await _found(plan, error)
-    return Pushed(plan.repo, made.oid, page("model", plan.repo))
+    return Pushed(plan.repo, made.oid, page("model", plan.repo), made.oid != plan.head)
 
 
 async def _found(plan: PushPlan, error: SmoltuiError) -> commits.Commit:

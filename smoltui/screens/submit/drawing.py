@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
@@ -24,6 +25,15 @@ STATES: Mapping[State, tuple[str, str]] = {
     State.CLOSED: ("–", "dim"),
     State.UNKNOWN: ("?", "dim"),
 }
+
+
+def card_preview(text: str) -> str:
+    """A card as Markdown for the terminal: its metadata as a block of text, its picture by its description."""
+    shown = safe(redact(text), None)
+    head = re.match(r"---\n(.*?\n)---\n", shown, re.DOTALL)
+    if head:
+        shown = f"```yaml\n{head[1]}```\n{shown[head.end() :]}"
+    return re.sub(r"!\[([^\]\n]*)\]\([^)\n]*\)", r"(picture: \1)", shown)
 
 
 def heading(words: str) -> Text:

@@ -22,16 +22,16 @@ from smoltui.backends.publish.publication import Publication
 from smoltui.backends.publish.push import PushPlan
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.preflight.preflight import Check
-from smoltui.core.publish.leaderboard import PullRequest, rows_of
+from smoltui.core.publish.leaderboard import PullRequest, State, rows_of
 from smoltui.core.publish.record import WEIGHTS_IN_WORDS, Weights
 from smoltui.core.runs.run import Run
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
-from smoltui.screens.docs import Reader
 from smoltui.screens.room import LOADING_RUNS, Room
 from smoltui.screens.submit import drawing
+from smoltui.screens.submit.card_reader import CardReader
 from smoltui.screens.submit.publish_dialog import PublishDialog
 from smoltui.widgets.page import Page
 
@@ -50,10 +50,10 @@ class SubmitRoom(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "check", "Check"),
         Binding("v", "view", "View"),
-        Binding("e", "edit", "Edit"),
+        Binding("e", "edit", "Edit card"),
         Binding("w", "upload", "Upload"),
         Binding("P", "push", "Push", key_display="P"),
-        Binding("S", "submit", "Submit", key_display="S"),
+        Binding("S", "submit", "Submit entry", key_display="S"),
         Binding("C", "reopen", "Close and open again", key_display="C", show=False),
         Binding("u", "undo", "Undo edits of the card", show=False),
         Binding("r", "reload", "Reload", show=False),
@@ -85,9 +85,7 @@ class SubmitRoom(Room):
         with ContentSwitcher(initial="checks", id="submit-body"):
             for name, _ in VIEWS:
                 if name == "card":
-                    reader = Reader()
-                    reader.id = name
-                    yield reader
+                    yield CardReader(name)
                 else:
                     with Page(id=name):
                         yield Static(id=f"{name}-text", markup=False)
@@ -152,6 +150,7 @@ class SubmitRoom(Room):
             choices = self._found.choices
             self._what = choices[(choices.index(self._uploads()) + 1) % len(choices)]
             self._plan = None
+            self.query_one(CardReader).show(drawing.card_preview(self._card()))
             self._draw()
 
     def action_edit(self) -> None:
@@ -251,8 +250,8 @@ class SubmitRoom(Room):
             self._prepared = self._plan = None
         if not self._prepared and not self._plan:
             self._status("Press a to check everything, P to push card and weights, S to submit. Each asks first.")
-        if (reader := self.query_one(Reader)).is_attached:
-            reader.show(safe(redact(self._card()), None))
+        if (reader := self.query_one(CardReader)).is_attached:
+            reader.show(drawing.card_preview(self._card()))
 
     def _uploads(self) -> Weights:
         if self._found is None:
@@ -300,6 +299,8 @@ class SubmitRoom(Room):
         if self._uploads() is not Weights.MERGED:  # merging takes long: P does it
             self._plan = await publishing.plan_push(found, self._uploads())
         self._show("checks")
+        if sent := [pull for pull in self._prepared.pulls if pull.has_entry and pull.state is State.OPEN]:
+            return f"Submitted: pull request #{sent[0].number} is open. P pushes again. {NOTHING_SENT}"
         stops = [check for check in self._checks() if check.level == "stop"]
         if stops:
             return f"{len(stops)} to fix. {NOTHING_SENT}"
@@ -319,7 +320,8 @@ class SubmitRoom(Room):
         self._status("Pushing… (x stops it)")
         made = await publishing.send(found, plan)
         await self._open(found.gathered.run, ask_hub=True)
-        return f"Published: {made.url} at {made.commit[:7]}. Next: S submits it to the leaderboard."
+        said = f"Published: {made.url} at {made.commit[:7]}" if made.changed else f"Nothing has changed: {made.url}"
+        return f"{said}. Next: S submits it to the leaderboard."
 
     async def _ask_submit(self) -> str:
         found = await self._refreshed()

@@ -180,5 +180,6 @@ def seed(server: LocalHub, *, board: bytes | None = None, measured: Mapping[str,
     repos = server.repos
     repos.add("model", "HuggingFaceTB/SmolLM3-3B", {"README.md": b""}, card={"license": "apache-2.0"})
     repos.add("model", MODEL, {"README.md": b"old"})
+    repos.add("dataset", "Anthropic/hh-rlhf", {"README.md": b""})
     repos.add("dataset", DETAILS, {RESULTS: json.dumps(measured or results()).encode(), "README.md": b""})
     return repos.add("space", SPACE, {"submissions.json": board_bytes() if board is None else board})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,11 @@ async def test_an_adapter_and_the_card_alone(server: LocalHub, tmp_path: Path) -
     await send(found, await plan_push(found, Weights.ADAPTER))
     repo = server.repos.all["model", MODEL]
     assert "adapter_model.safetensors" in repo.files and b"library_name: peft" in repo.files["README.md"]
+    config = json.loads(repo.files["adapter_config.json"])
+    assert config["base_model_name_or_path"] == "HuggingFaceTB/SmolLM3-3B", "not the folder it was trained from"
+    repo.change({"model.safetensors": b""})
+    said = [check.sentence for check in (await plan_push(found, Weights.ADAPTER)).checks if check.level == "warn"]
+    assert said == ["The repository also has a model: model.safetensors"]
     plan = await plan_push(found, Weights.NONE)
     assert plan.exists and set(plan.files) == {"README.md", "curves.png"}
     (found.project.folder / "recipe.yaml").write_text("beta: 0.2\n")
