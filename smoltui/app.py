@@ -319,6 +319,17 @@ class SmoltuiApp(WireApp[int]):
         """Opens a room."""
         self.action_room(mode)
 
+    def open_pairs(self, source: str) -> None:
+        """Opens a set in Pairs: a folder or file."""
+        self.switch_mode("pairs")
+        self.call_after_refresh(self._open_pairs, source)
+
+    def _open_pairs(self, source: str) -> None:
+        from smoltui.screens.pairs.room import PairsRoom
+
+        if isinstance(self.screen, PairsRoom):
+            self.screen.open_source(source)
+
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         self.switch_mode("evaluate")

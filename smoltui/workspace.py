@@ -42,6 +42,10 @@ class Shell(Protocol):
         """Opens a room (`screens.room.ROOMS`)."""
         ...
 
+    def open_pairs(self, source: str) -> None:
+        """Opens a set in Pairs: a folder or file."""
+        ...
+
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         ...
@@ -97,6 +101,10 @@ class Workspace(AtRest):
     def open_room(self, mode: str) -> None:
         """Opens a room (`screens.room.ROOMS`)."""
         self._shell.open_room(mode)
+
+    def open_pairs(self, source: str) -> None:
+        """Opens a set in Pairs: a folder or file."""
+        self._shell.open_pairs(source)
 
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""

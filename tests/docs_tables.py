@@ -148,11 +148,11 @@ def _value(option: click.Option) -> str:
 
 
 def events() -> str:
-    from smoltui.core.runs.events import EVENTS
+    from smoltui.core.runs.events import EVENTS, OF_MODELS
 
     rows = []
     for name, event in EVENTS.items():
-        if name not in ("answer", "answer_part", "pair"):  # of `scripts/generate.py`, which `train` does not run
+        if name not in OF_MODELS:
             said = words_of(" ".join(inspect.cleandoc(event.__doc__ or "").split("\n\n")[0].split()))
             held = ", ".join(f"`{item.name}`" for item in fields(event) if item.name != "at")
             rows.append((f"`{name}`", said.rstrip("."), held))

@@ -83,10 +83,10 @@ def test_every_command_and_option_is_named() -> None:
 
 def test_every_event_and_column_is_named() -> None:
     from smoltui.core.pairs.columns import COLUMNS
-    from smoltui.core.runs.events import EVENTS
+    from smoltui.core.runs.events import EVENTS, OF_MODELS
 
     named = set(re.findall(r"^\| `(\w+)` ", generated("events"), re.MULTILINE))
-    assert named == set(EVENTS) - {"answer", "answer_part", "pair"}
+    assert named == set(EVENTS) - OF_MODELS
     assert not [name for name in COLUMNS if f"| `{name}` |" not in PAGES["pairs"]]
 
 

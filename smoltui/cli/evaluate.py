@@ -17,7 +17,7 @@ from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.core.evaluation.figure_rows import figure_rows, rules
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Tally, rule_in_words
 from smoltui.core.evaluation.measurement import Measurement, differences
-from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
@@ -81,7 +81,7 @@ async def ask(
     """
     comparison, run = await choose(project, run_id)
     settings = project.settings().evaluation
-    sheet = Sheet(list(prompts) or answers.project_prompts(project, settings))
+    sheet = Sheet(prompts or answers.project_prompts(project, settings), comparison.models)
     indices = list(range(len(sheet.prompts)))
     begun = time.monotonic()
     async with aclosing(answers.ask(comparison, sheet.prompts, settings, project.folder)) as events:
@@ -184,7 +184,7 @@ def _print_answers(found: dict[str, Any]) -> None:
     say(sampling_in_words(found["sampling"]))
     for row in found["answers"]:
         say(f"\n{safe(redact(row['prompt']))}")
-        for model in MODELS:
+        for model in (column["name"] for column in found["columns"]):
             answer = row.get(model)
             if answer:
                 cut = "" if answer["ended"] else " (cut at the limit)"

@@ -21,8 +21,10 @@ from smoltui.backends.system import data_folder
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small_text
+from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, read_prompts
 from smoltui.core.evaluation.measurement import Measurement
+from smoltui.core.evaluation.prompt import Prompt, prompts_of
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sheet_from_json
 from smoltui.core.pairs.facts import sound
 from smoltui.core.recipe import output_dir_of
@@ -44,29 +46,11 @@ DEFAULT_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRef:
-    """A model for generating answers."""
-
-    name: str
-    """reference or aligned."""
-    path: str
-    """Absolute path of a folder, or Hub id; for an adapter, of its base model."""
-    revision: str | None = None
-    adapter: str | None = None
-    """Absolute path of a LoRA adapter's folder; None for a full model."""
-
-    @property
-    def shown(self) -> str:
-        """Origin of its weights, for display."""
-        return self.adapter or (f"{self.path}@{self.revision}" if self.revision else self.path)
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """What is compared: the models, and the settings of their recipe for scoring pairs."""
 
-    reference: ModelRef
-    aligned: ModelRef | None
+    reference: Column
+    aligned: Column | None
     """None: there is no aligned model yet."""
     beta: float
     max_length: int | None
@@ -76,7 +60,7 @@ class Comparison:
     """The recipe's own keys and values."""
 
     @property
-    def models(self) -> list[ModelRef]:
+    def models(self) -> list[Column]:
         return [self.reference, *([self.aligned] if self.aligned else [])]
 
     @property
@@ -139,13 +123,13 @@ def _comparison(project: Project, recipe: RecipeFile, folder: str | None, repo: 
         raise RecipeError(f"The model of {recipe.path.name} does not exist: {local}", "Fix model_name_or_path.")
     else:
         base = name
-    reference = ModelRef(REFERENCE, base, revision if isinstance(revision, str) and revision != "main" else None)
+    reference = Column(REFERENCE, base, revision if isinstance(revision, str) and revision != "main" else None)
     aligned = None
     if folder is not None:
         is_adapter = (Path(folder) / "adapter_config.json").is_file()
-        aligned = ModelRef(ALIGNED, base, reference.revision, folder) if is_adapter else ModelRef(ALIGNED, folder)
+        aligned = Column(ALIGNED, base, reference.revision, folder) if is_adapter else Column(ALIGNED, folder)
     elif repo is not None:
-        aligned = ModelRef(ALIGNED, repo)
+        aligned = Column(ALIGNED, repo)
     beta, batch = values.get("beta", DEFAULT_BETA), values.get("per_device_eval_batch_size", DEFAULT_BATCH)
     max_length = values.get("max_length", DEFAULT_MAX_LENGTH)
     return Comparison(
@@ -189,7 +173,7 @@ def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None,
     candidates = runs_with_models(runs, project, here)
     run = next((run for run in candidates if run.id == wish), candidates[0] if candidates else None)
     comparison = compare_run(project, run)
-    sheet, kept_at = Sheet(project_prompts(project, settings)), None
+    sheet, kept_at = Sheet(project_prompts(project, settings), comparison.models), None
     kept = last_answers(run_store.run_dir(run.id)) if run is not None else None
     if kept is not None:
         sheet.take_over(sheet_from_json(kept))
@@ -202,7 +186,7 @@ def open_evaluation(project: Project, runs: Mapping[str, Run], wish: str | None,
 # -- what they are asked
 
 
-def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]:
+def project_prompts(project: Project, settings: EvaluationSettings) -> list[Prompt]:
     """The prompts of the project's file; those of the course without one.
 
     Raises:
@@ -212,14 +196,14 @@ def project_prompts(project: Project, settings: EvaluationSettings) -> list[str]
     try:
         prompts = read_prompts(read_small_text(path))
     except FileNotFoundError:
-        return list(COURSE_PROMPTS)
+        return prompts_of(COURSE_PROMPTS)
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
         raise InputError(
             f"The prompts cannot be read as text: {path}", "Write one prompt per line, in UTF-8."
         ) from error
     if not prompts:
         raise InputError(f"This file has no prompts: {path}", "Write one prompt per line (e opens your editor).")
-    return prompts[:MAX_PROMPTS]
+    return prompts_of(prompts[:MAX_PROMPTS])
 
 
 def write_prompts_once(path: Path) -> None:
@@ -241,7 +225,7 @@ def write_prompts_once(path: Path) -> None:
 
 async def ask(
     comparison: Comparison,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     settings: EvaluationSettings,
     folder: Path,
 ) -> AsyncGenerator[Event, None]:
@@ -256,10 +240,10 @@ async def ask(
     """
     for prompt in prompts:
         try:
-            prompt.encode()
+            prompt.text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"This prompt is not UTF-8 text: {prompt}", "Save it as UTF-8.") from error
-    request = {"prompts": list(prompts), "pairs": [], "stream": True, "date": today()}
+            raise InputError(f"This prompt is not UTF-8 text: {prompt.text}", "Save it as UTF-8.") from error
+    request = {"prompts": [prompt.asked for prompt in prompts], "pairs": [], "stream": True, "date": today()}
     async with aclosing(_generate(comparison, request, settings, folder)) as events:
         async for event in events:
             yield event

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from smoltui.backends.system.appended_file import FULL, append_lines
 from smoltui.core.pairs.curation import FILE_NAME, MOST_LINE_BYTES, Curation, Decision, line_of
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
@@ -21,8 +22,6 @@ LOCK_SECONDS = 10.0
 """Another app holds the lock only while it writes; if it takes longer than this, it hangs."""
 MOST_BYTES = 512 << 20
 """Limit of the file: more than two million decisions."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Error numbers of a full disk."""
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 """If the file is a pipe, opening it must not wait for its other end."""
 Stamp = tuple[int, int, int]
@@ -90,7 +89,7 @@ class CurationFile:
             try:
                 if _stamp(descriptor) != self._stamp:
                     self._read(descriptor)
-                _write(descriptor, data)
+                append_lines(descriptor, data)
             except OSError as error:
                 raise self._unwritten(error) from error
             after = self._curation.copy()
@@ -208,23 +207,3 @@ class CurationFile:
 def _stamp(descriptor: int) -> Stamp:
     found = os.fstat(descriptor)
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    """Appends `data`, after completing a truncated last line; on an error the file is cut back to its old length.
-
-    Raises:
-        OSError: nothing was written.
-    """
-    length = os.fstat(descriptor).st_size
-    if length and os.pread(descriptor, 1, length - 1) != b"\n":
-        data = b"\n" + data
-    try:
-        rest = memoryview(data)
-        while rest:  # one write, unless the disk runs full in between: the next one then raises
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    except BaseException:
-        with suppress(OSError):  # a truncated line that remains is completed by the next write
-            os.ftruncate(descriptor, length)
-        raise

@@ -1,16 +1,19 @@
-"""The answers of both models to a list of prompts, while they arrive and as stored with the run."""
+"""The answers of up to four models to a list of prompts, while they arrive and as stored with the run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from smoltui.core.evaluation.figures import ALIGNED, REFERENCE
-from smoltui.core.runs.events import Answered, AnswerPart, Event
+from smoltui.core.evaluation.column import PAIR, Column, columns_from_json
+from smoltui.core.evaluation.prompt import Prompt, prompt_from_json, prompts_of
+from smoltui.core.runs.events import Answered, AnswerLeftOut, AnswerPart, Event
 from smoltui.core.settings.settings import EvaluationSettings
 
-MODELS = (REFERENCE, ALIGNED)
+VERSION = 2
+"""Of the stored form. Version 1 had the columns reference and aligned only, and no `columns`; a row holds the answer of
+a column under its name in both, so each version reads the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,94 +21,183 @@ class Cell:
     """One model's answer to one prompt."""
 
     text: str = ""
-    """Partial or complete."""
+    """Partial or complete, thoughts included."""
     answered: Answered | None = None
     """None while it is still growing."""
+    left_out: str = ""
+    """Why the model gives no answer; empty if it does."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+        return self.answered is not None or bool(self.left_out)
 
 
-@dataclass(slots=True)
 class Sheet:
-    """Prompts with their available answers."""
+    """Prompts with their available answers, one column per model."""
 
-    prompts: list[str] = field(default_factory=list)
-    cells: dict[tuple[str, int], Cell] = field(default_factory=dict)
-    """By model and prompt; absent: not asked, or no text yet."""
-    own: set[str] = field(default_factory=set)
-    """Prompts that were typed in and are in no file."""
+    def __init__(
+        self,
+        prompts: Iterable[Prompt | str] = (),
+        columns: Iterable[Column] = PAIR,
+        *,
+        own: Iterable[str] = (),
+        prompt_set: str = "",
+    ) -> None:
+        self.prompts: list[Prompt] = prompts_of(prompts)
+        self.columns: tuple[Column, ...] = tuple(columns)
+        self.cells: dict[tuple[str, int], Cell] = {}
+        """By name of the column and index of the prompt; absent: not asked, or no text yet."""
+        self.own: set[str] = set(own)
+        """Prompts that were typed in and are in no file."""
+        self.prompt_set = prompt_set
+        """Name or path of the set that the other prompts are from; empty if unknown."""
+        self.sampling: Mapping[str, Any] | None = None
+        """Settings that the answers were generated with, as `sampling_as_json`; None without answers."""
+        self.date: str | None = None
+        """What chat templates took for the day's date, such as 2026-11-29; None if unknown."""
 
-    def cell(self, model: str, index: int) -> Cell | None:
-        return self.cells.get((model, index))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    def cell(self, column: str, index: int) -> Cell | None:
+        return self.cells.get((column, index))
 
     def forget(self, indices: Sequence[int]) -> None:
         """Removes the answers to these prompts before they are asked again."""
         for index in indices:
-            for model in MODELS:
-                self.cells.pop((model, index), None)
+            for name in self.names:
+                self.cells.pop((name, index), None)
 
     def drop_parts(self) -> None:
         """Removes incomplete answers."""
-        self.cells = {key: cell for key, cell in self.cells.items() if cell.answered is not None}
+        self.cells = {key: cell for key, cell in self.cells.items() if cell.done}
+
+    def missing(self) -> list[int]:
+        """Indices of prompts that at least one column has not answered completely."""
+        names, cells = self.names, self.cells
+        return [
+            index
+            for index in range(len(self.prompts))
+            if any((cell := cells.get((name, index))) is None or not cell.done for name in names)
+        ]
 
     def take(self, event: Event, indices: Sequence[int]) -> int | None:
         """Stores an answer or a part of one and returns the index of its prompt; None for any other event.
 
         `indices` are the prompts of this sheet that were asked: events count from 0.
         """
-        if not isinstance(event, AnswerPart | Answered) or not 0 <= event.index < len(indices):
+        if not isinstance(event, AnswerPart | Answered | AnswerLeftOut) or not 0 <= event.index < len(indices):
             return None
         index = indices[event.index]
         key = (event.model, index)
-        if isinstance(event, Answered):
-            self.cells[key] = Cell(event.text, event)
-        else:
-            before = self.cells.get(key, Cell())
-            if before.answered is None:
-                self.cells[key] = Cell(before.text + event.text)
+        match event:
+            case Answered():
+                self.cells[key] = Cell(event.text, event)
+            case AnswerLeftOut():
+                self.cells[key] = Cell(left_out=event.reason)
+            case AnswerPart():
+                before = self.cells.get(key, Cell())
+                if not before.done:
+                    self.cells[key] = Cell(before.text + event.text)
         return index
 
     def add_own(self, prompt: str) -> int:
         """Adds a typed prompt if it is new, and returns its index."""
-        if prompt not in self.prompts:
-            self.prompts.append(prompt)
-            self.own.add(prompt)
-        return self.prompts.index(prompt)
+        for index, known in enumerate(self.prompts):
+            if known.text == prompt and not known.before:
+                return index
+        self.prompts.append(Prompt(prompt))
+        self.own.add(prompt)
+        return len(self.prompts) - 1
 
     def take_over(self, other: Sheet) -> None:
-        """Takes over the answers of another sheet by prompt, and its typed prompts; its other prompts are ignored."""
+        """Takes over the answers of another sheet, and its typed prompts.
+
+        An answer belongs to a prompt and to a column of the same name and weights; all others are ignored.
+        """
+        for prompt in other.prompts:
+            if prompt.text in other.own and not prompt.before:
+                self.add_own(prompt.text)
+        places = {prompt.key: index for index, prompt in reversed(list(enumerate(self.prompts)))}
+        theirs = {column.name: column for column in other.columns}
+        shared = [
+            column.name for column in self.columns if (same := theirs.get(column.name)) and _same_weights(column, same)
+        ]
         for at, prompt in enumerate(other.prompts):
-            if prompt in other.own:
-                self.add_own(prompt)
-            if prompt not in self.prompts:
+            index = places.get(prompt.key)
+            if index is None:
                 continue
-            index = self.prompts.index(prompt)
-            for model in MODELS:
-                if (cell := other.cell(model, at)) is not None:
-                    self.cells[model, index] = cell
+            for name in shared:
+                if (cell := other.cells.get((name, at))) is not None:
+                    self.cells[name, index] = cell
+        if other.cells and shared:
+            self.sampling, self.date = other.sampling, other.date
 
     @property
     def complete(self) -> int:
-        """Number of complete answers of both models."""
+        """Number of complete answers of all columns."""
         return sum(cell.answered is not None for cell in self.cells.values())
 
-    def as_json(self, models: Mapping[str, str], sampling: EvaluationSettings) -> dict[str, Any]:
-        """The stored form: model locations by name, sampling settings, and complete answers only."""
+    def as_json(
+        self, models: Mapping[str, str], sampling: EvaluationSettings | Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The stored form: columns, model locations by name, sampling settings, and complete answers only."""
+        if isinstance(sampling, EvaluationSettings):
+            sampling = sampling_as_json(sampling)
         return {
-            "v": 1,
+            "v": VERSION,
+            "set": self.prompt_set or None,
+            "date": self.date,
+            "columns": [column.as_json() for column in self.columns],
             "models": dict(models),
-            "sampling": sampling_as_json(sampling),
+            "sampling": dict(sampling or self.sampling or {}),
             "answers": [
                 {
-                    "prompt": prompt,
-                    **({"own": True} if prompt in self.own else {}),
+                    **prompt.as_json(),
+                    **({"own": True} if prompt.text in self.own and not prompt.before else {}),
                     **{
-                        model: {"text": answer.text, "ended": answer.ended, "tokens": answer.tokens}
-                        for model in MODELS
-                        if (cell := self.cell(model, index)) is not None and (answer := cell.answered) is not None
+                        name: cell_as_json(cell)
+                        for name in self.names
+                        if (cell := self.cells.get((name, index))) is not None and cell.done
                     },
                 }
                 for index, prompt in enumerate(self.prompts)
             ],
         }
+
+
+def _same_weights(left: Column, right: Column) -> bool:
+    """Whether two columns of one name can be the same model; what was stored before may not name its weights."""
+    return not left.path or not right.path or left.shown == right.shown
+
+
+def cell_as_json(cell: Cell) -> dict[str, Any]:
+    """A complete answer, or the reason why there is none."""
+    if cell.answered is None:
+        return {"left_out": cell.left_out}
+    answer = cell.answered
+    thoughts = {"thought_tokens": answer.thought_tokens} if answer.thought_tokens else {}
+    return {"text": answer.text, "ended": answer.ended, "tokens": answer.tokens, **thoughts}
+
+
+def cell_from_json(column: str, index: int, value: Any) -> Cell | None:
+    """A cell from its stored form; None if it is not one."""
+    if not isinstance(value, Mapping):
+        return None
+    text, reason = value.get("text"), value.get("left_out")
+    if isinstance(text, str):
+        tokens, thoughts = (
+            found if isinstance(found := value.get(key), int) else 0 for key in ("tokens", "thought_tokens")
+        )
+        ended = value.get("ended") is True
+        return Cell(
+            text,
+            Answered(model=column, index=index, text=text, ended=ended, tokens=tokens, thought_tokens=thoughts),
+        )
+    return Cell(left_out=reason) if isinstance(reason, str) and reason else None
 
 
 def sampling_as_json(sampling: EvaluationSettings) -> dict[str, Any]:
@@ -128,28 +220,21 @@ def sampling_in_words(sampling: Mapping[str, Any]) -> str:
 
 
 def sheet_from_json(data: Mapping[str, Any]) -> Sheet:
-    """A stored sheet; anything not written by `as_json` is ignored."""
-    sheet = Sheet()
+    """A stored sheet of any version; anything not written by `as_json` is ignored."""
+    prompt_set, date, sampling = data.get("set"), data.get("date"), data.get("sampling")
+    sheet = Sheet(columns=columns_from_json(data), prompt_set=prompt_set if isinstance(prompt_set, str) else "")
+    sheet.date = date if isinstance(date, str) else None
+    sheet.sampling = sampling if isinstance(sampling, Mapping) else None
     rows = data.get("answers")
     for row in rows if isinstance(rows, list) else []:
-        if not isinstance(row, Mapping) or not isinstance(row.get("prompt"), str):
+        prompt = prompt_from_json(row) if isinstance(row, Mapping) else None
+        if prompt is None:
             continue
         index = len(sheet.prompts)
-        sheet.prompts.append(row["prompt"])
+        sheet.prompts.append(prompt)
         if row.get("own") is True:
-            sheet.own.add(row["prompt"])
-        for model in MODELS:
-            answer = row.get(model)
-            if isinstance(answer, Mapping) and isinstance(answer.get("text"), str):
-                tokens = answer.get("tokens")
-                sheet.cells[model, index] = Cell(
-                    answer["text"],
-                    Answered(
-                        model=model,
-                        index=index,
-                        text=answer["text"],
-                        ended=answer.get("ended") is True,
-                        tokens=tokens if isinstance(tokens, int) else 0,
-                    ),
-                )
+            sheet.own.add(prompt.text)
+        for name in sheet.names:
+            if (cell := cell_from_json(name, index, row.get(name))) is not None:
+                sheet.cells[name, index] = cell
     return sheet

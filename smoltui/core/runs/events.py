@@ -173,7 +173,7 @@ class AnswerPart(Event):
 
     name: ClassVar[str] = "answer_part"
     model: str = ""
-    """reference or aligned."""
+    """Name of the model in the request, such as aligned."""
     index: int = 0
     """Index of the prompt, from 0."""
     text: str = ""
@@ -190,6 +190,56 @@ class Answered(Event):
     ended: bool = False
     """True if the model ended its answer, False if the token limit cut it."""
     tokens: int = 0
+    """Generated tokens without the end token, thoughts included."""
+    thought_tokens: int = 0
+    """Those of its thoughts, up to and including the tag that ends them; 0 without thoughts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLeftOut(Event):
+    """A model gives no answer to one prompt."""
+
+    name: ClassVar[str] = "answer_left_out"
+    model: str = ""
+    index: int = 0
+    reason: str = ""
+    """One sentence, without the model's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBegun(Event):
+    """The models turn to a request; the events that follow belong to it."""
+
+    name: ClassVar[str] = "request"
+    number: int = 0
+    """As sent with the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMeasured(Event):
+    """Memory that the models of a request need, told before they are loaded. Bytes."""
+
+    name: ClassVar[str] = "model_memory"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of each model by name; 0 for one that shares the weights of an earlier one, or is loaded already."""
+    needed: float = 0.0
+    """Of all at once, with what generating takes."""
+    free: float = 0.0
+    """Available for them, on the accelerator or in main memory."""
+    together: bool = True
+    """Whether all of them stay loaded; False: one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNotice(Event):
+    """Something about a model that makes its answers hard to compare."""
+
+    name: ClassVar[str] = "model_notice"
+    model: str = ""
+    kind: str = ""
+    """`no_template`, `end_token`, `context`."""
+    text: str = ""
+    """One sentence, without the model's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +277,16 @@ EVENTS: dict[str, type[Event]] = {
         Finished,
         AnswerPart,
         Answered,
+        AnswerLeftOut,
+        RequestBegun,
+        MemoryMeasured,
+        ModelNotice,
         PairScored,
         LogLine,
     )
 }
+OF_MODELS = frozenset({"answer", "answer_part", "answer_left_out", "request", "model_memory", "model_notice", "pair"})
+"""Events of `scripts/generate.py` and `scripts/answer_models.py`, which no training has."""
 
 
 def strict(value: Any) -> Any:

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from smoltui.core.evaluation.figures import manner_of
-from smoltui.core.evaluation.sheet import MODELS, Cell
+from smoltui.core.evaluation.sheet import Cell
 from smoltui.core.settings.settings import Manner
 from smoltui.safe_text import redact, safe
 
@@ -24,7 +24,7 @@ class AnswerPair(Static):
         super().__init__(markup=False)
         self._number = number
         self.prompt = prompt
-        self._cells: dict[str, Cell | None] = dict.fromkeys(MODELS)
+        self._cells: dict[str, Cell | None] = {}
         self._manner: Manner | None = None
         self._wide = False
 
@@ -35,15 +35,15 @@ class AnswerPair(Static):
 
     def _drawn(self) -> RenderableType:
         prompt = Text().append(f"{self._number}  ", "dim").append(safe(redact(self.prompt), 2000), "bold")
-        heads = [self._head(model) for model in MODELS]
-        texts = [_answer(self._cells[model]) for model in MODELS]
+        heads = [self._head(model) for model in self._cells]
+        texts = [_answer(self._cells[model]) for model in self._cells]
         if not self._wide:
             parts: list[RenderableType] = [prompt]
             for head, text in zip(heads, texts, strict=True):
                 parts += [head, text]
             return Group(*parts)
         table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-        for _ in MODELS:
+        for _ in self._cells:
             table.add_column(ratio=1, overflow="fold")
         table.add_row(*heads)
         table.add_row(*texts)

@@ -24,7 +24,7 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally, manner_of
 from smoltui.core.evaluation.measurement import Measurement, differences
-from smoltui.core.evaluation.sheet import MODELS, Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
@@ -56,6 +56,8 @@ class EvaluateRoom(Room):
         Binding("i", "own", "Own prompt"),
         Binding("e", "edit", "Prompts"),
         Binding("x", "stop", "Stop"),
+        Binding("b", "vote", "Blind vote"),
+        Binding("L", "label", "Label answers", show=False),
         Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
         Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
         Binding("escape", "close_own", "Close", show=False),
@@ -129,6 +131,10 @@ class EvaluateRoom(Room):
             can = not self._working and loaded is not None and loaded.comparison.aligned is not None
         elif action == "stop":
             can = bool(self._working)
+        elif action == "label":
+            can = not self._working and loaded is not None
+        elif action == "vote":
+            can = not self._working and loaded is not None and loaded.run is not None
         elif action == "other":
             can = not self._working and loaded is not None and len(loaded.candidates) > 1
         return True if can else None
@@ -138,6 +144,21 @@ class EvaluateRoom(Room):
 
     def action_measure(self) -> None:
         self._measure()
+
+    def action_vote(self) -> None:
+        """Opens the blind vote on these answers."""
+        from smoltui.core.evaluation.vote_sheet import answers_of
+        from smoltui.screens.evaluate.vote_view import VoteView
+
+        if (loaded := self._loaded) is not None and loaded.run is not None:
+            self.app.push_screen(VoteView(loaded.run, answers_of(self._sheet)))
+
+    def action_label(self) -> None:
+        """Opens the choice of best and worst among sampled answers."""
+        from smoltui.screens.evaluate.label_setup import LabelSetup
+
+        if (loaded := self._loaded) is not None:
+            self.app.push_screen(LabelSetup(loaded.comparison, loaded.settings))
 
     def action_stop(self) -> None:
         self.workers.cancel_group(self, "models")
@@ -237,10 +258,10 @@ class EvaluateRoom(Room):
     async def _show_sheet(self, sheet: Sheet) -> None:
         """One widget per prompt; existing ones are kept if the prompts are the same."""
         self._sheet = sheet
-        if [block.prompt for block in self._blocks] != sheet.prompts:
+        if [block.prompt for block in self._blocks] != [prompt.text for prompt in sheet.prompts]:
             place = self.query_one("#sheet")
             await place.query(AnswerPair).remove()
-            self._blocks = [AnswerPair(number, prompt) for number, prompt in enumerate(sheet.prompts, 1)]
+            self._blocks = [AnswerPair(number, prompt.text) for number, prompt in enumerate(sheet.prompts, 1)]
             await place.mount_all(self._blocks)
         self._draw_all()
 
@@ -360,7 +381,7 @@ class EvaluateRoom(Room):
         spent = as_time(time.monotonic() - self._begun)
         loaded = self._loaded
         if self._working == ANSWERING:
-            asked = [self._sheet.cell(model, index) for model in MODELS for index in self._asked]
+            asked = [self._sheet.cell(model, index) for model in self._sheet.names for index in self._asked]
             whole = sum(cell is not None and cell.answered is not None for cell in asked)
             total = len(self._asked) * (len(loaded.comparison.models) if loaded else 2)
             counted = f"{whole} of {total} answers"
@@ -368,7 +389,7 @@ class EvaluateRoom(Room):
             tally = self._tally or Tally()
             counted = "; ".join(
                 f"{model}: {len(tally.scores.get(model, {}))} pairs, {len(tally.answers.get(model, {}))} answers"
-                for model in MODELS
+                for model in (REFERENCE, ALIGNED)
             )
         return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "press x to stop")))
 
@@ -395,7 +416,7 @@ class EvaluateRoom(Room):
         manner = loaded.settings.manner
         if manner is not None:
             shares = []
-            for model in MODELS:
+            for model in self._sheet.names:
                 whole = [cell for (name, _), cell in self._sheet.cells.items() if name == model and cell.answered]
                 kept = sum(manner_of(cell.text, manner) for cell in whole)
                 shares.append(f"{model} {kept} of {len(whole)}")
@@ -457,7 +478,7 @@ class EvaluateRoom(Room):
     def _draw_pair(self, index: int) -> None:
         if index < len(self._blocks):
             manner = self._loaded.settings.manner if self._loaded else None
-            cells = {model: self._sheet.cell(model, index) for model in MODELS}
+            cells = {model: self._sheet.cell(model, index) for model in self._sheet.names}
             self._blocks[index].show(cells, manner, self.has_class("wide"))
 
     def _draw_figures(self) -> None:

@@ -367,6 +367,11 @@ class PairsRoom(Room):
             self._follows_project = False
             self.open_other(Unmapped(replace(opened.spec, split=event.split), opened.base, self.session.is_other))
 
+    def open_source(self, source: str) -> None:
+        """Opens a folder or file instead of the project's pairs."""
+        self._follows_project = False  # at once: the room may be reading the recipe to open the project's pairs
+        self._open_typed(source)
+
     def action_ask_source(self) -> None:
         self.ask("open pairs:", "file, folder, *.jsonl or owner/name; empty: the recipe's pairs", self._open_typed)
 

@@ -14,6 +14,7 @@ from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.project.project import Project
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, Tally
+from smoltui.core.evaluation.prompt import Prompt, prompts_of
 from smoltui.core.evaluation.sheet import Sheet, sheet_from_json
 from smoltui.core.runs.events import Answered, Event, LogLine, PairScored
 from smoltui.core.runs.run import Stage
@@ -28,9 +29,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return make_project(tmp_path / "project")
 
 
+def _texts(prompts: list[Prompt]) -> list[str]:
+    return [prompt.text for prompt in prompts]
+
+
 async def asked(project: Project, prompts: list[str]) -> list[Event]:
     comparison = answers.compare_run(project, trained(project))
-    return [event async for event in answers.ask(comparison, prompts, EvaluationSettings(), project.folder)]
+    return [event async for event in answers.ask(comparison, prompts_of(prompts), EvaluationSettings(), project.folder)]
 
 
 def test_reference_and_aligned_are_found(project: Project) -> None:
@@ -69,7 +74,7 @@ def test_a_pushed_model_is_asked_from_the_hub(project: Project) -> None:
     """A Job's disk is gone; its model is on the Hub."""
     run = replace(trained(project), engine="hub", model_path="/tmp/gone/out", output_dir="/tmp/gone", pushed_to="me/m")
     assert answers.has_model(run, {HERE.name})
-    assert answers.compare_run(project, run).aligned == answers.ModelRef(ALIGNED, "me/m")
+    assert answers.compare_run(project, run).aligned == answers.Column(ALIGNED, "me/m")
 
 
 def test_a_run_that_broke_off_has_no_part_in_a_later_model(project: Project) -> None:
@@ -98,7 +103,7 @@ def test_what_is_not_there_is_said(project: Project) -> None:
 def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
     """My prompts.txt is asked; without one, the four prompts of the course; an empty one is an error."""
     settings = EvaluationSettings()
-    assert answers.project_prompts(project, settings) == ["How do I boil rice?", "Why is the sky blue?"]
+    assert _texts(answers.project_prompts(project, settings)) == ["How do I boil rice?", "Why is the sky blue?"]
     path = project.folder / "prompts.txt"
     path.write_text("# nothing\n")
     with pytest.raises(InputError, match="has no prompts"):
@@ -107,9 +112,9 @@ def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         answers.project_prompts(project, settings)
     path.unlink()
-    assert answers.project_prompts(project, settings) == list(COURSE_PROMPTS) and len(COURSE_PROMPTS) == 4
+    assert _texts(answers.project_prompts(project, settings)) == list(COURSE_PROMPTS) and len(COURSE_PROMPTS) == 4
     answers.write_prompts_once(path)
-    assert answers.project_prompts(project, settings) == list(COURSE_PROMPTS)
+    assert _texts(answers.project_prompts(project, settings)) == list(COURSE_PROMPTS)
 
 
 async def test_both_models_answer(project: Project) -> None:
@@ -132,7 +137,7 @@ async def test_the_request_holds_what_smoltui_toml_says(project: Project, monkey
     monkeypatch.setattr(answers, "GENERATE", echo)
     settings = EvaluationSettings(max_new_tokens=7, temperature=0.0, top_p=0.5, seed=3, thinking=True)
     comparison = answers.compare_run(project, trained(project))
-    events = [event async for event in answers.ask(comparison, ["One?"], settings, project.folder)]
+    events = [event async for event in answers.ask(comparison, prompts_of(["One?"]), settings, project.folder)]
     request = json.loads(next(event.text for event in events if isinstance(event, LogLine)))
     assert request["models"] == [
         {"name": REFERENCE, "path": str(project.folder / "model")},
@@ -205,7 +210,7 @@ async def test_answers_are_kept_and_come_back(project: Project, tmp_path: Path) 
     kept = answers.last_answers(folder)
     assert kept is not None and kept["sampling"]["seed"] == 5 and kept["models"][ALIGNED].endswith("out")
     back = sheet_from_json(kept)
-    assert back.prompts == ["One?", "Two?", "Mine?"] and back.own == {"Mine?"} and back.complete == 4
+    assert _texts(back.prompts) == ["One?", "Two?", "Mine?"] and back.own == {"Mine?"} and back.complete == 4
     assert back.cells == {
         key: replace(cell, answered=replace(cell.answered, index=key[1], at=None))
         for key, cell in sheet.cells.items()
@@ -218,6 +223,8 @@ def test_a_damaged_file_of_answers_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "answers-1.json").write_text('{"answers": [{"prompt": "Old?"}]}')
     (tmp_path / "answers-2.json").write_text('{"answers": [')
     kept = answers.last_answers(tmp_path)
-    assert kept is not None and sheet_from_json(kept).prompts == ["Old?"]
-    assert sheet_from_json({"answers": [3, {"prompt": 1}, {"prompt": "x", ALIGNED: {"text": 1}}]}).prompts == ["x"]
+    assert kept is not None and sheet_from_json(kept).prompts == [Prompt("Old?")]
+    assert sheet_from_json({"answers": [3, {"prompt": 1}, {"prompt": "x", ALIGNED: {"text": 1}}]}).prompts == [
+        Prompt("x")
+    ]
     assert answers.last_answers(tmp_path / "nowhere") is None

@@ -1,0 +1,255 @@
+"""Which set of answers to label: one that exists, or a new one, sampled here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from smoltui.backends.evaluation import labels
+from smoltui.backends.evaluation.answers import Comparison
+from smoltui.backends.evaluation.labels import Asked, open_labelling, plan_of
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.column import Column
+from smoltui.core.evaluation.label_set import LabelPlan
+from smoltui.core.runs.events import Answered, PhaseChanged
+from smoltui.core.runs.wording import PHASES
+from smoltui.core.settings.settings import EvaluationSettings
+from smoltui.errors import InputError, SmoltuiError
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.evaluate.pairs_offer import PairsOffer
+from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.key_bar import KeyBar
+from smoltui.widgets.page import Page
+
+FIELDS = ("prompts", "answers", "temperature", "seed", "models")
+HINTS = {
+    "prompts": "a file with one prompt per line",
+    "answers": "of each model to each prompt",
+    "temperature": "higher varies more; 0 always gives the same answer",
+    "seed": "a whole number; the same one gives the same answers",
+    "models": "enter switches: one of the models, or both",
+}
+
+
+class LabelSetup(PairsOffer):
+    """Lists the sets of a project, and below them what a new one will be sampled with."""
+
+    CSS_PATH = "vote.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open or edit"),
+        Binding("a", "sample", "Sample answers"),
+        Binding("x", "stop", "Stop"),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("escape", "back", "Back", show=False),
+        Binding("q", "leave", "Close"),
+        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
+    ]
+
+    def __init__(self, comparison: Comparison, settings: EvaluationSettings) -> None:
+        super().__init__()
+        self._comparison = comparison
+        self._settings = settings
+        self._asked = Asked()
+        self._choices: list[list[Column]] = [[model] for model in reversed(comparison.models)]
+        if len(comparison.models) > 1:
+            self._choices.append(list(comparison.models))
+        self._models = 0
+        """Place in `_choices`."""
+        self._sets: Sequence[tuple[str, str]] = ()
+        """Name of each set, and how far it is."""
+        self._at = 0
+        self._sampling = False
+        self._said = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(Text(" Label answers", "bold"), id="vote-title", markup=False)
+        with Page(id="label-setup"):
+            yield Static("Loading labels…", markup=False)
+        yield Static(id="vote-status", markup=False)
+        yield AskLine()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._look()
+
+    def on_screen_resume(self) -> None:
+        self._look()
+
+    @property
+    def _rows(self) -> int:
+        return len(self._sets) + len(FIELDS)
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        """Reads which sets there are."""
+        known = len(self._sets)
+        try:
+            self._sets = await in_thread(self._read_sets)
+        except SmoltuiError as error:
+            self.tell(f"{error.message} {error.hint}")
+        if known == 0 and self._at == 0:
+            self._at = 0
+        self._draw()
+
+    def _read_sets(self) -> list[tuple[str, str]]:
+        project, found = self.workspace.project, []
+        for name in labels.set_names(project):
+            try:
+                opened = open_labelling(project, name)
+            except InputError as error:
+                found.append((name, error.message))
+                continue
+            done, total = len(opened.progress.cast), len(opened.progress.items)
+            missing = f", {opened.tasks.incomplete} prompts still without answers" if opened.tasks.incomplete else ""
+            found.append((name, f"{done} of {total} labelled{missing}"))
+        return found
+
+    # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "stop":
+            return self._sampling
+        if action in ("sample", "open"):
+            return None if self._sampling else True
+        return True
+
+    def action_move(self, by: int) -> None:
+        self._at = max(0, min(self._at + by, self._rows - 1))
+        self._draw()
+
+    def action_open(self) -> None:
+        """Opens the set, or edits the value, that is selected."""
+        if self._at < len(self._sets):
+            self._open(self._sets[self._at][0])
+            return
+        field = FIELDS[self._at - len(self._sets)]
+        if field == "models":
+            self._models = (self._models + 1) % len(self._choices)
+            self._draw()
+        else:
+            line = self.query_one(AskLine)
+            line.ask(f"{field}:", HINTS[field], partial(self._edited, field), self._value(field))
+
+    def _open(self, name: str) -> None:
+        from smoltui.screens.evaluate.label_view import LabelView
+
+        self.app.push_screen(LabelView(name))
+
+    def _edited(self, field: str, text: str) -> None:
+        if not text:
+            return
+        try:
+            match field:
+                case "prompts":
+                    self._asked = replace(self._asked, prompts=text)
+                case "answers":
+                    self._asked = replace(self._asked, n=int(text))
+                case "temperature":
+                    self._asked = replace(self._asked, temperature=float(text))
+                case _:
+                    self._asked = replace(self._asked, seed=int(text))
+        except ValueError:
+            self.tell(f"Not a number: {safe_line(text, 40)}")
+            return
+        self.tell("")
+        self._draw()
+
+    def action_sample(self) -> None:
+        self._sample()
+
+    def action_stop(self) -> None:
+        self.workers.cancel_group(self, "sample")
+
+    def action_back(self) -> None:
+        line = self.query_one(AskLine)
+        if line.asking:
+            line.stop()
+        else:
+            self.dismiss()
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+    def action_help(self) -> None:
+        self.show_help("Label answers")
+
+    # -- sampling
+
+    @work(exclusive=True, group="sample")
+    async def _sample(self) -> None:
+        project, models = self.workspace.project, self._choices[self._models]
+        self._sampling = True
+        self.refresh_bindings()
+        try:
+            self.tell("Reading the prompts…")
+            plan = await in_thread(partial(plan_of, project, self._asked, models))
+            await self._follow(plan, models)
+        except SmoltuiError as error:
+            self.tell(f"{error.message} {error.hint}")
+        except asyncio.CancelledError:
+            self.tell("Stopped. What was sampled is stored; a samples the rest.")
+            raise
+        else:
+            self.tell("")
+            self._open(plan.name)
+        finally:
+            self._sampling = False
+            self.refresh_bindings()
+            self._look()
+
+    async def _follow(self, plan: LabelPlan, models: Sequence[Column]) -> None:
+        """Samples, and says how far it is."""
+        done, phase = 0, "starting"
+        total = len(dict.fromkeys(plan.prompts)) * plan.n * len(models)
+        async with aclosing(labels.sample(self.workspace.project, plan, self._comparison, models)) as events:
+            async for event in events:
+                if isinstance(event, PhaseChanged):
+                    phase = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
+                elif isinstance(event, Answered):
+                    done += 1
+                else:
+                    continue
+                self.tell(f"{phase} · {done} of at most {total} answers · x stops")
+
+    # -- drawing
+
+    def _value(self, field: str) -> str:
+        settings = self._asked.settings(self._settings)
+        if field == "models":
+            return " and ".join(model.name for model in self._choices[self._models])
+        if field == "answers":
+            return str(self._asked.n)
+        return str({"prompts": settings.prompts, "temperature": settings.temperature, "seed": settings.seed}[field])
+
+    def _draw(self) -> None:
+        text = Text(no_wrap=True, overflow="ellipsis")
+        if self._sets:
+            text.append("SETS  enter opens one\n", "dim")
+        for place, (name, words) in enumerate(self._sets):
+            self._line(text, place, safe_line(name, 30), words)
+        text.append("\n" if self._sets else "").append("NEW SET  a samples answers with these settings\n", "dim")
+        for place, field in enumerate(FIELDS, len(self._sets)):
+            self._line(text, place, field, f"{safe_line(self._value(field), 40)}   {HINTS[field]}")
+        self.query_one("#label-setup Static", Static).update(text)
+        self.refresh_bindings()
+
+    def _line(self, text: Text, place: int, label: str, words: str) -> None:
+        chosen = place == self._at
+        text.append("▸ " if chosen else "  ", "bold").append(f"{label:<14} ", "bold" if chosen else "")
+        text.append(f"{safe_line(words, 120)}\n")
+
+    def tell(self, text: str) -> None:
+        self._said = text
+        if self.is_attached:
+            self.query_one("#vote-status", Static).update(Text(safe_line(redact(text), 400)))

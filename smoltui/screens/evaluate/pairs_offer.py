@@ -1,0 +1,93 @@
+"""Export of pairs from a full-screen view, and what to do with them next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from textual import work
+
+from smoltui.backends.pairs.export import MANIFEST, Exported
+from smoltui.backends.pairs.export_files import Kind
+from smoltui.backends.project.recipe_pairs import train_on
+from smoltui.backends.system.paths import expanded
+from smoltui.backends.system.threads import in_thread
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import safe_line
+from smoltui.screens.dialogs import Choose, Confirm
+from smoltui.screens.help import Help
+from smoltui.screens.modal import Modal
+from smoltui.widgets.ask_line import AskLine
+from smoltui.workspace import Workspace, workspace_of
+
+Export = Callable[[Path, Kind, bool], Exported]
+"""Writes pairs into a folder; the last argument is whether an existing export is replaced. Blocks."""
+
+
+class PairsOffer(Modal[None]):
+    """Base of the views that make pairs. A subclass composes an `AskLine` and implements `tell`."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """What the rooms share."""
+        return workspace_of(self.app)
+
+    def tell(self, text: str) -> None:
+        """Shows a sentence in the view's status line."""
+        raise NotImplementedError
+
+    def show_help(self, title: str) -> None:
+        """Lists every key of this view."""
+        rows: dict[str, tuple[list[str], bool]] = {}
+        for node, binding, enabled, _ in self.active_bindings.values():
+            if binding.description and node is self:
+                rows.setdefault(binding.description, ([], enabled))[0].append(self.app.get_key_display(binding))
+        self.app.push_screen(Help(title, [(" ".join(keys), words, works) for words, (keys, works) in rows.items()]))
+
+    def ask_export(self, suggested: str, export: Export) -> None:
+        """Asks for a folder in the project, and exports to it."""
+        line = self.query_one(AskLine)
+        line.ask(
+            "export to folder:", "a name ending in .parquet writes Parquet", partial(self._typed, export), suggested
+        )
+
+    def _typed(self, export: Export, text: str) -> None:
+        if text:
+            folder = (self.workspace.project.folder / expanded(text.removesuffix(".parquet"))).absolute()
+            self._export(export, folder, "parquet" if text.endswith(".parquet") else "jsonl", overwrite=False)
+
+    @work(exclusive=True, group="export")
+    async def _export(self, export: Export, folder: Path, kind: Kind, *, overwrite: bool) -> None:
+        self.tell(f"Exporting to {folder.name} …")
+        try:
+            made = await in_thread(partial(export, folder, kind, overwrite))
+        except SmoltuiError as error:
+            self.tell(f"{error.message} {error.hint}")
+            if not overwrite and (folder / MANIFEST).is_file():
+                asked = Confirm(f"{folder.name} holds an export already. Replace it?", str(folder), yes="replace")
+                if await self.app.push_screen_wait(asked):
+                    self._export(export, folder, kind, overwrite=True)
+            return
+        left = sum(made.left_out.values())
+        gone = f"; {left} left out (the card says why)" if left else ""
+        told = f"{made.train} {'pair is' if made.train == 1 else 'pairs are'} in {safe_line(folder.name, 60)}{gone}."
+        self.tell(told)
+        choices = {"o": "open them in Pairs", "t": "train on them: recipe.yaml gets this dataset_name"}
+        key = await self.app.push_screen_wait(Choose(told, choices))
+        if key == "o":
+            self.dismiss()
+            self.app.call_after_refresh(self.workspace.open_pairs, str(folder))
+        elif key == "t":
+            await self._train_on(folder, has_test=bool(made.test))
+
+    async def _train_on(self, folder: Path, *, has_test: bool) -> None:
+        try:
+            changed = await in_thread(partial(train_on, self.workspace.project, folder, has_test=has_test))
+        except SmoltuiError as error:
+            self.tell(f"{error.message} {error.hint}")
+            return
+        self.dismiss()
+        said = f"recipe.yaml: {safe_line(', '.join(changed), 300)}." if changed else "recipe.yaml is unchanged."
+        self.app.call_after_refresh(self.workspace.open_room, "recipe")
+        self.app.call_after_refresh(self.workspace.say, f"{said} Press t to train on these pairs.")
