@@ -20,38 +20,31 @@ def lighteval_tasks(command: LightEvalCommand) -> list[Check]:
     """The checks of a LightEval command's tasks."""
     if not command.tasks:
         return [Check("tasks", Level.STOP, "No task is chosen", "Such as: gsm8k|0")]
-    checks = [check for text in command.tasks if (check := _lighteval_task(command, text)) is not None]
+    checks = [check for text in command.tasks for check in _lighteval_task(command, text)]
     if not checks:
         checks.append(Check("tasks", Level.PASS, f"LightEval knows these tasks: {', '.join(command.tasks)}"))
     return [*checks, *_judged(Harness.LIGHTEVAL, command.tasks)]
 
 
-def _lighteval_task(command: LightEvalCommand, text: str) -> Check | None:
-    """What is wrong with one task string; None if nothing is."""
+def _lighteval_task(command: LightEvalCommand, text: str) -> Iterator[Check]:
+    """What is wrong with one task string."""
     parts, name = text.split("|"), bare_name(Harness.LIGHTEVAL, text)
-    right = _right(text)
+    written = f"A task is written name|shots: {_right(text)}"
     if len(parts) > 3:
-        return Check(
-            "task string",
-            Level.STOP,
-            f"LightEval can't find a task of this name: {text}",
-            f"A task is name|shots since version 0.11: {right}",
-        )
-    if len(parts) == 3 and parts[0] not in SUITES:
-        return Check(
+        yield Check("task string", Level.STOP, f"LightEval can't find a task of this name: {text}", written)
+    elif len(parts) == 3 and parts[0] not in SUITES:
+        yield Check(
             "task string",
             Level.STOP,
             f"LightEval reads this as suite|task|shots and looks for a task named {parts[1]}: {text}",
-            f"A task is name|shots: {right}",
+            written,
         )
-    if len(parts) > 1 and not (parts[-1].isascii() and parts[-1].isdecimal()):
-        return Check(
-            "task string", Level.STOP, f"The number of shots isn't a number: {text}", f"A task is name|shots: {right}"
-        )
+    elif len(parts) > 1 and not (parts[-1].isascii() and parts[-1].isdecimal()):
+        yield Check("task string", Level.STOP, f"The number of shots isn't a number: {text}", written)
     if name in NO_SUCH:
-        return Check("task", Level.STOP, f"LightEval has no task {name}", f"Use {NO_SUCH[name]}.")
-    known = command.custom_tasks is not None or task_table().lighteval_has(name)
-    return None if known else _unknown(Harness.LIGHTEVAL, text, is_certain=known is False)
+        yield Check("task", Level.STOP, f"LightEval has no task {name}", f"Use {NO_SUCH[name]}.")
+    elif command.custom_tasks is None and not (known := task_table().lighteval_has(name)):
+        yield _unknown(Harness.LIGHTEVAL, text, is_certain=known is False)
 
 
 def _right(text: str) -> str:
