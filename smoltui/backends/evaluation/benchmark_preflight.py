@@ -144,7 +144,8 @@ async def _ask_engine(engine: Engine) -> JobFacts:
 async def ask_model(name: str) -> ModelFacts:
     """Whether a model on the Hub is public and full. `.private` is not asked for: its owner would see it as well."""
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        return ModelFacts()  # a folder, which the command's own check reports
+        # A folder, which the command's own check reports.
+        return ModelFacts(is_adapter=True if (Path(name) / "adapter_config.json").is_file() else None)
 
     def ask() -> ModelFacts:
         hub.setup()

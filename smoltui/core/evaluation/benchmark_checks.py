@@ -133,6 +133,14 @@ def _model_args(command: LightEvalCommand) -> Iterator[Check]:
             f"The model's name is missing or has a comma or an equals sign: {command.model or 'none'}",
             "LightEval separates its arguments by commas: use a repository as owner/name.",
         )
+    elif command.on_jobs and (command.model.count("/") != 1 or command.model.startswith((".", "/", "~", "<"))):
+        yield Check(
+            "model",
+            STOP,
+            f"A Job can only load a model from the Hub: {command.model}",
+            "Push it first (push_to_hub in the recipe, or hf upload USER/MODEL FOLDER), then name it as USER/MODEL "
+            "(--hub-model).",
+        )
     elif command.model.startswith(("/", "~")):
         yield Check(
             "model",
@@ -140,13 +148,6 @@ def _model_args(command: LightEvalCommand) -> Iterator[Check]:
             "With an absolute path, LightEval writes its cache into the model's folder, and answers with old figures "
             "when the weights at this path change",
             "Give a relative path and a new cache_dir.",
-        )
-    elif command.on_jobs and (command.model.count("/") != 1 or command.model.startswith(".")):
-        yield Check(
-            "model",
-            STOP,
-            f"A Job can only load a model from the Hub: {command.model}",
-            "Push it first (push_to_hub in the recipe, or hf upload USER/MODEL FOLDER), then name it as USER/MODEL.",
         )
     prompt = command.system_prompt
     if prompt is not None and any(sign in prompt for sign in "\"'"):

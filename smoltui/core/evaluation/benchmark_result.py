@@ -57,7 +57,7 @@ class BenchmarkResult:
     max_samples: int | None
     """Only the first questions of each task; None: all."""
     at: float | None
-    """When it ended, seconds since the epoch; None if unknown."""
+    """When it ran, seconds since the epoch: lm_eval records the start, LightEval the end; None if unknown."""
     seconds: float | None
     """How long it took; None if unknown."""
     source: str
@@ -80,7 +80,8 @@ class BenchmarkResult:
     def setting(self) -> str:
         """What must be equal for figures to be compared, in words: harness, versions, thinking, rehearsal."""
         thinking = {None: "thinking unknown", False: "thinking off", True: "thinking on"}[self.thinking]
-        parts = [self.harness.value, ", ".join(self.pins) or "versions unknown", thinking]
+        versions = ", ".join(self.pins) or f"{self.harness.value}, versions unknown"
+        parts = [versions, thinking]
         if self.is_rehearsal:
             parts.append(f"REHEARSAL: first {self.max_samples} questions")
         return " · ".join(parts)

@@ -88,12 +88,13 @@ def difference(reference: Metric | None, aligned: Metric | None) -> str:
     """Aligned minus reference, with what can be said about it.
 
     The standard error of the difference is √(a² + r²), as for two independent samples. Both models answer the same
-    questions, which makes the true one smaller in most cases, so "none shown" may be too careful, never too bold.
+    questions, which makes the true one smaller in most cases: "no difference shown" may be too careful. Without both
+    standard errors, only the difference is said.
     """
     if reference is None or aligned is None or reference.value is None or aligned.value is None:
         return UNKNOWN
     gap = aligned.value - reference.value
-    if reference.stderr is None or aligned.stderr is None:
+    if not reference.stderr or not aligned.stderr:  # 0 if all questions went the same way, which proves little
         return f"{gap:+.3f}"
     error = math.hypot(reference.stderr, aligned.stderr)
     better = (gap > 0) == (aligned.higher_is_better and reference.higher_is_better)

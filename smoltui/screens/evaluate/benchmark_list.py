@@ -36,7 +36,7 @@ class BenchmarkList(CursorList):
         self.reload()
 
     def head(self, width: int) -> str:
-        return fitted(_columns("     task", "questions", "scored", "about", width), width)
+        return fitted(_columns("     task", "questions", "scored", "estimated", width), width)
 
     def drawn(self, position: int, width: int, is_cursor: bool) -> tuple[str, bool]:
         task = self._tasks[position]

@@ -85,7 +85,7 @@ class BenchmarksView(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "start", "Run"),
         Binding("space", "mark", "Mark"),
-        Binding("tab", "place", "Where", priority=True),
+        Binding("tab", "place", "Where"),
         Binding("b", "models", "Which models"),
         Binding("d", "rehearse", "Rehearsal"),
         Binding("x", "stop", "Stop"),
