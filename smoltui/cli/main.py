@@ -10,7 +10,20 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
-from smoltui.cli.commands import app, check, docs, evaluate, jobs, pairs, publish, recipe, runs, scheduled, votes
+from smoltui.cli.commands import (
+    app,
+    benchmark,
+    check,
+    docs,
+    evaluate,
+    jobs,
+    pairs,
+    publish,
+    recipe,
+    runs,
+    scheduled,
+    votes,
+)
 from smoltui.cli.failures import as_smoltui_error
 from smoltui.errors import InputError
 
@@ -65,6 +78,7 @@ COMMANDS: tuple[click.Command, ...] = (
     evaluate.evaluate_command,
     votes.vote_command,
     votes.label_command,
+    benchmark.benchmark_command,
     publish.card_command,
     publish.submit_command,
     publish.leaderboard_command,

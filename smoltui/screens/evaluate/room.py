@@ -55,6 +55,7 @@ class EvaluateRoom(Room):
         Binding("m", "measure", "Measure"),
         Binding("i", "own", "Own prompt"),
         Binding("e", "edit", "Prompts"),
+        Binding("B", "benchmarks", "Benchmarks", key_display="B"),
         Binding("x", "stop", "Stop"),
         Binding("b", "vote", "Blind vote"),
         Binding("L", "label", "Label answers", show=False),
@@ -159,6 +160,11 @@ class EvaluateRoom(Room):
 
         if (loaded := self._loaded) is not None:
             self.app.push_screen(LabelSetup(loaded.comparison, loaded.settings))
+
+    def action_benchmarks(self) -> None:
+        from smoltui.screens.evaluate.benchmarks_view import open_benchmarks
+
+        open_benchmarks(self)
 
     def action_stop(self) -> None:
         self.workers.cancel_group(self, "models")
