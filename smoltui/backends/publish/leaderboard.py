@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.publish import commits, pulls
 from smoltui.backends.publish.hub_reading import RepoInfo, file_at, page, public_info, repo_info
+from smoltui.core.evaluation.benchmark_reading import read_results
+from smoltui.core.evaluation.figures import ALIGNED
 from smoltui.core.foreign import foreign_json
 from smoltui.core.preflight.preflight import Check, may_start
 from smoltui.core.publish.board_file import NAME, BoardFile, Edit, diff, read_board, with_entry
 from smoltui.core.publish.leaderboard import PullRequest, State
-from smoltui.core.publish.results import COURSE_TASKS, newest, result_checks, results_from_json
+from smoltui.core.publish.results import course_tasks, newest, result_checks
 from smoltui.core.publish.submission import Entry, field_checks, passed, shown, stop, warn
 from smoltui.errors import InputError, PermissionDeniedError, ServiceError, SmoltuiError, UnreachableError
 
@@ -78,9 +79,7 @@ async def read(space: str) -> Board:
     return Board(space, info.commit, read_board(data))
 
 
-async def prepare(
-    space: str, entry: Entry, today: str, *, replaces: int | None = None, tasks: Sequence[str] = COURSE_TASKS
-) -> Prepared:
+async def prepare(space: str, entry: Entry, today: str, *, replaces: int | None = None) -> Prepared:
     """Checks an entry; publishes nothing.
 
     `replaces`: number of one's own pull request that will be closed, so that its entry does not count.
@@ -96,7 +95,7 @@ async def prepare(
     if account.can_write is False:
         said = f"The token is read-only and cannot {SUBMITTING}: {account.token_name or account.name}"
         checks.append(stop("token", said, f"Create one with write access at {hub.endpoint()}/settings/tokens"))
-    checks += await _public_checks(entry, tasks)
+    checks += await _public_checks(entry)
     board, edit = None, None
     of_board: list[Check] = []
     try:
@@ -146,7 +145,7 @@ async def _pull_checks(
     return mine, checks or [passed("pull request", "No open pull request of yours has this entry")]
 
 
-async def _public_checks(entry: Entry, tasks: Sequence[str]) -> list[Check]:
+async def _public_checks(entry: Entry) -> list[Check]:
     """What everybody can see of model and results, asked without a token."""
     model, dataset, base, pairs = await asyncio.gather(
         _public("model", entry.model_id),
@@ -173,13 +172,13 @@ async def _public_checks(entry: Entry, tasks: Sequence[str]) -> list[Check]:
     async with hub.session(doing, public=True) as session:
         try:
             data = await file_at(session, "dataset", dataset.id, dataset.commit, file, doing=doing)
-            results = results_from_json(foreign_json.decode(data))
+            results = read_results(foreign_json.decode(data), name=file, source=dataset.id, role=ALIGNED)
         except ServiceError as error:
             return [*checks, stop("results", f"The newest results cannot be read: {error.message}", error.hint)]
         except ValueError:
             said = f"The newest results are not a results file of LightEval: {shown(file)}"
             return [*checks, stop("results", said, "Run the benchmarks again; the file may have been cut off.")]
-    return checks + result_checks(results, entry.model_id, file, tasks)
+    return checks + result_checks(results, entry.model_id, file, course_tasks())
 
 
 async def _public(kind: str, repo: str) -> RepoInfo | None:
@@ -301,7 +300,7 @@ async def _found(
     ) from error
 
 
-async def reopen(prepared: Prepared, description: str, today: str, *, tasks: Sequence[str] = COURSE_TASKS) -> Submitted:
+async def reopen(prepared: Prepared, description: str, today: str) -> Submitted:
     """Closes one's own conflicting pull request and opens a new one on today's file.
 
     It is closed only once everything else was checked.
@@ -313,7 +312,7 @@ async def reopen(prepared: Prepared, description: str, today: str, *, tasks: Seq
     old = prepared.conflicting
     if old is None:
         raise InputError("None of your pull requests with this entry is in conflict", "Nothing needs to be done.")
-    fresh = await prepare(prepared.space, prepared.entry, today, replaces=old.number, tasks=tasks)
+    fresh = await prepare(prepared.space, prepared.entry, today, replaces=old.number)
     if not fresh.may_submit:
         problem = next(check for check in fresh.checks if check.level == "stop")
         raise InputError(problem.sentence, problem.next_step)

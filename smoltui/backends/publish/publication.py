@@ -162,12 +162,11 @@ def today() -> str:
 def description_of(publication: Publication, entry: Entry) -> str:
     """The pull request's text, with both commands."""
     record, run = publication.gathered.record, publication.gathered.run
-    lighteval = [each.command for each in record.benchmarks if each.command and not each.rehearsal and each.dataset]
     return pull_request.description(
         entry,
         training=pull_request.training_command(run.flavor, run.timeout_seconds, record.versions.get("trl", "")),
         recipe=record.recipe,
-        evaluation=lighteval[-1] if lighteval else pull_request.evaluation_command(entry),
+        evaluation=pull_request.evaluation_command(entry),
     )
 
 

@@ -246,8 +246,6 @@ def _benchmarks(benchmarks: Sequence[Benchmark]) -> list[str]:
                 "",
                 f"All results: [{_plain(benchmark.dataset)}](https://huggingface.co/datasets/{benchmark.dataset})",
             ]
-        if benchmark.command:
-            lines += ["", "```sh", safe_line(redact(benchmark.command), 4000), "```"]
         lines.append("")
     return [*lines, "Figures of different harnesses, or with other settings, are not comparable."]
 

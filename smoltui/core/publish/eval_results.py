@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from smoltui.core.evaluation.benchmark_tasks import Harness, bare_name
 from smoltui.core.publish.record import Benchmark
-from smoltui.core.publish.results import base_name
 
 FOLDER = ".eval_results"
 
@@ -71,7 +71,7 @@ def results_of(benchmarks: Sequence[Benchmark]) -> list[Result]:
         if benchmark.rehearsal:
             continue
         for row in benchmark.rows:
-            registered = REGISTERED.get(base_name(row.task))
+            registered = REGISTERED.get(bare_name(Harness.LIGHTEVAL, row.task))
             if registered is None or row.metric not in registered.metrics:
                 continue
             value = round(row.value * 100, 4) if registered.percent else row.value

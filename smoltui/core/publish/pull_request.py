@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import shlex
 
-from smoltui.core.publish.results import COURSE_TASKS
+from smoltui.core.evaluation.benchmark_command import LightEvalCommand, in_shell
+from smoltui.core.publish.results import course_tasks
 from smoltui.core.publish.submission import Entry
 
-PINS = ("lighteval==0.13.0", "huggingface_hub<2", "xxhash<4", "transformers==5.23.0")
-"""Packages with which LightEval 0.13 runs to written results: hub 2 lacks what its registry calls, xxhash 4 ends it
-after the whole evaluation (lighteval #1330)."""
 FLAVOR, TIMEOUT = "a10g-large", "3h"
 
 
 def evaluation_command(entry: Entry) -> str:
-    """The command that measures the model as the course does, with pins that run, and pushes public results."""
-    words = ["hf", "jobs", "uv", "run", "--flavor", FLAVOR, "--timeout", TIMEOUT, "--secrets", "HF_TOKEN"]
-    words += ["--python", "3.11"]
-    for pin in PINS:
-        words += ["--with", pin]
-    owner = entry.results_dataset.partition("/")[0] or entry.username
-    model = f"model_name={entry.model_id},dtype=bfloat16,batch_size=8,system_prompt=/no_think"
-    tasks = ",".join(f"{task}|0" for task in COURSE_TASKS)
-    words += ["lighteval", "accelerate", model, tasks, "--push-to-hub", "--results-org", owner, "--public-run"]
-    return shlex.join([*words, "--save-details"])
+    """The command that measures the model as the course does, with packages that run, and pushes public results."""
+    command = LightEvalCommand(
+        entry.model_id,
+        tuple(f"{task}|0" for task in course_tasks()),
+        results_org=entry.results_dataset.partition("/")[0] or entry.username,
+        flavor=FLAVOR,
+        timeout=TIMEOUT,
+    )
+    return in_shell(command.hf_jobs())
 
 
 def training_command(flavor: str | None, seconds: int | None, trl: str) -> str:

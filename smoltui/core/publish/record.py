@@ -116,7 +116,6 @@ class Benchmark:
     date: str = ""
     dataset: str | None = None
     """Data set that the results were pushed to; None if they were not."""
-    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

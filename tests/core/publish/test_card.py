@@ -45,7 +45,6 @@ HARNESS = Benchmark(
     settings="thinking off",
     date="2026-11-29",
     dataset="ada/details_ada__m",
-    command="hf jobs uv run lighteval",
 )
 RECORD = Record(
     name="smollm3-dpo",
@@ -173,7 +172,7 @@ def test_votes_and_benchmarks_are_the_record_s() -> None:
     assert benchmarks["gsm8k¦0"] == ["`extractive_match`", "0.5011 ± 0.0138", "0.5534 ± 0.0137"]
     assert benchmarks["arc¦0"] == ["`acc`", "–", "0.6100"]
     said = section(text, "Benchmarks")
-    assert "xxhash\\<4" in said and "thinking off" in said and "hf jobs uv run lighteval" in said
+    assert "xxhash\\<4" in said and "thinking off" in said
     assert "datasets/ada/details_ada__m" in said
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from smoltui.core.publish.pull_request import PINS, description, evaluation_command, training_command
+from smoltui.core.evaluation.benchmark_command import PINS
+from smoltui.core.publish.pull_request import description, evaluation_command, training_command
 from tests.core.publish.test_submission import ENTRY
 
 
