@@ -24,8 +24,9 @@ from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
-    from smoltui.backends.publish.leaderboard import Prepared, Submitted
+    from smoltui.backends.publish.leaderboard import Prepared
     from smoltui.backends.publish.push import Pushed, PushPlan
+    from smoltui.backends.publish.submitting import Submitted
     from smoltui.backends.runs.engine import Engine
 
 MARKS = {Level.PASS: "✓", Level.WARN: "!", Level.STOP: "✗"}

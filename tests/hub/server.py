@@ -641,7 +641,7 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points the client of this process to the Hub at `url`, with `TOKEN` and short waits; forgets any other Hub."""
     from smoltui.backends.hub import client as hub
     from smoltui.backends.jobs import engine, log_merge, stats, submit
-    from smoltui.backends.publish import leaderboard
+    from smoltui.backends.publish import submitting
 
     hub.setup()
     hub.forget()
@@ -659,7 +659,7 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         (engine, "SHORTEST_POLL_SECONDS", 0.05),
         (engine, "CANCEL_WAITS", (0.01,)),
         (submit, "LOOKS", (0.0, 0.05)),
-        (leaderboard, "LOOKS", (0.0, 0.05)),
+        (submitting, "LOOKS", (0.0, 0.05)),
     ):
         monkeypatch.setattr(module, name, value)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoltui.backends.evaluation import answers
-from smoltui.backends.evaluation.answers import Comparison, ModelRef
+from smoltui.backends.evaluation.answers import Comparison
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
 from smoltui.core.evaluation.benchmark_command import NO_THINKING, LightEvalCommand, LmEvalCommand, in_shell
 from smoltui.core.evaluation.benchmark_tasks import Harness, task_table
+from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
@@ -144,7 +145,7 @@ def make_plan(
 
 
 def _here(
-    model: ModelRef, project: Project, settings: Settings, tasks: tuple[str, ...], wishes: Wishes, out: Path
+    model: Column, project: Project, settings: Settings, tasks: tuple[str, ...], wishes: Wishes, out: Path
 ) -> LmEvalCommand:
     own = settings.evaluation.task_folder
     return LmEvalCommand(
@@ -160,7 +161,7 @@ def _here(
 
 
 def _on_jobs(
-    model: ModelRef,
+    model: Column,
     role: str,
     run: Run | None,
     values: Mapping[str, object],

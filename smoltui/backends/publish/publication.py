@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.project.project import Project
-from smoltui.backends.publish import leaderboard, push, saved, weights
+from smoltui.backends.publish import leaderboard, push, saved, submitting, weights
 from smoltui.backends.publish.facts import Gathered, gather, read_run
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
@@ -178,19 +178,19 @@ async def prepare_submission(publication: Publication) -> leaderboard.Prepared:
 
 async def submit(
     publication: Publication, prepared: leaderboard.Prepared, *, reopen: bool = False
-) -> leaderboard.Submitted:
+) -> submitting.Submitted:
     """Opens the pull request, or closes a conflicting one and opens it again; keeps what was opened with the run.
 
     Raises:
-        SmoltuiError: as `leaderboard.submit` and `reopen`. Where it can only be sent by hand, entry, diff and text are
+        SmoltuiError: as `submitting.submit` and `reopen`. Where it can only be sent by hand, entry, diff and text are
             saved, and the hint says where they go.
     """
     text = description_of(publication, prepared.entry)
     try:
         if reopen:
-            made = await leaderboard.reopen(prepared, text, today())
+            made = await submitting.reopen(prepared, text, today())
         else:
-            made = await leaderboard.submit(prepared, text)
+            made = await submitting.submit(prepared, text)
     except (PermissionDeniedError, NotLoggedInError) as error:
         raise await _for_hand(publication, prepared, text, error) from error
     facts = {"space": prepared.space, "number": made.number, "url": made.url, "commit": made.commit}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.publish.hub_reading import page
-from smoltui.backends.publish.leaderboard import Prepared, as_text
+from smoltui.backends.publish.leaderboard import Prepared
 from smoltui.backends.system import data_folder
 from smoltui.core.publish.board_file import NAME
 from smoltui.errors import InputError
@@ -54,7 +55,8 @@ def save_for_later(project: Path, prepared: Prepared, description: str) -> str:
         InputError: they cannot be written.
     """
     folder = project / FOLDER
-    files = {"entry.json": as_text(prepared.entry), "pull-request.md": description}
+    entry = json.dumps(prepared.entry.as_json(), indent=4, ensure_ascii=False)
+    files = {"entry.json": entry + "\n", "pull-request.md": description}
     if prepared.diff:
         files["change.diff"] = "\n".join(prepared.diff) + "\n"
     try:

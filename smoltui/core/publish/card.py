@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 
 from smoltui.core.evaluation.figure_rows import UNKNOWN, figure_rows, rules
 from smoltui.core.publish import curves
+from smoltui.core.publish.card_metadata import metadata, quoted
 from smoltui.core.publish.record import Base, Benchmark, Pairs, Record, Vote, Weights
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
@@ -15,14 +15,13 @@ from smoltui.safe_text import redact, safe, safe_line
 
 NAME = "README.md"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
 NOT_RECORDED = "not recorded"
 
 
 def card(record: Record, repo: str) -> str:
     """The whole card of `repo` (owner/name). What the record does not know is named as unknown, never left as a gap."""
     parts = [
-        _metadata(record),
+        metadata(record),
         [f"# {_plain(record.name)}", "", *_intro(record)],
         _usage(record, repo),
         _training(record),
@@ -35,26 +34,6 @@ def card(record: Record, repo: str) -> str:
         _versions(record),
     ]
     return "\n".join(line for part in parts if part for line in [*part, ""])
-
-
-def _metadata(record: Record) -> list[str]:
-    """The block between dashes. Texts are quoted as JSON, which YAML reads alike."""
-    lines = ["---"]
-    if record.base.repo:
-        relation = "adapter" if record.weights is Weights.ADAPTER else "finetune"
-        lines += [f"base_model: {_quoted(record.base.repo)}", f"base_model_relation: {relation}"]
-    if record.pairs.repo:
-        lines += ["datasets:", f"- {_quoted(record.pairs.repo)}"]
-    lines.append(f"library_name: {'peft' if record.weights is Weights.ADAPTER else 'transformers'}")
-    if record.base.license and _LICENSE.fullmatch(record.base.license):
-        lines.append(f"license: {_quoted(record.base.license)}")
-    lines += [f"model_name: {_quoted(record.name)}", "pipeline_tag: text-generation", "tags:"]
-    lines += [f"- {tag}" for tag in ("dpo", "preference", "smol-course", "smoltui", "trl")]
-    return [*lines, "---"]
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(safe_line(redact(text), 200), ensure_ascii=False)
 
 
 def _intro(record: Record) -> list[str]:
@@ -85,7 +64,7 @@ def _usage(record: Record, repo: str) -> list[str]:
     loader, package = ("AutoPeftModelForCausalLM", "peft") if adapter else ("AutoModelForCausalLM", "transformers")
     imports = ["from transformers import AutoTokenizer"] if adapter else []
     first = f"from {package} import {loader}" + ("" if adapter else ", AutoTokenizer")
-    lines = ["## How to use", "", "```python", first, *imports, "", f"name = {_quoted(repo)}"]
+    lines = ["## How to use", "", "```python", first, *imports, "", f"name = {quoted(repo)}"]
     lines.append("tokenizer = AutoTokenizer.from_pretrained(name)")
     lines.append(f'model = {loader}.from_pretrained(name, dtype="auto", device_map="auto")')
     if record.plain_text or record.template is False:
