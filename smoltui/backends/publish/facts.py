@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui import __version__
-from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
+from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local, open_spec, pairs_of
 from smoltui.backends.evaluation import measurements
 from smoltui.backends.pairs.audit import REPORT
 from smoltui.backends.pairs.curated import reading_of
@@ -32,6 +33,8 @@ from smoltui.core.publish.submission import REPO_ID
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, SmoltuiError
+from smoltui.scripts.pair_format import examine, is_trl_form
+from smoltui.scripts.pair_turns import NotAPairError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEMPLATE_BYTES = 4 << 20
@@ -116,6 +119,7 @@ def gather(project: Project, run: Run, spec: RunSpec | None) -> Gathered:
         method=settings.submit.method,
         template=template,
         thinks=thinks,
+        plain_text=_is_plain_text(project, values),
         versions=dict(plan.versions) if plan else {},
         curves=_curves(run),
         measurement=measurements.last(kept),
@@ -160,6 +164,19 @@ def _template(folder: Path | None) -> tuple[bool | None, bool]:
     return bool(template), "enable_thinking" in str(template)
 
 
+def _is_plain_text(project: Project, values: Mapping[str, Any]) -> bool:
+    """Whether the trainer saw plain texts instead of messages, by the first row; False for a set on the Hub."""
+    with suppress(SmoltuiError, NotAPairError, StopIteration):
+        wanted = pairs_of(values)
+        if wanted is None or not is_local(wanted, project.folder):
+            return False
+        source = open_spec(wanted, project.folder)
+        row = next(iter(source.rows(0)))
+        reading = examine(row)
+        return not source.is_converted and reading.schema == "standard" and is_trl_form(reading, row)
+    return False
+
+
 def _base(project: Project, values: Mapping[str, Any], settings: Settings, run: Run) -> Base:
     name = str(values.get("model_name_or_path") or "")
     license_ = settings.submit.license or None
@@ -190,8 +207,6 @@ def _commit(name: str, revision: object, run: Run) -> str | None:
 
 def _hub_cache() -> Path:
     """huggingface_hub's cache, found without importing it."""
-    import os
-
     home = os.environ.get("HF_HOME") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
 
@@ -231,8 +246,6 @@ def _audit(project: Project, wanted: PairsSpec | None, settings: Settings) -> Au
         with suppress(SmoltuiError):
             columns, how = reading_of(project, wanted, settings)
             spec = replace(wanted, columns=columns, how=how)
-            from smoltui.backends.data_files.source import files_stamp
-
             paths.insert(0, store_folder(spec, project.folder, files_stamp(spec, project.folder)) / REPORT)
     for path in paths:
         with suppress(KeyError, TypeError, ValueError, AttributeError):

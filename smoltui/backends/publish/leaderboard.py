@@ -20,6 +20,8 @@ from smoltui.errors import InputError, PermissionDeniedError, ServiceError
 
 READING = "read the leaderboard"
 SUBMITTING = "open the pull request"
+NO_DISCUSSIONS = "discussions"
+"""Name of the check that the Space takes pull requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ async def _pull_checks(
     except PermissionDeniedError as error:
         said = f"The Space takes no pull requests: {error.message}"
         return [], [
-            stop("pull request", said, f"Ask its owners, with the files that are saved: {page('space', space)}")
+            stop(NO_DISCUSSIONS, said, f"Ask its owners, with the files that are saved: {page('space', space)}")
         ]
     checks = []
     for pull in mine:
@@ -129,7 +131,13 @@ async def _pull_checks(
             continue
         if pull.has_entry and pull.state is State.CONFLICTING:
             said = f"Your pull request #{pull.number} with this entry conflicts with the file as it is now"
-            checks.append(stop("pull request", said, "C closes it and opens a new one on today's file."))
+            checks.append(
+                stop(
+                    "pull request",
+                    said,
+                    "C, or smoltui submit --reopen, closes it and opens a new one on the file as it is now.",
+                )
+            )
         elif pull.has_entry:
             said = f"Your pull request #{pull.number} with this entry is open: {pull.url}"
             checks.append(stop("pull request", said, "Wait until it is merged; nothing needs to be sent again."))

@@ -209,10 +209,7 @@ async def _for_hand(
 
 def needs_hand(prepared: leaderboard.Prepared) -> bool:
     """Whether only a person can bring the entry to the leaderboard: discussions are off, or the file is not JSON."""
-    unreadable = prepared.board is None
-    return unreadable or any(
-        check.name == "pull request" and "takes no pull" in check.sentence for check in prepared.checks
-    )
+    return prepared.board is None or any(check.name == leaderboard.NO_DISCUSSIONS for check in prepared.checks)
 
 
 async def save_for_hand(publication: Publication, prepared: leaderboard.Prepared) -> str:

@@ -160,6 +160,8 @@ def with_entry(board: BoardFile, entry: Mapping[str, str]) -> Edit:
     if board.last is not None:
         start, at = board.last
         before = text[len(text[:start].rstrip()) : start]
+        if len(board.entries) == 1 and not before and re.search(r',[ \t]+"', text[start:at]):
+            before = " "  # as between the fields: there is no other entry to learn it from
         added = "," + before + _written(entry, text[start:at], before, newline, text)
     else:
         added = _first(entry, text, board, newline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,26 @@ async def test_folders_of_this_machine_are_not_published(tmp_path: Path) -> None
     record = gather(project, *await read_run(engine, run)).record
     assert (record.base.name, record.base.repo) == ("model", None)
     assert (record.pairs.name, record.pairs.repo) == ("pairs", None)
+
+
+async def test_plain_texts_are_used_without_a_template(tmp_path: Path) -> None:
+    """As the trainer saw them: the card's example does not render them."""
+    from smoltui.core.publish.card import card
+
+    recipe = RECIPE.replace("Anthropic/hh-rlhf", "pairs")
+    project, engine, run = make_published(tmp_path / "project", recipe=recipe)
+    (project.folder / "pairs").mkdir()
+    file = project.folder / "pairs" / "train.jsonl"
+    file.write_text('{"prompt": "How?", "chosen": "So.", "rejected": "No."}\n')
+    record = gather(project, *await read_run(engine, run)).record
+    assert record.plain_text and "apply_chat_template" not in card(record, "ada/m")
+    row = {
+        "prompt": [{"role": "user", "content": "How?"}],
+        "chosen": [{"role": "assistant", "content": "So."}],
+        "rejected": [{"role": "assistant", "content": "No."}],
+    }
+    file.write_text(json.dumps(row) + "\n")
+    assert not gather(project, *await read_run(engine, run)).record.plain_text
 
 
 async def test_decisions_of_the_project_are_counted(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def test_the_entry_is_written_as_the_others_are(shape: str) -> None:
     assert with_entry(read_board(data), ENTRY).data == (b"\xef\xbb\xbf" if shape == "BOM" else b"") + encoded
 
 
+def test_the_second_entry_of_a_file_in_one_line() -> None:
+    """Blanks behind commas as between the fields."""
+    for separators in ((", ", ": "), (",", ":")):
+        data, wanted = (json.dumps(rows, separators=separators).encode() for rows in (OLD[:1], [OLD[0], ENTRY]))
+        assert with_entry(read_board(data), ENTRY).data == wanted
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | texts,
