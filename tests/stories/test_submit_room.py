@@ -78,7 +78,7 @@ async def test_from_card_to_pull_request(
         await pilot.press("y")
         await wait_until(lambda: "Published:" in status(app) and "Next: S" in status(app))
         assert "model.safetensors" in server.repos.all["model", MODEL].files
-        await pilot.press("S")
+        await pilot.press("5", "6", "S")
         await wait_until(lambda: "Submit to the leaderboard" in words(app))
         assert '"username": "ada"' in words(app) and "based on" in words(app) and not space.pulls
         await pilot.press("y")
@@ -140,8 +140,8 @@ async def test_a_conflict_is_closed_and_opened_again_after_a_question(
         await pilot.press("a")
         await wait_until(lambda: "✗ conflicting" in seen(app, "#checks"))
         await pilot.press("C")
-        await wait_until(lambda: "Close pull request #1" in words(app))
-        assert space.pulls[0].status == "open"
+        await wait_until(lambda: "Close pull request #1 and open a new one" in words(app))
+        assert space.pulls[0].status == "open" and '"username": "ada"' in words(app), "what the new one changes"
         await pilot.press("y")
         await wait_until(lambda: "Pull request #2 is open" in status(app))
     assert [pull.status for pull in space.pulls] == ["closed", "open"]

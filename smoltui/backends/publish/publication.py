@@ -69,10 +69,13 @@ class Publication:
         return card(replace(self.gathered.record, weights=what), self.repo)
 
 
-async def open_publication(project: Project, engine: Engine, run: Run, *, ask_hub: bool = True) -> Publication:
+async def open_publication(
+    project: Project, engine: Engine, run: Run, *, ask_hub: bool = True, before: Publication | None = None
+) -> Publication:
     """Gathers the facts of a run.
 
     With `ask_hub`, also the account and the base model's license; it does without them if the Hub is out of reach.
+    Without, they are those of `before`, if that is about the same run.
 
     Raises:
         InputError: the run is not over, or has no recipe.
@@ -83,13 +86,18 @@ async def open_publication(project: Project, engine: Engine, run: Run, *, ask_hu
     gathered = await in_thread(lambda: gather(project, run, spec))
     folder = run_store.run_dir(run.id)
     pushes = await in_thread(lambda: saved.kept(folder, "push"))
-    before = next((str(each["repo"]) for each in pushes if isinstance(each.get("repo"), str)), None)
-    repo, record = push.repo_known(gathered, before), gathered.record
+    pushed = next((str(each["repo"]) for each in pushes if isinstance(each.get("repo"), str)), None)
+    repo, record = push.repo_known(gathered, pushed), gathered.record
     if ask_hub:
         with suppress(ServiceError):
             repo = repo or f"{(await hub.account()).name}/{push.slug(record.name)}"
             if record.base.license is None:
                 record = replace(record, base=replace(record.base, license=await push.base_license(gathered)))
+    if not ask_hub and before is not None and before.gathered.run.id == run.id:
+        repo = repo or before.repo
+        base, known = record.base, before.gathered.record.base
+        if base.license is None and base.repo == known.repo:
+            record = replace(record, base=replace(base, license=known.license))
     repo = repo or f"{NOBODY}/{push.slug(record.name)}"
     record = replace(record, name=repo.partition("/")[2])
     gathered = replace(gathered, record=record)
@@ -170,10 +178,10 @@ def description_of(publication: Publication, entry: Entry) -> str:
     )
 
 
-async def prepare_submission(publication: Publication) -> leaderboard.Prepared:
-    """The entry with all checks; publishes nothing. Raises as `leaderboard.prepare`."""
+async def prepare_submission(publication: Publication, *, replaces: int | None = None) -> leaderboard.Prepared:
+    """The entry with all checks; publishes nothing. `replaces` and errors as for `leaderboard.prepare`."""
     space = publication.gathered.settings.submit.space
-    return await leaderboard.prepare(space, entry_of(publication), today())
+    return await leaderboard.prepare(space, entry_of(publication), today(), replaces=replaces)
 
 
 async def submit(

@@ -133,19 +133,7 @@ class SubmitRoom(SubmitViews):
         self._busy("Checking the entry", self._ask_submit)
 
     def action_reopen(self) -> None:
-        pull = self._prepared.conflicting if self._prepared else None
-        if pull is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._busy("Opening it again", lambda: self._submit(reopen=True))
-
-        consequence = (
-            "The file has changed in the same place, which cannot be repaired in it. The new one has the same entry."
-        )
-        question = f"Close pull request #{pull.number} and open a new one on today's file?"
-        self.app.push_screen(Confirm(question, consequence, "close and open again", "cancel"), answered)
+        self._busy("Checking the entry", self._ask_reopen)
 
     # -- work that asks the Hub
 
@@ -215,6 +203,20 @@ class SubmitRoom(SubmitViews):
             return saved or NOTHING_SENT
         self._status("Opening the pull request… (x stops it)")
         return await self._submit()
+
+    async def _ask_reopen(self) -> str:
+        found = await self._refreshed()
+        self._prepared = await publishing.prepare_submission(found)
+        old = self._prepared.conflicting
+        if old is None:
+            return f"None of your pull requests with this entry is in conflict. {NOTHING_SENT}"
+        fresh = await publishing.prepare_submission(found, replaces=old.number)
+        body = submit_text(fresh, publishing.description_of(found, fresh.entry), "")
+        title = f"Close pull request #{old.number} and open a new one"
+        if not await self._agreed(PublishDialog(title, body, "close and open", may=fresh.may_submit)):
+            return NOTHING_SENT
+        self._status("Opening the new pull request… (x stops it)")
+        return await self._submit(reopen=True)
 
     async def _submit(self, *, reopen: bool = False) -> str:
         if self._found is None or self._prepared is None:

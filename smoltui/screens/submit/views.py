@@ -118,7 +118,9 @@ class SubmitViews(Room):
         engine = self.workspace.services.engines[run.engine]
         before = self._found
         try:
-            self._found = await publishing.open_publication(self.workspace.project, engine, run, ask_hub=ask_hub)
+            self._found = await publishing.open_publication(
+                self.workspace.project, engine, run, ask_hub=ask_hub, before=before
+            )
         except SmoltuiError as error:
             self._found = None
             self._status(sentence(error))
