@@ -16,8 +16,10 @@ def forget_folder() -> None:
 
 def main() -> None:
     """Runs the command line and leaves with its exit code."""
+    from smoltui.backends.system.pandas_block import block_pandas
     from smoltui.cli.main import run
 
+    block_pandas()
     sys.exit(run())
 
 

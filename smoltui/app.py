@@ -282,10 +282,12 @@ class SmoltuiApp(WireApp[int]):
 
     def action_train(self) -> None:
         """Asks what to train and where, and starts the run."""
+        from smoltui.screens.room import Room
         from smoltui.screens.start_dialog import StartDialog
 
         if not isinstance(self.screen, StartDialog):
-            self.push_screen(StartDialog(self.workspace.project, self.workspace.services), self._start)
+            warning = self.screen.train_warning if isinstance(self.screen, Room) else ""
+            self.push_screen(StartDialog(self.workspace.project, self.workspace.services, warning), self._start)
 
     # -- what the workspace needs of the app (`workspace.Shell`)
 

@@ -30,7 +30,10 @@ NEEDS_TRAIN = {
     "test_device_room",
     "test_evaluate_commands",
     "test_evaluate_room",
+    "test_label_room",
     "test_start_dialog",
+    "test_vote_commands",
+    "test_vote_room",
 }
 """Stories of a machine that can train: what is not installed would be told instead."""
 

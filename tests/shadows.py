@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from smoltui.scripts import BESIDE_DPO
+
 PACKAGES = ("accelerate", "smoltui", "torch", "trl")
 MODULES = (
     "yaml",
@@ -17,10 +19,8 @@ MODULES = (
     "datasets",
     "platformdirs",
     "psutil",
-    "pair_format",
-    "saved_model",
-    "script_events",
     "sitecustomize",
+    *(Path(name).stem for name in BESIDE_DPO),
 )
 MARK = "IMPORTED-"
 

@@ -245,6 +245,12 @@ def test_the_list_of_engines_is_light() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_a_start_reads_no_rows() -> None:
+    """Settings name how a set is read; what reads it, with its patterns to compile, comes with the first pairs."""
+    code = "import sys, smoltui.app; print([name for name in sys.modules if name.startswith('smoltui.scripts.')])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "['smoltui.scripts.pair_how']"
+
+
 def test_children_are_started_on_a_leash() -> None:
     """Every Python that does not outlive the app comes from `child.leashed`; training is supervised."""
     own = {"backends/system/child.py", "backends/local/launch.py", "backends/local/engine.py"}

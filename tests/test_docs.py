@@ -23,7 +23,7 @@ from smoltui.core.settings.settings import (
     SubmitSettings,
 )
 from smoltui.errors import InputError
-from smoltui.scripts.pair_answers import How
+from smoltui.scripts.pair_how import How
 from tests.docs_tables import BLOCK, KEYS, TABLES, WORDS, bindings_of, generated, shown_key, used, with_tables
 
 ROOT = Path(__file__).parents[1]

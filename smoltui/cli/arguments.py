@@ -42,7 +42,7 @@ class PickChoice(_LateChoice):
     """How pairs are made of several answers."""
 
     def known(self) -> tuple[str, ...]:
-        from smoltui.scripts.pair_answers import PICKS
+        from smoltui.scripts.pair_how import PICKS
 
         return tuple(PICKS)
 

@@ -1,10 +1,10 @@
-"""The Evaluate room on the command line: ask and evaluate."""
+"""Held-out figures on the command line."""
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.core.evaluation.figure_rows import figure_rows, rules
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Tally, rule_in_words
 from smoltui.core.evaluation.measurement import Measurement, differences
-from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
+from smoltui.core.evaluation.sheet import sampling_as_json
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
@@ -68,48 +68,14 @@ def _silent(event: Event) -> None:
     """Reports nothing: with --json, only errors are printed on stderr."""
 
 
-async def ask(
-    project: Project, prompts: Sequence[str], *, run_id: str | None = None, tell: Tell = _silent
-) -> dict[str, Any]:
-    """The answers of both models to `prompts` (empty: to the project's prompts), which are saved with the run.
-
-    `tell` receives every event. If the answers cannot be saved, `not_kept` says why.
-
-    Raises:
-        as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
-        InputError: a prompt is not text.
-    """
-    comparison, run = await choose(project, run_id)
-    settings = project.settings().evaluation
-    sheet = Sheet(prompts or answers.project_prompts(project, settings), comparison.models)
-    indices = list(range(len(sheet.prompts)))
-    begun = time.monotonic()
-    async with aclosing(answers.ask(comparison, sheet.prompts, settings, project.folder)) as events:
-        async for event in events:
-            tell(event)
-            sheet.take(event, indices)
-    kept, problem = None, None
-    if run is not None:
-        try:
-            kept = answers.save_answers(run_store.run_dir(run.id), sheet, comparison.places, settings)
-        except InputError as error:
-            problem = error
-    return {
-        "run": run.id if run else None,
-        **sheet.as_json(comparison.places, settings),
-        "seconds": round(time.monotonic() - begun, 2),
-        "kept": str(kept) if kept else None,
-        "not_kept": problem.as_json() if problem else None,
-    }
-
-
 async def evaluate(project: Project, *, run_id: str | None = None, date: str | None = None) -> dict[str, Any]:
     """Figures of both models on the held-out pairs, each as `core.evaluation.figures.Figures.as_json`.
 
     They are saved with the run. `date`: as for `answers.measure`.
 
     Raises:
-        as `ask`; PairsError: the held-out pairs cannot be read.
+        as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
+        PairsError: the held-out pairs cannot be read.
     """
     return (await _evaluated(project, run_id, _silent, date)).report
 
@@ -165,36 +131,6 @@ def _tell(event: Event) -> None:
     if isinstance(event, PhaseChanged):
         doing = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
         note(safe_line(redact(doing)))
-
-
-def run_ask(project: Project, prompts: Sequence[str], *, run_id: str | None, as_json: bool) -> None:
-    """Prints the answers."""
-    from smoltui.cli.runs import run_async
-
-    found = run_async(ask(project, prompts, run_id=run_id, tell=_silent if as_json else _tell))
-    if as_json:
-        print_json(found)
-    else:
-        _print_answers(found)
-    if problem := found["not_kept"]:
-        print_warning(problem["error"], problem["hint"], as_json)
-
-
-def _print_answers(found: dict[str, Any]) -> None:
-    say(sampling_in_words(found["sampling"]))
-    for row in found["answers"]:
-        say(f"\n{safe(redact(row['prompt']))}")
-        for model in (column["name"] for column in found["columns"]):
-            answer = row.get(model)
-            if answer:
-                cut = "" if answer["ended"] else " (cut at the limit)"
-                say(f"\n  {model}{cut}\n{_indented(answer['text'])}")
-    where = f"; saved in {found['kept']}" if found["kept"] else ""
-    say(f"\nIn {as_time(found['seconds'])}{where}")
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in safe(text, None).splitlines())
 
 
 def run_evaluate(project: Project, *, run_id: str | None, date: str | None, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
 from smoltui.cli.commands import (
     app,
+    ask,
     benchmark,
     check,
     docs,
@@ -74,7 +75,7 @@ COMMANDS: tuple[click.Command, ...] = (
     jobs.labels_command,
     jobs.hardware_command,
     scheduled.scheduled_group,
-    evaluate.ask_command,
+    ask.ask_command,
     evaluate.evaluate_command,
     votes.vote_command,
     votes.label_command,

@@ -27,14 +27,13 @@ from smoltui.cli.output import note, progress, say, say_data, say_styled
 from smoltui.cli.pair_values import facet_json, print_facet, print_further, print_head, with_further
 from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.how_read import how_lines
-from smoltui.core.pairs.mapping import OPTIONAL, PARTS
 from smoltui.core.pairs.preference import FINDINGS, Message, answer_text, words_diff
 from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError, PairsError, SmoltuiError
 from smoltui.safe_text import safe, safe_line
-from smoltui.scripts.pair_answers import AS_IT_IS, How
-from smoltui.scripts.pair_format import SCHEMAS
+from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, How
+from smoltui.scripts.pair_shapes import SCHEMAS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import answers, labels
+from smoltui.backends.evaluation.columns import column_of_place
 from smoltui.backends.evaluation.votes import Voting, export_votes, open_voting, read_logs, unreadable_words
 from smoltui.backends.pairs.export import Exported
 from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.runs.store import run_dir
 from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.small_file import read_small
+from smoltui.backends.system.threads import in_thread
 from smoltui.cli.evaluate import choose
 from smoltui.cli.output import note, print_json, print_warning, progress, say
+from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.sheet import sheet_from_json
+from smoltui.core.evaluation.thoughts import split
 from smoltui.core.evaluation.vote_ballot import turns_json
 from smoltui.core.evaluation.vote_choices import label_choice, vote_choice
 from smoltui.core.evaluation.vote_figures import VoteFigures, figures_of
@@ -29,9 +33,9 @@ from smoltui.core.evaluation.vote_log import by_ballot
 from smoltui.core.evaluation.vote_sheet import answers_of
 from smoltui.core.evaluation.vote_words import vote_words
 from smoltui.core.pairs.curation import DEFAULT_SEED, HoldOut
-from smoltui.core.runs.events import Answered
+from smoltui.core.runs.events import Answered, AnswerLeftOut
 from smoltui.errors import InputError
-from smoltui.safe_text import safe, safe_line
+from smoltui.safe_text import redact, safe, safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
@@ -166,7 +170,13 @@ def write_ballot(voting: Voting, path: Path) -> dict[str, Any]:
     """
     open_ones = [item for item in voting.progress.items if item.id not in voting.progress.log.votes]
     lines = [
-        {"id": each.id, "prompt": turns_json(each.prompt), "a": each.a.text, "b": each.b.text, "vote": ""}
+        {
+            "id": each.id,
+            "prompt": turns_json(each.prompt),
+            "a": split(each.a.text).answer,
+            "b": split(each.b.text).answer,
+            "vote": "",
+        }
         for each in open_ones
     ]
     try:
@@ -209,20 +219,37 @@ async def sample_labels(
     Raises:
         as `cli.evaluate.choose`, `labels.plan_of` and `labels.sample`.
     """
-    comparison, _ = await choose(project, run_id)
-    by_name = {model.name: model for model in comparison.models}
-    if unknown := [name for name in models if name not in by_name]:
-        raise InputError(f"There is no model with this name: {unknown[0]}", f"--model takes {' or '.join(by_name)}.")
-    columns = [by_name[name] for name in dict.fromkeys(models)] or list(comparison.models)[-1:]
-    plan = labels.plan_of(project, asked, columns)
+    columns = await _columns(project, models, run_id)
+    plan = await in_thread(lambda: labels.plan_of(project, asked, columns))
     total, done = len(dict.fromkeys(plan.prompts)) * plan.n * len(columns), 0
-    async with aclosing(labels.sample(project, plan, comparison, columns)) as events:
+    async with aclosing(labels.sample(project, plan, columns)) as events:
         async for event in events:
             if isinstance(event, Answered):
                 done += 1
                 if not quiet:
                     progress(f"{done} of at most {total} answers", done=done == total)
+            elif isinstance(event, AnswerLeftOut) and not quiet:
+                note(safe_line(redact(f"{event.model} gives no answer: {event.reason}"), 400))
     return plan.name
+
+
+async def _columns(project: Project, models: Sequence[str], run_id: str | None) -> list[Column]:
+    """The models to sample from; without names, the one that was trained."""
+    comparison, _ = await choose(project, run_id)
+    return await in_thread(lambda: _named_columns(project, comparison.models, models)) or comparison.models[-1:]
+
+
+def _named_columns(project: Project, known: Sequence[Column], names: Sequence[str]) -> list[Column]:
+    """Of these names, the known columns, and the models at a folder or on the Hub."""
+    by_name = {column.name: column for column in known}
+    columns: list[Column] = []
+    for name in dict.fromkeys(names):
+        if name in by_name:
+            columns.append(by_name[name])
+        else:
+            place = str(Path(name).absolute()) if Path(name).is_dir() else name
+            columns.append(column_of_place(project, place, columns))
+    return columns
 
 
 def run_label(

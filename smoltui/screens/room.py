@@ -70,6 +70,11 @@ class Room(Screen[None]):
         yield from self.compose_room()
         yield KeyBar()
 
+    @property
+    def train_warning(self) -> str:
+        """What the start dialog should warn of when it is opened from here, one sentence; empty for nothing."""
+        return ""
+
     def compose_room(self) -> ComposeResult:
         """The widgets between the bar of rooms and the key bar."""
         raise NotImplementedError

@@ -55,8 +55,10 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]
 
-    def __init__(self, project: Project, services: Services) -> None:
+    def __init__(self, project: Project, services: Services, warning: str = "") -> None:
         super().__init__()
+        self._warning = warning
+        """Shown above the checks; empty: nothing."""
         self._project = project
         self._services = services
         self._places = services.places
@@ -160,6 +162,9 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         for name, value in rows:
             self._add(text, Text(f"{name:<{LABEL_WIDTH}}", "dim"), Text(safe_line(redact(value), 300)))
         text.append("\n")
+        if self._warning:
+            mark, style = MARKS[Level.WARN]
+            self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(self._warning), 400)))
         for check in sorted(self._checks, key=lambda check: list(MARKS).index(check.level), reverse=True):
             mark, style = MARKS[check.level]
             self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(check.sentence), 400)))

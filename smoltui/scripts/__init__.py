@@ -5,9 +5,13 @@ from pathlib import Path
 SCRIPTS = Path(__file__).parent
 BESIDE_DPO = (
     "pair_answers.py",
+    "pair_checks.py",
     "pair_choices.py",
     "pair_columns.py",
     "pair_format.py",
+    "pair_how.py",
+    "pair_shapes.py",
+    "pair_sides.py",
     "pair_turns.py",
     "saved_model.py",
     "script_events.py",

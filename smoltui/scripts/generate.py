@@ -24,32 +24,31 @@ The request is one JSON object:
     keep_end        true: of a pair that is too long, its end is scored, as with TRL's truncation_mode keep_end
     ld_alpha        weight of the part of an answer beyond the length of the other answer, null for 1, as in TRL
     date            what chat templates take for today, such as 2026-11-29; null: the date of this machine
-    stream          true: one prompt after the other, with the text as it comes; false: in batches, whole answers only
 
-It prints events (`core/runs/events.py`): phase, answer_part, answer, pair, failed, finished. One model is in memory at
-a time. An answer depends only on model, prompt and seed: each prompt has its own random generator, so streaming and
-batching do not change it (except for rounding in a different batch shape). Log-probabilities are summed over the answer
-as in TRL 1.16's DPOTrainer: prompt and answer are rendered together by the chat template, with the row's own arguments
-and tools, the answer's end token counts, and tokens beyond `max_length` are cut off.
+It prints events (`core/runs/events.py`): phase, answer, answer_left_out, pair, failed, finished. One model is in memory
+at a time. Answers are those of `answering.py`, whole and not streaming; `answer_models.py` streams them.
+Log-probabilities are summed over the answer as in TRL 1.16's DPOTrainer: prompt and answer are rendered together by the
+chat template, with the row's own arguments and tools, the answer's end token counts, and tokens beyond `max_length` are
+cut off.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 # For the modules beside this one; last, because in a Job the folder also has foreign files.
 sys.path.append(str(Path(__file__).resolve().parent))
 
+from answering import Answers, Asking
+from model_loading import Loaded, freeze_date, load, release_memory
 from script_events import Lines, WrongInputError, run_script
 
 MAX_LOGIT_BYTES = 2**28
@@ -73,7 +72,6 @@ class Request:
     keep_end: bool = False
     ld_alpha: float | None = None
     date: str | None = None
-    stream: bool = False
 
 
 def read_request(path: Path) -> Request:
@@ -99,145 +97,24 @@ def read_request(path: Path) -> Request:
     return request
 
 
-def freeze_date(date: str) -> None:
-    """Makes chat templates take `date` for today: `strftime_now`, which SmolLM3's writes into every prompt.
-
-    Raises:
-        WrongInputError: not a date.
-    """
-    from transformers.utils import chat_template_utils
-
-    try:
-        then = datetime.combine(datetime.fromisoformat(date).date(), datetime.min.time().replace(hour=12))
-    except ValueError as error:
-        raise WrongInputError(f"Not a date: {date}", "Write it as 2026-11-29.") from error
-
-    class Frozen(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return then
-
-    chat_template_utils.datetime = Frozen
-
-
-# Models
-
-
-def load(model: Mapping[str, Any]) -> tuple[Any, Any]:
-    """(model, tokenizer), loaded: float32 on a CPU, bfloat16 on an accelerator that supports it."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    device = (
-        torch.device("cuda")
-        if torch.cuda.is_available()
-        else torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    )
-    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    adapter = model.get("adapter")
-    tokenizer_at = adapter if adapter and Path(adapter, "tokenizer_config.json").is_file() else model["path"]
-    revision = model.get("revision")
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, revision=None if tokenizer_at == adapter else revision)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "left"
-    loaded = AutoModelForCausalLM.from_pretrained(
-        model["path"], revision=revision, dtype=torch.bfloat16 if bf16 else torch.float32
-    )
-    if adapter:
-        from peft import PeftModel
-
-        loaded = PeftModel.from_pretrained(loaded, adapter)
-    return loaded.to(device).eval(), tokenizer
-
-
-def end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Ids of tokens that end an answer, from the model's generation settings and its tokenizer."""
-    named = model.generation_config.eos_token_id
-    listed = named if isinstance(named, list) else [named]
-    return sorted({token for token in (*listed, tokenizer.eos_token_id) if token is not None})
-
-
 # Answers
-
-
-def prompt_text(tokenizer: Any, prompt: Any, thinking: bool) -> str:
-    """The prompt as text for the model, rendered by the chat template if there is one."""
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    if tokenizer.chat_template is None:
-        return "\n\n".join(message["content"] for message in messages) + "\n\n"
-    text: str = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
-    )
-    return text
-
-
-def seeded_sampling(request: Request, indexes: Sequence[int]) -> Any:
-    """A logits processor that makes the largest score of each row a sample, drawn with the row's own generator.
-
-    Adding Gumbel noise to log-probabilities and taking the largest samples from them (Maddison et al. 2014).
-    """
-    import torch
-    from transformers import LogitsProcessor, TopPLogitsWarper
-
-    generators = [torch.Generator().manual_seed(request.seed * 1_000_003 + index) for index in indexes]
-    nucleus = TopPLogitsWarper(top_p=request.top_p) if 0 < request.top_p < 1 else None
-
-    class SeededSampling(LogitsProcessor):  # type: ignore[misc]
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            scores = scores.float() / request.temperature
-            if nucleus is not None:
-                scores = nucleus(input_ids, scores)
-            noise = torch.stack([torch.rand(scores.shape[-1], generator=each) for each in generators])
-            gumbel = -torch.log(-torch.log(noise.clamp(1e-20, 1 - 1e-7)))
-            return scores + gumbel.to(scores.device)
-
-    return SeededSampling()
 
 
 def generate(lines: Lines, model: Any, tokenizer: Any, request: Request, name: str) -> None:
     """Emits the answers to all prompts."""
-    import torch
-    from transformers import GenerationConfig, LogitsProcessorList, TextStreamer
-
-    class Parts(TextStreamer):  # type: ignore[misc]
-        """Emits the text of one answer as it grows."""
-
-        def __init__(self, index: int) -> None:
-            super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
-            self.index = index
-
-        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-            if text:
-                lines.emit("answer_part", model=name, index=self.index, text=text)
-
-    ends = end_tokens(model, tokenizer)
-    config = GenerationConfig(
-        max_new_tokens=request.max_new_tokens, do_sample=False, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id
+    asking = Asking(
+        request.prompts,
+        request.max_new_tokens,
+        request.temperature,
+        request.top_p,
+        request.seed,
+        request.thinking,
+        request.batch_size,
+        stream=False,
     )
-    size = 1 if request.stream else request.batch_size
-    texts = [prompt_text(tokenizer, prompt, request.thinking) for prompt in request.prompts]
-    # Sorted by length for less padding. Each prompt keeps its generator, so the order does not change answers.
-    order = list(range(len(texts))) if request.stream else sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    for at in range(0, len(order), size):
-        indexes = order[at : at + size]
-        batch = tokenizer(
-            [texts[index] for index in indexes], add_special_tokens=False, padding=True, return_tensors="pt"
-        ).to(model.device)
-        processors = LogitsProcessorList([seeded_sampling(request, indexes)] if request.temperature > 0 else [])
-        with torch.inference_mode():
-            output = model.generate(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                generation_config=config,
-                logits_processor=processors,
-                streamer=Parts(indexes[0]) if request.stream else None,
-            )
-        for index, row in zip(indexes, output[:, batch["input_ids"].shape[1] :].tolist(), strict=True):
-            ended_at = next((i for i, token in enumerate(row) if token in ends), None)
-            tokens = row if ended_at is None else row[:ended_at]
-            text = tokenizer.decode(tokens, skip_special_tokens=True).strip()
-            lines.emit("answer", model=name, index=index, text=text, ended=ended_at is not None, tokens=len(tokens))
+    answers = Answers(lines, Loaded({"model": model}, tokenizer), asking, name)
+    for batch in answers.batches():
+        answers.answer(batch)
 
 
 # Pairs
@@ -352,9 +229,6 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
         name = str(spec.get("name", ""))
         lines.subject = str(spec["path"])
         lines.phase("load_model", name)
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
         model, tokenizer = load(spec)
         if request.pairs:
             lines.phase("score", name)
@@ -363,9 +237,7 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
             lines.phase("generate", name)
             generate(lines, model, tokenizer, request, name)
         del model, tokenizer
-        gc.collect()
-        if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
-            sys.modules["torch"].cuda.empty_cache()
+        release_memory()
     lines.emit("finished", step=0, max_steps=0, seconds=round(time.monotonic() - began, 3))
 
 

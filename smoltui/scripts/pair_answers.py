@@ -16,18 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING or __package__:
     from smoltui.scripts.pair_columns import at_path, layout_of, plain
+    from smoltui.scripts.pair_how import AS_IT_IS, How
     from smoltui.scripts.pair_turns import NotAPairError, columns, in_cell, is_list, short
 else:  # in a Job, beside dpo.py
+    from pair_how import AS_IT_IS, How
+
     from pair_columns import at_path, layout_of, plain
     from pair_turns import NotAPairError, columns, in_cell, is_list, short
 
-PICKS = {
-    "best-worst": "the best answer against the worst",
-    "best-random": "the best answer against a random other",
-    "best-each": "the best answer against each of the others",
-    "all": "every answer against every worse one",
-}
-"""How pairs are made of more than two answers."""
 TEXT_KEYS = ("answer", "response", "completion", "output", "text", "summary", "content", "generated_text", "message")
 """Keys of an answer's text in a list of objects."""
 SCORE_KEYS = (
@@ -70,34 +66,6 @@ _LABEL_CHARS = 20
 """A longer text is an answer, not the name of one."""
 WINNER_OPTION = "--winner COLUMN, --score COLUMN or --rank COLUMN"
 ANSWERS_OPTION = "--answers COLUMN,COLUMN"
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How pairs are made of the answers of a row, as a person set it; the defaults are what the row itself shows."""
-
-    answers: tuple[str, ...] = ()
-    """The columns with the answers, or the one with a list of them; a dotted path leads into a column."""
-    winner: str | None = None
-    """The column that names the better one, or one column of yes and no for each answer, separated by commas."""
-    score: str | None = None
-    """The key, column or columns (one for each answer, separated by commas) with the score; more is better."""
-    rank: str | None = None
-    """The same for a rank; less is better."""
-    pick: str = "best-worst"
-    """A key of `PICKS`."""
-    min_margin: float = 0.0
-    """Pairs whose scores differ by less are left out."""
-    seed: int = 42
-    """Of what is drawn; a row gives the same pair wherever it is in the set."""
-
-    @property
-    def names_columns(self) -> bool:
-        """Whether it says where answers are or which one is better, so that a pair in the row does not count."""
-        return bool(self.answers or self.winner or self.score or self.rank)
-
-
-AS_IT_IS = How()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from smoltui.scripts.pair_answers import AS_IT_IS, Answers, How, answers_of, tie
+    from smoltui.scripts.pair_answers import Answers, answers_of, tie
     from smoltui.scripts.pair_columns import PROMPTS, layout_of, plain
+    from smoltui.scripts.pair_how import AS_IT_IS, How
     from smoltui.scripts.pair_turns import NotAPairError, in_cell, is_list
 else:  # in a Job, beside dpo.py
-    from pair_answers import AS_IT_IS, Answers, How, answers_of, tie
+    from pair_how import AS_IT_IS, How
+
+    from pair_answers import Answers, answers_of, tie
     from pair_columns import PROMPTS, layout_of, plain
     from pair_turns import NotAPairError, in_cell, is_list
 
@@ -53,7 +56,7 @@ def unfold(row: Any, how: How = AS_IT_IS) -> list[Any]:
 
 
 def choice_schema(row: Any, how: How = AS_IT_IS) -> str | None:
-    """`several-rejected` or `ranked` (see `pair_format.SCHEMAS`) for a row that `unfold` unfolds; None for any other.
+    """`several-rejected` or `ranked` (see `pair_shapes.SCHEMAS`) for a row that `unfold` unfolds; None for any other.
 
     Raises:
         NotAPairError: ambiguous; it has answers, but it isn't told which one is better. missing_column.

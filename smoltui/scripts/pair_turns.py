@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Message = dict[str, Any]
@@ -444,3 +444,15 @@ def columns(row: Mapping[str, Any]) -> str:
 
 def columns_or_kind(value: Any) -> str:
     return columns(value) if isinstance(value, Mapping) else kind(value)
+
+
+def common_prefix(left: Sequence[Any], right: Sequence[Any]) -> int:
+    """How many items both begin with. Halving finds it in few comparisons of slices, which run in C."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from smoltui.core.pairs.preference import pair_of
 from smoltui.scripts import pair_format
 from smoltui.scripts.pair_format import (
-    SCHEMAS,
     content_hash,
     examine,
     hash_of,
@@ -25,6 +24,7 @@ from smoltui.scripts.pair_format import (
     to_conversation,
     trl_prompt_cut,
 )
+from smoltui.scripts.pair_shapes import SCHEMAS
 from smoltui.scripts.pair_turns import NotAPairError
 
 USER = {"role": "user", "content": "Is it far?"}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.scripts.pair_answers import PICKS, How
 from smoltui.scripts.pair_choices import unfold
 from smoltui.scripts.pair_format import NotAPairError, content_hash, examine, to_conversation
+from smoltui.scripts.pair_how import PICKS, How
 
 TEXT = (
     st.text(

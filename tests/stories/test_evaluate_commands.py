@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.hub import client as hub
 from smoltui.backends.local import engine as local_engine
 from smoltui.backends.machine import devices
@@ -28,6 +28,7 @@ Output = pytest.CaptureFixture[str]
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     return make_project(tmp_path / "project")
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.project.project import Project
@@ -46,6 +46,7 @@ class FakeEngine:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     return make_project(tmp_path / "project")
 
 
@@ -114,7 +115,7 @@ def children_since(before: set[psutil.Process]) -> list[psutil.Process]:
 
 
 async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
-    """I see the first words while the rest is still being generated; x stops it, and no process remains."""
+    """I see the first words while the rest is still being generated; x stops it, a second x unloads the models."""
     before = set(psutil.Process().children(recursive=True))
     (project.folder / "prompts.txt").write_text("Answer slowly\n")
     app = open_on(project, trained(project))
@@ -128,6 +129,8 @@ async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pyt
         await pilot.press("x")
         await wait_until(lambda: "Stopped" in seen(app, "#eval-status"))
         assert "Whatever." not in seen(app)
+        await pilot.press("x")
+        await wait_until(lambda: "unloaded" in seen(app, "#eval-status"))
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert not kept_files("0a1b2c3d")
 
@@ -280,7 +283,7 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
     """Nothing breaks in a tiny terminal."""
     app = open_on(project, trained(project))
     async with app.run_test(size=size) as pilot:
-        await wait_until(lambda: "0a1b2c3d" in app.runs and bool(app.screen.query("AnswerPair")))
+        await wait_until(lambda: "0a1b2c3d" in app.runs and bool(app.screen.query_one("AnswerSheet").count))
         await pilot.pause(0.2)  # too small for the head, which would show that the run is loaded
         await pilot.press("a")
         await wait_until(lambda: bool(kept_files("0a1b2c3d")))

@@ -22,7 +22,7 @@ from textual.widget import Widget
 
 import smoltui
 from smoltui.app import SmoltuiApp
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
@@ -86,6 +86,7 @@ PLACES = [
     Place("runs", ("T",), needs_data=False),
     Place("evaluate", needs_data=False),
     Place("evaluate", ("i",)),
+    Place("evaluate", ("L",)),
     Place("submit", needs_data=False),
     Place("submit", ("v",)),
     Place("submit", ("v", "v", "v")),
@@ -110,6 +111,7 @@ def away(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EDITOR", "VISUAL", "PAGER"):
         monkeypatch.setenv(name, "true")
     monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     monkeypatch.setattr(devices, "PROBE", SCRIPTED_MODELS)
 
 

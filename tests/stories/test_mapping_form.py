@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 
 from smoltui.core.pairs.reading_fields import Read, ReadingFields
 from smoltui.screens.pairs.mapping_form import MappingForm
-from smoltui.scripts.pair_answers import AS_IT_IS, How
+from smoltui.scripts.pair_how import AS_IT_IS, How
 from tests.conftest import seen
 from tests.stories.hostile import HOSTILE, assert_clean, lines_of
 

@@ -360,7 +360,7 @@ async def test_i_open_another_file(app: SmoltuiApp, wait_until: WaitUntil, tmp_p
         await wait_until(lambda: "pair 1 of 1" in seen(app) and "more.jsonl" in seen(app))
         assert "[b]c" in seen(app) and "not the recipe's pairs" in seen(app)
         await pilot.press("o")
-        await wait_until(lambda: "empty: the recipe's pairs; esc" in seen(app))
+        await wait_until(lambda: "empty: the recipe's; esc" in seen(app))
         assert "/ Find" not in seen(app)  # it is a character now
         await pilot.press("enter")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "not the recipe's pairs" not in seen(app))

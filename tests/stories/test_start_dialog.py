@@ -88,6 +88,22 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "flavors", flavors)
 
 
+async def test_what_is_trained_on_is_not_what_i_look_at(own_machine: Path, wait_until: Wait) -> None:
+    """Another set is open in Pairs: the dialog says that the recipe's pairs are trained on all the same."""
+    project = create_project(own_machine / "demo", "demo")
+    (project.folder / "other.jsonl").write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n')
+    app = SmoltuiApp(project, Services({"local": LocalEngine(SCRIPT)}), opening="pairs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "pair 1 of" in seen(app))
+        await pilot.press("t")
+        await wait_until(lambda: "✓" in seen(app, "#start-text"))
+        assert "which is open in Pairs" not in seen(app, "#start-text")
+        await pilot.press("escape", "o", *"other.jsonl", "enter")
+        await wait_until(lambda: "pair 1 of 1" in seen(app))
+        await pilot.press("t")
+        await wait_until(lambda: "! Not on other.jsonl, which is open in Pairs" in seen(app, "#start-text"))
+
+
 async def test_a_job_starts_with_its_worst_cost_known(
     app: SmoltuiApp, jobs: Jobs, account: None, wait_until: Wait
 ) -> None:

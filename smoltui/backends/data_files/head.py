@@ -23,7 +23,7 @@ class Head:
     split: str
     splits: tuple[str, ...]
     schema: str
-    """Key of `pair_format.SCHEMAS`."""
+    """Key of `pair_shapes.SCHEMAS`."""
     columns: tuple[str, ...]
     rows: list[object]
     """Decoded rows, or `Broken`; at least one. Fewer than requested if rows are long."""

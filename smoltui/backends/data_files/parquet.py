@@ -18,7 +18,7 @@ from smoltui.backends.data_files.arrow_rows import (
     slice_rows,
     unreadable,
 )
-from smoltui.backends.data_files.parquet_pages import Group, read_groups, rows_at_once
+from smoltui.backends.data_files.parquet_pages import Group, PagesError, read_groups, rows_at_once
 from smoltui.backends.data_files.text import column_names
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class ParquetTable:
         leaves = [metadata.schema.column(number) for number in range(metadata.num_columns)]
         self._nested = [leaf.max_repetition_level > 0 for leaf in leaves]
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        if any(group.num_rows < 0 for group in groups):
+            raise PagesError("its footer is damaged")
         self._sizes = [group.total_byte_size for group in groups]
         self._groups: list[Group] | None = None
         self._steps: dict[tuple[int, int | None], int] = {}

@@ -63,6 +63,8 @@ class Chunk:
     """Physical type, `parquet.thrift` Type."""
     encodings: tuple[int, ...]
     codec: int
+    values: int
+    """In all its pages, nulls included."""
     packed: int
     """Bytes of all its pages in the file."""
     at: int
@@ -110,7 +112,7 @@ def _chunk(fields: Fields) -> Chunk:
     at, dictionary = _whole(fields[9]), fields.get(11, 0)
     encodings = tuple(map(_whole, fields[2]))
     start = dictionary if 0 < dictionary < at else at
-    return Chunk(_whole(fields[1]), encodings, _whole(fields[4]), _whole(fields[7]), start)
+    return Chunk(_whole(fields[1]), encodings, _whole(fields[4]), _whole(fields[5]), _whole(fields[7]), start)
 
 
 def rows_at_once(source: Source, group: Group, nested: list[bool], *, most_pages: int | None = None) -> int:
@@ -127,6 +129,9 @@ def rows_at_once(source: Source, group: Group, nested: list[bool], *, most_pages
     if len(nested) != len(group.chunks):
         raise PagesError("its footer is damaged")
     for chunk, lists in zip(group.chunks, nested, strict=True):
+        # Arrow looks for missing values forever.
+        if chunk.values < group.rows or (chunk.values != group.rows and not lists):
+            raise PagesError("its footer is damaged")
         column = _column(source, chunk, most_pages)
         held += column.largest + 2 * column.dictionary
         if held > MAX_PAGES_BYTES:
@@ -155,6 +160,9 @@ def _column(source: Source, chunk: Chunk, most_pages: int | None) -> _Column:
         column.plain += page.unpacked
         if most_pages is not None and seen >= most_pages:
             break
+    else:
+        if column.values < chunk.values:
+            raise PagesError("a column ends before its last value")
     if _DELTA_BYTE_ARRAY in chunk.encodings:
         column.longest = max(column.longest, column.largest)
     return column

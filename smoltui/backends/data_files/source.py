@@ -29,8 +29,9 @@ from smoltui.core.pairs.mapping import how_in_words, mapped
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.errors import PairsError, RecipeError
 from smoltui.safe_text import safe_line
-from smoltui.scripts.pair_answers import AS_IT_IS, WINNER_OPTION, How
+from smoltui.scripts.pair_answers import WINNER_OPTION
 from smoltui.scripts.pair_format import examine, is_trl_form, schema_of
+from smoltui.scripts.pair_how import AS_IT_IS, How
 from smoltui.scripts.pair_turns import NotAPairError
 
 UNFOLDED = frozenset({"ranked", "several-rejected"})
@@ -96,7 +97,7 @@ class PairSource:
         """The rows as in the file."""
         first = first_of(table.rows(0, min(FIRST_ROWS, len(table))), FIRST_ROWS)
         self.schema = schema_of_rows(first, table.columns, name, spec)
-        """Key of `pair_format.SCHEMAS`, from the first row with a known shape."""
+        """Key of `pair_shapes.SCHEMAS`, from the first row with a known shape."""
         self.is_converted = self.schema in UNFOLDED or bool(spec.columns) or _is_converted(first)
         """Whether training converts its rows (`scripts/dpo.py`), as the first usable one shows."""
         self.made = ""

@@ -9,7 +9,7 @@ from itertools import accumulate, islice
 from smoltui.backends.data_files.tables import Table
 from smoltui.backends.data_files.text import Broken
 from smoltui.core.pairs.mapping import mapped, pairs_in
-from smoltui.scripts.pair_answers import AS_IT_IS, How
+from smoltui.scripts.pair_how import AS_IT_IS, How
 
 
 class JoinedTable:

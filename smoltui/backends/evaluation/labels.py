@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 
 from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation.prompt_sets import PROJECT, read_set
+from smoltui.backends.evaluation.resident import ResidentModels, check_text
 from smoltui.backends.evaluation.votes import Deciding
 from smoltui.backends.pairs.export import Exported, export_pairs
 from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.appended_file import AppendedFile
-from smoltui.backends.system.small_file import read_small_text
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
-from smoltui.core.evaluation.figures import read_prompts
 from smoltui.core.evaluation.label_set import (
     MOST_ANSWERS,
     MOST_MODELS,
@@ -79,7 +79,7 @@ class Asked:
     """What is to be sampled; None for what the project's settings say."""
 
     prompts: str | None = None
-    """File with one prompt per line."""
+    """Name of a set, or path of a file (`prompt_sets.read_set`)."""
     n: int = 4
     temperature: float | None = None
     seed: int | None = None
@@ -88,7 +88,7 @@ class Asked:
 
     def settings(self, own: EvaluationSettings) -> EvaluationSettings:
         """The project's settings with these."""
-        given = {"prompts": self.prompts, "temperature": self.temperature, "seed": self.seed}
+        given = {"temperature": self.temperature, "seed": self.seed}
         return replace(own, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
@@ -99,7 +99,8 @@ def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPl
         InputError: the prompts cannot be read or are too many; n, the models or the temperature make no choice.
         RecipeError: smoltui.toml cannot be used.
     """
-    settings = asked.settings(project.settings().evaluation)
+    own = project.settings().evaluation
+    settings = asked.settings(own)
     total = asked.n * len(models)
     if not 0 < len(models) <= MOST_MODELS:
         raise InputError(f"Answers are sampled from one or two models, not {len(models)}")
@@ -114,36 +115,25 @@ def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPl
         raise InputError(
             "At temperature 0, a model always gives the same answer", "Sample with --temperature 0.9, or --n 1."
         )
-    path = project.resolve(settings.prompts)
-    prompts = tuple((("user", prompt),) for prompt in _prompts_in(path))
-    name = asked.name or re.sub(r"[^\w.-]", "-", path.stem).lstrip(".-") or "prompts"
-    set_folder(project, name)
-    places = {column.name: column.shown for column in models}
-    return LabelPlan(name, places, asked.n, sampling_as_json(settings), prompts, time.time())
-
-
-def _prompts_in(path: Path) -> list[str]:
-    try:
-        prompts = read_prompts(read_small_text(path))
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in its name
-        said = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    found = read_set(project, own, asked.prompts or PROJECT)
+    if len(found.prompts) > MOST_PROMPTS:
         raise InputError(
-            f"The prompts cannot be read ({said}): {path}", "Write one prompt per line, in UTF-8."
-        ) from error
-    if not prompts:
-        raise InputError(f"This file has no prompts: {path}", "Write one prompt per line.")
-    if len(prompts) > MOST_PROMPTS:
-        raise InputError(
-            f"{len(prompts):,} prompts are more than one set of labels can have ({MOST_PROMPTS:,}): {path}",
+            f"{len(found.prompts):,} prompts are more than one set of labels can have ({MOST_PROMPTS:,}): {found.name}",
             "Split the file: each part becomes a set of its own.",
         )
-    return prompts
+    check_text(found.prompts)
+    stem = Path(own.prompts if found.name == PROJECT else found.name).stem
+    name = asked.name or re.sub(r"[^\w.-]", "-", stem).lstrip(".-") or "prompts"
+    set_folder(project, name)
+    places = {column.name: column.shown for column in models}
+    prompts = tuple((*prompt.before, ("user", prompt.text)) for prompt in found.prompts)
+    return LabelPlan(name, places, asked.n, sampling_as_json(settings), answers.today(), prompts, time.time())
 
 
 # -- sampling
 
 
-def read_set(folder: Path) -> LabelSet:
+def read_labels(folder: Path) -> LabelSet:
     """The answers in a set's folder; empty without any. Blocking.
 
     Raises:
@@ -154,19 +144,17 @@ def read_set(folder: Path) -> LabelSet:
     return found
 
 
-async def sample(
-    project: Project, plan: LabelPlan, comparison: answers.Comparison, models: Sequence[Column]
-) -> AsyncGenerator[Event, None]:
+async def sample(project: Project, plan: LabelPlan, models: Sequence[Column]) -> AsyncGenerator[Event, None]:
     """Samples what a set still misses, and yields the events of the child; each answer is stored as it arrives.
 
-    Stopped and started again, it samples the rest, with another seed, which is stored with each answer.
+    Stopped and started again, it samples the rest: the same answers, since each sample has a seed of its own.
 
     Raises:
         InputError: the set has answers that were sampled in another way; they cannot be stored.
-        as `answers.ask`.
+        as `ResidentModels.ask`.
     """
     folder = set_folder(project, plan.name)
-    found = await in_thread(partial(read_set, folder))
+    found = await in_thread(partial(read_labels, folder))
     if found.plan is not None and found.plan.settings != plan.settings:
         raise InputError(
             f"This set has answers that were sampled with other settings or models: {folder}",
@@ -174,27 +162,46 @@ async def sample(
         )
     file = AppendedFile(folder / SAMPLES, "answers")
     if found.plan is None or found.plan.prompts != plan.prompts:
+        plan = replace(plan, date=found.plan.date) if found.plan is not None else plan
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise file.unsaved(error) from error
         await in_thread(partial(file.append, line_of(plan)))
         found.take(plan)
-    seed = found.seed
-    settings = replace(project.settings().evaluation, **{**plan.sampling, "seed": seed})
-    for column in models:
-        if not (missing := found.missing(column.name)):
-            continue
-        one = replace(comparison, reference=column, aligned=None)
-        prompts = [Prompt(prompt[-1][1], prompt[:-1]) for prompt, _ in missing]
-        async with aclosing(answers.ask(one, prompts, settings, project.folder)) as events:
+    async with ResidentModels(project.folder) as resident:
+        for number in range(plan.n):
+            async with aclosing(_sampled(resident, found, number, models)) as events:
+                async for event in events:
+                    if isinstance(event, Sample):
+                        await in_thread(partial(file.append, line_of(event)))
+                        found.take(event)
+                    else:
+                        yield event
+
+
+async def _sampled(
+    resident: ResidentModels, found: LabelSet, number: int, models: Sequence[Column]
+) -> AsyncGenerator[Event | Sample, None]:
+    """The missing answers with this number, each before its event, and all other events."""
+    plan = found.plan
+    if plan is None:
+        return
+    sampling = {**plan.sampling, "seed": int(plan.sampling.get("seed", 0)) + number}
+    missing = {column.name: found.missing(column.name, number) for column in models}
+    asked = [column for column in models if missing[column.name]]
+    if len({tuple(missing[column.name]) for column in asked}) > 1:  # one of them was stopped
+        groups = [[column] for column in asked]
+    else:
+        groups = [asked] if asked else []
+    for columns in groups:
+        turns = missing[columns[0].name]
+        prompts = [Prompt(prompt[-1][1], prompt[:-1]) for prompt in turns]
+        async with aclosing(resident.ask(columns, prompts, sampling, date=plan.date)) as events:
             async for event in events:
-                if isinstance(event, Answered) and event.index < len(missing):
-                    prompt, place = missing[event.index]
+                if isinstance(event, Answered) and event.index < len(turns):
                     answer = Answer(event.text, event.tokens, event.ended)
-                    made = Sample(prompt, column.name, place, answer, seed, event.index)
-                    await in_thread(partial(file.append, line_of(made)))
-                    found.take(made)
+                    yield Sample(turns[event.index], event.model, number, answer)
                 yield event
 
 
@@ -230,7 +237,11 @@ def open_labelling(project: Project, name: str) -> Labelling:
         InputError: there is no such set, or it cannot be read.
     """
     folder = set_folder(project, name)
-    found = read_set(folder)
+    found = read_labels(folder)
+    if found.plan is None and found.unreadable:
+        raise InputError(
+            f"This set of labels cannot be read: {folder / SAMPLES}", "Sample into it again, or delete it."
+        )
     if found.plan is None:
         raise InputError(f"There is no set of labels with this name: {name}", "Sample one first: smoltui label FOLDER")
     tasks = tasks_of(found)

@@ -92,19 +92,27 @@ class Deciding(Generic[Progressing]):
 class Voting(Deciding[BallotProgress]):
     """Votes on one ballot."""
 
+    def __init__(self, file: AppendedFile, progress: BallotProgress) -> None:
+        super().__init__(file, progress)
+        self._had_folder = self.path.parent.is_dir()
+
     def vote(self, choice: Choice, on: str | None = None) -> None:
         """Votes on the matchup with the id `on`; None: on the current one.
 
         Raises:
-            InputError: the vote cannot be saved, and does not count.
+            InputError: the vote cannot be saved, for example because the run was deleted, and does not count.
         """
-        progress = self.progress
+        progress, folder = self.progress, self.path.parent
         matchup = progress.current if on is None else progress.item(on)
         if matchup is None:
             return
         vote = vote_on(matchup, choice, time.time())
+        if self._had_folder and not folder.is_dir():
+            raise InputError(
+                f"The run was deleted, and its votes with it: {folder.name}", "Vote on the answers of another run."
+            )
         try:
-            data_folder.private_folder(self.path.parent)
+            data_folder.private_folder(folder)
         except OSError as error:
             raise self._file.unsaved(error) from error
         self._file.append((line_of(progress.kept) if progress.is_new else b"") + line_of(vote))

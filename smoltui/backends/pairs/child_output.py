@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
+from smoltui.backends.system.pandas_block import block_pandas
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact
 
@@ -29,6 +30,7 @@ def run_child(work: Callable[[], Line], unwritable: Callable[[OSError], SmoltuiE
     `unwritable` describes an OSError, such as a full disk.
     """
     register_secrets_of_machine()
+    block_pandas()
     with suppress(OSError):
         os.nice(5)  # keys come first
     try:

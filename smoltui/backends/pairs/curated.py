@@ -44,8 +44,8 @@ from smoltui.core.pairs.preference import Pair, pair_from_reading
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, PairsError, RecipeError
-from smoltui.scripts.pair_answers import AS_IT_IS, How
 from smoltui.scripts.pair_format import content_hash, examine, hash_of, is_trl_form
+from smoltui.scripts.pair_how import AS_IT_IS, How
 from smoltui.scripts.pair_turns import NotAPairError
 
 LEFTOVER_SECONDS = 86400.0
@@ -64,7 +64,7 @@ class PairSet:
     name: str
     """File, folder or Hub id, and split."""
     schema: str
-    """Key of `pair_format.SCHEMAS`."""
+    """Key of `pair_shapes.SCHEMAS`."""
     thinking_off: bool
     """Its rows are converted for training, which turns thinking off (see `scripts/dpo.py`)."""
     size: Callable[[], int]

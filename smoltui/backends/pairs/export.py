@@ -29,7 +29,8 @@ from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import safe_line
-from smoltui.scripts.pair_format import SCHEMAS, content_hash
+from smoltui.scripts.pair_format import content_hash
+from smoltui.scripts.pair_shapes import SCHEMAS
 
 FORMAT = 1
 """Version of the folder's layout, written into its manifest."""

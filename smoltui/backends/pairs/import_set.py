@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from importlib.abc import MetaPathFinder
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +40,8 @@ from smoltui.backends.pairs.store import (
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
 from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
-from smoltui.scripts.pair_answers import AS_IT_IS, How
 from smoltui.scripts.pair_columns import own_columns
+from smoltui.scripts.pair_how import AS_IT_IS, How
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +83,6 @@ def spec_from_json(data: dict[str, Any]) -> PairsSpec:
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     limit_memory()
-    sys.meta_path.insert(0, _WithoutPandas())
 
     def unwritable(error: OSError) -> InputError:
         return InputError(
@@ -95,14 +93,6 @@ def main(arguments: list[str]) -> int:
     if len(arguments) > 1:  # started by another import
         return run_child(lambda: _import_share(folder, int(arguments[1]), int(arguments[2])), unwritable)
     return run_child(lambda: _imported(folder), unwritable)
-
-
-class _WithoutPandas(MetaPathFinder):
-    """Keeps pyarrow from importing pandas, where that is installed: it takes half a second and 50 MB for nothing."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is not needed here", name=name)
 
 
 def _imported(folder: Path) -> Line:

@@ -62,7 +62,7 @@ class PairSet:
 
     @property
     def schema(self) -> str:
-        """Key of `pair_format.SCHEMAS`."""
+        """Key of `pair_shapes.SCHEMAS`."""
         return self._facts.schema
 
     @property

@@ -118,7 +118,7 @@ class Meta:
     split: str
     splits: list[str]
     schema: str
-    """Key of `pair_format.SCHEMAS`."""
+    """Key of `pair_shapes.SCHEMAS`."""
     columns: list[str]
     """Of the source, in its order."""
     rows: int = 0

@@ -11,7 +11,7 @@ from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError, RecipeError
 from smoltui.safe_text import safe_line
-from smoltui.scripts.pair_answers import AS_IT_IS, How
+from smoltui.scripts.pair_how import AS_IT_IS, How
 
 
 def set_pair_reading(project: Project, columns: Mapping[str, str], how: How = AS_IT_IS) -> None:

@@ -173,7 +173,8 @@ def _is_plain_text(project: Project, values: Mapping[str, Any]) -> bool:
         source = open_spec(wanted, project.folder)
         row = next(iter(source.rows(0)))
         reading = examine(row)
-        return not source.is_converted and reading.schema == "standard" and is_trl_form(reading, row)
+        as_it_is = isinstance(row, Mapping) and not source.is_converted and is_trl_form(reading, row)
+        return as_it_is and reading.schema == "standard"
     return False
 
 

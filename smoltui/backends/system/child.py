@@ -109,6 +109,12 @@ class Child:
                 return
             yield chunk
 
+    def send(self, line: str) -> None:
+        """Writes a line to its input, without waiting until it is read. Lost if it has ended."""
+        if self.process.stdin is None:
+            raise RunFailedError("A child process was started without a pipe for its input")
+        self.process.stdin.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+
     async def stop(self) -> None:
         """Ends it and its descendants: SIGTERM to its process group, a wait, SIGKILL. Does nothing if they have
         ended."""
@@ -136,10 +142,12 @@ class Child:
 
 
 @asynccontextmanager
-async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
-    """A child in its own session, with stderr merged into stdout and no input. It has ended when the block ends.
+async def running(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, *, takes_input: bool = False
+) -> AsyncIterator[Child]:
+    """A child in its own session, with stderr merged into stdout. It has ended when the block ends.
 
-    `env` None means `child_env()`.
+    `env` None means `child_env()`. Its input is empty unless it `takes_input` (`Child.send`).
 
     Raises:
         RunFailedError: it could not be started.
@@ -149,7 +157,7 @@ async def running(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None 
             *argv,
             cwd=cwd,
             env=dict(env) if env is not None else child_env(),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if takes_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,

@@ -1,4 +1,4 @@
-"""The commands of the Evaluate room: ask and evaluate."""
+"""The command that measures models on held-out pairs."""
 
 from __future__ import annotations
 
@@ -8,26 +8,6 @@ import click
 
 from smoltui.cli.arguments import folder_argument, json_option, project_in
 from smoltui.cli.failures import require_address_space
-
-
-def _as_utf8(typed: str) -> str:
-    """Text that was typed in UTF-8 under another locale, for which Python decodes each byte to a lone surrogate."""
-    try:
-        return typed.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeError:
-        return typed
-
-
-@click.command("ask")
-@click.argument("folder")
-@click.argument("prompts", nargs=-1)
-@click.option("--run", "run_id", help="Ask the model of this run; default: the project's newest completed run.")
-@json_option
-def ask_command(folder: str, prompts: tuple[str, ...], run_id: str | None, as_json: bool) -> None:
-    """Print the answers of the reference and the aligned model to PROMPTS, or to the project's prompts."""
-    from smoltui.cli import evaluate
-
-    evaluate.run_ask(project_in(folder), [_as_utf8(prompt) for prompt in prompts], run_id=run_id, as_json=as_json)
 
 
 @click.command("evaluate")

@@ -45,12 +45,15 @@ def vote_command(
 
 @click.command("label")
 @folder_argument
-@click.option("--prompts", metavar="FILE", help="One prompt per line; default: the project's prompts.")
+@click.option("--prompts", metavar="FILE", help="Text or JSONL file, or name of a set; default: the project's prompts.")
 @click.option("--n", "n", type=int, default=4, show_default=True, help="Answers of each model to each prompt.")
 @click.option("--temperature", type=float, help="Of sampling; default: that of the project.")
 @click.option("--seed", type=int, help="Of sampling; default: that of the project.")
 @click.option(
-    "--model", "models", multiple=True, help="reference or aligned; repeat it for both. Default: the aligned model."
+    "--model",
+    "models",
+    multiple=True,
+    help="reference, aligned, a folder or a Hub id; repeat it for two. Default: the aligned model.",
 )
 @click.option("--run", "run_id", help="Run with the aligned model; default: the project's newest completed run.")
 @click.option("--name", help="Name of the set; default: that of the prompts file.")

@@ -2,12 +2,13 @@
 
 Samples are kept as one JSON object per line, only ever appended:
 
-    {"v": 1, "set": "prompts", "models": {"aligned": "/…/out"}, "n": 4, "sampling": {…}, "prompts": [[turns], …],
-     "at": seconds}
-    {"v": 1, "prompt": [turns], "model": "aligned", "sample": 0, "seed": 0, "index": 12, "text", "tokens", "ended"}
+    {"v": 1, "set": "prompts", "models": {"aligned": "/…/out"}, "n": 4, "sampling": {…}, "date": "2026-11-30",
+     "prompts": [[turns], …], "at": seconds}
+    {"v": 1, "prompt": [turns], "model": "aligned", "sample": 0, "text", "tokens", "ended"}
 
-`seed` and `index` are those of the request that generated an answer. A later first line replaces the earlier one, for
-example with more prompts. Choices are kept as votes (`vote_log`): A is the best answer, B the worst.
+An answer depends on model, prompt and seed alone (`scripts/answering.py`): that of sample 2 is the seed plus 2. A later
+first line replaces the earlier one, for example with more prompts. Choices are kept as votes (`vote_log`): A is the
+best answer, B the worst.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from smoltui.core.evaluation.thoughts import split
 from smoltui.core.evaluation.vote_ballot import Answer, Turns, turns_from_json, turns_json
 from smoltui.core.evaluation.vote_log import (
     MOST_LINE_BYTES,
@@ -49,7 +51,9 @@ class LabelPlan:
     n: int
     """Answers of each model to each prompt."""
     sampling: Mapping[str, Any]
-    """`sheet.sampling_as_json`, with the seed of the first request."""
+    """`sheet.sampling_as_json`, with the seed of the first sample."""
+    date: str
+    """What chat templates take for today, such as 2026-11-30."""
     prompts: tuple[Turns, ...]
     at: float
     """Seconds since the epoch."""
@@ -69,8 +73,6 @@ class Sample:
     number: int
     """From 0 to n − 1."""
     answer: Answer
-    seed: int
-    index: int
 
 
 @dataclass(slots=True)
@@ -79,8 +81,6 @@ class LabelSet:
 
     plan: LabelPlan | None = None
     samples: dict[tuple[Turns, str, int], Sample] = field(default_factory=dict)
-    requests: set[int] = field(default_factory=set)
-    """Seeds of the requests so far."""
     unreadable: int = 0
 
     def take(self, entry: LabelPlan | Sample) -> None:
@@ -89,7 +89,6 @@ class LabelSet:
             self.plan = entry
         else:
             self.samples[entry.prompt, entry.model, entry.number] = entry
-            self.requests.add(entry.seed)
 
     def take_lines(self, data: bytes) -> None:
         """Applies the lines of a file."""
@@ -101,28 +100,10 @@ class LabelSet:
                 else:
                     self.take(entry)
 
-    @property
-    def wanted(self) -> list[tuple[Turns, str, int]]:
-        """(prompt, model, number) of every answer of the plan."""
-        plan = self.plan
-        if plan is None:
-            return []
-        prompts = dict.fromkeys(plan.prompts)
-        return [(prompt, model, number) for model in plan.models for prompt in prompts for number in range(plan.n)]
-
-    def missing(self, model: str) -> list[tuple[Turns, int]]:
-        """(prompt, number) of the answers of a model that were not sampled yet, those of a prompt together."""
-        return [
-            (prompt, n) for prompt, name, n in self.wanted if name == model and (prompt, name, n) not in self.samples
-        ]
-
-    @property
-    def seed(self) -> int:
-        """Of the next request: that of the plan, or the first after it that was not used."""
-        seed = int(self.plan.sampling.get("seed", 0)) if self.plan is not None else 0
-        while seed in self.requests:
-            seed += 1
-        return seed
+    def missing(self, model: str, number: int) -> list[Turns]:
+        """The prompts to which a model has not given its answer of this number yet."""
+        prompts = dict.fromkeys(self.plan.prompts) if self.plan is not None else ()
+        return [prompt for prompt in prompts if (prompt, model, number) not in self.samples]
 
 
 def line_of(entry: LabelPlan | Sample) -> bytes:
@@ -134,6 +115,7 @@ def line_of(entry: LabelPlan | Sample) -> bytes:
             "models": dict(entry.models),
             "n": entry.n,
             "sampling": dict(entry.sampling),
+            "date": entry.date,
             "prompts": [turns_json(prompt) for prompt in entry.prompts],
             "at": entry.at,
         }
@@ -143,8 +125,6 @@ def line_of(entry: LabelPlan | Sample) -> bytes:
             "prompt": turns_json(entry.prompt),
             "model": entry.model,
             "sample": entry.number,
-            "seed": entry.seed,
-            "index": entry.index,
             **answer_json(entry.answer),
         }
     return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
@@ -171,15 +151,15 @@ def _plan(data: Mapping[str, Any]) -> LabelPlan:
         {name: text(place) for name, place in models.items()},
         whole(data["n"]),
         sampling,
+        text(data["date"]),
         tuple(turns_from_json(prompt) for prompt in prompts),
         float(data["at"]),
     )
 
 
 def _sample(data: Mapping[str, Any]) -> Sample:
-    seed, index = (whole(data[key]) for key in ("seed", "index"))
     prompt, model = turns_from_json(data["prompt"]), text(data["model"])
-    return Sample(prompt, model, whole(data["sample"]), answer_from_json(data), seed, index)
+    return Sample(prompt, model, whole(data["sample"]), answer_from_json(data))
 
 
 # -- tasks
@@ -240,7 +220,7 @@ def _candidates(samples: Iterable[Sample]) -> list[Candidate]:
     """Samples without repetitions."""
     by_text: dict[str, Candidate] = {}
     for sample in samples:
-        key = sample.answer.text.strip()
+        key = split(sample.answer.text).answer.strip()
         known = by_text.get(key)
         times = known.times if known else 0
         by_text[key] = Candidate(known.model if known else sample.model, sample.answer, times + 1)

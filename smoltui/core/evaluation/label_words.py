@@ -18,6 +18,9 @@ def label_words(found: LabelSet, tasks: Tasks, progress: Progress[Task]) -> list
         f"{pairs} of {len(progress.items)} prompts have a best and a worst answer: {pairs} preference "
         f"{'pair' if pairs == 1 else 'pairs'}."
     ]
+    if len(plan.models) > 1 and pairs:
+        best = [(sum(vote.winner == model for vote in cast), safe_line(model, 40)) for model in plan.models]
+        said.append(f"The best answer is from: {', '.join(f'{model} {count}' for count, model in best)}.")
     others = [
         (sum(vote.choice == choice for vote in cast), words)
         for choice, words in (("tie", "all alike"), ("bad", "none good"), ("skip", "skipped"))

@@ -62,6 +62,12 @@ class Sheet:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    def copy(self) -> Sheet:
+        """The same prompts and answers, which another thread can read while this sheet changes."""
+        sheet = Sheet(self.prompts, self.columns, own=self.own, prompt_set=self.prompt_set)
+        sheet.cells, sheet.sampling, sheet.date = dict(self.cells), self.sampling, self.date
+        return sheet
+
     def cell(self, column: str, index: int) -> Cell | None:
         return self.cells.get((column, index))
 

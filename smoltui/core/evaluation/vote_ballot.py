@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from smoltui.core.evaluation.thoughts import split
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One complete answer."""
 
     text: str
+    """With its thoughts, if any (`thoughts.split`)."""
     tokens: int = 0
     """0 if not known."""
     ended: bool = True
@@ -92,7 +95,7 @@ def draw(questions: Sequence[Question], models: Sequence[str], seed: int) -> Bal
             found = _matchup(question, names, seed)
             if found is None:
                 incomplete += 1
-            elif found.a.text.strip() == found.b.text.strip():
+            elif split(found.a.text).answer.strip() == split(found.b.text).answer.strip():
                 identical += 1
             elif found.id not in seen:
                 seen.add(found.id)

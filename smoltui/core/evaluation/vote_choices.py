@@ -66,7 +66,7 @@ def _label(number: int, line: Mapping[str, Any], progress: Progress[Task]) -> tu
     if not (is_pair and best in places and worst in places):
         hint = f"best and worst are two different numbers from 1 to {len(places)}; or write a choice: tie, bad, skip."
         raise _wrong(number, "has no best and worst answer", hint)
-    return task.id, "a", int(best) - 1, int(worst) - 1
+    return task.id, "a", cast("int", best) - 1, cast("int", worst) - 1
 
 
 def _objects(data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:

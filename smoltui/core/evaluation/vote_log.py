@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
+from smoltui.core.evaluation.thoughts import split
 from smoltui.core.evaluation.vote_ballot import Answer, Ballot, Matchup, Turns, turns_from_json, turns_json
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.foreign import foreign_json
@@ -52,8 +53,8 @@ class Vote:
         return {"a": self.models[0], "b": self.models[1]}.get(self.choice)
 
     def chars(self, model: str) -> int:
-        """Characters of a model's answer."""
-        return len((self.a if model == self.models[0] else self.b).text)
+        """Characters of a model's answer, without thoughts."""
+        return len(split((self.a if model == self.models[0] else self.b).text).answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from smoltui.core.pairs.mapping import mapped
-from smoltui.scripts.pair_answers import AS_IT_IS, LISTS, TEXT_KEYS, WINNERS, How, answer_groups
+from smoltui.scripts.pair_answers import LISTS, TEXT_KEYS, WINNERS, answer_groups
 from smoltui.scripts.pair_choices import unfold
 from smoltui.scripts.pair_columns import HISTORY, PROMPTS, SYSTEM, plain
 from smoltui.scripts.pair_format import columns_read
+from smoltui.scripts.pair_how import AS_IT_IS, PARTS, How
 from smoltui.scripts.pair_turns import NotAPairError, in_cell
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -150,14 +151,17 @@ def guess_columns(rows: Sequence[object]) -> dict[str, str]:
     fits = {"chosen": answers, "rejected": answers, "history": lists}
     guessed: dict[str, str] = {}
     for part, words in _NAMES.items():
-        for word in words:
-            among = [name for name in free if part not in fits or name in fits[part]]
-            exact = [name for name in among if plain(name) == word]
-            if name := next(iter(exact or [name for name in among if word in plain(name)]), None):
-                guessed[part] = name
-                free.remove(name)
-                break
-    return {part: guessed[part] for part in ("prompt", "chosen", "rejected", "system", "history") if part in guessed}
+        among = [name for name in free if part not in fits or name in fits[part]]
+        if name := next(filter(None, (_called(word, among) for word in words)), None):
+            guessed[part] = name
+            free.remove(name)
+    return {part: guessed[part] for part in PARTS if part in guessed}
+
+
+def _called(word: str, names: Sequence[str]) -> str | None:
+    """The name that is `word`, or else the first one with `word` in it; None without one."""
+    exact = [name for name in names if plain(name) == word]
+    return next(iter(exact or [name for name in names if word in plain(name)]), None)
 
 
 # --------------------------------------------------------------------------------------------------- what is proposed

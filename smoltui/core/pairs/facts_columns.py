@@ -6,23 +6,29 @@ What holds for a whole batch is decided once, such as that no text of it contain
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
+from struct import unpack
 from typing import Any
 
 import orjson
 from rapidfuzz.distance import Indel
 
 from smoltui.core.pairs.facts import MAX_COMPARED, TURN_JOINT, extra_of, row_facts, sound
-from smoltui.core.pairs.flags import has_bidi, has_control, has_thoughts, is_refusal, is_unremarkable, mixed_scripts
+from smoltui.core.pairs.flags import (
+    has_bidi,
+    has_control,
+    has_thoughts,
+    is_refusal,
+    is_unremarkable,
+    mixed_scripts,
+)
 from smoltui.core.pairs.preference import cut_sentence
 from smoltui.core.pairs.quick_reading import ROLES, Quick, quick_reading
 
 ColumnLists = dict[str, list[Any]]
 """Column (`backends/pairs/store.py`) → values of all rows."""
-_ENDS = {letter: b',"role":"%b"}' % role.encode() for letter, role in ROLES.items()}
-_STARTS = {letter: b'["%b", ' % role.encode() for letter, role in ROLES.items()}
-"""What is before and after a text in the JSON that is hashed, by the letter of its role."""
 _AS_IT_IS = ("standard", "conversational")
 """Shapes that training does not convert, so that it does not turn thinking off."""
 
@@ -47,8 +53,10 @@ def facts_columns(start: int, rows: Sequence[object]) -> ColumnLists:
 def _columns(pairs: Sequence[Quick], rows: Sequence[Mapping[str, Any]]) -> ColumnLists:
     prompts = [TURN_JOINT.join(pair.contents) for pair in pairs]
     everything = [f"{prompt}\n{pair.chosen}\n{pair.rejected}" for prompt, pair in zip(prompts, pairs, strict=True)]
-    remarkable = [at for at, text in enumerate(everything) if not is_unremarkable(text)]
-    columns = _texts(pairs, prompts, rows) | _hashes(pairs) | _flags(pairs, everything)
+    joined = "\n".join(everything)  # one look at all of them is cheaper than one at each
+    odd = not is_unremarkable(joined)
+    remarkable = [at for at, text in enumerate(everything) if odd and not is_unremarkable(text)]
+    columns = _texts(pairs, prompts, rows) | _hashes(pairs) | _flags(pairs, thinks="<think>" in joined)
     if remarkable:
         names = ("control_chars", "bidi_chars", "mixed_scripts")
         columns |= {name: columns[name].copy() for name in names}  # until here, they are the same list
@@ -95,18 +103,24 @@ def _hashes(pairs: Sequence[Quick]) -> ColumnLists:
     """As `pair_format.hash_of`, `core.pairs.curation.prompt_hash` and `facts.short_hash` make them."""
     whole, asked = [], []
     for pair in pairs:
-        texts = list(map(_quoted, pair.contents))
-        turns = b",".join([b'{"content":' + text + _ENDS[role] for text, role in zip(texts, pair.roles, strict=True)])
-        written = b"[[" + turns + b"]," + _quoted(pair.chosen) + b"," + _quoted(pair.rejected) + b"]"
-        whole.append(sha256(written).digest()[:16])
-        turns = b", ".join([_STARTS[role] + text + b"]" for text, role in zip(texts, pair.roles, strict=True)])
-        asked.append(_short(b"[" + turns + b"]"))
+        texts = tuple([_quoted(text) for text in pair.contents])
+        form, prompt_form = _forms(pair.roles)
+        whole.append(sha256(form % (*texts, _quoted(pair.chosen), _quoted(pair.rejected))).digest()[:16])
+        asked.append(prompt_form % texts)
     return {
         "hash": whole,
-        "prompt_hash": asked,
-        "chosen_hash": [_short(pair.chosen.encode("utf-8", "surrogatepass")) for pair in pairs],
-        "rejected_hash": [_short(pair.rejected.encode("utf-8", "surrogatepass")) for pair in pairs],
+        "prompt_hash": _short(asked),
+        "chosen_hash": _short([pair.chosen.encode("utf-8", "surrogatepass") for pair in pairs]),
+        "rejected_hash": _short([pair.rejected.encode("utf-8", "surrogatepass") for pair in pairs]),
     }
+
+
+@lru_cache(maxsize=1024)
+def _forms(roles: str) -> tuple[bytes, bytes]:
+    """The JSON that is hashed of a pair and of its prompt, with `%b` for each text."""
+    names = [ROLES[role].encode() for role in roles]
+    turns = b",".join([b'{"content":%%b,"role":"%b"}' % name for name in names])
+    return b"[[" + turns + b"],%b,%b]", b"[" + b", ".join([b'["%b", %%b]' % name for name in names]) + b"]"
 
 
 def _quoted(text: str) -> bytes:
@@ -116,13 +130,13 @@ def _quoted(text: str) -> bytes:
     return encode_basestring_ascii(text).encode("ascii")
 
 
-def _short(text: bytes) -> int:
-    return int.from_bytes(sha256(text).digest()[:8], "little", signed=True)
+def _short(texts: Sequence[bytes]) -> list[int]:
+    digests = b"".join([sha256(text).digest()[:8] for text in texts])
+    return list(unpack(f"<{len(texts)}q", digests))
 
 
-def _flags(pairs: Sequence[Quick], everything: Sequence[str]) -> ColumnLists:
+def _flags(pairs: Sequence[Quick], *, thinks: bool) -> ColumnLists:
     no = [False] * len(pairs)
-    thinks = any("<think>" in text for text in everything)
     return {
         "similarity": [_likeness(pair.chosen, pair.rejected) for pair in pairs],
         **dict.fromkeys(("empty_chosen", "empty_rejected", "prompt_differs", "roles_wrong", "thoughts_missing"), no),

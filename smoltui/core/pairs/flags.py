@@ -23,6 +23,8 @@ _REFUSAL = re.compile(
     r"|as\s+an?\s+(?:ai|language\s+model|assistant)\b|unfortunately,?\s+i\b)",
     re.IGNORECASE,
 )
+_NO_REFUSAL = frozenset("bcdefgjklpqrtvxyzBCDEFGJKLPQRTVXYZ0123456789")
+"""First characters with which `_REFUSAL` matches nothing, so that most answers need no search."""
 _THOUGHT = re.compile(r"<think>(?!\s*</think>)")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -116,7 +118,7 @@ def is_refusal(answer: str) -> bool:
 
     A simple pattern: it misses other wordings and mistakes "Sorry, I misread" for a refusal, equally on both sides.
     """
-    return _REFUSAL.match(answer[:120]) is not None
+    return answer[:1] not in _NO_REFUSAL and _REFUSAL.match(answer[:120]) is not None
 
 
 def has_control(text: str) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 from smoltui.core.pairs.column_guess import Guess, guess
 from smoltui.core.pairs.mapping import Preview, how_in_words, margins_in_words, pick_in_words, preview, reasons_in_words
 from smoltui.core.pairs.preference import pair_json
-from smoltui.scripts.pair_answers import AS_IT_IS, How
-from smoltui.scripts.pair_format import SCHEMAS
+from smoltui.scripts.pair_how import AS_IT_IS, How
+from smoltui.scripts.pair_shapes import SCHEMAS
 
 PART_WORDS = {
     "prompt": "what is asked",
@@ -32,7 +32,7 @@ class HowRead:
     """How one set is read."""
 
     schema: str
-    """A key of `pair_format.SCHEMAS`."""
+    """A key of `pair_shapes.SCHEMAS`."""
     parts: Mapping[str, str]
     """A key of `PART_WORDS` → its column, several separated by commas, or a path."""
     further: tuple[str, ...]

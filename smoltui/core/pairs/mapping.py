@@ -8,15 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from smoltui.core.pairs.preference import Pair, pair_of
-from smoltui.scripts.pair_answers import AS_IT_IS, PICKS, How
 from smoltui.scripts.pair_choices import LeftOut, unfold
 from smoltui.scripts.pair_columns import HISTORY, SYSTEM, MappedRow, at_path, layout_of, plain
+from smoltui.scripts.pair_how import AS_IT_IS, PICKS, How
 from smoltui.scripts.pair_turns import NotAPairError
 
-PARTS = ("prompt", "chosen", "rejected", "system", "history")
-"""What a column can be. Those that are not set are what the names of the columns show."""
-OPTIONAL = ("prompt", "system", "history")
-"""Parts that a pair may lack: an empty name says that no column holds them."""
 SHOWN_ROWS = 5
 """Rows of a preview that are shown."""
 
@@ -147,7 +143,7 @@ def pairs_in(row: object, how: How = AS_IT_IS) -> Iterator[object]:
 def how_in_words(columns: Mapping[str, str], how: How, schema: str = "") -> str:
     """How pairs are made of a set, one sentence without a full stop; empty if the rows are pairs and nothing was set.
 
-    `schema` is its shape (`pair_format.SCHEMAS`).
+    `schema` is its shape (`pair_shapes.SCHEMAS`).
     """
     said = [f"{part} from {column}" if column else f"no {part}" for part, column in columns.items()]
     if how.answers:

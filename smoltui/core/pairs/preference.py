@@ -101,7 +101,7 @@ class Pair:
     reason: str | None = None
     """Short code of the problem, see `NotAPairError`; `broken` for a row that cannot be decoded."""
     schema: str | None = None
-    """Key of `pair_format.SCHEMAS`; None if no shape was recognised."""
+    """Key of `pair_shapes.SCHEMAS`; None if no shape was recognised."""
     raw: str = ""
     """The row as text, only if it cannot be separated into prompt and answers."""
     trl_cut: str | None = None

@@ -26,7 +26,7 @@ class Quick(NamedTuple):
     """A usable pair whose turns are one text each."""
 
     schema: str
-    """A key of `pair_format.SCHEMAS`."""
+    """A key of `pair_shapes.SCHEMAS`."""
     roles: str
     """Of the turns before the answers: `s`, `u` or `a` each."""
     contents: list[str]

@@ -14,9 +14,8 @@ from smoltui.core.pairs.column_guess import (
     winner_choices,
 )
 from smoltui.core.pairs.how_read import PART_WORDS
-from smoltui.core.pairs.mapping import OPTIONAL
-from smoltui.scripts.pair_answers import AS_IT_IS, PICKS, How
 from smoltui.scripts.pair_columns import HISTORY, plain
+from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PICKS, How
 
 MADE_FROM = {
     "columns": "a chosen and a rejected answer",

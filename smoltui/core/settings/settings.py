@@ -8,12 +8,11 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.core.foreign.field_types import FITS, field_types
-from smoltui.core.pairs.mapping import OPTIONAL, PARTS
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.errors import RecipeError
-from smoltui.scripts.pair_answers import AS_IT_IS, PICKS, How
+from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, PICKS, How
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,7 +17,6 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from smoltui.backends.evaluation import labels
-from smoltui.backends.evaluation.answers import Comparison
 from smoltui.backends.evaluation.labels import Asked, open_labelling, plan_of
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
@@ -33,11 +33,11 @@ from smoltui.widgets.page import Page
 
 FIELDS = ("prompts", "answers", "temperature", "seed", "models")
 HINTS = {
-    "prompts": "a file with one prompt per line",
+    "prompts": "a set, or a text or JSONL file",
     "answers": "of each model to each prompt",
     "temperature": "higher varies more; 0 always gives the same answer",
     "seed": "a whole number; the same one gives the same answers",
-    "models": "enter switches: one of the models, or both",
+    "models": "enter switches: one of the models, or two",
 }
 
 
@@ -56,14 +56,14 @@ class LabelSetup(PairsOffer):
         Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
     ]
 
-    def __init__(self, comparison: Comparison, settings: EvaluationSettings) -> None:
+    def __init__(self, columns: Sequence[Column], settings: EvaluationSettings) -> None:
+        """`columns`: the models to choose from."""
         super().__init__()
-        self._comparison = comparison
         self._settings = settings
         self._asked = Asked()
-        self._choices: list[list[Column]] = [[model] for model in reversed(comparison.models)]
-        if len(comparison.models) > 1:
-            self._choices.append(list(comparison.models))
+        # First what is being trained, the later columns.
+        self._choices = [[column] for column in reversed(columns)]
+        self._choices += [list(pair) for pair in combinations(columns, 2)]
         self._models = 0
         """Place in `_choices`."""
         self._sets: Sequence[tuple[str, str]] = ()
@@ -212,7 +212,7 @@ class LabelSetup(PairsOffer):
         """Samples, and says how far it is."""
         done, phase = 0, "starting"
         total = len(dict.fromkeys(plan.prompts)) * plan.n * len(models)
-        async with aclosing(labels.sample(self.workspace.project, plan, self._comparison, models)) as events:
+        async with aclosing(labels.sample(self.workspace.project, plan, models)) as events:
             async for event in events:
                 if isinstance(event, PhaseChanged):
                     phase = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
@@ -230,7 +230,8 @@ class LabelSetup(PairsOffer):
             return " and ".join(model.name for model in self._choices[self._models])
         if field == "answers":
             return str(self._asked.n)
-        return str({"prompts": settings.prompts, "temperature": settings.temperature, "seed": settings.seed}[field])
+        prompts = self._asked.prompts or settings.prompts
+        return str({"prompts": prompts, "temperature": settings.temperature, "seed": settings.seed}[field])
 
     def _draw(self) -> None:
         text = Text(no_wrap=True, overflow="ellipsis")

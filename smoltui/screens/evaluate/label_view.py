@@ -161,7 +161,7 @@ class LabelView(PairsOffer):
         elif place == self._best:
             self.tell("That is the best one. Choose the worst, or u to start over.")
         elif self._labelling is not None:
-            self._save(partial(self._choose, self._labelling, "a", task.id, self._best, place))
+            self._start(partial(self._choose, self._labelling, "a", task.id, self._best, place))
 
     @property
     def _asking(self) -> bool:
@@ -175,7 +175,7 @@ class LabelView(PairsOffer):
         if labelling is None or self._saving:
             return
         if self._choosing and task is not None and task.id == self._shown:
-            self._save(partial(self._choose, labelling, choice, task.id))
+            self._start(partial(self._choose, labelling, choice, task.id))
         elif choice == "skip" and labelling.progress.skipped:
             labelling.progress.again()
             self._next()
@@ -187,20 +187,24 @@ class LabelView(PairsOffer):
 
     def action_undo(self) -> None:
         if self._best is not None:
-            self._best = None
+            self._said = ""
             self._next()
         elif self._labelling is not None and not self._saving:
-            self._save(partial(self._undo, self._labelling))
+            self._start(partial(self._undo, self._labelling))
 
     @staticmethod
     def _undo(labelling: Labelling) -> str:
         undone = labelling.undo()
         return f"Undone: {UNDONE.get(undone.choice, 'best and worst')}" if undone is not None else "Nothing to undo"
 
-    @work(exclusive=True, group="label")
+    def _start(self, change: Callable[[], str]) -> None:
+        """Makes a change; keys that follow at once are for what is not on the screen yet, and ignored."""
+        self._saving = True
+        self._save(change)
+
+    @work(group="label")
     async def _save(self, change: Callable[[], str]) -> None:
         """Makes a change in a thread, then shows what comes next."""
-        self._saving = True
         try:
             self._said = await in_thread(change)
         except SmoltuiError as error:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from textual import work
+from textual.binding import Binding
 
 from smoltui.backends.pairs.export import MANIFEST, Exported
 from smoltui.backends.pairs.export_files import Kind
@@ -39,9 +40,10 @@ class PairsOffer(Modal[None]):
 
     def show_help(self, title: str) -> None:
         """Lists every key of this view."""
+        own = {binding.action for binding in self.BINDINGS if isinstance(binding, Binding)}
         rows: dict[str, tuple[list[str], bool]] = {}
         for node, binding, enabled, _ in self.active_bindings.values():
-            if binding.description and node is self:
+            if binding.action in own and node is self:
                 rows.setdefault(binding.description, ([], enabled))[0].append(self.app.get_key_display(binding))
         self.app.push_screen(Help(title, [(" ".join(keys), words, works) for words, (keys, works) in rows.items()]))
 

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from smoltui.core.evaluation.thoughts import split
 from smoltui.core.evaluation.vote_ballot import Turns
 from smoltui.core.evaluation.vote_figures import VoteFigures
 from smoltui.core.evaluation.vote_log import Vote
@@ -58,7 +59,11 @@ class TextPane(Vertical):
 
 
 def answer_text(text: str) -> Text:
-    """A model's answer as plain text. Beyond `MAX_SHOWN` characters nothing is said about how much there is."""
+    """A model's answer as plain text, without thoughts.
+
+    Beyond `MAX_SHOWN` characters, nothing is said about how much there is.
+    """
+    text = split(text).answer
     if not text.strip():
         return Text("(empty answer)", "dim")
     shown = Text(safe(text[:MAX_SHOWN], None))

@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import ContentSwitcher, Static
+from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from smoltui.backends.evaluation.votes import Voting, export_votes, open_voting
 from smoltui.backends.pairs.export import Exported
@@ -22,7 +23,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.vote_figures import VoteFigures
 from smoltui.core.evaluation.vote_log import CHOICES, Choice
 from smoltui.core.evaluation.vote_sheet import Answers
-from smoltui.core.evaluation.vote_words import name
+from smoltui.core.evaluation.vote_words import name, votes
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
@@ -34,6 +35,8 @@ from smoltui.widgets.page import Page
 
 WIDE = 100
 """Columns from which the two answers are side by side."""
+GENERATING_SECONDS = 0.5
+"""How often the number of answers is told while they are generated."""
 CHOICE_WORDS: dict[Choice, str] = {
     "a": "A is better",
     "b": "B is better",
@@ -55,6 +58,7 @@ class VoteView(PairsOffer):
         Binding("s", "vote('skip')", "Skip"),
         Binding("u", "undo", "Undo"),
         Binding("v", "result", "Result"),
+        Binding("enter", "generate", "Generate answers"),
         Binding("E", "export", "Export pairs"),
         Binding("tab", "next_pane", "Scroll prompt, A or B", show=False),
         Binding("escape", "back", "Back", show=False),
@@ -62,10 +66,13 @@ class VoteView(PairsOffer):
         Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
     ]
 
-    def __init__(self, run: Run, answers: Answers) -> None:
+    def __init__(self, run: Run, answers: Callable[[], Answers], ask: Callable[[], Worker[None]] | None = None) -> None:
+        """`answers`: those there are now. `ask` lets the models answer; None: that is not possible here."""
         super().__init__()
         self._run = run
         self._answers = answers
+        self._ask = ask
+        self._generating = False
         self._voting: Voting | None = None
         self._figures: VoteFigures | None = None
         """Computed when the result is shown."""
@@ -99,6 +106,12 @@ class VoteView(PairsOffer):
     # -- state
 
     @property
+    def _can_generate(self) -> bool:
+        """Answers are missing, and the models can be asked."""
+        ballot = self._voting.progress.ballot if self._voting is not None else None
+        return ballot is not None and ballot.incomplete > 0 and self._ask is not None and not self._generating
+
+    @property
     def _voting_on(self) -> bool:
         """A matchup is on the screen."""
         return self.query_one(ContentSwitcher).current == "vote-matchup"
@@ -111,31 +124,31 @@ class VoteView(PairsOffer):
             return True
         if action == "vote":  # on the result, only what was skipped can be voted on
             return self._voting_on or (parameters == ("skip",) and voting.progress.skipped > 0)
+        if action == "generate":
+            return self._can_generate and not self._voting_on
         if action == "export":
             return not self._voting_on and bool(voting.progress.cast)
         if action == "undo":
             return True if voting.progress.last() is not None else None
-        return True
+        return True if action != "result" or voting.progress.items else None
 
     @work(exclusive=True)
     async def _load(self) -> None:
         try:
-            self._voting = await in_thread(partial(open_voting, run_dir(self._run.id), self._answers))
+            self._voting = await in_thread(partial(open_voting, run_dir(self._run.id), self._answers()))
         except SmoltuiError as error:
             self._show_result_text(Text(f"{error}\n\nesc goes back"))
             return
-        self._said = self._voting.unreadable
+        self._said = self._said or self._voting.unreadable
         if self._voting.progress.ballot.matchups:
             await self._go_on()
         else:
             self._show_nothing(self._voting)
 
     def _show_nothing(self, voting: Voting) -> None:
-        ballot = voting.progress.ballot
-        why = "no prompt has complete answers of two models" if not ballot.identical else "all answers are the same"
-        self._show_result_text(
-            Text(f"There is nothing to vote on: {why}.\n\nesc goes back; a there generates answers.")
-        )
+        why = "all answers are the same" if voting.progress.ballot.identical else "no prompt has two answers yet"
+        more = "\n\nPress enter to generate answers without seeing whose they are." if self._can_generate else ""
+        self._show_result_text(Text(f"There is nothing to vote on: {why}.{more}"))
 
     async def _go_on(self) -> None:
         """Shows the next matchup, or the result after the last one."""
@@ -151,7 +164,7 @@ class VoteView(PairsOffer):
         if voting is None or self._saving or choice not in CHOICES:
             return
         if self._voting_on:
-            self._save(partial(self._vote, voting, choice, self._shown))
+            self._start(partial(self._vote, voting, choice, self._shown))
         elif choice == "skip" and voting.progress.skipped:
             voting.progress.again()
             self._show_matchup()
@@ -166,17 +179,50 @@ class VoteView(PairsOffer):
 
     def action_undo(self) -> None:
         if self._voting is not None and not self._saving:
-            self._save(partial(self._undo, self._voting))
+            self._start(partial(self._undo, self._voting))
 
     @staticmethod
     def _undo(voting: Voting) -> str:
         undone = voting.undo()
         return f"Undone: {CHOICE_WORDS[undone.choice]}" if undone is not None else "Nothing to undo"
 
-    @work(exclusive=True, group="vote")
+    def action_generate(self) -> None:
+        self._generate()
+
+    @work(exclusive=True, group="generate")
+    async def _generate(self) -> None:
+        """Lets the models answer behind this view, then votes on their answers."""
+        if self._ask is None or self._generating:
+            return
+        self._generating = True
+        self.refresh_bindings()
+        ticker = self.set_interval(GENERATING_SECONDS, self._tell_generating)
+        try:
+            self._tell_generating()
+            await self._ask().wait()
+        except WorkerFailed as error:
+            raise error.error from error
+        except WorkerCancelled:  # in the room behind, when a training needs the memory
+            pass
+        finally:
+            ticker.stop()
+            self._generating = False
+            self._said = ""
+        self._load()
+
+    def _tell_generating(self) -> None:
+        found = self._answers()
+        done = sum(len(question.answers) for question in found.questions)
+        self.tell(f"Generating answers, unseen: {done} of {len(found.questions) * len(found.places)}")
+
+    def _start(self, change: Callable[[], str]) -> None:
+        """Makes a change; keys that follow at once are for what is not on the screen yet, and ignored."""
+        self._saving = True
+        self._save(change)
+
+    @work(group="vote")
     async def _save(self, change: Callable[[], str]) -> None:
         """Makes a change in a thread, then shows what comes next."""
-        self._saving = True
         try:
             before = self._voting.progress.round if self._voting else 0
             self._said = await in_thread(change)
@@ -273,7 +319,7 @@ class VoteView(PairsOffer):
         if ballot.incomplete:
             notes.append(f"{ballot.incomplete} left out: a model has not answered.")
         if progress.apart:
-            notes.append(f"{progress.apart} votes on other prompts or answers are kept apart; E exports them too.")
+            notes.append(f"On other prompts or answers, kept apart: {votes(progress.apart)}. E exports them too.")
         return notes
 
     def _draw(self) -> None:

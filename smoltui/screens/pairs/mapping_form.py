@@ -18,7 +18,7 @@ from smoltui.core.pairs.preference import Pair
 from smoltui.core.pairs.reading_fields import Read, ReadingFields
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.pairs.first_rows import first_rows
-from smoltui.scripts.pair_answers import AS_IT_IS
+from smoltui.scripts.pair_how import AS_IT_IS
 
 LABEL_CELLS = 12
 VALUE_CELLS = 28

@@ -30,7 +30,7 @@ from smoltui.screens.pairs.mapping_pane import MappingPane, Unmapped
 from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
-from smoltui.scripts.pair_format import SCHEMAS
+from smoltui.scripts.pair_shapes import SCHEMAS
 from smoltui.widgets.ask_line import AskLine, Completing
 
 WATCH_SECONDS = 2.0
@@ -156,6 +156,13 @@ class PairsRoom(Room):
         status.display = line is not None
         if line is not None:
             status.update(line, layout=False)
+
+    @property
+    def train_warning(self) -> str:
+        if self.session is None or not self.session.is_other:
+            return ""
+        name = safe_line(self.session.opened.name, 60)
+        return f"Not on {name}, which is open in Pairs: runs train on the recipe's pairs. E exports a set to train on."
 
     # -- asking in one line
 
@@ -373,7 +380,7 @@ class PairsRoom(Room):
         self._open_typed(source)
 
     def action_ask_source(self) -> None:
-        self.ask("open pairs:", "file, folder, *.jsonl or owner/name; empty: the recipe's pairs", self._open_typed)
+        self.ask("open pairs:", "file, folder, *.jsonl, owner/name; empty: the recipe's", self._open_typed)
 
     def _open_typed(self, text: str) -> None:
         if text:

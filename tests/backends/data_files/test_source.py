@@ -35,7 +35,7 @@ from smoltui.backends.pairs.opened_set import imported, typed_spec
 from smoltui.backends.project.project import Project
 from smoltui.cli.pairs import Asked, pairs_report, print_report
 from smoltui.errors import InputError, PairsError, RecipeError, UnreachableError
-from smoltui.scripts.pair_answers import How
+from smoltui.scripts.pair_how import How
 
 ROWS = [{"prompt": f"Question {n}?", "chosen": f"Answer {n}, kindly.", "rejected": f"No {n}."} for n in range(1250)]
 TEXT = "".join(json.dumps(row) + "\n" for row in ROWS)

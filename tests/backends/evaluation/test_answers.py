@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from smoltui.backends.evaluation import answers
+from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.evaluation.held_out import held_out_pairs
+from smoltui.backends.evaluation.prompt_sets import read_set
 from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.project.project import Project
+from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.figures import ALIGNED, COURSE_PROMPTS, REFERENCE, Tally
 from smoltui.core.evaluation.prompt import Prompt, prompts_of
 from smoltui.core.evaluation.sheet import Sheet, sheet_from_json
@@ -26,16 +29,20 @@ from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, tra
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
     return make_project(tmp_path / "project")
 
 
-def _texts(prompts: list[Prompt]) -> list[str]:
+def _texts(prompts: Iterable[Prompt]) -> list[str]:
     return [prompt.text for prompt in prompts]
 
 
 async def asked(project: Project, prompts: list[str]) -> list[Event]:
     comparison = answers.compare_run(project, trained(project))
-    return [event async for event in answers.ask(comparison, prompts_of(prompts), EvaluationSettings(), project.folder)]
+    return [
+        event
+        async for event in answers.ask(comparison.models, prompts_of(prompts), EvaluationSettings(), project.folder)
+    ]
 
 
 def test_reference_and_aligned_are_found(project: Project) -> None:
@@ -74,7 +81,7 @@ def test_a_pushed_model_is_asked_from_the_hub(project: Project) -> None:
     """A Job's disk is gone; its model is on the Hub."""
     run = replace(trained(project), engine="hub", model_path="/tmp/gone/out", output_dir="/tmp/gone", pushed_to="me/m")
     assert answers.has_model(run, {HERE.name})
-    assert answers.compare_run(project, run).aligned == answers.Column(ALIGNED, "me/m")
+    assert answers.compare_run(project, run).aligned == Column(ALIGNED, "me/m", run=run.id)
 
 
 def test_a_run_that_broke_off_has_no_part_in_a_later_model(project: Project) -> None:
@@ -103,59 +110,55 @@ def test_what_is_not_there_is_said(project: Project) -> None:
 def test_prompts_of_the_project_or_of_the_course(project: Project) -> None:
     """My prompts.txt is asked; without one, the four prompts of the course; an empty one is an error."""
     settings = EvaluationSettings()
-    assert _texts(answers.project_prompts(project, settings)) == ["How do I boil rice?", "Why is the sky blue?"]
+    assert _texts(read_set(project, settings).prompts) == ["How do I boil rice?", "Why is the sky blue?"]
     path = project.folder / "prompts.txt"
     path.write_text("# nothing\n")
     with pytest.raises(InputError, match="has no prompts"):
-        answers.project_prompts(project, settings)
+        read_set(project, settings)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot be read"):
-        answers.project_prompts(project, settings)
+        read_set(project, settings)
     path.unlink()
-    assert _texts(answers.project_prompts(project, settings)) == list(COURSE_PROMPTS) and len(COURSE_PROMPTS) == 4
+    assert _texts(read_set(project, settings).prompts) == list(COURSE_PROMPTS) and len(COURSE_PROMPTS) == 4
     answers.write_prompts_once(path)
-    assert _texts(answers.project_prompts(project, settings)) == list(COURSE_PROMPTS)
+    assert _texts(read_set(project, settings).prompts) == list(COURSE_PROMPTS)
 
 
 async def test_both_models_answer(project: Project) -> None:
-    """Parts and whole answers of both models arrive in order, log text of the child beside them."""
+    """Parts and whole answers of both models arrive, each in its place."""
     events = await asked(project, ["One?", "Two?"])
     sheet = Sheet(["One?", "Two?"])
     for event in events:
         sheet.take(event, [0, 1])
     assert sheet.complete == 4 and sheet.cells[ALIGNED, 1].text == "I am happy to help you with it."
-    assert any(isinstance(event, LogLine) for event in events)
 
 
 async def test_the_request_holds_what_smoltui_toml_says(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sampling settings, seed and thinking reach the models; the request is gone afterwards."""
+    """Sampling settings, seed and thinking reach the models; one line each."""
     echo = project.folder / "echo.py"
     echo.write_text(
-        "import json, sys\nprint(open(sys.argv[2]).read())\n"
-        "print(json.dumps({'event': 'finished', 'v': 1}), flush=True)\n"
+        "import json, sys\nrequest = sys.stdin.readline()\n"
+        "print(json.dumps({'event': 'request', 'v': 1, 'number': 1}))\nprint(request.strip())\n"
+        "print(json.dumps({'event': 'finished', 'v': 1}), flush=True)\nsys.stdin.read()\n"
     )
-    monkeypatch.setattr(answers, "GENERATE", echo)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", echo)
     settings = EvaluationSettings(max_new_tokens=7, temperature=0.0, top_p=0.5, seed=3, thinking=True)
     comparison = answers.compare_run(project, trained(project))
-    events = [event async for event in answers.ask(comparison, prompts_of(["One?"]), settings, project.folder)]
+    events = [event async for event in answers.ask(comparison.models, prompts_of(["One?"]), settings, project.folder)]
     request = json.loads(next(event.text for event in events if isinstance(event, LogLine)))
     assert request["models"] == [
         {"name": REFERENCE, "path": str(project.folder / "model")},
         {"name": ALIGNED, "path": str(project.folder / "out")},
     ]
     wanted = {
+        "number": 1,
         "prompts": ["One?"],
-        "pairs": [],
         "max_new_tokens": 7,
         "temperature": 0.0,
         "top_p": 0.5,
         "seed": 3,
         "thinking": True,
-        "stream": True,
-        "max_length": 1024,
-        "batch_size": 8,
-        "keep_end": False,
-        "ld_alpha": None,
+        "batch_size": resident.BATCH,
         "date": answers.today(),
     }
     assert {key: value for key, value in request.items() if key != "models"} == wanted
@@ -182,7 +185,7 @@ async def test_an_end_without_answers_has_a_reason(
 ) -> None:
     """Out of memory, killed, or a child that cannot start: I read the reason, with its last message."""
     if not prompt:
-        monkeypatch.setattr(answers, "GENERATE", project.folder / "no-such-script.py")
+        monkeypatch.setattr(resident, "ANSWER_MODELS", project.folder / "no-such-script.py")
     with pytest.raises(RunFailedError) as caught:
         await asked(project, [prompt])
     assert said in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,16 @@ def test_a_vote_that_cannot_be_saved_does_not_count(tmp_path: Path, monkeypatch:
         patched.setattr(os, "fsync", full)
         voting.undo()
     assert len(voting.progress.cast) == 1
+
+
+def test_a_run_that_is_deleted_meanwhile(tmp_path: Path) -> None:
+    """Its folder does not come back with a vote in it."""
+    vote(voting_on(tmp_path / "run", questions(2)), "a")
+    resumed = voting_on(tmp_path / "run", questions(2))
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(InputError, match="The run was deleted, and its votes with it: run"):
+        resumed.vote("b")
+    assert not (tmp_path / "run").exists() and resumed.progress.number == 2
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:

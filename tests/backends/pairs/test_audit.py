@@ -24,7 +24,7 @@ from smoltui.core.pairs.audit import DEFINITIONS, Audit, audit_from_json
 from smoltui.core.pairs.audit_report import as_markdown
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.pairs.query import PairQuery, named_columns
-from smoltui.scripts.pair_answers import How
+from smoltui.scripts.pair_how import How
 
 
 def pair(prompt: str, chosen: str, rejected: str) -> dict[str, Any]:

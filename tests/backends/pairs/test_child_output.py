@@ -61,12 +61,13 @@ def test_an_error_shows_no_token(
 
 
 @pytest.fixture
-def not_nicer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test itself must not give way for good."""
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own process must not give way for good, nor lose pandas."""
     monkeypatch.setattr("smoltui.backends.pairs.child_output.os.nice", lambda by: 0)
+    monkeypatch.setattr("smoltui.backends.pairs.child_output.block_pandas", lambda: None)
 
 
-@pytest.mark.usefixtures("not_nicer")
+@pytest.mark.usefixtures("in_this_process")
 def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> Line:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -78,7 +79,7 @@ def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-@pytest.mark.usefixtures("not_nicer")
+@pytest.mark.usefixtures("in_this_process")
 def test_what_is_done_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_child(lambda: {"done": 5, "name": "\ud800"}, lambda error: InputError("unused")) == 0
     printed = capsys.readouterr().out

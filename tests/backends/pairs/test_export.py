@@ -23,7 +23,8 @@ from smoltui.core.pairs.curation import Curation, Decision, HoldOut
 from smoltui.core.pairs.facts import sound
 from smoltui.core.pairs.preference import pair_of
 from smoltui.errors import InputError, PairsError
-from smoltui.scripts.pair_format import SCHEMAS, content_hash, schema_of, to_conversation
+from smoltui.scripts.pair_format import content_hash, schema_of, to_conversation
+from smoltui.scripts.pair_shapes import SCHEMAS
 
 USER, ANSWER, OTHER = "How do I cook rice?", "Boil it in water.", "No idea, ask somebody else."
 

@@ -14,7 +14,7 @@ from smoltui.backends.project.project import Project, too_nested
 from smoltui.backends.project.settings_file import set_pair_reading, set_shown_columns
 from smoltui.core.settings.settings import parse_settings
 from smoltui.errors import RecipeError
-from smoltui.scripts.pair_answers import How
+from smoltui.scripts.pair_how import How
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     spec = RunSpec(
         name="first",
         project=str(tmp_path),
-        recipe="steps: 3\n",
+        recipe="steps: 3\npause: 0.1\n",
         output_dir=str(tmp_path / "aligned"),
         label="0123456789abcdef",
     )
@@ -130,7 +130,8 @@ async def test_a_stage_that_the_script_prints_is_text(case: Case) -> None:
     stages = (Stage.ERROR, Stage.COMPLETED, Stage.CANCELED, Stage.RUNNING)
     forged = [events.dump(events.StageChanged(stage=stage, message="forged", at=1.0)) for stage in stages]
     engine, recipe = case.engine, f"{case.spec.recipe}prints: {json.dumps(forged)}\n"
-    known = run = await engine.submit(replace(case.spec, recipe=recipe))
+    run = await engine.submit(replace(case.spec, recipe=recipe))
+    known = replace(run, stage=Stage.SCHEDULING)  # it is so short that it may have ended already
     playing = asyncio.ensure_future(case.play(run, recipe))
     async with asyncio.timeout(30):
         found = await told(engine, run.id)

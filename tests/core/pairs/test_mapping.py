@@ -10,10 +10,10 @@ from smoltui.core.pairs.column_guess import answer_choices, answer_columns, gues
 from smoltui.core.pairs.how_read import how_lines, how_read
 from smoltui.core.pairs.mapping import how_in_words, mapped, preview
 from smoltui.core.pairs.reading_fields import Read, ReadingFields
-from smoltui.scripts.pair_answers import AS_IT_IS, How
 from smoltui.scripts.pair_choices import LeftOut, unfold
 from smoltui.scripts.pair_columns import at_path
 from smoltui.scripts.pair_format import NotAPairError, examine
+from smoltui.scripts.pair_how import AS_IT_IS, How
 
 HISTORY = {
     "query": "And in Spain?",

@@ -8,7 +8,7 @@ import pytest
 
 from smoltui.core.settings.settings import Manner, Settings, parse_settings
 from smoltui.errors import RecipeError
-from smoltui.scripts.pair_answers import How
+from smoltui.scripts.pair_how import How
 
 
 def parse(text: str) -> Settings:

@@ -1,0 +1,266 @@
+"""The part of the Evaluate room in which models answer: asking, showing what comes, and keeping it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from textual import work
+from textual.timer import Timer
+
+from smoltui.backends.evaluation import answers, kept_answers
+from smoltui.backends.evaluation.giving_way import needs_memory
+from smoltui.backends.evaluation.resident import ResidentModels
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.answer_figures import answer_figures
+from smoltui.core.evaluation.sheet import Sheet, sampling_as_json
+from smoltui.core.runs.events import Event, MemoryMeasured, ModelNotice, PhaseChanged
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.wording import PHASES
+from smoltui.errors import SmoltuiError
+from smoltui.screens.evaluate.base import EvaluateBase
+
+DRAW_SECONDS = 0.1
+"""Streamed text is drawn at most ten times per second."""
+KEEP_SECONDS = 30.0
+"""While models answer, complete answers are saved this often."""
+ANSWERING = "answering"
+"""What the models are busy with, as in "The models are busy answering"."""
+
+
+class Answering(EvaluateBase):
+    """Asks models that stay loaded, and saves what they answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = self._kept = 0.0
+        self._phase = ""
+        self._ticker: Timer | None = None
+        self._file: Path | None = None
+        """Where the answers of this asking are saved; None before the first time."""
+        self._changed_at_all = False
+        """Answers have come since they were last drawn."""
+        self._whole = 0
+        """Complete answers of this asking."""
+        self._training: frozenset[str] = frozenset()
+        """Runs that were training on this machine when last looked at."""
+        self._stop_reason = ""
+
+    # -- asking
+
+    def _to_ask(self) -> list[int]:
+        """Indices of what `a` asks: what is missing, or everything if nothing is or if the settings have changed."""
+        sheet = self._sheet
+        everything = list(range(len(sheet.prompts)))
+        if not sheet.complete or not self._same_settings():
+            return everything
+        return sheet.missing() or everything
+
+    def _same_settings(self) -> bool:
+        """Whether new answers can stand beside those that are there."""
+        return self._sheet.sampling is None or dict(self._sheet.sampling) == sampling_as_json(self.settings)
+
+    @work(group="models", exclusive=True)
+    async def _ask(self, indices: Sequence[int]) -> None:
+        loaded, sheet = self._loaded, self._sheet
+        if loaded is None or self._working:
+            return
+        sampling = sampling_as_json(self.settings)
+        if not self._same_settings():
+            sheet.cells.clear()  # saved in a file of their own
+        self._asked = list(indices)
+        sheet.forget(indices)
+        if not sheet.cells:
+            sheet.date, self._file = None, None
+        sheet.sampling, sheet.date = sampling, sheet.date or answers.today()
+        self._notices.clear()
+        self._whole = 0
+        prompts = [sheet.prompts[index] for index in indices]
+        if self._models is None:
+            self._models = ResidentModels(self.workspace.project.folder, ended=self._models_ended)
+            self._hold(self._models)
+        await self._listen(ANSWERING, self._models.ask(self.columns, prompts, sampling, date=sheet.date))
+
+    @work(group="resident", exclusive=True)
+    async def _hold(self, models: ResidentModels) -> None:
+        """Ends the models with the app, whose workers are cancelled first."""
+        async with models:
+            await asyncio.Event().wait()
+
+    def _models_ended(self) -> None:
+        """The child has ended: idle, killed, or on a key."""
+        self._memory = None
+        if self.is_attached:
+            self._draw_notices()
+            self.refresh_bindings()
+
+    @work(group="unload", exclusive=True)
+    async def _unload(self, reason: str) -> None:
+        """Gives back the memory of the models."""
+        if self._models is not None and self._models.alive:
+            await self._models.close()
+            self._set_status(reason)
+
+    def action_stop(self) -> None:
+        """Stops the models, or gives back their memory if they are idle."""
+        if self._working:
+            self.workers.cancel_group(self, "models")
+        else:
+            self._unload("The models are unloaded; the next question loads them.")
+
+    # -- a training that needs the memory
+
+    def _look_at_trainings(self, runs: Mapping[str, Run]) -> None:
+        """Ends the models when a training starts that needs their memory."""
+        here = self.workspace.services.here
+        training = frozenset(run.id for run in runs.values() if run.engine in here and run.stage == Stage.RUNNING)
+        new, self._training = training - self._training, training
+        if new and self._models is not None and self._models.alive:
+            self._give_way([runs[run_id] for run_id in new])
+
+    @work(group="give-way")
+    async def _give_way(self, runs: Sequence[Run]) -> None:
+        project, models = self.workspace.project, self._models
+        for run in runs:
+            if models is not None and models.alive and await in_thread(lambda run=run: needs_memory(project, run)):  # type: ignore[misc]
+                said = f"The models were unloaded: the training of {run.name} needs the memory."
+                if self._working:
+                    self._stop_reason = f"{said} Complete answers are kept; a continues after it."
+                    self.workers.cancel_group(self, "models")
+                await models.close()
+                self._set_status(self._stop_reason or said)
+
+    # -- listening
+
+    async def _listen(self, doing: str, events: AsyncGenerator[Event, None]) -> None:
+        """Shows events until they end; an error or a stop is reported in the status."""
+        self._working, self._begun, self._phase = doing, time.monotonic(), ""
+        self._kept, self._stop_reason = self._begun, ""
+        self._ticker = self.set_interval(DRAW_SECONDS, self._tick)
+        self._draw_below()
+        self.refresh_bindings()
+        outcome = ""
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    self._take(event)
+        except SmoltuiError as error:
+            outcome = " → ".join(filter(None, (error.message, error.hint)))
+            self.say(error)
+        except asyncio.CancelledError:
+            outcome = self._stop_reason or self._stopped_words()
+            raise
+        finally:
+            took = as_time(time.monotonic() - self._begun)
+            self._working = ""
+            self._ticker.stop()
+            if doing == ANSWERING:
+                self._sheet.drop_parts()
+                self._keep()
+            self._set_status(outcome or self._done(doing, took))
+            self._draw_all()
+            self._draw_figures()
+            self._draw_below()
+            self.refresh_bindings()
+
+    def _stopped_words(self) -> str:
+        missing = len(self._sheet.missing()) if self._working == ANSWERING else 0
+        more = f" {missing:,} prompts are left; a continues." if missing and self._sheet.complete else ""
+        return f"Stopped. Complete answers are kept.{more}"
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case PhaseChanged(phase=phase, message=message):
+                self._phase = ": ".join(filter(None, (message, PHASES.get(phase, phase))))
+            case MemoryMeasured():
+                self._memory = event
+                self._draw_notices()
+            case ModelNotice(model=model, kind=kind, text=text):
+                self._notices[model, kind] = text
+                self._draw_notices()
+            case _ if self._working == ANSWERING:
+                if self._sheet.take(event, self._asked) is not None:
+                    self._changed_at_all = True
+                    self._whole += event.name != "answer_part"
+            case _:
+                self._take_measured(event)
+
+    def _tick(self) -> None:
+        if self._working == ANSWERING and time.monotonic() - self._kept > KEEP_SECONDS:
+            self._keep()
+        if not self.is_current:
+            return
+        if self._changed_at_all:
+            self._changed_at_all = False
+            self._draw_answers()
+        self._set_status(self._progress())
+        self._draw_figures()
+
+    def _progress(self) -> str:
+        spent = as_time(time.monotonic() - self._begun)
+        if self._working == ANSWERING:
+            counted = f"{self._whole:,} of {len(self._asked) * len(self.columns):,} answers"
+        else:
+            counted = self._measured_so_far()
+        return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "press x to stop")))
+
+    # -- keeping
+
+    def _keep(self) -> None:
+        """Saves the complete answers with the run."""
+        self._kept = time.monotonic()
+        loaded = self._loaded
+        if loaded is None or loaded.run is None or not self._sheet.complete:
+            return
+        if loaded.run.id not in self.workspace.runs:
+            self.say("The run was deleted: these answers are shown, but not saved.")
+            return
+        models = {column.name: column.shown for column in self.columns}
+        stored = {"at": time.time(), **self._sheet.as_json(models, self._sheet.sampling)}
+        if self.app.return_code is None:
+            self._write(loaded, stored)
+            return
+        try:  # the app exits, and waits for no more workers
+            kept_answers.write_answers(run_store.run_dir(loaded.run.id), stored, self._file)
+        except SmoltuiError as error:
+            self.say(error)
+
+    @work(group="keep")
+    async def _write(self, loaded: answers.Opening, stored: Mapping[str, Any]) -> None:
+        if loaded.run is None:
+            return
+        folder, file = run_store.run_dir(loaded.run.id), self._file
+        try:
+            self._file = await in_thread(lambda: kept_answers.write_answers(folder, stored, file))
+            loaded.kept_at = stored["at"]
+        except SmoltuiError as error:
+            self.say(error)
+
+    # -- figures of the set
+
+    @work(group="set-figures", exclusive=True)
+    async def _compute_figures(self, sheet: Sheet) -> None:
+        manner = self._loaded.settings.manner if self._loaded else None
+        now = sheet.copy()
+        self._show_figures(sheet, await in_thread(lambda: answer_figures(now, manner)))
+
+    # -- told by the room and by measuring
+
+    def _done(self, doing: str, took: str) -> str:
+        """The status after work that took `took`."""
+        raise NotImplementedError
+
+    def _take_measured(self, event: Event) -> None:
+        raise NotImplementedError
+
+    def _measured_so_far(self) -> str:
+        raise NotImplementedError
+
+    def _draw_figures(self) -> None:
+        raise NotImplementedError

@@ -1,0 +1,85 @@
+"""The part of the Evaluate room that chooses what is compared: prompts, columns, thinking."""
+
+from __future__ import annotations
+
+from textual import work
+
+from smoltui.backends.evaluation.columns import Candidate, candidates, column_of_place
+from smoltui.backends.evaluation.prompt_sets import NAMED, PROJECT
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.column import MOST_COLUMNS, Column
+from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, EvaluateBase
+from smoltui.screens.evaluate.columns_dialog import ColumnsDialog
+from smoltui.widgets.ask_line import AskLine
+
+
+class Choosing(EvaluateBase):
+    """Chooses prompts and models by key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._set = PROJECT
+        """Name or path of the set of prompts."""
+        self._chosen: list[Column] | None = None
+        """Columns that were chosen here; None: those of the run."""
+
+    def _load(self) -> object:
+        """Reads the project with what was chosen."""
+        raise NotImplementedError
+
+    # -- prompts
+
+    def action_set(self) -> None:
+        """Asks for a set of prompts."""
+        hint = f"{', '.join(NAMED)}, or a text or JSONL file"
+        self.query_one(AskLine).ask("Prompts:", hint, self._set_given, value=self._set)
+
+    def _set_given(self, name: str) -> None:
+        if name and name != self._set:
+            self._set = name
+            self._load()
+
+    # -- columns
+
+    @work(group="columns", exclusive=True)
+    async def action_columns(self) -> None:
+        """Opens the list of models that can be compared."""
+        loaded = self._loaded
+        if loaded is None:
+            return
+        project, here = self.workspace.project, self.workspace.services.here
+        found = await in_thread(lambda: candidates(project, loaded.comparison, loaded.candidates, here))
+        known = {one.column.weights for one in found}
+        found += [Candidate(column, "") for column in self.columns if column.weights not in known]
+        if self.is_current:
+            self.app.push_screen(ColumnsDialog(found, self.columns, self._column_at), self._columns_given)
+
+    def _column_at(self, place: str, others: list[Column]) -> Column:
+        """Blocks. Raises: InputError: there is no model."""
+        return column_of_place(self.workspace.project, place, others)
+
+    def _columns_given(self, columns: list[Column] | None) -> None:
+        if columns and columns != list(self.columns):
+            self._chosen = columns[:MOST_COLUMNS]
+            self._load()
+
+    def action_shift(self, by: int) -> None:
+        """Shows the columns to the left or right of those in view."""
+        self._first = max(0, min(self._first + by, len(self.columns) - self._at_once()))
+        self._draw_answers()
+
+    # -- views and switches
+
+    def action_view(self) -> None:
+        """Answers, or figures of held-out pairs."""
+        self.switch_view(HELD_OUT if self.view == ANSWERS else ANSWERS)
+
+    def action_thinking(self) -> None:
+        """Lets models think before they answer, or not."""
+        self._thinking = not self.settings.thinking
+        self._draw_all()
+
+    def action_unfold(self) -> None:
+        """Shows thoughts in full, or folds them."""
+        self._unfolded = not self._unfolded
+        self._draw_answers()

@@ -1,0 +1,163 @@
+"""Chooses the models that are compared, one column each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from smoltui.backends.evaluation.columns import Candidate
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.column import MOST_COLUMNS, Column
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.modal import Modal
+
+CURSOR, CHOSEN = "›", "✓"
+
+
+class ColumnsDialog(Modal[list[Column] | None]):
+    """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "accept", "Compare"),
+        Binding("space", "mark", "In or out"),
+        Binding("a,plus", "add", "Add a folder or Hub id"),
+        Binding("j,down", "move(1)", "Down", show=False),
+        Binding("k,up", "move(-1)", "Up", show=False),
+        Binding("g,home", "move(-100000)", "Top", show=False),
+        Binding("G,end", "move(100000)", "End", show=False),
+        Binding("escape", "leave", "Cancel"),
+        Binding("q", "leave", "Cancel", show=False),
+    ]
+    AUTO_FOCUS = ""  # the input is not open
+    DEFAULT_CSS = """
+    ColumnsDialog Input { display: none; margin-top: 1; }
+    ColumnsDialog.adding Input { display: block; }
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        chosen: Sequence[Column],
+        find: Callable[[str, list[Column]], Column],
+    ) -> None:
+        """`find` makes a column of a folder or Hub id; it may block, and raises SmoltuiError."""
+        super().__init__()
+        self._candidates = list(candidates)
+        by_weights = {one.column.weights: at for at, one in enumerate(self._candidates)}
+        self._chosen = [by_weights[column.weights] for column in chosen if column.weights in by_weights]
+        """Indices of candidates, in the order of the columns."""
+        for at, column in zip(self._chosen, chosen, strict=False):
+            self._candidates[at] = Candidate(column, self._candidates[at].words)
+        self._find = find
+        self._at = 0
+        self._said = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide"):
+            yield Static(id="candidates", markup=False)
+            line = Input(placeholder="Folder or Hub id (enter adds it, esc cancels)", compact=True)
+            line.cursor_blink = False
+            yield line
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        text = Text(f"Compare up to {MOST_COLUMNS} models\n\n", "bold")
+        rows = max(3, self.size.height - 12)
+        first = max(0, min(self._at - rows // 2, len(self._candidates) - rows))
+        for at in range(first, min(first + rows, len(self._candidates))):
+            one = self._candidates[at]
+            number = f"{self._chosen.index(at) + 1}" if at in self._chosen else " "
+            mark = CHOSEN if at in self._chosen else " "
+            line = Text(f"{CURSOR if at == self._at else ' '} {mark}{number} ", no_wrap=True, overflow="ellipsis")
+            line.append(safe_line(one.column.name, 30), "cyan").append("  ")
+            line.append(safe_line(redact(one.words or one.column.shown), 120), "dim")
+            line.stylize("bold reverse" if at == self._at else "")
+            text.append_text(line).append("\n")
+        if len(self._candidates) > rows:
+            text.append(f"{self._at + 1} of {len(self._candidates)}\n", "dim")
+        text.append(f"\n{self._said}" if self._said else "", "yellow")
+        text.append("\n space ", "reverse").append(" in or out   ")
+        text.append(" a ", "reverse").append(" folder or Hub id   ")
+        text.append(" enter ", "reverse").append(" compare   ")
+        text.append(" esc ", "reverse").append(" cancel")
+        place = self.query_one("#candidates", Static)
+        place.update(text)
+
+    # -- keys
+
+    def action_move(self, by: int) -> None:
+        self._at = max(0, min(self._at + by, len(self._candidates) - 1))
+        self._draw()
+
+    def action_mark(self) -> None:
+        self._said = ""
+        if not self._candidates:
+            return
+        if self._at in self._chosen:
+            self._chosen.remove(self._at)
+        elif len(self._chosen) >= MOST_COLUMNS:
+            self._said = f"{MOST_COLUMNS} models are chosen. Take one out first."
+        else:
+            self._chosen.append(self._at)
+        self._draw()
+
+    def action_add(self) -> None:
+        self.add_class("adding")
+        self.query_one(Input).focus()
+
+    @on(Input.Submitted)
+    def _place_given(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close_input()
+        if place := event.value.strip():
+            self._add(place)
+
+    @work(exclusive=True)
+    async def _add(self, place: str) -> None:
+        columns = [one.column for one in self._candidates]
+        try:
+            column = await in_thread(lambda: self._find(place, columns))
+        except SmoltuiError as error:
+            self._said = safe_line(redact(f"{error.message}. {error.hint}"), 300)
+            self._draw()
+            return
+        known = next((at for at, one in enumerate(self._candidates) if one.column.weights == column.weights), None)
+        if known is None:
+            self._candidates.append(Candidate(column, ""))
+            known = len(self._candidates) - 1
+        self._at = known
+        self.query_one(Input).value = ""
+        if known not in self._chosen:
+            self.action_mark()
+        else:
+            self._draw()
+
+    def _close_input(self) -> None:
+        self.remove_class("adding")
+        self.set_focus(None)
+
+    def action_accept(self) -> None:
+        if not self._chosen:
+            self._said = "Choose at least one model (space)."
+            self._draw()
+            return
+        self.dismiss([self._candidates[at].column for at in self._chosen])
+
+    def action_leave(self) -> None:
+        if self.has_class("adding"):
+            self._close_input()
+        else:
+            self.dismiss(None)

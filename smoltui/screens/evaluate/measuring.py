@@ -1,0 +1,104 @@
+"""The part of the Evaluate room that measures models on held-out pairs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from textual import work
+from textual.widgets import Static
+
+from smoltui.backends.evaluation import answers, measurements
+from smoltui.backends.evaluation.held_out import held_out_pairs
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
+from smoltui.core.evaluation.measurement import Measurement, differences
+from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
+from smoltui.errors import SmoltuiError
+from smoltui.screens.evaluate.answering import Answering
+from smoltui.screens.evaluate.base import HELD_OUT
+from smoltui.screens.evaluate.figures_table import figures_table
+
+MEASURED = "being measured"
+"""What the models are busy with, as in "The models are busy being measured"."""
+
+
+class Measuring(Answering):
+    """Measures the reference and the run's model, and keeps the figures with the run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed: list[str] = []
+        """What makes the newest figures incomparable with those before."""
+
+    @work(group="models", exclusive=True)
+    async def _measure(self) -> None:
+        loaded = self._loaded
+        if loaded is None or self._working:
+            return
+        self._tally = Tally(beta=loaded.comparison.beta, manner=loaded.settings.manner)
+        self.switch_view(HELD_OUT)
+        self.query_one("#held-out").scroll_home(animate=False)
+        await self._listen(MEASURED, self._measured(loaded))
+
+    async def _measured(self, loaded: answers.Opening) -> AsyncGenerator[Event, None]:
+        project = self.workspace.project
+        limit = loaded.settings.held_out
+        yield PhaseChanged(phase="load_pairs")
+        pairs = await in_thread(lambda: held_out_pairs(project, loaded.comparison.values, limit))
+        if self._models is not None:  # measuring loads models of its own
+            await self._models.close()
+        date, tally = answers.today(), self._tally or Tally()
+        models = answers.measure(loaded.comparison, pairs, loaded.settings, project.folder, date=date)
+        async with aclosing(models) as events:
+            async for event in events:
+                yield event
+        seed = loaded.settings.seed
+        now = await in_thread(lambda: measurements.measured(tally, pairs, date=date, seed=seed))
+        await self._keep_measurement(loaded, now)
+
+    async def _keep_measurement(self, loaded: answers.Opening, now: Measurement) -> None:
+        """Saves the figures with the run, and notes what makes them incomparable with those before."""
+        loaded.measurement, self._tally, self._changed = now, None, []
+        if loaded.run is None:
+            return
+        folder = run_store.run_dir(loaded.run.id)
+        try:
+            before = await in_thread(lambda: measurements.keep(folder, now))
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self._changed = differences(before, now) if before is not None else []
+
+    def _take_measured(self, event: Event) -> None:
+        if self._tally is not None and isinstance(event, PairScored | Answered):
+            self._tally.add(event)
+
+    def _measured_so_far(self) -> str:
+        tally = self._tally or Tally()
+        return "; ".join(
+            f"{model}: {len(tally.scores.get(model, {}))} pairs, {len(tally.answers.get(model, {}))} answers"
+            for model in (REFERENCE, ALIGNED)
+        )
+
+    def _measured_words(self) -> str:
+        pairs = self._loaded.measurement.aligned.pairs if self._loaded and self._loaded.measurement else 0
+        return f"Both models measured on {pairs} held-out pairs"
+
+    def _incomparable(self) -> str:
+        """What the last figures of the run can't be compared for; empty if they can."""
+        return f" Not comparable with the last figures: {'; '.join(self._changed)}." if self._changed else ""
+
+    def _draw_figures(self) -> None:
+        """The figures so far while the models are measured; otherwise those that are kept with the run."""
+        loaded, tally = self._loaded, self._tally
+        if loaded is None:
+            return
+        place, manner = self.query_one("#figures", Static), loaded.settings.manner
+        if tally is not None:
+            place.update(figures_table(tally.figures(REFERENCE), tally.figures(ALIGNED), tally.beta, manner))
+        elif (kept := loaded.measurement) is not None:
+            place.update(figures_table(kept.reference, kept.aligned, kept.beta, manner, kept.date))
+        else:
+            place.update("Not measured yet. Press m to measure both models on held-out pairs.")
