@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from smoltui.backends.evaluation.answers import Comparison
+from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.published import pushed_repos
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE
 from smoltui.core.runs.run import Run
@@ -27,6 +29,7 @@ def role_of(result: BenchmarkResult, comparison: Comparison, run: Run | None) ->
             aligned.path if aligned is not None and aligned.adapter is None else None,
             run.pushed_to if run is not None else None,
             comparison.values.get("hub_model_id"),
+            *(pushed_repos(run_store.run_dir(run.id)) if run is not None else ()),
         )
         if isinstance(name, str)
     }

@@ -72,8 +72,15 @@ def _benchmark(group: Sequence[BenchmarkResult]) -> Benchmark:
         rehearsal=mine.is_rehearsal,
         settings=thinking,
         date=time.strftime("%Y-%m-%d", time.gmtime(mine.at)) if mine.at else "",
-        dataset=mine.source if REPO_ID.fullmatch(mine.source) else None,
+        dataset=_dataset(mine.source),
     )
+
+
+def _dataset(source: str) -> str | None:
+    """The data set of a source such as `ada/details_ada__m/results_….json`; None for a file on this machine."""
+    folder, _, name = source.rpartition("/")
+    pushed = name.startswith("results_") and "/details_" in folder and REPO_ID.fullmatch(folder)
+    return folder if pushed else None
 
 
 def _harness(result: BenchmarkResult) -> str:

@@ -12,6 +12,7 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.project.project import Project
 from smoltui.backends.publish import leaderboard, push, saved, submitting, weights
 from smoltui.backends.publish.facts import Gathered, gather, read_run
+from smoltui.backends.runs import published
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.system import data_folder
@@ -85,9 +86,8 @@ async def open_publication(
     run, spec = await read_run(engine, run)
     gathered = await in_thread(lambda: gather(project, run, spec))
     folder = run_store.run_dir(run.id)
-    pushes = await in_thread(lambda: saved.kept(folder, "push"))
-    pushed = next((str(each["repo"]) for each in pushes if isinstance(each.get("repo"), str)), None)
-    repo, record = push.repo_known(gathered, pushed), gathered.record
+    pushed = await in_thread(lambda: published.pushed_repos(folder))
+    repo, record = push.repo_known(gathered, next(iter(pushed), None)), gathered.record
     if ask_hub:
         with suppress(ServiceError):
             repo = repo or f"{(await hub.account()).name}/{push.slug(record.name)}"
@@ -203,7 +203,7 @@ async def submit(
         raise await _for_hand(publication, prepared, text, error) from error
     facts = {"space": prepared.space, "number": made.number, "url": made.url, "commit": made.commit}
     entry = prepared.entry.as_json()
-    await in_thread(lambda: saved.keep(publication.folder, "pull_request", {**facts, "entry": entry}))
+    await in_thread(lambda: published.keep(publication.folder, published.PULL_REQUEST, {**facts, "entry": entry}))
     return made
 
 
@@ -262,7 +262,7 @@ async def send(publication: Publication, plan: push.PushPlan) -> push.Pushed:
     """Pushes, and keeps what was pushed with the run. Raises as `push.push`."""
     made = await push.push(plan)
     facts = {"repo": made.repo, "commit": made.commit, "weights": plan.weights.value}
-    await in_thread(lambda: saved.keep(publication.folder, "push", facts))
+    await in_thread(lambda: published.keep(publication.folder, published.PUSH, facts))
     return made
 
 

@@ -1,51 +1,17 @@
-"""What was published of a run, kept in its folder; and what could not be sent, saved for sending by hand."""
+"""What could not be sent, saved for sending by hand."""
 
 from __future__ import annotations
 
 import json
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from smoltui.backends.publish.hub_reading import page
 from smoltui.backends.publish.leaderboard import Prepared
-from smoltui.backends.system import data_folder
 from smoltui.core.publish.board_file import NAME
 from smoltui.errors import InputError
 
 FOLDER = "submission"
 """In the project."""
-
-
-def keep(folder: Path, what: str, facts: dict[str, Any]) -> Path:
-    """Stores what was published as `submissions-<time>.json` in a run's folder. `what`: push or pull_request.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
-    now = time.time()
-    path = folder / f"submissions-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}{int(now % 1 * 1e6):06d}Z.json"
-    try:
-        data_folder.private_folder(folder)
-        data_folder.write_json(path, {"at": now, "what": what, **facts})
-    except OSError as error:
-        raise InputError(
-            f"It was published, but that could not be saved ({error.strerror}): {path}",
-            "Free some space there, make it writable, or set SMOLTUI_HOME to another data folder.",
-        ) from error
-    return path
-
-
-def kept(folder: Path, what: str) -> list[dict[str, Any]]:
-    """What was published of a run, newest first; unreadable files are skipped."""
-    found = []
-    with suppress(OSError):
-        for path in sorted(folder.glob("submissions-*.json"), reverse=True):
-            data = data_folder.read_json(path)
-            if data is not None and data.get("what") == what:
-                found.append(data)
-    return found
 
 
 def save_for_later(project: Path, prepared: Prepared, description: str) -> str:

@@ -217,9 +217,9 @@ def _benchmarks(benchmarks: Sequence[Benchmark]) -> list[str]:
             for row in benchmark.rows
         ]
         lines += _table(("task", "metric", "reference", "this model"), rows)
-        about = [part for part in (benchmark.settings, benchmark.date and f"on {benchmark.date}") if part]
-        about += [f"with {', '.join(benchmark.pins)}"] if benchmark.pins else []
-        lines += ["", f"± one standard error. {_plain('; '.join(about))}".rstrip()]
+        about = ["± one standard error", benchmark.settings, benchmark.date and f"on {benchmark.date}"]
+        about.append(f"with {', '.join(benchmark.pins)}" if benchmark.pins else "its packages were not recorded")
+        lines += ["", f"{_plain('; '.join(filter(None, about)))}."]
         if benchmark.dataset:
             lines += [
                 "",

@@ -28,7 +28,7 @@ PINS = ("lighteval==0.13.0", "xxhash<4")
 def result(role: str, **changed: object) -> BenchmarkResult:
     name = "results_2026-11-29T09-01-02.json"
     data = results(**changed)  # type: ignore[arg-type]
-    return read_results(data, name=name, source="ada/details", role=role, pins=PINS)
+    return read_results(data, name=name, source=f"ada/details_ada__m/{name}", role=role, pins=PINS)
 
 
 def test_nothing_is_kept_yet(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_both_models_of_one_setting_are_in_one_table(tmp_path: Path) -> None:
     benchmark_results.keep(tmp_path, replace(result(REFERENCE, gsm8k={"extractive_match": 0.3}), source="ref"))
     benchmark_results.keep(tmp_path, result(ALIGNED, hellaswag={"acc": "NaN"}))
     (found,) = evidence.benchmarks(tmp_path)
-    assert found.harness == "lighteval 0.13.0" and found.pins == PINS and found.dataset == "ada/details"
+    assert found.harness == "lighteval 0.13.0" and found.pins == PINS and found.dataset == "ada/details_ada__m"
     figures = {row.task: row for row in found.rows}
     assert (figures["gsm8k|0"].value, figures["gsm8k|0"].reference) == (0.41, 0.3)
     assert math.isnan(figures["hellaswag|0"].value) and figures["hellaswag|0"].reference == 0.5
@@ -49,6 +49,14 @@ def test_both_models_of_one_setting_are_in_one_table(tmp_path: Path) -> None:
     assert shown["gsm8k¦0"] == ["`extractive_match`", "0.3000", "0.4100"]
     assert shown["hellaswag¦0"] == ["`acc`", "0.5000 ± 0.0100", "NaN ± 0.0100"]
     assert [each.value for each in results_of([found])] == [41.0]
+
+
+@pytest.mark.parametrize(
+    "source", ["/home/ada/out/results_x.json", "out/a/results_x.json", "ada/details", "results_x.json"]
+)
+def test_a_file_of_this_machine_is_no_data_set(source: str, tmp_path: Path) -> None:
+    benchmark_results.keep(tmp_path, replace(result(ALIGNED), source=source))
+    assert evidence.benchmarks(tmp_path)[0].dataset is None
 
 
 def test_a_rehearsal_is_marked_and_kept_apart(tmp_path: Path) -> None:

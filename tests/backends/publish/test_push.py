@@ -13,7 +13,7 @@ import pytest
 from smoltui.backends.publish import publication as publishing
 from smoltui.backends.publish.publication import Publication, open_publication, plan_push, send
 from smoltui.backends.publish.push import slug
-from smoltui.backends.publish.saved import kept
+from smoltui.backends.runs.published import kept
 from smoltui.core.publish.record import Benchmark, BenchmarkRow, Weights
 from smoltui.errors import InputError, PermissionDeniedError, ServiceError
 from tests.backends.publish.published import MODEL, make_published, save_model, seed
@@ -231,7 +231,7 @@ async def test_where_the_model_goes(server: LocalHub, tmp_path: Path) -> None:
     recipe = "model_name_or_path: a/b\ndataset_name: c/d\noutput_dir: out\n"
     project, engine, run = make_published(tmp_path / "project", recipe=recipe)
     assert (await open_publication(project, engine, run)).repo == "ada/demo"
-    publishing.saved.keep(publishing.run_store.run_dir(run.id), "push", {"repo": "lab/pushed"})
+    publishing.published.keep(publishing.run_store.run_dir(run.id), "push", {"repo": "lab/pushed"})
     assert (await open_publication(project, engine, run)).repo == "lab/pushed"
     (project.folder / "smoltui.toml").write_text('[submit]\nmodel = "lab/named"\n')
     found = await open_publication(project, engine, run)

@@ -20,7 +20,7 @@ from smoltui.backends.publish.publication import (
     save_for_hand,
     submit,
 )
-from smoltui.backends.publish.saved import kept
+from smoltui.backends.runs.published import kept
 from smoltui.core.publish.leaderboard import State
 from smoltui.errors import InputError, PermissionDeniedError, RateLimitedError, ServiceError, SmoltuiError
 from tests.backends.publish.published import (
