@@ -28,8 +28,6 @@ from smoltui.errors import InputError, NotLoggedInError, PermissionDeniedError, 
 
 EDITED = "card.md"
 """A card that was edited, in the run's folder."""
-NOBODY = "you"
-"""In place of the account's name, if nobody is logged in."""
 MERGED = "merged"
 """Folder of the merged model, in the run's folder."""
 Tell = Callable[[str], None]
@@ -98,7 +96,7 @@ async def open_publication(
         base, known = record.base, before.gathered.record.base
         if base.license is None and base.repo == known.repo:
             record = replace(record, base=replace(base, license=known.license))
-    repo = repo or f"{NOBODY}/{push.slug(record.name)}"
+    repo = repo or f"{push.NOBODY}/{push.slug(record.name)}"
     record = replace(record, name=repo.partition("/")[2])
     gathered = replace(gathered, record=record)
     edited = await in_thread(lambda: _edited(folder))

@@ -25,6 +25,8 @@ from smoltui.core.publish.submission import REPO_ID, passed, shown, stop, warn
 from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, UnreachableError
 
 DOING = "push the model"
+NOBODY = "you"
+"""In place of the account's name in a card, while it is not known."""
 ADAPTER_CONFIG, BASE_KEY = "adapter_config.json", "base_model_name_or_path"
 """peft's file of an adapter, and its key for the base model."""
 _UPLOADED = re.compile(
@@ -118,6 +120,9 @@ def _local_checks(gathered: Gathered, repo: str, weights: Weights, text: str) ->
     for name, content in (("The recipe", gathered.record.recipe), ("The card", text)):
         if leak := leak_in_file(name, content, is_recipe=name == "The recipe"):
             found.append(stop("token", leak.sentence, leak.next_step))
+    if f'"{NOBODY}/' in text:
+        said = f"The edited card still names the repository {NOBODY}/{shown(gathered.record.name)}"
+        found.append(stop("card", said, f"Write {shown(repo)} (e), or discard your edits (u)."))
     if weights is not Weights.NONE and gathered.folder is None:
         said = "The weights are not on this machine"
         found.append(stop("weights", said, "Push the card only (w), or choose another run."))

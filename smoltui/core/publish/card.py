@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from smoltui.core.evaluation.figure_rows import UNKNOWN, figure_rows, rules
 from smoltui.core.publish import curves
@@ -185,9 +185,9 @@ def _held_out(record: Record) -> list[str]:
     return [*head, *table, "", about, "", *[f"- {_plain(rule)}" for rule in rules(found.beta, record.manner)]]
 
 
-def _packages(versions: Iterable[str] | object) -> str:
-    items = sorted(dict(versions).items()) if versions else []  # type: ignore[call-overload]
-    return ", ".join(f"{_plain(name)} {_plain(version)}" for name, version in items) or "unknown versions"
+def _packages(versions: Mapping[str, str]) -> str:
+    named = [f"{_plain(name)} {_plain(version)}" for name, version in sorted(versions.items())]
+    return ", ".join(named) or "unknown versions"
 
 
 def _votes(votes: Sequence[Vote]) -> list[str]:

@@ -197,6 +197,19 @@ async def test_an_edited_card_that_the_hub_refuses(server: LocalHub, tmp_path: P
         await open_publication(project, engine, run)
 
 
+async def test_a_card_that_was_edited_before_the_account_was_known(server: LocalHub, tmp_path: Path) -> None:
+    """It says you/demo in the example: noticed before it is published."""
+    recipe = "model_name_or_path: a/b\ndataset_name: c/d\noutput_dir: out\n"
+    project, engine, run = make_published(tmp_path / "project", recipe=recipe)
+    offline = await open_publication(project, engine, run, ask_hub=False)
+    path = publishing.write_card_to_edit(offline)
+    path.write_text(f"{offline.text}mine\n")
+    plan = await plan_push(await open_publication(project, engine, run), Weights.FULL)
+    assert not plan.may_push and any("names the repository you/demo" in check.sentence for check in plan.checks)
+    path.write_text(path.read_text().replace("you/demo", "ada/demo"))
+    assert (await plan_push(await open_publication(project, engine, run), Weights.FULL)).may_push
+
+
 GSM8K = Benchmark(
     "lighteval 0.13.0", (), (BenchmarkRow("gsm8k|0", "extractive_match", 0.5534),), date="2026-11-29", dataset="ada/d"
 )
