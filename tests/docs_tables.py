@@ -42,6 +42,8 @@ KEYS: dict[str, str] = {
     "log": "smoltui.screens.runs.log_view.LogView",
     "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
     "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
+    "answers": "smoltui.screens.evaluate.answer_sheet.AnswerSheet",
+    "models": "smoltui.screens.evaluate.columns_dialog.ColumnsDialog",
     "vote": "smoltui.screens.evaluate.vote_view.VoteView",
     "label-setup": "smoltui.screens.evaluate.label_setup.LabelSetup",
     "label": "smoltui.screens.evaluate.label_view.LabelView",

@@ -37,9 +37,10 @@ def vote_command(
 
     Votes are cast in the app (Evaluate, b), or in a file written by --ballot: a command cannot judge.
     """
+    from smoltui.cli import choices as choosing
     from smoltui.cli import votes
 
-    pairs = votes.Pairs(out, hold_out, overwrite)
+    pairs = choosing.Pairs(out, hold_out, overwrite)
     votes.run_vote(project_in(folder), run_id=run_id, ballot=ballot, choices=choices, pairs=pairs, as_json=as_json)
 
 
@@ -69,11 +70,11 @@ def label_command(folder: str, as_json: bool, **options: Any) -> None:
     """
     require_address_space()
     from smoltui.backends.evaluation.labels import Asked
-    from smoltui.cli import votes
+    from smoltui.cli import choices, labels
 
-    pairs = votes.Pairs(options["out"], options["hold_out"], options["overwrite"])
+    pairs = choices.Pairs(options["out"], options["hold_out"], options["overwrite"])
     asked = Asked(*(options[name] for name in ("prompts", "n", "temperature", "seed", "name")))
-    votes.run_label(
+    labels.run_label(
         project_in(folder),
         asked=asked,
         models=options["models"],

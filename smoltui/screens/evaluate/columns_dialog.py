@@ -26,15 +26,15 @@ class ColumnsDialog(Modal[list[Column] | None]):
     """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "accept", "Compare"),
+        Binding("enter", "accept", "Compare these"),
         Binding("space", "mark", "In or out"),
         Binding("a,plus", "add", "Add a folder or Hub id"),
         Binding("j,down", "move(1)", "Down", show=False),
         Binding("k,up", "move(-1)", "Up", show=False),
         Binding("g,home", "move(-100000)", "Top", show=False),
         Binding("G,end", "move(100000)", "End", show=False),
-        Binding("escape", "leave", "Cancel"),
-        Binding("q", "leave", "Cancel", show=False),
+        Binding("escape", "leave", "Close"),
+        Binding("q", "leave", "Close", show=False),
     ]
     AUTO_FOCUS = ""  # the input is not open
     DEFAULT_CSS = """
@@ -74,6 +74,8 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not self.query("#candidates"):  # keys can arrive before it is composed, and after it was left
+            return
         text = Text(f"Compare up to {MOST_COLUMNS} models\n\n", "bold")
         rows = max(3, self.size.height - 12)
         first = max(0, min(self._at - rows // 2, len(self._candidates) - rows))
@@ -115,8 +117,9 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._draw()
 
     def action_add(self) -> None:
-        self.add_class("adding")
-        self.query_one(Input).focus()
+        for line in self.query(Input):
+            self.add_class("adding")
+            line.focus()
 
     @on(Input.Submitted)
     def _place_given(self, event: Input.Submitted) -> None:

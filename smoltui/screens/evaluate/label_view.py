@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, work
-from textual.app import ComposeResult
+from textual import work
 from textual.binding import Binding, BindingType
-from textual.containers import Container, VerticalScroll
-from textual.widgets import ContentSwitcher, Static
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
 
 from smoltui.backends.evaluation.labels import Labelling, export_labels, open_labelling
 from smoltui.backends.pairs.export import Exported
@@ -22,258 +22,165 @@ from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.vote_log import Choice
 from smoltui.errors import SmoltuiError
-from smoltui.safe_text import redact, safe_line
-from smoltui.screens.evaluate.pairs_offer import PairsOffer
+from smoltui.safe_text import safe_line
+from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
 from smoltui.screens.evaluate.vote_panes import LETTERS, answer_text, prompt_text
-from smoltui.widgets.ask_line import AskLine
-from smoltui.widgets.key_bar import KeyBar
-from smoltui.widgets.page import Page
 
 UNDONE: dict[Choice, str] = {"tie": "all alike", "bad": "none is good", "skip": "skipped"}
 
 
-class LabelView(PairsOffer):
+class LabelView(DecidingView):
     """Chooses in one set. Opens where the last choice left off."""
 
-    CSS_PATH = "vote.tcss"
+    HEADING = "Label answers"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "pick(0)", "Best, then worst", key_display="A B …"),
-        *(
-            Binding(letter, f"pick({place})", "Best, then worst", show=False)
-            for place, letter in enumerate(LETTERS)
-            if place
-        ),
+        *(Binding(letter, f"pick({at})", "Best, then worst", show=False) for at, letter in enumerate(LETTERS) if at),
         Binding("equals_sign", "label('tie')", "All alike", key_display="="),
         Binding("x", "label('bad')", "None good"),
         Binding("s", "label('skip')", "Skip"),
-        Binding("u", "undo", "Undo"),
-        Binding("v", "result", "Result"),
-        Binding("E", "export", "Export pairs"),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("escape", "back", "Back", show=False),
-        Binding("q", "leave", "Close"),
-        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
+        *COMMON,
     ]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, set_name: str) -> None:
         super().__init__()
-        self._set = name
+        self._set = set_name
         self._labelling: Labelling | None = None
         self._best: int | None = None
         """Place of the answer that was picked as the best; None before that."""
         self._shown = ""
         """Id of the task on the screen; empty for none."""
-        self._saving = False
-        self._said = ""
 
-    def compose(self) -> ComposeResult:
-        yield Static(id="vote-title", markup=False)
-        with ContentSwitcher(initial="vote-result"):
-            with Container(id="vote-matchup"):
-                with Page(id="vote-prompt"):
-                    yield Static(markup=False)
-                with VerticalScroll(id="label-answers"):
-                    yield Static(markup=False)
-            with Page(id="vote-result"):
-                yield Static("Loading answers…", markup=False)
-        yield Static(id="vote-status", markup=False)
-        yield AskLine()
-        yield KeyBar()
+    def compose_answers(self) -> Iterable[Widget]:
+        yield VerticalScroll(Static(markup=False), id="label-answers")
 
     def on_mount(self) -> None:
         self._load()
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < 16, "tiny")
-
-    @property
-    def _choosing(self) -> bool:
-        """A task is on the screen."""
-        return self.query_one(ContentSwitcher).current == "vote-matchup"
-
-    @property
-    def _now(self) -> Task | None:
-        return self._labelling.progress.current if self._labelling is not None else None
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        labelling = self._labelling
-        if labelling is None or self._saving:
-            return None if action in ("pick", "label", "undo", "result", "export") else True
-        if action in ("pick", "label"):
-            return self._choosing or (parameters == ("skip",) and labelling.progress.skipped > 0)
-        if action == "export":
-            return not self._choosing and bool(labelling.progress.log.votes)
-        if action == "undo":
-            return True if self._best is not None or labelling.progress.last() is not None else None
-        return True
 
     @work(exclusive=True)
     async def _load(self) -> None:
         try:
             self._labelling = await in_thread(partial(open_labelling, self.workspace.project, self._set))
         except SmoltuiError as error:
-            self._show_text(Text(f"{error}\n\nesc goes back"))
+            self.show_text(Text(f"{error}\n\nesc goes back"))
             return
-        self._said = self._labelling.unreadable
-        self._next()
+        self.said = self._labelling.unreadable
+        await self.show_next()
 
-    def _next(self) -> None:
-        """Shows the next task, or the result after the last one."""
-        self._best = None
-        if self._now is None:
-            self._show_result()
-            return
-        self._shown = self._now.id
-        for selector, text in (
-            ("#vote-prompt", prompt_text(self._now.prompt)),
-            ("#label-answers", self._answers(self._now)),
-        ):
-            page = self.query_one(selector, VerticalScroll)
-            page.query_one(Static).update(text)
-            page.scroll_home(animate=False, immediate=True)
-        self.query_one(ContentSwitcher).current = "vote-matchup"
-        self.query_one("#label-answers").focus()
-        self._draw()
+    @property
+    def _now(self) -> Task | None:
+        """The task to choose in."""
+        return self._labelling.progress.current if self._labelling is not None else None
 
-    def _answers(self, task: Task) -> Text:
-        """The answers below each other, each with its letter; the best is marked."""
-        text = Text()
-        for place, candidate in enumerate(task.candidates):
-            picked = place == self._best
-            text.append("\n" if text else "").append(f" {LETTERS[place].upper()} ", "reverse bold")
-            text.append("  best\n" if picked else "\n", "bold")
-            text.append_text(answer_text(candidate.answer.text)).append("\n")
-        return text
+    def has_more(self) -> bool:
+        return self._now is not None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        labelling = self._labelling
+        if labelling is None or self.saving:
+            return None if action in ("pick", "label", "undo", "result", "export") else True
+        match action:
+            case "pick" | "label":
+                return self.deciding or (parameters == ("skip",) and labelling.progress.skipped > 0)
+            case "export":
+                return not self.deciding and bool(labelling.progress.log.votes)
+            case "undo":
+                return True if self._best is not None or labelling.progress.last() is not None else None
+            case "result":
+                return True if labelling.progress.items else None
+        return True
 
     # -- keys
 
     def action_pick(self, place: int) -> None:
         """The first letter picks the best answer, the second one the worst."""
         task = self._now
-        if self._saving or task is None or place >= len(task.candidates) or task.id != self._shown:
+        if self.saving or task is None or place >= len(task.candidates) or task.id != self._shown:
             return
         if self._best is None:
             self._best = place
-            self.query_one("#label-answers Static", Static).update(self._answers(task))
-            self._said = ""
-            self._draw()
+            self._draw_answers(task)
+            self.tell("")
+            self.refresh_bindings()
         elif place == self._best:
             self.tell("That is the best one. Choose the worst, or u to start over.")
         elif self._labelling is not None:
-            self._start(partial(self._choose, self._labelling, "a", task.id, self._best, place))
+            self.start(partial(self._choose, self._labelling, "a", task.id, self._best, place))
 
-    @property
-    def _asking(self) -> bool:
-        return self.query_one(AskLine).asking
-
-    def action_scroll(self, by: int) -> None:
-        self.query_one("#label-answers").scroll_relative(y=by, animate=False)
-
-    def action_label(self, choice: Choice) -> None:
+    async def action_label(self, choice: Choice) -> None:
         labelling, task = self._labelling, self._now
-        if labelling is None or self._saving:
+        if labelling is None or self.saving:
             return
-        if self._choosing and task is not None and task.id == self._shown:
-            self._start(partial(self._choose, labelling, choice, task.id))
+        if self.deciding and task is not None and task.id == self._shown:
+            self.start(partial(self._choose, labelling, choice, task.id))
         elif choice == "skip" and labelling.progress.skipped:
             labelling.progress.again()
-            self._next()
+            await self.show_next()
 
     @staticmethod
     def _choose(labelling: Labelling, choice: Choice, on: str, best: int = 0, worst: int = 1) -> str:
         labelling.choose(choice, best, worst, on)
         return ""
 
-    def action_undo(self) -> None:
+    async def action_undo(self) -> None:
+        """Takes back the pick of the best answer, or the last choice."""
         if self._best is not None:
-            self._said = ""
-            self._next()
-        elif self._labelling is not None and not self._saving:
-            self._start(partial(self._undo, self._labelling))
+            self.said = ""
+            await self.show_next()
+        elif self._labelling is not None and not self.saving:
+            self.start(partial(self._undo, self._labelling))
 
     @staticmethod
     def _undo(labelling: Labelling) -> str:
         undone = labelling.undo()
         return f"Undone: {UNDONE.get(undone.choice, 'best and worst')}" if undone is not None else "Nothing to undo"
 
-    def _start(self, change: Callable[[], str]) -> None:
-        """Makes a change; keys that follow at once are for what is not on the screen yet, and ignored."""
-        self._saving = True
-        self._save(change)
-
-    @work(group="label")
-    async def _save(self, change: Callable[[], str]) -> None:
-        """Makes a change in a thread, then shows what comes next."""
-        try:
-            self._said = await in_thread(change)
-        except SmoltuiError as error:
-            self.tell(f"{error.message} {error.hint}")
-            return
-        finally:
-            self._saving = False
-            self.refresh_bindings()
-        self._next()
-
-    def action_result(self) -> None:
-        """Switches between the result so far and the task."""
-        self._said = ""
-        if self._choosing:
-            self._show_result()
-        else:
-            self._next()
-
-    def action_back(self) -> None:
-        """Closes the innermost of: the question, the result so far, the labels."""
-        if self._asking:
-            self.query_one(AskLine).stop()
-        elif not self._choosing and self._now is not None:
-            self.action_result()
-        else:
-            self.dismiss()
-
-    def action_leave(self) -> None:
-        self.dismiss()
-
-    def action_help(self) -> None:
-        self.show_help("Label answers")
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#label-answers").scroll_relative(y=by, animate=False)
 
     # -- drawing
 
-    def _show_result(self) -> None:
-        if self._labelling is not None:
-            labelling = self._labelling
-            said = label_words(labelling.found, labelling.tasks, labelling.progress)
-            self._show_text(Text("\n".join(said)))
+    async def show_next(self) -> None:
+        self._best = None
+        if (task := self._now) is None:
+            await self.show_result()
+            return
+        self._shown = task.id
+        answers = self.query_one("#label-answers", VerticalScroll)
+        self._draw_answers(task)
+        answers.scroll_home(animate=False, immediate=True)
+        self.show_item(prompt_text(task.prompt), answers)
 
-    def _show_text(self, text: Text) -> None:
-        self.query_one("#vote-result Static", Static).update(text)
-        self.query_one(ContentSwitcher).current = "vote-result"
-        self.query_one("#vote-result", Page).focus()
-        self._draw()
+    def _draw_answers(self, task: Task) -> None:
+        """The answers below each other, each with its letter; the best is marked."""
+        text = Text()
+        for place, candidate in enumerate(task.candidates):
+            text.append("\n" if text else "").append(f" {LETTERS[place].upper()} ", "reverse bold")
+            text.append("  best\n" if place == self._best else "\n", "bold")
+            text.append_text(answer_text(candidate.answer.text)).append("\n")
+        self.query_one("#label-answers Static", Static).update(text)
 
-    def _draw(self) -> None:
-        title = Text(" Label answers", "bold", no_wrap=True, overflow="ellipsis")
+    async def show_result(self) -> None:
+        self._best = None
+        if (labelling := self._labelling) is not None:
+            self.show_text(Text("\n".join(label_words(labelling.found, labelling.tasks, labelling.progress))))
+
+    def title_words(self) -> str:
+        words = [""]
         if self._labelling is not None and self._labelling.progress.items:
             progress = self._labelling.progress
-            at = progress.number if self._choosing else len(progress.cast)
-            title.append(f" · {at} of {len(progress.items)}", "not bold")
+            words.append(f"{progress.number if self.deciding else len(progress.cast)} of {len(progress.items)}")
             if progress.skipped:
-                title.append(f" · {progress.skipped} skipped", "not bold")
-        title.append(f" · {safe_line(self._set, 40)}", "not bold dim")
-        self.query_one("#vote-title", Static).update(title)
-        self.tell(self._said)
-        self.refresh_bindings()
+                words.append(f"{progress.skipped} skipped")
+        return " · ".join([*words, safe_line(self._set, 40)])
 
-    def tell(self, text: str) -> None:
-        self._said = text
-        self.query_one("#vote-status", Static).update(Text(safe_line(redact(text or self._hint()), 400)))
-
-    def _hint(self) -> str:
+    def hint(self) -> str:
         labelling = self._labelling
         if labelling is None:
             return ""
-        if self._choosing:
+        if self.deciding:
             return "Press the letter of the best answer." if self._best is None else "Now the letter of the worst one."
         if self._now is not None:
             return "esc returns to choosing. E exports best against worst as preference pairs."

@@ -40,7 +40,8 @@ class PairsOffer(Modal[None]):
 
     def show_help(self, title: str) -> None:
         """Lists every key of this view."""
-        own = {binding.action for binding in self.BINDINGS if isinstance(binding, Binding)}
+        ours = [kind for kind in type(self).__mro__ if issubclass(kind, PairsOffer)]  # Textual's keys are not listed
+        own = {key.action for kind in ours for key in vars(kind).get("BINDINGS", ()) if isinstance(key, Binding)}
         rows: dict[str, tuple[list[str], bool]] = {}
         for node, binding, enabled, _ in self.active_bindings.values():
             if binding.action in own and node is self:

@@ -33,7 +33,7 @@ class SubmitRoom(SubmitViews):
     CSS_PATH = "submit.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "check", "Check"),
-        Binding("v", "view", "View"),
+        Binding("v", "view", "Next view"),
         Binding("e", "edit", "Edit card"),
         Binding("w", "upload", "Upload"),
         Binding("P", "push", "Push", key_display="P"),
