@@ -6,7 +6,7 @@ submission is built on must be today's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -100,8 +100,9 @@ async def discussions(session: Session, repo: str, *, author: str, doing: str) -
     for number in range(MOST_PAGES):
         query = [("type", "pull_request"), ("author", author), ("p", str(number))]
         data = mapping_in(await session.get(api_path("space", repo, "discussions"), doing=doing, params=query))
-        rows = data.get("discussions")
-        items: Sequence[object] = rows if isinstance(rows, list) else []
+        items = data.get("discussions")
+        if not isinstance(items, list):
+            raise not_the_hub(doing)
         found += [row for row in map(mapping_in, items) if _is_by(row, author)]
         count, start = data.get("count"), data.get("start")
         done = not isinstance(count, int) or not isinstance(start, int) or start + len(items) >= count
@@ -118,6 +119,9 @@ def _is_by(row: Mapping[str, Any], author: str) -> bool:
 
 
 async def details(session: Session, repo: str, number: int, *, doing: str) -> Mapping[str, Any]:
-    """One pull request of a Space, with the files in conflict. Raises as `Session.send`."""
+    """One pull request of a Space, with its state and the files in conflict. Raises as `Session.send`."""
     path = api_path("space", repo, "discussions", str(number))
-    return mapping_in(await session.get(path, doing=doing, params=[("diff", "1")]))
+    found = mapping_in(await session.get(path, doing=doing, params=[("diff", "1")]))
+    if not isinstance(found.get("status"), str):
+        raise not_the_hub(doing)
+    return found
