@@ -139,6 +139,20 @@ def test_what_is_not_a_board_is_one_sentence(data: bytes) -> None:
     assert told.value.hint == HINT and "\n" not in told.value.message and len(told.value.message) < 160
 
 
+@given(st.sampled_from(sorted(SHAPES)), st.integers(0, 400), st.binary(max_size=3), st.integers(0, 3))
+def test_a_damaged_file_is_read_or_refused(shape: str, at: int, put: bytes, cut: int) -> None:
+    """A few bytes replaced anywhere: one sentence, or a file that still takes an entry without another change."""
+    data = SHAPES[shape][:at] + put + SHAPES[shape][at + cut :]
+    try:
+        board = read_board(data)
+        edit = with_entry(board, ENTRY)
+    except InputError as error:
+        assert error.message.startswith("The leaderboard's") and error.message.isprintable()
+    else:
+        assert edit.data[: edit.at] + edit.data[edit.at + len(edit.added) :] == data
+        assert diff(board, edit)
+
+
 def test_the_diff_shows_the_entry_and_its_surroundings() -> None:
     """The comma behind the last entry, the new lines, and where the list goes on."""
     data = SHAPES["CRLF"]
