@@ -64,6 +64,12 @@ def _evaluate() -> Screen[None]:
     return EvaluateRoom()
 
 
+def _submit() -> Screen[None]:
+    from smoltui.screens.submit.room import SubmitRoom
+
+    return SubmitRoom()
+
+
 WATCH_AFTER_SECONDS = 0.1
 """Delay before runs are listed: after the first frame."""
 PRELOAD_AFTER_SECONDS = 1.2
@@ -132,6 +138,7 @@ class SmoltuiApp(WireApp[int]):
         "recipe": _recipe,
         "runs": _runs,
         "evaluate": _evaluate,
+        "submit": _submit,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "room('device')", "Device", show=False),
@@ -139,6 +146,7 @@ class SmoltuiApp(WireApp[int]):
         Binding("3", "room('recipe')", "Recipe", show=False),
         Binding("4", "room('runs')", "Runs", show=False),
         Binding("5", "room('evaluate')", "Evaluate", show=False),
+        Binding("6", "room('submit')", "Submit", show=False),
         Binding("t", "train", "Train"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),

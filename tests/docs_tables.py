@@ -49,6 +49,8 @@ KEYS: dict[str, str] = {
     "vote": "smoltui.screens.evaluate.vote_view.VoteView",
     "label-setup": "smoltui.screens.evaluate.label_setup.LabelSetup",
     "label": "smoltui.screens.evaluate.label_view.LabelView",
+    "submit": "smoltui.screens.submit.room.SubmitRoom",
+    "publish": "smoltui.screens.submit.publish_dialog.PublishDialog",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }

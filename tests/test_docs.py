@@ -14,7 +14,14 @@ from click.testing import CliRunner
 
 from smoltui import docs
 from smoltui.core.runs.rules import WatchSettings
-from smoltui.core.settings.settings import EvaluationSettings, JobSettings, LocalSettings, Manner, Settings
+from smoltui.core.settings.settings import (
+    EvaluationSettings,
+    JobSettings,
+    LocalSettings,
+    Manner,
+    Settings,
+    SubmitSettings,
+)
 from smoltui.errors import InputError
 from smoltui.scripts.pair_how import How
 from tests.docs_tables import BLOCK, KEYS, TABLES, WORDS, bindings_of, generated, shown_key, used, with_tables
@@ -23,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {"README": README} | {name: (docs.FOLDER / f"{name}.md").read_text(encoding="utf-8") for name in docs.TOPICS}
 
-ROOMS = ("app", "device", "pairs", "recipe", "runs", "evaluate")
+ROOMS = ("app", "device", "pairs", "recipe", "runs", "evaluate", "submit")
 
 
 # -- what comes from the code
@@ -106,11 +113,14 @@ def test_every_setting_is_listed_with_its_default() -> None:
         ("local", LocalSettings),
         ("watch", WatchSettings),
         ("evaluation", EvaluationSettings),
+        ("submit", SubmitSettings),
         ("pairs", How),
     ):
         wanted += [(f"{table}.{item.name}", item) for item in fields(settings)]
     assert not [problem for name, item in wanted if (problem := row(name, item))]
-    listed = set(re.findall(r"^\| `((?:run|jobs|local|watch|pairs|evaluation)\.\w+)`", PAGES["recipe"], re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `((?:run|jobs|local|watch|pairs|evaluation|submit)\.\w+)`", PAGES["recipe"], re.MULTILINE)
+    )
     assert listed == {name for name, _ in wanted}
     assert not [item.name for item in fields(Manner) if f"`{item.name}`" not in PAGES["recipe"]]
 

@@ -10,7 +10,21 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
-from smoltui.cli.commands import app, ask, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled, votes
+from smoltui.cli.commands import (
+    app,
+    ask,
+    benchmark,
+    check,
+    docs,
+    evaluate,
+    jobs,
+    pairs,
+    publish,
+    recipe,
+    runs,
+    scheduled,
+    votes,
+)
 from smoltui.cli.failures import as_smoltui_error
 from smoltui.errors import InputError
 
@@ -65,6 +79,10 @@ COMMANDS: tuple[click.Command, ...] = (
     evaluate.evaluate_command,
     votes.vote_command,
     votes.label_command,
+    benchmark.benchmark_command,
+    publish.card_command,
+    publish.submit_command,
+    publish.leaderboard_command,
     docs.docs_command,
 )
 """In the order of the workflow, in which help and documentation list them."""

@@ -18,6 +18,7 @@ TOPICS = (
     "evaluate",
     "held-out",
     "votes",
+    "submit",
     "commands",
     "course",
     "how-it-works",

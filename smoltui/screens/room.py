@@ -22,6 +22,7 @@ ROOMS: tuple[tuple[str, str, str], ...] = (
     ("3", "recipe", "Recipe"),
     ("4", "runs", "Runs"),
     ("5", "evaluate", "Evaluate"),
+    ("6", "submit", "Submit"),
 )
 """Key, mode and title of each room, in order of use."""
 

@@ -19,9 +19,8 @@ if TYPE_CHECKING or __package__:
     from smoltui.scripts.pair_how import AS_IT_IS, How
     from smoltui.scripts.pair_turns import NotAPairError, columns, in_cell, is_list, short
 else:  # in a Job, beside dpo.py
-    from pair_how import AS_IT_IS, How
-
     from pair_columns import at_path, layout_of, plain
+    from pair_how import AS_IT_IS, How
     from pair_turns import NotAPairError, columns, in_cell, is_list, short
 
 TEXT_KEYS = ("answer", "response", "completion", "output", "text", "summary", "content", "generated_text", "message")

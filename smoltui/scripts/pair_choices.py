@@ -21,10 +21,9 @@ if TYPE_CHECKING or __package__:
     from smoltui.scripts.pair_how import AS_IT_IS, How
     from smoltui.scripts.pair_turns import NotAPairError, in_cell, is_list
 else:  # in a Job, beside dpo.py
-    from pair_how import AS_IT_IS, How
-
     from pair_answers import Answers, answers_of, tie
     from pair_columns import PROMPTS, layout_of, plain
+    from pair_how import AS_IT_IS, How
     from pair_turns import NotAPairError, in_cell, is_list
 
 DEEP = ("full_text", "text", "post", "question", "prompt", "content")

@@ -33,14 +33,13 @@ if TYPE_CHECKING or __package__:
         not_text,
     )
 else:  # in a Job, beside dpo.py
+    from pair_answers import answer_groups, answers_of
     from pair_checks import problems_of
+    from pair_choices import LeftOut, choice_schema, deep_key, unfold
+    from pair_columns import layout_of
     from pair_how import AS_IT_IS, How
     from pair_shapes import Parts, parts_of
     from pair_sides import READERS
-
-    from pair_answers import answer_groups, answers_of
-    from pair_choices import LeftOut, choice_schema, deep_key, unfold
-    from pair_columns import layout_of
     from pair_turns import Message, NotAPairError, answer, common_prefix, is_list, last_answer_at, not_text
 
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)

@@ -25,9 +25,8 @@ if TYPE_CHECKING or __package__:
         transcripts,
     )
 else:  # in a Job, beside dpo.py
-    from pair_shapes import Parts
-
     from pair_columns import cell
+    from pair_shapes import Parts
     from pair_turns import (
         Message,
         NotAPairError,

@@ -24,6 +24,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from tests.hub import repo_routes
+from tests.hub.repos import Repos
+
 TOKEN = "hf_localwriter0123456789"
 KEEP_ALIVE_SECONDS = 30.0
 """Between two comments on a stream that is silent, as on the Hub."""
@@ -154,6 +157,8 @@ class LocalHub:
         """Namespaces whose Jobs this account may not see: 403."""
         self.datasets: dict[str, Dataset] = {}
         """By id, owner/name."""
+        self.repos = Repos()
+        """Models, Spaces, and data sets that are read and written as repositories."""
         self.whoami: Any = {
             "type": "user",
             "name": "ada",
@@ -286,7 +291,9 @@ class _Handler(BaseHTTPRequestHandler):
         hub, url = self.server.hub, urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with suppress(ValueError):
-            body = json.loads(raw) if raw else None
+            body = None
+            with suppress(ValueError):  # a commit is a list of objects, one per line
+                body = json.loads(raw) if raw else None
             hub.requests.append(
                 {
                     "method": method,
@@ -299,7 +306,11 @@ class _Handler(BaseHTTPRequestHandler):
             fault = hub.fault(method, url.path)
             if fault and not fault.get("after"):
                 return self._spoilt(fault)
-            answer = self._answer(method, url.path, parse_qs(url.query), body)
+            answer = self._of_repos(method, url.path, parse_qs(url.query), raw)
+            if answer == repo_routes.CUT:
+                return self._cut("close")
+            if answer is None:
+                answer = self._answer(method, url.path, parse_qs(url.query), body)
             if fault:
                 return self._spoilt(fault)
             if answer is not None:
@@ -317,6 +328,22 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, "<html>please log in</html>", {"Content-Type": "text/html"})
             case _:
                 self._send(fault["status"], fault.get("body", {"error": "spoilt"}), fault.get("headers", {}))
+
+    def _of_repos(
+        self, method: str, path: str, query: dict[str, list[str]], raw: bytes
+    ) -> tuple[int, Any, dict[str, str]] | None:
+        """The answer about a repository; None for any other path, and for a data set of `hub.datasets`."""
+        hub = self.server.hub
+        name = "/".join(path.removeprefix("/api").removeprefix("/datasets/").split("/")[:2])
+        if path.startswith(("/api/datasets/", "/datasets/")) and name in hub.datasets:
+            return None
+        known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        account = hub.whoami["name"] if known else None
+        owned = (account, *(org["name"] for org in hub.whoami["orgs"])) if account else ()
+        role = hub.whoami["auth"]["accessToken"]["role"]
+        asked = repo_routes.Asked(method, path, query, raw, account, owned, role, hub.url)
+        with hub.lock:
+            return repo_routes.answer(hub.repos, asked)
 
     def _answer(
         self, method: str, path: str, query: dict[str, list[str]], body: Any
@@ -593,7 +620,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
         for key, value in {"Content-Type": "application/json", **headers, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
@@ -614,6 +641,7 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points the client of this process to the Hub at `url`, with `TOKEN` and short waits; forgets any other Hub."""
     from smoltui.backends.hub import client as hub
     from smoltui.backends.jobs import engine, log_merge, stats, submit
+    from smoltui.backends.publish import submitting
 
     hub.setup()
     hub.forget()
@@ -631,6 +659,7 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         (engine, "SHORTEST_POLL_SECONDS", 0.05),
         (engine, "CANCEL_WAITS", (0.01,)),
         (submit, "LOOKS", (0.0, 0.05)),
+        (submitting, "LOOKS", (0.0, 0.05)),
     ):
         monkeypatch.setattr(module, name, value)
 

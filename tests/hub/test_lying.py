@@ -25,8 +25,12 @@ from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.pairs.model_files import find_model_files
 from smoltui.backends.project.project import Project
+from smoltui.backends.publish import leaderboard
+from smoltui.backends.publish.commits import create_commit
+from smoltui.backends.publish.hub_reading import public_info
+from smoltui.backends.publish.pulls import close, own_pulls
 from smoltui.backends.system.threads import in_thread
-from smoltui.errors import PairsError, ServiceError, SmoltuiError, UnreachableError
+from smoltui.errors import InputError, PairsError, ServiceError, SmoltuiError, UnreachableError
 from tests.hub.lying import LIES, SECRET, LyingHub, lying_hub
 
 SHORT = 0.12
@@ -143,6 +147,39 @@ async def files(liar: LyingHub, folder: Path) -> object:
     return await in_thread(lambda: pair_hub.hub_files("owner/set", ["train.parquet"], None))
 
 
+async def board(liar: LyingHub, folder: Path) -> object:
+    return await leaderboard.read("owner/space")
+
+
+async def board_file(liar: LyingHub, folder: Path) -> object:
+    """Only the file itself is a lie: what is no list of entries is the file's fault, in a sentence, too."""
+    liar.tell("GET /api/spaces/owner/space$", {"id": "owner/space", "sha": "0" * 40})
+    try:
+        return await leaderboard.read("owner/space")
+    except InputError as error:
+        raise ServiceError(error.message, error.hint) from error
+
+
+async def public(liar: LyingHub, folder: Path) -> object:
+    return await public_info("dataset", "owner/set", doing="see whether it is public")
+
+
+async def pull_requests(liar: LyingHub, folder: Path) -> object:
+    return await own_pulls("owner/space", "ada")
+
+
+async def pull_request(liar: LyingHub, folder: Path) -> object:
+    """The list is the Hub's, its one pull request is not."""
+    _logged_in(liar)
+    row = {"num": 1, "isPullRequest": True, "status": "open", "author": {"name": "ada"}}
+    liar.tell(r"GET /api/spaces/owner/space/discussions\?", {"discussions": [row], "count": 1, "start": 0})
+    return await own_pulls("owner/space", "ada")
+
+
+async def close_pull_request(liar: LyingHub, folder: Path) -> object:
+    return await close("owner/space", 1, "words")
+
+
 FOUND = 'x-repo-commit: 0000000000000000000000000000000000000000\r\netag: "abc"\r\ncontent-length: 100000\r\n'
 
 
@@ -176,10 +213,16 @@ ASKED: tuple[Callable[[LyingHub, Path], Awaitable[object]], ...] = (
     files,
     content,
     tokenizer,
+    board,
+    board_file,
+    public,
+    pull_requests,
+    pull_request,
+    close_pull_request,
 )
 
 
-ACTS = (cancel, unschedule)
+ACTS = (cancel, unschedule, close_pull_request)
 """What the Hub answers to these in words is nobody's business: the status says that it was done."""
 DONE = {"garbage", "empty", "nested", "nested less", "a number", "null", "a huge number", "lone surrogates"}
 
@@ -213,6 +256,19 @@ def what_is_wrong_with(error: SmoltuiError) -> str:
     if not text.isprintable() or SECRET in text:
         return "foreign bytes"
     return "" if len(error.message) < 700 else "long"
+
+
+PATIENT = {"silent", "stalls"} | {mode for mode in LIES if mode.startswith("trickles")}
+"""Modes in which the client itself asks again for minutes."""
+
+
+@pytest.mark.parametrize("mode", sorted(LIES.keys() - PATIENT))
+async def test_a_commit_is_one_sentence_too(mode: str, liar: LyingHub) -> None:
+    """The client's own requests before a commit get nonsense."""
+    liar.mode = mode
+    with pytest.raises(ServiceError) as told:
+        await create_commit("space", "owner/space", {"a.json": b"[]"}, title="t", pull_request=True, doing="open it")
+    assert not what_is_wrong_with(told.value)
 
 
 @pytest.mark.parametrize(

@@ -220,8 +220,10 @@ def decoded(response: httpx2.Response, doing: str) -> Any:
 
 
 @asynccontextmanager
-async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Session]:
+async def session(doing: str, *, anonymous: bool = False, public: bool = False) -> AsyncIterator[Session]:
     """A connection to the Hub, closed with the block. `anonymous`: continue without a token if there is none.
+
+    `public`: never send a token, to see what everybody can see.
 
     Raises:
         NotLoggedInError: there is no token.
@@ -233,8 +235,8 @@ async def session(doing: str, *, anonymous: bool = False) -> AsyncIterator[Sessi
         from huggingface_hub import get_token
         from huggingface_hub.utils._headers import build_hf_headers
 
-        found = get_token()
-        if found is None and not anonymous:
+        found = None if public else get_token()
+        if found is None and not anonymous and not public:
             raise not_logged_in()
         register_secrets(found, is_token=True)
         # The first call in a process may request a list of programs from the Hub, so it runs in this thread too.

@@ -80,6 +80,33 @@ class EvaluationSettings:
     """Maximum number of held-out pairs that `evaluate` measures and answers."""
     manner: Manner | None = None
     """None: the share in the chosen manner is not computed."""
+    benchmarks: tuple[str, ...] = ()
+    """Tasks that `benchmark` runs with lm_eval on this machine; empty for the default set."""
+    task_folder: str = ""
+    """Folder with task files (YAML) of your own for lm_eval, relative to the project folder; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitSettings:
+    """What is published, and where. Empty texts: taken from the recipe, the run and the account."""
+
+    space: str = "smol-course/leaderboard"
+    """Space of the leaderboard, owner/name."""
+    model: str = ""
+    """Repository of the model, owner/name."""
+    private: bool = False
+    """Create the repository private; the leaderboard needs a public one."""
+    chapter: str = "3"
+    """Of the smol-course; its text about DPO says 3."""
+    method: str = "DPO"
+    results_dataset: str = ""
+    """Data set that the benchmarks pushed, owner/name."""
+    base_model: str = ""
+    """Hub id of the base model, if the recipe names a folder."""
+    preference_dataset: str = ""
+    """Hub id of the preference pairs, if the recipe names files."""
+    license: str = ""
+    """Identifier of the Hub, such as apache-2.0; empty for that of the base model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +128,7 @@ class Settings:
     evaluation: EvaluationSettings = EvaluationSettings()
     watch: WatchSettings = field(default_factory=WatchSettings)
     """Rules that watch unfinished runs."""
+    submit: SubmitSettings = SubmitSettings()
 
     @property
     def reads_pairs(self) -> bool:
@@ -135,7 +163,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
     """
     _refuse_huge(data)
-    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch"}, "")
+    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch", "submit"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
     _only(pairs, {"source", "columns", "show", *(item.name for item in fields(How))}, "pairs.")
@@ -149,6 +177,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         pair_how=_how({item.name: pairs[item.name] for item in fields(How) if item.name in pairs}),
         evaluation=_in_range(_dataclass(EvaluationSettings, _table(data, "evaluation"), "evaluation."), "evaluation."),
         watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
+        submit=_dataclass(SubmitSettings, _table(data, "submit"), "submit."),
     )
 
 

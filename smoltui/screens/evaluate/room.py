@@ -43,6 +43,7 @@ class EvaluateRoom(Choosing, Measuring):
         Binding("o", "set", "Prompt set"),
         Binding("c", "columns", "Models"),
         Binding("x", "stop", "Stop / unload"),
+        Binding("B", "benchmarks", "Benchmarks", key_display="B"),
         Binding("b", "vote", "Blind vote"),
         Binding("v", "view", "Held-out / answers"),
         Binding("e", "edit", "Edit prompts", show=False),
@@ -151,6 +152,11 @@ class EvaluateRoom(Choosing, Measuring):
 
         if (loaded := self._loaded) is not None:
             self.app.push_screen(LabelSetup(self.columns, loaded.settings))
+
+    def action_benchmarks(self) -> None:
+        from smoltui.screens.evaluate.benchmarks_view import open_benchmarks
+
+        open_benchmarks(self)
 
     def action_other(self, step: int) -> None:
         loaded = self._loaded

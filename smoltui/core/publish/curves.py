@@ -1,0 +1,106 @@
+"""The curves of a training as one picture: loss, reward margin, reward accuracy, rewards."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from smoltui.core.publish.png import Colour, Picture, words_width
+from smoltui.core.publish.record import Points
+from smoltui.core.runs.metrics import LN2, as_word, finite
+
+WIDTH, HEIGHT = 1200, 720
+NAME = "curves.png"
+"""In the repository."""
+
+_INK, _DIM, _GRID = (40, 40, 40), (120, 120, 120), (225, 225, 225)
+_BLUE, _ORANGE, _GREEN, _RED = (31, 119, 180), (230, 110, 0), (30, 140, 60), (200, 40, 40)
+_LEFT, _TOP, _RIGHT, _BOTTOM = 100, 56, 24, 52
+"""Pixels of a panel around its curve."""
+_TICKS = 4
+_DOT = 8
+
+
+class _Panel(NamedTuple):
+    title: str
+    series: Sequence[tuple[str, Colour]]
+    """TRL's metric and the colour of its line; the held-out values are dots of the next colour."""
+    line: float | None
+    """A value that has a meaning, drawn as a thin line."""
+
+
+_PANELS = (
+    _Panel("loss (0.693: knows nothing)", (("loss", _BLUE),), LN2),
+    _Panel("reward margin, nats", (("rewards/margins", _BLUE),), 0.0),
+    _Panel("reward accuracy (0.5: chance)", (("rewards/accuracies", _BLUE),), 0.5),
+    _Panel("reward of chosen (green), rejected (red)", (("rewards/chosen", _GREEN), ("rewards/rejected", _RED)), 0.0),
+)
+
+
+def curves_png(curves: Mapping[str, Points]) -> bytes | None:
+    """The picture; None without a value that can be drawn. NaN and infinity are gaps."""
+    if not any(finite(curves.get(name, ())) for panel in _PANELS for name, _ in panel.series):
+        return None
+    picture = Picture(WIDTH, HEIGHT)
+    for place, panel in enumerate(_PANELS):
+        _draw(picture, panel, curves, (place % 2) * WIDTH // 2, (place // 2) * HEIGHT // 2)
+    return picture.encoded()
+
+
+def _draw(picture: Picture, panel: _Panel, curves: Mapping[str, Points], x: int, y: int) -> None:
+    width, height = WIDTH // 2 - _LEFT - _RIGHT, HEIGHT // 2 - _TOP - _BOTTOM
+    left, top = x + _LEFT, y + _TOP
+    picture.words(left, y + 24, panel.title, _INK)
+    names = [name for name, _ in panel.series]
+    drawn = [finite(curves.get(name, ())) for kind in names for name in (kind, f"eval_{kind}")]
+    points = [point for each in drawn for point in each]
+    if not points:
+        picture.words(left + 16, top + height // 2, "no values", _DIM)
+        return
+    last = max(1, *(step for step, _ in points))
+    low, high = _range([value for _, value in points], panel.line)
+
+    def at(step: float, value: float) -> tuple[float, float]:
+        return left + width * step / last, top + height * (high - value) / (high - low)
+
+    for tick in range(_TICKS + 1):
+        value = low + (high - low) * tick / _TICKS
+        across = round(at(0, value)[1])
+        picture.box(left, across, width, 1, _GRID)
+        label = _label(value)
+        picture.words(left - 10 - words_width(label), across - 6, label, _DIM)
+        step = round(last * tick / _TICKS)
+        label = str(step)
+        down = round(at(step, low)[0])
+        picture.words(down - words_width(label) // 2, top + height + 10, label, _DIM)
+    picture.words(left + width - words_width("step"), top + height + 32, "step", _DIM)
+    if panel.line is not None and low <= panel.line <= high:
+        picture.box(left, round(at(0, panel.line)[1]), width, 1, _DIM)
+    for name, colour in panel.series:
+        _curve(picture, [at(*point) for point in finite(curves.get(name, ()))], colour)
+        held_out = [at(*point) for point in finite(curves.get(f"eval_{name}", ()))]
+        for across_at, down_at in held_out:
+            mark = _ORANGE if len(panel.series) == 1 else colour
+            picture.box(round(across_at) - _DOT // 2, round(down_at) - _DOT // 2, _DOT, _DOT, mark)
+
+
+def _curve(picture: Picture, places: Sequence[tuple[float, float]], colour: Colour) -> None:
+    for start, end in itertools.pairwise(places):
+        picture.line(start, end, colour)
+    if len(places) == 1:
+        picture.line(places[0], places[0], colour, 4)
+
+
+def _range(values: Sequence[float], line: float | None) -> tuple[float, float]:
+    """Lowest and highest value of the axis: those of the curve and the line with a meaning, never equal."""
+    every = [*values, *([] if line is None else [line])]
+    low, high = min(every), max(every)
+    if not math.isfinite(high - low) or high - low < 1e-9:
+        return low - 0.5, high + 0.5
+    return low, high
+
+
+def _label(value: float) -> str:
+    return as_word(value, 2) if abs(value) >= 0.005 else "0"

@@ -1,0 +1,1 @@
+"""The Evaluate room and what it draws."""
