@@ -31,6 +31,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
+from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
@@ -96,7 +97,15 @@ class HubEngine(Engine):
                 spec again first searches for the Job.
         """
         await in_thread(job_records.ready)
-        job = await hub_submit.submit(spec)
+        return await self._submitted(await hub_submit.submit(spec), spec)
+
+    async def command(self, spec: CommandSpec) -> Run:
+        """As `Engine.command`. Raises as `submit`."""
+        await in_thread(job_records.ready)
+        return await self._submitted(await hub_submit.submit_command(spec), spec)
+
+    async def _submitted(self, job: Mapping[str, object], spec: RunSpec | CommandSpec) -> Run:
+        """The run of a Job that was just submitted, recorded on this machine."""
         run = run_of(job, namespace=spec.namespace)
         self._namespaces[run.id] = run.namespace or ""
         with suppress(InputError):  # it was writable a minute ago; the Job runs, which matters more

@@ -16,6 +16,7 @@ from typing import Any
 
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.runs import events
+from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError
 
@@ -50,7 +51,7 @@ def ready() -> None:
         raise _unwritable(error) from error
 
 
-def write(run: Run, spec: RunSpec) -> None:
+def write(run: Run, spec: RunSpec | CommandSpec) -> None:
     """Records a Job that was just submitted, keeping the content of an earlier record of the same Job."""
     known = read(run.id) or {}
     save(

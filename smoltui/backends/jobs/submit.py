@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,14 +20,14 @@ from smoltui.backends.hub.errors import explain, never_sent
 from smoltui.backends.jobs.job_json import id_of
 from smoltui.backends.jobs.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
 from smoltui.backends.runs.spec import label_value
-from smoltui.backends.runs.token_check import refuse_tokens
+from smoltui.backends.runs.token_check import refuse_tokens, refuse_tokens_in_job
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.token_stop import leak_in_value
 from smoltui.core.runs.accelerate import CONFIG_NAME, job_command_for
+from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec
 from smoltui.errors import (
     InputError,
-    PermissionDeniedError,
     ServiceError,
     SmoltuiError,
     UnreachableError,
@@ -55,20 +55,8 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
     """The server's JSON of `spec`'s Job, started unless one with its label exists. Raises as `Engine.submit`."""
     refuse_tokens(spec)
     labels = checked_labels(spec)
-    timeout = spec.timeout_seconds
-    if not spec.flavor:
-        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; list flavors: hf jobs hardware")
-    if not timeout or timeout <= 0:
-        raise InputError(
-            "A Job needs a timeout; without one, the Hub stops it after 30 minutes",
-            "Set jobs.timeout in smoltui.toml, for example 3h.",
-        )
-    account = await hub.account()
-    if account.can_write is False:
-        raise PermissionDeniedError(
-            f"The token is read-only and cannot {DOING}: {account.token_name or account.name}",
-            f"Create a token with write access at {hub.endpoint()}/settings/tokens, then: hf auth login",
-        )
+    _must_be_limited(spec)
+    account = await hub.writing_account(DOING)
     namespace = spec.namespace or account.name
     if found := await find(namespace, spec.label):
         return found
@@ -77,6 +65,58 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
     shipment = await in_thread(lambda: pack(spec))
     token = await hub.token()
     volume = await upload(shipment, namespace, spec.label, token)
+    try:
+        job_id = await _start(spec, command, labels, namespace, token, env=environment(spec), volumes=[volume])
+    except Exception as error:
+        if not _may_have_started(error):
+            await take_back(shipment, namespace, spec.label, token)
+            hub.raise_ours(error, DOING)
+        # The files stay, in case the Job turns up after all.
+        return await found_by_label(namespace, spec.label, error)
+    return await _read(namespace, job_id, spec, labels)
+
+
+async def submit_command(spec: CommandSpec) -> dict[str, Any]:
+    """As `submit`, for a command: nothing is uploaded. Raises as `Engine.command`."""
+    refuse_tokens_in_job({"command": list(spec.command)})
+    labels = checked_labels(spec)
+    _must_be_limited(spec)
+    account = await hub.writing_account(DOING)
+    namespace = spec.namespace or account.name
+    if found := await find(namespace, spec.label):
+        return found
+    token = await hub.token()
+    try:
+        job_id = await _start(spec, list(spec.command), labels, namespace, token, env={"PYTHONUNBUFFERED": "1"})
+    except Exception as error:
+        if not _may_have_started(error):
+            hub.raise_ours(error, DOING)
+        return await found_by_label(namespace, spec.label, error)
+    return await _read(namespace, job_id, spec, labels)
+
+
+def _must_be_limited(spec: RunSpec | CommandSpec) -> None:
+    """Raises InputError for a Job without a flavor or a timeout."""
+    if not spec.flavor:
+        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; list flavors: hf jobs hardware")
+    if not spec.timeout_seconds or spec.timeout_seconds <= 0:
+        raise InputError(
+            "A Job needs a timeout; without one, the Hub stops it after 30 minutes",
+            "Set jobs.timeout in smoltui.toml, for example 3h.",
+        )
+
+
+async def _start(
+    spec: RunSpec | CommandSpec,
+    command: list[str],
+    labels: dict[str, str],
+    namespace: str,
+    token: str,
+    *,
+    env: dict[str, str],
+    volumes: Sequence[Any] = (),
+) -> str:
+    """The id of the Job that one request starts. Raises what the Hub's client raises."""
 
     def start() -> str:
         from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
@@ -85,24 +125,16 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
             image=DEFAULT_UV_IMAGE,
             command=command,
             flavor=spec.flavor,
-            timeout=int(timeout),
+            timeout=int(spec.timeout_seconds or 0),
             labels=labels,
-            env=environment(spec),
+            env=env,
             secrets={"HF_TOKEN": token},
-            volumes=[volume],
+            volumes=list(volumes) or None,
             namespace=namespace,
         )
         return str(job.id)
 
-    try:
-        job_id = await in_thread(start)
-    except Exception as error:
-        if not _may_have_started(error):
-            await take_back(shipment, namespace, spec.label, token)
-            hub.raise_ours(error, DOING)
-        # The files stay, in case the Job turns up after all.
-        return await found_by_label(namespace, spec.label, error)
-    return await _read(namespace, job_id, spec, labels)
+    return await in_thread(start)
 
 
 async def with_processes(spec: RunSpec) -> RunSpec:
@@ -142,7 +174,7 @@ def job_command(spec: RunSpec) -> list[str]:
     )
 
 
-def checked_labels(spec: RunSpec) -> dict[str, str]:
+def checked_labels(spec: RunSpec | CommandSpec) -> dict[str, str]:
     """The labels of the Job, including its name and its unique label.
 
     Raises:
@@ -301,7 +333,7 @@ async def found_by_label(namespace: str, label: str, error: Exception) -> dict[s
     return found
 
 
-async def _read(namespace: str, job_id: str, spec: RunSpec, labels: dict[str, str]) -> dict[str, Any]:
+async def _read(namespace: str, job_id: str, spec: RunSpec | CommandSpec, labels: dict[str, str]) -> dict[str, Any]:
     """The Job that was just started, with all fields; built from the request if it cannot be read now."""
     doing = "read the new Job"
     try:

@@ -18,6 +18,7 @@ from smoltui.safe_text import safe_line
 if TYPE_CHECKING:
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.sample import Sample
+    from smoltui.core.runs.command import CommandSpec
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.scheduled import ScheduledJob
 
@@ -133,6 +134,13 @@ class Engine(ABC):
             InputError: a label that is refused, or one to remove that is not there. Else as `get`.
         """
         raise self.cannot("has no labels", "Labels are for Jobs.")
+
+    async def command(self, spec: CommandSpec) -> Run:
+        """Starts a command that is not a training, and returns its run as soon as it has an id.
+
+        Never starts two, as `submit`. Raises as `submit`.
+        """
+        raise self.cannot("runs only trainings", "Start it yourself.")
 
     def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
         """The resource usage of a run, one sample per second until its end; waits for its start.
