@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from smoltui.safe_text import safe_line
-from smoltui.screens.pairs.cursor_list import CURSOR, CursorList, fitted
+from smoltui.widgets.cursor_list import CURSOR, CursorList, fitted
 
 SHOWN = "✓"
 NAME_CELLS, KIND_CELLS = 24, 8

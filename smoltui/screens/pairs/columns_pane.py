@@ -20,8 +20,8 @@ from smoltui.core.pairs.further import further_name, value_text
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.column_list import ColumnLine, ColumnList
-from smoltui.screens.pairs.cursor_list import CursorList
 from smoltui.screens.pairs.pane import MOVE_KEYS, SetPane, tell
+from smoltui.widgets.cursor_list import CursorList
 
 MOST_FURTHER = 2_000
 """Further columns that are listed."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from smoltui.core.pairs.facet import VALUE_CHARS, Facet, FacetValue
 from smoltui.core.pairs.histogram import with_minus
 from smoltui.safe_text import safe_line
-from smoltui.screens.pairs.cursor_list import CURSOR, CursorList, fitted
+from smoltui.widgets.cursor_list import CURSOR, CursorList, fitted
 
 BAR_CELLS = 20
 BEGIN_CHARS = 20

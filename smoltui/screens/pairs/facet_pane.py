@@ -15,9 +15,9 @@ from smoltui.backends.pairs.session import Matches, PairsSession
 from smoltui.core.pairs.facet import Facet, FacetValue
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
-from smoltui.screens.pairs.cursor_list import CursorList
 from smoltui.screens.pairs.facet_list import FacetList, shown_value
 from smoltui.screens.pairs.pane import LIST_KEYS, SetPane, tell
+from smoltui.widgets.cursor_list import CursorList
 
 
 class FacetPane(SetPane):

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from smoltui.core.pairs.histogram import with_minus
 from smoltui.safe_text import safe_line
-from smoltui.screens.pairs.cursor_list import CURSOR, CursorList, fitted
+from smoltui.widgets.cursor_list import CURSOR, CursorList, fitted
 
 Unit = Literal["characters", "tokens"]
 
