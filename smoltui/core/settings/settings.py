@@ -80,6 +80,10 @@ class EvaluationSettings:
     """Maximum number of held-out pairs that `evaluate` measures and answers."""
     manner: Manner | None = None
     """None: the share in the chosen manner is not computed."""
+    benchmarks: tuple[str, ...] = ()
+    """Tasks that `benchmark` runs with lm_eval on this machine; empty for the default set."""
+    task_folder: str = ""
+    """Folder with task files (YAML) of your own for lm_eval, relative to the project folder; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
