@@ -321,6 +321,8 @@ class SmoltuiApp(WireApp[int]):
     def _start_asking(self, run_id: str | None) -> None:
         from smoltui.screens.evaluate.room import EvaluateRoom
 
+        while len(self.screen_stack) > 1:  # views that were left open over the room
+            self.pop_screen()
         if isinstance(self.screen, EvaluateRoom):
             self.screen.start_asking(run_id)
 

@@ -31,7 +31,7 @@ async def follow_up(chains: Chains, run: Run) -> None:
         if step.stage == Stage.ERROR:
             raise RunFailedError(
                 f"The run completed, but {step.name} failed: {step.message}",
-                f"Try again: smoltui {step.name} {shlex.quote(run.project or '.')} --run {run.id}",
+                f"Try again: smoltui {step.command} {shlex.quote(run.project or '.')} --run {run.id}",
             )
 
 

@@ -10,7 +10,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
-from smoltui.cli.commands import app, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled
+from smoltui.cli.commands import app, benchmark, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled
 from smoltui.cli.failures import as_smoltui_error
 from smoltui.errors import InputError
 
@@ -63,6 +63,7 @@ COMMANDS: tuple[click.Command, ...] = (
     scheduled.scheduled_group,
     evaluate.ask_command,
     evaluate.evaluate_command,
+    benchmark.benchmark_command,
     docs.docs_command,
 )
 """In the order of the workflow, in which help and documentation list them."""

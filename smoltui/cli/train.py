@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import note, print_json, print_warning
 from smoltui.cli.runs import exit_code, print_event, run_async
 from smoltui.core.runs import events
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError, RunFailedError
 from smoltui.safe_text import safe_line
@@ -122,6 +123,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
 
     place, as_json = engine.place, asked.as_json
     plan = await make_plan(project, place, options, settings=settings)
+    _check_steps(asked.then, place)
     warnings = await preflight.check_plan(plan, engine)
     for check in warnings:
         print_warning(check.sentence, check.next_step, as_json)
@@ -136,6 +138,26 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
         if asked.then:
             await monitor.chains.begin(run, tuple(dict.fromkeys(asked.then)))
         return await _follow_started(monitor, engine, run, detach=asked.detach, as_json=as_json)
+
+
+def _check_steps(then: Sequence[str], place: Place) -> None:
+    """Raises before anything is trained.
+
+    Raises:
+        InputError: a step that can't follow a run of this place.
+        MissingExtraError: what a step needs is not installed.
+    """
+    from smoltui.backends.machine.train_extra import require_bench_extra
+    from smoltui.core.runs.chain import HERE_ONLY
+
+    for name in then:
+        if name in HERE_ONLY and not place.here:
+            raise InputError(
+                f"{name} can only follow a run on this machine, not a {place.run}",
+                f"When the {place.run} is done: smoltui {name} FOLDER --on {place.name}",
+            )
+    if "benchmark" in then:
+        require_bench_extra()
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ TOPICS = (
     "recipe",
     "commands",
     "course",
+    "harnesses",
     "how-it-works",
     "benchmarks",
     "contributing",

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from smoltui.backends.machine.train_extra import lm_eval_version
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.plan import Plan, make_plan
 from smoltui.backends.runs.preflight import gather
@@ -20,6 +21,7 @@ from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Level
+from smoltui.core.runs.chain import HERE_ONLY
 from smoltui.core.runs.cost import price, usd, worst_cost
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place, Target
@@ -28,6 +30,13 @@ from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal
 
 LABEL_WIDTH = 14
+AFTERWARDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    ((), "nothing"),
+    (("ask",), "compare the models"),
+    (("ask", "measure"), "compare, then measure"),
+    (("ask", "measure", "benchmark"), "compare, measure, then benchmark"),
+)
+"""Follow-up steps that `n` offers, and their words."""
 KEY_GAP = 3
 """Blanks between two keys."""
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
@@ -40,7 +49,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         Binding("enter", "start", "Start", priority=True),
         Binding("tab", "switch_engine", "Switch between this machine and Jobs", priority=True),
         Binding("b", "parallel", "Run in parallel, or wait for other runs"),
-        Binding("n", "compare_afterwards", "Compare the models afterwards, or not"),
+        Binding("n", "next_steps", "Choose what to do afterwards: compare, measure, benchmark"),
         Binding("escape,q", "leave", "Cancel without starting"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
@@ -57,7 +66,9 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         """Where it would run according to smoltui.toml; None until that was read."""
         self._moved = 0
         """How often `tab` was pressed since, even before that was known."""
-        self._beside = self._then = False
+        self._beside = False
+        self._then = 0
+        """Place in the steps that are offered."""
         self._plan: Plan | None = None
         self._facts: Facts | None = None
         self._checks: list[Check] = []
@@ -129,7 +140,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
             keys.append(("tab", f"switch to {safe_line(after.title, 40)}"))
         if self._place is not None and self._place.here:
             keys.append(("b", "run in parallel" if self._beside else "queue: wait for other runs"))
-        keys.append(("n", "afterwards: compare the models" if self._then else "afterwards: nothing"))
+        keys.append(("n", f"afterwards: {self._steps[1]}"))
         keys.append(("esc", "cancel"))
         items = [Text().append(f" {key} ", "reverse").append(f" {words}") for key, words in keys]
         if self._checks and not self._may_start:
@@ -189,7 +200,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
             beside = self._beside and self._plan.place.here
             spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
-            self.dismiss((replace(self._plan, spec=spec), ("ask",) if self._then else ()))
+            self.dismiss((replace(self._plan, spec=spec), self._steps[0]))
 
     def action_switch_engine(self) -> None:
         self._moved += 1
@@ -201,9 +212,20 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
             self._beside = not self._beside
             self._draw()
 
-    def action_compare_afterwards(self) -> None:
-        """Switches whether both models answer the project's prompts once the run is COMPLETED."""
-        self._then = not self._then
+    @property
+    def _offered(self) -> list[tuple[tuple[str, ...], str]]:
+        """What can be done afterwards: a benchmark only on this machine, and if lm_eval is installed."""
+        here = self._place is not None and self._place.here and lm_eval_version() is not None
+        return [entry for entry in AFTERWARDS if here or not HERE_ONLY & set(entry[0])]
+
+    @property
+    def _steps(self) -> tuple[tuple[str, ...], str]:
+        """What is done afterwards, and its words."""
+        return self._offered[min(self._then, len(self._offered) - 1)]
+
+    def action_next_steps(self) -> None:
+        """Chooses what is done once the run is COMPLETED."""
+        self._then = (self._offered.index(self._steps) + 1) % len(self._offered)
         self._draw()
 
     def action_leave(self) -> None:

@@ -86,6 +86,7 @@ PLACES = [
     Place("runs", ("T",), needs_data=False),
     Place("evaluate", needs_data=False),
     Place("evaluate", ("i",)),
+    Place("evaluate", ("b",)),
 ]
 
 

@@ -113,7 +113,7 @@ async def do(step: Step, chain: Chain) -> None:
     Raises:
         RunFailedError: with the command's own message.
     """
-    command = leashed("-m", "smoltui", step.name, chain.project, "--run", chain.run_id, "--json")
+    command = leashed("-m", "smoltui", step.command, chain.project, "--run", chain.run_id, "--json")
     said = ""
     async with running(command, cwd=Path("/"), env=dict(os.environ)) as child:
         async for line in child.lines():
@@ -124,7 +124,7 @@ async def do(step: Step, chain: Chain) -> None:
                 continue
             said = said or line.strip()
         if child.exit_code:
-            raise RunFailedError(safe(said, 300) or f"smoltui {step.name} ended, {exit_in_words(child.exit_code)}")
+            raise RunFailedError(safe(said, 300) or f"smoltui {step.command} ended, {exit_in_words(child.exit_code)}")
 
 
 class Chains:

@@ -33,8 +33,9 @@ from smoltui.cli.failures import require_address_space
 @click.option(
     "--then",
     multiple=True,
-    type=click.Choice(["ask"]),  # core.runs.chain.STEPS
-    help="What to do after the run completes. ask: let both models answer the project's prompts.",
+    type=click.Choice(["ask", "measure", "benchmark"]),  # core.runs.chain.STEPS
+    help="What to do after the run completes; can be repeated. ask: both models answer the project's prompts; "
+    "measure: both are measured on held-out pairs; benchmark: lm_eval benchmarks both on this machine.",
 )
 @json_option
 def train_command(folder: str, **options: Any) -> None:

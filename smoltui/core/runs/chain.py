@@ -8,8 +8,16 @@ from typing import Any
 
 from smoltui.core.runs.run import Run, Stage, is_final
 
-STEPS: Mapping[str, str] = {"ask": "both models answer the project's prompts"}
+STEPS: Mapping[str, str] = {
+    "ask": "both models answer the project's prompts",
+    "measure": "both models are measured on held-out pairs",
+    "benchmark": "lm_eval benchmarks both models on this machine",
+}
 """Follow-up steps of a run, and what each does."""
+COMMANDS: Mapping[str, str] = {"measure": "evaluate"}
+"""Step → the command that does it, where the names differ."""
+HERE_ONLY = frozenset({"benchmark"})
+"""Steps that follow only runs on this machine: a model on the Hub would have to be downloaded, or a Job be paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,11 @@ class Step:
     started_at: float | None = None
     """Seconds since the epoch; None before it started."""
     finished_at: float | None = None
+
+    @property
+    def command(self) -> str:
+        """Name of the command that does it."""
+        return COMMANDS.get(self.name, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class EvaluateRoom(Room):
         Binding("m", "measure", "Measure"),
         Binding("i", "own", "Own prompt"),
         Binding("e", "edit", "Prompts"),
+        Binding("b", "benchmarks", "Benchmarks"),
         Binding("x", "stop", "Stop"),
         Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
         Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
@@ -138,6 +139,11 @@ class EvaluateRoom(Room):
 
     def action_measure(self) -> None:
         self._measure()
+
+    def action_benchmarks(self) -> None:
+        from smoltui.screens.evaluate.benchmarks_view import open_benchmarks
+
+        open_benchmarks(self)
 
     def action_stop(self) -> None:
         self.workers.cancel_group(self, "models")

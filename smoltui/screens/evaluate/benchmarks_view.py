@@ -1,0 +1,281 @@
+"""Benchmarks of a run's models: choose tasks, see what they do and cost, start them, read the results."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events as textual_events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from smoltui.backends.evaluation import benchmark_jobs
+from smoltui.backends.evaluation.benchmark_plan import MODELS
+from smoltui.core.evaluation.benchmark_table import tables
+from smoltui.core.evaluation.benchmark_tasks import task_table
+from smoltui.core.runs.cost import usd
+from smoltui.core.runs.log_text import collapsed
+from smoltui.core.runs.pace import as_time
+from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.evaluate.benchmark_acting import BenchmarkActing, estimated
+from smoltui.screens.evaluate.benchmark_choice import REHEARSAL
+from smoltui.screens.evaluate.benchmark_list import BenchmarkList
+from smoltui.screens.evaluate.benchmark_text import checks_text, results_text, section, task_text
+from smoltui.screens.room import LOADING_RUNS, Room
+from smoltui.widgets.page import Page
+
+SCREEN = "benchmarks"
+"""Name under which the app keeps the view, so that a benchmark continues while it is closed."""
+DRAW_SECONDS = 0.25
+"""The log is drawn at most four times per second."""
+NARROW = 60
+"""Columns below which what is chosen is shown without labels."""
+LOG_LINES = 8
+"""Lines of the log that are shown."""
+
+
+def open_benchmarks(room: Room) -> None:
+    """Opens the view over a room; it stays in memory when it is closed."""
+    if not room.app.is_screen_installed(SCREEN):
+        room.app.install_screen(BenchmarksView(), SCREEN)
+    room.app.push_screen(SCREEN)
+
+
+class BenchmarksView(BenchmarkActing):
+    """One line per task, and below it the checks, the command and the results."""
+
+    MODE = "evaluate"
+    CSS_PATH = "benchmarks.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "start", "Run"),
+        Binding("x", "stop", "Stop"),
+        Binding("space", "mark", "Mark task"),
+        Binding("tab", "place", "Where"),
+        Binding("b", "models", "Which models"),
+        Binding("d", "rehearse", "Rehearsal"),
+        Binding("y", "copy", "Copy command"),
+        Binding("enter", "unfold", "Show all checks, or only open ones", show=False),
+        Binding("r", "reload", "Reload", show=False),
+        Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
+        Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("g,home", "end(-1)", "First task", show=False),
+        Binding("G,end", "end(1)", "Last task", show=False),
+        Binding("pagedown,ctrl+d", "scroll(1)", "Scroll the text below down", show=False),
+        Binding("pageup,ctrl+u", "scroll(-1)", "Scroll the text below up", show=False),
+        Binding("escape,q", "leave", "Back"),
+    ]
+
+    def compose_room(self) -> ComposeResult:
+        yield Static(id="bench-head", markup=False)
+        yield Static("Loading the project…", id="bench-status", markup=False)
+        yield BenchmarkList(id="bench-tasks")
+        with Page(id="bench-page", can_focus=False):
+            yield Static(id="bench-text", markup=False)
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "runs", self._runs_changed, init=False)
+        self.set_interval(DRAW_SECONDS, self._tick)
+        self._load()
+        self._list_jobs()
+
+    def on_screen_resume(self) -> None:
+        if self._loaded is not None:
+            self._load()
+
+    def on_resize(self, event: textual_events.Resize) -> None:
+        self.set_class(event.size.height < 16, "tiny")
+        self.call_after_refresh(self.draw)
+
+    # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Disables the actions that are not available now."""
+        loaded, can = self._loaded, True
+        if action == "start":
+            can = not self._busy and self._checked is not None and self._checked.may_start
+        elif action == "stop":
+            can = bool(self._busy)
+        elif action in ("mark", "models", "rehearse"):
+            can = loaded is not None
+        elif action == "place":
+            can = len(self._places) > 1
+        elif action == "copy":
+            can = self._checked is not None
+        elif action == "other":
+            can = not self._busy and loaded is not None and len(loaded.candidates) > 1
+        return True if can else None
+
+    def action_mark(self) -> None:
+        current, where = self.query_one(BenchmarkList).current, self._where
+        if current is None or where is None:
+            return
+        text, marked = current if isinstance(current, str) else current.text, self._marks
+        self._marked[where.name] = tuple(one for one in marked if one != text) if text in marked else (*marked, text)
+        self._check()
+
+    def action_place(self) -> None:
+        """Switches between this machine and Jobs, and with them the harness."""
+        places, where = self._places, self._where
+        if where is None or not places:
+            return
+        self._place = places[(places.index(where) + 1) % len(places)]
+        self.query_one(BenchmarkList).go(0)
+        self._load()
+
+    def action_models(self) -> None:
+        at = MODELS.index(self._models_now)
+        self._models = MODELS[(at + 1) % len(MODELS)]
+        self._check()
+
+    def action_rehearse(self) -> None:
+        """Only the first questions of each task, or all of them."""
+        self._rehearses = not self._rehearses
+        self._check()
+
+    def action_unfold(self) -> None:
+        self._unfolded = not self._unfolded
+        self.draw()
+
+    def action_reload(self) -> None:
+        self._unread.clear()
+        self._load()
+        self._list_jobs()
+
+    def action_other(self, step: int) -> None:
+        loaded = self._loaded
+        if loaded is None or loaded.run is None:
+            return
+        ids = [run.id for run in loaded.candidates]
+        self._wish = ids[(ids.index(loaded.run.id) + step) % len(ids)]
+        self._outcome, self._failed = "", False
+        self._load()
+
+    def action_copy(self) -> None:
+        if self._checked is not None:
+            self.app.copy_to_clipboard("\n".join(redact(item.shown) for item in self._checked.plan.items))
+            self.say("Command copied (if nothing arrives, your terminal blocks OSC 52)")
+
+    def action_move(self, by: int) -> None:
+        self.query_one(BenchmarkList).move(by)
+        self._draw_text()
+
+    def action_end(self, which: int) -> None:
+        self.query_one(BenchmarkList).go(len(self._tasks) if which > 0 else 0)
+        self._draw_text()
+
+    def action_scroll(self, pages: int) -> None:
+        page = self.query_one("#bench-page", Page)
+        page.scroll_relative(y=pages * max(page.size.height - 1, 1), animate=False)
+
+    def action_leave(self) -> None:
+        if self.is_current and len(self.app.screen_stack) > 1:
+            self.app.pop_screen()
+
+    # -- drawing
+
+    def _tick(self) -> None:
+        if self._busy and self.is_current:
+            self._draw_status()
+            self._draw_text()
+
+    def draw(self) -> None:
+        if not self.is_mounted:
+            return
+        self._draw_head()
+        self._draw_status()
+        flavor = self._flavor
+        items = REHEARSAL if self._rehearses else None
+        tasks, table = self._tasks, task_table()
+        minutes = [
+            None if flavor is None or isinstance(task, str) else table.minutes(task, flavor, items) for task in tasks
+        ]
+        self.query_one(BenchmarkList).show(tasks, self._marks, minutes)
+        self._draw_text()
+        self.refresh_bindings()
+
+    @property
+    def _flavor(self) -> str | None:
+        """Hardware that times are estimated for; None on this machine."""
+        commands = [item.command for item in self._checked.plan.items] if self._checked is not None else []
+        return next((getattr(command, "flavor", None) for command in commands), None)
+
+    def _draw_head(self) -> None:
+        loaded, where, harness = self._loaded, self._where, self._harness
+        text = Text(no_wrap=True, overflow="ellipsis")
+        run = loaded.run if loaded is not None else None
+        text.append("Benchmarks  ", "bold")
+        if loaded is not None and run is not None:
+            at = [candidate.id for candidate in loaded.candidates].index(run.id) + 1
+            several = f" · {at} of {len(loaded.candidates)}, [ and ] switch runs" if len(loaded.candidates) > 1 else ""
+            text.append(safe_line(f"{run.name} {run.id}{several}", 120))
+        elif loaded is not None:
+            services, monitor = self.workspace.services, self.workspace.monitor
+            reading = not all(monitor.knows(name) for name in services.here)
+            text.append(LOADING_RUNS if reading else "no run of this project has produced a model")
+        if where is not None and harness is not None:
+            parts = [("where", f"{where.title}, {harness.value}"), ("models", self._models_now)]
+            # In a narrow terminal the end is cut off: there a rehearsal is said first.
+            narrow = self.size.width < NARROW
+            questions = ("questions", f"REHEARSAL, first {REHEARSAL}" if self._rehearses else "all")
+            parts.insert(0 if narrow and self._rehearses else len(parts), questions)
+            text.append("\n")
+            for label, value in parts:
+                text.append("" if narrow else f"{label} ", "dim").append(f"{safe_line(value, 60)}   ")
+        self.query_one("#bench-head", Static).update(text)
+
+    def _draw_status(self) -> None:
+        self.query_one("#bench-status", Static).update(Text(safe_line(redact(self._status()), 400)))
+
+    def _status(self) -> str:
+        loaded = self._loaded
+        if self._busy:
+            took = as_time(time.monotonic() - self._begun)
+            return f"Benchmarking the {self._busy} model, {took}. x stops it; esc leaves it running."
+        if self._problem is not None:
+            return " → ".join(filter(None, (self._problem.message, self._problem.hint)))
+        if loaded is None:
+            return "Loading the project…"
+        if self._outcome:
+            return self._outcome
+        active = benchmark_jobs.active(self._jobs, loaded.run.id) if loaded.run is not None else []
+        if active:
+            return f"{len(active)} running as {active[0].id}. Press 4 to follow; results are read when it has ended."
+        checked = self._checked
+        if checked is None:
+            return "Checking…"
+        if not checked.may_start:
+            return "Fix the ✗ lines first."
+        if checked.plan.place.pays:
+            return f"Press a to start: costs at most {usd(checked.most_usd)}, {estimated(checked)}."
+        return "Press a to run here, free. Time depends on this machine: try a rehearsal (d) first."
+
+    def _draw_text(self) -> None:
+        """What the task does, then what matters now: the log, what to fix, or the results."""
+        checked = self._checked if not self._busy else None
+        width = self.query_one("#bench-page").size.width - 3
+        text = task_text(self.query_one(BenchmarkList).current, task_table()).append("\n\n")
+        if self._busy or self._failed:
+            lines = collapsed(list(self._lines))[-LOG_LINES:]
+            text.append_text(section("Log", Text("\n".join(safe_line(line.text, max(width, 20)) for line in lines))))
+        parts = [self._results(width)]
+        if checked is not None:
+            checks = checks_text(checked.checks, unfolded=self._unfolded)
+            title = "Checks" if self._unfolded else "Checks  (enter shows all)"
+            parts.insert(0 if not checked.may_start else 1, section(title, checks))
+            commands = Text("\n".join(f"{item.role}: {safe(redact(item.shown), 3000)}" for item in checked.plan.items))
+            parts.append(section("Command  (y copies)", commands))
+            if checked.plan.place.pays:
+                parts.append(Text(task_table().how_estimated, "dim"))
+        self.query_one("#bench-text", Static).update(text.append_text(Text("\n").join(parts)))
+
+    def _results(self, width: int) -> Text:
+        loaded = self._loaded
+        if loaded is None:
+            return Text()
+        if loaded.problem is not None:
+            return section("Results", Text(safe(redact(str(loaded.problem)), 600), "red").append("\n"))
+        return section("Results", results_text(tables(loaded.kept), width))
