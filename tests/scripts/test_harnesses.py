@@ -178,6 +178,25 @@ async def test_lm_eval_runs_a_full_model_and_an_adapter(demo: Project, monkeypat
         assert adapted.is_rehearsal and adapted.tasks[0].items == 2
 
 
+RUIN = """
+import sys
+from safetensors.torch import load_file, save_file
+weights = load_file(sys.argv[1])
+weights[next(iter(weights))].fill_(float("nan"))
+save_file(weights, sys.argv[1], metadata={"format": "pt"})
+"""
+
+
+@pytest.mark.slow
+async def test_a_ruined_model_gets_no_figures(demo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lm_eval would take the first answer for the likeliest, and 2 of 3 would be right."""
+    async with harness(monkeypatch) as programs:
+        weights = demo.folder / "model" / "model.safetensors"
+        await asyncio.to_thread(subprocess.run, [programs / "python", "-c", RUIN, weights], check=True)
+        with pytest.raises(RunFailedError, match="weights are not finite"):
+            await benchmark(demo, demo.folder / "model")
+
+
 @pytest.mark.slow
 async def test_a_task_that_lm_eval_lacks_is_one_sentence(demo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     async with harness(monkeypatch):
