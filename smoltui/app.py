@@ -338,10 +338,9 @@ class SmoltuiApp(WireApp[int]):
         self.call_after_refresh(self._start_asking, run_id)
 
     def _start_asking(self, run_id: str | None) -> None:
-        from smoltui.screens.evaluate.held_out_view import HeldOutView
         from smoltui.screens.evaluate.room import EvaluateRoom
 
-        if isinstance(self.screen, HeldOutView):
+        while len(self.screen_stack) > 1:  # views that were left open over the room
             self.pop_screen()
         if isinstance(self.screen, EvaluateRoom):
             self.screen.start_asking(run_id)

@@ -51,6 +51,7 @@ KEYS: dict[str, str] = {
     "label": "smoltui.screens.evaluate.label_view.LabelView",
     "submit": "smoltui.screens.submit.room.SubmitRoom",
     "publish": "smoltui.screens.submit.publish_dialog.PublishDialog",
+    "benchmarks": "smoltui.screens.evaluate.benchmarks_view.BenchmarksView",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }

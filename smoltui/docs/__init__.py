@@ -21,6 +21,7 @@ TOPICS = (
     "submit",
     "commands",
     "course",
+    "harnesses",
     "how-it-works",
     "benchmarks",
     "contributing",

@@ -3,8 +3,9 @@
     python run_lm_eval.py --date 2026-11-29 run --model hf --model_args … --tasks … --output_path OUT
 
 The results are those of `lm_eval run …`. In addition, the date stays the same past midnight (SmolLM3's template writes
-it into every prompt), each state of a progress bar is a line of its own, and a failure is reported as an event
-(`core/runs/events.py`): phase, failed, finished.
+it into every prompt), a model whose weights are NaN is refused (lm_eval takes its first answer for the likeliest, and
+gives figures that look plausible), each state of a progress bar is a line of its own, and a failure is reported as an
+event (`core/runs/events.py`): phase, failed, finished.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
         from lm_eval.__main__ import cli_evaluate
     except ImportError as error:
         raise WrongInputError(f"lm_eval isn't installed ({error})", INSTALL) from error
-    from generate import freeze_date
+    from model_loading import freeze_date
 
     freeze_date(arguments[1])
+    refuse_ruined_models()
     sys.stderr = _LineByLine(sys.stderr)
     sys.argv = ["lm_eval", *arguments[2:]]
     try:
@@ -64,6 +66,25 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
             raise
         raise told from error
     lines.emit("finished", step=0, max_steps=0, seconds=round(time.monotonic() - begun, 1))
+
+
+def refuse_ruined_models() -> None:
+    """Makes lm_eval check the weights of a model once it is loaded; raises WrongInputError then."""
+    import torch
+    from lm_eval.models.huggingface import HFLM
+
+    load: Any = HFLM.__init__
+
+    def load_and_check(self: Any, *arguments: Any, **options: Any) -> None:
+        load(self, *arguments, **options)
+        for name, weights in self.model.named_parameters():
+            if not bool(torch.isfinite(weights).all()):
+                raise WrongInputError(
+                    f"The model's weights are not finite, so its figures would mean nothing: {name}",
+                    "See the run's curves for where it diverged, and train again with a lower learning rate.",
+                )
+
+    HFLM.__init__ = load_and_check
 
 
 def _explained(error: Exception) -> WrongInputError | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends.evaluation import benchmark_preflight, benchmark_run
+from smoltui.backends.evaluation import benchmark_preflight, benchmark_results, benchmark_run
 from smoltui.backends.evaluation.benchmark_results import kept
 from smoltui.backends.local import engine as local_engine
 from smoltui.backends.machine import train_extra
@@ -20,9 +20,10 @@ from smoltui.backends.runs import chains
 from smoltui.backends.runs import store as run_store
 from smoltui.cli.main import run
 from smoltui.core.evaluation.benchmark_checks import ModelFacts
+from smoltui.core.evaluation.benchmark_result import BenchmarkResult
 from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.run import Run
-from smoltui.errors import RunFailedError
+from smoltui.errors import InputError, RunFailedError
 from tests.backends.evaluation.project import make_project, trained
 from tests.backends.evaluation.test_benchmark_preflight import weights
 from tests.backends.evaluation.test_benchmark_run import SCRIPTED
@@ -245,3 +246,40 @@ def test_a_step_that_cannot_be_done_is_refused_before_training(
     assert "isn't installed" in capsys.readouterr().err
     assert run(["train", str(project.folder), "--on", "hub", "--then", "benchmark", "--yes"]) == 2
     assert "can only follow a run on this machine, not a Job" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_kept_are_printed_all_the_same(
+    project: Project, a_run: Run, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stored results are broken: I still get the figures I waited for, and a warning."""
+    folder = run_store.run_dir(a_run.id)
+    folder.mkdir(parents=True)
+
+    def keep(folder: Path, found: BenchmarkResult) -> None:
+        raise InputError("The benchmark results could not be saved (No space left on device): x", "Free some space.")
+
+    monkeypatch.setattr(benchmark_results, "keep", keep)
+    assert run(["benchmark", str(project.folder), "--tasks", "gsm8k"]) == 0
+    told = capsys.readouterr()
+    assert "+0.200 ± 0.014 better" in told.out and told.err.count("could not be saved") == 2
+
+
+def test_a_job_belongs_to_the_run_it_measured(
+    hub: LocalHub, project: Project, a_run: Run, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I have trained again since: the results are kept with the older run."""
+    tasks = ("--tasks", "truthfulqa:mc|0", "--yes", "--detach", "--json")
+    result(capsys, str(project.folder), "--harness", "lighteval", *tasks)
+    hub.jobs["job0001"].stage = "COMPLETED"
+    model = a_run.pushed_to or ""
+    hub.datasets[f"ada/details_{model.replace('/', '__')}"] = Dataset(
+        {"results_2099-01-01T00-00-00.000000.json": json.dumps(lighteval(model)).encode()}
+    )
+    newer = replace(trained(project, "9f9f9f9f", "out-2"), created_at=2.0)
+
+    async def list_runs(self: object) -> list[Run]:
+        return [newer, a_run]
+
+    monkeypatch.setattr(local_engine.LocalEngine, "list_runs", list_runs)
+    code, _, _ = result(capsys, str(project.folder), "--read", "job0001", "--json")
+    assert code == 0 and kept(run_store.run_dir(a_run.id)) and not kept(run_store.run_dir(newer.id))

@@ -17,6 +17,7 @@ from smoltui.backends.services import Services
 from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import RunFailedError
+from smoltui.screens import start_dialog
 from tests.backends.local.test_checkpoints import SCRIPT as PAUSING
 from tests.conftest import seen
 from tests.stories.test_runs_list import spec
@@ -148,3 +149,29 @@ async def test_i_ask_for_both_in_the_start_dialog(own_machine: Path, wait_until:
         await wait_until(lambda: len(chains.read_all()) == 1)
         ((run_id, chain),) = chains.read_all().items()
         assert run_id in app.runs and chain.steps[0].name == "ask"
+
+
+async def test_i_choose_how_far_it_follows(
+    own_machine: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """n again: measure too, then benchmark, if lm_eval is installed; the steps are stored in this order."""
+    from tests.backends.local.test_engine import SCRIPT
+
+    monkeypatch.setattr(start_dialog, "lm_eval_version", lambda: installed)
+    project = create_project(own_machine / "demo", "demo")
+    app = SmoltuiApp(project, Services({"local": LocalEngine(SCRIPT)}), opening="runs")
+    async with app.run_test(size=(100, 40), notifications=True) as pilot:
+        installed: str | None = None
+        await pilot.press("t")
+        await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
+        await pilot.press("n", "n")
+        await wait_until(lambda: "afterwards: compare, then measure" in seen(app, "#start-text"))
+        await pilot.press("n")
+        await wait_until(lambda: "afterwards: nothing" in seen(app, "#start-text"))
+        installed = "0.4.13"
+        await pilot.press("n", "n", "n")
+        await wait_until(lambda: "afterwards: compare, measure, then benchmark" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: len(chains.read_all()) == 1)
+        ((_, chain),) = chains.read_all().items()
+        assert [step.name for step in chain.steps] == ["ask", "measure", "benchmark"]

@@ -94,6 +94,7 @@ PLACES = [
     Place("submit", needs_data=False),
     Place("submit", ("v",)),
     Place("submit", ("v", "v", "v")),
+    Place("evaluate", ("B",)),
 ]
 
 

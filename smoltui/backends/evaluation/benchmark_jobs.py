@@ -17,7 +17,9 @@ from smoltui.core.runs.run import Run, Stage, timeout_seconds
 from smoltui.errors import InputError
 
 BENCHMARK_LABEL = "smoltui-benchmark"
-"""Label of a Job: the id of the run whose model it measures, or `none`."""
+"""Label of a Job: the id of the run whose model it measures, or `NO_RUN`."""
+NO_RUN = "none"
+"""In place of an id, if the model is of no run."""
 ROLE_LABEL = "smoltui-model"
 """Label of a Job: reference or aligned."""
 
@@ -43,13 +45,13 @@ def spec_for(plan: BenchmarkPlan, item: Item, label: str | None = None) -> Comma
         flavor=command.flavor,
         timeout_seconds=seconds,
         namespace=command.namespace,
-        labels={BENCHMARK_LABEL: plan.run.id if plan.run is not None else "none", ROLE_LABEL: item.role},
+        labels={BENCHMARK_LABEL: plan.run.id if plan.run is not None else NO_RUN, ROLE_LABEL: item.role},
     )
 
 
 async def start(engine: Engine, plan: BenchmarkPlan, item: Item, label: str | None = None) -> Run:
     """Starts the Job of one model, which costs money: the caller confirms that first. Raises as `Engine.submit`."""
-    return await engine.start_command(spec_for(plan, item, label))
+    return await engine.command(spec_for(plan, item, label))
 
 
 def benchmarked(job: Run) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ def harness_for(place: Place, wished: Harness | None = None) -> Harness:
     Raises:
         InputError: the place runs no harness, or not the one that is wished for.
     """
-    found = Harness.LM_EVAL if place.here else Harness.LIGHTEVAL if "commands" in place.can else None
+    found = Harness.LM_EVAL if place.here else Harness.LIGHTEVAL if "command" in place.can else None
     if found is None:
         raise InputError(f"{place.subject} can't run a benchmark", "Leave out --on to use this machine.")
     if wished is not None and wished is not found:
@@ -101,7 +100,7 @@ def place_for(harness: Harness | None, places: Sequence[Place]) -> Place:
     """
     wanted = harness or Harness.LM_EVAL
     for place in places:
-        if place.here if wanted is Harness.LM_EVAL else "commands" in place.can and not place.here:
+        if place.here if wanted is Harness.LM_EVAL else "command" in place.can and not place.here:
             return place
     raise InputError(f"There is no engine here that can run {wanted.value}")
 
@@ -132,14 +131,13 @@ def make_plan(
     roles = [role for role in (REFERENCE, ALIGNED) if models in (role, BOTH)]
     tasks = wishes.tasks or default_tasks(settings, harness)
     by_role = {REFERENCE: comparison.reference, ALIGNED: comparison.aligned}
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     folder = Path("benchmarks") if run is None else run_store.run_dir(run.id) / "benchmarks"
 
     def item(role: str) -> Item:
         model = by_role[role]
         if harness is Harness.LIGHTEVAL:
             return Item(role, _on_jobs(model, role, run, comparison.values, settings, tasks, wishes))
-        return Item(role, _here(model, project, settings, tasks, wishes, folder / f"{stamp}-{role}"))
+        return Item(role, _here(model, project, settings, tasks, wishes, folder / role))
 
     return BenchmarkPlan(project, run, place, harness, tuple(map(item, roles)), comparison)
 

@@ -14,14 +14,16 @@ from smoltui.core.runs.run import Run
 from smoltui.errors import InputError
 
 
-def role_of(result: BenchmarkResult, comparison: Comparison, run: Run | None) -> BenchmarkResult:
+def role_of(
+    result: BenchmarkResult, comparison: Comparison, run: Run | None, hub_model: str | None = None
+) -> BenchmarkResult:
     """The result with its role among the models that are compared.
+
+    `hub_model`: where the aligned model is on the Hub, if a person says so.
 
     Raises:
         InputError: it is of another model.
     """
-    if result.job is not None:
-        return result  # the Job says so
     aligned = comparison.aligned
     names = {
         _plain(name)
@@ -29,6 +31,7 @@ def role_of(result: BenchmarkResult, comparison: Comparison, run: Run | None) ->
             aligned.path if aligned is not None and aligned.adapter is None else None,
             run.pushed_to if run is not None else None,
             comparison.values.get("hub_model_id"),
+            hub_model,
             *(pushed_repos(run_store.run_dir(run.id)) if run is not None else ()),
         )
         if isinstance(name, str)
@@ -43,7 +46,7 @@ def role_of(result: BenchmarkResult, comparison: Comparison, run: Run | None) ->
         return replace(result, role=REFERENCE)
     raise InputError(
         f"These results are of another model: {result.adapter or result.model}",
-        "Leave out FOLDER to only show them, or choose the run with --run.",
+        "Leave out FOLDER to only show them, choose the run with --run, or name the model with --hub-model.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -34,15 +35,14 @@ async def run_here(plan: BenchmarkPlan, item: Item, *, date: str) -> AsyncGenera
 
     Raises:
         RunFailedError: lm_eval failed; the message says why.
-        InputError: its results can't be read, or can't be kept.
+        InputError: its results can't be read; or can't be kept, after they were given.
     """
     command = item.command
     if not isinstance(command, LmEvalCommand):
         raise InputError("LightEval doesn't run on this machine", "Use lm_eval, or start LightEval as a Job.")
-    out = Path(command.output_path)
-    if plan.folder is None:
-        out = plan.project.folder / out
-        command = replace(command, output_path=str(out))
+    # Of its own for each run: only its own results are read, and removed if it fails.
+    out = plan.project.folder / command.output_path / f"{time.time_ns() // 1000}"
+    command = replace(command, output_path=str(out))
     await in_thread(partial(_private, out))
     try:
         async with aclosing(_child(command, plan.project.folder, date)) as events:
@@ -53,7 +53,11 @@ async def run_here(plan: BenchmarkPlan, item: Item, *, date: str) -> AsyncGenera
         shutil.rmtree(out, ignore_errors=True)  # without results
         raise
     if (folder := plan.folder) is not None:
-        await in_thread(lambda: benchmark_results.keep(folder, result))
+        try:
+            await in_thread(lambda: benchmark_results.keep(folder, result))
+        except InputError:
+            yield result  # it can be shown, at least
+            raise
     yield result
 
 

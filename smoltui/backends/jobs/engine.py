@@ -99,8 +99,8 @@ class HubEngine(Engine):
         await in_thread(job_records.ready)
         return await self._submitted(await hub_submit.submit(spec), spec)
 
-    async def start_command(self, spec: CommandSpec) -> Run:
-        """As `Engine.start_command`. Raises as `submit`."""
+    async def command(self, spec: CommandSpec) -> Run:
+        """As `Engine.command`. Raises as `submit`."""
         await in_thread(job_records.ready)
         return await self._submitted(await hub_submit.submit_command(spec), spec)
 

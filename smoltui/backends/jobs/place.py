@@ -9,7 +9,7 @@ JOBS = Place(
     title="HF Jobs",
     run="Job",
     plural="Jobs",
-    can=frozenset({"rerun", "labels", "stats", "scheduled", "hardware", "commands"}),
+    can=frozenset({"rerun", "labels", "stats", "scheduled", "hardware", "command"}),
     pays=True,
     target=Target.JOB,
 )

@@ -77,7 +77,7 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
 
 
 async def submit_command(spec: CommandSpec) -> dict[str, Any]:
-    """As `submit`, for a command: nothing is uploaded. Raises as `Engine.start_command`."""
+    """As `submit`, for a command: nothing is uploaded. Raises as `Engine.command`."""
     refuse_tokens_in_job({"command": list(spec.command)})
     labels = checked_labels(spec)
     _must_be_limited(spec)

@@ -135,7 +135,7 @@ class Engine(ABC):
         """
         raise self.cannot("has no labels", "Labels are for Jobs.")
 
-    async def start_command(self, spec: CommandSpec) -> Run:
+    async def command(self, spec: CommandSpec) -> Run:
         """Starts a command that is not a training, and returns its run as soon as it has an id.
 
         Never starts two, as `submit`. Raises as `submit`.

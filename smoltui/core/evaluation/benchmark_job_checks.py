@@ -99,20 +99,23 @@ def _account(command: LightEvalCommand, job: JobFacts) -> Iterator[Check]:
             f"The token is read-only and can't start a Job or push results: {account.token_name or account.name}",
             "Create a token with write access at huggingface.co/settings/tokens, then: hf auth login",
         )
-    owners = (account.name, *account.orgs)
-    for name, what, option in (
-        (command.namespace or account.name, "start a Job", "--namespace"),
-        (command.results_org, "push results", "--results-org"),
-    ):
-        if name is not None and name not in owners:
-            yield Check(
-                "namespace",
-                STOP,
-                f"This account can't {what} in this name: {name}",
-                f"Set {option} to one of: {', '.join(owners)}",
-            )
-    if all(name is None or name in owners for name in (command.namespace, command.results_org)):
-        yield Check("account", PASS, f"Billed to {command.namespace or account.name}")
+    elif account.can_write is None:
+        yield Check("token", WARN, f"The permissions of {account.name}'s token are known only when it is used")
+    owners, payer = (account.name, *account.orgs), command.namespace or account.name
+    refused = [(payer, "start a Job")] if payer not in owners else []
+    if command.results_org is not None and command.results_org not in (*owners, payer):
+        refused.append((command.results_org, "push results"))
+    for name, what in refused:
+        yield Check(
+            "namespace",
+            STOP,
+            f"This account can't {what} in this name: {name}",
+            f"Set --namespace, or jobs.namespace in smoltui.toml, to one of: {', '.join(owners)}",
+        )
+    if not refused and account.can_pay is False and payer == account.name:
+        yield Check("account", WARN, f"{payer} has no payment method; Jobs need credit")
+    elif not refused:
+        yield Check("account", PASS, f"Billed to {payer}. (Credit balance can't be read from the Hub.)")
 
 
 def _flavor(command: LightEvalCommand, job: JobFacts) -> Iterator[Check]:
@@ -129,7 +132,7 @@ def _flavor(command: LightEvalCommand, job: JobFacts) -> Iterator[Check]:
         yield Check(
             "flavor",
             WARN,
-            f"{flavor.name} has no accelerator: a 3B model takes days there",
+            f"{flavor.name} has no accelerator, which a model of 3 billion parameters needs",
             "Choose a GPU: smoltui hardware",
         )
     try:

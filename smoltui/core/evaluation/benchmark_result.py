@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -120,6 +120,12 @@ def result_from_json(data: Mapping[str, Any]) -> BenchmarkResult:
         tasks=tasks,
         **texts,
     )
+
+
+def with_new(kept: Sequence[BenchmarkResult], new: Sequence[BenchmarkResult]) -> list[BenchmarkResult]:
+    """What is kept, with new results that could not be kept at the end."""
+    sources = {one.source for one in kept}
+    return [*kept, *(one for one in new if one.source not in sources)]
 
 
 def finite(value: object) -> float | None:

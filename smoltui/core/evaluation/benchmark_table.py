@@ -35,6 +35,8 @@ class Table:
     """`BenchmarkResult.setting`, the same for all figures."""
     is_rehearsal: bool
     rows: tuple[Row, ...]
+    models: tuple[str, ...] = ()
+    """Each model with its role: `aligned: ada/aligned`."""
     note: str = ""
     """What makes its figures less comparable than they look; empty if nothing does."""
 
@@ -47,8 +49,14 @@ def tables(results: Sequence[BenchmarkResult]) -> list[Table]:
         by_setting.setdefault(result.setting, []).append(result)
     newest_first = sorted(by_setting.items(), key=lambda item: -(item[1][-1].at or 0.0))
     return [
-        Table(setting, group[0].is_rehearsal, tuple(_rows(group)), _dates(group)) for setting, group in newest_first
+        Table(setting, group[0].is_rehearsal, tuple(_rows(group)), _models(group), _dates(group))
+        for setting, group in newest_first
     ]
+
+
+def _models(group: Sequence[BenchmarkResult]) -> tuple[str, ...]:
+    named = (f"{one.role}: {one.model}{f' with {one.adapter}' if one.adapter else ''}" for one in group)
+    return tuple(sorted(dict.fromkeys(named), reverse=True))
 
 
 def _dates(group: Sequence[BenchmarkResult]) -> str:

@@ -36,7 +36,8 @@ class BenchmarkList(CursorList):
         self.reload()
 
     def head(self, width: int) -> str:
-        return fitted(_columns("     task", "questions", "scored", "estimated", width), width)
+        took = "estimated" if any(minutes is not None for minutes in self._minutes) else ""
+        return fitted(_columns("     task", "questions", "scored", took, width), width)
 
     def drawn(self, position: int, width: int, is_cursor: bool) -> tuple[str, bool]:
         task = self._tasks[position]

@@ -56,6 +56,8 @@ def results_text(tables: Sequence[Table], width: int) -> Text:
         text.append(f"{safe_line(redact(table.setting), 300)}\n", "bold yellow" if table.is_rehearsal else "bold")
         if table.is_rehearsal:
             text.append("A rehearsal: these figures can't be submitted.\n", "yellow")
+        for model in table.models:
+            text.append(f"{safe_line(redact(model), 300)}\n", "dim")
         if table.note:
             text.append(f"! {safe(table.note, 300)}\n", "yellow")
         if width >= WIDE:

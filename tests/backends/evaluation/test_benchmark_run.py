@@ -59,7 +59,8 @@ async def test_both_models_are_kept_with_the_run(project: Project) -> None:
         ("aligned", 0.6, "2026-11-30"),
     ]
     assert any("50%" in line for line in said)
-    assert all(Path(one.source).is_file() for one in results)
+    assert all(Path(one.source).is_file() for one in results)  # noqa: ASYNC240
+    assert len({one.source for one in (await run(plan))[0] + results}) == 4, "nothing is replaced by a second run"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ async def test_a_failure_is_one_sentence_and_keeps_nothing(project: Project, tas
     plan = plan_of(project, task)
     with pytest.raises((RunFailedError, InputError), match=reason):
         await run(plan)
-    assert plan.folder is not None and kept(plan.folder) == [] and not list(plan.folder.glob("benchmarks/*"))
+    assert plan.folder is not None and kept(plan.folder) == [] and not list(plan.folder.glob("benchmarks/*/*"))
 
 
 async def test_stopping_ends_the_child(project: Project) -> None:
@@ -94,7 +95,7 @@ async def test_stopping_ends_the_child(project: Project) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not set(psutil.Process().children(recursive=True)) - before
-    assert plan.folder is not None and not list(plan.folder.glob("benchmarks/*"))
+    assert plan.folder is not None and not list(plan.folder.glob("benchmarks/*/*"))
 
 
 async def test_without_a_run_the_results_go_to_the_project(project: Project) -> None:

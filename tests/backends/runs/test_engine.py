@@ -19,6 +19,7 @@ from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.place import HERE
 from smoltui.backends.runs.engine import Engine
 from smoltui.core.runs import events
+from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.place import ACTS
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, NotFoundOnHubError
@@ -196,6 +197,8 @@ def asked(engine: Engine, act: str, run_id: str) -> Awaitable[Any]:
             return anext(engine.stats(run_id, follow=False), None)
         case "hardware":
             return engine.hardware()
+        case "command":
+            return engine.command(CommandSpec("n", ".", ("true",), "label"))  # without hardware
     ask: Callable[[str], Awaitable[Any]] = getattr(engine, act)
     return ask(run_id)
 

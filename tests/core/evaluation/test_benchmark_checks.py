@@ -129,6 +129,11 @@ def test_what_the_hub_says_stops_a_job() -> None:
     assert stops(GOOD, job=JobFacts())[0].name == "account"
     read_only = replace(ADA, token_role="read")
     assert stops(GOOD, job=replace(JOB, account=read_only))[0].name == "token"
+    for change in ({"can_pay": False}, {"token_role": "fineGrained"}):
+        doubt = check_lighteval(GOOD, PUBLIC, replace(JOB, account=replace(ADA, **change)))  # type: ignore[arg-type]
+        assert [check.name for check in doubt if check.level is Level.WARN] == [
+            "account" if "can_pay" in change else "token"
+        ]
     assert "Known: a10g-large" in stops(GOOD, job=replace(JOB, flavor=None))[0].next_step
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from smoltui.core.runs.chain import Chain, Step, chain_from_json
+from smoltui.core.runs.chain import HERE_ONLY, STEPS, Chain, Step, chain_from_json
 from smoltui.core.runs.run import Run, Stage
 
 
@@ -33,6 +33,18 @@ def test_what_fails_ends_what_follows() -> None:
     assert [step.stage for step in broken.steps] == [Stage.CANCELED, Stage.CANCELED]
     assert CHAIN.broken_by(replace(run(Stage.CANCELED), resumable=True)) is None, "a pause is no end"
     assert CHAIN.broken_by(run(Stage.COMPLETED)) is None and CHAIN.broken_by(run(Stage.RUNNING)) is None
+
+
+def test_every_step_has_a_command() -> None:
+    """A step is done by a command that takes a folder, --run and --json."""
+    from smoltui.cli.main import smoltui
+
+    assert STEPS.keys() >= HERE_ONLY
+    for name in STEPS:
+        options = {option for param in smoltui.commands[Step(name).command].params for option in param.opts}
+        assert {"folder", "--run", "--json"} <= options
+    choices = next(param for param in smoltui.commands["train"].params if param.name == "then")
+    assert list(choices.type.choices) == list(STEPS)  # type: ignore[attr-defined]
 
 
 def test_it_is_kept_and_told() -> None:
