@@ -57,7 +57,7 @@ class BenchmarksView(BenchmarkActing):
         Binding("d", "rehearse", "Rehearsal"),
         Binding("y", "copy", "Copy command"),
         Binding("enter", "unfold", "Show all checks, or only open ones", show=False),
-        Binding("r", "reload", "Reload", show=False),
+        Binding("r", "reload", "Reload results", show=False),
         Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
         Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
