@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 from textual import work
 from textual.timer import Timer
 
-from smoltui.backends.evaluation import answers, kept_answers
+from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.giving_way import needs_memory
+from smoltui.backends.evaluation.kept_answers import save_answers
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
@@ -222,23 +222,24 @@ class Answering(EvaluateBase):
             self.say("The run was deleted: these answers are shown, but not saved.")
             return
         models = {column.name: column.shown for column in self.columns}
-        stored = {"at": time.time(), **self._sheet.as_json(models, self._sheet.sampling)}
+        folder, now, file = run_store.run_dir(loaded.run.id), self._sheet.copy(), self._file
+
+        def write() -> Path:
+            return save_answers(folder, now, models, now.sampling or {}, file)
+
         if self.app.return_code is None:
-            self._write(loaded, stored)
+            self._write(loaded, write)
             return
         try:  # the app exits, and waits for no more workers
-            kept_answers.write_answers(run_store.run_dir(loaded.run.id), stored, self._file)
+            write()
         except SmoltuiError as error:
             self.say(error)
 
     @work(group="keep")
-    async def _write(self, loaded: answers.Opening, stored: Mapping[str, Any]) -> None:
-        if loaded.run is None:
-            return
-        folder, file = run_store.run_dir(loaded.run.id), self._file
+    async def _write(self, loaded: answers.Opening, write: Callable[[], Path]) -> None:
         try:
-            self._file = await in_thread(lambda: kept_answers.write_answers(folder, stored, file))
-            loaded.kept_at = stored["at"]
+            self._file = await in_thread(write)
+            loaded.kept_at = time.time()
         except SmoltuiError as error:
             self.say(error)
 
