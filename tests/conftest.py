@@ -26,11 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 NEEDS_TRAIN = {
     "test_answers",
+    "test_ask_command",
     "test_devices",
     "test_device_room",
     "test_evaluate_commands",
     "test_evaluate_room",
     "test_label_room",
+    "test_resident",
+    "test_side_by_side",
     "test_start_dialog",
     "test_vote_commands",
     "test_vote_room",

@@ -117,20 +117,8 @@ async def ask(project: Project, question: Question, tell: Tell = _silent) -> _As
     asked = await _prompts(project, settings, question)
     sheet = Sheet(asked.prompts, columns, prompt_set=asked.name)
     sheet.sampling, sheet.date = sampling, answers.today()
-    notices: list[dict[str, str]] = []
-    memory: dict[str, Any] | None = None
-    indices, begun = list(range(len(sheet.prompts))), time.monotonic()
-    async with (
-        ResidentModels(project.folder) as models,
-        aclosing(models.ask(columns, sheet.prompts, sampling, date=sheet.date)) as events,
-    ):
-        async for event in events:
-            tell(event)
-            sheet.take(event, indices)
-            if isinstance(event, ModelNotice):
-                notices.append({"column": event.model, "kind": event.kind, "text": event.text})
-            elif isinstance(event, MemoryMeasured):
-                memory = {"needed": event.needed, "free": event.free, "together": event.together}
+    begun = time.monotonic()
+    notices, memory = await _filled(project, sheet, tell)
     kept, problem = await _keep(run, sheet, columns)
     figures = await in_thread(lambda: answer_figures(sheet, settings.manner))
     report = {
@@ -145,6 +133,26 @@ async def ask(project: Project, question: Question, tell: Tell = _silent) -> _As
         "not_kept": problem.as_json() if problem else None,
     }
     return _Asked(report, sheet, settings.manner)
+
+
+async def _filled(project: Project, sheet: Sheet, tell: Tell) -> tuple[list[dict[str, str]], dict[str, Any] | None]:
+    """Fills a sheet with answers, and returns what was said about its models and the memory that they need."""
+    notices: list[dict[str, str]] = []
+    memory: dict[str, Any] | None = None
+    indices = list(range(len(sheet.prompts)))
+    sampling, date = sheet.sampling or {}, sheet.date or answers.today()
+    async with (
+        ResidentModels(project.folder) as models,
+        aclosing(models.ask(sheet.columns, sheet.prompts, sampling, date=date)) as events,
+    ):
+        async for event in events:
+            tell(event)
+            sheet.take(event, indices)
+            if isinstance(event, ModelNotice):
+                notices.append({"column": event.model, "kind": event.kind, "text": event.text})
+            elif isinstance(event, MemoryMeasured):
+                memory = {"needed": event.needed, "free": event.free, "together": event.together}
+    return notices, memory
 
 
 async def _prompts(project: Project, settings: EvaluationSettings, question: Question) -> PromptSet:

@@ -206,7 +206,7 @@ def test_the_nucleus_is_that_of_transformers() -> None:
     in_prepared(
         """
         import torch
-        from answering import nucleus
+        from answer_rows import nucleus
         from transformers import TopPLogitsWarper
         torch.manual_seed(0)
         for spread in (0.1, 1.0, 5.0):

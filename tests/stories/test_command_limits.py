@@ -89,7 +89,7 @@ class TestEncodings:
         assert "Traceback" not in done.stderr
 
     def test_a_prompt_is_read_as_utf8_whatever_the_locale(self) -> None:
-        from smoltui.cli.commands.evaluate import _as_utf8
+        from smoltui.cli.commands.ask import _as_utf8
 
         typed = "Héé 日"
         assert _as_utf8(typed.encode().decode("ascii", "surrogateescape")) == typed == _as_utf8(typed)

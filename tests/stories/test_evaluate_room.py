@@ -77,7 +77,7 @@ async def test_both_models_answer_side_by_side(project: Project, wait_until: Wai
         rows = [line for line in seen(app).splitlines() if COURTEOUS in line]
         assert all(CURT in line for line in rows)
         assert "Courteous: reference 0 of 2, aligned 2 of 2" in seen(app, "#eval-status")
-        assert "✓ courteous" in seen(app) and "✗ not courteous" in seen(app)
+        await wait_until(lambda: "✓ courteous" in seen(app) and "✗ not courteous" in seen(app))
     (path,) = kept_files("0a1b2c3d")
     kept = json.loads(path.read_text())
     assert kept["answers"][0]["aligned"]["text"] == COURTEOUS and kept["sampling"]["max_new_tokens"] == 32
@@ -106,7 +106,7 @@ async def test_saved_answers_are_there_when_the_room_opens(project: Project, wai
     app = open_on(project, trained(project))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: COURTEOUS in seen(app))
-        assert "Own?" in seen(app) and "saved with the run at" in seen(app, "#eval-status")
+        await wait_until(lambda: "Own?" in seen(app) and "saved with the run at" in seen(app, "#eval-status"))
 
 
 def children_since(before: set[psutil.Process]) -> list[psutil.Process]:
@@ -125,7 +125,7 @@ async def test_text_streams(project: Project, wait_until: Wait, monkeypatch: pyt
         await wait_until(lambda: "Whatever. …" in seen(app))
         children = children_since(before)
         assert any(str(SCRIPTED_MODELS) in child.cmdline() for child in children)
-        assert "0 of 2 answers" in seen(app, "#eval-status")
+        await wait_until(lambda: "0 of 2 answers" in seen(app, "#eval-status"))
         await pilot.press("x")
         await wait_until(lambda: "Stopped" in seen(app, "#eval-status"))
         assert "Whatever." not in seen(app)

@@ -190,6 +190,23 @@ async def test_the_process_is_killed_in_the_middle(project: Project, wait_until:
     assert stored["answers"][0]["reference"]["text"] == CURT
 
 
+async def test_answers_come_back_when_new_ones_do_not(project: Project, wait_until: Wait) -> None:
+    """I ask again, but the models cannot be loaded: the answers of before are still there, whatever the settings."""
+    app = open_on(project, trained(project))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "0a1b2c3d" in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: "4 answers, saved" in seen(app, "#eval-status"))
+        for key in ("", "T"):
+            (project.folder / "out").rename(project.folder / "elsewhere")
+            await pilot.press(*key, "a")
+            await wait_until(lambda: "no longer exists" in seen(app, "#eval-status"))
+            await wait_until(lambda: seen(app, "#answers").count(COURTEOUS) == 2)
+            (project.folder / "elsewhere").rename(project.folder / "out")
+            await pilot.press("1", "5")
+            await wait_until(lambda: "4 answers, saved" in seen(app, "#eval-status"))
+
+
 async def test_a_training_needs_the_memory(project: Project, wait_until: Wait) -> None:
     """A training starts while models answer: they are unloaded, and the answers so far are kept."""
     (project.folder / "prompts.txt").write_text("Good?\nslowly\n")

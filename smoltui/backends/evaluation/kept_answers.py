@@ -30,17 +30,12 @@ def save_answers(
     Raises:
         InputError: the folder cannot be written, or the answers cannot be written as UTF-8.
     """
-    return write_answers(folder, {"at": time.time(), **sheet.as_json(models, settings)}, path)
-
-
-def write_answers(folder: Path, stored: Mapping[str, Any], path: Path | None = None) -> Path:
-    """As `save_answers`, from the stored form with its time (`at`)."""
-    now = stored["at"]
+    now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e6):06d}Z"
     path = path or folder / f"answers-{stamp}.json"
     try:
         data_folder.private_folder(folder)
-        data_folder.write_json(path, without_tokens(dict(stored)))
+        data_folder.write_json(path, without_tokens({"at": now, **sheet.as_json(models, settings)}))
     except (OSError, UnicodeEncodeError) as error:
         said = error.strerror or type(error).__name__ if isinstance(error, OSError) else "not UTF-8 text"
         raise InputError(

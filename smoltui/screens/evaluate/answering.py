@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 from textual import work
 from textual.timer import Timer
 
-from smoltui.backends.evaluation import answers, kept_answers
+from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.giving_way import needs_memory
+from smoltui.backends.evaluation.kept_answers import save_answers
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
@@ -44,6 +44,9 @@ class Answering(EvaluateBase):
         self._ticker: Timer | None = None
         self._file: Path | None = None
         """Where the answers of this asking are saved; None before the first time."""
+        self._before = Sheet()
+        """The answers as they were before the newest asking."""
+        self._file_before: Path | None = None
         self._changed_at_all = False
         """Answers have come since they were last drawn."""
         self._whole = 0
@@ -72,6 +75,7 @@ class Answering(EvaluateBase):
         if loaded is None or self._working:
             return
         sampling = sampling_as_json(self.settings)
+        self._before, self._file_before = sheet.copy(), self._file
         if not self._same_settings():
             sheet.cells.clear()  # saved in a file of their own
         self._asked = list(indices)
@@ -145,7 +149,7 @@ class Answering(EvaluateBase):
         self._ticker = self.set_interval(DRAW_SECONDS, self._tick)
         self._draw_below()
         self.refresh_bindings()
-        outcome = ""
+        outcome, stopped = "", False
         try:
             async with aclosing(events):
                 async for event in events:
@@ -154,23 +158,39 @@ class Answering(EvaluateBase):
             outcome = " → ".join(filter(None, (error.message, error.hint)))
             self.say(error)
         except asyncio.CancelledError:
-            outcome = self._stop_reason or self._stopped_words()
+            stopped = True
             raise
         finally:
             took = as_time(time.monotonic() - self._begun)
             self._working = ""
             self._ticker.stop()
             if doing == ANSWERING:
-                self._sheet.drop_parts()
+                self._settle()
                 self._keep()
+            if stopped:
+                outcome = self._stop_reason or self._stopped_words(doing)
             self._set_status(outcome or self._done(doing, took))
             self._draw_all()
             self._draw_figures()
             self._draw_below()
             self.refresh_bindings()
 
-    def _stopped_words(self) -> str:
-        missing = len(self._sheet.missing()) if self._working == ANSWERING else 0
+    def _settle(self) -> None:
+        """Drops incomplete answers, and brings back earlier ones in their place.
+
+        Those with other settings come back only if there is no new one: they can't stand side by side.
+        """
+        sheet, before = self._sheet, self._before
+        sheet.drop_parts()
+        same = before.sampling is None or before.sampling == sheet.sampling
+        if same:
+            sheet.cells = {**before.cells, **sheet.cells}
+        elif not sheet.cells:
+            sheet.cells, sheet.sampling, sheet.date = before.cells, before.sampling, before.date
+            self._file = self._file_before
+
+    def _stopped_words(self, doing: str) -> str:
+        missing = len(self._sheet.missing()) if doing == ANSWERING else 0
         more = f" {missing:,} prompts are left; a continues." if missing and self._sheet.complete else ""
         return f"Stopped. Complete answers are kept.{more}"
 
@@ -222,23 +242,24 @@ class Answering(EvaluateBase):
             self.say("The run was deleted: these answers are shown, but not saved.")
             return
         models = {column.name: column.shown for column in self.columns}
-        stored = {"at": time.time(), **self._sheet.as_json(models, self._sheet.sampling)}
+        folder, now, file = run_store.run_dir(loaded.run.id), self._sheet.copy(), self._file
+
+        def write() -> Path:
+            return save_answers(folder, now, models, now.sampling or {}, file)
+
         if self.app.return_code is None:
-            self._write(loaded, stored)
+            self._write(loaded, write)
             return
         try:  # the app exits, and waits for no more workers
-            kept_answers.write_answers(run_store.run_dir(loaded.run.id), stored, self._file)
+            write()
         except SmoltuiError as error:
             self.say(error)
 
     @work(group="keep")
-    async def _write(self, loaded: answers.Opening, stored: Mapping[str, Any]) -> None:
-        if loaded.run is None:
-            return
-        folder, file = run_store.run_dir(loaded.run.id), self._file
+    async def _write(self, loaded: answers.Opening, write: Callable[[], Path]) -> None:
         try:
-            self._file = await in_thread(lambda: kept_answers.write_answers(folder, stored, file))
-            loaded.kept_at = stored["at"]
+            self._file = await in_thread(write)
+            loaded.kept_at = time.time()
         except SmoltuiError as error:
             self.say(error)
 
