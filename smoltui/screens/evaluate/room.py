@@ -309,7 +309,7 @@ class EvaluateRoom(Choosing, Measuring):
         told += "."
         if missing := len(sheet.missing()):
             told += f" {missing:,} prompts are not answered by all: a continues."
-        return told + self._manner_words() + " Figures: G."
+        return told + self._manner_words() + " Figures: G. Blind vote: b."
 
     def _manner_words(self) -> str:
         """How many answers are in the manner of smoltui.toml; empty without one, or for more than `MANY`."""
