@@ -30,6 +30,7 @@ NEEDS_TRAIN = {
     "test_device_room",
     "test_evaluate_commands",
     "test_evaluate_room",
+    "test_judge_commands",
     "test_label_room",
     "test_start_dialog",
     "test_vote_commands",

@@ -45,6 +45,7 @@ KEYS: dict[str, str] = {
     "vote": "smoltui.screens.evaluate.vote_view.VoteView smoltui.screens.evaluate.deciding_view.DecidingView",
     "label-setup": "smoltui.screens.evaluate.label_setup.LabelSetup",
     "label": "smoltui.screens.evaluate.label_view.LabelView smoltui.screens.evaluate.deciding_view.DecidingView",
+    "judge": "smoltui.screens.evaluate.judge_view.JudgeView",
     "help": "smoltui.screens.help.Help",
     "docs": "smoltui.screens.docs.Documentation",
 }

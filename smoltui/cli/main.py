@@ -10,7 +10,7 @@ import click
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
 from smoltui.cli import output
-from smoltui.cli.commands import app, ask, check, docs, evaluate, jobs, pairs, recipe, runs, scheduled, votes
+from smoltui.cli.commands import app, ask, check, docs, evaluate, jobs, judge, pairs, recipe, runs, scheduled, votes
 from smoltui.cli.failures import as_smoltui_error
 from smoltui.errors import InputError
 
@@ -65,6 +65,7 @@ COMMANDS: tuple[click.Command, ...] = (
     evaluate.evaluate_command,
     votes.vote_command,
     votes.label_command,
+    judge.judge_command,
     docs.docs_command,
 )
 """In the order of the workflow, in which help and documentation list them."""

@@ -16,6 +16,7 @@ TOPICS = (
     "runs",
     "recipe",
     "votes",
+    "judge",
     "commands",
     "course",
     "how-it-works",

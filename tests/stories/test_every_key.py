@@ -87,6 +87,7 @@ PLACES = [
     Place("evaluate", needs_data=False),
     Place("evaluate", ("i",)),
     Place("evaluate", ("L",)),
+    Place("evaluate", ("A",)),
 ]
 
 
