@@ -17,6 +17,7 @@ from smoltui.cli.votes import run_with
 from smoltui.core.evaluation.judge_figures import JudgeFigures
 from smoltui.core.evaluation.judge_plan import Plan, calls_on, cost_usd
 from smoltui.core.evaluation.judge_words import (
+    ballot_words,
     judge_name,
     judge_words,
     length_rows,
@@ -58,13 +59,14 @@ def run_judge(project: Project, asked: Asked, *, dry_run: bool, yes: bool, as_js
         "run": run.id,
         "judge": {name: value for name, value in setup.judge.as_json().items() if name != "template"},
         "plan": plan.as_json(),
+        "left_out": {"identical": judging.ballot.identical, "incomplete": judging.ballot.incomplete},
     }
     if dry_run:
         _print_dry_run(report, setup, judging, plan, as_json)
         return
     if not as_json:
         say(f"run {safe_line(run.id, 60)} · judge {judge_name(setup.judge.endpoint, setup.judge.model)}")
-        for words in plan_words(plan, setup.settings):
+        for words in (*plan_words(plan, setup.settings), *ballot_words(judging.ballot), *setup.warnings):
             say(words)
     if plan.calls:
         if not yes:
@@ -129,7 +131,7 @@ def _print_dry_run(report: dict[str, Any], setup: Setup, judging: Judging, plan:
         print_json({**report, "prompt": prompt}, as_is=("prompt",))
         return
     say(f"judge {judge_name(setup.judge.endpoint, setup.judge.model)}")
-    for words in plan_words(plan, setup.settings):
+    for words in (*plan_words(plan, setup.settings), *ballot_words(judging.ballot), *setup.warnings):
         say(words)
     say(f"\nPrompt: {safe_line(setup.prompt, 300)}\n")
     say_data(first or setup.judge.template)

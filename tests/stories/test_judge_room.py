@@ -76,7 +76,7 @@ async def test_asked_stopped_and_continued(project: Project, server: JudgeServer
     async with app.run_test(size=(80, 24)) as pilot:
         await open_judge(app, pilot, wait_until, "9 of 20 replies are there already")
         await pilot.press("a", "y")
-        await wait_until(lambda: "Nothing to ask: every reply is there already" in words(app))
+        await wait_until(lambda: "Done." in words(app))
         told = words(app)
         assert "The judge shows no difference on 10 matchups" in told and "aligned won 8 of 10" in told
         assert len(server.calls) == 20 and not server.twice

@@ -173,7 +173,8 @@ class Judging:
             self._unsaved = []
             await asker.ask(plan.calls, record)
         except SmoltuiError as error:
-            error.hint = f"{error.hint} Replies so far are kept ({self.replies}); asking again continues.".strip()
+            if self.replies:
+                error.hint = f"{error.hint} Replies so far are kept ({self.replies}); asking again continues.".strip()
             raise
 
     async def _save(self, entries: Sequence[Entry]) -> None:

@@ -110,6 +110,7 @@ class Endpoint:
         finally:
             if not all(lane.done() for lane in lanes):
                 self.stop()
+                self._tell("Finishing the calls under way…")
             try:
                 await asyncio.wait(lanes)
             finally:

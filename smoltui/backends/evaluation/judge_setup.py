@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from smoltui.backends.evaluation.answers import today
 from smoltui.backends.evaluation.judge import Asker, template_of
@@ -27,6 +28,15 @@ class Setup:
     """Where the template is from."""
     column: Column | None = None
     """The model of a local judge."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to know before the key is used."""
+        parts = urlsplit(self.settings.endpoint)
+        here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if parts.scheme == "http" and self.settings.key_env and not here:
+            return [f"The key in {self.settings.key_env} is sent unencrypted, because the address begins with http:."]
+        return []
 
     def asker(
         self,

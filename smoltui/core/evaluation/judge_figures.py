@@ -65,6 +65,8 @@ class JudgeFigures:
     """Verdicts for the longer answer, in characters, of those that prefer one of two unequal answers."""
     longer_wins: Count
     """The same of matchups won in both orders."""
+    voted: int
+    """Your own votes on these matchups, skips left out."""
     longer_voted: Count
     """The same of your own votes on these answers."""
     agreement: Agreement
@@ -94,6 +96,7 @@ class JudgeFigures:
                 "matchups": self.longer_wins.as_json(),
                 "votes": self.longer_voted.as_json(),
             },
+            "votes_of_yours": self.voted,
             "agreement": self.agreement.as_json(),
             "judges_itself": self.judges_itself,
             "tokens_in": self.tokens_in,
@@ -142,6 +145,7 @@ def judge_figures(
         first=Count(sum(is_first for is_first, _ in shown), len(shown)),
         longer_in_calls=_longer([gap for _, gap in shown]),
         longer_wins=_longer([gap for vote in cast if (gap := _gap(vote)) is not None]),
+        voted=len(mine),
         longer_voted=_longer([gap for vote in mine if (gap := _gap(vote)) is not None]),
         agreement=_agreement(tuple(ballot.models), mine, cast),
         tokens_in=_sum([one for one, _ in used]),

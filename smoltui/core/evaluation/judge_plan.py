@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from smoltui.core.evaluation.judge_prompt import estimated_tokens, rendered
@@ -44,11 +45,16 @@ class Judge:
     @property
     def digest(self) -> str:
         """Hash of all of it, 64 hexadecimal digits."""
-        return _hash(self.as_json())
+        return _digest(self)
 
     def key(self, text: str) -> str:
         """What a reply to this text is cached by: 32 hexadecimal digits."""
         return _hash([self.digest, text])[:32]
+
+
+@lru_cache(maxsize=16)
+def _digest(judge: Judge) -> str:
+    return _hash(judge.as_json())
 
 
 def _hash(value: object) -> str:

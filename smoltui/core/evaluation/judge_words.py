@@ -5,6 +5,7 @@ from __future__ import annotations
 from smoltui.core.evaluation.judge_figures import Count, JudgeFigures
 from smoltui.core.evaluation.judge_plan import Plan, cost_usd
 from smoltui.core.evaluation.judge_verdict import TROUBLES, VERDICTS
+from smoltui.core.evaluation.vote_ballot import Ballot
 from smoltui.core.evaluation.vote_figures import Duel
 from smoltui.core.evaluation.vote_statistics import CONTROLLED_FROM, FEWEST_VOTES
 from smoltui.core.evaluation.vote_words import name, percent
@@ -27,7 +28,7 @@ def _duel(duel: Duel, several: bool) -> list[str]:
     model, other = name(duel.model), name(duel.other)
     between = f" between {model} and {other}" if several else ""
     if not duel.votes:
-        return [f"No matchup{between} has a verdict in both orders yet."]
+        return [f"No matchup{between} has a verdict in both orders."]
     if not duel.decided:
         return [f"The judge shows no difference{between}: none of {_matchups(duel.votes)} has the same winner twice."]
     p = f"sign test: p {'< 0.001' if duel.p < 0.001 else f'= {duel.p:.3g}'}"
@@ -72,7 +73,8 @@ def _position(figures: JudgeFigures) -> list[str]:
         return []
     flips = f"The winner flipped with the order in {_of(figures.flipped)} matchups"
     half = f", and {figures.half} had a tie in one order only" if figures.half else ""
-    said = [f"{flips}{half}: they count as ties."]
+    ties = ": they count as ties" if figures.flipped.hits or figures.half else ""
+    said = [f"{flips}{half}{ties}."]
     if figures.first.total:
         said.append(f"The answer shown first was preferred in {_of(figures.first)} verdicts.")
     return said
@@ -80,8 +82,10 @@ def _position(figures: JudgeFigures) -> list[str]:
 
 def _agreement(figures: JudgeFigures) -> list[str]:
     found = figures.agreement
+    if not figures.voted:
+        return ["Agreement with your own votes is unknown: you have not voted on these answers (b in Evaluate)."]
     if not found.items:
-        return ["No agreement with your own votes: you have not voted on any of these matchups (b in Evaluate)."]
+        return ["Agreement with your own votes is unknown: none of their matchups has a verdict in both orders."]
     equal = f"{found.equal} of {found.items}: {percent(found.share, found.interval)}"
     if found.kappa is None:
         kappa = "no kappa: all judgments are the same"
@@ -127,6 +131,16 @@ def plan_words(plan: Plan, settings: JudgeSettings) -> list[str]:
         said.append("Cost unknown: no price per million tokens in smoltui.toml (judge.usd_per_million_input, _output).")
     else:
         said.append(f"Costs at most about {usd(plan.at_most_usd)}.")
+    return said
+
+
+def ballot_words(ballot: Ballot) -> list[str]:
+    """What is not judged, and why."""
+    said = []
+    if ballot.identical:
+        said.append(f"{_matchups(ballot.identical)} left out: both answers are the same.")
+    if ballot.incomplete:
+        said.append(f"{_matchups(ballot.incomplete)} left out: a model has not answered (a in Evaluate).")
     return said
 
 

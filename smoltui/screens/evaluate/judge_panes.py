@@ -6,9 +6,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from smoltui.backends.evaluation.judge_setup import Setup
 from smoltui.core.evaluation.judge_figures import JudgeFigures
 from smoltui.core.evaluation.judge_plan import Plan
 from smoltui.core.evaluation.judge_words import (
+    ballot_words,
     judge_name,
     judge_words,
     length_rows,
@@ -16,7 +18,7 @@ from smoltui.core.evaluation.judge_words import (
     reply_rows,
     spent_words,
 )
-from smoltui.core.settings.judge_settings import JudgeSettings
+from smoltui.core.evaluation.vote_ballot import Ballot
 from smoltui.safe_text import MAX_SHOWN, redact, safe, safe_line
 
 HOW = """No judge is chosen yet. A judge is a model that compares two answers to the same prompt.
@@ -31,17 +33,20 @@ Press o and type an endpoint and a model, or write them into smoltui.toml:
 endpoint = "hf" uses Hugging Face inference providers, endpoint = "local" a model on this machine."""
 
 
-def judge_text(settings: JudgeSettings, prompt: str, plan: Plan, figures: JudgeFigures) -> Group:
-    """Who judges, what is left, and what the replies show. `prompt`: where the template is from."""
+def judge_text(setup: Setup, ballot: Ballot, plan: Plan | None, figures: JudgeFigures) -> Group:
+    """Who judges, what is left (None: being asked), and what the replies show."""
+    settings = setup.settings
     head = Text()
     head.append("judge   ", "dim").append(f"{judge_name(settings.endpoint, settings.model)}\n", "bold")
-    head.append("prompt  ", "dim").append(f"{safe_line(redact(prompt), 200)}\n")
-    for at, words in enumerate(plan_words(plan, settings)):
-        head.append("left    " if at == 0 else "        ", "dim").append(f"{words}\n")
+    head.append("prompt  ", "dim").append(f"{safe_line(redact(setup.prompt), 200)}\n")
+    if plan is not None and (plan.calls or not figures.replies):
+        for at, words in enumerate(plan_words(plan, settings)):
+            head.append("left    " if at == 0 else "        ", "dim").append(f"{words}\n")
+    notes = [Text(words, "dim") for words in ballot_words(ballot)]
     if not figures.replies:
-        return Group(head)
+        return Group(head, *notes)
     said = [Text(sentence, "bold" if at == 0 else "") for at, sentence in enumerate(judge_words(figures))]
-    parts: list[Text | Table] = [head, *said, Text(), _lengths(figures), Text(), _replies(figures)]
+    parts: list[Text | Table] = [head, *said, *notes, Text(), _lengths(figures), Text(), _replies(figures)]
     if spent := spent_words(figures, settings):
         parts += [Text(), Text(spent, "dim")]
     return Group(*parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -77,7 +78,8 @@ class JudgeView(PairsOffer):
         self._stopping = False
         """No further call is made; those under way are finished."""
         self._shows_prompt = False
-        self._drawn_at = 0.0
+        self._draw_next = 0.0
+        """When replies that arrive are counted again (`time.monotonic`)."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="vote-title", markup=False)
@@ -207,13 +209,14 @@ class JudgeView(PairsOffer):
         setup, judging, plan = self._setup, self._judging, self._plan
         if setup is None or judging is None or plan is None or not plan.calls:
             return
-        consequence = "\n".join(plan_words(plan, setup.settings))
+        consequence = "\n".join([*plan_words(plan, setup.settings), *setup.warnings])
         where = judge_name(setup.settings.endpoint, setup.settings.model)
         question = f"Ask this model: {where}?" if setup.column else f"Send the prompts and answers to {where}?"
         if not await self.app.push_screen_wait(Confirm(question, consequence, yes="ask the judge", no="cancel")):
             return
         said = ""
         async with ResidentModels(self.workspace.project.folder) as models:
+            self._draw_next = 0.0
             self._asker, self._stopping = setup.asker(models, tell=self.tell), False
             self.refresh_bindings()
             try:
@@ -237,13 +240,16 @@ class JudgeView(PairsOffer):
             return
         if not self._stopping:
             self.tell(f"{done:,} of {len(plan.calls):,} replies · x stops")
-        if time.monotonic() - self._drawn_at > DRAW_SECONDS and not self._shows_prompt:
-            self._drawn_at = time.monotonic()
+        if time.monotonic() > self._draw_next and not self._shows_prompt:
+            self._draw_next = math.inf
             self._redraw()
 
     @work(exclusive=True, group="draw")
     async def _redraw(self) -> None:
+        """Counts the replies so far, and with many of them less often."""
+        begun = time.monotonic()
         await self._draw()
+        self._draw_next = time.monotonic() + max(DRAW_SECONDS, 10 * (time.monotonic() - begun))
 
     # -- drawing
 
@@ -254,13 +260,13 @@ class JudgeView(PairsOffer):
         if self._shows_prompt:
             self._show(template_text(setup.judge.template, setup.prompt))
             return
-        figures, plan = await in_thread(partial(self._counted, setup, judging))
+        figures, plan = await in_thread(partial(self._counted, setup, judging, self._asker is not None))
         if not self._shows_prompt and judging is self._judging:
-            self._show(judge_text(setup.settings, setup.prompt, plan, figures))
+            self._show(judge_text(setup, judging.ballot, plan, figures))
 
     @staticmethod
-    def _counted(setup: Setup, judging: Judging) -> tuple[JudgeFigures, Plan]:
-        return judging.figures(), judging.plan(setup.settings)
+    def _counted(setup: Setup, judging: Judging, asking: bool) -> tuple[JudgeFigures, Plan | None]:
+        return judging.figures(), None if asking else judging.plan(setup.settings)
 
     def _show(self, text: RenderableType) -> None:
         if self.is_attached:

@@ -12,7 +12,7 @@ from smoltui.backends.evaluation.judge_endpoint import Endpoint
 from smoltui.core.evaluation.judge_plan import Call, Judge
 from smoltui.core.evaluation.judge_verdict import Reply
 from smoltui.core.settings.judge_settings import JudgeSettings
-from smoltui.errors import SmoltuiError, UnreachableError
+from smoltui.errors import NotLoggedInError, SmoltuiError, UnreachableError
 from tests.hub.judge import JudgeServer, judge_server
 
 CALLS = [Call(str(number), f"{number}?") for number in range(12)]
@@ -65,6 +65,7 @@ async def test_a_stop_finishes_the_calls_under_way(server: JudgeServer, how: str
     (end,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(end, asyncio.CancelledError) == (how == "cancel")
     assert len(server.calls) == len(asked.replies) == 5
+    assert asked.told == ["Finishing the calls under way…"] * (how == "cancel")
 
 
 async def test_a_second_cancel_abandons_them(server: JudgeServer) -> None:
@@ -150,3 +151,21 @@ async def test_nobody_answers() -> None:
         url = gone.url
     with pytest.raises(UnreachableError, match="cannot be reached"):
         await Asked(url).ask()
+
+
+async def test_inference_providers_get_the_token_of_the_hub(
+    server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_endpoint, "ROUTER", server.url)
+    asked = Asked("hf")
+    with pytest.raises(NotLoggedInError):
+        await asked.ask()
+    assert not server.calls
+    monkeypatch.setenv("HF_TOKEN", "hf_a_token_of_the_hub_0123")
+    server.key = "hf_a_token_of_the_hub_0123"
+    await asked.ask()
+    assert len(asked.replies) == 12
+    server.key = "another"
+    with pytest.raises(NotLoggedInError, match="does not accept the Hub's token") as error:
+        await Asked("hf").ask()
+    assert "0123" not in str(error.value)

@@ -83,6 +83,11 @@ def test_agreement_counts_ties_and_both_bad_as_even() -> None:
     assert found.agreement.kappa == pytest.approx((0.8 - 8 / 25) / (1 - 8 / 25))
 
 
+def test_without_common_matchups_the_agreement_is_unknown() -> None:
+    assert "you have not voted on these answers" in judge_words(figures([("b", "a")]))[-1]
+    assert "none of their matchups has a verdict" in judge_words(figures([("refusal", "a")], ["a"]))[-1]
+
+
 def test_it_is_said_that_a_model_judges_itself() -> None:
     assert not figures([("a", "b")]).judges_itself
     assert figures([("a", "b")], models="rm").judges_itself
@@ -92,5 +97,5 @@ def test_words_claim_what_the_sign_test_claims() -> None:
     few, many = figures([("b", "a")] * 5), figures([("b", "a")] * 6)
     assert "The judge shows no difference on 5 matchups (sign test: p = 0.0625)." in judge_words(few)[0]
     assert judge_words(many)[0] == "The judge prefers a to r (sign test: p = 0.0312)."
-    assert judge_words(figures([]))[0] == "No matchup has a verdict in both orders yet."
+    assert judge_words(figures([]))[0] == "No matchup has a verdict in both orders."
     assert figures([]).tokens_in is None and many.tokens_in == 120
