@@ -182,9 +182,23 @@ def prepare_pairs(
     if not pairs:
         raise _nothing_left(len(rows), left_out)
     if as_it_is:
-        return rows if len(kept) == len(rows) else rows.select(kept)
+        return _with_arguments(rows if len(kept) == len(rows) else rows.select(kept), pairs)
     silent = any(not pair.kwargs for pair in pairs)
     return _as_conversations(pairs, silent and thinking_off())
+
+
+def _with_arguments(rows: Any, pairs: Sequence[Reading]) -> Any:
+    """The rows, with `{}` for the template's arguments where a row has none: DPOTrainer fails on null, which is what
+    `datasets` makes of a column that other rows have.
+    """
+    name = "chat_template_kwargs"
+    if name not in rows.column_names or None not in rows[name][:]:
+        return rows
+    from datasets import Dataset, Features, Json, concatenate_datasets
+
+    values = [pair.kwargs or {} for pair in pairs]
+    column = Dataset.from_dict({name: values}, features=Features({name: Json()}))
+    return concatenate_datasets([rows.remove_columns(name), column], axis=1)
 
 
 def _usable(row: Any, left_out: Counter[str]) -> Iterator[tuple[Any, Reading]]:

@@ -277,6 +277,29 @@ class TestPreparedPairs:
             }
         ]
 
+    def test_arguments_of_the_template_that_only_some_rows_have(self) -> None:
+        """Such a JSONL file has nulls in the others once it is read, on which DPOTrainer fails."""
+        made = in_prepared(
+            """
+            import json, tempfile
+            from collections import Counter
+            from pathlib import Path
+            from datasets import load_dataset
+            import dpo
+            turn = lambda role, said: [{"role": role, "content": said}]
+            pair = {"prompt": turn("user", "Hi"), "chosen": turn("assistant", "A"), "rejected": turn("assistant", "B")}
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "p.jsonl")
+                rows = [{**pair, "chat_template_kwargs": {"enable_thinking": False}}, pair]
+                path.write_text("".join(json.dumps(row) + "\\n" for row in rows))
+                rows = load_dataset("json", data_files=str(path), split="train", cache_dir=folder)
+                made = dpo.prepare_pairs(rows, Counter(), thinking_off=lambda: True)
+            print(json.dumps(made.to_list()))
+            """
+        )
+        assert [row["chat_template_kwargs"] for row in made] == [{"enable_thinking": False}, {}]
+        assert made[1]["chosen"] == [{"role": "assistant", "content": "A"}]
+
     def test_rows_in_trls_own_form_are_handed_on_untouched(self) -> None:
         same, hashes = in_prepared(
             """

@@ -87,6 +87,12 @@ def test_ties_are_left_out_and_counted(cases: Path, capsys: pytest.CaptureFixtur
     assert (found["rows"], found["clean"], found["left_out"]) == (2, {"count": 1}, {"tie": 1})
 
 
+def test_an_encoding_is_part_of_how_a_set_is_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "old.jsonl").write_bytes('{"prompt": "Wie?", "chosen": "Groß.", "rejected": "Nö."}\n'.encode("cp1252"))
+    assert run(["pairs", str(tmp_path / "old.jsonl"), "--how"]) == 0
+    assert "old.jsonl is not UTF-8; it is read as Windows-1252." in capsys.readouterr().out
+
+
 AMBIGUOUS = {"question": "Why?", "context": "The sky.", "chosen": "Because.", "rejected": "No."}
 
 

@@ -40,6 +40,7 @@ from smoltui.backends.pairs.store import (
 from smoltui.core.pairs.facts import Columns, broken_facts, row_facts, sound
 from smoltui.core.pairs.facts_columns import facts_columns
 from smoltui.errors import InputError, PairsError
+from smoltui.scripts.pair_choices import LeftOut
 from smoltui.scripts.pair_columns import own_columns
 from smoltui.scripts.pair_how import AS_IT_IS, How
 
@@ -341,7 +342,12 @@ def _facts_of(index: int, row: object, meta: Meta) -> Columns:
 
 
 def note_extras(row: Mapping[str, object], kinds: dict[str, str]) -> None:
-    """Notes the kinds of the row's further columns: text if they differ between rows, json if one is not a scalar."""
+    """Notes the kinds of the row's further columns: text if they differ between rows, json if one is not a scalar.
+
+    A row of which no pair is made still has the columns of its answers, which are no further columns of the set.
+    """
+    if isinstance(row, LeftOut):
+        return
     own = own_columns(tuple(row))
     if len(own) == len(row):
         return

@@ -602,7 +602,8 @@ def _how_read(opened: PairSet, project: Project | None, values: Mapping[str, obj
     rows = first_rows(opened.spec, opened.base)
     counts = reasons_of(opened.store) if opened.store is not None and opened.complete else None
     found = how_read(opened.schema, rows, opened.spec.columns, opened.spec.how, counts)
-    return replace(found, note=ignores_tools(project, values)) if project is not None and offer_tools(rows) else found
+    note = ignores_tools(project, values) if project is not None and offer_tools(rows) else ""
+    return replace(found, note=note, files=opened.notes)
 
 
 def _words(query: PairQuery) -> str:

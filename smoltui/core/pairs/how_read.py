@@ -49,6 +49,8 @@ class HowRead:
     """Reason → rows and pairs of the whole set that are not trained on."""
     note: str = ""
     """What training will not use of it, one sentence; empty if it uses all."""
+    files: tuple[str, ...] = ()
+    """What was done to read its files and what was left aside, one sentence each."""
 
     def as_json(self) -> dict[str, Any]:
         """For `smoltui pairs --how --json`."""
@@ -61,6 +63,7 @@ class HowRead:
             "pairs": self.pairs,
             "left_out": dict(self.left_out),
             "note": self.note,
+            "files": list(self.files),
             "first": {
                 "rows": self.first.rows,
                 "pairs": self.first.made,
@@ -86,6 +89,7 @@ def how_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     reasons = reasons_in_words(left_out)
     lines += [("usable", f"{pairs:,} pair{'' if pairs == 1 else 's'}{of}"), ("left out", reasons or "nothing")]
     lines += [("note", found["note"])] if found["note"] else []
+    lines += [("files", sentence) for sentence in found["files"]]
     if first["margins"]:
         said = margins_in_words(first["margins"]).removeprefix("margins ").removeprefix("margin ")
         lines.append(("margin", f"{said}, in the first {first['rows']:,} rows"))

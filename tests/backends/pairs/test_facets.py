@@ -71,6 +71,13 @@ def test_scores_of_both_answers_give_a_margin(tmp_path: Path) -> None:
     assert [value.margin for value in facet(stored(tmp_path / "b", rows), "model").values] == [1, 2]
 
 
+def test_answers_of_a_tie_are_no_further_columns(tmp_path: Path) -> None:
+    """No pair is made of a tie, so its row keeps the columns that other rows use up."""
+    row = {"question": "Why?", "answer_a": "Because.", "answer_b": "No.", "source": "web"}
+    store = stored(tmp_path, [{**row, "winner": winner} for winner in ("answer_a", "tie")])
+    assert set(store.meta.extras) == {"source", "winner"}
+
+
 def test_our_own_columns(tmp_path: Path) -> None:
     store = stored(tmp_path, [pair(n, gap="x") for n in range(70)])
     gaps = facet(store, "gap")
