@@ -47,6 +47,11 @@ class Scripted:
             await record(call, Reply("[[A]]"))
 
 
+def files(folder: Path) -> list[int]:
+    """The permissions of each file in a folder."""
+    return [path.stat().st_mode & 0o777 for path in folder.iterdir()]
+
+
 async def ask(judging: Judging, most: int | None = None) -> int:
     """Asks for what is missing, and returns the number of calls."""
     asker = Scripted()
@@ -70,19 +75,16 @@ async def test_each_judge_and_each_group_of_models_has_figures(tmp_path: Path) -
     await ask(open_judging(tmp_path, answers(2), other))
     assert await ask(open_judging(tmp_path, answers(2, ("reference", "aligned", "third")), other)) == 8
     found = kept(tmp_path)
-    assert sorted((one.judge.model, len(one.outcome.models)) for one in found) == [
-        ("other", 2),
-        ("other", 3),
-        ("wise", 2),
-    ]
+    groups = sorted((one.judge.model, len(one.outcome.models)) for one in found)
+    assert groups == [("other", 2), ("other", 3), ("wise", 2)]
     assert found[0].outcome.at >= found[-1].outcome.at and not kept(tmp_path / "none")
 
 
 async def test_opening_and_planning_writes_nothing(tmp_path: Path) -> None:
     open_judging(tmp_path, answers(2), JUDGE).plan(SETTINGS)
-    assert not list(tmp_path.iterdir())
+    assert not files(tmp_path)
     await ask(open_judging(tmp_path, answers(2), JUDGE), 1)
-    assert path_of(tmp_path, JUDGE).stat().st_mode & 0o777 == 0o600
+    assert files(tmp_path) == [0o600]
 
 
 async def test_a_deleted_run(tmp_path: Path) -> None:
