@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SHOWN_WORDS = 300
 """Characters of a server's message quoted in a sentence."""
 _TOO_LONG = ("context length", "context_length", "maximum context", "context window", "prompt is too long")
+_TLS = re.compile(r"\b(?:SSL|TLS)\b|_SSL|WRONG_VERSION|CERTIFICATE_VERIFY_FAILED")
 _NO_CREDIT = ("insufficient_quota", "insufficient_credit", "billing_hard_limit", "exceeded your current quota")
 
 
@@ -119,8 +121,11 @@ def no_reply(error: Exception, url: str, seconds: float) -> SmoltuiError | None:
             )
         case TooMuchError() | MemoryError():
             return UnreachableError(f"The response of {where} is larger than any verdict", "Check judge.endpoint.")
-        case ssl.SSLError():
-            return UnreachableError(f"No secure connection to {where}", "Check judge.endpoint: http or https?")
+        case ssl.SSLError() | httpx2.ConnectError() if isinstance(error, ssl.SSLError) or _TLS.search(str(error)):
+            return UnreachableError(
+                f"A secure connection to {where} could not be established",
+                "Check judge.endpoint: http or https? Behind a company proxy, set SSL_CERT_FILE to its certificate.",
+            )
         case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.ProxyError():
             return UnreachableError(f"{where} cannot be reached", "Check judge.endpoint, and that the server runs.")
         case httpx2.UnsupportedProtocol() | httpx2.InvalidURL() | httpx2.LocalProtocolError() | UnicodeEncodeError():

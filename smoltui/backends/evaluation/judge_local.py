@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.judge_plan import Call, Judge
 from smoltui.core.evaluation.judge_verdict import Reply
 from smoltui.core.evaluation.prompt import Prompt
-from smoltui.core.runs.events import Answered, AnswerLeftOut
+from smoltui.core.runs.events import Answered, AnswerLeftOut, PhaseChanged
+from smoltui.core.runs.wording import PHASES
 
 
 def local_column(project: Project, model: str, columns: Sequence[Column]) -> Column:
@@ -38,8 +39,16 @@ def weights_of(column: Column) -> str:
 class LocalJudge:
     """Asks a local model, in batches. For one round of calls."""
 
-    def __init__(self, models: ResidentModels, column: Column, judge: Judge, date: str) -> None:
-        """`date`: what chat templates take for the day's date."""
+    def __init__(
+        self,
+        models: ResidentModels,
+        column: Column,
+        judge: Judge,
+        date: str,
+        tell: Callable[[str], object] = lambda words: None,
+    ) -> None:
+        """`date`: what chat templates take for the day's date. `tell` gets what the model is doing."""
+        self._tell = tell
         self._models, self._column, self._judge, self._date = models, column, judge, date
         self._stopping = False
 
@@ -67,3 +76,5 @@ class LocalJudge:
                     await record(calls[event.index], Reply(event.text, ended, None, event.tokens))
                 elif isinstance(event, AnswerLeftOut):
                     await record(calls[event.index], Reply("", "beyond"))
+                elif isinstance(event, PhaseChanged):
+                    self._tell(f"The judge: {PHASES.get(event.phase, event.phase)}")

@@ -47,7 +47,7 @@ class Setup:
     ) -> Asker:
         """What asks this judge for one round of calls. `models`: for a local one; it is closed by its owner."""
         if self.column is not None:
-            return LocalJudge(models, self.column, self.judge, today())
+            return LocalJudge(models, self.column, self.judge, today(), tell)
         return Endpoint(self.judge, self.settings, most=most, tell=tell)
 
 

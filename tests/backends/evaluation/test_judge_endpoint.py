@@ -146,6 +146,12 @@ async def test_no_credit_is_not_waited_for(server: JudgeServer) -> None:
     assert len(server.calls) == 1
 
 
+async def test_https_where_http_is_spoken(server: JudgeServer) -> None:
+    with pytest.raises(UnreachableError, match="secure connection"):
+        await Asked(server.url.replace("http:", "https:")).ask()
+    assert not server.calls
+
+
 async def test_nobody_answers() -> None:
     with judge_server() as gone:
         url = gone.url
