@@ -223,7 +223,9 @@ def _print_answers(sheet: Sheet) -> None:
             cell = sheet.cell(name, index)
             if cell is not None and cell.answered is not None:
                 cut = "" if cell.answered.ended else " (cut off at the limit)"
-                say(f"\n  {safe_line(name, 60)}{cut}\n{_indented(split(cell.text).answer)}")
+                said = split(cell.text)
+                text = "(still thinking)" if said.thinking else said.answer.strip() or "(empty answer)"
+                say(f"\n  {safe_line(name, 60)}{cut}\n{_indented(text)}")
             elif cell is not None:
                 say(f"\n  {safe_line(name, 60)} (no answer: {safe_line(redact(cell.left_out), 300)})")
 

@@ -15,6 +15,7 @@ TOPICS = (
     "pairs",
     "runs",
     "recipe",
+    "evaluate",
     "votes",
     "judge",
     "commands",

@@ -23,6 +23,8 @@ WINDOW_BATCHES = 4
 """Prompts are sorted by length within so many batches: less padding, and the first answers still come first."""
 OPENED, CLOSED = "<think>", "</think>"
 """Around thoughts, as in SmolLM3 and Qwen 3."""
+LIKELIEST = 256
+"""Tokens that usually have all of the probability that counts."""
 NOT_A_NUMBER = "the model's output is not a number (NaN)"
 
 
@@ -123,9 +125,7 @@ def _sampler(asking: Asking, generators: Sequence[Any], rows: _Rows) -> Any:
     whose scores are NaN is ended, and noted.
     """
     import torch
-    from transformers import LogitsProcessor, TopPLogitsWarper
-
-    nucleus = TopPLogitsWarper(top_p=asking.top_p) if 0 < asking.top_p < 1 else None
+    from transformers import LogitsProcessor
 
     class Sampler(LogitsProcessor):  # type: ignore[misc]
         def __call__(self, input_ids: Any, scores: Any) -> Any:
@@ -137,8 +137,8 @@ def _sampler(asking: Asking, generators: Sequence[Any], rows: _Rows) -> Any:
             if asking.temperature <= 0:
                 return scores
             scores = scores / asking.temperature
-            if nucleus is not None:
-                scores = nucleus(input_ids, scores)
+            if 0 < asking.top_p < 1:
+                scores = nucleus(scores, asking.top_p)
             noise = torch.full(scores.shape, 0.5)
             for row, generator in enumerate(generators):
                 if not rows.is_done(row):
@@ -147,6 +147,23 @@ def _sampler(asking: Asking, generators: Sequence[Any], rows: _Rows) -> Any:
             return scores + gumbel.to(scores.device)
 
     return Sampler()
+
+
+def nucleus(scores: Any, top_p: float) -> Any:
+    """`scores` without tokens beyond the most likely ones that have `top_p` of the probability together.
+
+    As `TopPLogitsWarper` of transformers, which sorts the whole vocabulary: a third of the time of a small model.
+    """
+    import torch
+    from transformers import TopPLogitsWarper
+
+    probabilities = torch.softmax(scores, dim=-1)
+    top = probabilities.topk(min(LIKELIEST, probabilities.shape[-1])).values
+    if bool((top.sum(dim=-1) < top_p).any()):
+        return TopPLogitsWarper(top_p=top_p)(None, scores)
+    before = top.cumsum(dim=-1) - top
+    least = top.masked_fill(before >= top_p, float("inf")).amin(dim=-1, keepdim=True)
+    return scores.masked_fill(probabilities < least, float("-inf"))
 
 
 # One batch

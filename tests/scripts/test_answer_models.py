@@ -198,3 +198,22 @@ def test_models_that_do_not_fit_together_are_loaded_in_turn(folder: Path) -> Non
         ["answer", "untold"],
     ]
     assert found[-1][0] == "refused" and "needs" in found[-1][1]
+
+
+@needs_training
+def test_the_nucleus_is_that_of_transformers() -> None:
+    """The same tokens stay, for sharp and flat distributions, whatever the share."""
+    in_prepared(
+        """
+        import torch
+        from answering import nucleus
+        from transformers import TopPLogitsWarper
+        torch.manual_seed(0)
+        for spread in (0.1, 1.0, 5.0):
+            scores = torch.randn(16, 4000) * spread
+            for share in (0.1, 0.5, 0.95, 0.999):
+                theirs = TopPLogitsWarper(top_p=share)(None, scores)
+                assert torch.equal(nucleus(scores, share).isinf(), theirs.isinf()), (spread, share)
+        print("null")
+        """
+    )

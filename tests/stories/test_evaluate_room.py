@@ -90,7 +90,7 @@ async def test_answers_are_stacked_in_a_narrow_terminal(project: Project, wait_u
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("a")
         await wait_until(lambda: COURTEOUS in seen(app))
-        lines = [line.strip() for line in seen(app).splitlines()]
+        lines = [line.strip(" ┃") for line in seen(app).splitlines()]
         assert lines.index(CURT) < lines.index(COURTEOUS)
         assert "thinking off" in seen(app, "#eval-head")
         assert "i Own prompt" in seen(app) and "t Train  q Quit" in seen(app)

@@ -86,6 +86,10 @@ PLACES = [
     Place("runs", ("T",), needs_data=False),
     Place("evaluate", needs_data=False),
     Place("evaluate", ("i",)),
+    Place("evaluate", ("o",)),
+    Place("evaluate", ("c",)),
+    Place("evaluate", ("c", "a")),
+    Place("evaluate", ("v",), needs_data=False),
     Place("evaluate", ("L",)),
     Place("evaluate", ("A",)),
 ]

@@ -104,6 +104,7 @@ async def test_twenty_votes_with_an_undo_and_a_restart(project: Project, wait_un
         await open_votes(app, pilot, wait_until)
         await wait_until(lambda: "1 of 20" in seen(app, "#vote-title"))
         assert "Question 0?" in seen(app) and "Kind words, 0." in seen(app) and "Rude words, 0." in seen(app)
+        assert "a A better  b B better  = Tie  x Both bad  s Skip" in seen(app, "KeyBar")
         assert not [word for word in ("reference", "aligned", "4711", "token") if word in seen(app)]
         for number in range(2, 9):
             await vote(app, pilot, wait_until, kinder(app), f"{number} of 20")
@@ -158,6 +159,10 @@ async def test_the_pairs_open_in_pairs(project: Project, wait_until: Wait) -> No
         await wait_until(lambda: "No difference shown with 2 votes" in seen(app))
         await pilot.press("E", "enter")
         await wait_until(lambda: "2 pairs are in votes-pairs" in seen(app))
+        await pilot.press("escape", "E", "enter")
+        await wait_until(lambda: "votes-pairs holds an export already. Replace it?" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "open them in Pairs" in seen(app))
         await pilot.press("o")
         await wait_until(lambda: "pair 1 of 2" in seen(app) and "not the recipe's pairs" in seen(app))
         assert "Kind words, 0." in seen(app)

@@ -125,7 +125,8 @@ def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPl
     stem = Path(own.prompts if found.name == PROJECT else found.name).stem
     name = asked.name or re.sub(r"[^\w.-]", "-", stem).lstrip(".-") or "prompts"
     set_folder(project, name)
-    places = {column.name: column.shown for column in models}
+    # With the run: another training may have written another model to the same folder.
+    places = {one.name: f"{one.shown} of run {one.run}" if one.run else one.shown for one in models}
     prompts = tuple((*prompt.before, ("user", prompt.text)) for prompt in found.prompts)
     return LabelPlan(name, places, asked.n, sampling_as_json(settings), answers.today(), prompts, time.time())
 

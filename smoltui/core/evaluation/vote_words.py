@@ -66,7 +66,7 @@ def _length(duel: Duel) -> list[str]:
     elif not controlled.tells:
         reason = f"at equal length the interval is {percent(None, controlled.interval)}"
     else:
-        ridge = ", with φ held back because votes follow length closely" if controlled.ridge else ""
+        ridge = ", an estimate that is held back because votes follow length closely" if controlled.ridge else ""
         return [*said, f"At equal length {what} would be {percent(controlled.rate, controlled.interval)}{ridge}."]
     return [*said, f"{what} cannot be told apart from length: {reason}."]
 

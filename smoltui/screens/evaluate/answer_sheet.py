@@ -54,6 +54,8 @@ class AnswerSheet(Widget, can_focus=True):
         self._lines: dict[int, tuple[object, list[Strip]]] = {}
         """Block → what it was laid out from, and its lines."""
         self._frame: list[Strip] = []
+        self._follows_end = False
+        """The end was asked for: what appears below it comes into view, too."""
 
     # -- called by the parent
 
@@ -69,6 +71,8 @@ class AnswerSheet(Widget, can_focus=True):
         """What is below the last prompt; None: nothing."""
         self._below = below
         self._lines.pop(len(self._sheet.prompts), None)
+        if self._follows_end:
+            self._top, self._line = self.count, 0
         self._draw()
 
     @property
@@ -87,12 +91,13 @@ class AnswerSheet(Widget, can_focus=True):
 
     def go(self, block: int) -> None:
         """Puts a block at the top of the view."""
-        self._top, self._line = max(0, min(block, self.count - 1)), 0
+        self._top, self._line, self._follows_end = max(0, min(block, self.count - 1)), 0, False
         self._draw()
 
     # -- keys
 
     def action_scroll_by(self, lines: int) -> None:
+        self._follows_end = False
         self._move(lines)
         self._draw()
 
@@ -107,7 +112,7 @@ class AnswerSheet(Widget, can_focus=True):
         self.go(0)
 
     def action_end(self) -> None:
-        self._top, self._line = self.count, 0
+        self._top, self._line, self._follows_end = self.count, 0, True
         self._draw()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

@@ -57,6 +57,8 @@ class EvaluateBase(Room):
         self._unfolded = False
         self._first = 0
         """Leftmost column in view."""
+        self._figures: list[AnswerFigures] = []
+        """Of the answers, per column; empty while they change."""
         self._view_chosen = False
         """A view was put in front on purpose; before, figures are shown if there are no answers."""
 
@@ -106,6 +108,7 @@ class EvaluateBase(Room):
         """Puts the figures of the set below the last prompt, while answers do not change."""
         loaded = self._loaded
         place = self.query_one(AnswerSheet)
+        self._figures = []
         if loaded is None or self._working or not self._sheet.complete:
             place.show_below(None)
             return
@@ -113,9 +116,16 @@ class EvaluateBase(Room):
 
     def _show_figures(self, sheet: Sheet, figures: list[AnswerFigures]) -> None:
         if sheet is self._sheet and not self._working:
-            count = len(sheet.prompts)
-            title = f"Figures of these answers ({count} prompt{'' if count == 1 else 's'}, 95 % intervals in brackets)"
-            self.query_one(AnswerSheet).show_below(figures_block(figures, self._look(), title))
+            self._figures = figures
+            self._redraw_below()
+
+    def _redraw_below(self) -> None:
+        """Draws the figures of the columns in view, if they are known."""
+        if not self._figures:
+            return
+        count = len(self._sheet.prompts)
+        title = f"Figures of these answers ({count:,} prompt{'' if count == 1 else 's'}, 95 % intervals in brackets)"
+        self.query_one(AnswerSheet).show_below(figures_block(self._figures, self._look(), title))
 
     def _compute_figures(self, sheet: Sheet) -> object:
         """Calls `_show_figures` when they are known."""

@@ -67,6 +67,7 @@ class Choosing(EvaluateBase):
         """Shows the columns to the left or right of those in view."""
         self._first = max(0, min(self._first + by, len(self.columns) - self._at_once()))
         self._draw_answers()
+        self._redraw_below()
 
     # -- views and switches
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.console import Group
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -20,25 +21,26 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.modal import Modal
 
 CURSOR, CHOSEN = "›", "✓"
+KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
 
 
 class ColumnsDialog(Modal[list[Column] | None]):
     """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "accept", "Compare"),
+        Binding("enter", "accept", "Compare these"),
         Binding("space", "mark", "In or out"),
         Binding("a,plus", "add", "Add a folder or Hub id"),
         Binding("j,down", "move(1)", "Down", show=False),
         Binding("k,up", "move(-1)", "Up", show=False),
         Binding("g,home", "move(-100000)", "Top", show=False),
         Binding("G,end", "move(100000)", "End", show=False),
-        Binding("escape", "leave", "Cancel"),
-        Binding("q", "leave", "Cancel", show=False),
+        Binding("escape", "leave", "Close"),
+        Binding("q", "leave", "Close", show=False),
     ]
     AUTO_FOCUS = ""  # the input is not open
     DEFAULT_CSS = """
-    ColumnsDialog Input { display: none; margin-top: 1; }
+    ColumnsDialog Input { display: none; margin-bottom: 1; }
     ColumnsDialog.adding Input { display: block; }
     """
 
@@ -62,10 +64,10 @@ class ColumnsDialog(Modal[list[Column] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
-            yield Static(id="candidates", markup=False)
             line = Input(placeholder="Folder or Hub id (enter adds it, esc cancels)", compact=True)
             line.cursor_blink = False
             yield line
+            yield Static(id="candidates", markup=False)
 
     def on_mount(self) -> None:
         self._draw()
@@ -74,27 +76,29 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._draw()
 
     def _draw(self) -> None:
-        text = Text(f"Compare up to {MOST_COLUMNS} models\n\n", "bold")
+        if not self.query("#candidates"):  # keys can arrive before it is composed, and after it was left
+            return
         rows = max(3, self.size.height - 12)
         first = max(0, min(self._at - rows // 2, len(self._candidates) - rows))
-        for at in range(first, min(first + rows, len(self._candidates))):
-            one = self._candidates[at]
-            number = f"{self._chosen.index(at) + 1}" if at in self._chosen else " "
-            mark = CHOSEN if at in self._chosen else " "
-            line = Text(f"{CURSOR if at == self._at else ' '} {mark}{number} ", no_wrap=True, overflow="ellipsis")
-            line.append(safe_line(one.column.name, 30), "cyan").append("  ")
-            line.append(safe_line(redact(one.words or one.column.shown), 120), "dim")
-            line.stylize("bold reverse" if at == self._at else "")
-            text.append_text(line).append("\n")
+        shown = range(first, min(first + rows, len(self._candidates)))
+        lines = [Text(f"Compare up to {MOST_COLUMNS} models", "bold"), Text(), *map(self._line, shown)]
         if len(self._candidates) > rows:
-            text.append(f"{self._at + 1} of {len(self._candidates)}\n", "dim")
-        text.append(f"\n{self._said}" if self._said else "", "yellow")
-        text.append("\n space ", "reverse").append(" in or out   ")
-        text.append(" a ", "reverse").append(" folder or Hub id   ")
-        text.append(" enter ", "reverse").append(" compare   ")
-        text.append(" esc ", "reverse").append(" cancel")
-        place = self.query_one("#candidates", Static)
-        place.update(text)
+            lines.append(Text(f"{self._at + 1} of {len(self._candidates)}", "dim"))
+        lines.append(Text(self._said, "yellow"))
+        keys = Text()
+        for key, words in KEYS.items():
+            keys.append(f" {key} ", "reverse").append(f" {words}   ")
+        self.query_one("#candidates", Static).update(Group(*lines, keys))
+
+    def _line(self, at: int) -> Text:
+        one = self._candidates[at]
+        mark = f"{CHOSEN}{self._chosen.index(at) + 1}" if at in self._chosen else "  "
+        line = Text(f"{CURSOR if at == self._at else ' '} {mark} ", no_wrap=True, overflow="ellipsis")
+        line.append(safe_line(one.column.name, 30), "cyan").append("  ")
+        line.append(safe_line(redact(one.words or one.column.shown), 120), "dim")
+        if at == self._at:
+            line.stylize("bold reverse")
+        return line
 
     # -- keys
 
@@ -115,8 +119,9 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._draw()
 
     def action_add(self) -> None:
-        self.add_class("adding")
-        self.query_one(Input).focus()
+        for line in self.query(Input):
+            self.add_class("adding")
+            line.focus()
 
     @on(Input.Submitted)
     def _place_given(self, event: Input.Submitted) -> None:

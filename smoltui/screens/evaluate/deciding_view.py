@@ -24,6 +24,15 @@ from smoltui.widgets.page import Page
 
 WIDE = 100
 """Columns from which two answers are side by side."""
+COMMON: tuple[BindingType, ...] = (
+    Binding("u", "undo", "Undo"),
+    Binding("v", "result", "Result"),
+    Binding("E", "export", "Export pairs"),
+    Binding("escape", "back", "Back", show=False),
+    Binding("q", "leave", "Close"),
+    Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
+)
+"""Keys of both views, which list them after their own: Textual shows those of a base class first."""
 
 
 class DecidingView(PairsOffer):
@@ -31,14 +40,6 @@ class DecidingView(PairsOffer):
 
     CSS_PATH = "vote.tcss"
     HEADING: ClassVar[str] = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "undo", "Undo"),
-        Binding("v", "result", "Result"),
-        Binding("E", "export", "Export pairs"),
-        Binding("escape", "back", "Back", show=False),
-        Binding("q", "leave", "Close"),
-        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
-    ]
 
     def __init__(self) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.vote_log import Choice
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
-from smoltui.screens.evaluate.deciding_view import DecidingView
+from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
 from smoltui.screens.evaluate.vote_panes import LETTERS, answer_text, prompt_text
 
 UNDONE: dict[Choice, str] = {"tie": "all alike", "bad": "none is good", "skip": "skipped"}
@@ -41,6 +41,7 @@ class LabelView(DecidingView):
         Binding("s", "label('skip')", "Skip"),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
+        *COMMON,
     ]
 
     def __init__(self, set_name: str) -> None:

@@ -24,7 +24,7 @@ from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.evaluation.vote_words import name, votes
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
-from smoltui.screens.evaluate.deciding_view import DecidingView
+from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
 from smoltui.screens.evaluate.vote_panes import TextPane, answer_text, prompt_text, result_text
 from smoltui.widgets.page import Page
 
@@ -51,6 +51,7 @@ class VoteView(DecidingView):
         Binding("s", "vote('skip')", "Skip"),
         Binding("enter", "generate", "Generate answers"),
         Binding("tab", "next_pane", "Scroll prompt, A or B", show=False),
+        *COMMON,
     ]
 
     def __init__(self, run: Run, answers: Callable[[], Answers], ask: Callable[[], Worker[None]] | None = None) -> None:

@@ -132,6 +132,17 @@ async def test_other_settings_need_another_name(project: Project, sampler: Sampl
     assert set(set_names(project)) == {"prompts", "second"}
 
 
+async def test_another_training_in_the_same_folder(project: Project, sampler: Sampler) -> None:
+    """Its answers don't mix with those of the model that was there before."""
+    await sample(project, Asked())
+    columns = answers.compare_run(project, trained(project, "11111111")).models[1:]
+    plan = plan_of(project, Asked(), columns)
+    assert plan.models == {"aligned": f"{project.folder / 'out'} of run 11111111"}
+    with pytest.raises(InputError, match="sampled with other settings or models"):
+        async for _ in labels.sample(project, plan, columns):
+            pass
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
