@@ -31,6 +31,7 @@ NEEDS_TRAIN = {
     "test_device_room",
     "test_evaluate_commands",
     "test_evaluate_room",
+    "test_judge_commands",
     "test_label_room",
     "test_resident",
     "test_side_by_side",

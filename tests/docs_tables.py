@@ -49,6 +49,7 @@ KEYS: dict[str, str] = {
     "vote": "smoltui.screens.evaluate.vote_view.VoteView",
     "label-setup": "smoltui.screens.evaluate.label_setup.LabelSetup",
     "label": "smoltui.screens.evaluate.label_view.LabelView",
+    "judge": "smoltui.screens.evaluate.judge_view.JudgeView",
     "submit": "smoltui.screens.submit.room.SubmitRoom",
     "publish": "smoltui.screens.submit.publish_dialog.PublishDialog",
     "benchmarks": "smoltui.screens.evaluate.benchmarks_view.BenchmarksView",

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from smoltui import docs
 from smoltui.core.runs.rules import WatchSettings
+from smoltui.core.settings.judge_settings import JudgeSettings
 from smoltui.core.settings.settings import (
     EvaluationSettings,
     JobSettings,
@@ -113,13 +114,16 @@ def test_every_setting_is_listed_with_its_default() -> None:
         ("local", LocalSettings),
         ("watch", WatchSettings),
         ("evaluation", EvaluationSettings),
+        ("judge", JudgeSettings),
         ("submit", SubmitSettings),
         ("pairs", How),
     ):
         wanted += [(f"{table}.{item.name}", item) for item in fields(settings)]
     assert not [problem for name, item in wanted if (problem := row(name, item))]
     listed = set(
-        re.findall(r"^\| `((?:run|jobs|local|watch|pairs|evaluation|submit)\.\w+)`", PAGES["recipe"], re.MULTILINE)
+        re.findall(
+            r"^\| `((?:run|jobs|local|watch|pairs|evaluation|judge|submit)\.\w+)`", PAGES["recipe"], re.MULTILINE
+        )
     )
     assert listed == {name for name, _ in wanted}
     assert not [item.name for item in fields(Manner) if f"`{item.name}`" not in PAGES["recipe"]]

@@ -42,6 +42,12 @@ def confirm_publishing(question: str, as_json: bool) -> None:
     confirm(question)
 
 
+def confirm_judge(question: str, as_json: bool) -> None:
+    """Asks for confirmation before a judge is asked; returns after a yes. Raises as `confirm_cost`."""
+    _must_be_asked(as_json, "Asking a judge may cost money and needs confirmation")
+    confirm(question)
+
+
 def _must_be_asked(as_json: bool, why: str) -> None:
     """Raises InputError if nobody can be asked: with --json, or without a terminal."""
     if as_json or not sys.stdin.isatty():

@@ -18,6 +18,7 @@ TOPICS = (
     "evaluate",
     "held-out",
     "votes",
+    "judge",
     "submit",
     "commands",
     "course",

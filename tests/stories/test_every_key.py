@@ -91,6 +91,7 @@ PLACES = [
     Place("evaluate", ("c", "a")),
     Place("evaluate", ("v",), needs_data=False),
     Place("evaluate", ("L",)),
+    Place("evaluate", ("A",)),
     Place("submit", needs_data=False),
     Place("submit", ("v",)),
     Place("submit", ("v", "v", "v")),

@@ -11,6 +11,7 @@ from smoltui.core.foreign.field_types import FITS, field_types
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.runs.run import timeout_seconds
+from smoltui.core.settings.judge_settings import JUDGE_RANGES, JudgeSettings, checked_judge
 from smoltui.errors import RecipeError
 from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, PICKS, How
 
@@ -126,6 +127,7 @@ class Settings:
     pairs_show: tuple[str, ...] = ()
     """Further columns of the rows that the Pairs room shows with each pair."""
     evaluation: EvaluationSettings = EvaluationSettings()
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
     """Rules that watch unfinished runs."""
     submit: SubmitSettings = SubmitSettings()
@@ -144,6 +146,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "evaluation.temperature": (0, 5),
     "evaluation.top_p": (0, 1),
     "evaluation.held_out": (1, 100_000),
+    **JUDGE_RANGES,
     "watch.margin_steps": (0, math.inf),
     "watch.silent_minutes": (0, math.inf),
     "watch.cost_usd": (0, math.inf),
@@ -163,7 +166,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
     """
     _refuse_huge(data)
-    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "watch", "submit"}, "")
+    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "judge", "watch", "submit"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
     _only(pairs, {"source", "columns", "show", *(item.name for item in fields(How))}, "pairs.")
@@ -176,6 +179,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         pairs_show=_value(tuple[str, ...], pairs.get("show", []), "pairs.show"),
         pair_how=_how({item.name: pairs[item.name] for item in fields(How) if item.name in pairs}),
         evaluation=_in_range(_dataclass(EvaluationSettings, _table(data, "evaluation"), "evaluation."), "evaluation."),
+        judge=checked_judge(_in_range(_dataclass(JudgeSettings, _table(data, "judge"), "judge."), "judge.")),
         watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
         submit=_dataclass(SubmitSettings, _table(data, "submit"), "submit."),
     )

@@ -48,6 +48,7 @@ class EvaluateRoom(Choosing, Measuring):
         Binding("v", "view", "Held-out / answers"),
         Binding("e", "edit", "Edit prompts", show=False),
         Binding("L", "label", "Label answers", show=False),
+        Binding("A", "judge", "Judge", show=False),
         Binding("T", "thinking", "Thinking on or off", show=False),
         Binding("z", "unfold", "Unfold or fold thoughts", show=False),
         Binding("h,left", "shift(-1)", "Columns to the left", show=False),
@@ -121,7 +122,7 @@ class EvaluateRoom(Choosing, Measuring):
             can = bool(self._working) or self._memory is not None
         elif action == "label":
             can = not self._working and loaded is not None
-        elif action == "vote":
+        elif action in ("vote", "judge"):
             can = not self._working and loaded is not None and loaded.run is not None
         elif action == "other":
             can = not self._working and loaded is not None and len(loaded.candidates) > 1
@@ -145,6 +146,15 @@ class EvaluateRoom(Choosing, Measuring):
             self.app.push_screen(
                 VoteView(loaded.run, lambda: answers_of(self._sheet), lambda: self._ask(self._to_ask()))
             )
+
+    def action_judge(self) -> None:
+        """Opens what a judge says about these answers."""
+        from smoltui.core.evaluation.vote_sheet import answers_of
+        from smoltui.screens.evaluate.judge_view import JudgeView
+
+        if (loaded := self._loaded) is not None and loaded.run is not None:
+            found, said = answers_of(self._sheet), "The models are unloaded: the judge needs the memory."
+            self.app.push_screen(JudgeView(loaded.run, found, self.columns, lambda: self._unload(said)))
 
     def action_label(self) -> None:
         """Opens the choice of best and worst among sampled answers."""

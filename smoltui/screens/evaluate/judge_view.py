@@ -1,0 +1,278 @@
+"""A judge: a model compares the answers of the models, in both orders, after the calls and their cost are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from rich.console import RenderableType
+from rich.text import Text
+from textual import events, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+from textual.worker import Worker
+
+from smoltui.backends.evaluation.judge import Asker, Judging, open_judging, write_template_once
+from smoltui.backends.evaluation.judge_setup import Setup, judge_setup, other_judge
+from smoltui.backends.evaluation.resident import ResidentModels
+from smoltui.backends.runs.store import run_dir
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.evaluation.column import Column
+from smoltui.core.evaluation.judge_figures import JudgeFigures
+from smoltui.core.evaluation.judge_plan import Plan
+from smoltui.core.evaluation.judge_words import judge_name, plan_words
+from smoltui.core.evaluation.vote_sheet import Answers
+from smoltui.core.runs.run import Run
+from smoltui.errors import SmoltuiError
+from smoltui.safe_text import redact, safe_line
+from smoltui.screens.dialogs import Confirm
+from smoltui.screens.editing import edit_file
+from smoltui.screens.evaluate.judge_panes import HOW, judge_text, template_text
+from smoltui.screens.evaluate.pairs_offer import PairsOffer
+from smoltui.screens.room import Room
+from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.key_bar import KeyBar
+from smoltui.widgets.page import Page
+
+DRAW_SECONDS = 1.0
+"""The figures are counted again at most this often while replies arrive."""
+
+
+class JudgeView(PairsOffer):
+    """Asks a judge about the answers of a run, and shows what it says. Replies are kept with the run."""
+
+    CSS_PATH = "vote.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "ask", "Ask the judge"),
+        Binding("x", "stop", "Stop"),
+        Binding("o", "other", "Other judge"),
+        Binding("v", "prompt", "Prompt"),
+        Binding("e", "edit", "Edit the prompt"),
+        Binding("escape", "back", "Back", show=False),
+        Binding("q", "leave", "Close"),
+        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
+    ]
+
+    def __init__(
+        self,
+        run: Run,
+        answers: Answers,
+        columns: Sequence[Column],
+        unload: Callable[[], Worker[None]],
+    ) -> None:
+        """`unload` gives back the memory of the models in the room, which a local judge needs."""
+        super().__init__()
+        self._run, self._answers, self._columns, self._unload = run, answers, columns, unload
+        self._chosen: tuple[str, str] | None = None
+        """Endpoint and model that were typed; None: those of smoltui.toml."""
+        self._setup: Setup | None = None
+        self._judging: Judging | None = None
+        self._plan: Plan | None = None
+        self._asker: Asker | None = None
+        """None while nothing is asked."""
+        self._stopping = False
+        """No further call is made; those under way are finished."""
+        self._shows_prompt = False
+        self._draw_next = 0.0
+        """When replies that arrive are counted again (`time.monotonic`)."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="vote-title", markup=False)
+        with Page(id="judge-page"):
+            yield Static("Loading…", markup=False)
+        yield Static(id="vote-status", markup=False)
+        yield AskLine()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one("#judge-page").focus()
+        title = Text(" Judge", "bold", no_wrap=True, overflow="ellipsis")
+        title.append(f" · {safe_line(self._run.name, 40)} {safe_line(self._run.id, 40)}", "not bold")
+        self.query_one("#vote-title", Static).update(title)
+        self._load()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < 16, "tiny")
+
+    @work(exclusive=True, group="load")
+    async def _load(self, said: str = "") -> None:
+        """Reads settings, prompt and replies, and shows what they say."""
+        try:
+            setup, judging, plan = await in_thread(self._open)
+        except SmoltuiError as error:
+            self._setup = self._judging = self._plan = None
+            no_judge = "No judge is chosen" in error.message
+            self._show(Text(HOW) if no_judge else Text(safe_line(redact(str(error)), 600)))
+            self.tell(said)
+            return
+        self._setup, self._judging, self._plan = setup, judging, plan
+        self.tell(said or judging.unreadable)
+        await self._draw()
+
+    def _open(self) -> tuple[Setup, Judging, Plan]:
+        project = self.workspace.project
+        settings = other_judge(project.settings().judge, *(self._chosen or ()))
+        setup = judge_setup(project, settings, self._columns)
+        judging = open_judging(run_dir(self._run.id), self._answers, setup.judge)
+        return setup, judging, judging.plan(setup.settings)
+
+    # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        asking = self._asker is not None
+        if action == "stop":
+            return asking
+        if action == "ask":
+            return True if not asking and self._plan is not None and self._plan.calls else None
+        if action in ("other", "edit"):
+            return None if asking else True
+        if action == "prompt":
+            return True if self._setup is not None else None
+        return True
+
+    def action_ask(self) -> None:
+        if self._asker is None:
+            self._ask()
+
+    def action_stop(self) -> None:
+        """Makes no further call; pressed again, abandons the calls under way."""
+        if self._asker is None:
+            return
+        if self._stopping:
+            self.workers.cancel_group(self, "ask")
+            return
+        self._stopping = True
+        self._asker.stop()
+        self.tell("Stopping after the calls under way…")
+
+    def action_other(self) -> None:
+        """Asks for an endpoint and a model, for as long as this view is open."""
+        now = self._setup.settings if self._setup is not None else None
+        value = f"{now.endpoint} {now.model}" if now is not None else ""
+        hint = "URL, hf or local, then the model; empty: as in smoltui.toml"
+        self.query_one(AskLine).ask("endpoint and model:", hint, self._named, value)
+
+    def _named(self, text: str) -> None:
+        endpoint, _, model = text.partition(" ")
+        self._chosen = (endpoint, model.strip()) if text else None
+        self._shows_prompt = False
+        self._load()
+
+    async def action_prompt(self) -> None:
+        """Switches between the prompt and the result."""
+        self._shows_prompt = not self._shows_prompt
+        await self._draw()
+        self.query_one("#judge-page", Page).scroll_home(animate=False, immediate=True)
+
+    def action_edit(self) -> None:
+        """Opens the project's prompt in the user's editor, made from ours if there is none."""
+        project = self.workspace.project
+        room = next(screen for screen in self.app.screen_stack if isinstance(screen, Room))
+        try:
+            path = project.resolve(project.settings().judge.prompt)
+            write_template_once(path)
+        except SmoltuiError as error:
+            self.tell(f"{error.message} {error.hint}")
+            return
+        edit_file(room, path)
+        self._load()
+
+    async def action_back(self) -> None:
+        """Closes the innermost of: the question, the prompt, the view."""
+        line = self.query_one(AskLine)
+        if line.asking:
+            line.stop()
+        elif self._shows_prompt:
+            await self.action_prompt()
+        else:
+            self.action_leave()
+
+    def action_leave(self) -> None:
+        """Closes the view; calls under way are finished and kept."""
+        if self._asker is not None:
+            self._asker.stop()
+            self.workspace.say("The judge is stopped. Replies so far are kept; asking again continues.")
+        self.dismiss()
+
+    def action_help(self) -> None:
+        self.show_help("Judge")
+
+    # -- asking
+
+    @work(exclusive=True, group="ask")
+    async def _ask(self) -> None:
+        setup, judging, plan = self._setup, self._judging, self._plan
+        if setup is None or judging is None or plan is None or not plan.calls:
+            return
+        consequence = "\n".join([*plan_words(plan, setup.settings), *setup.warnings])
+        where = judge_name(setup.settings.endpoint, setup.settings.model)
+        question = f"Ask this model: {where}?" if setup.column else f"Send the prompts and answers to {where}?"
+        if not await self.app.push_screen_wait(Confirm(question, consequence, yes="ask the judge", no="cancel")):
+            return
+        said = ""
+        async with ResidentModels(self.workspace.project.folder) as models:
+            self._draw_next = 0.0
+            self._asker, self._stopping = setup.asker(models, tell=self.tell), False
+            self.refresh_bindings()
+            try:
+                self.tell("Asking the judge…")
+                if setup.column is not None:
+                    await self._unload().wait()
+                await judging.ask(self._asker, plan, partial(self._told, plan))
+            except SmoltuiError as error:
+                said = f"{error.message} {error.hint}"
+            except asyncio.CancelledError:
+                said = "Stopped. Calls under way were abandoned; replies so far are kept."
+                raise
+            finally:
+                self._asker = None
+                if self.is_attached:
+                    self._load(said or ("Stopped. a continues." if self._stopping else "Done."))
+
+    def _told(self, plan: Plan, done: int) -> None:
+        """A reply has come."""
+        if not self.is_attached:
+            return
+        if not self._stopping:
+            self.tell(f"{done:,} of {len(plan.calls):,} replies · x stops")
+        if time.monotonic() > self._draw_next and not self._shows_prompt:
+            self._draw_next = math.inf
+            self._redraw()
+
+    @work(exclusive=True, group="draw")
+    async def _redraw(self) -> None:
+        """Counts the replies so far, and with many of them less often."""
+        begun = time.monotonic()
+        await self._draw()
+        self._draw_next = time.monotonic() + max(DRAW_SECONDS, 10 * (time.monotonic() - begun))
+
+    # -- drawing
+
+    async def _draw(self) -> None:
+        setup, judging = self._setup, self._judging
+        if setup is None or judging is None:
+            return
+        if self._shows_prompt:
+            self._show(template_text(setup.judge.template, setup.prompt))
+            return
+        figures, plan = await in_thread(partial(self._counted, setup, judging, self._asker is not None))
+        if not self._shows_prompt and judging is self._judging:
+            self._show(judge_text(setup, judging.ballot, plan, figures))
+
+    @staticmethod
+    def _counted(setup: Setup, judging: Judging, asking: bool) -> tuple[JudgeFigures, Plan | None]:
+        return judging.figures(), None if asking else judging.plan(setup.settings)
+
+    def _show(self, text: RenderableType) -> None:
+        if self.is_attached:
+            self.query_one("#judge-page Static", Static).update(text)
+            self.refresh_bindings()
+
+    def tell(self, text: str) -> None:
+        if self.is_attached:
+            self.query_one("#vote-status", Static).update(Text(safe_line(redact(text), 400)))
