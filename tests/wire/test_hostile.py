@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import pytest
 from rich.segment import Segment
@@ -23,10 +24,14 @@ from textual.widgets import DataTable, Input, Log, OptionList, RichLog, Static, 
 import smoltui.screens
 import smoltui.widgets
 import smoltui.wire.difference as differences
+from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.wire import WireApp
+from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
+from tests.stories.test_held_out_view import Listing
 from tests.wire.furnished import furnish
 from tests.wire.payloads import PAYLOADS, foreign
 from tests.wire.side_by_side import BothApp, SideBySide
@@ -127,6 +132,12 @@ def injected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
+@pytest.fixture
+def scripted_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
+
+
 ROOMS: dict[str, tuple[tuple[str, str], ...]] = {
     "1": (("", "Page"),),
     "2": (
@@ -148,20 +159,28 @@ ROOMS: dict[str, tuple[tuple[str, str], ...]] = {
     "2, unknown columns": (("", "MappingForm"),),
     "3": (("", "FieldList TextPane"),),
     "4": (("", "RunList"), ("v", "MetricChart"), ("l", "LogView"), ("i", "JsonTree"), ("u", "StatsPanel"), ("p", "")),
-    "5": (("", "AnswerPair"),),
+    "5": (("", "AnswerSheet"), ("B", "BenchmarkList")),
+    "5, measured": (("", "AnswerSheet"), ("m", "GroupList HeldOutFigures"), ("tab", ""), ("enter", "PairValueList")),
+    "6, measured": (("", ""), ("v", "CardReader")),
 }
 """Room → the keys of its views in order, and the widgets that each draws; every room also has a key bar."""
 
 
 @pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.usefixtures("scripted_models")
 async def test_every_widget_of_ours_behind_a_broken_first_wall(
     tmp_path: Path, own_machine: Path, injected: list[str], wait_until: Callable[..., Awaitable[None]], room: str
 ) -> None:
     """Each payload in every line of every widget of a room and its views: the driver alone stops it."""
-    furnish(tmp_path / "project", own_machine / "smoltui")
+    project, engine = Project(tmp_path / "project"), cast("Engine", LocalEngine())
+    if "measured" in room:
+        make_project(project.folder)
+        engine = cast("Engine", Listing(trained(project)))
+    else:
+        furnish(project.folder, own_machine / "smoltui")
     if "columns" in room:
-        (tmp_path / "project" / "pairs" / "train.jsonl").write_text('{"ask": "Why?", "good": "So.", "bad": "No."}\n')
-    app = BothApp(Project(tmp_path / "project"), Services({"local": LocalEngine()}))
+        (project.folder / "pairs" / "train.jsonl").write_text('{"ask": "Why?", "good": "So.", "bad": "No."}\n')
+    app = BothApp(project, Services({"local": engine}))
     app.side_by_side = Recording
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press(room[0])
@@ -199,7 +218,7 @@ def test_no_widget_of_ours_is_left_out() -> None:
         if isinstance(kind, type) and issubclass(kind, Widget) and not issubclass(kind, Screen | Container)
         if _is_ours(kind)
     }
-    assert made - {"KeyBar", "FramedWidget", "CursorList"} == seen
+    assert made - {"KeyBar", "FramedWidget", "CursorList", "Reader"} == seen
 
 
 def _rooms() -> list[ModuleType]:

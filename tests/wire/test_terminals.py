@@ -26,7 +26,7 @@ def settled(terminal: Terminal, pattern: str = FRAME) -> Terminal:
     return terminal
 
 
-SCROLL_BAR = "sampling(?s:.*)[▁-▇]"
+SCROLL_BAR = "sampling(?s:.*)┃"
 """Evaluate with its layout complete: the scroll bar of the long list of prompts is drawn last."""
 
 
