@@ -114,6 +114,7 @@ async def test_four_columns_in_a_narrow_terminal(project: Project, wait_until: W
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("c")
+        await wait_until(lambda: bool(app.screen.query("#candidates")))
         for name in "bc":
             await pilot.press("a", name, "enter")
             await wait_until(lambda name=name: f"{name}  {project.folder}" in seen(app, "#candidates"))  # type: ignore[misc]
