@@ -88,8 +88,11 @@ class Asked:
 
     def settings(self, own: EvaluationSettings) -> EvaluationSettings:
         """The project's settings with these."""
-        given = {"temperature": self.temperature, "seed": self.seed}
-        return replace(own, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return replace(
+            own,
+            temperature=own.temperature if self.temperature is None else self.temperature,
+            seed=own.seed if self.seed is None else self.seed,
+        )
 
 
 def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPlan:
