@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import answers
-from smoltui.backends.evaluation.judge import Judging, open_judging
+from smoltui.backends.evaluation.judge import Judging, kept, open_judging
 from smoltui.backends.evaluation.judge_setup import Setup, judge_setup, other_judge
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.runs.store import run_dir
@@ -28,6 +29,7 @@ from smoltui.core.evaluation.judge_words import (
 from smoltui.core.evaluation.sheet import sheet_from_json
 from smoltui.core.evaluation.vote_sheet import answers_of
 from smoltui.core.runs.run import Run
+from smoltui.core.settings.judge_settings import JudgeSettings
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
@@ -51,7 +53,11 @@ def run_judge(project: Project, asked: Asked, *, dry_run: bool, yes: bool, as_js
     from smoltui.cli.runs import run_async
 
     run = run_async(run_with(project, asked.run_id, voted=False))
-    setup, judging = _opened(project, asked, run)
+    settings = other_judge(project.settings().judge, asked.endpoint, asked.model, asked.key_env)
+    if not settings.endpoint and not dry_run and (found := kept(run_dir(run.id))):
+        _print_kept(run, found, as_json)
+        return
+    setup, judging = _opened(project, settings, run)
     if judging.unreadable:
         print_warning(judging.unreadable, "", as_json)
     plan = judging.plan(setup.settings, asked.most)
@@ -72,24 +78,40 @@ def run_judge(project: Project, asked: Asked, *, dry_run: bool, yes: bool, as_js
         if not yes:
             confirm_judge(_question(setup, plan), as_json)
         run_async(_ask(project, setup, judging, plan, asked.most, as_json))
+    _print_result(report, setup, judging, as_json)
+
+
+def _print_result(report: dict[str, Any], setup: Setup, judging: Judging, as_json: bool) -> None:
+    """What the replies show."""
     figures = judging.figures()
+    if not as_json:
+        say()
+        _print_figures(figures, setup.settings)
+        return
     report["figures"] = figures.as_json()
     report["words"] = judge_words(figures)
     report["cost_usd"] = cost_usd(figures.tokens_in, figures.tokens_out, setup.settings)
     report["kept"] = str(judging.path)
+    print_json(report)
+
+
+def _print_kept(run: Run, found: Sequence[JudgeFigures], as_json: bool) -> None:
+    """What the judges said that were asked before, when none is chosen now."""
     if as_json:
-        print_json(report)
-    else:
-        _print_figures(figures, setup)
+        print_json({"run": run.id, "judges": [{**one.as_json(), "words": judge_words(one)} for one in found]})
+        return
+    say(f"run {safe_line(run.id, 60)} · judges asked before; none is chosen now (smoltui docs judge)")
+    for one in found:
+        say(f"\njudge {judge_name(one.judge.endpoint, one.judge.model)}")
+        _print_figures(one, JudgeSettings())
 
 
-def _opened(project: Project, asked: Asked, run: Run) -> tuple[Setup, Judging]:
+def _opened(project: Project, settings: JudgeSettings, run: Run) -> tuple[Setup, Judging]:
     """Raises: InputError: the run has no answers, or as `judge_setup` and `open_judging`."""
     data = answers.last_answers(run_dir(run.id))
     if data is None:
         raise InputError(f"This run has no answers to judge: {run.id}", "Generate answers first: smoltui ask FOLDER")
     sheet = sheet_from_json(data)
-    settings = other_judge(project.settings().judge, asked.endpoint, asked.model, asked.key_env)
     setup = judge_setup(project, settings, sheet.columns)
     return setup, open_judging(run_dir(run.id), answers_of(sheet), setup.judge)
 
@@ -118,7 +140,7 @@ async def _ask(project: Project, setup: Setup, judging: Judging, plan: Plan, mos
         try:
             await judging.ask(asker, plan, told)
         except asyncio.CancelledError:
-            note(f"\nStopped: {judging.replies} replies are kept. The same command continues.")
+            tell(f"\nStopped: {judging.replies} replies are kept. The same command continues.")
             raise
 
 
@@ -137,8 +159,7 @@ def _print_dry_run(report: dict[str, Any], setup: Setup, judging: Judging, plan:
     say_data(first or setup.judge.template)
 
 
-def _print_figures(figures: JudgeFigures, setup: Setup) -> None:
-    say()
+def _print_figures(figures: JudgeFigures, settings: JudgeSettings) -> None:
     for sentence in judge_words(figures):
         say(sentence)
     say(f"\n{'the longer answer won':<30}{'':>14}{'share (95 %)':>18}")
@@ -147,5 +168,5 @@ def _print_figures(figures: JudgeFigures, setup: Setup) -> None:
     say("\nreplies")
     for words, number in reply_rows(figures):
         say(f"{words:<30}{number:>14}")
-    if spent := spent_words(figures, setup.settings):
+    if spent := spent_words(figures, settings):
         say(f"\n{spent}")

@@ -24,7 +24,7 @@ REPLIES = {
 
 class JudgeServer:
     """What it does is `rule`, for the next calls `sequence`: first, second, tie, refuse, nonsense, empty, longer,
-    shorter, cut, hang, page, echo (of the key), or a status such as 429."""
+    shorter, cut, hang, page, flood, deep, echo (of the key), or a status such as 429."""
 
     def __init__(self) -> None:
         self.rule = "longer"
@@ -77,6 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(int(rule), {"error": {"message": f"{judge.words} {key}", "code": None}})
         elif rule == "page":
             self._send(200, "<html>Log in</html>", "text/html")
+        elif rule == "flood":
+            self._send(200, {"choices": [{"message": {"content": "x" * (5 << 20)}}]})
+        elif rule == "deep":
+            self._send(200, '{"choices": ' + "[" * 5000 + "]" * 5000 + "}")
         elif rule == "cut":
             self._send(200, {"choices": []}, length=5000)
         else:

@@ -211,6 +211,8 @@ def test_a_broken_last_line_costs_one_call(project: Project, server: JudgeServer
         ("302", 3, "redirects to another address"),
         ("cut", 3, "was cut in the middle of a reply"),
         ("page", 3, "is not a chat completion"),
+        ("deep", 3, "is not a chat completion"),
+        ("flood", 3, "is larger than any verdict"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(
@@ -295,6 +297,37 @@ def test_a_local_model_judges(project: Project, capsys: Output, monkeypatch: pyt
     assert sum(found["replies"].values()) == found["replies"]["cut"] == 20 and found["tokens_in"] is None
     code, _, err = result(capsys, project, "--yes", "--endpoint", "local", "--model", "nowhere at all")
     assert code == 2 and "neither a folder nor a model on the Hub" in err
+
+
+def test_what_earlier_judges_said_is_shown_without_one(project: Project, server: JudgeServer, capsys: Output) -> None:
+    figures(capsys, project, "--model", "one")
+    server.rule = "shorter"
+    figures(capsys, project, "--model", "two")
+    (project.folder / "smoltui.toml").write_text("")
+    code, report, _ = result(capsys, project)
+    assert code == 0 and [one["duels"][0]["wins"] for one in report["judges"]] == [2, 8], "the newest first"
+    assert run(["judge", str(project.folder)]) == 0
+    told = capsys.readouterr().out
+    assert f"judge two at {server.url}" in told and "aligned won 8 of 10" in told and "aligned won 2 of 10" in told
+    assert len(server.calls) == 40
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_person_confirms(
+    project: Project, server: JudgeServer, capsys: Output, monkeypatch: pytest.MonkeyPatch, answer: bool
+) -> None:
+    questions: list[str] = []
+
+    def confirmed(question: str, **options: object) -> bool:
+        questions.append(question)
+        return answer
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", confirmed)
+    assert run(["judge", str(project.folder)]) == (0 if answer else 130)
+    assert questions == [f"Send the prompts and answers in 20 calls to wise at {server.url}?"]
+    assert "Cost unknown" in capsys.readouterr().out, "which is said before the question"
+    assert len(server.calls) == (20 if answer else 0)
 
 
 def test_no_judge_or_no_answers(project: Project, capsys: Output) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import httpx2
 
 ROUTER = "https://router.huggingface.co/v1"
-"""The OpenAI-compatible address of Hugging Face's inference providers (Hub documentation, Inference Providers). A model
-is named owner/name, or owner/name:provider."""
+"""The OpenAI-compatible address of Hugging Face's inference providers (huggingface_hub 2.4,
+`inference/_providers/_common.py`). A model is named owner/name, or owner/name:provider."""
 ANSWER_BYTES, ANSWER_MEMORY = 4 << 20, 32 << 20
 """Of one response."""
 RETRY_SECONDS = (1.0, 4.0)

@@ -18,6 +18,10 @@ from smoltui.core.settings.judge_settings import LOCAL, JudgeSettings, checked_j
 from smoltui.errors import InputError
 
 
+class NoJudgeError(InputError):
+    """No endpoint or no model is chosen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """A judge that can be asked."""
@@ -74,10 +78,11 @@ def judge_setup(project: Project, settings: JudgeSettings, columns: Sequence[Col
     """The judge that these settings name. `columns`: the models that are compared. Blocks.
 
     Raises:
-        InputError: endpoint or model is missing, there is no such local model, or the prompt cannot be used.
+        NoJudgeError: endpoint or model is missing.
+        InputError: there is no such local model, or the prompt cannot be used.
     """
     if not settings.endpoint or not settings.model:
-        raise InputError(
+        raise NoJudgeError(
             f"No judge is chosen: {'endpoint' if not settings.endpoint else 'model'} is missing",
             "Write endpoint and model under [judge] in smoltui.toml (smoltui docs judge), or name them for this time.",
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from smoltui.core.evaluation.figures import Interval, wilson
 from smoltui.core.evaluation.judge_agreement import Agreement, Category, agreement
-from smoltui.core.evaluation.judge_log import Asked, Judged, JudgeLog
+from smoltui.core.evaluation.judge_log import Answered, Asked, Judged, JudgeLog
 from smoltui.core.evaluation.judge_plan import Judge
 from smoltui.core.evaluation.judge_verdict import TROUBLES, VERDICTS, Kind, kind_of
 from smoltui.core.evaluation.thoughts import split
@@ -17,7 +17,7 @@ from smoltui.core.evaluation.vote_figures import VoteFigures, figures_of
 from smoltui.core.evaluation.vote_log import BallotKept, BallotVotes, Choice, Vote, vote_on
 from smoltui.core.evaluation.vote_statistics import Z95
 
-SWAPPED: Mapping[str, Choice] = {"a": "b", "b": "a", "tie": "tie"}
+SWAPPED: Mapping[Kind | None, Choice] = {"a": "b", "b": "a", "tie": "tie"}
 """Verdict on swapped answers → the same on the answers as drawn."""
 
 
@@ -116,7 +116,7 @@ class _Orders(NamedTuple):
         drawn, swapped = self.kinds
         if drawn not in VERDICTS or swapped not in VERDICTS:
             return None
-        return SWAPPED[SWAPPED[drawn]], SWAPPED[swapped]
+        return cast("Choice", drawn), SWAPPED[swapped]
 
 
 def judge_figures(
@@ -164,7 +164,7 @@ def _orders(log: JudgeLog, judged: Judged) -> _Orders:
     return _Orders(judged, (first, second))
 
 
-def _answers(log: JudgeLog, orders: Sequence[_Orders]) -> list[Any]:
+def _answers(log: JudgeLog, orders: Sequence[_Orders]) -> list[Answered]:
     keys = dict.fromkeys(key for each in orders for key in each.judged.keys)
     return [log.answered[key] for key in keys if key in log.answered]
 

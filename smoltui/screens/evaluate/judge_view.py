@@ -18,7 +18,7 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from smoltui.backends.evaluation.judge import Asker, Judging, open_judging, write_template_once
-from smoltui.backends.evaluation.judge_setup import Setup, judge_setup, other_judge
+from smoltui.backends.evaluation.judge_setup import NoJudgeError, Setup, judge_setup, other_judge
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.runs.store import run_dir
 from smoltui.backends.system.threads import in_thread
@@ -29,7 +29,7 @@ from smoltui.core.evaluation.judge_words import judge_name, plan_words
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
-from smoltui.safe_text import redact, safe_line
+from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.editing import edit_file
 from smoltui.screens.evaluate.judge_panes import HOW, judge_text, template_text
@@ -106,8 +106,8 @@ class JudgeView(PairsOffer):
             setup, judging, plan = await in_thread(self._open)
         except SmoltuiError as error:
             self._setup = self._judging = self._plan = None
-            no_judge = "No judge is chosen" in error.message
-            self._show(Text(HOW) if no_judge else Text(safe_line(redact(str(error)), 600)))
+            self._shows_prompt = False
+            self._show(Text(HOW if isinstance(error, NoJudgeError) else safe(redact(str(error)), 600)))
             self.tell(said)
             return
         self._setup, self._judging, self._plan = setup, judging, plan

@@ -16,8 +16,7 @@ from smoltui.core.evaluation.judge_verdict import Reply
 from smoltui.core.evaluation.vote_ballot import Answer, Question
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.settings.judge_settings import JudgeSettings
-from smoltui.core.settings.settings import parse_settings
-from smoltui.errors import InputError, RecipeError
+from smoltui.errors import InputError
 from tests.backends.evaluation.project import make_project
 
 JUDGE = Judge("http://h/v1", "wise", "{prompt} {answer_a} {answer_b}")
@@ -139,26 +138,3 @@ def test_a_key_on_an_open_line_is_said(tmp_path: Path) -> None:
 
     assert "sent unencrypted" in setup("http://far.example/v1").warnings[0]
     assert not setup("https://far.example/v1").warnings and not setup("http://127.0.0.1:8/v1").warnings
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        {"endpoint": "127.0.0.1:8000"},
-        {"endpoint": "http://"},
-        {"endpoint": "http://[::1/v1"},
-        {"endpoint": "http://h:99999999/v1"},
-        {"endpoint": "http://h/v1?key=secret"},
-        {"endpoint": "http://me@h/v1"},
-        {"key_env": "sk-secret"},
-        {"key_env": "lower_secret"},
-        {"parallel": 0},
-        {"timeout": 0.1},
-        {"usd_per_million_input": -1.0},
-        {"api_key": "secret"},
-    ],
-)
-def test_settings_that_cannot_be_used(table: dict[str, object]) -> None:
-    with pytest.raises(RecipeError) as error:
-        parse_settings({"judge": table})
-    assert "judge" in error.value.message and "secret" not in str(error.value)

@@ -85,7 +85,8 @@ async def test_an_error_in_one_call_finishes_the_others(server: JudgeServer) -> 
     asked = Asked(server.url)
     task = asyncio.create_task(asked.ask())
     await begun(server, 2)
-    await asyncio.sleep(0.1)
+    while not asked.told:
+        await asyncio.sleep(0.01)
     server.go_on.set()
     with pytest.raises(SmoltuiError, match="does not allow this"):
         await task
