@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,11 @@ async def columns_of(project: Project, question: Question) -> tuple[list[Column]
             for run_id in question.runs:
                 _, found = await choose(project, run_id)
                 if found is not None:
-                    columns.append(await in_thread(lambda r=found, c=columns: column_of_run(project, r, c)))  # type: ignore[misc]
+                    columns.append(await in_thread(partial(column_of_run, project, found, columns)))
     if not question.reference:
         columns = columns[1:]
     for place in question.models:
-        columns.append(await in_thread(lambda p=place, c=columns: column_of_place(project, _place(p), c)))  # type: ignore[misc]
+        columns.append(await in_thread(partial(column_of_place, project, _place(place), columns)))
     if not 1 <= len(columns) <= MOST_COLUMNS:
         raise InputError(
             f"From 1 to {MOST_COLUMNS} models can be compared, not {len(columns)}",

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,7 @@ async def _run_jobs(engine: Engine, plan: BenchmarkPlan, checked: Checked, asked
     results = []
     for job in jobs:
         ended = await _followed(engine, job, asked.as_json)
-        results.append(await in_thread(lambda ended=ended: benchmark_jobs.read_job(ended)))  # type: ignore[misc]
+        results.append(await in_thread(partial(benchmark_jobs.read_job, ended)))
         await _keep(plan.folder, results[-1], asked.as_json)
     await _print_results(plan, checked, results, asked.as_json)
 

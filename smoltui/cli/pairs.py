@@ -339,23 +339,26 @@ def print_report(report: dict[str, Any]) -> None:
     if "pair" in report:
         _print_pair(report["pair"])
         print_further(report["pair"])
-        return
-    if "head" in report or "facet" in report:
+    elif "head" in report or "facet" in report:
         print_head(report.get("head", ()))
         if judged := report.get("judged"):
             say(f"{judged['usable']:,} of these {judged['rows']:,} rows are usable pairs")
         if "facet" in report:
             print_facet(report["facet"])
-        return
-    if "how" in report:
+    elif "how" in report:
         _print_how(report)
-        return
-    if "audit" in report:
+    elif "audit" in report:
         from smoltui.core.pairs.audit import audit_from_json
         from smoltui.core.pairs.audit_report import as_markdown
 
         say(as_markdown(audit_from_json(report["audit"])))
-        return
+    else:
+        _print_set(report)
+        _print_done(report)
+
+
+def _print_set(report: dict[str, Any]) -> None:
+    """Prints what the set is and how many of its rows have which finding."""
     _print_name(report)
     say(f"shape    {report['schema']}: {SCHEMAS[report['schema']]}")
     say(f"columns  {safe_line(', '.join(report['columns']))}")
@@ -368,6 +371,10 @@ def print_report(report: dict[str, Any]) -> None:
     for name, words in FINDINGS.items():
         found = report[name]
         say(f"{found['count']:>9,}  {words}" + (f": rows {_some(found, 8)}" if found["count"] else ""))
+
+
+def _print_done(report: dict[str, Any]) -> None:
+    """Prints what was searched, excluded and exported."""
     if search := report.get("search"):
         say(f"{search['count']:>9,}  rows with {safe_line(search['text'], 60)!r}: {_some(search, 20) or 'none'}")
     if "excluded" in report:

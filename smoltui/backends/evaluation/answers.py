@@ -59,6 +59,11 @@ class Opening:
     measurement: Measurement | None = None
     """The figures stored with the run."""
 
+    @property
+    def run_id(self) -> str | None:
+        """Id of `run`; None without one."""
+        return self.run.id if self.run is not None else None
+
 
 def open_evaluation(
     project: Project,

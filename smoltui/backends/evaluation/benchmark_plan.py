@@ -168,14 +168,9 @@ def _on_jobs(
     wishes: Wishes,
 ) -> LightEvalCommand:
     jobs = settings.jobs
-    name = model.path
-    if role == ALIGNED:
-        told = values.get("hub_model_id")
-        pushed = (run.pushed_to if run is not None else None) or (told if isinstance(told, str) else None)
-        name = wishes.hub_model or pushed or model.adapter or model.path
     namespace = wishes.namespace or jobs.namespace or None
     return LightEvalCommand(
-        model=name,
+        model=(wishes.hub_model or _hub_name(model, run, values)) if role == ALIGNED else model.path,
         tasks=tasks,
         more_model_args=(f"revision={model.revision}",) if role == REFERENCE and model.revision else (),
         system_prompt=None if settings.evaluation.thinking else NO_THINKING,
@@ -186,3 +181,11 @@ def _on_jobs(
         timeout=wishes.timeout or jobs.timeout,
         namespace=namespace,
     )
+
+
+def _hub_name(model: Column, run: Run | None, values: Mapping[str, object]) -> str:
+    """Where the aligned model was pushed, by the run or else the recipe; its place on this machine if neither says."""
+    if run is not None and run.pushed_to:
+        return run.pushed_to
+    told = values.get("hub_model_id")
+    return (told if isinstance(told, str) else "") or model.adapter or model.path

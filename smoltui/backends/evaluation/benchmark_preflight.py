@@ -8,6 +8,7 @@ import os
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from smoltui.backends.evaluation.benchmark_plan import YOU, BenchmarkPlan, Item
@@ -106,7 +107,7 @@ class Checked:
 async def check_benchmark(plan: BenchmarkPlan, engine: Engine) -> Checked:
     """Asks for the facts of a plan and checks it. Nothing is started, uploaded or paid for."""
     if plan.harness is Harness.LM_EVAL:
-        facts = [await in_thread(lambda item=item: _look_here(item)) for item in plan.items]  # type: ignore[misc]
+        facts = [await in_thread(partial(_look_here, item)) for item in plan.items]
         return Checked(plan, _merged(facts))
     job = await _ask_engine(engine)
     flavors: dict[str, Flavor] = {}

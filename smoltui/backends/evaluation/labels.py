@@ -88,8 +88,11 @@ class Asked:
 
     def settings(self, own: EvaluationSettings) -> EvaluationSettings:
         """The project's settings with these."""
-        given = {"temperature": self.temperature, "seed": self.seed}
-        return replace(own, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return replace(
+            own,
+            temperature=own.temperature if self.temperature is None else self.temperature,
+            seed=own.seed if self.seed is None else self.seed,
+        )
 
 
 def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPlan:
@@ -101,20 +104,7 @@ def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPl
     """
     own = project.settings().evaluation
     settings = asked.settings(own)
-    total = asked.n * len(models)
-    if not 0 < len(models) <= MOST_MODELS:
-        raise InputError(f"Answers are sampled from one or two models, not {len(models)}")
-    if asked.n < 1 or not 2 <= total <= MOST_ANSWERS:
-        raise InputError(
-            f"A choice is between 2 and {MOST_ANSWERS} answers, not {total}",
-            f"Sample from {2 if len(models) == 1 else 1} to {MOST_ANSWERS // len(models)} of each model: --n.",
-        )
-    if not 0 <= settings.temperature <= 5:
-        raise InputError(f"The temperature is from 0 to 5: {settings.temperature}")
-    if settings.temperature == 0 and asked.n > 1:
-        raise InputError(
-            "At temperature 0, a model always gives the same answer", "Sample with --temperature 0.9, or --n 1."
-        )
+    _check_sampling(asked.n, settings.temperature, len(models))
     found = read_set(project, own, asked.prompts or PROJECT)
     if len(found.prompts) > MOST_PROMPTS:
         raise InputError(
@@ -129,6 +119,24 @@ def plan_of(project: Project, asked: Asked, models: Sequence[Column]) -> LabelPl
     places = {one.name: f"{one.shown} of run {one.run}" if one.run else one.shown for one in models}
     prompts = tuple((*prompt.before, ("user", prompt.text)) for prompt in found.prompts)
     return LabelPlan(name, places, asked.n, sampling_as_json(settings), answers.today(), prompts, time.time())
+
+
+def _check_sampling(n: int, temperature: float, models: int) -> None:
+    """Raises InputError if `n` answers of so many models at this temperature make no choice."""
+    total = n * models
+    if not 0 < models <= MOST_MODELS:
+        raise InputError(f"Answers are sampled from one or two models, not {models}")
+    if n < 1 or not 2 <= total <= MOST_ANSWERS:
+        raise InputError(
+            f"A choice is between 2 and {MOST_ANSWERS} answers, not {total}",
+            f"Sample from {2 if models == 1 else 1} to {MOST_ANSWERS // models} of each model: --n.",
+        )
+    if not 0 <= temperature <= 5:
+        raise InputError(f"The temperature is from 0 to 5: {temperature}")
+    if temperature == 0 and n > 1:
+        raise InputError(
+            "At temperature 0, a model always gives the same answer", "Sample with --temperature 0.9, or --n 1."
+        )
 
 
 # -- sampling

@@ -79,48 +79,33 @@ def gather(project: Project, run: Run, spec: RunSpec | None) -> Gathered:
         InputError: the run is not over, or its recipe is unknown.
         RecipeError: settings or recipe cannot be read.
     """
-    if not run.is_final:
-        raise InputError(f"This run is not over yet: {run.id}", "Wait for its end: smoltui wait")
-    if spec is None:
-        raise InputError(
-            f"The recipe that this run was started with is unknown: {run.id}", "Train again: smoltui train"
-        )
+    spec = _spec_of_ended(run, spec)
     settings = project.settings()
     values = RecipeFile(project.recipe_path, spec.recipe, "").values
     folder = _weights_folder(run)
     run.history.load()
-    adapter = folder is not None and (folder / "adapter_config.json").is_file()
-    adapter = adapter or (folder is None and bool(values.get("use_peft")))
     template, thinks = _template(folder)
-    plan, kept = run.plan, run_store.run_dir(run.id)
+    kept = run_store.run_dir(run.id)
     record = Record(
         name=(settings.submit.model or run.pushed_to or str(values.get("hub_model_id") or run.name)).rpartition("/")[2],
         run_id=run.id,
         base=_base(project, values, settings, run),
         pairs=_pairs(project, values, settings, run, spec),
         recipe=spec.recipe,
-        beta=plan.beta if plan else _number(values.get("beta"), DEFAULT_BETA),
-        weights=Weights.ADAPTER if adapter else Weights.FULL,
+        beta=_number(values.get("beta"), DEFAULT_BETA),
+        weights=_weights(folder, values),
         loss=_words(values.get("loss_type"), "sigmoid"),
         learning_rate=_words(values.get("learning_rate"), "1e-06"),
         max_length=_words(values.get("max_length", 1024), "no limit"),
         seed=_words(values.get("seed"), "42"),
         step=run.step,
         steps=run.max_steps,
-        epochs=plan.epochs if plan else None,
-        seconds=run.duration(time.time()) if run.finished_at else None,
-        device=plan.device if plan else "",
-        dtype=plan.dtype if plan else "",
-        parameters=plan.parameters if plan else None,
-        trainable=plan.trainable if plan else None,
         moved=run.moved,
-        trained_at=time.strftime("%Y-%m-%d", time.gmtime(run.finished_at)) if run.finished_at else "",
         chapter=settings.submit.chapter,
         method=settings.submit.method,
         template=template,
         thinks=thinks,
         plain_text=_is_plain_text(project, values),
-        versions=dict(plan.versions) if plan else {},
         curves=_curves(run),
         measurement=measurements.last(kept),
         manner=settings.evaluation.manner,
@@ -128,7 +113,43 @@ def gather(project: Project, run: Run, spec: RunSpec | None) -> Gathered:
         benchmarks=evidence.benchmarks(kept),
         tool=__version__,
     )
-    return Gathered(record, run, settings, folder, values)
+    return Gathered(_as_it_went(record, run), run, settings, folder, values)
+
+
+def _spec_of_ended(run: Run, spec: RunSpec | None) -> RunSpec:
+    """The specification, if the run is over and has one."""
+    if not run.is_final:
+        raise InputError(f"This run is not over yet: {run.id}", "Wait for its end: smoltui wait")
+    if spec is None:
+        raise InputError(
+            f"The recipe that this run was started with is unknown: {run.id}", "Train again: smoltui train"
+        )
+    return spec
+
+
+def _as_it_went(record: Record, run: Run) -> Record:
+    """The record with what the trainer reported, which is truer than the recipe, and with the run's end."""
+    if (plan := run.plan) is not None:
+        record = replace(
+            record,
+            beta=plan.beta,
+            epochs=plan.epochs,
+            device=plan.device,
+            dtype=plan.dtype,
+            parameters=plan.parameters,
+            trainable=plan.trainable,
+            versions=dict(plan.versions),
+        )
+    if run.finished_at:
+        day = time.strftime("%Y-%m-%d", time.gmtime(run.finished_at))
+        record = replace(record, seconds=run.duration(time.time()), trained_at=day)
+    return record
+
+
+def _weights(folder: Path | None, values: Mapping[str, Any]) -> Weights:
+    """What was saved, by the files of this machine; without them, by the recipe."""
+    is_adapter = bool(values.get("use_peft")) if folder is None else (folder / "adapter_config.json").is_file()
+    return Weights.ADAPTER if is_adapter else Weights.FULL
 
 
 def _words(value: object, default: str) -> str:
@@ -214,22 +235,22 @@ def _hub_cache() -> Path:
 
 def _pairs(project: Project, values: Mapping[str, Any], settings: Settings, run: Run, spec: RunSpec) -> Pairs:
     wanted = pairs_of(values)
-    plan = run.plan
-    name = wanted.shown if wanted else ""
-    on_hub = wanted is not None and not is_local(wanted, project.folder)
-    repo = wanted.source if wanted is not None and on_hub else settings.submit.preference_dataset
-    if wanted is not None and not on_hub and wanted.source:
-        name = Path(wanted.source).name  # without the folders of this machine
+    name, repo = _pairs_name(project, wanted, settings)
     found = Pairs(
-        name=name or "unknown",
-        repo=repo if repo and REPO_ID.fullmatch(repo) else None,
+        name=name,
+        repo=repo,
         split=str(values.get("dataset_train_split") or "train") if not values.get("datasets") else "",
-        digest=(plan.pairs_hash if plan else None) or spec.pairs_hash,
-        train=plan.train_pairs if plan else None,
-        held_out=plan.held_out_pairs if plan else None,
-        left_out={reason: count for reason, count in (plan.left_out if plan else {}).items() if count},
+        digest=spec.pairs_hash,
         origin=spec.pairs_from,
     )
+    if (plan := run.plan) is not None:
+        found = replace(
+            found,
+            digest=plan.pairs_hash or spec.pairs_hash,
+            train=plan.train_pairs,
+            held_out=plan.held_out_pairs,
+            left_out={reason: count for reason, count in plan.left_out.items() if count},
+        )
     with suppress(SmoltuiError):
         curation = CurationFile(project.folder).load()
         found = replace(found, excluded=len(curation.excluded), swapped=len(curation.swapped))
@@ -238,6 +259,16 @@ def _pairs(project: Project, values: Mapping[str, Any], settings: Settings, run:
         return found
     findings = tuple((each.severity, each.count, each.title) for each in audit.findings if each.count)
     return replace(found, audit=tuple(audit.header()), findings=findings)
+
+
+def _pairs_name(project: Project, wanted: PairsSpec | None, settings: Settings) -> tuple[str, str | None]:
+    """The name of the set, without the folders of this machine, and its Hub id: smoltui.toml's for a local one."""
+    name, repo = "", settings.submit.preference_dataset
+    if wanted is not None and is_local(wanted, project.folder):
+        name = Path(wanted.source).name if wanted.source else wanted.shown
+    elif wanted is not None:
+        name, repo = wanted.shown, wanted.source
+    return name or "unknown", repo if REPO_ID.fullmatch(repo) else None
 
 
 def _audit(project: Project, wanted: PairsSpec | None, settings: Settings) -> Audit | None:

@@ -201,26 +201,36 @@ def tokens_of(cell: Cell) -> int:
 def _figures(sheet: Sheet, name: str, first: Mapping[int, Cell], manner: Manner | None) -> AnswerFigures:
     cells = _answered(sheet, name)
     facts = {index: _facts(cell.text) for index, cell in cells.items()}
-    both = [index for index in cells if index in first]
     total = len(cells)
-    in_manner = sum(manner_of(split(cell.text).answer, manner) for cell in cells.values()) if manner else 0
     distinct = [(found.distinct, 1.0) for found in facts.values() if found.distinct is not None]
     return AnswerFigures(
         column=name,
         answers=total,
         left_out=sum(bool(cell.left_out) for (column, _), cell in sheet.cells.items() if column == name),
         mean_tokens=sum(map(tokens_of, cells.values())) / total if total else None,
-        length_ratio=_ratio([(float(tokens_of(cells[index])), float(tokens_of(first[index]))) for index in both])
-        if name != sheet.names[0]
-        else Share(1.0 if any(map(tokens_of, cells.values())) else None, None),
+        length_ratio=_length_ratio(cells, None if name == sheet.names[0] else first),
         refusals=_share(sum(found.refuses for found in facts.values()), total),
         empty=_share(sum(found.empty for found in facts.values()), total),
         looping=_share(sum(found.loops for found in facts.values()), total),
         cut_off=_share(sum(not cell.answered.ended for cell in cells.values() if cell.answered), total),
         distinct_2=_ratio(distinct),
-        manner=_share(in_manner, total) if manner else None,
+        manner=_in_manner(cells, manner),
         refusals_by_topic=_refusals_by_topic(sheet, facts),
     )
+
+
+def _length_ratio(cells: Mapping[int, Cell], first: Mapping[int, Cell] | None) -> Share:
+    """Tokens of a column's answers divided by those of the first one's; `first` None: it is the first one."""
+    if first is None:
+        return Share(1.0 if any(map(tokens_of, cells.values())) else None, None)
+    both = [index for index in cells if index in first]
+    return _ratio([(float(tokens_of(cells[index])), float(tokens_of(first[index]))) for index in both])
+
+
+def _in_manner(cells: Mapping[int, Cell], manner: Manner | None) -> Share | None:
+    if manner is None:
+        return None
+    return _share(sum(manner_of(split(cell.text).answer, manner) for cell in cells.values()), len(cells))
 
 
 def _refusals_by_topic(sheet: Sheet, facts: Mapping[int, _Facts]) -> dict[str, Share]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smoltui.core.evaluation.benchmark_command import LightEvalCommand
@@ -52,6 +52,8 @@ OWN_OPTIONS = frozenset(
     }
 )
 """LightEval's options with a value."""
+MODEL_ARGS = frozenset({"model_name", "pretrained", "dtype", "batch_size", "system_prompt", "cache_dir"})
+"""Parts of LightEval's model argument that have a field."""
 YES = ("1", "true", "yes", "on")
 
 
@@ -77,21 +79,12 @@ def read_command(text: str) -> LightEvalCommand:
     Raises:
         InputError: it is not such a command.
     """
-    try:
-        argv = shlex.split(text.replace("\\\n", " "))
-    except ValueError as error:
-        raise InputError(f"This command cannot be read: {error}", HINT) from error
-    places = [place for place, word in enumerate(argv) if word == "lighteval"]
-    if not places:
-        raise InputError("This is not a LightEval command", HINT)
-    before, inside = argv[: places[-1]], argv[places[-1] + 1 :]
+    before, inside = _around_lighteval(text)
     outer, inner = _read(before, JOB_OPTIONS), _read(inside, OWN_OPTIONS)
     if len(inner.words) < 3:
         raise InputError("This LightEval command lacks its model or its tasks", HINT)
     backend, model_args, tasks = inner.words[:3]
-    variables = dict(word.partition("=")[::2] for word in [*outer.words, *outer.all("--env", "-e")] if "=" in word)
     own = dict(part.partition("=")[::2] for part in model_args.split(",") if part)
-    known = ("model_name", "pretrained", "dtype", "batch_size", "system_prompt", "cache_dir")
     return LightEvalCommand(
         model=own.get("model_name", own.get("pretrained", "")),
         tasks=tuple(task.strip() for task in tasks.split(",") if task.strip()),
@@ -101,10 +94,7 @@ def read_command(text: str) -> LightEvalCommand:
         dtype=own.get("dtype"),
         batch_size=_whole(own.get("batch_size")),
         system_prompt=own.get("system_prompt"),
-        more_model_args=(
-            *(f"{key}={value}" for key, value in own.items() if key not in known),
-            *(["pretrained="] if "pretrained" in own else []),
-        ),
+        more_model_args=_more_model_args(own),
         results_org=inner.last("--results-org") if "--push-to-hub" in inner.words else None,
         public="--public-run" in inner.words,
         max_samples=_whole(inner.last("--max-samples")),
@@ -116,8 +106,33 @@ def read_command(text: str) -> LightEvalCommand:
         timeout=outer.last("--timeout"),
         namespace=outer.last("--namespace"),
         secrets=tuple(value.partition("=")[0] for value in outer.all("--secrets", "-s")),
-        offline=variables.get("HF_HUB_OFFLINE", "").lower() in YES,
+        offline=_is_offline(outer),
     )
+
+
+def _around_lighteval(text: str) -> tuple[list[str], list[str]]:
+    """The words before and after `lighteval`. Raises InputError without it, or for unbalanced quotes."""
+    try:
+        argv = shlex.split(text.replace("\\\n", " "))
+    except ValueError as error:
+        raise InputError(f"This command cannot be read: {error}", HINT) from error
+    places = [place for place, word in enumerate(argv) if word == "lighteval"]
+    if not places:
+        raise InputError("This is not a LightEval command", HINT)
+    return argv[: places[-1]], argv[places[-1] + 1 :]
+
+
+def _more_model_args(own: Mapping[str, str]) -> tuple[str, ...]:
+    """What has no field of its own, and that the model was given under its old name."""
+    more = [f"{key}={value}" for key, value in own.items() if key not in MODEL_ARGS]
+    return (*more, "pretrained=") if "pretrained" in own else tuple(more)
+
+
+def _is_offline(outer: _Read) -> bool:
+    """Whether a variable, before the command or in an option, keeps the run from asking the Hub."""
+    words = [*outer.words, *outer.all("--env", "-e")]
+    variables = dict(word.partition("=")[::2] for word in words if "=" in word)
+    return variables.get("HF_HUB_OFFLINE", "").lower() in YES
 
 
 def _read(words: Sequence[str], with_value: frozenset[str]) -> _Read:

@@ -130,8 +130,9 @@ def with_new(kept: Sequence[BenchmarkResult], new: Sequence[BenchmarkResult]) ->
 
 def finite(value: object) -> float | None:
     """A finite number as it is; None for anything else."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if good else None  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def _int(value: object) -> int | None:

@@ -118,38 +118,61 @@ class _Orders(NamedTuple):
             return None
         return cast("Choice", drawn), SWAPPED[swapped]
 
+    @property
+    def agreed(self) -> Choice | None:
+        """What both orders come to: their winner if they name the same one, else a tie (Zheng et al. 2023, 3.4)."""
+        if (choices := self.choices) is None:
+            return None
+        return choices[0] if choices[0] == choices[1] else "tie"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the judge has not replied in both orders."""
+        return None in self.kinds
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether it has, but not with two verdicts."""
+        return not self.is_missing and self.choices is None
+
+    @property
+    def is_flipped(self) -> bool:
+        """Whether the two verdicts name different winners."""
+        return set(self.choices or ()) == {"a", "b"}
+
+    @property
+    def is_half(self) -> bool:
+        """Whether one verdict is a tie and the other a winner."""
+        named = set(self.choices or ())
+        return len(named) == 2 and "tie" in named
+
 
 def judge_figures(
     log: JudgeLog, judge: Judge, ballot: BallotKept, votes: Mapping[str, Vote] | None = None
 ) -> JudgeFigures:
     """The figures of a ballot. `votes`: your own votes by id of their matchup, on any ballot."""
     orders = [_orders(log, log.judged[one]) for one in ballot.ids if one in log.judged]
-    clear = [(each, choices) for each in orders if (choices := each.choices) is not None]
-    at = max((found.at for found in _answers(log, orders)), default=ballot.at)
-    cast = [vote_on(each.judged.matchup, _agreed(*choices), at) for each, choices in clear]
-    outcome = figures_of(BallotVotes(ballot, tuple(cast)))
-    mine = [vote for one in ballot.ids if votes and (vote := votes.get(one)) is not None and vote.choice != "skip"]
-    kinds: Counter[str] = Counter(kind for each in orders for kind in each.kinds if kind is not None)
-    missing = sum(None in each.kinds for each in orders) + len(ballot.ids) - len(orders)
-    names = [set(choices) for _, choices in clear]
-    shown = [call for each in orders for call in _shown(each)]
-    used = [(found.reply.tokens_in, found.reply.tokens_out) for found in _answers(log, orders)]
+    answered = _answers(log, orders)
+    at = max((found.at for found in answered), default=ballot.at)
+    judged = [vote_on(each.judged.matchup, agreed, at) for each in orders if (agreed := each.agreed) is not None]
+    mine = _counted(ballot, votes or {})
+    first, longer_in_calls = _preferred(orders)
     return JudgeFigures(
         judge=judge,
-        outcome=outcome,
-        replies=dict(kinds),
-        troubled=sum(None not in each.kinds and each.choices is None for each in orders),
-        missing=missing,
-        flipped=Count(sum(name == {"a", "b"} for name in names), len(names)),
-        half=sum(len(name) == 2 and "tie" in name for name in names),
-        first=Count(sum(is_first for is_first, _ in shown), len(shown)),
-        longer_in_calls=_longer([gap for _, gap in shown]),
-        longer_wins=_longer([gap for vote in cast if (gap := _gap(vote)) is not None]),
+        outcome=figures_of(BallotVotes(ballot, tuple(judged))),
+        replies=_replies(orders),
+        troubled=sum(each.is_troubled for each in orders),
+        missing=sum(each.is_missing for each in orders) + len(ballot.ids) - len(orders),
+        flipped=Count(sum(each.is_flipped for each in orders), len(judged)),
+        half=sum(each.is_half for each in orders),
+        first=first,
+        longer_in_calls=longer_in_calls,
+        longer_wins=_longer(_gaps(judged)),
         voted=len(mine),
-        longer_voted=_longer([gap for vote in mine if (gap := _gap(vote)) is not None]),
-        agreement=_agreement(tuple(ballot.models), mine, cast),
-        tokens_in=_sum([one for one, _ in used]),
-        tokens_out=_sum([one for _, one in used]),
+        longer_voted=_longer(_gaps(mine)),
+        agreement=_agreement(tuple(ballot.models), mine, judged),
+        tokens_in=_sum([found.reply.tokens_in for found in answered]),
+        tokens_out=_sum([found.reply.tokens_out for found in answered]),
     )
 
 
@@ -169,9 +192,20 @@ def _answers(log: JudgeLog, orders: Sequence[_Orders]) -> list[Answered]:
     return [log.answered[key] for key in keys if key in log.answered]
 
 
-def _agreed(drawn: Choice, swapped: Choice) -> Choice:
-    """What both orders come to: their winner if they name the same one, else a tie (Zheng et al. 2023, 3.4)."""
-    return drawn if drawn == swapped else "tie"
+def _counted(ballot: BallotKept, votes: Mapping[str, Vote]) -> list[Vote]:
+    """Your own votes on a ballot's matchups, skips left out."""
+    return [vote for one in ballot.ids if (vote := votes.get(one)) is not None and vote.choice != "skip"]
+
+
+def _replies(orders: Sequence[_Orders]) -> dict[str, int]:
+    """Kind of reply → how many."""
+    return dict(Counter(kind for each in orders for kind in each.kinds if kind is not None))
+
+
+def _preferred(orders: Sequence[_Orders]) -> tuple[Count, Count]:
+    """Verdicts for the answer shown first, and for the longer one, of those that prefer one."""
+    shown = [call for each in orders for call in _shown(each)]
+    return Count(sum(is_first for is_first, _ in shown), len(shown)), _longer([gap for _, gap in shown])
 
 
 def _shown(each: _Orders) -> list[tuple[bool, int]]:
@@ -184,6 +218,11 @@ def _shown(each: _Orders) -> list[tuple[bool, int]]:
         if kind in ("a", "b"):
             found.append((kind == "a", gap if kind == "a" else -gap))
     return found
+
+
+def _gaps(votes: Sequence[Vote]) -> list[int]:
+    """`_gap` of each vote with a preference."""
+    return [gap for vote in votes if (gap := _gap(vote)) is not None]
 
 
 def _gap(vote: Vote) -> int | None:

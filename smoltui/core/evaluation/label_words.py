@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
-from smoltui.core.evaluation.label_set import LabelSet, Task, Tasks
+from collections import Counter
+from collections.abc import Mapping
+
+from smoltui.core.evaluation.label_set import LabelPlan, LabelSet, Task, Tasks
 from smoltui.core.evaluation.sheet import sampling_in_words
+from smoltui.core.evaluation.vote_log import Choice
 from smoltui.core.evaluation.vote_progress import Progress
 from smoltui.safe_text import safe_line
+
+_NO_PAIR: Mapping[Choice, str] = {"tie": "all alike", "bad": "none good", "skip": "skipped"}
+"""Choices that make no pair, in words."""
 
 
 def label_words(found: LabelSet, tasks: Tasks, progress: Progress[Task]) -> list[str]:
     """How the answers were sampled, what was chosen, and what is left out."""
-    plan, cast = found.plan, progress.cast
+    plan = found.plan
     if plan is None:
         return ["No answers yet."]
-    pairs = sum(vote.choice == "a" for vote in cast)
+    names = " and ".join(safe_line(name, 40) for name in plan.models)
+    sampled = f"{plan.n} answers of {names} to each prompt · {sampling_in_words(plan.sampling)}"
+    return [*_chosen(plan, progress), *_left_out(found, tasks, progress), sampled]
+
+
+def _chosen(plan: LabelPlan, progress: Progress[Task]) -> list[str]:
+    """How many choices are pairs, whose answers are the best ones, and how many choices are no pairs."""
+    counts = Counter(vote.choice for vote in progress.cast)
+    wins = Counter(vote.winner for vote in progress.cast)
+    pairs = counts["a"]
     said = [
         f"{pairs} of {len(progress.items)} prompts have a best and a worst answer: {pairs} preference "
         f"{'pair' if pairs == 1 else 'pairs'}."
     ]
     if len(plan.models) > 1 and pairs:
-        best = [(sum(vote.winner == model for vote in cast), safe_line(model, 40)) for model in plan.models]
-        said.append(f"The best answer is from: {', '.join(f'{model} {count}' for count, model in best)}.")
-    others = [
-        (sum(vote.choice == choice for vote in cast), words)
-        for choice, words in (("tie", "all alike"), ("bad", "none good"), ("skip", "skipped"))
-    ]
-    if any(count for count, _ in others):
-        said.append(f"{', '.join(f'{count} {words}' for count, words in others if count)}: no pairs.")
-    if tasks.same:
-        said.append(f"{_prompts(tasks.same)} left out: all answers are the same.")
-    if tasks.incomplete:
-        said.append(f"{_prompts(tasks.incomplete)} left out: answers are missing. Sample again for the rest.")
-    if progress.apart:
-        said.append(f"{progress.apart} chosen among other answers, which are kept apart; an export includes them.")
-    if found.unreadable:
-        said.append(f"{found.unreadable} lines with answers cannot be read and are skipped.")
-    names = " and ".join(safe_line(name, 40) for name in plan.models)
-    said.append(f"{plan.n} answers of {names} to each prompt · {sampling_in_words(plan.sampling)}")
+        best = [f"{safe_line(model, 40)} {wins[model]}" for model in plan.models]
+        said.append(f"The best answer is from: {', '.join(best)}.")
+    if others := [f"{counts[choice]} {words}" for choice, words in _NO_PAIR.items() if counts[choice]]:
+        said.append(f"{', '.join(others)}: no pairs.")
     return said
+
+
+def _left_out(found: LabelSet, tasks: Tasks, progress: Progress[Task]) -> list[str]:
+    """What does not count, or not among these answers."""
+    facts = (
+        (tasks.same, f"{_prompts(tasks.same)} left out: all answers are the same."),
+        (
+            tasks.incomplete,
+            f"{_prompts(tasks.incomplete)} left out: answers are missing. Sample again for the rest.",
+        ),
+        (
+            progress.apart,
+            f"{progress.apart} chosen among other answers, which are kept apart; an export includes them.",
+        ),
+        (found.unreadable, f"{found.unreadable} lines with answers cannot be read and are skipped."),
+    )
+    return [sentence for count, sentence in facts if count]
 
 
 def _prompts(count: int) -> str:

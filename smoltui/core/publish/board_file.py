@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from smoltui.core.foreign import foreign_json
 from smoltui.errors import InputError
@@ -125,27 +125,46 @@ def _bad(what: str) -> InputError:
     return InputError(f"The leaderboard's {NAME} {what}", HINT)
 
 
-def _places(text: str, depth: int) -> tuple[int, tuple[int, int] | None]:
-    """Where the list opens, and its last entry, in a text that is known to be JSON."""
-    stack: list[str] = []
-    opening, last, start, key = -1, None, 0, ""
+class _Bracket(NamedTuple):
+    """A bracket or brace of a JSON text."""
+
+    sign: str
+    at: int
+    depth: int
+    """Pairs of brackets around it and its counterpart."""
+    key: str
+    """The text before it at depth 1."""
+
+
+def _brackets(text: str) -> Iterator[_Bracket]:
+    """All brackets of a text that is known to be JSON, in order."""
+    depth, key = 0, ""
     for token in _TOKEN.finditer(text):
         sign = token[0]
         if sign in "[{":
-            if sign == "[" and opening < 0 and len(stack) == depth - 1 and (depth == 1 or key == KEY):
-                opening = token.start()
-            elif opening >= 0 and len(stack) == depth:
-                start = token.start()
-            stack.append(sign)
+            yield _Bracket(sign, token.start(), depth, key)
+            depth += 1
         elif sign in "]}":
-            stack.pop()
-            if opening >= 0 and len(stack) == depth:
-                last = (start, token.end())
-            elif opening >= 0 and len(stack) == depth - 1 and sign == "]":
-                break
-        elif sign.startswith('"') and len(stack) == 1 and depth == 2:
+            depth -= 1
+            yield _Bracket(sign, token.start(), depth, key)
+        elif sign.startswith('"') and depth == 1:
             # A key, or a value that a key follows: only the one before a bracket counts.
             key = json.loads(sign)
+
+
+def _places(text: str, depth: int) -> tuple[int, tuple[int, int] | None]:
+    """Where the list opens, and its last entry, in a text that is known to be JSON."""
+    opening, last, start = -1, None, 0
+    for one in _brackets(text):
+        if opening < 0:
+            if one.sign == "[" and one.depth == depth - 1 and (depth == 1 or one.key == KEY):
+                opening = one.at
+        elif one.depth == depth and one.sign in "[{":
+            start = one.at
+        elif one.depth == depth:
+            last = (start, one.at + 1)
+        elif one.depth < depth:  # the list closes
+            break
     return opening, last
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from smoltui.core.publish.png import Colour, Picture, words_width
@@ -30,6 +31,11 @@ class _Panel(NamedTuple):
     line: float | None
     """A value that has a meaning, drawn as a thin line."""
 
+    def points(self, curves: Mapping[str, Points]) -> list[tuple[int, float]]:
+        """Every point that is drawn, held-out ones too."""
+        names = [name for kind, _ in self.series for name in (kind, f"eval_{kind}")]
+        return [point for name in names for point in finite(curves.get(name, ()))]
+
 
 _PANELS = (
     _Panel("loss (0.693: knows nothing)", (("loss", _BLUE),), LN2),
@@ -49,41 +55,59 @@ def curves_png(curves: Mapping[str, Points]) -> bytes | None:
     return picture.encoded()
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The rectangle of a panel's curve, in pixels, and the values at its edges."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    last: int
+    """Step at the right edge; 0 is at the left one."""
+    low: float
+    high: float
+
+    def at(self, step: float, value: float) -> tuple[float, float]:
+        """The pixel of a point."""
+        across = self.left + self.width * step / self.last
+        return across, self.top + self.height * (self.high - value) / (self.high - self.low)
+
+
 def _draw(picture: Picture, panel: _Panel, curves: Mapping[str, Points], x: int, y: int) -> None:
     width, height = WIDTH // 2 - _LEFT - _RIGHT, HEIGHT // 2 - _TOP - _BOTTOM
     left, top = x + _LEFT, y + _TOP
     picture.words(left, y + 24, panel.title, _INK)
-    names = [name for name, _ in panel.series]
-    drawn = [finite(curves.get(name, ())) for kind in names for name in (kind, f"eval_{kind}")]
-    points = [point for each in drawn for point in each]
+    points = panel.points(curves)
     if not points:
         picture.words(left + 16, top + height // 2, "no values", _DIM)
         return
     last = max(1, *(step for step, _ in points))
-    low, high = _range([value for _, value in points], panel.line)
-
-    def at(step: float, value: float) -> tuple[float, float]:
-        return left + width * step / last, top + height * (high - value) / (high - low)
-
-    for tick in range(_TICKS + 1):
-        value = low + (high - low) * tick / _TICKS
-        across = round(at(0, value)[1])
-        picture.box(left, across, width, 1, _GRID)
-        label = _label(value)
-        picture.words(left - 10 - words_width(label), across - 6, label, _DIM)
-        step = round(last * tick / _TICKS)
-        label = str(step)
-        down = round(at(step, low)[0])
-        picture.words(down - words_width(label) // 2, top + height + 10, label, _DIM)
-    picture.words(left + width - words_width("step"), top + height + 32, "step", _DIM)
-    if panel.line is not None and low <= panel.line <= high:
-        picture.box(left, round(at(0, panel.line)[1]), width, 1, _DIM)
+    frame = _Frame(left, top, width, height, last, *_range([value for _, value in points], panel.line))
+    _axes(picture, frame)
+    if panel.line is not None and frame.low <= panel.line <= frame.high:
+        picture.box(left, round(frame.at(0, panel.line)[1]), width, 1, _DIM)
     for name, colour in panel.series:
-        _curve(picture, [at(*point) for point in finite(curves.get(name, ()))], colour)
-        held_out = [at(*point) for point in finite(curves.get(f"eval_{name}", ()))]
-        for across_at, down_at in held_out:
-            mark = _ORANGE if len(panel.series) == 1 else colour
-            picture.box(round(across_at) - _DOT // 2, round(down_at) - _DOT // 2, _DOT, _DOT, mark)
+        _curve(picture, [frame.at(*point) for point in finite(curves.get(name, ()))], colour)
+        mark = _ORANGE if len(panel.series) == 1 else colour
+        for across, down in (frame.at(*point) for point in finite(curves.get(f"eval_{name}", ()))):
+            picture.box(round(across) - _DOT // 2, round(down) - _DOT // 2, _DOT, _DOT, mark)
+
+
+def _axes(picture: Picture, frame: _Frame) -> None:
+    """The grid and the numbers beside it."""
+    bottom = frame.top + frame.height
+    for tick in range(_TICKS + 1):
+        value = frame.low + (frame.high - frame.low) * tick / _TICKS
+        down = round(frame.at(0, value)[1])
+        picture.box(frame.left, down, frame.width, 1, _GRID)
+        label = _label(value)
+        picture.words(frame.left - 10 - words_width(label), down - 6, label, _DIM)
+        step = round(frame.last * tick / _TICKS)
+        label = str(step)
+        across = round(frame.at(step, frame.low)[0])
+        picture.words(across - words_width(label) // 2, bottom + 10, label, _DIM)
+    picture.words(frame.left + frame.width - words_width("step"), bottom + 32, "step", _DIM)
 
 
 def _curve(picture: Picture, places: Sequence[tuple[float, float]], colour: Colour) -> None:

@@ -29,10 +29,21 @@ def result_checks(results: BenchmarkResult, model_id: str, file: str, tasks: Seq
 
     `tasks`: names of those that an entry needs.
     """
-    found: list[Check] = []
-    if results.model.strip().casefold() != model_id.casefold():
-        said = f"The newest results are about another model ({shown(results.model)}): {shown(file)}"
-        found.append(stop("results", said, f"Run the benchmarks with model_name={shown(model_id)}."))
+    found = [*_subject(results, model_id, file), *_extent(results, file, tasks), *_figures(results, file)]
+    return found or [passed("results", f"The newest results are complete and finite: {shown(file)}")]
+
+
+def _subject(results: BenchmarkResult, model_id: str, file: str) -> list[Check]:
+    """Results of another model."""
+    if results.model.strip().casefold() == model_id.casefold():
+        return []
+    said = f"The newest results are about another model ({shown(results.model)}): {shown(file)}"
+    return [stop("results", said, f"Run the benchmarks with model_name={shown(model_id)}.")]
+
+
+def _extent(results: BenchmarkResult, file: str, tasks: Sequence[str]) -> list[Check]:
+    """Too few questions, or too few tasks."""
+    found = []
     if results.is_rehearsal:
         said = f"The newest results are a rehearsal, with {results.max_samples} items per task: {shown(file)}"
         found.append(stop("results", said, "Run the benchmarks without --max-samples."))
@@ -40,6 +51,12 @@ def result_checks(results: BenchmarkResult, model_id: str, file: str, tasks: Seq
     if missing := [task for task in tasks if task not in measured]:
         said = f"The newest results lack {', '.join(missing)}: {shown(file)}"
         found.append(stop("results", said, "Run all tasks of the chapter in one evaluation."))
+    return found
+
+
+def _figures(results: BenchmarkResult, file: str) -> list[Check]:
+    """Figures that are missing, not finite, or all 0."""
+    found = []
     wrong = [task.task for task in results.tasks if not task.metrics or any(one.value is None for one in task.metrics)]
     if wrong:
         said = f"The newest results are not finite ({', '.join(map(shown, wrong[:4]))}): {shown(file)}"
@@ -48,4 +65,4 @@ def result_checks(results: BenchmarkResult, model_id: str, file: str, tasks: Seq
     if zero:
         said = f"All figures are 0 for {', '.join(map(shown, zero[:4]))}"
         found.append(warn("results", said, "A model that starts with <think> scores 0: measure with /no_think."))
-    return found or [passed("results", f"The newest results are complete and finite: {shown(file)}")]
+    return found

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 from textual import work
@@ -132,7 +133,7 @@ class Answering(EvaluateBase):
     async def _give_way(self, runs: Sequence[Run]) -> None:
         project, models = self.workspace.project, self._models
         for run in runs:
-            if models is not None and models.alive and await in_thread(lambda run=run: needs_memory(project, run)):  # type: ignore[misc]
+            if models is not None and models.alive and await in_thread(partial(needs_memory, project, run)):
                 said = f"The models were unloaded: the training of {run.name} needs the memory."
                 if self._working:
                     self._stop_reason = f"{said} Complete answers are kept; a continues after it."

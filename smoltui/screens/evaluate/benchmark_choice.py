@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -209,8 +210,8 @@ class BenchmarkChoice(Room):
         folder = run_store.run_dir(run.id)
         for job in benchmark_jobs.unread(self._jobs, run.id, loaded.kept):
             try:
-                result = await in_thread(lambda job=job: benchmark_jobs.read_job(job))  # type: ignore[misc]
-                await in_thread(lambda result=result: benchmark_results.keep(folder, result))  # type: ignore[misc]
+                result = await in_thread(partial(benchmark_jobs.read_job, job))
+                await in_thread(partial(benchmark_results.keep, folder, result))
                 kept = await in_thread(lambda: benchmark_results.kept(folder))
                 if (now := self._loaded) is not None and now.run is not None and now.run.id == run.id:
                     now.kept = kept

@@ -204,28 +204,41 @@ class BenchmarksView(BenchmarkActing):
         return next((getattr(command, "flavor", None) for command in commands), None)
 
     def _draw_head(self) -> None:
-        loaded, where, harness = self._loaded, self._where, self._harness
         text = Text(no_wrap=True, overflow="ellipsis")
-        run = loaded.run if loaded is not None else None
-        text.append("Benchmarks  ", "bold")
-        if loaded is not None and run is not None:
-            at = [candidate.id for candidate in loaded.candidates].index(run.id) + 1
-            several = f" · {at} of {len(loaded.candidates)}, [ and ] switch runs" if len(loaded.candidates) > 1 else ""
-            text.append(safe_line(f"{run.name} {run.id}{several}", 120))
-        elif loaded is not None:
+        text.append("Benchmarks  ", "bold").append(self._run_words())
+        if choices := self._choices():
+            text.append("\n")
+            for label, value in choices:
+                text.append("" if self._narrow else f"{label} ", "dim").append(f"{safe_line(value, 60)}   ")
+        self.query_one("#bench-head", Static).update(text)
+
+    def _run_words(self) -> str:
+        """The run, and its place among those that can be benchmarked; empty until they are read."""
+        if self._loaded is None:
+            return ""
+        run, candidates = self._loaded.run, self._loaded.candidates
+        if run is None:
             services, monitor = self.workspace.services, self.workspace.monitor
             reading = not all(monitor.knows(name) for name in services.here)
-            text.append(LOADING_RUNS if reading else "no run of this project has produced a model")
-        if where is not None and harness is not None:
-            parts = [("where", f"{where.title}, {harness.value}"), ("models", self._models_now)]
-            # In a narrow terminal the end is cut off: there a rehearsal is said first.
-            narrow = self.size.width < NARROW
-            questions = ("questions", f"REHEARSAL, first {REHEARSAL}" if self._rehearses else "all")
-            parts.insert(0 if narrow and self._rehearses else len(parts), questions)
-            text.append("\n")
-            for label, value in parts:
-                text.append("" if narrow else f"{label} ", "dim").append(f"{safe_line(value, 60)}   ")
-        self.query_one("#bench-head", Static).update(text)
+            return LOADING_RUNS if reading else "no run of this project has produced a model"
+        at = [candidate.id for candidate in candidates].index(run.id) + 1
+        several = f" · {at} of {len(candidates)}, [ and ] switch runs" if len(candidates) > 1 else ""
+        return safe_line(f"{run.name} {run.id}{several}", 120)
+
+    @property
+    def _narrow(self) -> bool:
+        return self.size.width < NARROW
+
+    def _choices(self) -> list[tuple[str, str]]:
+        """What is chosen, with its label; empty until the project is read."""
+        where, harness = self._where, self._harness
+        if where is None or harness is None:
+            return []
+        parts = [("where", f"{where.title}, {harness.value}"), ("models", self._models_now)]
+        questions = ("questions", f"REHEARSAL, first {REHEARSAL}" if self._rehearses else "all")
+        # In a narrow terminal the end is cut off: there a rehearsal is said first.
+        parts.insert(0 if self._narrow and self._rehearses else len(parts), questions)
+        return parts
 
     def _draw_status(self) -> None:
         self.query_one("#bench-status", Static).update(Text(safe_line(redact(self._status()), 400)))

@@ -110,25 +110,20 @@ class EvaluateRoom(Choosing, Measuring):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disables the actions that are not available now."""
-        loaded = self._loaded
-        can = True
-        if action in ("ask", "own", "set", "columns", "thinking"):
-            can = not self._working and (loaded is not None or action == "set")
-        elif action == "edit":
-            can = not self._working and loaded is not None
-        elif action == "measure":
-            can = not self._working and loaded is not None and loaded.comparison.aligned is not None
-        elif action == "stop":
-            can = bool(self._working) or self._memory is not None
-        elif action == "label":
-            can = not self._working and loaded is not None
-        elif action in ("vote", "judge"):
-            can = not self._working and loaded is not None and loaded.run is not None
-        elif action == "other":
-            can = not self._working and loaded is not None and len(loaded.candidates) > 1
-        elif action == "shift":
-            can = self._at_once() < len(self.columns)
-        return True if can else None
+        return True if self._available().get(action, True) else None
+
+    def _available(self) -> dict[str, bool]:
+        """Whether an action is available now; one without an entry always is."""
+        ready = self._loaded if not self._working else None
+        return {
+            "set": not self._working,
+            "stop": bool(self._working) or self._memory is not None,
+            "shift": self._at_once() < len(self.columns),
+            **dict.fromkeys(("ask", "own", "columns", "thinking", "edit", "label"), ready is not None),
+            **dict.fromkeys(("vote", "judge"), ready is not None and ready.run is not None),
+            "measure": ready is not None and ready.comparison.aligned is not None,
+            "other": ready is not None and len(ready.candidates) > 1,
+        }
 
     def action_ask(self) -> None:
         self.switch_view(ANSWERS)
@@ -239,11 +234,8 @@ class EvaluateRoom(Choosing, Measuring):
     async def _load(self) -> None:
         if self._working:
             return
-        wish = self._wish or (self._loaded.run.id if self._loaded and self._loaded.run else None)
-        if self._ask_when_loaded:
-            wish = self._wish  # the newest run, not the one shown last
         runs, here = dict(self.workspace.runs), self.workspace.services.here
-        project, name, chosen = self.workspace.project, self._set, self._chosen
+        project, wish, name, chosen = self.workspace.project, self._wished(), self._set, self._chosen
         try:
             loaded = await in_thread(
                 lambda: answers.open_evaluation(project, runs, wish, here, prompt_set=name, columns=chosen)
@@ -253,8 +245,22 @@ class EvaluateRoom(Choosing, Measuring):
             return
         if self._working:
             return
+        self._carry_over(loaded)
+        self._show_loaded(loaded)
+        if self._ask_when_loaded:
+            self._ask_when_loaded = False
+            self.action_ask()
+
+    def _wished(self) -> str | None:
+        """The run to open: the chosen one, else the one shown; to ask, the newest instead of the one shown."""
+        if self._wish or self._ask_when_loaded:
+            return self._wish
+        return self._loaded.run_id if self._loaded is not None else None
+
+    def _carry_over(self, loaded: answers.Opening) -> None:
+        """Adds to what was opened what this room has and no folder."""
         before = self._loaded
-        same_run = before is None or (before.run and before.run.id) == (loaded.run and loaded.run.id)
+        same_run = before is None or before.run_id == loaded.run_id
         if same_run and self._sheet.prompt_set in ("", loaded.sheet.prompt_set):
             # Including what is not saved: typed prompts, answers of the reference alone.
             loaded.sheet.take_over(self._sheet)
@@ -266,10 +272,6 @@ class EvaluateRoom(Choosing, Measuring):
             self._tally = None
         elif before is not None and loaded.run is None:  # its figures are in no folder
             loaded.measurement = before.measurement
-        self._show_loaded(loaded)
-        if self._ask_when_loaded:
-            self._ask_when_loaded = False
-            self.action_ask()
 
     def _not_loaded(self, error: SmoltuiError) -> None:
         """A set that cannot be read is given up; without a recipe, there is nothing to show."""
