@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends.local import supervisor
+from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.backends.services import default_services
+from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_cost
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import note, print_json, print_warning
@@ -198,8 +201,12 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
     _print_started(run, as_json)
     if detach:
         _print_ended(run, as_json)
-        if run.id in monitor.follow_ups and not as_json:
-            note(_who_follows_up(engine, run))
+        if run.id in monitor.follow_ups:
+            if engine.place.here and (await engine.get(run.id)).is_final:
+                # It ended before its steps were stored, and its supervisor found none.
+                await in_thread(lambda: supervisor.follow_up(run_store.run_dir(run.id)))
+            if not as_json:
+                note(_who_follows_up(engine, run))
         return 0
     run = await _followed(monitor, engine, run, as_json)
     _print_ended(run, as_json)
