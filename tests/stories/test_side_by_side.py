@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.project.project import Project
@@ -116,7 +117,9 @@ async def test_four_columns_in_a_narrow_terminal(project: Project, wait_until: W
         await pilot.press("c")
         await wait_until(lambda: bool(app.screen.query("#candidates")))
         for name in "bc":
-            await pilot.press("a", name, "enter")
+            await pilot.press("a")
+            await wait_until(lambda: isinstance(app.focused, Input))
+            await pilot.press(name, "enter")
             await wait_until(lambda name=name: f"{name}  {project.folder}" in seen(app, "#candidates"))  # type: ignore[misc]
         await pilot.press("enter")
         await wait_until(lambda: "4 columns, h and l show the others" in seen(app, "#eval-head"))
