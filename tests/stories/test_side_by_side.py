@@ -120,7 +120,7 @@ async def test_four_columns_in_a_narrow_terminal(project: Project, wait_until: W
             await pilot.press("a")
             await wait_until(lambda: isinstance(app.focused, Input))
             await pilot.press(name, "enter")
-            await wait_until(lambda name=name: f"{name}  {project.folder}" in seen(app, "#candidates"))  # type: ignore[misc]
+            await wait_until(lambda name=name: f"{name}  {project.folder.anchor}" in seen(app, "#candidates"))  # type: ignore[misc]
         await pilot.press("enter")
         await wait_until(lambda: "4 columns, h and l show the others" in seen(app, "#eval-head"))
         await pilot.press("a")

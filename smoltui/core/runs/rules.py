@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.pace import as_time
@@ -202,7 +201,9 @@ def _values(points: Sequence[tuple[int, float]]) -> list[float]:
 def _ends(values: Sequence[float]) -> tuple[float, float]:
     """Means of the first and the last quarter."""
     quarter = max(len(values) // 4, 1)
-    return fmean(values[:quarter]), fmean(values[-quarter:])
+    # Divided first, because the sum of finite numbers may not be finite.
+    first, last = (math.fsum(value / quarter for value in part) for part in (values[:quarter], values[-quarter:]))
+    return first, last
 
 
 def _falls(points: Sequence[tuple[int, float]]) -> bool:

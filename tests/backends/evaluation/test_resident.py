@@ -7,7 +7,7 @@ import os
 import signal
 import textwrap
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import psutil
@@ -37,7 +37,12 @@ async def asked(models: ResidentModels, *prompts: str) -> list[Event]:
 
 
 def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True) if str(SCRIPTED_MODELS) in child.cmdline()}
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            if str(SCRIPTED_MODELS) in child.cmdline():
+                found.add(child.pid)
+    return found
 
 
 async def test_the_second_question_loads_nothing(models: ResidentModels) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smoltui.core.runs import events
@@ -90,6 +90,8 @@ def test_every_rule_can_be_named_and_says_what_to_do() -> None:
         st.sampled_from(["loss", "rewards/margins", "logps/chosen", "logps/rejected"]), st.lists(st.floats())
     )
 )
+@example({"rewards/margins": [1e300, 1.7e308, *[0.0] * 8]})
+@example({"rewards/margins": [1.7e308] * 16})
 def test_any_curve_can_be_watched(curves: dict[str, list[float]]) -> None:
     for told in watched(run(curves), WatchSettings(), 60.0):
         assert told.rule in RULES
