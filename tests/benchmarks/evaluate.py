@@ -144,7 +144,7 @@ def in_the_app(project: Path, folder: Path) -> None:
     with Terminal([sys.executable, "-P", "-m", "smoltui", str(project)], env=env) as app:
         app.wait_for("Next: press t|Next:")
         app.send(b"5")
-        app.wait_for("COMPLETED")
+        app.wait_for("Press a to compare")
         own(app, f"What is rice, and why {time.time():.0f}?", "first")
         own(app, f"How do I boil rice at {time.time():.0f}?", "second")
         app.send(b"o")

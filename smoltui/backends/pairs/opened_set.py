@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class PairSet:
         """What was done to read it, and what was left aside, one sentence each."""
         return tuple(self._facts.notes)
 
-    @property
+    @cached_property  # asks the disk, and is needed with each pair
     def label(self) -> str:
         """Name of the set in decisions about all of it."""
         return set_name(self.spec, self.base)
