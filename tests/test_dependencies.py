@@ -98,6 +98,7 @@ def test_imports_are_found(code: str, wanted: set[str]) -> None:
     assert imports(code) == wanted
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared() -> None:
     app, training = of_package(in_training=False), of_package(in_training=True)
     tests = imported((ROOT / "tests").rglob("*.py"))
@@ -107,6 +108,7 @@ def test_what_is_imported_is_declared() -> None:
     assert not {name: files for name, files in tests.items() if name not in APP | TRAIN | DEV}
 
 
+@pytest.mark.slow
 def test_what_is_declared_is_imported() -> None:
     app, training = of_package(in_training=False).keys(), of_package(in_training=True).keys()
     tests = imported((ROOT / "tests").rglob("*.py")).keys()

@@ -184,6 +184,7 @@ def listed() -> set[Use]:
     }
 
 
+@pytest.mark.slow
 def test_every_private_name_is_listed_with_its_reason() -> None:
     found = uses()
     assert ("_display", "wire/app.py") in found, "nothing was found: the test would prove nothing"

@@ -227,6 +227,7 @@ ACTS = (cancel, unschedule, close_pull_request)
 DONE = {"garbage", "empty", "nested", "nested less", "a number", "null", "a huge number", "lone surrogates"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", LIES)
 async def test_one_sentence_in_time(mode: str, liar: LyingHub, tmp_path: Path) -> None:
     """Whatever I ask and whatever answers: what happened in a sentence, what to do in another, and no foreign byte."""

@@ -335,6 +335,7 @@ def test_train_then_ask(project: Path, capsys: pytest.CaptureFixture[str], monke
     assert len(asked) == 2 and len(chains.read_all()) == 3
 
 
+@pytest.mark.slow
 def test_what_follows_a_run_needs_no_app(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """I start both and log out: the run's supervisor sees to the next step, which finds no prompts here."""
     (project / "prompts.txt").write_text("")

@@ -149,6 +149,7 @@ class TestLooking:
         job.samples = [sample]
         assert run(["stats", job.id]) == 0
         assert capsys.readouterr().out == "CPU 35 % · memory 1.0 GiB · GPU 87 %\n"
+        job = server.add()  # another one, because the first stream may still take samples
         job.samples = [sample, sample]
         asked = len(server.asked("GET", "/metrics$"))
 

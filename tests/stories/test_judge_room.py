@@ -49,6 +49,7 @@ async def open_judge(app: SmoltuiApp, pilot: Pilot[int], wait: Wait, then: str) 
     await wait(lambda: isinstance(app.screen, JudgeView) and then in words(app))
 
 
+@pytest.mark.slow
 async def test_asked_stopped_and_continued(project: Project, server: JudgeServer, wait_until: Wait) -> None:
     """In a small terminal: I choose a judge, see what it costs, stop it in the middle, close the app, and continue."""
     server.sequence = ["longer"] * 5 + ["hang"] * 4

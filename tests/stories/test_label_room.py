@@ -62,6 +62,7 @@ async def choose(app: SmoltuiApp, pilot: Pilot[int], wait: Wait, then: str) -> N
     await wait(lambda: then in seen(app))
 
 
+@pytest.mark.slow
 async def test_label_ten_prompts(project: Project, wait_until: Wait) -> None:
     """In a small terminal: I name a file, sample from both models, choose, take one back, close the app, finish, and
     look at the pairs."""

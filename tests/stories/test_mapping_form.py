@@ -175,6 +175,7 @@ async def test_numbers_and_names_are_not_proposed_as_answers(wait_until: WaitUnt
         assert app.form.name_at_cursor == "chosen" and proposed == {"", "best", "q"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (8, 4), (1, 1)])
 async def test_hostile_names_and_texts_are_only_text(size: tuple[int, int]) -> None:
     """Column names, values and the problem itself."""

@@ -58,6 +58,7 @@ async def typed(pilot: Pilot[int], text: str) -> None:
     await pilot.press(*("space" if char == " " else char for char in text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_columns_are_proposed_while_i_type(
     tmp_path: Path, wait_until: WaitUntil, loop_guard: object, size: tuple[int, int]
@@ -105,6 +106,7 @@ async def test_a_wrong_column_gets_the_nearest(tmp_path: Path, wait_until: WaitU
         await wait_until(lambda: "There is no column scor Did you mean score?" in told(app))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_i_choose_columns_and_see_them_with_each_pair(
     tmp_path: Path, wait_until: WaitUntil, loop_guard: object, size: tuple[int, int]
@@ -214,6 +216,7 @@ async def test_values_of_matches_and_their_order(tmp_path: Path, wait_until: Wai
         await wait_until(lambda: not app.screen.query_one("#pairs-status").display)
 
 
+@pytest.mark.slow
 async def test_hostile_values_and_names(tmp_path: Path, wait_until: WaitUntil, loop_guard: object) -> None:
     """Each is listed as text and finds its pairs."""
     made = rows(30)

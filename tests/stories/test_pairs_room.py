@@ -319,6 +319,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (20, 6)])
 async def test_small_terminals(app: SmoltuiApp, wait_until: WaitUntil, size: tuple[int, int]) -> None:
     """Below 100 columns, rejected is shown below chosen; a tiny window breaks nothing."""
@@ -657,6 +658,7 @@ def many_decisions(tmp_path: Path) -> None:
     (tmp_path / "curation.jsonl").write_bytes(b"".join([*others, *ours]))
 
 
+@pytest.mark.slow
 async def test_very_many_decisions(
     app: SmoltuiApp, wait_until: WaitUntil, many_decisions: None, monkeypatch: pytest.MonkeyPatch, loop_guard: object
 ) -> None:

@@ -96,6 +96,7 @@ async def test_an_engine_nobody_has_heard_of(tmp_path: Path, wait_until: Wait, l
         await wait_until(lambda: "CANCELED" in seen(app, "RunList"))
 
 
+@pytest.mark.slow
 async def test_i_find_a_run_among_a_thousand(tmp_path: Path, wait_until: Wait, loop_guard: list[str]) -> None:
     """I type part of it, move through the remaining runs, and show all of them again."""
     app = app_on(tmp_path, Shelf([job(number) for number in range(1000)]))

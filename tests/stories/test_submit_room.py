@@ -56,6 +56,7 @@ def words(app: SmoltuiApp) -> str:
     return " ".join(seen(app).replace("│", " ").split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_from_card_to_pull_request(
     size: tuple[int, int], made: tuple[Project, Engine, Run], space: Repo, server: LocalHub, wait_until: Wait

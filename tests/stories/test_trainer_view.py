@@ -249,6 +249,7 @@ async def test_small_terminals(size: tuple[int, int], wait_until: WaitUntil) -> 
         await wait_until(lambda: f"{OURS}A" in seen(app) and "never trained" in seen(app))
 
 
+@pytest.mark.slow
 async def test_texts_without_an_end_do_not_hold_the_keys(wait_until: WaitUntil, loop_guard: object) -> None:
     """A prompt and an answer of half a million characters: what is near the boundary is drawn, the rest counted."""
     long = "fog and more fog, " * 30_000

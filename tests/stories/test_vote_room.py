@@ -95,6 +95,7 @@ async def vote(app: SmoltuiApp, pilot: Pilot[int], wait: Wait, key: str, then: s
     await pilot.pause()
 
 
+@pytest.mark.slow
 async def test_twenty_votes_with_an_undo_and_a_restart(project: Project, wait_until: Wait) -> None:
     """In a small terminal: I vote on seven prompts, take one back, close the app, vote on the rest, and read what the
     votes show; then they become pairs, and the recipe trains on them."""
@@ -168,6 +169,7 @@ async def test_the_pairs_open_in_pairs(project: Project, wait_until: Wait) -> No
         assert "Kind words, 0." in seen(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)])
 async def test_hostile_answers(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
     """Escapes, markup, an empty and a huge answer are text like any other; both answers are in view."""

@@ -153,6 +153,7 @@ async def test_the_turn_comes_when_the_app_is_closed(engine: LocalEngine, tmp_pa
     assert (one.finished_at or 0) <= (two.started_at or 0)
 
 
+@pytest.mark.slow
 async def test_two_apps_share_one_queue(tmp_path: Path) -> None:
     """Six runs started from two apps at the same moment: never do two of them train at the same time."""
     apps = [LocalEngine(SCRIPT), LocalEngine(SCRIPT)]
@@ -166,6 +167,7 @@ async def test_two_apps_share_one_queue(tmp_path: Path) -> None:
     assert by_start == [run.id for run in sorted(done, key=lambda run: run.created_at or 0)]
 
 
+@pytest.mark.slow
 async def test_a_resumed_run_waits_for_its_turn(tmp_path: Path) -> None:
     """I resume a paused run while another trains: it waits, can be cancelled, and can still be resumed."""
     engine = LocalEngine(PAUSING)

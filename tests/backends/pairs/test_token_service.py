@@ -192,6 +192,7 @@ def test_one_pair_that_hangs_does_not_spoil_the_next(opened: Open) -> None:
     assert waits.result()[0][1] > 0 and pid_of(service) != first and is_gone(first)
 
 
+@pytest.mark.slow
 def test_a_few_pairs_that_hang_are_counted_as_refused(opened: Open) -> None:
     """In a loop, or in one operation after which the child has to be started again."""
     service = opened(
@@ -202,6 +203,7 @@ def test_a_few_pairs_that_hang_are_counted_as_refused(opened: Open) -> None:
     assert counts[0] == counts[2] == counts[4] is not None and counts[1] is counts[3] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", [FOREVER, HOLDS_THE_LOCK])
 def test_a_template_that_always_hangs_ends_the_count(opened: Open, template: str) -> None:
     """After three pairs and one sentence, not after two seconds a pair."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def odd_rows(draw: st.DrawFn) -> dict[str, Any]:
     return row | draw(st.sampled_from([{}, {"score": 1.5}, {"source": "é", "more": [1, None]}, {"at": math.inf}]))
 
 
+@pytest.mark.slow
 @given(st.lists(rows() | odd_rows() | st.integers(), max_size=6), st.integers(0, 10**6))
 @settings(max_examples=600)
 def test_columns_are_those_of_the_rows(found: list[Any], start: int) -> None:

@@ -60,6 +60,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     return row
 
 
+@pytest.mark.slow
 @given(rows())
 @settings(max_examples=2000)
 def test_it_is_what_the_judge_says(row: Mapping[str, Any]) -> None:
