@@ -275,7 +275,7 @@ def test_a_key_in_the_settings_is_refused_and_not_shown(project: Project, server
 
 
 def test_a_prompt_of_my_own(project: Project, server: JudgeServer, capsys: Output) -> None:
-    """An edited prompt is another judge: it is asked anew, and the old replies are found again."""
+    """With an edited prompt, every question is asked again; with the old prompt, its replies are still there."""
     figures(capsys, project)
     mine = project.folder / "judge-prompt.txt"
     mine.write_text("{prompt}\n<answer_a>\n{answer_a}\n</answer_a>\n")

@@ -24,18 +24,18 @@ from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
-from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.runs.script_child import script_events
+from smoltui.backends.system.child import leashed
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
 from smoltui.core.evaluation.figures import COURSE_PROMPTS
 from smoltui.core.evaluation.measurement import Measurement
 from smoltui.core.evaluation.prompt import Prompt
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json
 from smoltui.core.pairs.facts import sound
-from smoltui.core.runs.events import Event, Failed, Finished, LogLine, Reader
+from smoltui.core.runs.events import Event
 from smoltui.core.runs.run import Run
 from smoltui.core.settings.settings import EvaluationSettings
-from smoltui.errors import InputError, RunFailedError
-from smoltui.safe_text import redact
+from smoltui.errors import InputError
 from smoltui.scripts import SCRIPTS
 
 GENERATE = SCRIPTS / "generate.py"
@@ -214,17 +214,7 @@ async def _generate(
     with tempfile.TemporaryDirectory(prefix="smoltui-") as work:
         path = Path(work) / "request.json"
         path.write_text(sound(json.dumps(whole, ensure_ascii=False)), encoding="utf-8")
-        reader, last, finished = Reader(), "", False
-        async with running(leashed(str(GENERATE), "--request", str(path)), folder) as child:
-            async with aclosing(child.lines()) as lines:
-                async for line in lines:
-                    for event in reader.feed(line):
-                        if isinstance(event, Failed):
-                            raise RunFailedError(redact(event.cause), redact(event.hint))
-                        if isinstance(event, LogLine):
-                            last = redact(event.text.strip()) or last
-                        finished = finished or isinstance(event, Finished)
-                        yield event
-            if not finished:
-                said = f"; its last line: {last[:300]}" if last else ""
-                raise RunFailedError(f"The models stopped answering, {exit_in_words(child.exit_code or 0)}{said}")
+        child = script_events(leashed(str(GENERATE), "--request", str(path)), folder, "The models stopped answering")
+        async with aclosing(child) as events:
+            async for event in events:
+                yield event

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from smoltui.backends.evaluation.benchmark_plan import YOU, BenchmarkPlan, Item
 from smoltui.backends.hub import client as hub
 from smoltui.backends.machine.train_extra import lm_eval_version
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.output_dir import broken_weights
 from smoltui.backends.system.small_file import read_small
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.benchmark_checks import ModelFacts, check_lighteval
@@ -39,8 +39,6 @@ from smoltui.errors import (
 
 PACKAGES = ("torch", "transformers", "peft")
 """Of the train extra, what lm_eval needs."""
-HEADER_BYTES = 100_000_000
-"""Longest header of a safetensors file (its format)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,7 @@ def _look_here(item: Item) -> list[Check]:
             (
                 problem
                 for path in filter(None, (command.adapter, command.model))
-                if Path(path).is_absolute() and (problem := weights_problem(Path(path)))
+                if Path(path).is_absolute() and (problem := broken_weights(Path(path)))
             ),
             "",
         ),
@@ -203,30 +201,3 @@ def has_template(folder: Path) -> bool:
         data = json.loads(read_small(folder / "tokenizer_config.json", 64 << 20))
         return bool(isinstance(data, dict) and data.get("chat_template"))
     return False
-
-
-def weights_problem(folder: Path) -> str:
-    """Why the weights in a model folder can't be loaded, one sentence; empty if nothing is found to be wrong."""
-    if not folder.is_dir():
-        return f"The model's folder no longer exists: {folder}"
-    files = sorted(folder.glob("*.safetensors"))
-    if not files and not any(folder.glob("*.bin")):
-        return f"This folder has no weights (*.safetensors): {folder}"
-    for file in files:
-        if not _is_whole(file):
-            return f"This file of weights is half-written: {file}"
-    return ""
-
-
-def _is_whole(file: Path) -> bool:
-    """Whether a safetensors file has as many bytes as its header says (the format's documentation)."""
-    try:
-        with file.open("rb") as data:
-            (length,) = struct.unpack("<Q", data.read(8))
-            if length > HEADER_BYTES:
-                return False
-            header = json.loads(data.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        return bool(file.stat().st_size == 8 + length + max(ends, default=0))
-    except (OSError, ValueError, struct.error, KeyError, TypeError, IndexError, AttributeError):
-        return False

@@ -13,14 +13,14 @@ from pathlib import Path
 from smoltui.backends.evaluation import benchmark_results
 from smoltui.backends.evaluation.benchmark_files import read_path
 from smoltui.backends.evaluation.benchmark_plan import BenchmarkPlan, Item
+from smoltui.backends.runs.script_child import script_events
 from smoltui.backends.system import data_folder
-from smoltui.backends.system.child import child_env, exit_in_words, leashed, running
+from smoltui.backends.system.child import child_env, leashed
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.benchmark_command import LmEvalCommand
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
-from smoltui.core.runs.events import Event, Failed, Finished, LogLine, Reader
-from smoltui.errors import InputError, RunFailedError
-from smoltui.safe_text import redact
+from smoltui.core.runs.events import Event
+from smoltui.errors import InputError
 from smoltui.scripts import SCRIPTS
 
 RUN_LM_EVAL = SCRIPTS / "run_lm_eval.py"
@@ -71,19 +71,6 @@ def _private(folder: Path) -> None:
         ) from error
 
 
-async def _child(command: LmEvalCommand, folder: Path, date: str) -> AsyncGenerator[Event, None]:
+def _child(command: LmEvalCommand, folder: Path, date: str) -> AsyncGenerator[Event, None]:
     argv = leashed(str(RUN_LM_EVAL), "--date", date, *command.lm_eval()[1:])
-    reader, last, finished = Reader(), "", False
-    async with running(argv, folder, child_env(ENVIRONMENT)) as child:
-        async with aclosing(child.lines()) as lines:
-            async for line in lines:
-                for event in reader.feed(line):
-                    if isinstance(event, Failed):
-                        raise RunFailedError(redact(event.cause), redact(event.hint))
-                    if isinstance(event, LogLine):
-                        last = redact(event.text.strip()) or last
-                    finished = finished or isinstance(event, Finished)
-                    yield event
-        if not finished:
-            said = f"; its last line: {last[:300]}" if last else ""
-            raise RunFailedError(f"lm_eval stopped early, {exit_in_words(child.exit_code or 0)}{said}")
+    return script_events(argv, folder, "lm_eval stopped early", env=child_env(ENVIRONMENT))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from smoltui.backends.hub.errors import retry_after
+from smoltui.backends.hub.errors import SHOWN_WORDS, retry_after
 from smoltui.errors import (
     InputError,
     NoCreditError,
@@ -25,8 +25,6 @@ from smoltui.safe_text import redact, safe_line
 if TYPE_CHECKING:
     import httpx2
 
-SHOWN_WORDS = 300
-"""Characters of a server's message quoted in a sentence."""
 _TOO_LONG = ("context length", "context_length", "maximum context", "context window", "prompt is too long")
 _TLS = re.compile(r"\b(?:SSL|TLS)\b|_SSL|WRONG_VERSION|CERTIFICATE_VERIFY_FAILED")
 _NO_CREDIT = ("insufficient_quota", "insufficient_credit", "billing_hard_limit", "exceeded your current quota")

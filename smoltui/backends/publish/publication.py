@@ -15,6 +15,7 @@ from smoltui.backends.publish.facts import Gathered, gather, read_run
 from smoltui.backends.runs import published
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.output_dir import broken_weights
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.backends.system.threads import in_thread
@@ -242,7 +243,7 @@ async def merged(publication: Publication, tell: Tell = lambda words: None) -> P
     if adapter is None:
         raise InputError("The adapter is not on this machine", "Push the card only, or choose another run.")
     made, changed = data_folder.mtime(output / "model.safetensors"), data_folder.mtime(adapter / "adapter_config.json")
-    if made is not None and changed is not None and made >= changed and weights.broken_weights(output) is None:
+    if made is not None and changed is not None and made >= changed and broken_weights(output) is None:
         return output
     name = str(publication.gathered.values.get("model_name_or_path") or "")
     local = publication.project.resolve(name)

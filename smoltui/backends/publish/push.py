@@ -12,7 +12,7 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.publish import commits
 from smoltui.backends.publish.facts import Gathered
 from smoltui.backends.publish.hub_reading import RepoInfo, api_path, file_at, page, public_info, repo_info
-from smoltui.backends.publish.weights import broken_weights
+from smoltui.backends.runs.output_dir import broken_weights
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.server_values import mapping_in, text_in

@@ -1,13 +1,24 @@
-"""Where a run on this machine writes its model, so that none is replaced by accident."""
+"""Where a run on this machine writes its model, so that none is replaced by accident, and whether it is whole."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
 
-from smoltui.scripts.saved_model import holds_model
+from smoltui.scripts.saved_model import holds_model, weights_problem
 
-__all__ = ["free_output_dir", "holds_model"]
+__all__ = ["broken_weights", "free_output_dir", "holds_model"]
+
+
+def broken_weights(folder: Path) -> str | None:
+    """Why the weights in a model's folder can't be used, one sentence; None if nothing is wrong at a glance."""
+    if not folder.is_dir():
+        return f"The model's folder no longer exists: {folder}"
+    try:
+        problem = weights_problem(folder)
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    return f"The model's weights can't be loaded, {problem}: {folder}" if problem else None
 
 
 def free_output_dir(folder: Path, *, taken: Collection[str | None] = (), overwrite: bool = False) -> Path:

@@ -148,7 +148,7 @@ def _brackets(text: str) -> Iterator[_Bracket]:
             depth -= 1
             yield _Bracket(sign, token.start(), depth, key)
         elif sign.startswith('"') and depth == 1:
-            # A key, or a value that a key follows: only the one before a bracket counts.
+            # Keys and values alike: the last one before a bracket is the key of the list.
             key = json.loads(sign)
 
 

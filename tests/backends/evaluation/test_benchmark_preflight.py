@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +10,7 @@ import pytest
 
 from smoltui.backends.evaluation import benchmark_preflight as preflight
 from smoltui.backends.evaluation.benchmark_plan import Wishes, harness_for, make_plan, place_for
-from smoltui.backends.evaluation.benchmark_preflight import ask_model, check_benchmark, has_template, weights_problem
+from smoltui.backends.evaluation.benchmark_preflight import ask_model, check_benchmark, has_template
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.place import HERE
@@ -20,24 +18,8 @@ from smoltui.core.evaluation.benchmark_tasks import Harness
 from smoltui.core.recipe import Level
 from smoltui.errors import InputError, MissingExtraError
 from tests.backends.evaluation.project import make_project, trained
+from tests.backends.runs.test_output_dir import weights
 from tests.toy_engine import TOY
-
-
-def weights(path: Path, *, missing: int = 0) -> None:
-    header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * (16 - missing))
-
-
-def test_half_written_weights_are_noticed(tmp_path: Path) -> None:
-    assert "no longer exists" in weights_problem(tmp_path / "gone")
-    assert "has no weights" in weights_problem(tmp_path)
-    weights(tmp_path / "model.safetensors")
-    assert weights_problem(tmp_path) == ""
-    for broken in (b"", b"\xff" * 9, struct.pack("<Q", 2) + b"[]", struct.pack("<Q", 8) + b'{"w": 1}'):
-        (tmp_path / "model.safetensors").write_bytes(broken)
-        assert "half-written" in weights_problem(tmp_path), broken
-    weights(tmp_path / "model.safetensors", missing=1)
-    assert "half-written" in weights_problem(tmp_path)
 
 
 def test_a_template_is_a_file_or_a_setting(tmp_path: Path) -> None:

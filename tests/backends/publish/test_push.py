@@ -149,10 +149,10 @@ def _missing_shard(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (_half, "The weights are incomplete"),
+        (_half, "model.safetensors is only partly written"),
         (_no_weights, "has no weights"),
-        (_garbage, "The weights are incomplete"),
-        (_missing_shard, "Weights are missing: model-2.safetensors"),
+        (_garbage, "model.safetensors is damaged"),
+        (_missing_shard, "model-2.safetensors is missing"),
     ],
 )
 async def test_weights_that_are_not_whole(spoil: Any, words: str, server: LocalHub, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.backends.publish import weights
+from smoltui.backends.runs.output_dir import broken_weights
 from smoltui.core.runs.events import ModelSaved
 from smoltui.errors import RunFailedError
 from tests.marks import needs_training
@@ -35,7 +36,7 @@ async def test_a_merged_model_is_the_base_with_the_adapter(tmp_path: Path) -> No
     save_file(names, adapter / "adapter_model.safetensors")
     events = [event async for event in weights.merge(adapter, str(base), None, merged)]
     assert any(isinstance(event, ModelSaved) for event in events)
-    assert weights.broken_weights(merged) is None
+    assert broken_weights(merged) is None
     assert (merged / "tokenizer.json").is_file(), "the base model's"
     after = load_file(merged / "model.safetensors")
     assert after.keys() == before.keys() and after[f"{LAYER}.weight"].dtype == before[f"{LAYER}.weight"].dtype

@@ -154,7 +154,7 @@ def test_a_damaged_file_is_read_or_refused(shape: str, at: int, put: bytes, cut:
 
 
 def test_the_diff_shows_the_entry_and_its_surroundings() -> None:
-    """The comma behind the last entry, the new lines, and where the list goes on."""
+    """The comma after the last entry, the added lines, and the lines that follow."""
     data = SHAPES["CRLF"]
     board = read_board(data)
     shown = diff(board, with_entry(board, ENTRY))
