@@ -312,6 +312,15 @@ def test_stages_are_the_hub_s() -> None:
     assert {stage.value for stage in FINAL} == {"COMPLETED", "CANCELED", "ERROR", "DELETED"}
 
 
+def test_flavors_are_the_hub_s() -> None:
+    """What a shell completes for --flavor is what the client knows."""
+    from huggingface_hub import JobHardware
+
+    from smoltui.core.machine.hardware import FLAVORS
+
+    assert list(FLAVORS) == [hardware.value for hardware in JobHardware]
+
+
 def test_the_words_of_a_phase_cover_the_script() -> None:
     """Each phase that a script says has its words on screen."""
     from smoltui.core.runs.wording import PHASES

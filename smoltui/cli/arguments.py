@@ -1,16 +1,34 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, with what a shell completes for them.
+
+What is completed is looked up only when a person presses tab: no server is asked, and nothing heavy is imported.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from smoltui.suggestions import did_you_mean
+
+_Declared = TypeVar("_Declared", bound=Callable[..., Any])
+
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from smoltui.backends.project.project import Project
 
 
-class _LateChoice(click.Choice[str]):
+class Choice(click.Choice[str]):
+    """A choice that says which one was probably meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        said = super().get_invalid_choice_message(value, ctx)
+        return " ".join(filter(None, (said, did_you_mean(str(value), self.choices))))
+
+
+class _LateChoice(Choice):
     """Choices that are looked up when they are needed, so that no command waits for their modules."""
 
     def __init__(self) -> None:
@@ -47,7 +65,78 @@ class PickChoice(_LateChoice):
         return tuple(PICKS)
 
 
-folder_argument = click.argument("folder", default=".")
+class Named(click.types.StringParamType):
+    """Any text, for which a shell completes the known values."""
+
+    def __init__(self, name: str, known: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        self.name = name
+        self._known = known
+        """Returns (value, what it is), in the order shown."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(value, help=words or None) for value, words in self._known() if value.startswith(incomplete)
+        ]
+
+
+class PathText(click.types.StringParamType):
+    """Any text, for which a shell completes paths; nothing is checked."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        """`dir` or `file`: click's words for what the shell completes."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type=self._kind)]
+
+
+def _runs() -> Iterable[tuple[str, str]]:
+    from smoltui.backends.runs.known import known_runs
+    from smoltui.safe_text import redact, safe_line
+
+    return [(run.id, safe_line(redact(run.name), 60)) for run in known_runs()]
+
+
+def _flavors() -> Iterable[tuple[str, str]]:
+    from smoltui.core.machine.hardware import FLAVORS
+
+    return [(name, "") for name in FLAVORS]
+
+
+def _presets() -> Iterable[tuple[str, str]]:
+    from smoltui.backends.project.new_project import PRESETS
+
+    return [(name, "") for name in PRESETS]
+
+
+def _topics() -> Iterable[tuple[str, str]]:
+    from smoltui.docs import topics
+
+    return [(topic.name, topic.summary) for topic in topics()]
+
+
+RUN_ID = Named("id", _runs)
+"""The id of a run or a Job."""
+FLAVOR = Named("flavor", _flavors)
+PRESET = Named("preset", _presets)
+TOPIC = Named("topic", _topics)
+FOLDER = PathText("dir")
+FILE = PathText("file")
+
+run_argument = click.argument("run_id", metavar="ID", type=RUN_ID)
+
+
+def run_option(help: str) -> Callable[[_Declared], _Declared]:
+    """The option --run, which takes the id of a run."""
+    return click.option("--run", "run_id", type=RUN_ID, help=help)
+
+
+runs_argument = click.argument("run_ids", metavar="ID...", nargs=-1, required=True, type=RUN_ID)
+folder_argument = click.argument("folder", default=".", type=FOLDER)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from smoltui import __version__
 from smoltui.backends.system.known_secrets import register_secrets_of_machine
-from smoltui.cli import output
+from smoltui.cli import completions, output
+from smoltui.cli.arguments import FOLDER
 from smoltui.cli.commands import (
     app,
     ask,
@@ -24,27 +26,36 @@ from smoltui.cli.commands import (
     recipe,
     runs,
     scheduled,
+    shell,
     votes,
 )
 from smoltui.cli.failures import as_smoltui_error
+from smoltui.cli.group import Group
 from smoltui.errors import InputError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130
 """Exit code after ctrl+c, as in a shell."""
 
 
-class _OpensByDefault(click.Group):
+class _OpensByDefault(Group):
     """A first argument that isn't a command is the folder to open; without arguments, the current folder opens."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         plain = [arg for arg in args if not arg.startswith("-")]
-        own = {"--help", "--version"}
-        if not (set(args) & own and not plain) and (not plain or plain[0] not in self.commands):
+        own = {"--help", "-h", "--version"}
+        is_complete = not ctx.resilient_parsing or plain  # while a shell completes the first word, nothing is chosen
+        if is_complete and not (set(args) & own and not plain) and (not plain or plain[0] not in self.commands):
             args = ["open", *args]
         return super().parse_args(ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # click sorts them by name
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        return [
+            *FOLDER.shell_complete(ctx, ctx.command.params[0], incomplete),
+            *super().shell_complete(ctx, incomplete),
+        ]
 
 
 @click.group(cls=_OpensByDefault, context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,40 +67,40 @@ def smoltui() -> None:
     """
 
 
-COMMANDS: tuple[click.Command, ...] = (
-    app.open_app,
-    app.demo_command,
-    app.new_command,
-    check.check_command,
-    pairs.pairs_command,
-    recipe.recipe_group,
-    runs.train_command,
-    runs.ps_command,
-    runs.logs_command,
-    runs.inspect_command,
-    jobs.stats_command,
-    jobs.wait_command,
-    runs.cancel_command,
-    jobs.pause_command,
-    jobs.resume_command,
-    jobs.rerun_command,
-    jobs.labels_command,
-    jobs.hardware_command,
-    scheduled.scheduled_group,
-    ask.ask_command,
-    evaluate.evaluate_command,
-    votes.vote_command,
-    votes.label_command,
-    judge.judge_command,
-    benchmark.benchmark_command,
-    publish.card_command,
-    publish.submit_command,
-    publish.leaderboard_command,
-    docs.docs_command,
-)
-"""In the order of the workflow, in which help and documentation list them."""
-for command in COMMANDS:
-    smoltui.add_command(command)
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Projects": (app.open_app, app.demo_command, app.new_command, check.check_command),
+    "Pairs and recipe": (pairs.pairs_command, recipe.recipe_group),
+    "Training": (
+        runs.train_command,
+        runs.ps_command,
+        runs.logs_command,
+        runs.inspect_command,
+        jobs.stats_command,
+        jobs.wait_command,
+        runs.cancel_command,
+        jobs.pause_command,
+        jobs.resume_command,
+        jobs.rerun_command,
+        jobs.labels_command,
+        jobs.hardware_command,
+        scheduled.scheduled_group,
+    ),
+    "Evaluation": (
+        ask.ask_command,
+        evaluate.evaluate_command,
+        votes.vote_command,
+        votes.label_command,
+        judge.judge_command,
+        benchmark.benchmark_command,
+    ),
+    "Publishing": (publish.card_command, publish.submit_command, publish.leaderboard_command),
+    "Help": (docs.docs_command, shell.completions_command, shell.man_command),
+}
+"""Heading → commands, in the order of the workflow, in which help, manual page and documentation list them."""
+smoltui.sections = SECTIONS
+for commands in SECTIONS.values():
+    for command in commands:
+        smoltui.add_command(command)
 
 
 def run(args: Sequence[str] | None = None) -> int:
@@ -98,6 +109,8 @@ def run(args: Sequence[str] | None = None) -> int:
     as_json = "--json" in argv
     output.prepare_streams()
     register_secrets_of_machine()
+    if (instruction := completions.asked()) is not None:
+        return completions.answer(smoltui, instruction)
     try:
         # Not `main`: if the reader of our output has left, that exits with 1, which means "the run failed".
         with smoltui.make_context("smoltui", argv) as context:

@@ -72,6 +72,11 @@ def say_data(text: str) -> None:
     _write(safe(text, None))
 
 
+def say_script(text: str) -> None:
+    """Prints a text of ours for another program (a shell, man): nothing in it is replaced."""
+    _write(text)
+
+
 def say_styled(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
     """`say_data` for a text in parts, each with keyword arguments of `click.style`; colored on a terminal."""
     _write("".join(click.style(safe(text, None), **style) for text, style in parts))

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.known import known_runs
 from smoltui.backends.services import default_services
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
 from smoltui.core.runs import events
@@ -19,6 +20,7 @@ from smoltui.core.runs.run_filter import parse_filter
 from smoltui.core.runs.wording import in_words
 from smoltui.errors import InputError, NotFoundOnHubError, ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.suggestions import did_you_mean
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
@@ -144,9 +146,19 @@ async def find(run_id: str) -> tuple[Engine, Run]:
     if refused is not None:
         raise type(refused)(
             f"No run on this machine has this id, and the Hub could not be asked ({refused.message}): {run_id}",
-            f"List run ids: smoltui ps -a. For Jobs: {refused.hint}",
+            f"{_meant(run_id)}List run ids: smoltui ps -a. For Jobs: {refused.hint}",
         ) from refused
-    raise InputError(f"No run on this machine and no Job has this id: {run_id}", "List run ids: smoltui ps -a")
+    raise InputError(
+        f"No run on this machine and no Job has this id: {run_id}", f"{_meant(run_id)}List run ids: smoltui ps -a"
+    )
+
+
+def _meant(run_id: str) -> str:
+    """Which runs were probably meant: by a similar id, or by their name; ends with a space, or is empty."""
+    known = known_runs()
+    named = [f"{run.id} ({safe_line(run.name, 60)})" for run in known if run.name and run.name == run_id][:3]
+    said = f"Did you mean {' or '.join(named)}?" if named else did_you_mean(run_id, (run.id for run in known))
+    return f"{said} " if said else ""
 
 
 def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> int:

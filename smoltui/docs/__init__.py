@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smoltui.errors import InputError
+from smoltui.suggestions import did_you_mean
 
 FOLDER = Path(__file__).parent
 
@@ -50,7 +51,8 @@ def text_of(name: str) -> str:
         InputError: there is no such topic; the hint lists all of them.
     """
     if name not in TOPICS:
-        raise InputError(f"There is no documentation topic of this name: {name}", f"Topics: {', '.join(TOPICS)}")
+        hint = " ".join(filter(None, (did_you_mean(name, TOPICS), f"Topics: {', '.join(TOPICS)}")))
+        raise InputError(f"There is no documentation topic of this name: {name}", hint)
     return _COMMENT_LINE.sub("", (FOLDER / f"{name}.md").read_text(encoding="utf-8"))
 
 

@@ -16,6 +16,7 @@ from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError
+from smoltui.suggestions import did_you_mean
 
 PACKAGE = Path(__file__).parents[2]
 
@@ -42,7 +43,8 @@ def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Pro
     """
     source = PRESETS.get(preset)
     if source is None:
-        raise InputError(f"Unknown preset: {preset}", f"Presets: {', '.join(PRESETS)}.")
+        hint = " ".join(filter(None, (did_you_mean(preset, PRESETS), f"Presets: {', '.join(PRESETS)}.")))
+        raise InputError(f"Unknown preset: {preset}", hint)
     files = _files_of(source)
     if Path(RECIPE_NAME) not in files:
         raise InputError(f"The preset's files are missing from this installation: {preset}", "Reinstall smoltui.")

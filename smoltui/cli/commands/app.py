@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from smoltui.cli import output
-from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in
+from smoltui.cli.group import whole_command_line
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
+from smoltui.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
@@ -27,7 +29,9 @@ def open_app(folder: str, as_json: bool) -> None:
     try:
         project = project_in(folder)
     except InputError as error:
-        raise InputError(f"Not a project folder or a command: {folder}", "See: smoltui --help") from error
+        known = whole_command_line().list_commands(click.get_current_context())
+        hint = " ".join(filter(None, (did_you_mean(folder, known), "See: smoltui --help")))
+        raise InputError(f"Not a project folder or a command: {folder}", hint) from error
     if as_json:
         raise InputError("Only the commands take --json, not the app", "See the commands: smoltui --help")
     run_app(project)
@@ -90,7 +94,7 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
 
 @click.command("new")
 @click.argument("folder")
-@click.option("--preset", required=True, help="demo, course-local or course-jobs.")
+@click.option("--preset", type=PRESET, required=True, help="demo, course-local or course-jobs.")
 @click.option("--open/--no-open", "opens", default=False, help="Open the app on it, or not (the default).")
 @json_option
 def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import json_option, project_in
+from smoltui.cli.arguments import RUN_ID, json_option, project_in
 
 
 def _as_utf8(typed: str) -> str:
@@ -30,6 +30,7 @@ def _as_utf8(typed: str) -> str:
     "runs",
     multiple=True,
     metavar="RUN",
+    type=RUN_ID,
     help="Ask the model of this run; default: the project's newest completed run. Can be repeated.",
 )
 @click.option(

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import EngineChoice, json_option, project_in
+from smoltui.cli.arguments import FLAVOR, FOLDER, Choice, EngineChoice, json_option, project_in, run_option
 from smoltui.cli.failures import require_address_space
 
 
 @click.command("benchmark")
-@click.argument("folder", required=False)
-@click.option("--run", "run_id", help="Benchmark the model of this run; default: the project's newest completed run.")
+@click.argument("folder", required=False, type=FOLDER)
+@run_option("Benchmark the model of this run; default: the project's newest completed run.")
 @click.option(
     "--tasks",
     metavar="TASK,…",
@@ -20,19 +20,19 @@ from smoltui.cli.failures import require_address_space
 )
 @click.option(
     "--harness",
-    type=click.Choice(["lm_eval", "lighteval"]),
+    type=Choice(["lm_eval", "lighteval"]),
     help="lm_eval runs on this machine (the default), lighteval as a Job.",
 )
 @click.option(
     "--model",
     "models",
-    type=click.Choice(["aligned", "reference", "both"]),
+    type=Choice(["aligned", "reference", "both"]),
     help="Which model; default: both where a run is free, otherwise the aligned one.",
 )
 @click.option("--max-samples", type=click.IntRange(1), metavar="N", help="Rehearsal: only the first N questions.")
 @click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: where the harness runs.")
 @click.option("--hub-model", metavar="OWNER/NAME", help="Where the aligned model is on the Hub, for a Job.")
-@click.option("--flavor", help="Hardware of the Job.")
+@click.option("--flavor", type=FLAVOR, help="Hardware of the Job.")
 @click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that pays for the Job and owns its results.")
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import json_option
+from smoltui.cli.arguments import TOPIC, json_option
 from smoltui.cli.output import print_json
 
 
 @click.command("docs")
-@click.argument("topic", required=False)
+@click.argument("topic", type=TOPIC, required=False)
 @json_option
 def docs_command(topic: str | None, as_json: bool) -> None:
     """List the topics of this documentation, or print one."""

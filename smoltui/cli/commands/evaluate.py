@@ -6,13 +6,13 @@ from datetime import datetime
 
 import click
 
-from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.arguments import folder_argument, json_option, project_in, run_option
 from smoltui.cli.failures import require_address_space
 
 
 @click.command("evaluate")
 @folder_argument
-@click.option("--run", "run_id", help="Measure the model of this run; default: the project's newest completed run.")
+@run_option("Measure the model of this run; default: the project's newest completed run.")
 @click.option(
     "--date",
     type=click.DateTime(["%Y-%m-%d"]),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import json_option, project_in
+from smoltui.cli.arguments import FOLDER, json_option, project_in, run_argument, runs_argument
 
 
 @click.command("stats")
-@click.argument("run_id", metavar="ID")
+@run_argument
 @click.option("-f", "--follow", is_flag=True, help="Print one line per second until the run ends.")
 @json_option
 def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
@@ -19,7 +19,7 @@ def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
 
 
 @click.command("wait")
-@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@runs_argument
 @json_option
 def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
     """Wait until runs have ended, and do the steps that follow them.
@@ -32,7 +32,7 @@ def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command("pause")
-@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@runs_argument
 @json_option
 def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
     """Stop local runs with a checkpoint, so that they can be resumed."""
@@ -42,7 +42,7 @@ def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command("resume")
-@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@runs_argument
 @json_option
 def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
     """Resume local runs from their newest complete checkpoint."""
@@ -52,7 +52,7 @@ def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command("rerun")
-@click.argument("run_id", metavar="ID")
+@run_argument
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
 @json_option
 def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
 
 
 @click.command("labels")
-@click.argument("run_id", metavar="ID")
+@run_argument
 @click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--remove", multiple=True, metavar="KEY", help="Remove this label; can be repeated.")
 @json_option
@@ -75,7 +75,7 @@ def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str,
 
 
 @click.command("hardware")
-@click.option("--for", "folder", metavar="FOLDER", help="Also show whether this project's recipe fits.")
+@click.option("--for", "folder", metavar="FOLDER", type=FOLDER, help="Also show whether this project's recipe fits.")
 @json_option
 def hardware_command(folder: str | None, as_json: bool) -> None:
     """List the flavors of Jobs: processor, memory, accelerators, price."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.arguments import folder_argument, json_option, project_in, run_option
 
 
 @click.command("judge")
 @folder_argument
-@click.option("--run", "run_id", help="Judge the answers of this run; default: the project's newest run with answers.")
+@run_option("Judge the answers of this run; default: the project's newest run with answers.")
 @click.option("--endpoint", metavar="URL", help="OpenAI-compatible base URL, hf, or local; default: smoltui.toml.")
 @click.option("--model", help="Model as the endpoint names it; for local, a folder, a Hub id, or reference.")
 @click.option("--key-env", metavar="NAME", help="Environment variable that holds the key.")

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import PickChoice, json_option
+from smoltui.cli.arguments import FILE, PickChoice, json_option
 from smoltui.cli.failures import require_address_space
 from smoltui.cli.output import print_json
 
 
 @click.command("pairs")
-@click.argument("source", default=".")
+@click.argument("source", default=".", type=FILE)
 @click.option("--split", help="Split, if the set has several.")
 @click.option("--config", help="Configuration of a set on the Hub.")
 @click.option("--revision", help="Branch, tag or commit of a set on the Hub.")

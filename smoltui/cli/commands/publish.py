@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.arguments import FILE, Choice, folder_argument, json_option, project_in, run_option
 
 _RUN = "The run to publish; default: the project's newest run on this machine with a model."
 
 
 @click.command("card")
 @folder_argument
-@click.option("--run", "run_id", help=_RUN)
-@click.option("-o", "--output", metavar="FILE", help="Save the card in this file.")
+@run_option(_RUN)
+@click.option("-o", "--output", metavar="FILE", type=FILE, help="Save the card in this file.")
 @click.option("--push", is_flag=True, help="Publish the card on the Hub, with what --upload names.")
 @click.option(
     "--upload",
-    type=click.Choice(["card", "model", "adapter", "merged"]),
+    type=Choice(["card", "model", "adapter", "merged"]),
     help="What is uploaded beside the card; default: the weights that the run saved.",
 )
 @click.option("--yes", is_flag=True, help="Publish without asking.")
@@ -32,7 +32,7 @@ def card_command(
 
 @click.command("submit")
 @folder_argument
-@click.option("--run", "run_id", help=_RUN)
+@run_option(_RUN)
 @click.option("--dry-run", is_flag=True, help="Check everything and show the change; publish nothing.")
 @click.option("--reopen", is_flag=True, help="Close your conflicting pull request and open it again on today's file.")
 @click.option("--yes", is_flag=True, help="Open the pull request without asking.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
+from smoltui.cli.group import Group
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
 
 
-@click.group("recipe")
+@click.group("recipe", cls=Group)
 def recipe_group() -> None:
     """The recipe of a project: its values, its problems, and the command that runs it."""
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
+from smoltui.cli.arguments import (
+    FLAVOR,
+    Choice,
+    EngineChoice,
+    folder_argument,
+    json_option,
+    project_in,
+    run_argument,
+    runs_argument,
+)
 from smoltui.cli.failures import require_address_space
 
 
@@ -19,7 +28,7 @@ from smoltui.cli.failures import require_address_space
 @click.option("--seed", type=int, help="Same as --set seed=N.")
 @click.option("--output-dir", help="Where the model goes, instead of the recipe's output_dir.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing model in the output folder.")
-@click.option("--flavor", help="Hardware of the Job.")
+@click.option("--flavor", type=FLAVOR, help="Hardware of the Job.")
 @click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Job.")
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
@@ -33,7 +42,7 @@ from smoltui.cli.failures import require_address_space
 @click.option(
     "--then",
     multiple=True,
-    type=click.Choice(["ask", "measure", "benchmark"]),  # core.runs.chain.STEPS
+    type=Choice(["ask", "measure", "benchmark"]),  # core.runs.chain.STEPS
     help="What to do after the run completes; can be repeated. ask: both models answer the project's prompts; "
     "measure: both are measured on held-out pairs; benchmark: lm_eval benchmarks both on this machine.",
 )
@@ -65,7 +74,7 @@ def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool)
 
 
 @click.command("logs")
-@click.argument("run_id", metavar="ID")
+@run_argument
 @click.option("-f", "--follow", is_flag=True, help="Continue until the run ends; the exit code is its result.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N of the existing lines.")
 @click.option("--grep", metavar="REGEX", help="Of these, only matching lines.")
@@ -78,7 +87,7 @@ def logs_command(run_id: str, follow: bool, tail: int | None, grep: str | None, 
 
 
 @click.command("inspect")
-@click.argument("run_id", metavar="ID")
+@run_argument
 @json_option
 def inspect_command(run_id: str, as_json: bool) -> None:
     """Show everything known about a run."""
@@ -88,7 +97,7 @@ def inspect_command(run_id: str, as_json: bool) -> None:
 
 
 @click.command("cancel")
-@click.argument("run_ids", metavar="ID...", nargs=-1, required=True)
+@runs_argument
 @json_option
 def cancel_command(run_ids: tuple[str, ...], as_json: bool) -> None:
     """Stop runs."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import folder_argument, json_option
+from smoltui.cli.arguments import FLAVOR, folder_argument, json_option
+from smoltui.cli.group import Group
 
 
-@click.group("scheduled")
+@click.group("scheduled", cls=Group)
 def scheduled_group() -> None:
     """Recurring Jobs."""
 
@@ -27,7 +28,7 @@ def scheduled_list_command(as_json: bool) -> None:
 @folder_argument
 @click.option("--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly.")
 @click.option("--from", "source", metavar="ID", help="Repeat this Job instead of training FOLDER.")
-@click.option("--flavor", help="Hardware of each Job.")
+@click.option("--flavor", type=FLAVOR, help="Hardware of each Job.")
 @click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Jobs.")
 @click.option("--suspended", is_flag=True, help="Create it suspended: it starts nothing until you resume it.")

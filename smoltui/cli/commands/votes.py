@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import folder_argument, json_option, project_in
+from smoltui.cli.arguments import FILE, folder_argument, json_option, project_in, run_option
 from smoltui.cli.failures import require_address_space
 
 EXPORT = "Write preference pairs with a card into this folder: JSONL, or Parquet if the name ends in .parquet."
@@ -16,12 +16,14 @@ OVERWRITE = "Replace an existing export."
 
 @click.command("vote")
 @folder_argument
-@click.option("--run", "run_id", help="Votes on the answers of this run; default: the project's newest run with votes.")
+@run_option("Votes on the answers of this run; default: the project's newest run with votes.")
 @click.option("--export", "out", metavar="OUT", help=EXPORT)
 @click.option("--hold-out", type=float, metavar="SHARE", help=HOLD_OUT)
 @click.option("--overwrite", is_flag=True, help=OVERWRITE)
-@click.option("--ballot", metavar="FILE", help="Write what is not voted on yet to a file, without names of models.")
-@click.option("--choices", metavar="FILE", help="Record the votes in such a file.")
+@click.option(
+    "--ballot", metavar="FILE", type=FILE, help="Write what is not voted on yet to a file, without names of models."
+)
+@click.option("--choices", metavar="FILE", type=FILE, help="Record the votes in such a file.")
 @json_option
 def vote_command(
     folder: str,
@@ -46,7 +48,9 @@ def vote_command(
 
 @click.command("label")
 @folder_argument
-@click.option("--prompts", metavar="FILE", help="Text or JSONL file, or name of a set; default: the project's prompts.")
+@click.option(
+    "--prompts", metavar="FILE", type=FILE, help="Text or JSONL file, or name of a set; default: the project's prompts."
+)
 @click.option("--n", "n", type=int, default=4, show_default=True, help="Answers of each model to each prompt.")
 @click.option("--temperature", type=float, help="Of sampling; default: that of the project.")
 @click.option("--seed", type=int, help="Of sampling; default: that of the project.")
@@ -56,9 +60,9 @@ def vote_command(
     multiple=True,
     help="reference, aligned, a folder or a Hub id; repeat it for two. Default: the aligned model.",
 )
-@click.option("--run", "run_id", help="Run with the aligned model; default: the project's newest completed run.")
+@run_option("Run with the aligned model; default: the project's newest completed run.")
 @click.option("--name", help="Name of the set; default: that of the prompts file.")
-@click.option("--choices", metavar="FILE", help="Record best and worst from a file instead of sampling.")
+@click.option("--choices", metavar="FILE", type=FILE, help="Record best and worst from a file instead of sampling.")
 @click.option("--export", "out", metavar="OUT", help=EXPORT)
 @click.option("--hold-out", type=float, metavar="SHARE", help=HOLD_OUT)
 @click.option("--overwrite", is_flag=True, help=OVERWRITE)

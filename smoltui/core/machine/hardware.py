@@ -9,6 +9,14 @@ from typing import Any
 from smoltui.core.machine.fit import ModelShape, estimate
 from smoltui.core.runs.cost import Flavor, price, usd
 
+FLAVORS = (
+    *("cpu-basic", "cpu-upgrade", "cpu-performance", "cpu-xl", "t4-small", "t4-medium", "l4x1", "l4x4"),
+    *("l40sx1", "l40sx4", "l40sx8", "a10g-small", "a10g-large", "a10g-largex2", "a10g-largex4"),
+    *("a100-large", "a100x4", "a100x8", "h200", "h200x2", "h200x4", "h200x8"),
+    *("rtx-pro-6000", "rtx-pro-6000x2", "rtx-pro-6000x4", "rtx-pro-6000x8"),
+)
+"""Flavors to complete without asking the Hub: those of huggingface_hub (`JobHardware`). Prices come from the Hub."""
+
 VERDICTS = {"fits": "fits", "tight": "may run out of memory", "no": "does not fit", "unknown": "unknown"}
 """`Fit.verdict` in words."""
 
