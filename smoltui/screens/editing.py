@@ -9,19 +9,32 @@ from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
+from smoltui.backends.project.journal import Journal, contents
+from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.system.editor import editor_command, pager_command
+from smoltui.core.settings.settings import FILE_NAME
+from smoltui.errors import SmoltuiError
 
 if TYPE_CHECKING:
     from smoltui.screens.room import Room
 
 
 def edit_file(room: Room, path: Path) -> None:
-    """Opens the file and waits for the editor to exit; says why if it cannot be opened here."""
+    """Opens the file and waits for the editor to exit; says why if it cannot be opened here.
+
+    What the editor changes in the recipe or the settings can be undone.
+    """
     command = editor_command()
     if command is None:
         room.say(f"No editor found. Set EDITOR, or edit the file in another program: {path}", severity="error")
         return
+    before = contents(path)
     _hand_over(room, command, path, "editor")
+    if path.name in (RECIPE_NAME, FILE_NAME) and path.parent == room.workspace.project.folder:
+        try:
+            Journal(path.parent).note(path, before, "the changes of your editor")
+        except SmoltuiError as error:
+            room.say(error)
 
 
 def page_text(room: Room, text: str) -> None:

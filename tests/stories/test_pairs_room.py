@@ -461,8 +461,13 @@ async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: W
         await pilot.press("slash", *"where excluded", "enter")
         await wait_until(lambda: "1 of 2 pairs" in seen(app) and "where excluded" in seen(app))
         await pilot.press("u")
-        await wait_until(lambda: "Undone, exclude of 2 pairs" in told(app))
+        await wait_until(lambda: "Undone: exclude of 2 pairs" in told(app))
         await wait_until(lambda: "excluded" not in seen(app, "PairView"))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: "Redone: exclude of 2 pairs · u undoes" in told(app))
+        await wait_until(lambda: "excluded: matches where turns = 1" in seen(app, "PairView"))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: "There is nothing to redo" in told(app))
 
 
 async def test_another_app_on_the_same_project(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
@@ -874,7 +879,7 @@ async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: Wa
         why = [json.loads(line).get("why") for line in (tmp_path / "curation.jsonl").read_text().splitlines()]
         assert why[0] is None and "river" in why[1]
         await pilot.press("u")
-        await wait_until(lambda: "Undone, exclude: Is the mill far?" in told(app))
+        await wait_until(lambda: "Undone: exclude: Is the mill far?" in told(app))
         await pilot.press("escape", "o", *"other.jsonl", "enter")
         await wait_until(lambda: "pair 1 of 7" in seen(app) and "loading" not in seen(app))
         await pilot.press("a")

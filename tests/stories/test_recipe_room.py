@@ -247,3 +247,49 @@ async def test_steps_of_local_pairs_are_counted(tmp_path: Path, wait_until: Wait
         await wait_until(lambda: "before decisions made in Pairs; press t" in seen(app, "#below"))
         await pilot.press("slash", *"dataset_name", "enter", "enter", "ctrl+u", *"you/other", "enter")
         await wait_until(lambda: "steps unknown" in seen(app, "#below"))
+
+
+async def test_every_wrong_key_is_undone(project: Project, wait_until: Wait) -> None:
+    """I press d, space and enter on the wrong lines, leave and restart the app: u brings every byte back."""
+    before = project.recipe_path.read_bytes()
+    app = opened(project)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Model" in seen(app, "#fields"))
+        await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.5", "enter")
+        await wait_until(lambda: "beta 0.1 (TRL's default) → 0.5 · u undoes" in told(app))
+        await pilot.press("d")
+        await wait_until(lambda: "beta 0.5 → 0.1 (TRL's default) · u undoes" in told(app))
+        await pilot.press("slash", *"use_peft", "enter", "space")
+        await wait_until(lambda: values(project).get("use_peft") is True)
+    app = opened(project)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Model" in seen(app, "#fields"))
+        await pilot.press("u", "u", "u")
+        await wait_until(lambda: "Undone: beta 0.1 (TRL's default) → 0.5 · ctrl+r redoes" in told(app))
+        assert project.recipe_path.read_bytes() == before
+        await pilot.press("u")
+        await wait_until(lambda: "There is nothing to undo" in told(app))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: values(project).get("beta") == 0.5)
+
+
+async def test_undo_asks_before_it_replaces_what_others_wrote(project: Project, wait_until: Wait) -> None:
+    """A colleague changes the file after me: u asks, n keeps their version, and y keeps it for ctrl+r."""
+    app = opened(project)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Model" in seen(app, "#fields"))
+        await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.5", "enter")
+        await wait_until(lambda: "u undoes" in told(app))
+        theirs = project.recipe_path.read_bytes() + b"# theirs\n"
+        project.recipe_path.write_bytes(theirs)
+        await pilot.press("u")
+        await wait_until(lambda: "recipe.yaml was changed by another program since" in seen(app))
+        await pilot.press("n")
+        await wait_until(lambda: "Undo that change first?" not in seen(app))
+        assert project.recipe_path.read_bytes() == theirs
+        await pilot.press("u")
+        await wait_until(lambda: "Undo that change first?" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "Undone: the change by another program" in told(app))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: project.recipe_path.read_bytes() == theirs)

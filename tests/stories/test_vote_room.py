@@ -113,6 +113,10 @@ async def test_twenty_votes_with_an_undo_and_a_restart(project: Project, wait_un
         await wait_until(lambda: "9 of 20" in seen(app, "#vote-title"))
         await pilot.press("u")
         await wait_until(lambda: "8 of 20" in seen(app, "#vote-title") and "Undone: a tie" in seen(app))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: "9 of 20" in seen(app, "#vote-title") and "Redone: a tie" in seen(app))
+        await pilot.press("u")
+        await wait_until(lambda: "8 of 20" in seen(app, "#vote-title") and "Undone: a tie" in seen(app))
         assert "Question 7?" in seen(app)
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -40,7 +40,7 @@ from smoltui.core.evaluation.label_set import (
 from smoltui.core.evaluation.prompt import Prompt
 from smoltui.core.evaluation.sheet import sampling_as_json
 from smoltui.core.evaluation.vote_ballot import Answer
-from smoltui.core.evaluation.vote_log import Choice, VoteLog
+from smoltui.core.evaluation.vote_log import Choice, Vote, VoteLog
 from smoltui.core.evaluation.vote_log import line_of as choice_line
 from smoltui.core.evaluation.vote_pairs import SCHEMA, pairs_of_votes
 from smoltui.core.evaluation.vote_progress import Progress
@@ -235,8 +235,12 @@ class Labelling(Deciding[Progress[Task]]):
         if task is None:
             return
         vote = label_of(task, choice, time.time(), best, worst)
-        self._file.append(choice_line(vote))
+        self._file.append(self._line(vote))
         self.progress.take(vote)
+        self._undone.clear()
+
+    def _line(self, vote: Vote) -> bytes:
+        return choice_line(vote)
 
 
 def open_labelling(project: Project, name: str) -> Labelling:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -65,6 +66,8 @@ class Deciding(Generic[Progressing]):
     def __init__(self, file: AppendedFile, progress: Progressing) -> None:
         self._file = file
         self.progress = progress
+        self._undone: list[Vote] = []
+        """What a redo would make again, the latest last."""
 
     @property
     def path(self) -> Path:
@@ -86,7 +89,31 @@ class Deciding(Generic[Progressing]):
         undone = Undo(vote.id, time.time())
         self._file.append(line_of(undone))
         self.progress.undo(undone)
+        self._undone.append(vote)
         return vote
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a decision was undone since the last new one."""
+        return bool(self._undone)
+
+    def redo(self) -> Vote | None:
+        """Makes the decision again that was undone last, and returns it; None without one.
+
+        Raises:
+            InputError: that cannot be saved.
+        """
+        if not self._undone:
+            return None
+        vote = replace(self._undone[-1], at=time.time())
+        self._file.append(self._line(vote))
+        self.progress.take(vote)
+        self._undone.pop()
+        return vote
+
+    def _line(self, vote: Vote) -> bytes:
+        """The line for a decision."""
+        return line_of(vote)
 
 
 class Voting(Deciding[BallotProgress]):
@@ -119,6 +146,7 @@ class Voting(Deciding[BallotProgress]):
         if progress.is_new:
             progress.log.take(progress.kept)
         progress.take(vote)
+        self._undone.clear()
 
     def figures(self) -> VoteFigures:
         """Those of the votes on this ballot."""

@@ -43,16 +43,22 @@ class Decisions:
         self.curation = Curation()
         """As last read or written; empty before the first `current` or `take`."""
         self.waiting = 0
-        """Number of `take` and `undo` calls in progress."""
+        """Number of `take`, `undo` and `redo` calls in progress."""
         self._file = CurationFile(folder) if folder is not None else None
         self._turn = asyncio.Lock()
         self._refusals = 0
         self._undoable: list[Taken] = []
+        self._redoable: list[Taken] = []
 
     @property
     def can_undo(self) -> bool:
         """Whether there is something to undo, or may be once waiting decisions are written."""
         return bool(self._undoable or self.waiting)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to redo, or may be once waiting decisions are written."""
+        return bool(self._redoable or self.waiting)
 
     async def current(self) -> Curation:
         """The current state of the file, once all waiting decisions are written.
@@ -79,6 +85,7 @@ class Decisions:
             return []
         if taken.decisions:
             self._undoable.append(taken)
+            self._redoable.clear()
         return taken.decisions
 
     async def undo(self) -> list[Decision]:
@@ -98,7 +105,30 @@ class Decisions:
         if await self._in_turn(partial(self._append, self._needed(), make)) is None:
             return []
         self._undoable.remove(undone[0])
+        self._redoable.append(undone[0])
         return undone[0].decisions
+
+    async def redo(self) -> list[Decision]:
+        """Makes the decisions again that were undone last, and returns them; none if an earlier call raised
+        LockedError.
+
+        Raises:
+            InputError: there is nothing to redo; otherwise as `take`.
+        """
+        again: list[Taken] = []
+
+        def make(_: Curation) -> Sequence[Decision]:
+            if not self._redoable:
+                raise InputError("There is nothing to redo", "Redo brings back what u has undone.")
+            again.append(self._redoable[-1])
+            return [decision._replace(at=None) for decision in again[0].decisions]
+
+        taken = await self._in_turn(partial(self._append, self._needed(), make))
+        if taken is None:
+            return []
+        self._redoable.remove(again[0])
+        self._undoable.append(taken)
+        return taken.decisions
 
     async def holder(self) -> str | None:
         """The program that keeps the file locked; None if unknown."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoltui.backends.project.journal import ChangedOutsideError, Journal, Written
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.system.small_file import read_small
 from smoltui.backends.system.yaml_limits import MOST_BYTES, YAMLLimitError, check_nodes, safe_yaml, yaml_errors
+from smoltui.core.recipe.changes import changes_in_words
 from smoltui.core.recipe.fields import BY_KEY
 from smoltui.errors import RecipeError
 from smoltui.safe_text import safe_line
@@ -62,6 +62,8 @@ class RecipeFile:
         self.text = text
         self._content = parse(path.name, text)
         self._digest = digest
+        self._saved = dict(self.values)
+        """The values as read or last saved."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -115,23 +117,24 @@ class RecipeFile:
         text = self.text[:start] + (self.text[end + 1 :] if end >= 0 else "")
         self._replace(text, {name: value for name, value in self.values.items() if name != key}, key)
 
-    def save(self, *, overwrite: bool = False) -> None:
-        """Replaces the file in one step: an interruption leaves the old or the new one.
+    def save(self, *, overwrite: bool = False) -> Written:
+        """Replaces the file in one step, and notes in the undo journal what changed since it was read or saved.
 
         Raises:
             RecipeError: another program changed the file since it was read (unless `overwrite`), or it cannot be
                 written.
+            InputError: another smoltui keeps the undo journal locked.
         """
-        if not overwrite and self.changed_outside():
-            raise RecipeError(
-                f"{self.path.name} was changed by another program, so nothing was written",
-                "Reload the recipe, then repeat the change.",
-            )
+        said = changes_in_words(self._saved, self.values) or "layout of the file"
+        data = self.text.encode("utf-8")
         try:
-            _replace_file(self.path, self.text)
+            made = Journal(self.path.parent).write(self.path, data, said, expected=None if overwrite else self._digest)
+        except ChangedOutsideError as error:
+            raise RecipeError(error.message, "Reload the recipe, then repeat the change.") from error
         except OSError as error:
             raise RecipeError(f"{self.path.name} cannot be written: {error.strerror}", str(self.path)) from error
-        self._digest = _digest(self.text.encode("utf-8"))
+        self._digest, self._saved = _digest(data), dict(self.values)
+        return made
 
     def changed_outside(self) -> bool:
         """Whether the file differs from what was read or last saved, or is gone."""
@@ -388,22 +391,6 @@ def _spaced(text: str) -> str:
 
 def _truth(word: str) -> bool:
     return str(word).lower() in ("y", "yes", "true", "on")
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Writes a file beside this one and renames it; a link stays a link and the file keeps its permissions."""
-    real = path.resolve()
-    descriptor, beside = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).chmod(real.stat().st_mode & 0o777 if real.exists() else 0o644)
-        Path(beside).replace(real)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def _digest(data: bytes) -> str:

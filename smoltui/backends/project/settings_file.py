@@ -1,4 +1,4 @@
-"""Writes one table of smoltui.toml, and keeps everything else in the file."""
+"""Writes single settings of smoltui.toml, and keeps everything else in the file. Each change can be undone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from smoltui.backends.project.journal import Journal, Written, digest
 from smoltui.backends.project.project import MOST_SETTINGS_BYTES, Project
-from smoltui.backends.system.small_file import read_small_text
+from smoltui.backends.system.small_file import read_small
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError, RecipeError
 from smoltui.safe_text import safe_line
 from smoltui.scripts.pair_how import AS_IT_IS, How
 
 
-def set_pair_reading(project: Project, columns: Mapping[str, str], how: How = AS_IT_IS) -> None:
+def set_pair_reading(project: Project, columns: Mapping[str, str], how: How = AS_IT_IS) -> Written:
     """Writes how the set is read: `[pairs.columns]`, and in `[pairs]` what differs from `AS_IT_IS`.
 
     Without either, the set is read as its rows show. Raises as `_edited`.
@@ -37,10 +38,10 @@ def set_pair_reading(project: Project, columns: Mapping[str, str], how: How = AS
 
     import tomlkit
 
-    _edited(project, put)
+    return _edited(project, "how the pairs are read", put)
 
 
-def set_shown_columns(project: Project, names: Sequence[str]) -> None:
+def set_shown_columns(project: Project, names: Sequence[str]) -> Written:
     """Writes `pairs.show`: the further columns that are shown with each pair. Raises as `_edited`."""
 
     def put(document: Any) -> None:
@@ -52,10 +53,10 @@ def set_shown_columns(project: Project, names: Sequence[str]) -> None:
 
     import tomlkit
 
-    _edited(project, put)
+    return _edited(project, f"pairs.show {', '.join(names) or 'none'}", put)
 
 
-def set_watch(project: Project, rule: str, value: bool | int | float) -> None:
+def set_watch(project: Project, rule: str, value: bool | int | float) -> Written:
     """Writes one rule of `[watch]`, a field of `WatchSettings`. Raises as `_edited`."""
 
     def put(document: Any) -> None:
@@ -63,15 +64,15 @@ def set_watch(project: Project, rule: str, value: bool | int | float) -> None:
 
     import tomlkit
 
-    _edited(project, put)
+    return _edited(project, f"watch.{rule} {str(value).lower()}", put)
 
 
-def _edited(project: Project, change: Callable[[Any], None]) -> None:
-    """Applies a change to the file, and keeps everything else in it.
+def _edited(project: Project, said: str, change: Callable[[Any], None]) -> Written:
+    """Applies a change to the file, and keeps everything else in it; `said` is what changes.
 
     Raises:
         RecipeError: the existing file is not TOML.
-        InputError: it cannot be written.
+        InputError: it cannot be written, or another program wrote it in the same moment.
     """
     import tomlkit
     import tomlkit.exceptions
@@ -81,11 +82,11 @@ def _edited(project: Project, change: Callable[[Any], None]) -> None:
     project.settings()  # a broken file is reported, never overwritten
     path = project.folder / FILE_NAME
     try:
-        document = tomlkit.parse(read_small_text(path, MOST_SETTINGS_BYTES) if path.exists() else "")
+        before = read_small(path, MOST_SETTINGS_BYTES) if path.exists() else None
+        document = tomlkit.parse((before or b"").decode("utf-8"))
         change(document)
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(sound(tomlkit.dumps(document)), encoding="utf-8")
-        beside.replace(path)
+        data = sound(tomlkit.dumps(document)).encode("utf-8")
+        return Journal(project.folder).write(path, data, said, expected=digest(before))
     except (
         tomlkit.exceptions.TOMLKitError,
         ValueError,

@@ -1,10 +1,11 @@
-"""Reads a whole file that a person or another program wrote, if it is a regular file of the expected size."""
+"""Reads and replaces a whole file that a person or another program wrote: a regular file of the expected size."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 MOST_BYTES = 1 << 20
@@ -38,6 +39,25 @@ def read_small_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
         UnicodeDecodeError: it is not UTF-8.
     """
     return read_small(path, most_bytes).decode("utf-8")
+
+
+def replace_small(path: Path, data: bytes) -> None:
+    """Writes a file beside this one and renames it: an interruption leaves the old or the new one.
+
+    A link stays a link, and the file keeps its permissions. Raises OSError.
+    """
+    real = path.resolve()
+    descriptor, beside = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).chmod(real.stat().st_mode & 0o777 if real.exists() else 0o644)
+        Path(beside).replace(real)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
 
 
 def _refuse_others(found: os.stat_result, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The recipe: its fields, its problems, its result in numbers, and the command that runs it."""
 
+from smoltui.core.recipe.changes import ABSENT, change_in_words, changes_in_words
 from smoltui.core.recipe.checks import (
     Finding,
     Level,
@@ -17,6 +18,7 @@ from smoltui.core.recipe.summary import Summary, command, epochs_of, rows_of, su
 from smoltui.core.recipe.values import is_placeholder, parse, show, show_number, unit_of
 
 __all__ = [
+    "ABSENT",
     "BY_KEY",
     "FIELDS",
     "GONE",
@@ -26,6 +28,8 @@ __all__ = [
     "Key",
     "Level",
     "Summary",
+    "change_in_words",
+    "changes_in_words",
     "check",
     "checkpointing",
     "command",

@@ -26,6 +26,7 @@ WIDE = 100
 """Columns from which two answers are side by side."""
 COMMON: tuple[BindingType, ...] = (
     Binding("u", "undo", "Undo"),
+    Binding("ctrl+r", "redo", "Redo", show=False),
     Binding("v", "result", "Result"),
     Binding("E", "export", "Export pairs"),
     Binding("escape", "back", "Back", show=False),

@@ -20,7 +20,7 @@ from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
-from smoltui.core.evaluation.vote_log import Choice
+from smoltui.core.evaluation.vote_log import Choice, Vote
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
@@ -80,7 +80,7 @@ class LabelView(DecidingView):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         labelling = self._labelling
         if labelling is None or self.saving:
-            return None if action in ("pick", "label", "undo", "result", "export") else True
+            return None if action in ("pick", "label", "undo", "redo", "result", "export") else True
         match action:
             case "pick" | "label":
                 return self.deciding or (parameters == ("skip",) and labelling.progress.skipped > 0)
@@ -88,6 +88,8 @@ class LabelView(DecidingView):
                 return not self.deciding and bool(labelling.progress.log.votes)
             case "undo":
                 return True if self._best is not None or labelling.progress.last() is not None else None
+            case "redo":
+                return True if self._best is None and labelling.can_redo else None
             case "result":
                 return True if labelling.progress.items else None
         return True
@@ -135,7 +137,16 @@ class LabelView(DecidingView):
     @staticmethod
     def _undo(labelling: Labelling) -> str:
         undone = labelling.undo()
-        return f"Undone: {UNDONE.get(undone.choice, 'best and worst')}" if undone is not None else "Nothing to undo"
+        return f"Undone: {_chosen(undone)} · ctrl+r redoes" if undone is not None else "Nothing to undo"
+
+    def action_redo(self) -> None:
+        if self._labelling is not None and not self.saving:
+            self.start(partial(self._redo, self._labelling))
+
+    @staticmethod
+    def _redo(labelling: Labelling) -> str:
+        again = labelling.redo()
+        return f"Redone: {_chosen(again)} · u undoes" if again is not None else "Nothing to redo"
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#label-answers").scroll_relative(y=by, animate=False)
@@ -194,3 +205,7 @@ class LabelView(DecidingView):
 
     def _export_labels(self, out: Path, kind: Kind, overwrite: bool) -> Exported:
         return export_labels(open_labelling(self.workspace.project, self._set), out, kind=kind, overwrite=overwrite)
+
+
+def _chosen(vote: Vote) -> str:
+    return UNDONE.get(vote.choice, "best and worst")

@@ -105,7 +105,7 @@ class VoteView(DecidingView):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         voting = self._voting
         if voting is None or self.saving:
-            return None if action in ("vote", "undo", "result", "export", "generate") else True
+            return None if action in ("vote", "undo", "redo", "result", "export", "generate") else True
         match action:
             case "vote":  # on the result, only what was skipped can be voted on
                 return self.deciding or (parameters == ("skip",) and voting.progress.skipped > 0)
@@ -115,6 +115,8 @@ class VoteView(DecidingView):
                 return not self.deciding and bool(voting.progress.log.votes)
             case "undo":
                 return True if voting.progress.last() is not None else None
+            case "redo":
+                return True if voting.can_redo else None
             case "result":
                 return True if voting.progress.items else None
         return True
@@ -145,7 +147,17 @@ class VoteView(DecidingView):
     @staticmethod
     def _undo(voting: Voting) -> str:
         undone = voting.undo()
-        return f"Undone: {CHOICE_WORDS[undone.choice]}" if undone is not None else "Nothing to undo"
+        return f"Undone: {CHOICE_WORDS[undone.choice]} · ctrl+r redoes" if undone is not None else "Nothing to undo"
+
+    def action_redo(self) -> None:
+        if self._voting is not None and not self.saving:
+            self._round = 0
+            self.start(partial(self._redo, self._voting))
+
+    @staticmethod
+    def _redo(voting: Voting) -> str:
+        again = voting.redo()
+        return f"Redone: {CHOICE_WORDS[again.choice]} · u undoes" if again is not None else "Nothing to redo"
 
     async def after_saving(self) -> None:
         """Shows the next matchup, but the result at the end of a round."""

@@ -47,6 +47,7 @@ class CurationView(Container):
         Binding("e", "ask_note", "Note", show=False),
         Binding("b", "bulk", "Apply to all matches", show=False),
         Binding("u", "undo", "Undo the last decision", show=False),
+        Binding("ctrl+r", "redo", "Redo the decision that was undone", show=False),
         Binding("H", "ask_hold_out", "Split off a test set", show=False),
         Binding("E", "ask_export", "Export", show=False),
     ]
@@ -88,13 +89,21 @@ class CurationView(Container):
         if not self.session.decisions.can_undo:
             self.host.say(f"There is nothing to undo. {NOTHING_TO_UNDO}")
             return
-        self._write(self.session.decisions.undo(), self._undone)
+        self._write(self.session.decisions.undo(), lambda decisions: self._moved("Undone", decisions, "ctrl+r redoes"))
 
-    def _undone(self, decisions: Sequence[Decision]) -> None:
+    def action_redo(self) -> None:
+        """Makes the decision again that was undone last."""
+        if not self.session.decisions.can_redo:
+            self.host.say("There is nothing to redo. Redo brings back what u has undone.")
+            return
+        self._write(self.session.decisions.redo(), lambda decisions: self._moved("Redone", decisions, "u undoes"))
+
+    def _moved(self, word: str, decisions: Sequence[Decision], key: str) -> None:
+        """Says what was undone or redone, and the key for the other way."""
         of = f" of {len(decisions):,} pairs" if len(decisions) > 1 else ""
         if not of and decisions[0].shows:  # it may not be the pair that is shown
             of = f": {safe_line(decisions[0].shows, 40)}"
-        self.host.say(f"Undone, {decisions[0].act.replace('_', ' ')}{of}")
+        self.host.say(f"{word}: {decisions[0].act.replace('_', ' ')}{of} · {key}")
 
     @work(group="decide")
     async def _write(

@@ -18,10 +18,12 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.services import place_of_setting
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.recipe import Finding, check, field_for, parse, show
+from smoltui.core.recipe import ABSENT, Finding, check, field_for, parse, show
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
@@ -31,6 +33,7 @@ from smoltui.screens.recipe.field_list import FieldList
 from smoltui.screens.recipe.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
 from smoltui.screens.recipe.text_pane import TextPane
 from smoltui.screens.room import Room
+from smoltui.screens.undoing import Undoing, in_words
 
 if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile
@@ -41,8 +44,6 @@ LOOK_SECONDS = 2.0
 """How often the open file is checked for changes by other programs."""
 PASSING_SECONDS = 0.12
 """While the cursor moves faster than this, the help is not drawn until it rests."""
-ABSENT = object()
-"""The value of a key that is not in the file."""
 
 
 class RecipeRoom(Room):
@@ -53,12 +54,14 @@ class RecipeRoom(Room):
     AUTO_FOCUS = "#fields"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "edit", "Edit"),
-        Binding("d", "default", "Default"),
+        Binding("d", "default", "Take TRL's default"),
         Binding("o", "target", "Here/Jobs"),
         Binding("e", "editor", "Editor"),
         Binding("slash", "find", "Find", key_display="/"),
         # Not in the bottom line, which has to fit in 80 columns; `?` lists them all.
         Binding("space", "cycle", "Next value", show=False),
+        Binding("u", "undo", "Undo the last change", show=False),
+        Binding("ctrl+r", "redo", "Redo what was undone", show=False),
         Binding("r", "reread", "Refresh", show=False),
         Binding("y", "copy", "Copy the command", show=False),
         Binding("n", "again(1)", "Next match", show=False),
@@ -87,6 +90,7 @@ class RecipeRoom(Room):
         self._moved_at = -math.inf
         self._resting: Timer | None = None
         self._writing = asyncio.Lock()
+        self._undoing = Undoing(self, lambda _: self._read(), self._writing)
         self._waiting = 0
         """Changes shown but not yet in the file."""
 
@@ -266,7 +270,7 @@ class RecipeRoom(Room):
                 file, said = await in_thread(partial(self._put, file, key, before, value))
                 self._around = await in_thread(partial(self._commands, self._around, file.values))
             except SmoltuiError as error:
-                said = ""
+                said = None
                 self.say(error)
                 try:
                     file = await in_thread(partial(load_recipe, self.workspace.project.recipe_path))
@@ -278,27 +282,28 @@ class RecipeRoom(Room):
                 self._values = dict(file.values)
             self._draw()
         if said:
-            self.say(said, severity="warning")
+            self.say(said[0], severity=said[1])
 
-    def _put(self, file: RecipeFile, key: str, before: object, value: object) -> tuple[RecipeFile, str]:
-        """Makes one change in the current file, which may differ from `file`; returns it and a warning. In a thread."""
+    def _put(
+        self, file: RecipeFile, key: str, before: object, value: object
+    ) -> tuple[RecipeFile, tuple[str, Severity] | None]:
+        """Makes one change in the current file, which may differ from `file`; returns it and what to say. In a
+        thread."""
         said = ""
         if file.changed_outside():
             fresh = load_recipe(self.workspace.project.recipe_path)
             now = fresh.values.get(key, ABSENT)
             if now != before and now != value:
                 word = "removed it" if now is ABSENT else f"set it to {show(field_for(key), now)}"
-                return (
-                    fresh,
-                    f"{key} was not saved: another program {word} in the meantime. Repeat the change to keep yours.",
-                )
-            file, said = fresh, "recipe.yaml was changed by another program; your change was added to it"
+                refused = f"{key} was not saved: another program {word} in the meantime."
+                return fresh, (f"{refused} Repeat the change to keep yours.", "warning")
+            file, said = fresh, "recipe.yaml was changed by another program; your change was added to it\n"
         if value is ABSENT:
             file.remove(key)
         else:
             file.set(key, value)
-        file.save()
-        return file, said
+        made = in_words(file.save())
+        return file, (f"{said}{made}", "warning" if said else "information") if made else None
 
     # -- keys
 
@@ -344,6 +349,12 @@ class RecipeRoom(Room):
     def action_default(self) -> None:
         if self._key in self._values:
             self._change(self._key, ABSENT)
+
+    def action_undo(self) -> None:
+        self._undoing.undo(RECIPE_NAME)
+
+    def action_redo(self) -> None:
+        self._undoing.redo(RECIPE_NAME)
 
     def action_scroll(self, by: int) -> None:
         self.query_one(TextPane).scroll_lines(3 * by)

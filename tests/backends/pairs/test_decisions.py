@@ -127,3 +127,21 @@ async def test_without_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="project folder"):
         await decisions.take(flips(ONE))
     assert not (tmp_path / "curation.jsonl").exists()
+
+
+async def test_what_was_undone_can_be_redone_until_something_new_is_decided(tmp_path: Path) -> None:
+    """The same lines are appended again, in the order in which they were taken."""
+    decisions = Decisions(tmp_path)
+    for key in (ONE, TWO):
+        await decisions.take(flips(key))
+    for _ in range(2):
+        await decisions.undo()
+    assert not decisions.curation.excluded and decisions.can_redo
+    again = [(await decisions.redo())[0].pair for _ in range(2)]
+    assert again == [ONE, TWO] and decisions.curation.excluded == {ONE, TWO}
+    with pytest.raises(InputError, match="nothing to redo"):
+        await decisions.redo()
+    await decisions.undo()
+    await decisions.take(flips(ONE))
+    assert not decisions.can_redo
+    assert acts(tmp_path) == ["exclude"] * 2 + ["include"] * 2 + ["exclude"] * 2 + ["include"] * 2
