@@ -249,6 +249,7 @@ async def test_steps_of_local_pairs_are_counted(tmp_path: Path, wait_until: Wait
         await wait_until(lambda: "steps unknown" in seen(app, "#below"))
 
 
+@pytest.mark.slow
 async def test_every_wrong_key_is_undone(project: Project, wait_until: Wait) -> None:
     """I press d, space and enter on the wrong lines, leave and restart the app: u brings every byte back."""
     before = project.recipe_path.read_bytes()
@@ -273,6 +274,7 @@ async def test_every_wrong_key_is_undone(project: Project, wait_until: Wait) -> 
         await wait_until(lambda: values(project).get("beta") == 0.5)
 
 
+@pytest.mark.slow
 async def test_undo_asks_before_it_replaces_what_others_wrote(project: Project, wait_until: Wait) -> None:
     """A colleague changes the file after me: u asks, n keeps their version, and y keeps it for ctrl+r."""
     app = opened(project)
