@@ -23,6 +23,7 @@ from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
 from smoltui.screens.pairs.pane import Host, here_or_tell, tell
 from smoltui.screens.pairs.set_view import SetView
+from smoltui.widgets.unpainted import Unpainted
 
 LOCKED_SECONDS = 0.5
 """If writing a decision takes longer, another program has locked the file, and a message says so."""
@@ -37,7 +38,7 @@ ACTS: dict[str, tuple[str, str, str]] = {
 """Key in the dialog → act, its name in the dialog, its effect."""
 
 
-class CurationView(Container):
+class CurationView(Unpainted, Container):
     """An opened set, with the keys for decisions, which work in every pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from smoltui.backends.pairs.session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
 from smoltui.widgets.ask_line import Completing
+from smoltui.widgets.unpainted import Unpainted
 
 MOVE_KEYS: list[BindingType] = [
     Binding("right,l", "page(1)", "Next page", show=False),
@@ -79,7 +80,7 @@ def here_or_tell(host: Host, session: PairsSession) -> Here | None:
         return None
 
 
-class Pane(Container, can_focus=True):
+class Pane(Unpainted, Container, can_focus=True):
     """One view of the room. It has the focus while it is visible, so that key bar and help list its keys."""
 
     @property

@@ -32,9 +32,14 @@ from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_shapes import SCHEMAS
 from smoltui.widgets.ask_line import AskLine, Completing
+from smoltui.widgets.unpainted import Unpainted
 
 WATCH_SECONDS = 2.0
 """How often files and decisions are checked for changes."""
+
+
+class Views(Unpainted, ContentSwitcher):
+    """The set, the question for its columns, or a sentence if there is no set."""
 
 
 class PairsRoom(Room):
@@ -67,7 +72,7 @@ class PairsRoom(Room):
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="pairs-where", markup=False)
-        with ContentSwitcher(id="pairs-views", initial="pairs-nothing"):
+        with Views(id="pairs-views", initial="pairs-nothing"):
             yield Static(id="pairs-nothing", markup=False)
             yield CurationView(SetView())
             yield MappingPane(id="pairs-mapping")
@@ -105,7 +110,7 @@ class PairsRoom(Room):
         return self.query_one("#pairs-status", Static)
 
     def _show(self, view: str, keys_go_to: Widget | None) -> None:
-        self.query_one("#pairs-views", ContentSwitcher).current = view
+        self.query_one(Views).current = view
         self.hand_keys_to(keys_go_to)
 
     def _show_nothing(self, sentence: str) -> None:

@@ -39,13 +39,14 @@ from smoltui.screens.pairs.pair_pane import PairPane, readable_text
 from smoltui.screens.pairs.pane import Host, SetPane, here_or_tell, tell
 from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
 from smoltui.screens.room import Room
+from smoltui.widgets.unpainted import Unpainted
 
 COUNTED_BY_ITSELF = 20_000
 """In sets of up to this many pairs, tokens are counted automatically, which takes a few seconds."""
 View = Literal["pair", "list", "audit", "tokens", "columns", "facet", "how"]
 
 
-class SetView(ContentSwitcher):
+class SetView(Unpainted, ContentSwitcher):
     """Shows one pane at a time. `take` is called before it is first visible, so `session` is always set."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
