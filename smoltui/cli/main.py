@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from smoltui.errors import InputError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+DEBUG = "--debug"
 INTERRUPTED = 130
 """Exit code after ctrl+c, as in a shell."""
 
@@ -45,11 +47,14 @@ class _OpensByDefault(Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         plain = [arg for arg in args if not arg.startswith("-")]
+        # It works behind every command, where a person adds it after a failure.
+        debug = [arg for arg in args if arg == DEBUG][:1]
+        args = [arg for arg in args if arg != DEBUG]
         own = {"--help", "-h", "--version"}
         is_complete = not ctx.resilient_parsing or plain  # while a shell completes the first word, nothing is chosen
         if is_complete and not (set(args) & own and not plain) and (not plain or plain[0] not in self.commands):
             args = ["open", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, [*debug, *args])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         return [
@@ -58,8 +63,24 @@ class _OpensByDefault(Group):
         ]
 
 
+def _start_debug_log(ctx: click.Context, param: click.Parameter, is_set: bool) -> None:
+    if not is_set or ctx.resilient_parsing:
+        return
+    from smoltui.backends.system import debug_log
+
+    path = debug_log.start(ctx.obj)
+    output.note_debug_log(str(path), "--json" in ctx.obj)
+
+
 @click.group(cls=_OpensByDefault, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="smoltui")
+@click.option(
+    DEBUG,
+    is_flag=True,
+    expose_value=False,
+    callback=_start_debug_log,
+    help="Write a debug log, and print where it is. Can also follow any command.",
+)
 def smoltui() -> None:
     """From preference pairs to an aligned SmolLM3, here or on Hugging Face Jobs.
 
@@ -94,7 +115,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         benchmark.benchmark_command,
     ),
     "Publishing": (publish.card_command, publish.submit_command, publish.leaderboard_command),
-    "Help": (docs.docs_command, shell.completions_command, shell.man_command),
+    "Help": (docs.docs_command, shell.doctor_command, shell.completions_command, shell.man_command),
 }
 """Heading → commands, in the order of the workflow, in which help, manual page and documentation list them."""
 smoltui.sections = SECTIONS
@@ -113,7 +134,7 @@ def run(args: Sequence[str] | None = None) -> int:
         return completions.answer(smoltui, instruction)
     try:
         # Not `main`: if the reader of our output has left, that exits with 1, which means "the run failed".
-        with smoltui.make_context("smoltui", argv) as context:
+        with smoltui.make_context("smoltui", list(argv), obj=argv) as context:
             smoltui.invoke(context)
         output.flush()
         return 0
@@ -135,6 +156,7 @@ def run(args: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError):  # the output itself may have failed
             output.say_no_more()
         told = as_smoltui_error(error)
+        logging.getLogger("smoltui").debug("shown: %s", told, exc_info=told)
         output.print_error(told.message, told.hint, as_json)
         return told.exit_code
     except SystemExit as leaving:

@@ -92,7 +92,7 @@ def print_json(data: object, *, err: bool = False, as_is: Collection[str] = (), 
 
     `as_is`: keys of a document under which nothing is redacted, only for the texts of pairs.
     """
-    ascii_only = not _takes_unicode(err)
+    ascii_only = not takes_unicode(err)
     plain = _plain(data)
     shown = redact_json(plain)
     if isinstance(shown, dict) and isinstance(plain, dict):
@@ -158,6 +158,14 @@ def note_error(what: str, error: SmoltuiError, as_json: bool) -> None:
         note(f"{what}: {safe_line(error.message, MAX_SENTENCE)}")
 
 
+def note_debug_log(path: str, as_json: bool) -> None:
+    """Says on stderr where the debug log is, or `{"debug_log"}`."""
+    if as_json:
+        print_json({"debug_log": path}, err=True)
+    else:
+        note(f"Debug log: {safe_line(path, MAX_SENTENCE)}")
+
+
 def print_warning(message: str, hint: str, as_json: bool) -> None:
     """Prints a warning and what to do about it on stderr, or `{"warning", "hint"}`."""
     if as_json:
@@ -196,7 +204,8 @@ def say_no_more() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _takes_unicode(err: bool) -> bool:
+def takes_unicode(err: bool = False) -> bool:
+    """Whether stdout, or stderr, is written in UTF-8."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or ""
     return encoding.lower().replace("_", "-") in ("utf-8", "utf8")
 

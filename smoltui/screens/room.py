@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import ClassVar
 
@@ -82,6 +83,7 @@ class Room(Screen[None]):
     def say(self, message: str | SmoltuiError, *, severity: Severity = "information") -> None:
         """Shows a notification, with foreign text sanitized; for an error, with its hint."""
         if isinstance(message, SmoltuiError):
+            logging.getLogger("smoltui").debug("shown: %s", message, exc_info=message)  # for --debug
             text, severity = f"{message.message}\n{message.hint}".strip(), "error"
         else:
             text = message

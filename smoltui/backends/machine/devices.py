@@ -47,7 +47,7 @@ def device_report(folder: Path) -> DeviceReport:
     disk_total = disk_free = None
     with suppress(OSError):
         disk_total, _, disk_free = shutil.disk_usage(disk_folder)
-    python_wanted, python_fits = _python()
+    python_wanted, python_fits = python_range()
     return DeviceReport(
         accelerators=tuple(accelerators),
         cores=_cores(),
@@ -60,7 +60,7 @@ def device_report(folder: Path) -> DeviceReport:
         python=platform.python_version(),
         python_wanted=python_wanted,
         python_fits=python_fits,
-        packages=tuple(_packages()),
+        packages=tuple(packages()),
         notes=tuple(notes),
     )
 
@@ -127,7 +127,7 @@ def _existing(folder: Path) -> Path:
     return next((place for place in (folder, *folder.parents) if place.is_dir()), Path("/"))
 
 
-def _python() -> tuple[str, bool]:
+def python_range() -> tuple[str, bool]:
     """The range of Python versions that smoltui requires, and whether this one is in it."""
     from importlib.metadata import PackageNotFoundError, metadata
 
@@ -144,7 +144,7 @@ def _lower_first(specifier: str) -> str:
     return ",".join(sorted(specifier.split(","), key=lambda part: not part.startswith(">")))
 
 
-def _packages() -> list[Package]:
+def packages() -> list[Package]:
     """Requirements from smoltui's metadata with the installed versions, without the extra for developers."""
     from importlib.metadata import PackageNotFoundError, requires
 

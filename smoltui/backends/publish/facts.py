@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import holds_model
 from smoltui.backends.system import data_folder
-from smoltui.backends.system.paths import exists
+from smoltui.backends.system.paths import exists, hub_cache
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.pairs.audit import Audit, audit_from_json
 from smoltui.core.publish.record import Base, Pairs, Points, Record, Weights
@@ -217,7 +216,7 @@ def _commit(name: str, revision: object, run: Run) -> str | None:
     """
     if isinstance(revision, str) and _COMMIT.fullmatch(revision):
         return revision
-    reference = _hub_cache() / f"models--{name.replace('/', '--')}" / "refs" / str(revision or "main")
+    reference = hub_cache() / f"models--{name.replace('/', '--')}" / "refs" / str(revision or "main")
     changed = data_folder.mtime(reference)
     if changed is None or run.finished_at is None or changed > run.finished_at:
         return None
@@ -225,12 +224,6 @@ def _commit(name: str, revision: object, run: Run) -> str | None:
         found = read_small_text(reference, 200).strip()
         return found if _COMMIT.fullmatch(found) else None
     return None
-
-
-def _hub_cache() -> Path:
-    """huggingface_hub's cache, found without importing it."""
-    home = os.environ.get("HF_HOME") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
 
 
 def _pairs(project: Project, values: Mapping[str, Any], settings: Settings, run: Run, spec: RunSpec) -> Pairs:

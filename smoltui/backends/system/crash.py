@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import sys
@@ -21,6 +22,7 @@ PACKAGES = ("smoltui", "textual", "rich", "huggingface_hub", "trl", "transformer
 
 def crashed(error: BaseException) -> InternalError:
     """The message for an unexpected exception. Writes a report if possible."""
+    logging.getLogger("smoltui").debug("crash: %s", error, exc_info=error)
     said = safe_line(redact(str(error)), 200)
     message = f"Internal error: {type(error).__name__}{f', {said}' if said else ''}. This is a bug in smoltui"
     path = written_report(error)
@@ -47,7 +49,7 @@ def _write(error: BaseException) -> Path:
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     lines = [
         f"Python {platform.python_version()} on {platform.platform()}, TERM={os.environ.get('TERM', '')}",
-        ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))),
+        ", ".join(f"{name} {found}" for name in PACKAGES if (found := installed(name))),
         f"$ {' '.join(sys.argv)}",
         "",
         "".join(traceback.format_exception(error)),
@@ -56,7 +58,8 @@ def _write(error: BaseException) -> Path:
     return path
 
 
-def _version(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """The installed version of a package; None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -30,6 +30,22 @@ def register_secrets_of_machine(environment: Mapping[str, str] | None = None) ->
         return  # not logged in
 
 
+def token_source(environment: Mapping[str, str] | None = None) -> str | None:
+    """Where the Hub's token comes from, in words, without reading more than whether there is one; None without one.
+
+    In the order of huggingface_hub: a variable before the file of `hf auth login`.
+    """
+    known = os.environ if environment is None else environment
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if known.get(name, "").strip():
+            return f"the environment variable {name}"
+    path = _token_path(known)
+    try:
+        return f"the file {path}" if path.stat().st_size else None
+    except OSError:
+        return None
+
+
 def _is_secret(name: str, value: str) -> bool:
     # A path, a flag or a number is not a secret, whatever the name of its variable.
     is_plain = value[:1] in ("/", "~", ".") or value.lower() in ("disabled", "required") or value.isdigit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -28,3 +29,9 @@ def shown_path(path: str | Path) -> str:
     except (ValueError, RuntimeError):  # not below the home folder, or that is unknown
         return str(path)
     return f"~/{inside}" if str(inside) != "." else "~"
+
+
+def hub_cache() -> Path:
+    """huggingface_hub's cache, found without importing it."""
+    home = os.environ.get("HF_HOME") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()

@@ -13,6 +13,7 @@ from smoltui.cli import output
 from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in
 from smoltui.cli.group import whole_command_line
 from smoltui.cli.output import print_json
+from smoltui.core.machine.health import CANNOT_DRAW
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 from smoltui.suggestions import did_you_mean
@@ -37,8 +38,6 @@ def open_app(folder: str, as_json: bool) -> None:
     run_app(project)
 
 
-CANNOT_DRAW = ("", "dumb", "unknown")
-"""Names of terminals that cannot move the cursor, such as the output panes of editors and build servers."""
 COMMANDS = (
     "Without the app, use the commands (all take --json): smoltui check, pairs, recipe, train, ps, logs, ask, evaluate"
 )
