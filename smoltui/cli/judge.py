@@ -140,7 +140,7 @@ async def _ask(project: Project, setup: Setup, judging: Judging, plan: Plan, mos
         try:
             await judging.ask(asker, plan, told)
         except asyncio.CancelledError:
-            tell(f"\nStopped: {judging.replies} replies are kept. The same command continues.")
+            tell(f"\nStopped. Replies kept: {judging.replies:,}. The same command continues.")
             raise
 
 

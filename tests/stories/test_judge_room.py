@@ -70,12 +70,12 @@ async def test_asked_stopped_and_continued(project: Project, server: JudgeServer
         await wait_until(lambda: "Stopping after the calls under way" in words(app))
         server.go_on.set()
         await wait_until(lambda: "Stopped. a continues." in words(app))
-        assert "11 calls in both orders; 9 of 20 replies are there already" in words(app)
+        assert "11 calls in both orders; 9 of 20 have been answered before" in words(app)
     app = open_on(project)
     with (project.folder / "smoltui.toml").open("a") as file:
         file.write(f'[judge]\nendpoint = "{server.url}"\nmodel = "wise"\n')
     async with app.run_test(size=(80, 24)) as pilot:
-        await open_judge(app, pilot, wait_until, "9 of 20 replies are there already")
+        await open_judge(app, pilot, wait_until, "9 of 20 have been answered before")
         await pilot.press("a", "y")
         await wait_until(lambda: "Done." in words(app))
         told = words(app)
@@ -132,5 +132,5 @@ async def test_what_goes_wrong_and_what_must_not_be_shown(
         server.rule = "longer"
         server.go_on.set()
         await wait_until(lambda: len(server.answered) == 1)
-        await open_judge(app, pilot, wait_until, "1 of 20 replies are there already")
+        await open_judge(app, pilot, wait_until, "1 of 20 have been answered before")
         assert len(server.calls) == 2

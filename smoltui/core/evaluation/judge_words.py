@@ -121,7 +121,7 @@ def plan_words(plan: Plan, settings: JudgeSettings) -> list[str]:
     """What will be asked, and what it costs."""
     if not plan.calls:
         return ["Nothing to ask: every reply is there already."] if plan.cached else ["There is nothing to judge."]
-    known = f"; {plan.cached:,} of {plan.total:,} replies are there already" if plan.cached else ""
+    known = f"; {plan.cached:,} of {plan.total:,} have been answered before" if plan.cached else ""
     later = f"; {plan.later:,} are left for later" if plan.later else ""
     said = [f"{plan.calls_words} in both orders{known}{later}."]
     said.append(f"About {plan.tokens_in:,} tokens of input, at most {plan.tokens_out:,} of output.")
