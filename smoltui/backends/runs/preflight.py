@@ -18,7 +18,7 @@ from smoltui.backends.system.paths import exists, shown_path
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
-from smoltui.core.recipe import Level, check, summarise
+from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.errors import (
     MissingExtraError,
     NotLoggedInError,
@@ -111,7 +111,9 @@ async def _ask_engine(facts: Facts, engine: Engine) -> tuple[Facts, _Device]:
     if facts.account is not None and "hardware" in engine.place.can:
         with suppress(ServiceError):  # the checks say that the flavors are unknown
             known = {flavor.name: flavor for flavor in await engine.hardware()}
-            facts = replace(facts, flavor=known.get(facts.jobs.flavor), flavors_known=True)
+            facts = replace(
+                facts, flavor=known.get(facts.jobs.flavor), flavors_known=True, flavors=tuple(known.values())
+            )
     return facts, _Device(facts.flavor.accelerator if facts.flavor else None, has_bf16=True)
 
 
@@ -119,7 +121,8 @@ async def _ask_account(facts: Facts, ask: Callable[[], Awaitable[Account]]) -> F
     try:
         return replace(facts, account=await ask())
     except ServiceError as error:
-        return replace(facts, account_problem=Problem(error.message, error.hint))
+        does = Fix(act=Act.LOGIN) if isinstance(error, NotLoggedInError) else Fix(act=Act.AGAIN)
+        return replace(facts, account_problem=Problem(error.message, error.hint, does))
 
 
 async def _hub_account() -> Account:

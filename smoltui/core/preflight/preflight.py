@@ -10,7 +10,18 @@ from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import Need, gib
 from smoltui.core.machine.fit import Duration, Fit
-from smoltui.core.recipe import Finding, Level, Summary, get, is_ok, mixed_precision, snapshot
+from smoltui.core.preflight.fixes import (
+    BILLING,
+    less_disk,
+    less_memory,
+    longer_timeout,
+    other_flavor,
+    other_folder,
+    without_token,
+)
+from smoltui.core.recipe import Act, Finding, Fix, Level, Summary, get, is_ok, is_placeholder, mixed_precision, snapshot
+from smoltui.core.recipe.changes import ABSENT
+from smoltui.core.recipe.fix import edits, writes
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place
@@ -26,6 +37,8 @@ class Check:
     sentence: str
     next_step: str = ""
     """The key, option or command that fixes it; empty if there is nothing to do."""
+    fix: Fix | None = None
+    """What enter does about it; None if nothing helps."""
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
@@ -39,6 +52,8 @@ class Problem:
     sentence: str
     fix: str = ""
     """The next step; empty if there is none."""
+    does: Fix | None = None
+    """What enter does about it; None for what suits the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +118,14 @@ class Facts:
     """None if the Hub's list lacks the flavor or was not read."""
     flavors_known: bool = False
     """Whether the list of flavors was read."""
+    flavors: Sequence[Flavor] = ()
+    """That list."""
 
 
 def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
-        return [Check("secret", Level.STOP, leak.sentence, leak.next_step) for leak in facts.leaks]
+        return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
     if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
@@ -128,7 +145,7 @@ def may_start(checks: Sequence[Check]) -> bool:
 
 def _recipe(facts: Facts) -> list[Check]:
     found = [
-        Check(item.key or "recipe", item.level, item.sentence, item.next_step)
+        Check(item.key or "recipe", item.level, item.sentence, item.next_step, item.fix)
         for item in facts.findings
         if item.level is not Level.PASS
     ]
@@ -141,10 +158,11 @@ def _recipe(facts: Facts) -> list[Check]:
 
 
 def _model(facts: Facts) -> list[Check]:
+    fix = edits("model_name_or_path")
     if problem := facts.model_problem:
-        return [Check("model", Level.STOP, problem.sentence, problem.fix)]
+        return [Check("model", Level.STOP, problem.sentence, problem.fix, fix)]
     doubt = facts.model_doubt
-    return [Check("model", Level.WARN, doubt.sentence, doubt.fix)] if doubt else []
+    return [Check("model", Level.WARN, doubt.sentence, doubt.fix, fix)] if doubt else []
 
 
 TOOLS_FIX = "Choose a model whose chat template uses tools."
@@ -152,12 +170,13 @@ TOOLS_FIX = "Choose a model whose chat template uses tools."
 
 def _pairs(facts: Facts) -> list[Check]:
     if problem := facts.pairs_problem:
-        return [Check("pairs", Level.STOP, problem.sentence, problem.fix)]
+        return [Check("pairs", Level.STOP, problem.sentence, problem.fix, Fix(act=Act.PAIRS))]
     checks = [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
     if facts.pairs_warning:
-        checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs"))
+        listed = Fix(act=Act.PAIRS)
+        checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs", listed))
     if facts.tools_warning:
-        checks.append(Check("tools", Level.WARN, facts.tools_warning, TOOLS_FIX))
+        checks.append(Check("tools", Level.WARN, facts.tools_warning, TOOLS_FIX, edits("model_name_or_path")))
     return checks
 
 
@@ -170,6 +189,7 @@ def _packages(facts: Facts) -> list[Check]:
                 Level.STOP,
                 f"Training packages aren't installed: {', '.join(facts.missing)}",
                 'Install them: pip install "smoltui[train]"',
+                Fix(copy='pip install "smoltui[train]"'),
             )
         ]
     if facts.trl is None:
@@ -181,6 +201,7 @@ def _packages(facts: Facts) -> list[Check]:
                 Level.WARN,
                 f"The recipe was checked against TRL {wanted}, but {facts.trl} is installed",
                 f'Install the tested version: pip install "trl=={wanted}"',
+                Fix(copy=f'pip install "trl=={wanted}"'),
             )
         ]
     return [Check("packages", Level.PASS, f"TRL {facts.trl} is installed")]
@@ -189,15 +210,17 @@ def _packages(facts: Facts) -> list[Check]:
 LESS = "Use an adapter (use_peft: true, lora_target_modules: all-linear, dtype: bfloat16), or a smaller batch."
 
 
-def _memory(fit: Fit, available: int | None, where: str) -> Check:
-    need = f"about {gib(fit.needed)}"
+def _memory(values: Mapping[str, Any], fit: Fit, available: int | None, where: str) -> Check:
+    need, less = f"about {gib(fit.needed)}", less_memory(values)
     match fit.verdict(available):
         case "fits":
             return Check("memory", Level.PASS, f"Peak memory {need} of {gib(available)} {where}")
         case "tight":
-            return Check("memory", Level.WARN, f"May run out of memory: peak {need} of {gib(available)} {where}", LESS)
+            said = f"May run out of memory: peak {need} of {gib(available)} {where}"
+            return Check("memory", Level.WARN, said, LESS, less)
         case "no":
-            return Check("memory", Level.STOP, f"Does not fit: peak memory {need}, {gib(available)} {where}", LESS)
+            said = f"Does not fit: peak memory {need}, {gib(available)} {where}"
+            return Check("memory", Level.STOP, said, LESS, less)
     return Check("memory", Level.WARN, f"Peak memory {need}; memory {where} is unknown")
 
 
@@ -213,23 +236,24 @@ def _memory_here(facts: Facts) -> list[Check]:
     return [
         UNKNOWN_FIT
         if facts.fit is None
-        else _memory(facts.fit, facts.memory_free, f"free on {facts.memory_name or 'this machine'}")
+        else _memory(facts.values, facts.fit, facts.memory_free, f"free on {facts.memory_name or 'this machine'}")
     ]
 
 
 def _output(facts: Facts) -> list[Check]:
-    folder = [] if facts.output is None else [_folder(facts.output, overwrite=facts.overwrite)]
+    folder = [] if facts.output is None else [_folder(facts.output, facts.values, overwrite=facts.overwrite)]
     return [*folder, _disk(facts)]
 
 
-def _folder(output: Output, *, overwrite: bool) -> Check:
-    name = output.path
+def _folder(output: Output, values: Mapping[str, Any], *, overwrite: bool) -> Check:
+    name, other = output.path, other_folder(values, output.free)
     if not output.writable:
         return Check(
             "output",
             Level.STOP,
             f"The model cannot be written to {name}",
             "Set output_dir to a folder that you can write to.",
+            edits("output_dir"),
         )
     if output.has_model and not overwrite:
         return Check(
@@ -237,15 +261,17 @@ def _folder(output: Output, *, overwrite: bool) -> Check:
             Level.STOP,
             f"The output folder already contains a model: {name}",
             f"Use another folder: --output-dir {output.free}; or replace the model: --overwrite",
+            other,
         )
     if output.has_model:
-        return Check("output", Level.WARN, f"The model in the output folder will be replaced: {name}")
+        return Check("output", Level.WARN, f"The model in the output folder will be replaced: {name}", fix=other)
     if output.checkpoints:
         return Check(
             "output",
             Level.WARN,
             f"The output folder contains {output.checkpoints} checkpoints of another run: {name}",
             "Set another output_dir to keep them apart.",
+            other,
         )
     return Check("output", Level.PASS, f"Output: {name}")
 
@@ -265,6 +291,7 @@ def _disk(facts: Facts) -> Check:
             Level.STOP,
             f"{needs} of disk, {gib(facts.disk_free)} free",
             "Set save_total_limit or save_only_model: true, or another output_dir.",
+            less_disk(facts.values),
         )
     return Check("disk", Level.PASS, f"{needs} of {gib(facts.disk_free)} free")
 
@@ -273,8 +300,8 @@ def _account(facts: Facts, *, pays: bool) -> list[Check]:
     account = facts.account
     if account is None:
         if problem := facts.account_problem:
-            return [Check("account", Level.STOP, problem.sentence, problem.fix)]
-        return [Check("account", Level.WARN, "The account has not been checked yet")]
+            return [Check("account", Level.STOP, problem.sentence, problem.fix, problem.does or Fix(act=Act.AGAIN))]
+        return [Check("account", Level.WARN, "The account has not been checked yet", fix=Fix(act=Act.AGAIN))]
     checks = []
     if account.can_write is False:
         checks.append(
@@ -283,6 +310,7 @@ def _account(facts: Facts, *, pays: bool) -> list[Check]:
                 Level.STOP,
                 f"The token of {account.name} is read-only",
                 "Create one with write access, then: hf auth login",
+                Fix(act=Act.LOGIN),
             )
         )
     elif account.can_write is None:
@@ -305,10 +333,12 @@ def _payer(account: Account, namespace: str) -> list[Check]:
                 Level.STOP,
                 f"{account.name} is not a member of the billing namespace: {payer}",
                 "Change jobs.namespace in smoltui.toml.",
+                Fix(settings={"jobs.namespace": ABSENT}),
             )
         ]
     if account.can_pay is False and payer == account.name:
-        return [Check("account", Level.WARN, f"{payer} has no payment method; Jobs need credit")]
+        said = f"{payer} has no payment method; Jobs need credit"
+        return [Check("account", Level.WARN, said, f"Add one: {BILLING}", Fix(copy=BILLING))]
     return [Check("account", Level.PASS, f"Billed to {payer}. (Credit balance can't be read from the Hub.)")]
 
 
@@ -316,10 +346,10 @@ def _flavor(facts: Facts) -> list[Check]:
     wanted, flavor = facts.jobs.flavor, facts.flavor
     if flavor is None:
         if facts.flavors_known:
-            return [
-                Check("flavor", Level.STOP, f"The Hub has no such flavor: {wanted}", "List flavors: hf jobs hardware")
-            ]
-        return [Check("flavor", Level.WARN, f"The Hub's list of flavors could not be read, so {wanted} is unchecked")]
+            said, fix = f"The Hub has no such flavor: {wanted}", other_flavor(wanted, facts.flavors)
+            return [Check("flavor", Level.STOP, said, "List flavors: hf jobs hardware", fix)]
+        said = f"The Hub's list of flavors could not be read, so {wanted} is unchecked"
+        return [Check("flavor", Level.WARN, said, fix=Fix(act=Act.AGAIN))]
     if not flavor.count:
         return [
             Check(
@@ -327,17 +357,26 @@ def _flavor(facts: Facts) -> list[Check]:
                 Level.WARN,
                 f"{wanted} has no accelerator",
                 'Set one that has in smoltui.toml: jobs.flavor = "a100-large"',
+                other_flavor(wanted, facts.flavors),
             )
         ]
     checks = []
     if "T4" in (flavor.accelerator or "").upper().split() and mixed_precision(facts.values) == "bf16":
         # Turing cards (compute capability 7.5) have no bfloat16 units.
         checks.append(
-            Check("flavor", Level.STOP, f"{wanted} cannot compute in bf16", "Write bf16: false and fp16: true")
+            Check(
+                "flavor",
+                Level.STOP,
+                f"{wanted} cannot compute in bf16",
+                "Write bf16: false and fp16: true",
+                writes(bf16=False, fp16=True),
+            )
         )
     each = flavor.vram_bytes // flavor.count if flavor.vram_bytes is not None else None
     checks.append(
-        UNKNOWN_FIT if facts.fit is None else _memory(facts.fit, each, f"on one {flavor.accelerator or wanted}")
+        UNKNOWN_FIT
+        if facts.fit is None
+        else _memory(facts.values, facts.fit, each, f"on one {flavor.accelerator or wanted}")
     )
     return checks
 
@@ -346,7 +385,7 @@ def _time(facts: Facts) -> list[Check]:
     limit, took = facts.jobs.timeout_seconds, facts.duration
     if took is None:
         return [Check("time", Level.WARN, f"Time: no estimate; timeout {as_time(limit)}")]
-    longer = "Raise jobs.timeout in smoltui.toml."
+    longer, fix = "Raise jobs.timeout in smoltui.toml.", longer_timeout(took.high)
     span = f"{as_time(took.low)} to {as_time(took.high)} of training ({took.assumed})"
     if took.low > limit:
         return [
@@ -355,6 +394,7 @@ def _time(facts: Facts) -> list[Check]:
                 Level.STOP,
                 f"{span}, longer than the timeout of {as_time(limit)}",
                 longer,
+                fix,
             )
         ]
     if took.high * 1.2 > limit:
@@ -364,6 +404,7 @@ def _time(facts: Facts) -> list[Check]:
                 Level.WARN,
                 f"{span}; timeout {as_time(limit)}",
                 longer,
+                fix,
             )
         ]
     return [Check("time", Level.PASS, f"{span}; timeout {as_time(limit)}")]
@@ -371,7 +412,8 @@ def _time(facts: Facts) -> list[Check]:
 
 def _cost(facts: Facts) -> list[Check]:
     if facts.flavor is None or (worst := worst_cost(facts.flavor, facts.jobs.timeout_seconds)) is None:
-        return [Check("cost", Level.WARN, "Cost unknown: the price of the flavor could not be read")]
+        said = "Cost unknown: the price of the flavor could not be read"
+        return [Check("cost", Level.WARN, said, fix=Fix(act=Act.AGAIN))]
     text = f"At most {usd(worst)}: {as_time(facts.jobs.timeout_seconds)} of {facts.flavor.name}"
     if facts.duration is not None:
         low, high = (worst_cost(facts.flavor, seconds) for seconds in (facts.duration.low, facts.duration.high))
@@ -381,8 +423,8 @@ def _cost(facts: Facts) -> list[Check]:
 
 def _repository(facts: Facts) -> list[Check]:
     name, account = facts.values.get("hub_model_id"), facts.account
-    if not isinstance(name, str) or "/" not in name or account is None:
-        return []
+    if not isinstance(name, str) or "/" not in name or is_placeholder(name) or account is None:
+        return []  # a placeholder is a finding of the recipe
     owner = name.split("/")[0]
     if owner not in (account.name, *account.orgs):
         return [
@@ -391,6 +433,7 @@ def _repository(facts: Facts) -> list[Check]:
                 Level.STOP,
                 f"{account.name} cannot push to the namespace of {name}",
                 f"Write hub_model_id: {account.name}/{name.split('/', 1)[1]}",
+                writes(hub_model_id=f"{account.name}/{name.split('/', 1)[1]}"),
             )
         ]
     return [Check("repository", Level.PASS, f"Output: {name}; existing files get a new commit")]

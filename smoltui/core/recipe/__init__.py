@@ -13,6 +13,7 @@ from smoltui.core.recipe.checks import (
     weight_type,
 )
 from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
+from smoltui.core.recipe.fix import Act, Fix, applied
 from smoltui.core.recipe.keys import GONE, Key, near, snapshot
 from smoltui.core.recipe.summary import Summary, command, epochs_of, rows_of, summarise
 from smoltui.core.recipe.values import is_placeholder, parse, show, show_number, unit_of
@@ -23,11 +24,14 @@ __all__ = [
     "FIELDS",
     "GONE",
     "OTHERS",
+    "Act",
     "Field",
     "Finding",
+    "Fix",
     "Key",
     "Level",
     "Summary",
+    "applied",
     "change_in_words",
     "changes_in_words",
     "check",

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.fields import BY_KEY
-from smoltui.core.recipe.keys import GONE, RENAMED, near, snapshot
+from smoltui.core.recipe.fix import Fix, deletes, edits, moves, repository, writes
+from smoltui.core.recipe.keys import GONE, MOVED, RENAMED, near, snapshot
 from smoltui.core.recipe.values import (
     REPOSITORY,
     field_of,
@@ -54,6 +56,8 @@ class Finding:
     sentence: str
     next_step: str = ""
     """What to write, or which key to press; empty if there is nothing to do."""
+    fix: Fix | None = None
+    """What enter does about it; None if nothing helps."""
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
@@ -172,12 +176,20 @@ def trackers(values: Mapping[str, Any]) -> list[str]:
     return [str(item) for item in report] if isinstance(report, list) else [str(report)]
 
 
-def _stop(key: str, sentence: str, next_step: str = "") -> Finding:
-    return Finding(key, Level.STOP, sentence, next_step)
+def _stop(key: str, sentence: str, next_step: str = "", fix: Fix | None = None) -> Finding:
+    return Finding(key, Level.STOP, sentence, next_step, fix or edits(key))
 
 
-def _warn(key: str, sentence: str, next_step: str = "") -> Finding:
-    return Finding(key, Level.WARN, sentence, next_step)
+def _warn(key: str, sentence: str, next_step: str = "", fix: Fix | None = None) -> Finding:
+    return Finding(key, Level.WARN, sentence, next_step, fix or edits(key))
+
+
+def _dtype(recipe: Recipe, wanted: str) -> Fix:
+    """Loads the weights in another type, wherever the recipe says it."""
+    inner = recipe.given("model_init_kwargs")
+    if isinstance(inner, Mapping) and inner.get("dtype"):
+        return writes(model_init_kwargs={**inner, "dtype": wanted})
+    return writes(dtype=wanted)
 
 
 def _keys(values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -189,7 +201,7 @@ def _keys(values: Mapping[str, Any]) -> Iterator[Finding]:
         elif key in known.keys:
             yield from _renamed(key, values)
         else:
-            yield _unread(key)
+            yield _unread(key, values)
 
 
 def _environment(env: object) -> Iterator[Finding]:
@@ -200,28 +212,46 @@ def _environment(env: object) -> Iterator[Finding]:
             "env",
             f"A secret does not belong in a recipe: {secret[0]}",
             "Delete it and log in: hf auth login",
+            _without(env, secret),
         )
+
+
+def _without(env: Mapping[Any, Any], names: list[Any]) -> Fix:
+    """Deletes entries of env, and env if nothing is left."""
+    rest = {name: value for name, value in env.items() if name not in names}
+    return writes(env=rest) if rest else deletes("env")
 
 
 def _renamed(key: str, values: Mapping[str, Any]) -> Iterator[Finding]:
     if new := RENAMED.get(key):
         both = f", and {new} wins if both are set" if new in values else ""
-        yield _warn(key, f"{key} is called {new} since transformers 5.23{both}", f"Write {new} instead.")
+        yield _warn(
+            key,
+            f"{key} is called {new} since transformers 5.23{both}",
+            f"Write {new} instead.",
+            moves(values, key, new),
+        )
 
 
-def _unread(key: str) -> Finding:
+def _unread(key: str, values: Mapping[str, Any]) -> Finding:
     known = snapshot()
     release = f"TRL {known.versions['trl']}"
     if key in GONE:
         why, next_step = GONE[key]
-        return _stop(key, f"{release} no longer has {key}: {why}", next_step)
+        new = MOVED.get(key)
+        return _stop(
+            key, f"{release} no longer has {key}: {why}", next_step, moves(values, key, new) if new else deletes(key)
+        )
     if key in known.launch:
-        return _warn(key, f"Only trl dpo reads {key}, an option of accelerate launch; smoltui ignores it")
-    if "-" in key and key.replace("-", "_") in known.keys:
-        return _stop(key, f"Keys are written with underscores: {key}", f"Write {key.replace('-', '_')}.")
+        said = f"Only trl dpo reads {key}, an option of accelerate launch; smoltui ignores it"
+        return _warn(key, said, fix=deletes(key))
+    if "-" in key and (plain := key.replace("-", "_")) in known.keys:
+        said = f"Keys are written with underscores: {key}"
+        return _stop(key, said, f"Write {plain}.", moves(values, key, plain))
     names = near(key)
     next_step = f"Did you mean {' or '.join(names)}?" if names else "Delete the line, or move it to smoltui.toml."
-    return _stop(key, f"{release} has no such key: {key}", next_step)
+    fix = moves(values, key, names[0]) if names else deletes(key)
+    return _stop(key, f"{release} has no such key: {key}", next_step, fix)
 
 
 def _values(values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -231,7 +261,10 @@ def _values(values: Mapping[str, Any]) -> Iterator[Finding]:
         if key is None:
             continue
         if said := wrong_type(key, value):
-            yield _stop(name, f"{name}: {said}", "" if "write" in said else "Delete the line to take TRL's default.")
+            if "write" in said:
+                yield _stop(name, f"{name}: {said}")
+            else:
+                yield _stop(name, f"{name}: {said}", "Delete the line to take TRL's default.", deletes(name))
             continue
         if value is None:
             continue
@@ -244,20 +277,22 @@ def _values(values: Mapping[str, Any]) -> Iterator[Finding]:
 
 @rule
 def _model(recipe: Recipe) -> Iterator[Finding]:
-    name = recipe.given("model_name_or_path")
+    name, model = recipe.given("model_name_or_path"), writes(model_name_or_path=COURSE_MODEL)
     if not name:
-        yield _stop("model_name_or_path", "The recipe has no model", f"Write model_name_or_path: {COURSE_MODEL}")
+        yield _stop("model_name_or_path", "The recipe has no model", f"Write model_name_or_path: {COURSE_MODEL}", model)
     elif name == f"{COURSE_MODEL}-Instruct":
         yield _stop(
             "model_name_or_path",
             f"There is no such model: {name}",
             f"Write {COURSE_MODEL}: it already follows instructions.",
+            model,
         )
     elif name == f"{COURSE_MODEL}-Base":
         yield _warn(
             "model_name_or_path",
             "This model has not learned to follow instructions, which DPO requires",
             f"Write {COURSE_MODEL} instead.",
+            model,
         )
 
 
@@ -274,13 +309,27 @@ def _foreign_code(recipe: Recipe) -> Iterator[Finding]:
             "trust_remote_code",
             f"Python code of the model's repository runs {where}",
             "Review that code first, or write trust_remote_code: false.",
+            _trusting_nobody(recipe),
         )
+
+
+def _trusting_nobody(recipe: Recipe) -> Fix:
+    more = recipe.given("model_init_kwargs")
+    values: dict[str, Any] = {"trust_remote_code": False} if recipe.get("trust_remote_code") else {}
+    if isinstance(more, Mapping) and more.get("trust_remote_code"):
+        values["model_init_kwargs"] = {**more, "trust_remote_code": False}
+    return Fix(recipe=values)
 
 
 @rule
 def _token(recipe: Recipe) -> Iterator[Finding]:
     if recipe.given("hub_token"):
-        yield _stop("hub_token", "A token does not belong in a recipe", "Delete the line and log in: hf auth login")
+        yield _stop(
+            "hub_token",
+            "A token does not belong in a recipe",
+            "Delete the line and log in: hf auth login",
+            deletes("hub_token"),
+        )
 
 
 _SOURCE_KEYS = {"path", "name", "data_dir", "data_files", "split", "columns", "fraction"}
@@ -297,12 +346,18 @@ def _pairs(recipe: Recipe) -> Iterator[Finding]:
             "Write datasets with a path and a split, for example {path: Anthropic/hh-rlhf, split: train}",
         )
     if sources and name:
-        yield _warn("dataset_name", "datasets and dataset_name are both set; TRL uses datasets", "Delete one.")
+        yield _warn(
+            "dataset_name",
+            "datasets and dataset_name are both set; TRL uses datasets",
+            "Delete one.",
+            deletes("dataset_name"),
+        )
     if isinstance(name, str) and (kind := file_kind(name)) and not sources:
         yield _stop(
             "dataset_name",
             f"dataset_name takes a Hub id or a folder, not a file: {name}",
             f"Write datasets: [{{path: {kind}, data_files: {name}, split: train}}]",
+            Fix(recipe={"datasets": [{"path": kind, "data_files": name, "split": "train"}], "dataset_name": ABSENT}),
         )
 
 
@@ -311,19 +366,28 @@ def _sources(recipe: Recipe) -> Iterator[Finding]:
     for number, source in enumerate(recipe.given("datasets") or [], 1):
         where = f"source {number} of datasets"
         if not isinstance(source, Mapping) or not source.get("path"):
-            yield _stop("datasets", f"{where} has no path", "Write - path: OWNER/NAME")
+            yield _stop("datasets", f"{where} has no path", "Write - path: OWNER/NAME", Fix(file="recipe.yaml"))
         elif unknown := sorted(set(source) - _SOURCE_KEYS):
             yield _stop(
                 "datasets",
                 f"{where} has a key that TRL does not know: {unknown[0]}",
                 f"Known: {', '.join(sorted(_SOURCE_KEYS))}.",
+                _source(recipe, number, {key: part for key, part in source.items() if key in _SOURCE_KEYS}),
             )
         elif kind := file_kind(str(source["path"])):
             yield _stop(
                 "datasets",
                 f"{where} is a file: {source['path']}",
                 f"Write path: {kind} and data_files: {source['path']}",
+                _source(recipe, number, {**source, "path": kind, "data_files": source["path"]}),
             )
+
+
+def _source(recipe: Recipe, number: int, source: Mapping[str, Any]) -> Fix:
+    """Replaces one source of datasets; `number` counts from 1."""
+    sources = list(recipe.given("datasets"))
+    sources[number - 1] = dict(source)
+    return writes(datasets=sources)
 
 
 @rule
@@ -333,6 +397,7 @@ def _selection(recipe: Recipe) -> Iterator[Finding]:
             "test_split_size",
             "TRL splits without a seed: every run, even a resumed one, measures different pairs",
             "Set a held-out split instead.",
+            deletes("test_split_size") if recipe.get("eval_strategy") == "no" else edits("dataset_test_split"),
         )
     if (recipe.get("streaming") or recipe.get("dataset_streaming")) and recipe.get("max_steps") < 1:
         yield _stop("max_steps", "A stream of pairs has no length, so epochs have no meaning", "Set max_steps.")
@@ -341,6 +406,7 @@ def _selection(recipe: Recipe) -> Iterator[Finding]:
             "train_sampling_strategy",
             "Grouping by length needs the length column, which TRL removes first",
             "Write remove_unused_columns: false, and give the pairs a length column.",
+            deletes("train_sampling_strategy"),
         )
 
 
@@ -348,18 +414,24 @@ def _selection(recipe: Recipe) -> Iterator[Finding]:
 def _truncation(recipe: Recipe) -> Iterator[Finding]:
     if "max_length" in recipe.values and recipe.given("max_length") is None:
         yield _warn(
-            "max_length", "Without a limit, one long pair determines the memory needed", "Write max_length: 1024"
+            "max_length",
+            "Without a limit, one long pair determines the memory needed",
+            "Write max_length: 1024",
+            writes(max_length=1024),
         )
     if recipe.get("truncation_mode") == "keep_end":
-        yield _warn("truncation_mode", "keep_end is deprecated", "Delete the line: the start is kept.")
+        said = "keep_end is deprecated"
+        yield _warn("truncation_mode", said, "Delete the line: the start is kept.", deletes("truncation_mode"))
     if recipe.get("padding_free"):
-        yield _warn("padding_free", "This TRL disables padding_free; the run is padded", "Delete the line.")
+        said = "This TRL disables padding_free; the run is padded"
+        yield _warn("padding_free", said, "Delete the line.", deletes("padding_free"))
 
 
 @rule
 def _precision(recipe: Recipe) -> Iterator[Finding]:
     if recipe.given("bf16") and recipe.get("fp16"):
-        yield _stop("fp16", "bf16 and fp16 are both on", "Keep one of the two.")
+        other = "bf16" if recipe.target == Target.LOCAL and recipe.has_bf16 is False else "fp16"
+        yield _stop("fp16", "bf16 and fp16 are both on", "Keep one of the two.", writes(**{other: False}))
     if (
         recipe.target == Target.LOCAL
         and recipe.has_bf16 is False
@@ -367,9 +439,10 @@ def _precision(recipe: Recipe) -> Iterator[Finding]:
         and not recipe.get("use_cpu")
     ):
         said = "bf16 is on" if recipe.given("bf16") else "TRL turns on bf16 by default"
-        yield _stop("bf16", f"{said}, but no accelerator here supports it", "Write bf16: false")
+        yield _stop("bf16", f"{said}, but no accelerator here supports it", "Write bf16: false", writes(bf16=False))
     if recipe.target == Target.JOB and recipe.get("use_cpu"):
-        yield _warn("use_cpu", "use_cpu keeps a Job from using its accelerator", "Delete use_cpu.")
+        said = "use_cpu keeps a Job from using its accelerator"
+        yield _warn("use_cpu", said, "Delete use_cpu.", deletes("use_cpu"))
 
 
 @rule
@@ -383,12 +456,14 @@ def _rounding(recipe: Recipe) -> Iterator[Finding]:
                 "dtype",
                 f"Weights in {weights} hardly move at {small}: the steps are silently lost to rounding",
                 "Write dtype: float32, or train an adapter with use_peft: true",
+                _dtype(recipe, "float32"),
             )
         elif weights == "auto":
             yield _warn(
                 "dtype",
                 f"auto loads the weights as saved, usually in bfloat16, where they hardly move at {small}",
                 "Write dtype: float32",
+                _dtype(recipe, "float32"),
             )
     if adapter and recipe.is_quantized and rate <= SMALL_RATE:
         yield _warn(
@@ -397,7 +472,8 @@ def _rounding(recipe: Recipe) -> Iterator[Finding]:
             "Raise the learning rate, or remove load_in_4bit and load_in_8bit.",
         )
     if adapter and weights == "float32" and recipe.target == Target.JOB and not recipe.is_quantized:
-        yield _warn("dtype", "The frozen weights under an adapter don't need float32", "Write dtype: bfloat16")
+        said = "The frozen weights under an adapter don't need float32"
+        yield _warn("dtype", said, "Write dtype: bfloat16", _dtype(recipe, "bfloat16"))
 
 
 @rule
@@ -406,7 +482,10 @@ def _adapter(recipe: Recipe) -> Iterator[Finding]:
     if not recipe.get("use_peft"):
         if lora:
             yield _warn(
-                lora[0], f"{lora[0]} has no effect: all weights are trained", "Write use_peft: true, or delete it."
+                lora[0],
+                f"{lora[0]} has no effect: all weights are trained",
+                "Write use_peft: true, or delete it.",
+                writes(use_peft=True),
             )
         return
     smollm3 = recipe.model_type == "smollm3" or "smollm3" in str(recipe.given("model_name_or_path")).lower()
@@ -415,15 +494,18 @@ def _adapter(recipe: Recipe) -> Iterator[Finding]:
             "lora_target_modules",
             "PEFT has no default target modules for SmolLM3, and fails after loading",
             "Write lora_target_modules: all-linear",
+            writes(lora_target_modules="all-linear"),
         )
     if recipe.given("lora_dropout") and recipe.get("disable_dropout"):
         yield _warn(
             "lora_dropout",
             "TRL disables all dropout, including the adapter's",
             "Write disable_dropout: false to keep it.",
+            writes(disable_dropout=False),
         )
     if recipe.get("sync_ref_model"):
-        yield _stop("sync_ref_model", "An adapter has no reference model to synchronize", "Delete sync_ref_model.")
+        said = "An adapter has no reference model to synchronize"
+        yield _stop("sync_ref_model", said, "Delete sync_ref_model.", deletes("sync_ref_model"))
 
 
 @rule
@@ -436,17 +518,21 @@ def _loss(recipe: Recipe) -> Iterator[Finding]:
             "Give each loss one weight.",
         )
     if "exo_pair" in kinds and not recipe.get("label_smoothing"):
-        yield _stop("label_smoothing", "exo_pair needs label smoothing above 0", "Write label_smoothing: 0.001")
+        said = "exo_pair needs label smoothing above 0"
+        yield _stop("label_smoothing", said, "Write label_smoothing: 0.001", writes(label_smoothing=0.001))
     if recipe.get("use_weighting") and any(kind.startswith("aot") for kind in kinds):
-        yield _stop("use_weighting", "WPO weighting cannot be combined with the aot losses", "Delete use_weighting.")
+        said = "WPO weighting cannot be combined with the aot losses"
+        yield _stop("use_weighting", said, "Delete use_weighting.", deletes("use_weighting"))
     if recipe.get("precompute_ref_log_probs") and recipe.get("sync_ref_model"):
         yield _stop(
             "precompute_ref_log_probs",
             "A precomputed reference cannot follow the policy",
             "Delete sync_ref_model.",
+            deletes("sync_ref_model"),
         )
     if recipe.get("use_liger_kernel"):
-        yield _warn("use_liger_kernel", "Liger is deprecated in TRL and needs a separate package", "Delete the line.")
+        said = "Liger is deprecated in TRL and needs a separate package"
+        yield _warn("use_liger_kernel", said, "Delete the line.", deletes("use_liger_kernel"))
 
 
 @rule
@@ -456,34 +542,44 @@ def _evaluation(recipe: Recipe) -> Iterator[Finding]:
             "eval_strategy",
             "Evaluation is on, but datasets has no held-out split: trl dpo fails after loading",
             'Write eval_strategy: "no", or set the pairs with dataset_name and dataset_test_split.',
+            writes(eval_strategy="no"),
         )
 
 
 @rule
 def _saving(recipe: Recipe) -> Iterator[Finding]:
     push, name = recipe.get("push_to_hub"), recipe.given("hub_model_id")
+    ours = repository(name, recipe.given("output_dir"))
     if recipe.target == Target.JOB and not push:
         yield _warn(
             "push_to_hub",
             "push_to_hub is off: a Job's disk is deleted at its end, so the model will be lost",
             "Write push_to_hub: true and hub_model_id: YOUR-NAME/smollm3-dpo-aligned",
+            Fix(recipe={"push_to_hub": True} | ({} if _is_own(name) else {"hub_model_id": ours})),
         )
     if push and not name:
         yield _warn(
             "hub_model_id",
             "TRL would push to a repository named after the output folder",
             "Write hub_model_id: OWNER/NAME",
+            writes(hub_model_id=ours),
         )
     if push and isinstance(name, str) and is_placeholder(name):
         yield _stop(
             "hub_model_id",
             f"hub_model_id is still a placeholder: {name}",
             "Write your own user name before the slash.",
+            writes(hub_model_id=ours),
         )
     elif push and isinstance(name, str) and not REPOSITORY.fullmatch(name):
         yield _stop("hub_model_id", f"Not a valid repository name: {name}", "Write OWNER/NAME.")
     if recipe.get("resume_from_checkpoint") in (True, "true", "True"):
         yield _warn("resume_from_checkpoint", "Resuming fails if the output folder has no checkpoint yet")
+
+
+def _is_own(name: object) -> bool:
+    """Whether a repository is named completely."""
+    return isinstance(name, str) and not is_placeholder(name) and bool(REPOSITORY.fullmatch(name))
 
 
 @rule
@@ -497,12 +593,14 @@ def _tracker(recipe: Recipe) -> Iterator[Finding]:
             "report_to",
             "Under trl dpo, a push with trackio creates a Space with the metrics, public by default",
             "Write trackio_static_space_id: false, or hub_private_repo: true",
+            writes(trackio_static_space_id=False),
         )
     if recipe.given("trackio_space_id") and recipe.given("hub_private_repo") is not True:
         yield _warn(
             "trackio_space_id",
             "The Space with the live metrics is public by default",
             "Write hub_private_repo: true",
+            writes(hub_private_repo=True),
         )
 
 
@@ -513,6 +611,7 @@ def _offloading(recipe: Recipe) -> Iterator[Finding]:
             "activation_offloading",
             "Activation offloading needs an accelerator: on the CPU, training fails at its first step",
             "Delete activation_offloading.",
+            deletes("activation_offloading"),
         )
 
 
@@ -523,12 +622,16 @@ def _habits(recipe: Recipe) -> Iterator[Finding]:
             "logging_nan_inf_filter",
             "A run ruined by NaN would show a loss of 0.0",
             "Write logging_nan_inf_filter: false",
+            writes(logging_nan_inf_filter=False),
         )
     if recipe.get("load_best_model_at_end") and recipe.get("save_strategy") != recipe.get("eval_strategy"):
         yield _stop(
             "load_best_model_at_end",
             "The best model can be kept only if saving and evaluation happen together",
             "Set save_strategy and eval_strategy to the same value.",
+            deletes("load_best_model_at_end")
+            if recipe.get("eval_strategy") == "no"
+            else writes(save_strategy=recipe.get("eval_strategy")),
         )
 
 

@@ -106,6 +106,15 @@ GONE: Mapping[str, tuple[str, str]] = {
 }
 """Keys of older recipes: why TRL no longer has them, and what to write (TRL 0.29 dropped most of them)."""
 
+MOVED: Mapping[str, str] = {
+    "warmup_ratio": "warmup_steps",
+    "torch_dtype": "dtype",
+    "evaluation_strategy": "eval_strategy",
+    "max_seq_length": "max_length",
+    "no_cuda": "use_cpu",
+}
+"""Those of `GONE` whose value means the same under another name."""
+
 RENAMED: Mapping[str, str] = {
     "gradient_checkpointing": "activation_checkpointing",
     "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",

@@ -9,10 +9,11 @@ import pytest
 
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.place import HERE
+from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import KNOWN, duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, may_start, preflight
-from smoltui.core.recipe import Level, check, summarise
+from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
@@ -90,7 +91,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
         ),
         (JOBS, {"account": replace(ME, token_role="read")}, "token", "stop", "read-only", "hf auth login"),
         (JOBS, {"account": replace(ME, token_role="fineGrained")}, "token", "warn", "known only when", ""),
-        (JOBS, {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", ""),
+        (JOBS, {"account": replace(ME, can_pay=False)}, "account", "warn", "no payment method", "settings/billing"),
         (JOBS, {"jobs": JobSettings(namespace="other")}, "account", "stop", "not a member", "jobs.namespace"),
         (JOBS, {"flavor": None}, "flavor", "stop", "no such flavor: a100-large", "hf jobs hardware"),
         (JOBS, {"flavor": None, "flavors_known": False}, "flavor", "warn", "could not be read", ""),
@@ -128,6 +129,81 @@ def test_each_fact_that_matters_has_its_check(
     found = named(checks, name)
     assert found.level == level and sentence in found.sentence and next_step in found.next_step
     assert may_start(checks) == (level != "stop")
+    assert found.fix is not None and found.fix.words if level == "stop" else True
+
+
+@pytest.mark.parametrize(
+    ("place", "changes", "name", "words"),
+    [
+        (JOBS, {"account_problem": Problem("x", "y"), "account": None}, "account", "check again"),
+        (
+            JOBS,
+            {"account_problem": Problem("x", "y", Fix(act=Act.LOGIN)), "account": None},
+            "account",
+            "log in: hf auth login",
+        ),
+        (JOBS, {"account": replace(ME, token_role="read")}, "token", "log in: hf auth login"),
+        (JOBS, {"account": replace(ME, can_pay=False)}, "account", "copy https://huggingface.co/settings/billing"),
+        (JOBS, {"jobs": JobSettings(namespace="other")}, "account", "delete jobs.namespace"),
+        (JOBS, {"jobs": JobSettings(timeout="30m")}, "time", "write jobs.timeout = 3h"),
+        (JOBS, {"flavor": replace(A100, accelerator="T4")}, "flavor", "write bf16: false, fp16: true"),
+        (
+            JOBS,
+            {"flavor": None, "flavors": (A100,), "jobs": JobSettings(flavor="a100-big")},
+            "flavor",
+            "write jobs.flavor = a100-large",
+        ),
+        (JOBS, {"flavor": None, "jobs": JobSettings(flavor="x")}, "flavor", "edit jobs.flavor"),
+        (
+            HERE,
+            {"memory_free": 16 * GB},
+            "memory",
+            "write use_peft: true, lora_target_modules: all-linear, dtype: bfloat16",
+        ),
+        (
+            HERE,
+            {"memory_free": 16 * GB, "values": VALUES | {"use_peft": True}},
+            "memory",
+            "write per_device_train_batch_size: 1, gradient_accumulation_steps: 16",
+        ),
+        (
+            HERE,
+            {"memory_free": 1, "values": VALUES | {"use_peft": True, "per_device_train_batch_size": 1}},
+            "memory",
+            "edit max_length",
+        ),
+        (HERE, {"disk_free": 10 * GB}, "disk", "write save_total_limit: 1"),
+        (
+            HERE,
+            {"disk_free": 10 * GB, "values": VALUES | {"save_total_limit": 1}},
+            "disk",
+            "write save_only_model: true",
+        ),
+        (
+            HERE,
+            {"output": Output("/runs/x", has_model=True, free="x-2"), "values": VALUES | {"output_dir": "runs/x"}},
+            "output",
+            "write output_dir: runs/x-2",
+        ),
+        (HERE, {"pairs_problem": Problem("line 3 is torn", "fix it")}, "pairs", "look at the pairs"),
+        (HERE, {"missing": ["trl"]}, "packages", 'copy pip install "smoltui[train]"'),
+        (HERE, {"values": VALUES | {"hub_model_id": "stranger/x"}}, "repository", "write hub_model_id: me/x"),
+        (
+            HERE,
+            {"leaks": [Leak("recipe.yaml, line 3 contains a token", "Remove it.")]},
+            "secret",
+            "open recipe.yaml in your editor",
+        ),
+    ],
+)
+def test_enter_fixes_it(place: Place, changes: dict[str, Any], name: str, words: str) -> None:
+    found = named(preflight(replace(facts(place), **changes)), name)
+    assert found.fix is not None and found.fix.words == words
+
+
+def test_a_placeholder_is_one_problem_and_not_two() -> None:
+    checks = preflight(facts(JOBS, hub_model_id="<you>/x"))
+    assert [item.name for item in checks if item.level is Level.STOP] == ["hub_model_id"]
 
 
 def test_a_finding_of_the_recipe_is_a_check_too() -> None:

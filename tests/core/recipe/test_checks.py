@@ -20,6 +20,7 @@ from smoltui.core.recipe import (
     FIELDS,
     GONE,
     Level,
+    applied,
     check,
     checks,
     command,
@@ -34,6 +35,7 @@ from smoltui.core.recipe import (
     snapshot,
     summarise,
 )
+from smoltui.core.recipe.fix import repository
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import JobSettings
 from tests.paths import PACKAGE
@@ -89,75 +91,120 @@ def test_a_good_recipe_has_nothing_said_about_it() -> None:
     assert check(GOOD | {"push_to_hub": True, "hub_model_id": "me/x"}, target=Target.JOB) == []
 
 
-@pytest.mark.parametrize(
-    ("more", "expected"),
-    [
-        ({"max_prompt_length": 512}, "stop max_prompt_length: TRL 1.16.0 no longer has max_prompt_length"),
-        ({"max_prompt_length": 512}, "max_length limits prompt and answer together"),
-        ({"warmup_ratio": 0.1}, "Write the same share as warmup_steps"),
-        ({"torch_dtype": "bfloat16"}, "Write dtype instead"),
-        ({"rpo_alpha": 1.0}, "loss_type: [sigmoid, sft]"),
-        ({"overwrite_output_dir": True}, "stop overwrite_output_dir"),
-        ({"label_pad_token_id": -100}, "stop label_pad_token_id"),
-        ({"group_by_length": True}, "train_sampling_strategy: group_by_length"),
-        ({"gradient_checkpointing": True}, "warn gradient_checkpointing: gradient_checkpointing is called activation"),
-        ({"truncation_mode": "keep_end"}, "warn truncation_mode"),
-        ({"lerning_rate": 1}, "no such key: lerning_rate | Did you mean learning_rate"),
-        ({"max-steps": 1}, "stop max-steps: Keys are written with underscores"),
-        ({"flavor": "a100-large"}, "stop flavor: TRL 1.16.0 has no such key"),
-        ({"num_processes": 2}, "warn num_processes: Only trl dpo reads num_processes"),
-        ({"env": {"HF_TOKEN": "x"}}, "stop env: A secret does not belong in a recipe"),
-        ({"hub_token": "hf_x"}, "stop hub_token: A token does not belong in a recipe"),
-        ({"trust_remote_code": True}, "code of the model's repository runs on this machine, with your permissions"),
-        ({"model_init_kwargs": {"trust_remote_code": True}}, "warn trust_remote_code: Python code"),
-        ({"beta": 0}, "stop beta: beta: beta 0 keeps the loss at ln 2 forever"),
-        ({"beta": -0.1}, "a negative beta trains towards the rejected answers"),
-        ({"beta": [0.1]}, "stop beta: beta: write a number, not a list"),
-        ({"beta": "a lot"}, "stop beta: beta: write a number, not 'a lot'"),
-        ({"max_steps": 2.5}, "stop max_steps: max_steps: write a whole number, not 2.5"),
-        ({"max_steps": 0}, "stop max_steps: max_steps: 0 still trains one step"),
-        ({"max_steps": -5}, "stop max_steps"),
-        ({"label_smoothing": 0.5}, "stop label_smoothing: label_smoothing: write from 0 below 0.5, not 0.5"),
-        ({"logging_steps": 2.5}, "values above 1 are a number of steps"),
-        ({"per_device_train_batch_size": 0}, "stop per_device_train_batch_size"),
-        ({"seed": None}, "stop seed: seed: no value"),
-        ({"bf16": 1}, "stop bf16: bf16: write true or false, not 1"),
-        ({"save_strategy": "sometimes"}, "stop save_strategy: save_strategy: unknown choice: sometimes"),
-        ({"loss_type": "dpo"}, "unknown loss: dpo"),
-        ({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]}, "loss_weights has 1 weights for 2 losses"),
-        ({"loss_type": "exo_pair"}, "exo_pair needs label smoothing"),
-        ({"dtype": "bfloat16"}, "stop dtype: Weights in bfloat16 hardly move at a learning rate of 5e-7"),
-        ({"dtype": "auto"}, "warn dtype"),
-        ({"model_init_kwargs": {"dtype": "bfloat16"}}, "stop dtype"),
-        ({"use_peft": True}, "stop lora_target_modules: PEFT has no default target modules for SmolLM3"),
-        ({"lora_r": 8}, "warn lora_r: lora_r has no effect"),
-        ({"activation_offloading": True, "use_cpu": True}, "stop activation_offloading: Activation offloading needs"),
-        ({"test_split_size": 0.1}, "warn test_split_size: TRL splits without a seed"),
-        ({"eval_strategy": "steps"}, "stop eval_strategy"),
-        ({"logging_nan_inf_filter": True}, "warn logging_nan_inf_filter"),
-        ({"report_to": "trackio", "push_to_hub": True, "hub_model_id": "me/x"}, "warn report_to"),
-        ({"push_to_hub": True, "hub_model_id": "<you>/smollm3-dpo"}, "stop hub_model_id: hub_model_id is still"),
-        ({"push_to_hub": True, "hub_model_id": "your-username/x"}, "stop hub_model_id"),
-        ({"push_to_hub": True, "hub_model_id": "a/b/c"}, "stop hub_model_id: Not a valid repository name"),
-        ({"push_to_hub": True}, "warn hub_model_id"),
-        ({"model_name_or_path": "HuggingFaceTB/SmolLM3-3B-Instruct"}, "There is no such model"),
-        ({"model_name_or_path": None}, "stop model_name_or_path: The recipe has no model"),
-        ({"datasets": []}, "stop datasets: The recipe has no pairs"),
-        ({"datasets": [{"path": "pairs.jsonl"}]}, "Write path: json and data_files: pairs.jsonl"),
-        ({"datasets": [{"split": "train"}]}, "source 1 of datasets has no path"),
-        ({"datasets": [{"path": "x", "spilt": "train"}]}, "a key that TRL does not know: spilt"),
-        ({"datasets": None, "dataset_name": "pairs.jsonl"}, "dataset_name takes a Hub id or a folder"),
-        ({"dataset_name": "x"}, "warn dataset_name"),
-        ({"streaming": True}, "stop max_steps: A stream of pairs has no length"),
-        ({"bf16": True, "fp16": True}, "stop fp16: bf16 and fp16 are both on"),
-    ],
-)
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"max_prompt_length": 512}, "stop max_prompt_length: TRL 1.16.0 no longer has max_prompt_length"),
+    ({"max_prompt_length": 512}, "max_length limits prompt and answer together"),
+    ({"warmup_ratio": 0.1}, "Write the same share as warmup_steps"),
+    ({"torch_dtype": "bfloat16"}, "Write dtype instead"),
+    ({"rpo_alpha": 1.0}, "loss_type: [sigmoid, sft]"),
+    ({"overwrite_output_dir": True}, "stop overwrite_output_dir"),
+    ({"label_pad_token_id": -100}, "stop label_pad_token_id"),
+    ({"group_by_length": True}, "train_sampling_strategy: group_by_length"),
+    ({"gradient_checkpointing": True}, "warn gradient_checkpointing: gradient_checkpointing is called activation"),
+    ({"truncation_mode": "keep_end"}, "warn truncation_mode"),
+    ({"lerning_rate": 1}, "no such key: lerning_rate | Did you mean learning_rate"),
+    ({"max-steps": 1}, "stop max-steps: Keys are written with underscores"),
+    ({"flavor": "a100-large"}, "stop flavor: TRL 1.16.0 has no such key"),
+    ({"num_processes": 2}, "warn num_processes: Only trl dpo reads num_processes"),
+    ({"env": {"HF_TOKEN": "x"}}, "stop env: A secret does not belong in a recipe"),
+    ({"hub_token": "hf_x"}, "stop hub_token: A token does not belong in a recipe"),
+    ({"trust_remote_code": True}, "code of the model's repository runs on this machine, with your permissions"),
+    ({"model_init_kwargs": {"trust_remote_code": True}}, "warn trust_remote_code: Python code"),
+    ({"beta": 0}, "stop beta: beta: beta 0 keeps the loss at ln 2 forever"),
+    ({"beta": -0.1}, "a negative beta trains towards the rejected answers"),
+    ({"beta": [0.1]}, "stop beta: beta: write a number, not a list"),
+    ({"beta": "a lot"}, "stop beta: beta: write a number, not 'a lot'"),
+    ({"max_steps": 2.5}, "stop max_steps: max_steps: write a whole number, not 2.5"),
+    ({"max_steps": 0}, "stop max_steps: max_steps: 0 still trains one step"),
+    ({"max_steps": -5}, "stop max_steps"),
+    ({"label_smoothing": 0.5}, "stop label_smoothing: label_smoothing: write from 0 below 0.5, not 0.5"),
+    ({"logging_steps": 2.5}, "values above 1 are a number of steps"),
+    ({"per_device_train_batch_size": 0}, "stop per_device_train_batch_size"),
+    ({"seed": None}, "stop seed: seed: no value"),
+    ({"bf16": 1}, "stop bf16: bf16: write true or false, not 1"),
+    ({"save_strategy": "sometimes"}, "stop save_strategy: save_strategy: unknown choice: sometimes"),
+    ({"loss_type": "dpo"}, "unknown loss: dpo"),
+    ({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]}, "loss_weights has 1 weights for 2 losses"),
+    ({"loss_type": "exo_pair"}, "exo_pair needs label smoothing"),
+    ({"dtype": "bfloat16"}, "stop dtype: Weights in bfloat16 hardly move at a learning rate of 5e-7"),
+    ({"dtype": "auto"}, "warn dtype"),
+    ({"model_init_kwargs": {"dtype": "bfloat16"}}, "stop dtype"),
+    ({"use_peft": True}, "stop lora_target_modules: PEFT has no default target modules for SmolLM3"),
+    ({"lora_r": 8}, "warn lora_r: lora_r has no effect"),
+    ({"activation_offloading": True, "use_cpu": True}, "stop activation_offloading: Activation offloading needs"),
+    ({"test_split_size": 0.1}, "warn test_split_size: TRL splits without a seed"),
+    ({"eval_strategy": "steps"}, "stop eval_strategy"),
+    ({"logging_nan_inf_filter": True}, "warn logging_nan_inf_filter"),
+    ({"report_to": "trackio", "push_to_hub": True, "hub_model_id": "me/x"}, "warn report_to"),
+    ({"push_to_hub": True, "hub_model_id": "<you>/smollm3-dpo"}, "stop hub_model_id: hub_model_id is still"),
+    ({"push_to_hub": True, "hub_model_id": "your-username/x"}, "stop hub_model_id"),
+    ({"push_to_hub": True, "hub_model_id": "a/b/c"}, "stop hub_model_id: Not a valid repository name"),
+    ({"push_to_hub": True}, "warn hub_model_id"),
+    ({"model_name_or_path": "HuggingFaceTB/SmolLM3-3B-Instruct"}, "There is no such model"),
+    ({"model_name_or_path": None}, "stop model_name_or_path: The recipe has no model"),
+    ({"datasets": []}, "stop datasets: The recipe has no pairs"),
+    ({"datasets": [{"path": "pairs.jsonl"}]}, "Write path: json and data_files: pairs.jsonl"),
+    ({"datasets": [{"split": "train"}]}, "source 1 of datasets has no path"),
+    ({"datasets": [{"path": "x", "spilt": "train"}]}, "a key that TRL does not know: spilt"),
+    ({"datasets": None, "dataset_name": "pairs.jsonl"}, "dataset_name takes a Hub id or a folder"),
+    ({"dataset_name": "x"}, "warn dataset_name"),
+    ({"streaming": True}, "stop max_steps: A stream of pairs has no length"),
+    ({"bf16": True, "fp16": True}, "stop fp16: bf16 and fp16 are both on"),
+]
+
+
+@pytest.mark.parametrize(("more", "expected"), MISTAKES)
 def test_each_mistake_gets_one_sentence_and_what_to_write(more: dict[str, Any], expected: str) -> None:
     """The key, what is wrong, and the next step, before anything is loaded or paid for."""
     found = said(GOOD | more)
     assert expected in found
     for finding in check(GOOD | more):
         assert "\n" not in finding.sentence and finding.key
+
+
+@pytest.mark.parametrize("target", Target)
+@pytest.mark.parametrize("more", [more for more, _ in MISTAKES], ids=str)
+def test_each_mistake_is_fixed_with_enter(more: dict[str, Any], target: Target) -> None:
+    """Every finding has a fix. One that writes ends its finding, says what it writes, and never leads in a circle; any
+    other opens a field, or the file where there is no field."""
+    values, seen = GOOD | more, []
+    for _ in range(10):
+        found = check(values, target=target, has_bf16=True)
+        fixes = [item.fix for item in found if item.fix is not None]
+        assert len(fixes) == len(found) and all(fix.words for fix in fixes)
+        assert all(fix.writes or field_for(fix.edit).kind != "file" or fix.file for fix in fixes)
+        item = next((item for item in found if item.fix is not None and item.fix.writes), None)
+        if item is None or item.fix is None:
+            break
+        values = applied(values, item.fix.for_account("me"))
+        assert (item.key, item.sentence) not in seen
+        seen.append((item.key, item.sentence))
+        assert item.sentence not in [left.sentence for left in check(values, target=target, has_bf16=True)], values
+    else:
+        pytest.fail(f"it goes on and on: {seen}")
+
+
+def test_the_words_of_a_fix_say_what_is_written_and_deleted() -> None:
+    (found,) = [item for item in check(GOOD | {"warmup_ratio": 0.1}) if item.key == "warmup_ratio"]
+    assert found.fix is not None and found.fix.words == "write warmup_steps: 0.1; delete warmup_ratio"
+    placeholder = {"push_to_hub": True, "hub_model_id": "<you>/mine"}
+    (found,) = check(GOOD | placeholder)
+    assert found.fix is not None and found.fix.needs_account
+    assert found.fix.for_account("alice").words == "write hub_model_id: alice/mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "made"),
+    [
+        ("<you>/mine", "", "<account>/mine"),
+        ("<you>", "runs/a b", "<account>/you"),
+        (None, "runs/a b/", "<account>/a-b"),
+        (None, None, "<account>/smollm3-dpo-aligned"),
+        ("you/..", "x", "<account>/smollm3-dpo-aligned"),
+    ],
+)
+def test_a_repository_of_my_own_keeps_the_name(name: object, folder: object, made: str) -> None:
+    assert repository(name, folder) == made
 
 
 def test_code_of_strangers_in_a_job_has_a_token() -> None:
