@@ -1,4 +1,4 @@
-"""The tables of the documentation that come from the code: keys, commands, events, columns and recipe fields.
+"""The tables of the documentation that come from the code: keys, commands, events, columns, recipe fields and settings.
 
     python -m tests.docs_tables
 
@@ -206,12 +206,25 @@ def recipe_fields() -> str:
     return "\n\n".join(parts)
 
 
+def settings() -> str:
+    from smoltui.core.setting_fields.fields import setting_fields
+
+    rows = []
+    for field in setting_fields().values():
+        typed = field.kind in ("int", "float", "bool", "choice") or field.default not in (None, "", ())
+        unset = f"`{field.unset}`" if typed and field.unset != "unknown" else field.unset
+        limits = "" if field.kind in ("bool", "texts", "table") else field.range_text.removeprefix("a whole number ")
+        rows.append((f"`{field.key}`", field.help, limits, unset))
+    return table(("key", "meaning", "range", "default"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "events": events,
     "columns": columns,
     "run columns": run_columns,
     "fields": recipe_fields,
+    "settings": settings,
 }
 
 

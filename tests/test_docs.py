@@ -5,26 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from smoltui import docs
-from smoltui.core.runs.rules import WatchSettings
-from smoltui.core.settings.judge_settings import JudgeSettings
-from smoltui.core.settings.settings import (
-    EvaluationSettings,
-    JobSettings,
-    LocalSettings,
-    Manner,
-    Settings,
-    SubmitSettings,
-)
 from smoltui.errors import InputError
-from smoltui.scripts.pair_how import How
 from tests.docs_tables import BLOCK, KEYS, TABLES, WORDS, bindings_of, generated, shown_key, used, with_tables
 
 ROOT = Path(__file__).parents[1]
@@ -89,44 +76,6 @@ def test_every_event_and_column_is_named() -> None:
     named = set(re.findall(r"^\| `(\w+)` ", generated("events"), re.MULTILINE))
     assert named == set(EVENTS) - OF_MODELS
     assert not [name for name in COLUMNS if f"| `{name}` |" not in PAGES["pairs"]]
-
-
-def test_every_setting_is_listed_with_its_default() -> None:
-    def row(name: str, item: Field[Any] | None) -> str:
-        found = re.search(rf"^\| `{re.escape(name)}` \|.*\| (.*) \|$", PAGES["recipe"], re.MULTILINE)
-        if found is None:
-            return f"{name} is missing"
-        default = MISSING if item is None else item.default
-        if default in (MISSING, None, "", ()):  # its default is in words
-            return ""
-        wanted = json.dumps(default) if not isinstance(default, str) else default
-        return "" if found[1] == f"`{wanted}`" else f"{name} has the default {wanted}, not {found[1]}"
-
-    top = {item.name: item for item in fields(Settings)}
-    wanted: list[tuple[str, Field[Any] | None]] = [
-        ("run.on", top["on"]),
-        ("pairs.source", None),
-        ("pairs.columns", None),
-        ("pairs.show", None),
-    ]
-    for table, settings in (
-        ("jobs", JobSettings),
-        ("local", LocalSettings),
-        ("watch", WatchSettings),
-        ("evaluation", EvaluationSettings),
-        ("judge", JudgeSettings),
-        ("submit", SubmitSettings),
-        ("pairs", How),
-    ):
-        wanted += [(f"{table}.{item.name}", item) for item in fields(settings)]
-    assert not [problem for name, item in wanted if (problem := row(name, item))]
-    listed = set(
-        re.findall(
-            r"^\| `((?:run|jobs|local|watch|pairs|evaluation|judge|submit)\.\w+)`", PAGES["recipe"], re.MULTILINE
-        )
-    )
-    assert listed == {name for name, _ in wanted}
-    assert not [item.name for item in fields(Manner) if f"`{item.name}`" not in PAGES["recipe"]]
 
 
 def test_every_exit_code_is_named() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from smoltui.backends.project import journal as journals
 from smoltui.backends.project.journal import (
-    NO_FILE,
     AskFirstError,
     ChangedOutsideError,
     Journal,
@@ -23,6 +22,7 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.project.settings_file import set_watch
 from smoltui.backends.system import data_folder
+from smoltui.core.undo.history import NO_FILE
 from smoltui.errors import InputError
 from tests.examples import examples
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.pairs.session import shown_columns
+from smoltui.backends.project.journal import Journal
 from smoltui.backends.project.project import Project, too_nested
-from smoltui.backends.project.settings_file import set_pair_reading, set_shown_columns
+from smoltui.backends.project.settings_file import (
+    digest_of_settings,
+    load_settings,
+    set_pair_reading,
+    set_settings,
+    set_shown_columns,
+)
+from smoltui.core.recipe.changes import ABSENT
+from smoltui.core.setting_fields.fields import flat
 from smoltui.core.settings.settings import parse_settings
-from smoltui.errors import RecipeError
+from smoltui.errors import InputError, RecipeError
 from smoltui.scripts.pair_how import How
+from tests.examples import examples
+from tests.paths import PACKAGE
 
 
 @pytest.mark.parametrize(
@@ -101,3 +113,79 @@ def test_how_a_set_is_read_is_written_and_taken_back(tmp_path: Path) -> None:
     assert (project.settings().pair_how, project.settings().pair_columns) == (How(winner="w"), {})
     set_pair_reading(project, {})
     assert path.read_text().rstrip("\n") + "\n" == "# mine\n[pairs]\nsource = 'a.jsonl'  # here\n"
+
+
+KEYS_AND_VALUES = st.one_of(
+    st.tuples(st.sampled_from(["jobs.flavor", "pairs.source", "judge.model", "submit.license"]), st.text(max_size=8)),
+    st.tuples(st.sampled_from(["watch.nan", "evaluation.thinking", "submit.private"]), st.booleans()),
+    st.tuples(st.sampled_from(["evaluation.seed", "judge.max_tokens"]), st.integers(1, 99)),
+    st.tuples(st.sampled_from(["pairs.show", "evaluation.benchmarks"]), st.lists(st.text(max_size=5), max_size=3)),
+    st.tuples(st.sampled_from(["jobs.labels"]), st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2)),
+    st.tuples(
+        st.sampled_from(["jobs.flavor", "watch.nan", "evaluation.seed", "run.on", "jobs.labels"]), st.just(ABSENT)
+    ),
+)
+
+
+@given(st.lists(KEYS_AND_VALUES, max_size=5), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "course-jobs"]))
+@examples(40)
+def test_any_settings_are_written_and_undone(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, Any]], newline: str, preset: str
+) -> None:
+    """Each value is the one asked for, no other changes, every comment stays, and undo restores every byte."""
+    folder = tmp_path_factory.mktemp("set")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMOLTUI_HOME", str(folder / "data"))
+        project, path = Project(folder), folder / "smoltui.toml"
+        before = None
+        if preset:
+            before = (PACKAGE / "presets" / preset / "smoltui.toml").read_text("utf-8").replace("\n", newline).encode()
+            path.write_bytes(before)
+        comments = [line for line in (before or b"").decode().splitlines() if line.startswith("#")]
+        wanted = flat(load_settings(project).data)
+        for key, value in changes:
+            set_settings(project, {key: value})
+            wanted = {name: old for name, old in wanted.items() if name != key}
+            wanted |= {} if value is ABSENT else {key: value}
+            file = load_settings(project)
+            assert flat(file.data) == wanted and file.problem is None
+            assert not [comment for comment in comments if comment not in file.text]
+            assert digest_of_settings(project) == file.digest
+        with suppress(InputError):
+            while True:
+                Journal(folder).undo()
+        assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_a_new_key_stands_in_its_table_and_not_below_the_comment_of_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "smoltui.toml"
+    path.write_text('[jobs]\nflavor = "x"  # mine\n\n# about answers\n[evaluation]\nseed = 1\n')
+    made = set_settings(Project(tmp_path), {"jobs.processes": 2, "evaluation.manner.name": "kind"})
+    assert made.said == "jobs.processes 0 (the default) → 2 · evaluation.manner.name none (the default) → kind"
+    assert path.read_text() == (
+        '[jobs]\nflavor = "x"  # mine\nprocesses = 2\n\n# about answers\n[evaluation]\nseed = 1\n\n'
+        '[evaluation.manner]\nname = "kind"\n'
+    )
+    assert load_settings(Project(tmp_path)).line_of("jobs.processes") == 3
+
+
+def test_two_people_change_the_same_setting(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    set_settings(project, {"jobs.timeout": "5h"})
+    with pytest.raises(RecipeError, match="another program set it to 5h"):
+        set_settings(project, {"jobs.timeout": "2h"}, expected={"jobs.timeout": ABSENT})
+    set_settings(project, {"jobs.timeout": "2h"}, expected={"jobs.timeout": "5h"})
+    assert project.settings().jobs.timeout == "2h"
+
+
+def test_a_broken_value_can_be_fixed_and_a_file_in_one_line_is_refused(tmp_path: Path) -> None:
+    project, path = Project(tmp_path), tmp_path / "smoltui.toml"
+    path.write_text("[jobs]\nprocesses = 99\n[watch]\nnan = 3\n")
+    with pytest.raises(RecipeError, match="from 0 to 64"):
+        set_settings(project, {"jobs.processes": 98})
+    set_settings(project, {"jobs.processes": 2})
+    set_settings(project, {"watch.nan": ABSENT})
+    assert project.settings().jobs.processes == 2
+    path.write_text("jobs = {flavor = 'x'}\n")
+    set_settings(project, {"jobs.timeout": "2h"})
+    assert project.settings().jobs.timeout == "2h" and "flavor = 'x'" in path.read_text()
