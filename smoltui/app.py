@@ -26,8 +26,9 @@ from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import Run
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
+from smoltui.looks.themed import AUTO, ThemedApp
 from smoltui.safe_text import redact, safe, safe_line
-from smoltui.wire import WireApp, driver_for, is_remote
+from smoltui.wire import driver_for, is_remote
 from smoltui.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class _Told(Exception):
         return Text(f"smoltui: {self._error}")
 
 
-class SmoltuiApp(WireApp[int]):
+class SmoltuiApp(ThemedApp[int]):
     """smoltui on one project folder."""
 
     TITLE = "smoltui"
@@ -161,10 +162,12 @@ class SmoltuiApp(WireApp[int]):
     runs_errors: reactive[dict[str, SmoltuiError]] = reactive(dict, init=False)
     """Engines that could not list their runs, with the reason."""
 
-    def __init__(self, project: Project, services: Services | None = None, opening: str = "device") -> None:
+    def __init__(
+        self, project: Project, services: Services | None = None, opening: str = "device", theme: str = AUTO
+    ) -> None:
         # Without it, Textual mounts an empty screen first.
         self.DEFAULT_MODE = opening  # type: ignore[misc]
-        super().__init__()
+        super().__init__(theme)
         self.workspace = Workspace(project, services, self)
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a whole screen per frame over the line

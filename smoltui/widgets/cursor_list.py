@@ -34,7 +34,9 @@ class CursorList(Widget):
 
     COMPONENT_CLASSES = {"cursor-list--cursor", "cursor-list--heading"}
     DEFAULT_CSS = """
-    CursorList > .cursor-list--cursor { background: $primary 40%; text-style: bold; }
+    CursorList > .cursor-list--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+    }
     CursorList > .cursor-list--heading { background: $panel; text-style: bold; }
     """
 

@@ -9,6 +9,7 @@ from rich.console import COLOR_SYSTEMS, Console, RenderableType
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.driver import Driver
+from textual.message import Message
 from textual.screen import Screen
 
 if TYPE_CHECKING:
@@ -17,8 +18,20 @@ if TYPE_CHECKING:
 ReturnType = TypeVar("ReturnType")
 
 
+class TerminalBackground(Message):
+    """The terminal has said what its background is. Many never do."""
+
+    def __init__(self, color: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.color = color
+        """Red, green and blue, 0..255."""
+
+
 class WireApp(App[ReturnType], Generic[ReturnType]):
     """An app that works with any driver, and sends less with `WireDriver`."""
+
+    asks_background = False
+    """Whether the driver asks the terminal for its background. The answer is a `TerminalBackground`."""
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         # Drivers normally receive one string, in which our own sequences cannot be told from those in a widget's text.

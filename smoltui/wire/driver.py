@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 import signal
 import termios
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -13,19 +15,24 @@ from typing import Any
 
 from rich.color import ColorSystem
 from textual._compositor import CompositorUpdate
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+from smoltui.wire.app import TerminalBackground
 from smoltui.wire.frames import FrameMaker
 from smoltui.wire.leaving import Leaving
 from smoltui.wire.output import SYNC_END, SYNC_START, Output
+from smoltui.wire.replies import QUESTION, Replies
 from smoltui.wire.terminal import Terminal, terminal_of
 
 _CURSOR = re.compile(r"\x1b\[(\d+);(\d+)H")
 _MODES = re.compile(r"(?:\x1b\[[?<=>]?[0-9;:]*(?:\$p|[hlnu]| q)|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x07)*")
 """Sequences that do not change the screen: modes, queries, the keyboard protocol, OSC, the bell."""
-
-
+_MOST_READ = 4096
+_TICK_SECONDS = 0.1
+"""How often the parser may decide that a lone ESC is a key, as in Textual's driver."""
 _RESTORE = (
     "\x1b[m\x1b[r\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"
     "\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
@@ -48,6 +55,7 @@ class WireDriver(LinuxDriver):
         """A frame was taken, and its cursor position is still to come."""
         self._output: Output | None = None
         self._leaving = Leaving(self._leave, self._restore)
+        self._replies = Replies(self._background)
 
     # -- frames
 
@@ -90,7 +98,12 @@ class WireDriver(LinuxDriver):
         self._output = Output(self._file.fileno(), terminal, self._gone, self._failed)
         self._output.start()
         self._leaving.watch()
+        asks = terminal.answers and getattr(self._app, "asks_background", False)
+        if asks:
+            self._replies.expect()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if asks:
+            self.write(QUESTION)  # before the first frame, so that the answer precedes whatever is typed after it
         self._doubt_on_resize()
         self._show()  # after a suspension, restores the previous screen
 
@@ -137,6 +150,23 @@ class WireDriver(LinuxDriver):
             self._gone()
         except Exception as error:
             self._failed(error)
+
+    def run_input_thread(self) -> None:
+        """Reads keys, the mouse and the terminal's answers until the app exits or suspends."""
+        parser, replies = XTermParser(self._debug), self._replies
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                read = os.read(self.fileno, _MOST_READ) if selector.select(_TICK_SECONDS) else b""
+                typed = replies.feed(decode(read)) if read else replies.idle()
+                for event in (*(parser.feed(typed) if typed else ()), *parser.tick()):
+                    self.process_message(event)
+        with suppress(EOFError, ParseError):
+            tuple(parser.feed(""))  # ends the generator of Textual's parser
+
+    def _background(self, color: tuple[int, int, int]) -> None:
+        self._soon(self._app.post_message, TerminalBackground(color))
 
     def _gone(self) -> None:
         """The terminal is gone. Called from any thread."""

@@ -22,6 +22,8 @@ class Terminal:
     """REP (`rep`): repeats the last character, if it is ASCII."""
     scroll: bool = False
     """Scroll regions: DECSTBM, SU and SD (`csr`, `indn`, `rin`)."""
+    answers: bool = True
+    """May be asked for its colors (OSC 11); a terminal that does not know the question ignores it."""
 
 
 _ALL = Terminal(background_erase=True, erase_characters=True, repeat=True, scroll=True)
@@ -44,7 +46,7 @@ _FAMILIES = {
     "mintty": _NO_REPEAT,
     "tmux": _TMUX,
     "screen": Terminal(scroll=True),
-    "linux": Terminal(background_erase=True, erase_characters=True),
+    "linux": Terminal(background_erase=True, erase_characters=True, answers=False),
 }
 
 

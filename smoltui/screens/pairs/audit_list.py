@@ -45,7 +45,11 @@ class AuditList(Widget):
     """The parent binds the keys and calls `move`. A move redraws only the lines that changed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"audit-list--cursor"}
-    DEFAULT_CSS = "AuditList > .audit-list--cursor { background: $primary 50%; text-style: bold; }"
+    DEFAULT_CSS = """
+    AuditList > .audit-list--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+    }
+    """
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -33,7 +33,11 @@ class MappingForm(Widget, can_focus=True):
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"mapping-form--cursor"}
-    DEFAULT_CSS = "MappingForm > .mapping-form--cursor { background: $primary 50%; text-style: bold; }"
+    DEFAULT_CSS = """
+    MappingForm > .mapping-form--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,shift+tab", "field(-1)", "Field above", show=False),
         Binding("down,tab", "field(1)", "Field below", show=False),

@@ -65,8 +65,8 @@ class FieldList(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"field-list--cursor"}
     DEFAULT_CSS = """
-    FieldList > .field-list--cursor { background: $primary 35%; text-style: bold; }
-    FieldList:focus > .field-list--cursor { background: $primary 60%; }
+    FieldList > .field-list--cursor { background: $block-cursor-blurred-background; text-style: bold; }
+    FieldList:focus > .field-list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),

@@ -62,7 +62,9 @@ class RunList(ScrollView, can_focus=True):
     # No scroll bars: they are drawn a frame late and cost more bytes than a row.
     DEFAULT_CSS = """
     RunList { height: auto; scrollbar-size: 0 0; }
-    RunList > .run-list--cursor { background: $primary 50%; text-style: bold; }
+    RunList > .run-list--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
