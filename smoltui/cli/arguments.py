@@ -28,6 +28,14 @@ class Choice(click.Choice[str]):
         return " ".join(filter(None, (said, did_you_mean(str(value), self.choices))))
 
 
+theme_option = click.option(
+    "--theme",
+    type=Choice(("auto", "dark", "light")),
+    help="Colors for a dark or a light background; auto asks the terminal.",
+)
+"""`theme`: None without the option."""
+
+
 class _LateChoice(Choice):
     """Choices that are looked up when they are needed, so that no command waits for their modules."""
 

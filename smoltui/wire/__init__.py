@@ -10,7 +10,8 @@ The path of a frame: `app` passes the compositor's strips to `driver`, `frames` 
 
 from __future__ import annotations
 
-from smoltui.wire.app import TerminalBackground, WireApp
+from smoltui.wire.app import WireApp
 from smoltui.wire.choice import driver_for, is_remote
+from smoltui.wire.messages import TerminalBackground
 
 __all__ = ["TerminalBackground", "WireApp", "driver_for", "is_remote"]

@@ -9,22 +9,12 @@ from rich.console import COLOR_SYSTEMS, Console, RenderableType
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.driver import Driver
-from textual.message import Message
 from textual.screen import Screen
 
 if TYPE_CHECKING:
     from smoltui.wire.driver import WireDriver
 
 ReturnType = TypeVar("ReturnType")
-
-
-class TerminalBackground(Message):
-    """The terminal has said what its background is. Many never do."""
-
-    def __init__(self, color: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.color = color
-        """Red, green and blue, 0..255."""
 
 
 class WireApp(App[ReturnType], Generic[ReturnType]):

@@ -20,9 +20,9 @@ from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from smoltui.wire.app import TerminalBackground
 from smoltui.wire.frames import FrameMaker
 from smoltui.wire.leaving import Leaving
+from smoltui.wire.messages import TerminalBackground
 from smoltui.wire.output import SYNC_END, SYNC_START, Output
 from smoltui.wire.replies import QUESTION, Replies
 from smoltui.wire.terminal import Terminal, terminal_of
@@ -153,7 +153,7 @@ class WireDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Reads keys, the mouse and the terminal's answers until the app exits or suspends."""
-        parser, replies = XTermParser(self._debug), self._replies
+        parser, replies = XTermParser(), self._replies
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)

@@ -56,11 +56,13 @@ class Replies:
         """What is left of `text` for the keyboard."""
         if self._skips:
             text = self._without_rest(text)
-        text = _ANSWER.sub(self._taken, self._held + text)
-        self._held = ""
+        before, self._held = self._held, ""
+        text = _ANSWER.sub(self._taken, before + text)
         begun = _BEGINNING.search(text)
         if begun and (self._expects or len(begun[0]) > 1):
-            self._held, self._since = begun[0], self._clock()
+            self._held = begun[0]
+            if not before:
+                self._since = self._clock()
             text = text[: begun.start()]
             if len(self._held) > MOST:
                 self._held, self._skips = "", True

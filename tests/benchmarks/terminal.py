@@ -25,6 +25,7 @@ ANSWERS = (
     (re.compile(rb"\x1b\[\?2026\$p"), b"\x1b[?2026;2$y"),
     (re.compile(rb"\x1b\[\?2048\$p"), b"\x1b[?2048;0$y"),
 )
+BACKGROUND = re.compile(rb"\x1b\]11;\?(?:\x07|\x1b\\)")
 BURST_SECONDS = 0.03
 """A burst of output ends where nothing comes for this long."""
 LINE_CHUNK = 256
@@ -44,6 +45,8 @@ class Terminal:
     env: dict[str, str] = field(default_factory=dict)
     bytes_per_second: float | None = None
     latency: float = 0.0
+    background: str = "\x1b]11;rgb:1212/1212/1212\x1b\\"
+    """What it answers when it is asked for its background; empty: nothing."""
 
     def __post_init__(self) -> None:
         self.screen = Emulator(*self.size)
@@ -96,6 +99,8 @@ class Terminal:
             for question, answer in ANSWERS:
                 for _ in question.findall(data):
                     os.write(self.fd, answer)
+            if self.background and BACKGROUND.search(data):
+                os.write(self.fd, self.background.encode())
             if self.bytes_per_second is not None:
                 free = max(free, time.perf_counter()) + len(data) / self.bytes_per_second
                 time.sleep(max(0.0, free - time.perf_counter()))

@@ -35,10 +35,15 @@ def opened(furnished: Path) -> Iterator[Callable[..., Terminal]]:
     """`opened(size=…, TERM=…)`: the app in a terminal, started by its command. Stops what still runs."""
     terminals: list[Terminal] = []
 
-    def open_in(size: tuple[int, int] = (100, 30), command: list[str] | None = None, **env: str) -> Terminal:
+    def open_in(
+        size: tuple[int, int] = (100, 30), command: list[str] | None = None, background: str = "", **env: str
+    ) -> Terminal:
         path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
         terminal = Terminal(
-            command or [sys.executable, "-m", "smoltui", str(furnished)], size=size, env={"PYTHONPATH": path, **env}
+            command or [sys.executable, "-m", "smoltui", str(furnished)],
+            size=size,
+            env={"PYTHONPATH": path, **env},
+            background=background,
         )
         terminals.append(terminal)
         return terminal

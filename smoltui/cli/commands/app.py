@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smoltui.cli import output
-from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in
+from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in, theme_option
 from smoltui.cli.group import whole_command_line
 from smoltui.cli.output import print_json
 from smoltui.core.machine.health import CANNOT_DRAW
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 @click.command("open", hidden=True)
 @folder_argument
+@theme_option
 @click.option("--json", "as_json", is_flag=True, hidden=True)
-def open_app(folder: str, as_json: bool) -> None:
+def open_app(folder: str, theme: str | None, as_json: bool) -> None:
     """Opens the app on a project folder."""
     try:
         project = project_in(folder)
@@ -35,7 +36,7 @@ def open_app(folder: str, as_json: bool) -> None:
         raise InputError(f"Not a project folder or a command: {folder}", hint) from error
     if as_json:
         raise InputError("Only the commands take --json, not the app", "See the commands: smoltui --help")
-    run_app(project)
+    run_app(project, theme)
 
 
 COMMANDS = (
@@ -43,8 +44,8 @@ COMMANDS = (
 )
 
 
-def run_app(project: Project) -> None:
-    """Runs the app until the person quits.
+def run_app(project: Project, theme: str | None = None) -> None:
+    """Runs the app until the person quits. `theme` is `auto`, `dark` or `light`; None: not said.
 
     Raises:
         InputError: there is no terminal that the app can draw on.
@@ -65,7 +66,7 @@ def run_app(project: Project) -> None:
     postpone_collections()
     from smoltui.app import SmoltuiApp
 
-    app = SmoltuiApp(project)
+    app = SmoltuiApp(project, theme=theme or "auto")
     # The app's own result, or the return code if a signal or a lost terminal ended it.
     if code := app.run() or app.return_code:
         raise SystemExit(code)
@@ -74,8 +75,9 @@ def run_app(project: Project) -> None:
 @click.command("demo")
 @click.argument("folder", default="smoltui-demo")
 @click.option("--no-open", is_flag=True, help="Only create the folder.")
+@theme_option
 @json_option
-def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
+def demo_command(folder: str, no_open: bool, theme: str | None, as_json: bool) -> None:
     """Create a project that trains within a minute on any CPU, and open the app on it.
 
     A folder that is already a project is opened as it is.
@@ -88,7 +90,7 @@ def demo_command(folder: str, no_open: bool, as_json: bool) -> None:
         project = create_project(project.folder, "demo")
     elif not as_json:
         output.note(f"This folder is already a project; nothing was changed: {project.folder}")
-    _made(project, no_open, as_json)
+    _made(project, no_open, as_json, theme)
 
 
 @click.command("new")
@@ -109,7 +111,7 @@ def _absolute(folder: str) -> Path:
     return expanded(folder).absolute()
 
 
-def _made(project: Project, no_open: bool, as_json: bool) -> None:
+def _made(project: Project, no_open: bool, as_json: bool, theme: str | None = None) -> None:
     if as_json:
         print_json({"folder": str(project.folder)})
     elif no_open:
@@ -118,4 +120,4 @@ def _made(project: Project, no_open: bool, as_json: bool) -> None:
         output.say(f"Project: {safe_line(str(project.folder), 4096)}")
         output.say(f"Open the project: smoltui {safe_line(shlex.quote(str(project.folder)), 4096)}")
     if not no_open and not as_json:
-        run_app(project)
+        run_app(project, theme)
