@@ -114,7 +114,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         judge.judge_command,
         benchmark.benchmark_command,
     ),
-    "Publishing": (publish.card_command, publish.submit_command, publish.leaderboard_command),
+    "Publishing": (publish.report_command, publish.card_command, publish.submit_command, publish.leaderboard_command),
     "Help": (docs.docs_command, shell.doctor_command, shell.completions_command, shell.man_command),
 }
 """Heading → commands, in the order of the workflow, in which help, manual page and documentation list them."""

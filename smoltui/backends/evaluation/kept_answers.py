@@ -62,6 +62,16 @@ def kept_answers(folder: Path, prompt_set: str, *, is_project: bool) -> tuple[Sh
     return None
 
 
+def newest_answers(folder: Path) -> list[Sheet]:
+    """The newest stored answers to each set of prompts, the newest first."""
+    found: dict[object, Sheet] = {}
+    for data in islice(_stored(folder), MOST_FILES):
+        sheet = sheet_from_json(data)
+        if sheet.complete:
+            found.setdefault(sheet.prompt_set, sheet)
+    return list(found.values())
+
+
 def _stored(folder: Path) -> Iterator[dict[str, Any]]:
     """Everything that can be read, newest first."""
     try:

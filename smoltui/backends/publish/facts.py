@@ -71,14 +71,14 @@ async def read_run(engine: Engine, run: Run) -> tuple[Run, RunSpec | None]:
     return run, spec
 
 
-def gather(project: Project, run: Run, spec: RunSpec | None) -> Gathered:
-    """Everything that is known about a run's model.
+def gather(project: Project, run: Run, spec: RunSpec | None, *, ended: bool = True) -> Gathered:
+    """Everything that is known about a run's model. `ended`: only of a run that is over.
 
     Raises:
         InputError: the run is not over, or its recipe is unknown.
         RecipeError: settings or recipe cannot be read.
     """
-    spec = _spec_of_ended(run, spec)
+    spec = _spec_of(run, spec, ended=ended)
     settings = project.settings()
     values = RecipeFile(project.recipe_path, spec.recipe, "").values
     folder = _weights_folder(run)
@@ -115,9 +115,9 @@ def gather(project: Project, run: Run, spec: RunSpec | None) -> Gathered:
     return Gathered(_as_it_went(record, run), run, settings, folder, values)
 
 
-def _spec_of_ended(run: Run, spec: RunSpec | None) -> RunSpec:
-    """The specification, if the run is over and has one."""
-    if not run.is_final:
+def _spec_of(run: Run, spec: RunSpec | None, *, ended: bool) -> RunSpec:
+    """The specification, if the run has one, and is over if that is required."""
+    if ended and not run.is_final:
         raise InputError(f"This run is not over yet: {run.id}", "Wait for its end: smoltui wait")
     if spec is None:
         raise InputError(

@@ -1,12 +1,38 @@
-"""The commands of the Submit room: card, submit and leaderboard."""
+"""Commands that show a run to others: report, and those of the Submit room: card, submit and leaderboard."""
 
 from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import FILE, Choice, folder_argument, json_option, project_in, run_option
+from smoltui.cli.arguments import (
+    FILE,
+    FOLDER,
+    Choice,
+    folder_argument,
+    json_option,
+    project_in,
+    run_argument,
+    run_option,
+)
+from smoltui.cli.output import print_json
 
 _RUN = "The run to publish; default: the project's newest run on this machine with a model."
+
+
+@click.command("report")
+@run_argument
+@click.option("--out", type=FOLDER, metavar="FOLDER", help="Folder for the files; default: report-ID in this folder.")
+@json_option
+def report_command(run_id: str, out: str | None, as_json: bool) -> None:
+    """Write a run as a page: recipe, pairs, curves, evaluation, answers, checks, versions.
+
+    report.html can be read offline, in any browser; report.md is the same as Markdown. Nothing in them is loaded from
+    the network, and secrets are redacted.
+    """
+    from smoltui.cli import report
+
+    written = report.report(run_id, out)
+    print_json(written) if as_json else report.print_report(written)
 
 
 @click.command("card")

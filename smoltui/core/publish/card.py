@@ -22,25 +22,32 @@ def card(record: Record, repo: str) -> str:
     """The whole card of `repo` (owner/name). What the record does not know is named as unknown, never left as a gap."""
     parts = [
         metadata(record),
-        [f"# {_plain(record.name)}", "", *_intro(record)],
+        [f"# {plain(record.name)}", "", *_intro(record)],
         _usage(record, repo),
-        _training(record),
-        _pairs(record.pairs),
-        _recipe(record),
-        _held_out(record),
-        _votes(record.votes),
-        _benchmarks(record.benchmarks),
-        _limits(record),
-        _versions(record),
+        *facts(record).values(),
     ]
     return "\n".join(line for part in parts if part for line in [*part, ""])
+
+
+def facts(record: Record) -> dict[str, list[str]]:
+    """Subject → lines of its section: what the record says, for the card and for the report of a run."""
+    return {
+        "training": _training(record),
+        "pairs": _pairs(record.pairs),
+        "recipe": _recipe(record),
+        "held-out": _held_out(record),
+        "votes": _votes(record.votes),
+        "benchmarks": _benchmarks(record.benchmarks),
+        "limits": _limits(record),
+        "versions": _versions(record),
+    }
 
 
 def _intro(record: Record) -> list[str]:
     base, what = record.base, "A LoRA adapter for" if record.weights is Weights.ADAPTER else "A version of"
     how = " (the adapter is merged into the weights)" if record.weights is Weights.MERGED else ""
     lines = [
-        f"{what} {_base_link(base)}, aligned to preference pairs by {_plain(record.method)} with "
+        f"{what} {_base_link(base)}, aligned to preference pairs by {plain(record.method)} with "
         f"[TRL](https://github.com/huggingface/trl){how}.",
     ]
     if base.repo is None:
@@ -48,7 +55,7 @@ def _intro(record: Record) -> list[str]:
             f"The base model is a folder of the machine that trained it (`{_code(base.name)}`), not on the Hub."
         )
     if any(record.curves.values()):
-        lines += ["", f"![Loss, reward margin, accuracy and rewards during the training]({curves.NAME})", ""]
+        lines += ["", f"![{curves.TITLE}]({curves.NAME})", ""]
         lines.append("Lines: at each logged step. Dots: on held-out pairs.")
     return lines
 
@@ -56,7 +63,7 @@ def _intro(record: Record) -> list[str]:
 def _base_link(base: Base) -> str:
     if base.repo is None:
         return f"`{_code(base.name)}`"
-    return f"[{_plain(base.repo)}](https://huggingface.co/{base.repo})"
+    return f"[{plain(base.repo)}](https://huggingface.co/{base.repo})"
 
 
 def _usage(record: Record, repo: str) -> list[str]:
@@ -103,7 +110,7 @@ def _training(record: Record) -> list[str]:
     rows = [
         ("base model", _base_link(base)),
         ("its commit", commit),
-        ("method", f"{_plain(record.method)}, loss `{_code(record.loss)}`, beta {record.beta:g}"),
+        ("method", f"{plain(record.method)}, loss `{_code(record.loss)}`, beta {record.beta:g}"),
         ("learning rate", _known(record.learning_rate)),
         ("longest pair, tokens", _known(record.max_length)),
         ("seed", _known(record.seed)),
@@ -117,36 +124,36 @@ def _training(record: Record) -> list[str]:
     if record.moved is not None:
         rows.append(("weights that changed", f"{record.moved * 100:.0f} %"))
     if record.chapter:
-        rows.append(("smol-course chapter", _plain(record.chapter)))
-    return ["## Training", "", *_table(("", ""), rows)]
+        rows.append(("smol-course chapter", plain(record.chapter)))
+    return ["## Training", "", *table(("", ""), rows)]
 
 
 def _known(text: str) -> str:
-    return _plain(text) if text else NOT_RECORDED
+    return plain(text) if text else NOT_RECORDED
 
 
 def _pairs(pairs: Pairs) -> list[str]:
-    name = f"[{_plain(pairs.repo)}](https://huggingface.co/datasets/{pairs.repo})" if pairs.repo else _plain(pairs.name)
+    name = f"[{plain(pairs.repo)}](https://huggingface.co/datasets/{pairs.repo})" if pairs.repo else plain(pairs.name)
     rows = [
         ("source", name + (f", split `{_code(pairs.split)}`" if pairs.split else "")),
         ("trained on", _count(pairs.train)),
         ("held out", _count(pairs.held_out)),
         ("hash of the rows", f"`{_code(pairs.digest)}`" if pairs.digest else NOT_RECORDED),
     ]
-    lines = ["## Preference pairs", "", *_table(("", ""), rows)]
-    notes = [f"Curated: {_plain(pairs.origin)}."] if pairs.origin else []
+    lines = ["## Preference pairs", "", *table(("", ""), rows)]
+    notes = [f"Curated: {plain(pairs.origin)}."] if pairs.origin else []
     if pairs.excluded or pairs.swapped:
         notes.append(f"Decisions of the project: {pairs.excluded:,} pairs excluded, {pairs.swapped:,} swapped.")
     if pairs.left_out:
-        said = ", ".join(f"{_plain(reason)}: {count:,}" for reason, count in sorted(pairs.left_out.items()))
+        said = ", ".join(f"{plain(reason)}: {count:,}" for reason, count in sorted(pairs.left_out.items()))
         notes.append(f"Rows that were not trained on ({said}).")
     lines += ["", *[f"- {note}" for note in notes]] if notes else []
     if not pairs.audit:
         return [*lines, "", "The set was not audited."]
-    lines += ["", "Audit:", "", *[f"- {_plain(line)}" for line in pairs.audit]]
+    lines += ["", "Audit:", "", *[f"- {plain(line)}" for line in pairs.audit]]
     if pairs.findings:
-        found = [(severity, f"{count:,}", _plain(title)) for severity, count, title in pairs.findings]
-        lines += ["", *_table(("severity", "pairs", "finding"), found)]
+        found = [(severity, f"{count:,}", plain(title)) for severity, count, title in pairs.findings]
+        lines += ["", *table(("severity", "pairs", "finding"), found)]
     return lines
 
 
@@ -155,17 +162,15 @@ def _count(number: int | None) -> str:
 
 
 def _recipe(record: Record) -> list[str]:
-    text = safe(redact(record.recipe), None).strip("\n")
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-    return [
-        "## Recipe",
-        "",
-        "Every key is TRL's; `trl dpo --config recipe.yaml` runs it.",
-        "",
-        f"{fence}yaml",
-        text,
-        fence,
-    ]
+    about = "Every key is TRL's; `trl dpo --config recipe.yaml` runs it."
+    return ["## Recipe", "", about, "", *fenced(record.recipe, "yaml")]
+
+
+def fenced(text: str, language: str = "") -> list[str]:
+    """A foreign text of several lines as a block of code: nothing in it is Markdown."""
+    shown = safe(redact(text), None).strip("\n")
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    return [f"{fence}{language}", shown, fence]
 
 
 def _held_out(record: Record) -> list[str]:
@@ -177,16 +182,16 @@ def _held_out(record: Record) -> list[str]:
     rows.append(
         ("answer length ÷ reference's", *(as_word(each.length_ratio, 2) for each in (found.reference, found.aligned)))
     )
-    table = _table(("", "reference", "this model"), [tuple(map(_plain, row)) for row in rows])
+    compared = table(("", "reference", "this model"), [tuple(map(plain, row)) for row in rows])
     about = (
         f"Measured on {found.aligned.pairs:,} pairs (hash `{_code(found.pairs_hash)}`), with answers sampled with seed "
         f"{found.seed}, by {_packages(found.versions)}."
     )
-    return [*head, *table, "", about, "", *[f"- {_plain(rule)}" for rule in rules(found.beta, record.manner)]]
+    return [*head, *compared, "", about, "", *[f"- {plain(rule)}" for rule in rules(found.beta, record.manner)]]
 
 
 def _packages(versions: Mapping[str, str]) -> str:
-    named = [f"{_plain(name)} {_plain(version)}" for name, version in sorted(versions.items())]
+    named = [f"{plain(name)} {plain(version)}" for name, version in sorted(versions.items())]
     return ", ".join(named) or "unknown versions"
 
 
@@ -195,8 +200,8 @@ def _votes(votes: Sequence[Vote]) -> list[str]:
     if not votes:
         return [*lines, "No votes are recorded."]
     for vote in votes:
-        rows = [(_plain(label), _plain(figure)) for label, figure in vote.rows]
-        lines += [f"{_plain(vote.title)}:", "", *_table(("", ""), rows), "", _plain(vote.sentence), ""]
+        rows = [(plain(label), plain(figure)) for label, figure in vote.rows]
+        lines += [f"{plain(vote.title)}:", "", *table(("", ""), rows), "", plain(vote.sentence), ""]
     return lines[:-1]
 
 
@@ -206,7 +211,7 @@ def _benchmarks(benchmarks: Sequence[Benchmark]) -> list[str]:
     if not kept:
         return [*lines, "Not measured."]
     for benchmark in kept:
-        lines += [f"### {_plain(benchmark.harness)}", ""]
+        lines += [f"### {plain(benchmark.harness)}", ""]
         rows = [
             (
                 f"`{_code(row.task)}`",
@@ -216,14 +221,14 @@ def _benchmarks(benchmarks: Sequence[Benchmark]) -> list[str]:
             )
             for row in benchmark.rows
         ]
-        lines += _table(("task", "metric", "reference", "this model"), rows)
+        lines += table(("task", "metric", "reference", "this model"), rows)
         about = ["± one standard error", benchmark.settings, benchmark.date and f"on {benchmark.date}"]
         about.append(f"with {', '.join(benchmark.pins)}" if benchmark.pins else "its packages were not recorded")
-        lines += ["", f"{_plain('; '.join(filter(None, about)))}."]
+        lines += ["", f"{plain('; '.join(filter(None, about)))}."]
         if benchmark.dataset:
             lines += [
                 "",
-                f"All results: [{_plain(benchmark.dataset)}](https://huggingface.co/datasets/{benchmark.dataset})",
+                f"All results: [{plain(benchmark.dataset)}](https://huggingface.co/datasets/{benchmark.dataset})",
             ]
         lines.append("")
     return [*lines, "Figures of different harnesses, or with other settings, are not comparable."]
@@ -270,7 +275,8 @@ def _versions(record: Record) -> list[str]:
     return lines
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table of cells that are Markdown already."""
     return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows)]
 
 
@@ -279,6 +285,6 @@ def _code(text: str) -> str:
     return safe_line(redact(text), 200).replace("`", "´").replace("|", "¦")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text as Markdown that shows it: foreign signs mean nothing."""
     return _SPECIAL.sub(r"\\\1", safe_line(redact(text), 1000))

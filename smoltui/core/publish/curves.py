@@ -1,4 +1,4 @@
-"""The curves of a training as one picture: loss, reward margin, reward accuracy, rewards."""
+"""The curves of a training as one picture, PNG or SVG: loss, reward margin, reward accuracy, rewards."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from smoltui.core.publish.png import Colour, Picture, words_width
+from smoltui.core.publish.png import Colour, Picture
 from smoltui.core.publish.record import Points
+from smoltui.core.publish.svg import Drawing
 from smoltui.core.runs.metrics import LN2, as_word, finite
 
 WIDTH, HEIGHT = 1200, 720
 NAME = "curves.png"
 """In the repository."""
+TITLE = "Loss, reward margin, accuracy and rewards during the training"
 
 _INK, _DIM, _GRID = (40, 40, 40), (120, 120, 120), (225, 225, 225)
 _BLUE, _ORANGE, _GREEN, _RED = (31, 119, 180), (230, 110, 0), (30, 140, 60), (200, 40, 40)
@@ -22,6 +24,30 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 100, 56, 24, 52
 """Pixels of a panel around its curve."""
 _TICKS = 4
 _DOT = 8
+
+
+NAMES = {_INK: "ink", _DIM: "dim", _GRID: "grid", _BLUE: "blue", _ORANGE: "orange", _GREEN: "green", _RED: "red"}
+"""Names of the colors in an SVG, which has a second set of them for dark backgrounds."""
+MOST_POINTS = 1_000
+"""Points of a line that are drawn; a panel is 476 pixels wide."""
+LABEL_ABOVE = 18
+"""Pixels between the end of a curve and the top of its name."""
+
+
+class Canvas(Protocol):
+    """What curves are drawn on: pixels, or an SVG. Places are pixels from the top left."""
+
+    def box(self, x: int, y: int, width: int, height: int, colour: Colour) -> None:
+        """A filled rectangle."""
+
+    def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour, thick: int = 2) -> None:
+        """A straight line."""
+
+    def words(self, x: int, y: int, text: str, colour: Colour) -> None:
+        """Text whose top left corner is at (x, y)."""
+
+    def words_width(self, text: str) -> int:
+        """Pixels that a text takes."""
 
 
 class _Panel(NamedTuple):
@@ -47,12 +73,30 @@ _PANELS = (
 
 def curves_png(curves: Mapping[str, Points]) -> bytes | None:
     """The picture; None without a value that can be drawn. NaN and infinity are gaps."""
-    if not any(finite(curves.get(name, ())) for panel in _PANELS for name, _ in panel.series):
+    if not can_draw(curves):
         return None
     picture = Picture(WIDTH, HEIGHT)
-    for place, panel in enumerate(_PANELS):
-        _draw(picture, panel, curves, (place % 2) * WIDTH // 2, (place // 2) * HEIGHT // 2)
+    _draw_all(picture, curves)
     return picture.encoded()
+
+
+def curves_svg(curves: Mapping[str, Points]) -> str | None:
+    """The same picture as an SVG element, for light and dark backgrounds; None without a value that can be drawn."""
+    if not can_draw(curves):
+        return None
+    drawing = Drawing(WIDTH, HEIGHT, NAMES)
+    _draw_all(drawing, curves)
+    return drawing.encoded(TITLE)
+
+
+def can_draw(curves: Mapping[str, Points]) -> bool:
+    """Whether a panel has a value that is finite."""
+    return any(finite(curves.get(name, ())) for panel in _PANELS for name, _ in panel.series)
+
+
+def _draw_all(canvas: Canvas, curves: Mapping[str, Points]) -> None:
+    for place, panel in enumerate(_PANELS):
+        _draw(canvas, panel, curves, (place % 2) * WIDTH // 2, (place // 2) * HEIGHT // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +118,7 @@ class _Frame:
         return across, self.top + self.height * (self.high - value) / (self.high - self.low)
 
 
-def _draw(picture: Picture, panel: _Panel, curves: Mapping[str, Points], x: int, y: int) -> None:
+def _draw(picture: Canvas, panel: _Panel, curves: Mapping[str, Points], x: int, y: int) -> None:
     width, height = WIDTH // 2 - _LEFT - _RIGHT, HEIGHT // 2 - _TOP - _BOTTOM
     left, top = x + _LEFT, y + _TOP
     picture.words(left, y + 24, panel.title, _INK)
@@ -88,13 +132,18 @@ def _draw(picture: Picture, panel: _Panel, curves: Mapping[str, Points], x: int,
     if panel.line is not None and frame.low <= panel.line <= frame.high:
         picture.box(left, round(frame.at(0, panel.line)[1]), width, 1, _DIM)
     for name, colour in panel.series:
-        _curve(picture, [frame.at(*point) for point in finite(curves.get(name, ()))], colour)
+        places = [frame.at(*point) for point in _thinned(finite(curves.get(name, ())))]
+        _curve(picture, places, colour)
+        if len(panel.series) > 1 and places:  # the color alone is not enough
+            named = name.rpartition("/")[2]
+            begin = min(round(places[-1][0]), left + width) - picture.words_width(named)
+            picture.words(begin, max(top, round(places[-1][1]) - LABEL_ABOVE), named, colour)
         mark = _ORANGE if len(panel.series) == 1 else colour
         for across, down in (frame.at(*point) for point in finite(curves.get(f"eval_{name}", ()))):
             picture.box(round(across) - _DOT // 2, round(down) - _DOT // 2, _DOT, _DOT, mark)
 
 
-def _axes(picture: Picture, frame: _Frame) -> None:
+def _axes(picture: Canvas, frame: _Frame) -> None:
     """The grid and the numbers beside it."""
     bottom = frame.top + frame.height
     for tick in range(_TICKS + 1):
@@ -102,19 +151,31 @@ def _axes(picture: Picture, frame: _Frame) -> None:
         down = round(frame.at(0, value)[1])
         picture.box(frame.left, down, frame.width, 1, _GRID)
         label = _label(value)
-        picture.words(frame.left - 10 - words_width(label), down - 6, label, _DIM)
+        picture.words(frame.left - 10 - picture.words_width(label), down - 6, label, _DIM)
         step = round(frame.last * tick / _TICKS)
         label = str(step)
         across = round(frame.at(step, frame.low)[0])
-        picture.words(across - words_width(label) // 2, bottom + 10, label, _DIM)
-    picture.words(frame.left + frame.width - words_width("step"), bottom + 32, "step", _DIM)
+        picture.words(across - picture.words_width(label) // 2, bottom + 10, label, _DIM)
+    picture.words(frame.left + frame.width - picture.words_width("step"), bottom + 32, "step", _DIM)
 
 
-def _curve(picture: Picture, places: Sequence[tuple[float, float]], colour: Colour) -> None:
+def _curve(picture: Canvas, places: Sequence[tuple[float, float]], colour: Colour) -> None:
     for start, end in itertools.pairwise(places):
         picture.line(start, end, colour)
     if len(places) == 1:
         picture.line(places[0], places[0], colour, 4)
+
+
+def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """At most about `MOST_POINTS` of the points: of each stretch the lowest and the highest, so no peak is lost."""
+    stretch = math.ceil(2 * len(points) / MOST_POINTS)
+    if stretch <= 2:
+        return points
+    kept: list[tuple[int, float]] = []
+    for start in range(0, len(points), stretch):
+        part = points[start : start + stretch]
+        kept += sorted({min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])})
+    return sorted({points[0], *kept, points[-1]})
 
 
 def _range(values: Sequence[float], line: float | None) -> tuple[float, float]:

@@ -94,6 +94,10 @@ class Picture:
                     if bit == "1":
                         self.box(left + right * scale, y + down * scale, scale, scale, colour)
 
+    def words_width(self, text: str, scale: int = 2) -> int:
+        """Pixels that a text takes."""
+        return len(text) * (GLYPH_WIDTH + 1) * scale
+
     def encoded(self) -> bytes:
         """The PNG: 8 bits per colour, no filter (PNG specification, RFC 2083)."""
 
@@ -103,8 +107,3 @@ class Picture:
         head = struct.pack(">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0)
         pixels = zlib.compress(b"".join(b"\0" + bytes(row) for row in self._rows), 9)
         return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def words_width(text: str, scale: int = 2) -> int:
-    """Pixels that a text takes."""
-    return len(text) * (GLYPH_WIDTH + 1) * scale

@@ -23,6 +23,7 @@ from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.room import LOADING_RUNS
 from smoltui.screens.runs.acting import Acting
 from smoltui.screens.runs.asking import Asking
+from smoltui.screens.runs.exporting import Exporting
 from smoltui.screens.runs.following import CHARTS, Following
 from smoltui.screens.runs.json_tree import JsonTree
 from smoltui.screens.runs.listing import Listing
@@ -33,14 +34,14 @@ from smoltui.screens.runs.stats_panel import StatsPanel
 from smoltui.widgets.ask_line import AskLine
 
 VIEW_OF = {
-    **dict.fromkeys(("follow", "hit", "only_hits", "save_log"), "log"),
+    **dict.fromkeys(("follow", "hit", "only_hits"), "log"),
     **dict.fromkeys(("page", "zoom", "smooth", "range"), "curves"),
     "raw": "inspect",
 }
 """Action → the view that it works in."""
 
 
-class RunsRoom(Listing, Following, Asking, Acting):
+class RunsRoom(Listing, Following, Asking, Acting, Exporting):
     """The list above, one run below."""
 
     MODE = "runs"
@@ -73,7 +74,7 @@ class RunsRoom(Listing, Following, Asking, Acting):
         Binding("n", "hit(1)", "Next match in the log", show=False),
         Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
         Binding("F", "only_hits", "Only matching lines", show=False),
-        Binding("E", "save_log", "Save the log", show=False),
+        Binding("E", "export", "Save a report or the log", show=False),
         Binding("P", "pager", "Open in the pager", show=False),
         Binding("y", "copy", "Copy", show=False),
         Binding("J", "raw", "Raw JSON", show=False),
@@ -181,6 +182,8 @@ class RunsRoom(Listing, Following, Asking, Acting):
                 return any(not run.is_final for run in self.chosen())
             case "pause":
                 return any(run.stage != Stage.COMPLETED for run in self.chosen())
+            case "export":
+                return self.known is not None
             case "rerun" | "labels" | "wait":
                 return bool(self.chosen())
             case "ask_models":
@@ -272,24 +275,6 @@ class RunsRoom(Listing, Following, Asking, Acting):
         if log.follow:
             log.action_bottom()
         self.say("Following the log" if log.follow else "Paused. Press f or G to follow")
-
-    def action_save_log(self) -> None:
-        if self._run is not None:
-            offered = str(self.workspace.project.folder / f"{self._run.id}.log")
-            self.ask("save log as:", "file name", self._save, offered)
-
-    def _save(self, text: str) -> None:
-        if text:
-            self._write_log(self.workspace.project.resolve(text))
-
-    @work(group="save")
-    async def _write_log(self, path: Path) -> None:
-        try:
-            lines = await in_thread(partial(self.query_one(LogView).save, path))
-        except SmoltuiError as error:
-            self.say(error)
-            return
-        self.say(f"Saved {lines:,} lines to {path} (secrets redacted)")
 
     def action_pager(self) -> None:
         """Opens the log, or the inspected JSON, in $PAGER."""

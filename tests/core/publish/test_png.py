@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from smoltui.core.publish.png import Picture, words_width
+from smoltui.core.publish.png import Picture
 
 
 def pixels(data: bytes) -> tuple[int, int, list[bytes]]:
@@ -33,7 +33,8 @@ def test_boxes_and_lines_are_where_they_were_drawn() -> None:
 
 
 def test_words_have_their_width() -> None:
-    picture = Picture(words_width("aé", 1), 8)
+    width = Picture(1, 1).words_width("aé", 1)
+    picture = Picture(width, 8)
     picture.words(0, 0, "Aé", (0, 0, 0), 1)
     _, _, rows = pixels(picture.encoded())
     assert any(0 in row[:15] for row in rows) and not any(0 in row[18:] for row in rows), "é has no glyph: a blank"
