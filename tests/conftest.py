@@ -14,6 +14,8 @@ from textual.app import App
 
 from tests import examples as examples  # loads the profile, before any test is imported
 from tests.pictures import write_png
+from tests.slurm.fixtures import cluster as cluster
+from tests.slurm.fixtures import slurm as slurm
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -6,6 +6,7 @@ start.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs.counted import PairCounts
+from smoltui.backends.slurm.place import SLURM
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import InputError, RecipeError
@@ -32,8 +34,8 @@ class Services:
 
     @property
     def here(self) -> frozenset[str]:
-        """Names of the engines of this machine."""
-        return frozenset(name for name, engine in self.engines.items() if engine.place.here)
+        """Names of the engines whose runs leave their files on this machine's disks."""
+        return frozenset(name for name, engine in self.engines.items() if engine.place.on_disk)
 
     @property
     def places(self) -> list[Place]:
@@ -47,8 +49,18 @@ class Services:
         """
         found = self.engines.get(name or next(iter(self.engines), ""))
         if found is None:
+            found = self._asked_for(name)
+        if found is None:
             raise _unknown(name, list(self.engines))
         return found
+
+    def _asked_for(self, name: str) -> Engine | None:
+        """The engine of a place that is not offered because its program is missing; it says so when it is used."""
+        for place, make in ENGINES:
+            if place.name == name and place.needs:
+                self.engines[name] = make()
+                return self.engines[name]
+        return None
 
     def default(self, on: str) -> Engine:
         """The engine of `run.on` in smoltui.toml; the first one if that is empty, or an engine that is not in use.
@@ -58,6 +70,8 @@ class Services:
         """
         if on and on not in {*self.engines, *(place.name for place in places())}:
             raise _unknown_setting(on, list(self.engines))
+        if on not in self.engines and (asked := self._asked_for(on)) is not None:
+            return asked
         return self.named(on if on in self.engines else "")
 
     def able(self, act: str) -> Engine | None:
@@ -77,13 +91,21 @@ def _jobs() -> Engine:
     return HubEngine()
 
 
-ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (JOBS, _jobs)]
+def _slurm() -> Engine:
+    from smoltui.backends.slurm.engine import SlurmEngine
+
+    return SlurmEngine()
+
+
+ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (SLURM, _slurm), (JOBS, _jobs)]
 """Each engine's declaration and factory, in display order; the first is the default."""
 
 
 def default_services() -> Services:
-    """An engine of each kind."""
-    return Services(engines={place.name: make() for place, make in ENGINES})
+    """An engine of each kind that can be used here."""
+    return Services(
+        engines={place.name: make() for place, make in ENGINES if not place.needs or shutil.which(place.needs)}
+    )
 
 
 def places() -> list[Place]:

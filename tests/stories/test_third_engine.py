@@ -115,6 +115,6 @@ def test_by_commands(project: Project, toy: ToyEngine, tmp_path: Path, capsys: p
 def test_the_names_that_the_commands_offer(toy: ToyEngine, capsys: pytest.CaptureFixture[str]) -> None:
     """Help and errors have them from the list of engines."""
     assert run(["train", "--help"]) == 0
-    assert f"[local|hub|{TOY.name}]" in capsys.readouterr().out
+    assert f"[local|slurm|hub|{TOY.name}]" in capsys.readouterr().out
     assert run(["train", "--on", "nowhere"]) == 2
     assert f"'{TOY.name}'" in capsys.readouterr().err

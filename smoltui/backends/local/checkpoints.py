@@ -18,6 +18,9 @@ from typing import Any
 
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
+from smoltui.core.runs.run import RunSpec
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
 
 STATE_NAME = "trainer_state.json"
 _NAME = re.compile(r"checkpoint-(\d{1,18})")
@@ -72,6 +75,21 @@ def newest_complete(
     """
     own = [one for one in checkpoints if one.complete and (one.written_at >= since or str(one.path) in told)]
     return max(own, key=lambda one: one.step, default=None)
+
+
+def nothing_kept(run_id: str, spec: RunSpec) -> InputError:
+    """The error for a run that cannot be resumed: it has no complete checkpoint."""
+    again = (
+        f"Start over from the first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
+        "recipe, or pause a run before stopping it."
+    )
+    broken = [one for one in find_checkpoints(Path(spec.output_dir)) if not one.complete]
+    if broken:
+        last = broken[-1]
+        return InputError(
+            f"This run has no complete checkpoint; in {last.path.name}, {safe_line(last.problem or '')}", again
+        )
+    return InputError(f"This run saved no checkpoint, so there is nothing to resume: {run_id}", again)
 
 
 def _examine(path: Path, number: int) -> Checkpoint:

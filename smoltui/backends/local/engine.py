@@ -12,15 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from smoltui.backends.local import summary as local_summary
-from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints
+from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, nothing_kept
+from smoltui.backends.local.following import follow_log
 from smoltui.backends.local.launch import launch, lock_output, training_command, with_processes, write_inputs
-from smoltui.backends.local.log import LineReader, RunLog, last_lines
+from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
@@ -28,7 +29,7 @@ from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
-from smoltui.backends.runs.output_dir import free_output_dir, holds_model
+from smoltui.backends.runs.output_dir import refuse_model_in, same_folder
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
@@ -38,7 +39,6 @@ from smoltui.core.runs.accelerate import CONFIG_NAME
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
-from smoltui.safe_text import safe_line
 from smoltui.scripts import SCRIPTS
 
 SCRIPT = SCRIPTS / "dpo.py"
@@ -89,36 +89,20 @@ class LocalEngine(Engine):
     async def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
-        stage = await self.get(run_id)
-        path = run_store.run_dir(run_id) / "log"
-        told: list[events.Event] = []
-        key = (stage.raw["spec"] or {}).get("log_key")
-        log = LineReader(path, key=key)  # a separate reader: `get` reads the log with its own
-        if tail is not None:
-            ours = await in_thread(lambda: self._speaks(run_id))
-            told, log = await in_thread(lambda: last_lines(path, tail, ours=ours, whole=stage.is_final, key=key))
-        if not stage.is_final:
-            yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
-        for event in told:
-            yield event
-        while True:
-            new = await in_thread(log.read)
-            for event in new or ():
+        key = ((await self.get(run_id)).raw["spec"] or {}).get("log_key")
+        following = follow_log(
+            lambda: self.get(run_id),
+            run_store.run_dir(run_id) / "log",
+            key,
+            follow=follow,
+            tail=tail,
+            ours=lambda: self._speaks(run_id),
+            poll_seconds=POLL_SECONDS,
+            refuse=readable,
+        )
+        async with aclosing(following) as stream:
+            async for event in stream:
                 yield event
-            if new is not None:
-                continue
-            if stage.is_final or not follow:
-                break
-            before, stage = stage, await self.get(run_id)
-            if not stage.is_final:
-                if (stage.stage, stage.message) != (before.stage, before.message):
-                    yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
-                await asyncio.sleep(POLL_SECONDS)
-        if stage.is_final:
-            for event in log.end():
-                yield event
-        readable(stage)
-        yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.finished_at)
 
     async def cancel(self, run_id: str) -> Run:
         run = readable(await self.get(run_id))
@@ -213,19 +197,14 @@ class LocalEngine(Engine):
             for run_id, known in _specs():
                 if known.get("label") == spec.label:
                     return run_id, None
-                if _same(known.get("output_dir"), spec.output_dir) and not self._get(run_id).is_final:
+                if same_folder(known.get("output_dir"), spec.output_dir) and not self._get(run_id).is_final:
                     raise InputError(
                         f"Run {run_id} has not ended and writes to this folder: {spec.output_dir}",
                         f"Cancel it: smoltui cancel {run_id}; or use another folder: --output-dir "
                         f"{Path(spec.output_dir).name}-2",
                     )
             self._require_train_extra()
-            if holds_model(Path(spec.output_dir)) and not spec.overwrite:
-                free = free_output_dir(Path(spec.output_dir))
-                raise InputError(
-                    f"The output folder already contains a model: {spec.output_dir}",
-                    f"Use another folder: --output-dir {free.name}; or replace the model: --overwrite",
-                )
+            refuse_model_in(spec)
             output = lock_output(spec, seconds=OUTPUT_SECONDS)
             held: int | None = None
             try:
@@ -275,14 +254,14 @@ class LocalEngine(Engine):
                 )
             for other, known in _specs():
                 newer = float(known.get("created_at") or 0) > float(run.created_at or 0)
-                if newer and _same(known.get("output_dir"), spec.output_dir):
+                if newer and same_folder(known.get("output_dir"), spec.output_dir):
                     raise InputError(
                         f"Run {other} has since trained into the same folder: {spec.output_dir}",
                         f"Start over from the first step: smoltui rerun {run_id}",
                     )
             checkpoint = self._kept(run_id)
             if checkpoint is None:
-                raise _nothing_kept(run_id, spec)
+                raise nothing_kept(run_id, spec)
             self._require_train_extra()
             argv = training_command(folder, spec, self._script, self._python, checkpoint=checkpoint)
             output = lock_output(spec, seconds=OUTPUT_SECONDS)
@@ -411,21 +390,6 @@ def _launched(folder: Path) -> int:
         return 0 if (folder / "spec.json").exists() else -1
 
 
-def _nothing_kept(run_id: str, spec: RunSpec) -> InputError:
-    """The error for a run that cannot be resumed: it has no complete checkpoint."""
-    again = (
-        f"Start over from the first step: smoltui rerun {run_id}. Set save_strategy: steps and save_steps in the "
-        "recipe, or pause a run before stopping it."
-    )
-    broken = [one for one in find_checkpoints(Path(spec.output_dir)) if not one.complete]
-    if broken:
-        last = broken[-1]
-        return InputError(
-            f"This run has no complete checkpoint; in {last.path.name}, {safe_line(last.problem or '')}", again
-        )
-    return InputError(f"This run saved no checkpoint, so there is nothing to resume: {run_id}", again)
-
-
 def _gone(status: Mapping[str, object]) -> bool:
     """Whether a training process has ended; waits for one whose supervisor was just killed."""
     deadline = time.monotonic() + GONE_SECONDS
@@ -440,18 +404,6 @@ def _close(*descriptors: int | None) -> None:
     for descriptor in descriptors:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _same(one: object, other: str) -> bool:
-    """Whether two paths lead to the same folder."""
-    return isinstance(one, str) and (one == other or _real(one) == _real(other))
-
-
-def _real(path: str) -> str:
-    try:
-        return os.path.realpath(path)
-    except ValueError:  # not a valid path
-        return path
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -120,18 +120,18 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
     if finished is not None and finished.step >= finished.max_steps and (code == 0 or asked):
         return replace(run, stage=Stage.COMPLETED, message=None, hint=None)  # the request came too late
     if "started_at" not in status:
-        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped while queued"), log)
+        return with_resuming(replace(run, stage=Stage.CANCELED, message="Stopped while queued"), log)
     if "cancel_requested_at" in status:
-        return _resumable(replace(run, stage=Stage.CANCELED, message="Stopped on request"), log)
+        return with_resuming(replace(run, stage=Stage.CANCELED, message="Stopped on request"), log)
     if finished is not None and finished.step < finished.max_steps:
         # Even without a request from here: the script pauses at SIGTERM, whoever sent it.
-        return _resumable(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}"), log)
+        return with_resuming(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}"), log)
     if "pause_requested_at" in status and log.failed is None:
         kept = newest_of(log)
         message = f"Paused at step {kept.step}" if kept else "Stopped before saving a checkpoint"
-        return _resumable(replace(run, stage=Stage.CANCELED, message=message), log)
+        return with_resuming(replace(run, stage=Stage.CANCELED, message=message), log)
     message, hint = cause(code, status, log)
-    return _resumable(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
+    return with_resuming(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
 
 
 def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
@@ -140,7 +140,7 @@ def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
     message = f"The supervisor and the run are gone {gone}"
     if "started_at" not in status:
         message = f"The supervisor is gone {gone}; the run was still queued"
-    return _resumable(
+    return with_resuming(
         replace(
             run,
             stage=Stage.ERROR,
@@ -152,7 +152,7 @@ def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
     )
 
 
-def _resumable(run: Run, log: RunLog) -> Run:
+def with_resuming(run: Run, log: RunLog) -> Run:
     """`run`, which ended before its last step, with a hint whether it can be resumed."""
     kept = newest_of(log)
     if kept is None:

@@ -178,7 +178,8 @@ class RunMonitor:
             for name, engine in self._engines().items():
                 if engine.place.here:
                     await self._list(engine)
-                elif self._lists_all() and self._is_due(name):
+                # Models of an engine that keeps its files here are used in other rooms, too.
+                elif (self._lists_all() or engine.place.keeps_files) and self._is_due(name):
                     self._asked_at[name] = time.monotonic()
                     # In parallel: local runs must not wait for a service that does not respond.
                     if (earlier := self._listing.get(name)) is not None:

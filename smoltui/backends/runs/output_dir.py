@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
+from smoltui.core.runs.run import RunSpec
+from smoltui.errors import InputError
 from smoltui.scripts.saved_model import holds_model, weights_problem
 
-__all__ = ["broken_weights", "free_output_dir", "holds_model"]
+__all__ = ["broken_weights", "free_output_dir", "holds_model", "refuse_model_in", "same_folder"]
 
 
 def broken_weights(folder: Path) -> str | None:
@@ -31,3 +34,25 @@ def free_output_dir(folder: Path, *, taken: Collection[str | None] = (), overwri
         number += 1
         candidate = folder.with_name(f"{folder.name}-{number}")
     return candidate
+
+
+def refuse_model_in(spec: RunSpec) -> None:
+    """Raises InputError if a run would replace a model, unless it may."""
+    if holds_model(Path(spec.output_dir)) and not spec.overwrite:
+        free = free_output_dir(Path(spec.output_dir))
+        raise InputError(
+            f"The output folder already contains a model: {spec.output_dir}",
+            f"Use another folder: --output-dir {free.name}; or replace the model: --overwrite",
+        )
+
+
+def same_folder(one: object, other: str) -> bool:
+    """Whether two paths lead to the same folder."""
+    return isinstance(one, str) and (one == other or _real(one) == _real(other))
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # not a valid path
+        return path

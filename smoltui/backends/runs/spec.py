@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.core.recipe import output_dir_of
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
-from smoltui.core.settings.settings import Settings
+from smoltui.core.settings.settings import Settings, options_of
 from smoltui.errors import InputError
 
 
@@ -52,6 +53,8 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         raise InputError(f"Not a valid folder name, output_dir: {wanted}", "Choose another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label, processes = new_label(), options.processes
+    if place.table:
+        return _spec_with_options(project, place, recipe, settings, options, name, wanted)
     if not place.pays:
         local = settings.local
         return RunSpec(
@@ -82,6 +85,33 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         labels={**jobs.labels, "name": label_value(name), LABEL: label},
         processes=(jobs.processes or None) if processes is None else processes,
         strategy=jobs.strategy,
+    )
+
+
+def _spec_with_options(
+    project: Project, place: Place, recipe: RecipeFile, settings: Settings, options: Options, name: str, wanted: str
+) -> RunSpec:
+    """The specification for a place with a table of its own in smoltui.toml. Raises as `make_spec`."""
+    asked = options_of(getattr(settings, place.table))
+    for option, key in place.asks.items():
+        if (value := getattr(options, option)) is not None:
+            asked[key] = json.dumps(value)
+    output, root = project.resolve(wanted), json.loads(asked.get("output_root", '""'))
+    if root and output.is_relative_to(project.folder):
+        output = project.resolve(root) / project.name / output.relative_to(project.folder)
+    label = new_label()
+    told = {option: json.loads(asked[key]) for option, key in place.asks.items() if key in asked}
+    return RunSpec(
+        name=name,
+        project=str(project.folder),
+        recipe=recipe.text,
+        output_dir=str(output),
+        label=label,
+        flavor=told.get("flavor"),
+        namespace=told.get("namespace"),
+        overwrite=options.overwrite,
+        processes=options.processes,
+        options=asked,
     )
 
 

@@ -20,7 +20,10 @@ MOST_BYTES = 64 << 20
 """Maximum bytes of a record: the hashes of 100 000 pairs take 4 MB."""
 DEEPEST = 32
 """Maximum nesting of lists and objects in a record: Python could not write a deeper one back."""
-OURS = frozenset({"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "debug", "cache", "pairs", "undo"})
+OURS = frozenset(
+    {"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "debug", "cache", "pairs", "undo"}
+    | {"slurm", "slurm.lock"}
+)
 """Names that smoltui creates in its data folder. A folder with other files is used for something else, too."""
 
 

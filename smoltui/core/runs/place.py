@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -40,6 +40,19 @@ class Place:
     """This machine: its devices are checked before a start, its runs are queued, and their files are on this disk.
     Listing them is cheap enough for several times per second."""
     target: Target = Target.LOCAL
+    keeps_files: bool = False
+    """Its runs write to disks that this machine has, too: their models can be used and their checkpoints seen here."""
+    needs: str = ""
+    """A program that must be on the PATH for the place to be offered; empty: it is always offered."""
+    table: str = ""
+    """Field of `Settings` with what a run asks of this place, stored in `RunSpec.options`; empty: nothing."""
+    asks: Mapping[str, str] = field(default_factory=dict)
+    """Options of `train` that stand for keys of that table: flavor, timeout or namespace → key."""
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the files of its runs are on this machine's disks."""
+        return self.here or self.keeps_files
 
     @property
     def subject(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -12,6 +13,7 @@ from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.rules import WatchSettings
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.core.settings.judge_settings import JUDGE_RANGES, JudgeSettings, checked_judge
+from smoltui.core.settings.slurm_settings import SLURM_RANGES, SlurmSettings, slurm_problem
 from smoltui.errors import RecipeError
 from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, PICKS, How
 
@@ -131,6 +133,8 @@ class Settings:
     watch: WatchSettings = field(default_factory=WatchSettings)
     """Rules that watch unfinished runs."""
     submit: SubmitSettings = SubmitSettings()
+    slurm: SlurmSettings = field(default_factory=SlurmSettings)
+    """What a run asks of a Slurm cluster."""
 
     @property
     def reads_pairs(self) -> bool:
@@ -147,6 +151,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "evaluation.top_p": (0, 1),
     "evaluation.held_out": (1, 100_000),
     **JUDGE_RANGES,
+    **SLURM_RANGES,
     "watch.margin_steps": (0, math.inf),
     "watch.silent_minutes": (0, math.inf),
     "watch.cost_usd": (0, math.inf),
@@ -166,7 +171,7 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         RecipeError: an unknown key, a wrong type or a value out of range; the message names the key.
     """
     _refuse_huge(data)
-    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "judge", "watch", "submit"}, "")
+    _only(data, {"run", "jobs", "local", "pairs", "evaluation", "judge", "watch", "submit", "slurm"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
     _only(run, {"on"}, "run.")
     _only(pairs, {"source", "columns", "show", *(item.name for item in fields(How))}, "pairs.")
@@ -182,7 +187,41 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
         judge=checked_judge(_in_range(_dataclass(JudgeSettings, _table(data, "judge"), "judge."), "judge.")),
         watch=_in_range(_dataclass(WatchSettings, _table(data, "watch"), "watch."), "watch."),
         submit=_dataclass(SubmitSettings, _table(data, "submit"), "submit."),
+        slurm=checked_slurm(_in_range(_dataclass(SlurmSettings, _table(data, "slurm"), "slurm."), "slurm.")),
     )
+
+
+def checked_slurm(slurm: SlurmSettings) -> SlurmSettings:
+    """`slurm`, if all of its values can be used. Raises: RecipeError: one cannot; the message names the key."""
+    if problem := slurm_problem(slurm, tuple(STRATEGIES)):
+        key, sentence, hint = problem
+        raise RecipeError(f"slurm.{key} in {FILE_NAME} {sentence}", hint)
+    return slurm
+
+
+def options_of(table: DataclassInstance) -> dict[str, str]:
+    """The values of a table that are not its defaults, each as JSON, for the specification of a run."""
+    found = {}
+    for item in fields(table):
+        value = getattr(table, item.name)
+        default = item.default if item.default_factory is MISSING else item.default_factory()
+        if value != default:
+            found[item.name] = json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False)
+    return found
+
+
+def table_of(cls: type[T], options: Mapping[str, str], prefix: str) -> T:
+    """The table that `options_of` wrote; keys of other versions are ignored.
+
+    Raises:
+        RecipeError: a value that the table cannot have.
+    """
+    known = field_types(cls)
+    try:
+        values = {name: json.loads(text) for name, text in options.items() if name in known}
+    except ValueError as error:
+        raise RecipeError(f"The options of this run cannot be read: {prefix.rstrip('.')}") from error
+    return _in_range(_dataclass(cls, values, prefix), prefix)
 
 
 def _jobs(table: Mapping[str, Any]) -> JobSettings:

@@ -18,6 +18,8 @@ from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.place import HERE
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.slurm.engine import SlurmEngine
+from smoltui.backends.slurm.place import SLURM
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.place import ACTS
@@ -25,6 +27,7 @@ from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, NotFoundOnHubError
 from tests.hub.server import TOKEN, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
+from tests.slurm.cluster import NEEDS_SLURM
 from tests.toy_engine import TOY, ToyEngine
 
 SCRIPT = FAKE_TRAINING
@@ -67,7 +70,7 @@ def a_job(server: LocalHub) -> Callable[[Run, str], Awaitable[None]]:
     return play
 
 
-@pytest.fixture(params=[HERE, JOBS, TOY], ids=lambda place: place.name)
+@pytest.fixture(params=[HERE, pytest.param(SLURM, marks=NEEDS_SLURM), JOBS, TOY], ids=lambda place: place.name)
 def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     spec = RunSpec(
         name="first",
@@ -83,6 +86,11 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             yield Case(HubEngine(), job, a_job(server))
     elif request.param is HERE:
         yield Case(LocalEngine(SCRIPT), spec, by_itself)
+    elif request.param is SLURM:
+        request.getfixturevalue("slurm")
+        (tmp_path / "recipe.yaml").touch()
+        engine = SlurmEngine(SCRIPT, poll_seconds=1, log_seconds=0.1)
+        yield Case(engine, replace(spec, options={"gpus": "0"}), by_itself)
     else:
         yield Case(ToyEngine(), spec, by_itself)
 
@@ -125,7 +133,9 @@ async def test_a_run_from_its_start_to_its_end(case: Case) -> None:
     assert everything and TOKEN not in str(everything)
 
 
-@pytest.mark.parametrize("case", [HERE, JOBS], ids=lambda place: place.name, indirect=True)
+@pytest.mark.parametrize(
+    "case", [HERE, pytest.param(SLURM, marks=NEEDS_SLURM), JOBS], ids=lambda place: place.name, indirect=True
+)
 async def test_a_stage_that_the_script_prints_is_text(case: Case) -> None:
     """Code that trains with mine prints lines like our stages: I read them in the log, and the run ends as it ends."""
     stages = (Stage.ERROR, Stage.COMPLETED, Stage.CANCELED, Stage.RUNNING)
@@ -245,9 +255,9 @@ async def test_a_second_run_of_the_same(case: Case) -> None:
 
 
 async def test_a_run_that_stops_and_continues(case: Case, tmp_path: Path) -> None:
-    """Where an engine can pause: the same run, and each step once. (This machine's own tests train for it.)"""
+    """Where an engine can pause: the same run, and each step once. (Those with checkpoints have tests of their own.)"""
     engine = case.engine
-    if "pause" not in engine.place.can or engine.place.here:
+    if "pause" not in engine.place.can or engine.place.on_disk:
         pytest.skip("cannot pause, or needs a checkpoint")
     recipe = f"steps: 2\nuntil: {tmp_path / 'enough'}\n"
     run = await engine.submit(replace(case.spec, recipe=recipe))
