@@ -218,7 +218,27 @@ def settings() -> str:
     return table(("key", "meaning", "range", "default"), rows)
 
 
+def cards() -> str:
+    """What has a card and no page of its own: metrics, figures, checks, rules and terms."""
+    from smoltui.core.meanings import KINDS, all_cards
+
+    parts = []
+    for kind in ("term", "metric", "run", "figure", "pairs", "check"):
+        told = [f"## {KINDS[kind][:1].upper()}{KINDS[kind][1:]}"]
+        for card in all_cards().values():
+            if card.kind == kind:
+                rest = [f"*{label}:* {text}" for label, text in card.rows() if label != "what"]
+                told.append(f"**{card.heading}.** " + " ".join([card.what, *map(_sentence, rest)]))
+        parts.append("\n\n".join(told))
+    return "\n\n".join(parts).replace("<", "&lt;")
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "cards": cards,
     "commands": commands,
     "events": events,
     "columns": columns,

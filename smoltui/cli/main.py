@@ -20,6 +20,7 @@ from smoltui.cli.commands import (
     check,
     docs,
     evaluate,
+    explain,
     jobs,
     judge,
     pairs,
@@ -115,7 +116,13 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         benchmark.benchmark_command,
     ),
     "Publishing": (publish.report_command, publish.card_command, publish.submit_command, publish.leaderboard_command),
-    "Help": (docs.docs_command, shell.doctor_command, shell.completions_command, shell.man_command),
+    "Help": (
+        docs.docs_command,
+        explain.explain_command,
+        shell.doctor_command,
+        shell.completions_command,
+        shell.man_command,
+    ),
 }
 """Heading → commands, in the order of the workflow, in which help, manual page and documentation list them."""
 smoltui.sections = SECTIONS

@@ -20,6 +20,7 @@ TOPICS = (
     "held-out",
     "votes",
     "judge",
+    "glossary",
     "submit",
     "commands",
     "course",

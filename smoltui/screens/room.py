@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.screen import Screen
 from textual.widgets import Static
 
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
+from smoltui.screens.explaining import Explains
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.workspace import Workspace, workspace_of
 
@@ -51,7 +51,7 @@ class RoomBar(Static):
         self.update(line)
 
 
-class Room(Screen[None]):
+class Room(Explains[None]):
     """Base class of the rooms: composes widgets, binds keys, shows values. Subclasses implement `compose_room`."""
 
     MODE: ClassVar[str] = ""

@@ -15,32 +15,22 @@ class MetricName:
     """TRL's name; prefixed with `eval_` for the held-out pairs."""
     label: str
     unit: str
-    help: str
 
 
 METRICS: tuple[MetricName, ...] = (
-    MetricName("loss", "loss", "nats", "DPO loss; ln 2 = 0.693 at the start, falls during learning"),
-    MetricName(
-        "rewards/margins", "reward margin", "nats", "chosen minus rejected implicit reward; grows during learning"
-    ),
-    MetricName("rewards/accuracies", "reward accuracy", "share", "share of pairs with a positive margin, 0..1"),
-    MetricName(
-        "rewards/chosen", "reward chosen", "nats", "beta × (policy − reference) log-probability of the chosen answers"
-    ),
-    MetricName(
-        "rewards/rejected", "reward rejected", "nats", "the same for the rejected answers; falls during learning"
-    ),
-    MetricName("logps/chosen", "log-prob chosen", "nats", "summed log-probability of a chosen answer under the policy"),
-    MetricName(
-        "logps/rejected", "log-prob rejected", "nats", "summed log-probability of a rejected answer under the policy"
-    ),
-    MetricName("learning_rate", "learning rate", "", "learning rate of this step, after warm-up and schedule"),
-    MetricName("grad_norm", "gradient norm", "", "norm before clipping; spikes precede divergence"),
-    MetricName("mean_token_accuracy", "token accuracy", "share", "share of the chosen answers' tokens predicted top-1"),
-    MetricName(
-        "entropy", "entropy", "nats", "entropy of the policy over the answers' tokens; a collapse means repetition"
-    ),
+    MetricName("loss", "loss", "nats"),
+    MetricName("rewards/margins", "reward margin", "nats"),
+    MetricName("rewards/accuracies", "reward accuracy", "share"),
+    MetricName("rewards/chosen", "reward chosen", "nats"),
+    MetricName("rewards/rejected", "reward rejected", "nats"),
+    MetricName("logps/chosen", "log-prob chosen", "nats"),
+    MetricName("logps/rejected", "log-prob rejected", "nats"),
+    MetricName("learning_rate", "learning rate", ""),
+    MetricName("grad_norm", "gradient norm", ""),
+    MetricName("mean_token_accuracy", "token accuracy", "share"),
+    MetricName("entropy", "entropy", "nats"),
 )
+"""What they mean is in `core.meanings`."""
 
 LN2 = math.log(2)
 """DPO loss of an untrained policy (margin 0): −log σ(0)."""
