@@ -71,9 +71,12 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
         # All are looked up before the wait begins, so that a wrong id is reported now and not in three hours.
         found = [await runs.find(run_id) for run_id in dict.fromkeys(run_ids)]
         ended: list[Run] = []
+        engines = {run.id: engine for engine, run in found}
         for next_one in asyncio.as_completed([_end_of(engine, run) for engine, run in found]):
             ended.append(await next_one)
             runs.print_run(ended[-1], as_json)
+            if not as_json and (reading := await runs.reading_of(engines[ended[-1].id], ended[-1])):
+                note(f"Reading: {safe_line(reading.line, 1000)}")
             bell()
         return ended, [failure for run in ended if (failure := await _followed_up(run, as_json)) is not None]
 

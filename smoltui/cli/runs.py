@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.known import known_runs
 from smoltui.backends.services import default_services
+from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
 from smoltui.core.runs import events
 from smoltui.core.runs.pace import as_age
@@ -21,6 +22,9 @@ from smoltui.core.runs.wording import in_words
 from smoltui.errors import InputError, NotFoundOnHubError, ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from smoltui.core.runs.reading import Reading
 
 RECENT_SECONDS = 86_400
 """`ps` without `-a` leaves out runs that ended longer ago."""
@@ -221,8 +225,10 @@ def inspect(run_id: str, *, as_json: bool) -> None:
     """Prints everything known about a run; without `as_json`, also how to connect to a running Job."""
 
     async def work() -> tuple[dict[str, Any], list[str]]:
-        engine, _ = await find(run_id)
+        engine, run = await find(run_id)
         found = await engine.inspect(run_id)
+        if reading := await reading_of(engine, run):
+            found = {"reading": reading.as_json(), **found}
         return found, engine.access(found)
 
     found, ways = run_async(work())
@@ -232,6 +238,17 @@ def inspect(run_id: str, *, as_json: bool) -> None:
         print_json(found, indent=2)
         for way in ways:
             note(f"Connect: {safe_line(redact(way))}")
+
+
+async def reading_of(engine: Engine, run: Run) -> Reading | None:
+    """What the curves of a run show; None if it has none, or they are not known on this machine."""
+    from smoltui.backends.runs.pair_facts import pair_facts
+    from smoltui.core.runs.reading import Verdict, read_run
+
+    await in_thread(run.history.load)
+    spec = await engine.started_with(run)
+    reading = await in_thread(lambda: read_run(run, pair_facts(spec)))
+    return None if reading.verdict is Verdict.NONE else reading
 
 
 def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:

@@ -84,7 +84,7 @@ class PairCounts:
         key, last = (folder, wanted, stamp, judge), self._last
         if last is not None and last[0] == key:
             return last[1]
-        if found := _imported(wanted, folder, stamp, settings):
+        if found := imported(wanted, folder, stamp, settings):
             return _of_store(*found) if judge else Counted(found[1].rows, found[1].split, found[1].broken)
         source = open_spec(wanted, folder)
         counted = _judged(source) if judge else Counted(len(source), source.split)
@@ -137,7 +137,7 @@ def _of_store(folder: Path, meta: Meta) -> Counted:
     return Counted(meta.rows, meta.split, meta.broken, meta.rows, unusable)
 
 
-def _imported(
+def imported(
     wanted: PairsSpec, folder: Path, stamp: list[tuple[str, int, int]], settings: Settings
 ) -> tuple[Path, Meta] | None:
     """Folder and meta of the set in the cache, if it is complete and matches the current files; otherwise None.

@@ -1,27 +1,23 @@
 """Rules that watch an unfinished run: what a person wants to know before it ends.
 
-The thresholds are our conventions, not research findings: each says when a curve is worth a look. Only one of them, the
-cost limit, can end a run, and only if configured to.
+What curves say, with its thresholds, comes from `reading_rules`. Only one rule, the cost limit, can end a run, and only
+if configured to.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from smoltui.core.runs.cost import usd
+from smoltui.core.runs.curve_view import CurveView
 from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.reading import view_of
+from smoltui.core.runs.reading_rules import Rule, chosen_fell, diverged, flat, no_gradient, not_finite, trivial
 from smoltui.core.runs.run import Run, Stage
 
-EARLY_SHARE = 0.2
-"""Reward accuracy of 1.0 within this share of the steps: something trivial separates the pairs."""
-POINTS = 8
-"""Minimum number of logged values for a trend."""
-FALLEN_SHARE = 0.05
-"""Relative decrease from which a log-probability counts as falling."""
-PERFECT_POINTS = 3
-"""Consecutive values of 1.0 that count; a single batch can be lucky."""
+SLOW_SHARE = 0.25
+"""Share of the steps before which a flat margin says nothing: warm-up, and small learning rates, need their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +25,13 @@ class WatchSettings:
     """`[watch]` of smoltui.toml: which rules are on. 0 turns a rule off."""
 
     nan: bool = True
-    """The loss is NaN or infinite."""
+    """The loss is NaN or infinite, or far above its start."""
     margin_steps: int = 100
-    """The reward margin is not above its start after this many steps."""
+    """Nothing was learned in this many steps, or in half of the run if that is sooner."""
     logps: bool = True
-    """The log-probabilities of chosen and rejected answers both fall."""
+    """The chosen answers became less likely."""
     accuracy: bool = True
-    """The reward accuracy is 1.0 within the first fifth of the steps."""
+    """The loss collapsed within the first fifth of the steps: the pairs are told apart by something trivial."""
     silent_minutes: float = 10.0
     """A running run has printed nothing for this long."""
     cost_usd: float = 0.0
@@ -47,10 +43,10 @@ class WatchSettings:
 
 
 RULES: dict[str, str] = {
-    "nan": "the loss is NaN or infinite",
-    "margin_steps": "the margin does not rise",
-    "logps": "both log-probabilities fall",
-    "accuracy": "accuracy is 1.0 early",
+    "nan": "the loss is NaN or far above its start",
+    "margin_steps": "nothing is learned",
+    "logps": "chosen answers become less likely",
+    "accuracy": "the loss collapses early",
     "silent_minutes": "no log output for a while",
     "cost_usd": "the cost exceeds a limit",
     "time_left": "the timeout is too short",
@@ -80,10 +76,7 @@ class _Watch:
     cost: float | None
     quiet_for: float | None
     seconds_left: float | None
-
-    def points(self, metric: str) -> Sequence[tuple[int, float]]:
-        """Steps and values of a metric; empty if it was never logged."""
-        return self.run.history.series.get(metric, ())
+    view: CurveView
 
     @property
     def is_running(self) -> bool:
@@ -106,7 +99,7 @@ def watched(
     """
     if run.is_final:
         return []
-    watch = _Watch(run, settings, now, cost, quiet_for, seconds_left)
+    watch = _Watch(run, settings, now, cost, quiet_for, seconds_left, view_of(run))
     found = ((rule, apply(watch)) for rule, apply in _APPLY.items() if getattr(settings, rule))
     return [Warned(rule, *said) for rule, said in found if said is not None]
 
@@ -115,44 +108,31 @@ _Said = tuple[str, str] | None
 """Word and sentence of `Warned`; None if the rule doesn't apply."""
 
 
+def _of_curve(watch: _Watch, *rules: Rule) -> _Said:
+    """The first remark of these rules."""
+    for rule in rules:
+        for remark in rule(watch.view):
+            return remark.word, f"{remark.sentence}. {remark.act}"
+    return None
+
+
 def _nan(watch: _Watch) -> _Said:
-    loss = watch.run.history.last("loss")
-    if loss is None or math.isfinite(loss):
-        return None
-    since = _since(watch.points("loss"))
-    return "NaN", f"The loss has been NaN or infinite since step {since}: try a lower learning rate"
+    return _of_curve(watch, not_finite, diverged)
 
 
 def _margin(watch: _Watch) -> _Said:
-    margins, step = _values(watch.points("rewards/margins")), watch.run.step
-    if step < watch.settings.margin_steps or len(margins) < POINTS:
-        return None
-    begin, end = _ends(margins)
-    if end > begin:
-        return None
-    return "margin flat", (
-        f"After {step} steps the margin is {end:.3f}, at the start {begin:.3f}: the model does not "
-        "learn to tell the answers apart (check learning rate, beta, and whether the pairs have a pattern)"
-    )
+    view, steps = watch.view, watch.settings.margin_steps
+    if watch.run.step >= steps and (view.done is None or view.is_past(SLOW_SHARE)) and not view.is_past(0.5):
+        view = replace(view, planned=2 * view.step)  # `flat` waits for half of the run
+    return _of_curve(replace(watch, view=view), no_gradient, flat)
 
 
 def _logps(watch: _Watch) -> _Said:
-    if not (_falls(watch.points("logps/chosen")) and _falls(watch.points("logps/rejected"))):
-        return None
-    return "log-probs fall", (
-        "The log-probabilities of chosen and rejected answers both fall: the model unlearns both (try a larger "
-        "beta or a lower learning rate)"
-    )
+    return _of_curve(watch, chosen_fell)
 
 
 def _accuracy(watch: _Watch) -> _Said:
-    step, planned = _perfect_since(watch.points("rewards/accuracies")), watch.run.max_steps
-    if step is None or not planned or step > planned * EARLY_SHARE:
-        return None
-    return "1.0 early", (
-        f"Reward accuracy has been 1.0 since step {step} of {planned}: the pairs differ by something "
-        "trivial, such as length or a marker"
-    )
+    return _of_curve(watch, trivial)
 
 
 def _silence(watch: _Watch) -> _Said:
@@ -192,43 +172,3 @@ _APPLY: Mapping[str, Callable[[_Watch], _Said]] = {
     "time_left": _time_left,
 }
 """Key of `RULES` → whether the rule applies; not called for a rule that is off."""
-
-
-def _values(points: Sequence[tuple[int, float]]) -> list[float]:
-    return [value for _, value in points if math.isfinite(value)]
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """Means of the first and the last quarter."""
-    quarter = max(len(values) // 4, 1)
-    # Divided first, because the sum of finite numbers may not be finite.
-    first, last = (math.fsum(value / quarter for value in part) for part in (values[:quarter], values[-quarter:]))
-    return first, last
-
-
-def _falls(points: Sequence[tuple[int, float]]) -> bool:
-    values = _values(points)
-    if len(values) < POINTS:
-        return False
-    begin, end = _ends(values)
-    return begin - end > abs(begin) * FALLEN_SHARE
-
-
-def _perfect_since(points: Sequence[tuple[int, float]]) -> int | None:
-    """The step at which at least `PERFECT_POINTS` consecutive values of 1.0, up to the last one, start."""
-    since: int | None = None
-    length = 0
-    for step, value in reversed(points):
-        if value < 1.0:
-            break
-        since, length = step, length + 1
-    return since if length >= PERFECT_POINTS else None
-
-
-def _since(points: Sequence[tuple[int, float]]) -> int:
-    since = points[-1][0]
-    for step, value in reversed(points):
-        if math.isfinite(value):
-            break
-        since = step
-    return since

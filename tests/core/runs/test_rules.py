@@ -32,6 +32,7 @@ def rules(made: Run, settings: WatchSettings | None = None, now: float = 60.0, *
 
 FALL = [-10.0 - number for number in range(12)]
 RISE = [0.1 * number for number in range(12)]
+CHOSEN_FELL = {"rewards/chosen": [-0.1 * number for number in range(12)], "logps/chosen": FALL}
 
 
 @pytest.mark.parametrize(
@@ -39,16 +40,17 @@ RISE = [0.1 * number for number in range(12)]
     [
         ({"loss": [0.69, 0.5, math.nan, math.nan]}, {"nan"}),
         ({"loss": [0.69, math.nan, 0.5]}, set()),
-        ({"rewards/margins": [0.0] * 12}, {"margin_steps"}),
+        ({"rewards/margins": [0.0] * 30}, {"margin_steps"}),
+        ({"rewards/margins": [0.0] * 24}, set()),  # not in the first quarter: warm-up
         ({"rewards/margins": RISE}, set()),
         ({"rewards/margins": [0.0] * 3}, set()),
-        ({"logps/chosen": FALL, "logps/rejected": FALL}, {"logps"}),
-        ({"logps/chosen": RISE, "logps/rejected": FALL}, set()),
-        ({"logps/chosen": [-10.0, -10.1] * 6, "logps/rejected": FALL}, set()),
-        ({"rewards/accuracies": [0.5, 1.0, 1.0, 1.0]}, {"accuracy"}),
-        ({"rewards/accuracies": [0.5, 1.0, 1.0]}, set()),
-        ({"rewards/accuracies": [1.0, 1.0, 1.0, 0.9]}, set()),
-        ({"rewards/accuracies": [0.5] * 60 + [1.0] * 4}, set()),
+        ({"loss": [0.69, 0.9, 1.5, 2.0]}, {"nan"}),
+        (CHOSEN_FELL, {"logps"}),
+        ({"rewards/chosen": RISE, "logps/chosen": FALL}, set()),
+        ({"logps/chosen": FALL, "logps/rejected": FALL}, set()),  # batches differ by length; rewards don't
+        ({"loss": [0.69, 0.3, 0.05, 0.01]}, {"accuracy"}),
+        ({"loss": [0.69, 0.3, 0.2, 0.1]}, set()),
+        ({"loss": [0.69] + [0.5] * 60 + [0.01] * 4}, set()),
     ],
 )
 def test_a_rule_holds_on_the_curve_it_is_about(curves: dict[str, list[float]], expected: set[str]) -> None:
@@ -73,14 +75,17 @@ def test_a_run_that_has_ended_is_left_alone() -> None:
 def test_every_rule_can_be_named_and_says_what_to_do() -> None:
     everything = run(
         {
-            "loss": [math.nan] * 12,
-            "rewards/margins": [0.0] * 12,
-            "logps/chosen": FALL,
-            "logps/rejected": FALL,
-            "rewards/accuracies": [1.0] * 12,
-        }
+            "loss": [0.69, *[0.01] * 60, math.nan],
+            "grad_norm": [0.0] * 60,
+            "rewards/margins": [0.0] * 60,
+            **CHOSEN_FELL,
+        },
+        planned=1_000,
     )
-    told = watched(everything, WatchSettings(cost_usd=1), 3_500, cost=3, quiet_for=1e4, seconds_left=1e4)
+    flat = run({"rewards/margins": [0.0] * 60})
+    settings = WatchSettings(cost_usd=1)
+    told = watched(everything, settings, 3_500, cost=3, quiet_for=1e4, seconds_left=1e4)
+    told[1:1] = watched(flat, settings, 60.0)
     assert [one.rule for one in told] == list(RULES)
     assert all(one.word and one.sentence for one in told)
 
