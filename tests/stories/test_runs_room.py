@@ -44,7 +44,7 @@ async def test_i_watch_a_run_learn(
         (tmp_path / "seen").touch()
         await wait_until(lambda: "reward margin 1.200" in seen(app, "#chart-1"))
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
-        await wait_until(lambda: "100% of the weights changed" in seen(app, "#run-head"))
+        await wait_until(lambda: "100 % of the weights changed" in seen(app, "#run-head"))
         assert "loss 0.580" in seen(app, "#chart-0")
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_age
+from smoltui.core.runs.panels import said_share
 from smoltui.core.runs.run import Run
 from smoltui.safe_text import safe_line
 
@@ -29,8 +30,8 @@ STAGE_STYLES = {
     "ERROR": "bold red",
     "DELETED": "dim",
 }
-NARROW, WIDE, ROOMY = 100, 116, 130
-"""Widths of the list in cells from which loss and margin are shown, the cost, and the accuracy."""
+SMALL, NARROW, WIDE, ROOMY = 73, 100, 116, 130
+"""Widths of the list in cells from which loss and margin are shown, times, the cost, and the accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,6 @@ def _step(shown: Shown) -> str:
     return f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
-
-
 def _metric(
     name: str,
     heading: str,
@@ -142,7 +139,7 @@ def _metric(
     key: str,
     *,
     width: int = 9,
-    shown_from: int = NARROW,
+    shown_from: int = SMALL,
     text: Callable[[float | None], str] = as_word,
     order: Callable[[float | None], float] = _largest_first,
 ) -> Column:
@@ -193,6 +190,7 @@ COLUMNS: tuple[Column, ...] = (
         5,
         "time since it was created; the initial order is youngest first",
         _age,
+        shown_from=NARROW,
         sort=lambda shown: _largest_first(shown.run.created_at),
     ),
     Column(
@@ -201,6 +199,7 @@ COLUMNS: tuple[Column, ...] = (
         6,
         "time it has run, all parts together",
         _took,
+        shown_from=NARROW,
         sort=lambda shown: _largest_first(shown.run.duration(shown.now)),
     ),
     Column("step", "step", 11, "optimizer steps done, and planned", _step),
@@ -213,7 +212,7 @@ COLUMNS: tuple[Column, ...] = (
         "rewards/accuracies",
         width=6,
         shown_from=ROOMY,
-        text=_share,
+        text=said_share,
     ),
     Column(
         "cost",
@@ -238,7 +237,8 @@ def columns_in(width: int) -> tuple[Column, ...]:
 def heading(width: int) -> Text:
     """The headings of the columns, for `run_list.row`."""
     text = "".join(column.padded(column.heading) for column in columns_in(width))
-    line = Text(f" {text}  details", "bold dim", no_wrap=True)
+    details = "  details" if len(text) + len("   details") <= width else ""
+    line = Text(f" {text}{details}", "bold dim", no_wrap=True)
     line.truncate(width, pad=True)
     return line
 

@@ -15,32 +15,20 @@ from smoltui.backends.runs.monitor import Followed
 from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
-from smoltui.core.runs.metrics import METRICS, History, load_all
 from smoltui.core.runs.pace import Pace, as_time
+from smoltui.core.runs.panels import said_share
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.tracker import tracker_link
 from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
-from smoltui.screens.runs.base import RunsBase
+from smoltui.screens.runs.charting import Charting
 from smoltui.screens.runs.columns import STAGE_STYLES
+from smoltui.screens.runs.log_tail import LogTail
 from smoltui.screens.runs.log_view import LogView
-from smoltui.screens.runs.metric_chart import Curve, MetricChart
+from smoltui.screens.runs.reading_line import ReadingLine
 from smoltui.screens.runs.run_list import RunList
 
-PAGES = (
-    ("loss", "rewards/margins", "rewards/accuracies", "rewards/chosen"),
-    ("rewards/rejected", "logps/chosen", "logps/rejected", "mean_token_accuracy"),
-    ("learning_rate", "grad_norm", "entropy"),
-)
-"""Keys of the metrics on each page of charts."""
-CHARTS = tuple(f"chart-{place}" for place in range(4))
-SMOOTHINGS = (0.0, 0.6, 0.9)
-"""Weights of `metrics.smoothed`, in the order in which `m` cycles through them."""
-SMALLEST_SHARE = 1 / 64
-"""Smallest share of the steps that can be shown."""
-MOST_BEHIND = 4
-"""Maximum number of other runs in a chart: one per color."""
 LINES_AT_ONCE = 200
 """Lines added to the log before a key gets its turn: about 3 ms."""
 SLICE_SECONDS = 0.002
@@ -53,11 +41,9 @@ KEY_SECONDS = 0.05
 """Time in which a key takes effect on the screen."""
 SETTLE_SECONDS = 0.15
 """Delay before the log is opened, so that a cursor passing by opens none."""
-_BY_KEY = {metric.key: metric for metric in METRICS}
-_ORDER = tuple(metric.key for metric in METRICS)
 
 
-class Following(RunsBase):
+class Following(Charting, ReadingLine):
     """The lower part of the room, except what the engine is asked on demand (`Asking`)."""
 
     def __init__(self) -> None:
@@ -66,11 +52,6 @@ class Following(RunsBase):
         self._due = False
         self._offered: tuple[bool | None, ...] = ()
         self._head_shown: Text | None = None
-        self._page = 0
-        self._zoomed: int | None = None
-        """Place in `METRICS` of the one chart that fills the view; None: a page of four."""
-        self._smoothing = 0
-        self._share = 1.0
         self._drawn_at = 0.0
         self._tracker: str | None = None
         """Address of the Trackio Space, once the log names it."""
@@ -93,6 +74,8 @@ class Following(RunsBase):
         if followed is not None:
             self._pace, self._run = followed.pace, followed.run
         self.query_one(LogView).clear()
+        self.query_one(LogTail).clear()
+        self.forget_reading()
         self.run_changed()
         if followed is None:
             self._draw()
@@ -161,9 +144,11 @@ class Following(RunsBase):
         every = BATCH_SECONDS * (3 if self.workspace.pressed_within(BATCH_SECONDS) else 1)  # keys take precedence
         seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
+        self.query_one(LogTail).extend([text for text, _ in lines], draw=seen and self.view == "curves")
         if seen:
             self._drawn_at = now
-            self._draw_charts(known or self._run)
+            self.draw_charts_of(known or self._run)
+            self.read_soon(known or self._run)
             self.show_head()
 
     def follow_on(self) -> None:
@@ -179,77 +164,10 @@ class Following(RunsBase):
         """Called when another run was selected."""
         raise NotImplementedError
 
-    # -- curves
-
-    def _draw_charts(self, run: Run | None) -> None:
-        """Draws the page of charts, or the one that fills the view; nothing while another view is in front."""
-        if self.view != "curves":
-            return
-        keys = PAGES[self._page] if self._zoomed is None else (_ORDER[self._zoomed],)
-        self.query_one("#curves").set_class(self._zoomed is None and len(keys) < len(CHARTS), "three")
-        behind = self._runs_behind(run)
-        for chart, key in zip(CHARTS, keys, strict=False):
-            self.query_one(f"#{chart}", MetricChart).show(
-                run.history.series.get(key, []) if run else [],
-                run.history.last(f"eval_{key}") if run else None,
-                metric=_BY_KEY[key],
-                others=[Curve(other.name, tuple(other.history.series.get(key, ()))) for other in behind],
-                smoothing=SMOOTHINGS[self._smoothing],
-                share=self._share,
-            )
-
-    def _runs_behind(self, run: Run | None) -> list[Run]:
-        """The marked runs besides `run`, as many as are drawn; those whose curves are not loaded yet follow later."""
-        marked = self.query_one(RunList).marked
-        wanted = [other for other in self.workspace.runs.values() if other.id in marked]
-        others = [other for other in wanted if run is None or other.id != run.id][:MOST_BEHIND]
-        loaded = [other for other in others if other.history.loaded]
-        if len(loaded) < len(others):
-            self._load_curves([other.history for other in others])
-        return loaded
-
-    @work(group="curves behind", exclusive=True)
-    async def _load_curves(self, histories: list[History]) -> None:
-        await in_thread(lambda: load_all(histories))
-        self.draw_charts()
-
-    def draw_charts(self) -> None:
-        """Redraws the curves after a change of how they are shown."""
-        run = self._run
-        known = self.known
-        # The log of a run that was just selected has not been read yet.
-        self._draw_charts(known if run is not None and known is not None and not run.history.known else run)
-
-    def action_page(self, by: int) -> None:
-        """Shows the next page of charts, or the next chart while one fills the view."""
-        if self._zoomed is None:
-            self._page = (self._page + by) % len(PAGES)
-        else:
-            self._zoomed = (self._zoomed + by) % len(_ORDER)
-        self.draw_charts()
-
-    def action_zoom(self) -> None:
-        """Switches between a page of charts and one that fills the view."""
-        self._zoomed = _ORDER.index(PAGES[self._page][0]) if self._zoomed is None else None
-        self.query_one("#curves").set_class(self._zoomed is not None, "zoomed")
-        self.draw_charts()
-
-    def action_smooth(self) -> None:
-        self._smoothing = (self._smoothing + 1) % len(SMOOTHINGS)
-        weight = SMOOTHINGS[self._smoothing]
-        self.say(f"Smoothing curves, weight {weight:.1f}" if weight else "Curves without smoothing")
-        self.draw_charts()
-
-    def action_range(self, factor: float) -> None:
-        """Shows fewer or more of the newest steps."""
-        self._share = min(1.0, max(SMALLEST_SHARE, self._share * factor))
-        self.say("Showing all steps" if self._share == 1 else f"Showing the last {self._share:.0%} of the steps")
-        self.draw_charts()
-
-    # -- the two lines about its state
+    # -- the lines about its state
 
     def show_head(self) -> None:
-        """Draws the two lines, and the keys if what they offer has changed."""
+        """Draws the lines, and the keys if what they offer has changed."""
         head = self.query_one("#run-head", Static)
         run, known, width = self._run, self.known, self.size.width - 2
         if run is None or known is None:
@@ -260,6 +178,7 @@ class Following(RunsBase):
         lines = [self._identity(known, run), second]
         for line in lines:
             line.truncate(width, overflow="ellipsis")
+        lines += self.reading_lines(width)
         offered = tuple(self.check_action(action, ()) for action in ("cancel", "ask_models", "pause", "rerun"))
         if offered != self._offered:
             self._offered = offered
@@ -298,18 +217,26 @@ class Following(RunsBase):
         return self._outcome(known, run) if known.is_final else self._progress(run, width)
 
     def _progress(self, run: Run, width: int) -> Text:
+        """A bar with its length and percent, so that it can be read without colors."""
         if not run.max_steps:
             return Text("number of steps unknown yet", "dim")
-        cells = max(5, min(30, width - 50))
-        done = min(cells, round(cells * run.step / run.max_steps))
-        text = Text(no_wrap=True)
-        text.append("━" * done, "green").append("━" * (cells - done), "dim")
-        left = as_time(self._pace.seconds_left(run.step, run.max_steps))
+        share = run.step / run.max_steps
+        words = f" {said_share(share)}  {run.step}/{run.max_steps} steps"
         rate = self._pace.steps_per_second()
-        text.append(f" {run.step}/{run.max_steps} steps")
         if rate:
-            text.append(f" · {rate:.2g} steps/s · {left} left")
-        return text
+            words += f" · {rate:.2g} steps/s · {as_time(self._pace.seconds_left(run.step, run.max_steps))} left"
+        if then := self.then_words(run):
+            words += f" · then: {then}"
+        cells = max(5, min(60, width - len(words) - 2))
+        done = min(cells, round(cells * share))
+        text = Text("[", "dim", no_wrap=True)
+        text.append("█" * done, "not dim green").append("░" * (cells - done)).append("]")
+        return text.append(words, "not dim")
+
+    def then_words(self, run: Run) -> str:
+        """What follows the run; empty if nothing does."""
+        chain = self.workspace.monitor.follow_ups.get(run.id)
+        return chain.summary() if chain is not None else ""
 
     def _outcome(self, known: Run, run: Run) -> Text:
         text = Text(no_wrap=True)
@@ -317,7 +244,7 @@ class Following(RunsBase):
             took = as_time(known.duration(time.time()))
             text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
             if run.moved is not None:
-                text.append(f" · {run.moved:.0%} of the weights changed")
+                text.append(f" · {said_share(run.moved)} of the weights changed")
             if self.check_action("ask_models", ()):
                 text.append("  press a: compare the models", "bold")
             if saved := run.pushed_to or run.model_path or known.model_path:

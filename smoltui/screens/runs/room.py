@@ -16,26 +16,28 @@ from textual.widgets import ContentSwitcher, Static
 
 from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.runs.metrics import METRICS
+from smoltui.core.runs.panels import PANELS
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.room import LOADING_RUNS
 from smoltui.screens.runs.acting import Acting
 from smoltui.screens.runs.asking import Asking
+from smoltui.screens.runs.charting import CHARTS, SHORT, TINY
 from smoltui.screens.runs.exporting import Exporting
-from smoltui.screens.runs.following import CHARTS, Following
+from smoltui.screens.runs.following import Following
 from smoltui.screens.runs.json_tree import JsonTree
 from smoltui.screens.runs.listing import Listing
+from smoltui.screens.runs.log_tail import LogTail
 from smoltui.screens.runs.log_view import LogView
-from smoltui.screens.runs.metric_chart import MetricChart
+from smoltui.screens.runs.metric_chart import MetricChart, Shown
 from smoltui.screens.runs.run_list import RunList
 from smoltui.screens.runs.stats_panel import StatsPanel
 from smoltui.widgets.ask_line import AskLine
 
 VIEW_OF = {
     **dict.fromkeys(("follow", "hit", "only_hits"), "log"),
-    **dict.fromkeys(("page", "zoom", "smooth", "range"), "curves"),
+    **dict.fromkeys(("page", "curve", "cursor", "smooth", "range"), "curves"),
     "raw": "inspect",
 }
 """Action → the view that it works in."""
@@ -57,7 +59,7 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         Binding("u", "view('stats')", "Usage"),
         Binding("p", "view('plan')", "Plan"),
         # Not in the bottom line, which has to fit in 80 columns. `?` lists all keys.
-        Binding("enter", "full", "Hide the list", show=False),
+        Binding("enter", "explain", "Explain", show=False),
         Binding("escape", "back", "Back", show=False),
         Binding("tab", "other_half", "Switch between list and view", show=False),
         Binding("o", "unfold", "Show follow-up steps", show=False),
@@ -80,7 +82,13 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         Binding("J", "raw", "Raw JSON", show=False),
         Binding("right_square_bracket", "page(1)", "Next charts", key_display="]", show=False),
         Binding("left_square_bracket", "page(-1)", "Previous charts", key_display="[", show=False),
-        Binding("z", "zoom", "Zoom one chart", show=False),
+        Binding("h,left", "curve(-1)", "Previous curve", show=False),
+        Binding("right", "curve(1)", "Next curve", show=False),
+        Binding("comma", "cursor(-1)", "Value before", key_display=",", show=False),
+        Binding("full_stop", "cursor(1)", "Value after", key_display=".", show=False),
+        Binding("less_than_sign", "cursor(-10)", "Ten values before", key_display="<", show=False),
+        Binding("greater_than_sign", "cursor(10)", "Ten values after", key_display=">", show=False),
+        Binding("z", "zoom", "Hide the list, then show one chart", show=False),
         Binding("m", "smooth", "Smooth curves", show=False),
         Binding("plus", "range(0.5)", "Fewer steps", key_display="+", show=False),
         Binding("minus", "range(2)", "More steps", key_display="-", show=False),
@@ -94,8 +102,11 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         yield Static(id="run-head", markup=False)
         with ContentSwitcher(id="run-views", initial="curves"):
             with Container(id="curves"):
-                for place, chart in enumerate(CHARTS):
-                    yield MetricChart(METRICS[place], id=chart)
+                with Container(id="charts"):
+                    for place, chart in enumerate(CHARTS):
+                        yield MetricChart(Shown(PANELS[place]), id=chart)
+                yield Static(id="unseen", markup=False)
+                yield LogTail(id="tail")
             yield LogView(LogSpool, id="log")
             with Container(id="inspect"):
                 yield JsonTree()
@@ -117,8 +128,15 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
 
     def on_resize(self, event: textual_events.Resize) -> None:
         self.draw_heading()
-        self.set_class(event.size.height < 30, "short")
-        self.set_class(event.size.height < 16 or event.size.width < 60, "tiny")
+        self.set_class(event.size.height < SHORT, "short")
+        self.set_class(event.size.height < TINY, "tiny")
+        self.set_class(event.size.width >= 100 and event.size.height >= SHORT, "roomy")
+        self._draw_all()
+
+    def _draw_all(self) -> None:
+        if self._run is not None:
+            self.show_head()
+        self.draw_charts()
 
     def on_screen_resume(self) -> None:
         self.workspace.look_at_runs(jobs=True)
@@ -217,8 +235,17 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         elif self.view == "inspect":
             (self.query_one("#inspect-scroll") if self._raw else self.query_one(JsonTree)).focus()
 
-    def action_full(self) -> None:
-        self.add_class("full")
+    def action_zoom(self) -> None:
+        """More room for the view: without the list, then for one chart alone, then as before."""
+        if not self.has_class("full"):
+            self.add_class("full")
+        elif self.view == "curves" and not self._zoomed:
+            self._zoomed = True
+        else:
+            self._zoomed = False
+            self.remove_class("full")
+            self.query_one(RunList).focus()
+        self.draw_charts()
 
     def action_back(self) -> None:
         """Leaves the question, the search, the full view, the marks or the filter, whichever is active first."""
@@ -227,9 +254,13 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
             line.stop()
         elif self.view == "log" and log.searched_for:
             log.end_search()
+        elif self.view == "curves" and self.hide_cursor():
+            pass
         elif self.has_class("full"):
+            self._zoomed = False
             self.remove_class("full")
             listed.focus()
+            self.draw_charts()
         elif listed.marked:
             listed.unmark()
             self.draw_charts()
