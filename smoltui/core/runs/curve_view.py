@@ -14,6 +14,8 @@ Curves = Mapping[str, Points]
 
 DEFAULT_BETA = 0.1
 """TRL's (`DPOConfig.beta`), where neither the plan nor the curves tell."""
+MOST = 1e150
+"""Larger values count as this, so that sums and squares are finite."""
 HELD_OUT = "eval_"
 CHOSEN, REJECTED, MARGIN, ACCURACY = "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"
 
@@ -53,7 +55,8 @@ class CurveView:
         """The finite values of a metric, in step order. Rules ask for the same ones again and again."""
         found = self._finite.get(key)
         if found is None:
-            found = self._finite[key] = [value for _, value in self.points(key) if math.isfinite(value)]
+            values = (value for _, value in self.points(key) if math.isfinite(value))
+            found = self._finite[key] = [max(-MOST, min(MOST, value)) for value in values]
         return found
 
     @cached_property
@@ -128,4 +131,4 @@ def mean(values: Sequence[float]) -> float:
 def deviation(values: Sequence[float]) -> float:
     """Standard deviation of at least one value."""
     middle = mean(values)
-    return math.sqrt(mean([min((value - middle) ** 2, 1e300) for value in values]))
+    return math.sqrt(mean([(value - middle) ** 2 for value in values]))

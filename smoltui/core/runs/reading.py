@@ -35,6 +35,7 @@ class Verdict(StrEnum):
 
     NONE = "no curve yet"
     EARLY = "too early to tell"
+    UNCLEAR = "can't tell"
     HEALTHY = "healthy"
     WATCH = "watch"
     NOTHING = "nothing learned"
@@ -132,10 +133,16 @@ def read(view: CurveView, pairs: PairFacts | None = None) -> Reading:
     if top is Level.WATCH:
         return Reading(Verdict.WATCH, "", tuple(found))
     if not _is_enough(view):
-        planned = f" of {view.planned}" if view.planned else ""
-        steps = "step" if view.step == 1 and not planned else "steps"
-        return Reading(Verdict.EARLY, f"{view.step}{planned} {steps} so far.", tuple(found))
+        return Reading(*_undecided(view), tuple(found))
     return Reading(Verdict.HEALTHY, _summary(view), tuple(found))
+
+
+def _undecided(view: CurveView) -> tuple[Verdict, str]:
+    """Why there is no verdict: yet, or at the end."""
+    if view.over:
+        return Verdict.UNCLEAR, f"{view.step} steps: too few values, or too small a change."
+    planned = f" of {view.planned}" if view.planned else ""
+    return Verdict.EARLY, f"{view.step}{planned} step{'' if view.step == 1 and not planned else 's'} so far."
 
 
 def _is_enough(view: CurveView) -> bool:
@@ -164,6 +171,8 @@ def _summary(view: CurveView) -> str:
     held = view.last(f"{HELD_OUT}loss")
     if held is not None:
         parts.append(f"{_held_out(view)} (loss {as_word(held, 2)})")
+    elif view.over:
+        parts.append("no held-out pairs were measured")
     return f"{', '.join(parts)}." if parts else ""
 
 

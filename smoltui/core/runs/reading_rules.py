@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from smoltui.core.runs.curve_view import ACCURACY, CHOSEN, MARGIN, REJECTED, CurveView, deviation, mean
+from smoltui.core.runs.curve_view import ACCURACY, CHOSEN, MARGIN, MOST, REJECTED, CurveView, deviation, mean
 
 EARLY_SHARE = 0.2
 """The first fifth of the steps."""
@@ -122,9 +122,11 @@ def not_finite(view: CurveView) -> Iterator[Remark]:
 @rule
 def diverged(view: CurveView) -> Iterator[Remark]:
     """The loss rose far above its start. It latches: a run can return to loss 0 with ruined weights."""
-    points = [(step, value) for step, value in view.points("loss") if math.isfinite(value)]
+    points = [(step, min(value, MOST)) for step, value in view.points("loss") if math.isfinite(value)]
     first = points[0][1] if points else 0.0
     wide = max(PERFECT_POINTS, round(len(points) * RISEN_SHARE))
+    if view.over and len(points) == PERFECT_POINTS:
+        wide -= 1  # each of so few values is itself a mean over many steps
     if len(points) <= wide or first <= 0:
         return
     values = [value for _, value in points]
