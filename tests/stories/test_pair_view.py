@@ -66,9 +66,9 @@ class Host(App[None]):
 
 
 def style_of(app: Host, text: str) -> list[tuple[bool | None, bool | None]]:
-    """(strike, reverse) of every stretch that holds `text`."""
+    """(dim, reverse) of every stretch that holds `text`."""
     return [
-        (segment.style.strike, segment.style.reverse)
+        (segment.style.dim, segment.style.reverse)
         for strip in lines_of(app.view)
         for segment in strip
         if text in segment.text and segment.style is not None

@@ -98,7 +98,7 @@ async def test_i_read_pair_by_pair(app: SmoltuiApp, wait_until: WaitUntil, loop_
 
 
 async def test_the_words_that_differ_stand_out(app: SmoltuiApp, wait_until: WaitUntil) -> None:
-    """Only `at` and `near` are marked; what both say is dim."""
+    """Only `at` and `near` are underlined, whatever colors there are."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("right")
@@ -109,9 +109,34 @@ async def test_the_words_that_differ_stand_out(app: SmoltuiApp, wait_until: Wait
         line = next(
             strip for strip in (view.render_line(y) for y in range(view.size.height)) if "near the ground" in strip.text
         )
-        tone = {segment.text.strip(): segment.style.dim for segment in line if segment.style and segment.text.strip()}
-        assert tone["at"] is None and tone["near"] is None
-        assert tone["A cloud"] and tone["the ground."]
+        parts = [segment for segment in line if segment.style and segment.text.strip()]
+        lined = {segment.text.strip(): segment.style.underline for segment in parts if segment.style}
+        assert lined["at"] and lined["near"]
+        assert lined["A cloud"] is None and lined["the ground."] is None
+
+
+async def test_the_other_pairs_are_listed(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """Below a short pair, beside it on a wide screen; a click goes to another. A long pair has all the room."""
+    rows = [{"prompt": f"question {number}", "chosen": "a", "rejected": "b"} for number in range(40)]
+    rows[3]["chosen"] = "\n".join(f"line {number}" for number in range(60))
+    write(tmp_path / "train.jsonl", rows)
+    (tmp_path / "recipe.yaml").write_text("dataset_name: train.jsonl\n")
+    app = SmoltuiApp(Project(tmp_path), Services(), opening="pairs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "question 7" in seen(app) and "loading" not in seen(app))
+        lines = seen(app).splitlines()
+        assert any(line.startswith("›") and "question 0" in line for line in lines)
+        await pilot.click(offset=(60, next(y for y, line in enumerate(lines) if "question 2" in line)))
+        await wait_until(lambda: "pair 3 of 40" in seen(app))
+        await pilot.press("l")
+        await wait_until(lambda: "line 9" in seen(app))
+        assert "question 7" not in seen(app)
+        await pilot.resize_terminal(170, 24)
+        await wait_until(lambda: "question 7" in seen(app) and "line 9" in seen(app))
+        await pilot.press("l")
+        await wait_until(lambda: any(line.startswith("›") and "question 4" in line for line in seen(app).splitlines()))
+        await pilot.click(offset=(50, next(y for y, line in enumerate(seen(app).splitlines()) if "question 9" in line)))
+        await wait_until(lambda: "pair 10 of 40" in seen(app))
 
 
 async def test_where_trl_would_cut_and_what_is_wrong(app: SmoltuiApp, wait_until: WaitUntil) -> None:

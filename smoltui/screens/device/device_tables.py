@@ -41,17 +41,29 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def packages_table(report: DeviceReport) -> Table | Text:
-    """Each package with its installed version and the required range."""
+def packages_table(report: DeviceReport, unfolded: bool) -> Table | Text:
+    """Each package with its installed version and the required range; unless `unfolded`, only those that don't fit."""
     if not report.packages:
         return Text("Packages: required versions are unknown, because smoltui is not installed as a package.", "dim")
+    others = [package for package in report.packages if not package.fits]
+    if not unfolded and not others:
+        return _folded(f"all {len(report.packages)} packages fit")
     table = Table.grid(padding=(0, 2, 0, 0))
     for heading in ("package", "installed", "required", ""):
         table.add_column(heading, no_wrap=True)
     table.add_row(*(Text(word, "dim") for word in ("package", "installed", "required", "")))
-    for package in report.packages:
+    for package in report.packages if unfolded else others:
         table.add_row(*_package(package))
-    return table
+    if unfolded or len(others) == len(report.packages):
+        return table
+    outer = Table.grid()
+    outer.add_row(table)
+    outer.add_row(_folded(f"{len(report.packages) - len(others)} other packages fit"))
+    return outer
+
+
+def _folded(words: str) -> Text:
+    return Text.assemble(("✓ ", "green"), f"{words}   ", ("z", "bold cyan"), " lists them")
 
 
 def _package(package: Package) -> list[Text]:

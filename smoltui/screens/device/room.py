@@ -46,6 +46,7 @@ class DeviceRoom(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "refresh", "Refresh"),
         Binding("p", "probe", "Test PyTorch"),
+        Binding("z", "unfold", "More", show=True),
     ]
 
     def __init__(self) -> None:
@@ -58,6 +59,8 @@ class DeviceRoom(Room):
         self._account_hint = ""
         self._before_jobs = self._account_problem
         self._has_model = False
+        self._unfolded = False
+        """Shows what nobody needs to act on: packages that fit, and Jobs for a person who trains here."""
         self._stamp: object = None
         """The state of recipe and settings when they were last read."""
         self._shown: dict[str, object] = {}
@@ -98,6 +101,11 @@ class DeviceRoom(Room):
     def action_probe(self) -> None:
         if self._machine is not None and not self._asking_torch:
             self._ask_torch(self._machine.report)
+
+    def action_unfold(self) -> None:
+        """Shows what is folded, or folds it."""
+        self._unfolded = not self._unfolded
+        self._draw()
 
     # -- gathering facts
 
@@ -183,13 +191,15 @@ class DeviceRoom(Room):
             account=self._account,
             recipe=machine.need,
         )
-        sentences = verdict(report, self._account, self._before_jobs, machine.need, here)
+        said = verdict(report, self._account, self._before_jobs, machine.need, here)
+        sentences = [sentence for sentence in said if self._unfolded or not sentence.optional]
         shown = replace(report, disk_folder=shown_path(report.disk_folder))
         facts = facts_in_words(shown, self._torch_words(), self._account_words())
         self._put("next", step, Text(safe_line(redact(step), 300)))
         self._put("verdict", sentences, device_tables.verdict_table(sentences))
         self._put("machine", facts, device_tables.facts_table(facts))
-        self._put("packages", report.packages, device_tables.packages_table(report))
+        packages = device_tables.packages_table(report, self._unfolded)
+        self._put("packages", (report.packages, self._unfolded), packages)
 
     def _torch_words(self) -> str:
         from smoltui.core.machine.device_words import torch_in_words

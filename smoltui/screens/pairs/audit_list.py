@@ -15,6 +15,7 @@ from textual.widget import Widget
 from smoltui.safe_text import safe, safe_line
 
 _STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
+_SIGNS = {"stop": "✗", "warn": "!", "info": "·"}
 NARROW = 60
 """Width in cells below which the share is not shown."""
 SHOWN = 10
@@ -54,7 +55,10 @@ class AuditList(Widget):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._header: list[str] = []
+        self._all: list[FindingRow] = []
         self._rows: list[FindingRow] = []
+        """Those that are listed."""
+        self._unfolded = False
         self._progress = ""
         self._cursor = self._top = 0
         self._drawn: list[Strip] = []
@@ -65,13 +69,36 @@ class AuditList(Widget):
         return self._rows[self._cursor] if self._cursor < len(self._rows) else None
 
     def show(self, header: Sequence[str], rows: Sequence[FindingRow], *, progress: str = "") -> None:
-        """Replaces the report: findings with pairs first, by severity; then those without, then those not counted."""
+        """Replaces the report: findings with pairs first, by severity; then those not counted, then those without.
+
+        Those without pairs are folded to one line, unless `unfold` was called.
+        """
         place = {"stop": 0, "warn": 1, "info": 2}
-        before = self.current
         self._header, self._progress = list(header), progress
-        self._rows = sorted(rows, key=lambda row: (not row.count, row.count is None, place.get(row.severity, 3)))
-        if before is not None:
-            self._cursor = next((at for at, row in enumerate(self._rows) if row.name == before.name), 0)
+        self._all = sorted(rows, key=lambda row: (_turn(row), place.get(row.severity, 3)))
+        self._list()
+
+    @property
+    def clean(self) -> int:
+        """Number of findings that no pair has."""
+        return sum(row.count == 0 for row in self._all)
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Whether findings without pairs are listed one by one."""
+        return self._unfolded
+
+    def unfold(self, unfolded: bool) -> None:
+        """Lists findings without pairs one by one, or folds them to one line."""
+        self._unfolded = unfolded
+        self._list()
+
+    def _list(self) -> None:
+        before = self.current
+        self._rows = [row for row in self._all if self._unfolded or row.count != 0]
+        named = before.name if before is not None else ""
+        last = max(len(self._rows) - 1, 0)
+        self._cursor = next((at for at, row in enumerate(self._rows) if row.name == named), min(self._cursor, last))
         self._draw()
 
     def move(self, by: int) -> None:
@@ -117,13 +144,23 @@ class AuditList(Widget):
         lines = [self._finish(line) for line in head]
         if self._rows:
             lines.append(self._finish(Text(_heading(width), "bold dim")))
-        for number in self._in_view(max(height - len(head) - 1 - below, 1)):
+        folded = self._folded()
+        for number in self._in_view(max(height - len(head) - 1 - below - bool(folded), 1)):
             lines.append(self._finish(_line(self._rows[number], width), number == self._cursor))
+        if folded:
+            lines.append(
+                self._finish(Text.assemble(("✓", "green"), f" {folded}   ", ("z", "bold cyan"), " lists them"))
+            )
         lines += [self._finish(Text())] * (height - below - len(lines))
         if below:
             lines.append(self._finish(Text("─" * width, "dim")))
             lines += [self._finish(line) for line in told[: below - 1]]
         return lines[:height]
+
+    def _folded(self) -> str:
+        """What the findings without pairs are folded to; empty if there are none, or they are listed."""
+        clean = 0 if self._unfolded else self.clean
+        return f"{clean} other check{'' if clean == 1 else 's'} found nothing" if clean else ""
 
     def _in_view(self, count: int) -> range:
         """The findings that are listed in `count` lines; scrolls to keep the cursor among them."""
@@ -149,7 +186,12 @@ class AuditList(Widget):
 
 
 def _heading(width: int) -> str:
-    return f"{'pairs':>13}{'share':>8}         finding" if width >= NARROW else f"{'pairs':>8}         finding"
+    figures = f"{'pairs':>13}{'share':>8}" if width >= NARROW else f"{'pairs':>8}"
+    return f"{figures}  {'':<8}finding"
+
+
+def _turn(row: FindingRow) -> int:
+    return 0 if row.count else 1 if row.count is None else 2
 
 
 def _line(row: FindingRow, width: int) -> Text:
@@ -158,7 +200,8 @@ def _line(row: FindingRow, width: int) -> Text:
     share = "" if row.share is None else (f"{row.share:.1%}" if row.count else "")
     figures = f"{count:>13}{share:>8}" if width >= NARROW else f"{count:>8}"
     line = Text(f"{figures}  ", no_wrap=True, overflow="ellipsis")
-    line.append(f"{safe_line(row.severity, 4):<5}", _STYLES.get(row.severity, "") if row.count else "dim")
+    severity = f"{_SIGNS.get(row.severity, ' ')} {safe_line(row.severity, 4):<5}"
+    line.append(severity, _STYLES.get(row.severity, "") if row.count else "dim")
     return line.append(f" {safe_line(row.title, 200)}", "" if row.count else "dim")
 
 

@@ -31,6 +31,7 @@ class AuditPane(SetPane):
         Binding("pageup", f"move(-{PAGE})", "Page up", show=False),
         Binding("home", "move(-100000)", "Top", show=False),
         Binding("end", "move(100000)", "End", show=False),
+        Binding("z", "unfold", "List checks that found nothing", show=False),
         Binding("escape", "leave", "Back", show=False),
     ]
 
@@ -85,6 +86,14 @@ class AuditPane(SetPane):
 
     def action_move(self, by: int) -> None:
         self.query_one(AuditList).move(by)
+
+    def action_unfold(self) -> None:
+        """Lists the checks that found nothing one by one, or folds them to one line."""
+        view = self.query_one(AuditList)
+        if view.clean:
+            view.unfold(not view.is_unfolded)
+        else:
+            self.host.say("No check found nothing" if self.session.report is not None else "No audit yet")
 
     def action_pairs(self) -> None:
         """Shows the pairs of the finding under the cursor."""

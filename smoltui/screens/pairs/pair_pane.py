@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
-from textual import work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
@@ -18,10 +18,15 @@ from smoltui.backends.pairs.token_service import TokenService
 from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe
+from smoltui.screens.pairs.list_pane import Lines, ListPane, further_of
 from smoltui.screens.pairs.measuring import Asked, Measure, is_long, measured
+from smoltui.screens.pairs.neighbours import Neighbours
+from smoltui.screens.pairs.pair_list import PairList, Unit
 from smoltui.screens.pairs.pair_view import SWAPPED, Mark, PairView
 from smoltui.screens.pairs.pane import SetPane, tell
 
+BESIDE = 160
+"""Columns from which the list is beside the pair."""
 WAIT_SECONDS = 0.02
 """How long drawing waits for tokens; a pair that takes longer is drawn first, and its tokens follow."""
 REST_SECONDS = 0.05
@@ -55,8 +60,24 @@ class PairPane(SetPane):
     _drawn = ""
     """Content hash of the pair that is drawn."""
 
+    _neighbours: Neighbours | None = None
+    _lines: tuple[tuple[object, ...], Lines] | None = None
+    """The lines of the list, and what they were made of."""
+
     def compose(self) -> ComposeResult:
+        yield PairList(id="pairs-beside")
         yield PairView()
+
+    def take(self, session: PairsSession) -> None:
+        super().take(session)
+        self._neighbours = self._lines = None
+
+    def on_resize(self, event: events.Resize) -> None:
+        beside = event.size.width >= BESIDE
+        if beside != self.has_class("beside"):
+            self.set_class(beside, "beside")
+            if self._drawn:
+                self._list_others()
 
     def draw(self) -> None:
         session = self.session
@@ -66,6 +87,7 @@ class PairPane(SetPane):
             tell(self.host, error)
             return
         self._drawn = here.key
+        self._list_others()
         search = session.matches.search if session.matches is not None else None
         pattern = search.query.pattern() if search is not None else None
         tokens, cuts, refused = self._measured(here) or (None, None, "")
@@ -93,6 +115,41 @@ class PairPane(SetPane):
     def action_whitespace(self) -> None:
         view = self.query_one(PairView)
         view.show_whitespace = not view.show_whitespace
+
+    # -- the other pairs
+
+    def _list_others(self) -> None:
+        """Lists the pairs around the current one: beside it, or below it if it is short."""
+        session, beside = self.session, self.has_class("beside")
+        made_of = (session.curation, session.tokens, session.shown, session.order, session.rows)
+        if self._lines is None or any(a is not b for a, b in zip(self._lines[0], made_of, strict=True)):
+            self._lines = made_of, Lines(session)
+        lines = self._lines[1]
+        if self._neighbours is None:
+            self._neighbours = Neighbours(session)
+        others = self._neighbours
+        unit: Unit = "tokens" if session.tokens is not None else "characters"
+        further = further_of(session)
+        self.query_one(PairView).list_below(
+            None if beside else lambda width, count: others.lines(lines, width, count, unit, further)
+        )
+        if beside:
+            listed = self.query_one(PairList)
+            order, descending = session.order
+            at = others.position(listed.cursor)
+            listed.show(lines, position=at, sort=order, descending=descending, unit=unit, further=further)
+
+    @on(PairList.Moved)
+    @on(PairList.Chosen)
+    def _clicked_beside(self, event: PairList.Moved | PairList.Chosen) -> None:
+        event.stop()
+        if (row := self.session.row_at(event.position)) is not None:
+            self.post_message(ListPane.Chosen(row))
+
+    @on(PairView.NeighbourChosen)
+    def _clicked_below(self, event: PairView.NeighbourChosen) -> None:
+        event.stop()
+        self.post_message(ListPane.Chosen(event.row))
 
     # -- tokens
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import NamedTuple, TypeVar
@@ -12,11 +12,13 @@ from typing import NamedTuple, TypeVar
 from textual import events
 from textual.content import Content
 from textual.content import Span as StyledSpan
+from textual.message import Message as Posted
 from textual.reactive import reactive
 
 from smoltui.core.pairs.preference import Message, Pair, Span, words_diff
 from smoltui.safe_text import MAX_SHOWN, safe, safe_line
-from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Row
+from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Line, Row
+from smoltui.screens.pairs.neighbours import Neighbour
 
 PROMPT_SHARE = 0.4
 """Maximum share of the height for the prompt, so that the answers keep their place from pair to pair."""
@@ -26,6 +28,8 @@ MAX_NOTES = 4
 """Maximum number of lines for decisions and problems."""
 FURTHER_SHARE, MAX_FURTHER = 8, 4
 """The further columns take at most one line in eight, and not more than this."""
+LEAST_NEIGHBOURS = 4
+"""Lines left below a pair from which its neighbours are listed there: headings and three pairs."""
 FURTHER_CHARS, LEAST_FURTHER_CHARS = 160, 30
 """Characters of the values of all further columns that are shown, and of each at least."""
 
@@ -34,15 +38,16 @@ ROLES = {
     "user": "bold $text-primary on $primary-muted",
     "assistant": "bold $text-success on $success-muted",
 }
-COMMON = "dim"
-"""Words that both answers share, so that those that differ are recognizable without colors."""
+DIFFERING = "underline"
+"""Words that only one answer has, so that they are recognizable without colors."""
 HIT = "reverse"
 HEAD = "on $panel"
+CURRENT = "bold $block-cursor-blurred-foreground on $block-cursor-blurred-background"
 
 CUT_SIGN = "✂"
 CUT_HEAD = "bold reverse $text-warning"
-CUT_OFF = "strike $text-disabled"
-"""Text after a cut; the line with the sign marks it without colors."""
+CUT_OFF = "dim"
+"""Text after a cut; the line with the sign marks it as well."""
 ODD_SPACE = "bold $text-warning"
 SPACES = {
     0x00A0: "NBSP",
@@ -85,6 +90,8 @@ class Mark(NamedTuple):
     """The reason or the note: foreign text; may be empty."""
 
 
+NeighbourLines = Callable[[int, int], Sequence[Neighbour]]
+"""(width, count) → the headings and the pairs around the current one, in at most `count` lines."""
 EMPTY = Content.styled("(empty)", "italic")
 SWAPPED = "swapped"
 """Kind of the mark with which the sides are shown exchanged, as they are in training."""
@@ -97,6 +104,13 @@ class PairView(FramedWidget):
 
     Prompt and answers scroll separately; both answers scroll together. A long prompt opens at its end.
     """
+
+    class NeighbourChosen(Posted):
+        """Another pair was clicked in the list below."""
+
+        def __init__(self, row: int) -> None:
+            super().__init__()
+            self.row = row
 
     show_whitespace: reactive[bool] = reactive(False, repaint=False)
     """Shows spaces as ·, tabs as →, line ends as ↵, and other spaces by name."""
@@ -119,8 +133,14 @@ class PairView(FramedWidget):
         self._starts: dict[str, int] = {}
         self._prompt_top = self._answers_top = 0
         self._in_prompt = False
+        self._neighbours: NeighbourLines | None = None
+        self._below: Sequence[Neighbour] = ()
 
     # -- called by the parent
+
+    def list_below(self, neighbours: NeighbourLines | None) -> None:
+        """What is listed below pairs that leave room for it; None: nothing."""
+        self._neighbours = neighbours
 
     def show(
         self,
@@ -206,6 +226,11 @@ class PairView(FramedWidget):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self._move(self._is_prompt(event.y), -WHEEL_LINES)
 
+    def on_click(self, event: events.Click) -> None:
+        place = event.y - (self.size.height - len(self._below))
+        if self._below and 0 <= place < len(self._below) and (row := self._below[place].row) is not None:
+            self.post_message(self.NeighbourChosen(row))
+
     def _is_prompt(self, y: int) -> bool:
         return y < len(self._notes) + 1 + self._prompt_height() and bool(self._prompt)
 
@@ -255,6 +280,10 @@ class PairView(FramedWidget):
         return min(len(self._prompt), max(int(room * PROMPT_SHARE), 1))
 
     def _answers_height(self) -> int:
+        return self._free_height() - len(self._below)
+
+    def _free_height(self) -> int:
+        """Lines for the answers and the list below them."""
         taken = len(self._notes) + (self._head_row is not None) + (1 + self._prompt_height() if self._prompt else 0)
         return max(self.size.height - taken - len(self._further), 1)
 
@@ -286,6 +315,7 @@ class PairView(FramedWidget):
         width = self.size.width
         if self._pair is None or not width:
             return
+        self._below = self._listed_below()
         self._clamp()
         frame = [self.line(line, indent=True) for line in self._notes]
         if self._prompt:
@@ -304,7 +334,23 @@ class PairView(FramedWidget):
         shown = [self.row(parts) for parts in self._answers[self._answers_top : self._answers_top + rows]]
         frame += self.with_bar(shown, self._answers_top, len(self._answers), rows, _bar_style(not self._in_prompt))
         frame += [self.line(line, indent=True) for line in self._further]
+        frame += [self._neighbour(line) for line in self._below]
         self.put(frame)
+
+    def _listed_below(self) -> Sequence[Neighbour]:
+        """The list at the foot of the screen: half of it at most, so that it stays in place from pair to pair."""
+        if self._neighbours is None:
+            return ()
+        free = self._free_height() - len(self._answers) - 1
+        if free < LEAST_NEIGHBOURS:
+            return ()
+        return self._neighbours(self.size.width, min(free, self.size.height // 2))
+
+    def _neighbour(self, line: Neighbour) -> Line:
+        if line.row is None:
+            return self.line(Content.styled(line.text, f"bold {HEAD}"))
+        style = CURRENT if line.is_current else "dim" if line.faint else ""
+        return self.line(Content.styled(line.text, style))
 
 
 def _further(values: Mapping[str, str | None]) -> Content:
@@ -460,7 +506,7 @@ def _turns(turns: tuple[Message, ...], texts: Sequence[Content]) -> Content:
 
 
 def _answer(spans: list[Span], style: str) -> Content:
-    return Content.assemble(*((span.text, style if span.differs else COMMON) for span in spans))
+    return Content.assemble(*((span.text, f"{DIFFERING} {style}" if span.differs else "") for span in spans))
 
 
 def _marked(text: Content, highlight: str | re.Pattern[str]) -> Content:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
+from smoltui.core.runs.inspected import readable
 from smoltui.safe_text import redact, safe_line
 
 OPEN_ITEMS = 12
@@ -51,6 +53,8 @@ def _value(name: object, value: object) -> str:
         return "–"
     if isinstance(value, Mapping | list | tuple):
         return "empty"
+    if (words := readable(str(name), value, time.time())) is not None:
+        return words
     # Redacted together with its name, which may be what identifies a secret.
     told = redact(f"{name}={value}") if isinstance(value, str) else str(value)
     return safe_line(told.removeprefix(f"{name}="), VALUE_SHOWN)
