@@ -21,7 +21,7 @@ MOST_BYTES = 64 << 20
 DEEPEST = 32
 """Maximum nesting of lists and objects in a record: Python could not write a deeper one back."""
 OURS = frozenset(
-    {"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "debug", "cache", "pairs", "undo"}
+    {"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "debug", "cache", "pairs", "ui", "undo"}
     | {"slurm", "slurm.lock"}
 )
 """Names that smoltui creates in its data folder. A folder with other files is used for something else, too."""
