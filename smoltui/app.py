@@ -18,12 +18,17 @@ from textual.driver import Driver
 from textual.events import DescendantFocus, Event, Key
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.theme import Theme
+from textual.timer import Timer
+from textual.widget import AwaitMount
 from textual.worker import Worker, WorkerFailed
 
 from smoltui.at_rest import COLLECT_SECONDS, resume_collections
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.services import Services
+from smoltui.backends.system.threads import in_thread
+from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs.run import Run
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
 from smoltui.looks.themed import AUTO, ThemedApp
@@ -75,6 +80,10 @@ WATCH_AFTER_SECONDS = 0.1
 """Delay before runs are listed: after the first frame."""
 PRELOAD_AFTER_SECONDS = 1.2
 """Delay before what the Pairs room needs is loaded; otherwise opening the room takes a third of a second."""
+
+REMEMBER_AFTER_SECONDS = 2.0
+REMEMBER_AT_END_SECONDS = 0.2
+"""Time that writing what is remembered gets when the app exits."""
 
 LEAVING_SECONDS = 0.5
 """Time that workers get to end their children when the app exits."""
@@ -163,12 +172,27 @@ class SmoltuiApp(ThemedApp[int]):
     """Engines that could not list their runs, with the reason."""
 
     def __init__(
-        self, project: Project, services: Services | None = None, opening: str = "device", theme: str = AUTO
+        self,
+        project: Project,
+        services: Services | None = None,
+        opening: str = "device",
+        theme: str = "",
+        remembered: Remembered | None = None,
     ) -> None:
+        """With `remembered`, the room and (if `theme` is empty) the theme are those that it knows, else `opening`.
+
+        None: it is read now, for what is opened later.
+        """
+        known = AUTO
+        if remembered is not None:
+            room, known = remembered.project.get("room", opening), remembered.app.get("theme", AUTO)
+            opening = room if room in self.MODES else opening
         # Without it, Textual mounts an empty screen first.
         self.DEFAULT_MODE = opening  # type: ignore[misc]
-        super().__init__(theme)
-        self.workspace = Workspace(project, services, self)
+        super().__init__(theme or known)
+        self.workspace = Workspace(project, services, self, remembered)
+        self._recalls_theme = not theme
+        self._remembers: Timer | None = None
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a whole screen per frame over the line
 
@@ -182,13 +206,44 @@ class SmoltuiApp(ThemedApp[int]):
         ended = asyncio.gather(*(worker.wait() for worker in workers if worker.is_running), return_exceptions=True)
         with suppress(TimeoutError):
             await asyncio.wait_for(ended, LEAVING_SECONDS)
+        await self._remember(at_most=REMEMBER_AT_END_SECONDS)
         await super()._shutdown()
 
     def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.set_timer(WATCH_AFTER_SECONDS, self._recall_theme)
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
         self.set_timer(1.0, self._collect_again)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
+
+    # -- what is remembered for the next start
+
+    def remember_soon(self) -> None:
+        """Writes what is to be remembered, after a while in which more may come."""
+        if self._remembers is None:
+            self._remembers = self.set_timer(REMEMBER_AFTER_SECONDS, lambda: self.run_worker(self._remember()))
+
+    async def _remember(self, at_most: float | None = None) -> None:
+        self._remembers = None
+        remembered = self.workspace.remembered
+        if remembered.is_changed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(in_thread(remembered.write), at_most)
+
+    def _recall_theme(self) -> None:
+        """Draws in the theme that was chosen last, if that was not known yet when the app was created."""
+        known = self.workspace.remembered.app.get("theme", AUTO)
+        if self._recalls_theme and self.chosen_theme == AUTO != known:
+            self.choose_theme(known)
+
+    def _theme_changed(self, _: Theme) -> None:
+        if self.workspace.remembered.app.put("theme", self.chosen_theme):
+            self.remember_soon()
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        self.workspace.remember("room", mode)
+        return super().switch_mode(mode)
 
     # -- the terminal
 

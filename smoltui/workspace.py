@@ -10,6 +10,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.runs.callbacks import Severity, Spawn
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.backends.services import Services, default_services
+from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 
@@ -28,6 +29,10 @@ class Shell(Protocol):
 
     def ring(self, text: str) -> None:
         """Shows a notification, rings the bell, and notifies outside the window."""
+        ...
+
+    def remember_soon(self) -> None:
+        """Called when there is something new to remember for the next start."""
         ...
 
     def runs_changed(self) -> None:
@@ -54,9 +59,12 @@ class Shell(Protocol):
 class Workspace(AtRest):
     """One project in one app. Also knows when keys are pressed (`AtRest`), since work that can wait yields to them."""
 
-    def __init__(self, project: Project, services: Services | None, shell: Shell) -> None:
+    def __init__(
+        self, project: Project, services: Services | None, shell: Shell, remembered: Remembered | None = None
+    ) -> None:
         super().__init__()
         self.project = project
+        self.remembered = remembered or Remembered.reading(project.folder)
         self._services = services
         self._shell = shell
         self.monitor = RunMonitor(
@@ -93,6 +101,11 @@ class Workspace(AtRest):
     def look_at_runs(self, *, jobs: bool = False) -> None:
         """Lists local runs again now; with `jobs`, the runs of every engine."""
         self.monitor.look(jobs=jobs)
+
+    def remember(self, name: str, value: str | int | bool) -> None:
+        """Remembers for the next start of this project what the app looks like. Costs a key nothing."""
+        if self.remembered.project.put(name, value):
+            self._shell.remember_soon()
 
     def say(self, text: str, severity: Severity = "information") -> None:
         """Shows a notification, with foreign text sanitized."""

@@ -68,22 +68,25 @@ async def test_i_read_the_report(wait_until: WaitUntil) -> None:
             ("4", "empty"),
             ("2", "repeated"),
             ("900", "long"),
-            ("0", "duplicate"),
             ("–", "tokens"),
         ]
-        assert rows[0][:3] == ["4", "0.2%", "stop"] and rows[2][:3] == ["900", "38.9%", "info"]
+        assert "✓ 1 other check found nothing   z lists them" in seen(app)
+        assert rows[0][:4] == ["4", "0.2%", "✗", "stop"] and rows[2][:4] == ["900", "38.9%", "·", "info"]
         assert "Why empty matters." in seen(app) and "Source: empty paper" in seen(app)
         assert "Pairs 1, 12, 13, 1,234" in seen(app) and "x excludes empty" in seen(app)
         await pilot.press("j", "j")
         await wait_until(lambda: "Why long matters." in seen(app) and "Why empty" not in seen(app))
         assert "8, 9, 10 …" in seen(app)
         assert "enter shows them" in " ".join(seen(app).split())
-        await pilot.press("j")
-        await wait_until(lambda: "Why duplicate matters." in seen(app))
-        assert "enter shows them" not in " ".join(seen(app).split())
         await pilot.press("j", "j", "j")
         await wait_until(lambda: "Not counted" in seen(app))
         assert app.list.current is not None and app.list.current.name == "tokens"
+        app.list.unfold(True)
+        await pilot.press("j")
+        await wait_until(lambda: "Why duplicate matters." in seen(app) and "found nothing" not in seen(app))
+        assert "enter shows them" not in " ".join(seen(app).split())
+        app.list.unfold(False)
+        assert app.list.current is not None and app.list.current.name == "tokens", "the last that is still listed"
 
 
 async def test_the_cursor_stays_on_its_finding_while_the_report_grows(wait_until: WaitUntil) -> None:

@@ -62,14 +62,17 @@ def open_on(project: Project, *runs: Run) -> SmoltuiApp:
 async def test_the_opening_room_says_what_can_be_trained(project: Project, wait_until: Wait) -> None:
     """I open smoltui at 80x24 and read the verdict and the next key without scrolling."""
     app = open_on(project)
-    async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "hf auth login" in seen(app, "#verdict"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "SmolLM3-3B in full" in seen(app, "#verdict"))
         shown = seen(app)
         assert "Next: press t to train here." in shown
-        for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB", "– optional Hugging Face Jobs: log in with"):
+        for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB"):
             assert words in " ".join(shown.split()), words
         verdict = app.screen.query_one("#verdict").region
         assert verdict.bottom <= 23
+        assert "Hugging Face Jobs: log in" not in shown, "nobody who trains here needs it"
+        await pilot.press("z")
+        await wait_until(lambda: "– optional Hugging Face Jobs: log in with" in " ".join(seen(app).split()))
 
 
 async def test_facts_of_machine_packages_and_account(
@@ -78,8 +81,11 @@ async def test_facts_of_machine_packages_and_account(
     """At 120x40, memory, disk, Python, packages with their ranges and my account are on one page."""
     answer[:] = [ME]
     app = open_on(project)
-    async with app.run_test(size=(120, 40)):
+    async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "ada, Pro plan, token role write, can pay" in seen(app))
+        assert "packages fit   z lists them" in seen(app) and "==8.2.8" not in seen(app)
+        await pilot.press("z")
+        await wait_until(lambda: "==8.2.8" in seen(app))
         shown = seen(app)
         for words in ("cores available", "free of", "Python", "required >=3.11", "textual", "==8.2.8", "lab"):
             assert words in shown, words

@@ -340,7 +340,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         await wait_until(lambda: "tokens" in seen(app) and refused not in seen(app))
         await pilot.press("a", "T")
         await wait_until(
-            lambda: "2 50.0% stop pairs that the model's chat template refuses" in " ".join(seen(app).split())
+            lambda: "2 50.0% ✗ stop pairs that the model's chat template refuses" in " ".join(seen(app).split())
         )
 
 
@@ -785,6 +785,9 @@ async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, 
         await wait_until(lambda: "cut at max_length 22 tokens" in seen(app))
         await pilot.press("a")
         await wait_until(lambda: line("chosen answers cut").startswith("1 "))
+        assert "found nothing" in seen(app) and not line("identical")
+        await pilot.press("z")
+        await wait_until(lambda: "found nothing" not in seen(app))
         await pilot.press("a", "4")
         recipe(models[0], 200)
         await pilot.press("2")

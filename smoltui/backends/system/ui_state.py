@@ -43,7 +43,8 @@ class Section:
 
     def put(self, name: str, value: Value) -> bool:
         """Remembers a value; returns whether it was another one before."""
-        if (isinstance(value, str) and len(value) > MOST_TEXT) or (self.get(name, value) == value and self.knows(name)):
+        before = self._changed.get(name, self._values.get(name))
+        if (isinstance(value, str) and len(value) > MOST_TEXT) or (type(before) is type(value) and before == value):
             return False
         self._changed[name] = value
         return True

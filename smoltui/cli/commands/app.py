@@ -62,11 +62,13 @@ def run_app(project: Project, theme: str | None = None) -> None:
         # Textual draws on stderr. If only that is redirected, errors belong in the file, but the screen would be empty.
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     from smoltui.at_rest import postpone_collections
+    from smoltui.backends.system.ui_state import Remembered
 
+    remembered = Remembered.reading(project.folder)  # meanwhile, the app is imported
     postpone_collections()
     from smoltui.app import SmoltuiApp
 
-    app = SmoltuiApp(project, theme=theme or "auto")
+    app = SmoltuiApp(project, theme=theme or "", remembered=remembered)
     # The app's own result, or the return code if a signal or a lost terminal ended it.
     if code := app.run() or app.return_code:
         raise SystemExit(code)

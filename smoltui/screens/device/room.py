@@ -74,6 +74,7 @@ class DeviceRoom(Room):
                 yield Static(id="packages", markup=False)
 
     def on_mount(self) -> None:
+        self._unfolded = self.workspace.remembered.project.get("device.unfolded", False)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -105,6 +106,7 @@ class DeviceRoom(Room):
     def action_unfold(self) -> None:
         """Shows what is folded, or folds it."""
         self._unfolded = not self._unfolded
+        self.workspace.remember("device.unfolded", self._unfolded)
         self._draw()
 
     # -- gathering facts

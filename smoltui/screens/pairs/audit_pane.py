@@ -15,6 +15,7 @@ from smoltui.core.pairs.audit import Audit, Found
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.workspace import workspace_of
 
 PAGE = 10
 """Findings per page."""
@@ -46,6 +47,9 @@ class AuditPane(SetPane):
 
     def compose(self) -> ComposeResult:
         yield AuditList()
+
+    def on_mount(self) -> None:
+        self.query_one(AuditList).unfold(workspace_of(self.app).remembered.project.get("audit.unfolded", False))
 
     def take(self, session: PairsSession) -> None:
         super().take(session)
@@ -92,6 +96,7 @@ class AuditPane(SetPane):
         view = self.query_one(AuditList)
         if view.clean:
             view.unfold(not view.is_unfolded)
+            workspace_of(self.app).remember("audit.unfolded", view.is_unfolded)
         else:
             self.host.say("No check found nothing" if self.session.report is not None else "No audit yet")
 

@@ -154,6 +154,7 @@ class PairsRoom(Room):
         if left != self._where_shown:
             self._where_shown = left
             where.update(left, layout=False)
+            self._remember_row()
 
     def show_status(self, line: Text | None) -> None:
         """Draws the line above the keys; None hides it."""
@@ -238,7 +239,7 @@ class PairsRoom(Room):
             elif await in_thread(session.opened.changed) is None:
                 self._read_decisions()
                 return
-            row = session.index if session is not None and spec == self._own else 0
+            row = session.index if session is not None and spec == self._own else self._recalled_row(spec)
             opened = await in_thread(partial(open_set, spec, project.folder))
             shown = await in_thread(partial(shown_columns, project))
         except UnknownShapeError as error:
@@ -255,6 +256,16 @@ class PairsRoom(Room):
         self._take(opened, row, shown)
         if spec.others:
             self.say(f"The recipe mixes {spec.others + 1} sets; this is the first of them")
+
+    def _recalled_row(self, spec: PairsSpec) -> int:
+        """The row of the project's pairs at which they were left; 0 for other pairs than then."""
+        known = self.workspace.remembered.project
+        return max(known.get("pairs.row", 0), 0) if known.get("pairs.set", "") == spec.shown else 0
+
+    def _remember_row(self) -> None:
+        if self._own is not None and self.session is not None and self._follows_project:
+            self.workspace.remember("pairs.set", self._own.shown)
+            self.workspace.remember("pairs.row", self.session.index)
 
     @work(exclusive=True, group="open")
     async def open_other(self, asked: Unmapped, *, again: bool = False) -> None:
@@ -300,7 +311,7 @@ class PairsRoom(Room):
             self.say(note)
         self._read_decisions()
         self._set_view.go(min(row, max(len(opened) - 1, 0)))
-        if again and row >= len(opened):
+        if reads and row >= len(opened):
             session.back_to = row  # once it is loaded; until then, the last available pair
         if reads:
             self._load(session, again)

@@ -463,13 +463,19 @@ class RecipeRoom(Room):
             has_bf16=around.has_bf16 if self._target == Target.LOCAL else True,
             model_type=around.shape.kind if around.shape else None,
         )
-        self.query_one(FieldList).show(rows(self._values, self._findings))
+        fields = self.query_one(FieldList)
+        recalled = self.workspace.remembered.project.get("recipe.field", "") if fields.key is None else ""
+        fields.show(rows(self._values, self._findings))
+        if recalled:
+            fields.select(recalled)
         self._draw_about()
         self._draw_below(self._values)
         self._draw_commands()
 
     def _moved(self) -> None:
         """Draws the help of the field under the cursor: at once, or when a held key is released."""
+        if self._key:
+            self.workspace.remember("recipe.field", self._key)
         now = time.monotonic()
         passing, self._moved_at = now - self._moved_at < PASSING_SECONDS, now
         if self._resting is not None:

@@ -58,6 +58,7 @@ class Following(Charting, ReadingLine):
 
     @on(RunList.Highlighted)
     def _on_highlighted(self, message: RunList.Highlighted) -> None:
+        self.workspace.remember("runs.run", message.run_id or "")
         self._follow(message.run_id)
 
     @work(group="follow", exclusive=True)

@@ -30,6 +30,8 @@ class Listing(RunsBase):
     def __init__(self) -> None:
         super().__init__()
         self._wanted: str | None = None
+        self._recalled = ""
+        """The run under the cursor when the app was left, until it is listed."""
         self._filter_text = ""
         self._filter = RunFilter()
         self._sort = INITIAL_ORDER
@@ -41,6 +43,19 @@ class Listing(RunsBase):
         """Whether the order differs from the initial one."""
         return self._sort != INITIAL_ORDER or self._descending
 
+    def recall_order(self) -> None:
+        """Takes the order and the run that were left last."""
+        known = self.workspace.remembered.project
+        order = known.get("runs.sort", INITIAL_ORDER)
+        if order in SORTS:
+            self._sort, self._descending = order, known.get("runs.descending", False)
+        self._recalled = known.get("runs.run", "")
+
+    def _order_changed(self) -> None:
+        self.workspace.remember("runs.sort", self._sort)
+        self.workspace.remember("runs.descending", self._descending)
+        self.list_again()
+
     def list_again(self) -> None:
         listed = self.query_one(RunList)
         runs = [run for run in self.workspace.runs.values() if self._filter.matches(run)]
@@ -50,6 +65,8 @@ class Listing(RunsBase):
         listed.show(self._with_steps(runs))
         if self._wanted and listed.select(self._wanted):
             self._wanted = None
+        if self._recalled and (listed.select(self._recalled) or not self.workspace.monitor.reading):
+            self._recalled = ""
         self.draw_note()
 
     def _empty_words(self) -> str:
@@ -91,7 +108,7 @@ class Listing(RunsBase):
 
     def show_run(self, run_id: str) -> None:
         """Moves the cursor to a run and shows its curves; the run may enter the list a moment later."""
-        self._wanted = run_id
+        self._wanted, self._recalled = run_id, ""
         if self.query_one(RunList).select(run_id):
             self._wanted = None
 
@@ -177,8 +194,8 @@ class Listing(RunsBase):
         """Sorts by the next column."""
         names = list(SORTS)
         self._sort, self._descending = names[(names.index(self._sort) + 1) % len(names)], False
-        self.list_again()
+        self._order_changed()
 
     def action_reverse(self) -> None:
         self._descending = not self._descending
-        self.list_again()
+        self._order_changed()

@@ -120,6 +120,7 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
     def on_mount(self) -> None:
         listed = self.query_one(RunList)
         listed.facts = self.row_facts
+        self.recall_order()
         self.watch(self.app, "runs", self.show_runs)
         self.watch(self.app, "runs_errors", self.show_errors)
         self.watch(self.query_one(LogView), "drawn_status", self._log_changed, init=False)
