@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -85,6 +86,7 @@ REMEMBER_AFTER_SECONDS = 2.0
 REMEMBER_AT_END_SECONDS = 0.2
 """Time that writing what is remembered gets when the app exits."""
 
+SIGNS: Mapping[Severity, str] = {"information": "", "warning": "! ", "error": "✗ "}
 LEAVING_SECONDS = 0.5
 """Time that workers get to end their children when the app exits."""
 
@@ -216,6 +218,28 @@ class SmoltuiApp(ThemedApp[int]):
         self.set_timer(1.0, self._collect_again)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
+
+    def deliver_screenshot(
+        self, filename: str | None = None, path: str | None = None, time_format: str | None = None
+    ) -> str | None:
+        """Saves what is on the screen as SVG in the project folder, unless `path` names another, and says where."""
+        from smoltui.backends.system.screenshot import screenshot_name
+
+        folder = Path(path) if path is not None else self.workspace.project.folder
+        self._save_screenshot(self.export_screenshot(), folder / (filename or screenshot_name(time_format)))
+        return None
+
+    @work(group="screenshot")
+    async def _save_screenshot(self, svg: str, path: Path) -> None:
+        from smoltui.backends.system.paths import shown_path
+        from smoltui.backends.system.screenshot import save_screenshot
+
+        try:
+            saved = await in_thread(partial(save_screenshot, svg, path))
+        except SmoltuiError as error:
+            self.say(str(error), "error")
+            return
+        self.say(f"Saved the screenshot: {shown_path(saved)}")
 
     # -- what is remembered for the next start
 
@@ -350,8 +374,9 @@ class SmoltuiApp(ThemedApp[int]):
     # -- what the workspace needs of the app (`workspace.Shell`)
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """Shows a notification, with foreign text sanitized."""
-        self.notify(safe(redact(text), 600), severity=severity, markup=False, timeout=10 if severity == "error" else 5)
+        """Shows a notification, with foreign text sanitized, and with a sign for its severity."""
+        words = f"{SIGNS[severity]}{safe(redact(text), 600)}"
+        self.notify(words, severity=severity, markup=False, timeout=10 if severity == "error" else 5)
 
     def ring(self, text: str) -> None:
         """A bell, a toast, and a notification of the terminal (OSC 9)."""
