@@ -447,8 +447,7 @@ class SmoltuiApp(ThemedApp[int]):
             self.say(str(error), "error")
             return
         self.workspace.take_run(run)
-        if then:
-            await self.workspace.monitor.chains.begin(run, then)
+        await self.workspace.monitor.begin_steps(run, then)
         self.switch_mode("runs")
         self.call_after_refresh(self._show_run, run.id)
 

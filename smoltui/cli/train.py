@@ -138,8 +138,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     run = await engine.submit(spec)
     async with _monitoring(project, engine, as_json) as monitor:
         monitor.take_run(run)
-        if asked.then:
-            await monitor.chains.begin(run, tuple(dict.fromkeys(asked.then)))
+        await monitor.begin_steps(run, asked.then)
         return await _follow_started(monitor, engine, run, detach=asked.detach, as_json=as_json)
 
 
@@ -154,7 +153,7 @@ def _check_steps(then: Sequence[str], place: Place) -> None:
     from smoltui.core.runs.chain import HERE_ONLY
 
     for name in then:
-        if name in HERE_ONLY and not place.here:
+        if name in HERE_ONLY and not place.on_disk:
             raise InputError(
                 f"{name} can only follow a run on this machine, not a {place.run}",
                 f"When the {place.run} is done: smoltui {name} FOLDER --on {place.name}",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.small_file import read_small_text
+from smoltui.backends.system.user_config import config_path, user_table
 from smoltui.core.settings.settings import FILE_NAME, Settings, parse_settings
 from smoltui.errors import InputError, RecipeError
 
@@ -16,6 +17,8 @@ RECIPE_NAME = "recipe.yaml"
 
 
 MOST_SETTINGS_BYTES = 128 << 10
+OF_THE_PERSON = ("slurm",)
+"""Tables whose defaults may be in the person's own configuration: an account is not a project's business."""
 
 
 def too_nested(text: str) -> int | None:
@@ -80,9 +83,18 @@ class Project:
     def settings(self) -> Settings:
         """The settings in smoltui.toml; the defaults if it does not exist.
 
+        What a run asks of a cluster (`OF_THE_PERSON`) is taken from the person's own configuration, key by key, where
+        the project says nothing.
+
         Raises:
-            RecipeError: the file is not TOML, or has a wrong key or value.
+            RecipeError: one of the files is not TOML, or has a wrong key or value.
         """
+        own = {name: table for name in OF_THE_PERSON if (table := user_table(name))}
+        if own:
+            try:
+                parse_settings(own)
+            except RecipeError as error:
+                raise RecipeError(error.message.replace(FILE_NAME, str(config_path())), error.hint) from error
         path = self.folder / FILE_NAME
         try:
             text = read_small_text(path, MOST_SETTINGS_BYTES)
@@ -90,11 +102,14 @@ class Project:
                 raise RecipeError(f"{FILE_NAME} line {line} is nested too deeply", f"Fix or delete {path}.")
             data = tomllib.loads(text)
         except FileNotFoundError:
-            return Settings()
+            return parse_settings(own) if own else Settings()
         except (ValueError, RecursionError) as error:  # also for numbers with thousands of digits
             raise RecipeError(f"{FILE_NAME} cannot be read as TOML: {error}", f"Fix or delete {path}.") from error
         except OSError as error:
             raise RecipeError(f"{FILE_NAME} cannot be read: {error.strerror}") from error
+        for name, table in own.items():
+            if isinstance(data.get(name, {}), dict):
+                data[name] = {**table, **data.get(name, {})}
         return parse_settings(data)
 
     def resolve(self, path: str) -> Path:

@@ -113,7 +113,8 @@ async def do(step: Step, chain: Chain) -> None:
     Raises:
         RunFailedError: with the command's own message.
     """
-    command = leashed("-m", "smoltui", step.command, chain.project, "--run", chain.run_id, "--json")
+    target = ("-m", "smoltui", step.command, chain.project, "--run", chain.run_id, "--json", *step.arguments)
+    command = [*step.around, "-P", "-u", *target] if step.around else leashed(*target)
     said = ""
     async with running(command, cwd=Path("/"), env=dict(os.environ)) as child:
         async for line in child.lines():
@@ -153,9 +154,9 @@ class Chains:
                 self._doing.add(run_id)
                 self._spawn(partial(self._carry_out, run))
 
-    async def begin(self, run: Run, steps: Sequence[str]) -> None:
+    async def begin(self, run: Run, steps: Sequence[Step]) -> None:
         """Stores the steps after a run that was just started; reports a failure to the person."""
-        await self._keep(Chain(run.id, run.project or "", tuple(Step(name) for name in steps)))
+        await self._keep(Chain(run.id, run.project or "", tuple(steps)))
 
     async def carry_out(self, run: Run) -> Chain | None:
         """Does the steps that are due after a run, unless another process does; returns the resulting chain."""

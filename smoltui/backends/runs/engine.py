@@ -18,6 +18,7 @@ from smoltui.safe_text import safe_line
 if TYPE_CHECKING:
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.sample import Sample
+    from smoltui.core.preflight.preflight import Check, Facts
     from smoltui.core.runs.command import CommandSpec
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.scheduled import ScheduledJob
@@ -191,6 +192,25 @@ class Engine(ABC):
     def access(self, inspected: Mapping[str, object]) -> list[str]:
         """How to connect to a run, one line each, from the result of `inspect`; empty if that is not possible."""
         return []
+
+    async def checks(self, spec: RunSpec, facts: Facts) -> list[Check]:
+        """Its own checks before `spec` is started, in addition to those of every run (`facts`); empty: none.
+
+        Raises:
+            SmoltuiError: the spec cannot be run.
+        """
+        return []
+
+    def steps_after(self, run: Run) -> Sequence[str]:
+        """Follow-up steps that a run of this engine needs because it can't do them itself (`core.runs.chain.STEPS`)."""
+        return ()
+
+    def around(self, run: Run, step: str) -> Sequence[str]:
+        """The command that starts a follow-up step of a run elsewhere, up to and including the Python there.
+
+        Empty: the step is done on this machine.
+        """
+        return ()
 
     def poll_seconds(self, stage: str, polls: int) -> float:
         """Seconds until the next request for the stage of a run, after `polls` without a change."""

@@ -164,6 +164,15 @@ class RunMonitor:
         """Run id → its follow-up steps, as of the last check."""
         return {} if self._chains is None else self._chains.known
 
+    async def begin_steps(self, run: Run, then: Sequence[str]) -> None:
+        """Stores the steps after a run that was just started, with those that its engine needs; none are fine."""
+        from smoltui.core.runs.chain import Step
+
+        engine = self.engine_of(run)
+        names = dict.fromkeys((*then, *engine.steps_after(run)))
+        if names:
+            await self.chains.begin(run, [Step(name, around=tuple(engine.around(run, name))) for name in names])
+
     # -- lists
 
     def look(self, *, jobs: bool = False) -> None:

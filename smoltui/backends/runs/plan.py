@@ -103,7 +103,7 @@ async def make_plan(
         recipe = load_project_recipe(project)
         spec = make_spec(project, place, recipe, known, asked)
         wanted = Path(spec.output_dir)
-        if free_output and place.here and (free := free_output_dir(wanted)) != wanted:
+        if free_output and place.on_disk and (free := free_output_dir(wanted)) != wanted:
             spec = make_spec(project, place, recipe, known, replace(asked, output_dir=_inside(project, free)))
         values = recipe.values
         shape = recipe_shape(project, values)

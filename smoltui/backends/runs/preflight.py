@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
@@ -15,6 +17,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.system.paths import exists, shown_path
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
@@ -50,16 +53,29 @@ async def gather(plan: Plan, engine: Engine) -> Facts:
         facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
     elif plan.place.pays:
         facts, device = await _ask_engine(facts, engine)
+    elif plan.place.on_disk:
+        facts = await in_thread(partial(_look_at_disk, facts, Path(plan.spec.output_dir)))
     if plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
         facts = await _ask_account(facts, _hub_account)
     shape = plan.shape
     model_type = shape.kind if shape else None
-    return replace(
+    facts = replace(
         facts,
         findings=check(plan.values, target=plan.place.target, has_bf16=device.has_bf16, model_type=model_type),
         fit=estimate(plan.values, shape, cuda=device.cuda),
         duration=duration(plan.values, shape, facts.summary, device.name),
     )
+    return replace(facts, of_engine=await engine.checks(plan.spec, facts))
+
+
+def _look_at_disk(facts: Facts, folder: Path) -> Facts:
+    """Adds where the run would write to, on a disk that this machine shares with those that train."""
+    above = next((parent for parent in (folder, *folder.parents) if exists(parent)), folder)
+    try:
+        free: int | None = shutil.disk_usage(above).free
+    except OSError:
+        free = None
+    return replace(facts, output=_output(folder), disk_free=free)
 
 
 def _from_plan(plan: Plan) -> Facts:

@@ -18,24 +18,34 @@ from smoltui.backends.local.checkpoints import find_checkpoints, nothing_kept
 from smoltui.backends.local.following import follow_log
 from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.state import newest_of
+from smoltui.backends.project.project import RECIPE_NAME, Project
+from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import refuse_model_in, same_folder
 from smoltui.backends.runs.token_check import refuse_tokens
-from smoltui.backends.slurm import commands
+from smoltui.backends.slurm import commands, offline, preflight
 from smoltui.backends.slurm import records as store
 from smoltui.backends.slurm.place import SLURM
 from smoltui.backends.slurm.queue import POLL_SECONDS, REST_SECONDS, Queue
 from smoltui.backends.slurm.records import BadRecordError, Records
 from smoltui.backends.slurm.state import present
-from smoltui.backends.slurm.submit import Unconfirmed, settings_of, submit_part, unwritable, write_run
+from smoltui.backends.slurm.submit import (
+    ON_THIS_MACHINE,
+    Unconfirmed,
+    settings_of,
+    step_command,
+    submit_part,
+    unwritable,
+    write_run,
+)
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
+from smoltui.core.preflight.preflight import Check, Facts
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
-from smoltui.core.slurm.answers import SINFO_FORMAT, Partition, partitions_of
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
 from smoltui.scripts import SCRIPTS
@@ -75,6 +85,7 @@ class SlurmEngine(Engine):
 
     async def submit(self, spec: RunSpec) -> Run:
         refuse_tokens(spec)
+        await offline.fetch(spec, settings_of(spec))
         return await self.get(await in_thread(lambda: self._start(spec)))
 
     async def list_runs(self) -> list[Run]:
@@ -170,7 +181,7 @@ class SlurmEngine(Engine):
 
     async def hardware(self) -> list[Flavor]:
         """The partitions of the cluster, each as hardware without a price."""
-        partitions, now = await in_thread(self.partitions), time.time()
+        partitions, now = await in_thread(preflight.partitions), time.time()
         return [
             Flavor(
                 name=one.name,
@@ -191,6 +202,17 @@ class SlurmEngine(Engine):
     async def started_with(self, run: Run) -> RunSpec | None:
         return spec_of(run.raw.get("spec"))
 
+    def steps_after(self, run: Run) -> Sequence[str]:
+        spec = spec_of(run.raw.get("spec"))
+        if spec is None or not settings_of(spec).offline:
+            return ()
+        pushes = RecipeFile(Path(spec.project) / RECIPE_NAME, spec.recipe, "").values.get("push_to_hub")
+        return ("push",) if pushes else ()
+
+    def around(self, run: Run, step: str) -> Sequence[str]:
+        spec = spec_of(run.raw.get("spec"))
+        return step_command(spec, step) if spec is not None and step not in ON_THIS_MACHINE else ()
+
     def connection(self, run_id: str) -> str | None:
         error = self._queue.seen.error
         return None if error is None else safe_line(error.message, 200)
@@ -198,13 +220,9 @@ class SlurmEngine(Engine):
     def poll_seconds(self, stage: str, polls: int) -> float:
         return self._queue.poll_seconds
 
-    def partitions(self) -> list[Partition]:
-        """The partitions of the cluster, in Slurm's order; blocks.
-
-        Raises:
-            InputError, UnreachableError: Slurm cannot be asked.
-        """
-        return partitions_of(commands.asked("sinfo", "--noheader", "--exact", f"--format={SINFO_FORMAT}"))
+    async def checks(self, spec: RunSpec, facts: Facts) -> list[Check]:
+        needs_token = bool(facts.values.get("push_to_hub"))
+        return await in_thread(lambda: preflight.checks(spec, facts.fit, needs_token=needs_token))
 
     # -- implementation
 
@@ -469,9 +487,7 @@ def _make_output(spec: RunSpec) -> None:
 
 def _fit(spec: RunSpec) -> Any:
     """The memory estimate of a run's recipe, for the size of its checkpoints; None if unknown."""
-    from smoltui.backends.project.project import RECIPE_NAME, Project
     from smoltui.backends.project.recipe_facts import recipe_shape
-    from smoltui.backends.project.recipe_file import RecipeFile
     from smoltui.core.machine.fit import estimate
 
     project = Project(Path(spec.project))

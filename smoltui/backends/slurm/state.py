@@ -193,7 +193,7 @@ def _waiting(run: Run, view: View, row: Row | None) -> Run:
     words = waits_in_words(row, time.time()) if row is not None else f"submitted as job {view.part.job}"
     if view.status:
         after = run.step or int(view.status.get("step", 0))
-        words = f"{_restarts(view)}goes on from step {after} when it starts: {words}"
+        words = f"{_restarts(view)}continues from step {after} when it starts: {words}"
     return replace(
         run,
         stage=Stage.SCHEDULING,

@@ -36,7 +36,7 @@ from smoltui.core.settings.settings import checked_slurm, table_of
 from smoltui.core.settings.slurm_settings import SlurmSettings
 from smoltui.core.slurm.answers import submitted_id
 from smoltui.core.slurm.refusals import refusal
-from smoltui.core.slurm.submission import has_launcher, processes_per_node, sbatch_options
+from smoltui.core.slurm.submission import has_launcher, processes_per_node, resources, sbatch_options
 from smoltui.errors import InputError, UnreachableError
 from smoltui.scripts import BESIDE_DPO, SCRIPTS
 
@@ -71,6 +71,21 @@ def settings_of(spec: RunSpec) -> SlurmSettings:
             "Set slurm.nodes and slurm.gpus (per node) in smoltui.toml.",
         )
     return checked_slurm(replace(settings, gpus=spec.processes // settings.nodes))
+
+
+ON_THIS_MACHINE = frozenset({"push"})
+"""Follow-up steps that need the internet."""
+
+
+def step_command(spec: RunSpec, step: str) -> list[str]:
+    """The command that starts a follow-up step on one node, with one of the GPUs that its run had per node.
+
+    It waits in the queue, and ends with the process that starts it. Raises as `settings_of`.
+    """
+    settings = settings_of(spec)
+    alone = replace(settings, nodes=1, gpus=min(1, settings.gpus), strategy="ddp", exclusive=False)
+    told = [f"{name}={value}" for name, value in _environment(settings).items()]
+    return ["srun", "--quiet", f"--job-name=smoltui-{step}", *resources(alone), "env", *told, sys.executable]
 
 
 def write_run(spec: RunSpec, script: Path) -> Path:

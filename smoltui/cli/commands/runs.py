@@ -42,9 +42,10 @@ from smoltui.cli.failures import require_address_space
 @click.option(
     "--then",
     multiple=True,
-    type=Choice(["ask", "measure", "benchmark"]),  # core.runs.chain.STEPS
+    type=Choice(["ask", "measure", "benchmark", "push"]),  # core.runs.chain.STEPS
     help="What to do after the run completes; can be repeated. ask: both models answer the project's prompts; "
-    "measure: both are measured on held-out pairs; benchmark: lm_eval benchmarks both on this machine.",
+    "measure: both are measured on held-out pairs; benchmark: lm_eval benchmarks both; "
+    "push: the model is pushed to the Hub.",
 )
 @json_option
 def train_command(folder: str, **options: Any) -> None:

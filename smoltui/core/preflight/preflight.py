@@ -120,6 +120,8 @@ class Facts:
     """Whether the list of flavors was read."""
     flavors: Sequence[Flavor] = ()
     """That list."""
+    of_engine: Sequence[Check] = ()
+    """Further checks, by the engine that would run it."""
 
 
 def preflight(facts: Facts) -> list[Check]:
@@ -128,7 +130,10 @@ def preflight(facts: Facts) -> list[Check]:
         return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
     if facts.place.here:
-        checks += [*_packages(facts), *_memory_here(facts), *_output(facts)]
+        checks += [*_packages(facts), *_memory_here(facts)]
+    checks += facts.of_engine
+    if facts.place.on_disk:
+        checks += _output(facts)
     if facts.place.pays:
         checks += [*_account(facts, pays=True), *_flavor(facts), *_time(facts), *_cost(facts)]
     elif get(facts.values, "push_to_hub"):

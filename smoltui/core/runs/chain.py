@@ -12,12 +12,16 @@ STEPS: Mapping[str, str] = {
     "ask": "both models answer the project's prompts",
     "measure": "both models are measured on held-out pairs",
     "benchmark": "lm_eval benchmarks both models on this machine",
+    "push": "the model is pushed to the Hub",
 }
 """Follow-up steps of a run, and what each does."""
-COMMANDS: Mapping[str, str] = {"measure": "evaluate"}
+COMMANDS: Mapping[str, str] = {"measure": "evaluate", "push": "card"}
 """Step → the command that does it, where the names differ."""
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {"push": ("--push", "--yes")}
+"""Step → further arguments of its command."""
 HERE_ONLY = frozenset({"benchmark"})
-"""Steps that follow only runs on this machine: a model on the Hub would have to be downloaded, or a Job be paid for."""
+"""Steps that follow only runs whose model is on this machine's disks: one on the Hub would have to be downloaded, or a
+Job be paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,13 @@ class Step:
     started_at: float | None = None
     """Seconds since the epoch; None before it started."""
     finished_at: float | None = None
+    around: tuple[str, ...] = ()
+    """Command that starts it elsewhere, up to and including the Python there; empty: it is done on this machine."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Further arguments of its command."""
+        return ARGUMENTS.get(self.name, ())
 
     @property
     def command(self) -> str:
@@ -93,7 +104,7 @@ class Chain:
 
 def chain_from_json(data: Mapping[str, Any]) -> Chain:
     """The chain that `Chain.as_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
-    steps = tuple(Step(**step) for step in data["steps"])
+    steps = tuple(Step(**{**step, "around": tuple(map(str, step.get("around", ())))}) for step in data["steps"])
     for step in steps:
         Stage(step.stage)
     return Chain(str(data["run_id"]), str(data["project"]), steps)

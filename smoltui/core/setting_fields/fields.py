@@ -30,6 +30,7 @@ from smoltui.core.settings.settings import (
     SubmitSettings,
     parse_settings,
 )
+from smoltui.core.settings.slurm_settings import SlurmSettings
 from smoltui.errors import RecipeError
 from smoltui.safe_text import redact, safe_line
 from smoltui.scripts.pair_how import PARTS, PICKS, How
@@ -49,11 +50,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "jobs.strategy": tuple(STRATEGIES),
     "local.strategy": tuple(STRATEGIES),
     "pairs.pick": tuple(PICKS),
+    "slurm.strategy": tuple(STRATEGIES),
 }
 """Keys that take one of a few words."""
 _TABLES: tuple[tuple[str, type[DataclassInstance]], ...] = (
     ("jobs", JobSettings),
     ("local", LocalSettings),
+    ("slurm", SlurmSettings),
     ("watch", WatchSettings),
     ("evaluation", EvaluationSettings),
     ("judge", JudgeSettings),

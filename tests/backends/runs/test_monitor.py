@@ -257,7 +257,7 @@ async def test_a_step_follows_and_a_bell_rings(
     engine = Counting("local")
     run = await engine.submit(spec(tmp_path, f"steps: 2\nuntil: {tmp_path / 'go'}\n"))
     person = Person(tmp_path, engine)
-    await person.monitor.chains.begin(run, ("ask",))
+    await person.monitor.begin_steps(run, ("ask",))
     async with person.at_work() as watching:
         await wait_until(lambda: run.id in watching.runs)
         watching.waited.add(run.id)
