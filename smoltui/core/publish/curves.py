@@ -30,8 +30,8 @@ NAMES = {_INK: "ink", _DIM: "dim", _GRID: "grid", _BLUE: "blue", _ORANGE: "orang
 """Names of the colors in an SVG, which has a second set of them for dark backgrounds."""
 MOST_POINTS = 1_000
 """Points of a line that are drawn; a panel is 476 pixels wide."""
-LABEL_ABOVE = 18
-"""Pixels between the end of a curve and the top of its name."""
+LABEL_GAP, LABEL_HEIGHT = 8, 16
+"""Pixels between a curve and its name, and of the name."""
 
 
 class Canvas(Protocol):
@@ -134,10 +134,8 @@ def _draw(picture: Canvas, panel: _Panel, curves: Mapping[str, Points], x: int, 
     for name, colour in panel.series:
         places = [frame.at(*point) for point in _thinned(finite(curves.get(name, ())))]
         _curve(picture, places, colour)
-        if len(panel.series) > 1 and places:  # the color alone is not enough
-            named = name.rpartition("/")[2]
-            begin = min(round(places[-1][0]), left + width) - picture.words_width(named)
-            picture.words(begin, max(top, round(places[-1][1]) - LABEL_ABOVE), named, colour)
+        if len(panel.series) > 1:  # the color alone is not enough
+            _name(picture, frame, places, name, colour)
         mark = _ORANGE if len(panel.series) == 1 else colour
         for across, down in (frame.at(*point) for point in finite(curves.get(f"eval_{name}", ()))):
             picture.box(round(across) - _DOT // 2, round(down) - _DOT // 2, _DOT, _DOT, mark)
@@ -164,6 +162,18 @@ def _curve(picture: Canvas, places: Sequence[tuple[float, float]], colour: Colou
         picture.line(start, end, colour)
     if len(places) == 1:
         picture.line(places[0], places[0], colour, 4)
+
+
+def _name(canvas: Canvas, frame: _Frame, places: Sequence[tuple[float, float]], name: str, colour: Colour) -> None:
+    """Writes the name of a curve beside its last quarter: on the side of it where there is more room."""
+    words = name.rpartition("/")[2]
+    begin = frame.left + frame.width - canvas.words_width(words) - 8
+    beside = [down for across, down in places if across >= begin] or [down for _, down in places[-1:]]
+    if beside:
+        highest, lowest = round(min(beside)), round(max(beside))
+        is_upper = highest - frame.top < frame.top + frame.height - lowest
+        down = lowest + LABEL_GAP if is_upper else highest - LABEL_GAP - LABEL_HEIGHT
+        canvas.words(begin, down, words, colour)
 
 
 def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
