@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -375,6 +376,7 @@ class SmoltuiApp(ThemedApp[int]):
 
     def say(self, text: str, severity: Severity = "information") -> None:
         """Shows a notification, with foreign text sanitized, and with a sign for its severity."""
+        logging.getLogger("smoltui").debug("said: %s", text)  # for --debug
         words = f"{SIGNS[severity]}{safe(redact(text), 600)}"
         self.notify(words, severity=severity, markup=False, timeout=10 if severity == "error" else 5)
 

@@ -43,7 +43,9 @@ NAMED = {
     "white": "#e5e5e5",
 }
 """pyte's names of the first eight colors; brown is its yellow."""
-COLOURS = 96
+BRAILLE = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
+"""Column and row of the dot for each bit."""
+COLOURS = 64
 """Of the whole picture: a terminal has few, and letters have edges in between."""
 Cells = list[list[Cell]]
 
@@ -109,7 +111,6 @@ def story(recording: Recording) -> None:
     recording.say("", "smoltui demo: a project that trains in a minute, on any processor")
     recording.take(2.5)
     recording.press("2", "look at the preference pairs", r"pair 1 of 768", 2.5)
-    recording.press("3", "the recipe: TRL's keys, each explained and checked", r"Beta", 2.5)
     recording.press("t", "train: everything is checked first", r"(?i)train here|start|enter", 2.5)
     recording.press("\r", "train", r"4 Runs", 0.5, shown="enter")
     recording.say("", "training, in another process: it goes on when you leave")
@@ -157,10 +158,20 @@ class Painter:
             front, back = back, front
         if back != PAPER:
             draw.rectangle((x, y, x + CELL_WIDTH - 1, y + CELL_HEIGHT - 1), fill=back)
-        if text.strip():
+        if "\u2800" <= text[:1] <= "\u28ff":
+            self._braille(draw, x, y, ord(text) - 0x2800, front)
+        elif text.strip():
             draw.text((x, y), text, fill=front, font=self._fonts["bold" in attributes])
         if "underscore" in attributes:
             draw.line((x, y + CELL_HEIGHT - 2, x + CELL_WIDTH - 1, y + CELL_HEIGHT - 2), fill=front)
+
+    @staticmethod
+    def _braille(draw: ImageDraw.ImageDraw, x: int, y: int, dots: int, ink: str) -> None:
+        """The curves: a dot for each bit of the character's place in Unicode. The font has none of them."""
+        for bit, (column, row) in enumerate(BRAILLE):
+            if dots >> bit & 1:
+                left, top = x + 1 + column * 5, y + 1 + row * 4.5
+                draw.rectangle((left, top, left + 1.5, top + 1.5), fill=ink)
 
     def _caption(self, draw: ImageDraw.ImageDraw, frame: Frame) -> None:
         top = self._height

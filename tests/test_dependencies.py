@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 PACKAGES: Mapping[str, str] = {
+    "PIL": "pillow",
     "markdown_it": "markdown-it-py",
     "pynvml": "nvidia-ml-py",
     "resvg_py": "resvg-py",

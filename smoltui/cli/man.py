@@ -14,7 +14,7 @@ import click
 
 from smoltui import __version__
 from smoltui.cli.group import Group
-from smoltui.cli.output import say_script
+from smoltui.cli.output import note, say_script
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -41,9 +41,11 @@ ENVIRONMENT = (
 )
 
 
-def print_page(group: click.Group) -> None:
-    """Prints the page."""
+def print_page(group: click.Group, on_terminal: bool) -> None:
+    """Prints the page; on a terminal also, on stderr, how to read it."""
     say_script("\n".join(page(group)))
+    if on_terminal:
+        note("\nRead it: smoltui man | man -l -")
 
 
 def page(group: click.Group) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The runs and Jobs that this machine has records of, by id and name: for completion and suggestions.
 
-Asks no engine and no server, and reads at most `MOST` small files: a shell waits for it while a person presses tab.
+Asks no engine and no server, and reads a limited number of small files: a shell waits for it after each press of tab.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from smoltui.backends.runs import store
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
-from smoltui.errors import InputError
 
+FOLDERS = ("runs", "slurm")
+"""Folders of the data folder with one folder per run."""
+JOBS = "jobs"
+"""The one with one file per Job."""
 MOST = 200
-"""Records that are read, the newest first."""
+"""Records of each that are read, the newest first."""
 MOST_BYTES = 1 << 20
 """Bytes of one record."""
 _ID = re.compile(r"[\w.-]{1,80}")
@@ -33,21 +35,18 @@ class KnownRun(NamedTuple):
 
 
 def known_runs() -> list[KnownRun]:
-    """All local runs, then all Jobs submitted from here, each newest first; empty if there are none or they cannot be
-    read."""
-    try:
-        ids = store.run_ids()
-    except InputError:
-        ids = []
-    found = [KnownRun(id, _name(store.runs_folder() / id / "spec.json")) for id in ids[:MOST] if _ID.fullmatch(id)]
-    return found + _jobs(data_folder.home() / "jobs", MOST - len(found))
+    """The runs of each engine, newest first; empty if there are none or they cannot be read."""
+    home = data_folder.home()
+    specs = [(path.parent.name, path) for folder in FOLDERS for path in _newest(home / folder, "*/spec.json")]
+    specs += [(path.stem, path) for path in _newest(home / JOBS, "*.json")]
+    return [KnownRun(id, _name(path)) for id, path in specs if _ID.fullmatch(id)]
 
 
-def _jobs(folder: Path, most: int) -> list[KnownRun]:
+def _newest(folder: Path, pattern: str) -> list[Path]:
     paths: list[Path] = []
     with suppress(OSError):
-        paths = sorted(folder.glob("*.json"), key=lambda path: data_folder.mtime(path) or 0.0, reverse=True)
-    return [KnownRun(path.stem, _name(path)) for path in paths[: max(0, most)] if _ID.fullmatch(path.stem)]
+        paths = sorted(folder.glob(pattern), key=lambda path: data_folder.mtime(path) or 0.0, reverse=True)
+    return paths[:MOST]
 
 
 def _name(path: Path) -> str:

@@ -32,7 +32,7 @@ def man_command() -> None:
     """
     from smoltui.cli import man
 
-    man.print_page(whole_command_line())
+    man.print_page(whole_command_line(), sys.stdout.isatty())
 
 
 @click.command("doctor")

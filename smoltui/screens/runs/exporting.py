@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual import work
 
+from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
@@ -35,10 +36,10 @@ class Exporting(RunsBase):
                 self.ask("save log as:", "file name", self._save_log, offered)
 
         choices = {
-            REPORT: "report: recipe, pairs, curves, evaluation, checks (HTML and Markdown)",
+            REPORT: "report: recipe, pairs, curves, evaluation (HTML, Markdown)",
             LOG: "log, with secrets redacted",
         }
-        self.app.push_screen(Choose(f"Save of run {safe_line(run.name, 60)} ({run.id}):", choices), chosen)
+        self.app.push_screen(Choose(f"Save from run {safe_line(run.name, 60)} ({run.id})", choices), chosen)
 
     def _save_report(self, run: Run, text: str) -> None:
         if text:
@@ -54,7 +55,7 @@ class Exporting(RunsBase):
         except SmoltuiError as error:
             self.say(error)
             return
-        self.say(f"Saved the report. Open it in a browser: {page}")
+        self.say(f"Saved the report. Open it in a browser: {shown_path(page)}")
 
     def _save_log(self, text: str) -> None:
         if text:
