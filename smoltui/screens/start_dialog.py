@@ -1,58 +1,79 @@
-"""Confirms a run before it starts: what runs, where, the results of the checks, and its maximum cost."""
+"""Confirms a run before it starts: what runs, where, the checks and their fixes, and its maximum cost."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from smoltui.backends.machine.train_extra import lm_eval_version
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.plan import Plan, make_plan
 from smoltui.backends.runs.preflight import gather
+from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
-from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
-from smoltui.core.recipe import Level
+from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.chain import HERE_ONLY
-from smoltui.core.runs.cost import price, usd, worst_cost
-from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.place import Place, Target
+from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.place import Place
+from smoltui.core.runs.run import timeout_seconds
+from smoltui.core.setting_fields.fields import broken_key
 from smoltui.errors import SmoltuiError
-from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.field_line import FieldLine
+from smoltui.screens.fixing import Fixing
 from smoltui.screens.modal import Modal
+from smoltui.screens.start_dialog_text import Shown, cost, foot, head, items_of, passed
+from smoltui.screens.undoing import Undoing
+from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.check_list import MARKS, CheckList, Item, counted
 
-LABEL_WIDTH = 14
 AFTERWARDS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((), "nothing"),
-    (("ask",), "compare the models"),
-    (("ask", "measure"), "compare, then measure"),
+    (("ask",), "compare both models"),
+    (("ask", "measure"), "compare both models, then measure"),
     (("ask", "measure", "benchmark"), "compare, measure, then benchmark"),
 )
 """Follow-up steps that `n` offers, and their words."""
-KEY_GAP = 3
-"""Blanks between two keys."""
-MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
+LOW = 20
+"""Lines of the terminal below which only the essential rows are shown."""
+
+
+FOOT = 2
+"""Lines of the buttons, with the empty one above them."""
 
 
 class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     """Returns what to run and the follow-up steps (`core.runs.chain.STEPS`), or None."""
 
+    CSS_PATH = "start_dialog.tcss"
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "start", "Start", priority=True),
-        Binding("tab", "switch_engine", "Switch between this machine and Jobs", priority=True),
+        Binding("enter", "enter", "Fix the selected check, or start"),
+        Binding("tab", "switch_engine", "Switch between this machine and Jobs"),
+        Binding("left,h", "flavor(-1)", "Cheaper flavor"),
+        Binding("right,l", "flavor(1)", "More expensive flavor"),
+        Binding("e", "limit", "Change the time limit"),
         Binding("b", "parallel", "Run in parallel, or wait for other runs"),
         Binding("n", "next_steps", "Choose what to do afterwards: compare, measure, benchmark"),
-        Binding("escape,q", "leave", "Cancel without starting"),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("down,j", "scroll(1)", "Down", show=False),
+        Binding("down,j", "move(1)", "Next check", show=False),
+        Binding("up,k", "move(-1)", "Previous check", show=False),
+        Binding("space", "unfold", "Show or hide the checks that passed"),
+        Binding("r", "again", "Check again"),
+        Binding("u", "undo", "Undo the last fix"),
+        Binding("ctrl+r", "redo", "Redo what was undone"),
+        Binding("pagedown,ctrl+d", "page(8)", "Page down", show=False),
+        Binding("pageup,ctrl+u", "page(-8)", "Page up", show=False),
+        Binding("escape", "back", "Cancel without starting"),
+        Binding("q", "leave", "Cancel without starting", show=False),
     ]
 
     def __init__(self, project: Project, services: Services, warning: str = "") -> None:
@@ -66,19 +87,35 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         """Where it would run according to smoltui.toml; None until that was read."""
         self._moved = 0
         """How often `tab` was pressed since, even before that was known."""
+        self._options = Options()
+        """Flavor and time limit chosen here, for this run alone."""
+        self._flavors: list[Flavor] = []
+        """Those with an accelerator, the cheapest first; empty until the Hub has listed them."""
         self._beside = False
         self._then = 0
         """Place in the steps that are offered."""
+        self._unfolded = False
         self._plan: Plan | None = None
         self._facts: Facts | None = None
         self._checks: list[Check] = []
         self._problem: SmoltuiError | None = None
+        turn = asyncio.Lock()
+        self._undoing = Undoing(self, lambda _: self._look(), turn)
+        self._fixing = Fixing(self, self._edit, self._look, self.action_leave, turn)
+        self._list = CheckList(id="start-checks")
+        self._list.can_focus = False  # the keys are those of the dialog
+        self._ask = AskLine()
+        self._line = FieldLine(self._ask, project, self._look, turn)
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog", id="start-dialog"):
-            yield Static(id="start-text", markup=False)
+        with Vertical(classes="dialog wide", id="start-dialog"), Vertical(id="start-text"):
+            yield Static(id="start-head", markup=False)
+            yield self._list
+            yield Static(id="start-foot", markup=False)
+            yield self._ask
 
     def on_mount(self) -> None:
+        self.query_one("#start-dialog").border_title = Text(f" Train {self._project.name} ")
         self._look()
 
     def on_resize(self) -> None:
@@ -87,7 +124,7 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     @work(exclusive=True)
     async def _look(self) -> None:
         """Makes the plan from the current files, then runs the checks."""
-        self._plan, self._facts, self._checks, self._problem = None, None, [], None
+        self._plan, self._facts, self._problem = None, None, None
         self._draw()
         try:
             settings = await in_thread(self._project.settings)
@@ -96,93 +133,19 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
                 self._draw()
             place = self._place or self._first
             plan = await make_plan(
-                self._project, place, settings=settings, counts=self._services.counts, free_output=True
+                self._project, place, self._options, settings=settings, counts=self._services.counts, free_output=True
             )
-            self._facts = await gather(plan, self._services.named(place.name))
-            self._checks = preflight(self._facts)
-            self._plan = plan
+            facts = await gather(plan, self._services.named(place.name))
+            self._facts, self._checks, self._plan = facts, preflight(facts), plan
+            if facts.flavors:
+                priced = [flavor for flavor in facts.flavors if flavor.count]
+                self._flavors = sorted(priced, key=lambda flavor: flavor.usd_per_minute or 0.0)
         except SmoltuiError as error:
             self._first = self._first or self._places[0]
-            self._problem = error
-        self._draw()
+            self._problem, self._checks = error, []
+        self._draw(fresh=True)
 
-    def _draw(self) -> None:
-        if not self.query("#start-text"):
-            return  # it was left while the checks ran
-        text = Text()
-        text.append("Train ", "bold").append(safe_line(self._project.name, 40), "bold")
-        text.append("  on ")
-        for place in self._places:
-            text.append(f" {safe_line(place.title, 40)} ", "reverse" if place == self._place else "dim").append(" ")
-        text.append("\n")
-        # At the top, since the checks may be longer than the terminal.
-        text.append_text(_in_lines(self._keys(), self._width)).append("\n\n")
-        if self._problem is not None:
-            text.append(safe(redact(str(self._problem)), 1000), "red")
-        elif self._facts is None or self._plan is None:
-            text.append("checking…", "dim")
-        else:
-            self._draw_plan(text, self._facts, self._plan)
-        self.query_one("#start-text", Static).update(text)
-
-    @property
-    def _width(self) -> int:
-        """Cells for the text, reserving one for a scroll bar; 0 or less before the first layout."""
-        return self.query_one("#start-text").size.width - 1
-
-    def _keys(self) -> list[Text]:
-        """The keys that work now, with what they do."""
-        keys: list[tuple[str, str]] = []
-        if self._may_start:
-            keys.append(("enter", "start"))
-        if self._place is not None and len(self._places) > 1:
-            after = self._places[(self._places.index(self._place) + 1) % len(self._places)]
-            keys.append(("tab", f"switch to {safe_line(after.title, 40)}"))
-        if self._place is not None and self._place.here:
-            keys.append(("b", "run in parallel" if self._beside else "queue: wait for other runs"))
-        keys.append(("n", f"afterwards: {self._steps[1]}"))
-        keys.append(("esc", "cancel"))
-        items = [Text().append(f" {key} ", "reverse").append(f" {words}") for key, words in keys]
-        if self._checks and not self._may_start:
-            items.insert(0, Text("Fix the ✗ lines first.", "red"))
-        return items
-
-    def _draw_plan(self, text: Text, facts: Facts, plan: Plan) -> None:
-        rows = [
-            ("model", str(facts.values.get("model_name_or_path", "–"))),
-            ("plan", facts.summary.sentence),
-            ("output", self._goes_to(facts, plan)),
-        ]
-        if plan.place.pays:
-            rate = f" · {price(facts.flavor)}" if facts.flavor else ""
-            rows.append(("flavor", f"{plan.spec.flavor}{rate}"))
-            rows.append(("timeout", as_time(plan.spec.timeout_seconds)))
-            worst = worst_cost(facts.flavor, plan.spec.timeout_seconds or 0) if facts.flavor else None
-            rows.append(("costs at most", usd(worst)))
-        for name, value in rows:
-            self._add(text, Text(f"{name:<{LABEL_WIDTH}}", "dim"), Text(safe_line(redact(value), 300)))
-        text.append("\n")
-        if self._warning:
-            mark, style = MARKS[Level.WARN]
-            self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(self._warning), 400)))
-        for check in sorted(self._checks, key=lambda check: list(MARKS).index(check.level), reverse=True):
-            mark, style = MARKS[check.level]
-            self._add(text, Text(f"{mark} ", style), Text(safe_line(redact(check.sentence), 400)))
-            if check.next_step:
-                self._add(text, Text("  "), Text(safe_line(redact(check.next_step), 300), "dim"))
-
-    def _add(self, text: Text, label: Text, value: Text) -> None:
-        """Appends a label and a value; further lines of the value are indented as far as the first."""
-        width = self._width - label.cell_len
-        lines = value.wrap(self.app.console, width) if width > 0 else [value]
-        for place, line in enumerate(lines):
-            text.append_text(Text(" " * label.cell_len) if place else label).append_text(line).append("\n")
-
-    def _goes_to(self, facts: Facts, plan: Plan) -> str:
-        if plan.place.target is Target.LOCAL:
-            return shown_path(plan.spec.output_dir)
-        pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
-        return str(pushed or "model will be LOST: push_to_hub is off")
+    # -- what is shown
 
     @property
     def _place(self) -> Place | None:
@@ -195,12 +158,138 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
     def _may_start(self) -> bool:
         return self._plan is not None and may_start(self._checks)
 
-    def action_start(self) -> None:
+    @property
+    def _busy(self) -> bool:
+        return self._plan is None and self._problem is None
+
+    @property
+    def _items(self) -> list[Item]:
+        """What can be selected: the checks that ask for something."""
+        if self._problem is not None:
+            return [Item(Level.STOP, self._problem.message, self._problem.hint, _fix_of(self._problem))]
+        return items_of(self._checks, self._warning if self._plan is not None else "")
+
+    def _shown(self) -> Shown:
+        flavor = self._chosen_flavor()
+        return Shown(
+            places=self._places,
+            place=self._place,
+            after=self._steps[1],
+            beside=self._beside,
+            spec=self._plan.spec if self._plan is not None else None,
+            facts=self._facts,
+            flavor=flavor,
+            neighbours=(self._flavor_beside(flavor, -1), self._flavor_beside(flavor, 1)),
+            compact=self.app.size.height < LOW,
+        )
+
+    def _draw(self, *, fresh: bool = False) -> None:
+        """Shows the present state; `fresh`: the checks are new, so the cursor goes to what has to be fixed."""
+        if not self.query("#start-foot"):
+            return  # it was left while the checks ran
+        shown, items, checks = self._shown(), self._items, self._list
+        width = max(20, self.query_one("#start-head").size.width)
+        text = head(shown, width)
+        if self._plan is not None and items:
+            text.append(f"\n {counted(items)}", "bold")
+        self.query_one("#start-head", Static).update(text)
+        # What is left of the screen beside the border, the rows above and the buttons.
+        self._list.styles.max_height = max(1, self.app.size.height - 2 - len(text.plain.splitlines()) - FOOT)
+        tail = passed(self._checks, width, unfolded=self._unfolded) if not self._busy else []
+        if fresh:
+            stopped = any(item.level is Level.STOP for item in items)
+            checks.show(items, cursor=0 if stopped else -1, tail=tail)
+        elif not self._busy:
+            checks.show(items, cursor=checks.cursor, tail=tail)
+        self._draw_foot(shown, width)
+
+    def _draw_foot(self, shown: Shown, width: int) -> None:
+        enter = self._enter_words(shown)
+        strong = self._may_start and self._list.selected is None
+        self.query_one("#start-foot", Static).update(foot(enter, width, strong=strong))
+
+    def _enter_words(self, shown: Shown) -> str:
+        """What enter does now; empty if nothing."""
+        if self._busy:
+            return ""
+        item = self._list.selected
+        if item is not None and item.fix is not None:
+            return (
+                f"{item.fix.verb} {'next' if item.level is Level.STOP else 'this'}"
+                if item.fix.writes
+                else item.fix.verb
+            )
+        if item is not None:
+            return "Next"
+        if not self._may_start or shown.place is None:
+            return ""
+        what = f"Start {shown.place.run}" if shown.place.pays else "Start"
+        return f"{what} · at most {most}" if (most := cost(shown)) else what
+
+    # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action == "back" or not self._ask.asking  # otherwise the key types a character
+
+    def action_enter(self) -> None:
+        """Fixes the selected check; without one, starts the run."""
+        item = self._list.selected
+        if self._busy:
+            return
+        if item is None:
+            self._start()
+        elif item.fix is not None:
+            account = self._facts.account.name if self._facts is not None and self._facts.account is not None else ""
+            self._fixing.start(item.fix, account)
+        else:
+            self.action_move(1)
+
+    @on(CheckList.Chosen)
+    def _clicked_check(self) -> None:
+        self.action_enter()
+
+    @on(events.Click, "#start-foot")
+    def _clicked_button(self, event: events.Click) -> None:
+        line = self.query_one("#start-foot", Static)
+        width, words = line.size.width, self._enter_words(self._shown())
+        right = len(f"[ enter {words} ]") + 4 if words else 0
+        if words and event.x >= width - right:
+            self.action_enter()
+        elif event.x >= width - right - len("[ esc Cancel ]   "):
+            self.action_leave()
+
+    def _start(self) -> None:
         if self._may_start and self._plan is not None:
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
             beside = self._beside and self._plan.place.here
             spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
             self.dismiss((replace(self._plan, spec=spec), self._steps[0]))
+
+    def action_move(self, by: int) -> None:
+        """Selects another check, or below the last one the start itself."""
+        checks = self._list
+        places = [*range(checks.count), *([-1] if self._may_start else [])]
+        if places:
+            at = places.index(checks.cursor) if checks.cursor in places else 0
+            checks.go(places[max(0, min(at + by, len(places) - 1))])
+            self._draw_foot(self._shown(), max(20, self.query_one("#start-head").size.width))
+
+    def action_page(self, by: int) -> None:
+        self._list.page(by)
+
+    def action_unfold(self) -> None:
+        """Shows the checks that passed one by one, or in one line."""
+        self._unfolded = not self._unfolded
+        self._draw()
+
+    def action_again(self) -> None:
+        self._look()
+
+    def action_undo(self) -> None:
+        self._undoing.undo()
+
+    def action_redo(self) -> None:
+        self._undoing.redo()
 
     def action_switch_engine(self) -> None:
         self._moved += 1
@@ -211,6 +300,53 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         if self._place is not None and self._place.here:
             self._beside = not self._beside
             self._draw()
+
+    def _chosen_flavor(self) -> Flavor | None:
+        """The flavor that would run it; None where runs are free, and until it is known."""
+        if self._place is None or not self._place.pays:
+            return None
+        name = self._options.flavor or (self._plan.spec.flavor if self._plan is not None else None)
+        known = next((flavor for flavor in self._flavors if flavor.name == name), None)
+        return known or (self._facts.flavor if self._facts is not None else None)
+
+    def _flavor_beside(self, flavor: Flavor | None, by: int) -> Flavor | None:
+        """The next cheaper or more expensive flavor; None at the ends."""
+        if flavor not in self._flavors or flavor is None:
+            return self._flavors[0] if self._flavors and by > 0 else None
+        at = self._flavors.index(flavor) + by
+        return self._flavors[at] if 0 <= at < len(self._flavors) else None
+
+    def action_flavor(self, by: int) -> None:
+        """Chooses other hardware for this Job; smoltui.toml stays as it is."""
+        if self._place is not None and self._place.pays and (found := self._flavor_beside(self._chosen_flavor(), by)):
+            self._options = replace(self._options, flavor=found.name)
+            self._look()
+
+    def action_limit(self) -> None:
+        """Asks for the time limit of this Job; smoltui.toml stays as it is."""
+        if self._place is not None and self._place.pays and self._plan is not None:
+            now = self._options.timeout or self._plan.settings.jobs.timeout
+            self._ask_limit("time limit:", now)
+
+    def _ask_limit(self, question: str, value: str) -> None:
+        self._ask.ask(question, "a number and one of s, m, h, d, such as 90m", self._limit_given, value)
+
+    def _limit_given(self, text: str) -> None:
+        try:
+            timeout_seconds(text or "3h")
+        except (ValueError, OverflowError) as error:
+            self._ask_limit(f"{error}:", text)
+            return
+        self._options = replace(self._options, timeout=text or None)
+        self._look()
+
+    def _edit(self, key: str) -> None:
+        """Opens the field of a key below the checks."""
+        if key == "jobs.flavor":
+            self._options = replace(self._options, flavor=None)
+        elif key == "run.on":
+            self._first, self._moved = None, 0
+        self._line.open(key)
 
     @property
     def _offered(self) -> list[tuple[tuple[str, ...], str]]:
@@ -228,23 +364,21 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         self._then = (self._offered.index(self._steps) + 1) % len(self._offered)
         self._draw()
 
+    def action_back(self) -> None:
+        """Closes the input, or else the dialog."""
+        line = self._ask
+        if line.asking:
+            line.stop()
+        else:
+            self.dismiss(None)
+
     def action_leave(self) -> None:
         self.dismiss(None)
 
-    def action_scroll(self, by: int) -> None:
-        self.query_one("#start-dialog", VerticalScroll).scroll_relative(y=by, animate=False)
 
-
-def _in_lines(items: list[Text], width: int) -> Text:
-    """The items in lines of `width` cells, none of them broken; in one line if `width` is not positive."""
-    text, used = Text(), 0
-    for item in items:
-        if used and 0 < width < used + KEY_GAP + item.cell_len:
-            text.append("\n")
-            used = 0
-        elif used:
-            text.append(" " * KEY_GAP)
-            used += KEY_GAP
-        text.append_text(item)
-        used += item.cell_len
-    return text
+def _fix_of(problem: SmoltuiError) -> Fix:
+    """What enter does about a plan that cannot be made."""
+    name = problem.message.split(" ")[0]
+    if key := broken_key(problem.message):
+        return Fix(edit=key)
+    return Fix(file=name) if name in ("recipe.yaml", "smoltui.toml") else Fix(act=Act.AGAIN)

@@ -52,7 +52,7 @@ async def test_a_job_by_keyboard_alone(
     """I submit a Job, watch its curves, search its log, cancel it, run it again, wait for its end and see its cost."""
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
+        await wait_until(lambda: "COSTS AT MOST  7.50 USD" in seen(app, "#start-text"))
         await pilot.press("enter")
         await wait_until(lambda: len(server.jobs) == 1 and "SCHEDULING" in seen(app, "RunList"))
         (first,) = server.jobs.values()
@@ -115,7 +115,7 @@ async def test_an_answer_that_is_lost(
     server.spoil("POST", r"^/api/jobs/ada$", how="close", after=True)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "costs at most" in seen(app, "#start-text"))
+        await wait_until(lambda: "COSTS AT MOST  " in seen(app, "#start-text"))
         await pilot.press("enter")
         await wait_until(lambda: "it may or may not have started" in said(app))
         assert len(server.jobs) == 1 and "try again" in seen(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,8 @@ async def test_a_job_starts_with_its_worst_cost_known(
         await pilot.press("t")
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
         await pilot.press("tab")
-        await wait_until(lambda: "costs at most 7.50 USD" in seen(app, "#start-text"))
-        assert "2.50 USD per hour" in seen(app) and "model will be LOST: push_to_hub is off" in seen(app)
+        await wait_until(lambda: "COSTS AT MOST  7.50 USD" in seen(app, "#start-text"))
+        assert "2.50 USD/h" in seen(app) and "MODEL WILL BE LOST  push_to_hub is off" in seen(app)
         await pilot.press("enter")
         await wait_until(lambda: len(jobs.asked) == 1)
         spec = jobs.asked[0]
@@ -127,11 +128,16 @@ async def test_an_engine_that_nobody_has_is_not_replaced_silently(app: SmoltuiAp
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "run.on in smoltui.toml must be one of local, hub: huh" in seen(app, "#start-text"))
-        assert "enter" not in seen(app, "#start-text")
+        assert "enter: edit run.on" in seen(app, "#start-text")
         await pilot.press("enter")
-        await pilot.press("tab", "tab")
+        await wait_until(lambda: "run.on: huh" in seen(app, "#start-text"))
+        await pilot.press(*"local", "enter")
         await wait_until(lambda: "48 steps" in seen(app, "#start-text"))
         assert "run.on" not in seen(app, "#start-text") and app.workspace.runs == {}
+        assert app.workspace.project.settings().on == "local"
+        await pilot.press("u")
+        settings = app.workspace.project.folder / "smoltui.toml"
+        await wait_until(lambda: settings.read_text() == '[run]\non = "huh"\n')
 
 
 async def test_without_a_token_a_job_does_not_start(
@@ -143,7 +149,7 @@ async def test_without_a_token_a_job_does_not_start(
     monkeypatch.setattr(hub, "account", nobody)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t", "tab")
-        await wait_until(lambda: "Fix the ✗ lines first." in seen(app))
+        await wait_until(lambda: "1 to fix" in seen(app))
         assert "✗ You are not logged in to the Hub" in seen(app) and "hf auth login" in seen(app)
         await pilot.press("enter")
         assert "Train demo" in seen(app) and jobs.asked == []
@@ -158,7 +164,7 @@ async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_u
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "✗" in seen(app, "#start-text"))
-        assert "does not contain preference pairs" in seen(app) and "Fix the ✗ lines first" in seen(app)
+        assert "does not contain preference pairs" in seen(app) and "1 to fix" in seen(app)
 
 
 async def test_a_set_that_was_imported_is_not_read_at_t(
@@ -170,7 +176,7 @@ async def test_a_set_that_was_imported_is_not_read_at_t(
     monkeypatch.setattr(source, "open_file", opened.append)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "768 pairs in pairs, train" in seen(app, "#start-text"))
+        await wait_until(lambda: "768 pairs" in seen(app, "#start-text"))
         assert "48 steps" in seen(app, "#start-text") and opened == []
 
 
@@ -276,3 +282,57 @@ async def test_checks_that_end_while_the_dialog_closes(
         await wait_until(lambda: bool(answered))
         await pilot.pause()
         assert app.return_code is None
+
+
+FRESH = (A100, replace(A100, name="l40sx1", accelerator="L40S", vram_bytes=48 << 30, usd_per_minute=1.8 / 60))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_every_stop_of_a_course_job_is_fixed_with_enter(
+    own_machine: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, wait_until: Wait, size: tuple[int, int]
+) -> None:
+    """The course's Job with a fresh account, and with what people write into it: enter fixes one ✗ after the other,
+    then starts; u brings the files back, byte for byte."""
+
+    async def who(**_: object) -> Account:
+        return Account("alice", can_pay=True, token_name="t", token_role="write")
+
+    async def flavors() -> list[Flavor]:
+        return list(FRESH)
+
+    monkeypatch.setattr(hub, "account", who)
+    monkeypatch.setattr(hub, "flavors", flavors)
+    project = create_project(own_machine / "mine", "course-jobs")
+    recipe, settings = project.recipe_path, project.folder / "smoltui.toml"
+    recipe.write_text(recipe.read_text().replace("beta: 0.1", "beta: 0.1\nmax_prompt_length: 512"))
+    settings.write_text(settings.read_text().replace('"a100-large"', '"a100-big"').replace('"3h"', '"30m"'))
+    before = (recipe.read_bytes(), settings.read_bytes())
+    app = SmoltuiApp(project, Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "3 to fix" in seen(app, "#start-text"))
+        assert "MODEL GOES TO  <you>/smollm3-dpo-aligned" in seen(app) and "enter Fix next" in seen(app)
+        pressed = 0
+        while "to fix" in (now := seen(app, "#start-text")):
+            await pilot.press("enter")
+            await wait_until(lambda now=now: "[ enter" in (then := seen(app, "#start-text")) and then != now)
+            pressed += 1
+            assert pressed < 8, now
+        assert "MODEL GOES TO  alice/smollm3-dpo-aligned" in seen(app)
+        await wait_until(lambda: "enter Start Job · at most 7.50 USD" in seen(app))
+        assert 'flavor = "a100-large"' in settings.read_text() and jobs.asked == []
+        await pilot.press(*"u" * pressed)
+        await wait_until(lambda: (recipe.read_bytes(), settings.read_bytes()) == before)
+        await pilot.press(*["ctrl+r"] * pressed)
+        await wait_until(lambda: "enter Start Job · at most" in seen(app))
+        await pilot.press("right", "left", "left")
+        await wait_until(lambda: "l40sx1" in seen(app, "#start-head") and "1.80 USD/h" in seen(app, "#start-head"))
+        await wait_until(lambda: "to fix" in seen(app, "#start-text"))
+        await pilot.press("right")
+        await wait_until(lambda: "enter Start Job · at most" in seen(app))
+        await pilot.press("e", "ctrl+u", *"4h", "enter")
+        await wait_until(lambda: "COSTS AT MOST  10.00 USD" in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: len(jobs.asked) == 1)
+        assert (jobs.asked[0].flavor, jobs.asked[0].timeout_seconds) == ("a100-large", 4 * 3600)

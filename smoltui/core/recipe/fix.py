@@ -71,6 +71,17 @@ class Fix:
         )
 
     @property
+    def verb(self) -> str:
+        """The same in one or two words, for a button."""
+        if self.writes:
+            return "Fix"
+        if self.edit:
+            return "Edit"
+        if self.file:
+            return "Open the file"
+        return _VERBS[self.act] if self.act is not None else "Copy"
+
+    @property
     def words(self) -> str:
         """What enter does, without a period: `write beta: 0.1`."""
         if self.writes:
@@ -87,6 +98,9 @@ class Fix:
             case Act.AGAIN:
                 return "check again"
         return f"copy {self.copy}" if self.copy else ""
+
+
+_VERBS: Mapping[Act, str] = {Act.LOGIN: "Log in", Act.PAIRS: "Open Pairs", Act.AGAIN: "Check again"}
 
 
 def _written(values: Mapping[str, Any], between: str) -> str:

@@ -1,0 +1,220 @@
+"""The texts of the start dialog: what runs, where, at what cost, and what enter does. Pure: values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from smoltui.backends.system.paths import shown_path
+from smoltui.core.machine.device import gib
+from smoltui.core.machine.fit import Duration
+from smoltui.core.preflight.preflight import Check, Facts
+from smoltui.core.recipe import Level
+from smoltui.core.runs.cost import Flavor, usd, worst_cost
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.place import Place, Target
+from smoltui.core.runs.run import RunSpec
+from smoltui.safe_text import redact, safe_line
+from smoltui.widgets.check_list import Item
+
+LABEL_WIDTH = 9
+KEY_WIDTH = 4
+"""Cells for the key at the end of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the dialog shows above the checks."""
+
+    places: Sequence[Place]
+    place: Place | None
+    """Where it would run; None until smoltui.toml was read."""
+    after: str
+    """What is done afterwards, in words."""
+    beside: bool
+    """It starts at once, whatever else runs."""
+    spec: RunSpec | None = None
+    """None while the checks run, or if there is no plan."""
+    facts: Facts | None = None
+    flavor: Flavor | None = None
+    """The chosen one, known before its checks are done."""
+    neighbours: tuple[Flavor | None, Flavor | None] = (None, None)
+    """The next cheaper and the next more expensive flavor."""
+    compact: bool = False
+    """The terminal is low: only where, cost and output are shown."""
+
+
+def head(shown: Shown, width: int) -> Text:
+    """The rows above the checks, each with its key at the end."""
+    rows = [_row("where", _where(shown, width), "tab" if len(shown.places) > 1 else "", width)]
+    place = shown.place
+    if place is not None and place.pays:
+        rows.append(_row("flavor", _flavor(shown, width), "← →", width))
+        if not shown.compact:
+            rows.append(_row("limit", Text(_limit(shown)), "e", width))
+    elif place is not None and place.here and not shown.compact:
+        queue = "run in parallel" if shown.beside else "wait for other runs"
+        rows.append(_row("queue", Text(queue), "b", width))
+    if not shown.compact:
+        rows.append(_row("after", Text(shown.after), "n", width))
+        if shown.facts is not None:
+            model = str(shown.facts.values.get("model_name_or_path") or "–")
+            plan = f"{safe_line(redact(model), 60)} · {shown.facts.summary.sentence}"
+            rows.append(_row("plan", Text(plan), "", width))
+        rows.append(Text())
+    rows += _sums(shown)
+    for row in rows:
+        row.no_wrap = True
+        row.truncate(width, overflow="ellipsis")
+    text = Text("\n").join(rows)
+    if not shown.compact:
+        text.append("\n")
+    return text
+
+
+def _where(shown: Shown, width: int) -> Text:
+    room = width - LABEL_WIDTH - KEY_WIDTH
+    text = Text()
+    for place in shown.places:
+        mark = "(•)" if place == shown.place else "( )"
+        title = safe_line(place.title, max(8, room // max(1, len(shown.places)) - 7))
+        text.append(f"{mark} {title}", "bold" if place == shown.place else "dim").append("   ")
+    text.rstrip()
+    return text
+
+
+def _flavor(shown: Shown, width: int) -> Text:
+    flavor, spec = shown.flavor, shown.spec
+    if flavor is None:
+        return Text(safe_line(spec.flavor or "–", 40) if spec is not None else "–")
+    parts = [safe_line(flavor.name, 30)]
+    if flavor.count:
+        memory = f" {gib(flavor.vram_bytes)}" if flavor.vram_bytes is not None and width >= 80 else ""
+        parts.append(f"{flavor.count} × {safe_line(flavor.accelerator or '?', 20)}{memory}")
+    parts.append(_rate(flavor))
+    text = Text(" · ".join(parts))
+    cheaper, dearer = (
+        f"{safe_line(one.name, 20)} {_short_rate(one)}".strip() if one else "" for one in shown.neighbours
+    )
+    near = f"‹ {' · '.join(filter(None, (cheaper, dearer)))} ›"
+    room = width - LABEL_WIDTH - KEY_WIDTH - text.cell_len - 1
+    if room >= len(near) and (cheaper or dearer):
+        text.append(" " * (room - len(near)) + " ").append(near, "dim")
+    return text
+
+
+def _rate(flavor: Flavor) -> str:
+    return "price unknown" if flavor.usd_per_hour is None else f"{flavor.usd_per_hour:.2f} USD/h"
+
+
+def _short_rate(flavor: Flavor) -> str:
+    return "" if flavor.usd_per_hour is None else f"{flavor.usd_per_hour:.2f}"
+
+
+def _limit(shown: Shown) -> str:
+    return as_time(shown.spec.timeout_seconds) if shown.spec is not None else "–"
+
+
+def cost(shown: Shown) -> str:
+    """The most that it can cost: `7.50 USD`; empty if a run is free, or while that is not known."""
+    if shown.place is None or not shown.place.pays or shown.spec is None:
+        return ""
+    worst = worst_cost(shown.flavor, shown.spec.timeout_seconds or 0) if shown.flavor else None
+    return usd(worst)
+
+
+def _sums(shown: Shown) -> list[Text]:
+    """What it costs, how long it takes, and where the model goes."""
+    if shown.place is None or shown.spec is None or shown.facts is None:
+        return [Text(" checking…", "dim")]
+    took = shown.facts.duration
+    if shown.place.pays:
+        text = Text(" COSTS AT MOST  ", "bold").append(cost(shown), "bold")
+        text.append(_expected(shown.flavor, took), "dim")
+    else:
+        text = Text(" COSTS NOTHING", "bold")
+        text.append(f"  {_span(took)}" if took is not None else "", "dim")
+    goes = goes_to(shown.facts, shown.place, shown.spec)
+    if not goes:
+        return [text, Text(" MODEL WILL BE LOST  push_to_hub is off", "bold red")]
+    return [text, Text(" MODEL GOES TO  ", "bold").append(safe_line(redact(goes), 200))]
+
+
+def _expected(flavor: Flavor | None, took: Duration | None) -> str:
+    if flavor is None or took is None or flavor.usd_per_minute is None:
+        return ""
+    low, high = (worst_cost(flavor, seconds) or 0.0 for seconds in (took.low, took.high))
+    return f"  expected {low:.2f} – {high:.2f} USD, {_span(took)}"
+
+
+def _span(took: Duration) -> str:
+    return f"{as_time(took.low)} – {as_time(took.high)}"
+
+
+def goes_to(facts: Facts, place: Place, spec: RunSpec) -> str:
+    """Where the model is at the end; empty if it is lost."""
+    if place.target is Target.LOCAL:
+        return shown_path(spec.output_dir)
+    pushed = facts.values.get("push_to_hub") and facts.values.get("hub_model_id")
+    return str(pushed or "")
+
+
+def _row(label: str, value: Text, key: str, width: int) -> Text:
+    """One row in `width` cells, with its key at the end."""
+    room = width - LABEL_WIDTH - KEY_WIDTH
+    text = Text(f" {label:<{LABEL_WIDTH - 1}}", "dim", no_wrap=True)
+    shown = Text("").append_text(value)
+    shown.truncate(max(1, room), overflow="ellipsis", pad=True)
+    return text.append_text(shown).append(f"{key:>{KEY_WIDTH}}", "cyan")
+
+
+def items_of(checks: Sequence[Check], warning: str) -> list[Item]:
+    """The checks that ask for something, the most severe first; `warning` is that of the room."""
+    found = [
+        Item(check.level, check.sentence, check.next_step, check.fix, check.name)
+        for check in sorted(checks, key=lambda check: check.level is not Level.STOP)
+        if check.level is not Level.PASS
+    ]
+    if warning:
+        stops = sum(item.level is Level.STOP for item in found)
+        found.insert(stops, Item(Level.WARN, warning))
+    return found
+
+
+def passed(checks: Sequence[Check], width: int, *, unfolded: bool) -> list[Text]:
+    """The checks that passed: in one line, or one line each."""
+    good = [check for check in checks if check.level is Level.PASS]
+    if not good:
+        return []
+    word = "check" if len(good) == 1 else "checks"
+    key = "space: hide" if unfolded else "space: show"
+    names = ", ".join(dict.fromkeys(check.name for check in good))
+    line = Text("   ✓ ", "green", no_wrap=True).append(f"{len(good)} {word} passed", "default")
+    room = width - line.cell_len - len(key) - 3
+    if not unfolded and room > 12:
+        line.append(f": {names}" if len(names) + 2 <= room else f": {names[: room - 3].rstrip(', ')}…", "dim")
+    line.truncate(max(1, width - len(key) - 1), overflow="ellipsis", pad=True)
+    line.append(f" {key}", "dim")
+    if not unfolded:
+        return [line]
+    told = [
+        Text("     ✓ ", "green", no_wrap=True).append(safe_line(redact(check.sentence), 300), "default")
+        for check in good
+    ]
+    for each in told:
+        each.truncate(width, overflow="ellipsis")
+    return [line, *told]
+
+
+def foot(enter: str, width: int, *, strong: bool) -> Text:
+    """The two buttons; `enter` is what that key does, empty if nothing."""
+    left = "[ esc Cancel ]"
+    right = f"[ enter {enter} ]" if enter else ""
+    text = Text(no_wrap=True)
+    gap = width - len(left) - len(right) - 4
+    text.append(" " * max(0, gap)).append(left).append("   " if right else "")
+    text.append(right, "bold reverse" if strong else "bold")
+    text.truncate(max(1, width))
+    return text
