@@ -76,11 +76,17 @@ def head(shown: Shown, width: int) -> Text:
 
 def _where(shown: Shown, width: int) -> Text:
     room = width - LABEL_WIDTH - KEY_WIDTH
+    titles = {place.name: safe_line(place.title, 40) for place in shown.places}
+    while sum(len(title) + 7 for title in titles.values()) - 3 > room:  # the chosen place is never shortened
+        others = {name: title for name, title in titles.items() if shown.place is None or name != shown.place.name}
+        longest = max(others, key=lambda name: len(others[name]), default="")
+        if len(titles.get(longest, "")) < 5:
+            break
+        titles[longest] = f"{titles[longest].rstrip('…')[:-1]}…"
     text = Text()
     for place in shown.places:
         mark = "(•)" if place == shown.place else "( )"
-        title = safe_line(place.title, max(8, room // max(1, len(shown.places)) - 7))
-        text.append(f"{mark} {title}", "bold" if place == shown.place else "dim").append("   ")
+        text.append(f"{mark} {titles[place.name]}", "bold" if place == shown.place else "dim").append("   ")
     text.rstrip()
     return text
 

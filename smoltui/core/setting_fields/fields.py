@@ -49,8 +49,8 @@ _KINDS: Mapping[Any, str] = {
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "jobs.strategy": tuple(STRATEGIES),
     "local.strategy": tuple(STRATEGIES),
-    "pairs.pick": tuple(PICKS),
     "slurm.strategy": tuple(STRATEGIES),
+    "pairs.pick": tuple(PICKS),
 }
 """Keys that take one of a few words."""
 _TABLES: tuple[tuple[str, type[DataclassInstance]], ...] = (
