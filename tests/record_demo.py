@@ -45,7 +45,7 @@ NAMED = {
 """pyte's names of the first eight colors; brown is its yellow."""
 BRAILLE = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
 """Column and row of the dot for each bit."""
-COLOURS = 64
+COLOURS = 48
 """Of the whole picture: a terminal has few, and letters have edges in between."""
 Cells = list[list[Cell]]
 
@@ -114,12 +114,12 @@ def story(recording: Recording) -> None:
     recording.press("t", "train: everything is checked first", r"(?i)train here|start|enter", 2.5)
     recording.press("\r", "train", r"4 Runs", 0.5, shown="enter")
     recording.say("", "training, in another process: it goes on when you leave")
-    recording.watch(r"COMPLETED", 1.5, 0.22)
+    recording.watch(r"COMPLETED", 3.0, 0.35)
     recording.say("", "done: loss falls, reward margin grows, held-out pairs agree")
     terminal.settle(1.0, 5)
     recording.take(2.5)
     recording.press("a", "ask both models", r"5 Evaluate", 0.8)
-    recording.watch(r"16 answers|courteous", 1.0, 0.25, 120)
+    recording.watch(r"answers, saved|Courteous", 2.0, 0.3, 180)
     terminal.settle(3.0, 60)
     recording.say("", "the same prompts, before and after")
     recording.take(4.0)

@@ -10,12 +10,14 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.publish.facts import gather, read_run
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.pair_facts import pair_facts
 from smoltui.backends.system.small_file import read_small
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.publish import report as reports
 from smoltui.core.publish.curves import curves_svg
 from smoltui.core.publish.report import Report
 from smoltui.core.publish.report_page import GENERATOR, page
+from smoltui.core.runs.reading import read_run as reading_of
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError
 
@@ -39,8 +41,9 @@ def _gathered(run: Run, spec: RunSpec | None, where: str, here: Project) -> Repo
     project = Project(Path(run.project)) if run.project and Path(run.project).is_dir() else here
     found = gather(project, run, spec, ended=False)
     checks = spec.checks if spec is not None else ()
+    reading = reading_of(found.run, pair_facts(spec)).line if found.record.curves else ""
     answers = newest_answers(run_store.run_dir(run.id))
-    return Report(found.record, found.run, where, checks, answers, time.time())
+    return Report(found.record, found.run, where, checks, reading, answers, time.time())
 
 
 def folder_for(run: Run, base: Path) -> Path:

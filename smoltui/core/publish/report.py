@@ -35,6 +35,8 @@ class Report:
     """The engine, as a name inside a sentence: `this machine`."""
     checks: Sequence[str]
     """Results of the checks before the start, one sentence each with its mark."""
+    reading: str
+    """What the curves show, one line; empty without any."""
     answers: Sequence[Sheet]
     """Stored answers, one sheet for each set of prompts, the newest first."""
     made_at: float
@@ -73,6 +75,7 @@ def body(report: Report) -> str:
     """The Markdown below the curves."""
     known = facts(report.record)
     parts = [
+        [f"**Reading:** {plain(report.reading)}"] if report.reading else [],
         _figures(report.record),
         known.pop("training"),
         known.pop("pairs"),

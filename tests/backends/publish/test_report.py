@@ -22,7 +22,8 @@ async def test_a_run_that_is_over_and_one_that_is_not(tmp_path: Path) -> None:
     made = await make_report(engine, run, project)
     folder = folder_for(run, tmp_path)
     assert [path.name for path in write_report(made, folder)] == [PAGE, TEXT, PICTURE]
-    assert "| stage | COMPLETED |" in (folder / TEXT).read_text() and "<svg" in (folder / PAGE).read_text()
+    text = (folder / TEXT).read_text()
+    assert "| stage | COMPLETED |" in text and "**Reading:** " in text and "<svg" in (folder / PAGE).read_text()
     running = replace(run, stage=Stage.RUNNING, finished_at=None)
     write_report(await make_report(engine, running, project), folder)  # replaces the older one
     assert "| stage | RUNNING |" in (folder / TEXT).read_text()

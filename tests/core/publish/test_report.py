@@ -32,7 +32,7 @@ def answer(text: str, *, ended: bool = True) -> Cell:
 
 
 def report(run: Run = RUN, *answers: Sheet, checks: tuple[str, ...] = ()) -> Report:
-    return Report(RECORD, run, "this machine", checks, answers, 1_764_470_000.0)
+    return Report(RECORD, run, "this machine", checks, "Healthy. Loss fell.", answers, 1_764_470_000.0)
 
 
 def test_the_head_says_how_it_stands() -> None:
@@ -48,6 +48,7 @@ def test_the_head_says_how_it_stands() -> None:
 
 def test_figures_and_facts() -> None:
     text = markdown(report(checks=("✓ fits", "! no credit")))
+    assert "**Reading:** Healthy. Loss fell.\n" in text
     assert "| loss, nats | 0.690 | 0.500 | 0.550 |" in text and "| gradient norm | 3.000 | 3.000 | – |" in text
     assert "![Loss" in text and "- ! no credit" in text
     for heading in ("Training", "Preference pairs", "Held-out pairs", "Checks before the start", "Recipe", "Versions"):
