@@ -64,7 +64,7 @@ def head(shown: Shown, width: int) -> Text:
             plan = f"{safe_line(redact(model), 60)} · {shown.facts.summary.sentence}"
             rows.append(_row("plan", Text(plan), "", width))
         rows.append(Text())
-    rows += _sums(shown)
+    rows += _sums(shown, width)
     for row in rows:
         row.no_wrap = True
         row.truncate(width, overflow="ellipsis")
@@ -131,7 +131,7 @@ def cost(shown: Shown) -> str:
     return usd(worst)
 
 
-def _sums(shown: Shown) -> list[Text]:
+def _sums(shown: Shown, width: int) -> list[Text]:
     """What it costs, how long it takes, and where the model goes."""
     if shown.place is None or shown.spec is None or shown.facts is None:
         return [Text(" checking…", "dim")]
@@ -145,7 +145,10 @@ def _sums(shown: Shown) -> list[Text]:
     goes = goes_to(shown.facts, shown.place, shown.spec)
     if not goes:
         return [text, Text(" MODEL WILL BE LOST  push_to_hub is off", "bold red")]
-    return [text, Text(" MODEL GOES TO  ", "bold").append(safe_line(redact(goes), 200))]
+    line, goes = Text(" MODEL GOES TO  ", "bold"), safe_line(redact(goes), 300)
+    room = width - line.cell_len
+    # The end of a long path is what tells it from others.
+    return [text, line.append(goes if len(goes) <= room else f"…{goes[1 - room :]}")]
 
 
 def _expected(flavor: Flavor | None, took: Duration | None) -> str:
