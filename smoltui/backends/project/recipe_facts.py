@@ -10,7 +10,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
-from smoltui.core.machine.fit import KNOWN, ModelShape, shape_of
+from smoltui.core.machine.model_shape import KNOWN, ModelShape, shape_of
 from smoltui.core.recipe import command, output_dir_of
 from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import JOB_OUTPUT

@@ -27,7 +27,7 @@ from smoltui.backends.runs.spec import Options, make_spec
 from smoltui.backends.runs.token_check import leaks
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.token_stop import Leak
-from smoltui.core.machine.fit import ModelShape
+from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.curation import Curation
 from smoltui.core.preflight.preflight import Problem
 from smoltui.core.runs.place import Place

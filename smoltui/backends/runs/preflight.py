@@ -48,7 +48,7 @@ async def gather(plan: Plan, engine: Engine) -> Facts:
         return Facts(
             place=plan.place, values=plan.values, findings=(), summary=summarise(plan.values, None), leaks=plan.leaks
         )
-    facts, device = _from_plan(plan), _Device()
+    facts, device, processes = _from_plan(plan), _Device(), plan.spec.processes or 1
     if plan.place.here:
         facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
     elif plan.place.pays:
@@ -62,8 +62,8 @@ async def gather(plan: Plan, engine: Engine) -> Facts:
     facts = replace(
         facts,
         findings=check(plan.values, target=plan.place.target, has_bf16=device.has_bf16, model_type=model_type),
-        fit=estimate(plan.values, shape, cuda=device.cuda),
-        duration=duration(plan.values, shape, facts.summary, device.name),
+        fit=estimate(plan.values, shape, cuda=device.cuda, devices=processes, strategy=plan.spec.strategy or "ddp"),
+        duration=duration(plan.values, shape, facts.summary, device.name, processes),
     )
     return replace(facts, of_engine=await engine.checks(plan.spec, facts))
 
@@ -86,7 +86,7 @@ def _from_plan(plan: Plan) -> Facts:
         place=plan.place,
         values=plan.values,
         findings=(),
-        summary=summarise(plan.values, plan.pairs.rows),
+        summary=summarise(plan.values, plan.pairs.rows, spec.processes or 1),
         overwrite=spec.overwrite,
         model_problem=model_problem,
         model_doubt=model_doubt,

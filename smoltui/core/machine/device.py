@@ -168,14 +168,15 @@ WORDS = {
 """Short names for the terms of `core.machine.fit`."""
 
 MODEL = "HuggingFaceTB/SmolLM3-3B"
-PAIRS_OF = {"per_device_train_batch_size": 2, "max_length": 1024}
-"""Batch size and length of the course, assumed by the general sentences."""
+PAIRS_OF = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8, "max_length": 1024}
+"""Batch sizes and length of the course, assumed by the general sentences."""
 LORA = {**PAIRS_OF, "dtype": "bfloat16", "use_peft": True, "lora_r": 16, "lora_target_modules": ["all-linear"]}
 
 
 def needs() -> list[Need]:
     """SmolLM3-3B with LoRA on bfloat16 weights, and in full in float32. Flavors: the next sizes, 24 GB and 80 GB."""
-    from smoltui.core.machine.fit import KNOWN, estimate
+    from smoltui.core.machine.fit import estimate
+    from smoltui.core.machine.model_shape import KNOWN
 
     wanted = (("SmolLM3-3B with LoRA", LORA, "l4x1"), ("SmolLM3-3B in full", PAIRS_OF, "a100-large"))
     fits = ((what, estimate(values, KNOWN[MODEL]), flavor) for what, values, flavor in wanted)

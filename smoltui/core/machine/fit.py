@@ -1,109 +1,24 @@
 """Does it fit, and how long will it take: estimates that show their parts.
 
-Memory: peak = W + R + G + O + K + A + H, plus what the device itself takes. The terms W, R, G and O were compared with
-real runs of a small SmolLM3 (within 5 %), the sums with a simulation of SmolLM3-3B's training step, operation by
-operation (within 10 %); no GPU was measured. If anything is unknown, so is the result.
+Memory: peak = W + R + G + O + K + A + H in the phase of a step that takes the most (`step_memory`), plus what the
+device itself takes. The terms W, R, G and O were compared with real runs of a small SmolLM3 (within 5 %), the sums with
+a simulation of the step, operation by operation; no GPU was measured. If anything is unknown, so is the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from smoltui.core.machine.model_shape import ModelShape
+from smoltui.core.machine.step_memory import PHASES, Parts, Step, peak
 from smoltui.core.recipe import Summary, checkpointing, get, mixed_precision, weight_type
 
 GIB = 1 << 30
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class ModelShape:
-    """The properties of a model that determine memory and time."""
-
-    parameters: int
-    layers: int
-    hidden: int
-    """Width of the residual stream."""
-    vocabulary: int
-    linears: Mapping[str, tuple[int, int]]
-    """Per layer: name of each linear module → inputs and outputs, excluding the head."""
-    kind: str = ""
-    """model_type of its config.json."""
-    dtype: str = "bfloat16"
-    """Type of the saved weights, which `dtype: auto` loads."""
-
-    @property
-    def linear_parameters(self) -> int:
-        """Weights that every token passes through, excluding embedding and head."""
-        return self.layers * sum(inputs * outputs for inputs, outputs in self.linears.values())
-
-
-COUNTED = ("smollm3", "llama", "mistral")
-"""Values of model_type whose parameters can be counted."""
-
-
-def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
-    """The shape described by a decoded config.json; None for other architectures.
-
-    Counts as transformers 5.23 builds them: q, k, v, o and a gated MLP, no biases, two norms per layer and a final one.
-    """
-    if config.get("model_type") not in COUNTED or config.get("attention_bias") or config.get("mlp_bias"):
-        return None
-    try:
-        hidden, layers, wide = (int(config[key]) for key in ("hidden_size", "num_hidden_layers", "intermediate_size"))
-        vocabulary, heads = int(config["vocab_size"]), int(config["num_attention_heads"])
-        groups = int(config.get("num_key_value_heads") or heads)
-        size = int(config.get("head_dim") or hidden // heads)
-    except (KeyError, TypeError, ValueError, ArithmeticError):  # json accepts Infinity as a number
-        return None
-    sizes = (hidden, layers, wide, vocabulary, heads, groups, size)
-    if min(sizes) <= 0 or max(sizes) >= 2**31:
-        return None
-    linears = {
-        "q_proj": (hidden, heads * size),
-        "k_proj": (hidden, groups * size),
-        "v_proj": (hidden, groups * size),
-        "o_proj": (heads * size, hidden),
-        "gate_proj": (hidden, wide),
-        "up_proj": (hidden, wide),
-        "down_proj": (wide, hidden),
-    }
-    tables = 1 if config.get("tie_word_embeddings", config["model_type"] == "smollm3") else 2
-    layer = sum(inputs * outputs for inputs, outputs in linears.values()) + 2 * hidden
-    saved = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    return ModelShape(
-        parameters=tables * vocabulary * hidden + layers * layer + hidden,
-        layers=layers,
-        hidden=hidden,
-        vocabulary=vocabulary,
-        linears=MappingProxyType(linears),
-        kind=str(config["model_type"]),
-        dtype=saved,
-    )
-
-
-_SMOLLM3_3B = {
-    "model_type": "smollm3",
-    "hidden_size": 2048,
-    "num_hidden_layers": 36,
-    "intermediate_size": 11008,
-    "vocab_size": 128256,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 4,
-    "tie_word_embeddings": True,
-    "dtype": "bfloat16",
-}
-"""transformers 5.23 `SmolLM3Config` (its defaults are the 3B model): 3,075,098,624 parameters."""
-
-KNOWN: Mapping[str, ModelShape] = {
-    name: shape
-    for name in ("HuggingFaceTB/SmolLM3-3B", "HuggingFaceTB/SmolLM3-3B-Base")
-    if (shape := shape_of(_SMOLLM3_3B)) is not None
-}
-"""Models whose shape is known without asking the Hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +41,9 @@ class Fit:
     trainable: int
     """Trained parameters."""
     checkpoint: int
-    """Bytes of one checkpoint on disk: trained weights and the optimizer's two states."""
+    """Bytes of one checkpoint on disk: trained weights and the optimizer's states."""
+    phase: str = ""
+    """What the step does when it takes the most, such as `the optimizer's step`."""
 
     @property
     def peak(self) -> int:
@@ -152,109 +69,171 @@ class Fit:
             "needed_bytes": self.needed,
             "trainable": self.trainable,
             "checkpoint_bytes": self.checkpoint,
+            "phase": self.phase,
         }
 
 
-def estimate(values: Mapping[str, Any], shape: ModelShape | None, *, cuda: bool = True) -> Fit | None:
-    """Memory for training with this recipe on each device; None if the model or a setting is unknown.
+def estimate(
+    values: Mapping[str, Any],
+    shape: ModelShape | None,
+    *,
+    cuda: bool = True,
+    devices: int = 1,
+    strategy: str = "ddp",
+) -> Fit | None:
+    """Memory for training with this recipe on each of `devices`; None if the model or a setting is unknown.
 
     `cuda` False means a processor: no mixed precision unless requested by the recipe, and a smaller context.
     """
-    sizes = None if shape is None else _sizes(values, shape)
-    if sizes is None:
+    if (step := None if shape is None else step_of(values, shape, cuda=cuda)) is None:
         return None
-    terms = (*_states(values, sizes), _activations(values, sizes), _head(sizes))
-    peak = sum(term.bytes for term in terms)
-    context = int(1.5 * GIB + 0.05 * peak) if cuda else int(0.5 * GIB)
-    return Fit(terms=terms, context=context, trainable=sizes.trainable, checkpoint=sizes.trainable * sizes.own * 3)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """What the terms are computed from."""
-
-    shape: ModelShape
-    width: int
-    """Bytes of one weight of the policy."""
-    adapter: bool
-    trainable: int
-    own: int
-    """Bytes of one trained weight."""
-    tokens: int
-    """Tokens of one batch: two answers for each pair, all of full length."""
-
-
-def _sizes(values: Mapping[str, Any], shape: ModelShape) -> _Sizes | None:
-    """The sizes of a training; None if one is unknown."""
-    weights = weight_type(values)
-    width = BYTES.get(shape.dtype if weights == "auto" else weights)
-    batch, length = get(values, "per_device_train_batch_size"), get(values, "max_length")
-    if width is None or not isinstance(batch, int) or not isinstance(length, int) or get(values, "load_in_8bit"):
-        return None
-    adapter = bool(get(values, "use_peft"))
-    trainable = adapter_parameters(values, shape) if adapter else shape.parameters
-    if trainable is None:
-        return None
-    own = 4 if adapter else width  # PEFT keeps an adapter in float32 on any base
-    if adapter and get(values, "load_in_4bit"):
-        own = 2  # TRL casts the adapter of a quantized base to bfloat16
-    return _Sizes(shape, width, adapter, trainable, own, tokens=2 * batch * length)
-
-
-def _states(values: Mapping[str, Any], sizes: _Sizes) -> tuple[Term, ...]:
-    """W, R, G, O and K: what stays in memory from step to step."""
-    shape, trainable, own = sizes.shape, sizes.trainable, sizes.own
-    has_reference = not sizes.adapter and not get(values, "precompute_ref_log_probs")
-    reference = shape.parameters * sizes.width if has_reference else 0
-    has_copies = mixed_precision(values) is not None and own == 4
-    width = f"{_in(shape.parameters)} in {sizes.width} bytes"
-    return (
-        Term("W", _weights(values, shape, sizes.width), f"the policy's weights, {width}"),
-        Term("R", reference, "the reference model" if reference else "no reference in memory"),
-        Term("G", trainable * own, f"gradients of {_in(trainable)} trained"),
-        Term("O", trainable * own * 2, "Adam's two states"),
-        Term("K", trainable * 2 if has_copies else 0, "bf16 copies kept for mixed precision"),
+    most = peak(replace(step, devices=devices, strategy=strategy))
+    terms = _terms(step, most)
+    total = sum(term.bytes for term in terms)
+    context = int(1.5 * GIB + 0.05 * total) if cuda else int(0.5 * GIB)
+    return Fit(
+        terms=terms,
+        context=context,
+        trainable=step.trained,
+        checkpoint=int(step.trained * (step.own + step.states)),
+        phase=PHASES[most.phase],
     )
 
 
-def _activations(values: Mapping[str, Any], sizes: _Sizes) -> Term:
-    shape, tokens = sizes.shape, sizes.tokens
-    # Bytes stored per token and layer, per unit of width (TRL's training step, simulated).
-    left = (97 if sizes.width == 4 else 72) * tokens * shape.hidden
-    if checkpointing(values):
-        stored = tokens * shape.layers * shape.hidden * sizes.width + left
-        how = "one input per layer, and the work of one layer"
-    else:
-        stored, how = left * shape.layers, "everything that each layer computes"
-    return Term("A", stored, f"activations of {tokens:,} tokens: {how}".replace(",", " "))
+def step_of(values: Mapping[str, Any], shape: ModelShape, *, cuda: bool = True) -> Step | None:
+    """What determines the memory of a step with this recipe; None if a setting is unknown."""
+    weights = weight_type(values)
+    width = BYTES.get(shape.dtype if weights == "auto" else weights)
+    batch, length = get(values, "per_device_train_batch_size"), get(values, "max_length")
+    if width is None or not isinstance(batch, int) or not isinstance(length, int):
+        return None
+    adapter = bool(get(values, "use_peft"))
+    trained = adapter_parameters(values, shape) if adapter else shape.parameters
+    quantized = bool(get(values, "load_in_4bit") or get(values, "load_in_8bit"))
+    own = 2 if quantized else 4 if adapter else width  # PEFT keeps an adapter in float32, except on a quantized base
+    states = optimizer_bytes(str(get(values, "optim")), own)
+    if trained is None or states is None:
+        return None
+    mixed = mixed_precision(values) is not None
+    return Step(
+        shape=shape,
+        pairs=batch,
+        length=length,
+        weight=width,
+        weights=_weights(values, shape, width),
+        activation=2 if mixed or width == 2 else 4,
+        mixed=mixed,
+        adapter=adapter,
+        trained=trained,
+        own=own,
+        states=states,
+        reference=not get(values, "precompute_ref_log_probs"),
+        checkpointing=checkpointing(values),
+        offloading=cuda and bool(get(values, "activation_offloading")),
+        accumulated=_more_than_one(get(values, "gradient_accumulation_steps")),
+        quantized=quantized,
+        dora=adapter and bool(get(values, "use_dora")),
+        targets=(_targets(values, shape) or ()) if adapter else (),
+        evaluated=_evaluated(values),
+        cuda=cuda,
+    )
 
 
-def _head(sizes: _Sizes) -> Term:
-    shape, tokens = sizes.shape, sizes.tokens
-    gradient = 0 if sizes.adapter else shape.vocabulary * shape.hidden * 4
-    tiled = 4096 * 32768 * 2 + tokens * shape.hidden * 6 + gradient
-    return Term("H", min(tiled, tokens * shape.vocabulary * 8), "head: tiles of logits and its gradient")
+def _more_than_one(value: object) -> bool:
+    return isinstance(value, int) and value > 1
+
+
+def _evaluated(values: Mapping[str, Any]) -> int:
+    """Pairs of one batch of evaluation; 0 without an evaluation."""
+    size = get(values, "per_device_eval_batch_size")
+    return size if get(values, "eval_strategy") != "no" and isinstance(size, int) else 0
+
+
+def _terms(step: Step, most: Parts) -> tuple[Term, ...]:
+    """The parts of the phase that takes the most, as shown."""
+    shape = step.shape
+    stored = "one input per layer, and the work of one layer" if step.checkpointing else "all that each layer computes"
+    activations = f"activations of {step.tokens:,} tokens: {stored}".replace(",", " ")
+    kept = "Adam's two states" if step.states == 2 * step.own else "the optimizer's states"
+    found = [
+        Term("W", int(most.weights), f"the policy's weights, {_in(shape.parameters)} in {step.weight} bytes"),
+        Term("R", int(most.reference), "the reference model" if most.reference else "no reference in memory"),
+        Term("G", int(most.gradients), f"gradients of {_in(step.trained)} trained"),
+        Term("O", int(most.optimizer), kept),
+        Term("K", int(most.copies), "16-bit copies kept for mixed precision"),
+        Term("A", int(most.activations), activations),
+        Term("H", int(most.head), "head: tiles of logits and its gradient"),
+    ]
+    if most.transfer:
+        found.append(Term("D", int(most.transfer), "buckets and whole layers of several devices"))
+    return tuple(found)
+
+
+STATES: Mapping[str, float] = MappingProxyType(
+    {
+        **dict.fromkeys(("adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused"), 2),
+        **dict.fromkeys(("paged_adamw_32bit", "stable_adamw", "schedule_free_adamw", "schedule_free_radam"), 2),
+        **dict.fromkeys(("ademamix", "paged_ademamix_32bit", "grokadamw"), 3),
+        **dict.fromkeys(("lion_32bit", "paged_lion_32bit", "adagrad", "rmsprop", "schedule_free_sgd"), 1),
+        **dict.fromkeys(("rmsprop_bnb", "rmsprop_bnb_32bit"), 1),
+        **dict.fromkeys(("sgd", "adafactor", "lomo", "adalomo"), 0),
+    }
+)
+"""Optimizer → states of the size of a trained weight. Adafactor keeps rows and columns only; SGD has no momentum."""
+SMALL_STATES: Mapping[str, float] = MappingProxyType(
+    {
+        **dict.fromkeys(("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit", "adamw_torch_8bit"), 2.04),
+        **dict.fromkeys(("ademamix_8bit", "paged_ademamix_8bit"), 3.05),
+        **dict.fromkeys(("lion_8bit", "paged_lion_8bit", "rmsprop_bnb_8bit"), 1.02),
+        "adamw_torch_4bit": 1.07,
+    }
+)
+"""Optimizer → bytes of its quantized states for each weight: one or half a byte, and a scale for each block of 256 or
+128 (bitsandbytes, torchao)."""
+
+
+def optimizer_bytes(name: str, own: int) -> float | None:
+    """Bytes of the optimizer's states for each trained weight of `own` bytes; None if unknown (GaLore, Apollo, …)."""
+    if name in SMALL_STATES:
+        return SMALL_STATES[name]
+    return STATES[name] * own if name in STATES else None
 
 
 def _weights(values: Mapping[str, Any], shape: ModelShape, width: int) -> int:
+    linear = shape.linear_parameters
     if get(values, "load_in_4bit"):
-        linear = shape.linear_parameters
         return int(linear * 0.54 + (shape.parameters - linear) * 2)
+    if get(values, "load_in_8bit"):
+        return linear + (shape.parameters - linear) * 2
     return shape.parameters * width
 
 
 def adapter_parameters(values: Mapping[str, Any], shape: ModelShape) -> int | None:
-    """Parameters of a LoRA adapter: rank × (inputs + outputs) of each adapted layer; None if unknown."""
+    """Trained parameters of a LoRA adapter; None if unknown.
+
+    Rank × (inputs + outputs) of each adapted layer, with DoRA one number for each output, and the modules of
+    `lora_modules_to_save`, which are trained as they are.
+    """
+    names, rank = _targets(values, shape), get(values, "lora_r")
+    saved = get(values, "lora_modules_to_save") or []
+    if names is None or not isinstance(rank, int) or not isinstance(saved, list):
+        return None
+    if not {"embed_tokens", "lm_head"}.issuperset(saved):
+        return None
+    dora = bool(get(values, "use_dora"))
+    layer = sum(rank * sum(shape.linears[name]) + dora * shape.linears[name][1] for name in names)
+    return shape.layers * layer + len(saved) * shape.vocabulary * shape.hidden
+
+
+def _targets(values: Mapping[str, Any], shape: ModelShape) -> tuple[str, ...] | None:
+    """Linear modules that get an adapter; None if one is unknown."""
     targets = values.get("lora_target_modules")
     names = [targets] if isinstance(targets, str) else targets
-    rank = get(values, "lora_r")
-    if not isinstance(names, list) or not isinstance(rank, int):
+    if not isinstance(names, list):
         return None
     if names == ["all-linear"]:
-        names = list(shape.linears)
-    if any(name not in shape.linears for name in names):
-        return None
-    return shape.layers * rank * sum(sum(shape.linears[name]) for name in names)
+        return tuple(shape.linears)
+    return None if any(name not in shape.linears for name in names) else tuple(names)
 
 
 def _in(parameters: int) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smoltui.core.machine.fit import ModelShape, estimate
+from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.runs.cost import Flavor, price, usd
 
 FLAVORS = (

@@ -226,8 +226,8 @@ FIELDS: tuple[Field, ...] = (
         "gradient_accumulation_steps",
         "Accumulation",
         "Training",
-        "Batches per step. One step learns from batch × accumulation × devices pairs. A higher value costs time, not "
-        "memory.",
+        "Batches per step. One step learns from batch × accumulation × devices pairs. Above 1, "
+        "gradients stay in memory during a step; further batches then cost time only.",
         "int",
         unit="batches",
         low=1,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from smoltui.core.machine.device import gib
-from smoltui.core.machine.fit import ModelShape, estimate
+from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for, is_ok, show, summarise, unit_of
 from smoltui.core.runs.place import Target

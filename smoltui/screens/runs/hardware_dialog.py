@@ -17,8 +17,8 @@ from smoltui.backends.project.recipe_facts import recipe_shape
 from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.machine.fit import ModelShape
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
+from smoltui.core.machine.model_shape import ModelShape
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal

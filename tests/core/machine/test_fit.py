@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from smoltui.core.machine.fit import GIB, KNOWN, adapter_parameters, duration, estimate, shape_of
+from smoltui.core.machine.fit import GIB, adapter_parameters, duration, estimate
+from smoltui.core.machine.model_shape import KNOWN, shape_of
 from smoltui.core.recipe import summarise
 
 SMOLLM3 = KNOWN["HuggingFaceTB/SmolLM3-3B"]
@@ -15,7 +16,9 @@ BF16: dict[str, Any] = {"dtype": "bfloat16"}
 
 
 def recipe(batch: int = 2, length: int = 1024, **more: Any) -> dict[str, Any]:
-    return {"per_device_train_batch_size": batch, "max_length": length, "bf16": True, **more}
+    """With accumulation, as in the course: gradients of earlier batches are kept during a step."""
+    sizes = {"per_device_train_batch_size": batch, "max_length": length, "gradient_accumulation_steps": 8}
+    return {**sizes, "bf16": True, **more}
 
 
 def test_smollm3_has_the_parameters_it_has() -> None:
@@ -46,11 +49,11 @@ def test_smollm3_has_the_parameters_it_has() -> None:
         (recipe(2, **BF16, **LORA, activation_checkpointing=False), 26.9),
     ],
 )
-def test_the_peak_is_within_a_tenth_of_the_simulated_step(values: dict[str, Any], peak: float) -> None:
+def test_the_peak_is_within_six_percent_of_the_simulated_step(values: dict[str, Any], peak: float) -> None:
     """SmolLM3-3B simulated operation by operation, GiB at the peak (facts, section 6.2)."""
     fit = estimate(values, SMOLLM3)
     assert fit is not None
-    assert fit.peak / GIB == pytest.approx(peak, rel=0.1)
+    assert fit.peak / GIB == pytest.approx(peak, rel=0.06)
     assert fit.peak == sum(term.bytes for term in fit.terms)
 
 

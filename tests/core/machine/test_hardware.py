@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from smoltui.core.machine.fit import KNOWN, estimate
+from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.hardware import accelerators, as_json, fits, gb, prices
+from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.runs.cost import Flavor
 
 GB = 10**9

@@ -1,0 +1,118 @@
+"""The shape of a decoder: what determines the memory and the time of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """The properties of a model that determine memory and time."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    """Width of the residual stream."""
+    vocabulary: int
+    linears: Mapping[str, tuple[int, int]]
+    """Per layer: name of each linear module → inputs and outputs, excluding the head."""
+    kind: str = ""
+    """model_type of its config.json."""
+    dtype: str = "bfloat16"
+    """Type of the saved weights, which `dtype: auto` loads."""
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights that every token passes through, excluding embedding and head."""
+        return self.layers * sum(inputs * outputs for inputs, outputs in self.linears.values())
+
+    @property
+    def layer_parameters(self) -> int:
+        """Weights of one layer: linear modules and two norms."""
+        return self.linear_parameters // self.layers + 2 * self.hidden
+
+    @property
+    def attention(self) -> int:
+        """Width of all queries."""
+        return self.linears["q_proj"][1]
+
+    @property
+    def keys(self) -> int:
+        """Width of all keys."""
+        return self.linears["k_proj"][1]
+
+    @property
+    def wide(self) -> int:
+        """Width inside the MLP."""
+        return self.linears["gate_proj"][1]
+
+
+COUNTED = ("smollm3", "llama", "mistral", "qwen2", "qwen3")
+"""Values of model_type whose parameters can be counted."""
+
+
+def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
+    """The shape described by a decoded config.json; None for other architectures.
+
+    Counts as transformers 5.23 builds them: q, k, v, o and a gated MLP, two norms per layer and a final one, no biases
+    except Qwen2's for q, k and v, and Qwen3's norms of queries and keys.
+    """
+    if config.get("model_type") not in COUNTED or config.get("attention_bias") or config.get("mlp_bias"):
+        return None
+    try:
+        hidden, layers, wide = (int(config[key]) for key in ("hidden_size", "num_hidden_layers", "intermediate_size"))
+        vocabulary, heads = int(config["vocab_size"]), int(config["num_attention_heads"])
+        groups = int(config.get("num_key_value_heads") or heads)
+        size = int(config.get("head_dim") or (128 if config["model_type"] == "qwen3" else hidden // heads))
+    except (KeyError, TypeError, ValueError, ArithmeticError):  # json accepts Infinity as a number
+        return None
+    sizes = (hidden, layers, wide, vocabulary, heads, groups, size)
+    if min(sizes) <= 0 or max(sizes) >= 2**31:
+        return None
+    linears = {
+        "q_proj": (hidden, heads * size),
+        "k_proj": (hidden, groups * size),
+        "v_proj": (hidden, groups * size),
+        "o_proj": (heads * size, hidden),
+        "gate_proj": (hidden, wide),
+        "up_proj": (hidden, wide),
+        "down_proj": (wide, hidden),
+    }
+    tables = 1 if config.get("tie_word_embeddings", config["model_type"] == "smollm3") else 2
+    kind = str(config["model_type"])
+    layer = sum(inputs * outputs for inputs, outputs in linears.values()) + 2 * hidden
+    layer += (heads + 2 * groups) * size if kind == "qwen2" else 2 * size if kind == "qwen3" else 0
+    saved = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    return ModelShape(
+        parameters=tables * vocabulary * hidden + layers * layer + hidden,
+        layers=layers,
+        hidden=hidden,
+        vocabulary=vocabulary,
+        linears=MappingProxyType(linears),
+        kind=kind,
+        dtype=saved,
+    )
+
+
+_SMOLLM3_3B = {
+    "model_type": "smollm3",
+    "hidden_size": 2048,
+    "num_hidden_layers": 36,
+    "intermediate_size": 11008,
+    "vocab_size": 128256,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "tie_word_embeddings": True,
+    "dtype": "bfloat16",
+}
+"""transformers 5.23 `SmolLM3Config` (its defaults are the 3B model): 3,075,098,624 parameters."""
+
+KNOWN: Mapping[str, ModelShape] = {
+    name: shape
+    for name in ("HuggingFaceTB/SmolLM3-3B", "HuggingFaceTB/SmolLM3-3B-Base")
+    if (shape := shape_of(_SMOLLM3_3B)) is not None
+}
+"""Models whose shape is known without asking the Hub."""
