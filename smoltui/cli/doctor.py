@@ -9,10 +9,12 @@ import asyncio
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,7 @@ def examined(folder: Path) -> list[Finding]:
         ("Terminal", _terminal),
         ("Folders", lambda: _folders(folder)),
         ("Devices", lambda: _devices(folder)),
+        ("Slurm", lambda: _slurm(folder)),
         ("Hub", _hub),
     )
     found: list[Finding] = []
@@ -108,6 +111,7 @@ def _folders(folder: Path) -> Iterator[Finding]:
     )
     if (folder / RECIPE_NAME).exists():
         yield _project(Project(folder))
+    yield from _config()
 
 
 def _project(project: Project) -> Finding:
@@ -121,6 +125,19 @@ def _project(project: Project) -> Finding:
         step = error.hint or "See: smoltui recipe check"
         return Finding("Folders", "recipe", State.BROKEN, error.message, step)
     return Finding("Folders", "recipe", State.OK, "recipe and settings can be read")
+
+
+def _config() -> Iterator[Finding]:
+    """Whether the person's own configuration can be read, if there is one."""
+    from smoltui.backends.system.user_config import NAME, config_path, user_config
+
+    if config_path().exists():
+        try:
+            user_config()
+        except SmoltuiError as error:
+            yield Finding("Folders", NAME, State.BROKEN, error.message, error.hint)
+        else:
+            yield Finding("Folders", NAME, State.OK, f"{config_path()} can be read")
 
 
 def _temporary() -> Path:
@@ -137,6 +154,27 @@ def _devices(folder: Path) -> Iterator[Finding]:
     report = device_report(folder)
     torch = remembered_torch_report(report) or asyncio.run(torch_report(report))
     return health.pytorch(report, torch, torch_in_words(torch, time.time()))
+
+
+def _slurm(folder: Path) -> Iterator[Finding]:
+    """Whether the cluster answers, broken if the project runs there; nothing on a machine without Slurm."""
+    from smoltui.backends.project.project import Project
+    from smoltui.backends.slurm import commands
+    from smoltui.backends.slurm.place import SLURM
+
+    if shutil.which("sbatch") is None:
+        return
+    try:
+        version = commands.asked("sinfo", "--version").strip()
+        partitions = len(set(commands.asked("sinfo", "--noheader", "--format=%R").split()))
+    except SmoltuiError as error:
+        is_used = False
+        with suppress(SmoltuiError):
+            is_used = Project(folder).settings().on == SLURM.name
+        yield Finding("Slurm", "cluster", State.BROKEN if is_used else State.NOTE, error.message, error.hint)
+    else:
+        text = f"{version}, {partitions} partition{'' if partitions == 1 else 's'}"
+        yield Finding("Slurm", "cluster", State.OK, text)
 
 
 # -- the Hub
@@ -234,7 +272,6 @@ def print_report(findings: list[Finding]) -> None:
 
 def _wrapped(head: str, text: str) -> list[str]:
     """`text` after `head`, in lines of at most 100 columns below each other, fewer in a narrow terminal."""
-    import shutil
     import textwrap
 
     columns = max(len(head) + 30, min(100, shutil.get_terminal_size((100, 24)).columns))

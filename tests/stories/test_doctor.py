@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -18,13 +19,15 @@ from smoltui.cli.main import run
 from smoltui.core.machine.device import TorchReport
 from tests.hub.server import TOKEN, LocalHub, local_hub, use_hub
 
+WHICH = shutil.which
 TESTED = TorchReport(0.0, kind="cpu", bf16=True, threads=1, versions={"torch": "2.13.0"}, trl_seconds=1.0)
 
 
 @pytest.fixture(autouse=True)
 def _tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch was tested before: a test takes 5 s."""
+    """PyTorch was tested before, which takes 5 s, and Slurm is not installed."""
     monkeypatch.setattr(devices, "remembered_torch_report", lambda _: TESTED)
+    monkeypatch.setattr(shutil, "which", lambda name, **how: None if name == "sbatch" else WHICH(name, **how))
 
 
 @pytest.fixture
@@ -162,19 +165,52 @@ def test_the_hub_is_out_of_reach_or_refuses_the_token(
     assert found["account"]["state"] == "note"
 
 
+def test_a_cluster_and_a_configuration(
+    hub: LocalHub,
+    tmp_path: Path,
+    own_machine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On a login node I read whether Slurm answers; a config.toml of mine is read too."""
+    _, found = report(capsys, str(tmp_path))
+    assert "cluster" not in found and "config.toml" not in found
+    for name, script in (("sbatch", "exit 0"), ("sinfo", 'test "$1" = --version && echo slurm 23.11 || echo gpu')):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", WHICH)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    config = own_machine / "config" / "smoltui" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[keys]\n")
+    code, found = report(capsys, str(tmp_path))
+    assert code == 0 and found["cluster"]["text"] == "slurm 23.11, 1 partition"
+    assert found["config.toml"]["state"] == "ok"
+    config.write_text("not toml")
+    (tmp_path / "bin" / "sinfo").write_text("#!/bin/sh\necho 'Unable to contact slurm controller' >&2\nexit 1\n")
+    code, found = report(capsys, str(tmp_path))
+    assert code == 2 and found["config.toml"]["state"] == "broken" and found["cluster"]["state"] == "note"
+    config.unlink()
+    (tmp_path / "smoltui.toml").write_text('[run]\non = "slurm"\n')
+    _, found = report(capsys, str(tmp_path))
+    assert found["cluster"]["state"] == "broken" and "Unable to contact" in found["cluster"]["text"]
+
+
 # -- the debug log
 
 
 @pytest.mark.slow
 def test_the_debug_log_is_where_it_says(hub: LocalHub, tmp_path: Path) -> None:
     """I add --debug behind the command that fails, and find versions, the request and the error in the file."""
-    hub.spoil("GET", "/api/jobs/hardware", status=403)
+    hub.spoil("GET", "/api/whoami-v2", status=403, times=2)
     env = {**os.environ, "HF_TOKEN": TOKEN, "HF_ENDPOINT": hub.url}
-    for args in (["hardware", "--debug"], ["--debug", "hardware", "--json"]):
+    for args in (["ps", "--on", "hub", "--debug"], ["--debug", "ps", "--on", "hub", "--json"]):
         command = [sys.executable, "-m", "smoltui", *args]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         first = done.stderr.splitlines()[0]
         path = json.loads(first)["debug_log"] if "--json" in args else first.removeprefix("Debug log: ")
         text = Path(path).read_text()
-        assert "/api/jobs/hardware" in text and "huggingface_hub 2." in text and TOKEN not in text
+        assert "/api/whoami-v2" in text and "huggingface_hub 2." in text and TOKEN not in text
     assert "403" in Path(sorted(Path(path).parent.iterdir())[0]).read_text()

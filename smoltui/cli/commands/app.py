@@ -13,7 +13,6 @@ from smoltui.cli import output
 from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in, theme_option
 from smoltui.cli.group import whole_command_line
 from smoltui.cli.output import print_json
-from smoltui.core.machine.health import CANNOT_DRAW
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 from smoltui.suggestions import did_you_mean
@@ -50,6 +49,8 @@ def run_app(project: Project, theme: str | None = None) -> None:
     Raises:
         InputError: there is no terminal that the app can draw on.
     """
+    from smoltui.core.machine.health import CANNOT_DRAW
+
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("The app needs an interactive terminal", COMMANDS)
     if (term := os.environ.get("TERM", "")) in CANNOT_DRAW and sys.platform != "win32":
