@@ -20,6 +20,7 @@ from smoltui.backends.runs.preflight import gather
 from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import CARDS_OF, card_of
 from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.chain import HERE_ONLY
@@ -28,6 +29,7 @@ from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.core.setting_fields.fields import broken_key
 from smoltui.errors import SmoltuiError
+from smoltui.screens.explaining import Explains
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
 from smoltui.screens.modal import Modal
@@ -51,7 +53,7 @@ FOOT = 2
 """Lines of the buttons, with the empty one above them."""
 
 
-class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
+class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Plan, tuple[str, ...]] | None]):
     """Returns what to run and the follow-up steps (`core.runs.chain.STEPS`), or None."""
 
     CSS_PATH = "start_dialog.tcss"
@@ -106,6 +108,10 @@ class StartDialog(Modal[tuple[Plan, tuple[str, ...]] | None]):
         self._list.can_focus = False  # the keys are those of the dialog
         self._ask = AskLine()
         self._line = FieldLine(self._ask, project, self._look, turn)
+
+    def explained(self) -> tuple[str, ...]:
+        selected = self._list.selected
+        return (*(card_of(selected.name) if selected is not None else ()), *CARDS_OF["start"])
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide", id="start-dialog"), Vertical(id="start-text"):

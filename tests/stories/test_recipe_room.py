@@ -212,7 +212,7 @@ async def test_small_terminals_work_too(project: Project, wait_until: Wait, size
         await wait_until(lambda: "Model" in seen(app, "#fields"))
         await pilot.press("slash", *"learning", "enter")
         await wait_until(lambda: "learning_rate" in seen(app, "#about"))
-        await pilot.press("o", "J", "K", "enter", "ctrl+u", *"1e-6", "enter")
+        await pilot.press("o", "ctrl+d", "ctrl+u", "enter", "ctrl+u", *"1e-6", "enter")
         await wait_until(lambda: values(project)["learning_rate"] == 1e-6)
         assert "1e-6" in seen(app, "#fields")
         await pilot.resize_terminal(120, 40)

@@ -259,7 +259,7 @@ async def test_ten_thousand_prompts(project: Project, wait_until: Wait) -> None:
         await wait_until(lambda: "20,000 answers, saved" in seen(app, "#eval-status"))
         await pilot.press("G")
         await wait_until(lambda: "distinct-2" in seen(app, "#answers"))
-        await pilot.press("K")
+        await pilot.press("left_curly_bracket")
         await wait_until(lambda: "Number 9999?" in seen(app, "#answers"))
 
 

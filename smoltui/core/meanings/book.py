@@ -13,6 +13,7 @@ from smoltui.core.pairs.audit import DEFINITIONS
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.recipe.fields import FIELDS, Field
 from smoltui.core.recipe.keys import snapshot
+from smoltui.core.setting_fields.fields import SettingField, setting_fields
 from smoltui.suggestions import near
 
 FILES = ("metrics", "runs", "pairs", "figures", "machine", "glossary")
@@ -55,6 +56,7 @@ def all_cards() -> Mapping[str, Card]:
         Card("finding", each.name, each.why, each.title, suspicious="", act=each.act, source=each.source)
         for each in DEFINITIONS
     ]
+    cards += [_of_setting(each) for each in setting_fields().values()]
     written = {card.term for card in cards if card.kind == "pairs"}
     cards += [
         Card("column", name, f"{column.words[:1].upper()}{column.words[1:]}.", unit=column.kind, source="core/pairs")
@@ -126,3 +128,8 @@ def _of_field(field: Field) -> Card:
     if default is not None and field.key in snapshot().keys:
         unit = f"{unit}; TRL's default: {default}".lstrip("; ")
     return Card("field", field.key, field.help, field.label, unit, healthy, suspicious, act, field.source)
+
+
+def _of_setting(field: SettingField) -> Card:
+    unit = "; ".join(filter(None, (field.range_text, f"without the key: {field.unset}")))
+    return Card("setting", field.key, f"{field.help[:1].upper()}{field.help[1:]}.", unit=unit, source="smoltui.toml")

@@ -9,6 +9,7 @@ from typing import Any
 KINDS = {
     "metric": "metric of the training",
     "field": "key of the recipe",
+    "setting": "setting in smoltui.toml",
     "finding": "finding of the audit",
     "column": "column of the pairs",
     "figure": "figure in Evaluate",

@@ -19,6 +19,7 @@ from textual.widgets import Static
 
 from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
@@ -108,6 +109,9 @@ class DeviceRoom(Room):
         self._unfolded = not self._unfolded
         self.workspace.remember("device.unfolded", self._unfolded)
         self._draw()
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["device"]
 
     # -- gathering facts
 

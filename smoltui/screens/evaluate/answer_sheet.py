@@ -38,8 +38,8 @@ class AnswerSheet(Widget, can_focus=True):
         Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False),
         Binding("pagedown,space", "page(1)", "Page down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("J", "prompt(1)", "Next prompt", show=False),
-        Binding("K", "prompt(-1)", "Previous prompt", show=False),
+        Binding("J,right_curly_bracket", "prompt(1)", "Next prompt", show=False),
+        Binding("left_curly_bracket", "prompt(-1)", "Previous prompt", key_display="{", show=False),
         Binding("g,home", "top", "First prompt", show=False),
         Binding("G,end", "end", "Figures of the set, below the last prompt", show=False),
     ]

@@ -15,6 +15,7 @@ from smoltui.backends.evaluation import benchmark_jobs
 from smoltui.backends.evaluation.benchmark_plan import MODELS
 from smoltui.core.evaluation.benchmark_table import tables
 from smoltui.core.evaluation.benchmark_tasks import task_table
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.log_text import collapsed
 from smoltui.core.runs.pace import as_time
@@ -89,6 +90,9 @@ class BenchmarksView(BenchmarkActing):
     def on_resize(self, event: textual_events.Resize) -> None:
         self.set_class(event.size.height < 16, "tiny")
         self.call_after_refresh(self.draw)
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["benchmarks"]
 
     # -- keys
 

@@ -16,15 +16,17 @@ from textual.widgets import Input, Static
 from smoltui.backends.evaluation.columns import Candidate
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
+from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 
 CURSOR, CHOSEN = "›", "✓"
 KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
 
 
-class ColumnsDialog(Modal[list[Column] | None]):
+class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
     """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,6 +63,9 @@ class ColumnsDialog(Modal[list[Column] | None]):
         self._find = find
         self._at = 0
         self._said = ""
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["models"]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.groups import BY_KEY, members
 from smoltui.core.evaluation.pair_values import PairValue, wrong_first
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.screens.evaluate.pair_value_list import PairValueLine, PairValueList, mark_of, signed
 from smoltui.screens.pairs.pair_view import Mark, PairView
@@ -64,6 +65,9 @@ class HeldOutView(Room):
     @property
     def title_words(self) -> str:
         return "Held-out pairs"
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["held-out pairs"]
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="held-out-head", markup=False)

@@ -27,6 +27,7 @@ from smoltui.core.evaluation.judge_figures import JudgeFigures
 from smoltui.core.evaluation.judge_plan import Plan
 from smoltui.core.evaluation.judge_words import judge_name, plan_words
 from smoltui.core.evaluation.vote_sheet import Answers
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -120,6 +121,9 @@ class JudgeView(PairsOffer):
         setup = judge_setup(project, settings, self._columns)
         judging = open_judging(run_dir(self._run.id), self._answers, setup.judge)
         return setup, judging, judging.plan(setup.settings)
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["judge"]
 
     # -- keys
 

@@ -21,6 +21,7 @@ from smoltui.backends.evaluation.labels import Asked, open_labelling, plan_of
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.label_set import LabelPlan
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.events import Answered, PhaseChanged
 from smoltui.core.runs.wording import PHASES
 from smoltui.core.settings.settings import EvaluationSettings
@@ -114,6 +115,9 @@ class LabelSetup(PairsOffer):
             missing = f", {opened.tasks.incomplete} prompts still without answers" if opened.tasks.incomplete else ""
             found.append((name, f"{done} of {total} labelled{missing}"))
         return found
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["label"]
 
     # -- keys
 

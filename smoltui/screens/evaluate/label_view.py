@@ -21,6 +21,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.vote_log import Choice, Vote
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
@@ -93,6 +94,9 @@ class LabelView(DecidingView):
             case "result":
                 return True if labelling.progress.items else None
         return True
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["label"]
 
     # -- keys
 

@@ -17,6 +17,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
+from smoltui.screens.explaining import Explains
 from smoltui.screens.help import Help
 from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
@@ -26,7 +27,7 @@ Export = Callable[[Path, Kind, bool], Exported]
 """Writes pairs into a folder; the last argument is whether an existing export is replaced. Blocks."""
 
 
-class PairsOffer(Modal[None]):
+class PairsOffer(Explains[None], Modal[None]):
     """Base of the views that make pairs. A subclass composes an `AskLine` and implements `tell`."""
 
     @property

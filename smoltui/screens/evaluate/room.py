@@ -15,6 +15,7 @@ from smoltui.backends.evaluation.prompt_sets import PROJECT
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import manner_of
 from smoltui.core.evaluation.thoughts import split
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
@@ -105,6 +106,9 @@ class EvaluateRoom(Choosing, Measuring):
         self._ask_when_loaded, self._wish, self._chosen, self._set = True, run_id, None, PROJECT
         self.switch_view(ANSWERS)
         self._load()
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF[f"evaluate.{self.view}"]
 
     # -- keys
 

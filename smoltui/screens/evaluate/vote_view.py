@@ -22,6 +22,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.vote_log import Choice
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.evaluation.vote_words import name, votes
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
@@ -120,6 +121,9 @@ class VoteView(DecidingView):
             case "result":
                 return True if voting.progress.items else None
         return True
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["vote"]
 
     # -- keys
 

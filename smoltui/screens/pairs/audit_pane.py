@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from smoltui.backends.pairs.session import PairsSession
-from smoltui.core.pairs.audit import Audit, Found
+from smoltui.core.pairs.audit import DEFINITIONS, Audit, Found
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from smoltui.screens.pairs.pane import SetPane, tell
@@ -68,6 +68,11 @@ class AuditPane(SetPane):
         self.draw()
         if self.session.report is None:
             self._make()
+
+    def under_cursor(self) -> tuple[str, ...]:
+        current = self.query_one(AuditList).current
+        first = (f"finding:{current.name}",) if current is not None else ()
+        return (*first, *(f"finding:{each.name}" for each in DEFINITIONS)) if self.session.report is not None else ()
 
     def forget(self) -> None:
         """Discards an outdated report. The audit runs again now if the pane is shown, otherwise when it is opened."""

@@ -15,6 +15,7 @@ from smoltui.backends.pairs.facets import COUNTED
 from smoltui.backends.pairs.session import PairsSession
 from smoltui.backends.project.settings_file import set_shown_columns
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import column_card
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.pairs.further import further_name, value_text
 from smoltui.errors import SmoltuiError
@@ -76,6 +77,10 @@ class ColumnsPane(SetPane):
             lines.append(ColumnLine(further_name(name), name, kind, "–" if value is None else value))
         lines += [ColumnLine(name, None, COLUMNS[name].kind, COLUMNS[name].words) for name in COUNTED]
         return lines
+
+    def under_cursor(self) -> tuple[str, ...]:
+        line = self.query_one(ColumnList).current
+        return (*((column_card(line.name),) if line is not None else ()), *map(column_card, COUNTED))
 
     def action_show_column(self) -> None:
         """Shows a further column with each pair, or no longer."""

@@ -110,5 +110,9 @@ class SetPane(Pane):
         """Draws the current state."""
         raise NotImplementedError
 
+    def under_cursor(self) -> tuple[str, ...]:
+        """Ids of the cards of the line under the cursor, then of the other lines; empty if lines have none."""
+        return ()
+
     def action_leave(self) -> None:
         self.post_message(self.Left())

@@ -89,6 +89,9 @@ class PairsRoom(Room):
             return True if self.session is not None or self._follows_project else None
         return True
 
+    def explained(self) -> tuple[str, ...]:
+        return self._set_view.explained() if self.session is not None else ()
+
     # -- what is shown
 
     # Looked up once: they are drawn at every key, and by workers that are still running while the app shuts down.

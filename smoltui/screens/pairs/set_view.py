@@ -22,6 +22,7 @@ from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, Matches, PairsSes
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.pairs.completion import Completion, completion
 from smoltui.core.pairs.facts import sound
@@ -261,6 +262,10 @@ class SetView(Unpainted, ContentSwitcher):
         """Loads the search engines while no key is pressed; neither the first search nor a key waits for them."""
         await self.host.at_rest()
         await in_thread(load_engines)
+
+    def explained(self) -> tuple[str, ...]:
+        """The cards of what the visible pane shows, first that of the line under its cursor."""
+        return (*self.pane.under_cursor(), *CARDS_OF[f"pairs.{self.view}"])
 
     # -- moving
 

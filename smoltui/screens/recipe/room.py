@@ -23,7 +23,9 @@ from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.services import place_of_setting
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import CARDS_OF, card_of
 from smoltui.core.recipe import ABSENT, Finding, check, field_for, parse, show
+from smoltui.core.recipe.fields import FIELDS
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
@@ -66,8 +68,8 @@ class RecipeRoom(Room):
         Binding("y", "copy", "Copy the command", show=False),
         Binding("n", "again(1)", "Next match", show=False),
         Binding("N", "again(-1)", "Previous match", show=False),
-        Binding("J", "scroll(1)", "Scroll the checks down", show=False),
-        Binding("K", "scroll(-1)", "Scroll the checks up", show=False),
+        Binding("ctrl+d", "scroll(1)", "Scroll the checks down", show=False),
+        Binding("ctrl+u", "scroll(-1)", "Scroll the checks up", show=False),
         Binding("escape", "leave", "Back", show=False),
     ]
 
@@ -140,6 +142,10 @@ class RecipeRoom(Room):
         if action == "editor":
             return True if self.workspace.project.has_recipe else None
         return True
+
+    def explained(self) -> tuple[str, ...]:
+        key = self.query_one(FieldList).key
+        return (*(card_of(key) if key else ()), *CARDS_OF["recipe"], *(f"field:{field.key}" for field in FIELDS))
 
     # -- reading
 

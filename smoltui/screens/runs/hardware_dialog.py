@@ -19,14 +19,16 @@ from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.core.machine.model_shape import ModelShape
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 
 STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
 
 
-class HardwareDialog(Modal[None]):
+class HardwareDialog(Explains[None], Modal[None]):
     """Read-only; choose a flavor in smoltui.toml or in the Recipe room."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,6 +40,9 @@ class HardwareDialog(Modal[None]):
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()
         self._project, self._services = project, services
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["hardware"]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog wide"):

@@ -16,6 +16,8 @@ from textual.widgets import ContentSwitcher, Static
 
 from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings import all_cards
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.panels import PANELS
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
@@ -182,6 +184,17 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
                 self.draw_charts()
         if self.view != "stats":
             self.workers.cancel_group(self, "stats")
+
+    def explained(self) -> tuple[str, ...]:
+        """First the current chart, or what the reading rests on; then everything else that is shown."""
+        shown = CARDS_OF[f"runs.{self.view}"]
+        rules = [remark.rule for remark in self.reading.remarks] if self.reading is not None else []
+        cards = [f"run:{rule}" if f"run:{rule}" in all_cards() else f"finding:{rule}" for rule in rules]
+        if self.view != "curves":
+            return (*shown, *cards)
+        current = [f"metric:{key}" for key in self.current_panel.keys]
+        panels = [f"metric:{key}" for panel in self.panels for key in panel.keys]
+        return (*current, *cards, *panels, *shown)
 
     # -- keys
 

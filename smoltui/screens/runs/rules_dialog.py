@@ -13,9 +13,11 @@ from textual.widgets import Static
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.settings_file import set_watch
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.rules import RULES, WatchSettings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
+from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
@@ -24,7 +26,7 @@ SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
 KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
 
 
-class RulesDialog(Modal[None]):
+class RulesDialog(Explains[None], Modal[None]):
     """Shows the rules, each with a number key that turns it on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "leave", "Leave")]
@@ -33,6 +35,9 @@ class RulesDialog(Modal[None]):
         super().__init__()
         self._project = project
         self._problem = ""
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["rules"]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):

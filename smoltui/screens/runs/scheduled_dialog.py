@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.cost import usd, worst_cost
 from smoltui.core.runs.pace import as_age, as_time
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
@@ -20,6 +21,7 @@ from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
+from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
 from smoltui.workspace import Workspace
@@ -31,7 +33,7 @@ SHOWN = 12
 """Scheduled Jobs visible at once; the list scrolls with the cursor."""
 
 
-class ScheduledDialog(Modal[None]):
+class ScheduledDialog(Explains[None], Modal[None]):
     """Keys act on the schedule under the cursor; `n` creates one from the Job selected in the room."""
 
     AUTO_FOCUS = ""  # the input is hidden until it asks
@@ -53,6 +55,9 @@ class ScheduledDialog(Modal[None]):
         self._items: list[ScheduledJob] = []
         self._cursor = 0
         self._words = "Loading…"
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["scheduled"]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):

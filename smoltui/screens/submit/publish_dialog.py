@@ -10,10 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from smoltui.core.meanings.shown import CARDS_OF
+from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 
 
-class PublishDialog(Modal[bool]):
+class PublishDialog(Explains[bool], Modal[bool]):
     """Returns True for `y`, if nothing stops it; False for `n` or escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,6 +31,9 @@ class PublishDialog(Modal[bool]):
         """`body`: what is published; `yes`: what `y` does; `may`: whether it can be done."""
         super().__init__()
         self._title, self._body, self._yes, self._may = title, body, yes, may
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["publish"]
 
     def compose(self) -> ComposeResult:
         text = Text(f"{self._title}\n", "bold")

@@ -16,6 +16,7 @@ from smoltui.backends.publish.leaderboard import Board, Prepared
 from smoltui.backends.publish.publication import Publication
 from smoltui.backends.publish.push import PushPlan
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.publish.leaderboard import PullRequest, rows_of
 from smoltui.core.publish.record import WEIGHTS_IN_WORDS, Weights
 from smoltui.core.runs.run import Run
@@ -56,6 +57,9 @@ class SubmitViews(Room):
         """Finished runs that were offered last."""
         self._reading = False
         """The status says that runs are still being loaded."""
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF[f"submit.{self._view}"]
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="submit-head", markup=False)
