@@ -1,10 +1,10 @@
-"""The commands of the Recipe room: recipe show, check and command."""
+"""The commands of the Recipe room: recipe show, check, command and import."""
 
 from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import EngineChoice, folder_argument, json_option, project_in
+from smoltui.cli.arguments import FILE, FOLDER, EngineChoice, folder_argument, json_option, project_in
 from smoltui.cli.group import Group
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError
@@ -50,3 +50,20 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 
     report = recipe.recipe_command(project_in(folder), target)
     print_json(report) if as_json else recipe.print_command(report)
+
+
+@recipe_group.command("import")
+@click.argument("source", type=FILE)
+@click.argument("folder", type=FOLDER)
+@click.option("--replace", is_flag=True, help="Replace the recipe that is there.")
+@json_option
+def recipe_import_command(source: str, folder: str, replace: bool, as_json: bool) -> None:
+    """Make a recipe of a training script or of a command.
+
+    SOURCE is a Python script that uses TRL's DPOTrainer, or a text file with a command such as trl dpo or hf jobs uv
+    run; - reads standard input. The script is read, never run. What no longer works is named with its line.
+    """
+    from smoltui.cli import recipe_import
+
+    report = recipe_import.import_from(source, folder, replace=replace)
+    print_json(report) if as_json else recipe_import.print_import(report)
