@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 HUB_SECONDS = 8.0
 """For each of the two questions to the Hub."""
+NO_BREAK = "\u00a0"
 LONGEST = 2_000
 """Characters of one line: the versions of all packages fit."""
 
@@ -275,5 +276,9 @@ def _wrapped(head: str, text: str) -> list[str]:
     import textwrap
 
     columns = max(len(head) + 30, min(100, shutil.get_terminal_size((100, 24)).columns))
-    lines = textwrap.wrap(text, columns - len(head), break_long_words=False, break_on_hyphens=False) or [""]
-    return [f"{head if place == 0 else ' ' * len(head)}{line}".rstrip() for place, line in enumerate(lines)]
+    kept = re.sub(r"(?<=\w) (?=[\d.]+[^\s,]*(?:,|$))", NO_BREAK, text)  # a package and its version stay together
+    lines = textwrap.wrap(kept, columns - len(head), break_long_words=False, break_on_hyphens=False) or [""]
+    return [
+        f"{head if place == 0 else ' ' * len(head)}{line}".rstrip().replace(NO_BREAK, " ")
+        for place, line in enumerate(lines)
+    ]
