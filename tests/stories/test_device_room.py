@@ -196,7 +196,7 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
         await pilot.pause(0.3)
         await pilot.press("r", "down", "down")
         await pilot.resize_terminal(120, 40)
-        await wait_until(lambda: "Next: press t to train" in seen(app) and "textual" in seen(app))
+        await wait_until(lambda: "Next: press t to train" in seen(app) and "packages fit" in seen(app))
 
 
 @pytest.mark.parametrize(
