@@ -23,6 +23,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="regenerate the screenshots as SVG and PNG")
+    parser.addoption("--theme", choices=("dark", "light"), default="dark", help="the theme of the screenshots")
     parser.addoption("--walk", default="200", help="keys of the walk on which two drivers are compared")
 
 
@@ -62,12 +63,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def picture(request: pytest.FixtureRequest) -> Iterator[Callable[[App[object], str], None]]:
-    """`picture(app, name)` writes screenshots/NAME.svg and .png of what a person sees, where --screenshots is given."""
+    """`picture(app, name)` writes screenshots/NAME.svg and .png of what a person sees, where --screenshots is given.
+
+    With `--theme light`, NAME-light.
+    """
+    suffix = "-light" if request.config.getoption("--theme") == "light" else ""
     written: list[Path] = []
 
     def write(app: App[object], name: str) -> None:
         if request.config.getoption("--screenshots"):
-            written.append(Path(app.save_screenshot(f"{name}.svg", path=str(SCREENSHOTS))))
+            written.append(Path(app.save_screenshot(f"{name}{suffix}.svg", path=str(SCREENSHOTS))))
 
     yield write
     # After the story, whose guard counts every step on the UI thread.
@@ -76,7 +81,9 @@ def picture(request: pytest.FixtureRequest) -> Iterator[Callable[[App[object], s
 
 
 @pytest.fixture(autouse=True)
-def own_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_machine(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Path:
     """An empty home, no token, no network: nothing of the real machine is read or written."""
     home = tmp_path_factory.mktemp("home")
     for name in (
@@ -105,6 +112,8 @@ def own_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("TRACKIO_DIR", str(home / "trackio"))
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setenv("TERM", "xterm-256color")
+    if request.config.getoption("--theme") == "light":
+        monkeypatch.setenv("COLORFGBG", "0;15")
     return home
 
 

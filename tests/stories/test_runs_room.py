@@ -123,6 +123,8 @@ async def test_i_inspect_everything_known(
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
         await pilot.press("i")
         await wait_until(lambda: f"id  {run.id}" in seen(app, "JsonTree"))
+        assert " UTC (" in seen(app, "JsonTree") and "s ago)" in seen(app, "JsonTree")
+        assert "without a value" in seen(app, "JsonTree") and "flavor" not in seen(app, "JsonTree")
         await pilot.press("J")
         await wait_until(lambda: f'"id": "{run.id}"' in seen(app, "#inspect-scroll"))
         assert '"max_steps": 3' in seen(app, "#inspect-scroll")

@@ -36,8 +36,11 @@ class JsonTree(Tree[None]):
         self.cursor_line = 0
 
     def _fill(self, node: TreeNode[None], data: Mapping[str, object] | Sequence[object], depth: int) -> None:
-        items = data.items() if isinstance(data, Mapping) else enumerate(data)
+        items = list(data.items() if isinstance(data, Mapping) else enumerate(data))
+        empty = [str(name) for name, value in items if _is_empty(value)] if isinstance(data, Mapping) else []
         for name, value in items:
+            if len(empty) > 1 and _is_empty(value):
+                continue
             label = Text(no_wrap=True).append(safe_line(str(name), 60), "cyan")
             if isinstance(value, Mapping | list | tuple) and value:
                 count = len(value)
@@ -46,11 +49,21 @@ class JsonTree(Tree[None]):
                 self._fill(child, value, depth + 1)
             else:
                 node.add_leaf(label.append(f"  {_value(name, value)}"))
+        if len(empty) > 1:
+            child = node.add(Text(f"{len(empty)} without a value", "dim", no_wrap=True), expand=False)
+            for name in empty:
+                child.add_leaf(Text(safe_line(name, 60), "dim", no_wrap=True))
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, Mapping | list | tuple | str) and not value)
 
 
 def _value(name: object, value: object) -> str:
-    if value is None:
+    if value is None or value == "":
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping | list | tuple):
         return "empty"
     if (words := readable(str(name), value, time.time())) is not None:
