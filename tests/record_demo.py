@@ -45,7 +45,7 @@ NAMED = {
 """pyte's names of the first eight colors; brown is its yellow."""
 BRAILLE = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
 """Column and row of the dot for each bit."""
-COLOURS = 48
+COLOURS = 64
 """Of the whole picture: a terminal has few, and letters have edges in between."""
 Cells = list[list[Cell]]
 
@@ -107,7 +107,7 @@ def story(recording: Recording) -> None:
     """From the pairs to the answers before and after."""
     terminal = recording.terminal
     terminal.wait_for(r"1 Device|1 Home|0 Home", 60)
-    terminal.settle(1.0, 10)
+    terminal.settle(2.5, 20)
     recording.say("", "smoltui demo: a project that trains in a minute, on any processor")
     recording.take(2.5)
     recording.press("2", "look at the preference pairs", r"pair 1 of 768", 2.5)
@@ -195,7 +195,7 @@ def colour(name: str, default: str) -> str:
 
 
 def save(frames: Sequence[Frame], path: Path) -> int:
-    """Writes the GIF; returns its bytes. One palette for all frames, so that only what changes is stored."""
+    """Writes the GIF; returns its bytes. One palette for all frames, so that only the pixels that change are stored."""
     painter = Painter()
     images = [painter.painted(frame) for frame in frames]
     sample = Image.new("RGB", (images[0].width, images[0].height * min(len(images), 12)))
@@ -205,7 +205,7 @@ def save(frames: Sequence[Frame], path: Path) -> int:
     small = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     times = [max(20, round(frame.seconds * 100) * 10) for frame in frames]
     path.parent.mkdir(parents=True, exist_ok=True)
-    small[0].save(path, save_all=True, append_images=small[1:], duration=times, loop=0, optimize=False, disposal=1)
+    small[0].save(path, save_all=True, append_images=small[1:], duration=times, loop=0, optimize=True, disposal=1)
     return path.stat().st_size
 
 
