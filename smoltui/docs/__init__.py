@@ -15,6 +15,7 @@ TOPICS = (
     "keys",
     "pairs",
     "runs",
+    "slurm",
     "recipe",
     "evaluate",
     "held-out",
