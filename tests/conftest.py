@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
+from smoltui.backends import services
 from tests import examples as examples  # loads the profile, before any test is imported
 from tests.pictures import write_png
 from tests.slurm.fixtures import cluster as cluster
@@ -114,6 +115,8 @@ def own_machine(
     monkeypatch.setenv("TERM", "xterm-256color")
     if request.config.getoption("--theme") == "light":
         monkeypatch.setenv("COLORFGBG", "0;15")
+    # What is installed here is not what the stories are about; the fixture `slurm` offers a Slurm.
+    monkeypatch.setattr(services, "is_installed", lambda place: not place.needs)
     return home
 
 

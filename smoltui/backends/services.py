@@ -74,9 +74,10 @@ class Services:
             return asked
         return self.named(on if on in self.engines else "")
 
-    def able(self, act: str) -> Engine | None:
-        """The first engine that can do this (`core.runs.place.ACTS`); None where none can."""
-        return next((engine for engine in self.engines.values() if act in engine.place.can), None)
+    def able(self, act: str, on: str = "") -> Engine | None:
+        """The engine `on` if it can do this (`core.runs.place.ACTS`), else the first that can; None where none can."""
+        able = [engine for engine in self.engines.values() if act in engine.place.can]
+        return next((engine for engine in able if engine.name == on), able[0] if able else None)
 
 
 def _local() -> Engine:
@@ -101,11 +102,14 @@ ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (SLURM, _sl
 """Each engine's declaration and factory, in display order; the first is the default."""
 
 
+def is_installed(place: Place) -> bool:
+    """Whether a place is offered on this machine."""
+    return not place.needs or shutil.which(place.needs) is not None
+
+
 def default_services() -> Services:
     """An engine of each kind that can be used here."""
-    return Services(
-        engines={place.name: make() for place, make in ENGINES if not place.needs or shutil.which(place.needs)}
-    )
+    return Services(engines={place.name: make() for place, make in ENGINES if is_installed(place)})
 
 
 def places() -> list[Place]:

@@ -192,8 +192,8 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
         note("No labels")
 
 
-def hardware(project: Project | None, *, as_json: bool) -> None:
-    """Prints the flavors, cheapest first; with a project, also whether its recipe fits.
+def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
+    """Prints the hardware of the engine `on`; with a project, also whether its recipe fits.
 
     Raises:
         RecipeError: the recipe cannot be read.
@@ -205,7 +205,8 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
 
     values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)
     shape = recipe_shape(project, values) if project is not None and values is not None else None
-    listed = runs.run_async(runs.able("hardware").hardware())
+    engine = runs.able("hardware", on or (project.settings().on if project is not None else ""))
+    listed = runs.run_async(engine.hardware())
     rows: list[tuple[Flavor, FlavorFit | None]]
     if values is None:
         rows = [(flavor, None) for flavor in listed]
@@ -223,5 +224,5 @@ def hardware(project: Project | None, *, as_json: bool) -> None:
             f"{cell(accelerators(flavor), 16)}{each:>8}  {prices(flavor)}"
         )
         say(line if fit is None else f"{line:<94}  {fit.in_words}, needs {gb(fit.needed)}".replace(", needs –", ""))
-    if listed:
+    if listed and engine.place.pays:
         note(f"Listed by the Hub on {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}")

@@ -116,13 +116,13 @@ def _print_table(runs: Sequence[Run], now: float) -> None:
         )
 
 
-def able(act: str) -> Engine:
-    """The first engine that supports an act (`core.runs.place.ACTS`).
+def able(act: str, on: str = "") -> Engine:
+    """The engine `on` if it supports an act (`core.runs.place.ACTS`), else the first that does.
 
     Raises:
         InputError: no engine does.
     """
-    found = default_services().able(act)
+    found = default_services().able(act, on)
     if found is None:
         words = {"scheduled": "scheduled Jobs", "hardware": "hardware to choose from"}
         raise InputError(f"There is no engine here that has {words.get(act, act)}")

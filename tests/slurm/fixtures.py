@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from smoltui.backends import services
 from tests.slurm.cluster import Cluster, running_cluster
 
 
@@ -24,4 +25,6 @@ def cluster() -> Iterator[Cluster]:
 def slurm(cluster: Cluster, own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """The cluster, as Slurm's commands find it."""
     monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+    monkeypatch.setenv("PATH", cluster.env["PATH"])
+    monkeypatch.setattr(services, "is_installed", lambda place: True)
     return cluster

@@ -76,7 +76,6 @@ def present(log: RunLog, records: Records, queue: Queue) -> Run:
         started_at=view.status.get("started_at"),
         finished_at=view.status.get("finished_at"),
         seconds_before=sum(max(0.0, end - start) for start, end in _times(view.status)),
-        timeout_seconds=row.limit if row is not None else log.run.timeout_seconds,
         hint=None,
     )
     if "finished_at" in view.status and view.status.get("why") != "requeued":
@@ -87,7 +86,7 @@ def present(log: RunLog, records: Records, queue: Queue) -> Run:
 
 def _kept(run: Run) -> dict[str, Any]:
     """What a run has that its log does not say."""
-    names = ("raw", "labels", "started_at", "finished_at", "seconds_before", "timeout_seconds", "hint")
+    names = ("raw", "labels", "started_at", "finished_at", "seconds_before", "hint")
     return {name: getattr(run, name) for name in names}
 
 

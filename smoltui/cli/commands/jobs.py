@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import FOLDER, json_option, project_in, run_argument, runs_argument
+from smoltui.cli.arguments import FOLDER, EngineChoice, json_option, project_in, run_argument, runs_argument
 
 
 @click.command("stats")
@@ -76,9 +76,12 @@ def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str,
 
 @click.command("hardware")
 @click.option("--for", "folder", metavar="FOLDER", type=FOLDER, help="Also show whether this project's recipe fits.")
+@click.option(
+    "--on", "engine", type=EngineChoice(), help="Of which place; default: run.on, or the first that has some."
+)
 @json_option
-def hardware_command(folder: str | None, as_json: bool) -> None:
-    """List the flavors of Jobs: processor, memory, accelerators, price."""
+def hardware_command(folder: str | None, engine: str | None, as_json: bool) -> None:
+    """List the hardware of Jobs, or the partitions of Slurm: processor, memory, accelerators, price."""
     from smoltui.cli import jobs
 
-    jobs.hardware(None if folder is None else project_in(folder), as_json=as_json)
+    jobs.hardware(None if folder is None else project_in(folder), engine, as_json=as_json)

@@ -20,6 +20,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.meanings.shown import CARDS_OF
+from smoltui.core.runs.place import Place
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.explaining import Explains
@@ -54,7 +55,11 @@ class HardwareDialog(Explains[None], Modal[None]):
     @work(exclusive=True)
     async def _look(self) -> None:
         target = self.query_one("#hardware", Static)
-        engine = self._services.able("hardware")
+        try:
+            on = (await in_thread(self._project.settings)).on
+        except SmoltuiError:
+            on = ""  # the recipe's checks say what is wrong with it
+        engine = self._services.able("hardware", on)
         if engine is None:
             target.update(Text("There is no engine here that has hardware to choose from.", "dim"))
             return
@@ -70,7 +75,7 @@ class HardwareDialog(Explains[None], Modal[None]):
             values, shape = await in_thread(self._recipe)
         except SmoltuiError as error:
             problem = error.message
-        target.update(hardware_text(fits(listed, values, shape) if not problem else [], problem))
+        target.update(hardware_text(fits(listed, values, shape) if not problem else [], problem, engine.place))
 
     def _recipe(self) -> tuple[dict[str, object], ModelShape | None]:
         values = dict(load_project_recipe(self._project).values)
@@ -83,10 +88,10 @@ class HardwareDialog(Explains[None], Modal[None]):
         self.dismiss(None)
 
 
-def hardware_text(rows: list[FlavorFit], problem: str) -> Text:
-    """The table, cheapest first."""
+def hardware_text(rows: list[FlavorFit], problem: str, place: Place) -> Text:
+    """The table, cheapest first where it costs something."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append("Hardware of HF Jobs, and whether the recipe fits\n\n", "bold")
+    text.append(f"Hardware of {place.title}, and whether the recipe fits\n\n", "bold")
     if problem:
         text.append(f"{safe_line(problem, 300)}\n", "red")
         return text
@@ -100,6 +105,7 @@ def hardware_text(rows: list[FlavorFit], problem: str) -> Text:
         text.append(f"{row.in_words:<22}", STYLES.get(row.verdict, "")).append(f"{gb(row.needed):>8}\n", "dim")
     if rows:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
-        text.append(f"\nPrices from the Hub, {at}. Memory is estimated; see the Recipe room (3).\n", "dim")
+        source = "Prices from the Hub" if place.pays else "Partitions"
+        text.append(f"\n{source}, {at}. Memory is estimated; see the Recipe room (3).\n", "dim")
     text.append("\n esc ", "reverse").append(" close")
     return text

@@ -1,0 +1,121 @@
+"""On the login node of a cluster: a run is started, watched, paused, resumed and canceled, by keys and by commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends import services
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs import monitor
+from smoltui.backends.services import Services, default_services
+from smoltui.backends.slurm import engine as slurm_engine
+from smoltui.backends.slurm.engine import SlurmEngine
+from smoltui.backends.slurm.place import SLURM
+from smoltui.cli.main import run
+from tests.conftest import seen
+from tests.paths import PAUSING_TRAINING
+from tests.slurm.cluster import NEEDS_SLURM, Cluster
+
+pytestmark = list(NEEDS_SLURM)
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def project(own_machine: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A demo whose training is a script that says what the real one says."""
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 1.0)
+    engine = SlurmEngine(PAUSING_TRAINING, poll_seconds=1, log_seconds=0.1)
+    known = [entry for entry in services.ENGINES if entry[0] is not SLURM]
+    monkeypatch.setattr(services, "ENGINES", [known[0], (SLURM, lambda: engine), *known[1:]])
+    found = create_project(own_machine / "demo", "demo")
+    with (found.folder / "smoltui.toml").open("a") as file:
+        file.write("\n[slurm]\ngpus = 0\nmem = '100M'\ntime = '30m'\n")
+    text = (found.folder / "smoltui.toml").read_text()
+    (found.folder / "smoltui.toml").write_text(text.replace('on = "local"', 'on = "slurm"'))
+    return found
+
+
+def with_recipe(project: Project, text: str) -> None:
+    """Further lines of the recipe, which the script reads; the real one would refuse them."""
+    from dataclasses import replace
+
+    real = slurm_engine.SlurmEngine.submit
+
+    async def submit(self: SlurmEngine, spec: Any) -> Any:
+        return await real(self, replace(spec, recipe=f"{spec.recipe}\n{text}\n"))
+
+    for place, make in services.ENGINES:
+        if place is SLURM:
+            make().submit = submit.__get__(make())  # type: ignore[method-assign]
+
+
+async def test_by_keys(project: Project, wait_until: Wait) -> None:
+    """The start dialog has what the cluster says; then x, x and X do what they do to a local run."""
+    with_recipe(project, "steps: 6\nhold_at: 3 5")
+    app = SmoltuiApp(project, default_services(), opening="runs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "Partition" in seen(app) or "passed" in seen(app))
+        assert "flavor" not in seen(app) and "costs at most" not in seen(app).lower()
+        await pilot.press("enter")
+        await wait_until(lambda: "3/6" in seen(app, "#run-head"))
+        await pilot.press("x")
+        await wait_until(lambda: "Pause" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "Paused at step 3" in seen(app))
+        await pilot.press("x")
+        await wait_until(lambda: "5/6" in seen(app, "#run-head"))
+        await pilot.press("c")
+        await wait_until(lambda: "Cancel" in seen(app) and "Checkpoints saved so far are kept." in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "Stopped on request" in seen(app))
+
+
+def documents(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_by_commands(project: Project, slurm: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command takes the id of the run or the number of its job."""
+    folder = str(project.folder)
+    with_recipe(project, "steps: 6")
+    assert run(["train", folder, "--on", "slurm", "--timeout", "20m", "--flavor", "low", "--json"]) == 0
+    end = documents(capsys)[-1]
+    assert (end["stage"], end["output_dir"]) == ("COMPLETED", f"{folder}/aligned")
+    assert run(["inspect", end["run"], "--json"]) == 0
+    (told,) = documents(capsys)
+    job = told["parts"][-1]["job"]
+    assert "--partition=low" in told["job"]["sbatch"] and "--time=0-00:20:00" in told["job"]["sbatch"]
+    assert run(["logs", job]) == 0 and "step 6/6" in capsys.readouterr().out
+    assert run(["labels", job, "team=ml", "--json"]) == 0 and documents(capsys)[0]["labels"]["team"] == "ml"
+    assert run(["hardware", "--on", "slurm", "--json"]) == 0
+    assert [one["name"] for one in documents(capsys)[0]] == ["main", "low"]
+    assert run(["ps", "-a", "--on", "slurm", "--json"]) == 0 and len(documents(capsys)[0]) == 1
+    for options, words in (
+        (["--flavor", "nowhere"], "no such partition: nowhere"),
+        (["--timeout", "2h"], "never start it"),
+        (["--timeout", "soon"], "not a time limit"),
+        (["--namespace", "a b"], "not a name"),
+    ):
+        assert run(["train", folder, "--on", "slurm", "--overwrite", *options]) == 2
+        assert words in capsys.readouterr().err
+    assert run(["stats", job]) == 2 and "not running" in capsys.readouterr().err
+
+
+def test_a_machine_without_slurm(
+    own_machine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It isn't offered there, and whoever asks for it is told why it can't be used."""
+    monkeypatch.setenv("PATH", str(own_machine))
+    folder = create_project(own_machine / "demo", "demo").folder
+    assert SLURM.name not in default_services().engines
+    assert run(["train", str(folder), "--on", "slurm"]) != 0
+    assert "sbatch is not on the PATH" in capsys.readouterr().err
+    assert Services(default_services().engines).default("slurm").place is SLURM
