@@ -414,6 +414,8 @@ def pauser() -> Any:
                     os._exit(128 + number)
 
             signal.signal(signal.SIGTERM, told)
+            # Whoever starts this script may block the signal until here, so that one which comes early is not lost.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if self.agreed(args) and state.global_step < state.max_steps:

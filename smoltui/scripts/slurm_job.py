@@ -434,6 +434,8 @@ def task(folder: Path) -> int:
     job = read_json(folder / "job.json")
     environment = {**os.environ, **task_environment(job, dict(os.environ))}
     command = task_command(job, environment)
+    # Kept until the training can save (`pauser` of dpo.py): while libraries load, the signal would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:

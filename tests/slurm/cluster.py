@@ -171,7 +171,7 @@ class Cluster:
         process = self._running.pop(name)
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(2)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

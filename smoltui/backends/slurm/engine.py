@@ -311,6 +311,9 @@ class SlurmEngine(Engine):
             store.ask(records.folder, what)
         except OSError as error:
             raise unwritable(records.folder, error) from error
+        if what == "cancel" and records.status is not None:
+            # To the training alone: it need not save, and the script of the job records the end.
+            commands.call("scancel", "--signal=KILL", job)
         options = ["--signal=TERM"] if what == "pause" else []  # to the steps alone: that is a pause
         said = commands.call("scancel", *options, job)
         if said.busy:

@@ -61,6 +61,7 @@ def main() -> int:
 
     emit("phase", phase="load_model")
     signal.signal(signal.SIGTERM, told)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     first = 0
     if args.resume_from_checkpoint:
         first = json.loads((args.resume_from_checkpoint / "trainer_state.json").read_text())["global_step"]

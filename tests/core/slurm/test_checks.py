@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from smoltui.core.machine.fit import KNOWN, estimate
+from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.preflight.preflight import Problem
 from smoltui.core.recipe import Level
 from smoltui.core.settings.slurm_settings import SlurmSettings
