@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.events import DescendantFocus, Event, Key
 from textual.reactive import reactive
@@ -33,6 +32,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs.run import Run
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
+from smoltui.keyed_app import KeyedApp
 from smoltui.looks.themed import AUTO, ThemedApp
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.wire import driver_for, is_remote
@@ -91,25 +91,6 @@ SIGNS: Mapping[Severity, str] = {"information": "", "warning": "! ", "error": "â
 LEAVING_SECONDS = 0.5
 """Time that workers get to end their children when the app exits."""
 
-TEXTUALS_OWN = frozenset(
-    {
-        "app.focus_next",
-        "app.focus_previous",
-        "screen.copy_text",
-        "help_quit",
-        "app.help_quit",
-        "command_palette",
-        "app.command_palette",
-        "scroll_left",
-        "scroll_right",
-        "page_left",
-        "page_right",
-        "scroll_home",
-        "scroll_end",
-    }
-)
-"""Actions that Textual binds on every screen, which the help of a room does not list."""
-
 
 def _preload() -> None:
     """Imports the Pairs room and Arrow in a background thread."""
@@ -120,11 +101,6 @@ def _preload() -> None:
         import smoltui.screens.pairs.room  # noqa: F401
 
     threading.Thread(target=load, name="smoltui-preload", daemon=True).start()
-
-
-def _first(row: tuple[tuple[bool, str], object]) -> bool:
-    """Sort key: keys in the bottom line first, otherwise in their order."""
-    return row[0][0]
 
 
 class _Told(Exception):
@@ -139,7 +115,7 @@ class _Told(Exception):
         return Text(f"smoltui: {self._error}")
 
 
-class SmoltuiApp(ThemedApp[int]):
+class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
     """smoltui on one project folder."""
 
     TITLE = "smoltui"
@@ -153,21 +129,6 @@ class SmoltuiApp(ThemedApp[int]):
         "evaluate": _evaluate,
         "submit": _submit,
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "room('device')", "Device", show=False),
-        Binding("2", "room('pairs')", "Pairs", show=False),
-        Binding("3", "room('recipe')", "Recipe", show=False),
-        Binding("4", "room('runs')", "Runs", show=False),
-        Binding("5", "room('evaluate')", "Evaluate", show=False),
-        Binding("6", "room('submit')", "Submit", show=False),
-        Binding("t", "train", "Train"),
-        Binding("q", "quit", "Quit"),
-        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
-        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
-        # Textual asks the app for its keys under a dialog only when they have priority.
-        Binding("ctrl+l", "redraw", "Redraw screen", show=False, priority=True),
-        Binding("ctrl+z", "suspend_process", "Suspend (fg returns)", show=False, priority=True),
-    ]
 
     runs: reactive[dict[str, Run]] = reactive(dict, init=False)
     """Every known run by id, newest first."""
@@ -306,59 +267,22 @@ class SmoltuiApp(ThemedApp[int]):
         self.set_interval(COLLECT_SECONDS, self.workspace.collect)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What ctrl+p offers: our rooms and actions, and Textual's own except its panel of keys."""
+        """What ctrl+p offers besides the actions of the table: the documentation, and Textual's own."""
         from smoltui.docs import topics
-        from smoltui.screens.room import ROOMS
 
-        for key, mode, title in ROOMS:
-            yield SystemCommand(title, f"Go to this room (key {key})", partial(self.action_room, mode))
-        yield SystemCommand("Train", "Choose what to train and where, then start (key t)", self.action_train)
-        yield SystemCommand("Help", "Show every key of this room (key ?)", self.action_help)
         for topic in topics():
             yield SystemCommand(f"Documentation: {topic.title}", topic.summary, partial(self.action_docs, topic.name))
-        for command in super().get_system_commands(screen):
-            if command.title != "Keys":
-                yield command
+        yield from super().get_system_commands(screen)
 
     def action_room(self, mode: str) -> None:
         self.clear_notifications()  # they were about the previous room
         self.switch_mode(mode)
 
-    def action_command_palette(self) -> None:
-        from smoltui.screens.modal import Palette
-
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette())  # without Textual's id: the previous one may not be removed yet
-
-    def search_themes(self) -> None:
-        """As Textual's, which would open its own palette."""
-        from textual.theme import ThemeProvider
-
-        from smoltui.screens.modal import Palette
-
-        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themesâ€¦"))
-
     def action_redraw(self) -> None:
         self.repaint_terminal()
 
-    def action_help(self) -> None:
-        """Lists every key that works in this room."""
-        from smoltui.screens.help import Help
-        from smoltui.screens.room import Room
-
-        screen = self.screen
-        if not isinstance(screen, Room):
-            return
-        rows: dict[tuple[bool, str], tuple[list[str], bool]] = {}
-        for _, binding, enabled, _ in screen.active_bindings.values():
-            if binding.description and binding.action not in TEXTUALS_OWN:
-                keys, _ = rows.setdefault((not binding.show, binding.description), ([], enabled))
-                keys.append(self.get_key_display(binding))
-        shown = [(" ".join(keys), words, works) for (_, words), (keys, works) in sorted(rows.items(), key=_first)]
-        self.push_screen(Help(screen.title_words, shown))
-
-    def action_docs(self, topic: str) -> None:
-        """Opens the documentation at this topic."""
+    def action_docs(self, topic: str | None = None) -> None:
+        """Opens the documentation: at this topic, or with the list of topics."""
         from smoltui.screens.docs import Documentation
 
         self.push_screen(Documentation(topic))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from smoltui.at_rest import AtRest
@@ -29,6 +30,10 @@ class Shell(Protocol):
 
     def ring(self, text: str) -> None:
         """Shows a notification, rings the bell, and notifies outside the window."""
+        ...
+
+    def hold_keys(self) -> AbstractContextManager[None]:
+        """Keys wait until this ends: for a dialog that is being prepared."""
         ...
 
     def remember_soon(self) -> None:
@@ -110,6 +115,10 @@ class Workspace(AtRest):
     def say(self, text: str, severity: Severity = "information") -> None:
         """Shows a notification, with foreign text sanitized."""
         self._shell.say(text, severity)
+
+    def hold_keys(self) -> AbstractContextManager[None]:
+        """Keys wait until this ends, at most two seconds: they are for a dialog that is being prepared."""
+        return self._shell.hold_keys()
 
     def open_room(self, mode: str) -> None:
         """Opens a room (`screens.room.ROOMS`)."""

@@ -13,74 +13,19 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 
 import click
-from textual.binding import Binding, BindingType
 
+from smoltui.core.actions.action import Action
+from smoltui.core.actions.keys import written
+from smoltui.core.actions.table import ACTIONS, PLACES
 from smoltui.docs import FOLDER, TOPICS
 
 BLOCK = re.compile(r"<!-- table: (?P<name>[\w -]+) -->\n.*?<!-- end -->", re.DOTALL)
 
-KEYS: dict[str, str] = {
-    "app": "smoltui.app.SmoltuiApp",
-    "device": "smoltui.screens.device.room.DeviceRoom",
-    "pairs": "smoltui.screens.pairs.set_view.SetView smoltui.screens.pairs.curation_view.CurationView "
-    "smoltui.screens.pairs.room.PairsRoom",
-    "pair": "smoltui.screens.pairs.pair_pane.PairPane",
-    "pair-list": "smoltui.screens.pairs.list_pane.ListPane",
-    "columns": "smoltui.screens.pairs.columns_pane.ColumnsPane",
-    "values": "smoltui.screens.pairs.facet_pane.FacetPane",
-    "audit": "smoltui.screens.pairs.audit_pane.AuditPane",
-    "how-read": "smoltui.screens.pairs.how_pane.HowPane",
-    "mapping": "smoltui.screens.pairs.mapping_form.MappingForm",
-    "recipe": "smoltui.screens.recipe.room.RecipeRoom",
-    "start": "smoltui.screens.start_dialog.StartDialog",
-    "runs": "smoltui.screens.runs.room.RunsRoom",
-    "run-list": "smoltui.screens.runs.run_list.RunList",
-    "log": "smoltui.screens.runs.log_view.LogView",
-    "scheduled": "smoltui.screens.runs.scheduled_dialog.ScheduledDialog",
-    "evaluate": "smoltui.screens.evaluate.room.EvaluateRoom",
-    "held-out-groups": "smoltui.screens.evaluate.group_list.GroupList",
-    "held-out-pairs": "smoltui.screens.evaluate.held_out_view.HeldOutView",
-    "answers": "smoltui.screens.evaluate.answer_sheet.AnswerSheet",
-    "models": "smoltui.screens.evaluate.columns_dialog.ColumnsDialog",
-    "vote": "smoltui.screens.evaluate.vote_view.VoteView",
-    "label-setup": "smoltui.screens.evaluate.label_setup.LabelSetup",
-    "label": "smoltui.screens.evaluate.label_view.LabelView",
-    "judge": "smoltui.screens.evaluate.judge_view.JudgeView",
-    "submit": "smoltui.screens.submit.room.SubmitRoom",
-    "publish": "smoltui.screens.submit.publish_dialog.PublishDialog",
-    "benchmarks": "smoltui.screens.evaluate.benchmarks_view.BenchmarksView",
-    "help": "smoltui.screens.help.Help",
-    "docs": "smoltui.screens.docs.Documentation",
-}
-"""Table → the class whose bindings it lists, or several with a space between."""
-
-WRITTEN = {
-    "question_mark": "?",
-    "slash": "/",
-    "right": "→",
-    "left": "←",
-    "up": "↑",
-    "down": "↓",
-    "escape": "esc",
-    "left_curly_bracket": "{",
-    "right_curly_bracket": "}",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "comma": ",",
-    "full_stop": ".",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "plus": "+",
-    "equals_sign": "=",
-    "minus": "-",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-}
-"""Textual's name of a key → how it is written."""
+MOVES = {"Down", "Up", "Page down", "Page up", "Half a page down", "Half a page up", "Top", "End"}
+"""Words of moves that work alike everywhere; the page says so once."""
 
 
 WORDS_FILE = Path(__file__).with_name("docs_words.json")
@@ -105,25 +50,56 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(head), "|" + "---|" * len(head), *map(line, rows)])
 
 
-def bindings_of(paths: str) -> list[Binding]:
-    """The keys of the classes, those without a description left out."""
-    listed: list[BindingType] = []
-    for path in paths.split():
-        module, _, name = path.rpartition(".")
-        listed += getattr(import_module(module), name).BINDINGS
-    return [binding for binding in listed if isinstance(binding, Binding) and binding.description]
-
-
-def shown_key(key: str) -> str:
-    """A key as it is written in the documentation."""
-    return f"`{WRITTEN.get(key, key)}`"
+def shown_keys(action: Action) -> str:
+    """The keys of an action as they are written in the documentation; a colon for the palette, if it has none."""
+    if not action.keys:
+        return "–"
+    return " ".join(f"`` {key} ``" if "`" in key else f"`{key}`" for key in map(written, action.key_names))
 
 
 def keys(name: str) -> str:
-    rows: dict[str, list[str]] = {}
-    for binding in bindings_of(KEYS[name]):
-        rows.setdefault(words_of(binding.description), []).extend(map(shown_key, binding.key.split(",")))
-    return table(("key", "what it does"), ((" ".join(pressed), words) for words, pressed in rows.items()))
+    """The keys of a place, those that move as everywhere left out."""
+    rows = [
+        (shown_keys(action), action.words, f"`{action.id}`")
+        for action in PLACES[name].actions
+        if action.words not in MOVES
+    ]
+    return table(("key", "what it does", "name"), rows)
+
+
+def places() -> str:
+    """Every place with keys of its own."""
+    parts = []
+    for place in PLACES.values():
+        moves = [action for action in place.actions if action.words in MOVES]
+        text = f"### {place.title}\n\n"
+        text += keys(place.name) if len(moves) < len(place.actions) else "Moves as everywhere."
+        parts.append(text)
+    return "\n\n".join(parts)
+
+
+def letters() -> str:
+    """What each letter means."""
+    from smoltui.core.actions.letters import LETTERS, SAME
+
+    rows = []
+    for key, (_, words) in LETTERS.items():
+        same = [other for other, meant in SAME.items() if meant == key]
+        shown = f"`{same[0]}` … `{same[-1]}`" if same else f"`{written(key)}`"
+        rows.append((shown, words))
+    return table(("key", "meaning"), rows)
+
+
+def exceptions() -> str:
+    """The keys that mean something else in one place."""
+    from smoltui.core.actions.letters import EXCEPTIONS
+
+    reasons: dict[str, list[str]] = {}
+    for name, reason in EXCEPTIONS.items():
+        action = ACTIONS[name]
+        reasons.setdefault(f"{PLACES[action.place].title} | {reason}", []).append(shown_keys(action))
+    rows = [(" ".join(shown), *where.split(" | ")) for where, shown in reasons.items()]
+    return table(("key", "where", "why"), rows)
 
 
 def commands() -> str:
@@ -245,6 +221,9 @@ def _sentence(text: str) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "cards": cards,
+    "places": places,
+    "letters": letters,
+    "exceptions": exceptions,
     "commands": commands,
     "events": events,
     "columns": columns,

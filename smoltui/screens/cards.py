@@ -8,14 +8,15 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from smoltui.core.meanings import KINDS, Card, by_id
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 
-NOTHING = "No figures here. All terms: smoltui explain, or the glossary in the documentation (?, then d)."
+NOTHING = "No figures here. All terms: smoltui explain, or the glossary in the documentation (?, then o)."
 LABEL_STYLES = {"healthy": "green", "suspicious": "yellow", "what to do": "bold"}
 
 
@@ -25,15 +26,7 @@ class Cards(Modal[None]):
     DEFAULT_CSS = """
     #card { max-width: 90; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,K", "leave", "Close"),
-        Binding("right,l", "card(1)", "Next figure"),
-        Binding("left,h", "card(-1)", "Previous figure"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("pagedown,space", "scroll(10)", "Page down", show=False),
-        Binding("pageup", "scroll(-10)", "Page up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("cards")
 
     def __init__(self, ids: Sequence[str], at: int = 0) -> None:
         super().__init__()

@@ -8,21 +8,19 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
 from smoltui.safe_text import redact, safe
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 
 
 class Confirm(Modal[bool]):
     """Says what will happen and asks for confirmation: True for `y`, False for `n` or escape. Enter does nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes"),
-        Binding("n,escape,q", "answer(False)", "No"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("confirm")
 
     def __init__(self, question: str, consequence: str, yes: str = "yes", no: str = "no") -> None:
         super().__init__()
@@ -46,7 +44,7 @@ class Confirm(Modal[bool]):
 class Choose(Modal[str | None]):
     """Offers several actions, each with a key; returns that key, or None for escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("choose")
 
     def __init__(self, question: str, choices: Mapping[str, str]) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.theme import Theme
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -25,6 +25,7 @@ from textual.widgets import Static
 from smoltui.docs import TOPICS, text_of, topics
 from smoltui.safe_text import safe_line
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 
 WIDE = 96
@@ -227,23 +228,7 @@ class Documentation(Modal[None]):
     #docs-list {{ height: 1fr; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }}
     #docs-list.beside {{ width: {LIST_WIDTH}; border-right: solid $panel; }}
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down"),
-        Binding("up,k", "move(-1)", "Up"),
-        Binding("pagedown,space", "page(1)", "Page down"),
-        Binding("pageup", "page(-1)", "Page up"),
-        Binding("g,home", "end(-1)", "Top"),
-        Binding("G,end", "end(1)", "End"),
-        Binding("right,l", "topic(1)", "Next topic"),
-        Binding("left,h", "topic(-1)", "Previous topic"),
-        Binding("tab", "list", "List of topics or text"),
-        Binding("enter", "read", "Read the selected topic"),
-        Binding("slash", "find", "Find in this topic"),
-        Binding("n", "hit(1)", "Next match"),
-        Binding("N", "hit(-1)", "Previous match"),
-        Binding("escape", "back", "Clear the search, go back to the list, close"),
-        Binding("q", "leave", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("docs")
 
     def __init__(self, topic: str | None = None) -> None:
         super().__init__()

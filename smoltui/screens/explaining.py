@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen, ScreenResultType
+
+from smoltui.widgets.actions import bindings
 
 
 class Explains(Screen[ScreenResultType]):
     """A screen whose figures have cards: `K` opens them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("K", "explain", "Explain", key_display="K", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("explain")
 
     def explained(self) -> Sequence[str]:
         """Ids of cards (`core.meanings`): first what the cursor is on, then every other figure shown."""

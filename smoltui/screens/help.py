@@ -1,45 +1,97 @@
-"""All keys of the current room, including those that do not fit in the bottom line."""
+"""All actions of the screen in front, in groups and searchable, including those without a key."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import Screen
 from textual.widgets import Static
 
+from smoltui.core.actions.action import Group
+from smoltui.safe_text import safe_line
 from smoltui.screens.modal import Modal
+from smoltui.screens.room import Room
+from smoltui.widgets.actions import Offered, bindings, offered
+from smoltui.widgets.ask_line import AskLine
+
+NO_KEY = ":"
+"""Shown for an action without a key: the palette has it."""
 
 
 class Help(Modal[None]):
-    """Lists (keys, description, whether they work now), as given by the caller."""
+    """Lists what can be done on a screen; what cannot be done now is dimmed, with the reason."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "leave", "Close"),
-        Binding("d", "docs", "Documentation"),
-        Binding("down,j", "scroll(1)", show=False),
-        Binding("up,k", "scroll(-1)", show=False),
-        Binding("pagedown,space", "scroll(10)", show=False),
-        Binding("pageup", "scroll(-10)", show=False),
-    ]
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    Help #help { height: auto; max-height: 100%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings("help")
 
-    def __init__(self, title: str, keys: list[tuple[str, str, bool]]) -> None:
+    def __init__(self, of: Screen[Any]) -> None:
         super().__init__()
-        self._title, self._keys = title, keys
+        self._title = of.title_words if isinstance(of, Room) else str(getattr(of, "HEADING", "") or "this dialog")
+        self._offered = offered(of)
+        self._reasons = {one.action.id: one.reason for one in self._offered}
+        self._searched = ""
 
     def compose(self) -> ComposeResult:
-        text = Text(f"Keys in {self._title}", "bold").append("    ")
-        for key, words in ((" esc ", " close"), (" ↑ ↓ ", " scroll"), (" d ", " documentation")):
-            text.append(key, "reverse").append(f"{words}    ", "not bold")
-        text.append("\n\n")
-        width = max((len(keys) for keys, _, _ in self._keys), default=0)
-        for keys, words, works in self._keys:
-            text.append(f" {keys:<{width}}  ", "bold cyan" if works else "dim")
-            text.append(f"{words}\n", "" if works else "dim")
-        with VerticalScroll(classes="dialog", id="help"):
-            yield Static(text, markup=False)
+        with Vertical(classes="dialog", id="help-box"):
+            with VerticalScroll(id="help", can_focus=False):
+                yield Static(markup=False, id="help-text")
+            yield AskLine()
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        """Groups with their actions, those alone that match what is searched for."""
+        words = self._searched.lower().split()
+        found = [one for one in self._offered if all(word in _haystack(one) for word in words)]
+        width = max((len(" ".join(one.keys) or NO_KEY) for one in found), default=0)
+        text = Text(f"Keys in {self._title}\n", "bold")
+        for key, said in (("esc", "close"), ("↑ ↓", "scroll"), ("/", "find"), ("o", "documentation")):
+            text.append(f" {key} ", "reverse").append(f" {said}   ", "not bold")
+        text.append("\n")
+        if words:
+            text.append(f"\n{len(found)} with “{safe_line(self._searched, 40)}”, esc clears\n", "not bold dim")
+        for group in Group:
+            here = [one for one in found if one.action.group is group]
+            if here:
+                text.append(f"\n{group.value}\n", "bold underline")
+            for one in here:
+                self._line(text, one, width)
+        self.query_one("#help-text", Static).update(text)
+
+    def _line(self, text: Text, one: Offered, width: int) -> None:
+        keys, reason = " ".join(one.keys) or NO_KEY, self._reasons[one.action.id]
+        text.append(f" {keys:<{width}}  ", "bold cyan" if one.enabled else "dim")
+        text.append(one.action.words, "" if one.enabled else "dim")
+        text.append(f": {reason}" if reason else "", "dim italic").append("\n")
+
+    # -- keys
+
+    def action_find(self) -> None:
+        self.query_one(AskLine).ask("find:", "words of an action, or a key", partial(self._search))
+
+    def _search(self, text: str) -> None:
+        self._searched = text
+        self._draw()
+        self.query_one("#help", VerticalScroll).scroll_home(animate=False)
+
+    def action_back(self) -> None:
+        """Closes the innermost of: the input, the search, the help."""
+        line = self.query_one(AskLine)
+        if line.asking:
+            line.stop()
+        elif self._searched:
+            self._search("")
+        else:
+            self.dismiss()
 
     def action_leave(self) -> None:
         self.dismiss()
@@ -52,3 +104,7 @@ class Help(Modal[None]):
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#help", VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def _haystack(one: Offered) -> str:
+    return f"{one.action.words} {one.action.bar} {' '.join(one.keys)} {one.action.id}".lower()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.explaining import Explains
+from smoltui.widgets.actions import Refusing
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.workspace import Workspace, workspace_of
 
@@ -27,6 +32,28 @@ ROOMS: tuple[tuple[str, str, str], ...] = (
 )
 """Key, mode and title of each room, in order of use."""
 
+
+class View(NamedTuple):
+    """One view of a room, as `V` offers it."""
+
+    letter: str
+    words: str
+    call: str
+    """The action that opens it."""
+
+
+def choose_view(node: Widget | Screen[None], views: Sequence[View]) -> None:
+    """Offers views, each with its letter; the actions run on `node`."""
+    from smoltui.screens.dialogs import Choose
+
+    async def chosen(letter: str | None) -> None:
+        for view in views:
+            if view.letter == letter:
+                await node.app.run_action(view.call, node)
+
+    node.app.push_screen(Choose("Choose a view", {view.letter: view.words for view in views}), chosen)
+
+
 LOADING_RUNS = "Loading runs…"
 """Shown until every engine has answered; before that, there may be runs."""
 
@@ -38,8 +65,20 @@ class RoomBar(Static):
         super().__init__(id="room-bar", markup=False)
         self._current = current
 
+    ALLOW_SELECT = False
+
     def on_mount(self) -> None:
         self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Opens the room whose title was clicked."""
+        event.stop()
+        at = 1
+        for key, mode, title in ROOMS:
+            at += len(f" {key} {title}  ")
+            if event.x < at:
+                workspace_of(self.app).open_room(mode)
+                return
 
     def redraw(self) -> None:
         line = Text(" ", no_wrap=True, overflow="ellipsis")
@@ -51,10 +90,12 @@ class RoomBar(Static):
         self.update(line)
 
 
-class Room(Explains[None]):
+class Room(Refusing, Explains[None]):
     """Base class of the rooms: composes widgets, binds keys, shows values. Subclasses implement `compose_room`."""
 
     MODE: ClassVar[str] = ""
+    VIEWS: ClassVar[tuple[View, ...]] = ()
+    """What `V` offers."""
 
     @property
     def title_words(self) -> str:
@@ -75,6 +116,22 @@ class Room(Explains[None]):
     def train_warning(self) -> str:
         """What the start dialog should warn of when it is opened from here, one sentence; empty for nothing."""
         return ""
+
+    @property
+    def numbered(self) -> str:
+        """What has a number here that `:120` goes to, such as "pair"; empty: nothing."""
+        return ""
+
+    def action_views(self) -> None:
+        """Offers the views of the room."""
+        choose_view(self, self.VIEWS)
+
+    def close_view(self) -> bool:
+        """Returns from a view of the room to the first one, for `q`; False if that is in front: then `q` quits."""
+        return False
+
+    def go_to_number(self, number: int) -> None:
+        """Goes to what has this number, from 1."""
 
     def compose_room(self) -> ComposeResult:
         """The widgets between the bar of rooms and the key bar."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
@@ -35,6 +35,7 @@ from smoltui.screens.fixing import Fixing
 from smoltui.screens.modal import Modal
 from smoltui.screens.start_dialog_text import Shown, cost, foot, head, items_of, passed
 from smoltui.screens.undoing import Undoing
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.check_list import MARKS, CheckList, Item, counted
 
@@ -58,25 +59,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
 
     CSS_PATH = "start_dialog.tcss"
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Fix the selected check, or start"),
-        Binding("tab", "switch_engine", "Switch between this machine and Jobs"),
-        Binding("left,h", "flavor(-1)", "Cheaper flavor"),
-        Binding("right,l", "flavor(1)", "More expensive flavor"),
-        Binding("e", "limit", "Change the time limit"),
-        Binding("b", "parallel", "Run in parallel, or wait for other runs"),
-        Binding("n", "next_steps", "Choose what to do afterwards: compare, measure, benchmark"),
-        Binding("down,j", "move(1)", "Next check", show=False),
-        Binding("up,k", "move(-1)", "Previous check", show=False),
-        Binding("space", "unfold", "Show or hide the checks that passed"),
-        Binding("r", "again", "Check again"),
-        Binding("u", "undo", "Undo the last fix"),
-        Binding("ctrl+r", "redo", "Redo what was undone"),
-        Binding("pagedown,ctrl+d", "page(8)", "Page down", show=False),
-        Binding("pageup,ctrl+u", "page(-8)", "Page up", show=False),
-        Binding("escape", "back", "Cancel without starting"),
-        Binding("q", "leave", "Cancel without starting", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("start")
 
     def __init__(self, project: Project, services: Services, warning: str = "") -> None:
         super().__init__()

@@ -95,7 +95,7 @@ def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
     if told := _explain_hub(error, phase, first):
         return told
     if type(error).__module__.startswith("jinja2"):
-        hint = "The audit in the Pairs room finds such pairs once tokens are counted (T): exclude them."
+        hint = "The audit in the Pairs room finds such pairs once tokens are counted: exclude them."
         return f"The model's chat template rejects a conversation in the pairs: {first}", hint, 2
     if isinstance(error, ValueError | TypeError) and phase in ("", "load_model", "tokenize"):
         return (

@@ -9,32 +9,27 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from smoltui.core.pairs.completion import Completion
+from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.proposals import Proposals
 
 Completing = Callable[[str, int], Completion | None]
 """A text and the place of the cursor → what would complete it; None: nothing."""
 
 
-class _Line(Input):
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Done"),
-        Binding("tab", "complete", "Complete"),
-        Binding("down", "propose(1)", "Next column", show=False),
-        Binding("up", "propose(-1)", "Previous column", show=False),
-        Binding("escape", "screen.back", "Cancel"),
-    ]
+class _Line(Refusing, Input):
+    BINDINGS: ClassVar[list[BindingType]] = bindings("line")
 
     completion: Completion | None = None
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         # With nothing to complete, these keys mean what they mean on the screen.
-        return self.completion is not None if action in ("complete", "propose") else True
+        return None if action in ("complete", "propose") and self.completion is None else ""
 
     def action_complete(self) -> None:
         """Replaces the word at the cursor by the highlighted proposal."""

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rich.text import Text
+from textual import events
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import Static
 
+from smoltui.widgets.actions import offered
+
+
+class Shown(NamedTuple):
+    """One key of the bar."""
+
+    key: str
+    words: str
+    enabled: bool
+    call: str
+    node: DOMNode
+    """Where the action runs."""
+
+    @property
+    def width(self) -> int:
+        """Cells that it takes, with the blanks around it."""
+        return len(self.key) + len(self.words) + 3
+
 
 class KeyBar(Static):
-    """Shows the active bindings with `show=True`; those that can't be used now are dimmed."""
+    """Shows the actions that have words for the bar; those that can't run now are dimmed. A click runs one."""
 
+    ALLOW_SELECT = False
     DEFAULT_CSS = "KeyBar { height: 1; dock: bottom; background: $panel; }"
 
     def __init__(self) -> None:
         super().__init__(markup=False)
         self._shown: Text | None = None
+        self._keys: list[Shown] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._redraw)
@@ -23,6 +47,15 @@ class KeyBar(Static):
     def on_resize(self) -> None:
         self._redraw(self.screen)
 
+    async def on_click(self, event: events.Click) -> None:
+        event.stop()
+        at = 0
+        for one in self._keys:
+            at += one.width
+            if event.x < at:
+                await self.app.run_action(one.call, one.node)
+                return
+
     def _redraw(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen:
             return
@@ -30,29 +63,31 @@ class KeyBar(Static):
             return
         if not self.app.screen_stack:  # since Python 3.12 the first screen mounts before it is on the stack
             return
+        self._keys = self._fitting(screen)
         line = Text(no_wrap=True, overflow="ellipsis")
-        for key, words, enabled in self._fitting(screen):
-            line.append(f" {key}", "bold cyan" if enabled else "dim").append(f" {words} ", "" if enabled else "dim")
-        line.append(" ?", "bold cyan").append(" Help")
+        for one in self._keys:
+            line.append(f" {one.key}", "bold cyan" if one.enabled else "dim")
+            line.append(f" {one.words} ", "" if one.enabled else "dim")
         if self._shown != line or self._shown.spans != line.spans:
             self._shown = line
             self.update(line, layout=False)
 
-    def _fitting(self, screen: Screen[object]) -> list[tuple[str, str, bool]]:
-        """(key, description, enabled) of as many keys as fit.
+    def _fitting(self, screen: Screen[object]) -> list[Shown]:
+        """As many keys as fit.
 
-        The keys of the app always stay. Of the room's keys, the last disabled one is dropped first, then the last one.
+        Those of the app always stay, and help. Of the others, the last disabled one goes first, then the last one.
         """
-        told: dict[str, tuple[str, str, bool, bool]] = {}
-        for node, binding, enabled, _ in screen.active_bindings.values():
-            if binding.show and binding.action not in told:
-                key = self.app.get_key_display(binding)
-                told[binding.action] = (key, binding.description, enabled, node is self.app)
-        shown = list(told.values())
-        room = self.size.width - len(" ? Help")
-        while room > 0 and sum(len(key) + len(words) + 3 for key, words, _, _ in shown) > room:
-            droppable = [one for one in shown if not one[3]]
-            if not droppable:
-                break
-            shown.remove(next((one for one in reversed(droppable) if not one[2]), droppable[-1]))
-        return [(key, words, enabled) for key, words, enabled, _ in shown]
+        app, found = self.app, offered(screen)
+        shown = [
+            Shown(one.keys[0], one.action.bar, one.enabled, one.call, one.node)
+            for one in found
+            if one.action.bar and one.keys
+        ]
+        commands = Shown(":", "Commands", True, "command_palette", app)
+        own = [one for one in shown if one.node is app]
+        rest, last = [one for one in shown if one.node is not app], Shown("?", "Help", True, "help", app)
+        room = self.size.width - sum(one.width for one in own) - last.width + 1
+        while room > 0 and rest and sum(one.width for one in rest) > room:
+            rest.remove(next((one for one in reversed(rest) if not one.enabled), rest[-1]))
+        fits = sum(one.width for one in rest) + commands.width <= room
+        return [*rest, *own, *([commands] if fits else []), last]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Generic, TypeGuard, TypeVar
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS, Console, RenderableType
 from textual._compositor import CompositorUpdate
-from textual.app import App
 from textual.driver import Driver
 from textual.screen import Screen
+
+from smoltui.wire.in_turn import KeysInTurn
 
 if TYPE_CHECKING:
     from smoltui.wire.driver import WireDriver
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ReturnType = TypeVar("ReturnType")
 
 
-class WireApp(App[ReturnType], Generic[ReturnType]):
+class WireApp(KeysInTurn[ReturnType], Generic[ReturnType]):
     """An app that works with any driver, and sends less with `WireDriver`."""
 
     asks_background = False

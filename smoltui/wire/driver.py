@@ -16,11 +16,11 @@ from typing import Any
 from rich.color import ColorSystem
 from textual._compositor import CompositorUpdate
 from textual._parser import ParseError
-from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
 from smoltui.wire.frames import FrameMaker
+from smoltui.wire.keys import KeyParser
 from smoltui.wire.leaving import Leaving
 from smoltui.wire.messages import TerminalBackground
 from smoltui.wire.output import SYNC_END, SYNC_START, Output
@@ -153,7 +153,7 @@ class WireDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Reads keys, the mouse and the terminal's answers until the app exits or suspends."""
-        parser, replies = XTermParser(), self._replies
+        parser, replies = KeyParser(), self._replies
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -163,7 +163,7 @@ class WireDriver(LinuxDriver):
                 for event in (*(parser.feed(typed) if typed else ()), *parser.tick()):
                     self.process_message(event)
         with suppress(EOFError, ParseError):
-            tuple(parser.feed(""))  # ends the generator of Textual's parser
+            tuple(parser.feed(""))  # ends the generator of the parser
 
     def _background(self, color: tuple[int, int, int]) -> None:
         self._soon(self._app.post_message, TerminalBackground(color))

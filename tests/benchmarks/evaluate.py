@@ -178,7 +178,7 @@ def own(app: Terminal, text: str, which: str) -> None:
 
 
 def keys(app: Terminal) -> None:
-    """From J to the prompt that it brings to the top."""
+    """From l to the prompt that it brings to the top."""
     row = next(at for at, line in enumerate(app.text().splitlines()) if line.strip().startswith("1  Prompt 0:"))
     took, streamed = [], app.bytes
     began = time.perf_counter()
@@ -186,10 +186,10 @@ def keys(app: Terminal) -> None:
         while app.pump(0):
             pass
         sent = time.perf_counter()
-        app.send(b"J")
+        app.send(b"l")
         while not app.text().splitlines()[row].strip().startswith(f"{number}  Prompt"):
             if time.perf_counter() - sent > 5:
-                raise RuntimeError(f"J had no effect\n{app.text()}")
+                raise RuntimeError(f"l had no effect\n{app.text()}")
             app.pump(0.002)
         took.append(app.arrived - sent)
         until = time.perf_counter() + 0.05 + 0.02 * (number % 5)

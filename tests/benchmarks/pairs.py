@@ -146,7 +146,7 @@ def ours(folder: Path, rows: int) -> None:
         jumps = []
         for number in range(1, 41):
             row = 1 + (number * 7919 * 13) % rows
-            second.press("g", limit=0.3)
+            second.press(":", limit=0.3)
             jumps.append(second.typed(str(row), rf"pair {row:,} of"))
             second.settle(0.1, 1.0)
         print(

@@ -52,7 +52,7 @@ LISTS = (
     List("Pairs", ("2", "v"), "j", 36),
     List("Recipe", ("3",), "j", 36),
     List("Runs", ("4",), "j", 12),
-    List("log", ("4", "g", "l"), "k", 2),
+    List("log", ("4", "gg", "Vl"), "k", 2),
     List("Evaluate", ("5",), "j", 2),
 )
 KEYS = 12
@@ -141,8 +141,8 @@ class Bench:
             app.settle(1.0, 5.0)
             app.press("4", limit=0.5)
             app.wait_for("flowing")
-            app.press("g", limit=0.5)
-            app.press("l", limit=0.5)
+            app.press("gg", limit=0.5)
+            app.press("Vl", limit=0.5)
             app.wait_for("following")
             app.settle(1.0, 5.0)
             for rate in FLOWS:
@@ -155,7 +155,7 @@ class Bench:
         """How long a log goes on moving after the key that scrolls it is let go, less what the line itself delays."""
         with self.app(driver, bytes_per_second=SLOW_BYTES, latency=SLOW_LATENCY) as app:
             app.settle(3.0, 20.0)
-            for key in ("4", "g", "l"):
+            for key in ("4", "gg", "Vl"):
                 app.press(key, limit=1.0)
                 app.settle(1.5, 10.0)
             before = app.bytes

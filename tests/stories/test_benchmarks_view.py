@@ -166,7 +166,7 @@ async def test_nothing_important_is_dropped_in_a_small_terminal(
             await pilot.press("pagedown")
         assert "0.480 ± 0.015" in seen(app, "#bench-page")
         assert " a Run " in seen(app) and "this machine, lm_eval" in seen(app, "#bench-head")
-        await pilot.press("d")
+        await pilot.press("Q")
         await wait_until(lambda: "REHEARSAL, first 10" in seen(app, "#bench-head"))
 
 
@@ -175,7 +175,7 @@ async def test_a_rehearsal_is_said_where_i_look(project: Project, wait_until: Wa
     app = opened.app
     async with app.run_test(size=(120, 40)) as pilot:
         await enter(opened, pilot, wait_until)
-        await pilot.press("d")
+        await pilot.press("Q")
         await wait_until(lambda: "REHEARSAL, first 10" in seen(app, "#bench-head"))
         await wait_until(lambda: "can't be submitted" in seen(app, "#bench-page"))
         await wait_until(lambda: "Press a to" in seen(app, "#bench-status"))
@@ -323,7 +323,7 @@ async def test_before_anything_is_trained(project: Project, wait_until: Wait) ->
         await pilot.press("B")
         await wait_until(lambda: "has no aligned model yet" in seen(app, "#bench-status"))
         assert "no run of this project" in seen(app, "#bench-head")
-        await pilot.press("a", "space", "tab", "b", "d", "y", "enter", "G", "g", "bracketleft")
+        await pilot.press("a", "space", "tab", "c", "Q", "y", "enter", "G", "g", "g", "bracketleft")
         await pilot.press("q")
         assert isinstance(app.screen, EvaluateRoom)
 

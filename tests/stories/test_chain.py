@@ -68,7 +68,7 @@ async def test_train_then_ask(tmp_path: Path, wait_until: Wait, done: list[tuple
         (tmp_path / "seen").touch()
         await wait_until(lambda: "toy run → ask: done" in seen(app))
         await wait_until(lambda: seen(app, "RunList").count("COMPLETED") == 2)
-        await pilot.press("down", "c")  # a step is not a run: nothing to cancel
+        await pilot.press("down", "X")  # a step is not a run: nothing to cancel
         await pilot.pause(0.5)
     assert done == [("ask", run.id)]
     assert chains.read_all()[run.id].steps[0].stage == Stage.COMPLETED

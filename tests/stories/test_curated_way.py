@@ -52,7 +52,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         await pilot.press("enter")
         await wait_until(lambda: "pair 1,255 of 2,312" in seen(app) and "1 of 5 pairs" in seen(app))
 
-        await pilot.press("b", "x", "y")
+        await pilot.press("A", "x", "y")
         await wait_until(lambda: "exclude: 5 pairs. u undoes it" in told())
         assert "excluded: pairs whose prompt differs between the sides" in seen(app)
 

@@ -118,7 +118,7 @@ async def test_a_hub_that_cannot_be_reached_is_a_fact(
 async def test_pytorch_is_tested_in_a_child(
     project: Project, wait_until: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """I press p. The result of the test appears, and is still there when I open the app again."""
+    """I press a. The result of the test appears, and is still there when I open the app again."""
     script = tmp_path / "probe.py"
     script.write_text(SCRIPT)
     real = devices.torch_report
@@ -129,8 +129,8 @@ async def test_pytorch_is_tested_in_a_child(
     monkeypatch.setattr(devices, "torch_report", asked)
     app = open_on(project)
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "not tested yet; press p" in seen(app))
-        await pilot.press("p")
+        await wait_until(lambda: "not tested yet; press a" in seen(app))
+        await pilot.press("a")
         await wait_until(lambda: "NVIDIA Test 80.0 GiB, compute 9.0" in " ".join(seen(app, "#machine").split()))
         assert "bf16 works" in " ".join(seen(app, "#machine").split())
     app = open_on(project)

@@ -25,19 +25,19 @@ def app(tmp_path: Path) -> SmoltuiApp:
 
 
 async def test_from_the_help_to_a_topic_and_back(app: SmoltuiApp, loop_guard: list[str], wait_until: Wait) -> None:
-    """I press ? and d, choose Runs, scroll, search, and close it step by step with escape."""
+    """I press ? and o, choose Runs, scroll, search, and close it step by step with escape."""
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("question_mark")
-        await wait_until(lambda: "d  documentation" in seen(app))
-        await pilot.press("d")
+        await wait_until(lambda: "o  documentation" in seen(app))
+        await pilot.press("o")
         await wait_until(lambda: isinstance(app.screen, Documentation))
         assert all(topic.title in seen(app) and topic.summary in seen(app) for topic in docs.topics())
         await pilot.press("j", "j", "enter")
         await wait_until(lambda: "Documentation · Runs" in seen(app) and "Start a run" in seen(app))
         await pilot.press("G")
         await wait_until(lambda: "SMOLTUI_HOME" in seen(app))
-        await pilot.press("g", "slash", *"SECRETS", "enter")
+        await pilot.press("g", "g", "slash", *"SECRETS", "enter")
         await wait_until(lambda: "match 1 of 2" in seen(app) and "secrets" in seen(app, "Reader"))
         await pilot.press("n")
         await wait_until(lambda: "match 2 of 2" in seen(app))

@@ -66,12 +66,12 @@ async def test_a_job_by_keyboard_alone(
         assert "12/20 steps" in seen(app, "#run-head") and "USD" in seen(app, "#run-head")
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
         picture(app, "jobs")
-        await pilot.press("p")
+        await pilot.press("V", "p")
         await wait_until(lambda: "timeout         3 h 00 min" in seen(app, "#plan"))
         await pilot.press("pagedown")
         await wait_until(lambda: "✓ " in seen(app, "#plan"))
 
-        await pilot.press("l")
+        await pilot.press("V", "l")
         await wait_until(lambda: "[red]markup[/]" in seen(app, "LogView"))
         assert TOKEN not in seen(app) and "leaked hf_*** here" in seen(app, "LogView")
         await pilot.press("slash", *"NEEDLE", "enter")
@@ -79,7 +79,7 @@ async def test_a_job_by_keyboard_alone(
         await pilot.press("escape")
         await wait_until(lambda: "match" not in seen(app, "#run-head"))
 
-        await pilot.press("c")
+        await pilot.press("X")
         await wait_until(lambda: "A Job's disk is deleted when it ends" in said(app))
         await pilot.press("y")
         await wait_until(lambda: first.stage == "CANCELED" and "CANCELED" in seen(app, "RunList"))
@@ -94,7 +94,7 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: second.id in app.runs)
 
         await wait_until(lambda: app.screen.query_one(RunList).highlighted == app.runs[second.id])
-        await pilot.press("W")
+        await pilot.press("exclamation_mark")
         await wait_until(lambda: app.workspace.monitor.waited == {second.id})
         second.stage = "RUNNING"
         second.say("done")

@@ -45,7 +45,7 @@ def words(app: SmoltuiApp) -> str:
 
 async def open_judge(app: SmoltuiApp, pilot: Pilot[int], wait: Wait, then: str) -> None:
     await wait(lambda: "answers, saved with the run" in " ".join(seen(app, "#eval-status").split()))
-    await pilot.press("A")
+    await pilot.press("J")
     await wait(lambda: isinstance(app.screen, JudgeView) and then in words(app))
 
 

@@ -115,12 +115,12 @@ async def test_it_follows_until_i_scroll_up(wait_until: WaitUntil) -> None:
 @pytest.mark.parametrize(
     "keys,first",
     [
-        ("g", 1),
         ("home", 1),
-        ("g j", 2),
-        ("g down down up", 2),
-        ("g pagedown", 10),
-        ("g space space", 19),
+        ("home", 1),
+        ("home j", 2),
+        ("home down down up", 2),
+        ("home pagedown", 10),
+        ("home space space", 19),
         ("pageup", 82),
         ("up", 90),
         ("k k", 89),
@@ -176,7 +176,7 @@ async def test_wrapped_lines(wait_until: WaitUntil) -> None:
     app = Host()
     async with app.run_test(size=(12, 6)) as pilot:
         app.view.extend(["first", "0123456789abcdefghijXY", "日本語日本語!", *numbered(1, 9)])
-        await pilot.press("w", "g")
+        await pilot.press("w", "home")
         await wait_until(lambda: rows(app) == ["first", "0123456789", "abcdefghij", "XY", "日本語日本", "語!"])
         assert "wrapped" in app.status
         await pilot.press("j", "j")
@@ -201,7 +201,7 @@ async def test_a_wrapped_line_longer_than_the_screen(wait_until: WaitUntil) -> N
         app.view.extend(["top", "a" + "-" * 98 + "z", "last"])
         await pilot.press("w")
         await wait_until(lambda: rows(app)[-2:] == ["-" * 9 + "z", "last"])
-        await pilot.press("g")
+        await pilot.press("home")
         await wait_until(lambda: rows(app)[:2] == ["top", "a" + "-" * 9])
         for _ in range(7):
             await pilot.press("j")
@@ -229,10 +229,10 @@ async def test_the_first_error(wait_until: WaitUntil) -> None:
     app = Host()
     async with app.run_test(size=(60, 9), notifications=True) as pilot:
         app.view.extend(["0 errors"] * 60)
-        await pilot.press("e")
+        await pilot.press("right_square_bracket")
         await wait_until(lambda: "This log contains" in seen(app))
         app.view.extend(["Traceback (most recent call last):", "ValueError: x", *numbered(1, 100)])
-        await pilot.press("e")
+        await pilot.press("right_square_bracket")
         await wait_until(lambda: any("Traceback" in row for row in rows(app)))
         assert not app.view.follow and app.view.first_error() == 61
         assert any("bold red" in style for style in drawn(app, "ValueError: x"))
@@ -257,7 +257,7 @@ async def test_another_run(wait_until: WaitUntil) -> None:
         app.view.extend(numbered(1, 50))
         app.view.search("line")
         await wait_until(lambda: app.view.hits == 49)
-        await pilot.press("g")
+        await pilot.press("home")
         app.view.clear()
         await wait_until(lambda: rows(app) == [""] * 6)
         assert app.status == "empty log" and app.view.follow and app.view.line_count == 0
@@ -271,7 +271,7 @@ async def test_nothing_is_drawn_for_nothing() -> None:
     app = Host()
     async with app.run_test(size=(60, 6)) as pilot:
         app.view.extend(numbered(1, 50))
-        await pilot.press("g")
+        await pilot.press("home")
         await pilot.pause()
         asked: list[tuple[Region, ...]] = []
         original = app.view.refresh
@@ -304,7 +304,7 @@ async def test_i_search_the_log(wait_until: WaitUntil) -> None:
         app.view.extend(
             [f"{line} LOSS" if number in (20, 40, 60) else line for number, line in enumerate(numbered(0, 100))]
         )
-        await pilot.press("g")
+        await pilot.press("home")
         app.view.search("loss")
         await wait_until(lambda: "match 1 of 3 for loss" in app.status)
         await wait_until(lambda: "line 20 LOSS" in rows(app))
@@ -318,7 +318,7 @@ async def test_i_search_the_log(wait_until: WaitUntil) -> None:
         await pilot.press("N")
         await wait_until(lambda: "line 60 LOSS" in rows(app))
         assert app.went_round == [False, False, True, True]
-        await pilot.press("g", "n")
+        await pilot.press("home", "n")
         await wait_until(lambda: "match 1 of 3" in app.status)
         await pilot.press("escape")
         await wait_until(lambda: not drawn(app, "LOSS"))
@@ -343,7 +343,7 @@ async def test_a_search_goes_on_as_the_log_grows(wait_until: WaitUntil) -> None:
         app.view.search("5/9")
         await wait_until(lambda: not app.view.searching)
         assert "0 matches for 5/9" in app.status
-        await pilot.press("g")
+        await pilot.press("home")
         app.view.extend([*numbered(30, 40), "now 5/9", " 55%|█| 5/9 [00:01<00:01, 1.0it/s]"])
         await wait_until(lambda: app.view.hits == 2)
         app.view.extend([" 66%|█| 6/9 [00:01<00:01, 1.0it/s]"])
@@ -361,7 +361,7 @@ async def test_i_see_only_what_was_found(wait_until: WaitUntil) -> None:
         app.view.extend(
             [f"{line} of {'ten' if number % 10 == 0 else 'all'}" for number, line in enumerate(numbered(0, 1000))]
         )
-        await pilot.press("g")
+        await pilot.press("home")
         app.view.search("ten")
         await wait_until(lambda: "match 1 of 100" in app.status)
         await pilot.press("F")
@@ -390,7 +390,7 @@ async def test_nothing_found_shows_nothing(wait_until: WaitUntil) -> None:
         app.view.extend(numbered(0, 9))
         app.view.search("absent")
         await wait_until(lambda: not app.view.searching)
-        await pilot.press("F", "j", "k", "G", "n", "e", "w", "right")
+        await pilot.press("F", "j", "k", "G", "n", "right_square_bracket", "w", "right")
         await wait_until(lambda: rows(app)[0] == "")
         assert app.went_round == [None] and app.view.visible_text() == "" and app.view.current_line_text() == ""
 
@@ -417,7 +417,7 @@ async def test_a_hit_far_to_the_right_is_shown(wait_until: WaitUntil) -> None:
         assert app.status.startswith("line 1 of 2 · match 1 of 1")
         await pilot.press("w")
         await wait_until(lambda: any("needle" in row for row in rows(app)) and "short" not in rows(app))
-        await pilot.press("g")
+        await pilot.press("home")
         await wait_until(lambda: "needle" not in seen(app))
         await pilot.press("n")
         await wait_until(lambda: "needle" in seen(app))
@@ -486,7 +486,7 @@ async def test_a_full_disk_is_told(wait_until: WaitUntil) -> None:
         await wait_until(lambda: len(app.errors) == 1)
         await pilot.pause()
         assert len(app.errors) == 1 and "incomplete" in app.status
-        await pilot.press("g")
+        await pilot.press("home")
         await wait_until(lambda: rows(app) == numbered(0, 6))
 
 
@@ -514,7 +514,7 @@ async def test_hostile_lines_are_only_text(size: tuple[int, int]) -> None:
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
         for key in (
-            "g",
+            "home",
             "w",
             "pagedown",
             "pagedown",
@@ -522,13 +522,13 @@ async def test_hostile_lines_are_only_text(size: tuple[int, int]) -> None:
             "right",
             "F",
             "w",
-            "g",
+            "home",
             "n",
             "right",
             "F",
             "G",
             "pageup",
-            "e",
+            "right_square_bracket",
         ):
             await pilot.press(key)
             assert_clean(lines_of(app.view), width)

@@ -90,10 +90,10 @@ async def test_tab_means_what_it_did_where_nothing_is_proposed(tmp_path: Path, w
     app = opened(tmp_path, rows())
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(app, wait_until)
-        await pilot.press("g", "7", "up", "down")
+        await pilot.press("i", "7", "up", "down")
         assert not seen(app, "Proposals").strip() and "Complete" not in seen(app, "KeyBar")
         await pilot.press("enter")
-        await wait_until(lambda: "pair 7 " in seen(app))
+        await wait_until(lambda: "note: 7" in seen(app))
 
 
 async def test_a_wrong_column_gets_the_nearest(tmp_path: Path, wait_until: WaitUntil) -> None:

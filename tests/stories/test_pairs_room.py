@@ -90,9 +90,9 @@ async def test_i_read_pair_by_pair(app: SmoltuiApp, wait_until: WaitUntil, loop_
         await wait_until(lambda: "pair 4 of 5" in seen(app))
         await pilot.press("G")
         await wait_until(lambda: "pair 5 of 5" in seen(app))
-        await pilot.press("g", "2", "enter")
+        await pilot.press("colon", "2", "enter")
         await wait_until(lambda: "pair 2 of 5" in seen(app))
-        await pilot.press("g", "9", "enter")
+        await pilot.press("colon", "9", "enter")
         await wait_until(lambda: "Pairs here go from 1 to 5: 9" in told(app))
         assert "pair 2 of 5" in seen(app)
 
@@ -143,7 +143,7 @@ async def test_where_trl_would_cut_and_what_is_wrong(app: SmoltuiApp, wait_until
     """The room tells where the trainer's own split falls, and shows rows that are no pairs as what they are."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "TRL ends the prompt inside the answer, after: It is" in seen(app))
-        await pilot.press("g", "4", "enter")
+        await pilot.press("colon", "4", "enter")
         await wait_until(lambda: "Not a pair: Column chosen is missing" in seen(app))
         assert '"score": 3' in seen(app)
         await pilot.press("right")
@@ -155,7 +155,7 @@ async def test_hostile_text_is_only_text(app: SmoltuiApp, wait_until: WaitUntil)
     """Escape codes, markup and bidi overrides in a row are shown, not obeyed."""
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await pilot.press("g", "3", "enter")
+        await pilot.press("colon", "3", "enter")
         await wait_until(lambda: "␛[31m[red]Because[/b]⟨RLO⟩." in seen(app))
         assert "\x1b" not in seen(app) and "\u202e" not in seen(app)
 
@@ -183,11 +183,11 @@ async def test_the_keys_follow_the_view(app: SmoltuiApp, wait_until: WaitUntil) 
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "→ Next" in seen(app, "KeyBar"))
         await pilot.press("v")
-        await wait_until(lambda: "⏎ Read" in seen(app, "KeyBar") and "Next" not in seen(app, "KeyBar"))
+        await wait_until(lambda: "enter Read" in seen(app, "KeyBar") and "Next" not in seen(app, "KeyBar"))
         await pilot.press("question_mark")
-        await wait_until(lambda: "Next page" in seen(app) and "Show white space" not in seen(app))
+        await wait_until(lambda: "Read the pair" in seen(app) and "Show white space" not in seen(app))
         await pilot.press("escape", "a")
-        await wait_until(lambda: "⏎ Show its pairs" in seen(app, "KeyBar"))
+        await wait_until(lambda: "enter Show its pairs" in seen(app, "KeyBar"))
         await pilot.press("escape", "slash", "x")
         await wait_until(lambda: "Exclude" not in seen(app, "KeyBar"))
         await pilot.click("PairView")
@@ -223,7 +223,7 @@ async def test_long_texts_scroll(app: SmoltuiApp, wait_until: WaitUntil, tmp_pat
         await wait_until(lambda: "▌ line 199 " in seen(app))
         await pilot.press("home", "tab", "home")
         await wait_until(lambda: "begin" in seen(app) and "question" not in seen(app))
-        await pilot.press("pagedown", "tab", "space")
+        await pilot.press("pagedown", "tab", "pagedown")
         await wait_until(lambda: "▌ line 0 " not in seen(app) and "begin" not in seen(app))
 
 
@@ -259,9 +259,9 @@ async def test_a_long_pair_is_read_before_it_is_counted(
         await wait_until(lambda: "tokens" in seen(app))
         assert "▌ line 2 " in seen(app) and "line 1 " not in seen(app)
         assert "cut at max_length 100 tokens" in seen(app)
-        await pilot.press("p")  # what is known of the pair stays
+        await pilot.press("space")  # what is known of the pair stays
         await wait_until(lambda: "pinned" in seen(app) and "tokens" in seen(app))
-        await pilot.press("X")
+        await pilot.press("percent_sign")
         await wait_until(lambda: "swapped" in seen(app))
         head = next(line for line in seen(app).splitlines() if "chosen ·" in line)
         assert f"{len(lines):,} characters" in head[:60] and "cut at max_length" in seen(app)
@@ -289,7 +289,7 @@ async def test_a_chat_template_that_never_ends(
         await pilot.press("right")
         assert "pair 2 of 2" in seen(app) and "No idea." in seen(app) and sentence not in seen(app)
         await wait_until(lambda: sentence in seen(app))
-        await pilot.press("m")
+        await pilot.press("V", "t")
         await wait_until(lambda: sentence in seen(app) and "No idea." not in seen(app))
         await pilot.press("left")
         tokenizer = app.screen.query_one(SetView)._tokenizer
@@ -324,7 +324,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
     refused = "System role not supported"
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 4" in seen(app) and refused in seen(app))
-        await pilot.press("m")
+        await pilot.press("V", "t")
         await wait_until(lambda: refused in seen(app) and "Be kind." not in seen(app))
         assert "exclude the pair" in " ".join(seen(app).split())
         await pilot.press("right")
@@ -334,11 +334,11 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         await pilot.press("right")
         await wait_until(lambda: "pair 4 of 4" in seen(app) and "is trained on" in seen(app))
         assert refused not in seen(app)
-        await pilot.press("left", "left", "m")
+        await pilot.press("left", "left", "q")
         await wait_until(lambda: "pair 2 of 4" in seen(app) and refused in seen(app) and "Be kind." in seen(app))
         await pilot.press("right")
         await wait_until(lambda: "tokens" in seen(app) and refused not in seen(app))
-        await pilot.press("a", "T")
+        await pilot.press("a", "m")
         await wait_until(
             lambda: "2 50.0% ✗ stop pairs that the model's chat template refuses" in " ".join(seen(app).split())
         )
@@ -350,7 +350,7 @@ async def test_small_terminals(app: SmoltuiApp, wait_until: WaitUntil, size: tup
     """Below 100 columns, rejected is shown below chosen; a tiny window breaks nothing."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await wait_until(lambda: "of 5" in seen(app))
-        await pilot.press("right", "down", "tab", "a", "a", "v", "v", "slash", "escape", "left")
+        await pilot.press("right", "down", "tab", "a", "a", "v", "q", "slash", "escape", "left")
         if size[0] == 80:
             await wait_until(lambda: "pair 1 of 5" in seen(app))
             lines = seen(app).splitlines()
@@ -364,9 +364,9 @@ async def test_the_other_split(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """d shows the held-out pairs, and again the training pairs."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
-        await pilot.press("d")
+        await pilot.press("g", "s")
         await wait_until(lambda: "pair 1 of 1" in seen(app) and "test, one of 2 splits" in seen(app))
-        await pilot.press("d")
+        await pilot.press("g", "s")
         await wait_until(lambda: "pair 1 of 5" in seen(app))
 
 
@@ -397,12 +397,12 @@ async def test_every_shown_key_fits(app: SmoltuiApp, wait_until: WaitUntil) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("slash", *"fog", "enter")
-        await wait_until(lambda: "1 of 1 pairs  n/N next/previous · v list · b all · esc clear" in seen(app))
+        await wait_until(lambda: "1 of 1 pairs  n/N next/previous · f list · A all · esc clear" in seen(app))
         assert "→ Next" in seen(app) and "t Train  q Quit" in seen(app)
 
 
 async def test_the_audit(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
-    """a looks at the whole set; enter leads from a finding to its pairs, w saves the report, esc goes back."""
+    """a looks at the whole set; enter leads from a finding to its pairs, E saves the report, esc goes back."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("a")
@@ -411,8 +411,8 @@ async def test_the_audit(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path)
         assert "rows without a prompt, a chosen and a rejected answer" in seen(app)
         while "TRL fails on these rows after loading the model" not in seen(app):
             await pilot.press("j")
-        assert "Pairs 4" in seen(app) and "then b x: exclude; or map the columns" in seen(app)
-        await pilot.press("w")
+        assert "Pairs 4" in seen(app) and "then A x: exclude; or map the columns" in seen(app)
+        await pilot.press("E")
         await wait_until(lambda: "Saved: audit.json, audit.md" in told(app))
         assert "Audit of" in (tmp_path / "audit.md").read_text()
         await pilot.press("enter")
@@ -452,7 +452,7 @@ async def test_i_decide_about_pairs(app: SmoltuiApp, wait_until: WaitUntil, tmp_
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("x")
         await wait_until(lambda: "excluded" in seen(app, "PairView"))
-        await pilot.press("right", "X", "p", "e", *"look again", "enter")
+        await pilot.press("right", "percent_sign", "space", "i", *"look again", "enter")
         await wait_until(lambda: "note: look again" in seen(app))
         assert "swapped: chosen and rejected exchanged · pinned" in seen(app)
         lines = (tmp_path / "curation.jsonl").read_text().splitlines()
@@ -475,7 +475,7 @@ async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: W
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         await pilot.press("slash", *"where turns = 1", "enter")
         await wait_until(lambda: "1 of 2 pairs" in seen(app))
-        await pilot.press("b")
+        await pilot.press("A")
         await wait_until(lambda: "2 pairs: matches where turns = 1" in seen(app))
         await pilot.press("x")
         await wait_until(lambda: "Exclude 2 pairs?" in seen(app))
@@ -530,9 +530,9 @@ async def test_i_go_to_flagged_pairs(app: SmoltuiApp, wait_until: WaitUntil) -> 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
         for expected in ("pair 3 of 5", "pair 4 of 5", "pair 5 of 5", "pair 3 of 5"):
-            await pilot.press("f")
+            await pilot.press("right_square_bracket")
             await wait_until(lambda expected=expected: expected in seen(app))
-        await pilot.press("F")
+        await pilot.press("left_square_bracket")
         await wait_until(lambda: "pair 5 of 5" in seen(app))
 
 
@@ -615,12 +615,12 @@ async def test_a_full_disk_while_deciding(
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr("smoltui.backends.pairs.curation_file.os.write", full)
-        await pilot.press("p")
+        await pilot.press("space")
         await wait_until(lambda: "The disk is full, so the decision was not saved" in told(app))
         monkeypatch.undo()
         assert (tmp_path / "curation.jsonl").read_bytes() == before
         assert "pinned" not in seen(app, "PairView")
-        await pilot.press("p")
+        await pilot.press("space")
         await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
 
 
@@ -630,15 +630,15 @@ async def test_another_program_keeps_the_decisions_locked(
     """I decide and read on: no key waits, I am told for whom my decisions wait, and they are taken in their order."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "loading" not in seen(app))
-        await pilot.press("p")
+        await pilot.press("space")
         await wait_until(lambda: "pinned" in seen(app, "PairView"))
         with (tmp_path / "curation.jsonl").open("rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
             loop = asyncio.get_running_loop()
             began = loop.time()
-            await pilot.press("x", "x", "x", "right", "X")
+            await pilot.press("x", "x", "x", "right", "percent_sign")
             await wait_until(lambda: "Waiting for curation.jsonl: " in told(app) and "has it locked" in told(app))
-            await pilot.press("v", "j", "v", "H", *"0.5", "enter", "a", "escape", "left")
+            await pilot.press("v", "j", "q", "H", *"0.5", "enter", "a", "escape", "left")
             await wait_until(lambda: "5 decisions waiting · pair 2 of 5" in seen(app))
             assert loop.time() - began < curation_file.LOCK_SECONDS / 2
             assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 1
@@ -671,7 +671,7 @@ async def test_decisions_that_another_program_never_lets_me_write(
         (tmp_path / "curation.jsonl").touch()
         with (tmp_path / "curation.jsonl").open("rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            await pilot.press("x", "p", "X")
+            await pilot.press("x", "space", "percent_sign")
             await wait_until(lambda: "locked, so none of 3 decisions was written" in told(app))
             assert "then decide again" in told(app) and told(app).count("locked, so") == 1
         assert "excluded" not in seen(app, "PairView") and "pinned" not in seen(app, "PairView")
@@ -798,7 +798,7 @@ async def test_tokens_follow_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, 
         recipe(models[0], 22)
         await pilot.press("2")
         await wait_until(lambda: line("chosen answers cut").startswith("1 "))
-        await pilot.press("m")
+        await pilot.press("V", "t")
         await wait_until(lambda: "Tokens: prompt" in seen(app))
         before = line("Tokens: prompt")
         await pilot.press("4")
@@ -818,9 +818,9 @@ async def test_tokens_that_come_while_the_audit_is_read(
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("a")
-        await wait_until(lambda: "T counts them" in seen(app))
-        await pilot.press("T")
-        await wait_until(lambda: "T counts them" not in seen(app) and "chosen answers cut" in seen(app))
+        await wait_until(lambda: "m counts them" in seen(app))
+        await pilot.press("m")
+        await wait_until(lambda: "m counts them" not in seen(app) and "chosen answers cut" in seen(app))
         assert any(found.split()[0] == "1" for found in seen(app).splitlines() if "chosen answers cut" in found)
 
 
@@ -861,7 +861,7 @@ async def test_i_read_a_set_anew_from_far_down(app: SmoltuiApp, wait_until: Wait
         room.session.index = 299
         await pilot.press("x")
         await wait_until(lambda: "Pair 300 is still loading" in told(app))
-        await pilot.press("p", "e", "y", "m", "v", "v")
+        await pilot.press("space", "i", "y", "V", "t", "v", "q")
         await wait_until(lambda: room.session.opened.refresh())
         await pilot.press("escape", "G")
         await wait_until(lambda: "pair 300 of 300" in seen(app))
@@ -872,7 +872,7 @@ async def test_r_keeps_my_place(app: SmoltuiApp, wait_until: WaitUntil, tmp_path
     write_many(tmp_path / "train.jsonl", 300)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 300" in seen(app) and "loading" not in seen(app))
-        await pilot.press("H", *["backspace"] * 9, *"0.99", "enter", "g", *"200", "enter")
+        await pilot.press("H", *["backspace"] * 9, *"0.99", "enter", "colon", *"200", "enter")
         await wait_until(lambda: "pair 200 of 300" in seen(app) and "held out" in seen(app, "PairView"))
         await pilot.press("r")
         await wait_until(lambda: "pair 200 of 300" in seen(app) and "loading" not in seen(app))
@@ -928,13 +928,13 @@ async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: 
         room.session.opened.store.forget("text")
         await pilot.press("x")
         await wait_until(lambda: "The cached copy of this set was deleted. Press r to reload" in told(app))
-        await pilot.press("p", "e", "H", *"0.5", "enter", "v", "s", "v", "f", "right")
+        await pilot.press("space", "i", "escape", "H", *"0.5", "enter", "v", "s", "q", "right_square_bracket", "right")
         gone = room.session.opened
         await pilot.press("r")
         await wait_until(
             lambda: room.session.opened is not gone and room.session.opened.complete and "loading" not in seen(app)
         )
-        await pilot.press("g", "1", "enter")
+        await pilot.press("g", "g")
         await wait_until(lambda: "pair 1 of 5" in seen(app) and "Is the mill far?" in seen(app))
         await pilot.press("x")
         await wait_until(lambda: "excluded" in seen(app, "PairView"))

@@ -245,7 +245,7 @@ async def test_shapes_in_the_room(cases: Path, tmp_path: Path, wait_until: Calla
             else:
                 assert any(word in text for word in GOOD) and any(word in text for word in BAD), path.name
                 assert any(question in text for question in (*QUESTIONS, "What time is it?")), path.name
-            await pilot.press("i")
+            await pilot.press("V", "h")
             await wait_until(lambda: "The first rows" in seen(app, "HowPane"), 20)
             assert "left out" in seen(app, "HowPane"), path.name
             await pilot.press("escape")

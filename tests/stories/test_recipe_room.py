@@ -224,7 +224,7 @@ async def test_every_shown_key_fits(project: Project, wait_until: Wait) -> None:
     app = opened(project)
     async with app.run_test(size=(80, 24)):
         await wait_until(lambda: "Checks for Jobs" in seen(app, "#below"))
-        assert "⏎ Edit" in seen(app) and "t Train  q Quit" in seen(app)
+        assert "enter Edit" in seen(app) and "t Train  q Quit" in seen(app)
 
 
 async def test_steps_of_local_pairs_are_counted(tmp_path: Path, wait_until: Wait) -> None:

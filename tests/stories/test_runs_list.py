@@ -86,13 +86,13 @@ async def test_an_engine_nobody_has_heard_of(tmp_path: Path, wait_until: Wait, l
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "reward margin 0.300" in seen(app, "#chart-1"))
         assert "RUNNING" in seen(app, "RunList") and "3/3" in seen(app, "RunList")
-        await pilot.press("l")
+        await pilot.press("V", "l")
         await wait_until(lambda: "a warning of a library" in seen(app, "LogView"))
-        await pilot.press("i")
+        await pilot.press("V", "i")
         await wait_until(lambda: "engine  toy" in seen(app, "JsonTree"))
-        await pilot.press("u")
+        await pilot.press("V", "u")
         await wait_until(lambda: "does not report processor and memory" in seen(app, "StatsPanel"))
-        await pilot.press("c", "y")
+        await pilot.press("X", "y")
         await wait_until(lambda: "CANCELED" in seen(app, "RunList"))
 
 
@@ -195,12 +195,12 @@ async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> 
         await wait_until(lambda: "run-0003" in seen(app, "RunList"))
         await pilot.press("space", "down", "space")
         await wait_until(lambda: "2 marked" in seen(app, "#engine-note"))
-        await pilot.press("c")
+        await pilot.press("X")
         await wait_until(lambda: "Cancel 2 runs: run-0000, run-0002?" in seen(app))
         assert "A Job's disk is deleted when it ends" in seen(app)
         await pilot.press("n")
         assert shelf.cancelled == []
-        await pilot.press("c", "y")
+        await pilot.press("X", "y")
         await wait_until(lambda: shelf.cancelled == ["job0000", "job0002"])
         await wait_until(lambda: "marked" not in seen(app, "#engine-note"))
 
@@ -219,7 +219,7 @@ async def test_a_marked_run_is_drawn_behind_the_one_i_read(tmp_path: Path, wait_
         await pilot.press("z", "z", "right_square_bracket")
         await wait_until(lambda: "reward margin 0.800" in seen(app, "#chart-0"))
         assert not app.screen.query_one("#chart-1").display
-        await pilot.press("m", "plus")
+        await pilot.press("M", "plus")
         await wait_until(lambda: "Showing the last 50% of the steps" in seen(app))
 
 
@@ -232,7 +232,7 @@ async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: 
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         monkeypatch.setattr(app, "bell", lambda: rung.append(True))
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
-        await pilot.press("W")
+        await pilot.press("exclamation_mark")
         await wait_until(lambda: "bell" in seen(app, "RunList"))
         await pilot.press("1")
         (tmp_path / "gone").touch()
@@ -320,11 +320,11 @@ async def test_the_keys_go_on_where_they_were(tmp_path: Path, wait_until: Wait) 
     app = app_on(tmp_path, Shelf([job(1), job(2), job(3)]))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "run-0003" in seen(app, "RunList"))
-        await pilot.press("L", *"x=1", "enter")
+        await pilot.press("i", *"x=1", "enter")
         await wait_until(lambda: "has no labels" in seen(app))
         await pilot.press("j")
         assert app.screen.query_one(RunList).cursor == 1
-        await pilot.press("L", "escape", "j")
+        await pilot.press("i", "escape", "j")
         assert app.screen.query_one(RunList).cursor == 2
 
 

@@ -53,7 +53,7 @@ async def test_i_read_its_log(app: SmoltuiApp, engine: LocalEngine, tmp_path: Pa
     await ended(engine, await engine.submit(spec(tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
-        await pilot.press("l")
+        await pilot.press("V", "l")
         await wait_until(lambda: "a warning of a library" in seen(app, "LogView"))
         await wait_until(lambda: "step 3/3  loss 0.670" in seen(app, "LogView"))
 
@@ -66,10 +66,10 @@ async def test_a_long_log_follows_until_i_scroll_up(
 
     await engine.submit(spec(tmp_path, "steps: 60\npause: 0.03\nend: hang"))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("l")
+        await pilot.press("V", "l")
         late = [f"step {step}/60" for step in range(30, 61)]  # a busy machine shows none of them for long
         await wait_until(lambda: any(step in seen(app, "LogView") for step in late))
-        await pilot.press("g")
+        await pilot.press("g", "g")
         await wait_until(lambda: "library" in seen(app, "LogView"))
         view = app.screen.query_one(LogView)
         assert not view.follow
@@ -89,9 +89,9 @@ async def test_i_cancel_a_run(app: SmoltuiApp, engine: LocalEngine, tmp_path: Pa
     run = await engine.submit(spec(tmp_path, "steps: 1\nend: hang"))
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_until(lambda: "1/1 steps" in seen(app, "#run-head"))
-        await pilot.press("c", "n")
+        await pilot.press("X", "n")
         assert not (await engine.get(run.id)).is_final
-        await pilot.press("c")
+        await pilot.press("X")
         await wait_until(lambda: "Cancel the run try" in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "CANCELED" in seen(app, "RunList"))
@@ -121,12 +121,12 @@ async def test_i_inspect_everything_known(
     run = await ended(engine, await engine.submit(spec(tmp_path)))
     async with app.run_test(size=(120, 50)) as pilot:
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"))
-        await pilot.press("i")
+        await pilot.press("V", "i")
         await wait_until(lambda: f"id  {run.id}" in seen(app, "JsonTree"))
         assert " UTC (" in seen(app, "JsonTree") and "s ago)" in seen(app, "JsonTree")
         await pilot.press("end")
         await wait_until(lambda: "without a value" in seen(app, "JsonTree"))
-        await pilot.press("J")
+        await pilot.press("z")
         await wait_until(lambda: f'"id": "{run.id}"' in seen(app, "#inspect-scroll"))
         assert '"max_steps": 3' in seen(app, "#inspect-scroll")
 
@@ -205,7 +205,7 @@ async def test_any_terminal_shape_works(
 async def test_an_empty_room_says_how_to_begin(app: SmoltuiApp, wait_until: Wait) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "No runs yet. Press t to start one." in seen(app))
-        await pilot.press("c", "a", "l", "i", "v", "j", "k")
+        await pilot.press("X", "a", "l", "h", "v", "j", "k")
         assert "No runs yet" in seen(app)
 
 
@@ -227,7 +227,7 @@ async def test_nobody_says_that_there_are_no_runs_before_they_were_read(tmp_path
     app = SmoltuiApp(Project(tmp_path), Services({"local": slow}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "Loading runs…" in seen(app, "RunList"))
-        await pilot.press("j", "c", "l", "v")
+        await pilot.press("j", "X", "l", "v")
         assert "No runs yet" not in seen(app)
         slow.done.set()
         await wait_until(lambda: "No runs yet. Press t to start one." in seen(app, "RunList"))
@@ -246,9 +246,9 @@ async def test_a_run_that_cannot_be_read_is_one_row(
         assert f"The record of this run cannot be read: {bad}" in seen(app, "RunList")
         app.screen.query_one(RunList).select("ffffffff")
         await wait_until(lambda: "spec.json is invalid: name" in seen(app, "#run-head"))
-        await pilot.press("l")
+        await pilot.press("V", "l")
         await wait_until(lambda: "smoltui: The record of this run cannot be read" in seen(app, "LogView"))
-        for key in ("c", "x", "i", "u", "p", "a", "v"):
+        for key in ("X", "x", "a", "v", "z", "!"):
             await pilot.press(key)
         await pilot.press("x")
         await wait_until(lambda: any("cannot be read" in note.message for note in app._notifications))
@@ -277,6 +277,6 @@ async def test_help_lists_the_keys_and_closes(app: SmoltuiApp, wait_until: Wait)
     async with app.run_test(size=(80, 24)) as pilot:
         for close in ("escape", "q", "question_mark"):
             await pilot.press("question_mark")
-            await wait_until(lambda: "Keys in Runs" in seen(app) and "Curves" in seen(app, "#help"))
+            await wait_until(lambda: "Keys in Runs" in seen(app) and "Pause the run" in seen(app, "#help"))
             await pilot.press(close)
             await wait_until(lambda: "Keys in Runs" not in seen(app))

@@ -122,12 +122,12 @@ async def test_four_columns_in_a_narrow_terminal(project: Project, wait_until: W
             await pilot.press(name, "enter")
             await wait_until(lambda name=name: f"{name}  {project.folder.anchor}" in seen(app, "#candidates"))  # type: ignore[misc]
         await pilot.press("enter")
-        await wait_until(lambda: "4 columns, h and l show the others" in seen(app, "#eval-head"))
+        await wait_until(lambda: "4 columns, < and > show the others" in seen(app, "#eval-head"))
         await pilot.press("a")
         await wait_until(lambda: "8 answers, saved" in seen(app, "#eval-status"))
         assert "This is b." in seen(app, "#answers") and "This is c." not in seen(app, "#answers")
         await wait_until(lambda: "distinct-2" in seen(app, "#answers"))
-        await pilot.press("l")
+        await pilot.press("greater_than_sign")
         await wait_until(lambda: "This is c." in seen(app, "#answers") and CURT not in seen(app, "#answers"))
         heads = next(line for line in seen(app, "#answers").split("Figures of these answers")[1].splitlines()[1:])
         assert heads.split() == ["aligned", "b", "c"]
@@ -255,11 +255,11 @@ async def test_ten_thousand_prompts(project: Project, wait_until: Wait) -> None:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await choose_set(pilot, "many.jsonl")
         await wait_until(lambda: "many.jsonl, 10,000" in seen(app, "#eval-head"))
-        await pilot.press("a", "j", "ctrl+d", "J", "pagedown", "k", "g")
+        await pilot.press("a", "j", "ctrl+d", "l", "pagedown", "k", "g", "g")
         await wait_until(lambda: "20,000 answers, saved" in seen(app, "#eval-status"))
         await pilot.press("G")
         await wait_until(lambda: "distinct-2" in seen(app, "#answers"))
-        await pilot.press("left_curly_bracket")
+        await pilot.press("h")
         await wait_until(lambda: "Number 9999?" in seen(app, "#answers"))
 
 
@@ -273,7 +273,7 @@ async def test_what_is_left_out_is_said(project: Project, wait_until: Wait) -> N
         await wait_until(lambda: "2 answers, saved" in seen(app, "#eval-status"))
         said = "2 without an answer, such as: the prompt has 600 tokens"
         await wait_until(lambda: said in seen(app, "#eval-notices"))
-        await pilot.press("J")
+        await pilot.press("l")
         await wait_until(lambda: "no answer: the prompt has 600 tokens" in seen(app, "#answers"))
 
 

@@ -220,10 +220,10 @@ async def test_what_is_uploaded_is_chosen_by_w(tmp_path: Path, wait_until: Wait,
         await wait_until(lambda: "the card and the LoRA adapter" in words(app))
         await pilot.press("v")
         await wait_until(lambda: "library_name: peft" in seen(app, "#card"))
-        await pilot.press("w")
+        await pilot.press("space")
         await wait_until(lambda: "the card and the merged model" in words(app))
         assert "library_name: transformers" in seen(app, "#card")
-        await pilot.press("w")
+        await pilot.press("space")
         await wait_until(lambda: "the card only" in words(app))
 
 

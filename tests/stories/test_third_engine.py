@@ -75,7 +75,7 @@ async def test_by_keys(project: Project, toy: ToyEngine, tmp_path: Path, wait_un
         assert "can cost" not in seen(app) and "Uses the original recipe" in seen(app)
         await pilot.press("y")
         await wait_until(lambda: "toy-1  RUNNING" in seen(app, "#run-head"))
-        await pilot.press("c")
+        await pilot.press("X")
         await wait_until(lambda: "Cancel the run demo (toy-1)?" in seen(app))
         assert "Checkpoints saved so far are kept." in seen(app)
         await pilot.press("y")

@@ -105,7 +105,7 @@ async def test_twenty_votes_with_an_undo_and_a_restart(project: Project, wait_un
         await open_votes(app, pilot, wait_until)
         await wait_until(lambda: "1 of 20" in seen(app, "#vote-title"))
         assert "Question 0?" in seen(app) and "Kind words, 0." in seen(app) and "Rude words, 0." in seen(app)
-        assert "a A better  b B better  = Tie  x Both bad  s Skip" in seen(app, "KeyBar")
+        assert "a A better  b B better  = Tie  x Both bad  l Skip" in seen(app, "KeyBar")
         assert not [word for word in ("reference", "aligned", "4711", "token") if word in seen(app)]
         for number in range(2, 9):
             await vote(app, pilot, wait_until, kinder(app), f"{number} of 20")
@@ -136,7 +136,7 @@ async def test_twenty_votes_with_an_undo_and_a_restart(project: Project, wait_un
         assert "(sign test: p < 0.001)" in words and "aligned won 16 of 17 votes that preferred an answer" in words
         assert "1 tied, 1 both bad" in words and "cannot be told apart from length: fewer than 30 votes" in words
         assert "aligned 4711 over reference 4711" in words, "what was hidden is told at the end"
-        await pilot.press("s")
+        await pilot.press("l")
         await wait_until(lambda: "18 of 20" in seen(app, "#vote-title"))
         await pilot.press(kinder(app))
         await wait_until(lambda: "aligned won 17 of 18 votes" in " ".join(seen(app).split()))
@@ -229,7 +229,7 @@ async def test_nothing_to_vote_on(project: Project, wait_until: Wait) -> None:
         await wait_until(
             lambda: "There is nothing to vote on: all answers are the same." in " ".join(seen(app).split())
         )
-        await pilot.press("a", "b", "equals_sign", "x", "s", "u", "v", "E")
+        await pilot.press("a", "b", "equals_sign", "x", "l", "u", "v", "E")
         assert "There is nothing to vote on" in " ".join(seen(app).split())
         await pilot.press("escape")
         await wait_until(lambda: not isinstance(app.screen, VoteView))
@@ -325,6 +325,6 @@ async def test_the_keys_of_a_vote_are_listed(project: Project, wait_until: Wait)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_votes(app, pilot, wait_until)
         await pilot.press("question_mark")
-        await wait_until(lambda: "Keys in Blind vote" in seen(app) and "Both bad" in seen(app))
+        await wait_until(lambda: "Keys in Blind vote" in seen(app) and "Both are bad" in seen(app))
         await pilot.press("escape", "q")
         await wait_until(lambda: not isinstance(app.screen, VoteView))

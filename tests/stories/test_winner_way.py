@@ -98,7 +98,7 @@ async def test_by_keyboard_in_a_small_terminal(
         assert settings.pair_columns == {"prompt": "ask"}
         assert (settings.pair_how.answers, settings.pair_how.winner) == (("answer_a", "answer_b"), "votes")
 
-        await pilot.press("i")
+        await pilot.press("V", "h")
         await wait_until(lambda: "21 pairs" in seen(app, "HowPane") and "tie (2), empty answer (1)" in seen(app))
         assert "answer_a, answer_b" in seen(app) and "winner    votes" in seen(app)
         await pilot.press("escape", "a")
@@ -110,7 +110,7 @@ async def test_by_keyboard_in_a_small_terminal(
         await wait_until(lambda: "1 excluded, 3 unusable" in " ".join(seen(app, "#start-text").split()), 60)
         await pilot.press("enter")
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
-        await pilot.press("p")
+        await pilot.press("V", "p")
         await wait_until(lambda: "winner in votes" in " ".join(seen(app).split()))
         trained = next(iter(app.runs.values()))
         assert trained.plan is not None and trained.plan.train_pairs == ROWS - 4

@@ -164,7 +164,7 @@ def make_audit(asked: Asked, progress: RowsDone = lambda rows, of: None) -> Audi
         raise gone(asked.store) from error
     known = asked.tokens is not None and store.has(asked.tokens)
     if not known:
-        notes.append("Lengths in tokens were not checked, because tokens are not counted yet (T counts them).")
+        notes.append("Lengths in tokens were not checked, because tokens are not counted yet (m counts them).")
     elif asked.max_length is None:
         notes.append("The recipe sets no max_length, so nothing is cut.")
     counted = {name: text for name, text in conditions(asked.max_length, known).items() if name not in unknown}

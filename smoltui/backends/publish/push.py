@@ -125,10 +125,10 @@ def _local_checks(gathered: Gathered, repo: str, weights: Weights, text: str) ->
         found.append(stop("card", said, f"Write {shown(repo)} (e), or discard your edits (u)."))
     if weights is not Weights.NONE and gathered.folder is None:
         said = "The weights are not on this machine"
-        found.append(stop("weights", said, "Push the card only (w), or choose another run."))
+        found.append(stop("weights", said, "Push the card only (space), or choose another run."))
     if weights is Weights.ADAPTER and gathered.record.base.repo is None:
         said = f"The adapter's base model is a folder of this machine: {shown(gathered.record.base.name)}"
-        found.append(stop("weights", said, "Push the merged model (w): others cannot load the adapter alone."))
+        found.append(stop("weights", said, "Push the merged model (space): others cannot load the adapter alone."))
     if gathered.record.base.repo is None:
         said = "The base model is not on the Hub, so the card cannot link to it"
         found.append(warn("base model", said, "If it is there under a name, set submit.base_model in smoltui.toml."))

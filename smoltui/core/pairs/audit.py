@@ -49,7 +49,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "chosen_chars IS NULL AND reason NOT IN ('broken', 'tie', 'too_close')",
         "TRL fails on these rows after loading the model, or silently trains on something else.",
         "TRL 1.16, DPOTrainer",
-        "b x: exclude; or map the columns",
+        "A x: exclude; or map the columns",
     ),
     Definition(
         "ties",
@@ -58,7 +58,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "reason IN ('tie', 'too_close')",
         "They don't say which answer is better, so training leaves them out.",
         "scripts/pair_choices.py",
-        "i shows how the set is read, and changes it",
+        "V h shows how the set is read, and changes it",
     ),
     Definition(
         "no_prompt",
@@ -67,7 +67,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "reason = 'no_prompt'",
         "There is nothing to answer, so the model learns the answers without a question.",
         "TRL 1.16, extract_prompt",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "no_answer",
@@ -76,7 +76,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "reason = 'no_answer'",
         "The last turn is the one trained on: here it is the user's.",
         "TRL 1.16, data_utils",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "empty_chosen",
@@ -85,7 +85,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "empty_chosen",
         "The model would learn to answer nothing.",
         "TRL 1.16, run",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "empty_rejected",
@@ -94,7 +94,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "empty_rejected",
         "Moving away from an empty answer teaches little; these pairs are left out.",
         "TRL 1.16, run",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "prompt_differs",
@@ -103,7 +103,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "prompt_differs",
         "Answers to two different questions are not a preference; TRL would train on later user turns.",
         "TRL 1.16, extract_prompt",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "roles_do_not_alternate",
@@ -112,7 +112,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "roles_wrong",
         "Chat templates expect user and assistant in turn; some refuse, others render nonsense.",
         "TRL 1.16, maybe_apply_chat_template",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "template_refuses",
@@ -121,7 +121,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "prompt_tokens IS NULL AND reason IS NULL",
         "Training stops at the first one, after loading the model.",
         "TRL 1.16, apply_chat_template",
-        "b x: exclude; or use a model whose template accepts such turns",
+        "A x: exclude; or use a model whose template accepts such turns",
         True,
     ),
     Definition(
@@ -131,7 +131,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "identical",
         "The loss stays at ln 2 and the gradient is exactly 0: they cost time and teach nothing.",
         "arithmetic of the DPO loss; TRL 1.16, run",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "nearly_identical",
@@ -140,7 +140,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         f"similarity >= {NEARLY_IDENTICAL} AND NOT identical AND reason IS NULL",
         "When the answers differ so little, the likelihood of the chosen one can fall too.",
         "arXiv 2402.13228; arXiv 2410.08847",
-        "review; b x: exclude",
+        "review; A x: exclude",
     ),
     Definition(
         "duplicates",
@@ -149,7 +149,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "duplicate",
         "Duplicates count twice.",
         "arithmetic of the DPO loss",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "contradictions",
@@ -176,7 +176,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "near_duplicate_prompt",
         "A held-out prompt almost the same as a trained one measures memory, not alignment.",
         "MinHash, then 90 % of characters in order, system text left out",
-        "review; b x: exclude",
+        "review; A x: exclude",
     ),
     Definition(
         "in_held_out",
@@ -185,7 +185,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "in_held_out",
         "Held-out figures then show how well the pairs are remembered.",
         "UltraFeedback's card on its cleaned copies",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "in_evaluation_prompts",
@@ -194,7 +194,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "in_evaluation_prompts",
         "Answers to trained prompts tell little about new ones.",
         "UltraFeedback holds TruthfulQA prompts (its card)",
-        "b x: exclude",
+        "A x: exclude",
     ),
     Definition(
         "chosen_cut",
@@ -251,7 +251,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "thoughts_unwanted AND reason IS NULL",
         "The template writes an empty thought before the real one, which the model never does in use.",
         "chat template of SmolLM3, TRL 1.16",
-        "set enable_thinking in the column chat_template_kwargs, or b x: exclude",
+        "set enable_thinking in the column chat_template_kwargs, or A x: exclude",
     ),
     Definition(
         "thoughts_missing",
@@ -260,7 +260,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "thoughts_missing AND reason IS NULL",
         "The model learns to answer without thoughts where the template asks for them.",
         "chat template of SmolLM3, TRL 1.16",
-        "set enable_thinking to false in the data, or b x: exclude",
+        "set enable_thinking to false in the data, or A x: exclude",
     ),
     Definition(
         "refusals_chosen",

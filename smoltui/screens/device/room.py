@@ -12,7 +12,7 @@ from rich.text import Text
 from textual import events as textual_events
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.visual import VisualType
 from textual.widgets import Static
@@ -24,6 +24,7 @@ from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import Room
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -44,11 +45,7 @@ class DeviceRoom(Room):
 
     MODE = "device"
     CSS_PATH = "device.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "refresh", "Refresh"),
-        Binding("p", "probe", "Test PyTorch"),
-        Binding("z", "unfold", "More", show=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("device")
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,7 +209,7 @@ class DeviceRoom(Room):
 
         if self._asking_torch:
             return "testing in a separate process, about 5 s…"
-        return "not tested yet; press p to test it" if self._torch is None else torch_in_words(self._torch, time.time())
+        return "not tested yet; press a to test it" if self._torch is None else torch_in_words(self._torch, time.time())
 
     def _account_words(self) -> str:
         from smoltui.core.machine.device_words import account_in_words

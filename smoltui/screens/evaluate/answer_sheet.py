@@ -9,13 +9,14 @@ from rich.console import RenderableType
 from rich.segment import Segment
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from smoltui.core.evaluation.sheet import Sheet
 from smoltui.screens.evaluate.answer_block import Look, answer_block
+from smoltui.widgets.actions import bindings
 
 WHEEL_LINES = 3
 KEPT_BLOCKS = 200
@@ -31,18 +32,7 @@ class AnswerSheet(Widget, can_focus=True):
     DEFAULT_CSS = """
     AnswerSheet { height: 1fr; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_by(1)", "Down", show=False),
-        Binding("k,up", "scroll_by(-1)", "Up", show=False),
-        Binding("ctrl+d", "page(0.5)", "Half a page down", show=False),
-        Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("J,right_curly_bracket", "prompt(1)", "Next prompt", show=False),
-        Binding("left_curly_bracket", "prompt(-1)", "Previous prompt", key_display="{", show=False),
-        Binding("g,home", "top", "First prompt", show=False),
-        Binding("G,end", "end", "Figures of the set, below the last prompt", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("answers")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -163,7 +163,7 @@ class EvaluateBase(Room):
         count = len(self._sheet.prompts) - len(self._sheet.own)
         own = f" and {len(self._sheet.own)} of your own" if self._sheet.own else ""
         hidden = len(self.columns) - self._at_once()
-        shown = f" · {len(self.columns)} columns, h and l show the others" if hidden else ""
+        shown = f" · {len(self.columns)} columns, < and > show the others" if hidden else ""
         return f"{loaded.prompt_set.name}, {count:,}{own}{shown}"
 
     def _run_words(self, loaded: answers.Opening) -> str:

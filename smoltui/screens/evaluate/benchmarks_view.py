@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events as textual_events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from smoltui.backends.evaluation import benchmark_jobs
@@ -25,6 +25,7 @@ from smoltui.screens.evaluate.benchmark_choice import REHEARSAL
 from smoltui.screens.evaluate.benchmark_list import BenchmarkList
 from smoltui.screens.evaluate.benchmark_text import checks_text, results_text, section, task_text
 from smoltui.screens.room import LOADING_RUNS, Room
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
 
 SCREEN = "benchmarks"
@@ -49,26 +50,7 @@ class BenchmarksView(BenchmarkActing):
 
     MODE = "evaluate"
     CSS_PATH = "benchmarks.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "start", "Run"),
-        Binding("x", "stop", "Stop"),
-        Binding("space", "mark", "Mark task"),
-        Binding("tab", "place", "Where"),
-        Binding("b", "models", "Which models"),
-        Binding("d", "rehearse", "Rehearsal"),
-        Binding("y", "copy", "Copy command"),
-        Binding("enter", "unfold", "Show all checks, or only open ones", show=False),
-        Binding("r", "reload", "Reload results", show=False),
-        Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
-        Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("g,home", "end(-1)", "First task", show=False),
-        Binding("G,end", "end(1)", "Last task", show=False),
-        Binding("pagedown,ctrl+d", "scroll(1)", "Scroll the text below down", show=False),
-        Binding("pageup,ctrl+u", "scroll(-1)", "Scroll the text below up", show=False),
-        Binding("escape,q", "leave", "Back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("benchmarks")
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="bench-head", markup=False)
@@ -96,22 +78,23 @@ class BenchmarksView(BenchmarkActing):
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disables the actions that are not available now."""
-        loaded, can = self._loaded, True
-        if action == "start":
-            can = not self._busy and self._checked is not None and self._checked.may_start
-        elif action == "stop":
-            can = bool(self._busy)
-        elif action in ("mark", "models", "rehearse"):
-            can = loaded is not None
-        elif action == "place":
-            can = len(self._places) > 1
-        elif action == "copy":
-            can = self._checked is not None
-        elif action == "other":
-            can = not self._busy and loaded is not None and len(loaded.candidates) > 1
-        return True if can else None
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        loaded, checked = self._loaded, self._checked
+        if action in ("start", "other") and self._busy:
+            return "Benchmarks are running. Press x to stop them"
+        if action in ("mark", "models", "rehearse", "start", "other", "copy") and loaded is None:
+            return "The project is not loaded; the status line says why"
+        if action == "start" and not (checked is not None and checked.may_start):
+            return "Fix the lines marked ✗ first" if checked is not None else "The checks are still running"
+        if action == "copy" and checked is None:
+            return "The checks are still running"
+        if action == "stop" and not self._busy:
+            return "No benchmark is running"
+        if action == "place" and len(self._places) < 2:
+            return "There is only one place to run benchmarks"
+        if action == "other" and loaded is not None and len(loaded.candidates) < 2:
+            return "There is no other finished run in this project"
+        return super().why_not(action, parameters)
 
     def action_mark(self) -> None:
         current, where = self.query_one(BenchmarkList).current, self._where
@@ -268,7 +251,7 @@ class BenchmarksView(BenchmarkActing):
             return "Fix the ✗ lines first."
         if checked.plan.place.pays:
             return f"Press a to start: costs at most {usd(checked.most_usd)}, {estimated(checked)}."
-        return "Press a to run here, free. Time depends on this machine: try a rehearsal (d) first."
+        return "Press a to run here, free. Time depends on this machine: try a rehearsal (Q) first."
 
     def _draw_text(self) -> None:
         """What the task does, then what matters now: the log, what to fix, or the results."""

@@ -48,11 +48,12 @@ class Choosing(EvaluateBase):
         if loaded is None:
             return
         project, here = self.workspace.project, self.workspace.services.here
-        found = await in_thread(lambda: candidates(project, loaded.comparison, loaded.candidates, here))
-        known = {one.column.weights for one in found}
-        found += [Candidate(column, "") for column in self.columns if column.weights not in known]
-        if self.is_current:
-            self.app.push_screen(ColumnsDialog(found, self.columns, self._column_at), self._columns_given)
+        with self.workspace.hold_keys():
+            found = await in_thread(lambda: candidates(project, loaded.comparison, loaded.candidates, here))
+            known = {one.column.weights for one in found}
+            found += [Candidate(column, "") for column in self.columns if column.weights not in known]
+            if self.is_current:
+                self.app.push_screen(ColumnsDialog(found, self.columns, self._column_at), self._columns_given)
 
     def _column_at(self, place: str, others: list[Column]) -> Column:
         """Blocks. Raises: InputError: there is no model."""
@@ -74,6 +75,9 @@ class Choosing(EvaluateBase):
     def action_view(self) -> None:
         """Answers, or figures of held-out pairs."""
         self.switch_view(HELD_OUT if self.view == ANSWERS else ANSWERS)
+
+    def action_show(self, view: str) -> None:
+        self.switch_view(ANSWERS if view == "answers" else HELD_OUT)
 
     def action_thinking(self) -> None:
         """Lets models think before they answer, or not."""

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
@@ -21,6 +21,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 
 CURSOR, CHOSEN = "›", "✓"
 KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
@@ -29,17 +30,7 @@ KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc"
 class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
     """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "accept", "Compare these"),
-        Binding("space", "mark", "In or out"),
-        Binding("a,plus", "add", "Add a folder or Hub id"),
-        Binding("j,down", "move(1)", "Down", show=False),
-        Binding("k,up", "move(-1)", "Up", show=False),
-        Binding("g,home", "move(-100000)", "Top", show=False),
-        Binding("G,end", "move(100000)", "End", show=False),
-        Binding("escape", "leave", "Close"),
-        Binding("q", "leave", "Close", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("models")
     AUTO_FOCUS = ""  # the input is not open
     DEFAULT_CSS = """
     ColumnsDialog Input { display: none; margin-bottom: 1; }

@@ -9,7 +9,6 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
@@ -24,16 +23,6 @@ from smoltui.widgets.page import Page
 
 WIDE = 100
 """Columns from which two answers are side by side."""
-COMMON: tuple[BindingType, ...] = (
-    Binding("u", "undo", "Undo"),
-    Binding("ctrl+r", "redo", "Redo", show=False),
-    Binding("v", "result", "Result"),
-    Binding("E", "export", "Export pairs"),
-    Binding("escape", "back", "Back", show=False),
-    Binding("q", "leave", "Close"),
-    Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
-)
-"""Keys of both views, which list them after their own: Textual shows those of a base class first."""
 
 
 class DecidingView(PairsOffer):
@@ -119,9 +108,6 @@ class DecidingView(PairsOffer):
 
     def action_leave(self) -> None:
         self.dismiss()
-
-    def action_help(self) -> None:
-        self.show_help(self.HEADING)
 
     # -- saving
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from smoltui.core.evaluation.group_rows import HEADINGS, GroupRow, group_row
 from smoltui.core.evaluation.groups import Group
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.cursor_list import CURSOR, CursorList, fitted
 
 NAME_WIDTH, LEAST_NAME = 30, 19
@@ -33,13 +34,7 @@ class GroupList(CursorList, can_focus=True):
     GroupList { height: auto; }
     GroupList:blur > .cursor-list--cursor { background: transparent; text-style: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "List pairs"),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("home,g", f"move(-{1 << 30})", "Top", show=False),
-        Binding("end,G", f"move({1 << 30})", "End", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("held-out-groups")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from smoltui.backends.system.threads import in_thread
@@ -19,6 +19,7 @@ from smoltui.core.pairs.preference import Pair, pair_of
 from smoltui.screens.evaluate.pair_value_list import PairValueLine, PairValueList, mark_of, signed
 from smoltui.screens.pairs.pair_view import Mark, PairView
 from smoltui.screens.room import Room
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.cursor_list import CursorList
 
 GONE = "The pairs of these figures are not kept. Measure again (m) to see them."
@@ -38,20 +39,7 @@ class HeldOutView(Room):
         &.reading PairValueList { display: none; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read the pair"),
-        Binding("escape,q", "back", "Back"),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("right,l", "next(1)", "Next pair", show=False),
-        Binding("left,h", "next(-1)", "Previous pair", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("home,g", f"move(-{1 << 30})", "Top", show=False),
-        Binding("end,G", f"move({1 << 30})", "End", show=False),
-        Binding("tab", "switch_side", "Scroll prompt or answers", show=False),
-        Binding("W", "whitespace", "Show white space", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("held-out-pairs")
 
     def __init__(self, load: Callable[[], Sequence[PairValue] | None], key: str) -> None:
         """`load` returns all measured pairs, None if they are not kept, and may block; `key` is that of the group."""
@@ -101,11 +89,12 @@ class HeldOutView(Room):
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disables the actions that are not available now."""
-        if action == "read":
-            return None if self._reading or not self._lines else True
-        return True
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        if action == "read" and self._reading:
+            return "This is the pair already. Press esc to return to the list"
+        if action == "read" and not self._lines:
+            return "There is no pair to read"
+        return super().why_not(action, parameters)
 
     def action_read(self) -> None:
         self._list.choose()

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 from textual.worker import Worker
 
@@ -36,6 +36,7 @@ from smoltui.screens.editing import edit_file
 from smoltui.screens.evaluate.judge_panes import HOW, judge_text, template_text
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
 from smoltui.screens.room import Room
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.page import Page
@@ -48,16 +49,8 @@ class JudgeView(PairsOffer):
     """Asks a judge about the answers of a run, and shows what it says. Replies are kept with the run."""
 
     CSS_PATH = "vote.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "ask", "Ask the judge"),
-        Binding("x", "stop", "Stop"),
-        Binding("o", "other", "Other judge"),
-        Binding("v", "prompt", "Prompt"),
-        Binding("e", "edit", "Edit the prompt"),
-        Binding("escape", "back", "Back", show=False),
-        Binding("q", "leave", "Close"),
-        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
-    ]
+    HEADING: ClassVar[str] = "Judge"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("judge")
 
     def __init__(
         self,
@@ -127,17 +120,17 @@ class JudgeView(PairsOffer):
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         asking = self._asker is not None
         if action == "stop":
-            return asking
-        if action == "ask":
-            return True if not asking and self._plan is not None and self._plan.calls else None
-        if action in ("other", "edit"):
-            return None if asking else True
-        if action == "prompt":
-            return True if self._setup is not None else None
-        return True
+            return "" if asking else None
+        if action in ("ask", "other", "edit") and asking:
+            return "The judge is being asked. Press x to stop"
+        if action == "ask" and (self._plan is None or not self._plan.calls):
+            return "Nothing to ask the judge now; the status line says why"
+        if action == "prompt" and self._setup is None:
+            return "The judge is not set up; the status line says why"
+        return super().why_not(action, parameters)
 
     def action_ask(self) -> None:
         if self._asker is None:
@@ -202,9 +195,6 @@ class JudgeView(PairsOffer):
             self._asker.stop()
             self.workspace.say("The judge is stopped. Replies so far are kept; asking again continues.")
         self.dismiss()
-
-    def action_help(self) -> None:
-        self.show_help("Judge")
 
     # -- asking
 

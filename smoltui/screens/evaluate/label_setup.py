@@ -13,7 +13,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from smoltui.backends.evaluation import labels
@@ -28,6 +28,7 @@ from smoltui.core.settings.settings import EvaluationSettings
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.page import Page
@@ -46,16 +47,8 @@ class LabelSetup(PairsOffer):
     """Lists the sets of a project, and below them what a new one will be sampled with."""
 
     CSS_PATH = "vote.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open or edit"),
-        Binding("a", "sample", "Sample answers"),
-        Binding("x", "stop", "Stop"),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("escape", "back", "Back", show=False),
-        Binding("q", "leave", "Close"),
-        Binding("question_mark", "help", "Show all keys", key_display="?", show=False),
-    ]
+    HEADING: ClassVar[str] = "Label answers"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("label-setup")
 
     def __init__(self, columns: Sequence[Column], settings: EvaluationSettings) -> None:
         """`columns`: the models to choose from."""
@@ -121,12 +114,12 @@ class LabelSetup(PairsOffer):
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if action == "stop":
-            return self._sampling
-        if action in ("sample", "open"):
-            return None if self._sampling else True
-        return True
+            return "" if self._sampling else None
+        if action in ("sample", "open") and self._sampling:
+            return "Answers are being sampled. Press x to stop"
+        return super().why_not(action, parameters)
 
     def action_move(self, by: int) -> None:
         self._at = max(0, min(self._at + by, self._rows - 1))
@@ -184,9 +177,6 @@ class LabelSetup(PairsOffer):
 
     def action_leave(self) -> None:
         self.dismiss()
-
-    def action_help(self) -> None:
-        self.show_help("Label answers")
 
     # -- sampling
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
@@ -24,8 +24,9 @@ from smoltui.core.evaluation.vote_log import Choice, Vote
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
-from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
+from smoltui.screens.evaluate.deciding_view import DecidingView
 from smoltui.screens.evaluate.vote_panes import LETTERS, answer_text, prompt_text
+from smoltui.widgets.actions import bindings
 
 UNDONE: dict[Choice, str] = {"tie": "all alike", "bad": "none is good", "skip": "skipped"}
 
@@ -34,16 +35,7 @@ class LabelView(DecidingView):
     """Chooses in one set. Opens where the last choice left off."""
 
     HEADING = "Label answers"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "pick(0)", "Best, then worst", key_display="A B …"),
-        *(Binding(letter, f"pick({at})", "Best, then worst", show=False) for at, letter in enumerate(LETTERS) if at),
-        Binding("equals_sign", "label('tie')", "All alike", key_display="="),
-        Binding("x", "label('bad')", "None good"),
-        Binding("s", "label('skip')", "Skip"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        *COMMON,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("label")
 
     def __init__(self, set_name: str) -> None:
         super().__init__()
@@ -78,22 +70,27 @@ class LabelView(DecidingView):
     def has_more(self) -> bool:
         return self._now is not None
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         labelling = self._labelling
-        if labelling is None or self.saving:
-            return None if action in ("pick", "label", "undo", "redo", "result", "export") else True
+        if action in ("pick", "label", "undo", "redo", "result", "export") and (labelling is None or self.saving):
+            return "The last choice is being saved" if self.saving else "The set is not loaded"
+        why = "" if labelling is None else self._why_not_with(labelling, action, parameters)
+        return super().why_not(action, parameters) if why == "" else why
+
+    def _why_not_with(self, labelling: Labelling, action: str, parameters: tuple[object, ...]) -> str | None:
+        progress = labelling.progress
         match action:
-            case "pick" | "label":
-                return self.deciding or (parameters == ("skip",) and labelling.progress.skipped > 0)
-            case "export":
-                return not self.deciding and bool(labelling.progress.log.votes)
-            case "undo":
-                return True if self._best is not None or labelling.progress.last() is not None else None
-            case "redo":
-                return True if self._best is None and labelling.can_redo else None
-            case "result":
-                return True if labelling.progress.items else None
-        return True
+            case "pick" | "label" if not self.deciding:
+                return "" if parameters == ("skip",) and progress.skipped > 0 else None
+            case "export" if self.deciding or not progress.log.votes:
+                return "Press v for the result first" if progress.log.votes else "There is no choice to export yet"
+            case "undo" if self._best is None and progress.last() is None:
+                return "There is no choice to undo"
+            case "redo" if self._best is not None or not labelling.can_redo:
+                return "There is nothing to redo"
+            case "result" if not progress.items:
+                return "There is nothing to choose from, so there is no result"
+        return ""
 
     def explained(self) -> tuple[str, ...]:
         return CARDS_OF["label"]
@@ -199,7 +196,7 @@ class LabelView(DecidingView):
             return "Press the letter of the best answer." if self._best is None else "Now the letter of the worst one."
         if self._now is not None:
             return "esc returns to choosing. E exports best against worst as preference pairs."
-        again = f"s returns to the {labelling.progress.skipped} skipped. " if labelling.progress.skipped else ""
+        again = f"l returns to the {labelling.progress.skipped} skipped. " if labelling.progress.skipped else ""
         return f"{again}E exports best against worst as preference pairs."
 
     # -- pairs

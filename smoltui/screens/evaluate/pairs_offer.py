@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from textual import work
-from textual.binding import Binding
 
 from smoltui.backends.pairs.export import MANIFEST, Exported
 from smoltui.backends.pairs.export_files import Kind
@@ -18,7 +17,6 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
 from smoltui.screens.explaining import Explains
-from smoltui.screens.help import Help
 from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
 from smoltui.workspace import Workspace, workspace_of
@@ -38,16 +36,6 @@ class PairsOffer(Explains[None], Modal[None]):
     def tell(self, text: str) -> None:
         """Shows a sentence in the view's status line."""
         raise NotImplementedError
-
-    def show_help(self, title: str) -> None:
-        """Lists every key of this view."""
-        ours = [kind for kind in type(self).__mro__ if issubclass(kind, PairsOffer)]  # Textual's keys are not listed
-        own = {key.action for kind in ours for key in vars(kind).get("BINDINGS", ()) if isinstance(key, Binding)}
-        rows: dict[str, tuple[list[str], bool]] = {}
-        for node, binding, enabled, _ in self.active_bindings.values():
-            if binding.action in own and node is self:
-                rows.setdefault(binding.description, ([], enabled))[0].append(self.app.get_key_display(binding))
-        self.app.push_screen(Help(title, [(" ".join(keys), words, works) for words, (keys, works) in rows.items()]))
 
     def ask_export(self, suggested: str, export: Export) -> None:
         """Asks for a folder in the project, and exports to it."""

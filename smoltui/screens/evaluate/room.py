@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import events as textual_events
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import ContentSwitcher, Input, Static
 
 from smoltui.backends.evaluation import answers
@@ -24,10 +24,15 @@ from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, WIDE, when
 from smoltui.screens.evaluate.choosing import Choosing
 from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
 from smoltui.screens.evaluate.measuring import MEASURED, Measuring
-from smoltui.screens.room import LOADING_RUNS
+from smoltui.screens.room import LOADING_RUNS, View
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.page import Page
 
+NEEDS_MODELS = frozenset(
+    {"ask", "own", "columns", "thinking", "edit", "label", "vote", "judge", "measure", "other", "set", "reload"}
+)
+"""Actions that wait until the models are idle."""
 MANY = 1_000
 """Answers whose manner is judged at once; the figures below the prompts have it for more."""
 
@@ -36,28 +41,16 @@ class EvaluateRoom(Choosing, Measuring):
     """Shows the models, their sampling settings, and their answers."""
 
     MODE = "evaluate"
+    VIEWS = (
+        View("a", "Answers side by side", "show('answers')"),
+        View("h", "Figures of held-out pairs", "show('held-out')"),
+        View("b", "Blind vote", "vote"),
+        View("j", "Judge", "judge"),
+        View("l", "Label answers", "label"),
+        View("B", "Benchmarks", "benchmarks"),
+    )
     CSS_PATH = "evaluate.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "ask", "Compare"),
-        Binding("m", "measure", "Measure"),
-        Binding("i", "own", "Own prompt"),
-        Binding("o", "set", "Prompt set"),
-        Binding("c", "columns", "Models"),
-        Binding("x", "stop", "Stop / unload"),
-        Binding("B", "benchmarks", "Benchmarks", key_display="B"),
-        Binding("b", "vote", "Blind vote"),
-        Binding("v", "view", "Held-out / answers"),
-        Binding("e", "edit", "Edit prompts", show=False),
-        Binding("L", "label", "Label answers", show=False),
-        Binding("A", "judge", "Judge", show=False),
-        Binding("T", "thinking", "Thinking on or off", show=False),
-        Binding("z", "unfold", "Unfold or fold thoughts", show=False),
-        Binding("h,left", "shift(-1)", "Columns to the left", show=False),
-        Binding("l,right", "shift(1)", "Columns to the right", show=False),
-        Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
-        Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
-        Binding("escape", "back", "Close", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("evaluate")
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,22 +105,38 @@ class EvaluateRoom(Choosing, Measuring):
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disables the actions that are not available now."""
-        return True if self._available().get(action, True) else None
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        if action in NEEDS_MODELS:
+            if self._working:
+                return f"The models are busy {self._working}. Press x to stop them"
+            if self._loaded is None and action not in ("set", "reload"):
+                return "The project is not loaded; the line below the title says why"
+        return self._why_not_loaded(action, self._loaded) or super().why_not(action, parameters)
 
-    def _available(self) -> dict[str, bool]:
-        """Whether an action is available now; one without an entry always is."""
-        ready = self._loaded if not self._working else None
-        return {
-            "set": not self._working,
-            "stop": bool(self._working) or self._memory is not None,
-            "shift": self._at_once() < len(self.columns),
-            **dict.fromkeys(("ask", "own", "columns", "thinking", "edit", "label"), ready is not None),
-            **dict.fromkeys(("vote", "judge"), ready is not None and ready.run is not None),
-            "measure": ready is not None and ready.comparison.aligned is not None,
-            "other": ready is not None and len(ready.candidates) > 1,
-        }
+    def _why_not_loaded(self, action: str, loaded: answers.Opening | None) -> str:
+        """Why an action that the models do not prevent cannot run now; empty if it can."""
+        if action == "stop" and not self._working and self._memory is None:
+            return "Nothing to stop: the models are idle and not loaded"
+        if action == "shift" and self._at_once() >= len(self.columns):
+            return "All columns are in view"
+        if loaded is None:
+            return ""
+        if action in ("vote", "judge") and loaded.run is None:
+            return "No run has answers yet. Press t to train, then a to compare"
+        if action == "measure" and loaded.comparison.aligned is None:
+            return "There is no aligned model to measure yet. Press t to train one"
+        if action == "other" and len(loaded.candidates) < 2:
+            return "There is no other finished run in this project"
+        return ""
+
+    def action_reload(self) -> None:
+        self._load()
+
+    def close_view(self) -> bool:
+        if self.view == ANSWERS:
+            return False
+        self.switch_view(ANSWERS)
+        return True
 
     def action_ask(self) -> None:
         self.switch_view(ANSWERS)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
@@ -25,8 +25,9 @@ from smoltui.core.evaluation.vote_words import name, votes
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
-from smoltui.screens.evaluate.deciding_view import COMMON, DecidingView
+from smoltui.screens.evaluate.deciding_view import DecidingView
 from smoltui.screens.evaluate.vote_panes import TextPane, answer_text, prompt_text, result_text
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
 
 GENERATING_SECONDS = 0.5
@@ -44,16 +45,7 @@ class VoteView(DecidingView):
     """Votes on the answers of a run, which are kept with it. Opens where the last vote left off."""
 
     HEADING = "Blind vote"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "vote('a')", "A better"),
-        Binding("b", "vote('b')", "B better"),
-        Binding("equals_sign", "vote('tie')", "Tie", key_display="="),
-        Binding("x", "vote('bad')", "Both bad"),
-        Binding("s", "vote('skip')", "Skip"),
-        Binding("enter", "generate", "Generate answers"),
-        Binding("tab", "next_pane", "Scroll prompt, A or B", show=False),
-        *COMMON,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("vote")
 
     def __init__(self, run: Run, answers: Callable[[], Answers], ask: Callable[[], Worker[None]] | None = None) -> None:
         """`answers`: those there are now. `ask` lets the models answer; None: that is not possible here."""
@@ -103,24 +95,29 @@ class VoteView(DecidingView):
         ballot = self._voting.progress.ballot if self._voting is not None else None
         return ballot is not None and ballot.incomplete > 0 and self._ask is not None and not self._generating
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         voting = self._voting
-        if voting is None or self.saving:
-            return None if action in ("vote", "undo", "redo", "result", "export", "generate") else True
+        if action in ("vote", "undo", "redo", "result", "export", "generate") and (voting is None or self.saving):
+            return "The last vote is being saved" if self.saving else "The votes are not loaded"
+        why = "" if voting is None else self._why_not_with(voting, action, parameters)
+        return super().why_not(action, parameters) if why == "" else why
+
+    def _why_not_with(self, voting: Voting, action: str, parameters: tuple[object, ...]) -> str | None:
+        progress = voting.progress
         match action:
-            case "vote":  # on the result, only what was skipped can be voted on
-                return self.deciding or (parameters == ("skip",) and voting.progress.skipped > 0)
-            case "generate":
-                return not self.deciding and self._can_generate()
-            case "export":
-                return not self.deciding and bool(voting.progress.log.votes)
-            case "undo":
-                return True if voting.progress.last() is not None else None
-            case "redo":
-                return True if voting.can_redo else None
-            case "result":
-                return True if voting.progress.items else None
-        return True
+            case "vote" if not self.deciding:  # on the result, only what was skipped can be voted on
+                return "" if parameters == ("skip",) and progress.skipped > 0 else None
+            case "generate" if self.deciding or not self._can_generate():
+                return None if self.deciding else "No answer is missing, or the models cannot be asked here"
+            case "export" if self.deciding or not progress.log.votes:
+                return "Press v for the result first" if progress.log.votes else "There is no vote to export yet"
+            case "undo" if progress.last() is None:
+                return "There is no vote to undo"
+            case "redo" if not voting.can_redo:
+                return "There is nothing to redo"
+            case "result" if not progress.items:
+                return "There is nothing to vote on, so there is no result"
+        return ""
 
     def explained(self) -> tuple[str, ...]:
         return CARDS_OF["vote"]
@@ -250,7 +247,7 @@ class VoteView(DecidingView):
             return "Which answer is better? tab scrolls the other one."
         if self.has_more():
             return "esc returns to voting. E exports the votes as preference pairs."
-        again = f"s votes on the {voting.progress.skipped} skipped. " if voting.progress.skipped else ""
+        again = f"l votes on the {voting.progress.skipped} skipped. " if voting.progress.skipped else ""
         return f"{again}E exports the votes as preference pairs."
 
     # -- pairs

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from smoltui.backends.pairs.session import PairsSession
@@ -15,6 +15,7 @@ from smoltui.core.pairs.audit import DEFINITIONS, Audit, Found
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.actions import bindings
 from smoltui.workspace import workspace_of
 
 PAGE = 10
@@ -24,17 +25,7 @@ PAGE = 10
 class AuditPane(SetPane):
     """Shows the report, and creates it when it is first opened."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "pairs", "Show its pairs"),
-        Binding("k,up", "move(-1)", "Up", show=False),
-        Binding("j,down", "move(1)", "Down", show=False),
-        Binding("pagedown,space", f"move({PAGE})", "Page down", show=False),
-        Binding("pageup", f"move(-{PAGE})", "Page up", show=False),
-        Binding("home", "move(-100000)", "Top", show=False),
-        Binding("end", "move(100000)", "End", show=False),
-        Binding("z", "unfold", "List checks that found nothing", show=False),
-        Binding("escape", "leave", "Back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("audit")
 
     class Chosen(Message):
         """The pairs of a finding were requested."""
@@ -116,7 +107,10 @@ class AuditPane(SetPane):
         else:
             self.host.say("This finding has no pairs to show")
 
-    def save(self) -> None:
+    def action_again(self) -> None:
+        self.forget()
+
+    def action_save(self) -> None:
         """Saves the report as files in the project folder."""
         if self.session.report is None:
             self.host.say("No audit yet. Press a to run one")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
@@ -21,7 +21,8 @@ from smoltui.core.pairs.further import further_name, value_text
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.column_list import ColumnLine, ColumnList
-from smoltui.screens.pairs.pane import MOVE_KEYS, SetPane, tell
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.cursor_list import CursorList
 
 MOST_FURTHER = 2_000
@@ -31,11 +32,7 @@ MOST_FURTHER = 2_000
 class ColumnsPane(SetPane):
     """Lists the further columns of the rows, then our own ones."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Values"),
-        Binding("space", "show_column", "Show with each pair"),
-        *MOVE_KEYS,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
 
     class Chosen(Message):
         """The values of a column were requested."""

@@ -9,7 +9,7 @@ from typing import ClassVar, cast
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 
 from smoltui.backends.pairs.decisions import NOTHING_TO_UNDO
@@ -23,6 +23,7 @@ from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
 from smoltui.screens.pairs.pane import Host, here_or_tell, tell
 from smoltui.screens.pairs.set_view import SetView
+from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.unpainted import Unpainted
 
 LOCKED_SECONDS = 0.5
@@ -38,20 +39,10 @@ ACTS: dict[str, tuple[str, str, str]] = {
 """Key in the dialog → act, its name in the dialog, its effect."""
 
 
-class CurationView(Unpainted, Container):
+class CurationView(Refusing, Unpainted, Container):
     """An opened set, with the keys for decisions, which work in every pane."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "decide('exclude')", "Exclude"),
-        Binding("X", "decide('swap')", "Swap chosen and rejected", show=False),
-        Binding("p", "decide('pin')", "Pin", show=False),
-        Binding("e", "ask_note", "Note", show=False),
-        Binding("b", "bulk", "Apply to all matches", show=False),
-        Binding("u", "undo", "Undo the last decision", show=False),
-        Binding("ctrl+r", "redo", "Redo the decision that was undone", show=False),
-        Binding("H", "ask_hold_out", "Split off a test set", show=False),
-        Binding("E", "ask_export", "Export", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("decide")
 
     _said_locked = False
 
@@ -71,6 +62,13 @@ class CurationView(Unpainted, Container):
         return self._view.session
 
     # -- deciding
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        if action in ("decide", "ask_note") and self._view.view not in ("pair", "list", "tokens"):
+            return "This is about one pair: press q to return to it"
+        if action == "bulk" and not self.session.rows:
+            return "Nothing to apply to. Search (/) or open an audit finding first"
+        return super().why_not(action, parameters)
 
     def action_decide(self, act: str) -> None:
         """Excludes, swaps or pins the pair; reverts that if it already applies."""
@@ -143,10 +141,7 @@ class CurationView(Unpainted, Container):
 
     def action_bulk(self) -> None:
         """Offers to apply one act to all matches."""
-        rows, matches = self.session.rows, self.session.matches
-        if not rows:
-            self.host.say("Nothing to apply to. Search (/) or open an audit finding first", severity="warning")
-            return
+        rows, matches = self.session.rows or (), self.session.matches
         reason = matches.reason if matches is not None else ""
         choices = {key: words for key, (_, words, _) in ACTS.items()}
         asked = Choose(f"{len(rows):,} pairs: {reason}" if reason else f"All {len(rows):,} pairs", choices)

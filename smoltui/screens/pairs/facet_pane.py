@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
@@ -16,19 +16,15 @@ from smoltui.core.pairs.facet import Facet, FacetValue
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.facet_list import FacetList, shown_value
-from smoltui.screens.pairs.pane import LIST_KEYS, SetPane, tell
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.cursor_list import CursorList
 
 
 class FacetPane(SetPane):
     """Counts the values of a column when it is opened; enter lists the pairs of one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Its pairs"),
-        Binding("s", "sort_values", "Sort by the next column", show=False),
-        Binding("S", "reverse_values", "Reverse the order", show=False),
-        *LIST_KEYS,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("values")
 
     class Chosen(Message):
         """The pairs with a value were requested."""

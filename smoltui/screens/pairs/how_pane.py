@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
@@ -17,6 +17,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.pairs.first_rows import first_rows
 from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
 
 LABEL_CELLS = 10
@@ -25,14 +26,7 @@ LABEL_CELLS = 10
 class HowPane(SetPane):
     """Shows how the set is read; from here, it can be changed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "change", "Change how it is read"),
-        Binding("k,up", "scroll_text(-1)", "Up", show=False),
-        Binding("j,down", "scroll_text(1)", "Down", show=False),
-        Binding("pagedown,space", "scroll_text(10)", "Page down", show=False),
-        Binding("pageup", "scroll_text(-10)", "Page up", show=False),
-        Binding("escape", "leave", "Back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("how-read")
 
     class ChangeWanted(Message):
         """The set is to be read in another way."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from smoltui.backends.pairs.lengths import Lengths
@@ -16,7 +16,8 @@ from smoltui.core.pairs.preference import Pair
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.histogram import Cut, Histogram, Panel
 from smoltui.screens.pairs.pair_list import Further, PairLine, PairList
-from smoltui.screens.pairs.pane import LIST_KEYS, SetPane, tell
+from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.actions import bindings
 
 KEPT_LINES = 2000
 """Lines that are cached."""
@@ -27,10 +28,7 @@ PANEL_ROWS, PANEL_CELLS = 7, 49
 class ListPane(SetPane):
     """Lists what the session lists, with the cursor on the current pair."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Read"),
-        *LIST_KEYS,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pair-list")
 
     class Chosen(Message):
         """The pair of this row was selected."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.console import Console
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,6 +19,7 @@ from smoltui.core.pairs.reading_fields import Read, ReadingFields
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.pairs.first_rows import first_rows
 from smoltui.scripts.pair_how import AS_IT_IS
+from smoltui.widgets.actions import bindings
 
 LABEL_CELLS = 12
 VALUE_CELLS = 28
@@ -38,14 +39,7 @@ class MappingForm(Widget, can_focus=True):
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,shift+tab", "field(-1)", "Field above", show=False),
-        Binding("down,tab", "field(1)", "Field below", show=False),
-        Binding("left", "value(-1)", "Previous value", show=False),
-        Binding("right", "value(1)", "Next value", show=False),
-        Binding("backspace", "shorten", "Delete a character", show=False),
-        Binding("enter", "accept", "Read it like this"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mapping")
 
     class Changed(Message):
         """A field has changed."""

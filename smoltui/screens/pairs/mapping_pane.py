@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
@@ -17,6 +17,7 @@ from smoltui.backends.data_files.source import PairsSpec
 from smoltui.core.pairs.reading_fields import Read, ReadingFields
 from smoltui.screens.pairs.mapping_form import MappingForm
 from smoltui.screens.pairs.pane import Pane
+from smoltui.widgets.actions import bindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Unmapped:
 class MappingPane(Pane, can_focus=False):
     """Contains the form, which has the focus itself, since text is typed into it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mapping-pane")
 
     class Left(Message):
         """The form was canceled, or nothing was changed."""

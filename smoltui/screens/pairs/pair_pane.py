@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.timer import Timer
 
 from smoltui.backends.pairs.session import Here, PairsSession
@@ -24,6 +24,7 @@ from smoltui.screens.pairs.neighbours import Neighbours
 from smoltui.screens.pairs.pair_list import PairList, Unit
 from smoltui.screens.pairs.pair_view import SWAPPED, Mark, PairView
 from smoltui.screens.pairs.pane import SetPane, tell
+from smoltui.widgets.actions import bindings
 
 BESIDE = 160
 """Columns from which the list is beside the pair."""
@@ -36,17 +37,7 @@ REST_SECONDS = 0.05
 class PairPane(SetPane):
     """Shows the current pair."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
-        Binding("j,down", "scroll_text(1, 0)", "Down", show=False),
-        Binding("pagedown,space", "scroll_text(0, 1)", "Page down", show=False),
-        Binding("pageup", "scroll_text(0, -1)", "Page up", show=False),
-        Binding("home", "scroll_text(-100000, 0)", "Top", show=False),
-        Binding("end", "scroll_text(100000, 0)", "End", show=False),
-        Binding("tab", "switch_side", "Scroll prompt or answers", show=False),
-        Binding("W", "whitespace", "Show white space", show=False),
-        Binding("escape", "leave", "Clear the search", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pair")
 
     tokenizer: TokenService | None = None
     """The recipe's tokenizer with its `max_length`; None until it is loaded."""
@@ -101,10 +92,8 @@ class PairPane(SetPane):
             further=session.further(here.row),
         )
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "leave" and self.session.rows is None:
-            return None
-        return True
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        return None if action == "leave" and self.session.rows is None else ""
 
     def action_scroll_text(self, lines: int, pages: int) -> None:
         self.query_one(PairView).scroll_by(lines, pages)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.notifications import SeverityLevel
@@ -14,22 +13,10 @@ from textual.widget import Widget
 
 from smoltui.backends.pairs.session import Here, PairsSession, StillLoadingError
 from smoltui.errors import SmoltuiError
+from smoltui.widgets.actions import Refusing
 from smoltui.widgets.ask_line import Completing
 from smoltui.widgets.unpainted import Unpainted
 
-MOVE_KEYS: list[BindingType] = [
-    Binding("right,l", "page(1)", "Next page", show=False),
-    Binding("left,h", "page(-1)", "Previous page", show=False),
-    Binding("k,up", "move(-1)", "Up", show=False),
-    Binding("j,down", "move(1)", "Down", show=False),
-    Binding("pagedown", "page(1)", "Page down", show=False),
-    Binding("pageup", "page(-1)", "Page up", show=False),
-    Binding("home", f"move(-{1 << 60})", "Top", show=False),
-    Binding("end,G", f"move({1 << 60})", "End", show=False),
-    Binding("escape", "leave", "Back", show=False),
-]
-"""Keys that move in a list."""
-LIST_KEYS: list[BindingType] = [*MOVE_KEYS, Binding("space", "page(1)", "Page down", show=False)]
 LOAD_AFTER_SECONDS = 0.3
 """Pause in typing before C libraries are loaded: each holds Python's lock for 0.1 to 0.3 s."""
 
@@ -80,7 +67,7 @@ def here_or_tell(host: Host, session: PairsSession) -> Here | None:
         return None
 
 
-class Pane(Unpainted, Container, can_focus=True):
+class Pane(Refusing, Unpainted, Container, can_focus=True):
     """One view of the room. It has the focus while it is visible, so that key bar and help list its keys."""
 
     @property

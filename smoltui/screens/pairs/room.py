@@ -11,7 +11,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
@@ -31,6 +31,7 @@ from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_shapes import SCHEMAS
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine, Completing
 from smoltui.widgets.unpainted import Unpainted
 
@@ -48,10 +49,7 @@ class PairsRoom(Room):
     MODE = "pairs"
     CSS_PATH = "pairs.tcss"
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "ask_source", "Open"),
-        Binding("r", "reload", "Reload pairs", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pairs-room")
 
     session: PairsSession | None = None
     """The open set; None without one."""
@@ -84,10 +82,20 @@ class PairsRoom(Room):
         self._show_nothing("Looking for the project's pairs…")
         self.set_interval(WATCH_SECONDS, self._tick)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "reload":
-            return True if self.session is not None or self._follows_project else None
-        return True
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        if action == "reload" and self.session is None and not self._follows_project:
+            return "No set is open. Press o to open one"
+        return super().why_not(action, parameters)
+
+    @property
+    def numbered(self) -> str:
+        return "pair" if self.session is not None else ""
+
+    def go_to_number(self, number: int) -> None:
+        self._set_view.go_to_number(number)
+
+    def close_view(self) -> bool:
+        return self.session is not None and self._set_view.close_view()
 
     def explained(self) -> tuple[str, ...]:
         return self._set_view.explained() if self.session is not None else ()
@@ -461,5 +469,5 @@ class PairsRoom(Room):
         except SmoltuiError as error:
             self.say(error)
             return
-        self.say("Saved in smoltui.toml; training reads the set like this too. Press i to see or change it")
+        self.say("Saved in smoltui.toml; training reads the set like this too. Press V, then h to see or change it")
         self.open_project()

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, cast
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
@@ -39,43 +39,31 @@ from smoltui.screens.pairs.list_pane import ListPane
 from smoltui.screens.pairs.pair_pane import PairPane, readable_text
 from smoltui.screens.pairs.pane import Host, SetPane, here_or_tell, tell
 from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
-from smoltui.screens.room import Room
+from smoltui.screens.room import Room, choose_view
+from smoltui.screens.room import View as Choice
+from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.unpainted import Unpainted
 
 COUNTED_BY_ITSELF = 20_000
 """In sets of up to this many pairs, tokens are counted automatically, which takes a few seconds."""
 View = Literal["pair", "list", "audit", "tokens", "columns", "facet", "how"]
+VIEW_ORDER: tuple[View, ...] = ("pair", "list", "columns", "audit", "tokens", "how")
+"""The order in which `v` shows them; the values of a column are reached from the columns."""
+VIEW_MENU = (
+    Choice("p", "One pair", "pair"),
+    Choice("l", "List of pairs", "view('list')"),
+    Choice("c", "Columns and their values", "view('columns')"),
+    Choice("a", "Audit", "view('audit')"),
+    Choice("t", "Tokens that the trainer sees", "tokens"),
+    Choice("h", "How this set is read", "view('how')"),
+)
+"""What `V` offers."""
 
 
-class SetView(Unpainted, ContentSwitcher):
+class SetView(Refusing, Unpainted, ContentSwitcher):
     """Shows one pane at a time. `take` is called before it is first visible, so `session` is always set."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "step(1)", "Next"),
-        Binding("slash", "ask_search", "Find", key_display="/"),
-        Binding("v", "view('list')", "List"),
-        Binding("a", "view('audit')", "Audit"),
-        Binding("m", "tokens", "Tokens"),
-        # Not in the bottom line, which has to fit in 80 columns; `?` lists them all.
-        Binding("left,h", "step(-1)", "Previous", show=False),
-        Binding("n", "hit(1)", "Next match", show=False),
-        Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
-        Binding("c", "view('columns')", "Columns", show=False),
-        Binding("g", "ask_number", "Go to a pair by number", show=False),
-        Binding("G", "last", "Last", show=False),
-        Binding("R", "random", "Random pair", show=False),
-        Binding("f", "flagged(1)", "Next flagged pair", show=False),
-        Binding("F", "flagged(-1)", "Previous flagged pair", show=False),
-        Binding("s", "sort", "Sort by the next column", show=False),
-        Binding("S", "reverse", "Reverse the order", show=False),
-        Binding("d", "split", "Switch to another split", show=False),
-        Binding("i", "view('how')", "How this set is read", show=False),
-        Binding("T", "count_tokens", "Count the tokens of all pairs", show=False),
-        Binding("A", "audit_again", "Audit again", show=False),
-        Binding("w", "save_audit", "Save the audit report in the project", show=False),
-        Binding("y", "copy", "Copy the pair as JSON", show=False),
-        Binding("P", "page", "Open in the pager", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pairs")
 
     class SplitWanted(Message):
         """Another split of the same set was requested."""
@@ -133,14 +121,40 @@ class SetView(Unpainted, ContentSwitcher):
         self.current = pane.id
         self.host.hand_keys_to(pane)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         session = self.session
-        works = {
-            "hit": bool(session.rows),
-            "save_audit": session.report is not None,
-            "split": len(session.opened.splits) > 1,
-        }
-        return works.get(action, True) or None
+        if action in ("hit", "matches") and not session.rows:
+            return "Nothing was found to go to. Press / to search"
+        if action == "split" and len(session.opened.splits) < 2:
+            return "This set has one split"
+        return super().why_not(action, parameters)
+
+    def action_next_view(self) -> None:
+        """Brings the next view to the front. Tokens are left out until the tokenizer is loaded."""
+        now: View = "columns" if self.view == "facet" else self.view
+        order: list[View] = [view for view in VIEW_ORDER if view != "tokens" or self._tokenizer is not None]
+        following = order[(order.index(now) + 1) % len(order)]
+        if following == "tokens":
+            self.action_tokens()
+        elif following == "pair":
+            self.show("pair")
+            self.draw()
+        else:
+            self.action_view(following)
+
+    def action_views(self) -> None:
+        choose_view(self, VIEW_MENU)
+
+    def action_pair(self) -> None:
+        self.show("pair")
+        self.draw()
+
+    def close_view(self) -> bool:
+        """Returns to the pair, as escape does; False if that is in front."""
+        if self.view == "pair":
+            return False
+        self._leave()
+        return True
 
     def action_view(self, view: View) -> None:
         """Switches to the list, the audit, the columns or how the set is read, and back to the pair."""
@@ -292,19 +306,21 @@ class SetView(Unpainted, ContentSwitcher):
         if len(self.session.opened) > 1:
             self.go(random.randrange(len(self.session.opened)))
 
-    def action_ask_number(self) -> None:
-        self.host.ask("go to pair:", "a number", self._go_to)
+    def action_first(self) -> None:
+        self.go(0)
 
-    def _go_to(self, text: str) -> None:
-        if not text:
-            return
+    def go_to_number(self, number: int) -> None:
+        """Shows the pair with this number, from 1."""
         opened = self.session.opened
-        number = int(text.replace(",", "")) if text.replace(",", "").isdecimal() and text.isascii() else 0
         most = opened.total or len(opened)
         if 1 <= number <= most:
             self.go(number - 1)
         else:
-            self.host.say(f"Pairs here go from 1 to {most:,}: {text}", severity="warning")
+            self.host.say(f"Pairs here go from 1 to {most:,}: {number:,}", severity="warning")
+
+    def action_matches(self) -> None:
+        """Lists the matches; from the list, returns to the pair."""
+        self.action_view("list")
 
     @on(ListPane.Chosen)
     def _row_chosen(self, event: ListPane.Chosen) -> None:
@@ -463,7 +479,7 @@ class SetView(Unpainted, ContentSwitcher):
         if matches.looking and matches.search is not None:
             line.append(f", searched {matches.search.looked_at:,}…", "not bold")
         esc = "values" if self.view == "list" and self._lists_value else "clear"
-        line.append(f"  n/N next/previous · v list · b all · esc {esc}", "not bold dim")
+        line.append(f"  n/N next/previous · f list · A all · esc {esc}", "not bold dim")
         self.host.show_status(line)
 
     # -- sorting
@@ -493,9 +509,6 @@ class SetView(Unpainted, ContentSwitcher):
     def action_audit_again(self) -> None:
         self.show("audit")
         self._audit.forget()
-
-    def action_save_audit(self) -> None:
-        self._audit.save()
 
     def action_count_tokens(self) -> None:
         if self.session.tokens is not None:

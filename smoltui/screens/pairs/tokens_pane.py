@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from smoltui.backends.pairs.session import Here
@@ -19,6 +19,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.measuring import refused
 from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.screens.pairs.trainer_view import TrainerPane
+from smoltui.widgets.actions import bindings
 
 SAY_SECONDS = 0.2
 """Rendering is announced only if it takes longer, so that nothing flickers."""
@@ -27,15 +28,7 @@ SAY_SECONDS = 0.2
 class TokensPane(SetPane):
     """Shows the current pair, with its sides exchanged if it is swapped."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k,up", "scroll_text(-1, 0)", "Up", show=False),
-        Binding("j,down", "scroll_text(1, 0)", "Down", show=False),
-        Binding("pagedown,space", "scroll_text(0, 1)", "Page down", show=False),
-        Binding("pageup", "scroll_text(0, -1)", "Page up", show=False),
-        Binding("home", "scroll_text(-100000, 0)", "Top", show=False),
-        Binding("end", "scroll_text(100000, 0)", "End", show=False),
-        Binding("escape", "leave", "Back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("tokens")
 
     class Skipped(Message):
         """The trainer skips the pair, so there is nothing to show."""

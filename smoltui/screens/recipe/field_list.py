@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from smoltui.safe_text import redact, safe_line
+from smoltui.widgets.actions import bindings
 
 LABEL_WIDTH = 20
 
@@ -68,14 +69,7 @@ class FieldList(ScrollView, can_focus=True):
     FieldList > .field-list--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     FieldList:focus > .field-list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "move(-10)", "Page up", show=False),
-        Binding("pagedown", "move(10)", "Page down", show=False),
-        Binding("g,home", "move(-1000)", "First field", show=False),
-        Binding("G,end", "move(1000)", "Last field", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("fields")
 
     cursor: reactive[int] = reactive(-1, repaint=False)
     """Index of the row under the cursor; -1 in an empty list."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -36,6 +36,7 @@ from smoltui.screens.recipe.recipe_text import Surroundings, about, checks, comm
 from smoltui.screens.recipe.text_pane import TextPane
 from smoltui.screens.room import Room
 from smoltui.screens.undoing import Undoing, in_words
+from smoltui.widgets.actions import bindings
 
 if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile
@@ -54,24 +55,7 @@ class RecipeRoom(Room):
     MODE = "recipe"
     CSS_PATH = "recipe.tcss"
     AUTO_FOCUS = "#fields"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "edit", "Edit"),
-        Binding("d", "default", "Take TRL's default"),
-        Binding("o", "target", "Here/Jobs"),
-        Binding("e", "editor", "Editor"),
-        Binding("slash", "find", "Find", key_display="/"),
-        # Not in the bottom line, which has to fit in 80 columns; `?` lists them all.
-        Binding("space", "cycle", "Next value", show=False),
-        Binding("u", "undo", "Undo the last change", show=False),
-        Binding("ctrl+r", "redo", "Redo what was undone", show=False),
-        Binding("r", "reread", "Refresh", show=False),
-        Binding("y", "copy", "Copy the command", show=False),
-        Binding("n", "again(1)", "Next match", show=False),
-        Binding("N", "again(-1)", "Previous match", show=False),
-        Binding("ctrl+d", "scroll(1)", "Scroll the checks down", show=False),
-        Binding("ctrl+u", "scroll(-1)", "Scroll the checks up", show=False),
-        Binding("escape", "leave", "Back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("recipe")
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,14 +118,14 @@ class RecipeRoom(Room):
         if self._file is not None:
             self._draw_commands()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if action == "find" and self._editing:
-            return False  # the key then types a character
-        if action in ("edit", "cycle", "default", "find", "again", "copy", "target"):
-            return True if self._file is not None else None
-        if action == "editor":
-            return True if self.workspace.project.has_recipe else None
-        return True
+            return None  # the key then types a character
+        if action in ("edit", "cycle", "default", "find", "again", "copy", "target") and self._file is None:
+            return "There is no recipe that can be read here"
+        if action == "editor" and not self.workspace.project.has_recipe:
+            return "There is no recipe in this folder"
+        return super().why_not(action, parameters)
 
     def explained(self) -> tuple[str, ...]:
         key = self.query_one(FieldList).key

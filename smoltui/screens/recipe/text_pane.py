@@ -52,6 +52,6 @@ class TextPane(Widget):
         line = self._lines[index]
         below = len(self._lines) - index - 1
         if y == self.size.height - 1 and below:
-            line = Text(f"▼ {below + 1} more lines (J)", "dim", no_wrap=True)
+            line = Text(f"▼ {below + 1} more lines (ctrl+d)", "dim", no_wrap=True)
             line.truncate(width)
         return Strip(line.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)

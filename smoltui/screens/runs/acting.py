@@ -111,9 +111,6 @@ class Acting(RunsBase):
         """Turns the notification at the end of runs on or off."""
         monitor = self.workspace.monitor
         runs = [run for run in self.chosen() if not run.is_final]
-        if not runs:
-            self.say("The run has already ended")
-            return
         ids = {run.id for run in runs}
         if ids <= monitor.waited:
             monitor.waited -= ids

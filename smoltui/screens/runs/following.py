@@ -253,7 +253,7 @@ class Following(Charting, ReadingLine):
         elif known.hint:
             text.append(safe_line(known.hint, 200))
         elif known.stage == Stage.ERROR:
-            text.append("see the end of the log: press l")
+            text.append("see the end of the log: press v")
         return text
 
     def bring(self, view: str) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -25,6 +25,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 
 STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
 
@@ -32,11 +33,7 @@ STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
 class HardwareDialog(Explains[None], Modal[None]):
     """Read-only; choose a flavor in smoltui.toml or in the Recipe room."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "leave", "Leave"),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("hardware")
 
     def __init__(self, project: Project, services: Services) -> None:
         super().__init__()

@@ -37,6 +37,8 @@ class Listing(RunsBase):
         self._sort = INITIAL_ORDER
         self._descending = False
         self._unfolded: set[str] = set()
+        self._only_own = False
+        """Only runs of this project are listed."""
 
     @property
     def _is_sorted(self) -> bool:
@@ -58,7 +60,9 @@ class Listing(RunsBase):
 
     def list_again(self) -> None:
         listed = self.query_one(RunList)
-        runs = [run for run in self.workspace.runs.values() if self._filter.matches(run)]
+        own = str(self.workspace.project.folder) if self._only_own else None
+        known = self.workspace.runs.values()
+        runs = [run for run in known if self._filter.matches(run) and own in (None, run.project)]
         if self._is_sorted:
             runs = in_order(runs, self._sort, time.time(), self.row_facts, descending=self._descending)
         listed.empty_words = self._empty_words()
@@ -71,6 +75,8 @@ class Listing(RunsBase):
 
     def _empty_words(self) -> str:
         """What an empty list shows. Until every engine has answered, there may be runs."""
+        if self._only_own and self.workspace.runs and not self._filter_text:
+            return "No run of this project yet (f or esc shows all runs)"
         if self._filter_text and self.workspace.runs:
             return f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
         return LOADING_RUNS if self.workspace.monitor.reading else NOTHING_YET
@@ -158,6 +164,8 @@ class Listing(RunsBase):
         if self._filter_text:
             found = f"{len(listed.runs):,} of {len(self.workspace.runs):,} runs match"
             yield f"{found} “{self._filter_text}”", "cyan"
+        if self._only_own:
+            yield "only this project", "cyan"
         if self._is_sorted:
             yield f"sorted by {self._sort}{', reversed' if self._descending else ''}", "cyan"
         if listed.marked:
@@ -188,7 +196,18 @@ class Listing(RunsBase):
 
     @property
     def filtered(self) -> bool:
-        return bool(self._filter_text)
+        """Whether some runs are not listed."""
+        return bool(self._filter_text) or self._only_own
+
+    def show_only_own(self) -> None:
+        """Lists only runs of this project, or all again."""
+        self._only_own = not self._only_own
+        self.list_again()
+
+    def show_all(self) -> None:
+        """Ends every filter."""
+        self._only_own = False
+        self.filter_by("")
 
     def action_sort(self) -> None:
         """Sorts by the next column."""

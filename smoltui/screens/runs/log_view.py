@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
@@ -28,6 +28,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.log_finding import LogFinding
 from smoltui.screens.runs.log_rows import LogRows, clock
 from smoltui.screens.runs.log_window import CLOCK_CELLS, LogWindow
+from smoltui.widgets.actions import bindings
 
 SIDE_STEP = 8
 """Columns scrolled by left and right."""
@@ -43,19 +44,7 @@ class LogView(Widget, can_focus=True):
     for long ones. The room calls `extend` at most ten times per second, and watches `drawn_status`.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", show=False),
-        Binding("left", "side(-1)", "Left", show=False),
-        Binding("right", "side(1)", "Right", show=False),
-        Binding("g,home", "top", "First line", show=False),
-        Binding("G,end", "bottom", "Last line; follow the log", show=False),
-        Binding("w", "wrap", "Wrap long lines", show=False),
-        Binding("z", "times", "Show the time of each line", show=False),
-        Binding("e", "first_error", "First error", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("log")
 
     follow: reactive[bool] = reactive(True, repaint=False)
     """Whether new lines scroll into view."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,7 @@ from typing import ClassVar
 from textual import events as textual_events
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.widgets import ContentSwitcher, Static
 
@@ -22,9 +23,10 @@ from smoltui.core.runs.panels import PANELS
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
-from smoltui.screens.room import LOADING_RUNS
+from smoltui.screens.room import LOADING_RUNS, View
 from smoltui.screens.runs.acting import Acting
 from smoltui.screens.runs.asking import Asking
+from smoltui.screens.runs.base import VIEWS as VIEW_NAMES
 from smoltui.screens.runs.charting import CHARTS, SHORT, TINY
 from smoltui.screens.runs.exporting import Exporting
 from smoltui.screens.runs.following import Following
@@ -35,67 +37,35 @@ from smoltui.screens.runs.log_view import LogView
 from smoltui.screens.runs.metric_chart import MetricChart, Shown
 from smoltui.screens.runs.run_list import RunList
 from smoltui.screens.runs.stats_panel import StatsPanel
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 
-VIEW_OF = {
-    **dict.fromkeys(("follow", "hit", "only_hits"), "log"),
-    **dict.fromkeys(("page", "curve", "cursor", "smooth", "range"), "curves"),
-    "raw": "inspect",
+VIEW_OF: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("follow", "hit"), ("log",)),
+    **dict.fromkeys(("page", "cursor", "smooth", "range"), ("curves",)),
+    "detail": ("curves", "inspect"),
+    "pager": ("log", "inspect"),
 }
-"""Action → the view that it works in."""
+"""Action → the views that it works in."""
+VIEW_WORDS = {"curves": "the curves", "log": "the log", "inspect": "the details"}
+ACTS_ON_RUNS = frozenset({"cancel", "pause", "rerun", "labels", "wait", "ask_models", "export"})
+"""Actions on the marked runs, or on the one under the cursor."""
 
 
 class RunsRoom(Listing, Following, Asking, Acting, Exporting):
     """The list above, one run below."""
 
     MODE = "runs"
+    VIEWS = (
+        View("c", "Curves", "view('curves')"),
+        View("l", "Log", "view('log')"),
+        View("i", "Inspect: all details", "view('inspect')"),
+        View("u", "Usage: processor, memory, GPUs, network", "view('stats')"),
+        View("p", "Plan of the run", "view('plan')"),
+    )
     CSS_PATH = "runs.tcss"
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view('curves')", "Curves"),
-        Binding("l", "view('log')", "Log"),
-        Binding("i", "view('inspect')", "Inspect"),
-        Binding("slash", "find", "Find", key_display="/"),
-        Binding("c", "cancel", "Cancel"),
-        Binding("a", "ask_models", "Ask"),
-        Binding("u", "view('stats')", "Usage"),
-        Binding("p", "view('plan')", "Plan"),
-        # Not in the bottom line, which has to fit in 80 columns. `?` lists all keys.
-        Binding("enter", "explain", "Explain", show=False),
-        Binding("escape", "back", "Back", show=False),
-        Binding("tab", "other_half", "Switch between list and view", show=False),
-        Binding("o", "unfold", "Show follow-up steps", show=False),
-        Binding("s", "sort", "Sort by the next column", show=False),
-        Binding("S", "reverse", "Reverse sort order", show=False),
-        Binding("x", "pause", "Pause / resume", show=False),
-        Binding("R", "rerun", "Run again", show=False),
-        Binding("W", "wait", "Notify when finished", show=False),
-        Binding("L", "labels", "Labels", show=False),
-        Binding("O", "rules", "Warning rules", show=False),
-        Binding("H", "hardware", "Job hardware and prices", show=False),
-        Binding("T", "scheduled", "Scheduled Jobs", show=False),
-        Binding("f", "follow", "Follow the end of the log", show=False),
-        Binding("n", "hit(1)", "Next match in the log", show=False),
-        Binding("N", "hit(-1)", "Previous match", key_display="N", show=False),
-        Binding("F", "only_hits", "Only matching lines", show=False),
-        Binding("E", "export", "Save a report or the log", show=False),
-        Binding("P", "pager", "Open in the pager", show=False),
-        Binding("y", "copy", "Copy", show=False),
-        Binding("J", "raw", "Raw JSON", show=False),
-        Binding("right_square_bracket", "page(1)", "Next charts", key_display="]", show=False),
-        Binding("left_square_bracket", "page(-1)", "Previous charts", key_display="[", show=False),
-        Binding("h,left", "curve(-1)", "Previous curve", show=False),
-        Binding("right", "curve(1)", "Next curve", show=False),
-        Binding("comma", "cursor(-1)", "Value before", key_display=",", show=False),
-        Binding("full_stop", "cursor(1)", "Value after", key_display=".", show=False),
-        Binding("less_than_sign", "cursor(-10)", "Ten values before", key_display="<", show=False),
-        Binding("greater_than_sign", "cursor(10)", "Ten values after", key_display=">", show=False),
-        Binding("z", "zoom", "Hide the list, then show one chart", show=False),
-        Binding("m", "smooth", "Smooth curves", show=False),
-        Binding("plus", "range(0.5)", "Fewer steps", key_display="+", show=False),
-        Binding("minus", "range(2)", "More steps", key_display="-", show=False),
-        Binding("r", "refresh", "Refresh", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="run-heading", markup=False)
@@ -198,29 +168,27 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if not self.is_mounted:
-            return True
+            return ""
         if self.query_one(AskLine).asking and action != "back":
-            return False
-        view = VIEW_OF.get(action)
-        works = self.view == view if view is not None else self._can(action)
-        return works or None
+            return None
+        if (views := VIEW_OF.get(action)) is not None and self.view not in views:
+            return f"This works in {' and in '.join(VIEW_WORDS[view] for view in views)}. Press V to choose a view"
+        if action in ACTS_ON_RUNS:
+            runs = self.chosen()
+            return self._why_not_on(action, runs) if runs else "No run is selected"
+        return super().why_not(action, parameters)
 
-    def _can(self, action: str) -> bool:
-        """Whether an action that does not depend on the view has a run to act on."""
-        match action:
-            case "cancel":
-                return any(not run.is_final for run in self.chosen())
-            case "pause":
-                return any(run.stage != Stage.COMPLETED for run in self.chosen())
-            case "export":
-                return self.known is not None
-            case "rerun" | "labels" | "wait":
-                return bool(self.chosen())
-            case "ask_models":
-                return self.known is not None and self._has_model_here(self.known)
-        return True
+    def _why_not_on(self, action: str, runs: list[Run]) -> str:
+        """Why an action cannot be done to these runs; empty if it can."""
+        if action in ("cancel", "wait") and all(run.is_final for run in runs):
+            return "The run has already ended" if len(runs) == 1 else "These runs have already ended"
+        if action == "pause" and all(run.stage == Stage.COMPLETED for run in runs):
+            return "The run is complete: there is nothing to pause or resume"
+        if action == "ask_models" and not (self.known is not None and self._has_model_here(self.known)):
+            return "Only a completed run of this project on this machine can be compared here"
+        return ""
 
     def _has_model_here(self, run: Run) -> bool:
         """Whether a run of this project has left a model on this machine."""
@@ -236,6 +204,43 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
             self.query_one("#plan").focus()
         elif view in ("curves", "stats"):
             self.query_one(RunList).focus()
+
+    def action_next_view(self) -> None:
+        self.action_view(VIEW_NAMES[(VIEW_NAMES.index(self.view) + 1) % len(VIEW_NAMES)])
+
+    def close_view(self) -> bool:
+        if self.has_class("full"):
+            self.remove_class("full")
+        elif self.view != VIEW_NAMES[0]:
+            self.action_view(VIEW_NAMES[0])
+        else:
+            return False
+        return True
+
+    def action_item(self, by: int) -> None:
+        """The next or previous curve; in the other views the next or previous run."""
+        if self.view == "curves":
+            self.action_curve(by)
+        else:
+            self.query_one(RunList).action_move(by)
+
+    def action_detail(self) -> None:
+        """Zooms one chart; in the details, switches between a tree and raw JSON."""
+        if self.view == "inspect":
+            self.action_raw()
+        else:
+            self.action_zoom()
+
+    def action_only(self) -> None:
+        """In the log, shows only matching lines; elsewhere, only runs of this project."""
+        if self.view != "log":
+            self.show_only_own()
+            return
+        log = self.query_one(LogView)
+        if log.searched_for or log.only_hits:
+            log.filter_to_hits(not log.only_hits)
+        else:
+            self.say("No active search. Press / to search the log")
 
     def action_other_half(self) -> None:
         """Moves the focus between the list and what is below it."""
@@ -279,7 +284,7 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
             listed.unmark()
             self.draw_charts()
         elif self.filtered:
-            self.filter_by("")
+            self.show_all()
         else:
             listed.focus()
 
@@ -310,16 +315,12 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         elif round_again:
             self.say(f"Wrapped to the {'first' if direction > 0 else 'last'} match")
 
-    def action_only_hits(self) -> None:
-        log = self.query_one(LogView)
-        log.filter_to_hits(not log.only_hits)
-
     def action_follow(self) -> None:
         log = self.query_one(LogView)
         log.follow = not log.follow
         if log.follow:
             log.action_bottom()
-        self.say("Following the log" if log.follow else "Paused. Press f or G to follow")
+        self.say("Following the log" if log.follow else "Paused. Press F or G to follow")
 
     def action_pager(self) -> None:
         """Opens the log, or the inspected JSON, in $PAGER."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
@@ -19,6 +19,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
@@ -29,7 +30,7 @@ KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
 class RulesDialog(Explains[None], Modal[None]):
     """Shows the rules, each with a number key that turns it on or off."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("rules")
 
     def __init__(self, project: Project) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -18,6 +18,7 @@ from smoltui.core.runs.run import LABEL, Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.columns import FactsOf, RowFacts, Shown, columns_in
+from smoltui.widgets.actions import bindings
 
 NO_FACTS = RowFacts()
 
@@ -66,15 +67,7 @@ class RunList(ScrollView, can_focus=True):
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("g,home", "move(-1000000)", "First run", show=False),
-        Binding("G,end", "move(1000000)", "Last run", show=False),
-        Binding("space", "mark", "Mark", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("run-list")
 
     cursor: reactive[int] = reactive(0, repaint=False)
 

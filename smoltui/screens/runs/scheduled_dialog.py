@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
@@ -23,6 +23,7 @@ from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.workspace import Workspace
 
@@ -34,19 +35,10 @@ SHOWN = 12
 
 
 class ScheduledDialog(Explains[None], Modal[None]):
-    """Keys act on the schedule under the cursor; `n` creates one from the Job selected in the room."""
+    """Keys act on the schedule under the cursor; `a` creates one from the Job selected in the room."""
 
     AUTO_FOCUS = ""  # the input is hidden until it asks
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Leave"),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("s", "suspend", "Suspend"),
-        Binding("t", "trigger", "Start now"),
-        Binding("d", "delete", "Delete"),
-        Binding("n", "create", "New"),
-        Binding("r", "reload", "Refresh"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("scheduled")
 
     def __init__(self, workspace: Workspace, job: Run | None) -> None:
         super().__init__()
@@ -106,11 +98,11 @@ class ScheduledDialog(Explains[None], Modal[None]):
             text.append(f"{row}\n", "reverse" if place == self._cursor else "")
         if self._words:
             text.append(f"{safe(redact(self._words), 600)}\n", "yellow")
-        text.append("\n s ", "reverse").append(" suspend, resume   ")
-        text.append(" t ", "reverse").append(" start now   ")
-        text.append(" d ", "reverse").append(" delete   ")
+        text.append("\n space ", "reverse").append(" suspend, resume   ")
+        text.append(" R ", "reverse").append(" start now   ")
+        text.append(" X ", "reverse").append(" delete   ")
         if self._job is not None:
-            text.append(" n ", "reverse").append(f" new from {safe_line(self._job.name, 20)}   ")
+            text.append(" a ", "reverse").append(f" new from {safe_line(self._job.name, 20)}   ")
         text.append("\n r ", "reverse").append(" refresh   ").append(" esc ", "reverse").append(" close")
         self.query_one("#scheduled", Static).update(text)
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from smoltui.screens.docs import Reader
+from smoltui.widgets.actions import bindings
 
 
 class CardReader(Reader, can_focus=True):
     """The documentation's reader, with j, k, g and G in addition to the arrows."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", show=False),
-        Binding("k", "scroll_up", "Up", show=False),
-        Binding("g", "scroll_home", "Top", show=False),
-        Binding("G", "scroll_end", "End", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("card")
 
     def __init__(self, name: str) -> None:
         super().__init__()

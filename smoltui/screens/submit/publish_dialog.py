@@ -6,26 +6,20 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
+from smoltui.widgets.actions import bindings
 
 
 class PublishDialog(Explains[bool], Modal[bool]):
     """Returns True for `y`, if nothing stops it; False for `n` or escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "publish", "Publish"),
-        Binding("n,escape,q", "leave", "Cancel without publishing"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("pagedown,space", "scroll(10)", show=False),
-        Binding("pageup", "scroll(-10)", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("publish")
 
     def __init__(self, title: str, body: Text, yes: str, *, may: bool) -> None:
         """`body`: what is published; `yes`: what `y` does; `may`: whether it can be done."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar
 
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from smoltui.backends.publish import publication as publishing
 from smoltui.backends.publish.publication import Publication
@@ -17,53 +17,62 @@ from smoltui.core.publish.record import Weights
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.screens.dialogs import Confirm
+from smoltui.screens.room import View
 from smoltui.screens.submit import drawing
 from smoltui.screens.submit.card_reader import CardReader
 from smoltui.screens.submit.publish_dialog import PublishDialog
 from smoltui.screens.submit.texts import push_text, push_yes, sentence, submit_text
-from smoltui.screens.submit.views import VIEWS, SubmitViews
+from smoltui.screens.submit.views import NO_RUN, VIEWS, SubmitViews
+from smoltui.widgets.actions import bindings
 
 NOTHING_SENT = "Nothing was published."
+NEEDS_RUN = frozenset({"check", "edit", "upload", "push", "submit", "undo"})
+"""Actions on the run that is shown."""
+NEEDS_HUB = NEEDS_RUN | {"reopen", "reload", "other"}
+"""Actions that wait until the Hub has answered."""
 
 
 class SubmitRoom(SubmitViews):
     """Shows what would be published, and publishes it after a question."""
 
     MODE = "submit"
+    VIEWS = (
+        View("c", "Checks", "show('checks')"),
+        View("m", "Model card", "show('card')"),
+        View("d", "What changes on the Hub", "show('change')"),
+        View("b", "Leaderboard", "show('board')"),
+    )
     CSS_PATH = "submit.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "check", "Check"),
-        Binding("v", "view", "Next view"),
-        Binding("e", "edit", "Edit card"),
-        Binding("w", "upload", "Upload"),
-        Binding("P", "push", "Push", key_display="P"),
-        Binding("S", "submit", "Submit entry", key_display="S"),
-        Binding("C", "reopen", "Close and open again", key_display="C", show=False),
-        Binding("u", "undo", "Undo edits of the card", show=False),
-        Binding("r", "reload", "Reload", show=False),
-        Binding("x", "stop", "Stop", show=False),
-        Binding("left_square_bracket", "other(1)", "Older run", key_display="[", show=False),
-        Binding("right_square_bracket", "other(-1)", "Newer run", key_display="]", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("submit")
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disables the actions that are not available now."""
-        found, idle = self._found, not self._working
-        can = {
-            "check": idle and found is not None,
-            "edit": idle and found is not None,
-            "upload": idle and found is not None and len(found.choices) > 1,
-            "push": idle and found is not None,
-            "submit": idle and found is not None,
-            "reopen": idle and self._prepared is not None and self._prepared.conflicting is not None,
-            "undo": idle and found is not None and found.is_edited,
-            "reload": idle,
-            "stop": not idle,
-            "other": idle and len(self._candidates) > 1,
-        }.get(action, True)
-        return True if can else None
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        if action == "stop":
+            return "" if self._working else "Nothing is running"
+        if action in NEEDS_HUB and self._working:
+            return f"{self._working}… Press x to stop it first"
+        found = self._found
+        if action in NEEDS_RUN and found is None:
+            return NO_RUN.removesuffix(".")
+        if action == "upload" and found is not None and len(found.choices) < 2:
+            return "There is only one thing to upload: the card and what belongs to it"
+        if action == "reopen" and (self._prepared is None or self._prepared.conflicting is None):
+            return "No pull request of yours is in conflict. Press a to check"
+        if action == "undo" and found is not None and not found.is_edited:
+            return "The card is as it was generated: there is no edit to undo"
+        if action == "other" and len(self._candidates) < 2:
+            return "There is no other finished run in this project"
+        return super().why_not(action, parameters)
+
+    def close_view(self) -> bool:
+        if self._view == VIEWS[0][0]:
+            return False
+        self._show(VIEWS[0][0])
+        return True
+
+    def action_show(self, view: str) -> None:
+        self._show(view)
 
     def action_view(self) -> None:
         names = [name for name, _ in VIEWS]

@@ -1,0 +1,62 @@
+"""The recipe: its fields, and starting a run with it."""
+
+from __future__ import annotations
+
+from smoltui.core.actions.action import Action, Group, Place
+from smoltui.core.actions.moves import moves
+
+MOVE, SEE, DO, PROJECT = Group.MOVE, Group.SEE, Group.DO, Group.PROJECT
+
+ROOM = Place(
+    "recipe",
+    "Recipe",
+    (
+        Action("edit", "enter", "edit", "Edit the field", DO, bar="Edit"),
+        Action("default", "d", "default", "Reset the field to TRL's default", DO, bar="Default"),
+        Action("where", "o", "target", "Switch between this machine and Jobs", DO, bar="Here/Jobs", means="open"),
+        Action("editor", "e", "editor", "Open recipe.yaml in your editor", PROJECT, bar="Editor"),
+        Action("find", "slash", "find", "Find a field", SEE, bar="Find"),
+        Action("mark", "space", "cycle", "Next value", DO),
+        Action("undo", "u", "undo", "Undo the last change", DO),
+        Action("redo", "ctrl+r", "redo", "Redo what was undone", DO),
+        Action("reload", "r", "reread", "Reload the recipe", DO),
+        Action("copy", "y", "copy", "Copy the command", DO),
+        Action("next-match", "n", "again(1)", "Next match", MOVE),
+        Action("previous-match", "N", "again(-1)", "Previous match", MOVE),
+        Action("checks-down", "ctrl+d", "scroll(1)", "Scroll the checks down", MOVE),
+        Action("checks-up", "ctrl+u", "scroll(-1)", "Scroll the checks up", MOVE),
+        Action("back", "escape", "leave", "Back", MOVE),
+    ),
+)
+FIELDS = Place(
+    "fields",
+    "Fields",
+    (
+        *moves("move({})", None, "move({})", what="field"),
+        Action("page-down", "pagedown", "move(10)", "Page down", MOVE),
+        Action("page-up", "pageup", "move(-10)", "Page up", MOVE),
+    ),
+    inside="recipe",
+)
+START = Place(
+    "start",
+    "Start dialog",
+    (
+        Action("enter", "enter", "enter", "Fix the selected check, or start", DO),
+        Action("where", "tab", "switch_engine", "Switch between this machine and Jobs", DO),
+        Action("previous", "left,h", "flavor(-1)", "Cheaper flavor", DO),
+        Action("next", "right,l", "flavor(1)", "More expensive flavor", DO),
+        Action("limit", "e", "limit", "Change the time limit", DO),
+        Action("parallel", "b", "parallel", "Run in parallel, or wait for other runs", DO),
+        Action("afterwards", "n", "next_steps", "Choose what to do afterwards: compare, measure, benchmark", DO),
+        *moves("move({})", "page({})", size=8),
+        Action("unfold", "space", "unfold", "Show or hide the checks that passed", SEE),
+        Action("reload", "r", "again", "Check again", DO),
+        Action("undo", "u", "undo", "Undo the last fix", DO),
+        Action("redo", "ctrl+r", "redo", "Redo what was undone", DO),
+        Action("back", "escape", "back", "Cancel without starting", MOVE),
+        Action("close", "q", "leave", "Cancel without starting", MOVE, means="leave"),
+    ),
+    inside="dialog",
+)
+PLACES = (ROOM, FIELDS, START)

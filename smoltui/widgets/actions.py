@@ -1,0 +1,97 @@
+"""The table of actions as Textual's bindings, and the reason why one cannot run now."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from smoltui.core.actions.action import UNBOUND, Action
+from smoltui.core.actions.keys import written
+from smoltui.core.actions.table import ACTIONS, PLACES
+
+
+def bindings(place: str) -> list[BindingType]:
+    """The keys of a place, for the `BINDINGS` of its class.
+
+    Raises:
+        KeyError: there is no such place in the table.
+    """
+    return [
+        Binding(
+            key,
+            action.call,
+            action.bar or action.words,
+            show=bool(action.bar) and key == action.key_names[0],
+            key_display=action.shown or None,
+            priority=action.priority and len(key) > 1 and key not in ("question_mark", "colon"),
+            id=action.id,
+            tooltip=action.words,
+        )
+        for action in PLACES[place].actions
+        for key in action.key_names
+    ]
+
+
+class Refusing:
+    """A class whose actions can be refused, each with a sentence.
+
+    Mixed into screens and widgets before Textual's class.
+    """
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        """Why an action cannot run now: one sentence, which is shown when its key is pressed.
+
+        Empty if it can. None if it means nothing here: it is not listed, and its key goes on to what is around.
+        """
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """As Textual asks it; classes implement `why_not`."""
+        reason = self.why_not(action, parameters)
+        return False if reason is None else None if reason else True
+
+
+def refusal(node: DOMNode, action: str, parameters: tuple[object, ...]) -> str:
+    """Why an action of this node cannot run now; empty if it can, or if it means nothing here."""
+    return (node.why_not(action, parameters) or "") if isinstance(node, Refusing) else ""
+
+
+class Offered(NamedTuple):
+    """An action where one is now."""
+
+    action: Action
+    node: DOMNode
+    """Where it runs."""
+    keys: tuple[str, ...]
+    """How its keys are written; empty without one."""
+    enabled: bool
+
+    @property
+    def call(self) -> str:
+        """What runs it on its node."""
+        return self.action.call
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot run now; empty if it can."""
+        app = self.node.app
+        target, name, parameters = app._parse_action(self.call, self.node)
+        return "" if self.enabled else refusal(target, name, parameters)
+
+
+def offered(screen: Screen[object]) -> list[Offered]:
+    """What can be done on a screen, innermost first; keys that something further in has taken are left out."""
+    found: dict[str, tuple[Action, DOMNode, list[str], bool]] = {}
+    for key, (node, binding, enabled, _) in screen.active_bindings.items():
+        action = ACTIONS.get(binding.id or "")
+        if action is None:
+            continue
+        keys = found.setdefault(action.id, (action, node, [], enabled))[2]
+        if not key.startswith(UNBOUND):
+            keys.append(action.shown or written(key))
+    return [
+        Offered(action, node, tuple(dict.fromkeys(keys)), enabled) for action, node, keys, enabled in found.values()
+    ]

@@ -1,0 +1,118 @@
+"""Keys are handled one after the other, however many arrive in one packet.
+
+Textual passes a key to the widget that has the focus at that moment, and looks up its binding when the key has bubbled
+up to the app. The next key of the packet is passed on before that: what is typed right after a key that opens a dialog,
+an input or another view would reach the old one, and be lost there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from textual import on
+from textual.app import App
+from textual.events import Event, Key, Paste
+from textual.message import Message
+from textual.screen import Screen
+
+ReturnType = TypeVar("ReturnType")
+LOST_SECONDS = 0.5
+"""After this time a key counts as handled: the widget that had it is gone."""
+HELD_SECONDS = 2.0
+"""The longest time that keys wait for a dialog that is being prepared."""
+
+
+class Handled(Message):
+    """Follows a key on its way from the widget with the focus to the app: when it arrives, the key was handled."""
+
+    bubble = True
+
+    def __init__(self, number: int, screen: Screen[Any]) -> None:
+        super().__init__()
+        self.number, self.screen = number, screen
+
+
+class KeysInTurn(App[ReturnType], Generic[ReturnType]):
+    """An app that passes a key on when the previous one was handled, to whatever is in front then."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: deque[Event] = deque()
+        """Keys and pasted texts that arrived while another key was being handled."""
+        self._key_number = 0
+        self._in_hand = False
+        """The key with the number above is being handled."""
+        self._holds = 0
+        """Dialogs that are being prepared."""
+
+    async def on_event(self, event: Event) -> None:
+        if not isinstance(event, Key | Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._in_hand or self._holds or self._waiting:
+            self._waiting.append(event)
+            if len(self._waiting) == 1:
+                self._look_again_after(LOST_SECONDS, self._key_number)
+        else:
+            await self._pass_on(event)
+
+    async def _pass_on(self, event: Event) -> None:
+        """Passes on a key, and sends a message after it on the same way."""
+        if not self.screen_stack:  # the app has just started
+            await super().on_event(event)
+            return
+        screen: Screen[Any] = self.screen
+        target = self.focused or screen
+        self._in_hand = True
+        self._key_number += 1
+        await super().on_event(event)
+        if not target.post_message(Handled(self._key_number, screen)):
+            self._in_hand = False
+
+    @on(Handled)
+    async def _handled(self, message: Handled) -> None:
+        if message.number != self._key_number or not self._in_hand:
+            return
+        moved = bool(self.screen_stack) and self.screen is not message.screen
+        # A screen that the key opened takes the focus when it has been composed.
+        if moved and self.screen.post_message(Handled(self._key_number, self.screen)):
+            return
+        self._in_hand = False
+        await self._next()
+
+    async def _next(self) -> None:
+        if self._waiting and not self._in_hand and not self._holds:
+            await self._pass_on(self._waiting.popleft())
+            if self._waiting:
+                self._look_again_after(LOST_SECONDS, self._key_number)
+
+    def _look_again_after(self, seconds: float, number: int) -> None:
+        """Gives up waiting for a key whose widget was removed before it handled it."""
+
+        async def look() -> None:
+            if number == self._key_number and self._in_hand:
+                self._in_hand = False
+                await self._next()
+
+        self.set_timer(seconds, look)
+
+    @contextmanager
+    def hold_keys(self) -> Iterator[None]:
+        """Keys wait until this ends: a dialog is being prepared, which they are for. At most `HELD_SECONDS`."""
+        self._holds += 1
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._holds -= 1
+                self.call_later(self._next)
+
+        self.set_timer(HELD_SECONDS, release)
+        try:
+            yield
+        finally:
+            release()
