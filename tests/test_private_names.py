@@ -107,7 +107,7 @@ def textuals() -> frozenset[str]:
 def modules() -> Iterator[ModuleType]:
     """The modules of the package that have something to do with Textual, imported."""
     for module in pkgutil.walk_packages(smoltui.__path__, "smoltui."):
-        if module.name.startswith(("smoltui.app", "smoltui.screens", "smoltui.widgets", "smoltui.wire")):
+        if module.name.startswith(("smoltui.app", "smoltui.keyed_app", "smoltui.screens", "smoltui.widgets", "smoltui.wire")):
             yield importlib.import_module(module.name)
 
 
