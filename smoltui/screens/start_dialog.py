@@ -217,8 +217,8 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
 
     # -- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action == "back" or not self._ask.asking  # otherwise the key types a character
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
+        return None if self._ask.asking and action != "back" else ""  # the key then types a character
 
     def action_enter(self) -> None:
         """Fixes the selected check; without one, starts the run."""
