@@ -107,7 +107,8 @@ def textuals() -> frozenset[str]:
 def modules() -> Iterator[ModuleType]:
     """The modules of the package that have something to do with Textual, imported."""
     for module in pkgutil.walk_packages(smoltui.__path__, "smoltui."):
-        if module.name.startswith(("smoltui.app", "smoltui.keyed_app", "smoltui.screens", "smoltui.widgets", "smoltui.wire")):
+        parts = ("app", "keyed_app", "screens", "widgets", "wire")
+        if module.name.startswith(tuple(f"smoltui.{part}" for part in parts)):
             yield importlib.import_module(module.name)
 
 
