@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import command_by_hand, model_config, recipe_shape
 from smoltui.backends.project.recipe_file import load_project_recipe
@@ -15,6 +16,7 @@ from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate
 from smoltui.core.preflight.preflight import TOOLS_FIX, memory_in_words
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
+from smoltui.core.recipe.packages import Package
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
@@ -74,8 +76,19 @@ def findings_of(project: Project, target: Target, settings: Settings) -> list[Fi
     found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
     return [
         *(Finding("", Level.STOP, leak.sentence, leak.next_step) for leak in leaks(project, None, settings)),
+        *(_of_package(package) for package in (missing_packages(values) if target == Target.LOCAL else ())),
         *sorted([*found, *_of_pairs(project, values, settings)], key=lambda finding: finding.level is not Level.STOP),
     ]
+
+
+def _of_package(package: Package) -> Finding:
+    name = package.requirement.partition("==")[0]
+    return Finding(
+        package.needed_by.partition(":")[0],
+        Level.STOP,
+        f"{package.needed_by} needs {name}, which isn't installed",
+        f"Install it: pip install {package.requirement}",
+    )
 
 
 def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -> list[Finding]:

@@ -171,6 +171,7 @@ def job_command(spec: RunSpec) -> list[str]:
         processes=spec.processes or 1,
         strategy=spec.strategy or "ddp",
         config_file=f"{MOUNT}/{CONFIG_NAME}",
+        packages=spec.packages,
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
+from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
@@ -116,6 +117,7 @@ async def _ask_machine(facts: Facts, folder: Path) -> tuple[Facts, _Device]:
         memory_free=device.free if device else report.ram_available,
         memory_name=device.name if device else "this machine",
         missing=[package.name for package in report.lacking if package.installed is None],
+        needed=missing_packages(facts.values),
         trl=trl.installed if trl else None,
     )
     return facts, _Device(device.name if device else None, cuda=cuda, has_bf16=None if cuda else False)

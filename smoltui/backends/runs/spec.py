@@ -13,6 +13,7 @@ from typing import Any
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.core.recipe import output_dir_of
+from smoltui.core.recipe.packages import packages_for
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.core.settings.settings import Settings, options_of
@@ -85,6 +86,7 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         labels={**jobs.labels, "name": label_value(name), LABEL: label},
         processes=(jobs.processes or None) if processes is None else processes,
         strategy=jobs.strategy,
+        packages=tuple(package.requirement for package in packages_for(recipe.values)),
     )
 
 

@@ -22,6 +22,7 @@ from smoltui.core.preflight.fixes import (
 from smoltui.core.recipe import Act, Finding, Fix, Level, Summary, get, is_ok, is_placeholder, mixed_precision, snapshot
 from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.fix import edits, writes
+from smoltui.core.recipe.packages import Package
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place
@@ -108,6 +109,8 @@ class Facts:
     """Name of that device."""
     missing: Sequence[str] = ()
     """Training packages missing on this machine."""
+    needed: Sequence[Package] = ()
+    """Packages that this recipe needs and that are missing on this machine."""
     trl: str | None = None
     """Installed TRL; None when it is not installed or the run is a Job (which pins its own)."""
     account: Account | None = None
@@ -197,6 +200,11 @@ def _packages(facts: Facts) -> list[Check]:
                 Fix(copy='pip install "smoltui[train]"'),
             )
         ]
+    if facts.needed:
+        command = f"pip install {' '.join(package.requirement for package in facts.needed)}"
+        why = ", ".join(f"{package.requirement.partition('==')[0]} ({package.needed_by})" for package in facts.needed)
+        said = f"The recipe needs packages that aren't installed: {why}"
+        return [Check("packages", Level.STOP, said, f"Install them: {command}", Fix(copy=command))]
     if facts.trl is None:
         return [Check("packages", Level.WARN, "TRL: the installed version is unknown")]
     if facts.trl.split(".")[:2] != wanted.split(".")[:2]:

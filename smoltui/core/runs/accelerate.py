@@ -128,14 +128,19 @@ def job_command_for(
     processes: int = 1,
     strategy: str = "ddp",
     config_file: str = CONFIG_NAME,
+    packages: Sequence[str] = (),
 ) -> list[str]:
-    """The same in a Job: uv creates the environment declared in the script's header (PEP 723).
+    """The same in a Job: uv creates the environment declared in the script's header (PEP 723), and adds `packages`.
 
     `uv run SCRIPT` starts one process; around a launcher the header is read with `--with-requirements`
     (https://docs.astral.sh/uv/reference/cli/#uv-run--with-requirements).
     """
     if processes < 2:
-        return command_for(script, arguments, python=("uv", "run"))
-    more = ("--with", DEEPSPEED) if strategy == "zero3" else ()
+        return command_for(script, arguments, python=("uv", "run", *_with(packages)))
+    more = _with([*packages, *([DEEPSPEED] if strategy == "zero3" else [])])
     python = ("uv", "run", "--no-project", "--with-requirements", script, *more, "python")
     return command_for(script, arguments, processes=processes, config_file=config_file, python=python)
+
+
+def _with(packages: Sequence[str]) -> list[str]:
+    return [word for package in packages for word in ("--with", package)]

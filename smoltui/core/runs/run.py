@@ -77,6 +77,8 @@ class RunSpec:
     """Training processes on this machine, one per GPU; None for `local.processes` of smoltui.toml."""
     strategy: str | None = None
     """How they share the training (`core.runs.accelerate.STRATEGIES`); None for the setting in smoltui.toml."""
+    packages: tuple[str, ...] = ()
+    """Requirements of this recipe in addition to those of the script; a Job installs them."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the place it runs at: keys of that place's table in smoltui.toml (`Place.table`), values as
     JSON. Only what is not the default."""

@@ -211,7 +211,11 @@ async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
     assert sorted(person.said) == [
         ("warning", "toy run was cancelled: its cost exceeded watch.cost_usd"),
         ("warning", "toy run: Cost so far 2.00 USD, over the limit of 1.00 USD"),
-        ("warning", "toy run: The loss has been NaN or infinite since step 2: try a lower learning rate"),
+        (
+            "warning",
+            "toy run: The loss has been NaN or infinite since step 2: the weights are lost. "
+            "Lower the learning rate by a factor of 3 to 10",
+        ),
     ]
 
 

@@ -15,6 +15,7 @@ from smoltui.core.machine.fit import duration, estimate
 from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, may_start, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
+from smoltui.core.recipe.packages import packages_for
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
@@ -110,6 +111,14 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
         (HERE, {"model_doubt": Problem("a slip?", "owner/name")}, "model", "warn", "a slip?", "owner/name"),
         (HERE, {"pairs_problem": Problem("line 3 is torn", "fix it")}, "pairs", "stop", "line 3", "fix it"),
         (HERE, {"missing": ["trl", "torch"]}, "packages", "stop", "trl, torch", 'pip install "smoltui[train]"'),
+        (
+            HERE,
+            {"needed": packages_for({"load_in_4bit": True})},
+            "packages",
+            "stop",
+            "bitsandbytes (load_in_4bit)",
+            "pip install bitsandbytes==",
+        ),
         (HERE, {"trl": "1.20.0"}, "packages", "warn", "1.20.0 is installed", "trl==1.16.0"),
         (HERE, {"memory_free": 16 * GB, "memory_name": "T4"}, "memory", "stop", "14.9 GiB free on T4", "use_peft"),
         (HERE, {"memory_free": None}, "memory", "warn", "memory free on A100 is unknown", ""),

@@ -112,3 +112,11 @@ def test_the_commands() -> None:
 )
 def test_the_precision_is_the_one_trl_chooses(recipe: dict[str, object], precision: str) -> None:
     assert mixed_precision_of(recipe) == precision
+
+
+def test_a_job_gets_what_its_recipe_needs() -> None:
+    """Packages of the recipe beside the script's own, with one process and behind the launcher."""
+    needed = ["bitsandbytes==0.50.2"]
+    assert job_command_for("/data/dpo.py", packages=needed) == ["uv", "run", "--with", *needed, "/data/dpo.py"]
+    several = job_command_for("/data/dpo.py", processes=2, strategy="zero3", packages=needed)
+    assert several[5:7] == ["--with", *needed] and several[7] == "--with" and several[8].startswith("deepspeed")
