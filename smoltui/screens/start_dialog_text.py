@@ -140,7 +140,8 @@ def _sums(shown: Shown, width: int) -> list[Text]:
         text = Text(" COSTS AT MOST  ", "bold").append(cost(shown), "bold")
         text.append(_expected(shown.flavor, took), "dim")
     else:
-        text = Text(" COSTS NOTHING", "bold")
+        hours = next((check.sentence for check in shown.facts.of_engine if check.name == "hours"), "")
+        text = Text(f" COSTS  {hours[:1].lower()}{hours[1:]}" if hours else " COSTS NOTHING", "bold")
         text.append(f"  {_span(took)}" if took is not None else "", "dim")
     goes = goes_to(shown.facts, shown.place, shown.spec)
     if not goes:

@@ -192,7 +192,7 @@ def _waiting(run: Run, view: View, row: Row | None) -> Run:
     words = waits_in_words(row, time.time()) if row is not None else f"submitted as job {view.part.job}"
     if view.status:
         after = run.step or int(view.status.get("step", 0))
-        words = f"{_restarts(view)}continues from step {after} when it starts: {words}"
+        words = f"continues from step {after} when it starts{_stopped(view)}: {words}"
     return replace(
         run,
         stage=Stage.SCHEDULING,
@@ -208,8 +208,8 @@ def _this_part(view: View) -> float:
     return max(0.0, finished - started) if started is not None and finished is not None else 0.0
 
 
-def _restarts(view: View) -> str:
-    return "stopped at its time limit or by preemption; " if view.status.get("why") == "requeued" else ""
+def _stopped(view: View) -> str:
+    return " (stopped by its time limit, or preempted)" if view.status.get("why") == "requeued" else ""
 
 
 def _running(run: Run, view: View, row: Row | None) -> Run:
