@@ -16,11 +16,13 @@ from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
 from smoltui.core.recipe.fix import Act, Fix, applied
 from smoltui.core.recipe.keys import GONE, Key, near, snapshot
 from smoltui.core.recipe.summary import Summary, command, epochs_of, rows_of, summarise
+from smoltui.core.recipe.trainer_rules import DIVERGENCES
 from smoltui.core.recipe.values import is_placeholder, parse, show, show_number, unit_of
 
 __all__ = [
     "ABSENT",
     "BY_KEY",
+    "DIVERGENCES",
     "FIELDS",
     "GONE",
     "OTHERS",

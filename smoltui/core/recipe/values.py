@@ -209,6 +209,8 @@ def wrong_type(key: Key, value: object) -> str:
     if value is None:
         return "" if "none" in types else "no value: write one or delete the line"
     if isinstance(value, bool):
+        if key.name == "resume_from_checkpoint" and value:
+            return ""  # the trainer takes true for the newest checkpoint
         return "" if "bool" in types else f"write {_expected(key)}, not {str(value).lower()}"
     if isinstance(value, str):
         return _wrong_text(key, value)
