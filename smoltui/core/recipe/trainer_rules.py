@@ -21,8 +21,8 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 DENSE = ("smollm3", "llama", "mistral", "qwen2", "qwen3")
 """Values of model_type whose modules are known, none of them a mixture of experts."""
 RATE = 1e-3
-"""Learning rates above it ruin a DPO run: with 5e-2, TRL's issue 1236 ends at a loss of 13.7. Papers and recipes use 5e-7
-to 5e-6 for all weights and 5e-6 to 5e-5 with LoRA; models of a few million weights take more."""
+"""Learning rates above it ruin a DPO run: with 5e-2, TRL's issue 1236 ends at a loss of 13.7. Papers and recipes use
+5e-7 to 5e-6 for all weights and 5e-6 to 5e-5 with LoRA; models of a few million weights take more."""
 BETA = 5.0
 """Above it, the margin that the loss asks for is smaller than the noise of one token; papers use 0.01 to 0.5."""
 
