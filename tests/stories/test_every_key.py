@@ -75,6 +75,7 @@ PLACES = [
     Place("recipe", ("enter",)),
     Place("recipe", ("slash",)),
     Place("runs", needs_data=False),
+    Place("runs", ("K",), needs_data=False),
     Place("runs", ("l",)),
     Place("runs", ("l", "slash")),
     Place("runs", ("i",)),

@@ -335,3 +335,31 @@ async def test_a_stage_and_a_name_unheard_of(tmp_path: Path, wait_until: Wait) -
         await wait_until(lambda: "PARTYING" in seen(app, "RunList"))
         screen = seen(app)
         assert "[red]x␛]0;t␇[/]" in screen and "⟨RLO⟩abc" in screen
+
+
+async def test_i_read_values_with_the_cursor_and_ask_what_they_mean(tmp_path: Path, wait_until: Wait) -> None:
+    """At 80x24: two charts, the others as numbers. , and . read values; enter explains the current chart."""
+    engine = ToyEngine()
+    await engine.submit(spec(tmp_path, "steps: 8\n", name="read"))
+    app = app_on(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "▸loss 0.620" in seen(app, "#chart-0"))
+        assert "margin" in seen(app, "#run-heading") and "reward margin 0.800" in seen(app, "#chart-1")
+        assert not app.screen.query_one("#chart-2").display
+        await wait_until(lambda: "reward accuracy" in seen(app, "#unseen"))
+        await wait_until(lambda: "Reading:" in seen(app, "#run-head"))
+        await pilot.press("right")
+        await wait_until(lambda: "▸reward margin" in seen(app, "#chart-1"))
+        await pilot.press("comma", "comma", "comma", "full_stop")
+        await wait_until(lambda: "reward margin 0.700 at step 7" in seen(app, "#chart-1"))
+        assert "loss 0.630 at step 7" in seen(app, "#chart-0")
+        await pilot.press("enter")
+        await wait_until(lambda: "Reward margin (rewards/margins)" in seen(app, "#card"))
+        assert "healthy" in seen(app, "#card") and "suspicious" in seen(app, "#card")
+        await pilot.press("escape", "escape")
+        await wait_until(lambda: "at step" not in seen(app, "#chart-1"))
+        await pilot.press("z", "z")
+        await wait_until(lambda: "▸reward margin" in seen(app, "#chart-0"))
+        assert not app.screen.query_one("#chart-1").display
+        await pilot.press("escape")
+        await wait_until(lambda: "▸reward margin" in seen(app, "#chart-1"))

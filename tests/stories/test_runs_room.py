@@ -277,6 +277,6 @@ async def test_help_lists_the_keys_and_closes(app: SmoltuiApp, wait_until: Wait)
     async with app.run_test(size=(80, 24)) as pilot:
         for close in ("escape", "q", "question_mark"):
             await pilot.press("question_mark")
-            await wait_until(lambda: "Keys in Runs" in seen(app) and "Next run" in seen(app, "#help"))
+            await wait_until(lambda: "Keys in Runs" in seen(app) and "Next curve" in seen(app, "#help"))
             await pilot.press(close)
             await wait_until(lambda: "Keys in Runs" not in seen(app))

@@ -59,6 +59,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         accuracy = run.history.last("eval_rewards/accuracies")
         assert accuracy is not None and accuracy >= 0.95
         assert run.moved is not None and run.moved > 0.9
+        await wait_until(lambda: "Reading: healthy. The margin has risen" in seen(app, "#run-head"))
         assert (demo.folder / "aligned" / "model.safetensors").is_file()
         picture(app, "runs")
 

@@ -41,6 +41,21 @@ def figure_rows(
     return rows
 
 
+def result_words(reference: Figures, aligned: Figures, manner: Manner | None) -> str:
+    """What training changed, in one line: `courteous 45 % → 100 % of answers · …`; empty if nothing was measured."""
+    parts = []
+    if manner is not None and reference.manner_share is not None and aligned.manner_share is not None:
+        before, after = (share(each.manner_share, None) for each in (reference, aligned))
+        parts.append(f"{safe_line(manner.name, 30)} {before} → {after} of answers")
+    if reference.well_formed_share is not None and aligned.well_formed_share is not None:
+        before, after = (share(each.well_formed_share, None) for each in (reference, aligned))
+        parts.append(f"well-formed {before} → {after}")
+    if aligned.reward_accuracy is not None:
+        pairs = "1 held-out pair" if aligned.pairs == 1 else f"{aligned.pairs:,} held-out pairs"
+        parts.append(f"reward accuracy {share(aligned.reward_accuracy, None)} of {pairs}")
+    return " · ".join(parts)
+
+
 def rules(beta: float, manner: Manner | None) -> list[str]:
     """What the figures mean, one sentence or two each."""
     said = [f"Margin: beta {beta:g} × (log-prob gap of the aligned model − log-prob gap of the reference)."]

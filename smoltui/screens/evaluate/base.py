@@ -14,6 +14,7 @@ from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.core.evaluation.answer_figures import AnswerFigures
 from smoltui.core.evaluation.column import Column
+from smoltui.core.evaluation.figure_rows import result_words
 from smoltui.core.evaluation.figures import Tally
 from smoltui.core.evaluation.memory_words import memory_in_words
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
@@ -146,13 +147,19 @@ class EvaluateBase(Room):
         table.add_column(no_wrap=True, style="dim", min_width=9, max_width=24)
         table.add_column(no_wrap=True, overflow="ellipsis")
         if loaded is not None:
-            rows = [("run", self._run_words(loaded)), *self._model_rows()]
+            rows = [*self._result_rows(loaded), ("run", self._run_words(loaded)), *self._model_rows()]
             rows.append(("prompts", self._set_words(loaded)))
             rows.append(("sampling", sampling_in_words(sampling_as_json(self.settings))))
             for label, value in rows:
                 table.add_row(Text(safe_line(label, 40)), Text(safe_line(redact(value), 300)))
         self.query_one("#eval-head", Static).update(table)
         self.refresh_bindings()
+
+    def _result_rows(self, loaded: answers.Opening) -> list[tuple[str, str]]:
+        """What the last measurement of the run found, at the top."""
+        kept = loaded.measurement
+        words = result_words(kept.reference, kept.aligned, loaded.settings.manner) if kept is not None else ""
+        return [("result", words)] if words else []
 
     def _model_rows(self) -> list[tuple[str, str]]:
         if len(self.columns) > 2 and self.size.height < ROOMY:

@@ -63,6 +63,7 @@ class Measuring(Answering):
     async def _keep_measurement(self, loaded: answers.Opening, now: Measurement) -> None:
         """Saves the figures with the run, and notes what makes them incomparable with those before."""
         loaded.measurement, self._tally, self._changed = now, None, []
+        self._draw_head()
         if loaded.run is None:
             return
         folder = run_store.run_dir(loaded.run.id)

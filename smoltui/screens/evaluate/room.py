@@ -334,6 +334,8 @@ class EvaluateRoom(Choosing, Measuring):
         told += "."
         if missing := len(sheet.missing()):
             told += f" {missing:,} prompts are not answered by all: a continues."
+        if loaded.measurement is None and loaded.run is not None:
+            return f"{told}{self._manner_words()} Next: press m to measure both on held-out pairs. Figures: G."
         return told + self._manner_words() + " Figures: G. Blind vote: b."
 
     def _manner_words(self) -> str:

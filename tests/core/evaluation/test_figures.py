@@ -8,9 +8,11 @@ import random
 import pytest
 
 from smoltui.core.evaluation import figures
+from smoltui.core.evaluation.figure_rows import result_words
 from smoltui.core.evaluation.figures import (
     ALIGNED,
     REFERENCE,
+    Figures,
     Tally,
     bootstrap,
     manner_of,
@@ -210,3 +212,14 @@ def test_the_interval_of_many_prompts_is_the_same_without_resampling(monkeypatch
 def test_prompts_are_lines() -> None:
     """Comments and blank lines of prompts.txt are not asked."""
     assert read_prompts("\ufeff# mine\n\n  How are you? \r\n#x\nWhy?") == ["How are you?", "Why?"]
+
+
+def test_the_result_in_one_line() -> None:
+    """What changed, before and after; nothing of what was not measured."""
+    before = Figures("reference", manner_share=0.453, well_formed_share=0.97)
+    after = Figures("aligned", pairs=64, manner_share=1.0, well_formed_share=0.98, reward_accuracy=0.984)
+    assert result_words(before, after, Manner("courteous")) == (
+        "courteous 45 % → 100 % of answers · well-formed 97 % → 98 % · reward accuracy 98 % of 64 held-out pairs"
+    )
+    assert result_words(before, after, None).startswith("well-formed")
+    assert result_words(Figures("reference"), Figures("aligned"), Manner("courteous")) == ""
