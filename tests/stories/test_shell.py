@@ -110,7 +110,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     ("typed", "offered"),
     [
         ("smoltui trai", ["dir,trai", "plain,train"]),
-        ("smoltui recipe ", ["plain,show", "plain,check", "plain,command"]),
+        ("smoltui recipe c", ["plain,check", "plain,command"]),
         ("smoltui train --ove", ["plain,--overwrite"]),
         ("smoltui train --on ", ["plain,local", "plain,hub"]),
         ("smoltui train --flavor h200x", ["plain,h200x2", "plain,h200x4", "plain,h200x8"]),
