@@ -142,6 +142,9 @@ def _killed(run: Run, view: View, log: RunLog, queue: Queue, code: int) -> Run:
             return replace(run, stage=Stage.RUNNING, message=_silent(view) or "the job is ending", finished_at=None)
     if row is not None and (row.state not in ("COMPLETED", "FAILED") or log.finished is not None):
         return _ended(run, view, log, row)
+    if log.finished is not None:  # Slurm has forgotten by whom, but it saved
+        message = f"Stopped at step {log.finished.step} from outside (scancel, an administrator or the time limit)"
+        return with_resuming(replace(run, stage=Stage.CANCELED, message=message), log)
     message, hint = cause(KILLED - code, view.status, log)
     return with_resuming(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
 

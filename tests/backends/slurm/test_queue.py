@@ -64,6 +64,14 @@ async def test_a_job_that_slurm_forgot(fake: FakeCommands, tmp_path: Path) -> No
     fake.says("sacct", f"4711|CANCELLED by 0|0:15|{int(then)}|{int(then)}\n")
     canceled = await SlurmEngine().get(run.id)
     assert canceled.stage == Stage.CANCELED and "not by smoltui" in (canceled.message or "")
+    (folder / "log").write_text('{"event": "finished", "v": 1, "step": 2, "max_steps": 3, "seconds": 1.0}\n')
+    fake.says("sacct", err="Slurm accounting storage is disabled", code=1)
+    (folder / "seen.json").unlink()
+    stopped = {"part": 1, "job": "4711", "started_at": then, "finished_at": then + 9, "exit_code": 0, "why": "stopped"}
+    (folder / "status.json").write_text(json.dumps(stopped))
+    run = await SlurmEngine().get(run.id)
+    assert run.stage == Stage.CANCELED and "Stopped at step 2 from outside" in (run.message or "")
+    (folder / "summary.json").unlink(missing_ok=True)
     (folder / "log").write_text('{"event": "finished", "v": 1, "step": 3, "max_steps": 3, "seconds": 1.0}\n')
     status = {"part": 1, "job": "4711", "started_at": then, "finished_at": then + 9, "exit_code": 0, "why": "finished"}
     (folder / "status.json").write_text(json.dumps(status))
