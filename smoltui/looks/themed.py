@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from textual.app import App
 from textual.filter import LineFilter
+from textual.theme import BUILTIN_THEMES
 
 from smoltui.core.looks.contrast import is_dark
 from smoltui.core.looks.palette import DARK, LIGHT, PALETTES
@@ -53,6 +54,11 @@ class ThemedApp(WireApp[ReturnType], Generic[ReturnType]):
         # Before the first style sheet is read, so that it is read once.
         self.set_reactive(App.theme, name or self._fitting())
         self.stylesheet.set_variables(self.get_css_variables())
+
+    @classmethod
+    def theme_names(cls) -> list[str]:
+        """All names that `choose_theme` takes."""
+        return [AUTO, *SHORT, *PALETTES, *BUILTIN_THEMES]
 
     def _named(self, theme: str) -> str | None:
         """The theme with this name; None for `auto` and for one that does not exist."""

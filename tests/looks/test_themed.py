@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from smoltui.cli.commands.app import _configured_theme
+from smoltui.errors import InputError
 from smoltui.looks.themed import AUTO, ThemedApp, dark_background
 from smoltui.wire import TerminalBackground
 
@@ -65,3 +69,22 @@ async def test_an_unknown_theme_is_no_error() -> None:
     async with app.run_test():
         assert app.theme == "smoltui-dark"
         assert app.chosen_theme == AUTO
+
+
+def test_the_names_are_those_of_the_app() -> None:
+    app = Page()
+    assert set(Page.theme_names()) == {AUTO, "dark", "light", *app.available_themes}
+
+
+def test_a_theme_of_my_configuration(own_machine: Path) -> None:
+    """`theme = "light"` in config.toml; a wrong name is an error with the right one."""
+    assert _configured_theme(Page.theme_names()) == ""
+    config = own_machine / "config" / "smoltui" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('theme = "light"\n')
+    assert _configured_theme(Page.theme_names()) == "light"
+    for wrong, hint in (('"ligth"', "light"), ("3", "auto, dark, light")):
+        config.write_text(f"theme = {wrong}\n")
+        with pytest.raises(InputError) as caught:
+            _configured_theme(Page.theme_names())
+        assert hint in caught.value.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,23 @@ def run_app(project: Project, theme: str | None = None) -> None:
     postpone_collections()
     from smoltui.app import SmoltuiApp
 
-    app = SmoltuiApp(project, theme=theme or "", remembered=remembered)
+    theme = theme or _configured_theme(SmoltuiApp.theme_names())
+    app = SmoltuiApp(project, theme=theme, remembered=remembered)
     # The app's own result, or the return code if a signal or a lost terminal ended it.
     if code := app.run() or app.return_code:
         raise SystemExit(code)
+
+
+def _configured_theme(known: Collection[str]) -> str:
+    """The theme in a person's configuration; empty without one. Raises InputError for an unknown one, RecipeError."""
+    from smoltui.backends.system.user_config import NAME, user_config
+
+    theme = user_config().get("theme", "")
+    if theme and theme not in known:
+        near = did_you_mean(str(theme), known)
+        shown = safe_line(str(theme), 60)
+        raise InputError(f"Unknown theme in {NAME}: {shown}", near or "Use auto, dark, light, or a theme of Textual.")
+    return str(theme)
 
 
 @click.command("demo")
