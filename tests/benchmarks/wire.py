@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import compileall
 import multiprocessing
+import shutil
 import statistics
 import sys
 import tempfile
@@ -48,7 +49,7 @@ class List:
 
 
 LISTS = (
-    List("Device (80x24)", ("1",), "j", 2, SMALL),
+    List("Device (80x24)", ("1", "z"), "j", 2, SMALL),
     List("Pairs", ("2", "v"), "j", 36),
     List("Recipe", ("3",), "j", 36),
     List("Runs", ("4",), "j", 12),
@@ -90,6 +91,7 @@ class Bench:
 
     def app(self, driver: str, size: tuple[int, int] = WIDE, **line: float) -> Terminal:
         home = self._folder / "home"
+        shutil.rmtree(self._home / "ui", ignore_errors=True)  # each start is the first: nothing is remembered
         env = {
             "HOME": str(home),
             "SMOLTUI_HOME": str(self._home),
