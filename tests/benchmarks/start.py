@@ -23,9 +23,9 @@ class Hello(App):
         yield Static("Hello World")
 Hello().run()
 """
-WIDE, SMALL = (120, 40), (80, 24)
+WIDE = (120, 40)
 ROOMS = {
-    "Device": ("1", "jjjkkkjjkk", SMALL),
+    "Device": ("1", "jjjkkkjjkk", (80, 16)),
     "Pairs": ("2", "\x1b[C\x1b[C\x1b[D", WIDE),
     "Recipe": ("3", "jjjjjkkkkk", WIDE),
     "Runs": ("4", "jkjkjjkkjk", WIDE),
