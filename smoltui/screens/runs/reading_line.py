@@ -45,6 +45,12 @@ class ReadingLine(RunsBase):
         """Another run was selected."""
         self.reading, self._read_of, self._read_at = None, (), 0.0
 
+    def read_again(self) -> None:
+        """Reads the selected run again: its pairs may have been audited meanwhile."""
+        self._facts.clear()
+        self._read_of = ()
+        self.read_soon(self._run)
+
     def read_soon(self, run: Run | None) -> None:
         """Reads the curves if they have changed, now or a second after the last time."""
         if run is None or not run.history.loaded or self._waits:

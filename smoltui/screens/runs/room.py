@@ -113,6 +113,7 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
 
     def on_screen_resume(self) -> None:
         self.workspace.look_at_runs(jobs=True)
+        self.read_again()
 
     def show_runs(self, runs: dict[str, Run]) -> None:
         super().show_runs(runs)
