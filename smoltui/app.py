@@ -177,6 +177,8 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.set_timer(WATCH_AFTER_SECONDS, self._recall_theme)
         self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
+        if self.complaints:
+            self.set_timer(WATCH_AFTER_SECONDS, self.tell_complaints)
         self.set_timer(1.0, self._collect_again)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)

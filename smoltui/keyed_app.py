@@ -16,10 +16,13 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from smoltui.core.actions.keys import NAMED
+from smoltui.safe_text import safe_line
 from smoltui.widgets.actions import bindings, refusal
 from smoltui.wire import WireApp
 
 ReturnType = TypeVar("ReturnType")
+MOST_COMPLAINTS = 3
+"""Sentences about the configuration that are shown at the start."""
 QUIT_AFTER_SECONDS = 2.0
 """Within this time, a second ctrl+c quits."""
 
@@ -30,10 +33,30 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     COMMANDS = {lambda: _commands()}
 
+    complaints: tuple[str, ...] = ()
+    """What does not work in the person's configuration, one sentence each."""
     _first = ""
     """The first of two keys that are pressed one after the other (`gg`)."""
     _asked_to_quit = 0.0
     """When ctrl+c was pressed last without a selection, in seconds of the monotonic clock."""
+
+    def take_config(self, config: Mapping[str, object]) -> None:
+        """Takes `[keys]` of a person's configuration; what does not work is said when the app has started."""
+        if "keys" not in config:
+            return
+        from smoltui.core.actions.key_map import key_map, unbound
+
+        found = key_map(config["keys"])
+        self.set_keymap(unbound(found.keys))
+        self.complaints += found.problems
+
+    def tell_complaints(self) -> None:
+        """Says what does not work in the configuration."""
+        shown, more = self.complaints[:MOST_COMPLAINTS], len(self.complaints) - MOST_COMPLAINTS
+        for sentence in shown:
+            self.notify(safe_line(sentence, 300), severity="warning", markup=False, timeout=10)
+        if more > 0:
+            self.notify(f"{more} more entries of config.toml don't work", severity="warning", markup=False, timeout=10)
 
     # -- what happens to a key
 

@@ -17,6 +17,7 @@ from textual.app import App
 from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
 ReturnType = TypeVar("ReturnType")
 LOST_SECONDS = 0.5
@@ -26,13 +27,16 @@ HELD_SECONDS = 2.0
 
 
 class Handled(Message):
-    """Follows a key on its way from the widget with the focus to the app: when it arrives, the key was handled."""
+    """Follows a key on its way from the widget with the focus to the app: when it arrives, the key was handled.
+
+    It goes twice: the second time behind what the widget posted when it got the key, such as `Input.Submitted`.
+    """
 
     bubble = True
 
-    def __init__(self, number: int, screen: Screen[Any]) -> None:
+    def __init__(self, number: int, screen: Screen[Any], target: Widget | Screen[Any], again: bool = False) -> None:
         super().__init__()
-        self.number, self.screen = number, screen
+        self.number, self.screen, self.target, self.again = number, screen, target, again
 
 
 class KeysInTurn(App[ReturnType], Generic[ReturnType]):
@@ -42,7 +46,7 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         super().__init__(*args, **kwargs)
         self._waiting: deque[Event] = deque()
         """Keys and pasted texts that arrived while another key was being handled."""
-        self._key_number = 0
+        self._number = 0
         self._in_hand = False
         """The key with the number above is being handled."""
         self._holds = 0
@@ -54,7 +58,7 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         elif self._in_hand or self._holds or self._waiting:
             self._waiting.append(event)
             if len(self._waiting) == 1:
-                self._look_again_after(LOST_SECONDS, self._key_number)
+                self._look_again_after(LOST_SECONDS, self._number)
         else:
             await self._pass_on(event)
 
@@ -66,18 +70,22 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         screen: Screen[Any] = self.screen
         target = self.focused or screen
         self._in_hand = True
-        self._key_number += 1
+        self._number += 1
         await super().on_event(event)
-        if not target.post_message(Handled(self._key_number, screen)):
+        if not target.post_message(Handled(self._number, screen, target)):
             self._in_hand = False
 
     @on(Handled)
     async def _handled(self, message: Handled) -> None:
-        if message.number != self._key_number or not self._in_hand:
+        if message.number != self._number or not self._in_hand:
+            return
+        if not message.again and message.target.post_message(
+            Handled(self._number, message.screen, message.target, again=True)
+        ):
             return
         moved = bool(self.screen_stack) and self.screen is not message.screen
         # A screen that the key opened takes the focus when it has been composed.
-        if moved and self.screen.post_message(Handled(self._key_number, self.screen)):
+        if moved and self.screen.post_message(Handled(self._number, self.screen, self.screen)):
             return
         self._in_hand = False
         await self._next()
@@ -86,13 +94,13 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         if self._waiting and not self._in_hand and not self._holds:
             await self._pass_on(self._waiting.popleft())
             if self._waiting:
-                self._look_again_after(LOST_SECONDS, self._key_number)
+                self._look_again_after(LOST_SECONDS, self._number)
 
     def _look_again_after(self, seconds: float, number: int) -> None:
         """Gives up waiting for a key whose widget was removed before it handled it."""
 
         async def look() -> None:
-            if number == self._key_number and self._in_hand:
+            if number == self._number and self._in_hand:
                 self._in_hand = False
                 await self._next()
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.binding import Binding
 from textual.command import CommandList
 from textual.dom import DOMNode
 from textual.events import Key
 from textual.keys import Keys, _character_to_key
 from textual.pilot import Pilot
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 import smoltui
@@ -27,8 +28,10 @@ from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
+from smoltui.core.actions import table
 from smoltui.core.runs.run import RunSpec
 from smoltui.screens.device.room import DeviceRoom
+from smoltui.widgets.actions import offered
 from tests.backends.evaluation.project import SCRIPTED_MODELS
 from tests.conftest import seen
 from tests.toy_engine import ToyEngine
@@ -64,9 +67,11 @@ PLACES = [
     Place("pairs", ("o",), needs_data=False),
     Place("pairs", ("v",)),
     Place("pairs", ("a",)),
-    Place("pairs", ("m",)),
+    Place("pairs", ("V",)),
+    Place("pairs", ("V", "t")),
+    Place("pairs", ("V", "h")),
+    Place("pairs", ("V", "h", "enter")),
     Place("pairs", ("i",)),
-    Place("pairs", ("i", "enter")),
     Place("pairs", ("slash",)),
     Place("pairs", ("slash", *"where", "space", "c")),
     Place("pairs", ("c",)),
@@ -76,15 +81,15 @@ PLACES = [
     Place("recipe", ("slash",)),
     Place("runs", needs_data=False),
     Place("runs", ("K",), needs_data=False),
-    Place("runs", ("l",)),
-    Place("runs", ("l", "slash")),
-    Place("runs", ("i",)),
-    Place("runs", ("c",)),
+    Place("runs", ("V", "l")),
+    Place("runs", ("V", "l", "slash")),
+    Place("runs", ("V", "i")),
+    Place("runs", ("X",)),
     Place("runs", ("R",)),
-    Place("runs", ("L",)),
+    Place("runs", ("i",)),
     Place("runs", ("O",), needs_data=False),
-    Place("runs", ("H",), needs_data=False),
-    Place("runs", ("T",), needs_data=False),
+    Place("runs", ("dollar_sign",), needs_data=False),
+    Place("runs", ("at",), needs_data=False),
     Place("evaluate", needs_data=False),
     Place("evaluate", ("i",)),
     Place("evaluate", ("o",)),
@@ -92,7 +97,7 @@ PLACES = [
     Place("evaluate", ("c", "a")),
     Place("evaluate", ("v",), needs_data=False),
     Place("evaluate", ("L",)),
-    Place("evaluate", ("A",)),
+    Place("evaluate", ("J",)),
     Place("submit", needs_data=False),
     Place("submit", ("v",)),
     Place("submit", ("v", "v", "v")),
@@ -177,6 +182,14 @@ def meaning(app: App[int]) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def assert_refusals(app: SmoltuiApp, place: Place) -> None:
+    """Each action that is dimmed here says why in one sentence."""
+    for one in offered(app.screen):
+        reason = one.reason
+        assert one.enabled or 10 <= len(reason) <= 120, f"{one.action.id} in {place}: {reason!r}"
+        assert reason.count(". ") <= 1 and not reason.endswith("."), f"{one.action.id} in {place}: {reason!r}"
+
+
 async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
     """Unbound keys are sent in one burst; bound ones each twice at once, from the place itself.
 
@@ -189,6 +202,7 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
             await pilot.pause()
             there = whereabouts(app)
             meant = meaning(app)
+            assert_refusals(app, place)
             for name, character in EVERY_KEY:
                 if name not in meant:
                     send(app, name, character)
@@ -215,6 +229,12 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
                 assert app.return_code is None, f"the app ended on {name} in {place}"
                 if whereabouts(app) == there:
                     stays.add(actions)
+            for chord in sorted(name for name in meant if len(name) == 2 and name.isalpha() and name != "up"):
+                await go(pilot, place)
+                for letter in chord:
+                    send(app, letter, letter)
+                await drawn(pilot)
+                assert app.return_code is None, f"the app ended on {chord} in {place}"
         await pilot.pause()
         assert app.return_code is None
 
@@ -297,6 +317,29 @@ def ours() -> Iterator[type[DOMNode]]:
             yield from below(child)
 
     yield from {kind for kind in below(DOMNode) if kind.__module__.startswith("smoltui.")}
+
+
+def test_every_key_is_in_the_table() -> None:
+    """Every class with keys has those of a place in the table, every place has a class, and each action runs there."""
+    used: dict[str, type[DOMNode]] = {}
+    for kind in ours():
+        own = vars(kind).get("BINDINGS", [])
+        if not own:
+            continue
+        wrong = [binding for binding in own if not isinstance(binding, Binding) or binding.id not in table.ACTIONS]
+        assert not wrong, f"{kind.__name__} has keys that are not in the table"
+        (place,) = {table.ACTIONS[binding.id].place for binding in own}
+        assert [binding.id for binding in own] == [
+            action.id for action in table.PLACES[place].actions for _ in action.key_names
+        ], kind.__name__
+        used[place] = kind
+    assert used.keys() == table.PLACES.keys()
+    for place, kind in used.items():
+        for action in table.PLACES[place].actions:
+            *target, name = action.call.partition("(")[0].split(".")
+            runs = {"app": SmoltuiApp, "screen": Screen}.get(target[0], kind) if target else kind
+            has = any(hasattr(runs, f"{before}{name}") for before in ("action_", "_action_"))
+            assert has or target == ["screen"], f"{action.id} runs nothing"
 
 
 def test_only_handlers_of_keys_are_named_like_them(tmp_path: Path) -> None:

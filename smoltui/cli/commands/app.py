@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from smoltui.cli import output
 from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in, theme_option
 from smoltui.cli.group import whole_command_line
 from smoltui.cli.output import print_json
-from smoltui.errors import InputError
+from smoltui.errors import InputError, RecipeError
 from smoltui.safe_text import safe_line
 from smoltui.suggestions import did_you_mean
 
@@ -65,23 +65,31 @@ def run_app(project: Project, theme: str | None = None) -> None:
         sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
     from smoltui.at_rest import postpone_collections
     from smoltui.backends.system.ui_state import Remembered
+    from smoltui.backends.system.user_config import user_config
 
     remembered = Remembered.reading(project.folder)  # meanwhile, the app is imported
     postpone_collections()
     from smoltui.app import SmoltuiApp
 
-    theme = theme or _configured_theme(SmoltuiApp.theme_names())
+    complaints: tuple[str, ...] = ()
+    try:
+        config = user_config()
+    except RecipeError as error:
+        config, complaints = {}, (error.message,)
+    theme = theme or _configured_theme(config, SmoltuiApp.theme_names())
     app = SmoltuiApp(project, theme=theme, remembered=remembered)
+    app.complaints = complaints
+    app.take_config(config)
     # The app's own result, or the return code if a signal or a lost terminal ended it.
-    if code := app.run() or app.return_code:
+    if code := app.run(mouse=config.get("mouse") is not False) or app.return_code:
         raise SystemExit(code)
 
 
-def _configured_theme(known: Collection[str]) -> str:
-    """The theme in a person's configuration; empty without one. Raises InputError for an unknown one, RecipeError."""
-    from smoltui.backends.system.user_config import NAME, user_config
+def _configured_theme(config: Mapping[str, object], known: Collection[str]) -> str:
+    """The theme in a person's configuration; empty without one. Raises InputError for an unknown one."""
+    from smoltui.backends.system.user_config import NAME
 
-    theme = user_config().get("theme", "")
+    theme = config.get("theme", "")
     if theme and theme not in known:
         near = did_you_mean(str(theme), known)
         shown = safe_line(str(theme), 60)
