@@ -119,6 +119,9 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
             settings = await in_thread(self._project.settings)
             if self._first is None:
                 self._first = self._services.default(settings.on).place
+                self._places = (
+                    self._services.places
+                )  # perhaps one more: the setting may name a place that can't be used
                 self._draw()
             place = self._place or self._first
             plan = await make_plan(

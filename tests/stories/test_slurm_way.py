@@ -72,7 +72,7 @@ async def test_by_keys(project: Project, wait_until: Wait) -> None:
         await wait_until(lambda: "Paused at step 3" in seen(app))
         await pilot.press("x")
         await wait_until(lambda: "5/6" in seen(app, "#run-head"))
-        await pilot.press("c")
+        await pilot.press("X")
         await wait_until(lambda: "Cancel" in seen(app) and "Checkpoints saved so far are kept." in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "Stopped on request" in seen(app))
@@ -119,3 +119,19 @@ def test_a_machine_without_slurm(
     assert run(["train", str(folder), "--on", "slurm"]) != 0
     assert "sbatch is not on the PATH" in capsys.readouterr().err
     assert Services(default_services().engines).default("slurm").place is SLURM
+
+
+async def test_the_setting_names_a_slurm_that_is_not_there(
+    own_machine: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """The start dialog has it, says why it can't be used, and tab leads to another place."""
+    found = create_project(own_machine / "demo", "demo")
+    text = (found.folder / "smoltui.toml").read_text()
+    (found.folder / "smoltui.toml").write_text(text.replace('on = "local"', 'on = "slurm"'))
+    monkeypatch.setenv("PATH", "/nowhere")
+    app = SmoltuiApp(found, default_services(), opening="runs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "sbatch is not on the PATH" in seen(app))
+        await pilot.press("tab")
+        await wait_until(lambda: "sbatch is not on the PATH" not in seen(app) and "MODEL GOES TO" in seen(app))

@@ -349,7 +349,8 @@ class RunMonitor:
         known = self.runs.get(learnt.id)
         if known is not None:
             new = richer(replace(known, history=History()), learnt)
-            if not known.is_final and learnt.is_final and self.engine_of(learnt).place.here:
+            if not known.is_final and learnt.is_final and self.engine_of(learnt).place.on_disk:
+                self._asked_at.pop(learnt.engine, None)
                 self.look()  # its log does not tell whether it can be resumed, which what follows it depends on
             elif not known.is_final and learnt.is_final:
                 new = replace(new, stage=learnt.stage, message=learnt.message, finished_at=learnt.finished_at)
