@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from smoltui.backends.local.checkpoints import find_checkpoints, nothing_kept
 from smoltui.backends.local.following import follow_log
 from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.state import newest_of
-from smoltui.backends.project.project import RECIPE_NAME, Project
+from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import refuse_model_in, same_folder
@@ -38,7 +37,17 @@ from smoltui.backends.slurm.submit import (
     unwritable,
     write_run,
 )
-from smoltui.backends.system import data_folder, locks
+from smoltui.backends.slurm.upkeep import (
+    all_records,
+    fit_of,
+    is_over,
+    locked,
+    make_output,
+    readable,
+    relabelled,
+    unreadable,
+)
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.preflight.preflight import Check, Facts
@@ -57,9 +66,6 @@ END_SECONDS = 10.0
 """How long to wait for the end of a run that was asked to pause or stop. Saving may take longer."""
 ASK_SECONDS = 1.5
 """Seconds between two questions to Slurm while a person waits for the effect of a key."""
-MOST_LABEL = 100
-"""Longest key or value of a label, as for Jobs."""
-LOCK_SECONDS = commands.SUBMIT_SECONDS + 15
 
 
 class SlurmEngine(Engine):
@@ -106,14 +112,14 @@ class SlurmEngine(Engine):
             tail=tail,
             ours=lambda: self._speaks(run.id),
             poll_seconds=self._log_seconds,
-            refuse=_readable,
+            refuse=readable,
         )
         async with aclosing(following) as stream:
             async for event in stream:
                 yield event
 
     async def cancel(self, run_id: str) -> Run:
-        run = _readable(await self.get(run_id))
+        run = readable(await self.get(run_id))
         if run.is_final:
             return run
         await in_thread(lambda: self._send(run.id, "cancel"))
@@ -134,7 +140,7 @@ class SlurmEngine(Engine):
             InputError: no run has this id; it has ended, waits for its turn, or has nothing to save yet.
             UnreachableError: Slurm did not answer.
         """
-        run = _readable(await self.get(run_id))
+        run = readable(await self.get(run_id))
         if run.is_final:
             raise InputError(f"This run has ended and cannot be paused: {run.id}", run.hint or "")
         if run.stage == Stage.SCHEDULING:
@@ -165,7 +171,7 @@ class SlurmEngine(Engine):
 
         def change() -> str:
             records = self._records(self._named(run_id))
-            labels = _relabelled(records.labels, set_, remove)
+            labels = relabelled(records.labels, set_, remove)
             try:
                 store.write_parts(records.folder, records.parts, labels)
             except OSError as error:
@@ -240,8 +246,8 @@ class SlurmEngine(Engine):
         if (wrong := commands.problem()) is not None:
             raise wrong
         settings_of(spec)
-        with _locked():  # simultaneous starts see each other
-            for records in _all_records():
+        with locked():  # simultaneous starts see each other
+            for records in all_records():
                 if records.spec.get("label") == spec.label:
                     return records.folder.name
                 if same_folder(records.spec.get("output_dir"), spec.output_dir):
@@ -252,11 +258,11 @@ class SlurmEngine(Engine):
                             f"Cancel it: smoltui cancel {run.id}; or use another folder: --output-dir "
                             f"{Path(spec.output_dir).name}-2",
                         )
-            _make_output(spec)
+            make_output(spec)
             refuse_model_in(spec)
             folder = write_run(spec, self._script)
             try:
-                submit_part(folder, spec, (), self._queue, self._script, _fit(spec))
+                submit_part(folder, spec, (), self._queue, self._script, fit_of(spec))
             except Unconfirmed:
                 raise
             except BaseException:
@@ -265,8 +271,8 @@ class SlurmEngine(Engine):
             return folder.name
 
     def _resume(self, run_id: str) -> str:
-        with _locked():
-            run = _readable(self._get(run_id, age=ASK_SECONDS))
+        with locked():
+            run = readable(self._get(run_id, age=ASK_SECONDS))
             if not run.is_final:
                 raise InputError(f"This run has not ended and cannot be resumed: {run_id}", "List runs: smoltui ps")
             if run.stage == Stage.COMPLETED:
@@ -278,7 +284,7 @@ class SlurmEngine(Engine):
             spec = spec_of(records.spec)
             if spec is None:
                 raise BadRecordError(records.folder, "spec.json", "it is incomplete")
-            for other in _all_records():
+            for other in all_records():
                 newer = float(other.spec.get("created_at") or 0) > float(run.created_at or 0)
                 if newer and same_folder(other.spec.get("output_dir"), spec.output_dir):
                     raise InputError(
@@ -290,7 +296,7 @@ class SlurmEngine(Engine):
                     raise nothing_kept(run_id, spec)
             before = records.parts
             try:
-                submit_part(records.folder, spec, before, self._queue, self._script, _fit(spec))
+                submit_part(records.folder, spec, before, self._queue, self._script, fit_of(spec))
             except Unconfirmed:
                 raise
             except SmoltuiError:
@@ -330,7 +336,7 @@ class SlurmEngine(Engine):
         if (store.run_dir(name) / "spec.json").exists():
             return name
         if name.isdecimal():
-            for records in _all_records():
+            for records in all_records():
                 if any(part.job == name for part in records.parts):
                     return records.folder.name
         raise InputError(f"No run of this cluster has this id or job number: {name}", "List run ids: smoltui ps -a")
@@ -372,8 +378,8 @@ class SlurmEngine(Engine):
             try:
                 records = self._records(run_id)
             except BadRecordError as error:
-                return _unreadable(folder, error)
-            if not _is_over(records):
+                return unreadable(folder, error)
+            if not is_over(records):
                 self._queue.read(age=age)
                 records = self._adopted(records)
             log = self._log(run_id, records)
@@ -415,7 +421,7 @@ class SlurmEngine(Engine):
 
     def _inspect(self, run_id: str) -> dict[str, Any]:
         with self._lock:
-            run = _readable(self._get(run_id, age=REST_SECONDS))
+            run = readable(self._get(run_id, age=REST_SECONDS))
             folder = store.run_dir(run_id)
             return {
                 **run.summary(),
@@ -425,96 +431,3 @@ class SlurmEngine(Engine):
                 "job": data_folder.read_json(folder / "job.json"),
                 **run.raw,
             }
-
-
-def _relabelled(known: Mapping[str, str], set_: Mapping[str, str], remove: Sequence[str]) -> dict[str, str]:
-    """Labels after a change. Raises InputError: a name that no label can have, or a missing one to be removed."""
-    for key, value in set_.items():
-        if not key.strip() or len(key) > MOST_LABEL or len(value) > MOST_LABEL:
-            raise InputError(
-                f"Not a label: {safe_line(f'{key}={value}', 60)}",
-                f"Write key=value, each at most {MOST_LABEL} characters.",
-            )
-    if missing := [key for key in remove if key not in known]:
-        there = ", ".join(safe_line(key, 60) for key in known) or "none"
-        raise InputError(f"No such label: {safe_line(missing[0], 60)}", f"Labels of this run: {there}")
-    return {key: value for key, value in {**known, **set_}.items() if key not in remove}
-
-
-def _is_over(records: Records) -> bool:
-    """Whether Slurm has nothing to add to the records."""
-    return records.last is not None or (records.status or {}).get("why") in ("finished", "paused", "canceled", "setup")
-
-
-def _all_records() -> Iterator[Records]:
-    """The readable records of all runs, newest first."""
-    for run_id in store.run_ids():
-        try:
-            if (found := store.read(run_id)) is not None:
-                yield found
-        except InputError:
-            continue
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    """Keeps other processes from submitting a run during the block. Raises InputError."""
-    path = data_folder.home() / "slurm.lock"
-    try:
-        data_folder.private_folder(data_folder.home()) if not data_folder.home().exists() else data_folder.tighten()
-        data_folder.refuse_if_shared(data_folder.home())
-        lock = locks.take(
-            path,
-            f"Another smoltui is submitting a run ({{pid}}): {path}",
-            "Try again, or stop it: kill {pid}",
-            seconds=LOCK_SECONDS,
-        )
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def _make_output(spec: RunSpec) -> None:
-    """Creates the output folder. Raises InputError."""
-    try:
-        Path(spec.output_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The output folder is not writable ({error.strerror or error}): {spec.output_dir}",
-            "Set another output_dir, or slurm.output_root.",
-        ) from error
-
-
-def _fit(spec: RunSpec) -> Any:
-    """The memory estimate of a run's recipe, for the size of its checkpoints; None if unknown."""
-    from smoltui.backends.project.recipe_facts import recipe_shape
-    from smoltui.core.machine.fit import estimate
-
-    project = Project(Path(spec.project))
-    values = RecipeFile(project.folder / RECIPE_NAME, spec.recipe, "").values
-    return estimate(values, recipe_shape(project, values))
-
-
-def _unreadable(folder: Path, error: BadRecordError) -> Run:
-    """A run whose records cannot be read, as a row of the list."""
-    return Run(
-        id=folder.name,
-        engine=SLURM.name,
-        name=folder.name,
-        stage=Stage.ERROR,
-        message=error.message,
-        hint=error.hint,
-        created_at=data_folder.mtime(folder),
-        raw={"spec": None, "problem": error},
-    )
-
-
-def _readable(run: Run) -> Run:
-    """`run`, unless its records cannot be read. Raises BadRecordError."""
-    problem = run.raw.get("problem")
-    if isinstance(problem, BadRecordError):
-        raise problem
-    return run
