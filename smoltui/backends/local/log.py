@@ -45,8 +45,12 @@ LINES_BEFORE = 64
 END_BYTES = 1 << 20
 """How far before the end the last messages of a run are searched."""
 
-# The source line under a warning, the warning itself, and an event that was cut off say nothing about an end.
-_NOISE = re.compile(r'\s|\{"event"|.*\w(?:Warning|WARNING)\b')
+# The source line under a warning, the warning itself, an event that was cut off, and Slurm's words that a step has
+# ended say nothing about why.
+_NOISE = re.compile(
+    r'\s|\{"event"|.*\w(?:Warning|WARNING)\b|slurmstepd\S*: error: \*\*\* '
+    r"|srun: (?:launch/|Force|error: \S+: tasks? \S+: (?:Exited|Terminated|Killed))"
+)
 
 _EVENT = b'{"event": "'
 """How every event of ours begins, as `json.dumps` writes it."""

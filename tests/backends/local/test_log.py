@@ -351,3 +351,15 @@ async def test_following_the_end_reads_no_curve(tmp_path: Path) -> None:
     run = log.run.after(events.Metrics(step=4, values={"loss": 0.25}))
     assert run.history.last("loss") == 0.25 and run.step == 4 and not log.history.loaded
     assert run.history.series == {"loss": [(3, 0.5)]}
+
+
+def test_what_srun_says_about_its_step_is_not_the_cause(tmp_path: Path) -> None:
+    """The line before it is; but that a task ran out of memory only Slurm says."""
+    noise = (
+        "srun: error: n1: task 0: Exited with exit code 2\nsrun: launch/slurm: _step_signal: Terminating StepId=26.0\n"
+        "slurmstepd-n1: error: *** STEP 9.0 ON n1 CANCELLED AT 2026-11-30T10:36:08 ***\n"
+        "srun: Force Terminated StepId=9.0\n"
+    )
+    for cause in ("FATAL ERROR: Cannot load libtorch_cpu.so.", "srun: error: n1: task 0: Out Of Memory"):
+        (tmp_path / "log").write_text(f"before\n{cause}\n{noise}")
+        assert RunLog(tmp_path / "log", Run("x", "local", "x", Stage.ERROR)).last_text() == cause
