@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from textual.app import ComposeResult
 from textual.widgets import Static
@@ -76,15 +74,12 @@ def test_the_names_are_those_of_the_app() -> None:
     assert set(Page.theme_names()) == {AUTO, "dark", "light", *app.available_themes}
 
 
-def test_a_theme_of_my_configuration(own_machine: Path) -> None:
+def test_a_theme_of_my_configuration() -> None:
     """`theme = "light"` in config.toml; a wrong name is an error with the right one."""
-    assert _configured_theme(Page.theme_names()) == ""
-    config = own_machine / "config" / "smoltui" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text('theme = "light"\n')
-    assert _configured_theme(Page.theme_names()) == "light"
-    for wrong, hint in (('"ligth"', "light"), ("3", "auto, dark, light")):
-        config.write_text(f"theme = {wrong}\n")
+    known = Page.theme_names()
+    assert _configured_theme({}, known) == ""
+    assert _configured_theme({"theme": "light"}, known) == "light"
+    for wrong, hint in (("ligth", "light"), (3, "auto, dark, light")):
         with pytest.raises(InputError) as caught:
-            _configured_theme(Page.theme_names())
+            _configured_theme({"theme": wrong}, known)
         assert hint in caught.value.hint
