@@ -31,6 +31,7 @@ from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs.run import Run
+from smoltui.doors import Doors
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
 from smoltui.keyed_app import KeyedApp
 from smoltui.looks.themed import AUTO, ThemedApp
@@ -39,7 +40,17 @@ from smoltui.wire import driver_for, is_remote
 from smoltui.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from smoltui.backends.guide.opening import Target
     from smoltui.backends.runs.plan import Plan
+    from smoltui.core.guide.steps import Next
+
+
+def _home() -> Screen[None]:
+    from smoltui.screens.home.room import HomeRoom
+
+    return HomeRoom()
 
 
 def _device() -> Screen[None]:
@@ -122,6 +133,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
     CSS_PATH = "app.tcss"
     # Rooms are imported when they are opened, so that the first frame does not wait for all of them.
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "home": _home,
         "device": _device,
         "pairs": _pairs,
         "recipe": _recipe,
@@ -139,13 +151,15 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         self,
         project: Project,
         services: Services | None = None,
-        opening: str = "device",
+        opening: str = "home",
         theme: str = "",
         remembered: Remembered | None = None,
+        target: Target | None = None,
     ) -> None:
         """With `remembered`, the room and (if `theme` is empty) the theme are those that it knows, else `opening`.
 
-        None: it is read now, for what is opened later.
+        None: it is read now, for what is opened later. `target` is opened once the first frame is drawn; None: nothing
+        but the room.
         """
         known = AUTO
         if remembered is not None:
@@ -157,6 +171,8 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         self.workspace = Workspace(project, services, self, remembered)
         self._recalls_theme = not theme
         self._remembers: Timer | None = None
+        self._doors = Doors(self, self)
+        self._target = target
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a whole screen per frame over the line
 
@@ -176,10 +192,13 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.set_timer(WATCH_AFTER_SECONDS, self._recall_theme)
-        self.set_timer(WATCH_AFTER_SECONDS, self._watch_runs)
+        self.set_timer(WATCH_AFTER_SECONDS, self._begin_watching)
         if self.complaints:
             self.set_timer(WATCH_AFTER_SECONDS, self.tell_complaints)
         self.set_timer(1.0, self._collect_again)
+        self.set_timer(WATCH_AFTER_SECONDS, self._doors.remember)
+        if self._target is not None:
+            self.call_after_refresh(self._doors.open_target, self._target)
         if not self.is_headless:
             self.set_timer(PRELOAD_AFTER_SECONDS, _preload)
 
@@ -337,6 +356,18 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         self.switch_mode("pairs")
         self.call_after_refresh(self._open_pairs, source)
 
+    def open_folder(self, folder: Path) -> None:
+        """Opens another project in this app, at Home."""
+        self._doors.open_folder(folder)
+
+    def open_typed(self, text: str) -> None:
+        """Opens what a person typed: a file, a folder, a name on the Hub or a run."""
+        self._doors.open_typed(text)
+
+    def do(self, step: Next) -> None:
+        """Does a next step (`core.guide.steps`)."""
+        self._doors.do(step)
+
     def _open_pairs(self, source: str) -> None:
         from smoltui.screens.pairs.room import PairsRoom
 
@@ -347,6 +378,17 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         self.switch_mode("evaluate")
         self.call_after_refresh(self._start_asking, run_id)
+
+    def compare_model(self, place: str) -> None:
+        """Opens Evaluate with the model of a folder or Hub id beside the reference."""
+        self.switch_mode("evaluate")
+        self.call_after_refresh(self._compare_model, place)
+
+    def _compare_model(self, place: str) -> None:
+        from smoltui.screens.evaluate.room import EvaluateRoom
+
+        if isinstance(self.screen, EvaluateRoom):
+            self.screen.show_model(place)
 
     def _start_asking(self, run_id: str | None) -> None:
         from smoltui.screens.evaluate.room import EvaluateRoom
@@ -376,8 +418,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
             return
         self.workspace.take_run(run)
         await self.workspace.monitor.begin_steps(run, then)
-        self.switch_mode("runs")
-        self.call_after_refresh(self._show_run, run.id)
+        self.show_run(run.id)
 
     def _ask_again(self, plan: Plan, then: tuple[str, ...], error: UnreachableError) -> None:
         """Offers another try after a lost answer: the same plan has the same label, by which the run is found."""
@@ -390,6 +431,11 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         looks = "Trying again first looks for the run by its label, so it is not started twice."
         self.push_screen(Confirm(f"{error.message}.", f"{error.hint}\n\n{looks}", "try again", "cancel"), answered)
 
+    def show_run(self, run_id: str) -> None:
+        """Opens Runs at this run, also if it is not listed yet."""
+        self.switch_mode("runs")
+        self.call_after_refresh(self._show_run, run_id)
+
     def _show_run(self, run_id: str) -> None:
         from smoltui.screens.runs.room import RunsRoom
 
@@ -398,7 +444,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
 
     # -- runs
 
-    def _watch_runs(self) -> None:
+    def _begin_watching(self) -> None:
         """Keeps what is known about runs up to date until the app exits."""
         self.spawn(self.workspace.monitor.keep)
         self.spawn(self.workspace.monitor.watch)

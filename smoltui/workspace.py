@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from smoltui.at_rest import AtRest
 from smoltui.backends.project.project import Project
@@ -14,6 +15,9 @@ from smoltui.backends.services import Services, default_services
 from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
+
+if TYPE_CHECKING:
+    from smoltui.core.guide.steps import Next
 
 
 class Shell(Protocol):
@@ -56,6 +60,18 @@ class Shell(Protocol):
         """Opens a set in Pairs: a folder or file."""
         ...
 
+    def open_folder(self, folder: Path) -> None:
+        """Opens another project in this app, at Home."""
+        ...
+
+    def open_typed(self, text: str) -> None:
+        """Opens what a person typed: a file, a folder, a name on the Hub or a run."""
+        ...
+
+    def do(self, step: Next) -> None:
+        """Does a next step."""
+        ...
+
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         ...
@@ -79,7 +95,8 @@ class Workspace(AtRest):
             say=shell.say,
             ring=shell.ring,
             spawn=shell.spawn,
-            lists_all=lambda: shell.shows("runs"),
+            # Home needs to know once which runs there are.
+            lists_all=lambda: shell.shows("runs") or (shell.shows("home") and self.monitor.reading),
         )
 
     @property
@@ -127,6 +144,23 @@ class Workspace(AtRest):
     def open_pairs(self, source: str) -> None:
         """Opens a set in Pairs: a folder or file."""
         self._shell.open_pairs(source)
+
+    def change_project(self, project: Project) -> None:
+        """Takes over another project. The rooms still show the previous one: the app starts them over."""
+        self.project, self.remembered = project, Remembered.reading(project.folder)
+        self.monitor.change_project(project)
+
+    def open_folder(self, folder: Path) -> None:
+        """Opens another project in this app, at Home."""
+        self._shell.open_folder(folder)
+
+    def open_typed(self, text: str) -> None:
+        """Opens what a person typed: a file, a folder, a name on the Hub or a run."""
+        self._shell.open_typed(text)
+
+    def do(self, step: Next) -> None:
+        """Does a next step (`core.guide.steps`)."""
+        self._shell.do(step)
 
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {"README": README} | {name: (docs.FOLDER / f"{name}.md").read_text(encoding="utf-8") for name in docs.TOPICS}
 
-ROOMS = ("app", "device", "pairs", "recipe", "runs", "evaluate", "submit")
+ROOMS = ("app", "home", "device", "pairs", "recipe", "runs", "evaluate", "submit")
 
 
 # -- what comes from the code

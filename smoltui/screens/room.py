@@ -23,6 +23,7 @@ from smoltui.widgets.key_bar import KeyBar
 from smoltui.workspace import Workspace, workspace_of
 
 ROOMS: tuple[tuple[str, str, str], ...] = (
+    ("0", "home", "Home"),
     ("1", "device", "Device"),
     ("2", "pairs", "Pairs"),
     ("3", "recipe", "Recipe"),
@@ -70,24 +71,34 @@ class RoomBar(Static):
     def on_mount(self) -> None:
         self.redraw()
 
+    def on_resize(self) -> None:
+        self.redraw()
+
     def on_click(self, event: events.Click) -> None:
         """Opens the room whose title was clicked."""
         event.stop()
-        at = 1
+        at, whole = 0, self._rooms(whole=True).cell_len <= self.size.width
         for key, mode, title in ROOMS:
-            at += len(f" {key} {title}  ")
+            at += len(f" {key} {title} ") if whole or mode == self._current else len(f" {key} ")
             if event.x < at:
                 workspace_of(self.app).open_room(mode)
                 return
 
     def redraw(self) -> None:
-        line = Text(" ", no_wrap=True, overflow="ellipsis")
-        for key, mode, title in ROOMS:
-            line.append(f" {key} {title} ", "reverse bold" if mode == self._current else "")
-            line.append(" ")
+        line = self._rooms(whole=True)
+        if line.cell_len > self.size.width > 0:
+            line = self._rooms(whole=False)
         project = workspace_of(self.app).project
-        line.append(f" {safe_line(project.name, 40)}", "dim")
-        self.update(line)
+        line.append(safe_line(project.name, 40), "dim")
+        self.update(line, layout=False)
+
+    def _rooms(self, *, whole: bool) -> Text:
+        """Key and title of each room; only the current one has its title where `whole` is False."""
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for key, mode, title in ROOMS:
+            current = mode == self._current
+            line.append(f" {key} {title} " if whole or current else f" {key} ", "reverse bold" if current else "")
+        return line
 
 
 class Room(Refusing, Explains[None]):

@@ -261,7 +261,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         (["logs", "deadbeef"], 3, "No run on this machine has this id"),
         (["cancel", ""], 2, "run id is empty"),
         (["ps", "--on", "hub"], 3, "No token"),
-        (["nonsense"], 2, "Not a project folder or a command"),
+        (["nonsense"], 2, "No such file, folder, run or command"),
         (["train", ".", "--set", "novalue"], 2, "KEY=VALUE"),
         (["ps", "--nope"], 2, "No such option"),
         (["pairs", "/nowhere.jsonl"], 2, "nowhere.jsonl"),

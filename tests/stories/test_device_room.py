@@ -21,7 +21,7 @@ from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import GIB, Accelerator
 from smoltui.core.runs.run import Run
 from smoltui.errors import NotLoggedInError, SmoltuiError, UnreachableError
-from tests.backends.evaluation.project import make_project, trained
+from tests.backends.evaluation.project import make_project
 from tests.backends.machine.test_devices import SCRIPT
 from tests.conftest import seen
 from tests.stories.test_evaluate_room import FakeEngine
@@ -56,16 +56,15 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> list[Account | SmoltuiError]:
 
 
 def open_on(project: Project, *runs: Run) -> SmoltuiApp:
-    return SmoltuiApp(project, Services({"local": cast("Engine", FakeEngine(list(runs)))}))
+    return SmoltuiApp(project, Services({"local": cast("Engine", FakeEngine(list(runs)))}), opening="device")
 
 
-async def test_the_opening_room_says_what_can_be_trained(project: Project, wait_until: Wait) -> None:
-    """I open smoltui at 80x24 and read the verdict and the next key without scrolling."""
+async def test_the_room_says_what_can_be_trained(project: Project, wait_until: Wait) -> None:
+    """I open the room at 80x24 and read the verdict without scrolling."""
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "SmolLM3-3B in full" in seen(app, "#verdict"))
         shown = seen(app)
-        assert "Next: press t to train here." in shown
         for words in ("SmolLM3-3B with LoRA", "SmolLM3-3B in full", "GiB"):
             assert words in " ".join(shown.split()), words
         verdict = app.screen.query_one("#verdict").region
@@ -112,7 +111,7 @@ async def test_a_hub_that_cannot_be_reached_is_a_fact(
     app = open_on(project)
     async with app.run_test(size=(120, 40)):
         await wait_until(lambda: "The Hub did not answer" in seen(app, "#machine"))
-        assert "\x1b" not in seen(app) and "Next: press t to train" in seen(app)
+        assert "\x1b" not in seen(app) and "SmolLM3-3B with LoRA" in seen(app, "#verdict")
 
 
 async def test_pytorch_is_tested_in_a_child(
@@ -153,41 +152,6 @@ async def test_a_card_is_shown_with_its_memory(
         assert "[bold]Test[/foo]" in shown
 
 
-async def test_a_project_that_was_trained(project: Project, wait_until: Wait) -> None:
-    """A run has produced a model: the next step is to compare answers."""
-    app = open_on(project, trained(project))
-    async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Next: compare answers (5, then a)" in seen(app))
-
-
-async def test_a_folder_without_a_recipe(tmp_path: Path, wait_until: Wait) -> None:
-    """I opened the wrong folder, and read the commands that create a project."""
-    app = open_on(Project(tmp_path))
-    async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "smoltui demo" in seen(app, "#next"))
-
-
-async def test_a_recipe_that_i_fixed_meanwhile(project: Project, wait_until: Wait) -> None:
-    """The room says that my recipe is broken. I fix it and come back: the page is updated without a key."""
-    good = project.recipe_path.read_text()
-    project.recipe_path.write_text("beta: [1\n")
-    app = open_on(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "Next: fix the recipe (press 3)" in seen(app, "#next"))
-        await pilot.press("3")
-        project.recipe_path.write_text(good)
-        await pilot.press("1")
-        await wait_until(lambda: "Next: press t to train here" in seen(app, "#next"))
-
-
-async def test_a_broken_recipe(project: Project, wait_until: Wait) -> None:
-    """The recipe cannot be read: the next step is the Recipe room, with the reason."""
-    project.recipe_path.write_text("beta: [1\n")
-    app = open_on(project)
-    async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Next: fix the recipe (press 3)" in seen(app, "#next"))
-
-
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (1, 1)])
 async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[int, int]) -> None:
     """Nothing breaks in a tiny terminal, and everything is there once it grows."""
@@ -196,7 +160,7 @@ async def test_a_tiny_terminal(project: Project, wait_until: Wait, size: tuple[i
         await pilot.pause(0.3)
         await pilot.press("r", "down", "down")
         await pilot.resize_terminal(120, 40)
-        await wait_until(lambda: "Next: press t to train" in seen(app) and "packages fit" in seen(app))
+        await wait_until(lambda: "SmolLM3-3B in full" in seen(app) and "packages fit" in seen(app))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.actions import table
 from smoltui.core.runs.run import RunSpec
-from smoltui.screens.device.room import DeviceRoom
+from smoltui.screens.home.room import HomeRoom
 from smoltui.widgets.actions import offered
 from tests.backends.evaluation.project import SCRIPTED_MODELS
 from tests.conftest import seen
@@ -59,6 +59,13 @@ class Place:
 
 
 PLACES = [
+    Place("home", needs_data=False),
+    Place("home", ("o",), needs_data=False),
+    Place("home", ("p",), needs_data=False),
+    Place("home", ("n",), needs_data=False),
+    Place("home", ("n", "s"), needs_data=False),
+    Place("home", ("n", "s", "s"), needs_data=False),
+    Place("home", ("n", "s", "s", "s"), needs_data=False),
     Place("device", needs_data=False),
     Place("device", ("question_mark",), needs_data=False),
     Place("device", ("t",), needs_data=False),
@@ -243,7 +250,7 @@ def of(room: str, *, needs_data: bool | None = None) -> list[Place]:
     return [place for place in PLACES if place.room == room and needs_data in (None, place.needs_data)]
 
 
-ROOMS = ["device", "pairs", "recipe", "runs", "evaluate"]
+ROOMS = ["home", "device", "pairs", "recipe", "runs", "evaluate"]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -298,10 +305,10 @@ async def test_a_palette_that_opens_while_a_run_takes_me_to_its_room(
         app.action_command_palette()
         app.open_room("runs")
         await wait_until(lambda: "No runs yet" in seen(app))
-        await pilot.press("1")
+        await pilot.press("0")
         await wait_until(lambda: any(found.option_count > 5 for found in app.screen.query(CommandList)))
         await pilot.press("escape")
-        await wait_until(lambda: isinstance(app.screen, DeviceRoom))
+        await wait_until(lambda: isinstance(app.screen, HomeRoom))
         assert app.return_code is None
 
 

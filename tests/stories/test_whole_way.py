@@ -37,6 +37,9 @@ async def test_from_pairs_to_answers_in_three_keys(
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "press t to train here" in seen(app))
         await wait_until(lambda: "hf auth login" in seen(app))
+        picture(app, "home")
+        await pilot.press("1")
+        await wait_until(lambda: "SmolLM3-3B with LoRA" in seen(app))
         picture(app, "device")
         await pilot.press("2")
         await wait_until(lambda: re.search(r"1 of 7\d\d", seen(app)) is not None)

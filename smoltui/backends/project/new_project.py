@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,6 +49,16 @@ def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Pro
     files = _files_of(source)
     if Path(RECIPE_NAME) not in files:
         raise InputError(f"The preset's files are missing from this installation: {preset}", "Reinstall smoltui.")
+    return place_files(folder, {name: partial(_read, source / name) for name in files}, overwrite=overwrite)
+
+
+def place_files(folder: Path, files: Mapping[Path, Callable[[], bytes]], *, overwrite: bool = False) -> Project:
+    """A project of these files: relative path → what returns its content. The recipe, which makes a folder a project,
+    must be the last. Otherwise as `create_project`.
+
+    Raises:
+        InputError: as `create_project`.
+    """
     folder = expanded(str(folder)).absolute()
     if exists(folder) and not folder.is_dir():
         raise InputError(f"Not a folder but a file: {folder}", "Choose another folder.")
@@ -59,9 +70,9 @@ def create_project(folder: Path, preset: str, *, overwrite: bool = False) -> Pro
         )
     try:
         with _staging(folder) as staging:
-            for name in files:
-                _copy(source / name, staging / NEW / name)
-            _move_all(staging, folder, files)
+            for name, content in files.items():
+                _write(staging / NEW / name, content())
+            _move_all(staging, folder, list(files))
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"The folder is not writable ({said}): {folder}", "Choose another folder.") from error
@@ -97,16 +108,16 @@ def _staging(folder: Path) -> Iterator[Path]:
         yield Path(staging)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copies only the content: copies from a read-only installation must be writable.
-
-    Raises:
-        InputError: the source cannot be read. OSError: the target cannot be written.
-    """
+def _read(source: Path) -> bytes:
+    """The content of a preset's file. Raises InputError."""
     try:
-        content = source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         _unreadable(error)
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Writes only the content: copies from a read-only installation must be writable. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
 

@@ -173,6 +173,10 @@ class RunMonitor:
         if names:
             await self.chains.begin(run, [Step(name, around=tuple(engine.around(run, name))) for name in names])
 
+    def change_project(self, project: Project) -> None:
+        """Watches over the follow-up steps of another project; what was begun for the previous one is finished."""
+        self._project, self._chains = project, None
+
     # -- lists
 
     def look(self, *, jobs: bool = False) -> None:

@@ -20,9 +20,11 @@ MOST_BYTES = 64 << 20
 """Maximum bytes of a record: the hashes of 100 000 pairs take 4 MB."""
 DEEPEST = 32
 """Maximum nesting of lists and objects in a record: Python could not write a deeper one back."""
+RECENT, RECENT_LOCK = "recent.json", "recent.lock"
+"""The recent projects, and the lock of that file."""
 OURS = frozenset(
     {"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "debug", "cache", "pairs", "ui", "undo"}
-    | {"slurm", "slurm.lock"}
+    | {"slurm", "slurm.lock", RECENT, RECENT_LOCK}
 )
 """Names that smoltui creates in its data folder. A folder with other files is used for something else, too."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smoltui.cli import output
-from smoltui.cli.arguments import PRESET, folder_argument, json_option, project_in, theme_option
+from smoltui.cli.arguments import FILE, PRESET, Choice, EngineChoice, json_option, theme_option
 from smoltui.cli.group import whole_command_line
 from smoltui.cli.output import print_json
 from smoltui.errors import InputError, RecipeError
@@ -19,24 +19,24 @@ from smoltui.safe_text import safe_line
 from smoltui.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from smoltui.backends.guide.opening import Target
     from smoltui.backends.project.project import Project
 
 
 @click.command("open", hidden=True)
-@folder_argument
+@click.argument("target", default=".", type=FILE)
 @theme_option
 @click.option("--json", "as_json", is_flag=True, hidden=True)
-def open_app(folder: str, theme: str | None, as_json: bool) -> None:
-    """Opens the app on a project folder."""
-    try:
-        project = project_in(folder)
-    except InputError as error:
-        known = whole_command_line().list_commands(click.get_current_context())
-        hint = " ".join(filter(None, (did_you_mean(folder, known), "See: smoltui --help")))
-        raise InputError(f"Not a project folder or a command: {folder}", hint) from error
+def open_app(target: str, theme: str | None, as_json: bool) -> None:
+    """Opens the app on a folder, a file of pairs, a name on the Hub, or a run."""
+    from smoltui.backends.guide.opening import find_target
+    from smoltui.backends.project.project import Project
+
+    words = whole_command_line().list_commands(click.get_current_context())
+    found = find_target(target, Path.cwd(), words=words)
     if as_json:
         raise InputError("Only the commands take --json, not the app", "See the commands: smoltui --help")
-    run_app(project, theme)
+    run_app(Project(found.folder), theme, found)
 
 
 COMMANDS = (
@@ -44,8 +44,10 @@ COMMANDS = (
 )
 
 
-def run_app(project: Project, theme: str | None = None) -> None:
+def run_app(project: Project, theme: str | None = None, target: Target | None = None, opening: str = "home") -> None:
     """Runs the app until the person quits. `theme` is `auto`, `dark` or `light`; None: not said.
+
+    `target` is what to open once the app is drawn; None: only the room `opening`.
 
     Raises:
         InputError: there is no terminal that the app can draw on.
@@ -77,7 +79,7 @@ def run_app(project: Project, theme: str | None = None) -> None:
     except RecipeError as error:
         config, complaints = {}, (error.message,)
     theme = theme or _configured_theme(config, SmoltuiApp.theme_names())
-    app = SmoltuiApp(project, theme=theme, remembered=remembered)
+    app = SmoltuiApp(project, opening=opening, theme=theme, remembered=remembered, target=target)
     app.complaints = complaints
     app.take_config(config)
     # The app's own result, or the return code if a signal or a lost terminal ended it.
@@ -120,14 +122,41 @@ def demo_command(folder: str, no_open: bool, theme: str | None, as_json: bool) -
 
 @click.command("new")
 @click.argument("folder")
-@click.option("--preset", type=PRESET, required=True, help="demo, course-local or course-jobs.")
+@click.option("--preset", type=PRESET, help="demo, course-local or course-jobs, instead of the other options.")
+@click.option("--pairs", type=FILE, help="A file, a folder, or owner/name on the Hub.")
+@click.option("--model", help="owner/name on the Hub, a folder, or demo: the demo's small model.")
+@click.option("--method", type=Choice(("full", "lora", "qlora")), help="What is trained; default: what fits best.")
+@click.option("--on", "target", type=EngineChoice(), help="Where its runs start; default: where the model fits.")
 @click.option("--open/--no-open", "opens", default=False, help="Open the app on it, or not (the default).")
 @json_option
-def new_command(folder: str, preset: str, opens: bool, as_json: bool) -> None:
-    """Create a project folder from a preset."""
-    from smoltui.backends.project.new_project import create_project
+def new_command(
+    folder: str,
+    preset: str | None,
+    pairs: str | None,
+    model: str | None,
+    method: str | None,
+    target: str | None,
+    opens: bool,
+    as_json: bool,
+) -> None:
+    """Create a project folder, from a preset or from pairs and a model.
 
-    _made(create_project(_absolute(folder), preset), not opens, as_json)
+    In a terminal, without a preset, the app asks for whatever is not given.
+    """
+    from smoltui.cli import new
+
+    if preset is not None:
+        if pairs or model or method or target:
+            raise InputError("--preset has pairs and a model of its own", "Leave --preset out, or the other options.")
+        from smoltui.backends.project.new_project import create_project
+
+        _made(create_project(_absolute(folder), preset), not opens, as_json)
+        return
+    given = new.Given(_absolute(folder), pairs or "", model or "", method or "", target or "")
+    if not (pairs and model) and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        run_app(*new.asked(given))
+        return
+    _made(new.create(given), not opens, as_json)
 
 
 def _absolute(folder: str) -> Path:

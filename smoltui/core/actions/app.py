@@ -8,6 +8,7 @@ APP = Place(
     "app",
     "Everywhere",
     (
+        Action("home", "0", "room('home')", "Go to Home", Group.APP, means="room"),
         Action("device", "1", "room('device')", "Go to Device", Group.APP, means="room"),
         Action("pairs", "2", "room('pairs')", "Go to Pairs", Group.APP, means="room"),
         Action("recipe", "3", "room('recipe')", "Go to Recipe", Group.APP, means="room"),

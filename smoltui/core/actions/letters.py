@@ -48,11 +48,13 @@ LETTERS: Mapping[str, tuple[str, str]] = {
     "b": ("vote", "Blind vote"),
     "c": ("columns", "Choose columns: of the set, of models"),
     "d": ("default", "TRL's default"),
+    "p": ("recent", "Recent projects"),
     "m": ("measure", "Measure: models on held-out pairs, the tokens of all pairs"),
     "w": ("wrap", "Wrap lines"),
     "z": ("detail", "More or less detail"),
     "A": ("all", "Apply to all matches"),
     "B": ("benchmarks", "Benchmarks"),
+    "D": ("device", "This machine in full"),
     "C": ("reopen", "Close and open again"),
     "F": ("follow", "Follow the log"),
     "H": ("hold-out", "Split off a test set"),
@@ -93,6 +95,10 @@ EXCEPTIONS: Mapping[str, str] = {
     "start.parallel": "the dialog shows its keys beside what they change",
     "start.afterwards": "the dialog shows its keys beside what they change",
     "models.add": "+ adds a row",
+    "home.new": "nothing is searched at Home",
+    "home.demo": "Home has no values with a default",
+    "wizard.skip": "the wizard shows its keys, and sorts nothing",
+    "wizard.folder": "the wizard shows its keys, and searches nothing",
 }
 """Id of an action whose letters mean something else there → why."""
 

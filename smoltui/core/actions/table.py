@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smoltui.core.actions import app, dialogs, evaluate, pairs, recipe, runs, submit
+from smoltui.core.actions import app, dialogs, evaluate, home, pairs, recipe, runs, submit
 from smoltui.core.actions.action import Action, Place
 
 PLACES: dict[str, Place] = {
@@ -12,6 +12,7 @@ PLACES: dict[str, Place] = {
     for place in (
         app.APP,
         app.EXPLAINS,
+        *home.PLACES,
         app.DEVICE,
         app.PAGE,
         *pairs.PLACES,

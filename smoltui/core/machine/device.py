@@ -248,7 +248,7 @@ def _best(accelerators: Sequence[Accelerator]) -> Accelerator:
     return max(accelerators, key=lambda accelerator: accelerator.free or accelerator.total or 0)
 
 
-def _memory_for(need: Need, report: DeviceReport) -> int | None:
+def memory_for(need: Need, report: DeviceReport) -> int | None:
     """Bytes available: all memory of the best accelerator, as other programs can be stopped, or free RAM."""
     if need.on_processor or not report.accelerators:
         return report.ram_available
@@ -291,38 +291,3 @@ def _jobs(account: Account | None, why_no_account: str, optional: bool) -> Sente
     if account.can_pay is None:
         return Sentence(Mark.TIGHT, f"{jobs}: logged in as {account.name}; billing status unknown")
     return Sentence(Mark.HERE, f"{jobs}: ready, logged in as {account.name}")
-
-
-def next_step(
-    report: DeviceReport,
-    *,
-    has_recipe: bool,
-    recipe_problem: str = "",
-    here: bool = True,
-    has_model: bool = False,
-    account: Account | None = None,
-    recipe: Need | None = None,
-) -> str:
-    """The next step, in one sentence with its key or command.
-
-    `here`: `t` starts a run on this machine; `has_model`: a run of this project has produced a model; `recipe`: the
-    memory the project's own recipe needs, None if unknown.
-    """
-    if not has_recipe:
-        return "Next: there is no recipe in this folder. Quit (q), then run `smoltui demo` or `smoltui new FOLDER`."
-    if recipe_problem:
-        return f"Next: fix the recipe (press 3). {recipe_problem}"
-    if has_model:
-        return "Next: compare answers (5, then a), or train again (t)."
-    if here:
-        if any(package.installed is None for package in report.lacking):
-            return f"Next: install the training packages. {INSTALL_HINT}"
-        if recipe is not None and recipe.fit.verdict(_memory_for(recipe, report)) == "no":
-            return (
-                "Next: this recipe does not fit here. Use a LoRA adapter, which needs less memory (press 3), "
-                "or train on Jobs (t, then tab)."
-            )
-        return "Next: press t to train here. When it's done, press a to compare the model before and after."
-    if account is None:
-        return "Next: log in with `hf auth login`, then press r."
-    return "Next: press t to start a Job. Its maximum cost is shown first."

@@ -110,9 +110,26 @@ _SMOLLM3_3B = {
 }
 """transformers 5.23 `SmolLM3Config` (its defaults are the 3B model): 3,075,098,624 parameters."""
 
+_SMOLLM2 = {"model_type": "llama", "vocab_size": 49152, "tie_word_embeddings": True, "dtype": "bfloat16"}
+_SIZES = {
+    "135M": (576, 30, 1536, 9, 3),
+    "360M": (960, 32, 2560, 15, 5),
+    "1.7B": (2048, 24, 8192, 32, 32),
+}
+"""SmolLM2 → hidden size, layers, intermediate size, heads, key-value heads, as in the config.json of each: 134,515,008,
+361,821,120 and 1,711,376,384 parameters."""
+_NAMES = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+
+_CONFIGS = {
+    "HuggingFaceTB/SmolLM3-3B": _SMOLLM3_3B,
+    "HuggingFaceTB/SmolLM3-3B-Base": _SMOLLM3_3B,
+    **{
+        f"HuggingFaceTB/SmolLM2-{size}{kind}": {**_SMOLLM2, **dict(zip(_NAMES, sizes, strict=True))}
+        for size, sizes in _SIZES.items()
+        for kind in ("-Instruct", "")
+    },
+}
 KNOWN: Mapping[str, ModelShape] = {
-    name: shape
-    for name in ("HuggingFaceTB/SmolLM3-3B", "HuggingFaceTB/SmolLM3-3B-Base")
-    if (shape := shape_of(_SMOLLM3_3B)) is not None
+    name: shape for name, config in _CONFIGS.items() if (shape := shape_of(config)) is not None
 }
 """Models whose shape is known without asking the Hub."""

@@ -1,4 +1,4 @@
-"""Device: this machine, PyTorch, the Hub account, and what can be trained here. The opening room."""
+"""Device: this machine, PyTorch, the Hub account, and what can be trained here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import events as textual_events
 from textual import on, work
 from textual.app import ComposeResult
@@ -22,7 +21,6 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
-from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import Room
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from smoltui.backends.runs.machine import Machine
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.device import DeviceReport, TorchReport
-    from smoltui.core.runs.run import Run
 
 PROBE_AFTER_SECONDS = 2.0
 """PyTorch is tested automatically once per environment, after startup: the test keeps a core busy for 5 s."""
@@ -56,7 +53,6 @@ class DeviceRoom(Room):
         self._account_problem = "checking your Hub login…"
         self._account_hint = ""
         self._before_jobs = self._account_problem
-        self._has_model = False
         self._unfolded = False
         """Shows what nobody needs to act on: packages that fit, and Jobs for a person who trains here."""
         self._stamp: object = None
@@ -65,8 +61,7 @@ class DeviceRoom(Room):
 
     def compose_room(self) -> ComposeResult:
         with Page(id="device"):
-            yield Static("Checking this machine…", id="next", markup=False)
-            yield Static(id="verdict", markup=False)
+            yield Static("Checking this machine…", id="verdict", markup=False)
             with Container(id="facts"):
                 yield Static(id="machine", markup=False)
                 yield Static(id="packages", markup=False)
@@ -77,7 +72,6 @@ class DeviceRoom(Room):
 
     def _begin(self) -> None:
         self._look(then_account=True)
-        self.watch(self.app, "runs", self._runs_changed)
         self.set_interval(60, self._age)
         if not self.app.is_headless:  # a headless app has no one waiting for it
             self.set_timer(PROBE_AFTER_SECONDS, self._probe_once)
@@ -162,13 +156,6 @@ class DeviceRoom(Room):
             self._asking_torch = False
         self._draw()
 
-    def _runs_changed(self, runs: dict[str, Run]) -> None:
-        folder = str(self.workspace.project.folder)
-        has_model = any(run.project == folder and (run.model_path or run.pushed_to) for run in runs.values())
-        if has_model != self._has_model:
-            self._has_model = has_model
-            self._draw()
-
     # -- drawing
 
     def _age(self) -> None:
@@ -177,28 +164,18 @@ class DeviceRoom(Room):
 
     def _draw(self) -> None:
         machine = self._machine
-        if machine is None:
+        if machine is None or not self.query("#verdict"):  # it may be removed, because another project was opened
             return
         from smoltui.backends.system.paths import shown_path
-        from smoltui.core.machine.device import next_step, verdict
+        from smoltui.core.machine.device import verdict
         from smoltui.core.machine.device_words import facts_in_words
         from smoltui.screens.device import device_tables
 
         report, here = machine.report, place_or_first(machine.on).here
-        step = next_step(
-            report,
-            has_recipe=machine.has_recipe,
-            recipe_problem=machine.problem,
-            here=here,
-            has_model=self._has_model,
-            account=self._account,
-            recipe=machine.need,
-        )
         said = verdict(report, self._account, self._before_jobs, machine.need, here)
         sentences = [sentence for sentence in said if self._unfolded or not sentence.optional]
         shown = replace(report, disk_folder=shown_path(report.disk_folder))
         facts = facts_in_words(shown, self._torch_words(), self._account_words())
-        self._put("next", step, Text(safe_line(redact(step), 300)))
         self._put("verdict", sentences, device_tables.verdict_table(sentences))
         self._put("machine", facts, device_tables.facts_table(facts))
         packages = device_tables.packages_table(report, self._unfolded)

@@ -8,6 +8,7 @@ from smoltui.backends.evaluation.columns import Candidate, candidates, column_of
 from smoltui.backends.evaluation.prompt_sets import NAMED, PROJECT
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
+from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, EvaluateBase
 from smoltui.screens.evaluate.columns_dialog import ColumnsDialog
 from smoltui.widgets.ask_line import AskLine
@@ -22,6 +23,8 @@ class Choosing(EvaluateBase):
         """Name or path of the set of prompts."""
         self._chosen: list[Column] | None = None
         """Columns that were chosen here; None: those of the run."""
+        self._wanted = ""
+        """A folder or Hub id whose model is put beside the reference once the project is loaded; empty: none."""
 
     def _load(self) -> object:
         """Reads the project with what was chosen."""
@@ -63,6 +66,20 @@ class Choosing(EvaluateBase):
         if columns and columns != list(self.columns):
             self._chosen = columns[:MOST_COLUMNS]
             self._load()
+
+    def show_model(self, place: str) -> None:
+        """Puts the model of a folder or Hub id beside the reference, once the project is loaded."""
+        self._wanted = place
+        self._load()
+
+    @work(group="columns", exclusive=True)
+    async def _put_beside(self, place: str, reference: Column) -> None:
+        try:
+            column = await in_thread(lambda: self._column_at(place, [reference]))
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self._columns_given([reference, column])
 
     def action_shift(self, by: int) -> None:
         """Shows the columns to the left or right of those in view."""

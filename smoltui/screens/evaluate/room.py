@@ -260,6 +260,9 @@ class EvaluateRoom(Choosing, Measuring):
             return
         self._carry_over(loaded)
         self._show_loaded(loaded)
+        if self._wanted:
+            self._put_beside(self._wanted, loaded.comparison.reference)
+            self._wanted = ""
         if self._ask_when_loaded:
             self._ask_when_loaded = False
             self.action_ask()

@@ -1,4 +1,4 @@
-"""The verdict: what can be trained on this machine, and what to do next."""
+"""The verdict: what can be trained on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from smoltui.core.machine.device import (
     Sentence,
     gib,
     needs,
-    next_step,
     verdict,
 )
 from smoltui.core.machine.fit import Fit, Term
@@ -98,8 +97,6 @@ def test_the_own_recipe_is_weighed() -> None:
     assert "2.0 GiB (1.0 weights + 1.0 reserve)" in verdict(LAPTOP, ME, recipe=own)[0].text
     small = replace(LAPTOP, ram_available=GIB // 2)
     assert verdict(small, ME, recipe=own)[0].mark is Mark.JOBS and verdict(small, ME)[0].mark is Mark.TIGHT
-    assert "does not fit here" in next_step(small, has_recipe=True, recipe=own)
-    assert "press t to train here" in next_step(LAPTOP, has_recipe=True, recipe=own)
     tiny = Need("This recipe", Fit((Term("W", GIB // 2, ""),), GIB // 10, 1, 1), on_processor=True)
     assert tiny.in_words == "0.6 GiB (0.5 weights + 0.1 reserve)"  # one unit
     on_card = replace(own, on_processor=False)
@@ -130,15 +127,3 @@ def test_what_the_account_allows(account: Account | None, why: str, mark: Mark, 
     """Not logged in, no credit, a token that only reads: each is said, with its fix."""
     last = verdict(LAPTOP, account, why)[-1]
     assert last.mark is mark and said in last.text
-
-
-def test_the_next_step_names_its_key() -> None:
-    """A fresh project trains with t; a trained one is asked in room 5; what is in the way comes first."""
-    assert "press t to train here" in next_step(LAPTOP, has_recipe=True)
-    assert "compare answers (5, then a)" in next_step(LAPTOP, has_recipe=True, has_model=True)
-    assert "smoltui demo" in next_step(LAPTOP, has_recipe=False)
-    assert "fix the recipe (press 3). broken" in next_step(LAPTOP, has_recipe=True, recipe_problem="broken")
-    assert "hf auth login" in next_step(LAPTOP, has_recipe=True, here=False)
-    assert "press t to start a Job" in next_step(LAPTOP, has_recipe=True, here=False, account=ME)
-    gone = replace(LAPTOP, packages=(replace(TRL, installed=None, fits=False),))
-    assert "pip install 'smoltui[train]'" in next_step(gone, has_recipe=True)
