@@ -95,3 +95,11 @@ def offered(screen: Screen[object]) -> list[Offered]:
     return [
         Offered(action, node, tuple(dict.fromkeys(keys)), enabled) for action, node, keys, enabled in found.values()
     ]
+
+
+async def run_meaning(screen: Screen[object], meaning: str) -> None:
+    """Runs what a key with this meaning would run, if the screen has one: a click on a heading sorts."""
+    for one in offered(screen):
+        if one.action.meaning == meaning:
+            await screen.app.run_action(one.call, one.node)
+            return

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from smoltui.safe_text import safe_line
+from smoltui.widgets.actions import run_meaning
 
 CURSOR = "›"
 WHEEL_LINES = 3
@@ -152,8 +153,10 @@ class CursorList(Widget):
         event.stop()
         self.move(-WHEEL_LINES)
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         position = self._top + event.y - 1
+        if event.y < 1:
+            await run_meaning(self.screen, "sort")
         if event.y < 1 or position >= self.count:
             return
         if position == self._cursor:

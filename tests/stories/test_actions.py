@@ -116,7 +116,7 @@ async def test_my_own_keys(app: SmoltuiApp, wait_until: Wait) -> None:
 
 
 async def test_a_click_is_a_key(app: SmoltuiApp, wait_until: Wait) -> None:
-    """On a key of the bar, and on a room at the top."""
+    """On a key of the bar, a heading, a row, and a room at the top."""
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 30" in seen(app) and "→ Next" in seen(app, "KeyBar"))
         bar = seen(app, "KeyBar")
@@ -124,6 +124,12 @@ async def test_a_click_is_a_key(app: SmoltuiApp, wait_until: Wait) -> None:
         await wait_until(lambda: "pair 2 of 30" in seen(app))
         await pilot.click(KeyBar, offset=(bar.index("Find"), 0))
         await wait_until(lambda: isinstance(app.focused, Input))
-        await pilot.press("escape")
+        await pilot.press("escape", "v")
+        await wait_until(lambda: "enter Read" in seen(app, "KeyBar"))
+        await pilot.click("#pairs-list PairList", offset=(5, 0))
+        await wait_until(lambda: "Sorted by" in told(app))
+        await pilot.click("#pairs-list PairList", offset=(5, 4))
+        await pilot.click("#pairs-list PairList", offset=(5, 4))
+        await wait_until(lambda: "→ Next" in seen(app, "KeyBar"))
         await pilot.click("#room-bar", offset=(seen(app, "#room-bar").index("Runs"), 0))
         await wait_until(lambda: app.current_mode == "runs")

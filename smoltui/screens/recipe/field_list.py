@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -127,6 +128,12 @@ class FieldList(ScrollView, can_focus=True):
         self._texts = [drawn(row, self.size.width) for row in self._rows]
         self.refresh()
         self._keep_in_view()
+
+    def on_click(self, event: events.Click) -> None:
+        """Moves the cursor to the field that was clicked."""
+        index = event.y + round(self.scroll_y)
+        if 0 <= index < len(self._rows) and self._rows[index].key:
+            self.cursor = index
 
     def action_move(self, by: int) -> None:
         """Moves by `by` rows, and from a heading on to the next field; at most to the first or last field."""

@@ -206,6 +206,10 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         elif view in ("curves", "stats"):
             self.query_one(RunList).focus()
 
+    @on(textual_events.Click, "#run-heading")
+    def _heading_clicked(self) -> None:
+        self.action_sort()
+
     def action_next_view(self) -> None:
         self.action_view(VIEW_NAMES[(VIEW_NAMES.index(self.view) + 1) % len(VIEW_NAMES)])
 

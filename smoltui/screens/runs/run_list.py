@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -152,6 +153,12 @@ class RunList(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         self._drawn = {}
         self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Moves the cursor to the row that was clicked."""
+        row = event.y + round(self.scroll_y)
+        if row < len(self._runs):
+            self.cursor = row
 
     def action_move(self, by: int) -> None:
         self.cursor = max(0, min(len(self._runs) - 1, self.cursor + by))
