@@ -12,6 +12,7 @@ from textual.widgets import Input
 from smoltui.app import SmoltuiApp
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
+from smoltui.screens.pairs.pair_list import PairList
 from smoltui.widgets.actions import offered
 from smoltui.widgets.key_bar import KeyBar
 from tests.conftest import seen
@@ -125,11 +126,13 @@ async def test_a_click_is_a_key(app: SmoltuiApp, wait_until: Wait) -> None:
         await pilot.click(KeyBar, offset=(bar.index("Find"), 0))
         await wait_until(lambda: isinstance(app.focused, Input))
         await pilot.press("escape", "v")
-        await wait_until(lambda: "enter Read" in seen(app, "KeyBar"))
+        await wait_until(lambda: "enter Read" in seen(app, "KeyBar") and "chosen length" in seen(app))
+        await pilot.pause()
         await pilot.click("#pairs-list PairList", offset=(5, 0))
         await wait_until(lambda: "Sorted by" in told(app))
-        await pilot.click("#pairs-list PairList", offset=(5, 4))
-        await pilot.click("#pairs-list PairList", offset=(5, 4))
-        await wait_until(lambda: "→ Next" in seen(app, "KeyBar"))
+        listed = app.screen.query_one("#pairs-list PairList", PairList)
+        before = listed.cursor
+        await pilot.click(listed, offset=(5, 9))
+        await wait_until(lambda: listed.cursor not in (before, 0))
         await pilot.click("#room-bar", offset=(seen(app, "#room-bar").index("Runs"), 0))
         await wait_until(lambda: app.current_mode == "runs")
