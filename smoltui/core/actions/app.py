@@ -47,6 +47,7 @@ DEVICE = Place(
         Action("probe", "a", "probe", "Test PyTorch", Group.DO, bar="Test PyTorch", means="act"),
         Action("detail", "z", "unfold", "Show or hide the details", Group.SEE, bar="More"),
         Action("reload", "r", "refresh", "Refresh machine and account", Group.DO, bar="Refresh"),
+        Action("explain-here", "enter", "explain", "Explain the figures", Group.SEE),
     ),
 )
 PAGE = Place(

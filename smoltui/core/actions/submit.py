@@ -11,6 +11,7 @@ ROOM = Place(
     "submit",
     "Submit",
     (
+        Action("explain-here", "enter", "explain", "Explain the figures", SEE),
         Action("check", "a", "check", "Check everything; publish nothing", DO, bar="Check", means="act"),
         Action("view", "v", "view", "Next view: checks, card, change, board", SEE, bar="View"),
         Action("views", "V", "views", "Choose a view", SEE),

@@ -89,6 +89,15 @@ class Reading:
             parts.append(f"Watch: {'; '.join(_lower(one.sentence) for one in notes)}.")
         return " ".join(parts)
 
+    @property
+    def short(self) -> str:
+        """The reading in half a line: the verdict, and the first thing to know."""
+        if self.findings:
+            return f"{self.verdict.value}: {_lower(self.findings[0].sentence)}"
+        if self.notes:
+            return f"{self.verdict.value} · watch: {_lower(self.notes[-1].sentence)}"
+        return self.line
+
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {

@@ -156,8 +156,8 @@ class EvaluateBase(Room):
         self.refresh_bindings()
 
     def _result_rows(self, loaded: answers.Opening) -> list[tuple[str, str]]:
-        """What the last measurement of the run found, at the top."""
-        kept = loaded.measurement
+        """What the last measurement of the run found, at the top; a short terminal keeps the line for the groups."""
+        kept = loaded.measurement if self.size.height >= ROOMY else None
         words = result_words(kept.reference, kept.aligned, loaded.settings.manner) if kept is not None else ""
         return [("result", words)] if words else []
 

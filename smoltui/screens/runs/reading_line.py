@@ -87,7 +87,7 @@ class ReadingLine(RunsBase):
         height = 2 if self.size.height >= TALL and width >= WIDE else 1
         if self.reading is None:
             return [Text()] * height
-        text = reading_text(self.reading)
+        text = reading_text(self.reading, short=height == 1)
         text.append("  (enter explains)", "dim")
         lines = list(text.wrap(Console(width=width), width)) if height > 1 else [text]
         if len(lines) > height:
@@ -99,9 +99,9 @@ class ReadingLine(RunsBase):
         return lines + [Text()] * (height - len(lines))
 
 
-def reading_text(reading: Reading) -> Text:
+def reading_text(reading: Reading, *, short: bool) -> Text:
     """`Reading: healthy. …` with the verdict in its color."""
-    line = reading.line
+    line = reading.short if short else reading.line
     text = Text("Reading: ", "bold")
     text.append(line[: len(reading.verdict.value)], STYLES.get(reading.verdict, "dim"))
     return text.append(line[len(reading.verdict.value) :], "not bold")

@@ -143,7 +143,10 @@ def test_what_the_audit_knows_is_added() -> None:
         "Watch: accuracy was perfect in the first fifth; chosen is longer in 99.7 % of pairs (length may be what is "
         "learned)."
     )
+    assert reading.short == "healthy · watch: chosen is longer in 99.7 % of pairs (length may be what is learned)"
+    assert read(recorded("nan")).short.startswith("broken: the loss has been NaN")
     healthy = recorded("healthy")
+    assert read(healthy).short == read(healthy).line
     assert "longer" not in read(healthy, PairFacts(0.5, 0.5, 0.01)).line
     assert "cut at max_length" in read(healthy, PairFacts(0.5, 0.5, 0.06)).line
     assert read(healthy, PairFacts(chosen_cut=0.4)).verdict is Verdict.WATCH
