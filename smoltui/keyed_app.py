@@ -15,7 +15,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
-from smoltui.core.actions.keys import NAMED
+from smoltui.core.actions.keys import NAMED, written
 from smoltui.safe_text import safe_line
 from smoltui.widgets.actions import bindings, refusal
 from smoltui.wire import WireApp
@@ -76,7 +76,7 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         if len(key) > 1:
             return False
         return any(
-            len(name) == 2 and name[0] == key and name not in NAMED
+            len(name) == 2 and name[0] == key and name not in NAMED and written(name) == name  # "at" is the key @
             for _, bound in self.screen._modal_binding_chain
             for name in bound.key_to_bindings
         )

@@ -129,3 +129,5 @@ async def test_saving_it_from_the_runs_room(tmp_path: Path, loop_guard: list[str
         app.clear_notifications()
         await pilot.press("E", "l", "enter")
         await wait_until(lambda: "lines to" in told(app))
+        await pilot.press("a")  # not the beginning of "at", as Textual calls the key @
+        await wait_until(lambda: app.current_mode == "evaluate")
