@@ -87,4 +87,4 @@ def _written(project: Project, key: str, text: str) -> str:
         fix = Fix(settings={key: parse_setting(load_settings(project).data, setting_fields()[key], text)})
     else:
         fix = Fix(recipe={key: parse(field_for(key), text)})
-    return "\n".join(filter(None, map(in_words, apply_fix(project, fix))))
+    return " · ".join(filter(None, map(in_words, apply_fix(project, fix))))

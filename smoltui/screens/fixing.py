@@ -64,7 +64,7 @@ class Fixing:
         """Copies a command or an address, and says what to do with it."""
         self.screen.app.copy_to_clipboard(text)
         what = "Open it in a browser" if text.startswith("https://") else "Run it in another window"
-        workspace_of(self.screen.app).say(f"Copied: {text}\n{what}, then press r to check again.")
+        workspace_of(self.screen.app).say(f"Copied: {text} · {what}, then press r to check again")
 
     async def _write(self, fix: Fix, account: str) -> None:
         workspace = workspace_of(self.screen.app)
@@ -78,7 +78,7 @@ class Fixing:
         except SmoltuiError as error:
             workspace.say(f"{error.message}\n{error.hint}".strip(), "error")
             return
-        if said := "\n".join(filter(None, map(in_words, made))):
+        if said := " · ".join(filter(None, map(in_words, made))):
             workspace.say(said)
         self.changed()
 

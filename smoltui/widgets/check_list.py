@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.console import Console
 from rich.text import Text
 from textual import events
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
@@ -15,6 +17,7 @@ from textual.widget import Widget
 
 from smoltui.core.recipe import Fix, Level
 from smoltui.safe_text import redact, safe_line
+from smoltui.widgets.actions import bindings
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 """Level → sign and style. The signs differ without colours."""
@@ -41,13 +44,18 @@ class Item:
 
 
 class CheckList(Widget, can_focus=True):
-    """Lines with a cursor, which is on none of them if `cursor` is -1. The parent binds the keys."""
+    """Lines with a cursor, which is on none of them if `cursor` is -1. Its keys work while it has the focus."""
 
     COMPONENT_CLASSES = {"check-list--cursor"}
     DEFAULT_CSS = """
     CheckList { height: auto; }
     CheckList > .check-list--cursor { text-style: bold; }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("checks")
+
+    class Moved(Message):
+        """The cursor is on another item."""
 
     class Chosen(Message):
         """A line was clicked while it was selected."""
@@ -88,6 +96,11 @@ class CheckList(Widget, can_focus=True):
         """Moves the cursor to an item; -1: to none."""
         self.cursor = max(-1, min(cursor, len(self._items) - 1))
         self._wrap(layout=True)
+        self.post_message(self.Moved())
+
+    def action_move(self, by: int) -> None:
+        """Selects another item."""
+        self.go(max(0, self.cursor + by))
 
     def page(self, by: int) -> None:
         """Scrolls by `by` lines, whatever the cursor is on."""
@@ -98,6 +111,13 @@ class CheckList(Widget, can_focus=True):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, len(self._wrapped(width)))
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        if has_focus:
+            self.go(max(0, self.cursor))
+        else:
+            self._wrap(layout=False)
 
     def on_resize(self) -> None:
         self._wrap(layout=False)
@@ -144,7 +164,8 @@ class CheckList(Widget, can_focus=True):
         if selected:
             told = item.enter
             if told:
-                said = Text("enter: ", "bold cyan").append(safe_line(redact(told), 300))
+                key = "enter" if self.has_focus or not self.can_focus else "tab, enter"
+                said = Text(f"{key}: ", "bold cyan").append(safe_line(redact(told), 300))
                 lines += _hanging(Text(" " * (INDENT + 1)), said, width, console)
             if item.next_step.rstrip(".").lower() not in ("", told.lower()):
                 said = Text(safe_line(redact(item.next_step), 300), "dim")

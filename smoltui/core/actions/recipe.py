@@ -11,20 +11,20 @@ ROOM = Place(
     "recipe",
     "Recipe",
     (
-        Action("edit", "enter", "edit", "Edit the field", DO, bar="Edit"),
-        Action("default", "d", "default", "Reset the field to TRL's default", DO, bar="Default"),
+        Action("edit", "enter", "edit", "Edit the field, or fix the check", DO, bar="Edit"),
+        Action("view", "v", "view", "Switch between recipe.yaml and smoltui.toml", SEE, bar="Settings"),
+        Action("pane", "tab", "pane", "Move between the fields and the checks", MOVE, bar="Checks"),
+        Action("default", "d", "default", "Delete the line, so that the default applies", DO),
         Action("where", "o", "target", "Switch between this machine and Jobs", DO, bar="Here/Jobs", means="open"),
-        Action("editor", "e", "editor", "Open recipe.yaml in your editor", PROJECT, bar="Editor"),
+        Action("editor", "e", "editor", "Open the file in your editor", PROJECT),
         Action("find", "slash", "find", "Find a field", SEE, bar="Find"),
         Action("mark", "space", "cycle", "Next value", DO),
-        Action("undo", "u", "undo", "Undo the last change", DO),
+        Action("undo", "u", "undo", "Undo the last change", DO, bar="Undo"),
         Action("redo", "ctrl+r", "redo", "Redo what was undone", DO),
         Action("reload", "r", "reread", "Reload the recipe", DO),
         Action("copy", "y", "copy", "Copy the command", DO),
         Action("next-match", "n", "again(1)", "Next match", MOVE),
         Action("previous-match", "N", "again(-1)", "Previous match", MOVE),
-        Action("checks-down", "ctrl+d", "scroll(1)", "Scroll the checks down", MOVE),
-        Action("checks-up", "ctrl+u", "scroll(-1)", "Scroll the checks up", MOVE),
         Action("back", "escape", "leave", "Back", MOVE),
     ),
 )
@@ -36,6 +36,12 @@ FIELDS = Place(
         Action("page-down", "pagedown", "move(10)", "Page down", MOVE),
         Action("page-up", "pageup", "move(-10)", "Page up", MOVE),
     ),
+    inside="recipe",
+)
+CHECKS = Place(
+    "checks",
+    "Checks",
+    (*moves("move({})", "move({})", "move({})", size=5, what="check"),),
     inside="recipe",
 )
 START = Place(
@@ -59,4 +65,4 @@ START = Place(
     ),
     inside="dialog",
 )
-PLACES = (ROOM, FIELDS, START)
+PLACES = (ROOM, FIELDS, CHECKS, START)

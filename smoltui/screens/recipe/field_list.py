@@ -106,6 +106,13 @@ class FieldList(ScrollView, can_focus=True):
                     self._refresh_row(index)
         self.select(key) if key else self.action_move(1)
 
+    def clear(self) -> None:
+        """Removes all rows, and the cursor."""
+        self._rows, self._texts = [], []
+        self.cursor = -1
+        self.scroll_to(y=0, animate=False)
+        self.refresh()
+
     def select(self, key: str) -> bool:
         """Moves the cursor to a field; False if it is not in the list."""
         for index, row in enumerate(self._rows):

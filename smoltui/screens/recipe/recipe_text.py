@@ -11,13 +11,13 @@ from smoltui.core.machine.device import gib
 from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.preflight.preflight import memory_in_words
-from smoltui.core.recipe import FIELDS, OTHERS, Field, Finding, Level, field_for, is_ok, show, summarise, unit_of
+from smoltui.core.recipe import FIELDS, OTHERS, Field, field_for, show, summarise, unit_of
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.recipe.field_list import Row
+from smoltui.widgets.check_list import Item
 
-LEVELS = {Level.STOP: ("✗ stop", "bold red"), Level.WARN: ("! warn", "yellow"), Level.PASS: ("✓ pass", "green")}
 VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no": ("✗ does not fit", "red")}
 
 
@@ -53,9 +53,9 @@ def pairs_named(values: Mapping[str, object]) -> tuple[object, ...]:
     return tuple(repr(values.get(name)) for name in names)
 
 
-def rows(values: Mapping[str, object], findings: Sequence[Finding]) -> list[Row]:
+def rows(values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
     """The form, group by group; unknown keys come last."""
-    worst = {finding.key: finding.level.value for finding in reversed(findings)}
+    worst = {item.name: item.level.value for item in reversed(items)}
     others = [field_for(key) for key in values if field_for(key).group == OTHERS]
     made: list[Row] = []
     group = ""
@@ -97,21 +97,6 @@ def about(field: Field, line: int | None, changed: bool = False) -> Text:
     return text
 
 
-def checks(findings: Sequence[Finding], target: Target) -> Text:
-    """The problems, most severe first, each with its fix."""
-    text = Text().append(f"Checks for {'this machine' if target is Target.LOCAL else 'Jobs'}", "bold")
-    for finding in findings:
-        word, style = LEVELS[finding.level]
-        text.append(f"\n{word} ", style)
-        text.append(safe_line(redact(finding.sentence), 400))
-        if finding.next_step:
-            text.append(f"\n→ {safe_line(redact(finding.next_step), 400)}", "dim")
-    if is_ok(list(findings)):
-        text.append("\n✓ pass ", "green")
-        text.append("nothing blocks this run")
-    return text
-
-
 def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
     local = target is Target.LOCAL
@@ -127,6 +112,18 @@ def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> 
         text.append(f"\n{word}", style)
         text.append(f": {gib(around.memory)} free on {safe_line(around.memory_name, 60)}")
     return text
+
+
+def sums_in_brief(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
+    """The same in two lines, for a small terminal."""
+    counted = around.rows if around.rows_of == pairs_named(values) else None
+    text = Text(summarise(values, counted).sentence)
+    local = target is Target.LOCAL
+    fit = estimate(values, around.shape, cuda=around.cuda or not local)
+    if local and fit is not None and around.memory_name:
+        word, style = VERDICTS.get(fit.verdict(around.memory), ("? unknown", "dim"))
+        return text.append("\n").append(word, style).append(f": needs {gib(fit.needed)} of {gib(around.memory)} free")
+    return text.append(f"\nmemory about {gib(fit.needed)}" if fit is not None else f"\n{memory_in_words(None)}")
 
 
 def commands(around: Surroundings, target: Target, *, one_line: bool) -> Text:

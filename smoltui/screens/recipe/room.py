@@ -1,4 +1,4 @@
-"""Recipe: the important fields with their help, the problems found, and the command that will run."""
+"""Recipe: the fields of recipe.yaml and of smoltui.toml, with their help, checks and fixes, and what they come to."""
 
 from __future__ import annotations
 
@@ -19,24 +19,28 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from smoltui.backends.project.project import RECIPE_NAME
-from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
-from smoltui.backends.runs.callbacks import Severity
+from smoltui.backends.project.recipe_file import load_recipe
+from smoltui.backends.project.settings_file import load_settings
 from smoltui.backends.services import place_of_setting
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF, card_of
-from smoltui.core.recipe import ABSENT, Finding, check, field_for, parse, show
+from smoltui.core.recipe import ABSENT, Level
 from smoltui.core.recipe.fields import FIELDS
 from smoltui.core.runs.place import Target
-from smoltui.core.settings.settings import Settings
+from smoltui.core.settings.settings import FILE_NAME, Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.editing import edit_file
+from smoltui.screens.fixing import Fixing
 from smoltui.screens.recipe.field_list import FieldList
-from smoltui.screens.recipe.recipe_text import Surroundings, about, checks, commands, pairs_named, rows, sums
-from smoltui.screens.recipe.text_pane import TextPane
+from smoltui.screens.recipe.recipe_sheet import RecipeSheet
+from smoltui.screens.recipe.recipe_text import Surroundings, commands, pairs_named
+from smoltui.screens.recipe.settings_sheet import SettingsSheet
+from smoltui.screens.recipe.sheet import Sheet
 from smoltui.screens.room import Room
-from smoltui.screens.undoing import Undoing, in_words
+from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.check_list import CheckList, Item, counted
 
 if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile
@@ -50,7 +54,8 @@ PASSING_SECONDS = 0.12
 
 
 class RecipeRoom(Room):
-    """The project's recipe as a form. Each change is written to the file at once; the rest of the file is untouched."""
+    """The project's recipe as a form, and its settings as another. Each change is written at once and can be undone;
+    the rest of the file is untouched."""
 
     MODE = "recipe"
     CSS_PATH = "recipe.tcss"
@@ -59,7 +64,10 @@ class RecipeRoom(Room):
 
     def __init__(self) -> None:
         super().__init__()
-        self._file: RecipeFile | None = None
+        self._view = RECIPE_NAME
+        """Name of the file that is shown."""
+        self._sheet: Sheet | None = None
+        """None if the file cannot be used."""
         self._values: dict[str, object] = {}
         """The values shown: those of the file, plus changes that are still being written."""
         self._around = Surroundings(Settings())
@@ -67,16 +75,24 @@ class RecipeRoom(Room):
         """Decisions about the project's pairs; None until they are first needed."""
         self._target = Target.LOCAL
         self._target_known = False
-        self._findings: list[Finding] = []
+        self._items: list[Item] = []
+        """What is wrong with the values."""
+        self._to_edit = ""
+        """Key whose field is opened once its file has been read; empty: none."""
+        self._field_of: dict[str, str] = {}
+        """File → the field where the cursor was when its view was left."""
         self._editing = ""
         """Key whose value is being typed; `/` during a search for a field; otherwise empty."""
         self._before: object = ABSENT
         """The value when the input was opened."""
+        self._typed_before: str | None = None
+        """That value as text; None if the key was not in the file."""
         self._query = ""
         self._moved_at = -math.inf
         self._resting: Timer | None = None
         self._writing = asyncio.Lock()
         self._undoing = Undoing(self, lambda _: self._read(), self._writing)
+        self._fixing = Fixing(self, self._edit_key, self._read, lambda: None, self._writing)
         self._waiting = 0
         """Changes shown but not yet in the file."""
 
@@ -88,7 +104,10 @@ class RecipeRoom(Room):
             yield FieldList(id="fields")
             with Vertical(id="beside"):
                 yield Static(id="about", markup=False)
-                yield TextPane(id="below")
+                with Vertical(id="below"):
+                    yield Static(id="checks-head", markup=False)
+                    yield CheckList(id="checks")
+                    yield Static(id="totals", markup=False)
         yield Static(id="commands", markup=False)
         with Vertical(id="edit"):
             with Horizontal(id="edit-line"):
@@ -115,16 +134,20 @@ class RecipeRoom(Room):
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < WIDE, "narrow")
         self.set_class(event.size.width < TINY or event.size.height < 16, "tiny")
-        if self._file is not None:
-            self._draw_commands()
+        if self._sheet is not None:
+            self.call_after_refresh(self._draw)
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if action == "find" and self._editing:
             return None  # the key then types a character
-        if action in ("edit", "cycle", "default", "find", "again", "copy", "target") and self._file is None:
-            return "There is no recipe that can be read here"
-        if action == "editor" and not self.workspace.project.has_recipe:
+        if action in ("edit", "cycle", "default", "find", "again", "pane") and self._sheet is None:
+            return "There is no file that can be read here"
+        if action in ("copy", "target") and (self._sheet is None or self._view != RECIPE_NAME):
+            return "That concerns the recipe: press v" if self._sheet is not None else "There is no recipe to read here"
+        if action == "editor" and self._view == RECIPE_NAME and not self.workspace.project.has_recipe:
             return "There is no recipe in this folder"
+        if action == "pane" and not self._items:
+            return "No check asks for anything"
         return super().why_not(action, parameters)
 
     def explained(self) -> tuple[str, ...]:
@@ -136,9 +159,9 @@ class RecipeRoom(Room):
     @work(exclusive=True, group="read")
     async def _read(self, *, said: str = "") -> None:
         """Reads the file, then the machine; if the file cannot be used, shows the reason instead of the form."""
-        project = self.workspace.project
-        if not project.has_recipe:
-            self._file = None
+        project, view = self.workspace.project, self._view
+        if not project.has_recipe and view == RECIPE_NAME:
+            self._sheet = None
             self._nothing(
                 f"There is no recipe in this folder: {project.folder}\n\n"
                 "Create a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local"
@@ -146,30 +169,41 @@ class RecipeRoom(Room):
             return
         try:
             async with self._writing:
-                file, around = await in_thread(self._load)
-            target = place_of_setting(around.settings.on).target
+                sheet, around = await in_thread(self._load)
+            target = place_of_setting(around.settings.on).target if view == RECIPE_NAME else self._target
         except SmoltuiError as error:
-            self._file = None
+            self._sheet = None
+            where = "\nPress v for the settings as fields." if FILE_NAME in error.message else ""
             self._nothing(
-                f"{error.message}\n{error.hint}\n\nPress e to open the file in your editor, or r to reload it."
+                f"{error.message}\n{error.hint}\n\nPress e to open the file in your editor, or r to reload it.{where}"
             )
             return
-        changed = self._file is not None and self._file.text != file.text
-        self._file, self._values = file, dict(file.values)
+        if view != self._view:
+            return  # the other view was opened meanwhile
+        changed = self._sheet is not None and self._sheet.NAME == sheet.NAME and self._sheet.text != sheet.text
+        self._sheet, self._values = sheet, dict(sheet.values)
         self._around = around
-        if not self._target_known:
+        if view == RECIPE_NAME and not self._target_known:
             self._target, self._target_known = target, True
         self.remove_class("nothing")
         self._draw()
         self.refresh_bindings()
         if changed and said:
             self.say(said)
-        self._look_at_machine()
+        if self._to_edit:
+            key, self._to_edit = self._to_edit, ""
+            self._edit_key(key)
+        if view == RECIPE_NAME:
+            self._look_at_machine()
 
-    def _load(self) -> tuple[RecipeFile, Surroundings]:
+    def _load(self) -> tuple[Sheet, Surroundings]:
+        """The file of the view, and what its texts need. In a thread."""
         project = self.workspace.project
+        if self._view != RECIPE_NAME:
+            return SettingsSheet(project, load_settings(project)), self._around
         file = load_recipe(project.recipe_path)
-        return file, self._commands(replace(self._around, settings=project.settings()), file.values)
+        around = replace(self._around, settings=project.settings())
+        return RecipeSheet(file), self._commands(around, file.values)
 
     def _commands(self, around: Surroundings, values: Mapping[str, object]) -> Surroundings:
         """`around` with everything that depends on the recipe's values. Reads the disk."""
@@ -210,19 +244,19 @@ class RecipeRoom(Room):
             memory=device.free if device else report.ram_available,
             memory_name=device.name if device else "this machine",
         )
-        if self._file is not None:
+        if self._sheet is not None:
             self._draw()
 
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
-        file = self._file
+        sheet = self._sheet
         if self._writing.locked():
             return
-        if file is None:
+        if sheet is None:
             if self.has_class("nothing") and self.workspace.project.has_recipe:
                 self._read()
-        elif await in_thread(file.changed_outside) and not self._writing.locked() and file is self._file:
-            self._read(said="recipe.yaml was changed by another program and has been reloaded")
+        elif await in_thread(sheet.changed_outside) and not self._writing.locked() and sheet is self._sheet:
+            self._read(said=f"{sheet.NAME} was changed by another program and has been reloaded")
 
     @on(events.AppFocus)
     def _focused(self) -> None:
@@ -238,7 +272,7 @@ class RecipeRoom(Room):
 
     def _change(self, key: str, value: object) -> None:
         """Shows the new value and writes it; `ABSENT` removes the key."""
-        if self._file is None:
+        if self._sheet is None:
             return
         before = self._values.get(key, ABSENT)
         if value is ABSENT:
@@ -253,47 +287,29 @@ class RecipeRoom(Room):
     async def _write(self, key: str, before: object, value: object) -> None:
         async with self._writing:
             self._waiting -= 1
-            if self._file is None:
+            if self._sheet is None:
                 return
-            file: RecipeFile = self._file
+            sheet: Sheet = self._sheet
+            said, warns = "", False
             try:
-                file, said = await in_thread(partial(self._put, file, key, before, value))
-                self._around = await in_thread(partial(self._commands, self._around, file.values))
+                sheet, said, warns = await in_thread(partial(sheet.put, key, before, value))
+                if sheet.NAME == RECIPE_NAME:
+                    self._around = await in_thread(partial(self._commands, self._around, sheet.values))
             except SmoltuiError as error:
-                said = None
                 self.say(error)
                 try:
-                    file = await in_thread(partial(load_recipe, self.workspace.project.recipe_path))
+                    sheet, self._around = await in_thread(self._load)
                 except SmoltuiError:
                     self._read()
                     return
-            self._file = file
+            if self._view != sheet.NAME:
+                return
+            self._sheet = sheet
             if not self._waiting:  # otherwise a pending change would briefly disappear
-                self._values = dict(file.values)
+                self._values = dict(sheet.values)
             self._draw()
         if said:
-            self.say(said[0], severity=said[1])
-
-    def _put(
-        self, file: RecipeFile, key: str, before: object, value: object
-    ) -> tuple[RecipeFile, tuple[str, Severity] | None]:
-        """Makes one change in the current file, which may differ from `file`; returns it and what to say. In a
-        thread."""
-        said = ""
-        if file.changed_outside():
-            fresh = load_recipe(self.workspace.project.recipe_path)
-            now = fresh.values.get(key, ABSENT)
-            if now != before and now != value:
-                word = "removed it" if now is ABSENT else f"set it to {show(field_for(key), now)}"
-                refused = f"{key} was not saved: another program {word} in the meantime."
-                return fresh, (f"{refused} Repeat the change to keep yours.", "warning")
-            file, said = fresh, "recipe.yaml was changed by another program; your change was added to it\n"
-        if value is ABSENT:
-            file.remove(key)
-        else:
-            file.set(key, value)
-        made = in_words(file.save())
-        return file, (f"{said}{made}", "warning" if said else "information") if made else None
+            self.say(said, severity="warning" if warns else "information")
 
     # -- keys
 
@@ -302,20 +318,63 @@ class RecipeRoom(Room):
         return self.query_one(FieldList).key or ""
 
     def action_edit(self) -> None:
-        field = field_for(self._key)
-        if field.kind == "file" or (field.kind == "datasets" and not self._editable_sources()):
-            self.say(f"{field.key} can only be edited in the file. Press e to open it.")
-            return
-        current = self._values.get(field.key, field.default)
-        self._begin_line(field.key, f"{field.key}: ", show(field, current))
+        """Edits the field under the cursor; in the checks, fixes the selected one."""
+        checks = self.query_one(CheckList)
+        if not checks.has_focus:
+            self._edit_field(self._key)
+        elif (item := checks.selected) is not None and item.fix is not None:
+            self._fixing.start(item.fix)
 
-    def _editable_sources(self) -> bool:
-        """Whether the sources are unchanged after being shown in one line and parsed again."""
-        field, sources = field_for("datasets"), self._values.get("datasets") or []
-        try:
-            return not sources or bool(parse(field, show(field, sources)) == sources)
-        except ValueError:
-            return False
+    def _edit_field(self, key: str) -> None:
+        if self._sheet is None:
+            return
+        if why := self._sheet.why_not_typed(key, self._values):
+            self.say(why)
+            return
+        self._begin_line(key, f"{key}: ", self._sheet.shown(key, self._values.get(key, ABSENT)))
+
+    def _edit_key(self, key: str) -> None:
+        """Opens the field of a key of either file."""
+        view = FILE_NAME if "." in key else RECIPE_NAME
+        if view != self._view:
+            self._to_edit = key
+            self._show_view(view)
+        elif self.query_one(FieldList).select(key):
+            self._edit_field(key)
+        else:
+            self.action_editor()
+
+    def action_view(self) -> None:
+        """Switches between the recipe and the settings."""
+        self._show_view(FILE_NAME if self._view == RECIPE_NAME else RECIPE_NAME)
+
+    def _show_view(self, view: str) -> None:
+        fields = self.query_one(FieldList)
+        self._field_of[self._view] = fields.key or ""
+        self._view, self._sheet = view, None
+        self.set_class(view != RECIPE_NAME, "settings")
+        fields.clear()
+        fields.focus()
+        self._read()
+
+    def action_pane(self) -> None:
+        """Moves between the fields and the checks."""
+        checks = self.query_one(CheckList)
+        if checks.has_focus or not checks.count:
+            self.query_one(FieldList).focus()
+        else:
+            checks.focus()
+
+    @on(CheckList.Chosen)
+    def _clicked_check(self) -> None:
+        self.query_one(CheckList).focus()
+        self.action_edit()
+
+    @on(CheckList.Moved)
+    def _at_check(self) -> None:
+        """Shows the field that the selected check is about."""
+        if (item := self.query_one(CheckList).selected) is not None and self.query_one(CheckList).has_focus:
+            self.query_one(FieldList).select(item.name)
 
     def action_find(self) -> None:
         self._begin_line("/", "find: ", "")
@@ -326,35 +385,32 @@ class RecipeRoom(Room):
 
     def action_cycle(self) -> None:
         """Toggles a boolean, or selects the next choice."""
-        field = field_for(self._key)
-        current = self._values.get(field.key, field.default)
-        if field.kind == "bool":
-            self._change(field.key, not (field.unset if current is None else current))
-        elif field.kind == "choice":
-            where = field.choices.index(current) if current in field.choices else -1
-            self._change(field.key, field.choices[(where + 1) % len(field.choices)])
+        if self._sheet is None or not self._key:
+            return
+        value = self._sheet.next_value(self._key, self._values.get(self._key, ABSENT))
+        if value is ABSENT:
+            self._edit_field(self._key)
         else:
-            self.action_edit()
+            self._change(self._key, value)
 
     def action_default(self) -> None:
         if self._key in self._values:
             self._change(self._key, ABSENT)
+        elif self._key:
+            self.say(f"{self._key} is not in {self._view}: its default applies already")
 
     def action_undo(self) -> None:
-        self._undoing.undo(RECIPE_NAME)
+        self._undoing.undo(self._view)
 
     def action_redo(self) -> None:
-        self._undoing.redo(RECIPE_NAME)
-
-    def action_scroll(self, by: int) -> None:
-        self.query_one(TextPane).scroll_lines(3 * by)
+        self._undoing.redo(self._view)
 
     def action_target(self) -> None:
         self._target = Target.JOB if self._target == Target.LOCAL else Target.LOCAL
         self._draw()
 
     def action_reread(self) -> None:
-        self._read(said="recipe.yaml has been reloaded")
+        self._read(said=f"{self._view} has been reloaded")
 
     def action_copy(self) -> None:
         command = self._around.command_here if self._target == Target.LOCAL else self._around.command_jobs
@@ -364,16 +420,21 @@ class RecipeRoom(Room):
     def action_leave(self) -> None:
         if self._editing:
             self._stop_editing()
+        elif self.query_one(CheckList).has_focus:
+            self.query_one(FieldList).focus()
+        elif self._view != RECIPE_NAME:
+            self._show_view(RECIPE_NAME)
 
     def action_editor(self) -> None:
         """Opens the user's editor, and reloads the file afterwards."""
-        edit_file(self, self.workspace.project.recipe_path)
+        edit_file(self, self.workspace.project.folder / self._view)
         self._read()
 
     # -- typing a value
 
     def _begin_line(self, what: str, question: str, text: str) -> None:
         self._editing, self._before = what, self._values.get(what, ABSENT)
+        self._typed_before = text if what in self._values else None
         self.refresh_bindings()
         self.app.clear_notifications()  # they would cover the input
         self.query_one("#edit-key", Static).update(Text(question, "bold"))
@@ -401,18 +462,21 @@ class RecipeRoom(Room):
         if self._editing == "/":
             said(Text("part of a field's name; enter jumps to it", "dim"))
             return
-        field = field_for(self._editing)
+        if self._sheet is None:
+            return
+        key = self._editing
         if not text.strip():
-            said(Text("enter removes the line, so TRL's default applies", "dim"))
-            self._draw_below({key: value for key, value in self._values.items() if key != field.key})
+            whose = "TRL's" if self._view == RECIPE_NAME else "the"
+            said(Text(f"enter removes the line, so {whose} default applies", "dim"))
+            self._draw_totals({name: value for name, value in self._values.items() if name != key})
             return
         try:
-            value = parse(field, text)
+            value = self._sheet.parsed(key, text)
         except ValueError as error:
-            said(Text(f"✗ {safe_line(str(error), 300)}", "red"))
+            said(Text(f"✗ {safe_line(redact(str(error)), 300)}", "red"))
             return
-        said(Text(f"✓ enter saves, esc cancels   {field.unit}", "green"))
-        self._draw_below({**self._values, field.key: value})
+        said(Text(f"✓ enter saves, esc cancels   {self._sheet.unit(key)}", "green"))
+        self._draw_totals({**self._values, key: value})
 
     @on(Input.Submitted)
     def _entered_line(self, event: Input.Submitted) -> None:
@@ -422,17 +486,19 @@ class RecipeRoom(Room):
             self._stop_editing()
             self.action_again(1)
             return
-        if not what:
+        if not what or self._sheet is None:
             return
-        field = field_for(what)
+        if text == self._typed_before:
+            self._stop_editing()  # nothing was changed
+            return
         try:
-            value = parse(field, text) if text else ABSENT
+            value = self._sheet.parsed(what, text) if text else ABSENT
         except ValueError:
             return  # the line below the input says why
         now = self._values.get(what, ABSENT)
         if now != self._before and now != value:
             self._before = now
-            word = "removed it" if now is ABSENT else f"set it to {show(field, now)}"
+            word = self._sheet.word(what, now)
             warning = f"! another program {safe_line(word, 200)} in the meantime; press enter again to save yours"
             self.query_one("#edit-said", Static).update(Text(warning, "yellow"))
             return
@@ -446,25 +512,25 @@ class RecipeRoom(Room):
     # -- drawing
 
     def _draw(self) -> None:
-        around = self._around
-        self._findings = check(
-            self._values,
-            target=self._target,
-            has_bf16=around.has_bf16 if self._target == Target.LOCAL else True,
-            model_type=around.shape.kind if around.shape else None,
-        )
+        if self._sheet is None:
+            return
+        title, self._items = self._sheet.checks(self._values, self._around, self._target)
         fields = self.query_one(FieldList)
-        recalled = self.workspace.remembered.project.get("recipe.field", "") if fields.key is None else ""
-        fields.show(rows(self._values, self._findings))
+        recalled = self._field_of.get(self._view, "")
+        if not recalled and fields.key is None and self._view == RECIPE_NAME:
+            recalled = self.workspace.remembered.project.get("recipe.field", "")
+        fields.show(self._sheet.rows(self._values, self._items))
         if recalled:
+            self._field_of.pop(self._view, None)
             fields.select(recalled)
         self._draw_about()
-        self._draw_below(self._values)
+        self._draw_checks(title)
+        self._draw_totals(self._values)
         self._draw_commands()
 
     def _moved(self) -> None:
         """Draws the help of the field under the cursor: at once, or when a held key is released."""
-        if self._key:
+        if self._key and self._view == RECIPE_NAME:
             self.workspace.remember("recipe.field", self._key)
         now = time.monotonic()
         passing, self._moved_at = now - self._moved_at < PASSING_SECONDS, now
@@ -475,17 +541,28 @@ class RecipeRoom(Room):
             self._draw_about()
 
     def _draw_about(self) -> None:
-        if self._file is None:
+        if self._sheet is None or not self._key:
             return
         # Its height is fixed, since a new layout of the whole room at each move of the cursor takes 50 ms.
-        field = field_for(self._key)
-        differs = self._values.get(field.key, field.default) != field.default
-        shown = about(field, self._file.line_of(field.key), differs)
-        self.query_one("#about", Static).update(shown, layout=False)
+        self.query_one("#about", Static).update(self._sheet.about(self._key, self._values), layout=False)
 
-    def _draw_below(self, values: Mapping[str, object]) -> None:
-        text = checks(self._findings, self._target).append("\n\n")
-        self.query_one(TextPane).show(text.append_text(sums(values, self._around, self._target)))
+    def _draw_checks(self, title: str) -> None:
+        head = Text(title, "bold", no_wrap=True, overflow="ellipsis")
+        if all(item.level is not Level.STOP for item in self._items):
+            head.append("  ✓ ", "green").append("nothing blocks this run", "not bold")
+        if self._items:
+            head.append(f"  {counted(self._items)}", "not bold")
+        self.query_one("#checks-head", Static).update(head, layout=False)
+        checks = self.query_one(CheckList)
+        checks.show(self._items)
+        if checks.has_focus and not self._items:
+            self.query_one(FieldList).focus()
+
+    def _draw_totals(self, values: Mapping[str, object]) -> None:
+        if self._sheet is None:
+            return
+        brief = self.has_class("narrow") or self.has_class("tiny")
+        self.query_one("#totals", Static).update(self._sheet.totals(values, self._around, self._target, brief=brief))
 
     def _draw_commands(self) -> None:
         shown = commands(self._around, self._target, one_line=self.has_class("narrow"))

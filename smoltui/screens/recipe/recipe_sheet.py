@@ -1,0 +1,112 @@
+"""recipe.yaml in the Recipe room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+
+from smoltui.backends.project.project import RECIPE_NAME
+from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
+from smoltui.core.recipe import ABSENT, check, field_for, parse, show
+from smoltui.core.runs.place import Target
+from smoltui.errors import RecipeError
+from smoltui.screens.recipe.field_list import Row
+from smoltui.screens.recipe.recipe_text import Surroundings, about, rows, sums, sums_in_brief
+from smoltui.screens.recipe.sheet import Put, Sheet
+from smoltui.screens.undoing import in_words
+from smoltui.widgets.check_list import Item
+
+
+class RecipeSheet(Sheet):
+    """The recipe. A change is made in the present file, and what another program wrote stays."""
+
+    NAME: ClassVar[str] = RECIPE_NAME
+
+    def __init__(self, file: RecipeFile) -> None:
+        self._file = file
+
+    @property
+    def text(self) -> str:
+        return self._file.text
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        return self._file.values
+
+    def rows(self, values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
+        return rows(values, items)
+
+    def about(self, key: str, values: Mapping[str, object]) -> Text:
+        field = field_for(key)
+        return about(field, self._file.line_of(key), values.get(key, field.default) != field.default)
+
+    def checks(self, values: Mapping[str, object], around: Surroundings, target: Target) -> tuple[str, list[Item]]:
+        found = check(
+            values,
+            target=target,
+            has_bf16=around.has_bf16 if target == Target.LOCAL else True,
+            model_type=around.shape.kind if around.shape else None,
+        )
+        items = [Item(item.level, item.sentence, item.next_step, item.fix, item.key) for item in found]
+        return f"Checks for {'this machine' if target is Target.LOCAL else 'Jobs'}", items
+
+    def totals(self, values: Mapping[str, object], around: Surroundings, target: Target, *, brief: bool) -> Text:
+        return sums_in_brief(values, around, target) if brief else sums(values, around, target)
+
+    def why_not_typed(self, key: str, values: Mapping[str, object]) -> str:
+        field = field_for(key)
+        if field.kind == "file" or (field.kind == "datasets" and not _editable(values.get("datasets") or [])):
+            return f"{key} can only be edited in the file. Press e to open it."
+        return ""
+
+    def shown(self, key: str, value: object) -> str:
+        field = field_for(key)
+        return show(field, field.default if value is ABSENT else value)
+
+    def parsed(self, key: str, text: str) -> object:
+        return parse(field_for(key), text)
+
+    def unit(self, key: str) -> str:
+        return field_for(key).unit
+
+    def next_value(self, key: str, value: object) -> object:
+        field = field_for(key)
+        current = field.default if value is ABSENT else value
+        if field.kind == "bool":
+            return not (field.unset if current is None else current)
+        if field.kind != "choice":
+            return ABSENT
+        where = field.choices.index(str(current)) if current in field.choices else -1
+        return field.choices[(where + 1) % len(field.choices)]
+
+    def changed_outside(self) -> bool:
+        return self._file.changed_outside()
+
+    def put(self, key: str, before: object, value: object) -> Put:
+        file, said = self._file, ""
+        if file.changed_outside():
+            file = load_recipe(file.path)
+            now = file.values.get(key, ABSENT)
+            if now not in (before, value):
+                raise RecipeError(
+                    f"{key} was not saved: another program {self.word(key, now)} in the meantime",
+                    "Repeat the change to keep yours.",
+                )
+            said = f" · another program changed {RECIPE_NAME} too"
+        if value is ABSENT:
+            file.remove(key)
+        else:
+            file.set(key, value)
+        made = in_words(file.save())
+        return RecipeSheet(file), f"{made}{said}" if made else "", bool(said)
+
+
+def _editable(sources: object) -> bool:
+    """Whether the sources are unchanged after being shown in one line and parsed again."""
+    field = field_for("datasets")
+    try:
+        return not sources or bool(parse(field, show(field, sources)) == sources)
+    except ValueError:
+        return False
