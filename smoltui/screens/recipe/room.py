@@ -281,15 +281,15 @@ class RecipeRoom(Room):
             self._values[key] = value
         self._draw()
         self._waiting += 1
-        self._write(key, before, value)
+        self._write(self._sheet, key, before, value)
 
     @work(group="write")
-    async def _write(self, key: str, before: object, value: object) -> None:
+    async def _write(self, sheet: Sheet, key: str, before: object, value: object) -> None:
+        """Writes a change into the file of `sheet`, whichever view is shown by then."""
         async with self._writing:
             self._waiting -= 1
-            if self._sheet is None:
-                return
-            sheet: Sheet = self._sheet
+            if self._sheet is not None and self._sheet.NAME == sheet.NAME:
+                sheet = self._sheet  # as the changes before this one left it
             said, warns = "", False
             try:
                 sheet, said, warns = await in_thread(partial(sheet.put, key, before, value))
@@ -302,12 +302,11 @@ class RecipeRoom(Room):
                 except SmoltuiError:
                     self._read()
                     return
-            if self._view != sheet.NAME:
-                return
-            self._sheet = sheet
-            if not self._waiting:  # otherwise a pending change would briefly disappear
-                self._values = dict(sheet.values)
-            self._draw()
+            if self._view == sheet.NAME:
+                self._sheet = sheet
+                if not self._waiting:  # otherwise a pending change would briefly disappear
+                    self._values = dict(sheet.values)
+                self._draw()
         if said:
             self.say(said, severity="warning" if warns else "information")
 
