@@ -51,6 +51,7 @@ class Undoing:
                 return
         if step is None:
             return
+        self._host.app.clear_notifications()  # what was undone before
         what = step.said if file else f"{step.file}: {step.said}"
         workspace.say(f"Undone: {what} · ctrl+r redoes" if back else f"Redone: {what} · u undoes")
         self._changed(step.file)

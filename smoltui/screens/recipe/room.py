@@ -308,6 +308,7 @@ class RecipeRoom(Room):
                     self._values = dict(sheet.values)
                 self._draw()
         if said:
+            self.app.clear_notifications()  # what the previous change was
             self.say(said, severity="warning" if warns else "information")
 
     # -- keys
