@@ -20,6 +20,7 @@ from tests.stories.test_every_key import QuietEngine, away, full  # noqa: F401
 Wait = Callable[..., Awaitable[None]]
 
 VIEWS: dict[str, list[tuple[str, ...]]] = {
+    "home": [()],
     "device": [()],
     "pairs": [(), *[("v",)] * 5],
     "recipe": [(), ("j", "j"), ("v",), ("t",)],

@@ -34,6 +34,22 @@ _VOTES = (
 )
 
 CARDS_OF: Mapping[str, tuple[str, ...]] = {
+    "home": (
+        "check:pairs check",
+        "pairs:count of a finding",
+        "term:held-out pairs",
+        "field:beta",
+        "term:step",
+        "check:fits here",
+        "run:took",
+        "run:cost",
+        "figure:manner",
+        "check:main memory",
+        "check:processor",
+        "check:disk",
+        "check:packages",
+        "check:Hub account",
+    ),
     "device": (
         "check:fits here",
         "check:accelerator",

@@ -18,7 +18,6 @@ from textual.widgets import Static
 
 from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.settings.settings import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.screens.room import Room
@@ -102,6 +101,8 @@ class DeviceRoom(Room):
         self._draw()
 
     def explained(self) -> tuple[str, ...]:
+        from smoltui.core.meanings.shown import CARDS_OF
+
         return CARDS_OF["device"]
 
     # -- gathering facts

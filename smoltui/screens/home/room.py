@@ -60,6 +60,11 @@ class HomeRoom(Room):
         self._stamp: object = None
         """The state of the project's files when they were last read."""
 
+    def explained(self) -> tuple[str, ...]:
+        from smoltui.core.meanings.shown import CARDS_OF
+
+        return CARDS_OF["home"]
+
     def compose_room(self) -> ComposeResult:
         with Page(id="home"):
             yield Static(drawing.WHAT, id="home-what", markup=False)
