@@ -118,6 +118,27 @@ async def test_opening_what_i_type(tmp_path: Path, wait_until: Wait) -> None:
         await wait_until(lambda: "other" in seen(app, "#room-bar") and "Recipe    model" in seen(app))
 
 
+async def test_making_an_opened_set_the_recipes(tmp_path: Path, wait_until: Wait) -> None:
+    """U in Pairs: the recipe names the set that I opened, says so, and u in Recipe takes it back."""
+    project = make_project(tmp_path / "project")
+    rows = "".join(json.dumps({**ROW, "prompt": f"Why {n}?"}) + "\n" for n in range(40))
+    (project.folder / "mine.jsonl").write_text(rows)
+    before = project.recipe_path.read_text()
+    app = open_on(project)
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await wait_until(lambda: "Recipe    model" in seen(app))
+        await pilot.press("o", *"mine.jsonl", "enter")
+        await wait_until(lambda: "1 of 40" in seen(app) and "not the recipe's pairs" in seen(app))
+        await pilot.press("U")
+        await wait_until(lambda: "u in Recipe (3) undoes" in told(app))
+        assert "data_files: mine.jsonl" in project.recipe_path.read_text()
+        await wait_until(lambda: "1 of 40" in seen(app) and "not the recipe's pairs" not in seen(app))
+        await pilot.press("3")
+        await wait_until(lambda: "Learning rate" in seen(app))
+        await pilot.press("u")
+        await wait_until(lambda: project.recipe_path.read_text() == before)
+
+
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (1, 1)])
 async def test_a_tiny_terminal(tmp_path: Path, wait_until: Wait, size: tuple[int, int]) -> None:
     """Nothing breaks in a tiny terminal, and everything is there once it grows."""

@@ -55,6 +55,7 @@ LETTERS: Mapping[str, tuple[str, str]] = {
     "A": ("all", "Apply to all matches"),
     "B": ("benchmarks", "Benchmarks"),
     "D": ("device", "This machine in full"),
+    "U": ("use", "Use this set in the recipe"),
     "C": ("reopen", "Close and open again"),
     "F": ("follow", "Follow the log"),
     "H": ("hold-out", "Split off a test set"),

@@ -20,6 +20,7 @@ ROOM = Place(
     (
         Action("open", "o", "ask_source", "Open another set", PROJECT, bar="Open"),
         Action("reload", "r", "reload", "Reload pairs", DO),
+        Action("use", "U", "use", "Make this set the recipe's pairs", PROJECT),
     ),
 )
 DECIDE = Place(

@@ -111,9 +111,11 @@ def _model(choices: Choices) -> list[Line]:
 
 
 def _pairs(choices: Choices) -> list[Line]:
-    pairs = choices.pairs
-    if pairs is None:
-        return []
+    return [] if choices.pairs is None else pair_lines(choices.pairs)
+
+
+def pair_lines(pairs: PairsFacts) -> list[Line]:
+    """What a recipe says of its pairs."""
     if not pairs.test_split:
         return _one_split(pairs)
     lines = [Line("dataset_name", pairs.dataset, "the pairs")]

@@ -22,6 +22,7 @@ from smoltui.backends.pairs.opened_set import PairSet, open_set, typed_spec
 from smoltui.backends.pairs.session import PairsSession, recipe_values, shown_columns
 from smoltui.backends.project.settings_file import set_pair_reading
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.guide.steps import Act, Next
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.pairs.curation_view import CurationView
@@ -85,6 +86,15 @@ class PairsRoom(Room):
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if action == "reload" and self.session is None and not self._follows_project:
             return "No set is open. Press o to open one"
+        if action == "use" and self.session is None:
+            return "No set is open. Press o to open one"
+        if (
+            action == "use"
+            and self.session is not None
+            and not self.session.is_other
+            and self.workspace.project.has_recipe
+        ):
+            return "These are the recipe's pairs already"
         return super().why_not(action, parameters)
 
     @property
@@ -416,6 +426,29 @@ class PairsRoom(Room):
         elif not self._follows_project:
             self._own = None
             self.open_project()
+
+    def action_use(self) -> None:
+        """Makes the open set the recipe's pairs; without a recipe, starts a project with it."""
+        if self.session is None:
+            return
+        opened = self.session.opened
+        if self.workspace.project.has_recipe:
+            self._use(opened)
+        else:
+            self.workspace.do(Next(Act.WIZARD, "", source=opened.spec.source))
+
+    @work(exclusive=True, group="use")
+    async def _use(self, opened: PairSet) -> None:
+        from smoltui.backends.guide.use_pairs import use_pairs
+
+        try:
+            said = await in_thread(partial(use_pairs, self.workspace.project, opened.spec, opened.base))
+        except SmoltuiError as error:
+            self.say(error)
+            return
+        self.say(f"recipe.yaml: {said} · u in Recipe (3) undoes")
+        self._own = None
+        self.open_project()
 
     # -- a set whose shape is not recognized
 
