@@ -65,8 +65,8 @@ async def test_from_one_file_to_compared_models(
         run = next(iter(app.runs.values()))
         assert run.history.last("eval_rewards/accuracies") is not None
         await press("a")
-        await wait_until(lambda: "aligned" in seen(app) and not app.screen._working, 120)  # type: ignore[attr-defined]
-        await wait_until(lambda: re.search(r"\d+ answers", seen(app)) is not None, 120)
+        await wait_until(lambda: "aligned" in seen(app) and not app.screen._working, 240)  # type: ignore[attr-defined]
+        await wait_until(lambda: re.search(r"\d+ answers", seen(app)) is not None, 240)
         assert len(keys) <= 12, keys
         await pilot.press("0")
         await wait_until(lambda: "✓ Compare" in seen(app) and "press 6 to publish" in seen(app))
