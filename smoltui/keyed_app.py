@@ -11,9 +11,8 @@ from textual.actions import ActionParseResult
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.dom import DOMNode
-from textual.drivers.headless_driver import HeadlessDriver
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from smoltui.core.actions.keys import NAMED, written
 from smoltui.safe_text import safe_line
@@ -150,6 +149,8 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         self.refused("Nothing is selected to copy. Press ctrl+c again to quit")
 
     def _selected(self) -> str:
+        from textual.widgets import TextArea  # with its documents, it would delay the first frame
+
         focused = self.focused
         if isinstance(focused, Input | TextArea) and focused.selected_text:
             return focused.selected_text
@@ -170,7 +171,7 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
     def action_mouse(self) -> None:
         """Leaves the mouse to the terminal, which then selects by itself; or takes it again."""
         driver = self._driver
-        if driver is None or isinstance(driver, HeadlessDriver):
+        if driver is None or driver.is_headless:
             return
         takes = not driver._mouse
         if takes:

@@ -8,9 +8,24 @@ from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from smoltui.core.actions.action import UNBOUND, Action
+from smoltui.core.actions.action import UNBOUND, Action, Place
+from smoltui.core.actions.first import FIRST
 from smoltui.core.actions.keys import written
-from smoltui.core.actions.table import ACTIONS, PLACES
+
+
+def _place(name: str) -> Place:
+    """A place of the table; those of the rooms are imported when one is opened."""
+    if found := FIRST.get(name):
+        return found
+    from smoltui.core.actions.table import PLACES
+
+    return PLACES[name]
+
+
+def _action(id: str) -> Action | None:
+    """An action by its id; None for a binding of Textual's own."""
+    place = id.rpartition(".")[0]
+    return next((action for action in _place(place).actions if action.id == id), None) if place else None
 
 
 def bindings(place: str) -> list[BindingType]:
@@ -30,7 +45,7 @@ def bindings(place: str) -> list[BindingType]:
             id=action.id,
             tooltip=action.words,
         )
-        for action in PLACES[place].actions
+        for action in _place(place).actions
         for key in action.key_names
     ]
 
@@ -86,7 +101,7 @@ def offered(screen: Screen[object]) -> list[Offered]:
     """What can be done on a screen, innermost first; keys that something further in has taken are left out."""
     found: dict[str, tuple[Action, DOMNode, list[str], bool]] = {}
     for key, (node, binding, enabled, _) in screen.active_bindings.items():
-        action = ACTIONS.get(binding.id or "")
+        action = _action(binding.id or "")
         if action is None:
             continue
         keys = found.setdefault(action.id, (action, node, [], enabled))[2]

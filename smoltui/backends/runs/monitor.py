@@ -21,8 +21,8 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import History, load_all
 from smoltui.core.runs.pace import Pace
-from smoltui.core.runs.rules import Warned, WatchSettings, watched
 from smoltui.core.runs.run import Run, Stage, richer
+from smoltui.core.settings.watch_settings import WatchSettings
 from smoltui.errors import RateLimitedError, SmoltuiError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from smoltui.core.runs.chain import Chain
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.events import Event
+    from smoltui.core.runs.rules import Warned
 
 ACTIVE_SECONDS = 0.5
 """Seconds between two lists of local runs while one is active."""
@@ -386,6 +387,8 @@ class RunMonitor:
 
     async def look_at_rules(self) -> None:
         """Finds the rules whose condition is met, and reports new ones to the person."""
+        from smoltui.core.runs.rules import watched  # not before the first frame
+
         settings = await in_thread(self.settings)
         now, tick = time.time(), time.monotonic()
         holding: dict[str, list[Warned]] = {}

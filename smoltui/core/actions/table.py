@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smoltui.core.actions import app, dialogs, evaluate, home, pairs, recipe, runs, submit
+from smoltui.core.actions import dialogs, evaluate, pairs, recipe, runs, submit
 from smoltui.core.actions.action import Action, Place
+from smoltui.core.actions.first import FIRST
 
 PLACES: dict[str, Place] = {
     place.name: place
     for place in (
-        app.APP,
-        app.EXPLAINS,
-        *home.PLACES,
-        app.DEVICE,
-        app.PAGE,
+        *FIRST.values(),
         *pairs.PLACES,
         *recipe.PLACES,
         *runs.PLACES,

@@ -15,31 +15,10 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.reading import view_of
 from smoltui.core.runs.reading_rules import Rule, chosen_fell, diverged, flat, no_gradient, not_finite, trivial
 from smoltui.core.runs.run import Run, Stage
+from smoltui.core.settings.watch_settings import WatchSettings
 
 SLOW_SHARE = 0.25
 """Share of the steps before which a flat margin says nothing: warm-up, and small learning rates, need their time."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchSettings:
-    """`[watch]` of smoltui.toml: which rules are on. 0 turns a rule off."""
-
-    nan: bool = True
-    """The loss is NaN or infinite, or far above its start."""
-    margin_steps: int = 100
-    """Nothing was learned in this many steps, or in half of the run if that is sooner."""
-    logps: bool = True
-    """The chosen answers became less likely."""
-    accuracy: bool = True
-    """The loss collapsed within the first fifth of the steps: the pairs are told apart by something trivial."""
-    silent_minutes: float = 10.0
-    """A running run has printed nothing for this long."""
-    cost_usd: float = 0.0
-    """A Job has cost more than this."""
-    cancel_over_cost: bool = False
-    """…and is cancelled then."""
-    time_left: bool = True
-    """At the current pace, the timeout comes before the last step."""
 
 
 RULES: dict[str, str] = {
