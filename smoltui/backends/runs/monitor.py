@@ -22,7 +22,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.metrics import History, load_all
 from smoltui.core.runs.pace import Pace
 from smoltui.core.runs.run import Run, Stage, richer
-from smoltui.core.settings.watch_settings import WatchSettings
+from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.errors import RateLimitedError, SmoltuiError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.reading import view_of
 from smoltui.core.runs.reading_rules import Rule, chosen_fell, diverged, flat, no_gradient, not_finite, trivial
 from smoltui.core.runs.run import Run, Stage
-from smoltui.core.settings.watch_settings import WatchSettings
+from smoltui.core.runs.watch_settings import WatchSettings
 
 SLOW_SHARE = 0.25
 """Share of the steps before which a flat margin says nothing: warm-up, and small learning rates, need their time."""

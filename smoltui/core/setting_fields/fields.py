@@ -19,6 +19,7 @@ from smoltui.core.foreign.field_types import field_types
 from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.values import show_number
 from smoltui.core.runs.accelerate import STRATEGIES
+from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.core.setting_fields.words import GROUPS, UNSET, WORDS
 from smoltui.core.settings.judge_settings import JudgeSettings
 from smoltui.core.settings.settings import (
@@ -30,7 +31,6 @@ from smoltui.core.settings.settings import (
     parse_settings,
 )
 from smoltui.core.settings.slurm_settings import SlurmSettings
-from smoltui.core.settings.watch_settings import WatchSettings
 from smoltui.errors import RecipeError
 from smoltui.safe_text import redact, safe_line
 from smoltui.scripts.pair_how import PARTS, PICKS, How

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smoltui.core.foreign.field_types import FITS, field_types
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.run import timeout_seconds
+from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.core.settings.judge_settings import JUDGE_RANGES, JudgeSettings, checked_judge
 from smoltui.core.settings.slurm_settings import SLURM_RANGES, SlurmSettings, slurm_problem
-from smoltui.core.settings.watch_settings import WatchSettings
 from smoltui.errors import RecipeError
 from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, PICKS, How
 

@@ -15,7 +15,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.settings_file import set_watch
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.rules import RULES
-from smoltui.core.settings.watch_settings import WatchSettings
+from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.explaining import Explains

@@ -11,8 +11,8 @@ import pytest
 from smoltui.core.foreign.field_types import FITS, FieldType, field_types
 from smoltui.core.runs import events
 from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.core.settings.settings import EvaluationSettings, JobSettings, LocalSettings, Manner
-from smoltui.core.settings.watch_settings import WatchSettings
 
 
 @dataclass

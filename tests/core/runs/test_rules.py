@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smoltui.core.runs import events
 from smoltui.core.runs.rules import RULES, watched
 from smoltui.core.runs.run import Run, Stage
-from smoltui.core.settings.watch_settings import WatchSettings
+from smoltui.core.runs.watch_settings import WatchSettings
 
 ALL_OFF = WatchSettings(
     nan=False, margin_steps=0, logps=False, accuracy=False, silent_minutes=0, cost_usd=0, time_left=False
