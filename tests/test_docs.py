@@ -109,7 +109,7 @@ def test_the_readme_links_to_every_topic() -> None:
 
 
 def test_the_readme_shows_every_screenshot_as_png() -> None:
-    shown = set(re.findall(r"\]\(screenshots/([\w.]+)\)", README))
+    shown = set(re.findall(r"\]\(screenshots/([\w.]+\.png)\)", README))
     assert shown == {path.name for path in (ROOT / "screenshots").glob("*.png")}
 
 
