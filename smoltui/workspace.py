@@ -95,8 +95,10 @@ class Workspace(AtRest):
             say=shell.say,
             ring=shell.ring,
             spawn=shell.spawn,
-            # Home needs to know once which runs there are.
-            lists_all=lambda: shell.shows("runs") or (shell.shows("home") and self.monitor.reading),
+            # Home needs to know once which runs there are; Evaluate, when a Job has pushed its model.
+            lists_all=lambda: (
+                shell.shows("runs") or shell.shows("evaluate") or (shell.shows("home") and self.monitor.reading)
+            ),
         )
 
     @property

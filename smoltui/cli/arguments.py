@@ -145,6 +145,7 @@ def run_option(help: str) -> Callable[[_Declared], _Declared]:
 
 runs_argument = click.argument("run_ids", metavar="ID...", nargs=-1, required=True, type=RUN_ID)
 folder_argument = click.argument("folder", default=".", type=FOLDER)
+yes_to_loading = click.option("--yes", is_flag=True, help="Download and load large models without a question.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
 
 

@@ -12,22 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.columns import column_of_place, column_of_run
+from smoltui.backends.evaluation.loading import load_plan, loaded
 from smoltui.backends.evaluation.prompt_sets import NAMED, PROJECT, PromptSet, read_set
 from smoltui.backends.evaluation.resident import ResidentModels
+from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system.threads import in_thread
-from smoltui.cli.evaluate import choose
+from smoltui.cli.confirming import confirm_loading
+from smoltui.cli.evaluate import choose, tell_step, typed_place
 from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.core.evaluation.answer_figures import answer_figures, figure_lines
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
+from smoltui.core.evaluation.loading import LoadPlan
 from smoltui.core.evaluation.memory_words import memory_in_words
 from smoltui.core.evaluation.prompt import prompts_of
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.evaluation.thoughts import split
-from smoltui.core.runs.events import Event, MemoryMeasured, ModelNotice, PhaseChanged
+from smoltui.core.runs.events import Downloading, Event, MemoryMeasured, ModelNotice, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
-from smoltui.core.runs.wording import PHASES
 from smoltui.core.settings.settings import EvaluationSettings, Manner
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe, safe_line
@@ -60,6 +63,8 @@ class Question:
     """Whether the recipe's model is the first column."""
     thinking: bool | None = None
     """None: as in smoltui.toml."""
+    yes: bool = False
+    """Load and download without a question."""
 
 
 async def columns_of(project: Project, question: Question) -> tuple[list[Column], Run | None]:
@@ -85,7 +90,7 @@ async def columns_of(project: Project, question: Question) -> tuple[list[Column]
     if not question.reference:
         columns = columns[1:]
     for place in question.models:
-        columns.append(await in_thread(partial(column_of_place, project, _place(place), columns)))
+        columns.append(await in_thread(partial(column_of_place, project, typed_place(place), columns)))
     if not 1 <= len(columns) <= MOST_COLUMNS:
         raise InputError(
             f"From 1 to {MOST_COLUMNS} models can be compared, not {len(columns)}",
@@ -101,14 +106,14 @@ class _Asked:
     manner: Manner | None
 
 
-async def ask(project: Project, question: Question, tell: Tell = _silent) -> _Asked:
+async def ask(project: Project, question: Question, tell: Tell = _silent, *, as_json: bool = True) -> _Asked:
     """The answers of all models, which are saved with the run, and their figures.
 
     `tell` receives every event. If the answers cannot be saved, `not_kept` of the report says why.
 
     Raises:
         as `columns_of`; MissingExtraError, RunFailedError: the models could not be asked.
-        InputError: a prompt is not text, or the set cannot be read.
+        InputError: a prompt is not text, or the set cannot be read; or loading needs a confirmation.
     """
     columns, run = await columns_of(project, question)
     settings = project.settings().evaluation
@@ -118,8 +123,11 @@ async def ask(project: Project, question: Question, tell: Tell = _silent) -> _As
     asked = await _prompts(project, settings, question)
     sheet = Sheet(asked.prompts, columns, prompt_set=asked.name)
     sheet.sampling, sheet.date = sampling, answers.today()
+    require_train_extra()
+    plan = await load_plan(columns, project.folder)
+    confirm_loading(plan, yes=question.yes, as_json=as_json)
     begun = time.monotonic()
-    notices, memory = await _filled(project, sheet, tell)
+    notices, memory = await _filled(project, sheet, plan, tell)
     kept, problem = await _keep(run, sheet, columns)
     figures = await in_thread(lambda: answer_figures(sheet, settings.manner))
     report = {
@@ -136,7 +144,9 @@ async def ask(project: Project, question: Question, tell: Tell = _silent) -> _As
     return _Asked(report, sheet, settings.manner)
 
 
-async def _filled(project: Project, sheet: Sheet, tell: Tell) -> tuple[list[dict[str, str]], dict[str, Any] | None]:
+async def _filled(
+    project: Project, sheet: Sheet, plan: LoadPlan, tell: Tell
+) -> tuple[list[dict[str, str]], dict[str, Any] | None]:
     """Fills a sheet with answers, and returns what was said about its models and the memory that they need."""
     notices: list[dict[str, str]] = []
     memory: dict[str, Any] | None = None
@@ -144,7 +154,7 @@ async def _filled(project: Project, sheet: Sheet, tell: Tell) -> tuple[list[dict
     sampling, date = sheet.sampling or {}, sheet.date or answers.today()
     async with (
         ResidentModels(project.folder) as models,
-        aclosing(models.ask(sheet.columns, sheet.prompts, sampling, date=date)) as events,
+        aclosing(loaded(plan, project.folder, models.ask(sheet.columns, sheet.prompts, sampling, date=date))) as events,
     ):
         async for event in events:
             tell(event)
@@ -164,11 +174,6 @@ async def _prompts(project: Project, settings: EvaluationSettings, question: Que
     return await in_thread(lambda: read_set(project, settings, _set_name(question.prompt_set)))
 
 
-def _place(model: str) -> str:
-    """A path starts from the folder in which it was typed, if there is such a folder."""
-    return str(Path(model).absolute()) if Path(model).is_dir() else model
-
-
 def _set_name(name: str) -> str:
     """A path starts from the folder in which it was typed, if there is such a file."""
     if name in NAMED or not name or not Path(name).is_file():
@@ -186,11 +191,10 @@ async def _keep(run: Run | None, sheet: Sheet, columns: Sequence[Column]) -> tup
         return None, error
 
 
-def _tell(event: Event) -> None:
+def tell_phase(event: Event) -> None:
     """Reports on stderr what the models are doing."""
-    if isinstance(event, PhaseChanged):
-        doing = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
-        note(safe_line(redact(doing)))
+    if isinstance(event, PhaseChanged | Downloading):
+        tell_step(event)
     elif isinstance(event, MemoryMeasured):
         note(memory_in_words(event))
     elif isinstance(event, ModelNotice):
@@ -201,7 +205,7 @@ def run_ask(project: Project, question: Question, *, show_answers: bool, as_json
     """Prints the answers and their figures."""
     from smoltui.cli.runs import run_async
 
-    done = run_async(ask(project, question, _silent if as_json else _tell))
+    done = run_async(ask(project, question, _silent if as_json else tell_phase, as_json=as_json))
     if as_json:
         print_json(done.report)
     else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from smoltui.backends.runs.engine import Engine
-from smoltui.cli.output import confirm
+from smoltui.cli.output import confirm, note
+from smoltui.core.evaluation.loading import SMALL, LoadPlan
+from smoltui.core.evaluation.memory_words import size
 from smoltui.core.runs.pace import as_time
 from smoltui.errors import InputError
-from smoltui.safe_text import safe_line
+from smoltui.safe_text import redact, safe_line
 
 
 async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
@@ -46,6 +48,26 @@ def confirm_judge(question: str, as_json: bool) -> None:
     """Asks for confirmation before a judge is asked; returns after a yes. Raises as `confirm_cost`."""
     _must_be_asked(as_json, "Asking a judge may cost money and needs confirmation")
     confirm(question)
+
+
+def confirm_loading(plan: LoadPlan, *, yes: bool, as_json: bool) -> None:
+    """States on stderr what loading these models takes, and asks for confirmation above the limit; returns after a yes.
+
+    Raises:
+        InputError: it cannot work, or nobody can be asked.
+        click.Abort: the answer was no.
+    """
+    if plan.problem is not None:
+        raise InputError(*plan.problem)
+    asks = plan.asks() and not yes
+    lines = [safe_line(redact(line), 400) for line in plan.words]
+    if not as_json and (plan.asks() or yes):
+        for line in lines:
+            note(line)
+    if asks:
+        limit = f"models above {size(SMALL)} of memory"
+        _must_be_asked(as_json, f"Downloads, and {limit}, need confirmation. {' '.join(lines)}")
+        confirm("Load these models?")
 
 
 def _must_be_asked(as_json: bool, why: str) -> None:

@@ -7,19 +7,26 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import answers, measurements
+from smoltui.backends.evaluation.columns import compare_place
 from smoltui.backends.evaluation.held_out import held_out_pairs
-from smoltui.backends.runs import store as run_store
+from smoltui.backends.evaluation.loading import load_plan, loaded
+from smoltui.backends.evaluation.project_runs import runs_of_project
+from smoltui.backends.evaluation.subject import Subject, of_model, of_run
+from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.system.threads import in_thread
-from smoltui.cli.output import note, print_json, print_warning, say
+from smoltui.cli.confirming import confirm_loading
+from smoltui.cli.output import note, print_json, print_warning, progress, say
 from smoltui.core.evaluation.figure_rows import figure_rows, rules
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, WELL_FORMED_RULE, Tally, rule_in_words
 from smoltui.core.evaluation.group_rows import GROUP_RULE, HEADINGS, group_row, notes
 from smoltui.core.evaluation.measurement import Measurement, differences
+from smoltui.core.evaluation.memory_words import size
 from smoltui.core.evaluation.sheet import sampling_as_json
-from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
+from smoltui.core.runs.events import Answered, Downloading, Event, PairScored, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
@@ -46,13 +53,14 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
     services = default_services()
 
     if run_id is not None:
-        _, run = await find(run_id)
+        engine, run = await find(run_id)
+        run = await engine.settled(run)
         if not answers.has_model(run, services.here):
             raise InputError(f"This run has no model: {run_id}", "List runs: smoltui ps -a")
-        return await in_thread(lambda: answers.compare_run(project, run)), run
-    listed = {run.id: run for name in services.here for run in await services.engines[name].list_runs()}
+        return await in_thread(lambda: answers.compare_run(project, run, services.here)), run
+    listed = await runs_of_project(services, project)
     if found := await in_thread(lambda: answers.runs_with_models(listed, project, services.here)):
-        return await in_thread(lambda: answers.compare_run(project, found[0])), found[0]
+        return await in_thread(lambda: answers.compare_run(project, found[0], services.here)), found[0]
     alone = await in_thread(lambda: answers.compare_run(project, None))
     if alone.aligned is None:
         raise InputError(
@@ -69,16 +77,18 @@ def _silent(event: Event) -> None:
     """Reports nothing: with --json, only errors are printed on stderr."""
 
 
-async def evaluate(project: Project, *, run_id: str | None = None, date: str | None = None) -> dict[str, Any]:
-    """Figures of both models on the held-out pairs, each as `core.evaluation.figures.Figures.as_json`.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options of `evaluate` say."""
 
-    They are saved with the run. `date`: as for `answers.measure`.
-
-    Raises:
-        as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
-        PairsError: the held-out pairs cannot be read.
-    """
-    return (await _evaluated(project, run_id, _silent, date)).report
+    run_id: str | None = None
+    """None: the newest run with a model."""
+    model: str | None = None
+    """Folder or Hub id of the aligned model, in place of a run's."""
+    date: str | None = None
+    """As for `answers.measure`."""
+    yes: bool = False
+    """Load and download without a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +98,33 @@ class _Evaluated:
     manner: Manner | None
 
 
-async def _evaluated(project: Project, run_id: str | None, tell: Tell, date: str | None = None) -> _Evaluated:
-    comparison, run = await choose(project, run_id)
+async def _evaluated(project: Project, asked: Asked, tell: Tell, *, as_json: bool) -> _Evaluated:
+    """Figures of both models on the held-out pairs, saved with the run or for the model.
+
+    Raises:
+        as `choose`; MissingExtraError, RunFailedError: the models could not be asked.
+        InputError: loading them needs a confirmation, or the model does not exist.
+        PairsError: the held-out pairs cannot be read.
+    """
+    comparison, subject = await _chosen(project, asked)
+    run = subject.run if subject is not None else None
     settings = project.settings().evaluation
     pairs = await in_thread(lambda: held_out_pairs(project, comparison.values, settings.held_out))
+    require_train_extra()
+    plan = await load_plan(comparison.models, project.folder)
+    confirm_loading(plan, yes=asked.yes, as_json=as_json)
     tally = Tally(beta=comparison.beta, manner=settings.manner)
-    begun, date = time.monotonic(), date or answers.today()
-    async with aclosing(answers.measure(comparison, pairs, settings, project.folder, date=date)) as events:
+    begun, date = time.monotonic(), asked.date or answers.today()
+    measuring = answers.measure(comparison, pairs, settings, project.folder, date=date)
+    async with aclosing(loaded(plan, project.folder, measuring)) as events:
         async for event in events:
             tell(event)
             if isinstance(event, PairScored | Answered):
                 tally.add(event)
     now = await in_thread(lambda: measurements.measured(tally, pairs, date=date, seed=settings.seed))
     before, problem = None, None
-    if run is not None:
-        folder = run_store.run_dir(run.id)
+    if subject is not None:
+        folder = subject.folder
         try:
             before = await in_thread(lambda: measurements.keep(folder, now))
         except InputError as error:
@@ -130,18 +152,39 @@ async def _evaluated(project: Project, run_id: str | None, tell: Tell, date: str
     return _Evaluated(report, now, settings.manner)
 
 
-def _tell(event: Event) -> None:
-    """Reports on stderr what the models are doing."""
+def tell_step(event: Event) -> None:
+    """Reports on stderr what the models are doing, and how far a download is."""
     if isinstance(event, PhaseChanged):
         doing = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
         note(safe_line(redact(doing)))
+    elif isinstance(event, Downloading):
+        done = event.done >= event.total
+        progress(safe_line(redact(f"{event.model}: {size(event.done)} of {size(event.total)}")), done=done)
 
 
-def run_evaluate(project: Project, *, run_id: str | None, date: str | None, as_json: bool) -> None:
+async def _chosen(project: Project, asked: Asked) -> tuple[answers.Comparison, Subject | None]:
+    """What to compare, and what the figures are kept for. Raises as `choose` and `columns.column_of_place`."""
+    if asked.model is None:
+        comparison, run = await choose(project, asked.run_id)
+        return comparison, of_run(run) if run is not None else None
+    if asked.run_id is not None:
+        raise InputError("Give --run or --model, not both", "smoltui evaluate FOLDER --model owner/name")
+    place = asked.model
+    comparison = await in_thread(lambda: compare_place(project, typed_place(place)))
+    aligned = comparison.models[-1]
+    return comparison, await in_thread(lambda: of_model(project, aligned))
+
+
+def typed_place(model: str) -> str:
+    """A path starts from the folder in which it was typed, if there is such a folder."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model
+
+
+def run_evaluate(project: Project, asked: Asked, *, as_json: bool) -> None:
     """Prints the figures."""
     from smoltui.cli.runs import run_async
 
-    done = run_async(_evaluated(project, run_id, _silent if as_json else _tell, date))
+    done = run_async(_evaluated(project, asked, _silent if as_json else tell_step, as_json=as_json))
     report, now = done.report, done.measurement
     if as_json:
         print_json(report)

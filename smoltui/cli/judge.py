@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.judge import Judging, kept, open_judging
 from smoltui.backends.evaluation.judge_setup import Setup, judge_setup, other_judge
+from smoltui.backends.evaluation.loading import fetch, load_plan
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.runs.store import run_dir
 from smoltui.cli.confirming import confirm_judge
+from smoltui.cli.evaluate import tell_step
 from smoltui.cli.output import note, print_json, print_warning, progress, say, say_data
 from smoltui.cli.votes import run_with
 from smoltui.core.evaluation.judge_figures import JudgeFigures
@@ -26,6 +29,7 @@ from smoltui.core.evaluation.judge_words import (
     reply_rows,
     spent_words,
 )
+from smoltui.core.evaluation.loading import LoadPlan
 from smoltui.core.evaluation.sheet import sheet_from_json
 from smoltui.core.evaluation.vote_sheet import answers_of
 from smoltui.core.runs.run import Run
@@ -75,9 +79,14 @@ def run_judge(project: Project, asked: Asked, *, dry_run: bool, yes: bool, as_js
         for words in (*plan_words(plan, setup.settings), *ballot_words(judging.ballot), *setup.warnings):
             say(words)
     if plan.calls:
+        loading = run_async(load_plan([setup.column], project.folder)) if setup.column is not None else LoadPlan(())
+        if loading.problem is not None:
+            raise InputError(*loading.problem)
+        if setup.column is not None and not as_json:
+            note("\n".join(safe_line(words, 400) for words in loading.words))
         if not yes:
             confirm_judge(_question(setup, plan), as_json)
-        run_async(_ask(project, setup, judging, plan, asked.most, as_json))
+        run_async(_ask(project, setup, judging, plan, loading, asked.most, as_json))
     _print_result(report, setup, judging, as_json)
 
 
@@ -123,8 +132,16 @@ def _question(setup: Setup, plan: Plan) -> str:
     return f"Send the prompts and answers in {plan.calls_words} to {where}?"
 
 
-async def _ask(project: Project, setup: Setup, judging: Judging, plan: Plan, most: int | None, as_json: bool) -> None:
-    """Raises as `Judging.ask`."""
+async def _ask(
+    project: Project,
+    setup: Setup,
+    judging: Judging,
+    plan: Plan,
+    loading: LoadPlan,
+    most: int | None,
+    as_json: bool,
+) -> None:
+    """Raises as `fetch` and `Judging.ask`."""
     total = len(plan.calls)
 
     def told(done: int) -> None:
@@ -135,6 +152,10 @@ async def _ask(project: Project, setup: Setup, judging: Judging, plan: Plan, mos
         if not as_json:
             note(words)
 
+    async with aclosing(fetch(loading, project.folder)) as fetching:
+        async for event in fetching:
+            if not as_json:
+                tell_step(event)
     async with ResidentModels(project.folder) as models:
         asker = setup.asker(models, most=most, tell=tell)
         try:

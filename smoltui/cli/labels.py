@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.evaluation import labels
 from smoltui.backends.evaluation.columns import column_of_place
+from smoltui.backends.evaluation.loading import load_plan, loaded
+from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.choices import Pairs, export_json, lines_in, print_export
-from smoltui.cli.evaluate import choose
+from smoltui.cli.confirming import confirm_loading
+from smoltui.cli.evaluate import choose, tell_step, typed_place
 from smoltui.cli.output import note, print_json, print_warning, progress, say
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.vote_ballot import turns_json
 from smoltui.core.evaluation.vote_choices import label_choice
-from smoltui.core.runs.events import Answered, AnswerLeftOut
+from smoltui.core.runs.events import Answered, AnswerLeftOut, Downloading
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 
 async def sample_labels(
-    project: Project, asked: labels.Asked, models: Sequence[str], run_id: str | None, *, quiet: bool
+    project: Project, asked: labels.Asked, models: Sequence[str], run_id: str | None, *, yes: bool, quiet: bool
 ) -> str:
     """Samples what the set still misses, and returns its name.
 
@@ -39,9 +42,14 @@ async def sample_labels(
     columns = await _columns(project, models, run_id)
     plan = await in_thread(lambda: labels.plan_of(project, asked, columns))
     total, done = len(dict.fromkeys(plan.prompts)) * plan.n * len(columns), 0
-    async with aclosing(labels.sample(project, plan, columns)) as events:
+    require_train_extra()
+    loading = await load_plan(columns, project.folder)
+    confirm_loading(loading, yes=yes, as_json=quiet)
+    async with aclosing(loaded(loading, project.folder, labels.sample(project, plan, columns))) as events:
         async for event in events:
-            if isinstance(event, Answered):
+            if isinstance(event, Downloading) and not quiet:
+                tell_step(event)
+            elif isinstance(event, Answered):
                 done += 1
                 if not quiet:
                     progress(f"{done} of at most {total} answers", done=done == total)
@@ -64,8 +72,7 @@ def _named_columns(project: Project, known: Sequence[Column], names: Sequence[st
         if name in by_name:
             columns.append(by_name[name])
         else:
-            place = str(Path(name).absolute()) if Path(name).is_dir() else name
-            columns.append(column_of_place(project, place, columns))
+            columns.append(column_of_place(project, typed_place(name), columns))
     return columns
 
 
@@ -77,6 +84,7 @@ def run_label(
     run_id: str | None,
     choices: str | None,
     pairs: Pairs,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Samples answers, records choices, exports pairs, as asked, and prints how far the set is."""
@@ -86,7 +94,7 @@ def run_label(
     if asked.prompts is not None and (here := Path.cwd() / expanded(asked.prompts)).is_file():
         asked = replace(asked, prompts=str(here))  # otherwise it is a file of the project
     if choices is None and pairs.out is None:
-        name = run_async(sample_labels(project, asked, models, run_id, quiet=as_json))
+        name = run_async(sample_labels(project, asked, models, run_id, yes=yes, quiet=as_json))
     else:
         name = _only_set(project, asked.name)
     labelling = labels.open_labelling(project, name)

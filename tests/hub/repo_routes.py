@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,9 +138,34 @@ def info(repos: Repos, asked: Asked, match: re.Match[str]) -> Answer:
     found = repo.at(unquote(match[3] or MAIN))
     if found is None:
         raise Refused(404, f"Invalid rev id: {match[3]}", "RevisionNotFound")
-    siblings = [{"rfilename": name} for name in sorted(found.tree)]
+    siblings: list[dict[str, Any]] = [{"rfilename": name} for name in sorted(found.tree)]
+    if asked.one("blobs", "") == "true":
+        for row in siblings:
+            data = found.tree[row["rfilename"]]
+            row |= {"size": len(data), "blobId": f"{zlib.crc32(data):08x}"}
     about = {"id": repo.id, "sha": found.oid, "private": repo.private, "gated": repo.gated, "siblings": siblings}
     return 200, about | ({"cardData": repo.card} if repo.card else {}), {}
+
+
+@route("GET", f"/api/({KIND})/{REPO}/tree/([^/]+)")
+def tree(repos: Repos, asked: Asked, match: re.Match[str]) -> Answer:
+    found = _repo(repos, asked, match[1], match[2]).at(unquote(match[3]))
+    files = found.tree if found is not None else {}
+    rows = [
+        {"type": "file", "path": name, "size": len(data), "oid": f"{zlib.crc32(data):08x}"}
+        for name, data in sorted(files.items())
+    ]
+    return 200, rows, {}
+
+
+@route("GET", "/api/models")
+def listed_models(repos: Repos, asked: Asked, match: re.Match[str]) -> Answer:
+    author = asked.one("author", "")
+    return (
+        200,
+        [{"id": repo.id} for (kind, _), repo in repos.all.items() if kind == "model" and repo.owner == author],
+        {},
+    )
 
 
 @route("GET", f"/api/({KIND})/{REPO}/commits/([^/]+)")
@@ -164,7 +190,6 @@ def resolve(repos: Repos, asked: Asked, match: re.Match[str]) -> Answer:
     data = found.tree.get(unquote(match[4]))
     if data is None:
         raise Refused(404, "Entry not found", "EntryNotFound")
-    import zlib
 
     headers = {"X-Repo-Commit": found.oid, "ETag": f'"{zlib.crc32(data):08x}"', "Content-Type": "text/plain"}
     return 200, data, headers

@@ -17,6 +17,7 @@ from smoltui.cli.main import run
 from smoltui.core.runs.run import Run
 from smoltui.errors import InputError
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
+from tests.hub.cached import cache_model
 from tests.stories.test_evaluate_commands import Output, result
 
 
@@ -68,7 +69,8 @@ def test_three_columns_on_a_set(project: Project, runs: list[Run], capsys: Outpu
 
 
 def test_other_models_and_no_reference(project: Project, runs: list[Run], capsys: Output) -> None:
-    """A folder and a Hub id beside the newest run, or on their own."""
+    """A folder and a Hub id beside the newest run, or on their own; what is in the cache needs no network."""
+    cache_model("me/m", revision="v2")
     report = ask(capsys, project, "Why?", "--run", "11111111", "--model", "model", "--model", "me/m@v2")
     assert [column["name"] for column in report["columns"]] == ["reference", "aligned", "model", "me/m@v2"]
     report = ask(capsys, project, "Why?", "--model", "out", "--no-reference")

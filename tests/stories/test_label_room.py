@@ -109,7 +109,7 @@ async def test_label_ten_prompts(project: Project, wait_until: Wait) -> None:
         await pilot.press("l")
         await wait_until(lambda: "9 of 10" in seen(app) and "Question 8?" in seen(app))
         await choose(app, pilot, wait_until, "9 preference pairs")
-        await pilot.press("E", "enter")
+        await pilot.press("E", "enter", "enter")
         await wait_until(lambda: "9 pairs are in ten-pairs; 1 left out" in " ".join(seen(app).split()))
         await pilot.press("o")
         await wait_until(lambda: "pair 1 of 9" in seen(app) and COURTEOUS in seen(app))

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.evaluation import resident
+from smoltui.backends.evaluation.subject import of_run
 from smoltui.backends.evaluation.votes import Voting, kept, path_of
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_project_recipe
@@ -141,7 +142,7 @@ async def test_twenty_votes_with_an_undo_and_a_restart(project: Project, wait_un
         await pilot.press(kinder(app))
         await wait_until(lambda: "aligned won 17 of 18 votes" in " ".join(seen(app).split()))
 
-        await pilot.press("E", "enter")
+        await pilot.press("E", "enter", "enter")
         await wait_until(lambda: "18 pairs are in votes-pairs; 2 left out" in " ".join(seen(app).split()))
         await pilot.press("t")
         await wait_until(lambda: "votes-pairs" in seen(app) and "Dataset" in seen(app))
@@ -162,15 +163,15 @@ async def test_the_pairs_open_in_pairs(project: Project, wait_until: Wait) -> No
         await vote(app, pilot, wait_until, kinder(app), "2 of 2")
         await pilot.press(kinder(app))
         await wait_until(lambda: "No difference shown with 2 votes" in seen(app))
-        await pilot.press("E", "enter")
+        await pilot.press("E", "enter", "enter")
         await wait_until(lambda: "2 pairs are in votes-pairs" in seen(app))
-        await pilot.press("escape", "E", "enter")
+        await pilot.press("escape", "E", "enter", "enter")
         await wait_until(lambda: "votes-pairs holds an export already. Replace it?" in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "open them in Pairs" in seen(app))
         await pilot.press("o")
         await wait_until(lambda: "pair 1 of 2" in seen(app) and "not the recipe's pairs" in seen(app))
-        assert "Kind words, 0." in seen(app)
+        await wait_until(lambda: "Kind words, 0." in seen(app))
 
 
 @pytest.mark.slow
@@ -304,7 +305,7 @@ async def test_three_models(project: Project, wait_until: Wait) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         found = Answers(made, {model: model for model in models}, {})
-        app.push_screen(VoteView(trained(project), lambda: found))
+        app.push_screen(VoteView(of_run(trained(project)), lambda: found))
         await wait_until(lambda: "1 of 6 · round 1 of 3" in seen(app))
         await vote(app, pilot, wait_until, "a", "2 of 6")
         await pilot.press("b")

@@ -7,30 +7,33 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.evaluation import measurements, reference_cache
+from smoltui.backends.evaluation import judge, measurements, reference_cache, votes
 from smoltui.backends.evaluation.columns import Comparison as Comparison
 from smoltui.backends.evaluation.columns import compare_run as compare_run
+from smoltui.backends.evaluation.columns import compared_in
 from smoltui.backends.evaluation.columns import has_model as has_model
 from smoltui.backends.evaluation.columns import runs_with_models as runs_with_models
 from smoltui.backends.evaluation.kept_answers import kept_answers
 from smoltui.backends.evaluation.kept_answers import last_answers as last_answers
 from smoltui.backends.evaluation.kept_answers import save_answers as save_answers
 from smoltui.backends.evaluation.prompt_sets import PROJECT, PromptSet, read_set
-from smoltui.backends.evaluation.resident import ResidentModels
+from smoltui.backends.evaluation.resident import ResidentModels, specs_of
+from smoltui.backends.evaluation.subject import Subject, of_model, of_run, remembered
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.project.project import Project
-from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.script_child import script_events
 from smoltui.backends.system.child import leashed
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
 from smoltui.core.evaluation.figures import COURSE_PROMPTS
 from smoltui.core.evaluation.measurement import Measurement
 from smoltui.core.evaluation.prompt import Prompt
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json
+from smoltui.core.evaluation.standing import standing
 from smoltui.core.pairs.facts import sound
 from smoltui.core.runs.events import Event
 from smoltui.core.runs.run import Run
@@ -48,7 +51,7 @@ class Opening:
     candidates: list[Run]
     """Runs with a usable model, newest first."""
     run: Run | None
-    """Run whose model is compared; None if no run of the project has one."""
+    """Run whose model is compared; None if no run of the project has one, or another model was chosen."""
     settings: EvaluationSettings
     comparison: Comparison
     prompt_set: PromptSet
@@ -58,6 +61,10 @@ class Opening:
     """When these were stored, seconds since the epoch; None without any."""
     measurement: Measurement | None = None
     """The figures stored with the run."""
+    subject: Subject | None = None
+    """What answers and figures are kept for; None without an aligned model."""
+    standing: list[tuple[str, str]] = field(default_factory=list)
+    """What votes and judges have said so far, as `core.evaluation.standing.standing`."""
 
     @property
     def run_id(self) -> str | None:
@@ -86,9 +93,15 @@ def open_evaluation(
     settings = project.settings().evaluation
     candidates = runs_with_models(runs, project, here)
     run = next((run for run in candidates if run.id == wish), candidates[0] if candidates else None)
-    comparison = compare_run(project, run)
+    comparison = compare_run(project, run, here)
+    if columns is None and comparison.aligned is None:
+        columns = _last_chosen(project, comparison)
+    chosen = compared_in(comparison, columns)
+    if chosen is not comparison:  # another model takes the place of the run's
+        comparison, run = chosen, None
+    subject = subject_of(project, run, comparison)
     asked = read_set(project, settings, prompt_set)
-    folder = run_store.run_dir(run.id) if run is not None else None
+    folder = subject.folder if subject is not None else None
     kept = kept_answers(folder, asked.name, is_project=prompt_set == PROJECT) if folder is not None else None
     if columns is None:
         columns = _with_stored(comparison, kept[0].columns if kept else ())
@@ -96,8 +109,35 @@ def open_evaluation(
     if kept is not None:
         sheet.take_over(kept[0])
         kept_at = kept[1] if sheet.complete else None
-    measured = measurements.last(folder) if folder is not None else None
-    return Opening(candidates, run, settings, comparison, asked, sheet, kept_at, measured)
+    opening = Opening(candidates, run, settings, comparison, asked, sheet, kept_at, subject=subject)
+    if folder is not None:
+        opening.measurement = measurements.last(folder)
+        opening.standing = _standing(folder)
+    return opening
+
+
+def _standing(folder: Path) -> list[tuple[str, str]]:
+    """What votes and judges have said, as stored in a folder."""
+    try:
+        return standing(votes.kept(folder), judge.kept(folder))
+    except InputError as error:
+        return [("votes", error.message)]
+
+
+def subject_of(project: Project, run: Run | None, comparison: Comparison) -> Subject | None:
+    """What the results of a comparison are kept for; None without an aligned model."""
+    if run is not None:
+        return of_run(run)
+    return of_model(project, comparison.aligned) if comparison.aligned is not None else None
+
+
+def _last_chosen(project: Project, comparison: Comparison) -> list[Column] | None:
+    """The recipe's model beside the one that was compared last, while no run has a model; None if there was none."""
+    for column in remembered(project):
+        place = Path(column.adapter or column.path)
+        if not place.is_absolute() or place.is_dir():
+            return [comparison.reference, column]
+    return None
 
 
 def _with_stored(comparison: Comparison, stored: Sequence[Column]) -> list[Column]:
@@ -190,19 +230,7 @@ async def _generate(
 ) -> AsyncGenerator[Event, None]:
     require_train_extra()
     whole = {
-        "models": [
-            {
-                key: value
-                for key, value in (
-                    ("name", model.name),
-                    ("path", model.path),
-                    ("revision", model.revision),
-                    ("adapter", model.adapter),
-                )
-                if value is not None
-            }
-            for model in comparison.models
-        ],
+        "models": await in_thread(lambda: specs_of(comparison.models)),
         **request,
         **sampling_as_json(settings),
         "batch_size": comparison.batch_size,

@@ -12,6 +12,7 @@ from smoltui.backends.local.checkpoints import STATE_NAME, find_checkpoints
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe
 from smoltui.backends.runs.output_dir import holds_model
+from smoltui.backends.services import places
 from smoltui.backends.system.data_folder import mtime
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.backends.system.small_file import read_small
@@ -62,9 +63,16 @@ def has_model(run: Run, here: Container[str]) -> bool:
 
     `here` names the engines whose runs write to this disk.
     """
+    return bool(run.pushed_to) or _folder_of(run, here) is not None
+
+
+def _folder_of(run: Run, here: Container[str]) -> str | None:
+    """The folder on this disk with a run's model; None without one. A Job names a folder on a disk that is gone."""
+    if run.engine not in here:
+        return None
     # An interrupted run may name a folder in which a later one has saved its model.
-    folder = run.model_path or (run.output_dir if run.engine in here and run.stage == Stage.COMPLETED else None)
-    return bool(run.pushed_to) or (folder is not None and holds_model(Path(folder)))
+    folder = run.model_path or (run.output_dir if run.stage == Stage.COMPLETED else None)
+    return folder if folder is not None and holds_model(Path(folder)) else None
 
 
 def runs_with_models(runs: Mapping[str, Run], project: Project, here: Container[str]) -> list[Run]:
@@ -72,8 +80,8 @@ def runs_with_models(runs: Mapping[str, Run], project: Project, here: Container[
     return [run for run in runs.values() if run.project == str(project.folder) and has_model(run, here)]
 
 
-def compare_run(project: Project, run: Run | None) -> Comparison:
-    """The models of a run, by the recipe it was started with.
+def compare_run(project: Project, run: Run | None, here: Container[str] | None = None) -> Comparison:
+    """The models of a run, by the recipe it was started with. `here` as in `has_model`; None: this machine.
 
     For None, the project's recipe and the model in its output folder (trained by hand, with `trl dpo`).
 
@@ -87,12 +95,40 @@ def compare_run(project: Project, run: Run | None) -> Comparison:
     if run is None:
         output = project.resolve(output_dir_of(recipe.values))
         return _comparison(project, recipe, str(output) if holds_model(output) else None, None)
-    folder = run.model_path or run.output_dir
-    if folder and holds_model(Path(folder)):
+    if here is None:
+        here = frozenset(place.name for place in places() if place.here)
+    if (folder := _folder_of(run, here)) is not None:
         return _comparison(project, recipe, folder, None, run.id)
     if run.pushed_to:
         return _comparison(project, recipe, None, run.pushed_to, run.id)
-    raise InputError(f"The model of this run no longer exists: {folder}", "Train again with t.")
+    raise InputError(
+        f"The model of this run no longer exists: {run.model_path or run.output_dir}", "Train again with t."
+    )
+
+
+def compare_place(project: Project, place: str) -> Comparison:
+    """The project's model, and the one in a folder or on the Hub as the aligned one.
+
+    Raises:
+        RecipeError: the recipe has no model or cannot be read.
+        InputError: as `column_of_place`.
+    """
+    return with_aligned(compare_run(project, None), column_of_place(project, place))
+
+
+def with_aligned(comparison: Comparison, column: Column) -> Comparison:
+    """The comparison with this model as the aligned one."""
+    return replace(comparison, aligned=replace(column, name=ALIGNED))
+
+
+def compared_in(comparison: Comparison, columns: Sequence[Column] | None) -> Comparison:
+    """The comparison whose models these columns show: a column that was chosen instead of the run's model is measured.
+
+    That is the first one other than the recipe's model, if the run's model is not among them.
+    """
+    others = [column for column in columns or () if column.path and column.weights != comparison.reference.weights]
+    kept = comparison.aligned is not None and any(one.weights == comparison.aligned.weights for one in others)
+    return comparison if kept or not others else with_aligned(comparison, others[0])
 
 
 def _comparison(
@@ -134,13 +170,15 @@ def _comparison(
 # -- further columns
 
 
-def column_of_run(project: Project, run: Run, others: Sequence[Column] = ()) -> Column:
-    """The model of a run, named after the run's id.
+def column_of_run(
+    project: Project, run: Run, others: Sequence[Column] = (), here: Container[str] | None = None
+) -> Column:
+    """The model of a run, named after the run's id. `here` as in `has_model`.
 
     Raises:
         RecipeError, InputError: as `compare_run`.
     """
-    aligned = compare_run(project, run).aligned
+    aligned = compare_run(project, run, here).aligned
     if aligned is None:  # `compare_run` raises first
         raise InputError(f"This run has no model: {run.id}", "List runs: smoltui ps -a")
     return replace(aligned, name=free_name(run.id, others))
@@ -205,7 +243,7 @@ def candidates(project: Project, comparison: Comparison, runs: Sequence[Run], he
     names = [comparison.reference]
     for run in runs:
         try:
-            column = column_of_run(project, run, names)
+            column = column_of_run(project, run, names, here)
         except (InputError, RecipeError):  # deleted just now
             continue
         if comparison.aligned is not None and column.weights == comparison.aligned.weights:

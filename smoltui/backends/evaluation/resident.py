@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from smoltui.backends.evaluation.loading import as_spec
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.system.child import Child, exit_in_words, leashed, running
 from smoltui.backends.system.threads import in_thread
@@ -103,9 +104,9 @@ class ResidentModels:
         """
         require_train_extra()
         check_text(prompts)
-        await in_thread(lambda: _check_places(columns))
+        specs = await in_thread(lambda: specs_of(columns))
         request = {
-            "models": [_spec(column) for column in columns],
+            "models": specs,
             "prompts": [prompt.asked for prompt in prompts],
             **sampling,
             "batch_size": batch_size,
@@ -225,8 +226,12 @@ def check_text(prompts: Sequence[Prompt]) -> None:
                 raise InputError(f"This prompt is not UTF-8 text: {content}", "Save it as UTF-8.") from error
 
 
-def _check_places(columns: Sequence[Column]) -> None:
-    """Raises: InputError: the folder of a model is gone."""
+def specs_of(columns: Sequence[Column]) -> list[dict[str, str]]:
+    """The columns as the scripts take them. Blocks.
+
+    Raises:
+        InputError: the folder of a model is gone, or an adapter names no base model.
+    """
     for column in columns:
         for place in (column.path, column.adapter or ""):
             if Path(place).is_absolute() and not Path(place).is_dir():
@@ -234,13 +239,4 @@ def _check_places(columns: Sequence[Column]) -> None:
                     f"The model of the column {column.name} no longer exists: {place}",
                     "Choose other columns, or train again.",
                 )
-
-
-def _spec(column: Column) -> dict[str, str]:
-    values = {
-        "name": column.name,
-        "path": column.path,
-        "revision": column.revision,
-        "adapter": column.adapter,
-    }
-    return {key: value for key, value in values.items() if value is not None}
+    return [as_spec(column) for column in columns]

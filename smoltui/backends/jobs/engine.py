@@ -20,6 +20,7 @@ from smoltui.backends.jobs.listing import JobList, first_found, from_all
 from smoltui.backends.jobs.log_merge import Note, follow_lines
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.jobs.scheduled import ScheduledJobs
+from smoltui.backends.jobs.settling import LAST_LINES, recorded_runs, settled
 from smoltui.backends.jobs.shipment import shipment
 from smoltui.backends.jobs.stats import follow_stats
 from smoltui.backends.jobs.stream import Opened, event_stream
@@ -308,6 +309,13 @@ class HubEngine(Engine):
         """From the record of a Job that was submitted from here."""
         record = await in_thread(lambda: job_records.read(run.id))
         return spec_of((record or {}).get("spec") or run.raw.get("spec"))
+
+    async def recorded(self, project: str) -> list[Run]:
+        return await in_thread(lambda: recorded_runs(project))
+
+    async def settled(self, run: Run) -> Run:
+        """As `Engine.settled`, from the end of the log; where that is gone, from the recipe of the Job."""
+        return await settled(run, partial(self.follow, follow=False, tail=LAST_LINES))
 
     def access(self, inspected: Mapping[str, object]) -> list[str]:
         return access_of(inspected)

@@ -111,6 +111,16 @@ def worth_keeping(event: events.Event) -> bool:
     return isinstance(event, KEPT)
 
 
+def has_event(record: Mapping[str, object], kind: type[events.Event]) -> bool:
+    """Whether the record stores an event of this kind."""
+    return kind.name in _events(record)
+
+
+def with_event(record: Mapping[str, Any], event: events.Event) -> dict[str, Any]:
+    """The record with `event` as the last of its kind; not stored yet."""
+    return {**record, "events": {**_events(record), event.name: event.as_json()}}
+
+
 def keep(record: dict[str, Any], event: events.Event) -> dict[str, Any]:
     """Stores `event` in the record as the last of its kind, and returns the record.
 
@@ -118,7 +128,7 @@ def keep(record: dict[str, Any], event: events.Event) -> dict[str, Any]:
     """
     if _events(record).get(event.name) == event.as_json():
         return record
-    record = {**record, "events": {**_events(record), event.name: event.as_json()}}
+    record = with_event(record, event)
     with suppress(InputError):
         save(record)
     return record
@@ -137,6 +147,7 @@ def applied(run: Run, record: Mapping[str, object] | None) -> Run:
         project=_word(spec.get("project")),
         output_dir=_word(spec.get("output_dir")),
         timeout_seconds=run.timeout_seconds or (timeout if isinstance(timeout, int) else None),
+        raw={**run.raw, "spec": spec},
     )
     for data in _events(record).values():
         event = events.from_json(data) if isinstance(data, Mapping) else None

@@ -179,6 +179,20 @@ class Engine(ABC):
         """Owner (a namespace) → why its runs are missing from the last list."""
         return {}
 
+    async def recorded(self, project: str) -> list[Run]:
+        """Runs started from this folder as this machine remembers them, newest first, without asking the service.
+
+        This implementation is for engines on this machine, whose list is what it remembers.
+        """
+        return [run for run in await self.list_runs() if run.project == project] if self.place.here else []
+
+    async def settled(self, run: Run) -> Run:
+        """A COMPLETED run with what only the end of its log says: where its model is.
+
+        Returned unchanged if that is known, or nobody knows. Raises as `get`.
+        """
+        return run
+
     def connection(self, run_id: str) -> str | None:
         """Why no lines of a followed log arrive; None if it is connected, or not followed."""
         return None

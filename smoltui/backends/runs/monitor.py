@@ -128,6 +128,8 @@ class RunMonitor:
         self._asked_at: dict[str, float] = {}
         self._answered_at: dict[str, float] = {}
         self._listing: dict[str, Spawned] = {}
+        self._settled: set[str] = set()
+        """Completed runs whose end was read, to learn where their model is."""
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Followed] = {}
         self._prices_asked: set[str] = set()
@@ -269,6 +271,24 @@ class RunMonitor:
         self._put({run.id: run for run in merged})
         self._follow_some()
         self._read_prices_for(fresh)
+        self._settle(fresh)
+
+    def _settle(self, runs: Sequence[Run]) -> None:
+        """Learns where the models of completed runs of this project are, each once."""
+        for run in runs:
+            ours = run.project == str(self._project.folder) and not self.engine_of(run).place.here
+            if ours and run.stage == Stage.COMPLETED and not run.pushed_to and run.id not in self._settled:
+                self._settled.add(run.id)
+                self._spawn(partial(self._learn_end, run))
+
+    async def _learn_end(self, run: Run) -> None:
+        try:
+            known = await self.engine_of(run).settled(run)
+        except SmoltuiError:
+            self._settled.discard(run.id)  # asked again with the next list
+            return
+        if known.pushed_to and run.id in self.runs:
+            self.take_run(replace(self.runs[run.id], pushed_to=known.pushed_to, model_path=known.model_path))
 
     def take_run(self, run: Run) -> None:
         """Updates a run; a new one becomes the first of the list."""

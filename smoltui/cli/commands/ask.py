@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import RUN_ID, json_option, project_in
+from smoltui.cli.arguments import RUN_ID, json_option, project_in, yes_to_loading
 
 
 def _as_utf8(typed: str) -> str:
@@ -43,6 +43,7 @@ def _as_utf8(typed: str) -> str:
 @click.option("--no-reference", is_flag=True, help="Leave out the recipe's model, which is the first column otherwise.")
 @click.option("--thinking/--no-thinking", default=None, help="Let models think first, or not; default: smoltui.toml.")
 @click.option("--answers", is_flag=True, help="Print the answers to a large set, too, and not only their figures.")
+@yes_to_loading
 @json_option
 def ask_command(
     folder: str,
@@ -53,6 +54,7 @@ def ask_command(
     no_reference: bool,
     thinking: bool | None,
     answers: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Print the answers of up to four models to PROMPTS or to a set of prompts, and figures of these answers."""
@@ -65,5 +67,6 @@ def ask_command(
         models,
         reference=not no_reference,
         thinking=thinking,
+        yes=yes,
     )
     ask.run_ask(project_in(folder), question, show_answers=answers, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import FILE, folder_argument, json_option, project_in, run_option
+from smoltui.cli.arguments import FILE, folder_argument, json_option, project_in, run_option, yes_to_loading
 from smoltui.cli.failures import require_address_space
 
 EXPORT = "Write preference pairs with a card into this folder: JSONL, or Parquet if the name ends in .parquet."
@@ -66,6 +66,7 @@ def vote_command(
 @click.option("--export", "out", metavar="OUT", help=EXPORT)
 @click.option("--hold-out", type=float, metavar="SHARE", help=HOLD_OUT)
 @click.option("--overwrite", is_flag=True, help=OVERWRITE)
+@yes_to_loading
 @json_option
 def label_command(folder: str, as_json: bool, **options: Any) -> None:
     """Sample several answers to each prompt, to choose the best and the worst of them as a preference pair.
@@ -85,5 +86,6 @@ def label_command(folder: str, as_json: bool, **options: Any) -> None:
         run_id=options["run_id"],
         choices=options["choices"],
         pairs=pairs,
+        yes=options["yes"],
         as_json=as_json,
     )

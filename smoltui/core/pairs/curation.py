@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 
 from smoltui.core.foreign import foreign_json
 from smoltui.core.pairs.preference import Message, Pair
+from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 FILE_NAME = "curation.jsonl"
@@ -79,6 +80,23 @@ class HoldOut(NamedTuple):
     share: float
     """Of the prompts, more than 0 and less than 1."""
     seed: int
+
+
+def share_and_seed(text: str) -> tuple[float, int]:
+    """`0.05`, `5%`, `0.05 seed 7` → share and seed.
+
+    Raises:
+        InputError: anything else.
+    """
+    words = text.replace("seed", " ").split()
+    try:
+        share = float(words[0].rstrip("%")) / (100 if words[0].endswith("%") else 1)
+        seed = int(words[1]) if len(words) > 1 else DEFAULT_SEED
+    except (ValueError, IndexError):
+        share, seed = -1.0, 0
+    if not 0 <= share < 1 or len(words) > 2:
+        raise InputError(f"This is not a share from 0 to 1: {text}", "Write 0.05, 5% or 0.05 seed 7.")
+    return share, seed
 
 
 def _hold_out_of(decision: Decision) -> HoldOut | None:

@@ -17,8 +17,8 @@ STEPS: Mapping[str, str] = {
 """Follow-up steps of a run, and what each does."""
 COMMANDS: Mapping[str, str] = {"measure": "evaluate", "push": "card"}
 """Step → the command that does it, where the names differ."""
-ARGUMENTS: Mapping[str, tuple[str, ...]] = {"push": ("--push", "--yes")}
-"""Step → further arguments of its command."""
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {"ask": ("--yes",), "measure": ("--yes",), "push": ("--push", "--yes")}
+"""Step → further arguments of its command. Whoever chose a step has agreed to the models being loaded."""
 HERE_ONLY = frozenset({"benchmark"})
 """Steps that follow only runs whose model is on this machine's disks: one on the Hub would have to be downloaded, or a
 Job be paid for."""

@@ -216,6 +216,21 @@ class RequestBegun(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Downloading(Event):
+    """How far the download of a model is, about once a second, and at its end."""
+
+    name: ClassVar[str] = "download"
+    model: str = ""
+    """Its Hub id."""
+    done: float = 0.0
+    """Bytes so far, without those that were there before."""
+    total: float = 0.0
+    """Bytes in all; as many as `done` if nobody knows."""
+    seconds: float = 0.0
+    """Since it began."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryMeasured(Event):
     """Memory that the models of a request need, told before they are loaded. Bytes."""
 
@@ -281,14 +296,17 @@ EVENTS: dict[str, type[Event]] = {
         Answered,
         AnswerLeftOut,
         RequestBegun,
+        Downloading,
         MemoryMeasured,
         ModelNotice,
         PairScored,
         LogLine,
     )
 }
-OF_MODELS = frozenset({"answer", "answer_part", "answer_left_out", "request", "model_memory", "model_notice", "pair"})
-"""Events of `scripts/generate.py` and `scripts/answer_models.py`, which no training has."""
+OF_MODELS = frozenset(
+    {"answer", "answer_part", "answer_left_out", "download", "request", "model_memory", "model_notice", "pair"}
+)
+"""Events of `scripts/generate.py`, `answer_models.py` and `fetch_models.py`, which no training has."""
 
 
 def strict(value: Any) -> Any:

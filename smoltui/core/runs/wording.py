@@ -9,6 +9,7 @@ from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
 
 PHASES = {
+    "download": "downloading",
     "load_pairs": "loading the pairs",
     "load_model": "loading the model",
     "tokenize": "tokenizing",

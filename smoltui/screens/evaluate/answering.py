@@ -15,17 +15,21 @@ from textual.timer import Timer
 from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.giving_way import needs_memory
 from smoltui.backends.evaluation.kept_answers import save_answers
+from smoltui.backends.evaluation.loading import loaded
 from smoltui.backends.evaluation.resident import ResidentModels
-from smoltui.backends.runs import store as run_store
+from smoltui.backends.evaluation.subject import Subject, of_deleted, remember
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.answer_figures import answer_figures
+from smoltui.core.evaluation.column import Column
+from smoltui.core.evaluation.loading import LoadPlan
+from smoltui.core.evaluation.memory_words import size
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json
-from smoltui.core.runs.events import Event, MemoryMeasured, ModelNotice, PhaseChanged
+from smoltui.core.runs.events import Downloading, Event, MemoryMeasured, ModelNotice, PhaseChanged
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
-from smoltui.screens.evaluate.base import EvaluateBase
+from smoltui.screens.evaluate.agreeing import NOT_LOADED, Agreeing
 
 DRAW_SECONDS = 0.1
 """Streamed text is drawn at most ten times per second."""
@@ -35,7 +39,7 @@ ANSWERING = "answering"
 """What the models are busy with, as in "The models are busy answering"."""
 
 
-class Answering(EvaluateBase):
+class Answering(Agreeing):
     """Asks models that stay loaded, and saves what they answer."""
 
     def __init__(self) -> None:
@@ -72,8 +76,11 @@ class Answering(EvaluateBase):
 
     @work(group="models", exclusive=True)
     async def _ask(self, indices: Sequence[int]) -> None:
-        loaded, sheet = self._loaded, self._sheet
-        if loaded is None or self._working:
+        if self._loaded is None or self._working:
+            return
+        plan = await self._planned(self.columns)
+        sheet = self._sheet
+        if plan is None or self._working or any(index >= len(sheet.prompts) for index in indices):
             return
         sampling = sampling_as_json(self.settings)
         self._before, self._file_before = sheet.copy(), self._file
@@ -90,7 +97,23 @@ class Answering(EvaluateBase):
         if self._models is None:
             self._models = ResidentModels(self.workspace.project.folder, ended=self._models_ended)
             self._hold(self._models)
-        await self._listen(ANSWERING, self._models.ask(self.columns, prompts, sampling, date=sheet.date))
+        self._resident = frozenset(column.weights for column in self.columns)
+        asked = self._models.ask(self.columns, prompts, sampling, date=sheet.date)
+        await self._listen(ANSWERING, loaded(plan, self.workspace.project.folder, asked))
+
+    async def _planned(self, columns: Sequence[Column]) -> LoadPlan | None:
+        """What loading takes, once a person has agreed; None if not, which the status says."""
+        before = self._resting()
+        self._set_status("Looking at the models…")
+        try:
+            plan = await self._agreed_plan(columns)
+        except SmoltuiError as error:
+            self._set_status(" → ".join(filter(None, (error.message, error.hint))))
+            self.say(error)
+            return None
+        if plan is None:
+            self._set_status(f"{NOT_LOADED} {before}")
+        return plan
 
     @work(group="resident", exclusive=True)
     async def _hold(self, models: ResidentModels) -> None:
@@ -199,6 +222,8 @@ class Answering(EvaluateBase):
         match event:
             case PhaseChanged(phase=phase, message=message):
                 self._phase = ": ".join(filter(None, (message, PHASES.get(phase, phase))))
+            case Downloading(model=model, done=done, total=total):
+                self._phase = f"downloading {model}: {size(done)} of {size(total)}"
             case MemoryMeasured():
                 self._memory = event
                 self._draw_notices()
@@ -225,7 +250,9 @@ class Answering(EvaluateBase):
 
     def _progress(self) -> str:
         spent = as_time(time.monotonic() - self._begun)
-        if self._working == ANSWERING:
+        if self._phase.startswith("downloading"):
+            counted = ""
+        elif self._working == ANSWERING:
             counted = f"{self._whole:,} of {len(self._asked) * len(self.columns):,} answers"
         else:
             counted = self._measured_so_far()
@@ -236,31 +263,43 @@ class Answering(EvaluateBase):
     def _keep(self) -> None:
         """Saves the complete answers with the run."""
         self._kept = time.monotonic()
-        loaded = self._loaded
-        if loaded is None or loaded.run is None or not self._sheet.complete:
-            return
-        if loaded.run.id not in self.workspace.runs:
-            self.say("The run was deleted: these answers are shown, but not saved.")
+        opening = self._loaded
+        if opening is None or (subject := self._kept_for(opening)) is None or not self._sheet.complete:
             return
         models = {column.name: column.shown for column in self.columns}
-        folder, now, file = run_store.run_dir(loaded.run.id), self._sheet.copy(), self._file
+        project, now, file = self.workspace.project, self._sheet.copy(), self._file
+        aligned = opening.comparison.models[-1]
 
         def write() -> Path:
-            return save_answers(folder, now, models, now.sampling or {}, file)
+            remember(project, subject, aligned)
+            return save_answers(subject.folder, now, models, now.sampling or {}, file)
 
         if self.app.return_code is None:
-            self._write(loaded, write)
+            self._write(opening, write)
             return
         try:  # the app exits, and waits for no more workers
             write()
         except SmoltuiError as error:
             self.say(error)
 
+    def _kept_for(self, opening: answers.Opening) -> Subject | None:
+        """What results are kept for; that of the model, once the run was deleted, which is said."""
+        subject = opening.subject
+        if subject is None or subject.run is None or subject.run.id in self.workspace.runs:
+            return subject
+        deleted = subject.run
+        opening.subject = of_deleted(self.workspace.project, deleted, opening.comparison.models[-1])
+        opening.run, self._file = None, None
+        self.say(
+            f"The run {deleted.name} {deleted.id} was deleted. What is shown here is kept in {opening.subject.folder}"
+        )
+        return opening.subject
+
     @work(group="keep")
-    async def _write(self, loaded: answers.Opening, write: Callable[[], Path]) -> None:
+    async def _write(self, opening: answers.Opening, write: Callable[[], Path]) -> None:
         try:
             self._file = await in_thread(write)
-            loaded.kept_at = time.time()
+            opening.kept_at = time.time()
         except SmoltuiError as error:
             self.say(error)
 
@@ -276,6 +315,10 @@ class Answering(EvaluateBase):
 
     def _done(self, doing: str, took: str) -> str:
         """The status after work that took `took`."""
+        raise NotImplementedError
+
+    def _resting(self) -> str:
+        """The status while the models are idle."""
         raise NotImplementedError
 
     def _take_measured(self, event: Event) -> None:

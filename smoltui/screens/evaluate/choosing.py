@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual import work
 
-from smoltui.backends.evaluation.columns import Candidate, candidates, column_of_place
+from smoltui.backends.evaluation.columns import Candidate, candidates
+from smoltui.backends.evaluation.model_choices import checked_place, folder_choices, hub_choices
 from smoltui.backends.evaluation.prompt_sets import NAMED, PROJECT
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
@@ -51,16 +54,19 @@ class Choosing(EvaluateBase):
         if loaded is None:
             return
         project, here = self.workspace.project, self.workspace.services.here
-        with self.workspace.hold_keys():
-            found = await in_thread(lambda: candidates(project, loaded.comparison, loaded.candidates, here))
+
+        def on_disk() -> list[Candidate]:
+            found = candidates(project, loaded.comparison, loaded.candidates, here)
             known = {one.column.weights for one in found}
             found += [Candidate(column, "") for column in self.columns if column.weights not in known]
-            if self.is_current:
-                self.app.push_screen(ColumnsDialog(found, self.columns, self._column_at), self._columns_given)
+            return found + folder_choices(project, [one.column for one in found])
 
-    def _column_at(self, place: str, others: list[Column]) -> Column:
-        """Blocks. Raises: InputError: there is no model."""
-        return column_of_place(self.workspace.project, place, others)
+        with self.workspace.hold_keys():
+            found = await in_thread(on_disk)
+            if self.is_current:
+                find = partial(checked_place, project)
+                more = partial(hub_choices, project, loaded.comparison)
+                self.app.push_screen(ColumnsDialog(found, self.columns, find, more), self._columns_given)
 
     def _columns_given(self, columns: list[Column] | None) -> None:
         if columns and columns != list(self.columns):

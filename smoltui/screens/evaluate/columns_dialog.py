@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from rich.console import Group
@@ -14,7 +14,6 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from smoltui.backends.evaluation.columns import Candidate
-from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
@@ -41,9 +40,13 @@ class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
         self,
         candidates: Sequence[Candidate],
         chosen: Sequence[Column],
-        find: Callable[[str, list[Column]], Column],
+        find: Callable[[str, list[Column]], Awaitable[Candidate]],
+        more: Callable[[list[Column]], Awaitable[list[Candidate]]],
     ) -> None:
-        """`find` makes a column of a folder or Hub id; it may block, and raises SmoltuiError."""
+        """`find` makes a candidate of a folder or Hub id; `more` finds those that take a while.
+
+        Both get the columns that are listed already, and raise SmoltuiError.
+        """
         super().__init__()
         self._candidates = list(candidates)
         by_weights = {one.column.weights: at for at, one in enumerate(self._candidates)}
@@ -51,7 +54,9 @@ class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
         """Indices of candidates, in the order of the columns."""
         for at, column in zip(self._chosen, chosen, strict=False):
             self._candidates[at] = Candidate(column, self._candidates[at].words)
-        self._find = find
+        self._find, self._more = find, more
+        self._looking = "Looking on the Hub…"
+        """About what is still to come, or why nothing does."""
         self._at = 0
         self._said = ""
 
@@ -67,6 +72,17 @@ class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
 
     def on_mount(self) -> None:
         self._draw()
+        self._look_further()
+
+    @work(group="more")
+    async def _look_further(self) -> None:
+        """Adds the models on the Hub below the others."""
+        try:
+            self._candidates += await self._more([one.column for one in self._candidates])
+            self._looking = ""
+        except SmoltuiError as error:
+            self._looking = f"Models on the Hub are not listed: {error.message}"
+        self._draw()
 
     def on_resize(self) -> None:
         self._draw()
@@ -74,12 +90,14 @@ class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
     def _draw(self) -> None:
         if not self.query("#candidates"):  # keys can arrive before it is composed, and after it was left
             return
-        rows = max(3, self.size.height - 12)
+        rows = max(3, self.size.height - 13)
         first = max(0, min(self._at - rows // 2, len(self._candidates) - rows))
         shown = range(first, min(first + rows, len(self._candidates)))
         lines = [Text(f"Compare up to {MOST_COLUMNS} models", "bold"), Text(), *map(self._line, shown)]
         if len(self._candidates) > rows:
             lines.append(Text(f"{self._at + 1} of {len(self._candidates)}", "dim"))
+        if self._looking:
+            lines.append(Text(safe_line(redact(self._looking), 200), "dim"))
         lines.append(Text(self._said, "yellow"))
         keys = Text()
         for key, words in KEYS.items():
@@ -128,16 +146,18 @@ class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
 
     @work(exclusive=True)
     async def _add(self, place: str) -> None:
-        columns = [one.column for one in self._candidates]
+        self._said = f"Looking for {safe_line(place, 80)}…"
+        self._draw()
         try:
-            column = await in_thread(lambda: self._find(place, columns))
+            candidate = await self._find(place, [one.column for one in self._candidates])
         except SmoltuiError as error:
             self._said = safe_line(redact(f"{error.message}. {error.hint}"), 300)
             self._draw()
             return
-        known = next((at for at, one in enumerate(self._candidates) if one.column.weights == column.weights), None)
+        self._said, weights = "", candidate.column.weights
+        known = next((at for at, one in enumerate(self._candidates) if one.column.weights == weights), None)
         if known is None:
-            self._candidates.append(Candidate(column, ""))
+            self._candidates.append(candidate)
             known = len(self._candidates) - 1
         self._at = known
         self.query_one(Input).value = ""

@@ -20,7 +20,7 @@ from textual.worker import Worker
 from smoltui.backends.evaluation.judge import Asker, Judging, open_judging, write_template_once
 from smoltui.backends.evaluation.judge_setup import NoJudgeError, Setup, judge_setup, other_judge
 from smoltui.backends.evaluation.resident import ResidentModels
-from smoltui.backends.runs.store import run_dir
+from smoltui.backends.evaluation.subject import Subject
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.judge_figures import JudgeFigures
@@ -28,7 +28,6 @@ from smoltui.core.evaluation.judge_plan import Plan
 from smoltui.core.evaluation.judge_words import judge_name, plan_words
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
@@ -54,14 +53,14 @@ class JudgeView(PairsOffer):
 
     def __init__(
         self,
-        run: Run,
+        subject: Subject,
         answers: Answers,
         columns: Sequence[Column],
         unload: Callable[[], Worker[None]],
     ) -> None:
         """`unload` gives back the memory of the models in the room, which a local judge needs."""
         super().__init__()
-        self._run, self._answers, self._columns, self._unload = run, answers, columns, unload
+        self._subject, self._answers, self._columns, self._unload = subject, answers, columns, unload
         self._chosen: tuple[str, str] | None = None
         """Endpoint and model that were typed; None: those of smoltui.toml."""
         self._setup: Setup | None = None
@@ -86,7 +85,7 @@ class JudgeView(PairsOffer):
     def on_mount(self) -> None:
         self.query_one("#judge-page").focus()
         title = Text(" Judge", "bold", no_wrap=True, overflow="ellipsis")
-        title.append(f" · {safe_line(self._run.name, 40)} {safe_line(self._run.id, 40)}", "not bold")
+        title.append(f" · {safe_line(self._subject.name, 80)}", "not bold")
         self.query_one("#vote-title", Static).update(title)
         self._load()
 
@@ -112,7 +111,7 @@ class JudgeView(PairsOffer):
         project = self.workspace.project
         settings = other_judge(project.settings().judge, *(self._chosen or ()))
         setup = judge_setup(project, settings, self._columns)
-        judging = open_judging(run_dir(self._run.id), self._answers, setup.judge)
+        judging = open_judging(self._subject.folder, self._answers, setup.judge)
         return setup, judging, judging.plan(setup.settings)
 
     def explained(self) -> tuple[str, ...]:

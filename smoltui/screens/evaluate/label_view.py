@@ -16,7 +16,6 @@ from textual.widgets import Static
 
 from smoltui.backends.evaluation.labels import Labelling, export_labels, open_labelling
 from smoltui.backends.pairs.export import Exported
-from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
@@ -25,6 +24,7 @@ from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.deciding_view import DecidingView
+from smoltui.screens.evaluate.pairs_offer import How
 from smoltui.screens.evaluate.vote_panes import LETTERS, answer_text, prompt_text
 from smoltui.widgets.actions import bindings
 
@@ -204,8 +204,10 @@ class LabelView(DecidingView):
     def action_export(self) -> None:
         self.ask_export(f"{self._set}-pairs", self._export_labels)
 
-    def _export_labels(self, out: Path, kind: Kind, overwrite: bool) -> Exported:
-        return export_labels(open_labelling(self.workspace.project, self._set), out, kind=kind, overwrite=overwrite)
+    def _export_labels(self, out: Path, how: How) -> Exported:
+        labelling = open_labelling(self.workspace.project, self._set)
+        return export_labels(labelling, out, kind=how.kind, hold_out=how.hold_out, overwrite=how.overwrite)
+
 
 
 def _chosen(vote: Vote) -> str:

@@ -10,10 +10,12 @@ from textual import on, work
 
 from smoltui.backends.evaluation import answers, measurements
 from smoltui.backends.evaluation.held_out import held_out_pairs
-from smoltui.backends.runs import store as run_store
+from smoltui.backends.evaluation.loading import loaded
+from smoltui.backends.evaluation.subject import remember
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
 from smoltui.core.evaluation.group_rows import notes
+from smoltui.core.evaluation.loading import LoadPlan
 from smoltui.core.evaluation.measurement import Measurement, differences
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.errors import SmoltuiError
@@ -36,43 +38,65 @@ class Measuring(Answering):
 
     @work(group="models", exclusive=True)
     async def _measure(self) -> None:
-        loaded = self._loaded
-        if loaded is None or self._working:
+        opening = self._loaded
+        if opening is None or self._working:
             return
-        self._tally = Tally(beta=loaded.comparison.beta, manner=loaded.settings.manner)
+        plan = await self._planned(opening.comparison.models)
+        if plan is None or self._working or self._loaded is not opening:
+            return
+        self._tally = Tally(beta=opening.comparison.beta, manner=opening.settings.manner)
         self.switch_view(HELD_OUT)
         self.query_one("#held-out").scroll_home(animate=False)
-        await self._listen(MEASURED, self._measured(loaded))
+        await self._listen(MEASURED, self._measured(opening, plan))
 
-    async def _measured(self, loaded: answers.Opening) -> AsyncGenerator[Event, None]:
+    async def _measured(self, opening: answers.Opening, plan: LoadPlan) -> AsyncGenerator[Event, None]:
         project = self.workspace.project
-        limit = loaded.settings.held_out
+        limit = opening.settings.held_out
         yield PhaseChanged(phase="load_pairs")
-        pairs = await in_thread(lambda: held_out_pairs(project, loaded.comparison.values, limit))
+        pairs = await in_thread(lambda: held_out_pairs(project, opening.comparison.values, limit))
         if self._models is not None:  # measuring loads models of its own
             await self._models.close()
         date, tally = answers.today(), self._tally or Tally()
-        models = answers.measure(loaded.comparison, pairs, loaded.settings, project.folder, date=date)
-        async with aclosing(models) as events:
+        models = answers.measure(opening.comparison, pairs, opening.settings, project.folder, date=date)
+        async with aclosing(loaded(plan, project.folder, models)) as events:
             async for event in events:
                 yield event
-        seed = loaded.settings.seed
+        seed = opening.settings.seed
         now = await in_thread(lambda: measurements.measured(tally, pairs, date=date, seed=seed))
-        await self._keep_measurement(loaded, now)
+        await self._keep_measurement(opening, now)
 
-    async def _keep_measurement(self, loaded: answers.Opening, now: Measurement) -> None:
+    async def _keep_measurement(self, opening: answers.Opening, now: Measurement) -> None:
         """Saves the figures with the run, and notes what makes them incomparable with those before."""
-        loaded.measurement, self._tally, self._changed = now, None, []
+        opening.measurement, self._tally, self._changed = now, None, []
         self._draw_head()
-        if loaded.run is None:
+        if (subject := self._kept_for(opening)) is None:
             return
-        folder = run_store.run_dir(loaded.run.id)
+        project, aligned = self.workspace.project, opening.comparison.models[-1]
+
+        def keep() -> Measurement | None:
+            remember(project, subject, aligned)
+            return measurements.keep(subject.folder, now)
+
         try:
-            before = await in_thread(lambda: measurements.keep(folder, now))
+            before = await in_thread(keep)
         except SmoltuiError as error:
             self.say(error)
             return
         self._changed = differences(before, now) if before is not None else []
+
+    @work(group="keep-all")
+    async def _keep_all(self, opening: answers.Opening) -> None:
+        """Keeps what was measured and answered under the model, after its run was deleted."""
+        subject, now = self._kept_for(opening), opening.measurement
+        self._keep()
+        if subject is None or now is None:
+            return
+        project, aligned = self.workspace.project, opening.comparison.models[-1]
+        try:
+            await in_thread(lambda: remember(project, subject, aligned))
+            await in_thread(lambda: measurements.keep(subject.folder, now))
+        except SmoltuiError as error:
+            self.say(error)
 
     def _take_measured(self, event: Event) -> None:
         if self._tally is not None and isinstance(event, PairScored | Answered):
@@ -109,6 +133,6 @@ class Measuring(Answering):
     @on(HeldOutFigures.GroupChosen)
     def _group_chosen(self, chosen: HeldOutFigures.GroupChosen) -> None:
         """Opens the pairs of a group."""
-        run = self._loaded.run if self._loaded is not None else None
-        folder = run_store.run_dir(run.id) if run is not None else None
+        subject = self._loaded.subject if self._loaded is not None else None
+        folder = subject.folder if subject is not None else None
         self.app.push_screen(HeldOutView(partial(measurements.values_of, folder, chosen.measurement), chosen.key))

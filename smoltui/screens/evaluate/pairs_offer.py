@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.project.recipe_pairs import train_on
 from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.threads import in_thread
-from smoltui.errors import SmoltuiError
+from smoltui.core.pairs.curation import HoldOut, share_and_seed
+from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
 from smoltui.screens.explaining import Explains
@@ -21,8 +23,20 @@ from smoltui.screens.modal import Modal
 from smoltui.widgets.ask_line import AskLine
 from smoltui.workspace import Workspace, workspace_of
 
-Export = Callable[[Path, Kind, bool], Exported]
-"""Writes pairs into a folder; the last argument is whether an existing export is replaced. Blocks."""
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How pairs are exported."""
+
+    kind: Kind = "jsonl"
+    hold_out: HoldOut | None = None
+    """None: all of them are for training."""
+    overwrite: bool = False
+    """Whether an existing export is replaced."""
+
+
+Export = Callable[[Path, How], Exported]
+"""Writes pairs into a folder. Blocks."""
 
 
 class PairsOffer(Explains[None], Modal[None]):
@@ -47,23 +61,39 @@ class PairsOffer(Explains[None], Modal[None]):
     def _typed(self, export: Export, text: str) -> None:
         if text:
             folder = (self.workspace.project.folder / expanded(text.removesuffix(".parquet"))).absolute()
-            self._export(export, folder, "parquet" if text.endswith(".parquet") else "jsonl", overwrite=False)
+            kind: Kind = "parquet" if text.endswith(".parquet") else "jsonl"
+            self._ask_hold_out(partial(self._held_out, export, folder, kind))
+
+    def _ask_hold_out(self, answered: Callable[[str], object], value: str = "0") -> None:
+        hint = "0.1, or 0.1 seed 7; 0 holds out none"
+        self.query_one(AskLine).ask("share of the prompts to hold out:", hint, answered, value)
+
+    def _held_out(self, export: Export, folder: Path, kind: Kind, text: str) -> None:
+        try:
+            share, seed = share_and_seed(text or "0")
+        except InputError as error:
+            self.tell(f"{error.message} {error.hint}")
+            self._ask_hold_out(partial(self._held_out, export, folder, kind), text)
+            return
+        self._export(export, folder, How(kind, HoldOut(share, seed) if share else None))
 
     @work(exclusive=True, group="export")
-    async def _export(self, export: Export, folder: Path, kind: Kind, *, overwrite: bool) -> None:
-        self.tell(f"Exporting to {folder.name} …")
+    async def _export(self, export: Export, folder: Path, how: How) -> None:
+        self.tell(f"Exporting to {folder.name}…")
         try:
-            made = await in_thread(partial(export, folder, kind, overwrite))
+            made = await in_thread(partial(export, folder, how))
         except SmoltuiError as error:
             self.tell(f"{error.message} {error.hint}")
-            if not overwrite and (folder / MANIFEST).is_file():
+            if not how.overwrite and (folder / MANIFEST).is_file():
                 asked = Confirm(f"{folder.name} holds an export already. Replace it?", str(folder), yes="replace")
                 if await self.app.push_screen_wait(asked):
-                    self._export(export, folder, kind, overwrite=True)
+                    self._export(export, folder, replace(how, overwrite=True))
             return
         left = sum(made.left_out.values())
         gone = f"; {left} left out (the card says why)" if left else ""
-        told = f"{made.train} {'pair is' if made.train == 1 else 'pairs are'} in {safe_line(folder.name, 60)}{gone}."
+        test = f", {made.test} held out," if made.test else ""
+        are = "pair is" if made.train == 1 and not made.test else "pairs are"
+        told = f"{made.train}{test} {are} in {safe_line(folder.name, 60)}{gone}."
         self.tell(told)
         choices = {"o": "open them in Pairs", "t": "train on them: recipe.yaml gets this dataset_name"}
         key = await self.app.push_screen_wait(Choose(told, choices))

@@ -82,6 +82,7 @@ class EvaluateRoom(Choosing, Measuring):
     def on_screen_resume(self) -> None:
         self._draw_all()
         self._load()
+        self.workspace.look_at_runs(jobs=True)  # a Job may have pushed its model since
 
     def on_resize(self, event: textual_events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "wide")
@@ -121,10 +122,10 @@ class EvaluateRoom(Choosing, Measuring):
             return "All columns are in view"
         if loaded is None:
             return ""
-        if action in ("vote", "judge") and loaded.run is None:
-            return "No run has answers yet. Press t to train, then a to compare"
+        if action in ("vote", "judge") and loaded.subject is None:
+            return "There is no aligned model yet. Press t to train one, or c to choose one"
         if action == "measure" and loaded.comparison.aligned is None:
-            return "There is no aligned model to measure yet. Press t to train one"
+            return "There is no aligned model to measure yet. Press t to train one, or c to choose one"
         if action == "other" and len(loaded.candidates) < 2:
             return "There is no other finished run in this project"
         return ""
@@ -150,19 +151,17 @@ class EvaluateRoom(Choosing, Measuring):
         from smoltui.core.evaluation.vote_sheet import answers_of
         from smoltui.screens.evaluate.vote_view import VoteView
 
-        if (loaded := self._loaded) is not None and loaded.run is not None:
-            self.app.push_screen(
-                VoteView(loaded.run, lambda: answers_of(self._sheet), lambda: self._ask(self._to_ask()))
-            )
+        if (loaded := self._loaded) is not None and (subject := self._kept_for(loaded)) is not None:
+            self.app.push_screen(VoteView(subject, lambda: answers_of(self._sheet), lambda: self._ask(self._to_ask())))
 
     def action_judge(self) -> None:
         """Opens what a judge says about these answers."""
         from smoltui.core.evaluation.vote_sheet import answers_of
         from smoltui.screens.evaluate.judge_view import JudgeView
 
-        if (loaded := self._loaded) is not None and loaded.run is not None:
+        if (loaded := self._loaded) is not None and (subject := self._kept_for(loaded)) is not None:
             found, said = answers_of(self._sheet), "The models are unloaded: the judge needs the memory."
-            self.app.push_screen(JudgeView(loaded.run, found, self.columns, lambda: self._unload(said)))
+            self.app.push_screen(JudgeView(subject, found, self.columns, lambda: self._unload(said)))
 
     def action_label(self) -> None:
         """Opens the choice of best and worst among sampled answers."""
@@ -235,6 +234,8 @@ class EvaluateRoom(Choosing, Measuring):
 
     def _runs_changed(self, runs: dict[str, Run]) -> None:
         self._look_at_trainings(runs)
+        if self._loaded is not None and self._loaded.run_id and self._loaded.run_id not in runs and self._knows_runs():
+            self._run_deleted(self._loaded)
         known = frozenset((run.id, run.model_path or run.pushed_to or "") for run in runs.values() if run.is_final)
         if known != self._known:
             self._known = known
@@ -242,6 +243,14 @@ class EvaluateRoom(Choosing, Measuring):
                 self._load()
         elif self._reading and self._knows_runs() and not self._working:
             self._set_status(self._resting())
+
+    def _run_deleted(self, opening: answers.Opening) -> None:
+        """Says so, and keeps what is shown where the deletion cannot take it."""
+        if self._sheet.complete or opening.measurement is not None:
+            self._keep_all(opening)
+        elif opening.run is not None:
+            self.say(f"The run {opening.run.name} {opening.run.id} was deleted.")
+            opening.run = opening.subject = None
 
     @work(group="load", exclusive=True)
     async def _load(self) -> None:

@@ -14,18 +14,17 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
+from smoltui.backends.evaluation.subject import Subject
 from smoltui.backends.evaluation.votes import Voting, export_votes, open_voting
 from smoltui.backends.pairs.export import Exported
-from smoltui.backends.pairs.export_files import Kind
-from smoltui.backends.runs.store import run_dir
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.vote_log import Choice
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.evaluation.vote_words import name, votes
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.deciding_view import DecidingView
+from smoltui.screens.evaluate.pairs_offer import How
 from smoltui.screens.evaluate.vote_panes import TextPane, answer_text, prompt_text, result_text
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
@@ -47,10 +46,12 @@ class VoteView(DecidingView):
     HEADING = "Blind vote"
     BINDINGS: ClassVar[list[BindingType]] = bindings("vote")
 
-    def __init__(self, run: Run, answers: Callable[[], Answers], ask: Callable[[], Worker[None]] | None = None) -> None:
+    def __init__(
+        self, subject: Subject, answers: Callable[[], Answers], ask: Callable[[], Worker[None]] | None = None
+    ) -> None:
         """`answers`: those there are now. `ask` lets the models answer; None: that is not possible here."""
         super().__init__()
-        self._run = run
+        self._subject = subject
         self._answers = answers
         self._ask = ask
         self._generating = False
@@ -69,7 +70,7 @@ class VoteView(DecidingView):
     @work(exclusive=True)
     async def _load(self) -> None:
         try:
-            self._voting = await in_thread(partial(open_voting, run_dir(self._run.id), self._answers()))
+            self._voting = await in_thread(partial(open_voting, self._subject.folder, self._answers()))
         except SmoltuiError as error:
             self.show_text(Text(f"{error}\n\nesc goes back"))
             return
@@ -237,7 +238,7 @@ class VoteView(DecidingView):
                 words.append(f"round {progress.round} of {progress.ballot.rounds}")
             if progress.skipped:
                 words.append(f"{progress.skipped} skipped")
-        return " · ".join([*words, f"{name(self._run.name)} {name(self._run.id)}"])
+        return " · ".join([*words, name(self._subject.name)])
 
     def hint(self) -> str:
         voting = self._voting
@@ -255,9 +256,11 @@ class VoteView(DecidingView):
     def action_export(self) -> None:
         self.ask_export("votes-pairs", self._export_votes)
 
-    def _export_votes(self, out: Path, kind: Kind, overwrite: bool) -> Exported:
-        whose = f"blind votes on {self._run.name} {self._run.id}"
-        return export_votes(run_dir(self._run.id), out, name=whose, kind=kind, overwrite=overwrite)
+    def _export_votes(self, out: Path, how: How) -> Exported:
+        whose = f"blind votes on {self._subject.name}"
+        return export_votes(
+            self._subject.folder, out, name=whose, kind=how.kind, hold_out=how.hold_out, overwrite=how.overwrite
+        )
 
 
 def _notes(voting: Voting) -> list[str]:

@@ -17,7 +17,7 @@ from smoltui.backends.pairs.export import MANIFEST, Exported
 from smoltui.backends.pairs.export_files import Kind
 from smoltui.backends.pairs.session import Here, PairsSession
 from smoltui.backends.system.paths import expanded
-from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision
+from smoltui.core.pairs.curation import DEFAULT_SEED, DEFAULT_SHARE, Decision, share_and_seed
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Choose, Confirm
@@ -236,20 +236,3 @@ def _exported(made: Exported, project: Path, *, of_recipe: bool) -> str:
     use = "t trains on these pairs; so does" if of_recipe else "To train on them, set in the recipe"
     where = safe_line(str(folder), 120)
     return f"{made.train:,} pairs{held}{left} are in {where}, hash {made.hash[:12]}. {use} dataset_name: {where}"
-
-
-def share_and_seed(text: str) -> tuple[float, int]:
-    """`0.05`, `5%`, `0.05 seed 7` → share and seed.
-
-    Raises:
-        InputError: anything else.
-    """
-    words = text.replace("seed", " ").split()
-    try:
-        share = float(words[0].rstrip("%")) / (100 if words[0].endswith("%") else 1)
-        seed = int(words[1]) if len(words) > 1 else DEFAULT_SEED
-    except (ValueError, IndexError):
-        share, seed = -1.0, 0
-    if not 0 <= share < 1 or len(words) > 2:
-        raise InputError(f"This is not a share from 0 to 1: {text}", "Write 0.05, 5% or 0.05 seed 7.")
-    return share, seed

@@ -42,6 +42,7 @@ SAMPLES = [
     events.Answered(model="reference", index=0, text="Hi.", ended=True, tokens=3),
     events.AnswerLeftOut(model="aligned", index=2, reason="too long"),
     events.RequestBegun(number=3),
+    events.Downloading(model="me/m", done=5.0, total=9.0, seconds=1.5),
     events.MemoryMeasured(weights={"aligned": 5.0}, needed=9.0, free=8.0, together=False),
     events.ModelNotice(model="aligned", kind="no_template", text="none"),
     events.PairScored(model="aligned", index=0, chosen=-1.5, rejected=-2.5),
