@@ -374,6 +374,18 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         if isinstance(self.screen, PairsRoom):
             self.screen.open_source(source)
 
+    def open_recipe(self, key: str) -> None:
+        """Opens Recipe with the cursor on a field; an empty key: where it was."""
+        self.switch_mode("recipe")
+        if key:
+            self.call_after_refresh(self._go_to_field, key)
+
+    def _go_to_field(self, key: str) -> None:
+        from smoltui.screens.recipe.room import RecipeRoom
+
+        if isinstance(self.screen, RecipeRoom):
+            self.screen.go_to_field(key)
+
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         self.switch_mode("evaluate")

@@ -72,6 +72,10 @@ class Shell(Protocol):
         """Does a next step."""
         ...
 
+    def open_recipe(self, key: str) -> None:
+        """Opens Recipe with the cursor on a field; an empty key: where it was."""
+        ...
+
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""
         ...
@@ -163,6 +167,10 @@ class Workspace(AtRest):
     def do(self, step: Next) -> None:
         """Does a next step (`core.guide.steps`)."""
         self._shell.do(step)
+
+    def open_recipe(self, key: str) -> None:
+        """Opens Recipe with the cursor on a field; an empty key: where it was."""
+        self._shell.open_recipe(key)
 
     def ask_models(self, run_id: str | None = None) -> None:
         """Opens Evaluate, and lets the reference and the model of this run (None: the newest) answer the prompts."""

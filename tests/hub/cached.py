@@ -22,7 +22,7 @@ def cache_model(repo: str, files: Mapping[str, bytes] | None = None, revision: s
     commit = hashlib.sha1(f"{repo}@{revision}".encode()).hexdigest()
     place = cache.repo_folder(repo)
     folder = place / "snapshots" / commit
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (place / "refs").mkdir(exist_ok=True)
     (place / "refs" / revision).write_text(commit)
     for name, data in (files or {"config.json": b"{}", "model.safetensors": weights()}).items():

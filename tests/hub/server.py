@@ -8,6 +8,7 @@ connection to a log ends (`Job.connections`) and which answers are spoiled (`Loc
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import struct
@@ -19,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -653,6 +655,7 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
     monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(Path(os.environ["HF_HOME"]) / "hub"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     for module, name, value in (
         (log_merge, "BACKOFF_SECONDS", (0.01, 0.02)),

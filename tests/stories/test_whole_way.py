@@ -57,7 +57,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         await wait_until(lambda: "RUNNING" in seen(app, "RunList"), 30)
         await wait_until(lambda: re.search(r"[1-9]\d*/\d+ steps", seen(app, "#run-head")) is not None, 90)
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
-        await wait_until(lambda: "press a: compare the models" in seen(app, "#run-head"))
+        await wait_until(lambda: "press a to compare before and after" in seen(app, "#run-head"))
         run = next(iter(app.runs.values()))
         accuracy = run.history.last("eval_rewards/accuracies")
         assert accuracy is not None and accuracy >= 0.95

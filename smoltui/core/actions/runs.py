@@ -18,6 +18,7 @@ ROOM = Place(
         Action("pause", "x", "pause", "Pause the run, or resume it", DO, bar="Pause", means="exclude"),
         Action("cancel", "X", "cancel", "Cancel the run, or all marked runs", DO, bar="Cancel"),
         Action("rerun", "R", "rerun", "Run again", DO),
+        Action("editor", "e", "fix", "Edit the recipe at what made the run fail", PROJECT),
         Action("curves", "", "view('curves')", "Show curves", SEE),
         Action("log", "", "view('log')", "Show the log", SEE),
         Action("inspect", "", "view('inspect')", "Show all details of the run", SEE),

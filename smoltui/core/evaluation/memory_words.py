@@ -17,5 +17,7 @@ def memory_in_words(told: MemoryMeasured) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in GiB, below one tenth in MiB."""
+    """Bytes in GiB, below one tenth in MiB, below one of these in KiB."""
+    if count < 2**20:
+        return f"{count / 2**10:.0f} KiB"
     return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:.0f} MiB"

@@ -132,12 +132,12 @@ def _rows(act: Act, outcome: Outcome, *rows: tuple[Iterable[str], Cause | None, 
 
 AGAIN = Offer("rerun", "run it again")
 RESUME = Offer("pause", "resume it")
-LOG = Offer("view('log')", "read the end of the log")
-PUBLISH = Offer("room('submit')", "publish the model")
-COMPARE = Offer("ask_models", "compare the model before and after training")
+LOG = Offer("next_view", "read the end of the log")
+PUBLISH = Offer("room('submit')", "publish it")
+COMPARE = Offer("ask_models", "compare before and after")
 TRAIN = Offer("train", "train")
-MEASURE = Offer("measure", "measure both models on held-out pairs")
-VOTE = Offer("vote", "vote on the answers without seeing whose they are")
+MEASURE = Offer("measure", "measure both on held-out pairs")
+VOTE = Offer("vote", "vote blind")
 ASK = Offer("ask", "ask again")
 CONTINUE = Offer("ask", "continue")
 MODELS = Offer("columns", "choose other models")
@@ -192,11 +192,11 @@ TABLE: tuple[Row, ...] = (
     *_rows(
         Act.AUDIT,
         Outcome.DONE,
-        (["remarks"], None, (Offer("open", "list the pairs of the selected finding"), TRAIN)),
+        (["remarks"], None, (Offer("pairs", "list the pairs of the selected finding"), TRAIN)),
         ([], None, (TRAIN,)),
     ),
-    *_rows(Act.AUDIT, Outcome.STOPPED, ([], None, (Offer("audit", "audit again"),))),
-    *_rows(Act.AUDIT, Outcome.FAILED, ([], None, (Offer("audit", "audit again"),))),
+    *_rows(Act.AUDIT, Outcome.STOPPED, ([], None, (Offer("audit_again", "audit again"),))),
+    *_rows(Act.AUDIT, Outcome.FAILED, ([], None, (Offer("audit_again", "audit again"),))),
     *_rows(
         Act.ASK,
         Outcome.DONE,

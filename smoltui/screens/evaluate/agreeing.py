@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from textual.app import App
+from textual.screen import Screen
 
 from smoltui.backends.evaluation.loading import load_plan
 from smoltui.backends.machine.train_extra import require_train_extra
@@ -13,6 +17,21 @@ from smoltui.screens.dialogs import Confirm
 from smoltui.screens.evaluate.base import EvaluateBase
 
 NOT_LOADED = "Nothing was loaded."
+
+
+async def agreed(app: App[Any], plan: LoadPlan, before: Collection[Key] = ()) -> bool:
+    """Whether these models may be loaded: a person is asked if it is much. Only in a worker.
+
+    `before`: what was agreed to already.
+    """
+    if not plan.asks(before):
+        return True
+    downloads = plan.download != 0
+    question = "Download and load these models?" if downloads else "Load these models?"
+    dialog: Screen[Any] = Confirm(
+        question, "\n".join(plan.words), "download and load" if downloads else "load", "cancel"
+    )
+    return bool(await app.push_screen_wait(dialog))
 
 
 class Agreeing(EvaluateBase):
@@ -38,10 +57,7 @@ class Agreeing(EvaluateBase):
         plan = await load_plan(columns, self.workspace.project.folder)
         if plan.problem is not None:
             raise InputError(*plan.problem)
-        if plan.asks(self._agreed):
-            question = "Download and load these models?" if plan.download != 0 else "Load these models?"
-            yes = "download and load" if plan.download != 0 else "load"
-            if not await self.app.push_screen_wait(Confirm(question, "\n".join(plan.words), yes, "cancel")):
-                return None
+        if not await agreed(self.app, plan, self._agreed):
+            return None
         self._agreed |= {load.key for load in plan.loads}
         return plan

@@ -6,14 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 
 from textual import work
 from textual.timer import Timer
 
 from smoltui.backends.evaluation import answers
-from smoltui.backends.evaluation.giving_way import needs_memory
 from smoltui.backends.evaluation.kept_answers import save_answers
 from smoltui.backends.evaluation.loading import loaded
 from smoltui.backends.evaluation.resident import ResidentModels
@@ -24,12 +22,15 @@ from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.loading import LoadPlan
 from smoltui.core.evaluation.memory_words import size
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json
+from smoltui.core.guide.ends import Act, End, Outcome, cause_of
 from smoltui.core.runs.events import Downloading, Event, MemoryMeasured, ModelNotice, PhaseChanged
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.agreeing import NOT_LOADED, Agreeing
+from smoltui.screens.evaluate.giving_way import Trainings, gives_way_to
+from smoltui.widgets.next_step import next_step
 
 DRAW_SECONDS = 0.1
 """Streamed text is drawn at most ten times per second."""
@@ -37,6 +38,11 @@ KEEP_SECONDS = 30.0
 """While models answer, complete answers are saved this often."""
 ANSWERING = "answering"
 """What the models are busy with, as in "The models are busy answering"."""
+
+
+def told(error: SmoltuiError) -> str:
+    """An error and what to do about it, in one line."""
+    return " ".join(f"{part.rstrip('.')}." for part in (error.message, error.hint) if part)
 
 
 class Answering(Agreeing):
@@ -56,8 +62,7 @@ class Answering(Agreeing):
         """Answers have come since they were last drawn."""
         self._whole = 0
         """Complete answers of this asking."""
-        self._training: frozenset[str] = frozenset()
-        """Runs that were training on this machine when last looked at."""
+        self._trainings: Trainings | None = None
         self._stop_reason = ""
 
     # -- asking
@@ -101,18 +106,18 @@ class Answering(Agreeing):
         asked = self._models.ask(self.columns, prompts, sampling, date=sheet.date)
         await self._listen(ANSWERING, loaded(plan, self.workspace.project.folder, asked))
 
-    async def _planned(self, columns: Sequence[Column]) -> LoadPlan | None:
+    async def _planned(self, columns: Sequence[Column], act: Act = Act.ASK) -> LoadPlan | None:
         """What loading takes, once a person has agreed; None if not, which the status says."""
-        before = self._resting()
+        before, plan = self._resting(), None
         self._set_status("Looking at the models…")
         try:
             plan = await self._agreed_plan(columns)
         except SmoltuiError as error:
-            self._set_status(" → ".join(filter(None, (error.message, error.hint))))
-            self.say(error)
-            return None
-        if plan is None:
-            self._set_status(f"{NOT_LOADED} {before}")
+            end = End(act, Outcome.FAILED, cause_of(error.message))
+            self._aside = f"{told(error)} {next_step(self, end)}".strip()
+        else:
+            self._aside = f"{NOT_LOADED} {before}" if plan is None else ""
+        self._set_status(self._aside)
         return plan
 
     @work(group="resident", exclusive=True)
@@ -146,23 +151,24 @@ class Answering(Agreeing):
 
     def _look_at_trainings(self, runs: Mapping[str, Run]) -> None:
         """Ends the models when a training starts that needs their memory."""
-        here = self.workspace.services.here
-        training = frozenset(run.id for run in runs.values() if run.engine in here and run.stage == Stage.RUNNING)
-        new, self._training = training - self._training, training
+        if self._trainings is None:
+            self._trainings = Trainings(self.workspace, {})
+        new = self._trainings.started(runs)
         if new and self._models is not None and self._models.alive:
-            self._give_way([runs[run_id] for run_id in new])
+            self._give_way(new)
 
     @work(group="give-way")
-    async def _give_way(self, runs: Sequence[Run]) -> None:
-        project, models = self.workspace.project, self._models
-        for run in runs:
-            if models is not None and models.alive and await in_thread(partial(needs_memory, project, run)):
-                said = f"The models were unloaded: the training of {run.name} needs the memory."
-                if self._working:
-                    self._stop_reason = f"{said} Complete answers are kept; a continues after it."
-                    self.workers.cancel_group(self, "models")
-                await models.close()
-                self._set_status(self._stop_reason or said)
+    async def _give_way(self, runs: list[Run]) -> None:
+        models = self._models
+        run = await gives_way_to(self.workspace, runs)
+        if run is None or models is None or not models.alive:
+            return
+        said = f"The models were unloaded: the training of {run.name} needs the memory."
+        if self._working:
+            self._stop_reason = f"{said} Complete answers are kept; a continues after it."
+            self.workers.cancel_group(self, "models")
+        await models.close()
+        self._set_status(self._stop_reason or said)
 
     # -- listening
 
@@ -173,14 +179,14 @@ class Answering(Agreeing):
         self._ticker = self.set_interval(DRAW_SECONDS, self._tick)
         self._draw_below()
         self.refresh_bindings()
-        outcome, stopped = "", False
+        failed: End | None = None
+        outcome, stopped, act = "", False, Act.ASK if doing == ANSWERING else Act.MEASURE
         try:
             async with aclosing(events):
                 async for event in events:
                     self._take(event)
         except SmoltuiError as error:
-            outcome = " → ".join(filter(None, (error.message, error.hint)))
-            self.say(error)
+            outcome, failed = told(error), End(act, Outcome.FAILED, cause_of(error.message))
         except asyncio.CancelledError:
             stopped = True
             raise
@@ -192,8 +198,10 @@ class Answering(Agreeing):
                 self._settle()
                 self._keep()
             if stopped:
-                outcome = self._stop_reason or self._stopped_words(doing)
-            self._set_status(outcome or self._done(doing, took))
+                outcome, failed = self._stop_reason or self._stopped_words(doing), End(act, Outcome.STOPPED)
+            following = next_step(self, failed) if failed is not None else ""
+            self._aside = " ".join(filter(None, (outcome, following)))
+            self._set_status(self._aside or self._done(doing, took))
             self._draw_all()
             self._draw_figures()
             self._draw_below()
@@ -215,7 +223,7 @@ class Answering(Agreeing):
 
     def _stopped_words(self, doing: str) -> str:
         missing = len(self._sheet.missing()) if doing == ANSWERING else 0
-        more = f" {missing:,} prompts are left; a continues." if missing and self._sheet.complete else ""
+        more = f" {missing:,} prompts are left." if missing and self._sheet.complete else ""
         return f"Stopped. Complete answers are kept.{more}"
 
     def _take(self, event: Event) -> None:
@@ -290,9 +298,11 @@ class Answering(Agreeing):
         deleted = subject.run
         opening.subject = of_deleted(self.workspace.project, deleted, opening.comparison.models[-1])
         opening.run, self._file = None, None
-        self.say(
+        self._aside = (
             f"The run {deleted.name} {deleted.id} was deleted. What is shown here is kept in {opening.subject.folder}"
         )
+        if not self._working:
+            self._set_status(self._aside)
         return opening.subject
 
     @work(group="keep")

@@ -15,7 +15,7 @@ from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.core.evaluation.answer_figures import AnswerFigures
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.figure_rows import result_words
-from smoltui.core.evaluation.figures import Tally
+from smoltui.core.evaluation.figures import ALIGNED, Tally
 from smoltui.core.evaluation.memory_words import memory_in_words
 from smoltui.core.evaluation.sheet import Sheet, sampling_as_json, sampling_in_words
 from smoltui.core.runs.events import MemoryMeasured
@@ -58,6 +58,8 @@ class EvaluateBase(Room):
         self._unfolded = False
         self._first = 0
         """Leftmost column in view."""
+        self._aside = ""
+        """What the status says until something else is done: how the last act ended badly; empty for nothing."""
         self._figures: list[AnswerFigures] = []
         """Of the answers, per column; empty while they change."""
         self._view_chosen = False
@@ -150,6 +152,7 @@ class EvaluateBase(Room):
             rows = [*self._result_rows(loaded), ("run", self._run_words(loaded)), *self._model_rows()]
             rows.append(("prompts", self._set_words(loaded)))
             rows.append(("sampling", sampling_in_words(sampling_as_json(self.settings))))
+            rows += loaded.standing
             for label, value in rows:
                 table.add_row(Text(safe_line(label, 40)), Text(safe_line(redact(value), 300)))
         self.query_one("#eval-head", Static).update(table)
@@ -176,7 +179,11 @@ class EvaluateBase(Room):
     def _run_words(self, loaded: answers.Opening) -> str:
         run = loaded.run
         if run is None and loaded.comparison.aligned is not None:
-            return "none; using the model in output_dir"
+            chosen = any(
+                column.name != ALIGNED and column.weights == loaded.comparison.aligned.weights
+                for column in self.columns
+            )
+            return "none; a model that was chosen" if chosen else "none; using the model in output_dir"
         if run is None:
             return "no run of this project has produced a model"
         at = [candidate.id for candidate in loaded.candidates].index(run.id) + 1

@@ -15,6 +15,7 @@ from smoltui.backends.evaluation.benchmark_run import run_here
 from smoltui.backends.runs.spec import new_label
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult, with_new
+from smoltui.core.guide.ends import Act, End, Outcome, cause_of
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.events import Event, LogLine
 from smoltui.core.runs.log_text import LogLine as ShownLine
@@ -80,6 +81,7 @@ class BenchmarkActing(BenchmarkChoice):
     async def _run(self, plan: BenchmarkPlan) -> None:
         """Runs lm_eval on one model after the other. The view may be closed meanwhile."""
         date, self._begun, self._outcome, self._failed = answers.today(), time.monotonic(), "", False
+        self._end = None
         self._lines.clear()
         new: list[BenchmarkResult] = []
         try:
@@ -93,14 +95,15 @@ class BenchmarkActing(BenchmarkChoice):
                         else:
                             self._take(event)
             took = as_time(time.monotonic() - self._begun)
-            self._outcome = f"Benchmark done in {took}."
+            self._outcome, self._end = f"Benchmark done in {took}.", End(Act.BENCHMARK)
             if not self.is_current:
                 self.workspace.say(f"Benchmark of {plan.run.name if plan.run else plan.project.name}: done in {took}")
         except SmoltuiError as error:
-            self._outcome, self._failed = " → ".join(filter(None, (error.message, error.hint))), True
-            self.say(error)
+            self._outcome, self._failed = f"{error.message}. {error.hint}".strip(), True
+            self._end = End(Act.BENCHMARK, Outcome.FAILED, cause_of(error.message))
         except asyncio.CancelledError:
             self._outcome = "Stopped. The results of models that were finished are kept."
+            self._end = End(Act.BENCHMARK, Outcome.STOPPED)
             raise
         finally:
             self._busy = ""

@@ -19,6 +19,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
 from smoltui.core.evaluation.benchmark_tasks import Harness, Task, task_table
 from smoltui.core.evaluation.figures import ALIGNED
+from smoltui.core.guide.ends import End
 from smoltui.core.runs.log_text import LogLine as ShownLine
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
@@ -69,6 +70,8 @@ class BenchmarkChoice(Room):
         self._begun = 0.0
         self._lines: deque[ShownLine] = deque(maxlen=200)
         self._outcome = ""
+        self._end: End | None = None
+        """What has just ended here; None for nothing."""
         self._failed = False
         """The newest benchmark failed: its log stays visible."""
         self._checked_for: tuple[object, ...] = ()

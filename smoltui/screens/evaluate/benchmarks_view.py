@@ -26,6 +26,7 @@ from smoltui.screens.evaluate.benchmark_list import BenchmarkList
 from smoltui.screens.evaluate.benchmark_text import checks_text, results_text, section, task_text
 from smoltui.screens.room import LOADING_RUNS, Room
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
 
 SCREEN = "benchmarks"
@@ -240,7 +241,7 @@ class BenchmarksView(BenchmarkActing):
         if loaded is None:
             return "Loading the project…"
         if self._outcome:
-            return self._outcome
+            return f"{self._outcome} {next_step(self, self._end) if self._end is not None else ''}".strip()
         active = benchmark_jobs.active(self._jobs, loaded.run.id) if loaded.run is not None else []
         if active:
             return f"{len(active)} running as {active[0].id}. Press 4 to follow; results are read when it has ended."

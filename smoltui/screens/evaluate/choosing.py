@@ -70,7 +70,7 @@ class Choosing(EvaluateBase):
 
     def _columns_given(self, columns: list[Column] | None) -> None:
         if columns and columns != list(self.columns):
-            self._chosen = columns[:MOST_COLUMNS]
+            self._chosen, self._aside = columns[:MOST_COLUMNS], ""
             self._load()
 
     def show_model(self, place: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from textual.worker import Worker
 
 from smoltui.backends.evaluation.judge import Asker, Judging, open_judging, write_template_once
 from smoltui.backends.evaluation.judge_setup import NoJudgeError, Setup, judge_setup, other_judge
+from smoltui.backends.evaluation.loading import fetch, load_plan
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.evaluation.subject import Subject
 from smoltui.backends.system.threads import in_thread
@@ -26,18 +28,25 @@ from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.judge_figures import JudgeFigures
 from smoltui.core.evaluation.judge_plan import Plan
 from smoltui.core.evaluation.judge_words import judge_name, plan_words
+from smoltui.core.evaluation.loading import LoadPlan
+from smoltui.core.evaluation.memory_words import size
 from smoltui.core.evaluation.vote_sheet import Answers
+from smoltui.core.guide.ends import Act, Cause, End, Outcome, cause_of
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.errors import SmoltuiError
+from smoltui.core.runs.events import Downloading, Event
+from smoltui.core.runs.run import Run
+from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.editing import edit_file
+from smoltui.screens.evaluate.giving_way import Trainings, gives_way_to
 from smoltui.screens.evaluate.judge_panes import HOW, judge_text, template_text
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
 from smoltui.screens.room import Room
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
+from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
 
 DRAW_SECONDS = 1.0
@@ -70,6 +79,9 @@ class JudgeView(PairsOffer):
         """None while nothing is asked."""
         self._stopping = False
         """No further call is made; those under way are finished."""
+        self._trainings: Trainings | None = None
+        self._stop_reason = ""
+        """Why the judge was stopped; empty if a person did."""
         self._shows_prompt = False
         self._draw_next = 0.0
         """When replies that arrive are counted again (`time.monotonic`)."""
@@ -84,6 +96,8 @@ class JudgeView(PairsOffer):
 
     def on_mount(self) -> None:
         self.query_one("#judge-page").focus()
+        self._trainings = Trainings(self.workspace, self.workspace.runs)
+        self.watch(self.app, "runs", self._runs_changed, init=False)
         title = Text(" Judge", "bold", no_wrap=True, overflow="ellipsis")
         title.append(f" · {safe_line(self._subject.name, 80)}", "not bold")
         self.query_one("#vote-title", Static).update(title)
@@ -93,19 +107,21 @@ class JudgeView(PairsOffer):
         self.set_class(event.size.height < 16, "tiny")
 
     @work(exclusive=True, group="load")
-    async def _load(self, said: str = "") -> None:
-        """Reads settings, prompt and replies, and shows what they say."""
+    async def _load(self, ended: tuple[Outcome, SmoltuiError | None] | None = None) -> None:
+        """Reads settings, prompt and replies, and shows what they say; and how asking `ended`, if it just did."""
         try:
             setup, judging, plan = await in_thread(self._open)
         except SmoltuiError as error:
             self._setup = self._judging = self._plan = None
             self._shows_prompt = False
             self._show(Text(HOW if isinstance(error, NoJudgeError) else safe(redact(str(error)), 600)))
-            self.tell(said)
+            self.tell("")
             return
         self._setup, self._judging, self._plan = setup, judging, plan
-        self.tell(said or judging.unreadable)
+        self.tell(judging.unreadable)
         await self._draw()
+        if ended is not None:
+            self._ended(*ended)
 
     def _open(self) -> tuple[Setup, Judging, Plan]:
         project = self.workspace.project
@@ -195,6 +211,19 @@ class JudgeView(PairsOffer):
             self.workspace.say("The judge is stopped. Replies so far are kept; asking again continues.")
         self.dismiss()
 
+    def _runs_changed(self, runs: Mapping[str, Run]) -> None:
+        """A local judge gives way to a training that starts."""
+        new = self._trainings.started(runs) if self._trainings is not None else []
+        if new and self._asker is not None and self._setup is not None and self._setup.column is not None:
+            self._give_way(new)
+
+    @work(group="give-way")
+    async def _give_way(self, runs: list[Run]) -> None:
+        run = await gives_way_to(self.workspace, runs)
+        if run is not None and self._asker is not None:
+            self._stop_reason = f"The judge was unloaded: the training of {run.name} needs the memory."
+            self.workers.cancel_group(self, "ask")
+
     # -- asking
 
     @work(exclusive=True, group="ask")
@@ -202,12 +231,23 @@ class JudgeView(PairsOffer):
         setup, judging, plan = self._setup, self._judging, self._plan
         if setup is None or judging is None or plan is None or not plan.calls:
             return
-        consequence = "\n".join([*plan_words(plan, setup.settings), *setup.warnings])
+        loading, told = LoadPlan(()), [*plan_words(plan, setup.settings), *setup.warnings]
+        if setup.column is not None:
+            try:
+                self.tell("Looking at the model…")
+                loading = await load_plan([setup.column], self.workspace.project.folder)
+                if loading.problem is not None:
+                    raise InputError(*loading.problem)
+            except SmoltuiError as error:
+                self._ended(Outcome.FAILED, error)
+                return
+            told += loading.words
+        consequence = "\n".join(told)
         where = judge_name(setup.settings.endpoint, setup.settings.model)
         question = f"Ask this model: {where}?" if setup.column else f"Send the prompts and answers to {where}?"
         if not await self.app.push_screen_wait(Confirm(question, consequence, yes="ask the judge", no="cancel")):
             return
-        said = ""
+        outcome, failure, self._stop_reason = Outcome.DONE, None, ""
         async with ResidentModels(self.workspace.project.folder) as models:
             self._draw_next = 0.0
             self._asker, self._stopping = setup.asker(models, tell=self.tell), False
@@ -216,16 +256,37 @@ class JudgeView(PairsOffer):
                 self.tell("Asking the judge…")
                 if setup.column is not None:
                     await self._unload().wait()
+                    async with aclosing(fetch(loading, self.workspace.project.folder)) as fetching:
+                        async for event in fetching:
+                            self._take(event)
                 await judging.ask(self._asker, plan, partial(self._told, plan))
             except SmoltuiError as error:
-                said = f"{error.message} {error.hint}"
+                outcome, failure = Outcome.FAILED, error
             except asyncio.CancelledError:
-                said = "Stopped. Calls under way were abandoned; replies so far are kept."
+                outcome = Outcome.STOPPED
+                self._stop_reason = self._stop_reason or "Stopped. Calls under way were abandoned."
                 raise
             finally:
                 self._asker = None
                 if self.is_attached:
-                    self._load(said or ("Stopped. a continues." if self._stopping else "Done."))
+                    if self._stopping and outcome is Outcome.DONE:
+                        outcome, self._stop_reason = Outcome.STOPPED, "Stopped."
+                    self._load(ended=(outcome, failure))
+
+    def _take(self, event: Event) -> None:
+        """Tells how far the download of a local judge is."""
+        if isinstance(event, Downloading):
+            self.tell(f"Downloading {event.model}: {size(event.done)} of {size(event.total)} · x stops")
+
+    def _ended(self, outcome: Outcome, error: SmoltuiError | None) -> None:
+        """Says how asking ended, and what is next."""
+        plan, facts = self._plan, frozenset[str]()
+        if outcome is Outcome.DONE and plan is not None and plan.calls:
+            facts = frozenset({"missing"})
+        words = {Outcome.DONE: "Done.", Outcome.STOPPED: f"{self._stop_reason} Replies so far are kept."}
+        said = words.get(outcome, "") if error is None else f"{error.message}. {error.hint}"
+        cause = cause_of(error.message) if error is not None else Cause.OTHER
+        self.tell(f"{said} {next_step(self, End(Act.JUDGE, outcome, cause, facts))}".strip())
 
     def _told(self, plan: Plan, done: int) -> None:
         """A reply has come."""

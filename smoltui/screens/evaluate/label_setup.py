@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -18,19 +18,28 @@ from textual.widgets import Static
 
 from smoltui.backends.evaluation import labels
 from smoltui.backends.evaluation.labels import Asked, open_labelling, plan_of
+from smoltui.backends.evaluation.loading import load_plan, loaded
+from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.label_set import LabelPlan
+from smoltui.core.evaluation.loading import LoadPlan
+from smoltui.core.evaluation.memory_words import size
+from smoltui.core.guide.ends import Act, End, Outcome, cause_of
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.core.runs.events import Answered, PhaseChanged
+from smoltui.core.runs.events import Answered, Downloading, PhaseChanged
+from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.core.settings.settings import EvaluationSettings
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
+from smoltui.screens.evaluate.agreeing import agreed
+from smoltui.screens.evaluate.giving_way import Trainings, gives_way_to
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
+from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
 
 FIELDS = ("prompts", "answers", "temperature", "seed", "models")
@@ -64,6 +73,9 @@ class LabelSetup(PairsOffer):
         """Name of each set, and how far it is."""
         self._at = 0
         self._sampling = False
+        self._trainings: Trainings | None = None
+        self._stop_reason = ""
+        """Why sampling was stopped; empty if a person did."""
         self._said = ""
 
     def compose(self) -> ComposeResult:
@@ -76,6 +88,8 @@ class LabelSetup(PairsOffer):
 
     def on_mount(self) -> None:
         self._look()
+        self._trainings = Trainings(self.workspace, self.workspace.runs)
+        self.watch(self.app, "runs", self._runs_changed, init=False)
 
     def on_screen_resume(self) -> None:
         self._look()
@@ -183,32 +197,62 @@ class LabelSetup(PairsOffer):
     @work(exclusive=True, group="sample")
     async def _sample(self) -> None:
         project, models = self.workspace.project, self._choices[self._models]
-        self._sampling = True
+        self._sampling, self._stop_reason = True, ""
         self.refresh_bindings()
+        ended, said, sampled = None, "", False
         try:
             self.tell("Reading the prompts…")
             plan = await in_thread(partial(plan_of, project, self._asked, models))
-            await self._follow(plan, models)
+            loading = await self._agreed_plan(models)
+            if sampled := loading is not None:
+                await self._follow(plan, models, loading)
         except SmoltuiError as error:
-            self.tell(f"{error.message} {error.hint}")
+            ended, said = End(Act.LABEL, Outcome.FAILED, cause_of(error.message)), f"{error.message}. {error.hint}"
         except asyncio.CancelledError:
-            self.tell("Stopped. What was sampled is stored; a samples the rest.")
+            ended = End(Act.LABEL, Outcome.STOPPED)
+            said = f"{self._stop_reason or 'Stopped.'} What was sampled is stored."
             raise
         else:
-            self.tell("")
-            self._open(plan.name)
+            if sampled:
+                self._open(plan.name)
         finally:
             self._sampling = False
             self.refresh_bindings()
+            self.tell(f"{said} {next_step(self, ended) if ended is not None else ''}".strip())
             self._look()
 
-    async def _follow(self, plan: LabelPlan, models: Sequence[Column]) -> None:
+    def _runs_changed(self, runs: Mapping[str, Run]) -> None:
+        """Sampling gives way to a training that starts."""
+        new = self._trainings.started(runs) if self._trainings is not None else []
+        if new and self._sampling:
+            self._give_way(new)
+
+    @work(group="give-way")
+    async def _give_way(self, runs: list[Run]) -> None:
+        run = await gives_way_to(self.workspace, runs)
+        if run is not None and self._sampling:
+            self._stop_reason = f"The models were unloaded: the training of {run.name} needs the memory."
+            self.workers.cancel_group(self, "sample")
+
+    async def _agreed_plan(self, models: Sequence[Column]) -> LoadPlan | None:
+        """What loading these takes; None if a person does not want it. Raises as `load_plan`."""
+        self.tell("Looking at the models…")
+        require_train_extra()
+        plan = await load_plan(models, self.workspace.project.folder)
+        if plan.problem is not None:
+            raise InputError(*plan.problem)
+        return plan if await agreed(self.app, plan) else None
+
+    async def _follow(self, plan: LabelPlan, models: Sequence[Column], loading: LoadPlan) -> None:
         """Samples, and says how far it is."""
         done, phase = 0, "starting"
         total = len(dict.fromkeys(plan.prompts)) * plan.n * len(models)
-        async with aclosing(labels.sample(self.workspace.project, plan, models)) as events:
+        project = self.workspace.project
+        async with aclosing(loaded(loading, project.folder, labels.sample(project, plan, models))) as events:
             async for event in events:
-                if isinstance(event, PhaseChanged):
+                if isinstance(event, Downloading):
+                    phase = f"downloading {event.model}: {size(event.done)} of {size(event.total)}"
+                elif isinstance(event, PhaseChanged):
                     phase = ": ".join(filter(None, (event.message, PHASES.get(event.phase, event.phase))))
                 elif isinstance(event, Answered):
                     done += 1

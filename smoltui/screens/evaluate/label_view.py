@@ -20,6 +20,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.label_set import Task
 from smoltui.core.evaluation.label_words import label_words
 from smoltui.core.evaluation.vote_log import Choice, Vote
+from smoltui.core.guide.ends import Act, End
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
@@ -27,6 +28,7 @@ from smoltui.screens.evaluate.deciding_view import DecidingView
 from smoltui.screens.evaluate.pairs_offer import How
 from smoltui.screens.evaluate.vote_panes import LETTERS, answer_text, prompt_text
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.next_step import next_step
 
 UNDONE: dict[Choice, str] = {"tie": "all alike", "bad": "none is good", "skip": "skipped"}
 
@@ -197,7 +199,7 @@ class LabelView(DecidingView):
         if self._now is not None:
             return "esc returns to choosing. E exports best against worst as preference pairs."
         again = f"l returns to the {labelling.progress.skipped} skipped. " if labelling.progress.skipped else ""
-        return f"{again}E exports best against worst as preference pairs."
+        return f"{again}{next_step(self, End(Act.LABEL))}"
 
     # -- pairs
 
@@ -207,7 +209,6 @@ class LabelView(DecidingView):
     def _export_labels(self, out: Path, how: How) -> Exported:
         labelling = open_labelling(self.workspace.project, self._set)
         return export_labels(labelling, out, kind=how.kind, hold_out=how.hold_out, overwrite=how.overwrite)
-
 
 
 def _chosen(vote: Vote) -> str:

@@ -17,6 +17,7 @@ from smoltui.core.evaluation.figures import ALIGNED, REFERENCE, Tally
 from smoltui.core.evaluation.group_rows import notes
 from smoltui.core.evaluation.loading import LoadPlan
 from smoltui.core.evaluation.measurement import Measurement, differences
+from smoltui.core.guide.ends import Act
 from smoltui.core.runs.events import Answered, Event, PairScored, PhaseChanged
 from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.answering import Answering
@@ -41,7 +42,7 @@ class Measuring(Answering):
         opening = self._loaded
         if opening is None or self._working:
             return
-        plan = await self._planned(opening.comparison.models)
+        plan = await self._planned(opening.comparison.models, Act.MEASURE)
         if plan is None or self._working or self._loaded is not opening:
             return
         self._tally = Tally(beta=opening.comparison.beta, manner=opening.settings.manner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events as textual_events
@@ -15,6 +16,7 @@ from smoltui.backends.evaluation.prompt_sets import PROJECT
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import manner_of
 from smoltui.core.evaluation.thoughts import split
+from smoltui.core.guide.ends import Act, End, Outcome
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
@@ -27,6 +29,7 @@ from smoltui.screens.evaluate.measuring import MEASURED, Measuring
 from smoltui.screens.room import LOADING_RUNS, View
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
 
 NEEDS_MODELS = frozenset(
@@ -176,7 +179,7 @@ class EvaluateRoom(Choosing, Measuring):
         open_benchmarks(self)
 
     def action_other(self, step: int) -> None:
-        loaded = self._loaded
+        loaded, self._aside = self._loaded, ""
         if loaded is None or not loaded.candidates:
             return
         ids = [run.id for run in loaded.candidates]
@@ -249,7 +252,7 @@ class EvaluateRoom(Choosing, Measuring):
         if self._sheet.complete or opening.measurement is not None:
             self._keep_all(opening)
         elif opening.run is not None:
-            self.say(f"The run {opening.run.name} {opening.run.id} was deleted.")
+            self._aside = f"The run {opening.run.name} {opening.run.id} was deleted."
             opening.run = opening.subject = None
 
     @work(group="load", exclusive=True)
@@ -285,17 +288,19 @@ class EvaluateRoom(Choosing, Measuring):
     def _carry_over(self, loaded: answers.Opening) -> None:
         """Adds to what was opened what this room has and no folder."""
         before = self._loaded
-        same_run = before is None or before.run_id == loaded.run_id
-        if same_run and self._sheet.prompt_set in ("", loaded.sheet.prompt_set):
+        same = before is None or _kept_in(before) == _kept_in(loaded)
+        if same and self._sheet.prompt_set in ("", loaded.sheet.prompt_set):
             # Including what is not saved: typed prompts, answers of the reference alone.
             loaded.sheet.take_over(self._sheet)
         else:
             for prompt in self._sheet.own:
                 loaded.sheet.add_own(prompt)
             self._file = None
-        if not same_run:
+        if not same:
             self._tally = None
-        elif before is not None and loaded.run is None:  # its figures are in no folder
+            if before is not None and before.run is not None:
+                self._aside = ""
+        elif before is not None and loaded.subject is None:  # its figures are in no folder
             loaded.measurement = before.measurement
 
     def _not_loaded(self, error: SmoltuiError) -> None:
@@ -319,7 +324,7 @@ class EvaluateRoom(Choosing, Measuring):
             self.query_one(AnswerSheet).go(0)
         self._draw_all()
         self._draw_below()
-        self._set_status(self._resting())
+        self._set_status(self._aside or self._resting())
 
     # -- status
 
@@ -336,19 +341,27 @@ class EvaluateRoom(Choosing, Measuring):
             self._reading = not self._knows_runs()
             if self._reading:
                 return LOADING_RUNS
-            return "No aligned model yet. Press t to train one, or a to ask the reference alone."
+            return "No aligned model yet. Press t to train one, c to choose one, or a to ask the reference alone."
         if not sheet.complete:
             more = " Held-out figures: v." if loaded.measurement is not None else ""
             return f"Press a to compare these models on these prompts, or m to measure them on held-out pairs.{more}"
-        told = f"{sheet.complete:,} answers"
-        if loaded.run is not None:
-            told += f", saved with the run{f' {when(loaded.kept_at)}' if loaded.kept_at else ''}"
-        told += "."
+        said = f"{sheet.complete:,} answers"
+        if loaded.subject is not None:
+            at = f" {when(loaded.kept_at)}" if loaded.kept_at else ""
+            said += f", saved {'with the run' if loaded.run is not None else 'for this model'}{at}"
+        said += "."
         if missing := len(sheet.missing()):
-            told += f" {missing:,} prompts are not answered by all: a continues."
-        if loaded.measurement is None and loaded.run is not None:
-            return f"{told}{self._manner_words()} Next: press m to measure both on held-out pairs. Figures: G."
-        return told + self._manner_words() + " Figures: G. Blind vote: b."
+            said += f" {missing:,} prompts are not answered by all."
+        return f"{said}{self._manner_words()} {next_step(self, self._answers_end(missing))} Figures: G."
+
+    def _answers_end(self, missing: int) -> End:
+        """What has ended once there are answers."""
+        loaded, facts = self._loaded, set()
+        if missing:
+            facts.add("missing")
+        if loaded is not None and loaded.comparison.aligned is not None:
+            facts |= {"aligned", *(("measured",) if loaded.measurement is not None else ())}
+        return End(Act.ASK, Outcome.DONE, facts=frozenset(facts))
 
     def _manner_words(self) -> str:
         """How many answers are in the manner of smoltui.toml; empty without one, or for more than `MANY`."""
@@ -365,7 +378,13 @@ class EvaluateRoom(Choosing, Measuring):
     def _done(self, doing: str, took: str) -> str:
         """The status after work that took `took`."""
         if doing == MEASURED:
-            return f"{self._measured_words()} in {took}.{self._incomparable()}"
+            following = next_step(self, End(Act.MEASURE))
+            return f"{self._measured_words()} in {took}.{self._incomparable()} {following}".strip()
         if self._loaded is not None and self._loaded.comparison.aligned is None and len(self.columns) == 1:
-            return f"The reference answered in {took}. No aligned model yet. Press t to train one."
+            return f"The reference answered in {took}. No aligned model yet. Press t to train one, or c to choose one."
         return f"{self._resting()} Took {took}."
+
+
+def _kept_in(opening: answers.Opening) -> Path | None:
+    """The folder of what was answered and measured; None without one."""
+    return opening.subject.folder if opening.subject is not None else None

@@ -21,12 +21,14 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.vote_log import Choice
 from smoltui.core.evaluation.vote_sheet import Answers
 from smoltui.core.evaluation.vote_words import name, votes
+from smoltui.core.guide.ends import Act, End
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.deciding_view import DecidingView
 from smoltui.screens.evaluate.pairs_offer import How
 from smoltui.screens.evaluate.vote_panes import TextPane, answer_text, prompt_text, result_text
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
 
 GENERATING_SECONDS = 0.5
@@ -249,7 +251,7 @@ class VoteView(DecidingView):
         if self.has_more():
             return "esc returns to voting. E exports the votes as preference pairs."
         again = f"l votes on the {voting.progress.skipped} skipped. " if voting.progress.skipped else ""
-        return f"{again}E exports the votes as preference pairs."
+        return f"{again}{next_step(self, End(Act.VOTE))}"
 
     # -- pairs
 

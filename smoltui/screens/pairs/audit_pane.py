@@ -11,11 +11,13 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from smoltui.backends.pairs.session import PairsSession
+from smoltui.core.guide.ends import Act, End, Outcome, cause_of
 from smoltui.core.pairs.audit import DEFINITIONS, Audit, Found
 from smoltui.errors import SmoltuiError
 from smoltui.screens.pairs.audit_list import AuditList, FindingRow
 from smoltui.screens.pairs.pane import SetPane, tell
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.next_step import next_step
 from smoltui.workspace import workspace_of
 
 PAGE = 10
@@ -80,8 +82,13 @@ class AuditPane(SetPane):
                     self._progress = step if isinstance(step, str) else ""
                     self.draw()
         except SmoltuiError as error:
-            self._progress = f"The audit stopped: {error.message}"
-            tell(self.host, error)
+            following = next_step(self.screen, End(Act.AUDIT, Outcome.FAILED, cause_of(error.message)))
+            self._progress = f"The audit stopped: {error.message}. {following}".strip()
+            self.draw()
+            return
+        if (report := self.session.report) is not None:
+            found = any(each.count and each.severity != "info" for each in report.findings)
+            self._progress = next_step(self.screen, End(Act.AUDIT, facts=frozenset({"remarks"} if found else ())))
             self.draw()
 
     def action_move(self, by: int) -> None:

@@ -81,6 +81,8 @@ class RecipeRoom(Room):
         """Key whose field is opened once its file has been read; empty: none."""
         self._field_of: dict[str, str] = {}
         """File → the field where the cursor was when its view was left."""
+        self._wanted = ""
+        """Key of the field to go to once the recipe is read; empty for none."""
         self._editing = ""
         """Key whose value is being typed; `/` during a search for a field; otherwise empty."""
         self._before: object = ABSENT
@@ -153,6 +155,12 @@ class RecipeRoom(Room):
     def explained(self) -> tuple[str, ...]:
         key = self.query_one(FieldList).key
         return (*(card_of(key) if key else ()), *CARDS_OF["recipe"], *(f"field:{field.key}" for field in FIELDS))
+
+    def go_to_field(self, key: str) -> None:
+        """Moves the cursor to a field, once the recipe has been read."""
+        self._wanted = key
+        if self._file is not None:
+            self._draw()
 
     # -- reading
 
@@ -523,6 +531,8 @@ class RecipeRoom(Room):
         if recalled:
             self._field_of.pop(self._view, None)
             fields.select(recalled)
+        if self._wanted and fields.select(self._wanted):
+            self._wanted = ""
         self._draw_about()
         self._draw_checks(title)
         self._draw_totals(self._values)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from textual import work
 
+from smoltui.core.guide.ends import after
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Target
@@ -82,6 +83,15 @@ class Acting(RunsBase):
         stopped = [run for run in runs if run.stage != Stage.COMPLETED]
         if stopped:
             self._each(stopped, lambda run: self.engine_of(run).resume(run.id), "Resuming")
+
+    # -- what is next
+
+    def action_fix(self) -> None:
+        """Opens the recipe at the field that the failure of the run is about."""
+        run = self.known
+        if run is not None:
+            offers = after(self.end_of(run)) if run.is_final else ()
+            self.workspace.open_recipe(next((offer.about for offer in offers if offer.action == "fix"), ""))
 
     # -- running again
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from textual.widgets import ContentSwitcher
 
 from smoltui.backends.runs.engine import Engine
+from smoltui.core.guide.ends import End
 from smoltui.core.runs.cost import usd, worst_cost
+from smoltui.core.runs.endings import end_of
 from smoltui.core.runs.pace import Pace
-from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage
 from smoltui.screens.room import Room
 from smoltui.screens.runs.run_list import RunList
 from smoltui.widgets.ask_line import AskLine
@@ -84,3 +86,16 @@ class RunsBase(Room):
     def list_again(self) -> None:
         """Filters, sorts and redraws the list."""
         raise NotImplementedError
+
+    # -- ends
+
+    def end_of(self, run: Run) -> End:
+        """How a run in a final stage ended."""
+        place = self.engine_of(run).place
+        project = str(self.workspace.project.folder)
+        return end_of(run, project=project, here=place.here, has_model=self.has_model(run))
+
+    def has_model(self, run: Run) -> bool:
+        """Whether a run of this project has left a model that Evaluate can load."""
+        ours = run.project == str(self.workspace.project.folder) and run.stage == Stage.COMPLETED
+        return ours and (run.engine in self.workspace.services.here or bool(run.pushed_to))

@@ -28,6 +28,7 @@ from smoltui.screens.runs.log_tail import LogTail
 from smoltui.screens.runs.log_view import LogView
 from smoltui.screens.runs.reading_line import ReadingLine
 from smoltui.screens.runs.run_list import RunList
+from smoltui.widgets.next_step import next_step
 
 LINES_AT_ONCE = 200
 """Lines added to the log before a key gets its turn: about 3 ms."""
@@ -241,19 +242,19 @@ class Following(Charting, ReadingLine):
 
     def _outcome(self, known: Run, run: Run) -> Text:
         text = Text(no_wrap=True)
+        following = next_step(self, self.end_of(known))
         if known.stage == Stage.COMPLETED:
             took = as_time(known.duration(time.time()))
             text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
+            text.append(f"  {following}", "bold")
             if run.moved is not None:
-                text.append(f" · {said_share(run.moved)} of the weights changed")
-            if self.check_action("ask_models", ()):
-                text.append("  press a: compare the models", "bold")
-            if saved := run.pushed_to or run.model_path or known.model_path:
+                text.append(f" · {said_share(run.moved)} of the weights changed", "dim")
+            if saved := known.pushed_to or run.pushed_to or run.model_path or known.model_path:
                 text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
-        elif known.hint:
-            text.append(safe_line(known.hint, 200))
-        elif known.stage == Stage.ERROR:
-            text.append("see the end of the log: press v")
+        else:
+            text.append(following, "bold")
+            if known.hint:
+                text.append(f"  {safe_line(known.hint, 300)}", "dim")
         return text
 
     def bring(self, view: str) -> None:

@@ -48,7 +48,7 @@ VIEW_OF: Mapping[str, tuple[str, ...]] = {
 }
 """Action → the views that it works in."""
 VIEW_WORDS = {"curves": "the curves", "log": "the log", "inspect": "the details"}
-ACTS_ON_RUNS = frozenset({"cancel", "pause", "rerun", "labels", "wait", "ask_models", "export"})
+ACTS_ON_RUNS = frozenset({"cancel", "pause", "rerun", "labels", "wait", "ask_models", "export", "fix"})
 """Actions on the marked runs, or on the one under the cursor."""
 
 
@@ -187,14 +187,13 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
             return "The run has already ended" if len(runs) == 1 else "These runs have already ended"
         if action == "pause" and all(run.stage == Stage.COMPLETED for run in runs):
             return "The run is complete: there is nothing to pause or resume"
-        if action == "ask_models" and not (self.known is not None and self._has_model_here(self.known)):
-            return "Only a completed run of this project on this machine can be compared here"
+        if action == "ask_models" and not (self.known is not None and self.has_model(self.known)):
+            return "Only a completed run of this project that has left a model can be compared here"
+        if action == "fix" and not (
+            self.known is not None and self.known.project == str(self.workspace.project.folder)
+        ):
+            return "This run belongs to another project: its recipe is not open here"
         return ""
-
-    def _has_model_here(self, run: Run) -> bool:
-        """Whether a run of this project has left a model on this machine."""
-        ours = run.project == str(self.workspace.project.folder) and run.engine in self.workspace.services.here
-        return ours and run.stage == Stage.COMPLETED
 
     def action_view(self, view: str) -> None:
         self.bring(view)

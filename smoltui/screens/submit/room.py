@@ -11,6 +11,7 @@ from textual.binding import BindingType
 
 from smoltui.backends.publish import publication as publishing
 from smoltui.backends.publish.publication import Publication
+from smoltui.core.guide.ends import Act, End, Outcome, cause_of
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.publish.leaderboard import State
 from smoltui.core.publish.record import Weights
@@ -24,6 +25,7 @@ from smoltui.screens.submit.publish_dialog import PublishDialog
 from smoltui.screens.submit.texts import push_text, push_yes, sentence, submit_text
 from smoltui.screens.submit.views import NO_RUN, VIEWS, SubmitViews
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.next_step import next_step
 
 NOTHING_SENT = "Nothing was published."
 NEEDS_RUN = frozenset({"check", "edit", "upload", "push", "submit", "undo"})
@@ -136,7 +138,7 @@ class SubmitRoom(SubmitViews):
         self._busy("Checking", self._check)
 
     def action_push(self) -> None:
-        self._busy("Preparing the push", self._ask_push)
+        self._busy("Preparing the push", self._ask_push, Act.PUSH)
 
     def action_submit(self) -> None:
         self._busy("Checking the entry", self._ask_submit)
@@ -147,24 +149,26 @@ class SubmitRoom(SubmitViews):
     # -- work that asks the Hub
 
     @work(group="hub", exclusive=True)
-    async def _busy(self, doing: str, act: Callable[[], Coroutine[Any, Any, str]]) -> None:
+    async def _busy(self, doing: str, act: Callable[[], Coroutine[Any, Any, str]], acts: Act = Act.SUBMIT) -> None:
         """Runs work that returns what the status says; an error or a stop is said there too."""
         self._working = doing
         self._status(f"{doing}… (x stops it)")
         self._draw()
-        said = ""
+        said, self._end = "", None
         try:
             said = await act()
         except SmoltuiError as error:
             said = sentence(error)
-            self.say(error)
+            self._end = End(acts, Outcome.FAILED, cause_of(error.message))
         except asyncio.CancelledError:
             said = "Stopped. See the Hub before you try again, if something was being sent."
+            self._end = End(acts, Outcome.STOPPED)
             raise
         finally:
             self._working = ""
             if self.is_attached:
-                self._status(said)
+                following = next_step(self, self._end) if self._end is not None else ""
+                self._status(f"{said} {following}".strip())
                 self._draw()
 
     async def _refreshed(self) -> Publication:
@@ -201,7 +205,8 @@ class SubmitRoom(SubmitViews):
         made = await publishing.send(found, plan)
         await self._open(found.gathered.run, ask_hub=True)
         said = f"Published: {made.url} at {made.commit[:7]}" if made.changed else f"Nothing has changed: {made.url}"
-        return f"{said}. Next: S submits it to the leaderboard."
+        self._end = End(Act.PUSH)
+        return f"{said}."
 
     async def _ask_submit(self) -> str:
         found = await self._refreshed()
@@ -232,7 +237,7 @@ class SubmitRoom(SubmitViews):
             return NOTHING_SENT
         made = await publishing.submit(self._found, self._prepared, reopen=reopen)
         self._prepared = await publishing.prepare_submission(self._found)
-        self._board = None
+        self._board, self._end = None, End(Act.SUBMIT)
         return f"Pull request #{made.number} is open: {made.url}"
 
     def _agreed(self, dialog: PublishDialog) -> Awaitable[bool | None]:

@@ -16,6 +16,7 @@ from smoltui.backends.publish.leaderboard import Board, Prepared
 from smoltui.backends.publish.publication import Publication
 from smoltui.backends.publish.push import PushPlan
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.guide.ends import End
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.publish.leaderboard import PullRequest, rows_of
 from smoltui.core.publish.record import WEIGHTS_IN_WORDS, Weights
@@ -52,6 +53,8 @@ class SubmitViews(Room):
         self._wish: str | None = None
         """Id of the run; None: the newest."""
         self._working = ""
+        self._end: End | None = None
+        """What has just ended here; None for nothing."""
         self._view = "checks"
         self._known: frozenset[str] | None = None
         """Finished runs that were offered last."""
