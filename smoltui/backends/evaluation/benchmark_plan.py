@@ -8,6 +8,7 @@ from pathlib import Path
 
 from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.answers import Comparison
+from smoltui.backends.evaluation.hub_adapter import base_on_hub
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
 from smoltui.core.evaluation.benchmark_command import NO_THINKING, LightEvalCommand, LmEvalCommand, in_shell
@@ -119,6 +120,7 @@ def make_plan(
     Raises:
         RecipeError: recipe or settings can't be used.
         InputError: the run's model no longer exists, or the place can't run the harness.
+        ServiceError: the model is only on the Hub, which did not answer.
     """
     harness = harness_for(place, harness)
     settings = project.settings()
@@ -146,10 +148,14 @@ def _here(
     model: Column, project: Project, settings: Settings, tasks: tuple[str, ...], wishes: Wishes, out: Path
 ) -> LmEvalCommand:
     own = settings.evaluation.task_folder
+    path, revision, adapter = model.path, model.revision, model.adapter
+    on_hub = model.name == ALIGNED and adapter is None and not Path(path).is_absolute()
+    if on_hub and (base := base_on_hub(path, revision)) is not None:
+        path, revision, adapter = base, None, path
     return LmEvalCommand(
-        model=model.path,
-        revision=model.revision,
-        adapter=model.adapter,
+        model=path,
+        revision=revision,
+        adapter=adapter,
         tasks=tasks,
         output_path=str(out),
         thinking=settings.evaluation.thinking,
