@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from saved_model import weights_problem
 from script_events import WrongInputError
 
 DAMAGED = ("SafetensorError", "PytorchStreamReader", "UnpicklingError", "EOFError", "incomplete metadata")
@@ -203,6 +204,8 @@ def _load_base(path: str, revision: str | None) -> Any:
     from transformers import AutoModelForCausalLM
 
     device, dtype = best_device()
+    if (problem := weights_problem(Path(path)) if Path(path).is_dir() else None) is not None:
+        raise WrongInputError(f"The model's weights can't be loaded, {problem}: {path}", "Save or download it again.")
     with _damage_explained(path):
         model, told = AutoModelForCausalLM.from_pretrained(
             path, revision=revision, dtype=dtype, output_loading_info=True

@@ -17,6 +17,7 @@ from smoltui.backends.hub import cache
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.models import ModelRepo, model_repo
 from smoltui.backends.machine.devices import device_report
+from smoltui.backends.runs.output_dir import broken_weights
 from smoltui.backends.runs.script_child import script_events
 from smoltui.backends.system.child import leashed
 from smoltui.backends.system.small_file import read_small
@@ -189,7 +190,12 @@ async def _loads_at(place: str, revision: str | None, machine: _Machine) -> list
             load, base = await _on_hub(place, revision, machine)
         except NotFoundOnHubError:
             raise
-        except ServiceError:
+        except ServiceError as error:
+            if cached is None and "/" not in place:  # a folder that is gone, rather than one of the Hub's oldest names
+                raise InputError(
+                    f"There is no folder of this name in the project, and the Hub did not answer: {place}",
+                    "Fix model_name_or_path in the recipe, or check the network.",
+                ) from error
             if cached is None:
                 raise
             load, base = cached
@@ -197,8 +203,11 @@ async def _loads_at(place: str, revision: str | None, machine: _Machine) -> list
 
 
 def _in_folder(folder: Path, shown: str, machine: _Machine) -> Load:
+    """Raises InputError: a file of weights is damaged, or only partly written."""
     files = stored_files(folder)
     weights = {name: count for name, count in files.items() if is_weights(name)}
+    if weights and (problem := broken_weights(folder)):
+        raise InputError(problem, "Save or download the model again, or choose another one.")
     if (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
         memory: int | None = 2 * sum(weights.values())  # kept in float32
     else:

@@ -245,8 +245,8 @@ class Following(Charting, ReadingLine):
         following = next_step(self, self.end_of(known))
         if known.stage == Stage.COMPLETED:
             took = as_time(known.duration(time.time()))
+            text.append(f"{following}  ", "bold")  # first: in a narrow terminal the rest may be cut
             text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
-            text.append(f"  {following}", "bold")
             if run.moved is not None:
                 text.append(f" · {said_share(run.moved)} of the weights changed", "dim")
             if saved := known.pushed_to or run.pushed_to or run.model_path or known.model_path:
