@@ -116,11 +116,11 @@ async def test_four_columns_in_a_narrow_terminal(project: Project, wait_until: W
         await wait_until(lambda: "0a1b2c3d" in seen(app))
         await pilot.press("c")
         await wait_until(lambda: bool(app.screen.query("#candidates")))
-        for name in "bc":
+        for number, name in enumerate("bc", 3):
             await pilot.press("a")
             await wait_until(lambda: isinstance(app.focused, Input))
             await pilot.press(name, "enter")
-            await wait_until(lambda name=name: f"{name}  {project.folder.anchor}" in seen(app, "#candidates"))  # type: ignore[misc]
+            await wait_until(lambda mark=f"✓{number} {name}": mark in seen(app, "#candidates"))  # type: ignore[misc]
         await pilot.press("enter")
         await wait_until(lambda: "4 columns, < and > show the others" in seen(app, "#eval-head"))
         await pilot.press("a")
@@ -187,7 +187,12 @@ async def test_the_process_is_killed_in_the_middle(project: Project, wait_until:
         assert CURT in seen(app, "#answers") and "Whatever. …" not in seen(app, "#answers")
         (project.folder / "prompts.txt").write_text("Good?\nquickly\n")
         await pilot.press("1", "5")
-        await wait_until(lambda: "2 prompts are not answered by all: a continues" in seen(app, "#eval-status"))
+        await wait_until(
+            lambda: (
+                "2 prompts are not answered by all. Next: press a to continue"
+                in " ".join(seen(app, "#eval-status").split())
+            )
+        )
         await pilot.press("a")
         await wait_until(lambda: "4 answers, saved" in seen(app, "#eval-status"))
     stored = json.loads(kept_files("0a1b2c3d")[0].read_text())
@@ -241,7 +246,7 @@ async def test_a_run_that_is_deleted_while_its_models_answer(project: Project, w
         app.workspace.look_at_runs()
         await wait_until(lambda: not app.runs)
         await pilot.press("x")
-        await wait_until(lambda: "deleted" in seen(app, "Toast"))
+        await wait_until(lambda: "was deleted. What is shown here is kept in" in seen(app, "#eval-status"))
     assert not kept_files("0a1b2c3d")
 
 

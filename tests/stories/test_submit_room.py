@@ -77,7 +77,7 @@ async def test_from_card_to_pull_request(
         assert "a new repository is created" in words(app) and "model.safetensors" in words(app)
         assert ("model", MODEL) not in server.repos.all, "nothing before the yes"
         await pilot.press("y")
-        await wait_until(lambda: "Published:" in status(app) and "Next: S" in status(app))
+        await wait_until(lambda: "Published:" in status(app) and "Next: press S to submit" in status(app))
         assert "model.safetensors" in server.repos.all["model", MODEL].files
         await pilot.press("5", "6", "S")
         await wait_until(lambda: "Submit to the leaderboard" in words(app))

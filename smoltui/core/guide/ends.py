@@ -195,8 +195,8 @@ TABLE: tuple[Row, ...] = (
         (["remarks"], None, (Offer("pairs", "list the pairs of the selected finding"), TRAIN)),
         ([], None, (TRAIN,)),
     ),
-    *_rows(Act.AUDIT, Outcome.STOPPED, ([], None, (Offer("audit_again", "audit again"),))),
-    *_rows(Act.AUDIT, Outcome.FAILED, ([], None, (Offer("audit_again", "audit again"),))),
+    *_rows(Act.AUDIT, Outcome.STOPPED, ([], None, (Offer("view('audit')", "audit again"),))),
+    *_rows(Act.AUDIT, Outcome.FAILED, ([], None, (Offer("view('audit')", "audit again"),))),
     *_rows(
         Act.ASK,
         Outcome.DONE,

@@ -194,13 +194,14 @@ class Answering(Agreeing):
             took = as_time(time.monotonic() - self._begun)
             self._working = ""
             self._ticker.stop()
+            self._aside = ""
             if doing == ANSWERING:
                 self._settle()
                 self._keep()
             if stopped:
                 outcome, failed = self._stop_reason or self._stopped_words(doing), End(act, Outcome.STOPPED)
             following = next_step(self, failed) if failed is not None else ""
-            self._aside = " ".join(filter(None, (outcome, following)))
+            self._aside = " ".join(filter(None, (self._aside, outcome, following)))
             self._set_status(self._aside or self._done(doing, took))
             self._draw_all()
             self._draw_figures()

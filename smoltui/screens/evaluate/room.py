@@ -9,6 +9,7 @@ from textual import events as textual_events
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.screen import ModalScreen
 from textual.widgets import ContentSwitcher, Input, Static
 
 from smoltui.backends.evaluation import answers
@@ -86,6 +87,10 @@ class EvaluateRoom(Choosing, Measuring):
         self._draw_all()
         self._load()
         self.workspace.look_at_runs(jobs=True)  # a Job may have pushed its model since
+
+    def on_screen_suspend(self) -> None:
+        if not isinstance(self.app.screen, ModalScreen):  # another room is in front, not a dialog of this one
+            self._aside = ""
 
     def on_resize(self, event: textual_events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "wide")
