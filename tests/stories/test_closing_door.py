@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from smoltui.backends.services import Services
 from smoltui.cli.main import run
 from smoltui.core.evaluation import loading as loading_words
 from smoltui.core.runs import events
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.screens.recipe.field_list import FieldList
 from tests.backends.evaluation.project import RECIPE, SCRIPTED_MODELS, make_project
 from tests.conftest import seen
 from tests.hub.cached import weights
 from tests.hub.server import Job, LocalHub, local_hub
-from tests.stories.test_evaluate_room import COURTEOUS, CURT, open_on, trained
+from tests.stories.test_evaluate_room import COURTEOUS, CURT, FakeEngine, open_on, trained
 
 Wait = Callable[..., Awaitable[None]]
 PUSHES = RECIPE + "push_to_hub: true\nhub_model_id: ada/aligned\n"
@@ -196,3 +197,23 @@ def test_commands_say_what_loading_takes(project: Project, hub: LocalHub, capsys
         assert "ada/other, 1 KiB to download" in said and "need confirmation" in said and "--yes" in said
     assert run(["evaluate", str(project.folder), "--model", "ada/none", "--yes"]) != 0
     assert "There is no such model on the Hub" in capsys.readouterr().err
+
+
+async def test_a_failure_names_the_key_that_fixes_it(project: Project, wait_until: Wait) -> None:
+    """Training ran out of memory: e opens the recipe at the batch size, where I am looking."""
+    failed = replace(trained(project), stage=Stage.ERROR, model_path=None, message="This machine ran out of memory")
+
+    class Engine(FakeEngine):
+        async def follow(self, run_id: str) -> AsyncGenerator[events.Event, None]:
+            yield events.StageChanged(stage=Stage.ERROR, message=failed.message)
+
+        async def started_with(self, run: Run) -> None:
+            return None
+
+    engine: Any = Engine([failed])
+    app = SmoltuiApp(project, Services({"local": engine}), opening="runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, wait_until, "Next: press e to edit the batch size, or R to run it again")
+        await pilot.press("e")
+        await wait_until(lambda: bool(app.screen.query(FieldList)))
+        await wait_until(lambda: app.screen.query_one(FieldList).key == "per_device_train_batch_size")
