@@ -81,7 +81,7 @@ class Choosing(EvaluateBase):
     @work(group="columns", exclusive=True)
     async def _put_beside(self, place: str, reference: Column) -> None:
         try:
-            column = await in_thread(lambda: self._column_at(place, [reference]))
+            column = (await checked_place(self.workspace.project, place, [reference])).column
         except SmoltuiError as error:
             self.say(error)
             return

@@ -159,8 +159,7 @@ class RecipeRoom(Room):
     def go_to_field(self, key: str) -> None:
         """Moves the cursor to a field, once the recipe has been read."""
         self._wanted = key
-        if self._file is not None:
-            self._draw()
+        self._draw()
 
     # -- reading
 
