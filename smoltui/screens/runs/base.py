@@ -7,9 +7,9 @@ from collections.abc import Callable
 from textual.widgets import ContentSwitcher
 
 from smoltui.backends.runs.engine import Engine
+from smoltui.core.guide.endings import end_of
 from smoltui.core.guide.ends import End
 from smoltui.core.runs.cost import usd, worst_cost
-from smoltui.core.runs.endings import end_of
 from smoltui.core.runs.pace import Pace
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage
 from smoltui.screens.room import Room

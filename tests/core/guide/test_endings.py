@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from smoltui.core.guide.endings import end_of
 from smoltui.core.guide.ends import Act, Cause, End, Outcome
-from smoltui.core.runs.endings import end_of
 from smoltui.core.runs.run import Run, Stage
 
 PUSHES = {"spec": {"recipe": "beta: 0.1\npush_to_hub: true\n"}}
