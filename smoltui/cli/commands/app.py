@@ -29,8 +29,17 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, hidden=True)
 def open_app(target: str, theme: str | None, as_json: bool) -> None:
     """Opens the app on a folder, a file of pairs, a name on the Hub, or a run."""
-    from smoltui.backends.guide.opening import find_target
     from smoltui.backends.project.project import Project
+
+    here = _absolute(target)
+    if (
+        here.is_dir()
+        and not as_json
+        and not any((here / name).exists() for name in ("dataset_dict.json", "state.json"))
+    ):
+        run_app(Project(here), theme)  # a folder is opened without loading what reads pairs
+        return
+    from smoltui.backends.guide.opening import find_target
 
     words = whole_command_line().list_commands(click.get_current_context())
     found = find_target(target, Path.cwd(), words=words)
