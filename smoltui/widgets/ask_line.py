@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -14,11 +14,13 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from smoltui.core.pairs.completion import Completion
 from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.proposals import Proposals
 
-Completing = Callable[[str, int], Completion | None]
+if TYPE_CHECKING:
+    from smoltui.core.pairs.completion import Completion
+
+Completing = Callable[[str, int], "Completion | None"]
 """A text and the place of the cursor → what would complete it; None: nothing."""
 
 

@@ -61,7 +61,7 @@ def run_app(project: Project, theme: str | None = None, target: Target | None = 
     Raises:
         InputError: there is no terminal that the app can draw on.
     """
-    from smoltui.core.machine.health import CANNOT_DRAW
+    from smoltui.core.machine.terminal_names import CANNOT_DRAW
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("The app needs an interactive terminal", COMMANDS)

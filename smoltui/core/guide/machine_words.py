@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from smoltui.core.machine.account import Account
-from smoltui.core.machine.device import DeviceReport, gib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from smoltui.core.machine.account import Account
+    from smoltui.core.machine.device import DeviceReport
+
+
+def gib(size: int | None) -> str:
+    """As in the Device room, whose module is not needed before the first frame."""
+    from smoltui.core.machine import device
+
+    return device.gib(size)
 
 
 def machine_rows(report: DeviceReport) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from smoltui.core.machine.device import INSTALL_HINT
+from smoltui.core.machine.install import INSTALL_HINT
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run, Stage
 

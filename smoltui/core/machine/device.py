@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from smoltui.core.machine.account import Account
+from smoltui.core.machine.install import INSTALL_HINT
 
 if TYPE_CHECKING:
     from smoltui.core.machine.fit import Fit
@@ -234,9 +235,6 @@ def _small(report: DeviceReport, recipe: Need | None) -> Sentence:
                 return Sentence(Mark.JOBS, f"{recipe.what} does not fit: {told}. Train it on Jobs.")
         return Sentence(Mark.TIGHT, f"{recipe.what} may not fit: {told}.")
     return _large(recipe, report)
-
-
-INSTALL_HINT = "Run: pip install 'smoltui[train]'"
 
 
 def _processor(report: DeviceReport) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from smoltui.core.machine.device import DeviceReport, Package, TorchReport, gib
+from smoltui.core.machine.terminal_names import CANNOT_DRAW
 
-CANNOT_DRAW = ("", "dumb", "unknown")
-"""Names of terminals that cannot move the cursor, such as the output panes of editors and build servers."""
 NARROW, LOW = 80, 24
 """Columns and lines that every room is made for; smaller ones show less."""
 FULL_BYTES = 100 << 20

@@ -23,7 +23,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.screens.home import drawing
 from smoltui.screens.room import Room, RoomBar
 from smoltui.widgets.actions import bindings
-from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WIDE, TINY = 100, 60
 """Columns from which facts are side by side, and below which there are no margins."""
 CHECKING = "checking…"
+LOOK_AFTER_SECONDS = 0.05
+"""Delay before project and machine are read: what they import would delay the first frame."""
 
 
 class HomeRoom(Room):
@@ -75,14 +77,13 @@ class HomeRoom(Room):
             with Container(id="home-facts"):
                 yield Static(id="home-machine", markup=False)
                 yield Static(id="home-account", markup=False)
-        yield AskLine()
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         self._draw()
-        self._look(then_account=True)
+        self.set_timer(LOOK_AFTER_SECONDS, partial(self._look, then_account=True))
         self.watch(self.app, "runs", self._runs_changed, init=False)
 
     @on(textual_events.ScreenResume)
@@ -245,16 +246,21 @@ class HomeRoom(Room):
         self._ask_account(refresh=True)
         self.workspace.look_at_runs(jobs=True)
 
-    def action_open(self) -> None:
+    async def action_open(self) -> None:
         """Asks for pairs, a project folder, a Hub id or a run, and opens it."""
+        from smoltui.widgets.ask_line import AskLine  # not before the first frame
+
         self.app.clear_notifications()
         found = self._facts.found
+        if not self.query(AskLine):
+            await self.mount(AskLine(), before=self.query_one(KeyBar))
         self.query_one(AskLine).ask(
             "open:", "file, folder, owner/name, run", self.workspace.open_typed, found[0] if found else ""
         )
 
     def action_back(self) -> None:
-        self.query_one(AskLine).stop()
+        for line in self.query("AskLine").results():
+            line.stop()  # type: ignore[attr-defined]
 
     def action_recent(self) -> None:
         if not self._recent:
