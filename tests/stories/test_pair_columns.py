@@ -47,7 +47,7 @@ def opened(folder: Path, made: list[dict[str, Any]]) -> SmoltuiApp:
 
 def listed(app: SmoltuiApp) -> int:
     """How many pairs the list shows: its status may have no room for that."""
-    return app.screen.query_one(PairList).count
+    return app.screen.query_one("#pairs-list PairList", PairList).count
 
 
 async def ready(app: SmoltuiApp, wait_until: WaitUntil) -> None:
@@ -129,8 +129,8 @@ async def test_i_choose_columns_and_see_them_with_each_pair(
             await wait_until(lambda number=number: f"pair {number} " in seen(app, "#pairs-where"))
             assert_safe(seen(app).replace("\n", ""))
         await pilot.press("v")
-        await wait_until(lambda: "wiki" in seen(app, "PairList"))
-        assert "source" in seen(app, "PairList").splitlines()[0]
+        await wait_until(lambda: "wiki" in seen(app, "#pairs-list PairList"))
+        assert "source" in seen(app, "#pairs-list PairList").splitlines()[0]
         assert_safe(seen(app).replace("\n", ""))
     again = SmoltuiApp(Project(tmp_path), Services(), opening="pairs")
     async with again.run_test(size=size) as pilot:
@@ -138,7 +138,7 @@ async def test_i_choose_columns_and_see_them_with_each_pair(
         await pilot.press("c", "space", "j", "j", "space")
         await wait_until(lambda: "show" not in (tmp_path / "smoltui.toml").read_text())
         await pilot.press("escape")
-        await wait_until(lambda: "pair 1 " in seen(again) and "source" not in seen(again, "PairView"))
+        await wait_until(lambda: "pair 19 " in seen(again) and "source" not in seen(again, "PairView"))
 
 
 async def test_a_long_word_begins_beside_its_name(tmp_path: Path, wait_until: WaitUntil) -> None:
@@ -181,7 +181,7 @@ async def test_i_count_the_values_and_list_the_pairs_of_one(
         assert "3 values in 60 pairs" in seen(app, "#facet-about") or size[0] == 40
         await pilot.press("enter")
         await wait_until(lambda: "source: wiki" in seen(app) and "30 pairs" in seen(app))
-        assert "question 0" in seen(app, "PairList") and "question 1 " not in seen(app, "PairList")
+        assert "question 0" in seen(app, "#pairs-list PairList") and "question 1 " not in seen(app, "PairList")
         await pilot.press("escape")
         await wait_until(lambda: "wiki" in seen(app, "FacetList"))
         assert app.screen.query_one("#pairs-status").display is False

@@ -45,7 +45,7 @@ async def test_a_typo_in_where_to_run_is_said(project: Project, wait_until: Wait
     (project.folder / "smoltui.toml").write_text('[run]\non = "huh"\n')
     app = opened(project)
     async with app.run_test(size=(120, 40)):
-        await wait_until(lambda: "run.on in smoltui.toml must be one of local, hub, slurm: huh" in seen(app))
+        await wait_until(lambda: "run.on in smoltui.toml must be one of local, slurm, hub: huh" in seen(app))
 
 
 async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:

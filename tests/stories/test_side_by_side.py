@@ -189,7 +189,7 @@ async def test_the_process_is_killed_in_the_middle(project: Project, wait_until:
         await pilot.press("1", "5")
         await wait_until(
             lambda: (
-                "2 prompts are not answered by all. Next: press a to continue"
+                "2 prompts are not answered by all. Courteous: reference 0 of 1. Next: press a to continue"
                 in " ".join(seen(app, "#eval-status").split())
             )
         )
@@ -246,7 +246,9 @@ async def test_a_run_that_is_deleted_while_its_models_answer(project: Project, w
         app.workspace.look_at_runs()
         await wait_until(lambda: not app.runs)
         await pilot.press("x")
-        await wait_until(lambda: "was deleted. What is shown here is kept in" in seen(app, "#eval-status"))
+        await wait_until(
+            lambda: "was deleted. What is shown here is kept in" in " ".join(seen(app, "#eval-status").split())
+        )
     assert not kept_files("0a1b2c3d")
 
 

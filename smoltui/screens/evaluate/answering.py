@@ -175,7 +175,7 @@ class Answering(Agreeing):
     async def _listen(self, doing: str, events: AsyncGenerator[Event, None]) -> None:
         """Shows events until they end; an error or a stop is reported in the status."""
         self._working, self._begun, self._phase = doing, time.monotonic(), ""
-        self._kept, self._stop_reason = self._begun, ""
+        self._kept, self._stop_reason, self._aside = self._begun, "", ""
         self._ticker = self.set_interval(DRAW_SECONDS, self._tick)
         self._draw_below()
         self.refresh_bindings()
@@ -194,14 +194,14 @@ class Answering(Agreeing):
             took = as_time(time.monotonic() - self._begun)
             self._working = ""
             self._ticker.stop()
-            self._aside = ""
             if doing == ANSWERING:
                 self._settle()
                 self._keep()
             if stopped:
                 outcome, failed = self._stop_reason or self._stopped_words(doing), End(act, Outcome.STOPPED)
             following = next_step(self, failed) if failed is not None else ""
-            self._aside = " ".join(filter(None, (self._aside, outcome, following)))
+            # What was said while they worked, as that the run was deleted, comes last: it may end with a path.
+            self._aside = " ".join(filter(None, (outcome, following, self._aside)))
             self._set_status(self._aside or self._done(doing, took))
             self._draw_all()
             self._draw_figures()

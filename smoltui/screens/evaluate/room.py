@@ -377,7 +377,9 @@ class EvaluateRoom(Choosing, Measuring):
         for name in self._sheet.names:
             whole = [cell for (column, _), cell in self._sheet.cells.items() if column == name and cell.answered]
             kept = sum(manner_of(split(cell.text).answer, manner) for cell in whole)
-            shares.append(f"{name} {kept} of {len(whole)}")
+            shares += [f"{name} {kept} of {len(whole)}"] if whole else []
+        if not shares:
+            return ""
         return f" {safe_line(manner.name, 30).capitalize()}: {', '.join(shares)}."
 
     def _done(self, doing: str, took: str) -> str:

@@ -43,6 +43,9 @@ async def test_a_folder(tmp_path: Path) -> None:
     assert load.stored == len(MODEL["config.json"]) + len(MODEL["model.safetensors"])
     assert (load.download, load.files, load.memory) == (0, (), 400)  # four bytes for each on a processor
     (tmp_path / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(InputError, match=r"can't be loaded, model\.safetensors is damaged"):
+        await plan_of(str(tmp_path), tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     (load,) = (await plan_of(str(tmp_path), tmp_path)).loads
     assert load.memory == 8  # nobody can count: two bytes per weight on the disk
 
