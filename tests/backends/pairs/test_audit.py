@@ -84,7 +84,7 @@ def test_each_finding_has_its_rows(tmp_path: Path) -> None:
         "in_held_out",
         "in_evaluation_prompts",
     }
-    assert any("not counted yet (T counts them)" in note for note in audit.notes)
+    assert any("not counted yet (m counts them)" in note for note in audit.notes)
     assert load_audit(opened.folder) == audit == audit_from_json(json.loads(json.dumps(audit.as_json())))
 
 
