@@ -16,7 +16,7 @@ from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.slurm.place import SLURM
 from smoltui.core.runs.place import Place
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import InputError, RecipeError
 from smoltui.safe_text import safe_line
 

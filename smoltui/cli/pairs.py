@@ -29,7 +29,7 @@ from smoltui.core.pairs.audit import Audit
 from smoltui.core.pairs.how_read import how_lines
 from smoltui.core.pairs.preference import FINDINGS, Message, answer_text, words_diff
 from smoltui.core.pairs.query import PairQuery, parse_query
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import InputError, PairsError, SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, How

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from smoltui.backends.project.journal import Journal, contents
 from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.system.editor import editor_command, pager_command
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.workspace import workspace_of
 

@@ -18,7 +18,7 @@ from smoltui.backends.system.paths import exists
 from smoltui.core.guide.first_recipe import MODEL_FOLDER, Choices, Line, first_recipe
 from smoltui.core.guide.models import DEMO_MODEL
 from smoltui.core.pairs.curation import DEFAULT_SEED, Decision
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.scripts.pair_how import AS_IT_IS
 
 PROMPTS_NAME = "prompts.txt"

@@ -18,7 +18,7 @@ from smoltui.backends.runs import store
 from smoltui.backends.runs.known import known_runs
 from smoltui.backends.system.data_folder import read_json
 from smoltui.backends.system.paths import exists, expanded
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 from smoltui.suggestions import near as near_names

@@ -17,7 +17,8 @@ from smoltui.core.pairs.curation import FILE_NAME as CURATION
 from smoltui.core.pairs.curation import Curation
 from smoltui.core.recipe import get, summarise
 from smoltui.core.runs.run import Run
-from smoltui.core.settings.settings import FILE_NAME, Settings
+from smoltui.core.settings.file_name import FILE_NAME
+from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.system.paths import exists, expanded
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import InputError
 from smoltui.suggestions import did_you_mean
 

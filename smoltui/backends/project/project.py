@@ -6,12 +6,16 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smoltui.backends.system.paths import expanded
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.backends.system.user_config import config_path, user_table
-from smoltui.core.settings.settings import FILE_NAME, Settings, parse_settings
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import InputError, RecipeError
+
+if TYPE_CHECKING:
+    from smoltui.core.settings.settings import Settings
 
 RECIPE_NAME = "recipe.yaml"
 
@@ -89,6 +93,8 @@ class Project:
         Raises:
             RecipeError: one of the files is not TOML, or has a wrong key or value.
         """
+        from smoltui.core.settings.settings import Settings, parse_settings  # not before the first frame
+
         own = {name: table for name in OF_THE_PERSON if (table := user_table(name))}
         if own:
             try:

@@ -13,7 +13,8 @@ from smoltui.backends.project.project import MOST_SETTINGS_BYTES, Project, too_n
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.setting_fields.fields import change_of_setting, flat, problem_with, show_setting, with_setting
-from smoltui.core.settings.settings import FILE_NAME, parse_settings
+from smoltui.core.settings.file_name import FILE_NAME
+from smoltui.core.settings.settings import parse_settings
 from smoltui.core.undo.history import NO_FILE
 from smoltui.errors import InputError, RecipeError
 from smoltui.safe_text import safe_line

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.core.foreign.token_stop import Leak, leak_in_file, leak_in_value
 from smoltui.core.runs.run import RunSpec
-from smoltui.core.settings.settings import FILE_NAME, Settings
+from smoltui.core.settings.file_name import FILE_NAME
+from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, RecipeError, SmoltuiError
 
 

@@ -12,6 +12,7 @@ from smoltui.core.foreign.field_types import FITS, field_types
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.core.runs.watch_settings import WatchSettings
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.core.settings.judge_settings import JUDGE_RANGES, JudgeSettings, checked_judge
 from smoltui.core.settings.slurm_settings import SLURM_RANGES, SlurmSettings, slurm_problem
 from smoltui.errors import RecipeError
@@ -20,7 +21,6 @@ from smoltui.scripts.pair_how import AS_IT_IS, OPTIONAL, PARTS, PICKS, How
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-FILE_NAME = "smoltui.toml"
 T = TypeVar("T", bound="DataclassInstance")
 
 

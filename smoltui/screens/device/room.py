@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from smoltui.backends.services import place_or_first
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.screens.room import Room
 from smoltui.widgets.actions import bindings

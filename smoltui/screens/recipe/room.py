@@ -27,7 +27,8 @@ from smoltui.core.meanings.shown import CARDS_OF, card_of
 from smoltui.core.recipe import ABSENT, Level
 from smoltui.core.recipe.fields import FIELDS
 from smoltui.core.runs.place import Target
-from smoltui.core.settings.settings import FILE_NAME, Settings
+from smoltui.core.settings.file_name import FILE_NAME
+from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.editing import edit_file

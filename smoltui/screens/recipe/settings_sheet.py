@@ -20,7 +20,7 @@ from smoltui.core.setting_fields.fields import (
     setting_fields,
     show_setting,
 )
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.recipe.field_list import Row

@@ -15,7 +15,7 @@ from smoltui.core.guide.ends import Act, End, Outcome, cause_of
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.publish.leaderboard import State
 from smoltui.core.publish.record import Weights
-from smoltui.core.settings.settings import FILE_NAME
+from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.room import View
