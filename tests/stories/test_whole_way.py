@@ -50,7 +50,7 @@ async def test_from_pairs_to_answers_in_three_keys(
         picture(app, "recipe")
 
         await pilot.press("t")
-        await wait_until(lambda: "start" in seen(app, "#start-text"))
+        await wait_until(lambda: "checks passed" in seen(app, "#start-text") and "enter Start" in seen(app))
         picture(app, "start")
         await pilot.press("enter")
 

@@ -107,6 +107,8 @@ async def test_by_keyboard_in_a_small_terminal(
         await wait_until(lambda: "excluded" in seen(app, "PairView"))
 
         await pilot.press("t")
+        await wait_until(lambda: "checks passed" in seen(app, "#start-text"))
+        await pilot.press("space")
         await wait_until(lambda: "1 excluded, 3 unusable" in " ".join(seen(app, "#start-text").split()), 60)
         await pilot.press("enter")
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
