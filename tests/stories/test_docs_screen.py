@@ -46,7 +46,7 @@ async def test_from_the_help_to_a_topic_and_back(app: SmoltuiApp, loop_guard: li
         await pilot.press("escape")
         await wait_until(lambda: "match" not in seen(app, "#docs-keys"))
         await pilot.press("right")
-        await wait_until(lambda: "Documentation · Recipe and settings" in seen(app))
+        await wait_until(lambda: "Documentation · Slurm" in seen(app))
         await pilot.press("escape")
         await wait_until(lambda: docs.topics()[0].summary in seen(app))
         await pilot.press("escape")
