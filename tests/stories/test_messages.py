@@ -20,7 +20,7 @@ async def test_messages_cover_nothing(tmp_path: Path, wait_until: WaitUntil) -> 
     project = create_project(tmp_path / "demo", "demo")
     app = SmoltuiApp(project, Services({}), opening="recipe")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await wait_until(lambda: "Held-out split" in seen(app))
+        await wait_until(lambda: "nothing blocks" in seen(app, "#below") and "Here/Jobs" in seen(app, "KeyBar"))
         keys = seen(app).splitlines()[-1]
         for severity in ("information", "warning", "error"):
             app.say("The mill is far, and the path by the river is long " * 2, severity)  # type: ignore[arg-type]
