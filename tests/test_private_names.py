@@ -107,7 +107,7 @@ def textuals() -> frozenset[str]:
 def modules() -> Iterator[ModuleType]:
     """The modules of the package that have something to do with Textual, imported."""
     for module in pkgutil.walk_packages(smoltui.__path__, "smoltui."):
-        parts = ("app", "keyed_app", "screens", "widgets", "wire")
+        parts = ("app", "keyed_app", "looks", "screens", "widgets", "wire")
         if module.name.startswith(tuple(f"smoltui.{part}" for part in parts)):
             yield importlib.import_module(module.name)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.filter import LineFilter
 from textual.theme import BUILTIN_THEMES
+from textual.widgets._toast import Toast, ToastHolder
 
 from smoltui.core.looks.contrast import is_dark
 from smoltui.core.looks.palette import DARK, LIGHT, PALETTES
@@ -77,6 +79,15 @@ class ThemedApp(WireApp[ReturnType], Generic[ReturnType]):
         if paint is None:
             paint = self._painted[palette.name] = Paint(palette, self._depth)
         return [paint]
+
+    def _refresh_notifications(self) -> None:
+        # Textual removes the toast of a message that was cleared, but not the holder around it. Our rack takes part in
+        # the layout, where each empty holder would stay as a blank line.
+        with suppress(ScreenStackError):
+            for holder in self.screen.query(ToastHolder):
+                if not any(toast._notification in self._notifications for toast in holder.query_children(Toast)):
+                    holder.remove()
+        super()._refresh_notifications()
 
     def choose_theme(self, theme: str) -> None:
         """Draws in this theme from now on; `auto` follows the terminal."""

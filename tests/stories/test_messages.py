@@ -39,6 +39,30 @@ async def test_messages_cover_nothing(tmp_path: Path, wait_until: WaitUntil) -> 
         assert not [one for one in toasts if one.overlaps(app.screen.children[0].region)]
 
 
+async def test_cleared_messages_leave_no_lines(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """I change and undo again and again: each message replaces the last, and with the last of them its line goes."""
+    project = create_project(tmp_path / "demo", "demo")
+    app = SmoltuiApp(project, Services({}), opening="recipe")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Held-out split" in seen(app))
+        commands = app.screen.query_one("#commands")
+        before = commands.region
+        for number in range(3):
+            app.say(f"Changed {number}")
+            await wait_until(lambda number=number: f"Changed {number}" in told(app))  # type: ignore[misc]
+            assert commands.region.y == before.y - 1
+            app.clear_notifications()
+        app.say("Shown, and covered by another room")
+        await wait_until(lambda: "Shown" in told(app))
+        await pilot.press("1")
+        await wait_until(lambda: app.current_mode == "device")
+        await pilot.press("3")
+        await wait_until(lambda: app.current_mode == "recipe")
+        app.notify("It expires", timeout=0.5)
+        await wait_until(lambda: "It expires" in told(app) and commands.region.y == before.y - 1)
+        await wait_until(lambda: commands.region == before)
+
+
 async def test_a_screenshot_is_in_the_project(tmp_path: Path, wait_until: WaitUntil) -> None:
     """I press ctrl+p, choose Screenshot, and read where it is."""
     project = create_project(tmp_path / "demo", "demo")
