@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import Input
 
-from smoltui.core.actions.keys import NAMED, written
+from smoltui.core.actions.keys import is_chord
 from smoltui.safe_text import safe_line
 from smoltui.widgets.actions import bindings, refusal
 from smoltui.wire import WireApp
@@ -75,7 +75,7 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         if len(key) > 1:
             return False
         return any(
-            len(name) == 2 and name[0] == key and name not in NAMED and written(name) == name  # "at" is the key @
+            name[0] == key and is_chord(name)
             for _, bound in self.screen._modal_binding_chain
             for name in bound.key_to_bindings
         )

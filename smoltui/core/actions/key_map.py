@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smoltui.core.actions.action import UNBOUND, Action, Place
-from smoltui.core.actions.keys import NAMED, key_name, written
+from smoltui.core.actions.keys import is_chord, key_name, written
 from smoltui.core.actions.table import ACTIONS, PLACES, around
 from smoltui.suggestions import did_you_mean
 
@@ -109,9 +109,9 @@ def _conflicts(keys: Mapping[str, str]) -> Iterator[str]:
 
 def _chord(key: str, taken: Mapping[str, Action]) -> str:
     """Two keys of which this is the first, or the first of these two; empty if neither is taken."""
-    if len(key) == 2 and key not in NAMED:
+    if is_chord(key):
         return key[0] if key[0] in taken else ""
-    return next((each for each in taken if len(key) == 1 and len(each) == 2 and each[0] == key), "")
+    return next((each for each in taken if len(key) == 1 and is_chord(each) and each[0] == key), "")
 
 
 def _inside_out(place: Place, keys: Mapping[str, str]) -> Iterator[Action]:

@@ -70,6 +70,11 @@ def written(key: str) -> str:
         return key  # unknown to Unicode
 
 
+def is_chord(key: str) -> bool:
+    """Whether this stands for two keys that are pressed one after the other, as `gg`: `at` is the key `@`."""
+    return len(key) == 2 and key not in NAMED and key not in WRITTEN
+
+
 def character_of(key: str) -> str:
     """The character that a key types; empty for one that types none, and for two keys."""
     if "+" in key or key in NAMED:

@@ -68,6 +68,12 @@ def test_a_free_key_has_no_conflict() -> None:
     assert key_map({"pairs.random": "ctrl+n", "app.docs": "f2"}).problems == ()
 
 
+def test_the_key_at_is_not_the_two_keys_a_and_t() -> None:
+    """Textual calls @ `at`: a and @ are both free to be used in one place."""
+    problems = key_map({"app.redraw": "a", "app.docs": "@"}).problems
+    assert problems and not any("app.docs and on app.redraw" in problem for problem in problems), problems
+
+
 def test_the_wrong_entry_is_left_out_and_the_others_count() -> None:
     found = key_map({"pairs.random": "ctrl+n", "pairs.sort": "nothing", "nowhere": "x"})
     assert found.keys == {"pairs.random": "ctrl+n"} and len(found.problems) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smoltui.core.actions.keys import character_of, key_name, written
+from smoltui.core.actions.keys import character_of, is_chord, key_name, written
 
 PAIRS = [
     ("?", "question_mark"),
@@ -57,3 +57,8 @@ def test_what_is_no_key_is_refused(text: str) -> None:
 
 def test_what_a_key_types() -> None:
     assert [character_of(key) for key in ("x", "space", "at", "enter", "gg", "ctrl+x")] == ["x", " ", "@", "", "", ""]
+
+
+def test_which_keys_are_two() -> None:
+    """`at` is the key @, and `up` and `f1` are keys with a name."""
+    assert [key for key in ("gg", "n1", "at", "up", "f1", "g", "enter", "ctrl+g") if is_chord(key)] == ["gg", "n1"]
