@@ -90,10 +90,15 @@ def find(text: str) -> list[Card]:
 
 
 def terms_like(text: str) -> list[str]:
-    """Up to three terms whose names are like an unknown one, the most similar first."""
+    """Up to three terms whose names, or a word of them, are like an unknown one, the most similar first."""
     index, wanted = _index(), _folded(text)
+    words = {word for name in index for word in name.split()}
+    closest = near(wanted, sorted({*index, *words}))[:1]
+    alike = near(wanted, index)
+    meant = [name for name in (*alike, *index) if not set(closest).isdisjoint(name.split())]
     inside = [name for name in index if len(wanted) > 2 and wanted in name]
-    return list(dict.fromkeys(index[name][0].term for name in [*near(wanted, index), *inside]))[:3]
+    found = [*(name for name in closest if name in index), *meant, *alike, *inside]
+    return list(dict.fromkeys(index[name][0].term for name in found))[:3]
 
 
 @cache

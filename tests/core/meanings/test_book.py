@@ -102,4 +102,12 @@ def test_explain_prints_lists_and_suggests() -> None:
     assert '"id": "field:beta"' in run(smoltui, ["explain", "BETA", "--json"]).output
     failed = run(smoltui, ["explain", "entorpy"])
     assert isinstance(failed.exception, InputError) and "Did you mean entropy" in failed.exception.hint
-    assert terms_like("rewards") and not terms_like("qqqqqqq")
+    assert not terms_like("qqqqqqq")
+
+
+@pytest.mark.parametrize("typed", ["rewrd", "rewards", "reward", "rewrds/margin"])
+def test_a_word_of_a_name_is_enough_to_suggest_it(typed: str) -> None:
+    """Other words that look alike (required, words, ready) come after every name with the word that was meant."""
+    like = terms_like(typed)
+    assert like and all("reward" in term for term in like), like
+    assert "rewards/margins" in like
