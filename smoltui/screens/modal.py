@@ -26,6 +26,11 @@ class Modal(Refusing, ModalScreen[ScreenResultType]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog")
 
+    async def _on_message(self, message: Message) -> None:
+        if isinstance(message, Mount) and (self._closing or self._pruning):
+            return  # it was closed before it was composed, and has nothing to draw on
+        await super()._on_message(message)
+
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         return super().dismiss(result) if self.is_active else AwaitComplete()
 

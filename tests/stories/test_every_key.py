@@ -29,6 +29,7 @@ from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
 from smoltui.core.actions import table
+from smoltui.core.actions.keys import is_chord
 from smoltui.core.runs.run import RunSpec
 from smoltui.screens.home.room import HomeRoom
 from smoltui.widgets.actions import offered
@@ -239,7 +240,7 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
                 assert app.return_code is None, f"the app ended on {name} in {place}"
                 if whereabouts(app) == there:
                     stays.add(actions)
-            for chord in sorted(name for name in meant if len(name) == 2 and name.isalpha() and name != "up"):
+            for chord in sorted(filter(is_chord, meant)):
                 await go(pilot, place)
                 for letter in chord:
                     send(app, letter, letter)
@@ -253,7 +254,7 @@ def of(room: str, *, needs_data: bool | None = None) -> list[Place]:
     return [place for place in PLACES if place.room == room and needs_data in (None, place.needs_data)]
 
 
-ROOMS = ["home", "device", "pairs", "recipe", "runs", "evaluate"]
+ROOMS = ["home", "device", "pairs", "recipe", "runs", "evaluate", "submit"]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -283,6 +284,17 @@ async def test_letters_behind_the_end_of_the_palette(tmp_path: Path, away: None)
                 await pilot.pause(0.3)
                 assert app.return_code is None
                 await pilot.press("escape", "escape")
+
+
+async def test_a_dialog_that_is_closed_before_it_is_drawn(tmp_path: Path, away: None) -> None:
+    """A run that starts, or another key in the packet, closes the dialog that I had just opened."""
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        app.action_help()
+        app.pop_screen()
+        await pilot.pause()
+        assert app.return_code is None and isinstance(app.screen, HomeRoom)
 
 
 @pytest.mark.parametrize("action", ["command_palette", "change_theme"])
@@ -342,7 +354,7 @@ def test_every_key_is_in_the_table() -> None:
         assert [binding.id for binding in own] == [
             action.id for action in table.PLACES[place].actions for _ in action.key_names
         ], kind.__name__
-        used[place] = kind
+        used[place] = SmoltuiApp if issubclass(SmoltuiApp, kind) else kind
     assert used.keys() == table.PLACES.keys()
     for place, kind in used.items():
         for action in table.PLACES[place].actions:
