@@ -180,7 +180,7 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         else:
             driver._disable_mouse_support()  # type: ignore[attr-defined]
             driver._mouse = False
-        self.notify("The mouse works in the app" if takes else "The mouse is the terminal's", markup=False)
+        self.notify("The mouse works in the app" if takes else "The mouse is left to the terminal", markup=False)
 
 
 def _commands() -> type:

@@ -24,7 +24,7 @@ async def follow_up(chains: Chains, run: Run) -> None:
     told = False
     while (step := _unfinished(chain := await chains.carry_out(run))) is not None:
         if not told:
-            note(f"Another process does this step: {step.name}")
+            note(f"Another process is doing this step: {step.name}")
             told = True
         await asyncio.sleep(LOOK_SECONDS)
     for step in chain.steps if chain is not None else ():

@@ -72,7 +72,7 @@ class Creation:
     concurrency: bool
     """Allow overlapping runs."""
     yes: bool
-    """Create it without asking, although it costs money."""
+    """Create the schedule without asking, although it costs money."""
     as_json: bool
 
 

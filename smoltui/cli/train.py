@@ -222,8 +222,8 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
 
 def _who_follows_up(engine: Engine, run: Run) -> str:
     if engine.place.here:
-        return "What follows is done as soon as the run is done, also while no app is open"
-    return f"What follows is done by the app while it is open on this project, or by: smoltui wait {run.id}"
+        return "Follow-up steps start as soon as the run is done, even with the app closed"
+    return f"Follow-up steps are done while the app is open on this project, or by: smoltui wait {run.id}"
 
 
 def _print_started(run: Run, as_json: bool) -> None:

@@ -94,7 +94,7 @@ def _explained(error: Exception) -> WrongInputError | None:
         return WrongInputError(f"lm_eval doesn't have this task: {text[:200]}", "List them: lm_eval ls tasks")
     if "chat_template" in text or "chat template" in text:
         return WrongInputError(
-            "The model has no chat template, with which questions are asked", "Use a model with a chat template."
+            "The model has no chat template, which the questions need", "Use a model with a chat template."
         )
     return None
 

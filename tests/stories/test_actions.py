@@ -63,7 +63,7 @@ async def test_an_action_that_cannot_run_says_why(app: SmoltuiApp, wait_until: W
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 30" in seen(app))
         await pilot.press("n", "n", "f")
-        assert told(app) == "Nothing was found to go to. Press / to search", "once, however often I press"
+        assert told(app) == "There is no match to go to. Press / to search", "once, however often I press"
         await pilot.press("A")
         assert "Search (/) or open an audit finding first" in told(app)
         await pilot.press("question_mark", "slash", *"all", "enter")

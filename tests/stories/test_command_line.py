@@ -340,7 +340,7 @@ def test_what_follows_a_run_needs_no_app(project: Path, capsys: pytest.CaptureFi
     """I start both and log out: the run's supervisor sees to the next step, which finds no prompts here."""
     (project / "prompts.txt").write_text("")
     assert run(["train", str(project), "--then", "ask", "--detach"]) == 0
-    assert "also while no app is open" in capsys.readouterr().err
+    assert "even with the app closed" in capsys.readouterr().err
     (run_id,) = chains.read_all()
     until = time.monotonic() + 60
     while (step := chains.read_all()[run_id].steps[0]).finished_at is None and time.monotonic() < until:

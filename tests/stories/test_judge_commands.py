@@ -195,7 +195,7 @@ def test_a_broken_last_line_costs_one_call(project: Project, server: JudgeServer
     (path,) = folder().glob("judge-*.jsonl")
     path.write_bytes(path.read_bytes()[:-20])
     code, report, err = result(capsys, project, "--yes")
-    assert code == 0 and "cannot be read; what is missing is asked again" in err
+    assert code == 0 and "cannot be read; missing replies are asked for again" in err
     assert len(server.calls) == 21 and sum(report["figures"]["replies"].values()) == 20
 
 

@@ -67,7 +67,7 @@ async def test_asked_stopped_and_continued(project: Project, server: JudgeServer
         await pilot.press("a", "y")
         await wait_until(lambda: "5 of 20 replies" in words(app) and len(server.calls) == 9)
         await pilot.press("x")
-        await wait_until(lambda: "Stopping after the calls under way" in words(app))
+        await wait_until(lambda: "Stopping after the calls in progress" in words(app))
         server.go_on.set()
         await wait_until(lambda: "Stopped. Replies so far are kept. Next: press a to continue" in words(app))
         await wait_until(lambda: "11 calls in both orders; 9 of 20 have been answered before" in words(app))

@@ -96,7 +96,7 @@ async def test_label_ten_prompts(project: Project, wait_until: Wait) -> None:
     app = open_on(project)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_labels(app, pilot, wait_until)
-        await wait_until(lambda: "4 of 10 labelled" in seen(app))
+        await wait_until(lambda: "4 of 10 labeled" in seen(app))
         await pilot.press("enter")
         await wait_until(lambda: "5 of 10" in seen(app) and "Question 4?" in seen(app))
         for number in range(6, 10):

@@ -546,7 +546,7 @@ async def test_i_hold_out_and_export(app: SmoltuiApp, wait_until: WaitUntil, tmp
         await wait_until(lambda: "are in curated, hash" in told(app))
         assert (tmp_path / "curated" / "README.md").is_file()
         await pilot.press("E", "enter")
-        await wait_until(lambda: "curated holds an export already. Replace it?" in seen(app))
+        await wait_until(lambda: "curated already holds an export. Replace it?" in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "are in curated, hash" in told(app))
 

@@ -262,7 +262,7 @@ async def test_a_job_over_its_limit_is_cancelled_where_i_asked_for_it(tmp_path: 
     app = app_on(tmp_path, shelf)
     async with app.run_test(size=(120, 40), notifications=True):
         await wait_until(lambda: "run-0001" in seen(app, "RunList"))
-        await wait_until(lambda: "run-0001 was cancelled: its cost exceeded" in seen(app))
+        await wait_until(lambda: "run-0001 was canceled: its cost exceeded" in seen(app))
         assert shelf.cancelled == ["job0001"]
 
 

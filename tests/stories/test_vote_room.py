@@ -166,7 +166,7 @@ async def test_the_pairs_open_in_pairs(project: Project, wait_until: Wait) -> No
         await pilot.press("E", "enter", "enter")
         await wait_until(lambda: "2 pairs are in votes-pairs" in seen(app))
         await pilot.press("escape", "E", "enter", "enter")
-        await wait_until(lambda: "votes-pairs holds an export already. Replace it?" in seen(app))
+        await wait_until(lambda: "votes-pairs already holds an export. Replace it?" in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "open them in Pairs" in seen(app))
         await pilot.press("o")

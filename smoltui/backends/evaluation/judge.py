@@ -142,7 +142,7 @@ class Judging:
         if not lines:
             return ""
         which = f"Line {lines[0]}" if len(lines) == 1 else f"{len(lines)} lines"
-        return f"{which} of {self.path.name} cannot be read; what is missing is asked again."
+        return f"{which} of {self.path.name} cannot be read; missing replies are asked for again."
 
     @property
     def replies(self) -> int:

@@ -110,7 +110,7 @@ class Endpoint:
         finally:
             if not all(lane.done() for lane in lanes):
                 self.stop()
-                self._tell("Finishing the calls under way…")
+                self._tell("Finishing the calls in progress…")
             try:
                 await asyncio.wait(lanes)
             finally:

@@ -193,7 +193,7 @@ async def _loads_at(place: str, revision: str | None, machine: _Machine) -> list
         except ServiceError as error:
             if cached is None and "/" not in place:  # a folder that is gone, rather than one of the Hub's oldest names
                 raise InputError(
-                    f"There is no folder of this name in the project, and the Hub did not answer: {place}",
+                    f"There is no folder with this name in the project, and the Hub did not answer: {place}",
                     "Fix model_name_or_path in the recipe, or check the network.",
                 ) from error
             if cached is None:

@@ -338,7 +338,7 @@ def _upload_failed(error: Exception, doing: str) -> SmoltuiError:
     if found:
         return refused(int(found[1]), doing)
     if "cancelled" in str(error).lower():
-        return ServiceError("The upload was cancelled")
+        return ServiceError("The upload was canceled")
     return UnreachableError(f"The upload was interrupted, so smoltui could not {doing}: {_words(error)}", _try_again())
 
 

@@ -124,7 +124,7 @@ class Curated:
             if number
         ]
         how = f"curated: {', '.join(parts)}" if parts else "exported as smoltui reads them"
-        rows = f"; made of its rows: {made.pairs_made}" if made.pairs_made else ""
+        rows = f"; made from its rows: {made.pairs_made}" if made.pairs_made else ""
         return f"{_count(made.train)} pairs of {self.source}, {how}{rows}"
 
 

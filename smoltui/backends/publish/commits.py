@@ -106,7 +106,7 @@ async def create_commit(
 def _explained(error: Exception, doing: str) -> Exception:
     """Our error for one of a commit; the same error if it is not the Hub's."""
     if status_of(error) == STALE:
-        return StaleParentError("Somebody else changed the repository first", "It is read again.")
+        return StaleParentError("Somebody else changed the repository first", "Reading it again.")
     if isinstance(error, FileNotFoundError | PermissionError) and error.errno is not None:
         return InputError(f"A file cannot be read: {error.filename}", "Check the folder of the model.")
     if isinstance(error, ValueError) and status_of(error) is None and "Invalid metadata" in str(error):

@@ -87,7 +87,7 @@ async def prepare(space: str, entry: Entry, today: str, *, replaces: int | None 
     checks = field_checks(entry, today)
     if account.name.casefold() != entry.username.casefold():
         said = f"The model belongs to {shown(entry.username)}, and you are logged in as {account.name}"
-        checks.append(warn("username", said, "The entry is submitted by you, for a model of somebody else."))
+        checks.append(warn("username", said, "You are submitting the entry for somebody else's model."))
     if account.can_write is False:
         said = f"The token is read-only and cannot {SUBMITTING}: {account.token_name or account.name}"
         checks.append(stop("token", said, f"Create one with write access at {hub.endpoint()}/settings/tokens"))
@@ -107,7 +107,7 @@ def board_checks(board: Board, entry: Entry) -> tuple[list[Check], Edit | None]:
     """Whether the entry can be added, and how. Raises InputError."""
     for number, row in enumerate(board.file.entries, 1):
         if entry.is_same(row):
-            said = f"The leaderboard has this model already, as entry {number} of chapter {shown(entry.chapter)}"
+            said = f"The leaderboard already has this model, as entry {number} of chapter {shown(entry.chapter)}"
             return [stop("leaderboard", said, "Nothing needs to be submitted. A new model needs a new name.")], None
     edit = with_entry(board.file, entry.as_json())
     count = len(board.file.entries)

@@ -266,7 +266,7 @@ async def _found(plan: PushPlan, error: SmoltuiError) -> commits.Commit:
             rows = await session.get(api_path("model", plan.repo, "commits", "main"), doing=DOING)
     except SmoltuiError:
         said = "The connection was lost while pushing; the commit may or may not have been made"
-        raise UnreachableError(said, f"Look before you try again: {page('model', plan.repo)}/commits/main") from error
+        raise UnreachableError(said, f"Check before you try again: {page('model', plan.repo)}/commits/main") from error
     newest = mapping_in(rows[0]) if isinstance(rows, list) and rows else {}
     oid = text_in(newest.get("id"))
     if oid is None or oid == plan.head or newest.get("title") != plan.title:

@@ -110,7 +110,7 @@ async def _found(
     if problem is not None:
         raise UnreachableError(
             "The connection was lost while opening the pull request; it may or may not be open",
-            f"Look before you try again: {page('space', space)}/discussions",
+            f"Check before you try again: {page('space', space)}/discussions",
         ) from error
     raise UnreachableError(
         "The Hub's answer was lost while opening the pull request; none was opened, as none of yours has the entry",

@@ -88,7 +88,7 @@ async def claimed(run_id: str) -> AsyncIterator[bool]:
     def take() -> None:
         data_folder.private_folder(folder())
         try:
-            lock = locks.take(path_of(run_id).with_suffix(".lock"), "Another process does it, {pid}", seconds=0)
+            lock = locks.take(path_of(run_id).with_suffix(".lock"), "Another process is doing it, {pid}", seconds=0)
         except locks.LockHeldError:
             return
         with guard:

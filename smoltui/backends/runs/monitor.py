@@ -437,7 +437,7 @@ class RunMonitor:
     async def _cancel(self, run: Run) -> None:
         try:
             self.take_run(await self.engine_of(run).cancel(run.id))
-            self._say(f"{run.name} was cancelled: its cost exceeded watch.cost_usd", "warning")
+            self._say(f"{run.name} was canceled: its cost exceeded watch.cost_usd", "warning")
         except SmoltuiError as error:
             self._say(str(error), "error")
 

@@ -323,7 +323,7 @@ class SlurmEngine(Engine):
         options = ["--signal=TERM"] if what == "pause" else []  # to the steps alone: that is a pause
         said = commands.call("scancel", *options, job)
         if said.busy:
-            raise UnreachableError(f"Slurm did not take the request ({said.last})", "Try again in a minute.")
+            raise UnreachableError(f"Slurm did not accept the request ({said.last})", "Try again in a minute.")
         if said.code and what == "pause":
             raise InputError(f"Slurm cannot pause this run now ({said.last})", "Try again once it trains.")
 

@@ -225,7 +225,8 @@ def _submitted(command: list[str], part: Part, queue: Queue, folder: Path) -> st
         if said.code and not said.busy:
             raise InputError(*refusal(said.last))
         lost = UnreachableError(
-            f"Slurm gave no number for the job ({said.last or 'no answer'})", "Try again when the cluster is less busy."
+            f"Slurm returned no number for the job ({said.last or 'no answer'})",
+            "Try again when the cluster is less busy.",
         )
         if "unable to contact" in said.err.lower():
             raise lost  # it never got there

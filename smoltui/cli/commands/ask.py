@@ -57,7 +57,7 @@ def ask_command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Print the answers of up to four models to PROMPTS or to a set of prompts, and figures of these answers."""
+    """Print the answers of up to four models to PROMPTS or to a set of prompts, with figures."""
     from smoltui.cli import ask
 
     question = ask.Question(

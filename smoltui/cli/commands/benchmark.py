@@ -43,7 +43,7 @@ from smoltui.cli.failures import require_address_space
     "--check",
     "command",
     metavar="COMMAND",
-    help="Check a LightEval command of your own, such as the one of the course, without running it.",
+    help="Check your own LightEval command, such as the course's, without running it.",
 )
 @click.option(
     "--read",

@@ -22,7 +22,7 @@ def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
 @runs_argument
 @json_option
 def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Wait until runs have ended, and do the steps that follow them.
+    """Wait until runs have ended, and do their follow-up steps.
 
     The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed.
     """
@@ -77,7 +77,10 @@ def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str,
 @click.command("hardware")
 @click.option("--for", "folder", metavar="FOLDER", type=FOLDER, help="Also show whether this project's recipe fits.")
 @click.option(
-    "--on", "engine", type=EngineChoice(), help="Of which place; default: run.on, or the first that has some."
+    "--on",
+    "engine",
+    type=EngineChoice(),
+    help="Place to list; default: run.on, or the first with hardware to choose from.",
 )
 @json_option
 def hardware_command(folder: str | None, engine: str | None, as_json: bool) -> None:

@@ -13,8 +13,10 @@ from smoltui.cli.arguments import folder_argument, json_option, project_in, run_
 @click.option("--endpoint", metavar="URL", help="OpenAI-compatible base URL, hf, or local; default: smoltui.toml.")
 @click.option("--model", help="Model as the endpoint names it; for local, a folder, a Hub id, or reference.")
 @click.option("--key-env", metavar="NAME", help="Environment variable that holds the key.")
-@click.option("--max-calls", type=click.IntRange(0), metavar="N", help="Make at most N calls; the next time continues.")
-@click.option("--dry-run", is_flag=True, help="Show the prompt, the number of calls and the cost, and ask nothing.")
+@click.option(
+    "--max-calls", type=click.IntRange(0), metavar="N", help="Make at most N calls; run it again to continue."
+)
+@click.option("--dry-run", is_flag=True, help="Show the prompt, the number of calls and the cost; ask nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def judge_command(
@@ -28,7 +30,7 @@ def judge_command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Let a model compare the answers of two or more models, each two of them in both orders.
+    """Let a model compare the answers of two or more models, two at a time and in both orders.
 
     Calls and cost are counted before anything is sent. Replies are kept with the run and not asked for twice.
     """

@@ -19,10 +19,10 @@ from smoltui.cli.output import print_json
 @click.option(
     "--columns",
     metavar="PART=COLUMN,…",
-    help="What the columns are, such as prompt=question,chosen=good,rejected=bad. Only needed if the names don't tell.",
+    help="What the columns are, such as prompt=question,chosen=good,rejected=bad. Needed only if the names don't tell.",
 )
 @click.option(
-    "--answers", metavar="COLUMN,…", help="Columns with the answers to make pairs of, or the one with a list of them."
+    "--answers", metavar="COLUMN,…", help="Columns with the answers to make pairs from, or the one with a list of them."
 )
 @click.option("--winner", metavar="COLUMN", help="Column that names the better answer.")
 @click.option("--score", metavar="NAME", help="Column or key of the answers' scores; more is better.")

@@ -55,10 +55,10 @@ def recipe_command_command(folder: str, target: str | None, as_json: bool) -> No
 @recipe_group.command("import")
 @click.argument("source", type=FILE)
 @click.argument("folder", type=FOLDER)
-@click.option("--replace", is_flag=True, help="Replace the recipe that is there.")
+@click.option("--replace", is_flag=True, help="Replace an existing recipe.")
 @json_option
 def recipe_import_command(source: str, folder: str, replace: bool, as_json: bool) -> None:
-    """Make a recipe of a training script or of a command.
+    """Turn a training script or a command into a recipe.
 
     SOURCE is a Python script that uses TRL's DPOTrainer, or a text file with a command such as trl dpo or hf jobs uv
     run; - reads standard input. The script is read, never run. What no longer works is named with its line.

@@ -78,7 +78,7 @@ def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool)
 @run_argument
 @click.option("-f", "--follow", is_flag=True, help="Continue until the run ends; the exit code is its result.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N of the existing lines.")
-@click.option("--grep", metavar="REGEX", help="Of these, only matching lines.")
+@click.option("--grep", metavar="REGEX", help="Only matching lines, after --tail.")
 @json_option
 def logs_command(run_id: str, follow: bool, tail: int | None, grep: str | None, as_json: bool) -> None:
     """Print the log of a run."""

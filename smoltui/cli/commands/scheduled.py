@@ -12,7 +12,7 @@ from smoltui.cli.group import Group
 
 @click.group("scheduled", cls=Group)
 def scheduled_group() -> None:
-    """Recurring Jobs."""
+    """Manage recurring Jobs."""
 
 
 @scheduled_group.command("list")
@@ -31,9 +31,9 @@ def scheduled_list_command(as_json: bool) -> None:
 @click.option("--flavor", type=FLAVOR, help="Hardware of each Job.")
 @click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Jobs.")
-@click.option("--suspended", is_flag=True, help="Create it suspended: it starts nothing until you resume it.")
+@click.option("--suspended", is_flag=True, help="Create the schedule suspended: nothing starts until you resume it.")
 @click.option("--concurrency", is_flag=True, help="Allow overlapping runs.")
-@click.option("--yes", is_flag=True, help="Create it without asking, although it costs money.")
+@click.option("--yes", is_flag=True, help="Create the schedule without asking, although it costs money.")
 @json_option
 def scheduled_create_command(folder: str, **options: Any) -> None:
     """Train a project on a schedule, with its recipe and pairs as they are now."""

@@ -51,9 +51,11 @@ def vote_command(
 @click.option(
     "--prompts", metavar="FILE", type=FILE, help="Text or JSONL file, or name of a set; default: the project's prompts."
 )
-@click.option("--n", "n", type=int, default=4, show_default=True, help="Answers of each model to each prompt.")
-@click.option("--temperature", type=float, help="Of sampling; default: that of the project.")
-@click.option("--seed", type=int, help="Of sampling; default: that of the project.")
+@click.option(
+    "--n", "n", type=int, default=4, show_default=True, help="Number of answers of each model to each prompt."
+)
+@click.option("--temperature", type=float, help="Sampling temperature; default: the project's.")
+@click.option("--seed", type=int, help="Sampling seed; default: the project's.")
 @click.option(
     "--model",
     "models",
@@ -61,7 +63,7 @@ def vote_command(
     help="reference, aligned, a folder or a Hub id; repeat it for two. Default: the aligned model.",
 )
 @run_option("Run with the aligned model; default: the project's newest completed run.")
-@click.option("--name", help="Name of the set; default: that of the prompts file.")
+@click.option("--name", help="Name of the set; default: the name of the prompts file.")
 @click.option("--choices", metavar="FILE", type=FILE, help="Record best and worst from a file instead of sampling.")
 @click.option("--export", "out", metavar="OUT", help=EXPORT)
 @click.option("--hold-out", type=float, metavar="SHARE", help=HOLD_OUT)

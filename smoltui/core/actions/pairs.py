@@ -102,7 +102,9 @@ COLUMNS = Place(
     "Columns",
     (
         Action("values", "enter", "choose", "Count the values of the column", SEE, bar="Values"),
-        Action("mark", "space", "show_column", "Show it with each pair, or no longer", SEE, bar="Show with each pair"),
+        Action(
+            "mark", "space", "show_column", "Show the column with each pair, or hide it", SEE, bar="Show with each pair"
+        ),
         *ITEMS,
         *moves("move({})", "page({})", "move({})"),
         BACK,
@@ -167,7 +169,7 @@ MAPPING = Place(
 )
 MAPPING_PANE = Place(
     "mapping-pane",
-    "The form of columns",
+    "Column form",
     (Action("back", "escape", "leave", "Cancel", MOVE, bar="Cancel"),),
     inside="pairs-room",
 )

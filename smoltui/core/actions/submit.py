@@ -27,7 +27,7 @@ ROOM = Place(
             bar="Submit entry",
         ),
         Action("reopen", "C", "reopen", "Close your conflicting pull request and open it again", PROJECT),
-        Action("undo", "u", "undo", "Undo edits of the card", DO),
+        Action("undo", "u", "undo", "Undo edits to the card", DO),
         Action("reload", "r", "reload", "Reload the record and the board", DO),
         Action("stop", "x", "stop", "Stop", DO, means="exclude"),
         Action("older", "left_square_bracket", "other(1)", "Older run", MOVE, means="last-big"),

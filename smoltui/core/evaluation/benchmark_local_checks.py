@@ -70,7 +70,7 @@ def _local_model(command: LmEvalCommand, facts: LocalFacts) -> Iterator[Check]:
         yield Check(
             "template",
             STOP,
-            f"This model has no chat template, with which questions are asked: {command.model}",
+            f"This model has no chat template, which the questions need: {command.model}",
             "Use a model with a chat template, such as HuggingFaceTB/SmolLM3-3B.",
         )
     if command.adapter is not None:

@@ -73,7 +73,7 @@ def differences(before: Measurement, now: Measurement) -> list[str]:
     if before.date != now.date:
         found.append(f"the date in the prompts was {before.date} and is {now.date}")
     if before.pairs_hash != now.pairs_hash:
-        found.append("the held-out pairs are others")
+        found.append("the held-out pairs differ")
     changed = [name for name in now.versions if before.versions.get(name) != now.versions[name]]
     if changed:
         found.append(f"{', '.join(changed)} changed")

@@ -121,7 +121,7 @@ def _answers(facts: TerminalFacts) -> Iterator[Finding]:
         return
     if not facts.answers:
         step = "On a slow connection, run it again. Otherwise try another terminal."
-        yield Finding("Terminal", "answers", State.NOTE, "the terminal answers no question", step)
+        yield Finding("Terminal", "answers", State.NOTE, "the terminal doesn't answer queries", step)
         return
     steady = {True: "synchronized updates", False: "no synchronized updates", None: "updates unknown"}[facts.steady]
     background = f"background {facts.background}" if facts.background else "background not reported"

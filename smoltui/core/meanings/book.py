@@ -28,13 +28,13 @@ _EXTRA = {
     ),
     "learning_rate": (
         "5e-7 to 5e-6 for full training of models of billions of weights, 5e-6 to 5e-5 with LoRA.",
-        "The loss rises above its start: too high. The margin stands still: too low.",
+        "The loss rises above its start: too high. The margin doesn't move: too low.",
         "Change it by a factor of 3 to 10 at a time.",
     ),
     "max_length": (
         "Long enough that few answers are cut.",
         "Cut answers have no end token: the model isn't taught to stop. A prompt that fills it drops the pair.",
-        "T in Pairs counts the tokens; raise it, or leave long pairs out.",
+        "m in Pairs counts the tokens; raise it, or leave long pairs out.",
     ),
     "num_train_epochs": (
         "1 to 3.",

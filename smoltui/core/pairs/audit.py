@@ -158,7 +158,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "contradicts",
         "The two gradients cancel each other.",
         "arithmetic of the DPO loss",
-        "review; X swaps, x excludes one",
+        "review; % swaps, x excludes one",
     ),
     Definition(
         "repeated_prompts",

@@ -68,7 +68,7 @@ def _header(facts: CardFacts) -> list[str]:
 def _body(facts: CardFacts, name: str) -> list[str]:
     lines = [
         "Made with smoltui from "
-        f"`{name.replace('`', '´')}` ({facts.schema}). The source's licence applies; smoltui does not know it.",
+        f"`{name.replace('`', '´')}` ({facts.schema}). The source's license applies; smoltui does not know it.",
         "",
         "| | pairs |",
         "|---|---|",
@@ -86,15 +86,13 @@ def _body(facts: CardFacts, name: str) -> list[str]:
 
 
 def _done(facts: CardFacts) -> list[str]:
-    done = [f"Pairs were made of its rows: {_plain(safe_line(facts.pairs_made, 400))}."] if facts.pairs_made else []
+    done = [f"Pairs were made from its rows: {_plain(safe_line(facts.pairs_made, 400))}."] if facts.pairs_made else []
     if facts.excluded:
         said = ", ".join(f"{_plain(safe_line(why, 80))}: {count:,}" for why, count in _most(facts.reasons))
         done.append(f"{facts.excluded:,} excluded by decision{f' ({said})' if said else ''}.")
     if facts.left_out:
         said = ", ".join(f"{_plain(safe_line(reason, 60))}: {count:,}" for reason, count in _most(facts.left_out))
-        done.append(
-            f"{sum(facts.left_out.values()):,} left out because they are not pairs that teach something ({said})."
-        )
+        done.append(f"{sum(facts.left_out.values()):,} left out because they teach nothing ({said}).")
     if facts.swapped:
         done.append(f"{facts.swapped:,} with chosen and rejected swapped by decision.")
     if facts.hold_out:

@@ -67,7 +67,7 @@ def _targets(recipe: Recipe) -> Iterator[Finding]:
     if len(unknown) == len(names):
         yield _stop("lora_target_modules", f"The model has no module named {unknown[0]}", hint, fix)
     else:
-        said = f"The model has no module named {unknown[0]}: it is left out without a word"
+        said = f"The model has no module named {unknown[0]}: it is silently left out"
         yield _warn("lora_target_modules", said, hint, fix)
 
 

@@ -202,11 +202,11 @@ def _why_flat(view: CurveView, guessed: bool) -> tuple[str, str]:
     if view.dtype in ("bfloat16", "float16") or (guessed and deviation(margins) <= NOISY_NATS):
         kind = view.dtype if view.dtype in ("bfloat16", "float16") else "bfloat16 or float16"
         return (
-            f"The margin stands still at {minus(margins[-1], 3)} nats: steps this small are lost in {kind} weights",
+            f"The margin is stuck at {minus(margins[-1], 3)} nats: steps this small are lost in {kind} weights",
             "Set dtype: float32, use LoRA, or raise the learning rate",
         )
     return (
-        f"The margin is {minus(margins[-1], 3)} nats and the loss is where it began: the learning rate is too low",
+        f"The margin is {minus(margins[-1], 3)} nats and the loss is still at its start: the learning rate is too low",
         "Raise the learning rate by a factor of 3 to 10; then lower beta",
     )
 
@@ -226,7 +226,7 @@ def warming_up(view: CurveView) -> Iterator[Remark]:
 
 @rule
 def opposite(view: CurveView) -> Iterator[Remark]:
-    """Held-out pairs rank the other way round."""
+    """Held-out pairs are ranked the other way around."""
     held, trained = view.last(f"eval_{ACCURACY}"), view.half(ACCURACY)
     margin = view.last(f"eval_{MARGIN}")
     if held is None or margin is None or not trained or not view.is_past(0.5):
@@ -236,7 +236,7 @@ def opposite(view: CurveView) -> Iterator[Remark]:
             "opposite",
             Level.WATCH,
             "held-out opposite",
-            f"Held-out pairs rank the other way round (accuracy {percent(held)}, training {percent(mean(trained))})",
+            f"Held-out pairs rank the other way around (accuracy {percent(held)}, training {percent(mean(trained))})",
             "Check whether chosen and rejected are swapped in one of the two sets",
         )
 

@@ -109,7 +109,7 @@ class Answering(Agreeing):
     async def _planned(self, columns: Sequence[Column], act: Act = Act.ASK) -> LoadPlan | None:
         """What loading takes, once a person has agreed; None if not, which the status says."""
         before, plan = self._resting(), None
-        self._set_status("Looking at the models…")
+        self._set_status("Checking the models…")
         try:
             plan = await self._agreed_plan(columns)
         except SmoltuiError as error:

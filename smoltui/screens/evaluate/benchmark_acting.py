@@ -102,7 +102,7 @@ class BenchmarkActing(BenchmarkChoice):
             self._outcome, self._failed = f"{error.message}. {error.hint}".strip(), True
             self._end = End(Act.BENCHMARK, Outcome.FAILED, cause_of(error.message))
         except asyncio.CancelledError:
-            self._outcome = "Stopped. The results of models that were finished are kept."
+            self._outcome = "Stopped. The results of finished models are kept."
             self._end = End(Act.BENCHMARK, Outcome.STOPPED)
             raise
         finally:
@@ -131,7 +131,7 @@ class BenchmarkActing(BenchmarkChoice):
             if yes:
                 self.workers.cancel_group(self, "benchmark")
 
-        done = "What was computed of this model is lost; a model that was finished is kept."
+        done = "This model's results so far are lost; results of finished models are kept."
         self.app.push_screen(Confirm("Stop the benchmark?", done, "stop", "keep it running"), answered)
 
 

@@ -22,7 +22,7 @@ def task_text(task: Task | str | None, table: TaskTable) -> Text:
     if task is None:
         return Text()
     if isinstance(task, str):
-        return Text(f"{safe_line(task, 60)}: a task of your own, or one that smoltui's table does not have.", "dim")
+        return Text(f"{safe_line(task, 60)}: your own task, or one that isn't in smoltui's table.", "dim")
     text = Text(task.what)
     source = f" Questions: {task.items:,} ({task.items_source})." if task.items is not None else ""
     text.append(f"{source} Metrics: {', '.join(task.metrics)}.", "dim")

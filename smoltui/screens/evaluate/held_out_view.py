@@ -91,7 +91,7 @@ class HeldOutView(Room):
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if action == "read" and self._reading:
-            return "This is the pair already. Press esc to return to the list"
+            return "This pair is already open. Press esc to return to the list"
         if action == "read" and not self._lines:
             return "There is no pair to read"
         return super().why_not(action, parameters)

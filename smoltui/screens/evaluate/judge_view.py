@@ -160,7 +160,7 @@ class JudgeView(PairsOffer):
             return
         self._stopping = True
         self._asker.stop()
-        self.tell("Stopping after the calls under way…")
+        self.tell("Stopping after the calls in progress…")
 
     def action_other(self) -> None:
         """Asks for an endpoint and a model, for as long as this view is open."""
@@ -234,7 +234,7 @@ class JudgeView(PairsOffer):
         loading, told = LoadPlan(()), [*plan_words(plan, setup.settings), *setup.warnings]
         if setup.column is not None:
             try:
-                self.tell("Looking at the model…")
+                self.tell("Checking the model…")
                 loading = await load_plan([setup.column], self.workspace.project.folder)
                 if loading.problem is not None:
                     raise InputError(*loading.problem)
@@ -264,7 +264,7 @@ class JudgeView(PairsOffer):
                 outcome, failure = Outcome.FAILED, error
             except asyncio.CancelledError:
                 outcome = Outcome.STOPPED
-                self._stop_reason = self._stop_reason or "Stopped. Calls under way were abandoned."
+                self._stop_reason = self._stop_reason or "Stopped. Calls in progress were abandoned."
                 raise
             finally:
                 self._asker = None

@@ -120,7 +120,7 @@ class LabelSetup(PairsOffer):
                 continue
             done, total = len(opened.progress.cast), len(opened.progress.items)
             missing = f", {opened.tasks.incomplete} prompts still without answers" if opened.tasks.incomplete else ""
-            found.append((name, f"{done} of {total} labelled{missing}"))
+            found.append((name, f"{done} of {total} labeled{missing}"))
         return found
 
     def explained(self) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ class LabelSetup(PairsOffer):
 
     async def _agreed_plan(self, models: Sequence[Column]) -> LoadPlan | None:
         """What loading these takes; None if a person does not want it. Raises as `load_plan`."""
-        self.tell("Looking at the models…")
+        self.tell("Checking the models…")
         require_train_extra()
         plan = await load_plan(models, self.workspace.project.folder)
         if plan.problem is not None:

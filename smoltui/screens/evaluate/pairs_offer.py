@@ -85,7 +85,7 @@ class PairsOffer(Explains[None], Modal[None]):
         except SmoltuiError as error:
             self.tell(f"{error.message} {error.hint}")
             if not how.overwrite and (folder / MANIFEST).is_file():
-                asked = Confirm(f"{folder.name} holds an export already. Replace it?", str(folder), yes="replace")
+                asked = Confirm(f"{folder.name} already holds an export. Replace it?", str(folder), yes="replace")
                 if await self.app.push_screen_wait(asked):
                     self._export(export, folder, replace(how, overwrite=True))
             return

@@ -221,7 +221,7 @@ class HomeRoom(Room):
         if action == "next_step" and not self.next.key:
             return "The folder is still being read"
         if action == "compare" and self._facts.trained is None:
-            return "No run of this project has left a model yet. Press t to train"
+            return "No run of this project has produced a model yet. Press t to train"
         return super().why_not(action, parameters)
 
     def action_next_step(self) -> None:

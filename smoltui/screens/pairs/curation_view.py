@@ -29,12 +29,12 @@ from smoltui.widgets.unpainted import Unpainted
 LOCKED_SECONDS = 0.5
 """If writing a decision takes longer, another program has locked the file, and a message says so."""
 ACTS: dict[str, tuple[str, str, str]] = {
-    "x": ("exclude", "exclude", "They are left out of every training of this project."),
+    "x": ("exclude", "exclude", "They are left out of every training run of this project."),
     "i": ("include", "include again", "They are used in training again."),
-    "X": ("swap", "swap", "Chosen and rejected are exchanged in training."),
+    "X": ("swap", "swap", "Chosen and rejected are swapped in training."),
     "W": ("unswap", "swap back", "Chosen and rejected are used in training as the set has them."),
-    "p": ("pin", "pin", "A mark to find them by: where pinned."),
-    "P": ("unpin", "unpin", "The mark is removed."),
+    "p": ("pin", "pin", "Find them with: where pinned."),
+    "P": ("unpin", "unpin", "They are no longer pinned."),
 }
 """Key in the dialog → act, its name in the dialog, its effect."""
 
@@ -219,7 +219,7 @@ class CurationView(Refusing, Unpainted, Container):
             if overwrite or not (folder / MANIFEST).is_file():
                 tell(self.host, error)
                 return
-            asked = Confirm(f"{folder.name} holds an export already. Replace it?", str(folder), yes="replace")
+            asked = Confirm(f"{folder.name} already holds an export. Replace it?", str(folder), yes="replace")
             if await self.app.push_screen_wait(asked):
                 self._export(session, folder, kind, overwrite=True)
             return

@@ -94,7 +94,7 @@ class PairsRoom(Room):
             and not self.session.is_other
             and self.workspace.project.has_recipe
         ):
-            return "These are the recipe's pairs already"
+            return "These are already the recipe's pairs"
         return super().why_not(action, parameters)
 
     @property

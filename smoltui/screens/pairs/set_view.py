@@ -124,7 +124,7 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         session = self.session
         if action in ("hit", "matches") and not session.rows:
-            return "Nothing was found to go to. Press / to search"
+            return "There is no match to go to. Press / to search"
         if action == "split" and len(session.opened.splits) < 2:
             return "This set has one split"
         return super().why_not(action, parameters)
@@ -512,7 +512,7 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
 
     def action_count_tokens(self) -> None:
         if self.session.tokens is not None:
-            self.host.say("Tokens are counted already")
+            self.host.say("Tokens are already counted")
         else:
             self._count_tokens(asked=True)
 

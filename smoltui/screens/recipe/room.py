@@ -150,7 +150,7 @@ class RecipeRoom(Room):
         if action == "editor" and self._view == RECIPE_NAME and not self.workspace.project.has_recipe:
             return "There is no recipe in this folder"
         if action == "pane" and not self._items:
-            return "No check asks for anything"
+            return "No check needs attention"
         return super().why_not(action, parameters)
 
     def explained(self) -> tuple[str, ...]:

@@ -197,7 +197,7 @@ COLUMNS: tuple[Column, ...] = (
         "took",
         "took",
         6,
-        "time it has run, all parts together",
+        "running time, all parts together",
         _took,
         shown_from=NARROW,
         sort=lambda shown: _largest_first(shown.run.duration(shown.now)),

@@ -188,7 +188,7 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
         if action == "pause" and all(run.stage == Stage.COMPLETED for run in runs):
             return "The run is complete: there is nothing to pause or resume"
         if action == "ask_models" and not (self.known is not None and self.has_model(self.known)):
-            return "Only a completed run of this project that has left a model can be compared here"
+            return "Only a completed run of this project that has produced a model can be compared here"
         if action == "fix" and not (
             self.known is not None and self.known.project == str(self.workspace.project.folder)
         ):

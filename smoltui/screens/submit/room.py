@@ -131,8 +131,10 @@ class SubmitRoom(SubmitViews):
                 publishing.drop_edited(found)
                 self._load()
 
-        question = "Discard your edits of the card?"
-        self.app.push_screen(Confirm(question, "It is generated from the record again.", "discard", "keep"), answered)
+        question = "Discard your edits to the card?"
+        self.app.push_screen(
+            Confirm(question, "The card is generated from the record again.", "discard", "keep"), answered
+        )
 
     def action_check(self) -> None:
         self._busy("Checking", self._check)

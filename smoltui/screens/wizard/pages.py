@@ -139,7 +139,7 @@ def method_page(found: Sequence[Way], at: int, width: int) -> list[Text]:
 
 def recipe_page(draft: Draft, width: int) -> list[Text]:
     """Each value with its reason."""
-    lines = [Text("This recipe is proposed. Every value can be changed later, in Recipe."), Text()]
+    lines = [Text("This is a proposed recipe. You can change every value later, in Recipe."), Text()]
     for each in draft.lines():
         value = show(field_for(each.key), each.value)
         line = Text(f"{each.key:<28} ", "cyan", no_wrap=True).append(f"{_clean(value, 60):<14}", "bold")

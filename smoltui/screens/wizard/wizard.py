@@ -175,7 +175,7 @@ class Wizard(Modal[tuple[Path, bool] | None]):
                 return pages.pairs_page(self._found, at, width)
             case 1:
                 if draft.seen is None:
-                    return [Text("No pairs were chosen: the recipe will name none yet.", "dim")]
+                    return [Text("No pairs chosen: the recipe won't name any yet.", "dim")]
                 return pages.reading_page(draft.seen, width)
             case 2:
                 return pages.model_page(draft, at, width)

@@ -65,7 +65,7 @@ async def test_a_stop_finishes_the_calls_under_way(server: JudgeServer, how: str
     (end,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(end, asyncio.CancelledError) == (how == "cancel")
     assert len(server.calls) == len(asked.replies) == 5
-    assert asked.told == ["Finishing the calls under way…"] * (how == "cancel")
+    assert asked.told == ["Finishing the calls in progress…"] * (how == "cancel")
 
 
 async def test_a_second_cancel_abandons_them(server: JudgeServer) -> None:

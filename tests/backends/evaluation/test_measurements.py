@@ -78,6 +78,6 @@ def test_what_makes_two_incomparable(measurement: Measurement) -> None:
     other = replace(measurement, date="2026-11-30", pairs_hash="x", versions={**measurement.versions, "torch": "9"})
     assert differences(measurement, other) == [
         "the date in the prompts was 2026-11-29 and is 2026-11-30",
-        "the held-out pairs are others",
+        "the held-out pairs differ",
         "torch changed",
     ]

@@ -317,7 +317,7 @@ class TestCurated:
         said = [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in lines(folder / "train.jsonl")]
         assert said == [("0 5", "0 3"), ("0 5", "0 1")]
         how = (
-            "made of its rows: prompt from ask; answers in out; score in stars; "
+            "made from its rows: prompt from ask; answers in out; score in stars; "
             "the best answer against each of the others; a margin of 1 at least"
         )
         assert made.pairs_from is not None and made.pairs_from.endswith(f"curated: 2 unusable; {how}")

@@ -112,7 +112,7 @@ async def test_a_second_submit_opens_none(space: Repo, server: LocalHub, tmp_pat
         await submit(found, again)
     space.merge(space.pulls[0])
     merged = await prepare_submission(found)
-    assert "has this model already, as entry 2" in stops(merged) and merged.edit is None
+    assert "already has this model, as entry 2" in stops(merged) and merged.edit is None
     assert len(space.pulls) == 1 and merged.pulls[0].state is State.MERGED
 
 
@@ -180,7 +180,7 @@ async def test_somebody_added_it_meanwhile(space: Repo, server: LocalHub, tmp_pa
     mine = [*OLD, prepared.entry.as_json()]
     server.repos.moves["space", SPACE] = [{"submissions.json": board_bytes(mine)}]
     server.repos.faults = ["moved"]
-    with pytest.raises(InputError, match="has this model already"):
+    with pytest.raises(InputError, match="already has this model"):
         await submit(found, prepared)
     assert not space.pulls
 
@@ -249,7 +249,7 @@ OBSTACLES: dict[str, tuple[Callable[[LocalHub], None], str]] = {
     "5 MB": (_board(b'{"submissions": ["' + b"x" * 5_000_000 + b'"]}'), "is larger than 4 MB (5.0 MB)"),
     "on the board": (
         _board(board_bytes([{"username": "Ada", "model_name": "SmolLM3-DPO", "chapter": "3"}])),
-        "has this model already, as entry 1",
+        "already has this model, as entry 1",
     ),
     "in my own pull request": (_other_pull, "Your pull request #1 with this entry is open"),
     "no discussions": (_of_repo("space", SPACE, discussions="disabled"), "The Space takes no pull requests"),

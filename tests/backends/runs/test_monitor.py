@@ -209,7 +209,7 @@ async def test_rules(tmp_path: Path, wait_until: Wait) -> None:
         await wait_until(lambda: watching.runs[sick.id].stage == Stage.CANCELED)
         await wait_until(lambda: len(person.said) == 3)
     assert sorted(person.said) == [
-        ("warning", "toy run was cancelled: its cost exceeded watch.cost_usd"),
+        ("warning", "toy run was canceled: its cost exceeded watch.cost_usd"),
         ("warning", "toy run: Cost so far 2.00 USD, over the limit of 1.00 USD"),
         (
             "warning",

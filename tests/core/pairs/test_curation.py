@@ -236,7 +236,7 @@ class TestCard:
         assert data["size_categories"] == ["1K<n<10K"] and data["tags"] == ["preference", "dpo", "trl"]
         for words in (
             "hh.jsonl train",
-            "The source's licence applies; smoltui does not know it",
+            "The source's license applies; smoltui does not know it",
             "| train | 2,177 |",
             "| test, held out | 113 |",
             "| rows in the source | 2,312 |",
