@@ -73,6 +73,8 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         assert not prompts["train"] & prompts["test"] and len(rows["test"]) > 60
 
         await pilot.press("t")
+        await wait_until(lambda: "checks passed" in seen(app, "#start-text"), 60)
+        await pilot.press("space")
         await wait_until(lambda: "5 excluded, 8 unusable" in " ".join(seen(app, "#start-text").split()), 60)
         await pilot.press("enter")
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)

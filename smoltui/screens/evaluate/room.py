@@ -23,7 +23,7 @@ from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
-from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, WIDE, when
+from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, ROOMY, WIDE, when
 from smoltui.screens.evaluate.choosing import Choosing
 from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
 from smoltui.screens.evaluate.measuring import MEASURED, Measuring
@@ -94,6 +94,7 @@ class EvaluateRoom(Choosing, Measuring):
 
     def on_resize(self, event: textual_events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "wide")
+        self.set_class(event.size.height < ROOMY, "short")
         self.set_class(event.size.height < 16, "tiny")
         self.call_after_refresh(self._draw_all)
         self.call_after_refresh(self._draw_below)
