@@ -22,6 +22,8 @@ from textual.widget import Widget
 ReturnType = TypeVar("ReturnType")
 LOST_SECONDS = 0.5
 """After this time a key counts as handled: the widget that had it is gone."""
+START_SECONDS = 0.05
+"""How long a key waits, again and again, for the first screen."""
 HELD_SECONDS = 2.0
 """The longest time that keys wait for a dialog that is being prepared."""
 
@@ -64,9 +66,11 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
 
     async def _pass_on(self, event: Event) -> None:
         """Passes on a key, and sends a message after it on the same way."""
-        if not self.screen_stack:  # the app has just started
-            await super().on_event(event)
-            return
+        if not self.screen_stack:
+            if self.return_code is None and self.is_running:  # it has just started: nobody is there to take the key
+                self._waiting.appendleft(event)
+                self.set_timer(START_SECONDS, self._next)
+            return  # it is ending
         screen: Screen[Any] = self.screen
         target = self.focused or screen
         self._in_hand = True

@@ -323,10 +323,10 @@ class JudgeView(PairsOffer):
         return judging.figures(), None if asking else judging.plan(setup.settings)
 
     def _show(self, text: RenderableType) -> None:
-        if self.is_attached:
-            self.query_one("#judge-page Static", Static).update(text)
+        for page in self.query("#judge-page Static").results(Static):
+            page.update(text)
             self.refresh_bindings()
 
     def tell(self, text: str) -> None:
-        if self.is_attached:
-            self.query_one("#vote-status", Static).update(Text(safe_line(redact(text), 400)))
+        for status in self.query("#vote-status").results(Static):  # none while the view is being removed
+            status.update(Text(safe_line(redact(text), 400)))

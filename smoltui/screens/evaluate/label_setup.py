@@ -290,5 +290,5 @@ class LabelSetup(PairsOffer):
 
     def tell(self, text: str) -> None:
         self._said = text
-        if self.is_attached:
-            self.query_one("#vote-status", Static).update(Text(safe_line(redact(text), 400)))
+        for status in self.query("#vote-status").results(Static):  # none while the dialog is being removed
+            status.update(Text(safe_line(redact(text), 400)))
