@@ -204,7 +204,7 @@ async def test_it_goes_on_while_i_look_elsewhere_and_can_be_stopped(project: Pro
         await pilot.press("B")
         await wait_until(lambda: "Benchmarking the reference model" in seen(app, "#bench-status"))
         await pilot.press("x")
-        await wait_until(lambda: "is lost" in seen(app))
+        await wait_until(lambda: "are lost" in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "Stopped." in seen(app, "#bench-status"))
         assert not set(psutil.Process().children(recursive=True)) - before
