@@ -82,6 +82,8 @@ class AskLine(Vertical):
         return self.query_one(Proposals)
 
     def on_mount(self) -> None:
+        if not self.query(_Line):  # removed again before it was composed
+            return
         line = self._line
         self.watch(line, "value", self._look, init=False)
         self.watch(line, "selection", self._look, init=False)

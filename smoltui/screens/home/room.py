@@ -254,13 +254,15 @@ class HomeRoom(Room):
         found = self._facts.found
         if not self.query(AskLine):
             await self.mount(AskLine(), before=self.query_one(KeyBar))
-        self.query_one(AskLine).ask(
-            "open:", "file, folder, owner/name, run", self.workspace.open_typed, found[0] if found else ""
-        )
+        if self.query("AskLine Input"):  # not while the room is being removed
+            self.query_one(AskLine).ask(
+                "open:", "file, folder, owner/name, run", self.workspace.open_typed, found[0] if found else ""
+            )
 
     def action_back(self) -> None:
         for line in self.query("AskLine").results():
-            line.stop()  # type: ignore[attr-defined]
+            if line.asking:  # type: ignore[attr-defined]
+                line.stop()  # type: ignore[attr-defined]
 
     def action_recent(self) -> None:
         if not self._recent:
