@@ -197,7 +197,7 @@ WHOLE_LOG = "not logged in(?s:.*) · following(?s:.*)line 499"
 
 @pytest.mark.parametrize(
     ("keys", "variable", "shown"),
-    [(("5", "e"), "EDITOR", SCROLL_BAR), (("4", "l", "P"), "PAGER", WHOLE_LOG)],
+    [(("5", "e"), "EDITOR", SCROLL_BAR), (("4", "V", "l", "|"), "PAGER", WHOLE_LOG)],
     ids=["editor", "pager"],
 )
 def test_another_program_has_the_screen_for_a_while(
