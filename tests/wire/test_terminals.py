@@ -166,7 +166,7 @@ def test_ctrl_z_and_fg(opened: Opened, furnished: Path) -> None:
         in_a_room(terminal)
         whole = terminal.text()
         for _ in range(2):
-            terminal.press("\x1a", limit=0.1)
+            terminal.press("\x1a", limit=0.0)
             terminal.screen.feed("\x1b[2J\x1b[H")
             terminal.wait_for("shell>|Stopped")
             assert not terminal.modes() - {"?2004"}  # bracketed paste is the shell's too
