@@ -59,7 +59,7 @@ class Refusing:
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         """Why an action cannot run now: one sentence, which is shown when its key is pressed.
 
-        Empty if it can. None if it means nothing here: it is not listed, and its key goes on to what is around.
+        Empty if it can. None if it means nothing here: it is not listed, and its key is passed to the enclosing widget.
         """
         return ""
 

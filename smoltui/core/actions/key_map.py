@@ -121,5 +121,5 @@ def _inside_out(place: Place, keys: Mapping[str, str]) -> Iterator[Action]:
 
 
 def unbound(keys: Mapping[str, str]) -> dict[str, str]:
-    """The map as Textual takes it: an action that shall have no key gets one that is never pressed."""
+    """The map as Textual takes it: an action without a key gets one that is never pressed."""
     return {name: own or f"{UNBOUND}{name}" for name, own in keys.items()}

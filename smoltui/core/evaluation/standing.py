@@ -16,7 +16,7 @@ Line = tuple[str, str]
 def standing(votes: Sequence[VoteFigures], judges: Sequence[JudgeFigures]) -> list[Line]:
     """The newest votes and the newest judge, which come first; empty without any.
 
-    While a vote goes on, only how far it is: figures would be a reason to stop when they look right.
+    During a vote, only its progress: figures would tempt a person to stop as soon as they look right.
     """
     lines: list[Line] = []
     cast = [one for one in votes if one.votes]

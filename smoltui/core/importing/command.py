@@ -33,7 +33,7 @@ def is_command(text: str) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines without comments; one that ends in a backslash goes on."""
+    """The lines without comments; lines continued with a backslash are joined."""
     whole = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     return [line.strip() for line in re.sub(r"\\[ \t]*\n", " ", whole).splitlines()]
 

@@ -1,3 +1,3 @@
-"""How to install what trains."""
+"""How to install the training packages."""
 
 INSTALL_HINT = "Run: pip install 'smoltui[train]'"

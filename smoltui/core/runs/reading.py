@@ -73,7 +73,7 @@ class Reading:
 
     @property
     def notes(self) -> tuple[Remark, ...]:
-        """The remarks that leave it healthy."""
+        """Remarks that do not change a healthy verdict."""
         return tuple(one for one in self.remarks if one.level is Level.NOTE)
 
     @property

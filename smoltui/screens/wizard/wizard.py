@@ -124,7 +124,7 @@ class Wizard(Modal[tuple[Path, bool] | None]):
 
     @work(group="read", exclusive=True)
     async def _read(self, source: str, read: Read | None = None) -> None:
-        """Looks at a set, and goes on to how it is read."""
+        """Opens a set, then shows how it is read."""
         self._doing = f"Reading {safe_line(source, 100)}…"
         self._step = READING
         self.draft.seen = None

@@ -77,7 +77,7 @@ WHOLE = [(step, 0.7 - step / 100) for step in range(1, 7)]
 
 
 async def test_pause_and_resume(engine: SlurmEngine, spec: Callable[..., RunSpec]) -> None:
-    """The step in progress is finished and kept, and a second job goes on in the same log and curve."""
+    """The step in progress is finished and kept, and a second job continues the same log and curve."""
     run = await engine.submit(spec("steps: 6\nhold_at: 3"))
     await until(engine, run.id, lambda now: now.step == 3)
     paused = await engine.pause(run.id)
@@ -228,7 +228,7 @@ async def test_hostile_variables_and_names(
 
 
 async def test_a_controller_that_is_silent(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
-    """Slurm is restarted: no run changes its stage, the log goes on, and the reason is said."""
+    """Slurm is restarted: no run changes its stage, the log continues, and the reason is shown."""
     run = await engine.submit(spec("steps: 6\nhold_at: 3"))
     waiting = await engine.submit(spec("steps: 6", "waiting", extra=["--begin=now+1hour"]))
     await until(engine, run.id, lambda now: now.step == 3)

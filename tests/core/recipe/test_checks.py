@@ -181,7 +181,7 @@ def test_each_mistake_is_fixed_with_enter(more: dict[str, Any], target: Target) 
         seen.append((item.key, item.sentence))
         assert item.sentence not in [left.sentence for left in check(values, target=target, has_bf16=True)], values
     else:
-        pytest.fail(f"it goes on and on: {seen}")
+        pytest.fail(f"the fixes never end: {seen}")
 
 
 def test_the_words_of_a_fix_say_what_is_written_and_deleted() -> None:
