@@ -14,7 +14,7 @@ from textual.app import App
 
 from smoltui.backends import services
 from tests import examples as examples  # loads the profile, before any test is imported
-from tests.pictures import write_png
+from tests.pictures import without_home, write_png
 from tests.slurm.fixtures import cluster as cluster
 from tests.slurm.fixtures import slurm as slurm
 
@@ -78,6 +78,7 @@ def picture(request: pytest.FixtureRequest) -> Iterator[Callable[[App[object], s
     yield write
     # After the story, whose guard counts every step on the UI thread.
     for svg in written:
+        svg.write_text(without_home(svg.read_text("utf-8"), str(Path.home())), "utf-8")
         write_png(svg)
 
 

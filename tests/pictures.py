@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 FONT = "DejaVuSansMono.ttf"
@@ -42,6 +43,14 @@ def png_of(svg: str) -> bytes:
         sans_serif_family="DejaVu Sans",
     )
     return bytes(image)
+
+
+def without_home(svg: str, home: str) -> str:
+    """The picture with `~` for a home folder; each line keeps its length, so that nothing is stretched."""
+    if len(home) < 2:
+        return svg
+    pad = "&#160;" * (len(home) - 1)
+    return re.sub(rf"{re.escape(home)}([^<]*)", lambda found: f"~{found[1]}{pad}", svg)
 
 
 def write_png(svg: Path) -> Path:
