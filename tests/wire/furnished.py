@@ -94,9 +94,9 @@ MOVES = (
 )
 ROOMS = {
     "1": (),
-    "2": ("v", "right", "right", "l", "h", "f", "F", "s", "S", "W", "p", "u", "enter", "N", "m", "a"),
-    "3": ("d", "o", "J", "K", "space", "r"),
-    "4": ("v", "l", "i", "u", "p", "enter", "s", "w", "z", "f", "J", "space", "right_square_bracket", "plus", "minus"),
+    "2": ("v", "right", "right", "l", "h", "f", "s", "S", "W", "x", "u", "enter", "N", "v", "a"),
+    "3": ("d", "o", "v", "K", "space", "r"),
+    "4": ("v", "v", "v", "enter", "s", "w", "z", "f", "o", "space", "right_square_bracket", "plus", "minus", "full_stop"),
     "5": ("left_square_bracket", "right_square_bracket"),
 }
 MACROS = (
