@@ -96,7 +96,22 @@ ROOMS = {
     "1": (),
     "2": ("v", "right", "right", "l", "h", "f", "s", "S", "W", "x", "u", "enter", "N", "v", "a"),
     "3": ("d", "o", "v", "K", "space", "r"),
-    "4": ("v", "v", "v", "enter", "s", "w", "z", "f", "o", "space", "right_square_bracket", "plus", "minus", "full_stop"),
+    "4": (
+        "v",
+        "v",
+        "v",
+        "enter",
+        "s",
+        "w",
+        "z",
+        "f",
+        "o",
+        "space",
+        "right_square_bracket",
+        "plus",
+        "minus",
+        "full_stop",
+    ),
     "5": ("left_square_bracket", "right_square_bracket"),
 }
 MACROS = (
