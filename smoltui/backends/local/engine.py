@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,23 +86,19 @@ class LocalEngine(Engine):
     async def get(self, run_id: str) -> Run:
         return await in_thread(lambda: self._get(run_id))
 
-    async def follow(
+    def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
-        key = ((await self.get(run_id)).raw["spec"] or {}).get("log_key")
-        following = follow_log(
-            lambda: self.get(run_id),
-            run_store.run_dir(run_id) / "log",
-            key,
+        return follow_log(
+            self.get,
+            run_id,
+            run_store.run_dir,
             follow=follow,
             tail=tail,
-            ours=lambda: self._speaks(run_id),
+            ours=self._speaks,
             poll_seconds=POLL_SECONDS,
             refuse=readable,
         )
-        async with aclosing(following) as stream:
-            async for event in stream:
-                yield event
 
     async def cancel(self, run_id: str) -> Run:
         run = readable(await self.get(run_id))

@@ -13,27 +13,29 @@ from smoltui.core.runs.run import Run
 
 
 async def follow_log(
-    get: Callable[[], Awaitable[Run]],
-    path: Path,
-    key: str | None,
+    get: Callable[[str], Awaitable[Run]],
+    run_id: str,
+    folder: Callable[[str], Path],
     *,
     follow: bool,
     tail: int | None,
-    ours: Callable[[], bool],
+    ours: Callable[[str], bool],
     poll_seconds: float,
-    refuse: Callable[[Run], object] = lambda run: None,
+    refuse: Callable[[Run], object],
 ) -> AsyncGenerator[events.Event, None]:
-    """As `Engine.follow`, for the log at `path`.
+    """As `Engine.follow`, for a run whose `folder` has its log.
 
-    `get`: the current state of the run. `key`: proves which lines its supervisor wrote (`log.from_supervisor`). `ours`:
-    whether the script uses our format, according to its log so far; asked in a thread.
-    `refuse`: raises if the end of the run cannot be told.
+    `get`: the current state of a run. `ours`: whether the script uses our format, according to its log so far; asked in
+    a thread. `refuse`: raises if the end of the run cannot be told.
     """
-    stage = await get()
+    stage = await get(run_id)
+    run_id = stage.id  # it may have been named otherwise
+    path = folder(run_id) / "log"
+    key = (stage.raw.get("spec") or {}).get("log_key")  # proves which lines are ours (`log.from_supervisor`)
     told: list[events.Event] = []
     log = LineReader(path, key=key)  # a separate reader: `get` reads the log with its own
     if tail is not None:
-        as_ours = await in_thread(ours)
+        as_ours = await in_thread(lambda: ours(run_id))
         told, log = await in_thread(lambda: last_lines(path, tail, ours=as_ours, whole=stage.is_final, key=key))
     if not stage.is_final:
         yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)
@@ -47,7 +49,7 @@ async def follow_log(
             continue
         if stage.is_final or not follow:
             break
-        before, stage = stage, await get()
+        before, stage = stage, await get(run_id)
         if not stage.is_final:
             if (stage.stage, stage.message) != (before.stage, before.message):
                 yield events.StageChanged(stage=stage.stage, message=stage.message, at=stage.started_at)

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,23 +100,19 @@ class SlurmEngine(Engine):
     async def get(self, run_id: str) -> Run:
         return await in_thread(lambda: self._get(self._named(run_id), age=REST_SECONDS))
 
-    async def follow(
+    def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
-        run = await self.get(run_id)
-        following = follow_log(
-            lambda: self.get(run.id),
-            store.run_dir(run.id) / "log",
-            (run.raw.get("spec") or {}).get("log_key"),
+        return follow_log(
+            self.get,
+            run_id,
+            store.run_dir,
             follow=follow,
             tail=tail,
-            ours=lambda: self._speaks(run.id),
+            ours=self._speaks,
             poll_seconds=self._log_seconds,
             refuse=readable,
         )
-        async with aclosing(following) as stream:
-            async for event in stream:
-                yield event
 
     async def cancel(self, run_id: str) -> Run:
         run = readable(await self.get(run_id))
@@ -272,7 +268,8 @@ class SlurmEngine(Engine):
 
     def _resume(self, run_id: str) -> str:
         with locked():
-            run = readable(self._get(run_id, age=ASK_SECONDS))
+            self._queue.fresh(age=ASK_SECONDS)
+            run = readable(self._get(run_id, age=None))
             if not run.is_final:
                 raise InputError(f"This run has not ended and cannot be resumed: {run_id}", "List runs: smoltui ps")
             if run.stage == Stage.COMPLETED:
@@ -309,7 +306,7 @@ class SlurmEngine(Engine):
         records = self._records(run_id)
         part = records.part
         job = part.job if part is not None else None
-        if job is None and part is not None and (row := self._queue.read(age=0.0).labelled(part.label)) is not None:
+        if job is None and part is not None and (row := self._queue.fresh().labelled(part.label)) is not None:
             job = row.job
         if job is None:
             raise UnreachableError(f"Slurm has not confirmed this run yet: {run_id}", "Try again in a minute.")
@@ -370,18 +367,18 @@ class SlurmEngine(Engine):
     def _get(self, run_id: str, *, age: float | None) -> Run:
         """The state of a run; `age`: how old Slurm's list may be, None: a normal poll. Nothing is asked about ends."""
         folder = store.run_dir(run_id)
-        with self._lock:
-            times = data_folder.mtime(folder / "parts.json") or 0.0, data_folder.mtime(folder / "status.json") or 0.0
-            known = self._ended.get(run_id)
-            if known is not None and known[:2] == times:
-                return known[2]
-            try:
-                records = self._records(run_id)
-            except BadRecordError as error:
-                return unreadable(folder, error)
+        times = data_folder.mtime(folder / "parts.json") or 0.0, data_folder.mtime(folder / "status.json") or 0.0
+        known = self._ended.get(run_id)
+        if known is not None and known[:2] == times:
+            return known[2]
+        try:
+            records = self._records(run_id)
             if not is_over(records):
-                self._queue.read(age=age)
+                self._queue.read(age=age)  # without the lock: logs of other runs are read meanwhile
                 records = self._adopted(records)
+        except BadRecordError as error:
+            return unreadable(folder, error)
+        with self._lock:
             log = self._log(run_id, records)
             run = present(log, records, self._queue)
             if log.offset - log.saved > (0 if run.is_final else summary.WORTH_BYTES):
@@ -420,14 +417,12 @@ class SlurmEngine(Engine):
                 return True
 
     def _inspect(self, run_id: str) -> dict[str, Any]:
-        with self._lock:
-            run = readable(self._get(run_id, age=REST_SECONDS))
-            folder = store.run_dir(run_id)
-            return {
-                **run.summary(),
-                "plan": run.plan.as_json() if run.plan else None,
-                "folder": str(folder),
-                "checkpoints": [one.as_json() for one in find_checkpoints(Path(run.output_dir or folder))],
-                "job": data_folder.read_json(folder / "job.json"),
-                **run.raw,
-            }
+        run, folder = readable(self._get(run_id, age=REST_SECONDS)), store.run_dir(run_id)
+        return {
+            **run.summary(),
+            "plan": run.plan.as_json() if run.plan else None,
+            "folder": str(folder),
+            "checkpoints": [one.as_json() for one in find_checkpoints(Path(run.output_dir or folder))],
+            "job": data_folder.read_json(folder / "job.json"),
+            **run.raw,
+        }

@@ -135,7 +135,7 @@ def _killed(run: Run, view: View, log: RunLog, queue: Queue, code: int) -> Run:
     """A training that was ended from outside: only Slurm knows by whom, and whether it starts again."""
     row = view.records.last or _over(view, queue)
     if row is None:
-        word = queue.word(view.part.job) if view.part.job is not None else None
+        word = queue.word(view.part.job).row if view.part.job is not None else None
         if word is not None and word.state in WAITING and word.comment == f"{COMMENT}{view.part.label}":
             return _waiting(run, view, word)
         if not _forgotten(view, queue):
@@ -181,10 +181,10 @@ def _not_listed(run: Run, view: View, log: RunLog, queue: Queue, spoken: float) 
             return replace(run, stage=end.stage, message=end.message, hint=end.hint)
         return replace(run, stage=Stage.SCHEDULING, message="submitted; Slurm has not confirmed it yet")
     if view.newer_than(spoken):
-        row = queue.remembered(view.part.job)
-        if row is not None and row.state in OVER:
-            return _ended(run, view, log, row)
-        if view.newer_than(spoken + 2 * MARGIN_SECONDS):
+        word = queue.remembered(view.part.job)
+        if word.row is not None and word.row.state in OVER:
+            return _ended(run, view, log, word.row)
+        if not word.open and view.newer_than(spoken + 2 * MARGIN_SECONDS):
             return _as(run, gone(view.part.job, view.folder), log, data_folder.mtime(log.path))
     if view.status and view.status.get("why") != "requeued":
         return _running(run, view, None)
@@ -272,11 +272,11 @@ def _over(view: View, queue: Queue) -> Row | None:
     """The end of the newest job in Slurm's words, with its exit code; None if Slurm does not say that it is over."""
     if view.part.job is None:
         return None
-    row = queue.word(view.part.job)
+    row = queue.word(view.part.job).row
     if row is None or row.comment != f"{COMMENT}{view.part.label}":
         row = view.row
     if row is None:
-        row = queue.remembered(view.part.job)
+        row = queue.remembered(view.part.job).row
     if row is None or row.state not in OVER:
         return None
     store.write_seen(view.records.folder, row)
@@ -285,4 +285,6 @@ def _over(view: View, queue: Queue) -> Row | None:
 
 def _forgotten(view: View, queue: Queue) -> bool:
     """Whether Slurm answers, and does not know the job any more."""
-    return view.seen.error is None and view.row is None and view.newer_than(view.status.get("finished_at", 0.0))
+    if view.seen.error is not None or view.row is not None or not view.newer_than(view.status.get("finished_at", 0.0)):
+        return False
+    return view.part.job is None or not queue.remembered(view.part.job).open

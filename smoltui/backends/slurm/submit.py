@@ -232,7 +232,7 @@ def _submitted(command: list[str], part: Part, queue: Queue, folder: Path) -> st
             raise lost  # it never got there
     except UnreachableError as error:
         lost = error
-    seen = queue.read(age=0.0)
+    seen = queue.fresh()
     if (row := seen.labelled(part.label)) is not None:
         return row.job
     if seen.error is None:

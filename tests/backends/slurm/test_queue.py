@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from smoltui.backends.slurm import queue as slurm_queue
 from smoltui.backends.slurm import records as store
 from smoltui.backends.slurm.engine import SlurmEngine
-from smoltui.backends.slurm.queue import Queue
+from smoltui.backends.slurm.queue import Queue, Word
 from smoltui.core.runs.run import RunSpec, Stage
 from smoltui.errors import UnreachableError
 from tests.slurm.fake_commands import FakeCommands
@@ -94,6 +95,22 @@ def test_the_word_about_one_job(fake: FakeCommands) -> None:
     """Asked once in a few seconds; without accounting, sacct is asked once."""
     queue = Queue()
     fake.says("scontrol", "JobId=7 JobState=FAILED Reason=NonZeroExitCode ExitCode=7:0 Comment=smoltui-run=a ")
-    assert [queue.word("7") for _ in range(3)][2] is not None and len(fake.calls("scontrol")) == 1
+    assert [queue.word("7").row for _ in range(3)][2] is not None and len(fake.calls("scontrol")) == 1
     fake.says("sacct", err="Slurm accounting storage is disabled", code=1)
-    assert queue.remembered("7") is None and queue.remembered("7") is None and len(fake.calls("sacct")) == 1
+    assert [queue.remembered("7") for _ in range(2)] == [Word(), Word()] and len(fake.calls("sacct")) == 1
+
+
+def test_nobody_waits_for_a_controller_that_is_slow(fake: FakeCommands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers go on with the last list while one question is open, and the one who needs the answer gets it."""
+    monkeypatch.setattr(slurm_queue, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(slurm_queue, "PATIENCE_SECONDS", 0.05)
+    queue = Queue(poll_seconds=1)
+    fake.says("squeue", line(1, "RUNNING", "a"), seconds=0.6)
+    fake.says("scontrol", "JobId=1 JobState=FAILED ExitCode=7:0 Comment=smoltui-run=a ", seconds=0.3)
+    assert queue.word("1") == Word(open=True) and queue.word("1").open
+    for _ in range(5):
+        seen = queue.read()
+    assert not seen.rows and "not answered yet" in str(seen.error) and len(fake.calls("squeue")) == 1
+    assert queue.fresh(age=60).rows["1"].state == "RUNNING" and queue.seen.error is None
+    assert (word := queue.word("1").row) is not None and word.exit_code == 7
+    assert (len(fake.calls("squeue")), len(fake.calls("scontrol"))) == (1, 1)
