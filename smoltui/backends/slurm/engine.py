@@ -64,6 +64,8 @@ LOG_SECONDS = 1.0
 """Seconds between two looks at a log: it is on a file server."""
 END_SECONDS = 10.0
 """How long to wait for the end of a run that was asked to pause or stop. Saving may take longer."""
+RECORD_SECONDS = 3.0
+"""How long the script of a job gets to record that its training was killed, before Slurm ends the script, too."""
 ASK_SECONDS = 1.5
 """Seconds between two questions to Slurm while a person waits for the effect of a key."""
 
@@ -314,9 +316,11 @@ class SlurmEngine(Engine):
             store.ask(records.folder, what)
         except OSError as error:
             raise unwritable(records.folder, error) from error
-        if what == "cancel" and records.status is not None:
-            # To the training alone: it need not save, and the script of the job records the end.
-            commands.call("scancel", "--signal=KILL", job)
+        if what == "cancel" and records.status is not None and "finished_at" not in records.status:
+            # Ends the training alone (SIGKILL would end the whole job), so that the job's script records the end.
+            commands.call("scancel", "--signal=USR1", job)
+            if store.end_is_recorded(records.folder, RECORD_SECONDS):
+                return
         options = ["--signal=TERM"] if what == "pause" else []  # to the steps alone: that is a pause
         said = commands.call("scancel", *options, job)
         if said.busy:

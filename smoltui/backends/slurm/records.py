@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -212,6 +213,16 @@ def write_seen(folder: Path, row: Row) -> None:
     """Stores how Slurm says that a job ended: it forgets that after minutes. A full disk does not matter."""
     with suppress(OSError):
         data_folder.write_json(folder / "seen.json", asdict(row))
+
+
+def end_is_recorded(folder: Path, seconds: float) -> bool:
+    """Whether the script of a job writes its end within so many seconds; blocks until then."""
+    deadline = time.monotonic() + seconds
+    while "finished_at" not in (data_folder.read_json(folder / "status.json") or {}):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def ask(folder: Path, what: str) -> None:
