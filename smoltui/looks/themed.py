@@ -15,6 +15,7 @@ from textual.widgets._toast import Toast, ToastHolder
 from smoltui.core.looks.contrast import is_dark
 from smoltui.core.looks.palette import DARK, LIGHT, PALETTES
 from smoltui.looks.paint import Paint, depth_of
+from smoltui.looks.stylesheet import ParsedOnce
 from smoltui.looks.themes import themes
 from smoltui.wire import TerminalBackground, WireApp
 
@@ -53,9 +54,8 @@ class ThemedApp(WireApp[ReturnType], Generic[ReturnType]):
         name = self._named(theme)
         self._chosen = AUTO if name is None else name
         self.asks_background = self._chosen == AUTO
-        # Before the first style sheet is read, so that it is read once.
         self.set_reactive(App.theme, name or self._fitting())
-        self.stylesheet.set_variables(self.get_css_variables())
+        self.stylesheet = ParsedOnce(variables=self.get_css_variables())
 
     @classmethod
     def theme_names(cls) -> list[str]:
