@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TypeGuard
 
+from smoltui.core.foreign.server_values import finite
 from smoltui.core.runs.events import LATEST
 
 Check = Callable[[object], bool]
@@ -70,7 +70,7 @@ def is_bool(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return finite(value) is not None
 
 
 def are_texts(value: object) -> bool:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smoltui.core.evaluation.benchmark_command import NO_THINKING
-from smoltui.core.evaluation.benchmark_result import BenchmarkResult, Metric, TaskResult, finite
+from smoltui.core.evaluation.benchmark_result import BenchmarkResult, Metric, TaskResult
 from smoltui.core.evaluation.benchmark_tasks import Harness
+from smoltui.core.foreign.server_values import finite
 
 MOST_TASKS = 2000
 """Tasks of one file; a few hundred are the most that a harness has in one group."""
@@ -98,7 +99,7 @@ def _lighteval_tasks(data: Mapping[str, Any]) -> Iterator[TaskResult]:
             continue
         config = _mapping(configs[key])
         metrics = []
-        for entry in config.get("metrics") or ():
+        for entry in _list(config.get("metrics")):
             one = _mapping(entry)
             names = one.get("metric_name")
             for metric in names if isinstance(names, list) else [names]:
@@ -110,7 +111,7 @@ def _lighteval_tasks(data: Mapping[str, Any]) -> Iterator[TaskResult]:
         shots = key.rpartition("|")[2]
         yield TaskResult(
             key[:LONGEST],
-            int(shots) if shots.isascii() and shots.isdecimal() else None,
+            int(shots) if shots.isascii() and shots.isdecimal() and len(shots) < 10 else None,
             _count(config.get("effective_num_docs")),
             tuple(metrics),
         )
@@ -156,7 +157,7 @@ def _lm_eval_pins(data: Mapping[str, Any]) -> Iterator[str]:
 def _lm_eval_tasks(data: Mapping[str, Any]) -> Iterator[TaskResult]:
     """The tasks and groups, without the parts of a group: mmlu has 57 of them."""
     groups = _mapping(data.get("group_subtasks"))
-    inside = {part for parts in groups.values() if isinstance(parts, list) for part in parts}
+    inside = {part for parts in groups.values() for part in _list(parts) if isinstance(part, str)}
     shots, samples = _mapping(data.get("n-shot")), _mapping(data.get("n-samples"))
     better = _mapping(data.get("higher_is_better"))
     for key in list(data["results"])[:MOST_TASKS]:
@@ -192,6 +193,10 @@ def _metric(name: str, value: object, stderr: object, better: object) -> Metric:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _word(value: object) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from smoltui.core.evaluation.benchmark_tasks import Harness
+from smoltui.core.foreign.server_values import finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,6 @@ def with_new(kept: Sequence[BenchmarkResult], new: Sequence[BenchmarkResult]) ->
     """What is kept, with new results that could not be kept at the end."""
     sources = {one.source for one in kept}
     return [*kept, *(one for one in new if one.source not in sources)]
-
-
-def finite(value: object) -> float | None:
-    """A finite number as it is; None for anything else."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
 
 
 def _int(value: object) -> int | None:

@@ -41,15 +41,21 @@ def id_in(value: object) -> str | None:
     return name_in(value)
 
 
-def number_in(value: object) -> float | None:
-    """A finite number that is not negative."""
+def finite(value: object) -> float | None:
+    """A finite number; None for anything else, also for a whole number beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
     except OverflowError:  # JSON allows integers of any length
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if math.isfinite(number) else None
+
+
+def number_in(value: object) -> float | None:
+    """A finite number that is not negative."""
+    number = finite(value)
+    return number if number is not None and number >= 0 else None
 
 
 def duration_in(value: object) -> int | None:

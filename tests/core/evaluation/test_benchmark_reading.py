@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smoltui.core.evaluation.benchmark_command import PINS
@@ -76,13 +79,14 @@ def test_other_files_are_refused(data: Any, reason: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers(-5, 5) | st.text(max_size=5),
+    st.none() | st.booleans() | st.floats() | st.sampled_from([-5, 0, 1, 5, 10**400]) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=12,
 )
 KEYS = ("results", "config_general", "config", "config_tasks", "n-shot", "n-samples", "group_subtasks", "date")
 
 
+@example({"group_subtasks": {"": [[]]}}, lm_eval)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)), st.sampled_from([lighteval, lm_eval]))
 def test_any_json_is_read_or_refused(part: dict[str, Any], sample: Any) -> None:
     """Foreign values in any place: a result that can be stored and read again, or one sentence."""
@@ -91,6 +95,27 @@ def test_any_json_is_read_or_refused(part: dict[str, Any], sample: Any) -> None:
             result = read(data)
         except NotResultsError:
             continue
+        assert result_from_json(result.as_json()) == result
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each mapping or list in a value with each of its keys."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from places(inner)
+
+
+@given(st.sampled_from([lighteval, lm_eval]), st.lists(st.tuples(st.integers(0, 99), JSON), min_size=1, max_size=3))
+def test_any_value_of_a_file_may_be_wrong(sample: Any, changes: list[tuple[int, Any]]) -> None:
+    """As above, with values in the places where a harness writes them."""
+    data = sample()
+    for number, wrong in changes:
+        found = list(places(data))
+        holder, key = found[number % len(found)]
+        holder[key] = deepcopy(wrong)
+    with suppress(NotResultsError):
+        result = read(data)
         assert result_from_json(result.as_json()) == result
 
 
