@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smoltui.core.recipe import snapshot
@@ -85,6 +85,7 @@ def test_a_token_is_taken_out_however_it_is_written(before: str, behind: str, ho
         assert all(part.upper() not in left for part in (BODY[2:12], BODY[12:22], BODY[22:])), kept
 
 
+@example("", "_", "line end", 1)
 @given(st.text(max_size=20), st.text(max_size=20), st.sampled_from(sorted(WRITTEN)), st.integers(1, 30))
 def test_text_around_hides_no_token(before: str, behind: str, how: str, at: int) -> None:
     if how != "base64":  # what is no base64 may make base64 with its neighbours

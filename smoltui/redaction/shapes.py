@@ -197,7 +197,7 @@ def _switches(text: str) -> int:
 
 _BROKEN = Pattern(
     r"[hH][fF]_(?P<secret>(?P<head>[A-Za-z0-9]{2,33})(?:[ \t]*[\n↵][ \t]*|[ \t])(?P<tail>[A-Za-z0-9]{2,80}))"
-    r"(?![A-Za-z0-9_])"
+    r"(?![A-Za-z0-9])"
 )
 
 

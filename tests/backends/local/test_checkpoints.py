@@ -46,6 +46,15 @@ async def reached(engine: LocalEngine, run: Run, enough: Callable[[Run], bool], 
     return run
 
 
+async def held(engine: LocalEngine, run: Run, step: int) -> None:
+    """Returns when the training waits at this step (`hold_at`) to be told to pause.
+
+    If it were told before, its next part would wait there.
+    """
+    mark = run_store.run_dir(run.id) / f"once-{step}"
+    await reached(engine, run, lambda now: mark.exists())
+
+
 async def ended(engine: LocalEngine, run: Run, seconds: float = 60) -> Run:
     return await reached(engine, run, lambda now: now.is_final, seconds)
 
@@ -62,8 +71,7 @@ async def unbroken(engine: LocalEngine, folder: Path, steps: int) -> list[tuple[
 async def test_i_pause_a_run_and_go_on(engine: LocalEngine, tmp_path: Path) -> None:
     """I pause a run that saves no checkpoints by itself; it saves one, and resumes as the same run with one curve."""
     run = await engine.submit(spec(tmp_path, "steps: 30\nhold_at: 10"))
-    held = run_store.run_dir(run.id) / "once-10"  # before it, the second part would wait there to be told to pause
-    await reached(engine, run, lambda now: held.exists())
+    await held(engine, run, 10)
     paused = await engine.pause(run.id)
     assert paused.stage == Stage.CANCELED and paused.message == f"Paused at step {paused.step}" and paused.resumable
     assert 3 <= paused.step < 30 and f"smoltui resume {run.id}" in (paused.hint or "")
@@ -82,7 +90,7 @@ async def test_another_app_sees_that_it_goes_on(engine: LocalEngine, tmp_path: P
     """I resume in one terminal: the other one, which saw it paused, shows it running and then complete."""
     other = LocalEngine(SCRIPT)
     run = await engine.submit(spec(tmp_path, "steps: 12\nhold_at: 5"))
-    await reached(engine, run, lambda now: now.step >= 2)
+    await held(engine, run, 5)
     await engine.pause(run.id)
     assert (await other.get(run.id)).resumable
     await engine.resume(run.id)
@@ -110,8 +118,7 @@ async def test_a_killed_training_goes_on_from_its_newest_checkpoint(engine: Loca
 async def test_a_killed_supervisor_is_no_loss_either(engine: LocalEngine, tmp_path: Path) -> None:
     """The supervisor is killed, and the training with it: the run resumes from its checkpoint."""
     run = await engine.submit(spec(tmp_path, "steps: 20\nsave_steps: 2\nhold_at: 7"))
-    held = run_store.run_dir(run.id) / "once-7"  # before it, the second part would wait there to be told to pause
-    await reached(engine, run, lambda now: held.exists())
+    await held(engine, run, 7)
     status = data_folder.read_json(run_store.run_dir(run.id) / "status.json") or {}
     os.kill(status["supervisor_pid"], signal.SIGKILL)
     gone = await ended(engine, run)
@@ -138,8 +145,8 @@ async def test_a_disk_that_was_full_while_saving(engine: LocalEngine, tmp_path: 
 async def test_it_pauses_twice(engine: LocalEngine, tmp_path: Path) -> None:
     """I pause, resume, pause again and resume: still one curve, and each part is known."""
     run = await engine.submit(spec(tmp_path, "steps: 24\nhold_at: 4 11"))
-    for least in (2, 8):
-        await reached(engine, run, lambda now, least=least: now.step >= least)  # type: ignore[misc]
+    for step in (4, 11):
+        await held(engine, run, step)
         assert (await engine.pause(run.id)).resumable
         await engine.resume(run.id)
     done = await ended(engine, run)
