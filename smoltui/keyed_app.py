@@ -22,6 +22,8 @@ from smoltui.wire import WireApp
 ReturnType = TypeVar("ReturnType")
 MOST_COMPLAINTS = 3
 """Sentences about the configuration that are shown at the start."""
+KEEP_SELECTION = ("ctrl+c", "super+c")
+"""Keys that leave selected text selected; it was copied when the mouse was released."""
 QUIT_AFTER_SECONDS = 2.0
 """Within this time, a second ctrl+c quits."""
 
@@ -60,6 +62,8 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
     # -- what happens to a key
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        if self.screen.selections and key not in KEEP_SELECTION:
+            self.screen.clear_selection()
         if priority:
             return await super()._check_bindings(key, priority)
         first, self._first = self._first, ""

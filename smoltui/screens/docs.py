@@ -27,6 +27,7 @@ from smoltui.safe_text import safe_line
 from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
+from smoltui.widgets.selectable import Selectable
 
 WIDE = 96
 """Columns from which the list of topics is beside the text."""
@@ -138,7 +139,7 @@ def lines_of(markdown: str, width: int) -> list[list[Segment]]:
     return lines
 
 
-class Reader(ScrollView):
+class Reader(Selectable, ScrollView):
     """The text of one topic, laid out once per width; only visible lines are drawn."""
 
     DEFAULT_CSS = """

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.screen import Screen, ScreenResultType
+from textual.screen import ScreenResultType
 
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import SelectsCells
 
 
-class Explains(Screen[ScreenResultType]):
+class Explains(SelectsCells[ScreenResultType]):
     """A screen whose figures have cards: `K` opens them."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("explain")

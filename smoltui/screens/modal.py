@@ -15,9 +15,10 @@ from textual.widgets import Input, OptionList
 
 from smoltui.safe_text import safe_line
 from smoltui.widgets.actions import Refusing, bindings
+from smoltui.widgets.selectable import SelectsCells
 
 
-class Modal(Refusing, ModalScreen[ScreenResultType]):
+class Modal(Refusing, SelectsCells[ScreenResultType], ModalScreen[ScreenResultType]):
     """A dialog.
 
     Keys that arrive in one packet (slow connection, held key) reach a dialog before the first of them is handled.

@@ -13,11 +13,11 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.core.recipe import Fix, Level
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import Selectable
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 """Level → sign and style. The signs differ without colours."""
@@ -43,7 +43,7 @@ class Item:
         return self.fix.words if self.fix is not None else ""
 
 
-class CheckList(Widget, can_focus=True):
+class CheckList(Selectable, can_focus=True):
     """Lines with a cursor, which is on none of them if `cursor` is -1. Its keys work while it has the focus."""
 
     COMPONENT_CLASSES = {"check-list--cursor"}

@@ -11,10 +11,10 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.safe_text import safe_line
 from smoltui.widgets.actions import run_meaning
+from smoltui.widgets.selectable import Selectable
 
 CURSOR = "›"
 WHEEL_LINES = 3
@@ -27,7 +27,7 @@ def fitted(text: str, width: int) -> str:
     return line.plain
 
 
-class CursorList(Widget):
+class CursorList(Selectable):
     """Lines with a cursor. The parent binds the keys and calls `move`, `page`, `go` and `choose`.
 
     When the cursor leaves the page, the list scrolls by half a page, so that a held key usually redraws only two lines.

@@ -12,18 +12,18 @@ from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.core.evaluation.sheet import Sheet
 from smoltui.screens.evaluate.answer_block import Look, answer_block
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import Selectable
 
 WHEEL_LINES = 3
 KEPT_BLOCKS = 200
 """Blocks whose lines are kept; laying one out takes a few milliseconds."""
 
 
-class AnswerSheet(Widget, can_focus=True):
+class AnswerSheet(Selectable, can_focus=True):
     """Prompts with their answers, and what is below the last of them.
 
     The view is anchored to a line of a prompt: answers that grow above do not move what is being read.

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.safe_text import safe, safe_line
+from smoltui.widgets.selectable import Selectable
 
 _STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
 _SIGNS = {"stop": "✗", "warn": "!", "info": "·"}
@@ -42,7 +42,7 @@ class FindingRow:
     """What fixes it, in words."""
 
 
-class AuditList(Widget):
+class AuditList(Selectable):
     """The parent binds the keys and calls `move`. A move redraws only the lines that changed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"audit-list--cursor"}

@@ -10,7 +10,8 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.style import Style
-from textual.widget import Widget
+
+from smoltui.widgets.selectable import Selectable
 
 WIDE = 100
 """Columns from which chosen and rejected are side by side."""
@@ -24,7 +25,7 @@ Row = tuple[tuple[str, Content], ...]
 """One line of the answers: (side, text) for one or both sides."""
 
 
-class FramedWidget(Widget):
+class FramedWidget(Selectable):
     """Holds the frame that is on screen. Subclasses build lines with `line` and `row`, and pass them to `put`."""
 
     def __init__(self, id: str | None = None) -> None:

@@ -12,7 +12,6 @@ from rich.style import Style
 from rich.text import Text
 from textual.geometry import Size
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.core.pairs.histogram import (
     CUT_MARK,
@@ -27,6 +26,7 @@ from smoltui.core.pairs.histogram import (
     with_minus,
 )
 from smoltui.safe_text import safe_line
+from smoltui.widgets.selectable import Selectable
 
 BAR_ROWS = 4
 """Height of the bars of a histogram in lines."""
@@ -71,7 +71,7 @@ class _Line(NamedTuple):
     style: str = ""
 
 
-class Histogram(Widget):
+class Histogram(Selectable):
     """Draws panels. Bins depend on the width, and are counted from distributions of a few thousand numbers."""
 
     DEFAULT_CSS = "Histogram { height: auto; }"

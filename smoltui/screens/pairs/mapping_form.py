@@ -11,7 +11,6 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.core.pairs.mapping import Preview, preview
 from smoltui.core.pairs.preference import Pair
@@ -20,6 +19,7 @@ from smoltui.safe_text import safe, safe_line
 from smoltui.screens.pairs.first_rows import first_rows
 from smoltui.scripts.pair_how import AS_IT_IS
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import Selectable
 
 LABEL_CELLS = 12
 VALUE_CELLS = 28
@@ -27,7 +27,7 @@ VALUE_CELLS = 28
 HINT = "↑ ↓ field   ← → value   or type: a column, a path (answers.0.text), or a,b"
 
 
-class MappingForm(Widget, can_focus=True):
+class MappingForm(Selectable, can_focus=True):
     """Up and down select a field, left and right a value; a column or a dotted path can also be typed.
 
     The first letter typed in a field replaces its value; a dot extends it to a path, a comma to several columns.

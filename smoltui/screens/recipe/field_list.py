@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import Selectable
 
 LABEL_WIDTH = 20
 
@@ -62,7 +63,7 @@ def drawn(row: Row, width: int) -> Text:
     return line
 
 
-class FieldList(ScrollView, can_focus=True):
+class FieldList(Selectable, ScrollView, can_focus=True):
     """Rows with a cursor that skips headings; posts `Highlighted` when it moves to another field."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"field-list--cursor"}

@@ -19,7 +19,6 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
 from smoltui.core.runs.log_lines import Log
 from smoltui.core.runs.log_text import LogLine, as_plain
@@ -29,6 +28,7 @@ from smoltui.screens.runs.log_finding import LogFinding
 from smoltui.screens.runs.log_rows import LogRows, clock
 from smoltui.screens.runs.log_window import CLOCK_CELLS, LogWindow
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import Selectable
 
 SIDE_STEP = 8
 """Columns scrolled by left and right."""
@@ -37,7 +37,7 @@ WHEEL_LINES = 3
 _GUTTER = Style(dim=True)
 
 
-class LogView(Widget, can_focus=True):
+class LogView(Selectable, can_focus=True):
     """Lines of foreign text, sanitized when they are drawn. The status shows `follow` as "following".
 
     `open_log` returns an empty log and is called once for each run shown; `backends.runs.log_spool.LogSpool` is meant

@@ -20,6 +20,7 @@ from smoltui.core.runs.wording import PHASES
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.columns import FactsOf, RowFacts, Shown, columns_in
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import Selectable
 
 NO_FACTS = RowFacts()
 
@@ -57,7 +58,7 @@ def _doing(run: Run) -> str:
     return run.message or ("" if run.is_final or not run.phase else PHASES.get(run.phase, run.phase))
 
 
-class RunList(ScrollView, can_focus=True):
+class RunList(Selectable, ScrollView, can_focus=True):
     """Runs in the given order; posts `Highlighted` when the cursor moves to another run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"run-list--cursor"}
