@@ -15,6 +15,7 @@ from textual.widgets import Static
 from smoltui.core.meanings import KINDS, Card, by_id
 from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings
+from smoltui.widgets.selectable import DrawnTable
 
 NOTHING = "No figures here. All terms: smoltui explain, or the glossary in the documentation (?, then o)."
 LABEL_STYLES = {"healthy": "green", "suspicious": "yellow", "what to do": "bold"}
@@ -41,7 +42,7 @@ class Cards(Modal[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", id="card"):
             yield Static(id="card-head", markup=False)
-            yield Static(id="card-text", markup=False)
+            yield DrawnTable(id="card-text", markup=False)
 
     def on_mount(self) -> None:
         self._draw()

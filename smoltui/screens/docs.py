@@ -139,7 +139,7 @@ def lines_of(markdown: str, width: int) -> list[list[Segment]]:
     return lines
 
 
-class Reader(Selectable, ScrollView):
+class Reader(ScrollView, Selectable):
     """The text of one topic, laid out once per width; only visible lines are drawn."""
 
     DEFAULT_CSS = """

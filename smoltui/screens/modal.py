@@ -18,7 +18,7 @@ from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.selectable import SelectsCells
 
 
-class Modal(Refusing, SelectsCells[ScreenResultType], ModalScreen[ScreenResultType]):
+class Modal(Refusing, ModalScreen[ScreenResultType], SelectsCells[ScreenResultType]):
     """A dialog.
 
     Keys that arrive in one packet (slow connection, held key) reach a dialog before the first of them is handled.

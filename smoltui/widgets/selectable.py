@@ -14,6 +14,7 @@ from textual.screen import Screen, ScreenResultType
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Static
 
 SELECTED = Style(reverse=True)
 """Seen in every color mode, also on the line of a cursor."""
@@ -24,7 +25,8 @@ ENDS = " ┃"
 class Selectable(Widget):
     """A widget with `render_line`, in which text can be selected.
 
-    Mixed in before Textual's class. A selection stays where it is on the screen, whatever moves below it.
+    Mixed in after Textual's class, whose default CSS counts otherwise not. A selection stays where it is on the screen,
+    whatever moves below it.
     """
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -50,6 +52,10 @@ class Selectable(Widget):
         """The cell of the content at a place of the screen, or the nearest one."""
         place, (width, height) = Offset(x, y) - self.content_region.offset, self.content_size
         return place.clamp(max(width, 1), max(height, 1))
+
+
+class DrawnTable(Static, Selectable):
+    """A `Static` that shows a table of Rich, in which Textual selects nothing."""
 
 
 class SelectsCells(Screen[ScreenResultType]):

@@ -18,6 +18,7 @@ from textual.binding import Binding
 from textual.geometry import Region
 
 from smoltui.screens.pairs.pair_list import PairLine, PairList, columns, drawn, heading
+from smoltui.widgets.selectable import SelectsCells
 from tests.benchmarks.terminal import Terminal
 from tests.conftest import seen
 from tests.stories.hostile import ANY_TEXT, HOSTILE, assert_clean, assert_safe, lines_of
@@ -245,6 +246,30 @@ async def test_the_mouse_moves_too(wait_until: WaitUntil) -> None:
         await wait_until(lambda: app.told == [("moved", 4)])
         await pilot.click(PairList, offset=(20, 5))
         await wait_until(lambda: app.told == [("moved", 4), ("chosen", 4)])
+
+
+class Selecting(Host):
+    """The list on a screen of ours."""
+
+    def get_default_screen(self) -> SelectsCells[None]:
+        return SelectsCells()
+
+
+async def test_dragging_selects() -> None:
+    """From one line to the next: that text is highlighted and can be copied; the cursor stays and no pair opens."""
+    async with Selecting(Numbered(100)).run_test(size=(80, 24)) as pilot:
+        app: Selecting = pilot.app  # type: ignore[assignment]
+        shown = [strip.text for strip in lines_of(app.list)]
+        await pilot.mouse_down(PairList, offset=(3, 5))
+        await pilot.hover(PairList, offset=(20, 6))
+        await pilot.mouse_up(PairList, offset=(20, 6))
+        await pilot.pause()
+        assert app.screen.get_selected_text() == f"{shown[5][3:].rstrip(' ┃')}\n{shown[6][:21].rstrip()}"
+        drawn = app.list.render_lines(app.list.size.region)
+        marked = ["".join(part.text for part in line if part.style and part.style.reverse) for line in drawn]
+        assert marked[5:8] == [shown[5][3:], shown[6][:21], ""] and app.told == []
+        await pilot.click(PairList, offset=(20, 7))
+        assert not app.screen.selections and app.told == [("moved", 6)]
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12), (12, 4), (3, 2), (1, 1)])

@@ -23,6 +23,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.screens.room import Room
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.page import Page
+from smoltui.widgets.selectable import DrawnTable
 
 if TYPE_CHECKING:
     from smoltui.backends.project.project import Project
@@ -60,10 +61,10 @@ class DeviceRoom(Room):
 
     def compose_room(self) -> ComposeResult:
         with Page(id="device"):
-            yield Static("Checking this machine…", id="verdict", markup=False)
+            yield DrawnTable("Checking this machine…", id="verdict", markup=False)
             with Container(id="facts"):
-                yield Static(id="machine", markup=False)
-                yield Static(id="packages", markup=False)
+                yield DrawnTable(id="machine", markup=False)
+                yield DrawnTable(id="packages", markup=False)
 
     def on_mount(self) -> None:
         self._unfolded = self.workspace.remembered.project.get("device.unfolded", False)

@@ -20,6 +20,7 @@ from smoltui.core.settings.settings import Manner
 from smoltui.screens.evaluate.figures_table import figures_table
 from smoltui.screens.evaluate.group_list import GroupList
 from smoltui.widgets.cursor_list import CursorList
+from smoltui.widgets.selectable import DrawnTable
 
 HINT = "tab selects a group, enter opens its pairs, wrong ones first."
 
@@ -45,7 +46,7 @@ class HeldOutFigures(Vertical):
     _measurement: Measurement | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="figures-table", markup=False)
+        yield DrawnTable(id="figures-table", markup=False)
         yield GroupList(id="figures-groups")
         yield Static(id="figures-rules", markup=False)
 

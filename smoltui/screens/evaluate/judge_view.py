@@ -48,6 +48,7 @@ from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
+from smoltui.widgets.selectable import DrawnTable
 
 DRAW_SECONDS = 1.0
 """The figures are counted again at most this often while replies arrive."""
@@ -89,7 +90,7 @@ class JudgeView(PairsOffer):
     def compose(self) -> ComposeResult:
         yield Static(id="vote-title", markup=False)
         with Page(id="judge-page"):
-            yield Static("Loading…", markup=False)
+            yield DrawnTable("Loading…", markup=False)
         yield Static(id="vote-status", markup=False)
         yield AskLine()
         yield KeyBar()

@@ -18,6 +18,7 @@ from smoltui.core.evaluation.vote_log import Vote
 from smoltui.core.evaluation.vote_words import name, percent, vote_words
 from smoltui.safe_text import MAX_SHOWN, redact, safe, safe_line
 from smoltui.widgets.page import Page
+from smoltui.widgets.selectable import DrawnTable
 
 LETTERS = "abcdefgh"
 """Keys of the answers in a set of labels, at most `label_set.MOST_ANSWERS`."""
@@ -42,7 +43,7 @@ class TextPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(self._heading, markup=False)
         with Page():
-            yield Static(markup=False)
+            yield DrawnTable(markup=False)
 
     @property
     def page(self) -> Page:

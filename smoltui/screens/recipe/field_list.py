@@ -63,7 +63,7 @@ def drawn(row: Row, width: int) -> Text:
     return line
 
 
-class FieldList(Selectable, ScrollView, can_focus=True):
+class FieldList(ScrollView, Selectable, can_focus=True):
     """Rows with a cursor that skips headings; posts `Highlighted` when it moves to another field."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"field-list--cursor"}

@@ -58,7 +58,7 @@ def _doing(run: Run) -> str:
     return run.message or ("" if run.is_final or not run.phase else PHASES.get(run.phase, run.phase))
 
 
-class RunList(Selectable, ScrollView, can_focus=True):
+class RunList(ScrollView, Selectable, can_focus=True):
     """Runs in the given order; posts `Highlighted` when the cursor moves to another run."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"run-list--cursor"}

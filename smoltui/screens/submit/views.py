@@ -28,6 +28,7 @@ from smoltui.screens.submit import drawing
 from smoltui.screens.submit.card_reader import CardReader
 from smoltui.screens.submit.texts import sentence, submit_text
 from smoltui.widgets.page import Page
+from smoltui.widgets.selectable import DrawnTable
 
 VIEWS: tuple[tuple[str, str], ...] = (("checks", "Checks"), ("card", "Card"), ("change", "Change"), ("board", "Board"))
 """Id and title of each view, in the order of `v`."""
@@ -74,7 +75,7 @@ class SubmitViews(Room):
                     yield CardReader(name)
                 else:
                     with Page(id=name):
-                        yield Static(id=f"{name}-text", markup=False)
+                        yield DrawnTable(id=f"{name}-text", markup=False)
 
     def on_mount(self) -> None:
         self.watch(self.app, "runs", self._runs_changed, init=False)
