@@ -15,6 +15,7 @@ from smoltui.backends.services import default_services
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
 from smoltui.core.runs import events
+from smoltui.core.runs.health import health_line
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.run_filter import parse_filter
@@ -112,8 +113,13 @@ def _print_table(runs: Sequence[Run], now: float) -> None:
         age = as_age(now - run.created_at if run.created_at else None)
         say(
             f"{cell(run.id, 26)}{cell(run.name, 22)}{cell(run.stage, 12)}{cell(run.flavor or run.engine, 14)}"
-            f"{age:>5}{step:>11}  {safe_line(redact(run.message or ''), 80)}".rstrip()
+            f"{age:>5}{step:>11}  {safe_line(redact(_said(run)), 80)}".rstrip()
         )
+
+
+def _said(run: Run) -> str:
+    """Why a run waits or ended, or what is wrong in its curves."""
+    return run.message or (health_line(run.health) if run.health else "")
 
 
 def able(act: str, on: str = "") -> Engine:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
 BESIDE_DPO = (
+    "answer_rules.py",
+    "curve_remarks.py",
+    "curve_view.py",
     "pair_answers.py",
     "pair_checks.py",
     "pair_choices.py",
@@ -13,6 +16,8 @@ BESIDE_DPO = (
     "pair_shapes.py",
     "pair_sides.py",
     "pair_turns.py",
+    "ruin_rules.py",
+    "run_health.py",
     "saved_model.py",
     "script_events.py",
 )

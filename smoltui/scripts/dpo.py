@@ -13,7 +13,8 @@
 # ///
 """Trains with TRL's DPOTrainer exactly as `trl dpo --config recipe.yaml` would, and reports progress on stdout.
 
-    python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite] [TRL flags]
+    python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite]
+                  [--stop-ruined] [TRL flags]
 
 It runs as a child process on this machine or as a Job, without smoltui: it imports only `pair_format.py`,
 `saved_model.py` and `script_events.py` from its own folder. Each line of stdout that starts with `{"event"` is one
@@ -52,8 +53,9 @@ sys.path.append(str(Path(__file__).resolve().parent))
 from pair_choices import unfold
 from pair_format import Reading, content_hash, examine, hash_of, is_trl_form
 from pair_turns import NotAPairError
+from run_health import health_callback
 from saved_model import holds_model
-from script_events import Lines, WrongInputError, quiet, run_script
+from script_events import Lines, RuinedError, WrongInputError, quiet, run_script
 
 PROGRESS_SECONDS = 0.25
 """Minimum seconds between two progress events."""
@@ -73,6 +75,7 @@ def own_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
     parser.add_argument("--work-dir", type=Path)
     parser.add_argument("--exclude", type=Path)
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--stop-ruined", action="store_true")
     # Files that are shipped with the script when it is submitted as a Job; the script itself ignores them.
     parser.add_argument("--beside", action="append", default=[])
     try:
@@ -550,7 +553,8 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
         if test_rows is not None:
             test_rows = prepare_pairs(test_rows, left_out, thinking_off=thinking_off)
 
-    train(lines, script, training, model_args, train_rows, test_rows, left_out)
+    pairs = (train_rows, test_rows, left_out)
+    train(lines, script, training, model_args, pairs, stop_ruined=options.stop_ruined)
 
 
 def enter_work_dir(options: argparse.Namespace) -> None:
@@ -574,9 +578,19 @@ def excluded_pairs(path: Path | None) -> frozenset[str]:
 
 
 def train(
-    lines: Lines, script: Any, training: Any, model_args: Any, train_rows: Any, test_rows: Any, left_out: Counter[str]
+    lines: Lines,
+    script: Any,
+    training: Any,
+    model_args: Any,
+    pairs_and_left_out: tuple[Any, Any, Counter[str]],
+    *,
+    stop_ruined: bool = False,
 ) -> None:
-    """Builds TRL's trainer as `trl/scripts/dpo.py` does, trains, saves and pushes."""
+    """Builds TRL's trainer as `trl/scripts/dpo.py` does, trains, saves and pushes.
+
+    `pairs_and_left_out`: rows for training, held-out rows, and how many rows of the source are not used, by reason.
+    """
+    train_rows, test_rows, left_out = pairs_and_left_out
     complete_settings(training, model_args)
     pairs = pairs_hash(train_rows, test_rows)
     lines.phase("load_model", model_args.model_name_or_path)
@@ -592,11 +606,16 @@ def train(
     trainer.add_callback(pauser())
     trainer.add_callback(continue_token_count(trainer))
     trainer.add_callback(reporter(lines, plan))
+    health = health_callback(lines, trainer, stop=stop_ruined)
+    trainer.add_callback(health)
     before = weights_sample(trainer.model)
     result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
     if (share := share_moved(before, trainer.model)) is not None:
         lines.emit("moved", share=share)
     step, max_steps = trainer.state.global_step, trainer.state.max_steps
+    if health.ruined is not None:
+        trainer.end()
+        raise RuinedError(health.ruined.cause(step), f"{health.ruined.act}.")
     if step >= max_steps:  # otherwise it was paused: a run resumes from its checkpoint, and half a training is no model
         save(lines, trainer, script, training)
     trainer.end()

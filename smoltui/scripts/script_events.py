@@ -29,6 +29,14 @@ class WrongInputError(Exception):
         self.cause, self.hint = cause, hint
 
 
+class RuinedError(Exception):
+    """The training was stopped on purpose, because its weights are lost: exit code 1."""
+
+    def __init__(self, cause: str, hint: str) -> None:
+        super().__init__(cause)
+        self.cause, self.hint = cause, hint
+
+
 class Lines:
     """Writes events to stdout, one JSON object per line, flushed immediately. Only one process of a run does so."""
 
@@ -77,6 +85,8 @@ def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
     """The meaning of a failure in `phase`; `subject` is the name of what was being loaded."""
     if isinstance(error, WrongInputError):
         return error.cause, error.hint, 2
+    if isinstance(error, RuinedError):
+        return error.cause, error.hint, 1
     text = str(error).strip()
     first = text.splitlines()[0][:300] if text else type(error).__name__
     if told := _explain_machine(error, text, first):
@@ -180,7 +190,7 @@ def run_script(main: Callable[[Lines, Sequence[str]], None], arguments: Sequence
         lines.failed("Interrupted from the keyboard", "Start the run again.")
         return 130
     except Exception as error:
-        if not isinstance(error, WrongInputError):
+        if not isinstance(error, WrongInputError | RuinedError):
             traceback.print_exc()
         cause, hint, code = explain(error, lines.phase_name, lines.subject)
         lines.failed(cause, hint)

@@ -165,9 +165,10 @@ def job_command(spec: RunSpec) -> list[str]:
     if output == MOUNT or output.startswith(f"{MOUNT}/"):
         raise InputError(f"A Job cannot write below {MOUNT}, which is mounted read-only: {output}")
     left_out = ("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ()
+    stop = ("--stop-ruined",) if spec.stop_ruined else ()
     return job_command_for(
         f"{MOUNT}/dpo.py",
-        ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out],
+        ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out, *stop],
         processes=spec.processes or 1,
         strategy=spec.strategy or "ddp",
         config_file=f"{MOUNT}/{CONFIG_NAME}",

@@ -95,6 +95,8 @@ def training_command(
         arguments += ["--exclude", str(folder / "exclude.txt")]
     if spec.overwrite:
         arguments.append("--overwrite")
+    if spec.stop_ruined:
+        arguments.append("--stop-ruined")
     if checkpoint is not None:
         arguments += ["--resume_from_checkpoint", str(checkpoint.path)]
     return command_for(

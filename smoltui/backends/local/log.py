@@ -423,6 +423,8 @@ class RunLog:
     finished: events.Finished | None = None
     """The script reported its end: at its last step, or at the step after which it paused."""
     failed: events.Failed | None = None
+    health: events.HealthChanged | None = None
+    """The newest one of the newest part."""
     checkpoints: set[str] = field(default_factory=set)
     """Paths of the checkpoints that it reported."""
     begun: int = 0
@@ -504,6 +506,10 @@ class RunLog:
                 self.failed, self.finished, self.begun = None, None, place  # those of the part before it
             case events.CheckpointSaved(path=path):
                 self.checkpoints.add(path)
+            case events.Planned():
+                self.health = None
+            case events.HealthChanged():
+                self.health = event
             case events.Failed():
                 self.failed = event
             case events.Finished():

@@ -80,6 +80,7 @@ _SPEC: dict[str, Check] = {
     "pairs_from": or_none(is_text),
     "checks": are_texts,
     "side_by_side": is_bool,
+    "stop_ruined": is_bool,
     "processes": or_none(is_whole),
     "strategy": or_none(is_text),
     "created_at": is_time,

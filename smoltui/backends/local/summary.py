@@ -29,7 +29,7 @@ from smoltui.core.runs import events
 from smoltui.errors import InputError
 
 NAME = "summary.json"
-VERSION = 1
+VERSION = 2
 PRINT_BYTES = 256
 """Bytes at the start of the log, and before the point where reading stopped, that identify the log."""
 WORTH_BYTES = 1 << 22
@@ -82,6 +82,9 @@ def load(log: RunLog) -> None:
     log.run = replace(log.run, plan=_event(data.get("plan"), events.Planned), **values)
     log.finished = _event(data.get("finished"), events.Finished)
     log.failed = _event(data.get("failed"), events.Failed)
+    log.health = _event(data.get("health"), events.HealthChanged)
+    if log.health is not None:
+        log.run = log.run.after(log.health)
     log.checkpoints = set(data["checkpoints"])
     log.history.lasts, log.begun = dict(lasts.values), data["begun"]
     log.reader.ours = data.get("ours") is True
@@ -89,7 +92,7 @@ def load(log: RunLog) -> None:
 
 
 def _events(log: RunLog) -> dict[str, events.Event | None]:
-    return {"plan": log.run.plan, "finished": log.finished, "failed": log.failed}
+    return {"plan": log.run.plan, "finished": log.finished, "failed": log.failed, "health": log.health}
 
 
 E = TypeVar("E", bound=events.Event)

@@ -54,6 +54,7 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         raise InputError(f"Not a valid folder name, output_dir: {wanted}", "Choose another folder.")
     name = str(recipe.values.get("run_name") or project.name)
     label, processes = new_label(), options.processes
+    stop_ruined = settings.watch.stop_ruined
     if place.table:
         return _spec_with_options(project, place, recipe, settings, options, name, wanted)
     if not place.pays:
@@ -65,6 +66,7 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
             output_dir=str(project.resolve(wanted)),
             label=label,
             overwrite=options.overwrite,
+            stop_ruined=stop_ruined,
             strategy=local.strategy,
             processes=local.processes if processes is None else processes,
         )
@@ -86,6 +88,7 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         labels={**jobs.labels, "name": label_value(name), LABEL: label},
         processes=(jobs.processes or None) if processes is None else processes,
         strategy=jobs.strategy,
+        stop_ruined=stop_ruined,
         packages=tuple(package.requirement for package in packages_for(recipe.values)),
     )
 
@@ -112,6 +115,7 @@ def _spec_with_options(
         flavor=told.get("flavor"),
         namespace=told.get("namespace"),
         overwrite=options.overwrite,
+        stop_ruined=settings.watch.stop_ruined,
         processes=options.processes,
         options=asked,
     )

@@ -155,6 +155,8 @@ def job_record(
         training += ["--exclude", str(folder / "exclude.txt")]
     if spec.overwrite:
         training.append("--overwrite")
+    if spec.stop_ruined:
+        training.append("--stop-ruined")
     python = settings.python or ("python" if settings.container else sys.executable)
     values = RecipeFile(Path(spec.project) / RECIPE_NAME, spec.recipe, "").values
     return {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from smoltui.core.machine.install import INSTALL_HINT
+from smoltui.core.runs.health import health_line, is_ruined
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run, Stage
 
@@ -202,6 +203,8 @@ def next_step(facts: ProjectFacts) -> Next:
         return Next(Act.RECIPE, "Press 3 to choose a model: the recipe names none yet.", "3")
     if (run := facts.active) is not None:
         steps = f" (step {run.step:,} of {run.max_steps:,})" if run.max_steps else ""
+        if run.health is not None:
+            return Next(Act.RUNS, f"Press 4 to look at the run{steps}: {health_line(run.health)}.", "4", run_id=run.id)
         return Next(Act.RUNS, f"Press 4 to watch the run{steps}.", "4", run_id=run.id)
     return _after_runs(facts) or _train(facts)
 
@@ -225,6 +228,8 @@ def _after_runs(facts: ProjectFacts) -> Next | None:
             return Next(Act.RUNS, f"Press 4, then x, to resume the run that stopped{steps}.", "4", run_id=newest.id)
     if trained is None:
         return None
+    if trained.health is not None and is_ruined(trained.health):
+        return Next(Act.RUNS, f"Press 4 to see why, then 3: {health_line(trained.health)}.", "4", run_id=trained.id)
     if trained.id not in facts.compared:
         return Next(Act.COMPARE, "Press a to compare the model before and after training.", "a", run_id=trained.id)
     if not trained.pushed_to:
@@ -322,12 +327,15 @@ def _trained(facts: ProjectFacts, ahead: Act) -> Step:
     newest, trained = facts.newest, facts.trained
     if (run := facts.active) is not None:
         steps = f" · step {run.step:,} of {run.max_steps:,}" if run.max_steps else ""
-        return step(State.NEXT, f"{_word(run)}{steps}", run.name, "4", "watch")
+        wrong = f" · {run.health.word}" if run.health else ""
+        return step(State.PROBLEM if wrong else State.NEXT, f"{_word(run)}{steps}{wrong}", run.name, "4", "watch")
     if newest is not None and newest is not trained and (newest.stage == Stage.ERROR or newest.resumable):
         failed = newest.stage == Stage.ERROR
         said = newest.message if failed and newest.message else _word(newest)
         steps = f" at step {newest.step:,} of {newest.max_steps:,}" if newest.max_steps and not failed else ""
         return step(State.PROBLEM if failed else State.NEXT, f"{said}{steps}", newest.name, "4", "look")
+    if trained is not None and trained.health is not None and is_ruined(trained.health):
+        return step(State.PROBLEM, health_line(trained.health), trained.name, "4", "look")
     if trained is not None:
         seconds = trained.duration(facts.now)
         took = f" in {as_time(seconds)}" if seconds is not None else ""

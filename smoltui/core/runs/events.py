@@ -148,6 +148,23 @@ class WeightsMoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HealthChanged(Event):
+    """What the script finds wrong in the curves of the training (`scripts/run_health.py`); the newest one holds."""
+
+    name: ClassVar[str] = "health"
+    step: int = 0
+    rule: str = ""
+    """Name of the rule; empty if nothing is wrong any more."""
+    level: str = ""
+    """note, watch, nothing or broken: names of `scripts.curve_remarks.Level`."""
+    word: str = ""
+    sentence: str = ""
+    """Without a period."""
+    act: str = ""
+    """What to do, without a period."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed(Event):
     """The training failed for a known reason; the script then exits with a nonzero code."""
 
@@ -290,6 +307,7 @@ EVENTS: dict[str, type[Event]] = {
         ModelSaved,
         ModelPushed,
         WeightsMoved,
+        HealthChanged,
         Failed,
         Finished,
         AnswerPart,

@@ -7,20 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from smoltui.core.runs.curve_view import ACCURACY, HELD_OUT, MARGIN, CurveView, mean
 from smoltui.core.runs.metrics import as_word
-from smoltui.core.runs.reading_rules import (
-    FLAT_LOSS,
-    FLAT_NATS,
-    RULES,
-    TREND_POINTS,
-    Level,
-    Remark,
-    percent,
-    perfect_early,
-    perfect_since,
-)
 from smoltui.core.runs.run import Run
+from smoltui.scripts.answer_rules import perfect_early, perfect_since
+from smoltui.scripts.curve_remarks import FLAT_NATS, TREND_POINTS, Level, Remark, percent
+from smoltui.scripts.curve_view import ACCURACY, HELD_OUT, MARGIN, CurveView, mean
+from smoltui.scripts.ruin_rules import FLAT_LOSS
+from smoltui.scripts.run_health import remarks_of
 
 LONGER, CUT = 0.75, 0.05
 """Shares of pairs worth a remark: the longer answer is the chosen one; answers are cut at max_length."""
@@ -112,7 +105,17 @@ class Reading:
 
 def read_run(run: Run, pairs: PairFacts | None = None) -> Reading:
     """The reading of a run, whose history is loaded. Takes time in proportion to the logged values."""
-    return read(view_of(run), pairs)
+    return read(view_of(run), pairs, run.health)
+
+
+def health_of(run: Run) -> Remark | None:
+    """The most important thing that is wrong in the curves of a run; None if nothing is, or nothing is known.
+
+    Fast: a curve that was not read yet is not read for it; what the script has found is enough then.
+    """
+    if not run.history.loaded or not run.history.known:
+        return run.health
+    return next(iter(read_run(run).findings), None)
 
 
 def view_of(run: Run) -> CurveView:
@@ -126,12 +129,17 @@ def view_of(run: Run) -> CurveView:
     )
 
 
-def read(view: CurveView, pairs: PairFacts | None = None) -> Reading:
-    """What the curves show. Remarks below the verdict's level are kept, but those of a broken run say nothing more."""
+def read(view: CurveView, pairs: PairFacts | None = None, said: Remark | None = None) -> Reading:
+    """What the curves show. Remarks below the verdict's level are kept, but those of a broken run say nothing more.
+
+    `said`: what the training script has found (`Run.health`). It looks at each of the first steps, so it may know of
+    lost weights that the logged means don't show.
+    """
     if not view.points("loss") and not view.points(MARGIN):
         return Reading(Verdict.NONE, "")
-    remarks = [remark for rule in RULES for remark in rule(view)]
-    remarks.sort(key=lambda remark: -remark.level)
+    remarks = remarks_of(view)
+    if said is not None and said.level > worst(remarks) and said.level is Level.BROKEN:
+        remarks.insert(0, said)
     top = remarks[0].level if remarks else Level.NOTE
     if top >= Level.NOTHING:
         return Reading(_VERDICTS[top], "", tuple(one for one in remarks if one.level == top)[:1])

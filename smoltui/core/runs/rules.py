@@ -1,7 +1,7 @@
 """Rules that watch an unfinished run: what a person wants to know before it ends.
 
-What curves say, with its thresholds, comes from `reading_rules`. Only one rule, the cost limit, can end a run, and only
-if configured to.
+What curves say, with its thresholds, comes from `scripts/ruin_rules.py` and `answer_rules.py`. Only one rule, the cost
+limit, can end a run, and only if configured to; `watch.stop_ruined` is up to the training script.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from smoltui.core.runs.cost import usd
-from smoltui.core.runs.curve_view import CurveView
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.reading import view_of
-from smoltui.core.runs.reading_rules import Rule, chosen_fell, diverged, flat, no_gradient, not_finite, trivial
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.watch_settings import WatchSettings
+from smoltui.scripts.answer_rules import chosen_fell, trivial
+from smoltui.scripts.curve_remarks import Rule
+from smoltui.scripts.curve_view import CurveView
+from smoltui.scripts.ruin_rules import diverged, flat, no_gradient, not_finite, wrong_way
 
 SLOW_SHARE = 0.25
 """Share of the steps before which a flat margin says nothing: warm-up, and small learning rates, need their time."""
@@ -89,14 +91,15 @@ _Said = tuple[str, str] | None
 
 def _of_curve(watch: _Watch, *rules: Rule) -> _Said:
     """The first remark of these rules."""
-    for rule in rules:
-        for remark in rule(watch.view):
-            return remark.word, f"{remark.sentence}. {remark.act}"
-    return None
+    found = next((remark for rule in rules for remark in rule(watch.view)), None)
+    said = watch.run.health  # from each of the first steps, of which the curve may have too few
+    if found is None and said is not None and said.rule in {rule.__name__ for rule in rules}:
+        found = said
+    return (found.word, f"{found.sentence}. {found.act}") if found else None
 
 
 def _nan(watch: _Watch) -> _Said:
-    return _of_curve(watch, not_finite, diverged)
+    return _of_curve(watch, not_finite, diverged, wrong_way)
 
 
 def _margin(watch: _Watch) -> _Said:

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import singledispatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.core.runs import events
+from smoltui.core.runs.health import health_json, remark_in
 from smoltui.core.runs.metrics import History
+
+if TYPE_CHECKING:
+    from smoltui.scripts.curve_remarks import Remark
 
 
 class Stage(StrEnum):
@@ -73,6 +77,8 @@ class RunSpec:
     """Results of the checks before the start, one sentence each with its mark; empty without checks."""
     side_by_side: bool = False
     """Start immediately, in parallel with other local runs; otherwise the run is queued."""
+    stop_ruined: bool = False
+    """The script stops the training when its curves show that the weights are lost (`scripts.run_health.STOPPING`)."""
     processes: int | None = None
     """Training processes on this machine, one per GPU; None for `local.processes` of smoltui.toml."""
     strategy: str | None = None
@@ -120,6 +126,8 @@ class Run:
     """None until the script has loaded model and pairs."""
     moved: float | None = None
     """Share of weights that changed, 0..1; None until the end."""
+    health: Remark | None = None
+    """What the script last found wrong in the curves; None if nothing, or if it doesn't say."""
     model_path: str | None = None
     """Where the final model was saved; None before."""
     pushed_to: str | None = None
@@ -174,6 +182,7 @@ class Run:
             "max_steps": self.max_steps,
             "pairs_hash": self.plan.pairs_hash if self.plan else None,
             "moved": self.moved,
+            "health": health_json(self.health),
             "model_path": self.model_path,
             "pushed_to": self.pushed_to,
             "resumable": self.resumable,
@@ -212,7 +221,7 @@ def _(event: events.PhaseChanged, run: Run) -> Run:
 @_after.register(events.Planned)
 def _(event: events.Planned, run: Run) -> Run:
     # Training starts or resumes from a checkpoint, whose step is reported next.
-    return replace(run, plan=event, step=0)
+    return replace(run, plan=event, step=0, health=None)
 
 
 @_after.register(events.Progress)
@@ -243,6 +252,11 @@ def _(event: events.WeightsMoved, run: Run) -> Run:
     return replace(run, moved=event.share)
 
 
+@_after.register(events.HealthChanged)
+def _(event: events.HealthChanged, run: Run) -> Run:
+    return replace(run, health=remark_in(event))
+
+
 @_after.register(events.Failed)
 def _(event: events.Failed, run: Run) -> Run:
     return replace(run, message=event.cause, hint=event.hint or None)
@@ -265,6 +279,7 @@ def richer(run: Run, known: Run | None) -> Run:
         history=known.history,
         phase=run.phase or known.phase,
         moved=run.moved if run.moved is not None else known.moved,
+        health=run.health or known.health,
         model_path=run.model_path or known.model_path,
         pushed_to=run.pushed_to or known.pushed_to,
     )

@@ -17,6 +17,8 @@ class WatchSettings:
     """The chosen answers became less likely."""
     accuracy: bool = True
     """The loss collapsed within the first fifth of the steps: the pairs are told apart by something trivial."""
+    stop_ruined: bool = False
+    """A run whose weights are lost, or that can't learn anything from its pairs, is stopped by its script."""
     silent_minutes: float = 10.0
     """A running run has printed nothing for this long."""
     cost_usd: float = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from smoltui.core.runs import events
+from smoltui.core.runs.health import remark_in
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
 
@@ -90,6 +91,14 @@ def _(event: events.ModelPushed, max_steps: int | None = None) -> str:
 @in_words.register(events.WeightsMoved)
 def _(event: events.WeightsMoved, max_steps: int | None = None) -> str:
     return f"{event.share:.1%} of the weights moved"
+
+
+@in_words.register(events.HealthChanged)
+def _(event: events.HealthChanged, max_steps: int | None = None) -> str | None:
+    remark = remark_in(event)
+    if remark is None:
+        return "the curves look fine again"
+    return f"warning at step {event.step}: {remark.sentence}. {remark.act}."
 
 
 @in_words.register(events.Failed)

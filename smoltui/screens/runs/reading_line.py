@@ -10,10 +10,10 @@ from rich.text import Text
 from textual import work
 
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.runs.curve_view import CurveView
 from smoltui.core.runs.reading import PairFacts, Reading, Verdict, read, view_of
 from smoltui.core.runs.run import Run
 from smoltui.screens.runs.base import RunsBase
+from smoltui.scripts.curve_view import CurveView
 
 EVERY_SECONDS = 1.0
 """A growing curve is read again at most this often."""

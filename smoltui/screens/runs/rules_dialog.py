@@ -25,7 +25,14 @@ from smoltui.widgets.actions import bindings
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "cost_usd": 10.0}
 """Threshold of a rule when it is turned on; others can be set in smoltui.toml."""
-KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost"}
+KEYS = dict(zip("1234567", RULES, strict=True)) | {"8": "cancel_over_cost", "9": "stop_ruined"}
+
+
+MORE = {
+    "cancel_over_cost": "   and cancel the run when the cost is over the limit",
+    "stop_ruined": "   and stop new runs when their weights are lost or nothing can be learned",
+}
+"""Settings of `[watch]` that act on a rule."""
 
 
 class RulesDialog(Explains[None], Modal[None]):
@@ -60,7 +67,7 @@ class RulesDialog(Explains[None], Modal[None]):
         text = Text("Warn me when\n\n", "bold")
         for key, rule in KEYS.items():
             value = getattr(settings, rule)
-            words = RULES.get(rule, "   and cancel the run when the cost is over the limit")
+            words = RULES.get(rule) or MORE[rule]
             text.append(f" {key} ", "reverse").append(" on   " if value else " off  ", "green" if value else "dim")
             text.append(words)
             if unit := UNITS.get(rule):

@@ -17,9 +17,9 @@ from smoltui.core.pairs.audit import DEFINITIONS
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.recipe.fields import FIELDS
 from smoltui.core.runs.panels import PANELS
-from smoltui.core.runs.reading_rules import RULES
 from smoltui.core.settings.settings import Manner
 from smoltui.errors import InputError
+from smoltui.scripts.run_health import RULES
 
 
 def test_every_card_is_whole() -> None:

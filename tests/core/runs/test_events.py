@@ -36,6 +36,7 @@ SAMPLES = [
     events.ModelSaved(path="/m"),
     events.ModelPushed(repo="a/b", url="https://x"),
     events.WeightsMoved(share=0.5),
+    events.HealthChanged(step=3, rule="diverged", level="broken", word="diverged", sentence="It rose", act="Lower it"),
     events.Failed(cause="c", hint="h"),
     events.Finished(step=5, max_steps=5, seconds=2.0),
     events.AnswerPart(model="aligned", index=1, text="Hi"),

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smoltui.core.runs.curve_view import CurveView
 from smoltui.core.runs.reading import PairFacts, Reading, Verdict, read
-from smoltui.core.runs.reading_rules import Level
+from smoltui.scripts.curve_remarks import Level
+from smoltui.scripts.curve_view import CurveView
 
 CURVES = Path(__file__).with_name("curves")
 
