@@ -91,7 +91,9 @@ def test_the_event_holds_the_whole_remark() -> None:
 def test_home_says_what_is_wrong_instead_of_going_on() -> None:
     run = Run("r", "local", "demo", Stage.RUNNING, step=9).after(ruined())
     assert (found := run.health) is not None and is_ruined(found)
-    facts = ProjectFacts(looked=True, has_recipe=True, names_pairs=True, model="m", runs=(run,), with_model=frozenset({"r"}))
+    facts = ProjectFacts(
+        looked=True, has_recipe=True, names_pairs=True, model="m", runs=(run,), with_model=frozenset({"r"})
+    )
     assert next_step(facts).sentence == "Press 4 to look at the run: broken: it rose."
     done = replace(run, stage=Stage.COMPLETED, model_path="/m")
     assert next_step(replace(facts, runs=(done,))).sentence == "Press 4 to see why, then 3: broken: it rose."
