@@ -30,7 +30,6 @@ from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.backends.system.ui_state import Remembered
-from smoltui.core.runs.run import Run
 from smoltui.doors import Doors
 from smoltui.errors import InternalError, SmoltuiError, UnreachableError
 from smoltui.keyed_app import KeyedApp
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from smoltui.backends.guide.opening import Target
     from smoltui.backends.runs.plan import Plan
     from smoltui.core.guide.steps import Next
+    from smoltui.core.runs.run import Run
 
 
 def _home() -> Screen[None]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from smoltui.at_rest import AtRest
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.callbacks import Severity, Spawn
-from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.backends.services import Services, default_services
 from smoltui.backends.system.ui_state import Remembered
-from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 
 if TYPE_CHECKING:
+    from smoltui.backends.runs.monitor import RunMonitor
     from smoltui.core.guide.steps import Next
+    from smoltui.core.runs.run import Run
 
 
 class Shell(Protocol):
@@ -92,8 +93,15 @@ class Workspace(AtRest):
         self.remembered = remembered or Remembered.reading(project.folder)
         self._services = services
         self._shell = shell
-        self.monitor = RunMonitor(
-            project,
+
+    @cached_property
+    def monitor(self) -> RunMonitor:
+        """What lists and follows the runs; created on first use, since importing it would delay the first frame."""
+        from smoltui.backends.runs.monitor import RunMonitor
+
+        shell = self._shell
+        return RunMonitor(
+            self.project,
             lambda: self.services.engines,
             changed=shell.runs_changed,
             say=shell.say,
@@ -115,7 +123,7 @@ class Workspace(AtRest):
     @property
     def runs(self) -> Mapping[str, Run]:
         """Every known run by id, newest first."""
-        return self.monitor.runs
+        return self.monitor.runs if "monitor" in vars(self) else {}
 
     @property
     def runs_errors(self) -> Mapping[str, SmoltuiError]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from smoltui.core.machine.install import INSTALL_HINT
 from smoltui.core.runs.health import health_line, is_ruined
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.stage import Stage
+
+if TYPE_CHECKING:
+    from smoltui.core.runs.run import Run
 
 
 class Act(StrEnum):

@@ -5,36 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from smoltui.core.runs import events
 from smoltui.core.runs.health import health_json, remark_in
 from smoltui.core.runs.metrics import History
+from smoltui.core.runs.stage import FINAL as FINAL
+from smoltui.core.runs.stage import Stage as Stage
+from smoltui.core.runs.stage import is_final as is_final
 
 if TYPE_CHECKING:
     from smoltui.scripts.curve_remarks import Remark
-
-
-class Stage(StrEnum):
-    """Stage of a run: the Hub's values (huggingface_hub `JobStage`), used for local runs too."""
-
-    SCHEDULING = "SCHEDULING"
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    CANCELED = "CANCELED"
-    ERROR = "ERROR"
-    DELETED = "DELETED"
-
-
-FINAL = frozenset({Stage.COMPLETED, Stage.CANCELED, Stage.ERROR, Stage.DELETED})
-
-
-def is_final(stage: str) -> bool:
-    """Whether a run in this stage will never change again. A stage known only to the server is not final."""
-    return stage in FINAL
-
 
 HUB_TIMEOUT_SECONDS = 1800
 """Timeout of a Job that does not set one (Hub documentation, Jobs)."""

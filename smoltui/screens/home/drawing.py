@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from smoltui.backends.guide.recent import Recent
 from smoltui.backends.system.paths import shown_path
 from smoltui.core.guide.steps import SIGNS, Next, State, Step
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.stage import Stage
 from smoltui.safe_text import redact, safe_line
+
+if TYPE_CHECKING:
+    from smoltui.core.runs.run import Run
 
 WHAT = "Teach SmolLM3 which of two answers is better (DPO)."
 WHAT_WIDE = "Teach SmolLM3 which of two answers is better (DPO): look at pairs, train, compare before and after."
