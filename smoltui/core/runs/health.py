@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smoltui.core.runs import events
-
 if TYPE_CHECKING:
+    from smoltui.core.runs import events
     from smoltui.scripts.curve_remarks import Remark
 
 
