@@ -716,14 +716,16 @@ async def test_very_many_decisions(
 
 
 async def test_i_copy_a_pair(app: SmoltuiApp, wait_until: WaitUntil) -> None:
-    """y puts the pair on the clipboard as TRL would write it."""
+    """y puts the pair on the clipboard as TRL would write it; with Y, I choose the chosen answer alone."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
         await pilot.press("right", "y")
-        await wait_until(lambda: "Pair 2 is copied as JSON" in told(app))
+        await wait_until(lambda: "Copied pair 2 as JSON" in told(app))
         copied = json.loads(app.clipboard)
         assert copied["chosen"] == [{"role": "assistant", "content": "A cloud at the ground."}]
         assert [turn["role"] for turn in copied["prompt"]] == ["user", "assistant", "user"]
+        await pilot.press("Y", "c")
+        assert app.clipboard == "A cloud at the ground."
 
 
 async def test_a_project_without_pairs(tmp_path: Path, wait_until: WaitUntil) -> None:

@@ -35,6 +35,7 @@ LETTERS: Mapping[str, tuple[str, str]] = {
     "S": ("reverse", "Reverse the order"),
     "u": ("undo", "Undo"),
     "y": ("copy", "Copy"),
+    "Y": ("copy-what", "Choose what to copy"),
     "e": ("editor", "Open in your editor"),
     "E": ("export", "Export or save"),
     "o": ("open", "Open something else"),

@@ -68,6 +68,7 @@ SET = Place(
         Action("how", "", "view('how')", "Show how this set is read, and change it", SEE),
         Action("measure", "m", "count_tokens", "Count the tokens of all pairs", DO),
         Action("audit-again", "", "audit_again", "Audit again", DO),
+        Action("copy-what", "Y", "copy_what", "Choose what to copy: prompt, answers, JSON", DO),
         Action("copy", "y", "copy", "Copy the pair as JSON", DO),
         Action("pager", "vertical_line", "page", "Open the pair in the pager", SEE),
     ),

@@ -23,6 +23,7 @@ ROOM = Place(
         Action("redo", "ctrl+r", "redo", "Redo what was undone", DO),
         Action("reload", "r", "reread", "Reload the recipe", DO),
         Action("copy", "y", "copy", "Copy the command", DO),
+        Action("copy-what", "Y", "copy_what", "Choose what to copy: commands, field, path", DO),
         Action("next-match", "n", "again(1)", "Next match", MOVE),
         Action("previous-match", "N", "again(-1)", "Previous match", MOVE),
         Action("back", "escape", "leave", "Back", MOVE),

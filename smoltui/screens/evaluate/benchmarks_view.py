@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from string import digits
 from typing import ClassVar
 
 from rich.text import Text
@@ -20,6 +21,7 @@ from smoltui.core.runs.cost import usd
 from smoltui.core.runs.log_text import collapsed
 from smoltui.core.runs.pace import as_time
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.copying import Copied, choose_what_to_copy, copy
 from smoltui.screens.evaluate.benchmark_acting import BenchmarkActing, estimated
 from smoltui.screens.evaluate.benchmark_choice import REHEARSAL
 from smoltui.screens.evaluate.benchmark_list import BenchmarkList
@@ -83,7 +85,7 @@ class BenchmarksView(BenchmarkActing):
         loaded, checked = self._loaded, self._checked
         if action in ("start", "other") and self._busy:
             return "Benchmarks are running. Press x to stop them"
-        if action in ("mark", "models", "rehearse", "start", "other", "copy") and loaded is None:
+        if action in ("mark", "models", "rehearse", "start", "other", "copy", "copy_what") and loaded is None:
             return "The project is not loaded; the status line says why"
         if action == "start" and not (checked is not None and checked.may_start):
             return "Fix the lines marked ✗ first" if checked is not None else "The checks are still running"
@@ -144,8 +146,25 @@ class BenchmarksView(BenchmarkActing):
 
     def action_copy(self) -> None:
         if self._checked is not None:
-            self.app.copy_to_clipboard("\n".join(redact(item.shown) for item in self._checked.plan.items))
-            self.say("Command copied (if nothing arrives, your terminal blocks OSC 52)")
+            copy(self, "the command", "\n".join(redact(item.shown) for item in self._checked.plan.items))
+
+    def action_copy_what(self) -> None:
+        """Offers the task under the cursor and the commands, one by one."""
+        task, items = self.query_one(BenchmarkList).current, self._checked.plan.items if self._checked else ()
+        name = task if isinstance(task, str | None) else task.text
+        one_by_one = [
+            Copied(digit, f"the command for the {item.role} model", redact(item.shown))
+            for digit, item in zip(digits[1:], items, strict=False)
+        ]
+        everything = "\n".join(one.text for one in one_by_one)
+        choose_what_to_copy(
+            self,
+            [
+                Copied("t", "the name of the task", name or ""),
+                *one_by_one,
+                Copied("c", "all commands", everything if len(one_by_one) > 1 else ""),
+            ],
+        )
 
     def action_move(self, by: int) -> None:
         self.query_one(BenchmarkList).move(by)

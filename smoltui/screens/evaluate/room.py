@@ -25,6 +25,7 @@ from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
 from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, ROOMY, WIDE, when
 from smoltui.screens.evaluate.choosing import Choosing
+from smoltui.screens.evaluate.copying import Copying
 from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
 from smoltui.screens.evaluate.measuring import MEASURED, Measuring
 from smoltui.screens.room import LOADING_RUNS, View
@@ -41,7 +42,7 @@ MANY = 1_000
 """Answers whose manner is judged at once; the figures below the prompts have it for more."""
 
 
-class EvaluateRoom(Choosing, Measuring):
+class EvaluateRoom(Choosing, Measuring, Copying):
     """Shows the models, their sampling settings, and their answers."""
 
     MODE = "evaluate"

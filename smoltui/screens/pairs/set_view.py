@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 from collections.abc import Mapping
@@ -25,14 +24,14 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.pairs.completion import Completion, completion
-from smoltui.core.pairs.facts import sound
-from smoltui.core.pairs.preference import pair_json
 from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
+from smoltui.screens.copying import choose_what_to_copy, copy
 from smoltui.screens.editing import page_text
 from smoltui.screens.pairs.audit_pane import AuditPane
 from smoltui.screens.pairs.columns_pane import ColumnsPane
+from smoltui.screens.pairs.copying import pair_as_json, parts_of
 from smoltui.screens.pairs.facet_pane import FacetPane
 from smoltui.screens.pairs.how_pane import HowPane
 from smoltui.screens.pairs.list_pane import ListPane
@@ -594,9 +593,12 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
 
     def action_copy(self) -> None:
         if (here := here_or_tell(self.host, self.session)) is not None:
-            pair = as_trained(here, self.session.curation.swapped)
-            self.app.copy_to_clipboard(sound(json.dumps(pair_json(pair), ensure_ascii=False, indent=2)))
-            self.host.say(f"Pair {here.row + 1:,} is copied as JSON (if nothing arrives, your terminal blocks OSC 52)")
+            copy(self, f"pair {here.row + 1:,} as JSON", pair_as_json(as_trained(here, self.session.curation.swapped)))
+
+    def action_copy_what(self) -> None:
+        """Offers the prompt, the answers and the whole pair."""
+        if (here := here_or_tell(self.host, self.session)) is not None:
+            choose_what_to_copy(self, parts_of(as_trained(here, self.session.curation.swapped)))
 
     def action_page(self) -> None:
         if (here := here_or_tell(self.host, self.session)) is not None:

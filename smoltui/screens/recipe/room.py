@@ -19,7 +19,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from smoltui.backends.project.project import RECIPE_NAME
-from smoltui.backends.project.recipe_file import load_recipe
+from smoltui.backends.project.recipe_file import load_recipe, render
 from smoltui.backends.project.settings_file import load_settings
 from smoltui.backends.services import place_of_setting
 from smoltui.backends.system.threads import in_thread
@@ -31,6 +31,7 @@ from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
+from smoltui.screens.copying import Copied, choose_what_to_copy
 from smoltui.screens.editing import edit_file
 from smoltui.screens.fixing import Fixing
 from smoltui.screens.recipe.field_list import FieldList
@@ -424,6 +425,20 @@ class RecipeRoom(Room):
         command = self._around.command_here if self._target == Target.LOCAL else self._around.command_jobs
         self.app.copy_to_clipboard(redact(command))
         self.say(f"Copied: {command}")
+
+    def action_copy_what(self) -> None:
+        """Offers the commands, the field under the cursor and the file."""
+        path, key = self.workspace.project.folder / self._view, self._key
+        line = f"{key}: {render(self._values[key])}" if key in self._values else key
+        choose_what_to_copy(
+            self,
+            [
+                Copied("c", "the command for this machine", redact(self._around.command_here)),
+                Copied("j", "the command for Jobs", redact(self._around.command_jobs)),
+                Copied("f", "the field", redact(line)),
+                Copied("p", "the path of the file", str(path)),
+            ],
+        )
 
     def action_leave(self) -> None:
         if self._editing:

@@ -25,9 +25,9 @@ from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.room import LOADING_RUNS, View
 from smoltui.screens.runs.acting import Acting
-from smoltui.screens.runs.asking import Asking
 from smoltui.screens.runs.base import VIEWS as VIEW_NAMES
 from smoltui.screens.runs.charting import CHARTS, SHORT, TINY
+from smoltui.screens.runs.copying import Copying
 from smoltui.screens.runs.exporting import Exporting
 from smoltui.screens.runs.following import Following
 from smoltui.screens.runs.json_tree import JsonTree
@@ -52,7 +52,7 @@ ACTS_ON_RUNS = frozenset({"cancel", "pause", "rerun", "labels", "wait", "ask_mod
 """Actions on the marked runs, or on the one under the cursor."""
 
 
-class RunsRoom(Listing, Following, Asking, Acting, Exporting):
+class RunsRoom(Listing, Following, Copying, Acting, Exporting):
     """The list above, one run below."""
 
     MODE = "runs"
@@ -344,16 +344,3 @@ class RunsRoom(Listing, Following, Asking, Acting, Exporting):
                 self.say(error)
                 return
             page_file(self, path)
-
-    def action_copy(self) -> None:
-        """Copies to the clipboard of the terminal, if it allows that (OSC 52)."""
-        if self.view == "log":
-            text, words = self.query_one(LogView).visible_text(), "The visible lines"
-        elif self.view == "inspect":
-            text, words = self.inspected_text(), "The JSON"
-        elif self._run is not None:
-            text, words = self._run.id, "The run id"
-        else:
-            return
-        self.app.copy_to_clipboard(text)
-        self.say(f"{words} copied (if nothing arrives, your terminal blocks OSC 52)")
