@@ -1,18 +1,10 @@
 """The recipe: its fields, its problems, its result in numbers, and the command that runs it."""
 
 from smoltui.core.recipe.changes import ABSENT, change_in_words, changes_in_words
-from smoltui.core.recipe.checks import (
-    Finding,
-    Level,
-    check,
-    checkpointing,
-    get,
-    is_ok,
-    mixed_precision,
-    output_dir_of,
-    weight_type,
-)
+from smoltui.core.recipe.checks import check, is_ok
+from smoltui.core.recipe.effective import checkpointing, get, mixed_precision, output_dir_of, weight_type
 from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
+from smoltui.core.recipe.finding import Finding, Level
 from smoltui.core.recipe.fix import Act, Fix, applied
 from smoltui.core.recipe.keys import GONE, Key, near, snapshot
 from smoltui.core.recipe.summary import Summary, command, epochs_of, rows_of, summarise

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smoltui.core.recipe.checks import get
+from smoltui.core.recipe.effective import get
 
 
 @dataclass(frozen=True, slots=True)

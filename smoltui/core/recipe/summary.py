@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smoltui.core.recipe.checks import get
+from smoltui.core.recipe.effective import get
 from smoltui.core.recipe.keys import snapshot
 from smoltui.core.recipe.values import MOST, typed
 from smoltui.core.runs.place import Target

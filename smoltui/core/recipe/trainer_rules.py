@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from smoltui.core.recipe.checks import Finding, Recipe, _stop, _warn, get, losses, rule
+from smoltui.core.recipe.effective import get, losses
+from smoltui.core.recipe.finding import Finding, Recipe, rule, stop, warn
 from smoltui.core.recipe.fix import deletes, edits, writes
 from smoltui.core.runs.place import Target
 
@@ -36,10 +37,10 @@ def _divergence(recipe: Recipe) -> Iterator[Finding]:
         near = difflib.get_close_matches(kind, DIVERGENCES, n=1, cutoff=0.4)
         fix = writes(f_divergence_type=near[0]) if near else deletes("f_divergence_type")
         allowed = ", ".join(DIVERGENCES)
-        yield _stop("f_divergence_type", f"TRL has no such divergence: {kind}", f"Write one of {allowed}.", fix)
+        yield stop("f_divergence_type", f"TRL has no such divergence: {kind}", f"Write one of {allowed}.", fix)
     elif others := [name for name in kinds if name not in WITH_DIVERGENCE]:
         said = f"The loss {others[0]} can only be combined with reverse_kl, not with {kind}"
-        yield _stop("f_divergence_type", said, "Delete f_divergence_type.", deletes("f_divergence_type"))
+        yield stop("f_divergence_type", said, "Delete f_divergence_type.", deletes("f_divergence_type"))
 
 
 @rule
@@ -52,7 +53,7 @@ def _targets(recipe: Recipe) -> Iterator[Finding]:
         rest = [name for name in names if name != "lm_head"]
         fix = writes(lora_target_modules=rest) if rest else writes(lora_target_modules=["all-linear"])
         said = "An adapter on lm_head would never be trained: TRL computes log-probabilities from its weights directly"
-        yield _stop("lora_target_modules", said, "Delete lm_head from the list.", fix)
+        yield stop("lora_target_modules", said, "Delete lm_head from the list.", fix)
         return
     if recipe.model_type not in DENSE:
         return
@@ -65,10 +66,10 @@ def _targets(recipe: Recipe) -> Iterator[Finding]:
     hint = f"Did you mean {near[0]}?" if near else f"Its linear modules: {', '.join(LINEAR)}."
     fix = writes(lora_target_modules=fixed) if near else edits("lora_target_modules")
     if len(unknown) == len(names):
-        yield _stop("lora_target_modules", f"The model has no module named {unknown[0]}", hint, fix)
+        yield stop("lora_target_modules", f"The model has no module named {unknown[0]}", hint, fix)
     else:
         said = f"The model has no module named {unknown[0]}: it is silently left out"
-        yield _warn("lora_target_modules", said, hint, fix)
+        yield warn("lora_target_modules", said, hint, fix)
 
 
 @rule
@@ -77,7 +78,7 @@ def _quantized(recipe: Recipe) -> Iterator[Finding]:
         if recipe.get(key) is True and not recipe.get("use_peft"):
             said = "The weights of a quantized model cannot be trained, only an adapter on it"
             fix = writes(use_peft=True, lora_target_modules=["all-linear"])
-            yield _stop(key, said, f"Write use_peft: true, or delete {key}.", fix)
+            yield stop(key, said, f"Write use_peft: true, or delete {key}.", fix)
 
 
 @rule
@@ -87,14 +88,14 @@ def _launchers(recipe: Recipe) -> Iterator[Finding]:
         if recipe.given(key):
             said = f"{key} in a recipe needs a launcher that reads it; one process without one fails after loading"
             step = f'Delete it, and write strategy = "{strategy}" in [{table}] of smoltui.toml.'
-            yield _stop(key, said, step, deletes(key))
+            yield stop(key, said, step, deletes(key))
 
 
 @rule
 def _experts(recipe: Recipe) -> Iterator[Finding]:
     if recipe.given("router_aux_loss_coef") is not None and recipe.model_type in DENSE:
         said = "router_aux_loss_coef is for mixtures of experts, and this model is none"
-        yield _stop("router_aux_loss_coef", said, "Delete the line.", deletes("router_aux_loss_coef"))
+        yield stop("router_aux_loss_coef", said, "Delete the line.", deletes("router_aux_loss_coef"))
 
 
 @rule
@@ -102,7 +103,7 @@ def _attention(recipe: Recipe) -> Iterator[Finding]:
     kind = recipe.given("attn_implementation")
     if recipe.target == Target.JOB and isinstance(kind, str) and kind.startswith("flash_attention"):
         said = f"{kind} has to be compiled for the GPU, which a Job's environment cannot do"
-        yield _stop("attn_implementation", said, "Write attn_implementation: sdpa.", writes(attn_implementation="sdpa"))
+        yield stop("attn_implementation", said, "Write attn_implementation: sdpa.", writes(attn_implementation="sdpa"))
 
 
 @rule
@@ -113,11 +114,11 @@ def _ruinous(recipe: Recipe) -> Iterator[Finding]:
         better = 1e-5 if recipe.get("use_peft") else 1e-6
         said = f"A learning rate of {rate:g} ruins DPO: the loss rises instead of falling"
         step = f"Write learning_rate: {better:g}. Recipes use 5e-7 to 5e-6, with LoRA 5e-6 to 5e-5."
-        yield _warn("learning_rate", said, step, writes(learning_rate=better))
+        yield warn("learning_rate", said, step, writes(learning_rate=better))
     if isinstance(beta, float | int) and beta > BETA:
         said = f"With beta {beta:g} the model hardly moves from the reference"
-        yield _warn("beta", said, "Papers use 0.01 to 0.5.", writes(beta=0.1))
+        yield warn("beta", said, "Papers use 0.01 to 0.5.", writes(beta=0.1))
     warmup, steps = get(recipe.values, "warmup_steps"), recipe.given("max_steps")
     if isinstance(warmup, int) and isinstance(steps, int) and 0 < steps <= warmup:
         said = f"The warm-up of {warmup} steps is as long as the run: the learning rate never reaches its maximum"
-        yield _warn("warmup_steps", said, "Write warmup_steps: 0.1 for a tenth of all steps.", writes(warmup_steps=0.1))
+        yield warn("warmup_steps", said, "Write warmup_steps: 0.1 for a tenth of all steps.", writes(warmup_steps=0.1))

@@ -26,6 +26,7 @@ from smoltui.core.recipe import (
     command,
     epochs_of,
     field_for,
+    finding,
     is_ok,
     near,
     parse,
@@ -158,8 +159,8 @@ def test_each_mistake_gets_one_sentence_and_what_to_write(more: dict[str, Any], 
     """The key, what is wrong, and the next step, before anything is loaded or paid for."""
     found = said(GOOD | more)
     assert expected in found
-    for finding in check(GOOD | more):
-        assert "\n" not in finding.sentence and finding.key
+    for one in check(GOOD | more):
+        assert "\n" not in one.sentence and one.key
 
 
 @pytest.mark.parametrize("target", Target)
@@ -363,17 +364,19 @@ def test_numbers_beyond_all_measure(odd: object) -> None:
 
 def test_a_rule_is_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """It sees values of the right type, TRL's defaults and the target, and never a key that is already wrong."""
-    monkeypatch.setattr(checks, "RULES", list(checks.RULES))
-    seen: list[checks.Recipe] = []
+    rules = list(finding.RULES)
+    monkeypatch.setattr(finding, "RULES", rules)
+    monkeypatch.setattr(checks, "RULES", rules)
+    seen: list[finding.Recipe] = []
 
-    @checks.rule
-    def seed(recipe: checks.Recipe) -> Iterator[checks.Finding]:
+    @finding.rule
+    def seed(recipe: finding.Recipe) -> Iterator[finding.Finding]:
         seen.append(recipe)
-        yield checks.Finding("seed", Level.WARN, "a seed")
-        yield checks.Finding("beta", Level.STOP, "not reached: the key is wrong already")
+        yield finding.Finding("seed", Level.WARN, "a seed")
+        yield finding.Finding("beta", Level.STOP, "not reached: the key is wrong already")
 
     found = check({**GOOD, "seed": "5", "beta": "much"}, target=Target.JOB)
-    assert checks.Finding("seed", Level.WARN, "a seed") in found and "not reached" not in str(found)
+    assert finding.Finding("seed", Level.WARN, "a seed") in found and "not reached" not in str(found)
     (recipe,) = seen
     assert (recipe.given("seed"), recipe.given("beta"), recipe.get("beta")) == (5, None, 0.1)
     assert recipe.target == Target.JOB and not recipe.is_quantized
