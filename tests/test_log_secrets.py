@@ -13,8 +13,9 @@ import pytest
 from smoltui.backends.evaluation.answers import save_answers
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.submit import environment, job_command
-from smoltui.backends.local.log import LINE_LIMIT as READ_LIMIT
-from smoltui.backends.local.log import LineReader, RunLog
+from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_lines import LineReader
+from smoltui.backends.local.log_pieces import LINE_LIMIT as READ_LIMIT
 from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.backends.system import crash, data_folder
 from smoltui.cli.output import print_json
@@ -22,6 +23,7 @@ from smoltui.core.evaluation.sheet import Sheet
 from smoltui.core.runs import events
 from smoltui.core.runs.log_text import LINE_LIMIT, taken
 from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.symptoms import last_words
 from smoltui.core.settings.settings import EvaluationSettings
 from smoltui.redaction import forget_secrets, redact_json, register_secrets
 from tests.hub.server import LocalHub, local_hub
@@ -91,7 +93,7 @@ def test_the_log_of_a_local_run_gives_no_part(lines: list[str], tmp_path: Path) 
             file.write(data[at : at + 1])
         said += [event.text for event in reader.read() or () if isinstance(event, events.LogLine)]
         log.read()
-        assert not leaks(log.last_text())
+        assert not leaks(last_words(log.symptoms()))
     assert said[-1] == "end" and not leaks("\n".join(said))
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
-from smoltui.backends.local.log import LineReader, last_lines
+from smoltui.backends.local.log_lines import LineReader, last_lines
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run

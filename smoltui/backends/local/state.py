@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, newest_complete
-from smoltui.backends.local.log import RunLog, cause
+from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_cause import cause
 from smoltui.backends.local.records import Records, read_records
 from smoltui.backends.local.supervisor import boot_id, started_ticks, uptime
 from smoltui.backends.local.tickets import folder as queue_folder

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from smoltui.backends.local.log import RunLog, open_log
+from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_pieces import open_log
 from smoltui.backends.local.value_checks import (
     Check,
     are_texts,

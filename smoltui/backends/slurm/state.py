@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from smoltui.backends.local.log import RunLog, cause
+from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_cause import cause
 from smoltui.backends.local.state import newest_of, with_resuming
 from smoltui.backends.slurm import records as store
 from smoltui.backends.slurm.queue import Queue, Seen

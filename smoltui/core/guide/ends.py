@@ -39,9 +39,13 @@ class Cause(StrEnum):
     """Why something failed, as far as its message says."""
 
     MEMORY = "memory"
+    MAIN_MEMORY = "main_memory"
+    """Of a machine that a flavor stands for."""
     DISK = "disk"
     NETWORK = "network"
     TIMEOUT = "timeout"
+    TAKEN = "taken"
+    """The platform took the machine away."""
     ACCESS = "access"
     PAIRS = "pairs"
     PACKAGES = "packages"
@@ -52,11 +56,13 @@ class Cause(StrEnum):
 
 
 _CAUSES: tuple[tuple[Cause, str], ...] = (
+    (Cause.MAIN_MEMORY, r"main memory ran out"),
     (Cause.MEMORY, r"of memory|\bOOM\b|does not fit"),
     (Cause.DISK, r"disk is full|no room for|no space left|cannot be (saved|stored|written)|could not be saved"),
-    (Cause.PACKAGES, r"package is missing|not installed|aren't installed"),
+    (Cause.PACKAGES, r"package is missing|packages could not be|not installed|aren't installed"),
     (Cause.TIMEOUT, r"time limit|timed? ?out"),
-    (Cause.ACCESS, r"denied access|gated|not logged in|read-only|no access|may not see"),
+    (Cause.TAKEN, r"took the (machine|nodes)"),
+    (Cause.ACCESS, r"denied access|refused the push|gated|not logged in|read-only|no access|may not see"),
     (Cause.NETWORK, r"could not be reached|did(n't| not) answer|no answer|offline|connection|too many requests"),
     (Cause.NUMBERS, r"\bNaN\b|not finite|infinit|diverged"),
     (Cause.PAIRS, r"\bpairs\b.*(not found|cannot be|no )|chat template rejects"),
@@ -184,6 +190,8 @@ TABLE: tuple[Row, ...] = (
         ([], Cause.ACCESS, (_edit("hub_model_id", "edit the repository"), LOG)),
         ([], Cause.TIMEOUT, (Offer("train", "start again with a longer time limit"), LOG)),
         ([], Cause.NETWORK, (AGAIN, LOG)),
+        ([], Cause.TAKEN, (AGAIN, LOG)),
+        ([], Cause.MAIN_MEMORY, (AGAIN, LOG)),
         ([], Cause.PAIRS, (Offer("room('pairs')", "look at the pairs"), LOG)),
         ([], Cause.MODEL, (_edit("model_name_or_path", "edit the model"), LOG)),
         ([], Cause.RECIPE, (_edit("", "edit the recipe"), LOG)),

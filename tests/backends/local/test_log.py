@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.backends.local import log as local_log
+from smoltui.backends.local import log as run_log
+from smoltui.backends.local import log_events, log_lines, log_pieces
 from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.engine import LocalEngine
-from smoltui.backends.local.log import LineReader, RunLog, last_lines
+from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_lines import LineReader, last_lines
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
@@ -122,7 +124,11 @@ def test_looking_through_finds_what_reading_finds(
     """Whatever the log holds and however it grows: the same run and curve as when every line is read."""
     path = tmp_path_factory.mktemp("log") / "log"
     data = "".join(f"{line}\n" for line in lines).encode()
-    with patch.multiple(local_log, CHUNK=piece, LAST_LINES=2, END_OF_PIECE=200):
+    with (
+        patch.object(log_pieces, "CHUNK", piece),
+        patch.object(run_log, "LAST_LINES", 2),
+        patch.multiple(log_events, LAST_LINES=2, END_OF_PIECE=200),
+    ):
         log = fresh(path)
         for end in [*sorted(cuts), len(data)]:
             path.write_bytes(data[:end])
@@ -171,7 +177,7 @@ def test_a_log_without_our_events_is_not_read_line_by_line(tmp_path: Path, monke
     log = fresh(path)
     log.read()
     assert log.history.last("loss") == 0.5 and log.history.last("epoch") == 999
-    assert 0 < reads <= local_log.BEFORE_OURS
+    assert 0 < reads <= log_events.BEFORE_OURS
 
 
 @given(lines=logs(), count=st.integers(0, 12), block=st.sampled_from([7, 1 << 16]), whole=st.booleans())
@@ -187,7 +193,7 @@ def test_the_last_lines_are_those_of_the_whole_log(
     if whole and lines[-1] == "":
         lined.pop()
     worth = [line for line in lined if any(not isinstance(event, events.Progress) for event in line)]
-    with patch.object(local_log, "BACK", block):
+    with patch.object(log_lines, "BACK", block):
         found, rest = last_lines(path, count, ours=True, whole=whole, key=KEY)
     assert found == [event for line in worth[len(worth) - min(count, len(worth)) :] for event in line]
     with path.open("a") as file:
@@ -302,8 +308,9 @@ async def test_a_running_run_is_read_on_from_where_the_last_listing_stopped(
 
 def test_a_line_without_an_end_costs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program prints for hours without a newline: of bars the last state counts, and what comes after is read."""
-    monkeypatch.setattr(local_log, "CHUNK", 1000)
-    monkeypatch.setattr(local_log, "LINE_LIMIT", 1000)
+    monkeypatch.setattr(log_lines, "CHUNK", 1000)
+    monkeypatch.setattr(log_lines, "LINE_LIMIT", 1000)
+    monkeypatch.setattr(log_pieces, "LINE_LIMIT", 1000)
     path = tmp_path / "log"
     told = ours(events.Metrics(step=3, values={"loss": 0.5}))
     path.write_text("x" * 5000 + f"\n{'bar 1/9' * 5}\r" * 300 + f"{told}\nafter\n")
@@ -362,4 +369,4 @@ def test_what_srun_says_about_its_step_is_not_the_cause(tmp_path: Path) -> None:
     )
     for cause in ("FATAL ERROR: Cannot load libtorch_cpu.so.", "srun: error: n1: task 0: Out Of Memory"):
         (tmp_path / "log").write_text(f"before\n{cause}\n{noise}")
-        assert RunLog(tmp_path / "log", Run("x", "local", "x", Stage.ERROR)).last_text() == cause
+        assert RunLog(tmp_path / "log", Run("x", "local", "x", Stage.ERROR)).symptoms().last == cause
