@@ -13,7 +13,7 @@ from smoltui.backends.runs import chains
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.system.threads import in_thread
-from smoltui.cli import confirming, runs
+from smoltui.cli import confirming, runs, verdicts
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import bell, cell, note, print_json, print_warning, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
@@ -75,6 +75,7 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
         for next_one in asyncio.as_completed([_end_of(engine, run) for engine, run in found]):
             ended.append(await next_one)
             runs.print_run(ended[-1], as_json)
+            verdicts.print_verdict(await verdicts.verdict_on(engines[ended[-1].id], ended[-1]), as_json)
             if not as_json and (reading := await runs.reading_of(engines[ended[-1].id], ended[-1])):
                 note(f"Reading: {safe_line(reading.line, 1000)}")
             bell()
@@ -126,7 +127,7 @@ async def _end_of(engine: Engine, run: Run) -> Run:
             continue
         polls = 0 if run.stage != before else polls + 1
         pause = engine.poll_seconds(run.stage, polls)
-    return run
+    return await verdicts.settled(engine, run)
 
 
 def pause(run_ids: Sequence[str], *, as_json: bool) -> None:

@@ -14,12 +14,13 @@ from smoltui.backends.runs.known import known_runs
 from smoltui.backends.services import default_services
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
+from smoltui.cli.verdicts import explained, print_verdict, settled, verdict_on
 from smoltui.core.runs import events
 from smoltui.core.runs.health import health_line
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.run_filter import parse_filter
-from smoltui.core.runs.wording import in_words
+from smoltui.core.runs.wording import gap_words, in_words
 from smoltui.errors import InputError, NotFoundOnHubError, ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.suggestions import did_you_mean
@@ -69,9 +70,16 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
     """
     services = default_services()
     wanted, engines = parse_filter(filter_text, services.places), services.engines
-    runs, errors = run_async(_listed([engines[engine]] if engine else list(engines.values()), raises=bool(engine)))
+    asked = [engines[engine]] if engine else list(engines.values())
     now = time.time()
-    runs = [run for run in runs if (every or _is_recent(run, now)) and wanted.matches(run)]
+
+    async def work() -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:
+        listed, errors = await _listed(asked, raises=bool(engine))
+        listed = [run for run in listed if (every or _is_recent(run, now)) and wanted.matches(run)]
+        recent = {run.id for run in listed if _is_recent(run, now)}
+        return await explained(listed, engines, recent), errors
+
+    runs, errors = run_async(work())
     for which, error in errors:
         note_error(f"{which[:1].upper()}{safe_line(which[1:], 80)} are not listed", error, as_json)
     if as_json:
@@ -191,7 +199,14 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
                     _print_matching(_log_words(event, run), pattern)
                 elif pattern is None or isinstance(event, events.StageChanged) or _matches(event, run, pattern):
                     print_event(event, run, True)
-        return exit_code(run.stage) if follow else 0
+                if isinstance(event, events.Gap) and not as_json:
+                    note(gap_words(event))
+        if not follow:
+            return 0
+        if run.is_final:
+            ended = await settled(engine, await engine.get(run.id))
+            print_verdict(await verdict_on(engine, ended), as_json)
+        return exit_code(run.stage)
 
     return run_async(work())
 
@@ -210,10 +225,13 @@ def _matches(event: events.Event, run: Run, pattern: re.Pattern[str]) -> bool:
 
 
 def _log_words(event: events.Event, run: Run) -> str | None:
-    """What a log shows for an event; None for a change of stage, and for events that it does not show."""
+    """What the output shows for an event; None for a change of stage, for a gap, which is reported on stderr, and for
+    events that a log does not show."""
     if isinstance(event, events.LogLine):
         return log_text(event.text)
-    words = None if isinstance(event, events.StageChanged) else in_words(event, run.max_steps)
+    if isinstance(event, events.StageChanged | events.Gap):
+        return None
+    words = in_words(event, run.max_steps)
     return None if words is None else safe(redact(words), 2000)
 
 
@@ -235,6 +253,8 @@ def inspect(run_id: str, *, as_json: bool) -> None:
         found = await engine.inspect(run_id)
         if reading := await reading_of(engine, run):
             found = {"reading": reading.as_json(), **found}
+        if verdict := await verdict_on(engine, await settled(engine, run)):
+            found = {"verdict": verdict.as_json(), **found}
         return found, engine.access(found)
 
     found, ways = run_async(work())

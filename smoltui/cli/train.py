@@ -20,6 +20,8 @@ from smoltui.cli.confirming import confirm_cost
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import note, print_json, print_warning
 from smoltui.cli.runs import exit_code, print_event, run_async
+from smoltui.cli.verdicts import settled as settled_run
+from smoltui.cli.verdicts import verdict_on
 from smoltui.core.runs import events
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, Stage
@@ -211,9 +213,10 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
     _print_ended(run, as_json)
     code = exit_code(run.stage)
     if code == 1:
+        verdict = await verdict_on(engine, run)
         raise RunFailedError(
-            run.message or f"The run ended in stage {run.stage}",
-            run.hint or f"See the log: smoltui logs {run.id}",
+            verdict.sentence if verdict is not None else f"The run ended in stage {run.stage}",
+            verdict.next if verdict is not None else f"See the log: smoltui logs {run.id}",
         )
     if run.stage == Stage.COMPLETED and run.id in monitor.follow_ups:
         await follow_up(monitor.chains, run)
@@ -264,7 +267,7 @@ async def _followed(monitor: RunMonitor, engine: Engine, run: Run, as_json: bool
 
 async def _final(engine: Engine, run: Run) -> Run:
     """The ended run as the engine knows it, with what only its log said."""
-    now = await engine.get(run.id)
+    now = await settled_run(engine, await engine.get(run.id))
     return replace(
         now,
         hint=now.hint or run.hint,

@@ -646,7 +646,7 @@ def as_event(line: tuple[str, str] | bytes) -> bytes:
 def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points the client of this process to the Hub at `url`, with `TOKEN` and short waits; forgets any other Hub."""
     from smoltui.backends.hub import client as hub
-    from smoltui.backends.jobs import engine, log_merge, stats, submit
+    from smoltui.backends.jobs import engine, log_merge, stats, submit, watching
     from smoltui.backends.publish import submitting
 
     hub.setup()
@@ -663,7 +663,7 @@ def use_hub(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         (stats, "BACKOFF_SECONDS", (0.01, 0.02)),
         (stats, "SILENCE_SECONDS", 0.2),
         (stats, "NOW_SECONDS", 0.3),
-        (engine, "SHORTEST_POLL_SECONDS", 0.05),
+        (watching, "SHORTEST_POLL_SECONDS", 0.05),
         (engine, "CANCEL_WAITS", (0.01,)),
         (submit, "LOOKS", (0.0, 0.05)),
         (submitting, "LOOKS", (0.0, 0.05)),

@@ -21,6 +21,7 @@ from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import log_merge as log_stream
 from smoltui.backends.jobs import stats as hub_stats
 from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.pairs.model_files import find_model_files
@@ -59,7 +60,7 @@ def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[LyingHub]:
     monkeypatch.setattr(hub_stats, "NOW_SECONDS", SHORT)
     monkeypatch.setattr(log_stream, "BACKOFF_SECONDS", (0.001,))
     monkeypatch.setattr(log_stream, "READ_ATTEMPTS", 2)
-    monkeypatch.setattr(hub_engine, "SHORTEST_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "SHORTEST_POLL_SECONDS", 0.01)
     monkeypatch.setattr(hub_engine, "CANCEL_WAITS", ())
     monkeypatch.setattr(hub, "STREAM_SILENCE_SECONDS", SHORT)
     monkeypatch.setattr(hub_submit, "LOOKS", (0.0,))

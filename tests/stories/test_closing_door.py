@@ -12,8 +12,7 @@ import pytest
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.evaluation import answers, resident
-from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import records
+from smoltui.backends.jobs import records, watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.project import Project
@@ -38,7 +37,7 @@ MODEL = {"config.json": b"{}", "model.safetensors": weights(300)}
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, own_machine: Path) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.1)
+    monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 0.1)
     monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
     monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.1)
     with local_hub(monkeypatch) as running:

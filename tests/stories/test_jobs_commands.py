@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
@@ -22,7 +22,7 @@ from smoltui.cli import jobs as jobs_module
 from smoltui.cli import runs as runs_module
 from smoltui.cli import train as train_module
 from smoltui.cli.main import run
-from tests.hub.server import TOKEN, Job, LocalHub, local_hub
+from tests.hub.server import TOKEN, Connection, Job, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
 
 SCRIPT = FAKE_TRAINING
@@ -32,7 +32,7 @@ JOB = {"command": ["x"], "dockerImage": "python:3.12", "flavor": "a100-large", "
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A Hub on this machine beside a local engine, and waits short enough for a test."""
-    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
+    monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 0.05)
     monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
     services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})
     for module in (runs_module, train_module):
@@ -86,6 +86,63 @@ def later(change: Callable[[], object], seconds: float = 0.3) -> threading.Timer
     timer = threading.Timer(seconds, change)
     timer.start()
     return timer
+
+
+FAILING = {
+    "uv": (
+        ["  × No solution found when resolving script dependencies:", "  ╰─▶ Because there is no trl==9.9.9"],
+        "Job failed with exit code: 1. Reason: Error",
+        "The packages could not be resolved: Because there is no trl==9.9.9",
+    ),
+    "host": (
+        ["Loading weights: 40%"],
+        "Job failed with exit code: 137. Reason: OOMKilled",
+        "Killed because main memory ran out (OOMKilled; not the memory of the GPU)",
+    ),
+    "time": (["{'loss': '0.5', 'epoch': '0.5'}"], "Job timeout", "Timed out after 1 min 00 s at epoch 0.5"),
+    "image": (None, "ImagePullBackOff: no/such:tag", "The image of the container could not be pulled (ImagePull"),
+}
+"""Name → what its log says, what the Hub says, and how the sentence about it begins."""
+
+
+def test_why_jobs_failed_is_the_same_everywhere(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    """Jobs that others submitted: the list, the log and `wait` say the same; what is next and the price are named."""
+    for lines, message, sentence in FAILING.values():
+        job = server.add(lines, stage="ERROR", flavor="a100-large")
+        job.message = message
+        said = []
+        assert run(["logs", job.id, "--follow"]) == 1
+        said.append(capsys.readouterr().err)
+        assert run(["wait", job.id]) == 1
+        waited = capsys.readouterr()
+        said.append(waited.err.replace("smoltui: ", ""))
+        assert said[0] == said[1] and said[0].startswith(sentence), said
+        assert "Next: " in said[0] and "Cost: " in said[0] and sentence[:60] in waited.out
+        assert run(["ps", "-a", "--json", "--filter", job.id]) == 0
+        ((listed,), _) = output(capsys)
+        assert said[0].startswith(listed[0]["message"]) and listed[0]["hint"] in said[0]
+        opened = job.opened
+        assert run(["inspect", job.id]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"]["cause"] == listed[0]["message"]
+        assert job.opened == opened, "the end of its log was read once, and is kept"
+
+
+def test_who_canceled_a_job_and_a_gap(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cancellation from here is mine; and lines that the Hub did not send again are reported apart from the log."""
+    mine, other = server.add(["x"]), server.add(["y"], stage="CANCELED")
+    assert run(["cancel", mine.id]) == 0 and "Canceled by you" not in capsys.readouterr().err
+    assert run(["wait", mine.id, other.id]) == 130
+    said = capsys.readouterr().err
+    assert "Canceled by you" in said and "Canceled, not from this machine" in said
+    lossy = server.add([f"line {number}" for number in range(9)], stage="COMPLETED")
+    lossy.connections = [Connection(after=3), Connection(skip=6)]
+    assert run(["logs", lossy.id, "--follow"]) == 0
+    out, err = capsys.readouterr()
+    assert err.count("lines are missing between") == 1 and "missing" not in out
+    lossy.opened = 0
+    assert run(["logs", lossy.id, "--follow", "--json"]) == 0
+    events, err = output(capsys)
+    assert [event["event"] for event in events].count("gap") == 1 and not err
 
 
 class TestListing:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import monitor
@@ -32,7 +32,7 @@ def said(app: SmoltuiApp) -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.1)
+    monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 0.1)
     monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
     monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
     monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.1)

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import acts as hub_acts
+from smoltui.backends.jobs import ends, watching
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
 from smoltui.backends.jobs.listing import JobList, first_found, from_all
-from smoltui.backends.jobs.log_merge import Note, follow_lines
+from smoltui.backends.jobs.log_merge import Missing, Note, follow_lines
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.jobs.settling import LAST_LINES, recorded_runs, settled
 from smoltui.backends.jobs.shipment import shipment
 from smoltui.backends.jobs.stats import follow_stats
-from smoltui.backends.jobs.stream import Opened, event_stream
+from smoltui.backends.jobs.watching import JobLog, Watch
 from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.script_stages import stages_as_text
@@ -36,38 +37,24 @@ from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.core.runs.symptoms import Symptoms
 from smoltui.errors import (
     InputError,
     NotFoundOnHubError,
-    RateLimitedError,
     ServiceError,
     SmoltuiError,
-    UnreachableError,
 )
 from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import safe_line
 
-__all__ = ["HubEngine", "poll_seconds", "shipment"]
+__all__ = ["HubEngine", "shipment"]
 
-SHORTEST_POLL_SECONDS = 1.0
-"""Minimum seconds between two requests for a stage."""
 QUEUE = 64
 """Maximum number of events that wait for a slow reader, about 1 ms of work; reading the log pauses meanwhile."""
 CLOSED_SECONDS = 600.0
 """Seconds before an organization that hides its Jobs is asked again."""
 CANCEL_WAITS = (0.3, 0.7, 1.5)
 """Seconds before each check of a cancelled Job: its stage changes with a delay."""
-
-
-def poll_seconds(stage: str, polls: int) -> float:
-    """Seconds until the next request for a stage: 5 while scheduling, 30 while running; longer after many of them.
-
-    While log lines arrive, no request is needed, so ten running Jobs take less than 100 of the 1 000 requests that a
-    free account has in five minutes.
-    """
-    if stage == Stage.RUNNING:
-        return (30.0, 60.0, 120.0)[min(polls, 2)]
-    return 5.0 if polls < 12 else 15.0 if polls < 40 else 30.0
 
 
 class HubEngine(Engine):
@@ -121,7 +108,7 @@ class HubEngine(Engine):
             ServiceError: no namespace could be read.
         """
         doing = "list the Jobs"
-        known = await in_thread(job_records.read_all)
+        known, ended = await in_thread(lambda: (job_records.read_all(), ends.read_all()))
         account = await hub.account()
         own = account.name
         used = dict.fromkeys([own, *(str(record.get("namespace") or own) for record in known.values())])
@@ -145,8 +132,9 @@ class HubEngine(Engine):
                         continue
                     before = self._made.get(job_id)
                     # A Job that was not read again is the same object, so its `Run` is reused.
-                    if before is None or before[0] is not job or job_id in known:
-                        before = (job, job_records.applied(run_of(job, namespace=name), known.get(job_id)))
+                    if before is None or before[0] is not job or job_id in known or job_id in ended:
+                        run = job_records.applied(run_of(job, namespace=name), known.get(job_id))
+                        before = (job, ends.applied(run, ended.get(job_id)))
                     made[job_id] = before
             self._made = made
             return sorted((run for _, run in made.values()), key=lambda run: run.created_at or 0.0, reverse=True)
@@ -166,17 +154,21 @@ class HubEngine(Engine):
         run = await self._run(run_id)
         record = await in_thread(lambda: job_records.read(run.id))
         queue: asyncio.Queue[events.Event | BaseException | None] = asyncio.Queue(QUEUE)
-        watch = _Watch(self, run, queue)
+        watch = Watch(self._run, run, queue)
+        symptoms = Symptoms()
 
         async def read_log() -> None:
             reader, broken = events.Reader(), BrokenTokens()
             try:
-                async with aclosing(follow_lines(_JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
+                async with aclosing(follow_lines(JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
                     async for item in lines:
                         if isinstance(item, Note):
                             self._note(run.id, item)
                             continue
                         watch.heard()
+                        if isinstance(item, Missing):
+                            await queue.put(events.Gap(since=item.since, until=item.until, at=item.until))
+                            continue
                         found = events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,))
                         for event in stages_as_text(found):
                             await queue.put(event)
@@ -199,6 +191,7 @@ class HubEngine(Engine):
             while (item := await queue.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
+                symptoms.take(item)
                 if record is not None and job_records.worth_keeping(item):
                     record = await in_thread(partial(job_records.keep, record, item))
                 yield item
@@ -207,12 +200,27 @@ class HubEngine(Engine):
             if follow and watch.skipped_running:
                 # It started and ended between two requests; without this the start time would be unknown.
                 yield events.StageChanged(stage=Stage.RUNNING.value, at=watch.run.started_at)
-            yield watch.event()
+            yield await self._ended(watch, None if tail is not None and tail < LAST_LINES else symptoms)
         finally:
             self._notes.pop(run.id, None)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ended(self, watch: Watch, symptoms: Symptoms | None) -> events.StageChanged:
+        """The last event of a followed Job, with the reason of its end; `symptoms` of its log, None if only a part of
+        it was read."""
+        run, last = watch.run, watch.event()
+        known = await in_thread(ends.read_all)
+        if run.stage not in ends.EXPLAINED:
+            return last
+        if symptoms is not None and ends.needs_reading(run, known.get(run.id)):
+            run = await in_thread(lambda: ends.note_end(run, symptoms))
+        elif ends.needs_reading(run, known.get(run.id)):
+            run = await self.settled(run)
+        else:
+            run = ends.applied(run, known.get(run.id))
+        return replace(last, message=run.message, hint=run.hint)
 
     async def cancel(self, run_id: str) -> Run:
         run = await self._run(run_id)
@@ -226,6 +234,8 @@ class HubEngine(Engine):
                 # It may have ended meanwhile, for which the Hub reports a conflict; its stage decides.
                 if not (await self._run(run.id)).is_final:
                     raise
+            else:
+                await in_thread(lambda: ends.note_cancel(run.id))
         run = await self._run(run.id)
         for seconds in CANCEL_WAITS:
             if run.is_final:
@@ -282,7 +292,7 @@ class HubEngine(Engine):
         reads it) closes the connection immediately. Raises as `get`; a lost connection is retried when following.
         """
         run = await self._run(run_id)
-        patience = partial(poll_seconds, Stage.SCHEDULING)
+        patience = partial(watching.poll_seconds, Stage.SCHEDULING)
         async with aclosing(follow_stats(run, lambda: self._run(run.id), patience, follow=follow)) as samples:
             async for sample in samples:
                 yield sample
@@ -315,13 +325,22 @@ class HubEngine(Engine):
 
     async def settled(self, run: Run) -> Run:
         """As `Engine.settled`, from the end of the log; where that is gone, from the recipe of the Job."""
-        return await settled(run, partial(self.follow, follow=False, tail=LAST_LINES))
+        read_log = partial(self.follow, follow=False, tail=LAST_LINES)
+        if run.stage in ends.EXPLAINED:
+            known = (await in_thread(ends.read_all)).get(run.id)
+            if ends.needs_reading(run, known):
+                async with aclosing(read_log(run.id)) as stream:
+                    async for _ in stream:
+                        pass  # its last event is made from the log, and kept
+                known = (await in_thread(ends.read_all)).get(run.id)
+            return ends.applied(run, known)
+        return await settled(run, read_log)
 
     def access(self, inspected: Mapping[str, object]) -> list[str]:
         return access_of(inspected)
 
     def poll_seconds(self, stage: str, polls: int) -> float:
-        return poll_seconds(stage, polls)
+        return watching.poll_seconds(stage, polls)
 
     def connection(self, run_id: str) -> str | None:
         """Why no lines of a followed log arrive; None if it is connected, or not followed."""
@@ -361,108 +380,10 @@ class HubEngine(Engine):
         return run_of(job, namespace=self._namespaces.get(str(id_of(job))))
 
     async def _with_record(self, run: Run) -> Run:
-        return job_records.applied(run, await in_thread(lambda: job_records.read(run.id)))
+        def known() -> Run:
+            return ends.applied(job_records.applied(run, job_records.read(run.id)), ends.read_all().get(run.id))
+
+        return await in_thread(known)
 
     def _note(self, run_id: str, note: Note) -> None:
         self._notes[run_id] = note
-
-
-class _Watch:
-    """The stage of one followed Job: requested at a modest rate, reported when it changes."""
-
-    def __init__(self, engine: HubEngine, run: Run, queue: asyncio.Queue[events.Event | BaseException | None]) -> None:
-        self._engine = engine
-        self._queue = queue
-        self.run = run
-        self.said: set[str] = set()
-        """Stages that were reported."""
-        self.over = asyncio.Event()
-        self._moved = asyncio.Event()
-        self._heard_at = 0.0
-        if run.is_final:
-            self.over.set()
-
-    def event(self) -> events.StageChanged:
-        """The last known stage."""
-        run = self.run
-        at = run.finished_at if run.is_final else run.started_at if run.stage == Stage.RUNNING else run.created_at
-        return events.StageChanged(stage=run.stage, message=run.message, at=at if at is not None else time.time())
-
-    def heard(self) -> None:
-        """A line arrived, so the Job is running: its stage need not be requested, unless the last one was
-        SCHEDULING."""
-        self._heard_at = time.monotonic()
-        if self.run.stage == Stage.SCHEDULING:
-            self._moved.set()
-
-    @property
-    def skipped_running(self) -> bool:
-        """It started and ended while it was followed, and RUNNING was never reported."""
-        return (
-            bool(self.said) and self.run.is_final and Stage.RUNNING not in self.said and self.run.started_at is not None
-        )
-
-    async def tell(self) -> None:
-        """Puts the stage into the queue."""
-        self.said.add(self.run.stage)
-        await self._queue.put(self.event())
-
-    async def ask(self) -> bool:
-        """Requests the stage and reports a change, except to a final one, which is reported after the last line.
-
-        Returns whether it changed. Raises `SmoltuiError`.
-        """
-        before = (self.run.stage, self.run.message)
-        self.run = await self._engine._run(self.run.id)
-        changed = before != (self.run.stage, self.run.message)
-        if self.run.is_final:
-            self.over.set()
-        elif changed:
-            await self.tell()
-        return changed
-
-    async def nap(self, seconds: float) -> None:
-        """Sleeps for this time, or until the stage changes."""
-        stage = self.run.stage
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and self.run.stage == stage:
-            await asyncio.sleep(min(left, 0.25))
-
-    async def poll(self) -> None:
-        """Requests the stage regularly until the run has ended."""
-        polls = 0
-        wait = poll_seconds(self.run.stage, polls)
-        while not self.over.is_set():
-            await asyncio.sleep(SHORTEST_POLL_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait * random.uniform(0.9, 1.1) - SHORTEST_POLL_SECONDS):
-                    await self._moved.wait()
-            self._moved.clear()
-            if self.run.stage == Stage.RUNNING and time.monotonic() - self._heard_at < wait:
-                continue  # lines are arriving
-            try:
-                polls = 0 if await self.ask() else polls + 1
-                wait = poll_seconds(self.run.stage, polls)
-            except RateLimitedError as error:
-                wait = max(wait, (error.retry_after or 60.0) + 1)
-            except UnreachableError:
-                pass  # the reader of the log has the same problem, and reports it
-
-
-class _JobLog:
-    """The log of one Job over the Hub's server-sent events."""
-
-    def __init__(self, watch: _Watch) -> None:
-        self._watch = watch
-
-    @property
-    def over(self) -> asyncio.Event:
-        return self._watch.over
-
-    async def check(self) -> None:
-        await self._watch.ask()
-
-    def open(self, tail: int | None) -> AbstractAsyncContextManager[Opened]:
-        run = self._watch.run
-        params = {"tail": str(tail)} if tail is not None else None
-        return event_stream(hub.jobs_path(run.namespace or "", run.id, "logs"), doing="read the log", params=params)

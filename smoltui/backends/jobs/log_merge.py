@@ -60,6 +60,16 @@ class Note:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Lines are missing here: a new connection did not repeat any line that came before it."""
+
+    since: float | None
+    """Time of the newest line before, seconds since the epoch; None if unknown."""
+    until: float | None
+    """Time of the next line."""
+
+
 class Opened(Protocol):
     """One connection."""
 
@@ -106,6 +116,8 @@ class Merge:
         """Hash and time of the first line behind the platform's marker."""
         self._skip_to: tuple[int, float | None] | None = None
         """The line up to which a replay is skipped; None: nothing is skipped."""
+        self._overlaps = True
+        """The connection has repeated a line, or need not: nothing came before it."""
 
     @property
     def empty(self) -> bool:
@@ -116,6 +128,7 @@ class Merge:
         """A new connection replays. `from_first`: lines before the previous first line are not wanted (a tail)."""
         self._walked, self._bag, self._live = 0, None, not self._shown
         self._newest_before = self._newest
+        self._overlaps = self.empty
         self._skip_to = self._first if from_first else None
 
     def is_new(self, stamp: str, at: float | None, text: str) -> bool:
@@ -127,6 +140,7 @@ class Merge:
                 return False
             self._skip_to = None
         if not self._live and self._repeats(key, at):
+            self._overlaps = self._overlaps or not text.startswith(MARKER)
             return False
         self._shown.append(key)
         if self._first is None and not text.startswith(MARKER):
@@ -134,6 +148,13 @@ class Merge:
         if at is not None and (self._newest is None or at > self._newest):
             self._newest = at
         return True
+
+    def missing_before(self, at: float | None, text: str) -> Missing | None:
+        """What is missing before a new line: once per connection that does not repeat any earlier line."""
+        if self._overlaps or text.startswith(MARKER):
+            return None
+        self._overlaps = True
+        return Missing(self._newest_before, at)
 
     def _repeats(self, key: int, at: float | None) -> bool:
         if self._bag is None:
@@ -156,7 +177,7 @@ async def follow_lines(
     follow: bool = True,
     tail: int | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-) -> AsyncGenerator[Line | Note, None]:
+) -> AsyncGenerator[Line | Note | Missing, None]:
     """The lines of a log in order, each once, and notes when the connection is lost or restored.
 
     With `follow`, until the run has ended and a full reading brings nothing new; without, the current content.
@@ -171,10 +192,10 @@ async def follow_lines(
     attempts = _until_ended(source, reading) if follow else _until_now(source, reading)
     async with aclosing(attempts):
         async for item in attempts:
-            if isinstance(item, Line | Note):
-                yield item
-            else:
+            if isinstance(item, _Wait):
                 await sleep(item.seconds)
+            else:
+                yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +220,7 @@ class _Reading:
         self.failures = 0
         """Attempts in a row without a new line."""
 
-    async def lines(self) -> AsyncGenerator[Line | Note, None]:
+    async def lines(self) -> AsyncGenerator[Line | Note | Missing, None]:
         """The new lines of one more connection; leaves its outcome in `problem` and `news`.
 
         Raises `SmoltuiError` for errors that no retry fixes.
@@ -230,7 +251,7 @@ class _Reading:
         yield _Wait(delay)
 
 
-async def _until_now(source: LogSource, reading: _Reading) -> AsyncGenerator[Line | Note | _Wait, None]:
+async def _until_now(source: LogSource, reading: _Reading) -> AsyncGenerator[Line | Note | Missing | _Wait, None]:
     """The current content of a log. Raises as `follow_lines`."""
     while True:
         async with aclosing(reading.lines()) as lines:
@@ -248,7 +269,7 @@ async def _until_now(source: LogSource, reading: _Reading) -> AsyncGenerator[Lin
             yield step
 
 
-async def _until_ended(source: LogSource, reading: _Reading) -> AsyncGenerator[Line | Note | _Wait, None]:
+async def _until_ended(source: LogSource, reading: _Reading) -> AsyncGenerator[Line | Note | Missing | _Wait, None]:
     """A log until its run has ended and a full reading brings nothing new. Raises as `follow_lines`."""
     last = False
     while True:
@@ -291,7 +312,9 @@ def back_off(waits: Sequence[float], failures: int, problem: SmoltuiError | None
     return delay
 
 
-async def _lines(opened: Opened, merge: Merge, over: asyncio.Event, *, until_now: bool) -> AsyncGenerator[Line, None]:
+async def _lines(
+    opened: Opened, merge: Merge, over: asyncio.Event, *, until_now: bool
+) -> AsyncGenerator[Line | Missing, None]:
     """The new lines of one connection."""
     stamp, at = "", None
     rest = b""
@@ -309,6 +332,8 @@ async def _lines(opened: Opened, merge: Merge, over: asyncio.Event, *, until_now
                 if until_now and at is not None and at > opened.now + 1:
                     return
                 if merge.is_new(stamp, at, text):
+                    if (missing := merge.missing_before(at, text)) is not None:
+                        yield missing
                     yield Line(at, text)
     if rest:  # the next connection sends it complete
         raise UnreachableError("The log was interrupted in the middle of a line")

@@ -187,7 +187,7 @@ class Engine(ABC):
         return [run for run in await self.list_runs() if run.project == project] if self.place.here else []
 
     async def settled(self, run: Run) -> Run:
-        """A COMPLETED run with what only the end of its log says: where its model is.
+        """A run that has ended, with what only the end of its log says: where its model is, or why it failed.
 
         Returned unchanged if that is known, or nobody knows. Raises as `get`.
         """

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.events import Event
     from smoltui.core.runs.rules import Warned
+    from smoltui.core.runs.verdict import Verdict
 
 ACTIVE_SECONDS = 0.5
 """Seconds between two lists of local runs while one is active."""
@@ -48,6 +49,10 @@ RATE_LIMIT_SECONDS = 60.0
 """Wait after a 429 that does not state one."""
 FOLLOWED = 10
 """Maximum number of runs followed in the background: each takes a connection."""
+EXPLAINED = 10
+"""Maximum number of logs that are read after one list, to learn why runs failed."""
+EXPLAINED_SECONDS = 7 * 86_400.0
+"""Runs that failed longer ago are explained when they are opened."""
 RULES_SECONDS = 2.0
 """Seconds between two checks of rules and follow-up steps."""
 TELL_SECONDS = 1.0
@@ -274,12 +279,24 @@ class RunMonitor:
         self._settle(fresh)
 
     def _settle(self, runs: Sequence[Run]) -> None:
-        """Learns where the models of completed runs of this project are, each once."""
+        """Learns where the models of completed runs of this project are, and why runs failed lately, each once."""
+        due: list[Run] = []
+        now = time.time()
         for run in runs:
-            ours = run.project == str(self._project.folder) and not self.engine_of(run).place.here
-            if ours and run.stage == Stage.COMPLETED and not run.pushed_to and run.id not in self._settled:
+            if run.id in self._settled or (engine := self._engines().get(run.engine)) is None or engine.place.here:
+                continue
+            ours = run.project == str(self._project.folder)
+            failed = run.stage in (Stage.ERROR, Stage.CANCELED) and now - (run.finished_at or 0.0) < EXPLAINED_SECONDS
+            if (failed and len(due) < EXPLAINED) or (ours and run.stage == Stage.COMPLETED and not run.pushed_to):
                 self._settled.add(run.id)
-                self._spawn(partial(self._learn_end, run))
+                due.append(run)
+        if due:
+            self._spawn(partial(self._learn_ends, due))
+
+    async def _learn_ends(self, runs: Sequence[Run]) -> None:
+        """One after the other: each may read a log."""
+        for run in runs:
+            await self._learn_end(run)
 
     async def _learn_end(self, run: Run) -> None:
         try:
@@ -287,8 +304,19 @@ class RunMonitor:
         except SmoltuiError:
             self._settled.discard(run.id)  # asked again with the next list
             return
-        if known.pushed_to and run.id in self.runs:
-            self.take_run(replace(self.runs[run.id], pushed_to=known.pushed_to, model_path=known.model_path))
+        if (listed := self.runs.get(run.id)) is None or listed.stage != known.stage:
+            return
+        if known.pushed_to:
+            listed = replace(listed, pushed_to=known.pushed_to, model_path=known.model_path)
+        self.take_run(
+            replace(
+                listed,
+                message=known.message,
+                hint=known.hint,
+                step=listed.step or known.step,
+                bar_steps=listed.bar_steps or known.bar_steps,
+            )
+        )
 
     def take_run(self, run: Run) -> None:
         """Updates a run; a new one becomes the first of the list."""
@@ -378,7 +406,13 @@ class RunMonitor:
                 self._asked_at.pop(learnt.engine, None)
                 self.look()  # its log does not tell whether it can be resumed, which what follows it depends on
             elif not known.is_final and learnt.is_final:
-                new = replace(new, stage=learnt.stage, message=learnt.message, finished_at=learnt.finished_at)
+                new = replace(
+                    new,
+                    stage=learnt.stage,
+                    message=learnt.message,
+                    hint=learnt.hint,
+                    finished_at=learnt.finished_at,
+                )
                 self._note_end(new, known)
             self.take_run(new)
 
@@ -386,7 +420,15 @@ class RunMonitor:
         """Rings the bell, with a sentence, at the end of a run in `waited`."""
         if run.is_final and before is not None and not before.is_final and run.id in self.waited:
             self.waited.discard(run.id)
-            self._ring(f"{run.name} ended: {run.stage}{f', {run.message}' if run.message else ''}")
+            verdict = self.verdict(run)
+            said = verdict.sentence if verdict is not None else ""
+            self._ring(f"{run.name} ended: {run.stage}{f'. {said}' if said else ''}")
+
+    def verdict(self, run: Run) -> Verdict | None:
+        """What the end of a run comes to; None if it has not ended."""
+        from smoltui.core.runs.verdict import verdict_of
+
+        return verdict_of(run, cost=self.cost(run, time.time()))
 
     # -- rules and follow-up steps
 

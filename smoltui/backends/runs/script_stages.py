@@ -1,4 +1,5 @@
-"""Stages that a script prints. Only its engine knows the stage of a run, so they are log text."""
+"""Stages and gaps that a script prints. Only its engine knows the stage of a run, and what is missing from its log, so
+they are log text."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from smoltui.core.runs import events
 
 
 def stages_as_text(found: Iterable[events.Event]) -> Iterator[events.Event]:
-    """`found`, the events in a log, with each stage as a log line: training code may print anything."""
+    """`found`, the events in a log, with each stage or gap as a log line: training code may print anything."""
     for event in found:
-        yield events.LogLine(text=events.dump(event), at=event.at) if isinstance(event, events.StageChanged) else event
+        foreign = isinstance(event, events.StageChanged | events.Gap)
+        yield events.LogLine(text=events.dump(event), at=event.at) if foreign else event

@@ -53,7 +53,9 @@ class StageChanged(Event):
     stage: str = ""
     """One of `core.runs.run.Stage`, or a value known only to the server."""
     message: str | None = None
-    """Reason from the server or supervisor; None without one."""
+    """Reason from the server or supervisor, or why the run ended; None without one."""
+    hint: str | None = None
+    """What to do about the end; None without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,17 @@ class PairScored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Gap(Event):
+    """Lines of the log are missing here: after a lost connection, the service did not send them again."""
+
+    name: ClassVar[str] = "gap"
+    since: float | None = None
+    """Time of the last line before it, seconds since the epoch; None if unknown."""
+    until: float | None = None
+    """Time of the first line behind it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine(Event):
     """A line of log text that is not an event, as printed, without its newline."""
 
@@ -318,6 +331,7 @@ EVENTS: dict[str, type[Event]] = {
         MemoryMeasured,
         ModelNotice,
         PairScored,
+        Gap,
         LogLine,
     )
 }

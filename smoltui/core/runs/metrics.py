@@ -44,6 +44,14 @@ class History:
     """
 
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    holes: list[int] = field(default_factory=list)
+    """Steps behind which lines of the log are missing, so that values may be, too."""
+
+    def interrupt(self) -> None:
+        """Notes that lines are missing behind the newest step."""
+        newest = max((points[-1][0] for points in self.series.values() if points), default=0)
+        if newest not in self.holes:
+            self.holes.append(newest)
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Adds the values logged at `step`."""
@@ -115,6 +123,16 @@ def smoothed(points: Sequence[tuple[int, float]], weight: float) -> list[tuple[i
             average, seen = weight * average + (1 - weight) * value, weight * seen + (1 - weight)
             value = average / seen
         found.append((step, value))
+    return found
+
+
+def with_holes(points: Sequence[tuple[int, float]], holes: Iterable[int]) -> list[tuple[int, float]]:
+    """The points with NaN behind each of the steps `holes`, where a curve then has a gap."""
+    found = list(points)
+    for hole in holes:
+        behind = next((place for place, (step, _) in enumerate(found) if step > hole), None)
+        if behind:  # neither before the first point, nor after the last one
+            found.insert(behind, (hole, math.nan))
     return found
 
 

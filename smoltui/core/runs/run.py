@@ -189,7 +189,7 @@ def _(event: events.StageChanged, run: Run) -> Run:
         run,
         stage=event.stage,
         message=event.message or (run.message if ends else None),
-        hint=run.hint if ends else None,
+        hint=(event.hint or run.hint) if ends else None,
         started_at=started,
         finished_at=finished,
     )
@@ -217,6 +217,12 @@ def _(event: events.Progress, run: Run) -> Run:
 def _(event: events.Metrics, run: Run) -> Run:
     run.history.add(event.step, event.values)
     return replace(run, step=max(event.step, run.step))
+
+
+@_after.register(events.Gap)
+def _(event: events.Gap, run: Run) -> Run:
+    run.history.interrupt()
+    return run
 
 
 @_after.register(events.ModelSaved)

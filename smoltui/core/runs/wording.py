@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import singledispatch
 
 from smoltui.core.runs import events
@@ -23,6 +24,9 @@ PHASES = {
     "generate": "generating answers",
 }
 """Names of the phases of a script on screen; an unknown phase is shown as it is."""
+
+GAP_MARK = "╌╌"
+"""Begins the line that stands for missing lines; a log shows it dim."""
 
 _SHOWN = (
     ("loss", "loss"),
@@ -109,6 +113,23 @@ def _(event: events.Failed, max_steps: int | None = None) -> str:
 @in_words.register(events.Finished)
 def _(event: events.Finished, max_steps: int | None = None) -> str:
     return f"finished: step {event.step} of {event.max_steps} after {as_time(event.seconds)} of training"
+
+
+@in_words.register(events.Gap)
+def _(event: events.Gap, max_steps: int | None = None) -> str:
+    return gap_words(event)
+
+
+def gap_words(gap: events.Gap) -> str:
+    """`╌╌ lines are missing between 14:03:05 and 14:03:09 …`, in local time."""
+    since, until = (
+        time.strftime("%H:%M:%S", time.localtime(at)) if at is not None else "an unknown time"
+        for at in (gap.since, gap.until)
+    )
+    return (
+        f"{GAP_MARK} lines are missing between {since} and {until}: the connection was lost, and the Hub did not "
+        "send them again"
+    )
 
 
 @in_words.register(events.StageChanged)

@@ -118,6 +118,7 @@ class Charting(RunsBase):
             None if over or run is None else run.max_steps,
             self._cursor,
             panel is self.current_panel,
+            tuple(run.history.holes) if run is not None else (),
         )
 
     def _runs_behind(self, run: Run | None) -> list[Run]:

@@ -253,8 +253,11 @@ class Following(Charting, ReadingLine):
                 text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
         else:
             text.append(following, "bold")
-            if known.hint:
-                text.append(f"  {safe_line(known.hint, 300)}", "dim")
+            verdict = self.workspace.monitor.verdict(known)
+            if verdict is not None:
+                text.append(f"  {safe_line(redact(verdict.next), 300)}", "dim")
+                if verdict.survived:
+                    text.append(f"  {safe_line(redact(verdict.survived), 200)}", "dim")
         return text
 
     def bring(self, view: str) -> None:

@@ -13,6 +13,7 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from smoltui.core.runs.log_text import LogLine, is_error, styled
+from smoltui.core.runs.wording import GAP_MARK
 from smoltui.screens.runs.log_finding import LogFinding
 
 KEPT_ROWS = 500
@@ -22,6 +23,7 @@ _HIT = Style(reverse=True)
 _CURRENT_HIT = Style(reverse=True, bold=True, color="yellow")
 _ERROR = Style(color="red", bold=True)
 _WARNING = Style(color="yellow")
+_GAP = Style(dim=True)
 _PLAIN = Style.null()
 
 
@@ -112,6 +114,8 @@ def _spans(line: LogLine) -> tuple[str, list[tuple[str, Style]]]:
 
 def _tone(text: str) -> Style:
     """The color of a line that has none of its own."""
+    if text.startswith(GAP_MARK):
+        return _GAP
     if is_error(text):
         return _ERROR
     return _WARNING if "Warning" in text[:200] or "WARNING" in text[:200] else _PLAIN

@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from smoltui.core.runs.axis import Axis, drawn_to, nice_axis, step_axis
-from smoltui.core.runs.metrics import as_word, finite, newest_share, smoothed
+from smoltui.core.runs.metrics import as_word, finite, newest_share, smoothed, with_holes
 from smoltui.core.runs.panels import PANELS, Panel, line_of
 from smoltui.safe_text import safe_line
 from smoltui.screens.runs.chart_grid import BLANK, DASHES, SOLID, Frame, Grid, Series
@@ -59,6 +59,8 @@ class Shown:
     """Step whose values are read; None: the newest ones."""
     is_current: bool = False
     """It is the one that h and l move from."""
+    holes: tuple[int, ...] = ()
+    """Steps of the main run behind which lines of its log are missing."""
 
     def points(self, key: str) -> Series:
         """The values of a metric; empty if it was never logged."""
@@ -153,7 +155,9 @@ def _prepared(shown: Shown, cells: int) -> list[Series]:
     """The part of each series that is drawn, smoothed, and with no more points than `cells` can show."""
     wanted = [*(shown.points(key) for key in shown.panel.keys), *(other.points for other in shown.others)]
     shares = [smoothed(newest_share(points, shown.share), shown.smoothing) for points in wanted]
-    return [_thinned([(step, _drawable(value)) for step, value in points], cells * 2) for points in shares]
+    thin = [_thinned([(step, _drawable(value)) for step, value in points], cells * 2) for points in shares]
+    own = len(shown.panel.keys)
+    return [*(with_holes(points, shown.holes) for points in thin[:own]), *thin[own:]]
 
 
 def _drawable(value: float) -> float:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from smoltui.backends.hub import client as hub
-from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import listing as hub_listing
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.pairs.curation_file import CurationFile
@@ -461,7 +461,7 @@ class TestFollowing:
         job.message = f"Job failed with exit code: 1 {TOKEN}"
         last = (await follow(HubEngine(), job.id))[-1]
         assert isinstance(last, events.StageChanged) and last.stage == "ERROR"
-        assert last.message == "Job failed with exit code: 1 hf_***"
+        assert last.message == "Exited with code 1; last line: boom"
 
     @pytest.mark.parametrize(
         ("message", "hint"),
@@ -516,10 +516,10 @@ class TestFollowing:
         """Ten running, silent Jobs that I follow cost less than a hundred questions in five minutes."""
         asked, waited = 0, 0.0
         while waited < 300:
-            waited += hub_engine.poll_seconds("RUNNING", asked)
+            waited += watching.poll_seconds("RUNNING", asked)
             asked += 1
         assert asked * 10 <= 100
-        assert hub_engine.poll_seconds("SCHEDULING", 0) == 5
+        assert watching.poll_seconds("SCHEDULING", 0) == 5
 
     async def test_a_burst_of_lines_does_not_block_the_screen(self, server: LocalHub) -> None:
         """Twenty thousand lines at once: all there, while the screen keeps getting its turn."""

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.backends.jobs import log_merge as log_stream
-from smoltui.backends.jobs.log_merge import Line, Note, follow_lines
+from smoltui.backends.jobs.log_merge import Line, Missing, Note, follow_lines
 from smoltui.core.foreign.server_values import moment_in
 from smoltui.errors import NotFoundOnHubError, PermissionDeniedError, RateLimitedError, SmoltuiError, UnreachableError
 
@@ -177,6 +177,27 @@ async def test_strange_line_ends_and_broken_json_are_text_like_any_other() -> No
         "{}",
         "end",
     ]
+
+
+@pytest.mark.parametrize(
+    ("again", "missing"),
+    [
+        (LOG, []),  # the whole log
+        (LOG[5:], []),  # its end, which repeats lines
+        (LOG[15:], [(moment_in(at(4.5)), moment_in(at(7.5)))]),  # only lines behind those that were missed
+    ],
+)
+async def test_missing_lines_are_reported_once(again: Log, missing: list[tuple[float, float]]) -> None:
+    """The server forgot lines 10 to 14: I am told between which times, at that place; otherwise I am told nothing."""
+    marker = (at(0), f"{log_stream.MARKER} at noon =====")
+    again = [marker, *again]
+    script = Script([(wire([marker, *LOG[:10]]), BROKEN), (wire(again), BROKEN), (wire(again), None)], ends_after=3)
+    items = [item async for item in follow_lines(script, sleep=soon) if not isinstance(item, Note)]
+    gaps = [(place, item) for place, item in enumerate(items) if isinstance(item, Missing)]
+    assert [(item.since, item.until) for _, item in gaps] == missing
+    assert not gaps or gaps[0][0] == 11
+    lost = 5 if missing else 0
+    assert len(items) == 1 + len(LOG) - lost + len(gaps)
 
 
 async def test_only_the_tail_stays_the_tail_over_a_cut() -> None:

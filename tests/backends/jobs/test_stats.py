@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from smoltui.backends.hub import client as hub
-from smoltui.backends.jobs import engine as hub_engine
 from smoltui.backends.jobs import stats as hub_stats
+from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.log_merge import back_off
 from smoltui.core.machine.sample import Sample
@@ -28,7 +28,7 @@ from tests.hub.server import Connection, Job, LocalHub
 
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 0.05)
+    monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 0.05)
 
 
 def sample(cpu: int) -> dict[str, Any]:

@@ -268,7 +268,8 @@ async def test_a_step_follows_and_a_bell_rings(
         (tmp_path / "go").touch()
         await wait_until(lambda: ("information", "toy run → ask: done") in person.said)
         assert watching.follow_ups[run.id].steps[0].stage == Stage.COMPLETED
-    assert done == [run.id] and person.rung == ["toy run ended: COMPLETED"]
+    assert done == [run.id] and len(person.rung) == 1
+    assert person.rung[0].startswith("toy run ended: COMPLETED. The model is saved: ")
 
 
 async def test_what_follows_a_run_waits_while_nobody_knows_whether_it_can_be_resumed(

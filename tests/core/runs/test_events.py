@@ -13,7 +13,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.events import EVENTS, LogLine, Metrics, Progress, Reader
 
 SAMPLES = [
-    events.StageChanged(stage="RUNNING", message="why", at=1.5),
+    events.StageChanged(stage="RUNNING", message="why", hint="do", at=1.5),
     events.PhaseChanged(phase="train"),
     events.Planned(
         max_steps=5,
@@ -47,6 +47,7 @@ SAMPLES = [
     events.MemoryMeasured(weights={"aligned": 5.0}, needed=9.0, free=8.0, together=False),
     events.ModelNotice(model="aligned", kind="no_template", text="none"),
     events.PairScored(model="aligned", index=0, chosen=-1.5, rejected=-2.5),
+    events.Gap(since=1.5, until=2.5),
     events.LogLine(text="words"),
 ]
 

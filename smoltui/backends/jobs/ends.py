@@ -1,0 +1,99 @@
+"""Why Jobs ended, as their logs say: read once, and kept beside the records, also for Jobs that others submitted.
+
+The Hub only knows exit codes. A Job's log does not change after its end, so what it says is stored in one small file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.core.foreign.server_values import text_in
+from smoltui.core.runs.diagnosis import Circumstances, diagnose, progress_words
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.symptoms import Symptoms
+
+NAME = "job-ends.json"
+MOST = 3000
+"""Ends that are kept; the oldest go first."""
+EXPLAINED = frozenset({Stage.ERROR, Stage.CANCELED})
+"""Stages whose reason the log may know better than the Hub."""
+
+
+def _path() -> Path:
+    return home() / NAME
+
+
+def read_all() -> dict[str, dict[str, Any]]:
+    """What is known about the ends of Jobs, by id. Blocks."""
+    data = read_json(_path()) or {}
+    return {key: value for key, value in data.items() if isinstance(value, dict)}
+
+
+def _keep(run_id: str, **values: object) -> None:
+    known = read_all()
+    known[run_id] = {**known.pop(run_id, {}), **values}
+    with suppress(OSError):  # without it, the log is read again
+        private_folder(home())
+        write_json(_path(), dict(list(known.items())[-MOST:]), indent=None)
+
+
+def note_cancel(run_id: str) -> None:
+    """Notes that a Job was canceled from this machine. Blocks."""
+    _keep(run_id, canceled_at=time.time())
+
+
+def note_end(run: Run, symptoms: Symptoms) -> Run:
+    """Stores why a Job ended, and returns it with that. Blocks."""
+    known = explained(run, symptoms, canceled_here="canceled_at" in read_all().get(run.id, {}))
+    _keep(run.id, stage=run.stage, message=known.message, hint=known.hint, step=symptoms.step, steps=symptoms.max_steps)
+    return known
+
+
+def needs_reading(run: Run, known: Mapping[str, Any] | None) -> bool:
+    """Whether the log of an ended Job may say why it ended, and was not read yet."""
+    return run.stage in EXPLAINED and (known is None or known.get("stage") != run.stage)
+
+
+def applied(run: Run, known: Mapping[str, Any] | None) -> Run:
+    """`run` with what is known about its end."""
+    if known is None or known.get("stage") != run.stage:
+        return run
+    step, steps = known.get("step"), known.get("steps")
+    return replace(
+        run,
+        message=text_in(known.get("message")) or run.message,
+        hint=text_in(known.get("hint")),
+        step=run.step or (step if isinstance(step, int) else 0),
+        bar_steps=run.bar_steps or (steps if isinstance(steps, int) else None),
+    )
+
+
+def explained(run: Run, symptoms: Symptoms, *, canceled_here: bool) -> Run:
+    """An ended Job with the reason in its log."""
+    if run.stage == Stage.CANCELED:
+        at = progress_words(symptoms)
+        who = "Canceled by you" if canceled_here else "Canceled, not from this machine"
+        before = "" if run.started_at is not None else " before it started"
+        said = f" ({run.message})" if run.message and not run.message.startswith("Canceled") else ""
+        hint = f"Run it again: R in the Runs room, or smoltui rerun {run.id}"
+        return replace(run, message=f"{who}{before or at}{said}", hint=hint)
+    if run.stage != Stage.ERROR:
+        return run
+    about = Circumstances(
+        run.id, said=_said(run), seconds=run.duration(time.time()), timeout_seconds=run.timeout_seconds
+    )
+    found = diagnose(symptoms, about)
+    return replace(run, message=found.cause, hint=found.hint)
+
+
+def _said(run: Run) -> str:
+    """The words of the Hub, not those of the script that a record added."""
+    status = run.raw.get("status")
+    said = text_in(status.get("message")) if isinstance(status, Mapping) else None
+    return said or run.message or ""

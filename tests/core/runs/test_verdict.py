@@ -1,0 +1,44 @@
+"""What the end of a run comes to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.verdict import verdict_of
+
+PUSHES = "push_to_hub: true\nhub_model_id: me/x\n"
+FAILED = Run("6a77", "hub", "dpo", Stage.ERROR, message="Timed out", hint="Again", flavor="l4x1", started_at=1.0)
+
+
+@pytest.mark.parametrize(
+    ("run", "survived"),
+    [
+        (replace(FAILED, raw={"spec": {"recipe": PUSHES}}), "Nothing survives"),
+        (replace(FAILED, raw={"spec": {"recipe": f"{PUSHES}hub_strategy: every_save\n"}}), "pushed survive: me/x"),
+        (replace(FAILED, resumable=True), "A checkpoint survives"),
+        (replace(FAILED, pushed_to="me/x"), "on the Hub: me/x"),
+        (replace(FAILED, raw={"volumes": [{"type": "bucket", "source": "me/c", "readOnly": False}]}), "volumes"),
+        (replace(FAILED, started_at=None, raw={"spec": {"recipe": PUSHES}}), ""),
+        (FAILED, ""),
+        (replace(FAILED, stage=Stage.COMPLETED, raw={"spec": {"recipe": "push_to_hub: false"}}), "Nothing survives"),
+        (Run("r", "local", "r", Stage.COMPLETED, model_path="/m"), "The model is saved: /m"),
+        (Run("r", "local", "r", Stage.CANCELED, resumable=True), "A checkpoint survives"),
+    ],
+)
+def test_what_survived(run: Run, survived: str) -> None:
+    """For a Job of others, whose recipe nobody knows, nothing is claimed."""
+    verdict = verdict_of(run)
+    assert verdict is not None and (survived in verdict.survived if survived else not verdict.survived)
+
+
+def test_one_line_and_a_next_step() -> None:
+    verdict = verdict_of(replace(FAILED, resumable=True), cost=2.4, health="The model answers in loops.")
+    assert verdict is not None
+    assert verdict.sentence == "Timed out. The model answers in loops. A checkpoint survives. Cost: 2.40 USD"
+    assert verdict.next == "Again"
+    assert verdict_of(Run("r", "hub", "r", Stage.RUNNING)) is None
+    canceled = verdict_of(Run("r", "hub", "r", Stage.CANCELED, flavor="l4x1"))
+    assert canceled is not None and "smoltui rerun r" in canceled.next
