@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smoltui.core.runs.cost import usd
+from smoltui.core.runs.health import health_line
 from smoltui.core.runs.run import Run, Stage
 
 _PUSHES = re.compile(r"^push_to_hub:\s*(?:true|yes|on)\b", re.IGNORECASE | re.MULTILINE)
@@ -51,10 +52,10 @@ class Verdict:
         }
 
 
-def verdict_of(run: Run, *, cost: float | None = None, health: str = "") -> Verdict | None:
+def verdict_of(run: Run, *, cost: float | None = None) -> Verdict | None:
     """The verdict on a run; None if it has not ended.
 
-    `cost`: USD in total, None if it was free or is unknown. `health`: what is wrong with its result, one sentence.
+    `cost`: USD in total, None if it was free or is unknown.
     """
     if not run.is_final:
         return None
@@ -66,7 +67,7 @@ def verdict_of(run: Run, *, cost: float | None = None, health: str = "") -> Verd
         survived(run),
         "" if cost is None else usd(cost),
         "" if done else run.hint or _default_next(run),
-        health,
+        health_line(run.health) if run.health else "",
     )
 
 

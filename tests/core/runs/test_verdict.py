@@ -8,7 +8,9 @@ import pytest
 
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.verdict import verdict_of
+from smoltui.scripts.curve_remarks import Level, Remark
 
+LOST = Remark("rising", Level.BROKEN, "rising", "The loss rose", "Lower learning_rate")
 PUSHES = "push_to_hub: true\nhub_model_id: me/x\n"
 FAILED = Run("6a77", "hub", "dpo", Stage.ERROR, message="Timed out", hint="Again", flavor="l4x1", started_at=1.0)
 
@@ -35,9 +37,9 @@ def test_what_survived(run: Run, survived: str) -> None:
 
 
 def test_one_line_and_a_next_step() -> None:
-    verdict = verdict_of(replace(FAILED, resumable=True), cost=2.4, health="The model answers in loops.")
+    verdict = verdict_of(replace(FAILED, resumable=True, health=LOST), cost=2.4)
     assert verdict is not None
-    assert verdict.sentence == "Timed out. The model answers in loops. A checkpoint survives. Cost: 2.40 USD"
+    assert verdict.sentence == "Timed out. broken: the loss rose. A checkpoint survives. Cost: 2.40 USD"
     assert verdict.next == "Again"
     assert verdict_of(Run("r", "hub", "r", Stage.RUNNING)) is None
     canceled = verdict_of(Run("r", "hub", "r", Stage.CANCELED, flavor="l4x1"))
