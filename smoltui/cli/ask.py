@@ -17,6 +17,8 @@ from smoltui.backends.evaluation.prompt_sets import NAMED, PROJECT, PromptSet, r
 from smoltui.backends.evaluation.resident import ResidentModels
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.elsewhere import around_of
+from smoltui.backends.services import default_services
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_loading
 from smoltui.cli.evaluate import choose, tell_step, typed_place
@@ -124,10 +126,11 @@ async def ask(project: Project, question: Question, tell: Tell = _silent, *, as_
     sheet = Sheet(asked.prompts, columns, prompt_set=asked.name)
     sheet.sampling, sheet.date = sampling, answers.today()
     require_train_extra()
-    plan = await load_plan(columns, project.folder)
+    around = around_of(default_services(), run, "ask")
+    plan = await load_plan(columns, project.folder, here=not around)
     confirm_loading(plan, yes=question.yes, as_json=as_json)
     begun = time.monotonic()
-    notices, memory = await _filled(project, sheet, plan, tell)
+    notices, memory = await _filled(project, sheet, plan, tell, around)
     kept, problem = await _keep(run, sheet, columns)
     figures = await in_thread(lambda: answer_figures(sheet, settings.manner))
     report = {
@@ -145,7 +148,7 @@ async def ask(project: Project, question: Question, tell: Tell = _silent, *, as_
 
 
 async def _filled(
-    project: Project, sheet: Sheet, plan: LoadPlan, tell: Tell
+    project: Project, sheet: Sheet, plan: LoadPlan, tell: Tell, around: Sequence[str]
 ) -> tuple[list[dict[str, str]], dict[str, Any] | None]:
     """Fills a sheet with answers, and returns what was said about its models and the memory that they need."""
     notices: list[dict[str, str]] = []
@@ -153,7 +156,7 @@ async def _filled(
     indices = list(range(len(sheet.prompts)))
     sampling, date = sheet.sampling or {}, sheet.date or answers.today()
     async with (
-        ResidentModels(project.folder) as models,
+        ResidentModels(project.folder, around=around) as models,
         aclosing(loaded(plan, project.folder, models.ask(sheet.columns, sheet.prompts, sampling, date=date))) as events,
     ):
         async for event in events:

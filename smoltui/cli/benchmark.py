@@ -17,6 +17,7 @@ from smoltui.backends.evaluation.benchmark_plan import Wishes
 from smoltui.backends.evaluation.benchmark_preflight import Checked, check_benchmark
 from smoltui.backends.evaluation.benchmark_roles import role_of
 from smoltui.backends.evaluation.benchmark_run import run_here
+from smoltui.backends.runs.elsewhere import around_of
 from smoltui.backends.services import default_services
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.backends.system.threads import in_thread
@@ -158,12 +159,13 @@ async def _benchmarked(project: Project, asked: Asked) -> None:
 
 async def _run_here(plan: BenchmarkPlan, as_json: bool) -> list[BenchmarkResult]:
     date, results = answers.today(), []
+    around = around_of(default_services(), plan.run, "benchmark")
     for item in plan.items:
         if not as_json:
             note(f"{item.role}: {safe_line(item.shown, 2000)}")
         tell = _silent if as_json else Progress()
         try:
-            async with aclosing(run_here(plan, item, date=date)) as stream:
+            async with aclosing(run_here(plan, item, date=date, around=around)) as stream:
                 async for event in stream:
                     if isinstance(event, BenchmarkResult):
                         results.append(event)

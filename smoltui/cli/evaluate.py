@@ -17,6 +17,8 @@ from smoltui.backends.evaluation.loading import load_plan, loaded
 from smoltui.backends.evaluation.project_runs import runs_of_project
 from smoltui.backends.evaluation.subject import Subject, of_model, of_run
 from smoltui.backends.machine.train_extra import require_train_extra
+from smoltui.backends.runs.elsewhere import around_of
+from smoltui.backends.services import default_services
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_loading
 from smoltui.cli.output import note, print_json, print_warning, progress, say
@@ -111,11 +113,12 @@ async def _evaluated(project: Project, asked: Asked, tell: Tell, *, as_json: boo
     settings = project.settings().evaluation
     pairs = await in_thread(lambda: held_out_pairs(project, comparison.values, settings.held_out))
     require_train_extra()
-    plan = await load_plan(comparison.models, project.folder)
+    around = around_of(default_services(), run, "measure")
+    plan = await load_plan(comparison.models, project.folder, here=not around)
     confirm_loading(plan, yes=asked.yes, as_json=as_json)
     tally = Tally(beta=comparison.beta, manner=settings.manner)
     begun, date = time.monotonic(), asked.date or answers.today()
-    measuring = answers.measure(comparison, pairs, settings, project.folder, date=date)
+    measuring = answers.measure(comparison, pairs, settings, project.folder, date=date, around=around)
     async with aclosing(loaded(plan, project.folder, measuring)) as events:
         async for event in events:
             tell(event)

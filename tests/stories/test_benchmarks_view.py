@@ -59,6 +59,9 @@ class FakeEngine:
     async def list_runs(self) -> list[Run]:
         return list(self.runs)
 
+    def around(self, run: Run, step: str) -> tuple[str, ...]:
+        return ()
+
     async def account(self) -> Account:
         return Account(name="ada", token_role="write")
 

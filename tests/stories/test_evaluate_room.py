@@ -42,6 +42,9 @@ class FakeEngine:
     async def list_runs(self) -> list[Run]:
         return self.runs
 
+    def around(self, run: Run, step: str) -> tuple[str, ...]:
+        return ()
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends import services
+from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import monitor
@@ -20,7 +22,7 @@ from smoltui.backends.slurm.engine import SlurmEngine
 from smoltui.backends.slurm.place import SLURM
 from smoltui.cli.main import run
 from tests.conftest import seen
-from tests.paths import PAUSING_TRAINING
+from tests.paths import PAUSING_TRAINING, SCRIPTED_MODELS
 from tests.slurm.cluster import NEEDS_SLURM, Cluster
 
 pytestmark = list(NEEDS_SLURM)
@@ -76,6 +78,29 @@ async def test_by_keys(project: Project, wait_until: Wait) -> None:
         await wait_until(lambda: "Cancel" in seen(app) and "Checkpoints saved so far are kept." in seen(app))
         await pilot.press("y")
         await wait_until(lambda: "Stopped on request" in seen(app))
+
+
+async def test_models_are_asked_on_a_node(
+    project: Project, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    """The login node is not the place for a model: the run's models answer, and are measured, in jobs of their own."""
+    monkeypatch.setattr(resident, "ANSWER_MODELS", SCRIPTED_MODELS)
+    monkeypatch.setattr(answers, "GENERATE", SCRIPTED_MODELS)
+    monkeypatch.setenv("SBATCH_PARTITION", "nowhere")
+    with_recipe(project, "steps: 2")
+    app = SmoltuiApp(project, default_services(), opening="runs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "passed" in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: "Next: press a" in seen(app, "#run-head"))
+        await pilot.press("a")
+        jobs = partial(slurm.ask, "squeue", "--noheader", "--states=running", "--format=%j")
+        await wait_until(lambda: "I am happy to help you with it." in seen(app) and "Took " in seen(app))
+        assert "smoltui-ask" in (jobs() or "")
+        await pilot.press("m")
+        await wait_until(lambda: "Both models measured on" in seen(app))
+        assert not jobs()  # the models that answered make room first
 
 
 def documents(capsys: pytest.CaptureFixture[str]) -> list[Any]:

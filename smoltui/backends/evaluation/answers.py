@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
@@ -25,8 +24,8 @@ from smoltui.backends.evaluation.resident import ResidentModels, specs_of
 from smoltui.backends.evaluation.subject import Subject, of_model, of_run, remembered
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs.elsewhere import child_command, work_folder
 from smoltui.backends.runs.script_child import script_events
-from smoltui.backends.system.child import leashed
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
 from smoltui.core.evaluation.figures import COURSE_PROMPTS
@@ -204,10 +203,12 @@ async def measure(
     folder: Path,
     *,
     date: str | None = None,
+    around: Sequence[str] = (),
 ) -> AsyncGenerator[Event, None]:
     """The events of scoring `pairs` under both models, and of one sampled answer to each of their prompts.
 
     `date` (2026-11-29) is what templates take for today's; None: today. SmolLM3's writes it into every prompt.
+    `around`: the command that starts the models elsewhere (`Engine.around`).
 
     Raises:
         as `ask`.
@@ -220,13 +221,17 @@ async def measure(
         "date": date or today(),
         "reference_values": str(kept) if kept is not None else None,
     }
-    async with aclosing(_generate(comparison, request, settings, folder)) as events:
+    async with aclosing(_generate(comparison, request, settings, folder, around)) as events:
         async for event in events:
             yield event
 
 
 async def _generate(
-    comparison: Comparison, request: Mapping[str, object], settings: EvaluationSettings, folder: Path
+    comparison: Comparison,
+    request: Mapping[str, object],
+    settings: EvaluationSettings,
+    folder: Path,
+    around: Sequence[str],
 ) -> AsyncGenerator[Event, None]:
     require_train_extra()
     whole = {
@@ -239,10 +244,11 @@ async def _generate(
         "ld_alpha": alpha if isinstance(alpha := comparison.values.get("ld_alpha"), int | float) else None,
     }
 
-    with tempfile.TemporaryDirectory(prefix="smoltui-") as work:
+    with work_folder(around) as work:
         path = Path(work) / "request.json"
         path.write_text(sound(json.dumps(whole, ensure_ascii=False)), encoding="utf-8")
-        child = script_events(leashed(str(GENERATE), "--request", str(path)), folder, "The models stopped answering")
+        command = child_command((str(GENERATE), "--request", str(path)), around)
+        child = script_events(command, folder, "The models stopped answering")
         async with aclosing(child) as events:
             async for event in events:
                 yield event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -13,9 +13,10 @@ from pathlib import Path
 from smoltui.backends.evaluation import benchmark_results
 from smoltui.backends.evaluation.benchmark_files import read_path
 from smoltui.backends.evaluation.benchmark_plan import BenchmarkPlan, Item
+from smoltui.backends.runs.elsewhere import child_command
 from smoltui.backends.runs.script_child import script_events
 from smoltui.backends.system import data_folder
-from smoltui.backends.system.child import child_env, leashed
+from smoltui.backends.system.child import child_env
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.benchmark_command import LmEvalCommand
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
@@ -28,8 +29,12 @@ ENVIRONMENT = {"TQDM_MININTERVAL": "0.5", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """A progress bar is drawn at most twice per second (tqdm 4.66)."""
 
 
-async def run_here(plan: BenchmarkPlan, item: Item, *, date: str) -> AsyncGenerator[Event | BenchmarkResult, None]:
+async def run_here(
+    plan: BenchmarkPlan, item: Item, *, date: str, around: Sequence[str] = ()
+) -> AsyncGenerator[Event | BenchmarkResult, None]:
     """The events of one model's benchmark, then its result, which is already kept with the run.
+
+    `around`: the command that starts it elsewhere (`Engine.around`).
 
     `date` (2026-11-29) is what the chat template takes for today. Closing the generator ends the child.
 
@@ -45,7 +50,7 @@ async def run_here(plan: BenchmarkPlan, item: Item, *, date: str) -> AsyncGenera
     command = replace(command, output_path=str(out))
     await in_thread(partial(_private, out))
     try:
-        async with aclosing(_child(command, plan.project.folder, date)) as events:
+        async with aclosing(_child(command, plan.project.folder, date, around)) as events:
             async for event in events:
                 yield event
         result = await in_thread(lambda: replace(read_path(out, item.role), date=date))
@@ -71,6 +76,6 @@ def _private(folder: Path) -> None:
         ) from error
 
 
-def _child(command: LmEvalCommand, folder: Path, date: str) -> AsyncGenerator[Event, None]:
-    argv = leashed(str(RUN_LM_EVAL), "--date", date, *command.lm_eval()[1:])
+def _child(command: LmEvalCommand, folder: Path, date: str, around: Sequence[str]) -> AsyncGenerator[Event, None]:
+    argv = child_command((str(RUN_LM_EVAL), "--date", date, *command.lm_eval()[1:]), around)
     return script_events(argv, folder, "lm_eval stopped early", env=child_env(ENVIRONMENT))

@@ -45,8 +45,13 @@ class _Machine:
     """Bytes of one weight once loaded: as `scripts/model_loading.best_device`."""
 
 
-async def load_plan(columns: Sequence[Column], folder: Path) -> LoadPlan:
-    """What loading these models takes. `folder`: the project's, where the disk is looked at.
+ELSEWHERE = _Machine(None, 4)
+"""A machine that can't be looked at: as without a GPU, where weights take most."""
+
+
+async def load_plan(columns: Sequence[Column], folder: Path, *, here: bool = True) -> LoadPlan:
+    """What loading these models takes. `folder`: the project's, where the disk is looked at. `here`: they are loaded
+    on this machine; otherwise the free memory is unknown.
 
     The Hub is asked about models that are there; where it does not answer, what is cached counts.
 
@@ -54,7 +59,7 @@ async def load_plan(columns: Sequence[Column], folder: Path) -> LoadPlan:
         InputError: a model is neither here nor on the Hub, or cannot be loaded.
         ServiceError: the Hub did not answer, and the model is not in its cache.
     """
-    machine = await in_thread(lambda: _machine(folder))
+    machine = await in_thread(lambda: _machine(folder)) if here else ELSEWHERE
     loads: list[Load] = []
     for column in columns:
         loads += [replace(load, columns=(column.name,)) for load in await _loads_of(column, machine)]

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from smoltui.backends.evaluation.loading import as_spec
 from smoltui.backends.machine.train_extra import require_train_extra
-from smoltui.backends.system.child import Child, exit_in_words, leashed, running
+from smoltui.backends.runs.elsewhere import child_command
+from smoltui.backends.system.child import Child, exit_in_words, running
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.prompt import Prompt
@@ -54,9 +55,11 @@ class ResidentModels:
     The child ends with this process, however that ends.
     """
 
-    def __init__(self, folder: Path, *, ended: Callable[[], None] = lambda: None) -> None:
-        """`folder`: the project's, from which relative paths start. `ended` is called when the child has ended."""
+    def __init__(self, folder: Path, *, ended: Callable[[], None] = lambda: None, around: Sequence[str] = ()) -> None:
+        """`folder`: the project's, from which relative paths start. `ended` is called when the child has ended.
+        `around`: the command that starts it elsewhere (`Engine.around`)."""
         self._folder, self._ended = folder, ended
+        self.around = tuple(around)
         self._child: _Child | None = None
         self._serving: asyncio.Task[None] | None = None
         self._number = 0
@@ -191,7 +194,7 @@ class ResidentModels:
     async def _serve(self, child: _Child) -> None:
         """Runs the child to its end and queues its events."""
         reader = Reader(ours=True)
-        argv = leashed(str(ANSWER_MODELS), "--idle", str(IDLE_SECONDS))
+        argv = child_command((str(ANSWER_MODELS), "--idle", str(IDLE_SECONDS)), self.around)
         try:
             async with running(argv, self._folder, takes_input=True) as child.process:
                 child.started.set()

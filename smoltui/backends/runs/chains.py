@@ -18,8 +18,9 @@ from pathlib import Path
 
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.callbacks import Say, Spawn
+from smoltui.backends.runs.elsewhere import child_command
 from smoltui.backends.system import data_folder, locks
-from smoltui.backends.system.child import exit_in_words, leashed, running
+from smoltui.backends.system.child import exit_in_words, running
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign import foreign_json
 from smoltui.core.runs.chain import Chain, Step, chain_from_json
@@ -114,7 +115,7 @@ async def do(step: Step, chain: Chain) -> None:
         RunFailedError: with the command's own message.
     """
     target = ("-m", "smoltui", step.command, chain.project, "--run", chain.run_id, "--json", *step.arguments)
-    command = [*step.around, "-P", "-u", *target] if step.around else leashed(*target)
+    command = child_command(target, step.around)
     said = ""
     async with running(command, cwd=Path("/"), env=dict(os.environ)) as child:
         async for line in child.lines():

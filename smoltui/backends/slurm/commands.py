@@ -59,6 +59,11 @@ def problem() -> SmoltuiError | None:
     return None
 
 
+def on_a_node() -> bool:
+    """Whether this process is a task of a job."""
+    return "SLURM_STEP_ID" in os.environ
+
+
 def slurm_env() -> dict[str, str]:
     """The environment of a question: this one, without the variables that change answers."""
     return {**_without_options(), "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
@@ -67,6 +72,12 @@ def slurm_env() -> dict[str, str]:
 def job_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment that a job inherits: this one, without secrets, which Slurm would store."""
     return {name: value for name, value in {**_without_options(), **(extra or {})}.items() if not is_secret_name(name)}
+
+
+def unset_options() -> list[str]:
+    """A command in front of another one that removes what would change the latter's meaning, and secrets."""
+    kept = job_env()
+    return ["env", *(word for name in sorted(os.environ) if name not in kept for word in ("-u", name))]
 
 
 def _without_options() -> dict[str, str]:

@@ -215,7 +215,9 @@ class SlurmEngine(Engine):
 
     def around(self, run: Run, step: str) -> Sequence[str]:
         spec = spec_of(run.raw.get("spec"))
-        return step_command(spec, step) if spec is not None and step not in ON_THIS_MACHINE else ()
+        if spec is None or step in ON_THIS_MACHINE or commands.on_a_node():
+            return ()
+        return step_command(spec, step)
 
     def connection(self, run_id: str) -> str | None:
         error = self._queue.seen.error

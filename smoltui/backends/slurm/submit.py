@@ -85,7 +85,8 @@ def step_command(spec: RunSpec, step: str) -> list[str]:
     settings = settings_of(spec)
     alone = replace(settings, nodes=1, gpus=min(1, settings.gpus), strategy="ddp", exclusive=False)
     told = [f"{name}={value}" for name, value in _environment(settings).items()]
-    return ["srun", "--quiet", f"--job-name=smoltui-{step}", *resources(alone), "env", *told, sys.executable]
+    start = [*commands.unset_options(), "srun", "--quiet", f"--job-name=smoltui-{step}", *resources(alone)]
+    return [*start, "env", *told, sys.executable]
 
 
 def write_run(spec: RunSpec, script: Path) -> Path:

@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from smoltui.backends.evaluation.loading import load_plan
 from smoltui.backends.machine.train_extra import require_train_extra
+from smoltui.backends.runs.elsewhere import around_of
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.loading import Key, LoadPlan
 from smoltui.errors import InputError
@@ -44,6 +45,11 @@ class Agreeing(EvaluateBase):
         self._resident: frozenset[tuple[str, str | None, str | None]] = frozenset()
         """Weights of the columns that were loaded last."""
 
+    def _around(self, step: str) -> tuple[str, ...]:
+        """The command that starts the models where the run's engine has its GPUs; empty: they are loaded here."""
+        opening = self._loaded
+        return around_of(self.workspace.services, opening.run if opening is not None else None, step)
+
     async def _agreed_plan(self, columns: Sequence[Column]) -> LoadPlan | None:
         """What loading these takes; None if a person does not want it. Only in a worker.
 
@@ -54,7 +60,8 @@ class Agreeing(EvaluateBase):
         if self._models is not None and self._models.alive and {one.weights for one in columns} <= self._resident:
             return LoadPlan(())
         require_train_extra()
-        plan = await load_plan(columns, self.workspace.project.folder)
+        here = not self._around("ask")
+        plan = await load_plan(columns, self.workspace.project.folder, here=here)
         if plan.problem is not None:
             raise InputError(*plan.problem)
         if not await agreed(self.app, plan, self._agreed):

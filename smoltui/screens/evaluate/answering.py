@@ -99,8 +99,10 @@ class Answering(Agreeing):
         self._notices.clear()
         self._whole = 0
         prompts = [sheet.prompts[index] for index in indices]
-        if self._models is None:
-            self._models = ResidentModels(self.workspace.project.folder, ended=self._models_ended)
+        around = self._around("ask")
+        if self._models is None or self._models.around != around:
+            # The one before ends with its worker.
+            self._models = ResidentModels(self.workspace.project.folder, ended=self._models_ended, around=around)
             self._hold(self._models)
         self._resident = frozenset(column.weights for column in self.columns)
         asked = self._models.ask(self.columns, prompts, sampling, date=sheet.date)
@@ -265,7 +267,14 @@ class Answering(Agreeing):
             counted = f"{self._whole:,} of {len(self._asked) * len(self.columns):,} answers"
         else:
             counted = self._measured_so_far()
-        return " · ".join(filter(None, (self._phase or "starting the models", counted, spent, "press x to stop")))
+        return " · ".join(filter(None, (self._phase or self._starting(), counted, spent, "press x to stop")))
+
+    def _starting(self) -> str:
+        """What happens before the models say anything."""
+        opening = self._loaded
+        if not self._around("ask") or opening is None or opening.run is None:
+            return "starting the models"
+        return f"waiting for a node of {self.workspace.services.named(opening.run.engine).place.title}"
 
     # -- keeping
 

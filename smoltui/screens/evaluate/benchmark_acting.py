@@ -12,6 +12,7 @@ from smoltui.backends.evaluation import answers, benchmark_jobs, benchmark_resul
 from smoltui.backends.evaluation.benchmark_plan import BenchmarkPlan
 from smoltui.backends.evaluation.benchmark_preflight import Checked
 from smoltui.backends.evaluation.benchmark_run import run_here
+from smoltui.backends.runs.elsewhere import around_of
 from smoltui.backends.runs.spec import new_label
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult, with_new
@@ -84,11 +85,12 @@ class BenchmarkActing(BenchmarkChoice):
         self._end = None
         self._lines.clear()
         new: list[BenchmarkResult] = []
+        around = around_of(self.workspace.services, plan.run, "benchmark")
         try:
             for item in plan.items:
                 self._busy = item.role
                 self.refresh_bindings()
-                async with aclosing(run_here(plan, item, date=date)) as stream:
+                async with aclosing(run_here(plan, item, date=date, around=around)) as stream:
                     async for event in stream:
                         if isinstance(event, BenchmarkResult):
                             new.append(event)

@@ -58,7 +58,9 @@ class Measuring(Answering):
         if self._models is not None:  # measuring loads models of its own
             await self._models.close()
         date, tally = answers.today(), self._tally or Tally()
-        models = answers.measure(opening.comparison, pairs, opening.settings, project.folder, date=date)
+        models = answers.measure(
+            opening.comparison, pairs, opening.settings, project.folder, date=date, around=self._around("measure")
+        )
         async with aclosing(loaded(plan, project.folder, models)) as events:
             async for event in events:
                 yield event
