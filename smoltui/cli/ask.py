@@ -126,7 +126,7 @@ async def ask(project: Project, question: Question, tell: Tell = _silent, *, as_
     sheet = Sheet(asked.prompts, columns, prompt_set=asked.name)
     sheet.sampling, sheet.date = sampling, answers.today()
     require_train_extra()
-    around = around_of(default_services(), run, "ask")
+    around = around_of(default_services().engines, run, "ask")
     plan = await load_plan(columns, project.folder, here=not around)
     confirm_loading(plan, yes=question.yes, as_json=as_json)
     begun = time.monotonic()

@@ -159,7 +159,7 @@ async def _benchmarked(project: Project, asked: Asked) -> None:
 
 async def _run_here(plan: BenchmarkPlan, as_json: bool) -> list[BenchmarkResult]:
     date, results = answers.today(), []
-    around = around_of(default_services(), plan.run, "benchmark")
+    around = around_of(default_services().engines, plan.run, "benchmark")
     for item in plan.items:
         if not as_json:
             note(f"{item.role}: {safe_line(item.shown, 2000)}")

@@ -113,7 +113,7 @@ async def _evaluated(project: Project, asked: Asked, tell: Tell, *, as_json: boo
     settings = project.settings().evaluation
     pairs = await in_thread(lambda: held_out_pairs(project, comparison.values, settings.held_out))
     require_train_extra()
-    around = around_of(default_services(), run, "measure")
+    around = around_of(default_services().engines, run, "measure")
     plan = await load_plan(comparison.models, project.folder, here=not around)
     confirm_loading(plan, yes=asked.yes, as_json=as_json)
     tally = Tally(beta=comparison.beta, manner=settings.manner)

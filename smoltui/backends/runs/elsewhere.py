@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from smoltui.backends.system import data_folder
@@ -11,12 +11,12 @@ from smoltui.backends.system.child import leashed
 from smoltui.core.runs.run import Run
 
 if TYPE_CHECKING:
-    from smoltui.backends.services import Services
+    from smoltui.backends.runs.engine import Engine
 
 
-def around_of(services: Services, run: Run | None, step: str) -> tuple[str, ...]:
+def around_of(engines: Mapping[str, Engine], run: Run | None, step: str) -> tuple[str, ...]:
     """The command that starts a step of a run elsewhere, as `Engine.around`; empty: on this machine."""
-    engine = services.engines.get(run.engine) if run is not None else None
+    engine = engines.get(run.engine) if run is not None else None
     return () if run is None or engine is None else tuple(engine.around(run, step))
 
 

@@ -48,7 +48,7 @@ class Agreeing(EvaluateBase):
     def _around(self, step: str) -> tuple[str, ...]:
         """The command that starts the models where the run's engine has its GPUs; empty: they are loaded here."""
         opening = self._loaded
-        return around_of(self.workspace.services, opening.run if opening is not None else None, step)
+        return around_of(self.workspace.services.engines, opening.run if opening is not None else None, step)
 
     async def _agreed_plan(self, columns: Sequence[Column]) -> LoadPlan | None:
         """What loading these takes; None if a person does not want it. Only in a worker.

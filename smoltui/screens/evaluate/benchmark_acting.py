@@ -85,7 +85,7 @@ class BenchmarkActing(BenchmarkChoice):
         self._end = None
         self._lines.clear()
         new: list[BenchmarkResult] = []
-        around = around_of(self.workspace.services, plan.run, "benchmark")
+        around = around_of(self.workspace.services.engines, plan.run, "benchmark")
         try:
             for item in plan.items:
                 self._busy = item.role

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.backends.runs.elsewhere import around_of, child_command, work_folder
-from smoltui.backends.services import Services
+from smoltui.backends.runs.engine import Engine
 from smoltui.backends.slurm.engine import SlurmEngine
 from smoltui.backends.system import data_folder
 from smoltui.core.runs.run import Run, RunSpec, Stage
@@ -32,13 +32,13 @@ def test_a_step_of_a_slurm_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     spec = RunSpec("n", str(tmp_path), "beta: 0.1\n", str(tmp_path / "out"), "label", options=options)
     raw = {"spec": {name: getattr(spec, name) for name in RunSpec.__dataclass_fields__}}
     run = Run(id="r", engine="slurm", name="n", stage=Stage.COMPLETED, raw=raw)
-    services = Services({"slurm": SlurmEngine()})
-    around = around_of(services, run, "ask")
+    engines: dict[str, Engine] = {"slurm": SlurmEngine()}
+    around = around_of(engines, run, "ask")
     start = around.index("srun")
     removed = {around[place + 1] for place in range(start) if around[place] == "-u"}
     assert {"SBATCH_PARTITION", "SLURM_TIMELIMIT", "HF_TOKEN"} <= removed and "SLURM_CONF" not in removed
     assert {"--nodes=1", "--gres=gpu:1", "--partition=gpu"} <= set(around) and "HF_HUB_OFFLINE=1" in around
-    assert around[-1] == sys.executable and around_of(services, run, "push") == ()
-    assert around_of(services, replace(run, engine="local"), "ask") == around_of(services, None, "ask") == ()
+    assert around[-1] == sys.executable and around_of(engines, run, "push") == ()
+    assert around_of(engines, replace(run, engine="local"), "ask") == around_of(engines, None, "ask") == ()
     monkeypatch.setenv("SLURM_STEP_ID", "0")
-    assert around_of(services, run, "ask") == ()
+    assert around_of(engines, run, "ask") == ()
