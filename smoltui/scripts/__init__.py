@@ -22,3 +22,5 @@ BESIDE_DPO = (
     "script_events.py",
 )
 """Modules that `dpo.py` imports from its own folder; they are shipped with it."""
+LOCKED = SCRIPTS / "locked.txt"
+"""`name==version` of everything that `dpo.py` requires, made by `locked_packages.py`."""

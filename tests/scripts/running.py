@@ -58,6 +58,11 @@ def run(script: str, *arguments: object) -> Ran:
     return _prepared().run(SCRIPTS, [str(SCRIPTS / script), *map(str, arguments)])
 
 
+def run_path(folder: Path, argv: list[str]) -> Ran:
+    """As `run`, for a script elsewhere: its path and arguments are `argv`; `folder` is first on its path of modules."""
+    return _prepared().run(folder, argv)
+
+
 def run_alone(script: str, *arguments: object, env: Mapping[str, str] | None = None) -> Ran:
     """Runs a script as the app does, in a Python of its own. `env` is added to the environment."""
     return _alone([str(SCRIPTS / script), *map(str, arguments)], _environment(**(env or {})))

@@ -1,4 +1,4 @@
-"""The commands of the Recipe room: recipe show, check, command and import."""
+"""The commands of the Recipe room: recipe show, check, command, import and export."""
 
 from __future__ import annotations
 
@@ -67,3 +67,24 @@ def recipe_import_command(source: str, folder: str, replace: bool, as_json: bool
 
     report = recipe_import.import_from(source, folder, replace=replace)
     print_json(report) if as_json else recipe_import.print_import(report)
+
+
+@recipe_group.command("export")
+@folder_argument
+@click.option("--script", "form", flag_value="script", default=True, help="One Python file with everything in it.")
+@click.option("--trl", "form", flag_value="trl", help="A trl dpo command.")
+@click.option("--hf-jobs", "form", flag_value="hf-jobs", help="An hf jobs uv run command; its script is written too.")
+@click.option("--hf-jobs-trl", "form", flag_value="hf-jobs-trl", help="The same with TRL's own script.")
+@click.option("-o", "--output", "out", metavar="FILE", help="Write to a file, with the curated pairs beside it.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@json_option
+def recipe_export_command(folder: str, form: str, out: str | None, overwrite: bool, as_json: bool) -> None:
+    """Write the recipe as something that trains without smoltui.
+
+    The script contains the recipe, the training program and the exact version of every package: uv run FILE makes the
+    environment and trains. What is different from smoltui train, and the files that are needed, are printed on stderr.
+    """
+    from smoltui.cli import recipe_export
+
+    report = recipe_export.exported(project_in(folder), form, out, overwrite=overwrite)
+    print_json(report) if as_json else recipe_export.print_export(report, out)

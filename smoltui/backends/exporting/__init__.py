@@ -1,0 +1,1 @@
+"""Writes a project's recipe as a script or as a command."""

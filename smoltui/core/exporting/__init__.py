@@ -1,0 +1,1 @@
+"""A recipe as something that runs without smoltui: a script, or a command."""
