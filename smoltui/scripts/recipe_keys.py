@@ -1,7 +1,8 @@
 """Prints the keys that `trl dpo --config` of the installed TRL accepts: `python recipe_keys.py > FILE`.
 
 The output is stored in `core/recipe/keys.json`, so that a recipe is checked in milliseconds without TRL (building the
-real configuration takes seconds); a test compares the two.
+real configuration takes seconds); a test compares the two. `python recipe_keys.py --help-texts > FILE` prints what TRL
+and transformers say about each key, which is stored in `core/recipe/help.json`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import builtins
 import dataclasses
 import enum
 import importlib.metadata
+import inspect
 import json
+import re
 import sys
 import types
 import typing
@@ -66,7 +69,40 @@ def _default(field: dataclasses.Field[Any]) -> object:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-if __name__ == "__main__":
+_SECTION = re.compile(r"\s+> ([A-Z][^.]*)$")
+"""A heading between the parameters of a docstring."""
+_PARAMETER = re.compile(r" {4}(\w+) ?\(")
+
+
+def texts() -> dict[str, list[str]]:
+    """Key → section of the documentation (empty without one), and help."""
+    from transformers import TrainingArguments
+    from trl import DatasetMixtureConfig, DPOConfig, ModelConfig, ScriptArguments
+
+    found: dict[str, list[str]] = {}
+    for cls in (ScriptArguments, DPOConfig, ModelConfig, DatasetMixtureConfig):
+        sections = {**_sections(TrainingArguments), **_sections(cls)} if cls is DPOConfig else _sections(cls)
+        for field in dataclasses.fields(cls):
+            help_ = " ".join(str(field.metadata.get("help") or "").split())
+            found[field.name] = [sections.get(field.name, ""), help_]
+    return found
+
+
+def _sections(cls: type) -> dict[str, str]:
+    """Parameter → the heading above it in the docstring of the class."""
+    found, section = {}, ""
+    for line in (inspect.getdoc(cls) or "").splitlines():
+        if heading := _SECTION.match(line):
+            section = heading[1]
+        elif parameter := _PARAMETER.match(line):
+            found[parameter[1]] = section
+    return found
+
+
+if __name__ == "__main__" and "--help-texts" in sys.argv:
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in texts().items())
+    sys.stdout.write(f"{{\n{lines}\n}}\n")
+elif __name__ == "__main__":
     found = snapshot()
     lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in found["keys"].items())
     sys.stdout.write(

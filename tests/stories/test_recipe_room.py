@@ -173,7 +173,7 @@ async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, w
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
         assert "no longer has max_prompt_length" in seen(app, "#below")
-        await pilot.press("G")
+        await pilot.press("slash", *"max_prompt", "enter")
         await wait_until(lambda: "Not one of TRL's keys" in seen(app, "#about"))
         await pilot.press("d")
         await wait_until(lambda: "max_prompt_length" not in values(project))

@@ -3,7 +3,7 @@
 from smoltui.core.recipe.changes import ABSENT, change_in_words, changes_in_words
 from smoltui.core.recipe.checks import check, is_ok
 from smoltui.core.recipe.effective import checkpointing, get, mixed_precision, output_dir_of, weight_type
-from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, field_for
+from smoltui.core.recipe.fields import BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for
 from smoltui.core.recipe.finding import Finding, Level
 from smoltui.core.recipe.fix import Act, Fix, applied
 from smoltui.core.recipe.keys import GONE, Key, near, snapshot
@@ -25,6 +25,7 @@ __all__ = [
     "Key",
     "Level",
     "Summary",
+    "all_fields",
     "applied",
     "change_in_words",
     "changes_in_words",

@@ -3,16 +3,26 @@ the table of the documentation all come from here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from smoltui.core.recipe.keys import LOSSES, snapshot
+from smoltui.core.recipe.help import help_of, section_of
+from smoltui.core.recipe.keys import LOSSES, Key, snapshot
 
 DPO_CONFIG = "TRL 1.16 DPOConfig"
 TRAINING = "transformers 5.23 TrainingArguments"
 MODEL = "TRL 1.16 ModelConfig"
 SCRIPT = "TRL 1.16 ScriptArguments"
 MIXTURE = "TRL 1.16 DatasetMixtureConfig"
+SOURCES: Mapping[str, str] = {
+    "DPOConfig": DPO_CONFIG,
+    "ModelConfig": MODEL,
+    "ScriptArguments": SCRIPT,
+    "DatasetMixtureConfig": MIXTURE,
+}
+"""Class of TRL → its name and version."""
 PAPER = "DPO paper, arXiv 2305.18290"
 
 
@@ -25,8 +35,9 @@ class Field:
     group: str
     help: str
     kind: str
-    """text, int, float, bool, choice, list (of words), steps (a whole number, or a share below 1), datasets, or file
-    for values that are edited only in the file."""
+    """text, int, float, bool, choice, list (one word or several), words (always several), numbers, steps (a whole
+    number, or a share below 1), mapping (JSON, or a path), mixed (a word, number or boolean, whichever TRL takes),
+    datasets, or file for values that are edited only in the file."""
     unit: str = ""
     low: float | None = None
     """Smallest value; None for no bound."""
@@ -408,21 +419,38 @@ RANGES: dict[str, Field] = {
 
 
 OTHERS = "Also in the file"
-"""Group of the recipe's keys that are not in the form."""
+"""Group of the recipe's keys that are not among the important ones."""
 
-_KINDS = {"bool": "bool", "int": "int", "float": "float", "str": "text", "list[str]": "list"}
+_KINDS = {"bool": "bool", "int": "int", "float": "float", "str": "text", "list[str]": "words", "list[float]": "numbers"}
 
 
+@lru_cache(maxsize=1024)
 def field_for(key: str) -> Field:
-    """The field of any key, including TRL's keys that are not in the form, and unknown keys."""
+    """The field of any key: an important one, any other one of TRL, or an unknown one."""
     if key in BY_KEY:
         return BY_KEY[key]
     known = snapshot().keys.get(key)
     if known is None:
         return Field(key, key, OTHERS, "Not one of TRL's keys.", "file", source="")
-    kind = "choice" if known.choices else next((_KINDS[name] for name in known.types if name in _KINDS), "file")
-    if "dict" in known.types or known.default == "auto":
-        kind = "file"
-    help_ = "One of TRL's keys that this form doesn't describe; see TRL's documentation."
-    field = RANGES.get(key) or Field(key, "", "", "", kind)
-    return replace(field, label=key, group=OTHERS, help=help_, source=f"TRL {known.owner}")
+    field = RANGES.get(key) or Field(key, "", "", "", _kind(known))
+    text = help_of(key).replace("`", "")
+    return replace(field, label=key, group=section_of(key), help=text, source=f"{SOURCES[known.owner]}, its own words")
+
+
+def all_fields() -> tuple[Field, ...]:
+    """Every key of TRL: the important ones first, the others section by section."""
+    others = [field_for(key) for key in snapshot().keys if key not in BY_KEY]
+    groups = list(dict.fromkeys(field.group for field in others))
+    return (*FIELDS, *sorted(others, key=lambda field: groups.index(field.group)))
+
+
+def _kind(key: Key) -> str:
+    """How a value of a key is typed that is not an important one."""
+    types = set(key.types) - {"none"}
+    if key.choices:
+        return "choice"
+    if "dict" in types:
+        return "mapping"
+    if types == {"str", "list[str]"}:
+        return "list"
+    return "mixed" if len(types) > 1 else _KINDS.get(next(iter(types)), "file")

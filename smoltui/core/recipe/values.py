@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from smoltui.core.recipe.fields import BY_KEY, RANGES, Field
-from smoltui.core.recipe.keys import Key
+from smoltui.core.recipe.keys import Key, snapshot
 
 FILE_KINDS = {
     **dict.fromkeys((".json", ".jsonl", ".ndjson", ".zip"), "json"),
@@ -20,6 +21,10 @@ FILE_KINDS = {
 _PACKED = (".gz", ".zst", ".xz", ".bz2")
 """Further extensions of compressed files."""
 
+NULL = "null"
+"""What is typed for no value at all, where TRL takes that."""
+FROM_FILES = ("deepspeed", "fsdp_config", "accelerator_config")
+"""Mappings that may be in a JSON file of their own."""
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 _FALSE = ("false", "no", "off", "0", "n", "f")
 
@@ -31,6 +36,8 @@ def parse(field: Field, text: str) -> Any:
         ValueError: with a message for the person; called at every key press, so it is short and never crashes.
     """
     text = text.strip()
+    if text == NULL and field.optional:
+        return None
     value = _PARSERS.get(field.kind, _text)(field, text)
     if said := problem(field, value):
         raise ValueError(said)
@@ -72,6 +79,37 @@ def _text(field: Field, text: str) -> str:
     return text
 
 
+def _words(field: Field, text: str) -> list[str]:
+    found = _list(field, text)
+    return [found] if isinstance(found, str) else found
+
+
+def _numbers(field: Field, text: str) -> list[float]:
+    return [_number(word) for word in _words(field, text)]
+
+
+def _mapping(field: Field, text: str) -> object:
+    """A JSON object, or a path where TRL reads one from a file."""
+    if not text.startswith("{"):
+        if field.key not in FROM_FILES:
+            raise ValueError('write a JSON object, such as {"name": 1}')
+        return _text(field, text)
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError('not a JSON object yet, such as {"name": 1}') from None
+
+
+def _mixed(field: Field, text: str) -> object:
+    """A boolean or whole number where TRL takes one, otherwise text."""
+    types = snapshot().keys[field.key].types
+    if "bool" in types and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if "int" in types and re.fullmatch(r"[-+]?\d{1,15}", text):
+        return int(text)
+    return _text(field, text)
+
+
 _PARSERS: Mapping[str, Callable[[Field, str], object]] = {
     "bool": _flag,
     "int": lambda field, text: _whole(text),
@@ -79,6 +117,10 @@ _PARSERS: Mapping[str, Callable[[Field, str], object]] = {
     "steps": _steps,
     "choice": _choice,
     "list": _list,
+    "words": _words,
+    "numbers": _numbers,
+    "mapping": _mapping,
+    "mixed": _mixed,
     "datasets": lambda field, text: parse_datasets(text),
 }
 """Kind of a field → how typed text is read; `_text` for other kinds. Each raises ValueError as `parse` does."""
@@ -111,8 +153,10 @@ def show(field: Field, value: object) -> str:
         return show_datasets(value)
     if isinstance(value, float):
         return show_number(value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False, default=str)
     if isinstance(value, list) and not any(isinstance(item, Mapping) for item in value):
-        return ", ".join(str(item) for item in value)
+        return ", ".join(show_number(item) if isinstance(item, float) else str(item) for item in value)
     return str(value)
 
 

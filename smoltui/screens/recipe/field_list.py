@@ -86,7 +86,8 @@ class FieldList(ScrollView, Selectable, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._rows: list[Row] = []
-        self._texts: list[Text] = []
+        self._texts: dict[int, Text] = {}
+        """Index of a row → its text; a row is drawn when it is first shown."""
 
     @property
     def key(self) -> str | None:
@@ -96,8 +97,7 @@ class FieldList(ScrollView, Selectable, can_focus=True):
     def show(self, rows: Sequence[Row]) -> None:
         """Replaces the rows. The cursor stays on its field, and only changed rows are redrawn."""
         key, old = self.key, self._rows
-        self._rows = list(rows)
-        self._texts = [drawn(row, self.size.width) for row in self._rows]
+        self._rows, self._texts = list(rows), {}
         if len(old) != len(self._rows):
             self.virtual_size = Size(0, len(self._rows))
             self.refresh()
@@ -107,9 +107,18 @@ class FieldList(ScrollView, Selectable, can_focus=True):
                     self._refresh_row(index)
         self.select(key) if key else self.action_move(1)
 
+    def show_found(self, rows: Sequence[Row]) -> None:
+        """Replaces the rows with those that a search found. The cursor goes to the first."""
+        self._rows, self._texts = list(rows), {}
+        self.virtual_size = Size(0, len(self._rows))
+        self.scroll_to(y=0, animate=False)
+        with self.prevent(self.Highlighted):
+            self.cursor = 0 if self._rows else -1
+        self.refresh()
+
     def clear(self) -> None:
         """Removes all rows, and the cursor."""
-        self._rows, self._texts = [], []
+        self._rows, self._texts = [], {}
         self.cursor = -1
         self.scroll_to(y=0, animate=False)
         self.refresh()
@@ -122,18 +131,8 @@ class FieldList(ScrollView, Selectable, can_focus=True):
                 return True
         return False
 
-    def find(self, query: str, by: int = 1) -> bool:
-        """Moves to the next field whose key or label contains `query`, the current one last; False if none does."""
-        count, wanted = len(self._rows), query.lower()
-        for step in range(1, count + 1):
-            row = self._rows[(self.cursor + by * step) % count]
-            if row.key and (wanted in row.key.lower() or wanted in row.label.lower()):
-                self.select(row.key)
-                return True
-        return False
-
     def on_resize(self) -> None:
-        self._texts = [drawn(row, self.size.width) for row in self._rows]
+        self._texts = {}
         self.refresh()
         self._keep_in_view()
 
@@ -178,8 +177,10 @@ class FieldList(ScrollView, Selectable, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         index, width, base = y + round(self.scroll_y), self.size.width, self.rich_style
-        if index >= len(self._texts):
+        if index >= len(self._rows):
             return Strip.blank(width, base)
+        if index not in self._texts:
+            self._texts[index] = drawn(self._rows[index], width)
         strip = Strip(self._texts[index].render(self.app.console)).adjust_cell_length(width, base)
         if index == self.cursor:
             return strip.apply_style(self.get_component_rich_style("field-list--cursor"))

@@ -10,8 +10,10 @@ from rich.text import Text
 from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
 from smoltui.core.recipe import ABSENT, check, field_for, parse, show
+from smoltui.core.recipe.values import NULL
 from smoltui.core.runs.place import Target
 from smoltui.errors import RecipeError
+from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.field_list import Row
 from smoltui.screens.recipe.recipe_text import Surroundings, about, rows, sums, sums_in_brief
 from smoltui.screens.recipe.sheet import Put, Sheet
@@ -55,6 +57,12 @@ class RecipeSheet(Sheet):
     def totals(self, values: Mapping[str, object], around: Surroundings, target: Target, *, brief: bool) -> Text:
         return sums_in_brief(values, around, target) if brief else sums(values, around, target)
 
+    def effect(self, key: str, values: Mapping[str, object], around: Surroundings, target: Target) -> str:
+        value = self.next_value(key, values.get(key, ABSENT)) if key else ABSENT
+        if value is ABSENT:
+            return ""
+        return f"space: {self.shown(key, value)} · {effects(values, {**values, key: value}, around, target)}"
+
     def why_not_typed(self, key: str, values: Mapping[str, object]) -> str:
         field = field_for(key)
         if field.kind == "file" or (field.kind == "datasets" and not _editable(values.get("datasets") or [])):
@@ -63,7 +71,7 @@ class RecipeSheet(Sheet):
 
     def shown(self, key: str, value: object) -> str:
         field = field_for(key)
-        return show(field, field.default if value is ABSENT else value)
+        return NULL if value is None else show(field, field.default if value is ABSENT else value)
 
     def parsed(self, key: str, text: str) -> object:
         return parse(field_for(key), text)

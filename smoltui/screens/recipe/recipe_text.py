@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
@@ -11,7 +11,7 @@ from smoltui.core.machine.device import gib
 from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.preflight.preflight import memory_in_words
-from smoltui.core.recipe import FIELDS, OTHERS, Field, field_for, show, summarise, unit_of
+from smoltui.core.recipe import BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, summarise, unit_of
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
@@ -54,12 +54,13 @@ def pairs_named(values: Mapping[str, object]) -> tuple[object, ...]:
 
 
 def rows(values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
-    """The form, group by group; unknown keys come last."""
+    """The form: the important fields, what else the file sets, and every other key of TRL, section by section."""
     worst = {item.name: item.level.value for item in reversed(items)}
-    others = [field_for(key) for key in values if field_for(key).group == OTHERS]
+    others = [replace(field_for(key), group=OTHERS) for key in values if key not in BY_KEY]
+    rest = [field for field in all_fields() if field.key not in BY_KEY and field.key not in values]
     made: list[Row] = []
     group = ""
-    for field in (*FIELDS, *others):
+    for field in (*FIELDS, *others, *rest):
         if field.group != group:
             group = field.group
             made.append(Row("", group))

@@ -50,6 +50,10 @@ class Sheet(ABC):
     def totals(self, values: Mapping[str, object], around: Surroundings, target: Target, *, brief: bool) -> Text:
         """What the values come to; empty if that means nothing for this file. `brief`: in two lines."""
 
+    def effect(self, key: str, values: Mapping[str, object], around: Surroundings, target: Target) -> str:
+        """What the next value of a field changes, in one line; empty for a field whose value is typed."""
+        return ""
+
     @abstractmethod
     def why_not_typed(self, key: str, values: Mapping[str, object]) -> str:
         """Why a value cannot be typed on a line, one sentence; empty if it can."""
