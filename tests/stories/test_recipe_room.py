@@ -180,6 +180,46 @@ async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, w
         await wait_until(lambda: "max_prompt_length" not in seen(app, "#below"))
 
 
+async def test_i_find_a_field_that_is_not_in_the_form(project: Project, wait_until: Wait) -> None:
+    """Words of its help find it, while I type; it is added to the file, and so is what a typed value changes."""
+    app = opened(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "Model" in seen(app, "#fields"))
+        await pilot.press("slash", *"clip gradient")
+        await wait_until(lambda: "max_grad_norm" in seen(app, "#fields") and "1 field" in seen(app, "#edit-said"))
+        await pilot.press("enter", "enter", "ctrl+u", *"0.5", "enter")
+        await wait_until(lambda: values(project).get("max_grad_norm") == 0.5)
+        await pilot.press("slash", *"jobs.tim", "enter")
+        await wait_until(lambda: "jobs.timeout" in seen(app, "#about"))
+        await pilot.press("v", "slash", *"max_steps", "enter", "enter", "ctrl+u", *"500")
+        await wait_until(lambda: "1 000 → 500 steps" in seen(app, "#edit-said") and "500 steps" in seen(app, "#totals"))
+        await pilot.press("escape")
+
+
+async def test_i_take_over_what_a_preset_has(project: Project, wait_until: Wait) -> None:
+    """V compares with a preset or a script of mine; A takes over all values but folders; E exports a script."""
+    app = opened(project)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await ready(app, wait_until)
+        await pilot.press("V", "t")
+        await wait_until(lambda: "from TRL's defaults" in seen(app) and "5e-7" in seen(app))
+        await pilot.press("escape")
+        before = project.recipe_path.read_bytes()
+        (project.folder / "theirs.txt").write_text("trl dpo --beta 0.3 --output_dir x --max_steps 5")
+        await pilot.press("V", "f")
+        await wait_until(lambda: "compare with file" in seen(app))
+        await pilot.press(*"theirs.txt", "enter")
+        await wait_until(lambda: "from theirs.txt" in seen(app))
+        await pilot.press("A")
+        await wait_until(lambda: values(project).get("beta") == 0.3 and values(project)["max_steps"] == 5)
+        assert values(project)["output_dir"] == "smollm3-dpo-aligned"
+        await wait_until(lambda: "u undoes" in told(app))
+        await pilot.press("u")
+        await wait_until(lambda: project.recipe_path.read_bytes() == before)
+        await pilot.press("E", "s")
+        await wait_until(lambda: (project.folder / "mine-dpo.py").is_file() and "uv run mine-dpo.py" in told(app))
+
+
 async def test_hostile_text_stays_text(project: Project, wait_until: Wait) -> None:
     """Escapes, markup and a token in a value are shown safely."""
     recipe = load_recipe(project.recipe_path)

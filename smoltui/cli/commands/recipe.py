@@ -1,4 +1,4 @@
-"""The commands of the Recipe room: recipe show, check, command, import and export."""
+"""The commands of the Recipe room: recipe show, check, diff, command, import and export."""
 
 from __future__ import annotations
 
@@ -88,3 +88,17 @@ def recipe_export_command(folder: str, form: str, out: str | None, overwrite: bo
 
     report = recipe_export.exported(project_in(folder), form, out, overwrite=overwrite)
     print_json(report) if as_json else recipe_export.print_export(report, out)
+
+
+@recipe_group.command("diff")
+@folder_argument
+@click.option("--preset", metavar="NAME", help="Compare with a preset.")
+@click.option("--run", "run_id", metavar="RUN", help="Compare with the recipe that a run was started with.")
+@click.option("--file", "path", type=FILE, help="Compare with a recipe, a project, a script or a file with a command.")
+@json_option
+def recipe_diff_command(folder: str, preset: str | None, run_id: str | None, path: str | None, as_json: bool) -> None:
+    """Show which values differ from another recipe; without an option, from TRL's defaults."""
+    from smoltui.cli import recipe_diff
+
+    report = recipe_diff.recipe_diff(project_in(folder), preset=preset, run_id=run_id, path=path)
+    print_json(report) if as_json else recipe_diff.print_diff(report)

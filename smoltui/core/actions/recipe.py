@@ -16,6 +16,8 @@ ROOM = Place(
         Action("pane", "tab", "pane", "Move between the fields and the checks", MOVE, bar="Checks"),
         Action("default", "d", "default", "Delete the line, so that the default applies", DO),
         Action("where", "o", "target", "Switch between this machine and Jobs", DO, bar="Here/Jobs", means="open"),
+        Action("compare", "V", "compare", "Compare with TRL's defaults, a preset, a run or a file", SEE, means="views"),
+        Action("export", "E", "export", "Export a script or a command", PROJECT),
         Action("editor", "e", "editor", "Open the file in your editor", PROJECT),
         Action("find", "slash", "find", "Find a field", SEE, bar="Find"),
         Action("mark", "space", "cycle", "Next value", DO),
@@ -45,6 +47,17 @@ CHECKS = Place(
     (*moves("move({})", "move({})", "move({})", size=5, what="check"),),
     inside="recipe",
 )
+DIFFERENCES = Place(
+    "differences",
+    "Differences between recipes",
+    (
+        Action("take", "enter", "take", "Take over the other value", DO),
+        Action("all", "A", "take_all", "Take over all values, except names and folders", DO),
+        *moves("move({})", "page({})", size=8),
+        Action("back", "escape,q", "leave", "Back", MOVE),
+    ),
+    inside="dialog",
+)
 START = Place(
     "start",
     "Start dialog",
@@ -66,4 +79,4 @@ START = Place(
     ),
     inside="dialog",
 )
-PLACES = (ROOM, FIELDS, CHECKS, START)
+PLACES = (ROOM, FIELDS, CHECKS, DIFFERENCES, START)

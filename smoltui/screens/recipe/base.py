@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -60,7 +60,9 @@ class RecipeBase(Room):
         self._wanted = ""
         """Key of the field to go to once the recipe is read; empty for none."""
         self._editing = ""
-        """Key whose value is being typed; `/` during a search for a field; otherwise empty."""
+        """Key whose value is being typed; `/` during a search, `?` for another question; otherwise empty."""
+        self._answered: Callable[[str], None] = lambda _: None
+        """Called with the answer to that question."""
         self._before: object = ABSENT
         """The value when the input was opened."""
         self._typed_before: str | None = None

@@ -18,6 +18,7 @@ from smoltui.safe_text import redact
 from smoltui.screens.copying import Copied, choose_what_to_copy
 from smoltui.screens.editing import edit_file
 from smoltui.screens.fixing import Fixing
+from smoltui.screens.recipe.comparing import Comparing, export
 from smoltui.screens.recipe.field_list import FieldList
 from smoltui.screens.recipe.value_line import RecipeTyping
 from smoltui.screens.undoing import Undoing
@@ -38,6 +39,7 @@ class RecipeRoom(RecipeTyping):
         super().__init__()
         self._undoing = Undoing(self, lambda _: self._read(), self._writing)
         self._fixing = Fixing(self, self._edit_key, self._read, lambda: None, self._writing)
+        self._comparing = Comparing(self, self._ask, self._fixing.start)
 
     def on_mount(self) -> None:
         # Watched, rather than handled as a message, so that list and help are drawn in one frame.
@@ -48,7 +50,7 @@ class RecipeRoom(RecipeTyping):
             return None  # the key then types a character
         if action in ("edit", "cycle", "default", "find", "again", "pane") and self._sheet is None:
             return "There is no file that can be read here"
-        if action in ("copy", "target") and (self._sheet is None or self._view != RECIPE_NAME):
+        if action in ("copy", "target", "compare", "export") and (self._sheet is None or self._view != RECIPE_NAME):
             return "That concerns the recipe: press v" if self._sheet is not None else "There is no recipe to read here"
         if action == "editor" and self._view == RECIPE_NAME and not self.workspace.project.has_recipe:
             return "There is no recipe in this folder"
@@ -161,6 +163,14 @@ class RecipeRoom(RecipeTyping):
     def action_target(self) -> None:
         self._target = Target.JOB if self._target == Target.LOCAL else Target.LOCAL
         self._draw()
+
+    def action_compare(self) -> None:
+        """Compares the recipe with TRL's defaults, a preset, a run or a file, and takes over values."""
+        self._comparing.start(self._values)
+
+    def action_export(self) -> None:
+        """Writes a script, or copies a command, that does the same without smoltui."""
+        self.run_worker(export(self), group="export", exclusive=True)
 
     def action_reread(self) -> None:
         self._read(said=f"{self._view} has been reloaded")

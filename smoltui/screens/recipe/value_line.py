@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from rich.text import Text
@@ -58,7 +59,8 @@ class RecipeTyping(RecipeReading):
         if self._editing == "/":
             self._show_found(text)
             return
-        if self._sheet is None:
+        if self._sheet is None or self._editing == "?":
+            said(Text("enter continues, esc cancels", "dim"))
             return
         key = self._editing
         if not text.strip():
@@ -86,6 +88,11 @@ class RecipeTyping(RecipeReading):
         if what == "/":
             self._chose(text)
             return
+        if what == "?":
+            self._stop_editing()
+            if text:
+                self._answered(text)
+            return
         if not what or self._sheet is None:
             return
         if text == self._typed_before:
@@ -108,6 +115,11 @@ class RecipeTyping(RecipeReading):
                 self._change(what, ABSENT)
         elif what not in self._values or value != self._values[what] or type(value) is not type(self._values[what]):
             self._change(what, value)
+
+    def _ask(self, question: str, answered: Callable[[str], None]) -> None:
+        """Asks for something else than a value; `answered` is called with what was typed, unless that is empty."""
+        self._answered = answered
+        self._begin_line("?", question, "")
 
     # -- searching for a field
 
