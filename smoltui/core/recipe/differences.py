@@ -65,7 +65,7 @@ def _shown(key: str, value: Any) -> str:
     field = field_for(key)
     if value is ABSENT:
         default = field.unset if field.default is None else field.default
-        return f"{show(field, default)} (default)" if default is not None else "not set"
+        return f"{show(field, default)} (default)" if default not in (None, "", []) else "not set"
     if key in SECRET:
         return "…"
     return NULL if value is None else safe_line(redact(show(field, value)), 200)
