@@ -172,7 +172,7 @@ def _notes_of_trl(values: Mapping[str, Any]) -> list[str]:
     """What TRL's script does differently."""
     found = ["TRL's script trains on rows that smoltui leaves out, and lets SmolLM3 think: see smoltui docs recipe"]
     if str(values.get("eval_strategy") or "no") != "no" and values.get("test_split_size"):
-        found.append("TRL draws the held-out pairs anew in each run, without a seed")
+        found.append("TRL draws other held-out pairs in each run, as it uses no seed")
     return found
 
 
