@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events, on
 from textual.actions import ActionParseResult
@@ -15,8 +15,9 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from smoltui.core.actions.keys import is_chord
+from smoltui.core.actions.own_keys import use_keys
 from smoltui.safe_text import safe_line
-from smoltui.widgets.actions import bindings, refusal
+from smoltui.widgets.actions import bindings, in_own_keys, refusal
 from smoltui.wire import WireApp
 
 ReturnType = TypeVar("ReturnType")
@@ -44,11 +45,13 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
     def take_config(self, config: Mapping[str, object]) -> None:
         """Takes `[keys]` of a person's configuration; what does not work is said when the app has started."""
         if "keys" not in config:
+            use_keys({})
             return
         from smoltui.core.actions.key_map import key_map, unbound
 
         found = key_map(config["keys"])
         self.set_keymap(unbound(found.keys))
+        use_keys(found.keys)
         self.complaints += found.problems
 
     def tell_complaints(self) -> None:
@@ -99,8 +102,13 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         self.refused(reason)
         return True
 
+    def notify(self, message: str, **options: Any) -> None:
+        """As Textual's; the keys that it names are the person's own."""
+        super().notify(in_own_keys(self.screen, message) if self.screen_stack else message, **options)
+
     def refused(self, reason: str) -> None:
         """Says why something cannot be done now; the same sentence only once at a time."""
+        reason = in_own_keys(self.screen, reason)
         if all(shown.message != reason for shown in self._notifications):
             self.notify(reason, severity="warning", markup=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
@@ -11,6 +11,7 @@ from textual.screen import Screen
 from smoltui.core.actions.action import UNBOUND, Action, Place
 from smoltui.core.actions.first import FIRST
 from smoltui.core.actions.keys import written
+from smoltui.core.actions.own_keys import follow, has_own_keys
 
 
 def _place(name: str) -> Place:
@@ -94,7 +95,7 @@ class Offered(NamedTuple):
         """Why it cannot run now; empty if it can."""
         app = self.node.app
         target, name, parameters = app._parse_action(self.call, self.node)
-        return "" if self.enabled else refusal(target, name, parameters)
+        return "" if self.enabled else in_own_keys(self.node.screen, refusal(target, name, parameters))
 
 
 def offered(screen: Screen[object]) -> list[Offered]:
@@ -110,6 +111,14 @@ def offered(screen: Screen[object]) -> list[Offered]:
     return [
         Offered(action, node, tuple(dict.fromkeys(keys)), enabled) for action, node, keys, enabled in found.values()
     ]
+
+
+def in_own_keys(screen: Screen[Any], sentence: str) -> str:
+    """A sentence of this screen, with the person's own keys in place of those of the table."""
+    if not has_own_keys():
+        return sentence
+    ids = (binding.id or "" for _, binding, _, _ in screen.active_bindings.values())
+    return follow(sentence, dict.fromkeys(id.rpartition(".")[0] for id in ids if id))
 
 
 async def run_meaning(screen: Screen[object], meaning: str) -> None:

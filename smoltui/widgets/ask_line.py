@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from smoltui.widgets.actions import Refusing, bindings
+from smoltui.widgets.actions import Refusing, bindings, in_own_keys
 from smoltui.widgets.proposals import Proposals
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class AskLine(Vertical):
         self._answered, self._completing = answered, completing
         self.query_one("#question", Static).update(Text(f"{question} ", "bold"))
         line = self._line
-        line.value, line.placeholder = value, f"{hint}; esc cancels" if hint else "esc cancels"
+        line.value = value
+        line.placeholder = in_own_keys(self.screen, f"{hint}; esc cancels" if hint else "esc cancels")
         if not self.asking:
             self._before = self.screen.focused
         self.asking = self.display = True

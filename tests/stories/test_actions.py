@@ -12,6 +12,7 @@ from textual.widgets import Input
 from smoltui.app import SmoltuiApp
 from smoltui.backends.project.project import Project
 from smoltui.backends.services import Services
+from smoltui.core.actions.own_keys import use_keys
 from smoltui.screens.pairs.pair_list import PairList
 from smoltui.widgets.actions import offered
 from smoltui.widgets.key_bar import KeyBar
@@ -106,7 +107,7 @@ async def test_q_and_escape(app: SmoltuiApp, wait_until: Wait) -> None:
 
 async def test_my_own_keys(app: SmoltuiApp, wait_until: Wait) -> None:
     """A key of my own works, stands in bar and help, and the old one is free; what is wrong is said at the start."""
-    app.take_config({"keys": {"pairs.next": "ctrl+n", "pairs.how": "I", "pairs.nxt": "x", "app.docs": "f2"}})
+    app.take_config({"keys": {"pairs.next": "ctrl+n", "pairs.how": "I", "pairs.nxt": "x", "pairs.find": "Z"}})
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "pair 1 of 30" in seen(app) and "Did you mean pairs.next" in told(app))
         await pilot.press("l", "ctrl+n")
@@ -114,6 +115,9 @@ async def test_my_own_keys(app: SmoltuiApp, wait_until: Wait) -> None:
         assert "ctrl+n Next" in seen(app, "KeyBar")
         await pilot.press("I")
         await wait_until(lambda: "How this set is read" in seen(app))
+        await pilot.press("escape", "n")
+        await wait_until(lambda: "There is no match to go to. Press Z to search" in told(app))
+    use_keys({})
 
 
 async def test_a_click_is_a_key(app: SmoltuiApp, wait_until: Wait) -> None:

@@ -21,7 +21,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.screens.room import Room
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.page import Page
 from smoltui.widgets.selectable import DrawnTable
 
@@ -188,7 +188,11 @@ class DeviceRoom(Room):
 
         if self._asking_torch:
             return "testing in a separate process, about 5 s…"
-        return "not tested yet; press a to test it" if self._torch is None else torch_in_words(self._torch, time.time())
+        return (
+            in_own_keys(self, "not tested yet; press a to test it")
+            if self._torch is None
+            else torch_in_words(self._torch, time.time())
+        )
 
     def _account_words(self) -> str:
         from smoltui.core.machine.device_words import account_in_words

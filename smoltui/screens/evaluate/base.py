@@ -24,6 +24,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.evaluate.answer_block import Look, figures_block
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
 from smoltui.screens.room import Room
+from smoltui.widgets.actions import in_own_keys
 
 NARROWEST = 34
 """Cells of a column beside another one."""
@@ -141,7 +142,7 @@ class EvaluateBase(Room):
             self._draw_notices()
 
     def _set_status(self, text: str) -> None:
-        self.query_one("#eval-status", Static).update(Text(safe_line(redact(text), 400)))
+        self.query_one("#eval-status", Static).update(Text(safe_line(redact(in_own_keys(self, text)), 400)))
 
     def _draw_head(self) -> None:
         loaded = self._loaded
@@ -208,7 +209,7 @@ class EvaluateBase(Room):
             lines.append((f"These answers: {sampling_in_words(sheet.sampling)}. a asks all prompts again.", "yellow"))
         if self._memory is not None:
             lines.append((f"{memory_in_words(self._memory)} x unloads.", "dim"))
-        text = Text("\n").join(Text(safe_line(redact(line), 300), style) for line, style in lines)
+        text = Text("\n").join(Text(safe_line(redact(in_own_keys(self, line)), 300), style) for line, style in lines)
         place = self.query_one("#eval-notices", Static)
         place.display = bool(lines)
         place.update(text)

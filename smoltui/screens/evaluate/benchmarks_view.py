@@ -27,7 +27,7 @@ from smoltui.screens.evaluate.benchmark_choice import REHEARSAL
 from smoltui.screens.evaluate.benchmark_list import BenchmarkList
 from smoltui.screens.evaluate.benchmark_text import checks_text, results_text, section, task_text
 from smoltui.screens.room import LOADING_RUNS, Room
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
 
@@ -248,7 +248,7 @@ class BenchmarksView(BenchmarkActing):
         return parts
 
     def _draw_status(self) -> None:
-        self.query_one("#bench-status", Static).update(Text(safe_line(redact(self._status()), 400)))
+        self.query_one("#bench-status", Static).update(Text(safe_line(redact(in_own_keys(self, self._status())), 400)))
 
     def _status(self) -> str:
         loaded = self._loaded

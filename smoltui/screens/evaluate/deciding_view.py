@@ -17,6 +17,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
+from smoltui.widgets.actions import in_own_keys
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.page import Page
@@ -159,4 +160,6 @@ class DecidingView(PairsOffer):
 
     def tell(self, text: str) -> None:
         self.said = text
-        self.query_one("#vote-status", Static).update(Text(safe_line(redact(text or self.hint()), 400)))
+        self.query_one("#vote-status", Static).update(
+            Text(safe_line(redact(in_own_keys(self, text or self.hint())), 400))
+        )

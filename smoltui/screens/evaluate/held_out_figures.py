@@ -19,6 +19,7 @@ from smoltui.core.evaluation.measurement import Measurement
 from smoltui.core.settings.settings import Manner
 from smoltui.screens.evaluate.figures_table import figures_table
 from smoltui.screens.evaluate.group_list import GroupList
+from smoltui.widgets.actions import in_own_keys
 from smoltui.widgets.cursor_list import CursorList
 from smoltui.widgets.selectable import DrawnTable
 
@@ -52,7 +53,7 @@ class HeldOutFigures(Vertical):
 
     def show_nothing(self, words: str) -> None:
         """Says why there are no figures."""
-        self._show(None, Text(words), [])
+        self._show(None, Text(in_own_keys(self.screen, words)), [])
 
     def show_tally(self, tally: Tally, manner: Manner | None) -> None:
         """The figures so far, while the models are measured."""
@@ -62,7 +63,7 @@ class HeldOutFigures(Vertical):
     def show(self, measurement: Measurement, manner: Manner | None, notes: Sequence[str]) -> None:
         """The figures of a finished measurement, with what else to know about it."""
         table = figures_table(measurement.reference, measurement.aligned, manner, measurement.date)
-        about_groups = [HINT, GROUP_RULE] if measurement.groups else []
+        about_groups = [in_own_keys(self.screen, HINT), GROUP_RULE] if measurement.groups else []
         self._show(measurement, table, [*about_groups, *notes, *rules(measurement.beta, manner)])
 
     def _show(self, measurement: Measurement | None, table: RenderableType, below: Sequence[str]) -> None:

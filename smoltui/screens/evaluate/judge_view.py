@@ -43,7 +43,7 @@ from smoltui.screens.evaluate.giving_way import Trainings, gives_way_to
 from smoltui.screens.evaluate.judge_panes import HOW, judge_text, template_text
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
 from smoltui.screens.room import Room
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.next_step import next_step
@@ -330,4 +330,4 @@ class JudgeView(PairsOffer):
 
     def tell(self, text: str) -> None:
         for status in self.query("#vote-status").results(Static):  # none while the view is being removed
-            status.update(Text(safe_line(redact(text), 400)))
+            status.update(Text(safe_line(redact(in_own_keys(self, text)), 400)))

@@ -36,7 +36,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.evaluate.agreeing import agreed
 from smoltui.screens.evaluate.giving_way import Trainings, gives_way_to
 from smoltui.screens.evaluate.pairs_offer import PairsOffer
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.next_step import next_step
@@ -291,4 +291,4 @@ class LabelSetup(PairsOffer):
     def tell(self, text: str) -> None:
         self._said = text
         for status in self.query("#vote-status").results(Static):  # none while the dialog is being removed
-            status.update(Text(safe_line(redact(text), 400)))
+            status.update(Text(safe_line(redact(in_own_keys(self, text)), 400)))

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from smoltui.backends.guide.recent import Recent
 from smoltui.backends.system.paths import shown_path
+from smoltui.core.actions.own_keys import follow, own_key
 from smoltui.core.guide.steps import SIGNS, Next, State, Step
 from smoltui.core.runs.stage import Stage
 from smoltui.safe_text import redact, safe_line
@@ -25,6 +26,8 @@ NOTE_SHARE = 0.42
 """Share of a wide line from which the notes start, after the words."""
 RECENT_SHOWN, SHORT_PATH = 3, 30
 STAGE_WORDS: Mapping[str, str] = {Stage.COMPLETED: "trained", Stage.CANCELED: "stopped", Stage.ERROR: "failed"}
+HERE = ("home",)
+"""The place whose keys are named."""
 
 
 def _line(text: str, most: int = 300) -> str:
@@ -46,7 +49,9 @@ def steps_text(steps: Sequence[Step], width: int, *, wide: bool) -> Text:
 
 def _step(step: Step, width: int, *, wide: bool) -> Text:
     style = STYLES.get(step.state, "dim")
-    key = Text(f"{step.key} ", "bold cyan").append(step.verb, "not bold") if step.key and step.verb else Text()
+    key = Text()
+    if step.key and step.verb:
+        key.append(f"{own_key(step.key, HERE)} ", "bold cyan").append(step.verb)
     room = width - KEY_CELLS - 2
     line = Text(no_wrap=True).append(f"{SIGNS[step.state]} ", style)
     faint = step.state in (State.LATER, State.UNKNOWN)
@@ -69,7 +74,7 @@ def _step(step: Step, width: int, *, wide: bool) -> Text:
 
 def next_text(step: Next) -> Text:
     """The next step; its key stands out, as enter does it too."""
-    sentence = _line(step.sentence, 400)
+    sentence = _line(follow(step.sentence, HERE), 400)
     line = Text("▸ Next: ", "bold cyan").append(sentence[:1].lower() + sentence[1:], "bold")
     if step.key:
         line.append("  (or enter)", "not bold dim")
@@ -94,7 +99,7 @@ def more_text(
         )
     lines = []
     for key, label, words in rows:
-        line = Text(f"{key}  ", "bold cyan", no_wrap=True)
+        line = Text(f"{own_key(key, HERE)}  ", "bold cyan", no_wrap=True)
         line.append(f"{label:<{LABEL_CELLS}}  ", "not bold").append(words, "not bold dim")
         line.truncate(max(width, 0), overflow="ellipsis")
         lines.append(line)

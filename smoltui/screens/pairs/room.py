@@ -32,7 +32,7 @@ from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
 from smoltui.scripts.pair_shapes import SCHEMAS
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine, Completing
 from smoltui.widgets.unpainted import Unpainted
 
@@ -136,7 +136,7 @@ class PairsRoom(Room):
 
     def _show_nothing(self, sentence: str) -> None:
         """Shows a sentence instead of pairs."""
-        self.query_one("#pairs-nothing", Static).update(Text(safe(sentence, 2000)))
+        self.query_one("#pairs-nothing", Static).update(Text(safe(in_own_keys(self, sentence), 2000)))
         self._show("pairs-nothing", None)
         self.draw_where()
 

@@ -21,6 +21,7 @@ from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, Matches, PairsSes
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.actions.own_keys import own_key
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.pairs.columns import COLUMNS
 from smoltui.core.pairs.completion import Completion, completion
@@ -478,7 +479,11 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
         if matches.looking and matches.search is not None:
             line.append(f", searched {matches.search.looked_at:,}…", "not bold")
         esc = "values" if self.view == "list" and self._lists_value else "clear"
-        line.append(f"  n/N next/previous · f list · A all · esc {esc}", "not bold dim")
+        following, previous, listed, everything, clear = (
+            own_key(key, ["pairs", "decide"]) for key in ("n", "N", "f", "A", "esc")
+        )
+        line.append(f"  {following}/{previous} next/previous · {listed} list · {everything} all", "not bold dim")
+        line.append(f" · {clear} {esc}", "not bold dim")
         self.host.show_status(line)
 
     # -- sorting

@@ -20,6 +20,7 @@ from smoltui.screens.room import LOADING_RUNS
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.columns import INITIAL_ORDER, SORTS, RowFacts, heading, in_order
 from smoltui.screens.runs.run_list import RunList
+from smoltui.widgets.actions import in_own_keys
 
 NOTHING_YET = "No runs yet. Press t to start one."
 
@@ -76,10 +77,10 @@ class Listing(RunsBase):
     def _empty_words(self) -> str:
         """What an empty list shows. Until every engine has answered, there may be runs."""
         if self._only_own and self.workspace.runs and not self._filter_text:
-            return "No run of this project yet (f or esc shows all runs)"
+            return in_own_keys(self, "No run of this project yet (f or esc shows all runs)")
         if self._filter_text and self.workspace.runs:
             return f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
-        return LOADING_RUNS if self.workspace.monitor.reading else NOTHING_YET
+        return LOADING_RUNS if self.workspace.monitor.reading else in_own_keys(self, NOTHING_YET)
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:
         """The runs, with their follow-up steps as rows below those that are unfolded."""

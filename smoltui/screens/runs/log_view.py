@@ -27,7 +27,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.runs.log_finding import LogFinding
 from smoltui.screens.runs.log_rows import LogRows, clock
 from smoltui.screens.runs.log_window import CLOCK_CELLS, LogWindow
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.selectable import Selectable
 
 SIDE_STEP = 8
@@ -371,7 +371,7 @@ class LogView(Selectable, can_focus=True):
         if self.wrap:
             yield "wrapped"
         if count:
-            yield "following" if self.follow else "paused, G follows"
+            yield "following" if self.follow else in_own_keys(self.screen, "paused, G follows")
 
     def _status_line(self) -> int:
         """Number of the line that the status names, from 0."""

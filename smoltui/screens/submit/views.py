@@ -27,6 +27,7 @@ from smoltui.screens.room import LOADING_RUNS, Room
 from smoltui.screens.submit import drawing
 from smoltui.screens.submit.card_reader import CardReader
 from smoltui.screens.submit.texts import sentence, submit_text
+from smoltui.widgets.actions import in_own_keys
 from smoltui.widgets.page import Page
 from smoltui.widgets.selectable import DrawnTable
 
@@ -36,6 +37,7 @@ WIDE = 110
 """Columns from which the board has its last column."""
 
 
+NOT_CHECKED = "Not checked yet. a asks the Hub, and publishes nothing."
 NO_RUN = "No finished run of this project has a model. Press t to train one."
 
 
@@ -163,7 +165,7 @@ class SubmitViews(Room):
         self.query_one(f"#{self._view}").focus()
 
     def _status(self, text: str) -> None:
-        self.query_one("#submit-status", Static).update(Text(safe_line(redact(text), 600)))
+        self.query_one("#submit-status", Static).update(Text(safe_line(redact(in_own_keys(self, text)), 600)))
 
     def _draw(self) -> None:
         if not self.is_attached:
@@ -200,7 +202,7 @@ class SubmitViews(Room):
 
     def _checks_text(self) -> Text:
         if not self._plan and not self._prepared:
-            return Text("Not checked yet. a asks the Hub, and publishes nothing.", "dim")
+            return Text(in_own_keys(self, NOT_CHECKED), "dim")
         text = Text()
         if self._plan is not None:
             text.append_text(drawing.heading(f"Push to {self._plan.repo}"))
@@ -214,7 +216,7 @@ class SubmitViews(Room):
     def _change_text(self) -> Text:
         found, prepared = self._found, self._prepared
         if found is None or prepared is None:
-            return Text("Not checked yet. a asks the Hub, and publishes nothing.", "dim")
+            return Text(in_own_keys(self, NOT_CHECKED), "dim")
         return submit_text(prepared, publishing.description_of(found, prepared.entry), "")
 
     def _draw_board(self, board: Board, pulls: list[PullRequest], account: str | None) -> None:
