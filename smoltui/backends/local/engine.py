@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from smoltui.backends.local import ended as local_ended
 from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, nothing_kept
 from smoltui.backends.local.following import follow_log
@@ -330,6 +331,9 @@ class LocalEngine(Engine):
             known = self._ended.get(run_id)
             if known is not None and known[0] == launched:
                 return known[1]
+            if run_id not in self._logs and (saved := local_ended.load(folder)) is not None:
+                self._ended[run_id] = (launched, saved)
+                return saved
             try:
                 log = self._log(run_id)
                 run = present(log)
@@ -340,6 +344,9 @@ class LocalEngine(Engine):
                 local_summary.save(log)
             if over:
                 self._ended[run_id] = (launched, run)  # it no longer changes, unless it is resumed
+                if run.raw["status"].get("exit_code") is not None:
+                    kept = newest_of(log) if run.resumable else None
+                    local_ended.save(folder, run, str(kept.path) if kept else None)
                 self._logs.pop(run_id, None)
             return run
 

@@ -140,7 +140,7 @@ def _by_service(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis 
         return Diagnosis(
             Kind.IMAGE,
             f"The image of the container could not be pulled ({_first_sentence(said)})",
-            "Check jobs.image in smoltui.toml, or leave it out; then run it again (R).",
+            "Check jobs.image in smoltui.toml, or omit it; then run it again (R).",
         )
     if _OOM_KILLED.search(said) and not GPU_MEMORY.search(_said_of(symptoms)):
         return Diagnosis(
