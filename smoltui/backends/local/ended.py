@@ -127,7 +127,7 @@ def load(folder: Path) -> Run | None:
         return None
     if not isinstance(data, dict) or data.get("version") != VERSION or data.get("made_of") != _made_of(folder):
         return None
-    values = {name: data.get(name) for name in _VALUES}
+    values: dict[str, Any] = {name: data.get(name) for name in _VALUES}
     lasts = events.from_json(data["lasts"]) if isinstance(data.get("lasts"), dict) else None
     if wrong_value(values, _VALUES) is not None or not isinstance(lasts, events.Metrics):
         return None
