@@ -34,6 +34,8 @@ class ModelRepo:
     files: tuple[RepoFile, ...]
     parameters: int | None
     """Number of weights, as the Hub counted them; None if it did not."""
+    gated: bool = False
+    """Its files need access that is requested first."""
 
 
 async def model_repo(session: Session, repo: str, *, doing: str, revision: str | None = None) -> ModelRepo:
@@ -52,7 +54,13 @@ async def model_repo(session: Session, repo: str, *, doing: str, revision: str |
     listed = data.get("siblings")
     files = [found for row in listed if (found := _file(mapping_in(row)))] if isinstance(listed, list) else []
     counted = number_in(mapping_in(data.get("safetensors")).get("total"))
-    return ModelRepo(text_in(data.get("id")) or repo, commit, tuple(files), int(counted) if counted else None)
+    return ModelRepo(
+        text_in(data.get("id")) or repo,
+        commit,
+        tuple(files),
+        int(counted) if counted else None,
+        bool(data.get("gated")),
+    )
 
 
 def _file(row: Mapping[str, object]) -> RepoFile | None:

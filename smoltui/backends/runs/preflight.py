@@ -15,12 +15,14 @@ from smoltui.backends.machine.devices import device_report
 from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.hub_facts import ask_hub, ask_target, tracker_facts
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.system.paths import exists, shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import duration, estimate
+from smoltui.core.preflight.hub_checks import HubAnswers
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.errors import (
@@ -53,11 +55,15 @@ async def gather(plan: Plan, engine: Engine) -> Facts:
     if plan.place.here:
         facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
     elif plan.place.pays:
-        facts, device = await _ask_engine(facts, engine)
+        (facts, device), answers = await asyncio.gather(_ask_engine(facts, engine), ask_hub(plan))
+        facts = replace(facts, hub=answers)
     elif plan.place.on_disk:
         facts = await in_thread(partial(_look_at_disk, facts, Path(plan.spec.output_dir)))
     if plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
         facts = await _ask_account(facts, _hub_account)
+        if facts.account is not None:
+            facts = replace(facts, hub=HubAnswers(target=await ask_target(plan.values)))
+    facts = replace(facts, trackers=await in_thread(partial(tracker_facts, plan)))
     shape = plan.shape
     model_type = shape.kind if shape else None
     findings = check(plan.values, target=plan.place.target, has_bf16=device.has_bf16, model_type=model_type)

@@ -10,6 +10,7 @@ from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import Need, gib
 from smoltui.core.machine.fit import Duration, Fit
+from smoltui.core.preflight.check import Check as Check
 from smoltui.core.preflight.fixes import (
     BILLING,
     less_disk,
@@ -19,6 +20,7 @@ from smoltui.core.preflight.fixes import (
     other_folder,
     without_token,
 )
+from smoltui.core.preflight.hub_checks import HubAnswers, hub_checks, target_check
 from smoltui.core.recipe import Act, Finding, Fix, Level, Summary, get, is_ok, is_placeholder, mixed_precision, snapshot
 from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.fix import edits, writes
@@ -27,23 +29,6 @@ from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the list shown before a start."""
-
-    name: str
-    level: Level
-    sentence: str
-    next_step: str = ""
-    """The key, option or command that fixes it; empty if there is nothing to do."""
-    fix: Fix | None = None
-    """What enter does about it; None if nothing helps."""
-
-    def as_json(self) -> dict[str, str]:
-        """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
-        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +108,10 @@ class Facts:
     """Whether the list of flavors was read."""
     flavors: Sequence[Flavor] = ()
     """That list."""
+    hub: HubAnswers = field(default_factory=HubAnswers)
+    """What the Hub says about the model, the pairs and the target, as far as it was asked."""
+    trackers: Sequence[Check] = ()
+    """Checks of `report_to`."""
     of_engine: Sequence[Check] = ()
     """Further checks, by the engine that would run it."""
 
@@ -131,7 +120,7 @@ def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
         return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
-    checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
+    checks = [*_recipe(facts), *_model(facts), *_pairs(facts), *hub_checks(facts.hub), *facts.trackers]
     if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts)]
     checks += facts.of_engine
@@ -169,7 +158,7 @@ def _model(facts: Facts) -> list[Check]:
     fix = edits("model_name_or_path")
     if problem := facts.model_problem:
         return [Check("model", Level.STOP, problem.sentence, problem.fix, fix)]
-    doubt = facts.model_doubt
+    doubt = facts.model_doubt if facts.hub.model is None else None  # the Hub was asked
     return [Check("model", Level.WARN, doubt.sentence, doubt.fix, fix)] if doubt else []
 
 
@@ -449,4 +438,6 @@ def _repository(facts: Facts) -> list[Check]:
                 writes(hub_model_id=f"{account.name}/{name.split('/', 1)[1]}"),
             )
         ]
+    if facts.hub.target is not None:
+        return [target_check(facts.hub.target)]
     return [Check("repository", Level.PASS, f"Output: {name}; existing files get a new commit")]
