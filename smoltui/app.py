@@ -173,6 +173,8 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         self._remembers: Timer | None = None
         self._doors = Doors(self, self)
         self._target = target
+        self._forwarded: dict[str, str] = {}
+        """Row of a start → id of its run."""
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"  # an animated scroll sends a whole screen per frame over the line
 
@@ -295,6 +297,21 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
             yield SystemCommand(f"Documentation: {topic.title}", topic.summary, partial(self.action_docs, topic.name))
         yield from super().get_system_commands(screen)
 
+    def quit_app(self) -> None:
+        """Exits; in the middle of acts on runs, asks first."""
+        if not self.workspace.unfinished_acts:
+            self.exit()
+            return
+        from smoltui.screens.leaving import Leaving
+
+        if not isinstance(self.screen, Leaving):
+            self.push_screen(Leaving(self.workspace), self._leave)
+
+    def _leave(self, message: str | None) -> None:
+        """Exits; the message is printed then, None: stays."""
+        if message is not None:
+            self.exit(message=Text(safe(redact(message), 4000)) if message else None)
+
     def action_room(self, mode: str) -> None:
         self.clear_notifications()  # they were about the previous room
         self.switch_mode(mode)
@@ -315,7 +332,15 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
 
         if not isinstance(self.screen, StartDialog):
             warning = self.screen.train_warning if isinstance(self.screen, Room) else ""
-            self.push_screen(StartDialog(self.workspace.project, self.workspace.services, warning), self._start)
+            dialog = StartDialog(self.workspace.project, self.workspace.services, warning, self._rival_of)
+            self.push_screen(dialog, self._start)
+
+    def _rival_of(self, plan: Plan) -> str:
+        """A run under way that this plan would be a second one of, one sentence; empty if there is none."""
+        from smoltui.core.runs.rivals import rival
+
+        workspace = self.workspace
+        return rival(plan.spec, workspace.runs.values(), workspace.acts.starting, on_disk=plan.place.on_disk)
 
     # -- what the workspace needs of the app (`workspace.Shell`)
 
@@ -416,21 +441,33 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         if asked is not None:
             self._submit(*asked)
 
-    @work(group="submit")
-    async def _submit(self, plan: Plan, then: tuple[str, ...]) -> None:
+    def _submit(self, plan: Plan, then: tuple[str, ...]) -> None:
+        """Starts a run as an act of the app: its row is listed at once, and leaving meanwhile asks."""
         from smoltui.backends.runs.plan import settled
 
-        try:
-            run = await self.workspace.services.engines[plan.place.name].submit(await settled(plan))
-        except UnreachableError as error:
-            self._ask_again(plan, then, error)
-            return
-        except SmoltuiError as error:
-            self.say(str(error), "error")
-            return
-        self.workspace.take_run(run)
-        await self.workspace.monitor.begin_steps(run, then)
-        self.show_run(run.id)
+        engine = self.workspace.services.engines[plan.place.name]
+
+        async def work() -> Run:
+            try:
+                run = await engine.submit(await settled(plan))
+            except UnreachableError as error:
+                self._ask_again(plan, then, error)
+                raise
+            await self.workspace.monitor.begin_steps(run, then)
+            self.call_later(self._started, row, run.id)
+            return run
+
+        progress = partial(engine.submitting, plan.spec.label)
+        row = self.workspace.acts.start(plan.spec, plan.place.name, progress, work)
+        self.show_run(row)
+
+    def _started(self, row: str, run_id: str) -> None:
+        """Moves the cursor from the row of the start to the run, unless the person looks at something else by now."""
+        from smoltui.screens.runs.room import RunsRoom
+
+        self._forwarded[row] = run_id
+        if isinstance(self.screen, RunsRoom):
+            self.screen.follow_start(row, run_id)
 
     def _ask_again(self, plan: Plan, then: tuple[str, ...], error: UnreachableError) -> None:
         """Offers another try after a lost answer: the same plan has the same label, by which the run is found."""
@@ -452,7 +489,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         from smoltui.screens.runs.room import RunsRoom
 
         if isinstance(self.screen, RunsRoom):
-            self.screen.show_run(run_id)
+            self.screen.show_run(self._forwarded.get(run_id, run_id))
 
     # -- runs
 

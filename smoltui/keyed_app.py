@@ -147,7 +147,11 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         from smoltui.screens.room import Room
 
         if not (isinstance(self.screen, Room) and self.screen.close_view()):
-            self.exit()
+            self.quit_app()
+
+    def quit_app(self) -> None:
+        """Exits the app."""
+        self.exit()
 
     def action_copy_selection(self) -> None:
         """Copies the selected text; without any, pressed twice, quits."""
@@ -156,7 +160,7 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
             return
         now = time.monotonic()
         if now - self._asked_to_quit < QUIT_AFTER_SECONDS:
-            self.exit()
+            self.quit_app()
         self._asked_to_quit = now
         self.refused("Nothing is selected to copy. Press ctrl+c again to quit")
 

@@ -16,8 +16,10 @@ from smoltui.backends.system.ui_state import Remembered
 from smoltui.errors import SmoltuiError
 
 if TYPE_CHECKING:
+    from smoltui.backends.runs.acts import Acts
     from smoltui.backends.runs.monitor import RunMonitor
     from smoltui.core.guide.steps import Next
+    from smoltui.core.runs.acts import Standing
     from smoltui.core.runs.run import Run
 
 
@@ -93,6 +95,7 @@ class Workspace(AtRest):
         self.remembered = remembered or Remembered.reading(project.folder)
         self._services = services
         self._shell = shell
+        self._acts: Acts | None = None
 
     @cached_property
     def monitor(self) -> RunMonitor:
@@ -119,6 +122,21 @@ class Workspace(AtRest):
         if self._services is None:
             self._services = default_services()
         return self._services
+
+    @property
+    def acts(self) -> Acts:
+        """What is being done to runs, in every room; imported on first use, after the first frame."""
+        if self._acts is None:
+            from smoltui.backends.runs.acts import Acts
+
+            shell = self._shell
+            self._acts = Acts(take=self.take_run, changed=shell.runs_changed, say=shell.say, spawn=shell.spawn)
+        return self._acts
+
+    @property
+    def unfinished_acts(self) -> list[Standing]:
+        """Acts on runs that have not ended; leaving asks about them."""
+        return self._acts.unfinished if self._acts is not None else []
 
     @property
     def runs(self) -> Mapping[str, Run]:

@@ -32,6 +32,12 @@ async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, 
     confirm(f"{flavor.name} for at most {as_time(seconds)}: at most {cost}. {question}")
 
 
+def confirm_second(question: str, as_json: bool) -> None:
+    """Asks for confirmation of a second run like one under way; returns after a yes. Raises as `confirm_cost`."""
+    _must_be_asked(as_json, f"{question.rpartition('.')[0]}. A second one needs confirmation")
+    confirm(question)
+
+
 def confirm_loss(question: str, as_json: bool) -> None:
     """Asks for confirmation of what cannot be undone; returns after a yes. Raises as `confirm_cost`."""
     _must_be_asked(as_json, "This cannot be undone and needs confirmation")

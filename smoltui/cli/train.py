@@ -16,7 +16,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.backends.services import default_services
 from smoltui.backends.system.threads import in_thread
-from smoltui.cli.confirming import confirm_cost
+from smoltui.cli.confirming import confirm_cost, confirm_second
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import note, print_json, print_warning
 from smoltui.cli.runs import exit_code, print_event, run_async
@@ -24,7 +24,7 @@ from smoltui.cli.verdicts import settled as settled_run
 from smoltui.cli.verdicts import verdict_on
 from smoltui.core.runs import events
 from smoltui.core.runs.place import Place
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, RunFailedError
 from smoltui.safe_text import safe_line
 
@@ -132,6 +132,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     warnings = await preflight.check_plan(plan, engine)
     for check in warnings:
         print_warning(check.sentence, check.next_step, as_json)
+    await _ask_twice(engine, plan.spec, yes=asked.yes, as_json=as_json)
     if place.pays and not asked.yes:
         seconds = plan.spec.timeout_seconds or 0
         await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
@@ -142,6 +143,27 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
         monitor.take_run(run)
         await monitor.begin_steps(run, asked.then)
         return await _follow_started(monitor, engine, run, detach=asked.detach, as_json=as_json)
+
+
+async def _ask_twice(engine: Engine, spec: RunSpec, *, yes: bool, as_json: bool) -> None:
+    """Asks before a second run that writes where one under way does; with `yes`, only warns.
+
+    Raises:
+        click.Abort: the answer was no.
+        InputError: it costs money, and nobody can be asked.
+        ServiceError: the runs could not be listed.
+    """
+    from smoltui.core.runs.rivals import rival
+
+    place = engine.place
+    listed = await engine.recorded(spec.project) if place.here else await engine.list_runs()
+    found = rival(spec, listed, on_disk=place.on_disk)
+    if not found:
+        return
+    if place.pays and not yes:
+        confirm_second(f"{found}. Start a second one?", as_json)
+    else:
+        print_warning(found, "Cancel one of them: smoltui cancel ID", as_json)
 
 
 def _check_steps(then: Sequence[str], place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -29,6 +30,7 @@ from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.core.setting_fields.fields import broken_key
 from smoltui.errors import SmoltuiError
+from smoltui.screens.dialogs import Confirm
 from smoltui.screens.explaining import Explains
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
@@ -61,8 +63,16 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = bindings("start")
 
-    def __init__(self, project: Project, services: Services, warning: str = "") -> None:
+    def __init__(
+        self,
+        project: Project,
+        services: Services,
+        warning: str = "",
+        rival: Callable[[Plan], str] = lambda plan: "",
+    ) -> None:
+        """`rival` says which run under way a plan would be a second one of; empty: none."""
         super().__init__()
+        self._rival = rival
         self._warning = warning
         """Shown above the checks; empty: nothing."""
         self._project = project
@@ -255,7 +265,21 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
             beside = self._beside and self._plan.place.here
             spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
-            self.dismiss((replace(self._plan, spec=spec), self._steps[0]))
+            found = (replace(self._plan, spec=spec), self._steps[0])
+            if other := self._rival(self._plan):
+                self._ask_twice(other, found)
+            else:
+                self.dismiss(found)
+
+    def _ask_twice(self, other: str, found: tuple[Plan, tuple[str, ...]]) -> None:
+        """Asks before a second run beside the one that the sentence `other` is about."""
+
+        def answered(answer: bool | None) -> None:
+            if answer:
+                self.dismiss(found)
+
+        question = Confirm(f"{other}.", "Start a second one all the same?", "start another", "cancel")
+        self.app.push_screen(question, answered)
 
     def action_move(self, by: int) -> None:
         """Selects another check, or below the last one the start itself."""

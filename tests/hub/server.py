@@ -196,6 +196,8 @@ class LocalHub:
         self.extra_items: list[Any] = []
         """Put before the Jobs of a list, as they are."""
         self.bucket_private = True
+        self.latency = 0.0
+        """Seconds before each answer."""
         self.file_bytes = 0
         """Sent of files of data sets."""
         self.streams = 0
@@ -305,6 +307,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "headers": {key.lower(): value for key, value in self.headers.items()},
                 }
             )
+            if hub.latency:
+                time.sleep(hub.latency)
             fault = hub.fault(method, url.path)
             if fault and not fault.get("after"):
                 return self._spoilt(fault)

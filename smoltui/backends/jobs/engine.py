@@ -14,6 +14,7 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import acts as hub_acts
 from smoltui.backends.jobs import ends, watching
+from smoltui.backends.jobs import pending as job_pending
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
@@ -73,6 +74,7 @@ class HubEngine(Engine):
         self._closed: dict[str, float] = {}
         self._scheduled = ScheduledJobs()
         self._problems: dict[str, SmoltuiError] = {}
+        self._submitting: dict[str, str] = {}
 
     # -- the contract
 
@@ -85,7 +87,19 @@ class HubEngine(Engine):
                 spec again first searches for the Job.
         """
         await in_thread(job_records.ready)
-        return await self._submitted(await hub_submit.submit(spec), spec)
+        await in_thread(lambda: job_pending.begin(spec))
+        try:
+            tell = partial(self._submitting.__setitem__, spec.label)
+            run = await self._submitted(await hub_submit.submit(spec, tell), spec)
+        except UnreachableError:
+            raise  # it may have started: its record finds it with the next list
+        except SmoltuiError:
+            await in_thread(lambda: job_pending.end(spec.label))
+            raise
+        finally:
+            self._submitting.pop(spec.label, None)
+        await in_thread(lambda: job_pending.end(spec.label))
+        return run
 
     async def command(self, spec: CommandSpec) -> Run:
         """As `Engine.command`. Raises as `submit`."""
@@ -109,9 +123,11 @@ class HubEngine(Engine):
         """
         doing = "list the Jobs"
         known, ended = await in_thread(lambda: (job_records.read_all(), ends.read_all()))
+        interrupted = await in_thread(job_pending.interrupted)
         account = await hub.account()
         own = account.name
-        used = dict.fromkeys([own, *(str(record.get("namespace") or own) for record in known.values())])
+        owners = [str(record.get("namespace") or own) for record in known.values()]
+        used = dict.fromkeys([own, *owners, *(spec.namespace or own for spec in interrupted.values())])
         now = time.monotonic()
         asked = [name for name in account.orgs if now - self._closed.get(name, -CLOSED_SECONDS) >= CLOSED_SECONDS]
 
@@ -139,6 +155,9 @@ class HubEngine(Engine):
             self._made = made
             return sorted((run for _, run in made.values()), key=lambda run: run.created_at or 0.0, reverse=True)
 
+        if interrupted:
+            jobs = {name: [job for job in found if id_of(job)] for name, found in listed.items.items()}
+            known |= await in_thread(partial(job_pending.adopt, interrupted, jobs))
         runs = await in_thread(as_runs)  # a thousand Jobs take 50 ms
         for run in runs:
             self._namespaces[run.id] = run.namespace or own
@@ -341,6 +360,9 @@ class HubEngine(Engine):
 
     def poll_seconds(self, stage: str, polls: int) -> float:
         return watching.poll_seconds(stage, polls)
+
+    def submitting(self, label: str) -> str:
+        return self._submitting.get(label, "")
 
     def connection(self, run_id: str) -> str | None:
         """Why no lines of a followed log arrive; None if it is connected, or not followed."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 T = TypeVar("T")
+Tell = Callable[[str], object]
+SENT_AT_ONCE = 16_000_000
+"""Bytes after which a request is completed, so that the progress of an upload can be told."""
 
 DOING = "start the Job"
 LOOKS = (0.0, 1.0, 2.0)
@@ -51,9 +54,13 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{0,100}")
 """Grammar of a label's key and value, and of the value of `name` (Hub, Jobs labels)."""
 
 
-async def submit(spec: RunSpec) -> dict[str, Any]:
-    """The server's JSON of `spec`'s Job, started unless one with its label exists. Raises as `Engine.submit`."""
+async def submit(spec: RunSpec, tell: Tell = lambda words: None) -> dict[str, Any]:
+    """The server's JSON of `spec`'s Job, started unless one with its label exists; `tell` is told how far it is.
+
+    Raises as `Engine.submit`.
+    """
     refuse_tokens(spec)
+    tell("asking the Hub")
     labels = checked_labels(spec)
     _must_be_limited(spec)
     account = await hub.writing_account(DOING)
@@ -64,7 +71,8 @@ async def submit(spec: RunSpec) -> dict[str, Any]:
     command = job_command(spec)
     shipment = await in_thread(lambda: pack(spec))
     token = await hub.token()
-    volume = await upload(shipment, namespace, spec.label, token)
+    volume = await upload(shipment, namespace, spec.label, token, tell)
+    tell("starting the Job")
     try:
         job_id = await _start(spec, command, labels, namespace, token, env=environment(spec), volumes=[volume])
     except Exception as error:
@@ -212,7 +220,7 @@ async def find(namespace: str, label: str) -> dict[str, Any] | None:
     return None
 
 
-async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> Any:
+async def upload(shipment: Shipment, namespace: str, label: str, token: str, tell: Tell = lambda words: None) -> Any:
     """Uploads the files to the private `jobs-artifacts` bucket, in a folder named by the label; returns the volume.
 
     Cancelling stops it immediately. May take minutes: hf_xet retries on its own.
@@ -237,24 +245,36 @@ async def upload(shipment: Shipment, namespace: str, label: str, token: str) -> 
 
     doing = "upload the files of the Job"
     await hub.guarded(in_thread(prepare), doing)
-    sending = in_thread(lambda: ship(shipment, bucket, label, token), abandon=abort_xet_session)
+    sending = in_thread(lambda: ship(shipment, bucket, label, token, tell), abandon=abort_xet_session)
     await hub.guarded(sending, doing, bounded=False)
     return Volume(type="bucket", source=bucket, mount_path=MOUNT, path=label, read_only=True)
 
 
-def ship(shipment: Shipment, bucket: str, label: str, token: str) -> None:
-    """The upload itself, blocking.
+def ship(shipment: Shipment, bucket: str, label: str, token: str, tell: Tell = lambda words: None) -> None:
+    """The upload itself, blocking; `tell` is told how far it is, from this thread.
 
     Not `HfApi.sync_job_volume`, which prints, needs a folder that everything would have to be copied to first, and only
-    warns if the bucket is public.
+    warns if the bucket is public. The client reports no progress, so many bytes are sent in several requests.
     """
-    files: list[tuple[str | Path | bytes, str]] = [
-        (source, f"{label}/{name}") for name, source in sorted(shipment.files.items())
-    ]
+    sent, part = 0, 0
+    files: list[tuple[str | Path | bytes, str]] = []
     try:
-        _api(token).batch_bucket_files(bucket, add=files)
+        left = shipment.sizes()
+        total = sum(size for _, size in left)
+        tell(f"sending files, 0 of {_megabytes(total)}")
+        for number, (name, size) in enumerate(left, 1):
+            files.append((shipment.files[name], f"{label}/{name}"))
+            part += size
+            if part >= SENT_AT_ONCE or number == len(left):
+                _api(token).batch_bucket_files(bucket, add=files)
+                sent, part, files = sent + part, 0, []
+                tell(f"sending files, {_megabytes(sent).split(' ')[0]} of {_megabytes(total)}")
     except (FileNotFoundError, PermissionError) as error:
         raise InputError(f"A file for the Job cannot be read: {error.filename or error}") from error
+
+
+def _megabytes(size: int) -> str:
+    return f"{max(1, round(size / 1e6))} MB" if size else "0 MB"
 
 
 def _bucket(namespace: str) -> str:

@@ -193,6 +193,11 @@ class Engine(ABC):
         """
         return run
 
+    def submitting(self, label: str) -> str:
+        """How far the submission of the specification with this label is: `sending files, 3 of 12 MB`; empty if there
+        is nothing to say."""
+        return ""
+
     def connection(self, run_id: str) -> str | None:
         """Why no lines of a followed log arrive; None if it is connected, or not followed."""
         return None

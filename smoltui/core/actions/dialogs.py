@@ -25,6 +25,16 @@ CONFIRM = Place(
     ),
     inside="dialog",
 )
+LEAVING = Place(
+    "leaving",
+    "Leaving while runs are being changed",
+    (
+        Action("yes", "y", "wait", "Wait, then quit", DO),
+        Action("no", "n", "leave_now", "Leave now", DO),
+        Action("stay", "escape,q", "stay", "Stay", MOVE, means="leave"),
+    ),
+    inside="dialog",
+)
 CHOOSE = Place("choose", "A choice", (Action("back", "escape,q", "leave", "Cancel", MOVE),), inside="dialog")
 LINE = Place(
     "line",
@@ -80,4 +90,4 @@ CARDS = Place(
     ),
     inside="dialog",
 )
-PLACES = (CARDS, DIALOG, CONFIRM, CHOOSE, LINE, HELP, DOCS)
+PLACES = (CARDS, DIALOG, CONFIRM, LEAVING, CHOOSE, LINE, HELP, DOCS)

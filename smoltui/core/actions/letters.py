@@ -90,6 +90,8 @@ EXCEPTIONS: Mapping[str, str] = {
     **{f"label.answer-{letter}": ANSWERS_HAVE_LETTERS for letter in "abcdefgh"},
     "confirm.yes": ANSWERS_A_QUESTION,
     "confirm.no": ANSWERS_A_QUESTION,
+    "leaving.yes": ANSWERS_A_QUESTION,
+    "leaving.no": ANSWERS_A_QUESTION,
     "publish.yes": ANSWERS_A_QUESTION,
     "publish.no": ANSWERS_A_QUESTION,
     "submit.submit": "nothing is sorted in Submit, and it asks before it sends",

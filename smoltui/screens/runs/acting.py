@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-from textual import work
-
+from smoltui.backends.runs.acts import Act
 from smoltui.core.guide.ends import after
+from smoltui.core.runs.acts import CANCEL, PAUSE, RELABEL, RERUN, RESUME, Verb, named
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import LABEL, Run, Stage
-from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.run_list import RunList
-
-Act = Callable[[Run], Awaitable[Run]]
 
 
 class Acting(RunsBase):
@@ -30,28 +27,31 @@ class Acting(RunsBase):
 
         self.app.push_screen(Confirm(question, consequence, yes, no), answered)
 
-    @work(group="act")
-    async def _each(self, runs: Sequence[Run], act: Act, said: str, *, show: bool = False) -> None:
-        """Applies an action to several runs, and continues if it fails for one of them.
+    def _each(self, verb: Verb, runs: Sequence[Run], act: Act, *, show: bool = False) -> None:
+        """Begins an act on several runs, which continues if it fails for one of them, and outlives this room.
 
         With `show` the cursor moves to the first resulting run.
         """
-        done: list[Run] = []
-        for run in runs:
-            try:
-                done.append(await act(run))
-                self.workspace.take_run(done[-1])
-            except SmoltuiError as error:
-                self.say(error)
-        if done and said:
-            self.say(f"{said}: {_named(done)}")
-        if done and show:
-            self.show_run(done[0].id)
         self.query_one(RunList).unmark()
+        here = any(self.engine_of(run).place.on_disk for run in runs)
+        # Each new run on this machine gets the first free folder: two at once would get the same.
+        shows = self._show_result if show else None
+        self.workspace.acts.begin(verb, runs, act, one_by_one=here and verb is RERUN, shows=shows)
+
+    def _show_result(self, run: Run) -> None:
+        if self.is_mounted:
+            self.show_run(run.id)
 
     # -- ending
 
     def action_cancel(self) -> None:
+        highlighted = self.query_one(RunList).highlighted
+        if (
+            highlighted is not None
+            and not self.query_one(RunList).marked
+            and self.workspace.acts.forget(highlighted.id)
+        ):
+            return  # the row of a start that failed
         runs = [run for run in self.chosen() if not run.is_final]
         if not runs:
             return
@@ -64,7 +64,7 @@ class Acting(RunsBase):
             lost,
             "cancel it" if len(runs) == 1 else "cancel them",
             "keep running",
-            lambda: self._each(runs, lambda run: self.engine_of(run).cancel(run.id), ""),
+            lambda: self._each(CANCEL, runs, lambda run: self.engine_of(run).cancel(run.id)),
         )
 
     def action_pause(self) -> None:
@@ -77,12 +77,12 @@ class Acting(RunsBase):
                 "The current step finishes and a checkpoint is saved. Press x to resume from it.",
                 "pause",
                 "keep running",
-                lambda: self._each(going, lambda run: self.engine_of(run).pause(run.id), "Pausing"),
+                lambda: self._each(PAUSE, going, lambda run: self.engine_of(run).pause(run.id)),
             )
             return
         stopped = [run for run in runs if run.stage != Stage.COMPLETED]
         if stopped:
-            self._each(stopped, lambda run: self.engine_of(run).resume(run.id), "Resuming")
+            self._each(RESUME, stopped, lambda run: self.engine_of(run).resume(run.id))
 
     # -- what is next
 
@@ -112,7 +112,7 @@ class Acting(RunsBase):
             f"{words} Uses the original recipe and the current data files.".strip(),
             "run again",
             "cancel",
-            lambda: self._each(runs, lambda run: self.engine_of(run).rerun(run.id), "Started", show=True),
+            lambda: self._each(RERUN, runs, lambda run: self.engine_of(run).rerun(run.id), show=True),
         )
 
     # -- notifications
@@ -155,7 +155,7 @@ class Acting(RunsBase):
                 key, _, value = word.partition("=")
                 new[key] = value
         if new or gone:
-            self._each(runs, lambda run: self.engine_of(run).labels(run.id, new, gone), "Labels changed")
+            self._each(RELABEL, runs, lambda run: self.engine_of(run).labels(run.id, new, gone))
 
     # -- dialogs
 
@@ -183,5 +183,4 @@ class Acting(RunsBase):
 
 def _named(runs: Sequence[Run]) -> str:
     """The names of the first three runs, and how many more there are."""
-    shown = ", ".join(safe_line(run.name, 30) for run in runs[:3])
-    return shown + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+    return named([run.name for run in runs])

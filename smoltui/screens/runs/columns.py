@@ -16,6 +16,7 @@ from typing import Literal
 
 from rich.text import Text
 
+from smoltui.core.runs.acts import Mark
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.panels import said_share
@@ -46,6 +47,8 @@ class RowFacts:
     """Names of the watch rules that apply."""
     note: str = ""
     """Anything else, such as the chain that the run belongs to."""
+    mark: Mark | None = None
+    """An act on the run that is under way or failed; None for none."""
 
 
 FactsOf = Callable[[Run], RowFacts]
@@ -169,8 +172,8 @@ COLUMNS: tuple[Column, ...] = (
         "stage",
         "stage",
         12,
-        "SCHEDULING, RUNNING, COMPLETED, CANCELED, ERROR or DELETED",
-        lambda shown: _fitted(shown.run.stage, 11),
+        "SCHEDULING, RUNNING, COMPLETED, CANCELED, ERROR or DELETED; meanwhile, what is done to it, such as canceling…",
+        lambda shown: _fitted(shown.facts.mark.short if shown.facts.mark else shown.run.stage, 11),
         align="<",
         style=lambda run: STAGE_STYLES.get(run.stage, ""),
         sort=lambda shown: shown.run.stage,

@@ -11,10 +11,12 @@ from rich.text import Text
 from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
+from smoltui.backends.runs.acts import STARTING
 from smoltui.backends.runs.monitor import Followed
 from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
+from smoltui.core.runs.acts import Mark
 from smoltui.core.runs.pace import Pace, as_time
 from smoltui.core.runs.panels import said_share
 from smoltui.core.runs.run import Run, Stage
@@ -174,7 +176,7 @@ class Following(Charting, ReadingLine):
         run, known, width = self._run, self.known, self.size.width - 2
         if run is None or known is None:
             self._head_shown = None
-            head.update("", layout=False)
+            head.update(self._start_lines(), layout=False)
             return
         second = self.query_one(LogView).status if self.view == "log" else self._standing(known, run, width)
         lines = [self._identity(known, run), second]
@@ -190,11 +192,25 @@ class Following(Charting, ReadingLine):
             self._head_shown = text
             head.update(text, layout=False)
 
+    def _start_lines(self) -> Text:
+        """The lines about the row of a run that is being started, or could not be; empty on any other row."""
+        row, text = self.query_one(RunList).highlighted, Text(no_wrap=True, overflow="ellipsis")
+        mark = self.workspace.acts.mark(row) if row is not None and row.stage == STARTING else None
+        if row is None or mark is None:
+            return text
+        text.append(safe_line(row.name, 30), "bold").append("  ").append(mark.short, _mark_style(mark))
+        text.append("  ").append(safe_line(redact(mark.words), 300), "yellow")
+        if mark.failed:
+            text.append(f"\n{safe_line(redact(row.message or ''), 300)}  ").append("X removes this row", "dim")
+        return text
+
     def _identity(self, known: Run, run: Run) -> Text:
         """The first line: name, stage, phase, cost, warnings, and why it is in this stage."""
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(safe_line(run.name, 30), "bold").append(f"  {run.id}  ", "dim")
         line.append(safe_line(known.stage, 20), STAGE_STYLES.get(known.stage, ""))
+        if (mark := self.workspace.acts.mark(known)) is not None:
+            line.append(f"  {mark.short}", _mark_style(mark)).append(f" {safe_line(redact(mark.words), 200)}".rstrip())
         monitor = self.workspace.monitor
         phase = PHASES.get(run.phase or "", run.phase)
         cost = self.cost_words(known, monitor.cost(known, time.time()))
@@ -265,3 +281,7 @@ class Following(Charting, ReadingLine):
         self.query_one(ContentSwitcher).current = view
         self.refresh_bindings()
         self.show_head()
+
+
+def _mark_style(mark: Mark) -> str:
+    return "bold red" if mark.failed else "bold yellow"

@@ -67,7 +67,7 @@ class Listing(RunsBase):
         if self._is_sorted:
             runs = in_order(runs, self._sort, time.time(), self.row_facts, descending=self._descending)
         listed.empty_words = self._empty_words()
-        listed.show(self._with_steps(runs))
+        listed.show([*self.workspace.acts.rows, *self._with_steps(runs)])
         if self._wanted and listed.select(self._wanted):
             self._wanted = None
         if self._recalled and (listed.select(self._recalled) or not self.workspace.monitor.reading):
@@ -116,8 +116,15 @@ class Listing(RunsBase):
     def show_run(self, run_id: str) -> None:
         """Moves the cursor to a run and shows its curves; the run may enter the list a moment later."""
         self._wanted, self._recalled = run_id, ""
+        self.list_again()
         if self.query_one(RunList).select(run_id):
             self._wanted = None
+
+    def follow_start(self, row: str, run_id: str) -> None:
+        """Moves the cursor from the row of a start to its run, unless it is somewhere else by now."""
+        highlighted = self.query_one(RunList).highlighted
+        if self._wanted == row or highlighted is None or highlighted.id == row:
+            self.show_run(run_id)
 
     def row_facts(self, run: Run) -> RowFacts:
         """What the row of a run shows in addition to the run itself."""
@@ -127,7 +134,7 @@ class Listing(RunsBase):
         notes = [chain.summary()] if chain is not None and run.id not in self._unfolded else []
         notes += ["bell"] if run.id in monitor.waited else []
         so_far = monitor.cost(run, time.time())
-        return RowFacts(self.cost_words(run, so_far), so_far, words, " ".join(notes))
+        return RowFacts(self.cost_words(run, so_far), so_far, words, " ".join(notes), self.workspace.acts.mark(run))
 
     # -- lines above and below the list
 

@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.widgets import ContentSwitcher, Static
 
+from smoltui.backends.runs.acts import STARTING
 from smoltui.backends.runs.log_spool import LogSpool
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings import all_cards
@@ -118,8 +119,7 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
     def show_runs(self, runs: dict[str, Run]) -> None:
         super().show_runs(runs)
         self.follow_on()
-        if self._run is not None:
-            self.show_head()
+        self.show_head()
 
     def _tick(self) -> None:
         if self.is_current:
@@ -128,7 +128,8 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
             else:
                 self.query_one(RunList).tick()
                 self.draw_note()
-            if self._run is not None:
+            row = self.query_one(RunList).highlighted
+            if self._run is not None or (row is not None and row.stage == STARTING):
                 self.show_head()
 
     def show_run(self, run_id: str) -> None:
@@ -178,6 +179,11 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
             return f"This works in {' and in '.join(VIEW_WORDS[view] for view in views)}. Press V to choose a view"
         if action in ACTS_ON_RUNS:
             runs = self.chosen()
+            row = self.query_one(RunList).highlighted
+            if not runs and row is not None and row.stage == STARTING:
+                mark = self.workspace.acts.mark(row)
+                removes = action == "cancel" and mark is not None and mark.failed
+                return "" if removes else "This run has no id yet: it has not started"
             return self._why_not_on(action, runs) if runs else "No run is selected"
         return super().why_not(action, parameters)
 

@@ -29,8 +29,12 @@ def row(shown: Shown, width: int, *, marked: bool = False) -> Text:
     """One run in `width` cells: the columns that there is room for, then everything without a fixed width."""
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append("●" if marked else " ", "bold cyan" if marked else "")  # an invisible style costs 40 bytes per row
+    mark = shown.facts.mark
     for column in columns_in(width):
-        line.append(column.padded(column.text(shown)), column.style(shown.run) if column.style else "")
+        style = column.style(shown.run) if column.style else ""
+        if mark is not None and column.name == "stage":
+            style = "bold red" if mark.failed else "bold yellow"
+        line.append(column.padded(column.text(shown)), style)
     _append_details(line.append("  "), shown)
     line.truncate(width, pad=True)
     return line
@@ -39,6 +43,8 @@ def row(shown: Shown, width: int, *, marked: bool = False) -> Text:
 def _append_details(line: Text, shown: Shown) -> None:
     """Watch rules, chain, message or phase, and labels."""
     run, facts = shown.run, shown.facts
+    if facts.mark is not None and facts.mark.words:
+        line.append(f"{safe_line(redact(facts.mark.words), 200)} ", "red" if facts.mark.failed else "yellow")
     for word in facts.words:
         line.append(f"{word} ", "bold yellow")
     if facts.note:

@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from smoltui.core.meanings.shown import CARDS_OF
+from smoltui.core.runs.acts import SCHEDULE
 from smoltui.core.runs.cost import usd, worst_cost
 from smoltui.core.runs.pace import as_age, as_time
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
@@ -109,7 +110,7 @@ class ScheduledDialog(Explains[None], Modal[None]):
     @work(exclusive=True)
     async def _do(self, act: Callable[[], Awaitable[object]], said: str) -> None:
         try:
-            made = await act()
+            made = await self._workspace.acts.alone(SCHEDULE, said, act)
         except SmoltuiError as error:
             self._words = f"{error.message}. {error.hint}"
             self._draw()

@@ -43,7 +43,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The content store is left out: what would be uploaded is kept here."""
     sent: list[dict[str, Any]] = []
 
-    def ship(shipment: Any, bucket: str, label: str, token: str) -> None:
+    def ship(shipment: Any, bucket: str, label: str, token: str, *_: object) -> None:
         sent.append({"bucket": bucket, "label": label, "files": dict(shipment.files)})
 
     async def take_back(*args: Any) -> None:

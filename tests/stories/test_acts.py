@@ -1,0 +1,136 @@
+"""What I do to runs is visible at once, and survives leaving the room; leaving the app in the middle asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends.jobs import engine as hub_engine
+from smoltui.backends.jobs import pending
+from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.engine import HubEngine
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.services import Services
+from smoltui.core.runs.run import RunSpec
+from tests.conftest import seen, told
+from tests.hub.server import LocalHub, local_hub
+from tests.stories.test_jobs_way import said
+
+Wait = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 5.0)
+    monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
+    with local_hub(monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture
+def app(own_machine: Path, server: LocalHub) -> SmoltuiApp:
+    project = create_project(own_machine / "demo", "demo")
+    return SmoltuiApp(project, Services({"hub": HubEngine()}), opening="runs")
+
+
+async def ten_are_being_canceled(app: SmoltuiApp, server: LocalHub, press: Callable[..., Awaitable[None]]) -> None:
+    """Ten Jobs are marked and canceled; the Hub takes 0.3 s for each answer."""
+    server.latency = 0.3
+    await press(*["space"] * 10, "X", "y")
+
+
+async def test_ten_jobs_are_canceled_and_i_wait(app: SmoltuiApp, server: LocalHub, wait_until: Wait) -> None:
+    """I cancel ten Jobs and press q at once: I am asked, choose to wait, and all ten are canceled."""
+    for _ in range(10):
+        server.add(["working"], flavor="h200x8")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: len(app.runs) == 10)
+        await ten_are_being_canceled(app, server, pilot.press)
+        await wait_until(lambda: seen(app, "RunList").count("canceling…") >= 5)
+        await pilot.press("q")
+        await wait_until(
+            lambda: "of 10 canceled: wait, or leave them" in said(app) and "y wait, then quit" in said(app)
+        )
+        await pilot.press("y")
+        await wait_until(lambda: not app.is_running)
+    assert {job.stage for job in server.jobs.values()} == {"CANCELED"}
+
+
+async def test_ten_jobs_are_canceled_and_i_leave(
+    app: SmoltuiApp, server: LocalHub, wait_until: Wait, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """I leave at once: what is printed counts the Jobs whose cancel nobody confirmed."""
+    for _ in range(12):
+        server.add(["working"], flavor="h200x8")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: len(app.runs) == 12)
+        await ten_are_being_canceled(app, server, pilot.press)
+        await pilot.press("q")
+        await wait_until(lambda: "0 of 10 canceled" in seen(app))
+        await pilot.press("n")
+    printed = " ".join(capsys.readouterr().err.split())
+    assert printed.startswith("10 runs may continue, the answer did not come: job0012, ") and "smoltui ps" in printed
+
+
+async def test_a_cancel_that_fails_keeps_its_mark(app: SmoltuiApp, server: LocalHub, wait_until: Wait) -> None:
+    """Of two Jobs one cannot be canceled: its row says so until it is tried again, and the sum names it."""
+    good, bad = server.add(["a"], labels={"name": "good"}), server.add(["b"], labels={"name": "bad"})
+    server.spoil("POST", f"{bad.id}/cancel", status=403, body={"error": "No"})
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await wait_until(lambda: len(app.runs) == 2)
+        await pilot.press("space", "space", "X", "y")
+        await wait_until(lambda: "1 of 2 canceled. Not canceled: bad" in told(app))
+        assert "✗ cancel" in seen(app, "RunList") and "not canceled" in seen(app, "RunList")
+        assert good.stage == "CANCELED"
+        await pilot.press("k", "X", "y")
+        await wait_until(lambda: bad.stage == "CANCELED" and "✗ cancel" not in seen(app, "RunList"))
+
+
+async def test_a_second_start_is_asked(
+    app: SmoltuiApp, server: LocalHub, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """t enter t enter: the first start has a row at once, the second is questioned, and there is one Job; q asks."""
+    hold = asyncio.Event()
+    original = hub_submit.upload
+
+    async def upload(shipment: Any, namespace: str, label: str, token: str, tell: hub_submit.Tell) -> Any:
+        tell("sending files, 3 of 12 MB")
+        await hold.wait()
+        return await original(shipment, namespace, label, token, tell)
+
+    monkeypatch.setattr(hub_submit, "upload", upload)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "COSTS AT MOST  7.50 USD" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: "starting…" in seen(app, "RunList"))
+        await wait_until(lambda: "sending files, 3 of 12 MB" in seen(app, "#run-head"))
+        await pilot.press("t")
+        await wait_until(lambda: "COSTS AT MOST  7.50 USD" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: "demo is being started, and trains the same recipe" in said(app))
+        await pilot.press("enter", "n", "escape", "q")
+        await wait_until(lambda: "Starting demo (sending files, 3 of 12 MB): wait" in said(app))
+        await pilot.press("escape")
+        hold.set()
+        await wait_until(lambda: len(app.runs) == 1 and "SCHEDULING" in seen(app, "RunList"))
+        assert len(server.jobs) == 1 and len(server.asked("POST", r"^/api/jobs/ada$")) == 1
+        assert not list(pending.folder().iterdir())
+
+
+async def test_a_start_that_was_killed_is_found(server: LocalHub, own_machine: Path) -> None:
+    """smoltui was killed while it started a Job: the next list finds the Job by its label, as one of this project."""
+    spec = RunSpec("demo", str(own_machine), "beta: 0.1\n", "/tmp/x", "0123456789abcdef", "cpu-basic", 60)
+    spec = replace(spec, labels={"smoltui-run": spec.label})
+    pending.begin(spec)
+    assert await HubEngine().list_runs() == []  # nothing was started yet
+    job = server.add(["x"], labels={"name": "demo", "smoltui-run": spec.label})
+    (run,) = await HubEngine().list_runs()
+    assert (run.id, run.project, run.timeout_seconds) == (job.id, str(own_machine), 60)
+    assert not list(pending.folder().iterdir())
