@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.jobs import engine as hub_engine
-from smoltui.backends.jobs import pending
+from smoltui.backends.jobs import pending, watching
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
@@ -27,7 +26,7 @@ Wait = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(hub_engine, "poll_seconds", lambda stage, polls: 5.0)
+    monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 5.0)
     monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
     with local_hub(monkeypatch) as running:
         yield running

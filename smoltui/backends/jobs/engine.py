@@ -44,6 +44,7 @@ from smoltui.errors import (
     NotFoundOnHubError,
     ServiceError,
     SmoltuiError,
+    UnreachableError,
 )
 from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import safe_line

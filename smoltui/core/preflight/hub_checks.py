@@ -9,7 +9,7 @@ from typing import Any
 
 from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Act, Fix, Level
-from smoltui.core.recipe.checks import trackers
+from smoltui.core.recipe.effective import trackers
 from smoltui.core.recipe.fix import edits, writes
 from smoltui.core.runs.place import Place
 from smoltui.safe_text import safe_line
