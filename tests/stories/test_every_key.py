@@ -229,8 +229,10 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
                     await go(pilot, place)
                     if whereabouts(app) != there:
                         await pilot.pause()
-                if name == "q" and not isinstance(app.screen, ModalScreen):
-                    continue  # it leaves the app
+                if name == "q":
+                    await pilot.pause()  # on a busy machine, a dialog that a key before has closed may still be there
+                    if not isinstance(app.screen, ModalScreen):
+                        continue  # it leaves the app
                 # Twice, as when a key is held down on a slow line; a second q would leave the app.
                 for _ in range(1 if name == "q" else 2):
                     send(app, name, character)
