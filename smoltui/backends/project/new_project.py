@@ -21,10 +21,13 @@ from smoltui.suggestions import did_you_mean
 
 PACKAGE = Path(__file__).parents[2]
 
+_NAMES = (
+    *("course-local", "course-jobs", "lora-8gb", "lora-16gb", "lora-24gb", "qlora-8gb", "full-80gb", "zero3-8gpu"),
+    "apo-zero",
+)
 PRESETS: dict[str, Path] = {
     "demo": PACKAGE / "demo" / "project",
-    "course-local": PACKAGE / "presets" / "course-local",
-    "course-jobs": PACKAGE / "presets" / "course-jobs",
+    **{name: PACKAGE / "presets" / name for name in _NAMES},
 }
 """Name of a preset → its folder."""
 

@@ -131,7 +131,11 @@ def demo_command(folder: str, no_open: bool, theme: str | None, as_json: bool) -
 
 @click.command("new")
 @click.argument("folder")
-@click.option("--preset", type=PRESET, help="demo, course-local or course-jobs, instead of the other options.")
+@click.option(
+    "--preset",
+    type=PRESET,
+    help="A finished recipe, such as demo, course-local or lora-16gb, instead of the other options.",
+)
 @click.option("--pairs", type=FILE, help="A file, a folder, or owner/name on the Hub.")
 @click.option("--model", help="owner/name on the Hub, a folder, or demo: the demo's small model.")
 @click.option("--method", type=Choice(("full", "lora", "qlora")), help="What is trained; default: what fits best.")

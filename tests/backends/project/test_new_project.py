@@ -12,7 +12,9 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import command_by_hand, local_inputs, model_shape, recipe_shape
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.cli.recipe import print_check, print_command, print_show, recipe_check, recipe_command, recipe_show
-from smoltui.core.recipe import summarise
+from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.model_shape import KNOWN
+from smoltui.core.recipe import check, summarise
 from smoltui.core.runs.place import Target
 from smoltui.errors import InputError, RecipeError
 
@@ -74,7 +76,33 @@ def test_every_preset_can_be_read_and_brings_a_recipe(tmp_path: Path) -> None:
             pytest.skip(f"the files of the preset are made by a script: {preset}")
         project = create_project(tmp_path / preset, preset)
         assert summarise(load_recipe(project.recipe_path).values).sentence
-        assert recipe_check(project, "local")["ok"] or preset == "course-jobs"
+        assert recipe_check(project, "local")["ok"] or preset in ("course-jobs", "qlora-8gb")  # a user name, a package
+
+
+HARDWARE = {
+    "lora-8gb": (7.6, 1),
+    "lora-16gb": (15.6, 1),
+    "lora-24gb": (23.6, 1),
+    "qlora-8gb": (7.6, 1),
+    "full-80gb": (79.0, 1),
+    "zero3-8gpu": (23.6, 8),
+    "apo-zero": (140.0, 8),
+}
+"""Preset → GiB that are free on one of its devices, and their number."""
+
+
+@pytest.mark.parametrize("preset", HARDWARE)
+def test_a_preset_fits_the_hardware_it_names(preset: str) -> None:
+    """Nothing stops or spoils it there, and every key is TRL's."""
+    gib, devices = HARDWARE[preset]
+    folder = PRESETS[preset]
+    values = load_recipe(folder / "recipe.yaml").values
+    assert check(values, target=Target.LOCAL, has_bf16=True, model_type="smollm3") == []
+    settings = Project(folder).settings()
+    assert settings.local.processes == devices
+    shape = KNOWN.get(values["model_name_or_path"], KNOWN["HuggingFaceTB/SmolLM3-3B"])
+    fit = estimate(values, shape, cuda=True, devices=devices, strategy=settings.local.strategy)
+    assert fit is not None and fit.verdict(int(gib * 2**30)) == "fits", fit
 
 
 def test_a_folder_that_holds_a_project_is_left_alone(tmp_path: Path) -> None:
