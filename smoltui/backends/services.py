@@ -117,6 +117,12 @@ def places() -> list[Place]:
     return [place for place, _ in ENGINES]
 
 
+def place_listing(key: str) -> Place | None:
+    """The place that lists the values of a key of smoltui.toml, such as `slurm.partition`; None: any text."""
+    table, _, name = key.rpartition(".")
+    return next((place for place, _ in ENGINES if place.table == table and name in place.lists), None)
+
+
 def place_or_first(name: str) -> Place:
     """The place of this name; the first one if the name is empty or unknown."""
     return next((place for place in places() if place.name == name), places()[0])

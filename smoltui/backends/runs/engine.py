@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.sample import Sample
     from smoltui.core.preflight.preflight import Check, Facts
+    from smoltui.core.runs.choice import Choice
     from smoltui.core.runs.command import CommandSpec
     from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.scheduled import ScheduledJob
@@ -219,6 +220,14 @@ class Engine(ABC):
             SmoltuiError: the spec cannot be run.
         """
         return []
+
+    async def choices(self, key: str, values: Mapping[str, object]) -> Sequence[Choice]:
+        """What can be chosen for a key of `Place.lists`. `values`: what its table sets now.
+
+        Raises:
+            InputError: it can't be listed here. UnreachableError: the place did not answer in time.
+        """
+        raise self.cannot(f"has no list of choices for {safe_line(key, 60)}", "Type the value.")
 
     def steps_after(self, run: Run) -> Sequence[str]:
         """Follow-up steps that a run of this engine needs because it can't do them itself (`core.runs.chain.STEPS`)."""

@@ -52,6 +52,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.preflight.preflight import Check, Facts
 from smoltui.core.runs import events
+from smoltui.core.runs.choice import Choice
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
@@ -202,6 +203,11 @@ class SlurmEngine(Engine):
         ]
 
     # -- optional
+
+    async def choices(self, key: str, values: Mapping[str, object]) -> Sequence[Choice]:
+        from smoltui.backends.slurm import choices
+
+        return await in_thread(lambda: choices.choices(key, values))
 
     async def started_with(self, run: Run) -> RunSpec | None:
         return spec_of(run.raw.get("spec"))

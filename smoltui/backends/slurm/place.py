@@ -13,5 +13,6 @@ SLURM = Place(
     keeps_files=True,
     needs="sbatch",
     table="slurm",
+    lists=frozenset({"partition", "account", "qos", "constraint", "gpu_type"}),
     asks={"flavor": "partition", "timeout": "time", "namespace": "account"},
 )

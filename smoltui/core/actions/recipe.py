@@ -20,7 +20,7 @@ ROOM = Place(
         Action("export", "E", "export", "Export a script or a command", PROJECT),
         Action("editor", "e", "editor", "Open the file in your editor", PROJECT),
         Action("find", "slash", "find", "Find a field", SEE, bar="Find"),
-        Action("mark", "space", "cycle", "Next value", DO),
+        Action("mark", "space", "cycle", "Next value, or list of choices", DO),
         Action("undo", "u", "undo", "Undo the last change", DO, bar="Undo"),
         Action("redo", "ctrl+r", "redo", "Redo what was undone", DO),
         Action("reload", "r", "reread", "Reload the recipe", DO),
@@ -58,6 +58,16 @@ DIFFERENCES = Place(
     ),
     inside="dialog",
 )
+PICKER = Place(
+    "picker",
+    "A list of choices",
+    (
+        Action("choose", "enter", "choose", "Choose the value", DO),
+        *moves("move({})", "move({})", "move({})", size=10),
+        Action("back", "escape,q", "leave", "Cancel", MOVE),
+    ),
+    inside="dialog",
+)
 START = Place(
     "start",
     "Start dialog",
@@ -79,4 +89,4 @@ START = Place(
     ),
     inside="dialog",
 )
-PLACES = (ROOM, FIELDS, CHECKS, DIFFERENCES, START)
+PLACES = (ROOM, FIELDS, CHECKS, DIFFERENCES, PICKER, START)

@@ -46,6 +46,8 @@ class Place:
     """A program that must be on the PATH for the place to be offered; empty: it is always offered."""
     table: str = ""
     """Field of `Settings` with what a run asks of this place, stored in `RunSpec.options`; empty: nothing."""
+    lists: frozenset[str] = frozenset()
+    """Keys of that table whose values its engine can list (`Engine.choices`)."""
     asks: Mapping[str, str] = field(default_factory=dict)
     """Options of `train` that stand for keys of that table: flavor, timeout or namespace → key."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.binding import BindingType
 
 from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import render
+from smoltui.backends.services import place_listing
 from smoltui.core.meanings.shown import CARDS_OF, card_of
 from smoltui.core.recipe import ABSENT
 from smoltui.core.recipe.fields import FIELDS
@@ -20,6 +21,7 @@ from smoltui.screens.editing import edit_file
 from smoltui.screens.fixing import Fixing
 from smoltui.screens.recipe.comparing import Comparing, export
 from smoltui.screens.recipe.field_list import FieldList
+from smoltui.screens.recipe.picker import pick
 from smoltui.screens.recipe.value_line import RecipeTyping
 from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
@@ -139,14 +141,23 @@ class RecipeRoom(RecipeTyping):
         self._go_to(self._matches[at % len(self._matches)])
 
     def action_cycle(self) -> None:
-        """Toggles a boolean, or selects the next choice."""
+        """Toggles a boolean, or selects the next choice; lists those of the cluster."""
         if self._sheet is None or not self._key:
+            return
+        if place_listing(self._key) is not None:
+            self._pick(self._key)
             return
         value = self._sheet.next_value(self._key, self._values.get(self._key, ABSENT))
         if value is ABSENT:
             self._edit_field(self._key)
         else:
             self._change(self._key, value)
+
+    @work(group="pick", exclusive=True)
+    async def _pick(self, key: str) -> None:
+        value = await pick(self, key, self._values)
+        if value is not None and value != self._values.get(key):
+            self._change(key, value)
 
     def action_default(self) -> None:
         if self._key in self._values:
