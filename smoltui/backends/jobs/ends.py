@@ -5,6 +5,7 @@ The Hub only knows exit codes. A Job's log does not change after its end, so wha
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,8 @@ from smoltui.core.runs.diagnosis import Circumstances, diagnose, progress_words
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.symptoms import Symptoms
 
+_WRITING = threading.Lock()
+"""Ends are stored from several threads; what another process overwrites is read again."""
 NAME = "job-ends.json"
 MOST = 3000
 """Ends that are kept; the oldest go first."""
@@ -36,11 +39,12 @@ def read_all() -> dict[str, dict[str, Any]]:
 
 
 def _keep(run_id: str, **values: object) -> None:
-    known = read_all()
-    known[run_id] = {**known.pop(run_id, {}), **values}
-    with suppress(OSError):  # without it, the log is read again
-        private_folder(home())
-        write_json(_path(), dict(list(known.items())[-MOST:]), indent=None)
+    with _WRITING:
+        known = read_all()
+        known[run_id] = {**known.pop(run_id, {}), **values}
+        with suppress(OSError):  # without it, the log is read again
+            private_folder(home())
+            write_json(_path(), dict(list(known.items())[-MOST:]), indent=None)
 
 
 def note_cancel(run_id: str) -> None:

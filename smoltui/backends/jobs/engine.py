@@ -18,8 +18,9 @@ from smoltui.backends.jobs import pending as job_pending
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
+from smoltui.backends.jobs.line_merge import Missing
 from smoltui.backends.jobs.listing import JobList, first_found, from_all
-from smoltui.backends.jobs.log_merge import Missing, Note, follow_lines
+from smoltui.backends.jobs.log_merge import Note, follow_lines
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.jobs.settling import LAST_LINES, recorded_runs, settled
@@ -350,8 +351,8 @@ class HubEngine(Engine):
             known = (await in_thread(ends.read_all)).get(run.id)
             if ends.needs_reading(run, known):
                 async with aclosing(read_log(run.id)) as stream:
-                    async for _ in stream:
-                        pass  # its last event is made from the log, and kept
+                    async for event in stream:
+                        run = run.after(event)  # the last one says why it ended, which is kept, too
                 known = (await in_thread(ends.read_all)).get(run.id)
             return ends.applied(run, known)
         return await settled(run, read_log)

@@ -13,8 +13,6 @@ import json
 import random
 import re
 import time
-from array import array
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -22,11 +20,10 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
+from smoltui.backends.jobs.line_merge import Merge, Missing
 from smoltui.core.foreign.server_values import moment_in
 from smoltui.errors import NotFoundOnHubError, RateLimitedError, SmoltuiError, UnreachableError
 
-MARKER = "===== Job started"
-"""The platform's line at each start of the container, sent even if only the tail was requested."""
 QUIET_SECONDS = 2.0
 """When reading only the current content of a running log, it ends after this long without data."""
 OVER_QUIET_SECONDS = 5.0
@@ -60,16 +57,6 @@ class Note:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Lines are missing here: a new connection did not repeat any line that came before it."""
-
-    since: float | None
-    """Time of the newest line before, seconds since the epoch; None if unknown."""
-    until: float | None
-    """Time of the next line."""
-
-
 class Opened(Protocol):
     """One connection."""
 
@@ -96,79 +83,6 @@ class LogSource(Protocol):
     async def check(self) -> None:
         """Asks for the stage now and sets `over` if it is final. Raises `SmoltuiError`."""
         ...
-
-
-class Merge:
-    """Separates new lines from replayed ones. Stores 8 bytes per line, and no text.
-
-    A replay usually repeats the previous lines in the same order, which is a walk along the stored hashes. If it does
-    not (missing lines, other order within one timestamp), the rest is compared as a multiset.
-    """
-
-    def __init__(self) -> None:
-        self._shown = array("q")
-        self._walked = 0
-        self._bag: Counter[int] | None = None
-        self._live = True
-        self._newest: float | None = None
-        self._newest_before: float | None = None
-        self._first: tuple[int, float | None] | None = None
-        """Hash and time of the first line behind the platform's marker."""
-        self._skip_to: tuple[int, float | None] | None = None
-        """The line up to which a replay is skipped; None: nothing is skipped."""
-        self._overlaps = True
-        """The connection has repeated a line, or need not: nothing came before it."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether only the platform's marker has arrived so far."""
-        return self._first is None
-
-    def restart(self, *, from_first: bool) -> None:
-        """A new connection replays. `from_first`: lines before the previous first line are not wanted (a tail)."""
-        self._walked, self._bag, self._live = 0, None, not self._shown
-        self._newest_before = self._newest
-        self._overlaps = self.empty
-        self._skip_to = self._first if from_first else None
-
-    def is_new(self, stamp: str, at: float | None, text: str) -> bool:
-        """Whether this line is new; `stamp` is its time as sent by the server, `at` the same in seconds."""
-        key = hash((stamp, text))
-        if self._skip_to is not None:
-            first, first_at = self._skip_to
-            if key != first and not (at is not None and first_at is not None and at > first_at):
-                return False
-            self._skip_to = None
-        if not self._live and self._repeats(key, at):
-            self._overlaps = self._overlaps or not text.startswith(MARKER)
-            return False
-        self._shown.append(key)
-        if self._first is None and not text.startswith(MARKER):
-            self._first = (key, at)
-        if at is not None and (self._newest is None or at > self._newest):
-            self._newest = at
-        return True
-
-    def missing_before(self, at: float | None, text: str) -> Missing | None:
-        """What is missing before a new line: once per connection that does not repeat any earlier line."""
-        if self._overlaps or text.startswith(MARKER):
-            return None
-        self._overlaps = True
-        return Missing(self._newest_before, at)
-
-    def _repeats(self, key: int, at: float | None) -> bool:
-        if self._bag is None:
-            if self._shown[self._walked] == key:
-                self._walked += 1
-                self._live = self._walked == len(self._shown)
-                return True
-            self._bag = Counter(self._shown[self._walked :])
-        if self._bag[key] > 0:
-            self._bag[key] -= 1
-            return True
-        if at is not None and self._newest_before is not None and at > self._newest_before:
-            self._live, self._bag = True, None  # later than all previous lines: the replay is over
-        return False
 
 
 async def follow_lines(
@@ -213,6 +127,8 @@ class _Reading:
         self._merge = Merge()
         self._interrupted = False
         """A `Note` reported a lost connection, and none since that it is back."""
+        self._doubtful = False
+        """A connection was lost, and none since has repeated the newest line before that."""
         self.problem: SmoltuiError | None = None
         """Why the last connection ended, if not at the end of the log."""
         self.news = False
@@ -241,6 +157,14 @@ class _Reading:
                         yield line
         except (NotFoundOnHubError, UnreachableError, RateLimitedError) as error:
             self.problem = error
+        proven = self._merge.proven and (self._merge.unique or not self.news)
+        lost = isinstance(self.problem, UnreachableError)
+        self._doubtful = not self._merge.empty and (lost or (self._doubtful and not proven))
+
+    def missing_at_end(self) -> Iterator[Missing]:
+        """What may be missing at the end of the log, which cannot be read again."""
+        if self._doubtful:
+            yield self._merge.missing_at_end()
 
     def back_off(self) -> Iterator[Note | _Wait]:
         """A note if the connection was lost, and the wait before the next attempt."""
@@ -281,6 +205,8 @@ async def _until_ended(source: LogSource, reading: _Reading) -> AsyncGenerator[L
             await source.check()  # the Job itself may be gone, which is the better message
             return
         if last and reading.problem is None and not reading.news:
+            for missing in reading.missing_at_end():
+                yield missing
             return
         if time.monotonic() - began >= GOOD_SECONDS:
             reading.failures = 0

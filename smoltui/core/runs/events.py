@@ -297,7 +297,7 @@ class Gap(Event):
     since: float | None = None
     """Time of the last line before it, seconds since the epoch; None if unknown."""
     until: float | None = None
-    """Time of the first line behind it."""
+    """Time of the first line behind it; None at the end of the log, where lines may be missing, or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ PHASES = {
 }
 """Names of the phases of a script on screen; an unknown phase is shown as it is."""
 
+_LOST = "the connection was lost, and the Hub did not send them again"
 GAP_MARK = "╌╌"
 """Begins the line that stands for missing lines; a log shows it dim."""
 
@@ -123,13 +124,12 @@ def _(event: events.Gap, max_steps: int | None = None) -> str:
 def gap_words(gap: events.Gap) -> str:
     """`╌╌ lines are missing between 14:03:05 and 14:03:09 …`, in local time."""
     since, until = (
-        time.strftime("%H:%M:%S", time.localtime(at)) if at is not None else "an unknown time"
-        for at in (gap.since, gap.until)
+        None if at is None else time.strftime("%H:%M:%S", time.localtime(at)) for at in (gap.since, gap.until)
     )
-    return (
-        f"{GAP_MARK} lines are missing between {since} and {until}: the connection was lost, and the Hub did not "
-        "send them again"
-    )
+    if until is None:
+        return f"{GAP_MARK} lines may be missing{f' after {since}' if since else ''}: {_LOST}"
+    where = f"between {since} and {until}" if since else f"before {until}"
+    return f"{GAP_MARK} lines are missing {where}: {_LOST}"
 
 
 @in_words.register(events.StageChanged)

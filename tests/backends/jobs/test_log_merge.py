@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smoltui.backends.jobs import line_merge
 from smoltui.backends.jobs import log_merge as log_stream
-from smoltui.backends.jobs.log_merge import Line, Missing, Note, follow_lines
+from smoltui.backends.jobs.line_merge import Missing
+from smoltui.backends.jobs.log_merge import Line, Note, follow_lines
 from smoltui.core.foreign.server_values import moment_in
 from smoltui.errors import NotFoundOnHubError, PermissionDeniedError, RateLimitedError, SmoltuiError, UnreachableError
 
@@ -189,7 +191,7 @@ async def test_strange_line_ends_and_broken_json_are_text_like_any_other() -> No
 )
 async def test_missing_lines_are_reported_once(again: Log, missing: list[tuple[float, float]]) -> None:
     """The server forgot lines 10 to 14: I am told between which times, at that place; otherwise I am told nothing."""
-    marker = (at(0), f"{log_stream.MARKER} at noon =====")
+    marker = (at(0), f"{line_merge.MARKER} at noon =====")
     again = [marker, *again]
     script = Script([(wire([marker, *LOG[:10]]), BROKEN), (wire(again), BROKEN), (wire(again), None)], ends_after=3)
     items = [item async for item in follow_lines(script, sleep=soon) if not isinstance(item, Note)]
@@ -200,9 +202,26 @@ async def test_missing_lines_are_reported_once(again: Log, missing: list[tuple[f
     assert len(items) == 1 + len(LOG) - lost + len(gaps)
 
 
+@pytest.mark.parametrize(
+    ("shown", "again", "doubtful"),
+    [
+        (LOG[:10], [], True),  # nothing is sent again, and the Job has ended meanwhile
+        (LOG[:10], LOG[:10], False),
+        ([(at(0), "same")] * 10, [(at(0), "same")] * 4, True),  # four of ten, or four of many?
+        ([(at(0), "same")] * 10, [(at(0), "same")] * 10, False),
+    ],
+)
+async def test_an_end_that_cannot_be_checked(shown: Log, again: Log, doubtful: bool) -> None:
+    """The connection broke, and what came then does not show whether that was all: I am told so, once."""
+    script = Script([(wire(shown), BROKEN), (wire(again), None)], ends_after=2)
+    items = [item async for item in follow_lines(script, sleep=soon)]
+    newest = moment_in(shown[-1][0])
+    assert [item for item in items if isinstance(item, Missing)] == [Missing(newest, None)] * doubtful
+
+
 async def test_only_the_tail_stays_the_tail_over_a_cut() -> None:
     """I asked for the last five lines; the replay after a cut does not bring the thousands before them."""
-    marker = (at(0), f"{log_stream.MARKER} at noon =====")
+    marker = (at(0), f"{line_merge.MARKER} at noon =====")
     script = Script(
         [(wire([marker, *LOG[20:25]]), BROKEN), (wire([marker, *LOG[:30]]), BROKEN), (wire([marker, *LOG]), None)],
         ends_after=3,
@@ -294,7 +313,7 @@ def test_any_log_cut_anywhere(log: list[tuple[int, str]], cuts: list[int], clean
 
 async def test_a_million_lines_take_eight_bytes_each() -> None:
     """What tells old lines from new does not keep the lines themselves."""
-    merge = log_stream.Merge()
+    merge = line_merge.Merge()
     for n in range(20_000):
         merge.is_new(at(n / 1000), n / 1000, f"{n} " + "x" * 200)
     assert len(merge._shown) * merge._shown.itemsize == 160_000
