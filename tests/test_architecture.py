@@ -256,6 +256,7 @@ def test_a_start_reads_no_rows() -> None:
 def test_children_are_started_on_a_leash() -> None:
     """Every Python that does not outlive the app comes from `child.leashed`; training is supervised."""
     own = {"backends/system/child.py", "backends/local/launch.py", "backends/local/engine.py", "scripts/slurm_job.py"}
+    own |= {"backends/machine/interpreter.py", "scripts/uv_environment.py"}  # the Python that is supervised
     starts = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from smoltui.backends.machine.interpreter import look_at
 from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import command_by_hand, model_config, recipe_shape
@@ -76,9 +77,19 @@ def findings_of(project: Project, target: Target, settings: Settings) -> list[Fi
     found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
     return [
         *(Finding("", Level.STOP, leak.sentence, leak.next_step) for leak in leaks(project, None, settings)),
-        *(_of_package(package) for package in (missing_packages(values) if target == Target.LOCAL else ())),
+        *(_of_python(project, values, settings.local.python) if target == Target.LOCAL else ()),
         *sorted([*found, *_of_pairs(project, values, settings)], key=lambda finding: finding.level is not Level.STOP),
     ]
+
+
+def _of_python(project: Project, values: Mapping[str, Any], python: str) -> list[Finding]:
+    """What the Python that trains here lacks."""
+    if not python:
+        return [_of_package(package) for package in missing_packages(values)]
+    found = look_at(python, project.folder, values)
+    if found.problem is not None:
+        return [Finding("local.python", Level.STOP, found.problem.sentence, found.problem.fix)]
+    return [_of_package(package) for package in found.missing]
 
 
 def _of_package(package: Package) -> Finding:

@@ -27,6 +27,7 @@ from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
+from smoltui.backends.machine.interpreter import interpreter
 from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
@@ -200,7 +201,7 @@ class LocalEngine(Engine):
                         f"Cancel it: smoltui cancel {run_id}; or use another folder: --output-dir "
                         f"{Path(spec.output_dir).name}-2",
                     )
-            self._require_train_extra()
+            python = self._python_for(spec)
             refuse_model_in(spec)
             output = lock_output(spec, seconds=OUTPUT_SECONDS)
             held: int | None = None
@@ -212,7 +213,7 @@ class LocalEngine(Engine):
                         folder / "spec.json",
                         {**asdict(spec), "created_at": time.time(), "log_key": secrets.token_hex(8)},
                     )
-                    argv = training_command(folder, spec, self._script, self._python)
+                    argv = training_command(folder, spec, self._script, python)
                     return folder.name, launch(folder, argv, spec, held, output)
                 except BaseException as error:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -259,8 +260,7 @@ class LocalEngine(Engine):
             checkpoint = self._kept(run_id)
             if checkpoint is None:
                 raise nothing_kept(run_id, spec)
-            self._require_train_extra()
-            argv = training_command(folder, spec, self._script, self._python, checkpoint=checkpoint)
+            argv = training_command(folder, spec, self._script, self._python_for(spec), checkpoint=checkpoint)
             output = lock_output(spec, seconds=OUTPUT_SECONDS)
             held = None
             try:
@@ -276,9 +276,11 @@ class LocalEngine(Engine):
             finally:
                 _close(held, output.descriptor)
 
-    def _require_train_extra(self) -> None:
-        if self._script == SCRIPT:
+    def _python_for(self, spec: RunSpec) -> tuple[str, ...]:
+        """The first words of the training command. Raises as `interpreter`, and MissingExtraError for our own."""
+        if self._script == SCRIPT and not spec.python:
             require_train_extra()
+        return interpreter(spec.python, Path(spec.project), spec.packages, self._python)
 
     def _kept(self, run_id: str) -> Checkpoint | None:
         with self._lock:

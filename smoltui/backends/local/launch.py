@@ -80,9 +80,10 @@ def _processes(spec: RunSpec) -> int:
 
 
 def training_command(
-    folder: Path, spec: RunSpec, script: Path, python: str, *, checkpoint: Checkpoint | None = None
+    folder: Path, spec: RunSpec, script: Path, python: Sequence[str], *, checkpoint: Checkpoint | None = None
 ) -> list[str]:
-    """The training command of the run in `folder`; it reads the files from `write_inputs`."""
+    """The training command of the run in `folder`; it reads the files from `write_inputs`. `python` are its first words
+    (`interpreter`)."""
     arguments = [
         "--config",
         str(folder / RECIPE_NAME),
@@ -100,7 +101,7 @@ def training_command(
     if checkpoint is not None:
         arguments += ["--resume_from_checkpoint", str(checkpoint.path)]
     return command_for(
-        str(script), arguments, processes=_processes(spec), config_file=str(folder / CONFIG_NAME), python=(python,)
+        str(script), arguments, processes=_processes(spec), config_file=str(folder / CONFIG_NAME), python=python
     )
 
 

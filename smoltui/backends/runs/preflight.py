@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
+from smoltui.backends.machine.interpreter import look_at
 from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
@@ -54,6 +55,9 @@ async def gather(plan: Plan, engine: Engine) -> Facts:
     facts, device, processes = _from_plan(plan), _Device(), plan.spec.processes or 1
     if plan.place.here:
         facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
+        if plan.spec.python:
+            other = await in_thread(partial(look_at, plan.spec.python, plan.project.folder, plan.values))
+            facts = replace(facts, missing=(), needed=other.missing, trl=other.trl, python_problem=other.problem)
     elif plan.place.pays:
         (facts, device), answers = await asyncio.gather(_ask_engine(facts, engine), ask_hub(plan))
         facts = replace(facts, hub=answers)

@@ -69,6 +69,8 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
             stop_ruined=stop_ruined,
             strategy=local.strategy,
             processes=local.processes if processes is None else processes,
+            packages=tuple(package.requirement for package in packages_for(recipe.values)) if local.python else (),
+            python=local.python,
         )
     jobs = settings.jobs
     limit = options.timeout or jobs.timeout

@@ -94,6 +94,8 @@ class Facts:
     """Name of that device."""
     missing: Sequence[str] = ()
     """Training packages missing on this machine."""
+    python_problem: Problem | None = None
+    """Why the Python in `local.python` of smoltui.toml cannot train; None if it can, or none is named."""
     needed: Sequence[Package] = ()
     """Packages that this recipe needs and that are missing on this machine."""
     trl: str | None = None
@@ -179,6 +181,9 @@ def _pairs(facts: Facts) -> list[Check]:
 
 def _packages(facts: Facts) -> list[Check]:
     wanted = snapshot().versions["trl"]
+    if facts.python_problem is not None:
+        problem = facts.python_problem
+        return [Check("packages", Level.STOP, problem.sentence, problem.fix, Fix(edit="local.python"))]
     if facts.missing:
         return [
             Check(

@@ -66,7 +66,9 @@ class RunSpec:
     strategy: str | None = None
     """How they share the training (`core.runs.accelerate.STRATEGIES`); None for the setting in smoltui.toml."""
     packages: tuple[str, ...] = ()
-    """Requirements of this recipe in addition to those of the script; a Job installs them."""
+    """Requirements of this recipe in addition to those of the script; a Job and an environment of uv install them."""
+    python: str = ""
+    """Which Python trains on this machine, as `local.python` of smoltui.toml says; empty for the app's own."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the place it runs at: keys of that place's table in smoltui.toml (`Place.table`), values as
     JSON. Only what is not the default."""

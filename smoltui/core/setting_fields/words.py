@@ -27,6 +27,7 @@ WORDS: Mapping[str, str] = {
     "jobs.strategy": "how processes share the work: `ddp`, `fsdp` or `zero3`",
     "local.processes": "training processes of a local run, one per GPU; 2 or more start through `accelerate launch`",
     "local.strategy": "how processes share the work: `ddp`, `fsdp` or `zero3`",
+    "local.python": "Python that trains: a venv or conda folder with TRL 1, or `uv` to make an environment once",
     "slurm.partition": "partition (queue) of the cluster",
     "slurm.account": "account that the hours are charged to",
     "slurm.qos": "quality of service",

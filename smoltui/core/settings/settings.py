@@ -53,6 +53,8 @@ class LocalSettings:
     """One per GPU; with 2 or more, the script is started with `accelerate launch`."""
     strategy: str = "ddp"
     """How several processes share the training, one of `core.runs.accelerate.STRATEGIES`."""
+    python: str = ""
+    """The Python that trains: a path, `uv`, or empty for the app's own."""
 
 
 @dataclass(frozen=True, slots=True)

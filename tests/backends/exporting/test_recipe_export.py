@@ -68,7 +68,7 @@ def test_all_train_alike(project: Project, tmp_path: Path, monkeypatch: pytest.M
         "config": [str(theirs), "--config", "recipe.yaml", "--output_dir", "config"],
         "command": [str(theirs), *command[2:], "--output_dir", "command"],
         "script": [str(script), "--output-dir", "script"],
-        "local": training_command(run_folder, spec, SCRIPT, "python")[1:],
+        "local": training_command(run_folder, spec, SCRIPT, ("python",))[1:],
     }
     for name, argv in ways.items():
         done = run_path(Path(argv[0]).parent, argv)
