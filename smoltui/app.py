@@ -502,5 +502,9 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         self.workspace.monitor.blurred = True
 
     def on_app_focus(self) -> None:
+        from smoltui.screens.room import Room
+
         self.workspace.monitor.blurred = False
         self.workspace.look_at_runs()
+        if isinstance(self.screen, Room):
+            self.screen.look_again()

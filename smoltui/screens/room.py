@@ -137,6 +137,9 @@ class Room(Refusing, Explains[None]):
         """Offers the views of the room."""
         choose_view(self, self.VIEWS)
 
+    def look_again(self) -> None:
+        """Called when the terminal has the focus again: files and accounts may have changed meanwhile."""
+
     def close_view(self) -> bool:
         """Returns from a view of the room to the first one, for `q`; False if that is in front: then `q` quits."""
         return False

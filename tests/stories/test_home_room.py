@@ -12,6 +12,7 @@ import pytest
 from smoltui.app import SmoltuiApp
 from smoltui.backends.guide.recent import recent_projects, remember
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
@@ -119,7 +120,7 @@ async def test_opening_what_i_type(tmp_path: Path, wait_until: Wait) -> None:
 
 
 async def test_making_an_opened_set_the_recipes(tmp_path: Path, wait_until: Wait) -> None:
-    """U in Pairs: the recipe names the set that I opened, says so, and u in Recipe takes it back."""
+    """U in Pairs: the recipe names the set that I opened, a share is held out, and u takes both back."""
     project = make_project(tmp_path / "project")
     rows = "".join(json.dumps({**ROW, "prompt": f"Why {n}?"}) + "\n" for n in range(40))
     (project.folder / "mine.jsonl").write_text(rows)
@@ -130,13 +131,15 @@ async def test_making_an_opened_set_the_recipes(tmp_path: Path, wait_until: Wait
         await pilot.press("o", *"mine.jsonl", "enter")
         await wait_until(lambda: "1 of 40" in seen(app) and "not the recipe's pairs" in seen(app))
         await pilot.press("U")
-        await wait_until(lambda: "u in Recipe (3) undoes" in told(app))
+        await wait_until(lambda: "holds out 10% of the prompts · u undoes" in told(app))
         assert "data_files: mine.jsonl" in project.recipe_path.read_text()
         await wait_until(lambda: "1 of 40" in seen(app) and "not the recipe's pairs" not in seen(app))
-        await pilot.press("3")
-        await wait_until(lambda: "Learning rate" in seen(app))
+        await pilot.press("x", "u")  # a decision since then comes first
+        await wait_until(lambda: "Undone: exclude" in told(app))
+        assert "data_files: mine.jsonl" in project.recipe_path.read_text()
         await pilot.press("u")
         await wait_until(lambda: project.recipe_path.read_text() == before)
+        await wait_until(lambda: CurationFile(project.folder).load().hold_outs == {})
 
 
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (1, 1)])

@@ -238,7 +238,7 @@ async def test_hostile_text_stays_text(project: Project, wait_until: Wait) -> No
 async def test_a_folder_without_a_recipe_says_how_to_make_one(tmp_path: Path, wait_until: Wait) -> None:
     app = opened(Project(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(lambda: "smoltui new FOLDER --preset" in seen(app))
+        await wait_until(lambda: "Press 0, then n to start a project" in seen(app))
         await pilot.press("enter", "space", "d", "o", "y", "slash", "e", "r")
         create_project(tmp_path, "course-local")
         await pilot.press("r")

@@ -51,6 +51,25 @@ async def test_i_come_back(project: Project, wait_until: WaitUntil) -> None:
         await wait_until(lambda: "sorted by" in seen(app) and "reversed" in seen(app))
 
 
+async def test_views_and_orders_that_i_left(project: Project, wait_until: WaitUntil) -> None:
+    """The order of the pairs, the prompt that I was reading, and the view of Submit."""
+    app = started(project)
+    async with app.run_test(size=(100, 16)) as pilot:
+        await pilot.press("6", "v", "2")
+        await wait_until(lambda: "pair 1 of 768" in seen(app) and "loading" not in seen(app))
+        await pilot.press("s", "S", "5")
+        await wait_until(lambda: "1  My kettle is full of chalk" in seen(app, "AnswerSheet"))
+        await pilot.press("l", "l")
+        await wait_until(lambda: app.workspace.remembered.project.get("evaluate.prompt", 0) == 2)
+    app = started(project)
+    async with app.run_test(size=(100, 16)) as pilot:
+        await wait_until(lambda: seen(app, "AnswerSheet").lstrip().startswith("3  "))
+        await pilot.press("6")
+        await wait_until(lambda: bool(app.screen.query("CardReader")) and app.screen.query_one("CardReader").display)
+        await pilot.press("2", "v")
+        await wait_until(lambda: "turns▲" in seen(app))
+
+
 async def test_other_pairs_begin_at_the_first(project: Project, wait_until: WaitUntil) -> None:
     app = started(project)
     async with app.run_test(size=(100, 30)) as pilot:

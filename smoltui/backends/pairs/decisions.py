@@ -56,6 +56,11 @@ class Decisions:
         return bool(self._undoable or self.waiting)
 
     @property
+    def last(self) -> object:
+        """What undo would take back, to be compared; None without anything."""
+        return self._undoable[-1] if self._undoable else None
+
+    @property
     def can_redo(self) -> bool:
         """Whether there is something to redo, or may be once waiting decisions are written."""
         return bool(self._redoable or self.waiting)

@@ -131,7 +131,5 @@ def open_project(folder: str | Path) -> Project:
     """
     path = expanded(str(folder)).absolute()
     if not path.is_dir():
-        raise InputError(
-            f"No such project folder: {folder}", f"Create a project: smoltui new {folder} --preset course-local"
-        )
+        raise InputError(f"No such project folder: {folder}", f"Create a project: smoltui new {folder}")
     return Project(path)

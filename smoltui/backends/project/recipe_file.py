@@ -308,9 +308,7 @@ def load_recipe(path: Path) -> RecipeFile:
     try:
         data = read_small(path, MOST_BYTES)
     except FileNotFoundError as error:
-        raise RecipeError(
-            f"No recipe here: {path}", f"Create a project: smoltui new {path.parent} --preset course-local"
-        ) from error
+        raise RecipeError(f"No recipe here: {path}", f"Create a project: smoltui new {path.parent}") from error
     except OSError as error:
         raise RecipeError(f"{path.name} cannot be read: {error.strerror}", str(path)) from error
     try:
@@ -330,7 +328,7 @@ def load_project_recipe(project: Project) -> RecipeFile:
     if not project.has_recipe:
         raise RecipeError(
             f"This folder has no {RECIPE_NAME}: {project.folder}",
-            "Create a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local",
+            "Create a project: smoltui new FOLDER, or try the demo: smoltui demo FOLDER",
         )
     return load_recipe(project.recipe_path)
 

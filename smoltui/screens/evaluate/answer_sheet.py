@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 
 from smoltui.core.evaluation.sheet import Sheet
@@ -29,6 +30,13 @@ class AnswerSheet(Selectable, can_focus=True):
     The view is anchored to a line of a prompt: answers that grow above do not move what is being read.
     """
 
+    class Moved(Message):
+        """Another block is at the top of the view."""
+
+        def __init__(self, block: int) -> None:
+            super().__init__()
+            self.block = block
+
     DEFAULT_CSS = """
     AnswerSheet { height: 1fr; }
     """
@@ -41,6 +49,8 @@ class AnswerSheet(Selectable, can_focus=True):
         self._below: RenderableType | None = None
         self._top = self._line = 0
         """Block and line of it at the top of the view."""
+        self._told = 0
+        """The block at the top as the parent knows it."""
         self._lines: dict[int, tuple[object, list[Strip]]] = {}
         """Block → what it was laid out from, and its lines."""
         self._frame: list[Strip] = []
@@ -183,6 +193,9 @@ class AnswerSheet(Selectable, can_focus=True):
         if not width or not height or not self.is_attached:
             return
         self._settle()
+        if self._top != self._told:
+            self._told = self._top
+            self.post_message(self.Moved(self._top))
         style = self.rich_style
         lines: list[Strip] = []
         at, line = self._top, self._line

@@ -64,6 +64,10 @@ class Answering(Agreeing):
         """Complete answers of this asking."""
         self._trainings: Trainings | None = None
         self._stop_reason = ""
+        self._writes = 0
+        """Writes of answers that have begun and not ended."""
+        self._ended = ("", "", "")
+        """What the status said when the models were done, what they did, and how long it took."""
 
     # -- asking
 
@@ -205,6 +209,7 @@ class Answering(Agreeing):
             # What was said while they worked, as that the run was deleted, comes last: it may end with a path.
             self._aside = " ".join(filter(None, (outcome, following, self._aside)))
             self._set_status(self._aside or self._done(doing, took))
+            self._ended = (self._status, doing, took)
             self._draw_all()
             self._draw_figures()
             self._draw_below()
@@ -293,6 +298,7 @@ class Answering(Agreeing):
             return save_answers(subject.folder, now, models, now.sampling or {}, file)
 
         if self.app.return_code is None:
+            self._writes += 1
             self._write(opening, write)
             return
         try:  # the app exits, and waits for no more workers
@@ -322,6 +328,11 @@ class Answering(Agreeing):
             opening.kept_at = time.time()
         except SmoltuiError as error:
             self.say(error)
+        finally:
+            self._writes -= 1
+        said, doing, took = self._ended
+        if not self._working and not self._aside and said and said == self._status:
+            self._set_status(self._done(doing, took))  # that they are saved
 
     # -- figures of the set
 

@@ -59,6 +59,8 @@ class EvaluateBase(Room):
         self._unfolded = False
         self._first = 0
         """Leftmost column in view."""
+        self._status = ""
+        """What the status line says."""
         self._aside = ""
         """What the status says until something else is done: how the last act ended badly; empty for nothing."""
         self._figures: list[AnswerFigures] = []
@@ -142,6 +144,7 @@ class EvaluateBase(Room):
             self._draw_notices()
 
     def _set_status(self, text: str) -> None:
+        self._status = text
         self.query_one("#eval-status", Static).update(Text(safe_line(redact(in_own_keys(self, text)), 400)))
 
     def _draw_head(self) -> None:

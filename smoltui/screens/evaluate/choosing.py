@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from textual import work
+from textual import on, work
 
 from smoltui.backends.evaluation.columns import Candidate, candidates
 from smoltui.backends.evaluation.model_choices import checked_place, folder_choices, hub_choices
@@ -12,6 +12,7 @@ from smoltui.backends.evaluation.prompt_sets import NAMED, PROJECT
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.column import MOST_COLUMNS, Column
 from smoltui.errors import SmoltuiError
+from smoltui.screens.evaluate.answer_sheet import AnswerSheet
 from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, EvaluateBase
 from smoltui.screens.evaluate.columns_dialog import ColumnsDialog
 from smoltui.widgets.ask_line import AskLine
@@ -111,3 +112,15 @@ class Choosing(EvaluateBase):
         """Shows thoughts in full, or folds them."""
         self._unfolded = not self._unfolded
         self._draw_answers()
+
+    # -- where the prompts were left
+
+    @on(AnswerSheet.Moved)
+    def _prompt_moved(self, event: AnswerSheet.Moved) -> None:
+        if self._loaded is not None and self._set == PROJECT:
+            self.workspace.remember("evaluate.prompt", event.block)
+
+    def recall_prompt(self) -> None:
+        """Scrolls to the project's prompt that was read last."""
+        if self._set == PROJECT:
+            self.query_one(AnswerSheet).go(self.workspace.remembered.project.get("evaluate.prompt", 0))

@@ -321,7 +321,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         self._set_status(" → ".join(filter(None, (error.message, error.hint))))
 
     def _show_loaded(self, loaded: answers.Opening) -> None:
-        moved = self._sheet.prompt_set != loaded.sheet.prompt_set
+        moved, first = self._sheet.prompt_set != loaded.sheet.prompt_set, self._loaded is None
         self._loaded, self._sheet = loaded, loaded.sheet
         self._notices = {key: text for key, text in self._notices.items() if key[0] in self._sheet.names}
         if not self._view_chosen and loaded.measurement is not None and not loaded.sheet.complete:
@@ -330,6 +330,8 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         if moved:
             self.query_one(AnswerSheet).go(0)
         self._draw_all()
+        if first:
+            self.recall_prompt()
         self._draw_below()
         self._set_status(self._aside or self._resting())
 
@@ -353,8 +355,10 @@ class EvaluateRoom(Choosing, Measuring, Copying):
             more = " Held-out figures: v." if loaded.measurement is not None else ""
             return f"Press a to compare these models on these prompts, or m to measure them on held-out pairs.{more}"
         said = f"{sheet.complete:,} answers"
-        if loaded.subject is not None:
-            at = f" {when(loaded.kept_at)}" if loaded.kept_at else ""
+        if self._writes:
+            said += ", being saved"
+        elif loaded.subject is not None and loaded.kept_at:
+            at = f" {when(loaded.kept_at)}"
             said += f", saved {'with the run' if loaded.run is not None else 'for this model'}{at}"
         said += "."
         if missing := len(sheet.missing()):

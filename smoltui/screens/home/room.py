@@ -87,10 +87,12 @@ class HomeRoom(Room):
         self.watch(self.app, "runs", self._runs_changed, init=False)
 
     @on(textual_events.ScreenResume)
-    def _entered(self) -> None:
+    def look_again(self) -> None:
         if self._facts.looked:
             self._look(if_changed=True)
             self._read_runs()
+        if self._account_problem != CHECKING:  # the token may be another one now; the same one is not asked about again
+            self._ask_account()
 
     def on_resize(self, event: textual_events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "wide")

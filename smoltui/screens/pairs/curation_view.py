@@ -84,7 +84,9 @@ class CurationView(Refusing, Unpainted, Container):
         self._write(self.session.note(here, text), lambda decisions: None)
 
     def action_undo(self) -> None:
-        """Undoes the last decision made since the app was opened."""
+        """Undoes the last decision made since the app was opened, or that the set was made the recipe's."""
+        if self.host.undo_use():
+            return
         if not self.session.decisions.can_undo:
             self.host.say(f"There is nothing to undo. {NOTHING_TO_UNDO}")
             return

@@ -46,6 +46,9 @@ class Host(Protocol):
     def show_status(self, line: Text | None) -> None:
         """Draws the line above the keys; None hides it."""
 
+    def undo_use(self) -> bool:
+        """Undoes that the set was made the recipe's, if nothing was decided since; False if there is nothing of it."""
+
     async def at_rest(self) -> None:
         """Waits until no key was pressed for `LOAD_AFTER_SECONDS`."""
 

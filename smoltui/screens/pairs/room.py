@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -35,6 +35,9 @@ from smoltui.scripts.pair_shapes import SCHEMAS
 from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine, Completing
 from smoltui.widgets.unpainted import Unpainted
+
+if TYPE_CHECKING:
+    from smoltui.backends.guide.use_pairs import Used
 
 WATCH_SECONDS = 2.0
 """How often files and decisions are checked for changes."""
@@ -65,6 +68,8 @@ class PairsRoom(Room):
         self._said_changed = False
         self._said_unreadable = ""
         """The last message about decisions that cannot be read."""
+        self._used: tuple[Used, object] | None = None
+        """What making a set the recipe's has written, and the last decision then; None: nothing to undo."""
         self._doing = ""
         """What is happening to the whole set, other than its import."""
         self._where_shown: Text | None = None
@@ -442,11 +447,37 @@ class PairsRoom(Room):
         from smoltui.backends.guide.use_pairs import use_pairs
 
         try:
-            said = await in_thread(partial(use_pairs, self.workspace.project, opened.spec, opened.base))
+            used = await in_thread(partial(use_pairs, self.workspace.project, opened.spec, opened.base))
+            if (decision := used.hold_out) is not None:
+                await self.decisions.take(lambda _: [decision])
         except SmoltuiError as error:
             self.say(error)
             return
-        self.say(f"recipe.yaml: {said} · u in Recipe (3) undoes")
+        self._used = used, self.decisions.last
+        held = f" · holds out {decision.share:.0%} of the prompts" if decision is not None and decision.share else ""
+        self.say(f"recipe.yaml: {used.said}{held} · u undoes")
+        self._own = None
+        self.open_project()
+
+    def undo_use(self) -> bool:
+        if self._used is None or self._used[1] is not self.decisions.last:
+            return False
+        (used, _), self._used = self._used, None
+        self._undo_use(used)
+        return True
+
+    @work(exclusive=True, group="use")
+    async def _undo_use(self, used: Used) -> None:
+        from smoltui.backends.guide.use_pairs import undo_use
+
+        try:
+            await in_thread(partial(undo_use, self.workspace.project, used))
+            if used.hold_out is not None:
+                await self.decisions.undo()
+        except SmoltuiError as error:
+            self.say(error)
+        else:
+            self.say(f"Undone: {used.said}")
         self._own = None
         self.open_project()
 

@@ -17,13 +17,13 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from smoltui.backends.pairs.search import load_engines
-from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, Matches, PairsSession
+from smoltui.backends.pairs.session import DEFAULT_MAX_LENGTH, OWN_ORDER, Matches, PairsSession
 from smoltui.backends.pairs.token_service import TokenService, open_tokenizer
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.actions.own_keys import own_key
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.core.pairs.columns import COLUMNS
+from smoltui.core.pairs.columns import COLUMNS, SORTABLE
 from smoltui.core.pairs.completion import Completion, completion
 from smoltui.core.pairs.query import PairQuery, parse_query
 from smoltui.errors import SmoltuiError
@@ -43,6 +43,7 @@ from smoltui.screens.room import Room, choose_view
 from smoltui.screens.room import View as Choice
 from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.unpainted import Unpainted
+from smoltui.workspace import workspace_of
 
 COUNTED_BY_ITSELF = 20_000
 """In sets of up to this many pairs, tokens are counted automatically, which takes a few seconds."""
@@ -237,6 +238,7 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
         self._count_tokens(asked=False)
         self._facet.loaded()
         self._warm_up()
+        self._recall_order()
         if self.view == "list":
             self._list.draw_lengths()
         elif self.view == "how":
@@ -493,10 +495,29 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
         self.session.next_order()
         name, descending = self.session.order
         self.host.say(f"Sorted by {COLUMNS[name].words}" + (", descending" if descending else ""))
+        self._remember_order()
         self._sort()
 
     def action_reverse(self) -> None:
         self.session.reverse_order()
+        self._remember_order()
+        self._sort()
+
+    def _remember_order(self) -> None:
+        """Remembers the order of the project's own pairs."""
+        if not self.session.is_other:
+            name, descending = self.session.order
+            workspace_of(self.app).remember("pairs.sort", name)
+            workspace_of(self.app).remember("pairs.descending", descending)
+
+    def _recall_order(self) -> None:
+        """Sorts as when the project was left; columns of token counts are not counted yet."""
+        known, session = workspace_of(self.app).remembered.project, self.session
+        order = known.get("pairs.sort", OWN_ORDER[0]), known.get("pairs.descending", OWN_ORDER[1])
+        names = [name for name in SORTABLE if not name.endswith("_tokens")]
+        if session.is_other or session.order != OWN_ORDER or order == OWN_ORDER or order[0] not in names:
+            return
+        session.order = order
         self._sort()
 
     @work(exclusive=True, group="sort")

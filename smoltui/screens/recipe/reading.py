@@ -63,7 +63,7 @@ class RecipeReading(RecipeBase):
             self._sheet = None
             self._nothing(
                 f"There is no recipe in this folder: {project.folder}\n\n"
-                "Create a project: smoltui demo FOLDER, or smoltui new FOLDER --preset course-local"
+                "Press 0, then n to start a project step by step, or d for the demo."
             )
             return
         try:

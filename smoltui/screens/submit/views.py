@@ -81,8 +81,8 @@ class SubmitViews(Room):
 
     def on_mount(self) -> None:
         self.watch(self.app, "runs", self._runs_changed, init=False)
-        self._draw()
-        self._focus_view()
+        recalled = self.workspace.remembered.project.get("submit.view", self._view)
+        self._show(recalled if recalled in dict(VIEWS) else self._view)
         self._load()
 
     def on_screen_resume(self) -> None:
@@ -155,6 +155,7 @@ class SubmitViews(Room):
 
     def _show(self, name: str) -> None:
         self._view = name
+        self.workspace.remember("submit.view", name)
         self.query_one("#submit-body", ContentSwitcher).current = name
         self._focus_view()
         self._draw()
