@@ -13,6 +13,7 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.acts import described, may_have_worked, with_token
+from smoltui.backends.jobs.asked import asked_of
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of, scheduled_of, spec_of_job, unreadable_scheduled
 from smoltui.backends.jobs.listing import first_found, from_all
 from smoltui.backends.jobs.shipment import pack
@@ -117,21 +118,18 @@ class ScheduledJobs:
             return found
         spec = await hub_submit.with_processes(spec)
         command = hub_submit.job_command(spec)
+        asked = await in_thread(lambda: asked_of(spec))
         shipment = await in_thread(lambda: pack(spec))
         token = await hub.token()
         volume = await hub_submit.upload(shipment, namespace, spec.label, token)
-        from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
-
         job_spec = {
-            "dockerImage": DEFAULT_UV_IMAGE,
+            **asked.as_json(token, hub_submit.environment(spec), [volume]),
             "command": command,
             "arguments": [],
             "flavor": spec.flavor,
-            "environment": hub_submit.environment(spec),
-            "secrets": {"HF_TOKEN": token},
             "timeoutSeconds": int(timeout),
             "labels": labels,
-            "volumes": [volume.to_dict()],
+            **({"attempts": spec.attempts} if spec.attempts else {}),
         }
         try:
             return await self._make(namespace, spec.label, job_spec, schedule, suspended, concurrency)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smoltui import __version__
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import explain, never_sent
+from smoltui.backends.jobs.asked import Asked, asked_of
 from smoltui.backends.jobs.job_json import id_of
 from smoltui.backends.jobs.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
 from smoltui.backends.runs.spec import label_value
@@ -69,12 +70,13 @@ async def submit(spec: RunSpec, tell: Tell = lambda words: None) -> dict[str, An
         return found
     spec = await with_processes(spec)
     command = job_command(spec)
+    asked = await in_thread(lambda: asked_of(spec))
     shipment = await in_thread(lambda: pack(spec))
     token = await hub.token()
     volume = await upload(shipment, namespace, spec.label, token, tell)
     tell("starting the Job")
     try:
-        job_id = await _start(spec, command, labels, namespace, token, env=environment(spec), volumes=[volume])
+        job_id = await _start(spec, command, labels, namespace, token, asked, env=environment(spec), volumes=[volume])
     except Exception as error:
         if not _may_have_started(error):
             await take_back(shipment, namespace, spec.label, token)
@@ -94,8 +96,9 @@ async def submit_command(spec: CommandSpec) -> dict[str, Any]:
     if found := await find(namespace, spec.label):
         return found
     token = await hub.token()
+    asked = await in_thread(lambda: asked_of(None))
     try:
-        job_id = await _start(spec, list(spec.command), labels, namespace, token, env={"PYTHONUNBUFFERED": "1"})
+        job_id = await _start(spec, list(spec.command), labels, namespace, token, asked, env={"PYTHONUNBUFFERED": "1"})
     except Exception as error:
         if not _may_have_started(error):
             hub.raise_ours(error, DOING)
@@ -120,6 +123,7 @@ async def _start(
     labels: dict[str, str],
     namespace: str,
     token: str,
+    asked: Asked,
     *,
     env: dict[str, str],
     volumes: Sequence[Any] = (),
@@ -127,18 +131,14 @@ async def _start(
     """The id of the Job that one request starts. Raises what the Hub's client raises."""
 
     def start() -> str:
-        from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
-
         job = _api(token).run_job(
-            image=DEFAULT_UV_IMAGE,
             command=command,
             flavor=spec.flavor,
             timeout=int(spec.timeout_seconds or 0),
             labels=labels,
-            env=env,
-            secrets={"HF_TOKEN": token},
-            volumes=list(volumes) or None,
             namespace=namespace,
+            attempts=spec.attempts if isinstance(spec, RunSpec) else None,
+            **asked.as_arguments(token, env, list(volumes)),
         )
         return str(job.id)
 

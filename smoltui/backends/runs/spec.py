@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.core.recipe import output_dir_of
 from smoltui.core.recipe.packages import packages_for
+from smoltui.core.runs.job_options import JobOptions
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.core.settings.settings import Settings, options_of
@@ -91,7 +92,9 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         processes=(jobs.processes or None) if processes is None else processes,
         strategy=jobs.strategy,
         stop_ruined=stop_ruined,
-        packages=tuple(package.requirement for package in packages_for(recipe.values)),
+        packages=(*(package.requirement for package in packages_for(recipe.values)), *jobs.packages),
+        attempts=jobs.attempts if jobs.attempts > 1 else None,
+        options={key: value for key, value in options_of(jobs).items() if key in _ASKED},
     )
 
 
@@ -121,6 +124,10 @@ def _spec_with_options(
         processes=options.processes,
         options=asked,
     )
+
+
+_ASKED = frozenset(item.name for item in fields(JobOptions))
+"""Keys of `[jobs]` that are stored with a run as `RunSpec.options`."""
 
 
 def new_label() -> str:

@@ -198,7 +198,7 @@ def _packages(error: str, about: Circumstances, at: str) -> Diagnosis:
         return Diagnosis(
             Kind.PACKAGES,
             f"A Python package is missing: {found[1]}{at}",
-            "Add it to jobs.with in smoltui.toml; then run it again (R)."
+            "Add it to jobs.packages in smoltui.toml; then run it again (R)."
             if about.remote
             else f"Install it: python -m pip install {found[1].split('.')[0]}",
         )
@@ -206,7 +206,7 @@ def _packages(error: str, about: Circumstances, at: str) -> Diagnosis:
     return Diagnosis(
         Kind.PACKAGES,
         f"The packages could not be resolved: {why.rstrip('.')}",
-        "Change the version in the script, or in jobs.with of smoltui.toml; then run it again (R).",
+        "Change the version in the script, or in jobs.packages of smoltui.toml; then run it again (R).",
     )
 
 
@@ -214,7 +214,7 @@ def _driver(error: str, about: Circumstances, at: str) -> Diagnosis:
     return Diagnosis(
         Kind.DRIVER,
         f"PyTorch and the NVIDIA driver of the machine don't fit together ({error.rstrip('.')})",
-        "Choose another flavor, or a PyTorch built for that driver (jobs.with); then run it again (R)."
+        "Choose another flavor, or a PyTorch built for that driver (jobs.packages); then run it again (R)."
         if about.remote
         else "Install a PyTorch built for this driver: smoltui check",
     )

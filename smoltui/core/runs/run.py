@@ -69,6 +69,8 @@ class RunSpec:
     """Requirements of this recipe in addition to those of the script; a Job and an environment of uv install them."""
     python: str = ""
     """Which Python trains on this machine, as `local.python` of smoltui.toml says; empty for the app's own."""
+    attempts: int | None = None
+    """How often the Hub starts the Job before it gives up; None: once."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the place it runs at: keys of that place's table in smoltui.toml (`Place.table`), values as
     JSON. Only what is not the default."""

@@ -25,6 +25,15 @@ WORDS: Mapping[str, str] = {
     "jobs.labels": "labels of a Job",
     "jobs.processes": "training processes, one per GPU; 0 uses every GPU of the flavor",
     "jobs.strategy": "how processes share the work: `ddp`, `fsdp` or `zero3`",
+    "jobs.env": "environment variables of a Job; not for secrets, because the Hub shows them",
+    "jobs.secrets": "names of secret variables; values come from `jobs.secrets_file` or the environment, never stored",
+    "jobs.secrets_file": "file with NAME=VALUE lines for `jobs.secrets`, relative to the project",
+    "jobs.volumes": "repositories and buckets to mount, such as `hf://buckets/me/cache:/cache`",
+    "jobs.image": "image of the container, with `uv` in it",
+    "jobs.packages": "Python packages in addition to those that the recipe needs (`--with` of `hf jobs uv run`)",
+    "jobs.ssh": "let `ssh` connect to the running Job, with a key that is registered on the Hub",
+    "jobs.attempts": "how often the Hub starts a Job that fails, the first time included",
+    "jobs.resource_group": "id of an organization's resource group",
     "local.processes": "training processes of a local run, one per GPU; 2 or more start through `accelerate launch`",
     "local.strategy": "how processes share the work: `ddp`, `fsdp` or `zero3`",
     "local.python": "Python that trains: a venv or conda folder with TRL 1, or `uv` to make an environment once",
@@ -110,6 +119,7 @@ WORDS: Mapping[str, str] = {
 UNSET: Mapping[str, str] = {
     "run.on": "local",
     "jobs.namespace": "the token's account",
+    "jobs.image": "that of `hf jobs uv run`",
     "pairs.source": "the recipe's pairs",
     **dict.fromkeys(
         (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.core.foreign.field_types import FITS, field_types
 from smoltui.core.runs.accelerate import MOST_PROCESSES, STRATEGIES
+from smoltui.core.runs.job_options import JobOptions, problem_in
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.core.settings.file_name import FILE_NAME
@@ -39,6 +40,18 @@ class JobSettings:
     """Training processes, one per GPU; 0 for all GPUs of the flavor."""
     strategy: str = "ddp"
     """How they share the training, one of `core.runs.accelerate.STRATEGIES`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names; their values are never stored."""
+    secrets_file: str = ""
+    volumes: tuple[str, ...] = ()
+    image: str = ""
+    packages: tuple[str, ...] = ()
+    """Requirements in addition to the recipe's."""
+    ssh: bool = False
+    attempts: int = 1
+    """How often the Hub starts the Job before it gives up."""
+    resource_group: str = ""
 
     @property
     def timeout_seconds(self) -> int:
@@ -146,6 +159,7 @@ class Settings:
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "jobs.processes": (0, MOST_PROCESSES),
+    "jobs.attempts": (1, 20),
     "local.processes": (1, MOST_PROCESSES),
     "pairs.min_margin": (0, math.inf),
     "evaluation.max_new_tokens": (1, 100_000),
@@ -233,6 +247,10 @@ def _jobs(table: Mapping[str, Any]) -> JobSettings:
     except (ValueError, OverflowError) as error:
         raise RecipeError(f"jobs.timeout in {FILE_NAME} is not a timeout: {jobs.timeout}", str(error)) from error
     _check_strategy(jobs.strategy, "jobs.strategy")
+    asked = {item.name: getattr(jobs, item.name) for item in fields(JobOptions)}
+    if problem := problem_in(JobOptions(**asked)):
+        key, sentence, hint = problem
+        raise RecipeError(f"jobs.{key} in {FILE_NAME} {sentence}", hint)
     return _in_range(jobs, "jobs.")
 
 
