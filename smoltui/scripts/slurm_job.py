@@ -250,6 +250,17 @@ def set_up(lines: list[str], environment: dict[str, str]) -> tuple[dict[str, str
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}, ""
 
 
+def unseen_folder(job: dict[str, Any]) -> str | None:
+    """The first folder of the run that this node does not see; None if it sees all."""
+    return next((folder for folder in job.get("folders", []) if not Path(folder).is_dir()), None)
+
+
+def not_seen(folder: str) -> str:
+    """The sentence about such a folder."""
+    name = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    return f"The node {name} does not see this folder: {folder}"
+
+
 def step_command(job: dict[str, Any], folder: Path) -> list[str]:
     """The srun that starts one task for each process, or one for each node if a launcher starts the processes."""
     command = ["srun", "--kill-on-bad-exit=1", "--wait=60", "--input=none", "--mpi=none"]
@@ -308,6 +319,8 @@ class Batch:
     def run(self) -> int:
         """Runs the part, and returns the exit code of srun."""
         write_status(self.path, self.status)
+        if (unseen := unseen_folder(self.job)) is not None:
+            return self.end(SETUP_FAILED, "folder", error=not_seen(unseen))
         environment, problem = set_up(self.job.get("setup", []), {**os.environ, **self.job.get("env", {})})
         if problem:
             return self.end(SETUP_FAILED, "setup", error=problem)
@@ -415,6 +428,11 @@ def task_environment(job: dict[str, Any], known: dict[str, str]) -> dict[str, st
     return found
 
 
+def say_failed(cause: str, hint: str) -> None:
+    """Prints why this task starts no training, as the training itself would."""
+    print(json.dumps({"event": "failed", "v": 1, "at": time.time(), "cause": cause, "hint": hint}), flush=True)
+
+
 def task_command(job: dict[str, Any], known: dict[str, str]) -> list[str]:
     """The command of this task: the training, or the launcher of this node around it."""
     training = list(job["script"])
@@ -433,6 +451,10 @@ def task(folder: Path) -> int:
     """Becomes a process of the training."""
     job = read_json(folder / "job.json")
     environment = {**os.environ, **task_environment(job, dict(os.environ))}
+    if (unseen := unseen_folder(job)) is not None:
+        hint = "Use a disk that all nodes share: slurm.output_root, or another place for the project."
+        say_failed(not_seen(unseen), hint)
+        return SETUP_FAILED
     command = task_command(job, environment)
     # Kept until the training can save (`pauser` of dpo.py): while libraries load, the signal would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -441,7 +463,7 @@ def task(folder: Path) -> int:
     except OSError as error:
         cause = f"The command of the training cannot be started on a node ({error.strerror}): {command[0]}"
         hint = "Set slurm.python to a Python that all nodes see, or slurm.container or slurm.setup."
-        print(json.dumps({"event": "failed", "v": 1, "at": time.time(), "cause": cause, "hint": hint}), flush=True)
+        say_failed(cause, hint)
     return NO_PYTHON
 
 

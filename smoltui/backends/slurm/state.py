@@ -21,7 +21,18 @@ from smoltui.backends.slurm.records import Part, Records
 from smoltui.backends.system import data_folder
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.slurm.answers import COMMENT, Row
-from smoltui.core.slurm.ends import OVER, RUNNING, RUNNING_WORDS, WAITING, End, end_of, gone, never_submitted
+from smoltui.core.slurm.ends import (
+    MEMORY,
+    OVER,
+    RUNNING,
+    RUNNING_WORDS,
+    WAITING,
+    End,
+    end_of,
+    gone,
+    never_submitted,
+    no_memory,
+)
 from smoltui.core.slurm.waiting import waits_in_words
 
 MARGIN_SECONDS = 5.0
@@ -30,6 +41,12 @@ UNCONFIRMED_SECONDS = 120.0
 """A submission that is in no list after this never arrived."""
 SAVED = frozenset({"COMPLETED", "TIMEOUT", "PREEMPTED", "DEADLINE"})
 """Ends that a training was told of in time, so that one which paused then is simply paused."""
+NOT_STARTED: Mapping[str, str] = {
+    "setup": "The last lines of the log say why.",
+    "srun": "Ask the cluster's administrators.",
+    "folder": "Use a disk that all nodes share: slurm.output_root, or another place for the project.",
+}
+"""Why the script of a job started no training (its word in the status) → next step."""
 KILLED = 128
 """Exit codes above this are signals."""
 
@@ -123,13 +140,11 @@ def _by_script(run: Run, view: View, log: RunLog, queue: Queue) -> Run:
     if why == "paused" and finished is not None:
         reason = f": {status['error']}" if status.get("error") else ""
         return with_resuming(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}{reason}"), log)
-    if why in ("setup", "srun"):
-        hint = "The last lines of the log say why." if why == "setup" else "Ask the cluster's administrators."
-        return replace(run, stage=Stage.ERROR, message=str(status.get("error", "")), hint=hint)
+    if why in NOT_STARTED:
+        return replace(run, stage=Stage.ERROR, message=str(status.get("error", "")), hint=NOT_STARTED[str(why)])
     if why == "stopped" or (code > KILLED and log.failed is None and not status.get("disk_full")):
         return _killed(run, view, log, queue, code)
-    message, hint = cause(code, status, log)
-    return with_resuming(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
+    return _failed(run, view, log, code)
 
 
 def _killed(run: Run, view: View, log: RunLog, queue: Queue, code: int) -> Run:
@@ -146,8 +161,21 @@ def _killed(run: Run, view: View, log: RunLog, queue: Queue, code: int) -> Run:
     if log.finished is not None:  # Slurm has forgotten by whom, but it saved
         message = f"Stopped at step {log.finished.step} from outside (scancel, an administrator or the time limit)"
         return with_resuming(replace(run, stage=Stage.CANCELED, message=message), log)
-    message, hint = cause(KILLED - code, view.status, log)
+    return _failed(run, view, log, KILLED - code)
+
+
+def _failed(run: Run, view: View, log: RunLog, code: int) -> Run:
+    """A training that failed; `code`: its exit code, negative for a signal."""
+    if log.failed is None and _no_memory(log):
+        return _as(run, no_memory(), log, view.status.get("finished_at"))
+    message, hint = cause(code, view.status, log)
     return with_resuming(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
+
+
+def _no_memory(log: RunLog) -> bool:
+    """Whether Slurm's words in the log say that memory was the reason."""
+    found = log.symptoms()
+    return MEMORY.search(f"{found.error}\n{found.last}") is not None
 
 
 # -- Slurm's word
@@ -169,7 +197,7 @@ def _by_slurm(run: Run, view: View, log: RunLog, queue: Queue) -> Run:
         return _waiting(run, view, row if row.state in WAITING else None)
     if not status and row.state in RUNNING:
         return replace(run, stage=Stage.RUNNING, message="starting", started_at=row.start)
-    if not status or row.state in WAITING | RUNNING | OVER:
+    if status or row.state in WAITING | RUNNING | OVER:
         return _running(run, view, row)
     return replace(run, stage=row.state, message=_silent(view) or None)  # a state of a newer Slurm
 
@@ -257,7 +285,9 @@ def _ended(run: Run, view: View, log: RunLog, row: Row) -> Run:
         told = replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}", finished_at=at)
         return with_resuming(told, log)
     end = end_of(row, folder=view.folder, started=bool(view.status), asked=view.records.asked("cancel"))
-    if log.failed is not None and end.stage == Stage.ERROR and row.state in ("FAILED", "COMPLETED"):
+    if log.failed is None and end.stage == Stage.ERROR and _no_memory(log):
+        end = no_memory()
+    elif log.failed is not None and end.stage == Stage.ERROR and row.state in ("FAILED", "COMPLETED"):
         end = End(Stage.ERROR, log.failed.cause, log.failed.hint)
     elif row.state == "TIMEOUT" and newest_of(log) is not None:
         end = replace(end, message="The time limit ended the run before it had saved its last steps")

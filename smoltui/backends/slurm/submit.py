@@ -166,6 +166,7 @@ def job_record(
         "log_key": stored.get("log_key"),
         "created_at": stored.get("created_at", 0.0),
         "output_dir": spec.output_dir,
+        "folders": [spec.project, spec.output_dir],
         "resumes": True,
         "setup": list(settings.setup),
         "env": _environment(settings),

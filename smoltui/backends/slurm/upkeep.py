@@ -22,6 +22,8 @@ from smoltui.safe_text import safe_line
 
 MOST_LABEL = 100
 """Longest key or value of a label, as for Jobs."""
+OVER_BY_SCRIPT = ("finished", "paused", "canceled", "setup", "srun", "folder")
+"""What the script of a job writes about an end that Slurm can't say more about."""
 LOCK_SECONDS = commands.SUBMIT_SECONDS + 15
 """How long to wait for another smoltui that is submitting a run."""
 
@@ -42,7 +44,7 @@ def relabelled(known: Mapping[str, str], set_: Mapping[str, str], remove: Sequen
 
 def is_over(records: Records) -> bool:
     """Whether Slurm has nothing to add to the records."""
-    return records.last is not None or (records.status or {}).get("why") in ("finished", "paused", "canceled", "setup")
+    return records.last is not None or (records.status or {}).get("why") in OVER_BY_SCRIPT
 
 
 def all_records() -> Iterator[Records]:

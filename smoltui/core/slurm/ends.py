@@ -6,6 +6,7 @@ and ended properly. That is what the events of the script are for; these are the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ RUNNING_WORDS: Mapping[str, str] = {
 }
 """State of a job that runs, but not quite → words."""
 
+MEMORY = re.compile(r"Out Of Memory|exceeded memory limit|oom[-_ ]kill", re.IGNORECASE)
+"""Slurm's words in the log of a job that was ended for its memory (slurmstepd, srun)."""
 NO_LOG = 53
 """Slurm's code in place of a signal if the log of a job cannot be opened (ESLURMD_… of slurm_errno.h)."""
 SLURM_OOM = 125
@@ -66,7 +69,7 @@ def end_of(row: Row, *, folder: str, started: bool, asked: bool) -> End:
         case "NODE_FAIL" | "BOOT_FAIL":
             return End(Stage.ERROR, f"A node of the job failed: {row.nodes or 'unknown'}", "Start the run again.")
         case "OUT_OF_MEMORY":
-            return _no_memory()
+            return no_memory()
         case "PREEMPTED" | "REVOKED":
             return End(
                 Stage.ERROR,
@@ -87,7 +90,7 @@ def _failed(row: Row, folder: str) -> End:
             "The folder must be on a disk that all nodes see: set SMOLTUI_HOME to a folder there.",
         )
     if row.signal == SLURM_OOM or row.reason == "OutOfMemory":
-        return _no_memory()
+        return no_memory()
     if row.signal == 9:
         return End(
             Stage.ERROR,
@@ -102,7 +105,8 @@ def _failed(row: Row, folder: str) -> End:
     return End(Stage.ERROR, f"The job failed{code}", log)
 
 
-def _no_memory() -> End:
+def no_memory() -> End:
+    """The end of a run that used more memory than its job asked for."""
     return End(
         Stage.ERROR,
         "The job used more memory than it asked for",
