@@ -125,5 +125,5 @@ def _env_problem(env: Mapping[str, str]) -> tuple[str, str, str] | None:
         if name.startswith(("SLURM_", "SBATCH_")):
             return "env", f"has a variable that Slurm sets: {name}", "Use the key of [slurm] for it."
         if is_secret_name(name):
-            return "env", f"has a variable that looks like a secret: {name}", "Log in on this machine: hf auth login"
+            return "env", f"has {name}, which looks like a secret", "Log in on this machine: hf auth login"
     return None

@@ -125,8 +125,11 @@ def submitted_id(text: str) -> str | None:
 
 
 def last_line(text: str) -> str:
-    """The last line of what a command said, without the name of the command; empty without one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """The last line of what a command said, without the name of the command; empty without one.
+
+    Advice to read the help is skipped: the line before it says what is wrong.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "--help" not in line]
     return re.sub(r"^\w+:\s*(?:error|fatal)?:?\s*", "", lines[-1]) if lines else ""
 
 

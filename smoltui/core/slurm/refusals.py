@@ -48,6 +48,11 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
     (r"disk quota exceeded", "Your disk quota is used up", "Delete what you no longer need, then start again."),
     (r"no space left", "The disk is full", "Free some space, then start again."),
     (
+        r"unrecognized option|invalid option|ambiguous",
+        "sbatch does not know an option of slurm.extra",
+        "Correct slurm.extra; options: man sbatch",
+    ),
+    (
         r"access/permission denied|user not found",
         "Slurm does not let you submit jobs here",
         "Ask the cluster's administrators for access.",

@@ -20,6 +20,7 @@ REASONS: Mapping[str, str] = {
     "JobHeldUser": "held by you: scontrol release {job}",
     "JobHeldAdmin": "held by the administrators of the cluster; ask them why",
     "JobHoldMaxRequeue": "held: Slurm requeued the job too often",
+    "job requeued in held state": "requeued and held, not by smoltui; release it: scontrol release {job}",
     "launch failed requeued held": "held: the job could not be launched; try again: scontrol release {job}",
     "PartitionTimeLimit": f"{NEVER}: slurm.time is longer than the partition allows",
     "PartitionNodeLimit": f"{NEVER}: slurm.nodes is more than the partition allows",
@@ -59,13 +60,14 @@ REASONS: Mapping[str, str] = {
 def waits_in_words(row: Row, now: float) -> str:
     """Why a job waits, and when it is expected to start."""
     known, _, more = row.reason.partition(",")
-    words = REASONS.get(row.reason) or REASONS.get(known.strip("()"))
+    # Reasons of several words have blanks or underscores, depending on the version.
+    words = REASONS.get(row.reason) or REASONS.get(known.strip("()")) or REASONS.get(row.reason.replace("_", " "))
     if words is None:
         words = f"waiting: {row.reason}"
     elif more.strip():
         words = f"{words} ({more.strip()})"
     words = words.replace("{job}", row.job)
-    if row.start is not None and row.start > now and not words.startswith((NEVER, "held")):
+    if row.start is not None and row.start > now and not words.startswith((NEVER, "held", "requeued and held")):
         same_day = time.localtime(row.start)[:3] == time.localtime(now)[:3]
         words += time.strftime("; start expected at %H:%M" if same_day else "; start expected on %b %d, %H:%M",
                                time.localtime(row.start))  # fmt: skip

@@ -60,6 +60,9 @@ def test_the_id_that_sbatch_prints(text: str, job: str | None) -> None:
 
 def test_the_last_line() -> None:
     said = "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Invalid qos\n"
+    assert last_line("sbatch: unrecognized option '-x'\nTry \"sbatch --help\" for more information\n") == (
+        "unrecognized option '-x'"
+    )
     assert last_line(said) == "Batch job submission failed: Invalid qos" and last_line("\n") == ""
 
 

@@ -28,6 +28,7 @@ FAILED = "Batch job submission failed: "
             "slurm.nodes",
         ),
         (FAILED + "Disk quota exceeded", "quota", "Delete"),
+        ("unrecognized option '--nonesuch=1'", "slurm.extra", "man sbatch"),
         ("something new", "refused the job: something new", "[slurm]"),
         ("", "no reason", "[slurm]"),
     ],
