@@ -29,6 +29,8 @@ FEW_ROWS = 20
 """Below this, nothing is held out: a share would be one pair or none."""
 SMALL_ROWS, SMALL_SHARE, SHARE = 1000, 0.1, 0.05
 """Below so many pairs a larger share is held out, so that it has at least a few."""
+LARGER_SHARES, FEWEST_HELD_OUT = (0.1, 0.2, 0.3), 2
+"""For sets of which so few pairs would be held out."""
 PROMPTS, PROMPT_CHARS, PROMPT_ROWS = 8, 300, 400
 """How many prompts a new project asks, their longest, and the rows they are looked for in."""
 
@@ -64,10 +66,19 @@ class PairsSeen:
 
     @property
     def share(self) -> float:
-        """Share of the prompts to hold out; 0 if there is a split for that, or too few pairs."""
+        """Share of the prompts to hold out; 0 if there is a split for that, or too few pairs.
+
+        Prompts are drawn, so a small share of a small set may hold out none: it is raised until it takes some of the
+        pairs that were read.
+        """
         if self.test_split or (self.usable is not None and self.usable < FEW_ROWS):
             return 0.0
-        return SMALL_SHARE if self.usable is not None and self.usable < SMALL_ROWS else SHARE
+        wanted = SMALL_SHARE if self.usable is not None and self.usable < SMALL_ROWS else SHARE
+        prompts = [prompt_hash(pair.prompt) for pair in self.pairs if pair.readable]
+        for share in (wanted, *(larger for larger in LARGER_SHARES if larger > wanted)):
+            if not prompts or sum(held_out(prompt, DEFAULT_SEED, share) for prompt in prompts) >= FEWEST_HELD_OUT:
+                return share
+        return 0.0
 
     def facts(self, project: Path) -> PairsFacts:
         """What the recipe of a project in this folder says of it."""
