@@ -219,6 +219,15 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
+def hf_jobs() -> str:
+    from smoltui.core.runs.hf_jobs import COMMANDS, OPTIONS
+
+    rows = []
+    for name, (here, why) in {**COMMANDS, **OPTIONS}.items():
+        rows.append((f"`{name}`", f"`{here}`" if here else "–", why))
+    return table(("hf jobs", "here", "remark"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "cards": cards,
     "places": places,
@@ -226,6 +235,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "exceptions": exceptions,
     "commands": commands,
     "events": events,
+    "hf jobs": hf_jobs,
     "columns": columns,
     "run columns": run_columns,
     "fields": recipe_fields,

@@ -1,11 +1,10 @@
-"""The Runs room on the command line: stats, wait, pause, resume, rerun, labels, hardware. `runs.py` has the others."""
+"""The Runs room on the command line: wait, pause, resume, rerun, labels, hardware. `runs.py` has the others."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli import confirming, runs, verdicts
 from smoltui.cli.follow_ups import follow_up
-from smoltui.cli.output import bell, cell, note, print_json, print_warning, say
+from smoltui.cli.output import bell, cell, note, print_error, print_json, print_warning, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
-from smoltui.core.machine.sample import in_words
-from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
 from smoltui.errors import InputError, RateLimitedError, RunFailedError, UnreachableError
 from smoltui.safe_text import redact, safe_line
 
@@ -29,43 +28,21 @@ if TYPE_CHECKING:
 
 UNREACHED_SECONDS = 30.0
 """Delay before a Hub that did not answer is asked again."""
+TIMED_OUT = 124
+"""Exit code of `wait --timeout`, as that of timeout(1)."""
 FOLLOW_UP_SECONDS = 3.0
 """Delay before the steps after a run: an app that is open on its project does them first, and shows them."""
 
 
-def stats(run_id: str, *, follow: bool, as_json: bool) -> None:
-    """Prints what a run is using now; with `follow`, one line per second until it ends.
-
-    Raises:
-        InputError: it is not running, so there is nothing to print.
-    """
-
-    async def work() -> tuple[int, Run]:
-        engine, run = await runs.find(run_id)
-        told = 0
-        async with aclosing(engine.stats(run_id, follow=follow)) as samples:
-            async for sample in samples:
-                told += 1
-                if as_json:
-                    print_json(sample.as_json())
-                else:
-                    when = f"{time.strftime('%H:%M:%S', time.localtime(sample.at))}  " if follow else ""
-                    say(f"{when}{in_words(sample)}")
-        return told, run
-
-    told, run = runs.run_async(work())
-    if not told and not follow:
-        raise InputError(
-            f"No usage, because the run is not running: {run.id} is {safe_line(run.stage, 40)}",
-            "If the run has yet to start, wait for it with --follow.",
-        )
-
-
-def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
-    """Waits until all runs have ended, and does the steps after them.
+def wait(run_ids: Sequence[str], timeout: str | None = None, *, as_json: bool) -> int:
+    """Waits until all runs have ended, at most `timeout` (in the format of Jobs), and does the steps after them.
 
     Prints each run with a bell as it ends, and returns the exit code. A step that failed counts like a run that failed.
+
+    Raises:
+        InputError: not a time.
     """
+    limit = _limit(timeout)
 
     async def work() -> tuple[list[Run], list[RunFailedError]]:
         # All are looked up before the wait begins, so that a wrong id is reported now and not in three hours.
@@ -81,9 +58,28 @@ def wait(run_ids: Sequence[str], *, as_json: bool) -> int:
             bell()
         return ended, [failure for run in ended if (failure := await _followed_up(run, as_json)) is not None]
 
-    ended, failures = runs.run_async(work())
+    async def in_time() -> tuple[list[Run], list[RunFailedError]]:
+        async with asyncio.timeout(limit):
+            return await work()
+
+    try:
+        ended, failures = runs.run_async(in_time())
+    except TimeoutError:
+        print_error(
+            f"The runs have not ended after {as_time(limit)}; they continue",
+            f"Wait for them again: smoltui wait {' '.join(run_ids)}",
+            as_json,
+        )
+        return TIMED_OUT
     codes = {*(runs.exit_code(run.stage) for run in ended), *(1 for _ in failures)}
     return next(code for code in (1, 130, 0) if code in codes)
+
+
+def _limit(timeout: str | None) -> float | None:
+    try:
+        return None if timeout is None else float(timeout_seconds(timeout))
+    except ValueError as error:
+        raise InputError(f"Not a time to wait: {safe_line(timeout or '', 60)}", str(error)) from error
 
 
 async def _followed_up(run: Run, as_json: bool) -> RunFailedError | None:
@@ -172,24 +168,35 @@ def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as
     Raises:
         InputError: not KEY=VALUE, or a label that the engine refuses.
     """
-    set_: dict[str, str] = {}
-    for text in assignments:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"Labels are written KEY=VALUE: {safe_line(text, 100)}", "For example: team=ml")
-        set_[key] = value
+    set_ = parsed_labels(assignments)
 
     async def work() -> Run:
         engine, run = await runs.find(run_id)
         return await engine.labels(run_id, set_, remove) if set_ or remove else run
 
     run = runs.run_async(work())
+    print_labels(run.id, run.labels, as_json)
+
+
+def parsed_labels(assignments: Sequence[str]) -> dict[str, str]:
+    """The labels in KEY=VALUE arguments. Raises InputError for anything else."""
+    found: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"Labels are written KEY=VALUE: {safe_line(text, 100)}", "For example: team=ml")
+        found[key] = value
+    return found
+
+
+def print_labels(owner: str, labels: Mapping[str, str], as_json: bool) -> None:
+    """Prints the labels of a run or a schedule."""
     if as_json:
-        print_json({"id": run.id, "labels": dict(run.labels)})
+        print_json({"id": owner, "labels": dict(labels)})
         return
-    for key, value in run.labels.items():
+    for key, value in labels.items():
         say(safe_line(redact(f"{key}={value}")))
-    if not run.labels:
+    if not labels:
         note("No labels")
 
 

@@ -104,6 +104,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         jobs.resume_command,
         jobs.rerun_command,
         jobs.labels_command,
+        jobs.expose_command,
         jobs.hardware_command,
         scheduled.scheduled_group,
     ),

@@ -59,10 +59,11 @@ def print_event(event: events.Event, run: Run, as_json: bool) -> None:
         note(safe(redact(words), 2000))
 
 
-def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
+def ps(*, every: bool, engine: str | None, filter_text: str, quiet: bool, as_json: bool) -> None:
     """Prints the list of runs that match `filter_text` (`core/runs/run_filter.py`), newest first.
 
-    `every` includes those that ended more than `RECENT_SECONDS` ago; `engine` is the only one asked, None: all of them.
+    With `quiet`, only their ids. `every` includes those that ended more than `RECENT_SECONDS` ago; `engine` is the only
+    one asked, None: all of them.
     An engine or a namespace that cannot be asked is reported on stderr, and the others are listed.
 
     Raises:
@@ -77,13 +78,16 @@ def ps(*, every: bool, engine: str | None, filter_text: str, as_json: bool) -> N
         listed, errors = await _listed(asked, raises=bool(engine))
         listed = [run for run in listed if (every or _is_recent(run, now)) and wanted.matches(run)]
         recent = {run.id for run in listed if _is_recent(run, now)}
-        return await explained(listed, engines, recent), errors
+        return listed if quiet else await explained(listed, engines, recent), errors
 
     runs, errors = run_async(work())
     for which, error in errors:
         note_error(f"{which[:1].upper()}{safe_line(which[1:], 80)} are not listed", error, as_json)
     if as_json:
-        print_json([run.summary() for run in runs])
+        print_json([run.id for run in runs] if quiet else [run.summary() for run in runs])
+    elif quiet:
+        for run in runs:
+            say(safe_line(run.id, 60))
     elif runs:
         _print_table(runs, now)
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smoltui.backends.runs.engine import Engine, Schedules
 from smoltui.cli import confirming, runs
 from smoltui.cli.arguments import project_in
+from smoltui.cli.jobs import parsed_labels, print_labels
 from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
@@ -127,6 +129,30 @@ async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Crea
     if not asked.yes:
         question = f"Start this Job on schedule '{asked.schedule}' (UTC)? Your token is stored for it as a secret."
         await confirming.confirm_cost(paid, flavor, seconds, question, asked.as_json)
+
+
+def inspect(scheduled_id: str, *, as_json: bool) -> None:
+    """Prints everything known about a schedule."""
+    item = runs.run_async(_scheduled()[1].get(scheduled_id))
+    print_json({**item.summary(), "raw": dict(item.raw)}, indent=None if as_json else 2)
+
+
+def reschedule(scheduled_id: str, schedule: str, *, as_json: bool) -> None:
+    """Changes when a schedule starts Jobs, and prints it. Raises as `create`."""
+    try:
+        schedule = checked_schedule(schedule)
+    except ValueError as error:
+        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error
+    _print(runs.run_async(_scheduled()[1].reschedule(scheduled_id, schedule)), as_json)
+
+
+def labels(scheduled_id: str, assignments: Sequence[str], remove: Sequence[str], *, as_json: bool) -> None:
+    """Sets and removes labels of a schedule, and prints its labels. Raises as `jobs.labels`."""
+    set_ = parsed_labels(assignments)
+    scheduled = _scheduled()[1]
+    work = scheduled.labels(scheduled_id, set_, remove) if set_ or remove else scheduled.get(scheduled_id)
+    item = runs.run_async(work)
+    print_labels(item.id, item.labels, as_json)
 
 
 def suspend(scheduled_id: str, *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from smoltui.cli.runs import exit_code, print_event, run_async
 from smoltui.cli.verdicts import settled as settled_run
 from smoltui.cli.verdicts import verdict_on
 from smoltui.core.runs import events
+from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, RunFailedError
@@ -97,6 +98,8 @@ class Training:
     side_by_side: bool
     processes: int | None
     detach: bool
+    dry_run: bool
+    """Start nothing; print what would be started."""
     """Return once the run is started."""
     then: tuple[str, ...]
     """Steps after the run (`core.runs.chain.STEPS`)."""
@@ -133,6 +136,9 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     for check in warnings:
         print_warning(check.sentence, check.next_step, as_json)
     await _ask_twice(engine, plan.spec, yes=asked.yes, as_json=as_json)
+    if asked.dry_run:
+        await _preview(engine, plan.spec, as_json)
+        return 0
     if place.pays and not asked.yes:
         seconds = plan.spec.timeout_seconds or 0
         await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
@@ -164,6 +170,21 @@ async def _ask_twice(engine: Engine, spec: RunSpec, *, yes: bool, as_json: bool)
         confirm_second(f"{found}. Start a second one?", as_json)
     else:
         print_warning(found, "Cancel one of them: smoltui cancel ID", as_json)
+
+
+async def _preview(engine: Engine, spec: RunSpec, as_json: bool) -> None:
+    """Prints what would be started, and what it costs at most."""
+    from smoltui.core.runs.cost import usd, worst_cost
+
+    found = await engine.preview(spec)
+    if engine.place.pays and spec.flavor and spec.timeout_seconds:
+        known = {flavor.name: flavor for flavor in await engine.hardware()}
+        if (flavor := known.get(spec.flavor)) is None:
+            raise InputError(f"Unknown flavor: {safe_line(spec.flavor, 60)}", f"Known: {', '.join(known)}")
+        found["usd_at_most"] = worst_cost(flavor, spec.timeout_seconds)
+        note(f"{flavor.name} for at most {as_time(spec.timeout_seconds)}: at most {usd(found['usd_at_most'])}")
+    print_json(found, indent=None if as_json else 2)
+    note("Nothing was started (--dry-run)")
 
 
 def _check_steps(then: Sequence[str], place: Place) -> None:

@@ -145,6 +145,36 @@ def test_who_canceled_a_job_and_a_gap(server: LocalHub, capsys: pytest.CaptureFi
     assert [event["event"] for event in events].count("gap") == 1 and not err
 
 
+def test_ids_alone_a_time_limit_and_everything_that_runs(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = server.add(flavor="a100-large"), server.add(namespace="lab")
+    assert run(["ps", "-q", "--filter", "namespace:la"]) == 0
+    assert capsys.readouterr().out == f"{two.id}\n"
+    assert run(["wait", one.id, "--timeout", "1s"]) == 124
+    assert "they continue" in capsys.readouterr().err and one.stage == "RUNNING"
+    assert run(["wait", one.id, "--timeout", "soon"]) == 2
+    capsys.readouterr()
+    for job in (one, two):
+        job.samples = [{"cpu_usage_pct": 50, "cpu_millicores": 2000, "memory_used_bytes": 1, "memory_total_bytes": 2}]
+    assert run(["stats", "--json"]) == 0
+    samples, _ = output(capsys)
+    assert {sample["run"] for sample in samples} == {one.id, two.id}
+
+
+def test_what_a_dry_run_would_start(server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything but values of secrets; and nothing is started."""
+    (project / "smoltui.toml").write_text(
+        '[jobs]\nflavor = "a100-large"\ntimeout = "3h"\nsecrets = ["MINE"]\nsecrets_file = ".env"\nattempts = 2\n'
+        '[jobs.env]\nA = "b"\n'
+    )
+    (project / ".env").write_text("MINE=hidden\n")
+    assert run(["train", str(project), "--on", "hub", "--dry-run", "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert (found["attempts"], found["secrets"], found["environment"]["A"]) == (2, ["HF_TOKEN", "MINE"], "b")
+    assert "hidden" not in captured.out and TOKEN not in captured.out and found["usd_at_most"] > 0
+    assert not server.asked("POST", "/api/jobs") and not server.jobs
+
+
 class TestListing:
     def test_only_those_i_ask_for(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """I filter by stage, label, flavor and words; what is left is JSON, or a sentence."""

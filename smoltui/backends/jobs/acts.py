@@ -9,11 +9,11 @@ from typing import Any
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import never_sent, not_the_hub
 from smoltui.backends.jobs import submit as hub_submit
-from smoltui.backends.jobs.job_json import id_of, labels_of, secret_names, spec_of_job
+from smoltui.backends.jobs.job_json import id_of, labels_of, secret_names, spec_of_job, stage_of
 from smoltui.backends.runs.spec import new_label
 from smoltui.backends.runs.token_check import refuse_tokens_in_job
 from smoltui.core.runs.rerun import again, spec_of
-from smoltui.core.runs.run import LABEL, RunSpec
+from smoltui.core.runs.run import FINAL, LABEL, RunSpec
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
 
@@ -118,6 +118,25 @@ async def relabel(
         path = hub.jobs_path(namespace, job_id, "labels")
         response = await session.send("PUT", path, doing=doing, body={"labels": labels})
         return described(hub.decoded(response, doing), doing)
+
+
+async def exposed(
+    job: Mapping[str, object], namespace: str, ports: Sequence[int], public: Sequence[int]
+) -> dict[str, Any]:
+    """`job` with these ports exposed instead of those that were.
+
+    Raises:
+        InputError: it has ended.
+        ServiceError: the Hub refused or did not respond; retrying is harmless.
+    """
+    job_id = str(job.get("id"))
+    if stage_of(job) in FINAL:
+        raise InputError(f"This Job has ended, so its ports cannot be reached: {safe_line(job_id, 60)}")
+    doing = f"expose ports of {safe_line(job_id, 60)}"
+    async with hub.session(doing) as session:
+        path = hub.jobs_path(namespace, job_id, "expose")
+        body = {"ports": list(ports), "portsPublic": list(public)}
+        return described(hub.decoded(await session.send("PUT", path, doing=doing, body=body), doing), doing)
 
 
 def merged_labels(known: Mapping[str, str], set_: Mapping[str, str], remove: Sequence[str]) -> dict[str, str]:

@@ -103,6 +103,9 @@ class HubEngine(Engine):
         await in_thread(lambda: job_pending.end(spec.label))
         return run
 
+    async def preview(self, spec: RunSpec) -> dict[str, Any]:
+        return await hub_submit.preview(spec)
+
     async def command(self, spec: CommandSpec) -> Run:
         """As `Engine.command`. Raises as `submit`."""
         await in_thread(job_records.ready)
@@ -304,6 +307,12 @@ class HubEngine(Engine):
         job = await self.job(run_id)
         namespace = self._namespaces[str(id_of(job))]
         changed = await hub_acts.relabel(job, namespace, set_, remove)
+        return await self._with_record(run_of(changed, namespace=namespace))
+
+    async def expose(self, run_id: str, ports: Sequence[int], public: Sequence[int]) -> Run:
+        job = await self.job(run_id)
+        namespace = self._namespaces[str(id_of(job))]
+        changed = await hub_acts.exposed(job, namespace, ports, public)
         return await self._with_record(run_of(changed, namespace=namespace))
 
     async def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:

@@ -6,13 +6,13 @@ unique label and is found by it, a triggered one is distinguished from the Jobs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import submit as hub_submit
-from smoltui.backends.jobs.acts import described, may_have_worked, with_token
+from smoltui.backends.jobs.acts import described, may_have_worked, merged_labels, with_token
 from smoltui.backends.jobs.asked import asked_of
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of, scheduled_of, spec_of_job, unreadable_scheduled
 from smoltui.backends.jobs.listing import first_found, from_all
@@ -161,6 +161,23 @@ class ScheduledJobs:
         spec["labels"] = {key: value for key, value in labels_of(job).items() if key not in (LABEL, SCHEDULE_LABEL)}
         await hub.writing_account(MAKING)
         return await self._make(namespace, new_label(), spec, schedule, suspended, concurrency)
+
+    async def reschedule(self, scheduled_id: str, schedule: str) -> ScheduledJob:
+        """Changes when it starts Jobs. Raises as `get`; InputError: the schedule cannot be used."""
+        return await self._put(scheduled_id, "POST", "schedule", {"schedule": _checked(schedule)})
+
+    async def labels(self, scheduled_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> ScheduledJob:
+        """Sets some labels of its Jobs, removes others and keeps the rest. Raises as `acts.relabel`."""
+        item = await self.get(scheduled_id)
+        return await self._put(scheduled_id, "PUT", "labels", {"labels": merged_labels(item.labels, set_, remove)})
+
+    async def _put(self, scheduled_id: str, method: str, what: str, body: Mapping[str, object]) -> ScheduledJob:
+        item = await self.get(scheduled_id)
+        doing = f"change the {what} of the scheduled Job {safe_line(item.id, 60)}"
+        async with hub.session(doing) as session:
+            path = hub.scheduled_path(item.namespace or "", item.id, what)
+            await session.send(method, path, doing=doing, body=dict(body))
+        return await self.get(item.id)
 
     async def suspend(self, scheduled_id: str) -> ScheduledJob:
         """Suspends it until it is resumed; a running Job continues. Raises as `get`."""

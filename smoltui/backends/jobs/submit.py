@@ -106,6 +106,32 @@ async def submit_command(spec: CommandSpec) -> dict[str, Any]:
     return await _read(namespace, job_id, spec, labels)
 
 
+async def preview(spec: RunSpec) -> dict[str, Any]:
+    """The request that `submit` would send, with names instead of the values of secrets, and the files before it.
+
+    Raises as `submit`, if nothing could be sent at all.
+    """
+    refuse_tokens(spec)
+    labels = checked_labels(spec)
+    _must_be_limited(spec)
+    account = await hub.account()
+    spec = await with_processes(spec)
+    asked, files = await in_thread(lambda: (asked_of(spec), pack(spec).sizes()))
+    request = asked.as_json("", environment(spec), [])
+    return {
+        "namespace": spec.namespace or account.name,
+        "flavor": spec.flavor,
+        "timeoutSeconds": spec.timeout_seconds,
+        "attempts": spec.attempts or 1,
+        "command": job_command(spec),
+        "labels": labels,
+        **request,
+        "secrets": sorted(request["secrets"]),
+        "ssh": asked.ssh,
+        "files": [{"path": f"{MOUNT}/{name}", "bytes": size} for name, size in files],
+    }
+
+
 def _must_be_limited(spec: RunSpec | CommandSpec) -> None:
     """Raises InputError for a Job without a flavor or a timeout."""
     if not spec.flavor:

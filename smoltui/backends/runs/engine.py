@@ -137,6 +137,14 @@ class Engine(ABC):
         """
         raise self.cannot("has no labels", "Labels are for Jobs.")
 
+    async def expose(self, run_id: str, ports: Sequence[int], public: Sequence[int]) -> Run:
+        """Makes these ports of a running run reachable, and no others; `public` ones need no token.
+
+        Raises:
+            InputError: it has ended. Else as `get`.
+        """
+        raise self.cannot("cannot expose ports", "Ports can be exposed for Jobs.")
+
     async def command(self, spec: CommandSpec) -> Run:
         """Starts a command that is not a training, and returns its run as soon as it has an id.
 
@@ -229,6 +237,16 @@ class Engine(ABC):
         """
         raise self.cannot(f"has no list of choices for {safe_line(key, 60)}", "Type the value.")
 
+    async def preview(self, spec: RunSpec) -> dict[str, Any]:
+        """What `submit` would start, as JSON without the values of secrets; starts and sends nothing.
+
+        Raises:
+            InputError: the spec cannot be run.
+        """
+        from dataclasses import asdict
+
+        return {"engine": self.name, **asdict(spec)}
+
     def steps_after(self, run: Run) -> Sequence[str]:
         """Follow-up steps that a run of this engine needs because it can't do them itself (`core.runs.chain.STEPS`)."""
         return ()
@@ -302,6 +320,14 @@ class Schedules(Protocol):
         concurrency: bool = False,
     ) -> ScheduledJob:
         """Creates one that repeats a run (`Run.raw`)."""
+        ...
+
+    async def reschedule(self, scheduled_id: str, schedule: str) -> ScheduledJob:
+        """Changes when it starts runs; `schedule` was checked."""
+        ...
+
+    async def labels(self, scheduled_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> ScheduledJob:
+        """Sets some labels of its runs, removes others and keeps the rest. Raises as `Engine.labels`."""
         ...
 
     async def suspend(self, scheduled_id: str) -> ScheduledJob:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import click
 
-from smoltui.cli.arguments import FOLDER, EngineChoice, json_option, project_in, run_argument, runs_argument
+from smoltui.cli.arguments import FOLDER, RUN_ID, EngineChoice, json_option, project_in, run_argument, runs_argument
 
 
 @click.command("stats")
-@run_argument
+@click.argument("run_ids", metavar="[ID]...", nargs=-1, type=RUN_ID)
 @click.option("-f", "--follow", is_flag=True, help="Print one line per second until the run ends.")
 @json_option
-def stats_command(run_id: str, follow: bool, as_json: bool) -> None:
-    """Show what a run is using: processor, memory, each GPU, network."""
-    from smoltui.cli import jobs
+def stats_command(run_ids: tuple[str, ...], follow: bool, as_json: bool) -> None:
+    """Show what runs are using: processor, memory, each GPU, network. Without an id, everything that runs."""
+    from smoltui.cli import usage
 
-    jobs.stats(run_id, follow=follow, as_json=as_json)
+    usage.stats(run_ids, follow=follow, as_json=as_json)
 
 
 @click.command("wait")
 @runs_argument
+@click.option("--timeout", help="Give up after this time, such as 30m; the runs continue.")
 @json_option
-def wait_command(run_ids: tuple[str, ...], as_json: bool) -> None:
+def wait_command(run_ids: tuple[str, ...], timeout: str | None, as_json: bool) -> None:
     """Wait until runs have ended, and do their follow-up steps.
 
-    The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed.
+    The exit code is 0 if all COMPLETED, 130 if one was CANCELED, 1 if one failed, 124 if the time is over.
     """
     from smoltui.cli import jobs
 
-    raise SystemExit(jobs.wait(run_ids, as_json=as_json))
+    raise SystemExit(jobs.wait(run_ids, timeout, as_json=as_json))
 
 
 @click.command("pause")
@@ -72,6 +73,19 @@ def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str,
     from smoltui.cli import jobs
 
     jobs.labels(run_id, assignments, remove, as_json=as_json)
+
+
+@click.command("expose")
+@run_argument
+@click.argument("ports", metavar="[PORT]...", nargs=-1, type=click.IntRange(1, 65535))
+@click.option("--public", multiple=True, type=click.IntRange(1, 65535), metavar="PORT", help="Without a token; repeat.")
+@click.option("--clear", is_flag=True, help="Close all ports.")
+@json_option
+def expose_command(run_id: str, ports: tuple[int, ...], public: tuple[int, ...], clear: bool, as_json: bool) -> None:
+    """Make ports of a running Job reachable, instead of those that were; show its addresses."""
+    from smoltui.cli import usage
+
+    usage.expose(run_id, ports, public, clear=clear, as_json=as_json)
 
 
 @click.command("hardware")

@@ -39,6 +39,7 @@ from smoltui.cli.failures import require_address_space
     help="Training processes, one per GPU, instead of the setting in smoltui.toml.",
 )
 @click.option("--detach", is_flag=True, help="Start the run and return.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print what would be started; start nothing.")
 @click.option(
     "--then",
     multiple=True,
@@ -64,14 +65,15 @@ def train_command(folder: str, **options: Any) -> None:
     "filter_text",
     default="",
     metavar="TERMS",
-    help="Words, stage:, label:, flavor: and engine:; all must match.",
+    help="Words, stage:, label:, flavor:, namespace: and engine:; all must match.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Print only ids, one per line.")
 @json_option
-def ps_command(every: bool, engine: str | None, filter_text: str, as_json: bool) -> None:
+def ps_command(every: bool, engine: str | None, filter_text: str, quiet: bool, as_json: bool) -> None:
     """List local runs and the Jobs of all your namespaces, newest first."""
     from smoltui.cli import runs
 
-    runs.ps(every=every, engine=engine, filter_text=filter_text, as_json=as_json)
+    runs.ps(every=every, engine=engine, filter_text=filter_text, quiet=quiet, as_json=as_json)
 
 
 @click.command("logs")

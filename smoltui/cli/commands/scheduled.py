@@ -1,4 +1,5 @@
-"""The commands for recurring Jobs: scheduled list, create, suspend, resume, trigger and delete."""
+"""The commands for recurring Jobs: scheduled list, create, inspect, reschedule, labels, suspend, resume, trigger and
+delete."""
 
 from __future__ import annotations
 
@@ -40,6 +41,41 @@ def scheduled_create_command(folder: str, **options: Any) -> None:
     from smoltui.cli import scheduled
 
     scheduled.create(folder, scheduled.Creation(**options))
+
+
+@scheduled_group.command("inspect")
+@click.argument("scheduled_id", metavar="ID")
+@json_option
+def scheduled_inspect_command(scheduled_id: str, as_json: bool) -> None:
+    """Show everything known about a schedule."""
+    from smoltui.cli import scheduled
+
+    scheduled.inspect(scheduled_id, as_json=as_json)
+
+
+@scheduled_group.command("reschedule")
+@click.argument("scheduled_id", metavar="ID")
+@click.option("--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly.")
+@json_option
+def scheduled_reschedule_command(scheduled_id: str, schedule: str, as_json: bool) -> None:
+    """Change when a schedule starts Jobs."""
+    from smoltui.cli import scheduled
+
+    scheduled.reschedule(scheduled_id, schedule, as_json=as_json)
+
+
+@scheduled_group.command("labels")
+@click.argument("scheduled_id", metavar="ID")
+@click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--remove", multiple=True, metavar="KEY", help="Remove this label; can be repeated.")
+@json_option
+def scheduled_labels_command(
+    scheduled_id: str, assignments: tuple[str, ...], remove: tuple[str, ...], as_json: bool
+) -> None:
+    """Show the labels of a schedule's Jobs, or set some; the others are kept."""
+    from smoltui.cli import scheduled
+
+    scheduled.labels(scheduled_id, assignments, remove, as_json=as_json)
 
 
 @scheduled_group.command("suspend")

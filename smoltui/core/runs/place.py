@@ -16,7 +16,7 @@ class Target(StrEnum):
     """A container on a GPU with bfloat16; its disk is deleted at the end of the run."""
 
 
-ACTS = frozenset({"pause", "resume", "rerun", "labels", "stats", "scheduled", "hardware", "command"})
+ACTS = frozenset({"pause", "resume", "rerun", "labels", "stats", "scheduled", "hardware", "command", "expose"})
 """Optional abilities of an engine, in addition to starting, listing, following and cancelling runs."""
 
 

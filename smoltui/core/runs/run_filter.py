@@ -8,6 +8,7 @@ Terms are separated by spaces, and a run must match all of them. Case is ignored
     label:team      a label with this key or this value
     label:team=ml   a label with this key whose value starts with this
     flavor:a100     the flavor contains this
+    namespace:acme  the user or organization that owns the Job starts with this
     engine:local    the engine's name, or the name of its runs, starts with this: `engine:jobs` is `engine:hub`
     stage:run,sched either of them; works for each key
     "two words"     quotes keep spaces; an unmatched quote is an ordinary character
@@ -26,7 +27,7 @@ from typing import Protocol
 
 from smoltui.core.runs.place import Place, places_called
 
-KEYS = ("stage", "label", "flavor", "engine")
+KEYS = ("stage", "label", "flavor", "namespace", "engine")
 """Keys before a colon."""
 
 _TERM = re.compile(r'((?:[^\s"]|"[^"]*"|")+)')
@@ -74,6 +75,9 @@ class Term:
                 return any(_has_label(run.labels, value) for value in self.values)
             case "flavor":
                 return run.flavor is not None and any(value in run.flavor.casefold() for value in self.values)
+            case "namespace":
+                owner = (run.namespace or "").casefold()
+                return any(owner.startswith(value) for value in self.values)
             case "engine":
                 return any(run.engine.casefold().startswith(value) for value in self.values)
         return any(_in_order(value, run.name.casefold()) or _holds(run, value) for value in self.values)
