@@ -62,6 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="the training packages are not installed (extra: train)"))
 
 
+@pytest.fixture(autouse=True)
+def measured_pairs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs are tokenized before a start only in tests marked `measures`: it takes a process each time."""
+    if request.node.get_closest_marker("measures") is None:
+        monkeypatch.setattr("smoltui.backends.pairs.pair_sizes.SAMPLE", 0)
+
+
 @pytest.fixture
 def picture(request: pytest.FixtureRequest) -> Iterator[Callable[[App[object], str], None]]:
     """`picture(app, name)` writes screenshots/NAME.svg and .png of what a person sees, where --screenshots is given.

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from smoltui.backends.machine.interpreter import look_at
-from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.project.project import Project
-from smoltui.backends.project.recipe_facts import command_by_hand, model_config, recipe_shape
+from smoltui.backends.project.recipe_facts import command_by_hand, recipe_shape
 from smoltui.backends.project.recipe_file import load_project_recipe
-from smoltui.backends.runs.token_check import leaks
-from smoltui.backends.services import place_named
+from smoltui.backends.services import default_services, place_named
 from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate
-from smoltui.core.preflight.preflight import TOOLS_FIX, memory_in_words
-from smoltui.core.recipe import BY_KEY, FIELDS, Field, Finding, Level, check, is_ok, show, snapshot, summarise
-from smoltui.core.recipe.packages import Package
-from smoltui.core.runs.place import Target
+from smoltui.core.preflight.check import Check, may_start
+from smoltui.core.preflight.preflight import memory_in_words, recipe_checks
+from smoltui.core.recipe import BY_KEY, FIELDS, Field, Level, show, snapshot, summarise
 from smoltui.core.settings.settings import Settings
-from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
 
@@ -68,66 +63,19 @@ def _masked(value: object) -> object:
     return redact(value) if isinstance(value, str) else value
 
 
-def findings_of(project: Project, target: Target, settings: Settings) -> list[Finding]:
-    """The problems of the project's recipe and of the rows it trains on. Raises as `recipe_show`."""
-    values = load_project_recipe(project).values
-    name = values.get("model_name_or_path")
-    config = model_config(project.resolve(name)) if isinstance(name, str) and name else None
-    kind = config.get("model_type") if config else None
-    found = check(values, target=target, model_type=kind if isinstance(kind, str) else None)
-    return [
-        *(Finding("", Level.STOP, leak.sentence, leak.next_step) for leak in leaks(project, None, settings)),
-        *(_of_python(project, values, settings.local.python) if target == Target.LOCAL else ()),
-        *sorted([*found, *_of_pairs(project, values, settings)], key=lambda finding: finding.level is not Level.STOP),
-    ]
+async def checks_of(project: Project, on: str, settings: Settings) -> list[Check]:
+    """What `train` on the place `on` would find, as far as this machine knows: no account or price is asked for.
 
+    Raises as `make_plan`.
+    """
+    from smoltui.backends.runs.plan import make_plan
+    from smoltui.backends.runs.preflight import gather
 
-def _of_python(project: Project, values: Mapping[str, Any], python: str) -> list[Finding]:
-    """What the Python that trains here lacks."""
-    if not python:
-        return [_of_package(package) for package in missing_packages(values)]
-    found = look_at(python, project.folder, values)
-    if found.problem is not None:
-        return [Finding("local.python", Level.STOP, found.problem.sentence, found.problem.fix)]
-    return [_of_package(package) for package in found.missing]
-
-
-def _of_package(package: Package) -> Finding:
-    name = package.requirement.partition("==")[0]
-    return Finding(
-        package.needed_by.partition(":")[0],
-        Level.STOP,
-        f"{package.needed_by} needs {name}, which isn't installed",
-        f"Install it: pip install {package.requirement}",
-    )
-
-
-def _of_pairs(project: Project, values: Mapping[str, Any], settings: Settings) -> list[Finding]:
-    """What is wrong with the rows of the recipe's set, if it is on this machine."""
-    from smoltui.backends.data_files.source import is_local, pairs_of
-    from smoltui.backends.pairs.counted import PairCounts
-    from smoltui.backends.pairs.curated import reading_of
-    from smoltui.backends.pairs.template_tools import ignored_tools
-    from smoltui.backends.runs.plan import UNUSABLE_FIX
-
-    key = "datasets" if values.get("datasets") else "dataset_name"
-    try:
-        wanted = pairs_of(values)
-        if wanted is None or not is_local(wanted, project.folder):
-            return []
-        columns, how = reading_of(project, wanted, settings)
-        wanted = replace(wanted, columns=columns, how=how)
-        counted = PairCounts().count(wanted, project.folder, settings, judge=True)
-    except InputError as error:
-        return [Finding(key, Level.STOP, error.message, error.hint)]
-    if counted.broken is not None:
-        return [Finding(key, Level.STOP, counted.broken, "One such line stops the training. Fix or delete it.")]
-    if counted.problem:
-        return [Finding(key, Level.STOP, counted.problem, UNUSABLE_FIX)]
-    found = [Finding(key, Level.WARN, counted.warning, "List them: smoltui pairs")] if counted.warning else []
-    if tools := ignored_tools(project, values, wanted):
-        found.append(Finding(key, Level.WARN, tools, TOOLS_FIX))
-    return found
+    services = default_services()
+    place, engine = place_named(on), services.named(on) if on else services.default(settings.on)
+    facts = await gather(await make_plan(project, place, settings=settings), engine, alone=True)
+    checks = [check for check in recipe_checks(facts) if check.level is not Level.PASS]
+    return sorted(checks, key=lambda check: check.level is not Level.STOP)
 
 
 def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
@@ -140,14 +88,20 @@ def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
         InputError: there is no such place.
     """
     settings = project.settings()
-    target = place_named(on or settings.on).target
-    found = findings_of(project, target, settings)
+    wanted = on or settings.on
+    found = asyncio.run(checks_of(project, wanted, settings))
     return {
-        "ok": is_ok(found),
-        "target": target,
+        "ok": may_start(found),
+        "target": place_named(wanted).target,
         "trl": snapshot().versions["trl"],
-        "findings": [finding.as_json() for finding in found],
+        "findings": [_as_json(check) for check in found],
     }
+
+
+def _as_json(check: Check) -> dict[str, Any]:
+    """A check as `recipe check --json` prints it; `estimated` only where a stop can be overridden."""
+    said = {"key": check.name, "level": check.level.value, "sentence": check.sentence, "mend": check.next_step}
+    return {**said, "estimated": True} if check.estimated else said
 
 
 def recipe_command(project: Project, on: str | None) -> dict[str, Any]:

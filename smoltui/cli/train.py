@@ -95,6 +95,8 @@ class Training:
     namespace: str | None
     yes: bool
     """Start a run that costs money without asking."""
+    force: bool
+    """Start although an estimate, of memory, disk or time, speaks against it."""
     side_by_side: bool
     processes: int | None
     detach: bool
@@ -132,7 +134,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     place, as_json = engine.place, asked.as_json
     plan = await make_plan(project, place, options, settings=settings)
     _check_steps(asked.then, place)
-    warnings = await preflight.check_plan(plan, engine)
+    warnings = await preflight.check_plan(plan, engine, force=asked.force)
     for check in warnings:
         print_warning(check.sentence, check.next_step, as_json)
     await _ask_twice(engine, plan.spec, yes=asked.yes, as_json=as_json)

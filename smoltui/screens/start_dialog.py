@@ -22,7 +22,8 @@ from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF, card_of
-from smoltui.core.preflight.preflight import Check, Facts, may_start, preflight
+from smoltui.core.preflight.check import Check, may_start, only_estimates, overridden
+from smoltui.core.preflight.preflight import Facts, preflight
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.chain import HERE_ONLY
 from smoltui.core.runs.cost import Flavor
@@ -297,6 +298,14 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
         """Shows the checks that passed one by one, or in one line."""
         self._unfolded = not self._unfolded
         self._draw()
+
+    def action_ignore(self) -> None:
+        """Turns estimates into warnings; the start is then one more key."""
+        if not self._busy and only_estimates(self._checks):
+            self._checks = overridden(self._checks)
+            self._draw(fresh=True)
+        elif not self._busy and not self._may_start:
+            self.notify("Something that is certain stops this run; I ignores estimates only", severity="warning")
 
     def action_again(self) -> None:
         self._look()

@@ -183,7 +183,7 @@ def _row(label: str, value: Text, key: str, width: int) -> Text:
 def items_of(checks: Sequence[Check], warning: str) -> list[Item]:
     """The checks that ask for something, the most severe first; `warning` is that of the room."""
     found = [
-        Item(check.level, check.sentence, check.next_step, check.fix, check.name)
+        Item(check.level, check.sentence, _next_step(check), check.fix, check.name)
         for check in sorted(checks, key=lambda check: check.level is not Level.STOP)
         if check.level is not Level.PASS
     ]
@@ -191,6 +191,12 @@ def items_of(checks: Sequence[Check], warning: str) -> list[Item]:
         stops = sum(item.level is Level.STOP for item in found)
         found.insert(stops, Item(Level.WARN, warning))
     return found
+
+
+def _next_step(check: Check) -> str:
+    if check.level is Level.STOP and check.estimated:
+        return f"{check.next_step} An estimate: I ignores it."
+    return check.next_step
 
 
 def passed(checks: Sequence[Check], width: int, *, unfolded: bool) -> list[Text]:

@@ -52,7 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (runs_module, train_module):
         monkeypatch.setattr(module, "default_services", lambda: engines)
 
-    async def no_checks(*_: object) -> list[object]:
+    async def no_checks(*_: object, force: bool) -> list[object]:
         """The recipe has keys of the simulated training that TRL does not know."""
         return []
 
@@ -113,7 +113,7 @@ def test_warnings_are_told_before_the_start(
 ) -> None:
     """Problems that may spoil my run, but do not stop it, are on stderr with their fix."""
 
-    async def checks(*_: object) -> list[Check]:
+    async def checks(*_: object, force: bool) -> list[Check]:
         return [Check("push_to_hub", Level.WARN, "the model will be lost", "Write push_to_hub: true")]
 
     monkeypatch.setattr(preflight_facts, "check_plan", checks)
@@ -235,7 +235,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         "from pathlib import Path\n"
         f"engine = LocalEngine(Path({str(SCRIPT)!r}))\n"
         "train.default_services = lambda: Services({'local': engine})\n"
-        "async def none(*_): return []\n"
+        "async def none(*_, **__): return []\n"
         "preflight_facts.check_plan = none\n"
         f"sys.exit(run(['train', {str(project)!r}, '--set', 'end=hang', '--json']))\n"
     )

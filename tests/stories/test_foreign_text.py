@@ -137,7 +137,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def somebody() -> Account:
         return Account("ada" + HOSTILE)
 
-    async def warns(*_: object) -> list[Check]:
+    async def warns(*_: object, force: bool) -> list[Check]:
         return [Check("key", Level.WARN, "may" + HOSTILE, "do" + HOSTILE)]
 
     monkeypatch.setattr(hub, "account", somebody)

@@ -67,7 +67,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (tmp_path / "smoltui.toml").write_text('[jobs]\nflavor = "a100-large"\ntimeout = "3h"\n')
 
-    async def no_checks(*_: object) -> list[object]:
+    async def no_checks(*_: object, force: bool = False) -> list[object]:
         return []
 
     monkeypatch.setattr(preflight_facts, "check_plan", no_checks)

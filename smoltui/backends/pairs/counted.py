@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,16 @@ from smoltui.errors import InputError, PairsError
 if TYPE_CHECKING:
     from smoltui.backends.data_files.source import PairSource, PairsSpec
     from smoltui.backends.pairs.curation_file import CurationFile
+    from smoltui.backends.pairs.pair_sizes import Looked
     from smoltui.backends.pairs.store import Meta
+    from smoltui.core.pairs.sizes import PairSizes
     from smoltui.core.settings.settings import Settings
 
 LOOKED_AT = 20_000
 """Rows that are read and judged, if the set is not imported."""
+
+MEASURED_BY = ("model_name_or_path", "model_revision", "max_length")
+"""Keys of a recipe on which the sizes of pairs depend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Counted:
     """Rows that were judged: all of them, or the first `LOOKED_AT`; 0 if none were."""
     unusable: Mapping[str, int] = field(default_factory=dict)
     """Of those, the rows that are not usable pairs, by reason."""
+    looked: Looked | None = field(default=None, repr=False, compare=False)
+    """What was seen of the usable pairs; None if they were not judged."""
 
     @property
     def usable(self) -> int:
@@ -71,6 +79,7 @@ class PairCounts:
 
     def __init__(self) -> None:
         self._last: tuple[tuple[object, ...], Counted] | None = None
+        self._measured: tuple[Looked, tuple[object, ...], PairSizes | None] | None = None
 
     def count(self, wanted: PairsSpec, folder: Path, settings: Settings, *, judge: bool = False) -> Counted:
         """The rows of a set of the recipe in `folder`; `judge` also looks for rows that are not usable pairs.
@@ -91,6 +100,24 @@ class PairCounts:
         self._last = (key, counted)
         return counted
 
+    def sizes(self, project: Project, values: Mapping[str, object], counted: Counted) -> PairSizes | None:
+        """The sizes of a judged set (`sizes_of`); the last are kept until the pairs, the model or the limit change.
+
+        None if nothing was judged.
+        """
+        from smoltui.backends.pairs.pair_sizes import sizes_of
+
+        looked, last = counted.looked, self._measured
+        if looked is None:
+            return None
+        key = (
+            project.folder,
+            *(repr(values.get(key)) for key in ("model_name_or_path", "model_revision", "max_length")),
+        )
+        if last is None or last[0] is not looked or last[1] != key:
+            last = self._measured = (looked, key, sizes_of(project, values, looked))
+        return last[2]
+
     def rows(self, project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
         """Rows of the recipe's set; None if it is on the Hub, one of several, missing or unreadable."""
         from smoltui.backends.data_files.source import is_local, pairs_of
@@ -106,35 +133,47 @@ class PairCounts:
             return None
 
 
+@lru_cache(maxsize=4)
+def curated_pairs(folder: Path, content: str) -> Counted:
+    """The training pairs of a curated set, which are all usable. `content` is its hash, by which it is read only once.
+
+    Raises:
+        PairsError: as `open_spec`.
+    """
+    from smoltui.backends.data_files.source import PairsSpec, open_spec
+
+    return _judged(open_spec(PairsSpec(str(folder), split="train"), folder))
+
+
 def _judged(source: PairSource) -> Counted:
     """The set with its first rows judged, as training judges them."""
     from smoltui.backends.data_files.text import Broken
-    from smoltui.scripts.pair_format import examine
-    from smoltui.scripts.pair_turns import NotAPairError
+    from smoltui.backends.pairs.pair_sizes import Looking
+    from smoltui.core.pairs.preference import pair_of
 
-    unusable, broken, judged = Counter[str](), None, 0
-    for row in source.rows(0, LOOKED_AT):
+    unusable, broken, judged, looking = Counter[str](), None, 0, Looking(len(source))
+    for index, row in enumerate(source.rows(0, LOOKED_AT)):
         judged += 1
         if isinstance(row, Broken):
             unusable["broken"] += 1
             broken = broken or row.problem
             continue
-        try:
-            problems = examine(row).problems
-        except NotAPairError as error:
-            problems = [error]
-        if problems:
-            unusable[problems[0].reason] += 1
-    return Counted(len(source), source.split, broken, judged, unusable)
+        pair = pair_of(index, row)
+        if pair.reason is None:
+            looking.see(pair)
+        else:
+            unusable[pair.reason] += 1
+    return Counted(len(source), source.split, broken, judged, unusable, looking.looked())
 
 
 def _of_store(folder: Path, meta: Meta) -> Counted:
+    from smoltui.backends.pairs.pair_sizes import looked_at_store
     from smoltui.backends.pairs.store import FACTS, PairStore
 
     store, unusable = PairStore(folder), Counter[str]()
     for part in range(store.parts):
         unusable.update(filter(None, store.table(FACTS, part, ["reason"]).column("reason").to_pylist()))
-    return Counted(meta.rows, meta.split, meta.broken, meta.rows, unusable)
+    return Counted(meta.rows, meta.split, meta.broken, meta.rows, unusable, looked_at_store(store))
 
 
 def imported(

@@ -49,7 +49,7 @@ def ignores_tools(project: Project, values: Mapping[str, object]) -> str:
     name = values.get("model_name_or_path")
     if not isinstance(name, str) or not name:
         return ""
-    template, config = (_file(project, values, name, file) for file in (TEMPLATE, CONFIG))
+    template, config = (model_file(project, values, name, file) for file in (TEMPLATE, CONFIG))
     source = template_text(template, config, name)
     used = frozenset[str]() if source is None else variables_of(source)
     if source is None or "tools" in used:
@@ -59,7 +59,7 @@ def ignores_tools(project: Project, values: Mapping[str, object]) -> str:
     return f"The rows offer tools, but the chat template of {safe_line(name, 80)} ignores them{hint}"
 
 
-def _file(project: Project, values: Mapping[str, object], model: str, name: str) -> Path | None:
+def model_file(project: Project, values: Mapping[str, object], model: str, name: str) -> Path | None:
     """A file of the model in its folder, or in the Hub's cache; None if it is in neither."""
     folder = project.resolve(model)
     if exists(folder):

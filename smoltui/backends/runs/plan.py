@@ -15,7 +15,7 @@ from typing import Any
 
 from smoltui.backends.data_files.as_datasets import read_alike
 from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
-from smoltui.backends.pairs.counted import PairCounts
+from smoltui.backends.pairs.counted import PairCounts, curated_pairs
 from smoltui.backends.pairs.curated import Curated, curate, set_name, with_curated
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.template_tools import ignored_tools
@@ -29,6 +29,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.curation import Curation
+from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.preflight import Problem
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import RunSpec
@@ -50,6 +51,8 @@ class PlannedPairs:
     """Why they cannot be trained on; None if they can."""
     warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
+    sizes: PairSizes | None = None
+    """What was measured of them; None if they are on the Hub, or could not be opened."""
     tools_warning: str = ""
     """The rows offer tools that the model's chat template ignores, one sentence; empty if not."""
     decided: Curation | None = None
@@ -145,7 +148,7 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
             return replace(plan, pairs=PlannedPairs(sentence=told, decided=curation if told else None))
         tools = ignored_tools(plan.project, plan.values, wanted)
         if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
-            made = _curated(plan, recipe, found)
+            made = _curated(plan, recipe, found, counts)
         elif stopped():  # the task was cancelled
             return plan
         else:
@@ -155,8 +158,9 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
         return replace(plan, pairs=PlannedPairs(problem=Problem(error.message, error.hint)))
 
 
-def _curated(plan: Plan, recipe: RecipeFile, found: Curated) -> Plan:
-    pairs = PlannedPairs(found.exported.train, found.sentence)
+def _curated(plan: Plan, recipe: RecipeFile, found: Curated, counts: PairCounts) -> Plan:
+    sizes = counts.sizes(plan.project, plan.values, curated_pairs(found.exported.folder, found.exported.hash))
+    pairs = PlannedPairs(found.exported.train, found.sentence, sizes=sizes)
     return replace(plan, pairs=pairs, spec=with_curated(plan.spec, recipe, found))
 
 
@@ -169,11 +173,12 @@ def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs
     if counted.problem:
         return PlannedPairs(problem=Problem(counted.problem, UNUSABLE_FIX))
     number = f"{counted.usable:,}".replace(",", " ")
+    sizes = counts.sizes(plan.project, plan.values, counted)
     told = f"{number} pairs in {wanted.shown}, {counted.split}"
     if wanted.others:
         more = f"the first of {wanted.others + 1} sets, the others were not opened"
-        return PlannedPairs(sentence=f"{told}; {more}", warning=counted.warning)
-    return PlannedPairs(counted.usable, told, warning=counted.warning)
+        return PlannedPairs(sentence=f"{told}; {more}", warning=counted.warning, sizes=sizes)
+    return PlannedPairs(counted.usable, told, warning=counted.warning, sizes=sizes)
 
 
 def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:

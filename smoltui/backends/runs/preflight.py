@@ -14,6 +14,7 @@ from pathlib import Path
 from smoltui.backends.machine.devices import device_report
 from smoltui.backends.machine.interpreter import look_at
 from smoltui.backends.machine.recipe_packages import missing_packages
+from smoltui.backends.pairs.vocabulary import knows_pad_token
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.hub_facts import ask_hub, ask_target, tracker_facts
@@ -23,8 +24,9 @@ from smoltui.backends.system.paths import exists, shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.fit import duration, estimate
+from smoltui.core.preflight.check import Check, Problem, overridden
 from smoltui.core.preflight.hub_checks import HubAnswers
-from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, preflight
+from smoltui.core.preflight.preflight import Facts, Output, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.errors import (
     MissingExtraError,
@@ -46,8 +48,11 @@ class _Device:
     """None: unknown."""
 
 
-async def gather(plan: Plan, engine: Engine) -> Facts:
-    """What the preflight checks need to know of a plan, from `engine`, which would run it. Unknown facts are None."""
+async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
+    """What the preflight checks need to know of a plan, from `engine`, which would run it. Unknown facts are None.
+
+    With `alone`, only this machine is looked at: no account, no prices and no queue.
+    """
     if plan.leaks:
         return Facts(
             place=plan.place, values=plan.values, findings=(), summary=summarise(plan.values, None), leaks=plan.leaks
@@ -59,27 +64,46 @@ async def gather(plan: Plan, engine: Engine) -> Facts:
             other = await in_thread(partial(look_at, plan.spec.python, plan.project.folder, plan.values))
             facts = replace(facts, missing=(), needed=other.missing, trl=other.trl, python_problem=other.problem)
     elif plan.place.pays:
-        (facts, device), answers = await asyncio.gather(_ask_engine(facts, engine), ask_hub(plan))
-        facts = replace(facts, hub=answers)
+        if alone:
+            device = _Device(has_bf16=True)
+        else:
+            (facts, device), answers = await asyncio.gather(_ask_engine(facts, engine), ask_hub(plan))
+            facts = replace(facts, hub=answers)
     elif plan.place.on_disk:
         facts = await in_thread(partial(_look_at_disk, facts, Path(plan.spec.output_dir)))
-    if plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
+    if not alone and plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
         facts = await _ask_account(facts, _hub_account)
         if facts.account is not None:
             facts = replace(facts, hub=HubAnswers(target=await ask_target(plan.values)))
     facts = replace(facts, trackers=await in_thread(partial(tracker_facts, plan)))
     shape = plan.shape
     model_type = shape.kind if shape else None
-    findings = check(plan.values, target=plan.place.target, has_bf16=device.has_bf16, model_type=model_type)
+    findings = check(
+        plan.values,
+        target=plan.place.target,
+        has_bf16=device.has_bf16,
+        model_type=model_type,
+        pad_token_known=await in_thread(partial(knows_pad_token, plan.project, plan.values)),
+    )
     if plan.spec.pairs_hash is not None:  # the held-out split is written out, so TRL draws none
         findings = [one for one in findings if one.key != "test_split_size" or one.level is Level.STOP]
+    longest = facts.sizes.padded_to if facts.sizes is not None else None
+    if longest is not None:  # the pairs say what the absence of a limit means
+        findings = [one for one in findings if one.key != "max_length" or one.level is Level.STOP]
     facts = replace(
         facts,
         findings=findings,
-        fit=estimate(plan.values, shape, cuda=device.cuda, devices=processes, strategy=plan.spec.strategy or "ddp"),
+        fit=estimate(
+            plan.values,
+            shape,
+            cuda=device.cuda,
+            devices=processes,
+            strategy=plan.spec.strategy or "ddp",
+            longest=longest,
+        ),
         duration=duration(plan.values, shape, facts.summary, device.name, processes),
     )
-    return replace(facts, of_engine=await engine.checks(plan.spec, facts))
+    return facts if alone else replace(facts, of_engine=await engine.checks(plan.spec, facts))
 
 
 def _look_at_disk(facts: Facts, folder: Path) -> Facts:
@@ -107,6 +131,7 @@ def _from_plan(plan: Plan) -> Facts:
         pairs=plan.pairs.sentence,
         pairs_problem=plan.pairs.problem,
         pairs_warning=plan.pairs.warning,
+        sizes=plan.pairs.sizes,
         tools_warning=plan.pairs.tools_warning,
         jobs=replace(
             settings.jobs,
@@ -163,16 +188,22 @@ async def _hub_account() -> Account:
     return await hub.account()
 
 
-async def check_plan(plan: Plan, engine: Engine) -> list[Check]:
+async def check_plan(plan: Plan, engine: Engine, *, force: bool = False) -> list[Check]:
     """The warnings about a plan that `engine` would run; raises the first reason not to start it.
+
+    `force`: estimates don't stop it.
 
     Raises:
         RecipeError: for the recipe, the pairs or the output.
         MissingExtraError, ServiceError: for the packages and the account.
     """
     checks = preflight(await gather(plan, engine))
+    if force:
+        checks = overridden(checks)
     for item in checks:
         if item.level is Level.STOP:
+            if item.estimated:
+                raise RecipeError(item.sentence, f"{item.next_step} This is an estimate: --force starts anyway.")
             kind = {"account": NotLoggedInError, "token": PermissionDeniedError, "packages": MissingExtraError}
             raise kind.get(item.name, RecipeError)(item.sentence, item.next_step)
     return [item for item in checks if item.level is Level.WARN]

@@ -32,6 +32,7 @@ from smoltui.cli.failures import require_address_space
 @click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
 @click.option("--namespace", help="User or organization that owns and pays for the Job.")
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
+@click.option("--force", is_flag=True, help="Start although an estimate (memory, disk, time) speaks against it.")
 @click.option("--side-by-side", is_flag=True, help="Run in parallel with other runs on this machine.")
 @click.option(
     "--processes",

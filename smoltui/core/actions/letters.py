@@ -59,6 +59,7 @@ LETTERS: Mapping[str, tuple[str, str]] = {
     "U": ("use", "Use this set in the recipe"),
     "C": ("reopen", "Close and open again"),
     "F": ("follow", "Follow the log"),
+    "I": ("ignore", "Ignore an estimate"),
     "H": ("hold-out", "Split off a test set"),
     "J": ("judge", "Judge"),
     "K": ("explain", "Explain"),

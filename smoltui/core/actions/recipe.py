@@ -81,6 +81,7 @@ START = Place(
         Action("afterwards", "n", "next_steps", "Choose what to do afterwards: compare, measure, benchmark", DO),
         *moves("move({})", "page({})", size=8),
         Action("unfold", "space", "unfold", "Show or hide the checks that passed", SEE),
+        Action("ignore", "I", "ignore", "Ignore an estimate that speaks against the start", DO),
         Action("reload", "r", "again", "Check again", DO),
         Action("undo", "u", "undo", "Undo the last fix", DO),
         Action("redo", "ctrl+r", "redo", "Redo what was undone", DO),

@@ -80,12 +80,15 @@ def estimate(
     cuda: bool = True,
     devices: int = 1,
     strategy: str = "ddp",
+    longest: int | None = None,
 ) -> Fit | None:
     """Memory for training with this recipe on each of `devices`; None if the model or a setting is unknown.
 
+    `longest`: tokens of the longest sequence, if the pairs were measured; otherwise `max_length` is taken.
+
     `cuda` False means a processor: no mixed precision unless requested by the recipe, and a smaller context.
     """
-    if (step := None if shape is None else step_of(values, shape, cuda=cuda)) is None:
+    if (step := None if shape is None else step_of(values, shape, cuda=cuda, longest=longest)) is None:
         return None
     most = peak(replace(step, devices=devices, strategy=strategy))
     terms = _terms(step, most)
@@ -100,11 +103,13 @@ def estimate(
     )
 
 
-def step_of(values: Mapping[str, Any], shape: ModelShape, *, cuda: bool = True) -> Step | None:
+def step_of(
+    values: Mapping[str, Any], shape: ModelShape, *, cuda: bool = True, longest: int | None = None
+) -> Step | None:
     """What determines the memory of a step with this recipe; None if a setting is unknown."""
     weights = weight_type(values)
     width = BYTES.get(shape.dtype if weights == "auto" else weights)
-    batch, length = get(values, "per_device_train_batch_size"), get(values, "max_length")
+    batch, length = get(values, "per_device_train_batch_size"), longest or get(values, "max_length")
     if width is None or not isinstance(batch, int) or not isinstance(length, int):
         return None
     adapter = bool(get(values, "use_peft"))

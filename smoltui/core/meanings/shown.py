@@ -198,6 +198,7 @@ _CHECKS = {
     "pairs": "check:pairs check",
     "unusable rows": "check:pairs check",
     "model": "check:model check",
+    **dict.fromkeys(("identical", "cut", "dropped", "longest"), "check:sizes of pairs"),
 }
 """Name of a check before a start → its card, if that has another name."""
 

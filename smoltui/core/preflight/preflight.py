@@ -10,7 +10,10 @@ from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import Need, gib
 from smoltui.core.machine.fit import Duration, Fit
+from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check as Check
+from smoltui.core.preflight.check import Problem as Problem
+from smoltui.core.preflight.check import may_start as may_start
 from smoltui.core.preflight.fixes import (
     BILLING,
     less_disk,
@@ -21,6 +24,7 @@ from smoltui.core.preflight.fixes import (
     without_token,
 )
 from smoltui.core.preflight.hub_checks import HubAnswers, hub_checks, target_check
+from smoltui.core.preflight.pair_checks import size_checks
 from smoltui.core.recipe import Act, Finding, Fix, Level, Summary, get, is_ok, is_placeholder, mixed_precision, snapshot
 from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.fix import edits, writes
@@ -29,17 +33,6 @@ from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong or doubtful, before it becomes a check with a name."""
-
-    sentence: str
-    fix: str = ""
-    """The next step; empty if there is none."""
-    does: Fix | None = None
-    """What enter does about it; None for what suits the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +71,8 @@ class Facts:
     """Why the pairs cannot be trained on."""
     pairs_warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
+    sizes: PairSizes | None = None
+    """What was measured of the pairs; None if they are on the Hub."""
     tools_warning: str = ""
     """The rows offer tools that the model's chat template ignores, one sentence; empty if not."""
     fit: Fit | None = None
@@ -121,11 +116,8 @@ class Facts:
 def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
-        return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
-    checks = [*_recipe(facts), *_model(facts), *_pairs(facts), *hub_checks(facts.hub), *facts.trackers]
-    if facts.place.here:
-        checks += [*_packages(facts), *_memory_here(facts)]
-    checks += facts.of_engine
+        return recipe_checks(facts)
+    checks = [*recipe_checks(facts), *hub_checks(facts.hub), *facts.trackers, *facts.of_engine]
     if facts.place.on_disk:
         checks += _output(facts)
     if facts.place.pays:
@@ -137,9 +129,14 @@ def preflight(facts: Facts) -> list[Check]:
     return checks
 
 
-def may_start(checks: Sequence[Check]) -> bool:
-    """Whether no check stops the run."""
-    return all(check.level is not Level.STOP for check in checks)
+def recipe_checks(facts: Facts) -> list[Check]:
+    """The checks that need nobody but this machine: the recipe, its model and pairs, and whether it can train here."""
+    if facts.leaks:
+        return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
+    checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
+    if facts.place.here:
+        checks += [*_packages(facts), *_memory_here(facts)]
+    return checks
 
 
 def _recipe(facts: Facts) -> list[Check]:
@@ -174,6 +171,7 @@ def _pairs(facts: Facts) -> list[Check]:
     if facts.pairs_warning:
         listed = Fix(act=Act.PAIRS)
         checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs", listed))
+    checks += size_checks(facts.sizes)
     if facts.tools_warning:
         checks.append(Check("tools", Level.WARN, facts.tools_warning, TOOLS_FIX, edits("model_name_or_path")))
     return checks
@@ -227,7 +225,7 @@ def _memory(values: Mapping[str, Any], fit: Fit, available: int | None, where: s
             return Check("memory", Level.WARN, said, LESS, less)
         case "no":
             said = f"Does not fit: peak memory {need}, {gib(available)} {where}"
-            return Check("memory", Level.STOP, said, LESS, less)
+            return Check("memory", Level.STOP, said, LESS, less, estimated=True)
     return Check("memory", Level.WARN, f"Peak memory {need}; memory {where} is unknown")
 
 
@@ -299,6 +297,7 @@ def _disk(facts: Facts) -> Check:
             f"{needs} of disk, {gib(facts.disk_free)} free",
             "Set save_total_limit or save_only_model: true, or another output_dir.",
             less_disk(facts.values),
+            estimated=True,
         )
     return Check("disk", Level.PASS, f"{needs} of {gib(facts.disk_free)} free")
 
@@ -402,6 +401,7 @@ def _time(facts: Facts) -> list[Check]:
                 f"{span}, longer than the timeout of {as_time(limit)}",
                 longer,
                 fix,
+                estimated=True,
             )
         ]
     if took.high * 1.2 > limit:

@@ -22,17 +22,18 @@ def check(
     target: Target = Target.LOCAL,
     has_bf16: bool | None = None,
     model_type: str | None = None,
+    pad_token_known: bool | None = None,
 ) -> list[Finding]:
     """All findings about a recipe that will run on `target`, the most severe first.
 
-    `has_bf16`: whether the device supports bfloat16, None if unknown. `model_type`: as in the model's
-    config.json, None if unknown. An empty list means that nothing is wrong.
+    `has_bf16`: whether the device supports bfloat16. `model_type`: as in the model's config.json. `pad_token_known`:
+    whether the model has the recipe's pad_token. Each is None if unknown. An empty list means that nothing is wrong.
     """
     found = [*unread_keys(values), *wrong_values(values)]
     bad = {finding.key for finding in found if finding.level is Level.STOP}
     keys = snapshot().keys
     good = {key: typed(keys[key], value) for key, value in values.items() if key in keys and key not in bad}
-    recipe = Recipe(good, target, has_bf16, model_type)
+    recipe = Recipe(good, target, has_bf16, model_type, pad_token_known)
     found += [finding for look in RULES for finding in look(recipe) if finding.key not in bad]
     return sorted(found, key=lambda finding: list(Level).index(finding.level), reverse=True)
 

@@ -64,6 +64,8 @@ class Recipe:
     """Whether the device supports bfloat16; None if unknown."""
     model_type: str | None
     """As in the model's config.json; None if unknown."""
+    pad_token_known: bool | None = None
+    """Whether pad_token is in the model's vocabulary; None if unknown, or if the recipe doesn't set it."""
 
     def given(self, key: str) -> Any:
         """What the recipe sets; None if it doesn't."""

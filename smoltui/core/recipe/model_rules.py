@@ -110,6 +110,13 @@ def _rounding(recipe: Recipe) -> Iterator[Finding]:
                 "Write dtype: float32",
                 _dtype(recipe, "float32"),
             )
+    elif not adapter and weights == "float16":
+        yield warn(
+            "dtype",
+            "Weights in float16 overflow when all of them are trained: the loss explodes within a few steps",
+            "Write dtype: float32",
+            _dtype(recipe, "float32"),
+        )
     if adapter and recipe.is_quantized and rate <= SMALL_RATE:
         yield warn(
             "learning_rate",
@@ -119,6 +126,13 @@ def _rounding(recipe: Recipe) -> Iterator[Finding]:
     if adapter and weights == "float32" and recipe.target == Target.JOB and not recipe.is_quantized:
         said = "The frozen weights under an adapter don't need float32"
         yield warn("dtype", said, "Write dtype: bfloat16", _dtype(recipe, "bfloat16"))
+
+
+@rule
+def _pad_token(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.pad_token_known is False:
+        said = f"The model's vocabulary has no such token: {recipe.given('pad_token')}"
+        yield stop("pad_token", said, "Delete pad_token: TRL takes the tokenizer's own.", deletes("pad_token"))
 
 
 @rule

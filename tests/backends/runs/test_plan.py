@@ -107,7 +107,7 @@ def test_one_train_reads_each_file_once(
         exclude(demo, rows[0])
     plans: list[Plan] = []
 
-    async def looked_at(plan: Plan, engine: Engine) -> list[Check]:
+    async def looked_at(plan: Plan, engine: Engine, *, force: bool) -> list[Check]:
         """Without a verdict: what trains may not be installed here."""
         plans.append(plan)
         await gather(plan, engine)
