@@ -117,7 +117,7 @@ def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
         return recipe_checks(facts)
-    checks = [*recipe_checks(facts), *hub_checks(facts.hub), *facts.trackers, *facts.of_engine]
+    checks = [*recipe_checks(facts), *hub_checks(facts.hub), *facts.of_engine]
     if facts.place.on_disk:
         checks += _output(facts)
     if facts.place.pays:
@@ -133,7 +133,7 @@ def recipe_checks(facts: Facts) -> list[Check]:
     """The checks that need nobody but this machine: the recipe, its model and pairs, and whether it can train here."""
     if facts.leaks:
         return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
-    checks = [*_recipe(facts), *_model(facts), *_pairs(facts)]
+    checks = [*_recipe(facts), *_model(facts), *_pairs(facts), *facts.trackers]
     if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts)]
     return checks
