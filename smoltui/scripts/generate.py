@@ -51,7 +51,7 @@ import reference_values
 from answering import Answers, Asking
 from model_loading import Loaded, Shelf, best_device, freeze_date, load_tokenizer
 from pair_scores import Ready, Score, Scoring, ready_pairs, scores
-from saved_model import weights_problem
+from saved_model import config_problem, weights_problem
 from script_events import Lines, WrongInputError, run_script
 
 
@@ -220,7 +220,7 @@ def require_weights(model: Mapping[str, Any]) -> None:
     for folder in map(Path, filter(None, (model["path"], model.get("adapter")))):
         if folder.is_absolute() and not folder.is_dir():
             raise WrongInputError(f"The model no longer exists: {folder}", WHOLE_MODEL)
-        if folder.is_dir() and (problem := weights_problem(folder)):
+        if folder.is_dir() and (problem := config_problem(folder) or weights_problem(folder)):
             raise WrongInputError(f"The model cannot be used: {problem}: {folder}", WHOLE_MODEL)
 
 

@@ -14,11 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from saved_model import weights_problem
+from saved_model import config_problem, has_tokenizer, weights_problem
 from script_events import WrongInputError
 
 DAMAGED = ("SafetensorError", "PytorchStreamReader", "UnpicklingError", "EOFError", "incomplete metadata")
 """What safetensors 0.8 and torch 2.13 say of a file that is cut off or is not what its name says."""
+SAVE_AGAIN = "Save or download the model again."
 
 
 def freeze_date(date: str) -> None:
@@ -117,10 +118,16 @@ def _tokenizer_place(spec: Mapping[str, Any]) -> Base:
 
 
 def load_tokenizer(spec: Mapping[str, Any]) -> Any:
-    """The tokenizer of a model: that of its adapter, if one is saved with it."""
+    """The tokenizer of a model: that of its adapter, if one is saved with it.
+
+    Raises:
+        WrongInputError: its folder has none.
+    """
     from transformers import AutoTokenizer
 
     place, revision = _tokenizer_place(spec)
+    if Path(place).is_dir() and not has_tokenizer(Path(place)):
+        raise WrongInputError(f"The model can't be used, its folder has no tokenizer: {place}", SAVE_AGAIN)
     tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -200,12 +207,22 @@ def release_memory() -> None:
         sys.modules["torch"].cuda.empty_cache()
 
 
+def check_config(path: str) -> None:
+    """Raises WrongInputError if the configuration in a model's folder is missing or damaged.
+
+    transformers reports a damaged one as a model that does not exist.
+    """
+    if Path(path).is_dir() and (problem := config_problem(Path(path))) is not None:
+        raise WrongInputError(f"The model can't be loaded, {problem}: {path}", SAVE_AGAIN)
+
+
 def _load_base(path: str, revision: str | None) -> Any:
     from transformers import AutoModelForCausalLM
 
     device, dtype = best_device()
+    check_config(path)
     if (problem := weights_problem(Path(path)) if Path(path).is_dir() else None) is not None:
-        raise WrongInputError(f"The model's weights can't be loaded, {problem}: {path}", "Save or download it again.")
+        raise WrongInputError(f"The model's weights can't be loaded, {problem}: {path}", SAVE_AGAIN)
     with _damage_explained(path):
         model, told = AutoModelForCausalLM.from_pretrained(
             path, revision=revision, dtype=dtype, output_loading_info=True
@@ -214,7 +231,7 @@ def _load_base(path: str, revision: str | None) -> Any:
     if missing:  # transformers fills them with random numbers and only warns
         raise WrongInputError(
             f"The model's weights are incomplete, {len(missing)} tensors are missing (such as {missing[0]}): {path}",
-            "Save or download the model again.",
+            SAVE_AGAIN,
         )
     return model.to(device).eval()
 
@@ -228,6 +245,6 @@ def _damage_explained(path: str) -> Iterator[None]:
         said = f"{type(error).__name__} {error}"
         if any(word in said for word in DAMAGED):
             raise WrongInputError(
-                f"The model's weights are damaged or only partly written: {path}", "Save or download the model again."
+                f"The model's weights are damaged or only partly written: {path}", SAVE_AGAIN
             ) from error
         raise

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from answering import Asking
-from model_loading import Shelf, base_of, best_device
+from model_loading import Shelf, base_of, best_device, check_config
 
 COPIES = 8
 """Float32 arrays of a batch's logits that exist at once while sampling: scores, nucleus (sorted, with indexes of eight
@@ -63,6 +63,9 @@ def needs_of(
     """What these models need beside what is loaded. Reads their configurations, which may download them.
 
     `looking_at` gets the path of each before it is read.
+
+    Raises:
+        WrongInputError: the configuration in a model's folder is missing or damaged.
     """
     from transformers import AutoConfig
 
@@ -74,6 +77,7 @@ def needs_of(
         base, size = base_of(spec), 0.0
         if base not in seen:
             looking_at(base[0])
+            check_config(base[0])
             config = AutoConfig.from_pretrained(base[0], revision=base[1])
             configs.append(config.get_text_config())
             seen[base] = 0.0 if shelf.holds_base(spec) else _parameter_bytes(config, dtype.itemsize)

@@ -9,6 +9,8 @@ from pathlib import Path
 MODEL_FILES = ("config.json", "adapter_config.json", "model*.safetensors", "adapter_model*.safetensors")
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin", "adapter_model*.bin", "*.gguf")
 """Files of weights; a trainer leaves others beside them, such as training_args.bin."""
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.*", "*.tiktoken")
+"""Files of which a tokenizer has at least one."""
 MOST_HEADER_BYTES = 100_000_000
 """Limit of the safetensors format."""
 
@@ -16,6 +18,26 @@ MOST_HEADER_BYTES = 100_000_000
 def holds_model(folder: Path) -> bool:
     """Whether `folder` contains a model or adapter."""
     return any(path.is_file() for pattern in MODEL_FILES for path in folder.glob(pattern))
+
+
+def config_problem(folder: Path) -> str | None:
+    """Why the configuration of the model or adapter in `folder` cannot be read, for the end of a sentence.
+
+    None if nothing is wrong with it at a glance. Raises OSError.
+    """
+    names = [name for name in ("config.json", "adapter_config.json") if (folder / name).is_file()]
+    if not names:
+        return "its folder has no config.json"
+    try:
+        found = json.loads((folder / names[0]).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return f"{names[0]} is damaged"
+    return None if isinstance(found, dict) else f"{names[0]} is damaged"
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether `folder` contains a tokenizer."""
+    return any(path.is_file() for pattern in TOKENIZER_FILES for path in folder.glob(pattern))
 
 
 def weights_problem(folder: Path) -> str | None:

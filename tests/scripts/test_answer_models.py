@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -153,6 +154,10 @@ def test_weights_that_are_half_written_are_no_model(models: Asked, folder: Path)
     """One sentence; the next request is answered."""
     failed = models.ask({"half": {"path": str(folder / "half")}}, ["Why?"])["failed"][0]
     assert "is only partly written" in failed["cause"] and str(folder / "half") in failed["cause"]
+    cut = folder / "cut"
+    shutil.copytree(folder / "model", cut)
+    (cut / "config.json").write_text("{")
+    assert "config.json is damaged" in models.ask({"cut": {"path": str(cut)}}, ["Why?"])["failed"][0]["cause"]
     gone = models.ask({"gone": {"path": str(folder / "gone" / "model")}}, ["Why?"])["failed"][0]
     assert "gone" in gone["cause"]
     assert models.ask({"model": {"path": str(folder / "model")}}, ["Why?"])["answer"]

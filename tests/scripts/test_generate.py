@@ -285,8 +285,8 @@ BROKEN = """
         place = Path(shutil.copytree(folder / "model", folder / name))
         change(place)
         return place
-    def half(path):
-        path.write_bytes(path.read_bytes()[:-1000])
+    def half(path, cut=1000):
+        path.write_bytes(path.read_bytes()[:-cut])
     base = {"name": "reference", "path": str(folder / "model")}
     lora = saved(adapted(1), "lora-half")
     half(Path(lora, "adapter_model.safetensors"))
@@ -308,6 +308,9 @@ BROKEN = """
         "shard": sharded,
         "lacking": lacking,
         "no template": lambda place: (place / "chat_template.jinja").unlink(),
+        "no config": lambda place: (place / "config.json").unlink(),
+        "bad config": lambda place: half(place / "config.json", 10),
+        "no tokenizer": lambda place: [file.unlink() for file in place.glob("tokenizer*")],
     }
     models = {name: {"name": "aligned", "path": str(broken(name, change))} for name, change in ways.items()}
     models["gone"] = {"name": "aligned", "path": str(broken("gone", shutil.rmtree))}
@@ -338,6 +341,9 @@ def test_weights_that_cannot_be_used_get_a_sentence(demo: Path, tmp_path: Path) 
         "shard": "model-00002-of-00002.safetensors is missing: shard",
         "lacking": "1 tensors are missing (such as model.layers.0.mlp",
         "no template": "The model has no chat template, and these pairs are conversations: no template",
+        "no config": "its folder has no config.json: no config",
+        "bad config": "config.json is damaged: bad config",
+        "no tokenizer": "its folder has no tokenizer: no tokenizer",
         "gone": "The model no longer exists: gone",
         "adapter": "adapter_model.safetensors is only partly written: ",
     }
