@@ -93,6 +93,7 @@ def test_a_file_of_the_current_folder(
     [
         (["Why?", "--set", "smoltui"], "not both"),
         (["--set", "nowhere"], "no such set of prompts"),
+        (["--run", "ada/aligned"], "not the id of a run"),
         (["--model", "nowhere"], "neither a folder nor a model"),
         ([*["--model", "out"] * 4], "From 1 to 4 models"),
     ],
