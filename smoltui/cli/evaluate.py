@@ -56,7 +56,8 @@ async def choose(project: Project, run_id: str | None) -> tuple[answers.Comparis
 
     if run_id is not None:
         if "/" in run_id:
-            raise InputError(f"This is not the id of a run: {run_id}", "Name a folder or a model on the Hub with --model.")
+            hint = "Name a folder or a model on the Hub with --model."
+            raise InputError(f"This is not the id of a run: {run_id}", hint)
         engine, run = await find(run_id)
         run = await engine.settled(run)
         if not answers.has_model(run, services.here):

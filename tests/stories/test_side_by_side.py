@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from smoltui.backends.evaluation import answers, resident
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs import store as run_store
 from smoltui.core.runs.run import Stage
 from smoltui.screens.evaluate import answering
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
@@ -297,6 +298,24 @@ async def test_answers_are_saved_while_models_answer(
         await wait_until(lambda: bool(kept_files("0a1b2c3d")))
         (file,) = kept_files("0a1b2c3d")
         assert json.loads(file.read_text())["answers"][0]["reference"]["text"] == CURT
+
+
+async def test_answers_that_cannot_be_saved(project: Project, wait_until: Wait) -> None:
+    """A full disk, as far as the app can tell: the answers are there, and the line above them says that they aren't
+    saved until they are."""
+    folder = run_store.run_dir("0a1b2c3d")
+    folder.parent.mkdir(parents=True)
+    folder.write_text("in the way")
+    app = open_on(project, trained(project))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "0a1b2c3d" in seen(app))
+        await pilot.press("a")
+        await wait_until(lambda: "4 answers. The answers could not be saved" in seen(app, "#eval-status"))
+        assert CURT in seen(app, "#answers")
+        folder.unlink()
+        await pilot.press("i", *"Own?", "enter")
+        await wait_until(lambda: "6 answers, saved with the run at" in " ".join(seen(app, "#eval-status").split()))
+    assert len(kept_files("0a1b2c3d")) == 1
 
 
 async def test_views_and_back(project: Project, wait_until: Wait) -> None:

@@ -15,7 +15,7 @@ ROOM = Place(
         Action("check", "a", "check", "Check everything; publish nothing", DO, bar="Check", means="act"),
         Action("view", "v", "view", "Next view: checks, card, change, board", SEE, bar="View"),
         Action("views", "V", "views", "Choose a view", SEE),
-        Action("editor", "e", "edit", "Edit the card; in the other views, smoltui.toml", PROJECT, bar="Edit card"),
+        Action("editor", "e", "edit", "Edit the card; in the other views, smoltui.toml", PROJECT, bar="Edit"),
         Action("mark", "space", "upload", "Choose what is uploaded with the card", DO, bar="Upload"),
         Action("push", "P", "push", "Push card and weights: show what goes where first", PROJECT, bar="Push"),
         Action(

@@ -29,6 +29,7 @@ from smoltui.core.runs.run import Run
 from smoltui.core.runs.wording import PHASES
 from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.agreeing import NOT_LOADED, Agreeing
+from smoltui.screens.evaluate.base import when
 from smoltui.screens.evaluate.giving_way import Trainings, gives_way_to
 from smoltui.widgets.next_step import next_step
 
@@ -55,6 +56,8 @@ class Answering(Agreeing):
         self._ticker: Timer | None = None
         self._file: Path | None = None
         """Where the answers of this asking are saved; None before the first time."""
+        self._not_saved = ""
+        """Why the newest answers could not be saved; empty if they are."""
         self._before = Sheet()
         """The answers as they were before the newest asking."""
         self._file_before: Path | None = None
@@ -325,14 +328,25 @@ class Answering(Agreeing):
     async def _write(self, opening: answers.Opening, write: Callable[[], Path]) -> None:
         try:
             self._file = await in_thread(write)
-            opening.kept_at = time.time()
+            opening.kept_at, self._not_saved = time.time(), ""
         except SmoltuiError as error:
+            self._not_saved = told(error)
             self.say(error)
         finally:
             self._writes -= 1
         said, doing, took = self._ended
         if not self._working and not self._aside and said and said == self._status:
-            self._set_status(self._done(doing, took))  # that they are saved
+            self._set_status(self._done(doing, took))  # whether they are saved
+
+    def _saved_words(self, opening: answers.Opening) -> str:
+        """Where the answers are kept, for the end of a sentence, or why they could not be saved."""
+        if self._writes:
+            return ", being saved."
+        if self._not_saved:
+            return f". {self._not_saved}"
+        if opening.subject is None or not opening.kept_at:
+            return "."
+        return f", saved {'with the run' if opening.run is not None else 'for this model'} {when(opening.kept_at)}."
 
     # -- figures of the set
 

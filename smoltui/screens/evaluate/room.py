@@ -23,7 +23,7 @@ from smoltui.core.runs.run import Run
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
-from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, ROOMY, WIDE, when
+from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, ROOMY, WIDE
 from smoltui.screens.evaluate.choosing import Choosing
 from smoltui.screens.evaluate.copying import Copying
 from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
@@ -304,7 +304,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
                 loaded.sheet.add_own(prompt)
             self._file = None
         if not same:
-            self._tally = None
+            self._tally, self._not_saved = None, ""
             if before is not None and before.run is not None:
                 self._aside = ""
         elif before is not None and loaded.subject is None:  # its figures are in no folder
@@ -354,13 +354,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         if not sheet.complete:
             more = " Held-out figures: v." if loaded.measurement is not None else ""
             return f"Press a to compare these models on these prompts, or m to measure them on held-out pairs.{more}"
-        said = f"{sheet.complete:,} answers"
-        if self._writes:
-            said += ", being saved"
-        elif loaded.subject is not None and loaded.kept_at:
-            at = f" {when(loaded.kept_at)}"
-            said += f", saved {'with the run' if loaded.run is not None else 'for this model'}{at}"
-        said += "."
+        said = f"{sheet.complete:,} {'answer' if sheet.complete == 1 else 'answers'}{self._saved_words(loaded)}"
         if missing := len(sheet.missing()):
             said += f" {missing:,} prompts are not answered by all."
         return f"{said}{self._manner_words()} {next_step(self, self._answers_end(missing))} Figures: G."
@@ -372,6 +366,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
             facts.add("missing")
         if loaded is not None and loaded.comparison.aligned is not None:
             facts |= {"aligned", *(("measured",) if loaded.measurement is not None else ())}
+            facts |= {"one"} if len(self.columns) == 1 else set()
         return End(Act.ASK, Outcome.DONE, facts=frozenset(facts))
 
     def _manner_words(self) -> str:
