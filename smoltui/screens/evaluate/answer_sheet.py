@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
@@ -20,6 +21,7 @@ from smoltui.widgets.actions import bindings
 from smoltui.widgets.selectable import Selectable
 
 WHEEL_LINES = 3
+BLANK = Strip([])
 KEPT_BLOCKS = 200
 """Blocks whose lines are kept; laying one out takes a few milliseconds."""
 
@@ -54,6 +56,8 @@ class AnswerSheet(Selectable, can_focus=True):
         self._lines: dict[int, tuple[object, list[Strip]]] = {}
         """Block → what it was laid out from, and its lines."""
         self._frame: list[Strip] = []
+        self._made_of: list[tuple[Strip, bool]] = []
+        """Of each line of the frame, what it was made of: text, and whether the thumb of the scroll bar is in it."""
         self._follows_end = False
         """The end was asked for: what appears below it comes into view, too."""
 
@@ -196,24 +200,32 @@ class AnswerSheet(Selectable, can_focus=True):
         if self._top != self._told:
             self._told = self._top
             self.post_message(self.Moved(self._top))
-        style = self.rich_style
         lines: list[Strip] = []
         at, line = self._top, self._line
         while len(lines) < height and at < self.count:
             lines += self._block(at)[line:]
             at, line = at + 1, 0
         bar = self._bar(at, height)
-        blank = Strip([])
-        frame: list[Strip] = []
-        for y in range(height):
-            text = lines[y] if y < len(lines) else blank
-            padded = text.adjust_cell_length(width - 1, style)
-            frame.append(Strip([*padded, Segment("┃" if y in bar else " ", style)]))
-        before, self._frame = self._frame, frame
+        made_of = [(lines[y] if y < len(lines) else BLANK, y in bar) for y in range(height)]
+        before, known, style = self._frame, self._made_of, self.rich_style
+        # Most lines are those of the last frame, not only equal ones: they are kept with their block.
+        frame = [
+            before[y]
+            if y < len(before) and known[y][0] is text and known[y][1] == thumb
+            else self._row(text, thumb, style)
+            for y, (text, thumb) in enumerate(made_of)
+        ]
+        self._frame, self._made_of = frame, made_of
         if len(before) != len(frame):
             self.refresh()
-        elif changed := [Region(0, y, width, 1) for y in range(height) if before[y] != frame[y]]:
+        elif changed := [
+            Region(0, y, width, 1) for y in range(height) if before[y] is not frame[y] and before[y] != frame[y]
+        ]:
             self.refresh(*changed)
+
+    def _row(self, text: Strip, thumb: bool, style: Style) -> Strip:
+        padded = text.adjust_cell_length(self.size.width - 1, style)
+        return Strip([*padded, Segment("┃" if thumb else " ", style)])
 
     def _bar(self, end: int, rows: int) -> range:
         """Lines that the thumb of the scroll bar covers; none if everything is visible."""

@@ -265,7 +265,8 @@ class Answering(Agreeing):
             self._changed_at_all = False
             self._draw_answers()
         self._set_status(self._progress())
-        self._draw_figures()
+        if self._working != ANSWERING:
+            self._draw_figures()
 
     def _progress(self) -> str:
         spent = as_time(time.monotonic() - self._begun)

@@ -144,8 +144,15 @@ class EvaluateBase(Room):
             self._draw_notices()
 
     def _set_status(self, text: str) -> None:
+        """Lays the room out again only if the status takes more or fewer lines: it changes ten times per second."""
         self._status = text
-        self.query_one("#eval-status", Static).update(Text(safe_line(redact(in_own_keys(self, text)), 400)))
+        said = Text(safe_line(redact(in_own_keys(self, text)), 400))
+        place = self.query_one("#eval-status", Static)
+        width, before = place.content_size.width, place.content
+        if isinstance(before, Text) and before == said and width:
+            return
+        fits = isinstance(before, Text) and 0 < before.cell_len <= width and 0 < said.cell_len <= width
+        place.update(said, layout=not fits)
 
     def _draw_head(self) -> None:
         loaded = self._loaded
