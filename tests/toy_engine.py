@@ -12,6 +12,7 @@ from typing import Any
 from smoltui.backends.runs.engine import Engine
 from smoltui.core.runs import events
 from smoltui.core.runs.place import Place
+from smoltui.core.runs.rerun import NO_CHANGES, Changes
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
 
@@ -120,7 +121,8 @@ class ToyEngine(Engine):
         self._runs[run_id] = replace(self._runs[run_id], resumable=True)
         return self._runs[run_id]
 
-    async def resume(self, run_id: str) -> Run:
+    async def resume(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
+        self.refuse_changes(changes)
         run = await self.get(run_id)
         if not run.resumable:
             raise InputError(f"It was not paused, so there is nothing to resume: {run_id}", "See the list.")

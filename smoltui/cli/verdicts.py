@@ -43,14 +43,14 @@ async def settled(engine: Engine, run: Run) -> Run:
 
 async def verdict_on(engine: Engine, run: Run) -> Verdict | None:
     """The verdict on a run that has ended (`settled`), with its cost if the prices can be read; None if it has not."""
-    from smoltui.core.runs.cost import cost_so_far
+    from smoltui.core.runs.cost import cost_of
     from smoltui.core.runs.verdict import verdict_of
 
     cost = None
     if run.is_final and run.flavor and "hardware" in engine.place.can:
         with suppress(SmoltuiError):
             flavors = {flavor.name: flavor for flavor in await engine.hardware()}
-            cost = cost_so_far(flavors.get(run.flavor), run, time.time())
+            cost = cost_of(run, lambda name: flavors.get(name or ""), time.time())
     return verdict_of(run, cost=cost)
 
 

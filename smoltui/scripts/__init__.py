@@ -4,9 +4,11 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
 BESIDE_DPO = (
+    "accelerator_guard.py",
     "answer_rules.py",
     "curve_remarks.py",
     "curve_view.py",
+    "kept_checkpoints.py",
     "pair_answers.py",
     "pair_checks.py",
     "pair_choices.py",
@@ -24,3 +26,5 @@ BESIDE_DPO = (
 """Modules that `dpo.py` imports from its own folder; they are shipped with it."""
 LOCKED = SCRIPTS / "locked.txt"
 """`name==version` of everything that `dpo.py` requires, made by `locked_packages.py`."""
+LOCKED_LINUX = SCRIPTS / "locked_linux.txt"
+"""The same of what torch requires on Linux only: CUDA. Made by `uv pip compile --universal` from the header."""

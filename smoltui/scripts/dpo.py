@@ -14,7 +14,7 @@
 """Trains with TRL's DPOTrainer exactly as `trl dpo --config recipe.yaml` would, and reports progress on stdout.
 
     python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite]
-                  [--stop-ruined] [TRL flags]
+                  [--stop-ruined] [--keep DIR] [TRL flags]
 
 It runs as a child process on this machine or as a Job, without smoltui: it imports only `pair_format.py`,
 `saved_model.py` and `script_events.py` from its own folder. Each line of stdout that starts with `{"event"` is one
@@ -50,6 +50,8 @@ from typing import Any
 # For the modules beside this one; last, because in a Job the folder also has foreign files.
 sys.path.append(str(Path(__file__).resolve().parent))
 
+import kept_checkpoints
+from accelerator_guard import refuse_without_accelerator
 from pair_choices import unfold
 from pair_format import Reading, content_hash, examine, hash_of, is_trl_form
 from pair_turns import NotAPairError
@@ -75,6 +77,8 @@ def own_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
     parser.add_argument("--work-dir", type=Path)
     parser.add_argument("--exclude", type=Path)
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--must-resume", action="store_true")
     parser.add_argument("--stop-ruined", action="store_true")
     # Files that are shipped with the script when it is submitted as a Job; the script itself ignores them.
     parser.add_argument("--beside", action="append", default=[])
@@ -82,7 +86,7 @@ def own_options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
         known, rest = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:
         raise WrongInputError(f"A flag cannot be used: {error}") from error
-    for name in ("config", "output_dir", "work_dir", "exclude"):
+    for name in ("config", "output_dir", "work_dir", "exclude", "keep"):
         if (value := getattr(known, name)) is not None:
             setattr(known, name, value.expanduser().absolute())
     return known, rest
@@ -498,20 +502,39 @@ def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
     if processes < 2 or "--use_cpu" in rest:
         return
     import torch
-    import yaml
 
     there = torch.cuda.device_count()
-    if not 0 < there < processes:
-        return
-    try:
-        recipe = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return  # `parse_recipe` reports it
-    if isinstance(recipe, dict) and not recipe.get("use_cpu"):
+    if 0 < there < processes and not plain_recipe(options).get("use_cpu"):
         raise WrongInputError(
             f"{processes} processes were requested, but this machine has fewer GPUs: {there}",
             "Set local.processes in smoltui.toml to the number of GPUs; for a Job, choose a flavor with enough.",
         )
+
+
+def plain_recipe(options: argparse.Namespace) -> Mapping[str, Any]:
+    """The recipe as YAML has it; empty without one, or if it cannot be read, which `parse_recipe` reports."""
+    import yaml
+
+    try:
+        recipe = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def resume_from_kept(folder: Path | None, training: Any, *, must: bool) -> None:
+    """Resumes from the newest complete checkpoint in the folder of kept ones, if there is one.
+
+    Raises:
+        WrongInputError: there is none, and it `must` resume.
+    """
+    if folder is not None and not training.resume_from_checkpoint:
+        found = kept_checkpoints.newest_kept(folder)
+        if found is not None:
+            print(f"Resuming from the kept checkpoint of step {kept_checkpoints.step_of(found)}", flush=True)
+            training.resume_from_checkpoint = str(found)
+        elif must:
+            raise WrongInputError(f"No complete checkpoint is kept in {folder}", "Start over from the first step.")
 
 
 def refuse_fsdp_on_cpu(training: Any) -> None:
@@ -532,12 +555,14 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     excluded = excluded_pairs(options.exclude)
 
     lines.phase("load_pairs")
+    refuse_without_accelerator(plain_recipe(options), rest)
     enough_devices(options, rest)
     script, training, model_args, mixture = parse_recipe(options, rest)
     quiet()
     refuse_fsdp_on_cpu(training)
     if str(training.resume_from_checkpoint).lower() in ("true", "false"):  # text from a flag, a boolean from the file
         training.resume_from_checkpoint = str(training.resume_from_checkpoint).lower() == "true" or None
+    resume_from_kept(options.keep, training, must=options.must_resume)
     if not (options.overwrite or training.resume_from_checkpoint):
         refuse_to_overwrite(Path(training.output_dir).absolute())
     if not model_args.model_name_or_path:
@@ -554,7 +579,7 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
             test_rows = prepare_pairs(test_rows, left_out, thinking_off=thinking_off)
 
     pairs = (train_rows, test_rows, left_out)
-    train(lines, script, training, model_args, pairs, stop_ruined=options.stop_ruined)
+    train(lines, script, training, model_args, pairs, stop_ruined=options.stop_ruined, keep=options.keep)
 
 
 def enter_work_dir(options: argparse.Namespace) -> None:
@@ -585,8 +610,9 @@ def train(
     pairs_and_left_out: tuple[Any, Any, Counter[str]],
     *,
     stop_ruined: bool = False,
+    keep: Path | None = None,
 ) -> None:
-    """Builds TRL's trainer as `trl/scripts/dpo.py` does, trains, saves and pushes.
+    """Builds TRL's trainer as `trl/scripts/dpo.py` does, trains, saves and pushes; keeps checkpoints in `keep`.
 
     `pairs_and_left_out`: rows for training, held-out rows, and how many rows of the source are not used, by reason.
     """
@@ -608,6 +634,9 @@ def train(
     trainer.add_callback(reporter(lines, plan))
     health = health_callback(lines, trainer, stop=stop_ruined)
     trainer.add_callback(health)
+    if keep is not None:
+        keeper = kept_checkpoints.Keeper(keep, lambda step, path: lines.emit("kept", step=step, path=path), print)
+        trainer.add_callback(kept_checkpoints.callback(keeper))
     before = weights_sample(trainer.model)
     result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
     if (share := share_moved(before, trainer.model)) is not None:
@@ -618,6 +647,8 @@ def train(
         raise RuinedError(health.ruined.cause(step), f"{health.ruined.act}.")
     if step >= max_steps:  # otherwise it was paused: a run resumes from its checkpoint, and half a training is no model
         save(lines, trainer, script, training)
+        if keep is not None and training.push_to_hub and trainer.is_world_process_zero():
+            kept_checkpoints.forget(keep)
     trainer.end()
     seconds = float(result.metrics.get("train_runtime", 0.0))
     lines.emit("finished", step=step, max_steps=max_steps, seconds=seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ def recorded_spec(record: Mapping[str, object] | None) -> RunSpec | None:
     spec = spec_of((record or {}).get("spec"))
     if spec is None or not Path(spec.project).is_dir():
         return None
-    return again(spec, new_label())
+    label = new_label()
+    # A run of its own keeps its checkpoints in a folder of its own.
+    keep = spec.keep and (
+        f"bucket:{label}/kept" if spec.keep.startswith("bucket:") else f"{Path(spec.keep).parent}/{label}"
+    )
+    return replace(again(spec, label), keep=keep, resumes=False)
 
 
 async def start_again(job: Mapping[str, object], namespace: str) -> dict[str, Any]:

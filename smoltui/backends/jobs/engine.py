@@ -17,6 +17,7 @@ from smoltui.backends.jobs import ends, watching
 from smoltui.backends.jobs import pending as job_pending
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.continuing import Continuing
 from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
 from smoltui.backends.jobs.line_merge import Missing
 from smoltui.backends.jobs.listing import JobList, first_found, from_all
@@ -37,7 +38,8 @@ from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.cost import Flavor
-from smoltui.core.runs.rerun import spec_of
+from smoltui.core.runs.parts import joined
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, changed, spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.core.runs.symptoms import Symptoms
 from smoltui.errors import (
@@ -60,7 +62,7 @@ CANCEL_WAITS = (0.3, 0.7, 1.5)
 """Seconds before each check of a cancelled Job: its stage changes with a delay."""
 
 
-class HubEngine(Engine):
+class HubEngine(Continuing, Engine):
     """Implements `Engine` with the Jobs of every namespace the account belongs to.
 
     A run's id may be written as `namespace/id` everywhere.
@@ -69,6 +71,7 @@ class HubEngine(Engine):
     place = JOBS
 
     def __init__(self) -> None:
+        super().__init__()
         self._list = JobList()
         self._made: dict[str, tuple[Any, Run]] = {}
         self._namespaces: dict[str, str] = {}
@@ -92,7 +95,9 @@ class HubEngine(Engine):
         await in_thread(lambda: job_pending.begin(spec))
         try:
             tell = partial(self._submitting.__setitem__, spec.label)
-            run = await self._submitted(await hub_submit.submit(spec, tell), spec)
+            job = await hub_submit.submit(spec, tell)
+            spec = hub_submit.with_owner(spec, run_of(job, namespace=spec.namespace).namespace or "")
+            run = await self._submitted(job, spec)
         except UnreachableError:
             raise  # it may have started: its record finds it with the next list
         except SmoltuiError:
@@ -101,7 +106,7 @@ class HubEngine(Engine):
         finally:
             self._submitting.pop(spec.label, None)
         await in_thread(lambda: job_pending.end(spec.label))
-        return run
+        return run  # of a Job that continues a run: as a run of its own
 
     async def preview(self, spec: RunSpec) -> dict[str, Any]:
         return await hub_submit.preview(spec)
@@ -166,12 +171,22 @@ class HubEngine(Engine):
         runs = await in_thread(as_runs)  # a thousand Jobs take 50 ms
         for run in runs:
             self._namespaces[run.id] = run.namespace or own
-        return runs
+        return self.fold(runs)
 
     async def get(self, run_id: str) -> Run:
-        return await self._with_record(await self._run(run_id))
+        return await self.whole(run_id)
+
+    async def one_job(self, job_id: str) -> Run:
+        return await self._with_record(await self._run(job_id))
 
     async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
+        async with aclosing(self.follow_all(run_id, follow=follow, tail=tail)) as stream:
+            async for event in stream:
+                yield event
+
+    async def follow_job(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
         token = await hub.token()
@@ -247,9 +262,9 @@ class HubEngine(Engine):
         return replace(last, message=run.message, hint=run.hint)
 
     async def cancel(self, run_id: str) -> Run:
-        run = await self._run(run_id)
+        run = await self._run(await self.current(run_id))
         if run.is_final:
-            return await self._with_record(run)
+            return await self.whole(run_id)
         doing = f"cancel the Job {safe_line(run.id, 60)}"
         async with hub.session(doing) as session:
             try:
@@ -266,17 +281,21 @@ class HubEngine(Engine):
                 break
             await asyncio.sleep(seconds)
             run = await self._run(run.id)
-        return await self._with_record(run)
+        *earlier, _ = await self.jobs_of(run_id)
+        return joined([*[await self.one_job(job_id) for job_id in earlier], await self._with_record(run)])
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
         token = await hub.token()
-        job = await self.job(run_id)
+        job = await self.job(await self.current(run_id))
         found = clean(job, (token,))
         return found if isinstance(found, dict) else {}
 
     # -- what some engines can do
 
-    async def rerun(self, run_id: str) -> Run:
+    async def resume(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
+        return await self.continue_run(run_id, changes)
+
+    async def rerun(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
         """Starts the same Job again, once, with a new label, and returns the new run.
 
         A Job that was submitted from here is submitted again from its record: the original recipe, and the current
@@ -290,8 +309,14 @@ class HubEngine(Engine):
         bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))
         if (spec := await in_thread(lambda: hub_acts.recorded_spec(record))) is not None:
+            spec = changed(spec, changes)
             refuse_tokens(spec)  # before the pairs in it are copied
             return await self.submit(await in_thread(lambda: curated_spec(spec)))
+        if changes.any:
+            raise InputError(
+                f"This Job was not started from this machine, so it can only be run again as it was: {bare}",
+                "Run it again without options.",
+            )
         namespace = self._namespaces[bare]
         run = run_of(await hub_acts.start_again(job, namespace), namespace=namespace)
         self._namespaces[run.id] = run.namespace or namespace
@@ -321,7 +346,7 @@ class HubEngine(Engine):
         Without `follow`, one sample, or none if it is not running. Closing the iterator (or cancelling the task that
         reads it) closes the connection immediately. Raises as `get`; a lost connection is retried when following.
         """
-        run = await self._run(run_id)
+        run = await self._run(await self.current(run_id))
         patience = partial(watching.poll_seconds, Stage.SCHEDULING)
         async with aclosing(follow_stats(run, lambda: self._run(run.id), patience, follow=follow)) as samples:
             async for sample in samples:
@@ -355,7 +380,10 @@ class HubEngine(Engine):
 
     async def settled(self, run: Run) -> Run:
         """As `Engine.settled`, from the end of the log; where that is gone, from the recipe of the Job."""
-        read_log = partial(self.follow, follow=False, tail=LAST_LINES)
+        if (current := await self.current(run.id)) != run.id:
+            found = await self.settled(await self.one_job(current))
+            return replace(run, message=found.message, hint=found.hint, pushed_to=found.pushed_to or run.pushed_to)
+        read_log = partial(self.follow_job, follow=False, tail=LAST_LINES)
         if run.stage in ends.EXPLAINED:
             known = (await in_thread(ends.read_all)).get(run.id)
             if ends.needs_reading(run, known):

@@ -9,7 +9,7 @@ JOBS = Place(
     title="HF Jobs",
     run="Job",
     plural="Jobs",
-    can=frozenset({"rerun", "labels", "stats", "scheduled", "hardware", "command", "expose"}),
+    can=frozenset({"resume", "rerun", "labels", "stats", "scheduled", "hardware", "command", "expose"}),
     pays=True,
     target=Target.JOB,
 )

@@ -17,12 +17,13 @@ from typing import Any
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
-from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
 
 KEPT = (
     events.Planned,
     events.CheckpointSaved,
+    events.CheckpointKept,
     events.ModelSaved,
     events.ModelPushed,
     events.WeightsMoved,
@@ -154,7 +155,9 @@ def applied(run: Run, record: Mapping[str, object] | None) -> Run:
         if event is not None:
             run = run.after(event)
     # The script's own reason for a failure says more than the server's exit code, but only for a failed run.
-    return replace(run, stage=stage, message=run.message if run.hint and run.is_final else message)
+    run = replace(run, stage=stage, message=run.message if run.hint and run.is_final else message)
+    stopped = run.is_final and run.stage != Stage.COMPLETED
+    return replace(run, resumable=stopped and run.kept_step is not None and bool(spec.get("keep")))
 
 
 def _events(record: Mapping[str, object]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +22,13 @@ from smoltui.backends.system.paths import expanded
 from smoltui.core.runs.accelerate import CONFIG_NAME, accelerate_config, as_yaml, mixed_precision_of
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError
-from smoltui.scripts import BESIDE_DPO, SCRIPTS
+from smoltui.scripts import BESIDE_DPO, LOCKED, LOCKED_LINUX, SCRIPTS
 
 MOUNT = "/data"
 SHIPPED = ("dpo.py", *BESIDE_DPO)
+KEPT_NOTE = "kept/README.txt"
+"""Makes the folder that is mounted for checkpoints exist."""
+_DEPENDENCIES = re.compile(r"(?m)^(# dependencies = \[\n)(?:#   .*\n)*# \]\n")
 EXCLUDE_NAME = "left_out.txt"
 """One content hash per line, for the script's `--exclude`."""
 
@@ -78,13 +82,26 @@ def pack(spec: RunSpec) -> Shipment:
             recipe.set("datasets", placed_sets)
     scripts = SCRIPTS
     files: dict[str, Path | bytes] = {name: (scripts / name).read_bytes() for name in SHIPPED}
+    files["dpo.py"] = locked_script((scripts / "dpo.py").read_text(encoding="utf-8")).encode("utf-8")
     files[RECIPE_NAME] = recipe.text.encode("utf-8")
     if (spec.processes or 1) > 1:
         config = accelerate_config(spec.processes or 1, spec.strategy or "ddp", mixed_precision_of(values))
         files[CONFIG_NAME] = as_yaml(config).encode("ascii")
+    if spec.keep.startswith("bucket:") and not spec.resumes:
+        files[KEPT_NOTE] = b"Checkpoints of the Job, which outlive it. Deleted once its model is pushed.\n"
     if spec.left_out:
         files[EXCLUDE_NAME] = "".join(f"{value}\n" for value in spec.left_out).encode("ascii")
     return Shipment({**packer.files, **files}, recipe.text)
+
+
+def locked_script(text: str) -> str:
+    """The script with every package that it gets on Linux in its header (PEP 723), each with an exact version.
+
+    `uv run` reads no lock file of a script that another command names, so the header is the lock.
+    """
+    names = [*LOCKED.read_text(encoding="utf-8").split(), *LOCKED_LINUX.read_text(encoding="utf-8").split()]
+    listed = "".join(f'#   "{name}",\n' for name in sorted(names))
+    return _DEPENDENCIES.sub(lambda found: f"{found[1]}{listed}# ]\n", text, count=1)
 
 
 def shipment(spec: RunSpec) -> list[tuple[str, int]]:

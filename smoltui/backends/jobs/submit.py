@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Tell = Callable[[str], object]
+KEPT_MOUNT = "/checkpoints"
+"""Where a Job finds the folder of kept checkpoints."""
+BUCKET = "bucket:"
+"""Beginning of `RunSpec.keep` for a folder in the bucket of an account."""
 SENT_AT_ONCE = 16_000_000
 """Bytes after which a request is completed, so that the progress of an upload can be told."""
 
@@ -73,10 +78,12 @@ async def submit(spec: RunSpec, tell: Tell = lambda words: None) -> dict[str, An
     asked = await in_thread(lambda: asked_of(spec))
     shipment = await in_thread(lambda: pack(spec))
     token = await hub.token()
-    volume = await upload(shipment, namespace, spec.label, token, tell)
+    volumes = [await upload(shipment, namespace, spec.label, token, tell)]
+    if (kept := await in_thread(partial(kept_volume, spec, namespace))) is not None:
+        volumes.append(kept)
     tell("starting the Job")
     try:
-        job_id = await _start(spec, command, labels, namespace, token, asked, env=environment(spec), volumes=[volume])
+        job_id = await _start(spec, command, labels, namespace, token, asked, env=environment(spec), volumes=volumes)
     except Exception as error:
         if not _may_have_started(error):
             await take_back(shipment, namespace, spec.label, token)
@@ -199,15 +206,38 @@ def job_command(spec: RunSpec) -> list[str]:
     if output == MOUNT or output.startswith(f"{MOUNT}/"):
         raise InputError(f"A Job cannot write below {MOUNT}, which is mounted read-only: {output}")
     left_out = ("--exclude", f"{MOUNT}/{EXCLUDE_NAME}") if spec.left_out else ()
+    kept = ("--keep", KEPT_MOUNT if spec.keep.startswith(BUCKET) else spec.keep) if spec.keep else ()
+    resumes = ("--must-resume",) if spec.resumes else ()
     stop = ("--stop-ruined",) if spec.stop_ruined else ()
     return job_command_for(
         f"{MOUNT}/dpo.py",
-        ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out, *stop],
+        ["--config", f"{MOUNT}/recipe.yaml", "--output-dir", output, *left_out, *stop, *kept, *resumes],
         processes=spec.processes or 1,
         strategy=spec.strategy or "ddp",
         config_file=f"{MOUNT}/{CONFIG_NAME}",
         packages=spec.packages,
     )
+
+
+def kept_volume(spec: RunSpec, namespace: str) -> Any | None:
+    """The folder of the private bucket in which checkpoints outlive the Job; None if it is not there.
+
+    A run that is resumed for another namespace keeps its folder.
+    """
+    from huggingface_hub import Volume
+
+    if not spec.keep.startswith(BUCKET):
+        return None
+    place = spec.keep.removeprefix(BUCKET)
+    owner, _, path = place.partition("/") if place.count("/") > 1 else (namespace, "", place)
+    return Volume(type="bucket", source=_bucket(owner), mount_path=KEPT_MOUNT, path=path, read_only=False)
+
+
+def with_owner(spec: RunSpec, namespace: str) -> RunSpec:
+    """`spec` with the owner of the bucket in which its checkpoints are kept."""
+    if not spec.keep.startswith(BUCKET) or spec.keep.count("/") > 1:
+        return spec
+    return replace(spec, keep=f"{BUCKET}{namespace}/{spec.keep.removeprefix(BUCKET)}")
 
 
 def checked_labels(spec: RunSpec | CommandSpec) -> dict[str, str]:

@@ -38,7 +38,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.accelerate import CONFIG_NAME
-from smoltui.core.runs.rerun import spec_of
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
 from smoltui.scripts import SCRIPTS
@@ -135,7 +135,7 @@ class LocalEngine(Engine):
         await self._signal(run, signal.SIGTERM)
         return await self._until(run_id, lambda now: now.is_final)
 
-    async def resume(self, run_id: str) -> Run:
+    async def resume(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
         """Resumes a run from its newest complete checkpoint: the same run, log and curve; it is queued.
 
         Raises:
@@ -143,6 +143,7 @@ class LocalEngine(Engine):
                 trained into its folder since.
             MissingExtraError: the training packages are not installed.
         """
+        self.refuse_changes(changes)
         supervisor = await in_thread(lambda: self._resume(run_id))
         return await self._started(run_id, supervisor)
 

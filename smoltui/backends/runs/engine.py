@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from smoltui.core.runs.events import Event
 from smoltui.core.runs.place import Place
+from smoltui.core.runs.rerun import NO_CHANGES, Changes
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
@@ -108,16 +109,17 @@ class Engine(ABC):
         """
         raise self.cannot("cannot pause a run", "Cancel it: smoltui cancel ID; anything already pushed is kept.")
 
-    async def resume(self, run_id: str) -> Run:
-        """Continues a run where it stopped: the same run, log and curve.
+    async def resume(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
+        """Continues a run where it stopped: the same run, log and curve; on other hardware where `changes` say so.
 
         Raises:
-            InputError: there is nothing to continue from, or no run has this id. Else as `submit`.
+            InputError: the place cannot do what `changes` say, there is nothing to continue from, or no run has this
+                id. Else as `submit`.
         """
         raise self.cannot("cannot resume a run", "Start over from the first step: smoltui rerun ID")
 
-    async def rerun(self, run_id: str) -> Run:
-        """Starts the same run again, once, and returns the new run. The caller confirms the cost first.
+    async def rerun(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
+        """Starts the same run again with `changes`, once, and returns the new run. The caller confirms the cost first.
 
         This implementation works for engines whose `Run.raw` has the specification as `spec`. The new run writes to the
         first free folder of `aligned-2`, `aligned-3`, …, with the original recipe and the current files.
@@ -127,6 +129,7 @@ class Engine(ABC):
         """
         if "rerun" not in self.place.can:
             raise self.cannot("cannot rerun a run", "Start a new run: smoltui train FOLDER")
+        self.refuse_changes(changes)
         return await _again(self, run_id)
 
     async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:
@@ -261,6 +264,13 @@ class Engine(ABC):
     def poll_seconds(self, stage: str, polls: int) -> float:
         """Seconds until the next request for the stage of a run, after `polls` without a change."""
         return HERE_SECONDS if self.place.here else ELSEWHERE_SECONDS
+
+    def refuse_changes(self, changes: Changes) -> None:
+        """Raises InputError for an engine that runs again only what it ran before."""
+        if changes.any:
+            raise self.cannot(
+                "runs a run again only as it was", "Start a new run with other settings: smoltui train FOLDER"
+            )
 
     def cannot(self, what: str, hint: str) -> InputError:
         """The error for something that this engine cannot do."""

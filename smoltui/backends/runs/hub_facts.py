@@ -232,8 +232,7 @@ def tracker_facts(plan: Plan) -> list[Check]:
     """The checks of `report_to`. Reads the disk."""
     if plan.place.pays:
         jobs = plan.settings.jobs
-        env: Mapping[str, str] = getattr(jobs, "env", {})
-        return tracker_checks(plan.values, plan.place, names=[*getattr(jobs, "secrets", ()), *env], env=env)
+        return tracker_checks(plan.values, plan.place, names=[*jobs.secrets, *jobs.env], env=jobs.env)
     env = dict(os.environ)
     logged_in = ["wandb"] if _has_netrc("api.wandb.ai") else []
     if Path("~/.comet.config").expanduser().is_file():

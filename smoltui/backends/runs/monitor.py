@@ -485,6 +485,6 @@ class RunMonitor:
 
     def cost(self, run: Run, now: float) -> float | None:
         """USD so far; None if the run is free, or its price is unknown."""
-        from smoltui.core.runs.cost import cost_so_far
+        from smoltui.core.runs.cost import cost_of
 
-        return cost_so_far(self.flavor(run.engine, run.flavor), run, now) if run.flavor else None
+        return cost_of(run, partial(self.flavor, run.engine), now) if run.flavor else None

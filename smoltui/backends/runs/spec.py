@@ -12,7 +12,7 @@ from typing import Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
-from smoltui.core.recipe import output_dir_of
+from smoltui.core.recipe import get, output_dir_of
 from smoltui.core.recipe.packages import packages_for
 from smoltui.core.runs.job_options import JobOptions
 from smoltui.core.runs.place import Place
@@ -95,7 +95,18 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         packages=(*(package.requirement for package in packages_for(recipe.values)), *jobs.packages),
         attempts=jobs.attempts if jobs.attempts > 1 else None,
         options={key: value for key, value in options_of(jobs).items() if key in _ASKED},
+        keep=kept_at(jobs.checkpoints, recipe.values, label),
     )
+
+
+def kept_at(where: str, values: Mapping[str, Any], label: str) -> str:
+    """Where a Job with this label keeps its checkpoints (`RunSpec.keep`); empty if the recipe saves none.
+
+    `where` is `jobs.checkpoints`. The bucket's owner is only known when the Job is submitted.
+    """
+    if not where or get(values, "save_strategy") in ("no", False) or get(values, "save_only_model"):
+        return ""
+    return f"bucket:{label}/kept" if where == "bucket" else f"{where.rstrip('/')}/{label}"
 
 
 def _spec_with_options(

@@ -54,7 +54,7 @@ from smoltui.core.preflight.preflight import Check, Facts
 from smoltui.core.runs import events
 from smoltui.core.runs.choice import Choice
 from smoltui.core.runs.cost import Flavor
-from smoltui.core.runs.rerun import spec_of
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
@@ -155,7 +155,7 @@ class SlurmEngine(Engine):
         await in_thread(lambda: self._send(run.id, "pause"))
         return await self._until(run.id, lambda now: now.is_final)
 
-    async def resume(self, run_id: str) -> Run:
+    async def resume(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
         """Submits a run again, from its newest complete checkpoint: the same run, log and curve, as a new job.
 
         Raises:
@@ -163,6 +163,7 @@ class SlurmEngine(Engine):
                 trained into its folder since, or Slurm refused it.
             UnreachableError: Slurm did not answer.
         """
+        self.refuse_changes(changes)
         return await self.get(await in_thread(lambda: self._resume(self._named(run_id))))
 
     async def labels(self, run_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> Run:

@@ -6,7 +6,8 @@ All amounts are United States dollars (USD).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from smoltui.core.runs.run import Run
 
@@ -50,6 +51,18 @@ def cost_so_far(flavor: Flavor | None, run: Run, now: float) -> float | None:
     if flavor is None or flavor.usd_per_minute is None:
         return None
     return flavor.usd_per_minute * (run.duration(now) or 0.0) / 60
+
+
+def cost_of(run: Run, flavor_of: Callable[[str | None], Flavor | None], now: float) -> float | None:
+    """USD spent on all parts of a run until `now`, each at the price of its own flavor; None if one is unknown."""
+    own = cost_so_far(flavor_of(run.flavor), replace(run, seconds_before=0.0) if run.parts else run, now)
+    before = [cost_of_part(flavor_of(part.flavor), part.seconds) for part in run.parts]
+    return None if own is None or None in before else own + sum(cost for cost in before if cost is not None)
+
+
+def cost_of_part(flavor: Flavor | None, seconds: float) -> float | None:
+    """USD for `seconds` on a flavor; None if it or its price is unknown."""
+    return None if flavor is None else worst_cost(flavor, seconds)
 
 
 def usd(amount: float | None) -> str:

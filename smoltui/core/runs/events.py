@@ -125,6 +125,15 @@ class CheckpointSaved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointKept(Event):
+    """A checkpoint was copied to where it outlives the machine (`scripts/kept_checkpoints.py`)."""
+
+    name: ClassVar[str] = "kept"
+    step: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSaved(Event):
     """The final model was saved, on the disk of the training machine."""
 
@@ -317,6 +326,7 @@ EVENTS: dict[str, type[Event]] = {
         Progress,
         Metrics,
         CheckpointSaved,
+        CheckpointKept,
         ModelSaved,
         ModelPushed,
         WeightsMoved,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from smoltui.core.foreign.field_types import FITS, FieldType, field_types
@@ -28,6 +28,32 @@ def spec_of(data: object) -> RunSpec | None:
         elif item.default is MISSING and item.default_factory is MISSING:
             return None
     return RunSpec(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs when a run is run again, or resumed; None keeps what it had."""
+
+    flavor: str | None = None
+    timeout_seconds: int | None = None
+    namespace: str | None = None
+    attempts: int | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether something differs."""
+        return self != NO_CHANGES
+
+
+NO_CHANGES = Changes()
+
+
+def changed(spec: RunSpec, changes: Changes) -> RunSpec:
+    """`spec` with what differs; a flavor with another number of GPUs starts as many processes."""
+    found = {name: value for name, value in asdict(changes).items() if value is not None}
+    if found.get("flavor", spec.flavor) != spec.flavor:
+        found["processes"] = None
+    return replace(spec, **found)
 
 
 def _fits(value: object, kind: FieldType) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HUB_TIMEOUT_SECONDS = 1800
 """Timeout of a Job that does not set one (Hub documentation, Jobs)."""
+CONTINUES = "smoltui-continues"
+"""Label of a Job that continues a run: the id of the run's first Job."""
 LABEL = "smoltui-run"
 """Label that finds a Job again if the response to its submission was lost."""
 JOB_OUTPUT = "/tmp/smoltui"
@@ -69,11 +71,26 @@ class RunSpec:
     """Requirements of this recipe in addition to those of the script; a Job and an environment of uv install them."""
     python: str = ""
     """Which Python trains on this machine, as `local.python` of smoltui.toml says; empty for the app's own."""
+    keep: str = ""
+    """Where a Job keeps checkpoints that outlive it: `bucket:OWNER/NAME/FOLDER`, or a folder in the container, on a
+    volume; empty: nowhere."""
+    resumes: bool = False
+    """It must resume from a checkpoint that is kept there."""
     attempts: int | None = None
     """How often the Hub starts the Job before it gives up; None: once."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the place it runs at: keys of that place's table in smoltui.toml (`Place.table`), values as
     JSON. Only what is not the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An earlier part of a run that was continued by another Job."""
+
+    id: str
+    flavor: str | None
+    seconds: float
+    """How long it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,9 @@ class Run:
     finished_at: float | None = None
     seconds_before: float = 0.0
     """Seconds it ran before it was stopped and resumed; `started_at` is then the start of its newest part."""
+    parts: tuple[Part, ...] = ()
+    """The Jobs before the present one, the oldest first, whose time is in `seconds_before`; empty for a run that needed
+    one, or none."""
     project: str | None = None
     """Folder it was started from; None if not started by smoltui on this machine."""
     output_dir: str | None = None
@@ -118,6 +138,8 @@ class Run:
     """Where the final model was saved; None before."""
     pushed_to: str | None = None
     """Repository that the final model was pushed to; None before."""
+    kept_step: int | None = None
+    """Step of the newest checkpoint that outlives its machine; None without one."""
     resumable: bool = False
     """It ended before its last step with a complete checkpoint, from which the engine can resume."""
     history: History = field(default_factory=History, compare=False, repr=False)
@@ -171,6 +193,8 @@ class Run:
             "health": health_json(self.health),
             "model_path": self.model_path,
             "pushed_to": self.pushed_to,
+            "kept_step": self.kept_step,
+            "parts": [{"id": part.id, "flavor": part.flavor, "seconds": part.seconds} for part in self.parts],
             "resumable": self.resumable,
             "curve": self.history.rows(),
         }
@@ -229,6 +253,11 @@ def _(event: events.Gap, run: Run) -> Run:
     return run
 
 
+@_after.register(events.CheckpointKept)
+def _(event: events.CheckpointKept, run: Run) -> Run:
+    return replace(run, kept_step=event.step)
+
+
 @_after.register(events.ModelSaved)
 def _(event: events.ModelSaved, run: Run) -> Run:
     return replace(run, model_path=event.path)
@@ -271,6 +300,7 @@ def richer(run: Run, known: Run | None) -> Run:
         history=known.history,
         phase=run.phase or known.phase,
         moved=run.moved if run.moved is not None else known.moved,
+        kept_step=run.kept_step if run.kept_step is not None else known.kept_step,
         health=run.health or known.health,
         model_path=run.model_path or known.model_path,
         pushed_to=run.pushed_to or known.pushed_to,

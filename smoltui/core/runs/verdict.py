@@ -80,7 +80,7 @@ def survived(run: Run) -> str:
             return f"The model is saved: {run.model_path}" if run.model_path else ""
         return "A checkpoint survives" if run.resumable else ""
     if run.resumable:
-        return "A checkpoint survives"
+        return f"The checkpoint of step {run.kept_step} survives" if run.kept_step else "A checkpoint survives"
     spec = run.raw.get("spec")
     recipe = spec.get("recipe") if isinstance(spec, Mapping) else None
     if _has_volume(run):

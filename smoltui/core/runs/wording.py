@@ -83,6 +83,11 @@ def _(event: events.CheckpointSaved, max_steps: int | None = None) -> str:
     return f"checkpoint saved at step {event.step}: {event.path}"
 
 
+@in_words.register(events.CheckpointKept)
+def _(event: events.CheckpointKept, max_steps: int | None = None) -> str:
+    return f"checkpoint of step {event.step} kept: {event.path}"
+
+
 @in_words.register(events.ModelSaved)
 def _(event: events.ModelSaved, max_steps: int | None = None) -> str:
     return f"model saved: {event.path}"

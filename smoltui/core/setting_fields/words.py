@@ -34,6 +34,7 @@ WORDS: Mapping[str, str] = {
     "jobs.ssh": "let `ssh` connect to the running Job, with a key that is registered on the Hub",
     "jobs.attempts": "how often the Hub starts a Job that fails, the first time included",
     "jobs.resource_group": "id of an organization's resource group",
+    "jobs.checkpoints": "where checkpoints outlive the Job: `bucket`, or a folder on a volume; empty keeps none",
     "local.processes": "training processes of a local run, one per GPU; 2 or more start through `accelerate launch`",
     "local.strategy": "how processes share the work: `ddp`, `fsdp` or `zero3`",
     "local.python": "Python that trains: a venv or conda folder with TRL 1, or `uv` to make an environment once",

@@ -52,6 +52,8 @@ class JobSettings:
     attempts: int = 1
     """How often the Hub starts the Job before it gives up."""
     resource_group: str = ""
+    checkpoints: str = "bucket"
+    """Where checkpoints are kept that outlive the Job: `bucket`, a folder on a volume in the container, or empty."""
 
     @property
     def timeout_seconds(self) -> int:
@@ -251,6 +253,11 @@ def _jobs(table: Mapping[str, Any]) -> JobSettings:
     if problem := problem_in(JobOptions(**asked)):
         key, sentence, hint = problem
         raise RecipeError(f"jobs.{key} in {FILE_NAME} {sentence}", hint)
+    if jobs.checkpoints not in ("", "bucket") and not jobs.checkpoints.startswith("/"):
+        raise RecipeError(
+            f"jobs.checkpoints in {FILE_NAME} must be bucket, empty, or an absolute path: {jobs.checkpoints}",
+            "A path is a folder in the container, on a volume of the Job.",
+        )
     return _in_range(jobs, "jobs.")
 
 

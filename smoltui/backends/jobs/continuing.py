@@ -1,0 +1,147 @@
+"""Continuing a run in another Job: from its newest kept checkpoint, as the same run with one log, curve and cost.
+
+The run has the id of its first Job. A later Job has the label `smoltui-continues` with that id, so that any machine
+can join them; on this machine, the record of the first Job lists them as well.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from functools import partial
+
+from smoltui.backends.jobs import records as job_records
+from smoltui.backends.pairs.curated import curated_spec
+from smoltui.backends.runs.spec import new_label
+from smoltui.backends.runs.token_check import refuse_tokens
+from smoltui.backends.system.threads import in_thread
+from smoltui.core.runs import events
+from smoltui.core.runs.parts import folded, joined
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, changed, spec_of
+from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage
+from smoltui.errors import InputError, NotFoundOnHubError
+
+LATER = "later"
+"""Key of a record: ids of the Jobs that continue this one."""
+
+
+class Continuing(ABC):
+    """The part of the engine that joins Jobs to runs."""
+
+    def __init__(self) -> None:
+        self._later: dict[str, tuple[str, ...]] = {}
+
+    @abstractmethod
+    async def one_job(self, job_id: str) -> Run:
+        """One Job as a run of its own, with what its record says."""
+
+    @abstractmethod
+    def follow_job(self, job_id: str, *, follow: bool, tail: int | None) -> AsyncGenerator[events.Event, None]:
+        """The events of one Job."""
+
+    @abstractmethod
+    async def submit(self, spec: RunSpec) -> Run:
+        """Starts a Job."""
+
+    # -- joining
+
+    def fold(self, runs: Sequence[Run]) -> list[Run]:
+        """Listed Jobs as runs."""
+        found, later = folded(runs)
+        self._later.update(later)
+        return found
+
+    async def jobs_of(self, run_id: str) -> tuple[str, ...]:
+        """Ids of the Jobs of a run, the first one first, given the id of any of them (`namespace/id` as well)."""
+        bare = run_id.rpartition("/")[2]
+        for first, later in self._later.items():
+            if bare in later:
+                return (first, *later)
+        if bare in self._later:
+            return (run_id, *self._later[bare])
+        record = await in_thread(partial(job_records.read, bare)) or {}
+        if isinstance(known := record.get(LATER), list) and known:
+            self._later[bare] = tuple(str(one) for one in known)
+            return (run_id, *self._later[bare])
+        return (run_id,)
+
+    async def current(self, run_id: str) -> str:
+        """Id of the newest Job of a run: it is what can be canceled or measured."""
+        return (await self.jobs_of(run_id))[-1]
+
+    async def whole(self, run_id: str) -> Run:
+        """The run that a Job belongs to. Raises as `Engine.get`."""
+        ids = await self.jobs_of(run_id)
+        found = [await self.one_job(job_id) for job_id in ids]
+        first = found[0].labels.get(CONTINUES, "")
+        if len(found) == 1 and first and first != found[0].id:  # of another machine, and not listed yet
+            with suppress(InputError, NotFoundOnHubError):
+                found = [await self.one_job(first), *found]
+                self._later[found[0].id] = (found[1].id,)
+        return joined(found)
+
+    async def follow_all(self, run_id: str, *, follow: bool, tail: int | None) -> AsyncGenerator[events.Event, None]:
+        """The events of all Jobs of a run, one after the other; with `tail`, those of the newest."""
+        *earlier, last = await self.jobs_of(run_id)
+        for job_id in earlier if tail is None else ():
+            async with aclosing(self.follow_job(job_id, follow=False, tail=None)) as stream:
+                async for event in stream:
+                    if not isinstance(event, events.StageChanged | events.Failed):  # it did not end there
+                        yield event
+        async with aclosing(self.follow_job(last, follow=follow, tail=tail)) as stream:
+            async for event in stream:
+                yield event
+
+    # -- resuming
+
+    async def continue_run(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
+        """As `Engine.resume`: a new Job that resumes from the newest kept checkpoint.
+
+        Raises:
+            InputError: it has not ended, is complete, was not submitted from here, or kept no checkpoint.
+            Else as `submit`.
+        """
+        run = await self.whole(run_id)
+        spec = await self._resumable_spec(run)
+        label = new_label()
+        spec = changed(again(spec, label), changes)
+        spec = replace(spec, labels={**spec.labels, CONTINUES: run.id}, resumes=True)
+        refuse_tokens(spec)
+        made = await self.submit(await in_thread(partial(curated_spec, spec)))
+        self._later[run.id] = (*self._later.get(run.id, ()), made.id)
+        await in_thread(partial(_note_later, run.id, self._later[run.id]))
+        return await self.whole(run.id)
+
+    async def _resumable_spec(self, run: Run) -> RunSpec:
+        over = f"Start over from the first step: smoltui rerun {run.id}"
+        if not run.is_final:
+            raise InputError(f"The run has not ended: {run.name} is {run.stage}", f"Cancel it: smoltui cancel {run.id}")
+        if run.stage == Stage.COMPLETED:
+            raise InputError(f"The run is complete, so there is nothing to resume: {run.id}", over)
+        record = await in_thread(partial(job_records.read, run.id))
+        spec = spec_of((record or {}).get("spec"))
+        if spec is None:
+            raise InputError(f"This Job was not started from this machine, so it cannot be resumed: {run.id}", over)
+        if not spec.keep:
+            raise InputError(f"This Job kept no checkpoints (jobs.checkpoints, save_strategy): {run.id}", over)
+        if run.kept_step is None and not await self._has_kept(run.id):
+            raise InputError(f"No checkpoint of this Job was complete when it ended: {run.id}", over)
+        return spec
+
+    async def _has_kept(self, run_id: str) -> bool:
+        """Whether the log says that a checkpoint was kept; it may not have been read before."""
+        found = False
+        async with aclosing(self.follow_all(run_id, follow=False, tail=None)) as stream:
+            async for event in stream:
+                found = found or isinstance(event, events.CheckpointKept)
+        return found
+
+
+def _note_later(first: str, later: Sequence[str]) -> None:
+    """Records which Jobs continue a run; without it, the list of Jobs says so."""
+    record = job_records.read(first)
+    if record is not None:
+        with suppress(InputError):
+            job_records.save({**record, LATER: list(later)})
