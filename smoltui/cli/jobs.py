@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from smoltui.cli.output import bell, cell, note, print_error, print_json, print_
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
 from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.rerun import Changes
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
 from smoltui.errors import InputError, RateLimitedError, RunFailedError, UnreachableError
 from smoltui.safe_text import redact, safe_line
@@ -136,25 +138,56 @@ def pause(run_ids: Sequence[str], *, as_json: bool) -> None:
     runs.for_each(run_ids, work, as_json)
 
 
-def resume(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Resumes runs and prints the stage of each. Raises as `runs.cancel`."""
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What `resume` and `rerun` change; None keeps what the run had."""
+
+    flavor: str | None = None
+    timeout: str | None = None
+    """In the format of Jobs, for example 3h."""
+    namespace: str | None = None
+    attempts: int | None = None
+
+    def changes(self) -> Changes:
+        """The changes. Raises InputError for an invalid timeout."""
+        try:
+            seconds = None if self.timeout is None else timeout_seconds(self.timeout)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"Not a valid timeout for Jobs: {self.timeout}", str(error)) from error
+        return Changes(self.flavor, seconds, self.namespace, self.attempts)
+
+
+async def _paid(engine: Engine, run: Run, changes: Changes, question: str, as_json: bool) -> None:
+    """Asks before a run costs money once more. Raises as `confirm_cost`."""
+    if engine.place.pays:
+        seconds = changes.timeout_seconds or run.timeout_seconds or HUB_TIMEOUT_SECONDS
+        await confirming.confirm_cost(engine, changes.flavor or run.flavor, seconds, question, as_json)
+
+
+def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) -> None:
+    """Resumes runs with changes and prints the stage of each; asks first if it costs money. Raises as `runs.cancel`."""
+    changes = asked.changes()
 
     async def work(run_id: str) -> Run:
-        engine, _ = await runs.find(run_id)
-        return await engine.resume(run_id)
+        engine, run = await runs.find(run_id)
+        if not yes and run.is_final and run.stage != Stage.COMPLETED:
+            which = f"the checkpoint of step {run.kept_step}" if run.kept_step else "its newest kept checkpoint"
+            question = f"Resume {run.name} ({run.id}) from {which}?"
+            await _paid(engine, run, changes, question, as_json)
+        return await engine.resume(run_id, changes)
 
     runs.for_each(run_ids, work, as_json)
 
 
-def rerun(run_id: str, *, yes: bool, as_json: bool) -> None:
-    """Starts the same run again and prints the new one; asks first if it costs money, unless `yes`."""
+def rerun(run_id: str, asked: Again, *, yes: bool, as_json: bool) -> None:
+    """Starts the same run again with changes and prints the new one; asks first if it costs money, unless `yes`."""
+    changes = asked.changes()
 
     async def work() -> Run:
         engine, run = await runs.find(run_id)
-        if engine.place.pays and not yes:
-            seconds = run.timeout_seconds or HUB_TIMEOUT_SECONDS
-            await confirming.confirm_cost(engine, run.flavor, seconds, f"Start {run.name} ({run.id}) again?", as_json)
-        return await engine.rerun(run_id)
+        if not yes:
+            await _paid(engine, run, changes, f"Start {run.name} ({run.id}) again?", as_json)
+        return await engine.rerun(run_id, changes)
 
     started = runs.run_async(work())
     runs.print_run(started, as_json)

@@ -397,12 +397,14 @@ class TestActing:
         assert run(["labels", job.id, "novalue"]) == 2
         assert "KEY=VALUE" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("command", ["pause", "resume"])
-    def test_jobs_do_not_pause(self, server: LocalHub, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    @pytest.mark.parametrize(("command", "said"), [("pause", "HF Jobs cannot"), ("resume", "has not ended")])
+    def test_jobs_do_not_pause(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], command: str, said: str
+    ) -> None:
         """A sentence, and what to do instead."""
         assert run([command, server.add().id, "--json"]) == 2
         error = json.loads(capsys.readouterr().err)
-        assert "HF Jobs cannot" in error["error"] and "smoltui" in error["hint"]
+        assert said in error["error"] and "smoltui" in error["hint"]
 
     def test_pause_and_resume_are_the_engines(
         self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -412,7 +414,7 @@ class TestActing:
         run_id = output(capsys)[0][-1]["run"]
         done: list[str] = []
 
-        async def act(self: LocalEngine, run_id: str) -> Any:
+        async def act(self: LocalEngine, run_id: str, *_: object) -> Any:
             done.append(run_id)
             return await self.get(run_id)
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
-from smoltui.cli.arguments import FOLDER, RUN_ID, EngineChoice, json_option, project_in, run_argument, runs_argument
+from smoltui.cli.arguments import (
+    FLAVOR,
+    FOLDER,
+    RUN_ID,
+    EngineChoice,
+    json_option,
+    project_in,
+    run_argument,
+    runs_argument,
+)
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 @click.command("stats")
@@ -42,25 +56,40 @@ def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
     jobs.pause(run_ids, as_json=as_json)
 
 
+def _changes_options(command: _Command) -> _Command:
+    """The options of a Job that is started again or resumed."""
+    for option in (
+        click.option("--attempts", type=click.IntRange(1), help="How often the Hub starts the Job if it fails."),
+        click.option("--namespace", help="User or organization that owns and pays for the Job."),
+        click.option("--timeout", help="Time limit of the Job, such as 3h or 90m."),
+        click.option("--flavor", type=FLAVOR, help="Hardware of the Job."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("resume")
 @runs_argument
+@_changes_options
+@click.option("--yes", is_flag=True, help="Resume a Job, which costs money, without asking.")
 @json_option
-def resume_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Resume local runs from their newest complete checkpoint."""
+def resume_command(run_ids: tuple[str, ...], yes: bool, as_json: bool, **changes: Any) -> None:
+    """Resume runs from their newest complete checkpoint; a Job in a new Job, as the same run."""
     from smoltui.cli import jobs
 
-    jobs.resume(run_ids, as_json=as_json)
+    jobs.resume(run_ids, jobs.Again(**changes), yes=yes, as_json=as_json)
 
 
 @click.command("rerun")
 @run_argument
+@_changes_options
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
 @json_option
-def rerun_command(run_id: str, yes: bool, as_json: bool) -> None:
-    """Start the same run again and return."""
+def rerun_command(run_id: str, yes: bool, as_json: bool, **changes: Any) -> None:
+    """Start the same run again, from its first step, and return."""
     from smoltui.cli import jobs
 
-    jobs.rerun(run_id, yes=yes, as_json=as_json)
+    jobs.rerun(run_id, jobs.Again(**changes), yes=yes, as_json=as_json)
 
 
 @click.command("labels")

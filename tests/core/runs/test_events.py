@@ -33,6 +33,7 @@ SAMPLES = [
     events.Progress(step=3),
     events.Metrics(step=2, values={"loss": 0.5}),
     events.CheckpointSaved(step=2, path="/c"),
+    events.CheckpointKept(step=2, path="/c"),
     events.ModelSaved(path="/m"),
     events.ModelPushed(repo="a/b", url="https://x"),
     events.WeightsMoved(share=0.5),
