@@ -20,6 +20,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.core.runs.spending import day_start, spending
 from smoltui.errors import RateLimitedError
 from smoltui.screens.runs import columns
 from smoltui.screens.runs.run_list import RunList, row
@@ -131,7 +132,7 @@ async def test_i_sort_by_what_matters(tmp_path: Path, wait_until: Wait) -> None:
         assert names() == ["a", "b", "c"] and "sorted by name" in seen(app, "#engine-note")
         await pilot.press("S")
         assert names() == ["c", "b", "a"]
-        await pilot.press(*"sssss")
+        await pilot.press(*"s" * (list(columns.SORTS).index("margin") - 1))
         assert names() == ["c", "b", "a"] and "sorted by margin" in seen(app, "#engine-note")
 
 
@@ -146,7 +147,7 @@ def test_accuracy_is_a_share() -> None:
     assert "–" in shown(job(2, name="c"), 130)
 
 
-@pytest.mark.parametrize("width", [80, 100, 116, 130])
+@pytest.mark.parametrize("width", [80, 100, 116, 130, 150, 170, 190])
 def test_a_heading_is_above_its_column(width: int) -> None:
     """Each column is as wide as it says, so heading and text are in the same cells, whatever the run is called."""
     run = job(1, name="a very long name of a run", flavor="a-very-long-flavor", stage="SOMETHING NEW")
@@ -154,10 +155,12 @@ def test_a_heading_is_above_its_column(width: int) -> None:
     assert len(head) == len(line) == width
     at = 1
     for column in columns.columns_in(width):
-        cells = slice(at, at + column.width)
+        cells = slice(at, at + column.cells(width))
         assert head[cells].strip() == column.heading
-        assert line[cells].strip() == column.text(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00")))
-        at += column.width
+        text = column.text(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00")))
+        assert line[cells].rstrip("… ").strip() and text.startswith(line[cells].rstrip("… ").strip())
+        at += column.cells(width)
+    assert {"loss", "margin", "cost"} <= {column.name for column in columns.columns_in(width)}
     assert head[at:].strip() == ("details" if width > 80 else "")
 
 
@@ -173,7 +176,9 @@ def test_a_new_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
         columns.columns_in.cache_clear()
 
 
-@pytest.mark.parametrize("name", [name for name in columns.SORTS if name not in ("name", "stage", "where")])
+@pytest.mark.parametrize(
+    "name", [name for name in columns.SORTS if name not in ("name", "stage", "where", "project", "namespace")]
+)
 def test_what_is_unknown_is_last(name: str) -> None:
     """A run without a time, a metric or a price comes after those that have one, and so does NaN."""
     known = {"created_at": 1e9, "started_at": 1e9, "finished_at": 2e9}
@@ -184,7 +189,28 @@ def test_what_is_unknown_is_last(name: str) -> None:
     runs = [none, one, job(3, **known).after(events.Metrics(step=1, values=nan))]
     facts = {"job0001": 1.0}
     found = columns.in_order(runs, name, 3e9, lambda run: columns.RowFacts(usd=facts.get(run.id)), descending=False)
-    assert found[-1] is none if name in ("age", "took") else found[0] is one
+    assert found[-1] is none if name in ("age", "took", "start") else found[0] is one
+
+
+def test_the_order_has_a_sign() -> None:
+    assert "loss▾" in columns.heading(80, "loss", descending=True).plain
+    assert "margin▾" in columns.heading(80, "margin").plain, "the largest comes first"
+    assert "age▴" in columns.heading(120, "age").plain and "name" in columns.heading(120, "age").plain
+
+
+def test_usd_per_hour_now_and_today() -> None:
+    """A Job that began yesterday counts from midnight; one without a price is named apart."""
+    noon = day_start(1.7e9) + 12 * 3600
+    runs = [
+        job(1, stage=Stage.RUNNING, started_at=noon - 86_400),
+        job(2, started_at=noon - 7200, finished_at=noon - 3600),
+        job(3, started_at=noon - 90_000, finished_at=noon - 80_000),
+        job(4, stage=Stage.RUNNING, started_at=noon, flavor="new"),
+        job(5, flavor=None, started_at=noon - 60, finished_at=noon),
+    ]
+    known = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
+    found = spending(runs, lambda run: known.get(run.flavor or ""), noon)
+    assert (round(found.per_hour, 6), round(found.today, 6), found.unpriced) == (2.4, 13 * 2.4, 1)
 
 
 async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> None:

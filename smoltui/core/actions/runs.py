@@ -49,7 +49,7 @@ ROOM = Place(
         Action("pager", "vertical_line", "pager", "Open the log or the details in the pager", SEE),
         Action("copy", "y", "copy", "Copy what is shown: the run's id, the log, the details", DO),
         Action("copy-what", "Y", "copy_what", "Choose what to copy: id, name, address, model, log", DO),
-        Action("detail", "z", "detail", "Hide the list, then show one chart; in the details, raw JSON", SEE),
+        Action("detail", "z", "detail", "Hide the list, one chart, only the list; in the details, raw JSON", SEE),
         Action("next-charts", "right_square_bracket", "page(1)", "Next charts", MOVE, means="next-big"),
         Action("previous-charts", "left_square_bracket", "page(-1)", "Previous charts", MOVE, means="last-big"),
         Action("smooth", "M", "smooth", "Smooth curves", SEE),

@@ -9,9 +9,11 @@ follows the columns; `run_list.row` draws it.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import PurePath
 from typing import Literal
 
 from rich.text import Text
@@ -31,8 +33,10 @@ STAGE_STYLES = {
     "ERROR": "bold red",
     "DELETED": "dim",
 }
-SMALL, NARROW, WIDE, ROOMY = 73, 100, 116, 130
-"""Widths of the list in cells from which loss and margin are shown, times, the cost, and the accuracy."""
+SMALL, NARROW, WIDE, ROOMY = 60, 100, 116, 130
+"""Widths of the list in cells from which loss, margin and cost are shown, times, wider columns, and the accuracy."""
+BROAD, VAST, HUGE = 150, 170, 190
+"""…and id and start, the project, and the namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,23 @@ class Column:
     """The style of the text; None for the default."""
     shown_from: int = 0
     """Width of the list in cells from which there is room for it."""
+    narrow: int = 0
+    """Cells in a list below `WIDE`; 0: as many as `width`."""
+    falls: bool = False
+    """Sorted by it, the largest value comes first."""
     sort: SortKey | None = None
     """The key for ascending order; None if the list cannot be sorted by it."""
 
-    def padded(self, text: str) -> str:
-        """`text` in the width of the column."""
-        return f"{text:{self.align}{self.width}}"
+    def cells(self, width: int) -> int:
+        """Its cells in a list of `width` cells."""
+        return self.narrow if self.narrow and width < WIDE else self.width
+
+    def padded(self, text: str, width: int) -> str:
+        """`text` as wide as the column is in a list of `width` cells; what is too long is cut."""
+        cells = self.cells(width)
+        if len(text) >= cells and cells < self.width:
+            text = f"{text[: cells - 2]}…"
+        return f"{text:{self.align}{cells}}"
 
 
 def _smallest_first(value: float | None) -> float:
@@ -130,6 +145,20 @@ def _took(shown: Shown) -> str:
     return f"{took:.0f}s" if run.is_final and took is not None and took < 100 else as_age(took)
 
 
+def _started(shown: Shown) -> str:
+    """The time of day, or the date of another one."""
+    at = shown.run.started_at
+    if at is None:
+        return "–"
+    same = time.localtime(at)[:3] == time.localtime(shown.now)[:3]
+    return time.strftime("%H:%M" if same else "%b %d", time.localtime(at))
+
+
+def _project(shown: Shown) -> str:
+    """The name of its folder."""
+    return _fitted(PurePath(shown.run.project).name if shown.run.project else "–", 15)
+
+
 def _step(shown: Shown) -> str:
     run = shown.run
     return f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
@@ -142,6 +171,7 @@ def _metric(
     key: str,
     *,
     width: int = 9,
+    narrow: int = 8,
     shown_from: int = SMALL,
     text: Callable[[float | None], str] = as_word,
     order: Callable[[float | None], float] = _largest_first,
@@ -154,6 +184,8 @@ def _metric(
         words,
         lambda shown: text(shown.run.history.last(key)),
         shown_from=shown_from,
+        narrow=narrow,
+        falls=order is _largest_first,
         sort=lambda shown: order(shown.run.history.last(key)),
     )
 
@@ -166,7 +198,29 @@ COLUMNS: tuple[Column, ...] = (
         "the run's name",
         lambda shown: _fitted(shown.run.name, 18),
         align="<",
+        narrow=14,
         sort=lambda shown: shown.run.name.casefold(),
+    ),
+    Column("id", "id", 9, "the beginning of its id", lambda shown: safe_line(shown.run.id, 60)[:8], "<", None, BROAD),
+    Column(
+        "project",
+        "project",
+        16,
+        "the folder it was started from",
+        _project,
+        align="<",
+        shown_from=VAST,
+        sort=lambda shown: shown.run.project or "\uffff",
+    ),
+    Column(
+        "namespace",
+        "namespace",
+        14,
+        "the user or organization that owns and pays for the Job",
+        lambda shown: _fitted(shown.run.namespace or "–", 13),
+        align="<",
+        shown_from=HUGE,
+        sort=lambda shown: shown.run.namespace or "\uffff",
     ),
     Column(
         "stage",
@@ -176,6 +230,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda shown: _fitted(shown.facts.mark.short if shown.facts.mark else shown.run.stage, 11),
         align="<",
         style=lambda run: STAGE_STYLES.get(run.stage, ""),
+        narrow=11,
         sort=lambda shown: shown.run.stage,
     ),
     Column(
@@ -186,6 +241,16 @@ COLUMNS: tuple[Column, ...] = (
         _where,
         align="<",
         sort=lambda shown: shown.run.flavor or shown.run.engine,
+    ),
+    Column(
+        "start",
+        "start",
+        8,
+        "when it started: the time of day, or the date",
+        _started,
+        shown_from=BROAD,
+        falls=True,
+        sort=lambda shown: _largest_first(shown.run.started_at),
     ),
     Column(
         "age",
@@ -203,9 +268,10 @@ COLUMNS: tuple[Column, ...] = (
         "running time, all parts together",
         _took,
         shown_from=NARROW,
+        falls=True,
         sort=lambda shown: _largest_first(shown.run.duration(shown.now)),
     ),
-    Column("step", "step", 11, "optimizer steps done, and planned", _step),
+    Column("step", "step", 11, "optimizer steps done, and planned", _step, narrow=10),
     _metric("loss", "loss", "the newest loss", "loss", order=_smallest_first),
     _metric("margin", "margin", "the newest reward margin", "rewards/margins"),
     _metric(
@@ -214,6 +280,7 @@ COLUMNS: tuple[Column, ...] = (
         "the newest reward accuracy: share of pairs whose chosen answer has the larger reward",
         "rewards/accuracies",
         width=6,
+        narrow=6,
         shown_from=ROOMY,
         text=said_share,
     ),
@@ -223,7 +290,9 @@ COLUMNS: tuple[Column, ...] = (
         14,
         "cost so far and, while a Job is active, the most it can cost",
         lambda shown: shown.facts.cost,
-        shown_from=WIDE,
+        shown_from=SMALL,
+        narrow=13,
+        falls=True,
         sort=lambda shown: _largest_first(shown.facts.usd),
     ),
 )
@@ -237,13 +306,22 @@ def columns_in(width: int) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS if width >= column.shown_from)
 
 
-def heading(width: int) -> Text:
-    """The headings of the columns, for `run_list.row`."""
-    text = "".join(column.padded(column.heading) for column in columns_in(width))
+def heading(width: int, sort: str = "", *, descending: bool = False) -> Text:
+    """The headings of the columns, for `run_list.row`; the one of the name `sort` has the sign of its order."""
+    text = "".join(
+        column.padded(_marked(column, descending, width) if column.name == sort else column.heading, width)
+        for column in columns_in(width)
+    )
     details = "  details" if len(text) + len("   details") <= width else ""
     line = Text(f" {text}{details}", "bold dim", no_wrap=True)
     line.truncate(width, pad=True)
     return line
+
+
+def _marked(column: Column, descending: bool, width: int) -> str:
+    """The heading with the sign of its order, which takes the place of its last letter if there is no room for both."""
+    sign = "▾" if column.falls != descending else "▴"
+    return f"{column.heading[: column.cells(width) - 2]}{sign}"
 
 
 SORTS: dict[str, SortKey] = {

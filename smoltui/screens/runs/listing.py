@@ -11,9 +11,11 @@ from textual.widgets import Static
 
 from smoltui.backends.runs.monitor import STALE_SECONDS
 from smoltui.core.runs.chain import STEPS
+from smoltui.core.runs.cost import usd
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.run_filter import RunFilter, parse_filter
+from smoltui.core.runs.spending import spending
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import LOADING_RUNS
@@ -57,6 +59,7 @@ class Listing(RunsBase):
     def _order_changed(self) -> None:
         self.workspace.remember("runs.sort", self._sort)
         self.workspace.remember("runs.descending", self._descending)
+        self.draw_heading()
         self.list_again()
 
     def list_again(self) -> None:
@@ -139,7 +142,9 @@ class Listing(RunsBase):
     # -- lines above and below the list
 
     def draw_heading(self) -> None:
-        self.query_one("#run-heading", Static).update(heading(self.size.width), layout=False)
+        self.query_one("#run-heading", Static).update(
+            heading(self.size.width, self._sort, descending=self._descending), layout=False
+        )
 
     def draw_note(self) -> None:
         """Why an engine is not listed, how old its list is, and how the list is filtered and sorted."""
@@ -166,8 +171,19 @@ class Listing(RunsBase):
             if not place.here and now - at > STALE_SECONDS:
                 yield f"{place.plural} as of {as_time(now - at)} ago", "yellow"
 
+    def _spent(self) -> str:
+        """USD per hour now, and today's total; empty if nothing was spent today."""
+        monitor = self.workspace.monitor
+        found = spending(self.workspace.runs.values(), lambda run: monitor.flavor(run.engine, run.flavor), time.time())
+        parts = [f"{usd(found.per_hour)} per hour now"] if found.per_hour else []
+        parts += [f"{usd(found.today)} today"] if found.today >= 0.005 else []
+        parts += [f"{found.unpriced} of unknown price"] if parts and found.unpriced else []
+        return ", ".join(parts)
+
     def _list_notes(self) -> Iterator[tuple[str, str]]:
-        """(text, style) of the filter, the order and the marks."""
+        """(text, style) of the costs, the filter, the order and the marks."""
+        if spent := self._spent():
+            yield spent, "dim"
         listed = self.query_one(RunList)
         if self._filter_text:
             found = f"{len(listed.runs):,} of {len(self.workspace.runs):,} runs match"

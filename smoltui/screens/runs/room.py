@@ -219,7 +219,9 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
         self.action_view(VIEW_NAMES[(VIEW_NAMES.index(self.view) + 1) % len(VIEW_NAMES)])
 
     def close_view(self) -> bool:
-        if self.has_class("full"):
+        if self.has_class("tall"):
+            self.remove_class("tall")
+        elif self.has_class("full"):
             self.remove_class("full")
         elif self.view != VIEW_NAMES[0]:
             self.action_view(VIEW_NAMES[0])
@@ -265,14 +267,17 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
             (self.query_one("#inspect-scroll") if self._raw else self.query_one(JsonTree)).focus()
 
     def action_zoom(self) -> None:
-        """More room for the view: without the list, then for one chart alone, then as before."""
-        if not self.has_class("full"):
+        """More room: for the view without the list, for one chart, for the list alone; then as before."""
+        if self.has_class("tall"):
+            self.remove_class("tall")
+        elif not self.has_class("full"):
             self.add_class("full")
         elif self.view == "curves" and not self._zoomed:
             self._zoomed = True
         else:
             self._zoomed = False
             self.remove_class("full")
+            self.add_class("tall")
             self.query_one(RunList).focus()
         self.draw_charts()
 
@@ -285,6 +290,8 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
             log.end_search()
         elif self.view == "curves" and self.hide_cursor():
             pass
+        elif self.has_class("tall"):
+            self.remove_class("tall")
         elif self.has_class("full"):
             self._zoomed = False
             self.remove_class("full")

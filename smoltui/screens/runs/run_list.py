@@ -34,7 +34,7 @@ def row(shown: Shown, width: int, *, marked: bool = False) -> Text:
         style = column.style(shown.run) if column.style else ""
         if mark is not None and column.name == "stage":
             style = "bold red" if mark.failed else "bold yellow"
-        line.append(column.padded(column.text(shown)), style)
+        line.append(column.padded(column.text(shown), width), style)
     _append_details(line.append("  "), shown)
     line.truncate(width, pad=True)
     return line
