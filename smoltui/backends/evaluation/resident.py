@@ -27,6 +27,8 @@ from smoltui.scripts import SCRIPTS
 ANSWER_MODELS = SCRIPTS / "answer_models.py"
 IDLE_SECONDS = 300.0
 """The child ends after five minutes without a request."""
+END_SECONDS = 2.0
+"""How long a child that was started elsewhere may take to end by itself."""
 BATCH = 16
 """Prompts answered at once. On a CPU core, twice as many of the demo's were 10 % faster, and took twice the memory; the
 script halves it where memory is short."""
@@ -82,6 +84,9 @@ class ResidentModels:
     async def close(self) -> None:
         """Ends the child and gives back its memory. Does nothing if it has ended."""
         serving, self._serving, self.memory = self._serving, None, None
+        if serving is not None and not serving.done() and self.around and self._child is not None:
+            # Its job then ends by itself, and not as one that failed. While it answers, it does not listen.
+            await self._let_end(self._child, serving)
         if serving is not None and not serving.done():
             serving.cancel()
             with suppress(asyncio.CancelledError):
@@ -211,6 +216,13 @@ class ResidentModels:
             child.queue.put_nowait(None)
             self.memory = None
             self._ended()
+
+    @staticmethod
+    async def _let_end(child: _Child, serving: asyncio.Task[None]) -> None:
+        """Closes the input of a child, and waits a moment for its end."""
+        if child.process is not None and (pipe := child.process.process.stdin) is not None:
+            pipe.close()
+            await asyncio.wait({serving}, timeout=END_SECONDS)
 
     @staticmethod
     def _send(child: _Child, message: Mapping[str, Any]) -> None:

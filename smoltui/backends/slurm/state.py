@@ -214,7 +214,9 @@ def _not_listed(run: Run, view: View, log: RunLog, queue: Queue, spoken: float) 
         if word.row is not None and word.row.state in OVER:
             return _ended(run, view, log, word.row)
         if not word.open and view.newer_than(spoken + 2 * MARGIN_SECONDS):
-            return _as(run, gone(view.part.job, view.folder), log, data_folder.mtime(log.path))
+            return _as(
+                run, gone(view.part.job, view.folder, started=bool(view.status)), log, data_folder.mtime(log.path)
+            )
     if view.status and view.status.get("why") != "requeued":
         return _running(run, view, None)
     return _waiting(run, view, None)

@@ -114,8 +114,14 @@ def no_memory() -> End:
     )
 
 
-def gone(job: str, folder: str) -> End:
-    """The end of a run whose job Slurm no longer knows, and whose script left no end."""
+def gone(job: str, folder: str, *, started: bool) -> End:
+    """The end of a run whose job Slurm no longer knows, and whose script left no end. `started`: it wrote a status."""
+    if not started:
+        return End(
+            Stage.ERROR,
+            f"Slurm no longer knows job {job}, which never started: canceled while it waited, or no log could be written",
+            f"Start the run again. If that happens again, the nodes may not see {folder}: set SMOLTUI_HOME.",
+        )
     return End(
         Stage.ERROR,
         f"Slurm no longer knows job {job}, and the job left no record of its end",

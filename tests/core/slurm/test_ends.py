@@ -47,7 +47,9 @@ def test_a_cancelled_job() -> None:
 
 
 def test_a_job_that_nobody_knows() -> None:
-    assert "no longer knows job 7" in gone("7", "/runs/1").message and "/runs/1/log" in gone("7", "/runs/1").hint
+    end = gone("7", "/runs/1", started=True)
+    assert "no longer knows job 7" in end.message and "/runs/1/log" in end.hint
+    assert "never started" in gone("7", "/runs/1", started=False).message
     assert "never submitted" in never_submitted().message
 
 
