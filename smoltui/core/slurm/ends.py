@@ -119,7 +119,7 @@ def gone(job: str, folder: str, *, started: bool) -> End:
     if not started:
         return End(
             Stage.ERROR,
-            f"Slurm no longer knows job {job}, which never started: canceled while it waited, or no log could be written",
+            f"Slurm no longer knows job {job}, which never started: it was canceled, or its log not writable",
             f"Start the run again. If that happens again, the nodes may not see {folder}: set SMOLTUI_HOME.",
         )
     return End(
