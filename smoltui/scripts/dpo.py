@@ -542,7 +542,7 @@ def refuse_fsdp_on_cpu(training: Any) -> None:
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and training.device.type == "cpu":
         raise WrongInputError(
             "The strategy fsdp needs GPUs, but this run trains on the CPU",
-            'Set strategy = "ddp" under [local] in smoltui.toml, or remove use_cpu from the recipe.',
+            'Set strategy = "ddp" in smoltui.toml, or remove use_cpu from the recipe.',
         )
 
 

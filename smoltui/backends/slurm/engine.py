@@ -235,7 +235,8 @@ class SlurmEngine(Engine):
 
     async def checks(self, spec: RunSpec, facts: Facts) -> list[Check]:
         needs_token = bool(facts.values.get("push_to_hub"))
-        return await in_thread(lambda: preflight.checks(spec, facts.fit, needs_token=needs_token))
+        use_cpu = facts.values.get("use_cpu") is True
+        return await in_thread(lambda: preflight.checks(spec, facts.fit, needs_token=needs_token, use_cpu=use_cpu))
 
     # -- implementation
 

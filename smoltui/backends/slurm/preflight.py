@@ -34,7 +34,7 @@ def partitions() -> list[Partition]:
     return partitions_of(commands.asked("sinfo", "--noheader", "--exact", f"--format={SINFO_FORMAT}"))
 
 
-def checks(spec: RunSpec, fit: Fit | None, *, needs_token: bool) -> list[Check]:
+def checks(spec: RunSpec, fit: Fit | None, *, needs_token: bool, use_cpu: bool = False) -> list[Check]:
     """The checks of a run; blocks for as long as Slurm takes to answer.
 
     Raises:
@@ -55,6 +55,7 @@ def checks(spec: RunSpec, fit: Fit | None, *, needs_token: bool) -> list[Check]:
         refused=refused,
         start=start,
         fit=fit,
+        use_cpu=use_cpu,
         unshared=unshared(_folders(spec)),
         token_here=needs_token and bool(os.environ.get("HF_TOKEN")) and not settings.offline,
     )

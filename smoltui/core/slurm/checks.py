@@ -59,6 +59,8 @@ class Asked:
     fit: Fit | None = None
     unshared: Sequence[tuple[str, str]] = ()
     """Folders that the nodes need and that are on a local disk: path, and kind of file system."""
+    use_cpu: bool = False
+    """The recipe trains on processors."""
     token_here: bool = False
     """A token is set in this terminal alone, where no job sees it, and the run needs one."""
 
@@ -121,6 +123,10 @@ def _gpus(asked: Asked) -> Iterator[Check]:
         said = f"The strategy {settings.strategy} needs GPUs"
         fix = Fix(settings={"slurm.strategy": "ddp"})
         yield Check("strategy", Level.STOP, said, 'Set slurm.strategy = "ddp", or slurm.gpus.', fix)
+    elif settings.strategy != "ddp" and asked.use_cpu:
+        said = f"The strategy {settings.strategy} needs GPUs, but the recipe has use_cpu: true"
+        fix = Fix(settings={"slurm.strategy": "ddp"})
+        yield Check("strategy", Level.STOP, said, 'Set slurm.strategy = "ddp", or delete use_cpu.', fix)
     if partition is None or not settings.gpus:
         return
     kind, types = settings.gpu_type, partition.gpu_types

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from smoltui.backends.slurm import preflight
+from smoltui.backends.slurm import choices, preflight
 from smoltui.core.recipe import Level
 from smoltui.core.runs.run import RunSpec
+from smoltui.errors import InputError, UnreachableError
 from tests.slurm.fake_commands import FakeCommands
 
 SINFO = "main*|up|1:00:00|10:00|2|idle|8|4000|gpu:fake:2|fast\n"
@@ -33,6 +34,26 @@ def test_a_cluster_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert found | told(tmp_path, qos='"x"') and told(tmp_path, qos='"x"')["slurm"][0] is Level.STOP
     fake.says("sinfo", err="slurm_load_partitions: Unable to contact slurm controller", code=1)
     assert "does not answer" in told(tmp_path)["slurm"][1]
+
+
+def test_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list has a deadline; where there is none, the value is typed."""
+    fake = FakeCommands(tmp_path / "bin", monkeypatch)
+    fake.says("sinfo", SINFO)
+    assert [one.value for one in choices.choices("constraint", {"partition": "main"})] == ["fast"]
+    fake.says("sinfo", seconds=3)
+    monkeypatch.setattr(choices, "PATIENCE_SECONDS", 0.2)
+    with pytest.raises(UnreachableError, match="did not answer within 0 s"):
+        choices.choices("partition", {})
+    fake.says("sinfo", err="slurm_load_partitions: Unable to contact slurm controller (connect failure)", code=1)
+    with pytest.raises(UnreachableError, match="does not answer") as silent:
+        choices.choices("partition", {})
+    fake.says("sacctmgr", err="Only 'accounting_storage/slurmdbd' is supported.", code=1)
+    with pytest.raises(InputError, match="its accounting is off") as off:
+        choices.choices("qos", {})
+    assert silent.value.hint == off.value.hint == choices.TYPE_IT
+    fake.says("sacctmgr", "physics||normal\n")
+    assert choices.choices("account", {}) == [("physics", "")]
 
 
 def test_a_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

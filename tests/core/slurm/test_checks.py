@@ -57,6 +57,7 @@ def test_a_run_that_can_start() -> None:
 def test_what_would_fail_or_never_start(options: dict[str, Any], name: str, words: str, fix: str) -> None:
     level, sentence, hint = told(**options)[name]
     assert level is Level.STOP and words in sentence and fix in hint
+    assert told({"use_cpu": True}, strategy="zero3")["strategy"][1].endswith("but the recipe has use_cpu: true")
 
 
 def test_what_slurm_says() -> None:
