@@ -29,6 +29,7 @@ from smoltui.cli.commands import (
     runs,
     scheduled,
     shell,
+    sweep,
     votes,
 )
 from smoltui.cli.failures import as_smoltui_error
@@ -94,6 +95,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Pairs and recipe": (pairs.pairs_command, recipe.recipe_group),
     "Training": (
         runs.train_command,
+        sweep.sweep_command,
         runs.ps_command,
         runs.logs_command,
         runs.inspect_command,

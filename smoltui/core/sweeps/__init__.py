@@ -1,0 +1,1 @@
+"""Sweeps: runs that differ in named values, compared in one table."""

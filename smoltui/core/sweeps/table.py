@@ -1,0 +1,136 @@
+"""The table of a sweep: what each run came to, the best first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smoltui.core.runs.cost import Flavor, cost_so_far, usd
+from smoltui.core.runs.metrics import as_word
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.sweeps.sweep import Point, Sweep
+
+HELD_OUT, TRAINING = "eval_", ""
+"""Prefixes of TRL's names of metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One point of a sweep; None for what is unknown, or not measured yet."""
+
+    point: Point
+    stage: str
+    """The stage of its run; empty before it was started."""
+    accuracy: float | None
+    """Reward accuracy, 0 to 1."""
+    margin: float | None
+    """Reward margin, nats."""
+    held_out: bool
+    """They were measured on held-out pairs; otherwise on the last batches that were trained on."""
+    length_ratio: float | None
+    """Mean tokens of the aligned model's answers, divided by those of the model before; None if none were generated."""
+    seconds: float | None
+    usd: float | None
+    """What the run cost so far; None where runs are free, or without a price."""
+    step: int
+    max_steps: int | None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As shown under `HEADINGS`."""
+        how = self.stage.lower() or "not started"
+        if self.stage == Stage.RUNNING and self.max_steps:
+            how = f"step {self.step}/{self.max_steps}"
+        accuracy = "–" if self.accuracy is None else f"{self.accuracy:.0%}"
+        return (
+            self.point.words,
+            f"{accuracy}{'' if self.held_out or self.accuracy is None else ' (training)'}",
+            as_word(self.margin),
+            as_word(self.length_ratio, 2),
+            "–" if self.seconds is None else as_time(self.seconds),
+            "–" if self.usd is None else usd(self.usd),
+            how,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "values": dict(self.point.values),
+            "run": self.point.run_id or None,
+            "stage": self.stage or None,
+            "accuracy": _plain(self.accuracy),
+            "margin": _plain(self.margin),
+            "held_out": self.held_out,
+            "length_ratio": _plain(self.length_ratio),
+            "seconds": self.seconds,
+            "usd": self.usd,
+            "step": self.step,
+            "max_steps": self.max_steps,
+        }
+
+
+HEADINGS = ("values", "accuracy", "margin", "length", "time", "cost", "stage")
+
+
+def rows_of(
+    sweep: Sweep,
+    runs: Mapping[str, Run],
+    now: float,
+    *,
+    flavors: Mapping[str, Flavor] | None = None,
+    ratios: Mapping[str, float] | None = None,
+) -> list[SweepRow]:
+    """The rows, the best first: held-out accuracy, then margin; runs without a figure come last.
+
+    `runs` and `ratios` (length ratios) are by run id, `flavors` by name. `now` is seconds since the epoch.
+    """
+    made = [_row(point, runs.get(point.run_id), now, flavors or {}, ratios or {}) for point in sweep.points]
+    return sorted(made, key=lambda row: (-_rank(row.accuracy), -_rank(row.margin)))
+
+
+def _row(
+    point: Point, run: Run | None, now: float, flavors: Mapping[str, Flavor], ratios: Mapping[str, float]
+) -> SweepRow:
+    if run is None:
+        return SweepRow(point, "", None, None, False, None, None, None, 0, None)
+    held_out = run.history.last("eval_rewards/accuracies") is not None
+    prefix = HELD_OUT if held_out else TRAINING
+    return SweepRow(
+        point,
+        run.stage,
+        run.history.last(f"{prefix}rewards/accuracies"),
+        run.history.last(f"{prefix}rewards/margins"),
+        held_out,
+        ratios.get(run.id),
+        run.duration(now),
+        cost_so_far(flavors.get(run.flavor or ""), run, now),
+        run.step,
+        run.max_steps,
+    )
+
+
+def _rank(value: float | None) -> float:
+    return -math.inf if value is None or not math.isfinite(value) else value
+
+
+def _plain(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def missing(sweep: Sweep, runs: Mapping[str, Run]) -> list[Point]:
+    """The points whose run was not started, failed, or was stopped: what continuing a sweep starts."""
+    return [point for point in sweep.points if _lacks(runs.get(point.run_id))]
+
+
+def _lacks(run: Run | None) -> bool:
+    return run is None or (run.is_final and run.stage != Stage.COMPLETED)
+
+
+def in_words(rows: Sequence[SweepRow]) -> str:
+    """How far the sweep is, one sentence."""
+    done = sum(row.stage == Stage.COMPLETED for row in rows)
+    best = next((row for row in rows if row.accuracy is not None), None)
+    told = f"{done} of {len(rows)} runs completed"
+    return told if best is None else f"{told} · best so far: {best.point.words}"
