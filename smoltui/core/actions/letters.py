@@ -70,6 +70,7 @@ LETTERS: Mapping[str, tuple[str, str]] = {
     "Q": ("quick", "A quick rehearsal"),
     "T": ("thinking", "Let models think, or not"),
     "W": ("white-space", "Show white space"),
+    "asterisk": ("sweep", "A sweep: train with several values"),
     "percent_sign": ("swap", "Swap chosen and rejected"),
     "exclamation_mark": ("notify", "Notify when finished"),
     "dollar_sign": ("prices", "Job hardware and prices"),

@@ -17,6 +17,7 @@ ROOM = Place(
         Action("default", "d", "default", "Delete the line, so that the default applies", DO),
         Action("where", "o", "target", "Switch between this machine and Jobs", DO, bar="Here/Jobs", means="open"),
         Action("compare", "V", "compare", "Compare with TRL's defaults, a preset, a run or a file", SEE, means="views"),
+        Action("sweep", "asterisk", "sweep", "Sweep: train with several values, and compare the runs", DO),
         Action("export", "E", "export", "Export a script or a command", PROJECT),
         Action("editor", "e", "editor", "Open the file in your editor", PROJECT),
         Action("find", "slash", "find", "Find a field", SEE, bar="Find"),
@@ -68,6 +69,18 @@ PICKER = Place(
     ),
     inside="dialog",
 )
+SWEEP = Place(
+    "sweep",
+    "A sweep",
+    (
+        Action("open", "enter", "open", "Open the run in Runs", DO),
+        Action("train", "t", "continue", "Start what is missing or failed", DO, means="train"),
+        Action("reload", "r", "again", "Reload", DO),
+        *moves("move({})", "page({})", size=8),
+        Action("back", "escape,q", "leave", "Back", MOVE),
+    ),
+    inside="dialog",
+)
 START = Place(
     "start",
     "Start dialog",
@@ -90,4 +103,4 @@ START = Place(
     ),
     inside="dialog",
 )
-PLACES = (ROOM, FIELDS, CHECKS, DIFFERENCES, PICKER, START)
+PLACES = (ROOM, FIELDS, CHECKS, DIFFERENCES, SWEEP, PICKER, START)

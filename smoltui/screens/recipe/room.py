@@ -22,10 +22,14 @@ from smoltui.screens.fixing import Fixing
 from smoltui.screens.recipe.comparing import Comparing, export
 from smoltui.screens.recipe.field_list import FieldList
 from smoltui.screens.recipe.picker import pick
+from smoltui.screens.recipe.sweeping import Sweeping
 from smoltui.screens.recipe.value_line import RecipeTyping
 from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.check_list import CheckList
+
+OF_THE_RECIPE = ("copy", "target", "compare", "export", "sweep")
+"""Actions that smoltui.toml has no use for."""
 
 
 class RecipeRoom(RecipeTyping):
@@ -42,6 +46,7 @@ class RecipeRoom(RecipeTyping):
         self._undoing = Undoing(self, lambda _: self._read(), self._writing)
         self._fixing = Fixing(self, self._edit_key, self._read, lambda: None, self._writing)
         self._comparing = Comparing(self, self._ask, self._fixing.start)
+        self._sweeping = Sweeping(self, self._ask)
 
     def on_mount(self) -> None:
         # Watched, rather than handled as a message, so that list and help are drawn in one frame.
@@ -52,7 +57,9 @@ class RecipeRoom(RecipeTyping):
             return None  # the key then types a character
         if action in ("edit", "cycle", "default", "find", "again", "pane") and self._sheet is None:
             return "There is no file that can be read here"
-        if action in ("copy", "target", "compare", "export") and (self._sheet is None or self._view != RECIPE_NAME):
+        if action in ("copy", "target", "compare", "export", "sweep") and (
+            self._sheet is None or self._view != RECIPE_NAME
+        ):
             return "That concerns the recipe: press v" if self._sheet is not None else "There is no recipe to read here"
         if action == "editor" and self._view == RECIPE_NAME and not self.workspace.project.has_recipe:
             return "There is no recipe in this folder"
@@ -178,6 +185,10 @@ class RecipeRoom(RecipeTyping):
     def action_compare(self) -> None:
         """Compares the recipe with TRL's defaults, a preset, a run or a file, and takes over values."""
         self._comparing.start(self._values)
+
+    def action_sweep(self) -> None:
+        """Trains with several values, or shows an earlier sweep."""
+        self._sweeping.start()
 
     def action_export(self) -> None:
         """Writes a script, or copies a command, that does the same without smoltui."""

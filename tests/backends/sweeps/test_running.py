@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from smoltui.app import SmoltuiApp
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
@@ -21,6 +23,7 @@ from smoltui.backends.services import Services
 from smoltui.backends.sweeps import running, store
 from smoltui.cli import sweep as sweep_module
 from smoltui.cli.main import run
+from tests.conftest import seen
 
 TRAINING = """
 import json, re, sys, time
@@ -131,3 +134,31 @@ asyncio.run(main())
     assert len(await engine.list_runs()) == 6
     for point in sweep.points:
         await engine.cancel(point.run_id)
+
+
+async def test_by_keyboard(
+    project: Project, tmp_path: Path, script: Path, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """* in Recipe: six runs from two keys; the table shows the best first, and t starts again what failed."""
+    engine = LocalEngine(script)
+    app = SmoltuiApp(project, Services({"local": engine}), opening="recipe")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "Beta" in seen(app, "#fields"))
+        await pilot.press("asterisk")
+        await wait_until(lambda: "sweep, such as" in seen(app))
+        await pilot.press(*"beta=0.1,0.2,0.4 seed=1,2", "enter")
+        await wait_until(lambda: "Start 6 local runs" in seen(app) and "beta 0.1 · seed 1" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "4 of 6 runs completed" in seen(app) and seen(app).count("error") == 2)
+        assert "best so far: beta 0.2" in seen(app)
+        (tmp_path / "fixed").touch()
+        await pilot.press("t")
+        await wait_until(lambda: "Start 2 local runs" in seen(app))
+        await pilot.press("y")
+        await wait_until(lambda: "6 of 6 runs completed" in seen(app))
+        await pilot.press("escape", "asterisk")
+        await wait_until(lambda: "show the newest one" in seen(app))
+        await pilot.press("s")
+        await wait_until(lambda: "6 of 6 runs completed" in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: "beta-0.2_seed" in seen(app))

@@ -1,0 +1,46 @@
+"""The table of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smoltui.core.sweeps.table import HEADINGS, SweepRow
+from smoltui.safe_text import redact, safe_line
+from smoltui.widgets.cursor_list import CursorList, fitted
+
+WIDTHS = (0, 15, 8, 7, 13, 10, 13)
+"""Cells of each column; the first takes what is left."""
+ORDER = (3, 5, 4, 2)
+"""Columns that are left out first on a narrow terminal."""
+LEAST = 24
+"""Cells of the first column that are kept."""
+
+
+class SweepList(CursorList):
+    """One line per run, the best first."""
+
+    def __init__(self) -> None:
+        super().__init__(id="sweep")
+        self.lines: Sequence[SweepRow] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.lines)
+
+    def head(self, width: int) -> str:
+        return _line(HEADINGS, width)
+
+    def drawn(self, position: int, width: int, is_cursor: bool) -> tuple[str, bool]:
+        row = self.lines[position]
+        return _line([safe_line(redact(cell), 200) for cell in row.cells], width), not row.stage
+
+
+def _line(cells: Sequence[str], width: int) -> str:
+    kept = list(range(len(cells)))
+    for column in ORDER:
+        if width - sum(WIDTHS[at] for at in kept) >= LEAST:
+            break
+        kept.remove(column)
+    first = max(LEAST, width - sum(WIDTHS[at] for at in kept))
+    shown = (fitted(f"{fitted(cells[at], (WIDTHS[at] or first) - 1)} ", WIDTHS[at] or first) for at in kept)
+    return fitted("".join(shown), width)
