@@ -15,6 +15,7 @@ from smoltui.backends.runs.plan import Plan
 from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import default_services
 from smoltui.backends.sweeps import running, store
+from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_cost
 from smoltui.cli.output import cell, note, print_json, say
 from smoltui.cli.runs import run_async
@@ -45,6 +46,8 @@ class Sweeping:
     flavor: str | None
     timeout: str | None
     yes: bool
+    measure: bool
+    """Measure each model on held-out pairs after its run."""
     detach: bool
     as_json: bool
 
@@ -74,14 +77,16 @@ async def _swept(project: Project, asked: Sweeping) -> int:
             note(safe_line(f"Resumed: {run.name}: {run.id}"))
         planned = await running.plans(project, engine, made, options)
         await _ask(engine, planned, asked)
-        async with aclosing(running.start(engine, made, planned)) as started:
+        then = ("measure",) if asked.measure else ()
+        async with aclosing(running.start(engine, made, planned, then)) as started:
             async for now, run in started:
                 made = now
                 note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
         if not asked.detach:
             await _wait(engine, made)
         made, runs = await running.runs_of(engine, made)
-    rows = rows_of(made, runs, time.time(), flavors=await _flavors(engine))
+    ratios = await in_thread(lambda: running.length_ratios(runs))
+    rows = rows_of(made, runs, time.time(), flavors=await _flavors(engine), ratios=ratios)
     _print(made, rows, as_json=asked.as_json)
     waited = not asked.detach and (asked.assignments or asked.go_on)
     return 1 if waited and any(row.stage != "COMPLETED" for row in rows) else 0

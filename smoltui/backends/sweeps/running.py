@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from smoltui.backends.evaluation.measurements import last
+from smoltui.backends.evaluation.subject import of_run
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_project_recipe
-from smoltui.backends.runs import preflight
+from smoltui.backends.runs import chains, preflight
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.plan import Plan, make_plan, settled
 from smoltui.backends.runs.spec import Options, new_label
 from smoltui.backends.sweeps import store
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.recipe import Level, check, is_placeholder, output_dir_of
+from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.rerun import again
 from smoltui.core.runs.run import LABEL as RUN_LABEL
 from smoltui.core.runs.run import Run, RunSpec
@@ -53,8 +57,11 @@ async def plans(project: Project, engine: Engine, sweep: Sweep, options: Options
     return made
 
 
-async def start(engine: Engine, sweep: Sweep, planned: Sequence[Plan]) -> AsyncIterator[tuple[Sweep, Run]]:
-    """Starts the planned runs one after another; yields the sweep as stored after each start.
+async def start(
+    engine: Engine, sweep: Sweep, planned: Sequence[Plan], then: Sequence[str] = ()
+) -> AsyncGenerator[tuple[Sweep, Run], None]:
+    """Starts the planned runs one after another; yields the sweep as stored after each start. `then` are the steps after
+    each run (`core.runs.chain.STEPS`).
 
     The sweep is stored before the first, with the label of every run: whoever continues it after a crash finds the runs
     that were started.
@@ -62,13 +69,20 @@ async def start(engine: Engine, sweep: Sweep, planned: Sequence[Plan]) -> AsyncI
     Raises:
         SmoltuiError: the engine refused a run; those before it go on.
     """
-    await in_thread(lambda: store.save(sweep))
+    await in_thread(partial(store.save, sweep))
     for plan in planned:
         run = await engine.submit(await settled(plan))
+        steps = dict.fromkeys((*then, *engine.steps_after(run)))
+        if steps:
+            chain = Chain(run.id, run.project or "", tuple(_step(engine, run, name) for name in steps))
+            await in_thread(partial(chains.save, chain))
         sweep = sweep.with_run(plan.spec.label, run.id)
-        kept = sweep
-        await in_thread(lambda kept=kept: store.save(kept))  # type: ignore[misc]
+        await in_thread(partial(store.save, sweep))
         yield sweep, run
+
+
+def _step(engine: Engine, run: Run, name: str) -> Step:
+    return Step(name, around=tuple(engine.around(run, name)))
 
 
 async def runs_of(engine: Engine, sweep: Sweep) -> tuple[Sweep, dict[str, Run]]:
@@ -96,6 +110,17 @@ async def runs_of(engine: Engine, sweep: Sweep) -> tuple[Sweep, dict[str, Run]]:
             run = await _with_curve(engine, run)
         found[run.id] = run
     return sweep, found
+
+
+def length_ratios(runs: Mapping[str, Run]) -> dict[str, float]:
+    """Run id → mean tokens of its model's answers, divided by those of the model before, where both were measured.
+    Reads the disk."""
+    found = {}
+    for run in runs.values():
+        measurement = last(of_run(run).folder)
+        if measurement is not None and measurement.aligned.length_ratio is not None:
+            found[run.id] = measurement.aligned.length_ratio
+    return found
 
 
 async def to_continue(engine: Engine, sweep: Sweep, runs: Mapping[str, Run]) -> tuple[Sweep, list[Run]]:

@@ -24,6 +24,7 @@ from smoltui.cli.arguments import FLAVOR, EngineChoice, folder_argument, json_op
 @click.option("--flavor", type=FLAVOR, help="Hardware of the Jobs.")
 @click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")
 @click.option("--yes", is_flag=True, help="Start Jobs that cost money without asking.")
+@click.option("--measure", is_flag=True, help="Measure each model on held-out pairs after its run.")
 @click.option("--detach", is_flag=True, help="Start the runs and return.")
 @json_option
 def sweep_command(folder: str, **options: Any) -> None:

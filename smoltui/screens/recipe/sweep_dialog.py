@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 from textual import work
@@ -14,6 +15,7 @@ from textual.widgets import Static
 
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.sweeps import running
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run
 from smoltui.core.sweeps.sweep import Sweep
@@ -61,11 +63,12 @@ class SweepDialog(Modal[str | None]):
             if self._flavors is None:
                 self._flavors = await self._prices()
             self._sweep, self._runs = await running.runs_of(self._engine, self._sweep)
+            ratios = await in_thread(partial(running.length_ratios, self._runs))
         except SmoltuiError as error:
             self._say(error.message)
             return
         table = self.query_one(SweepList)
-        table.lines = rows_of(self._sweep, self._runs, time.time(), flavors=self._flavors)
+        table.lines = rows_of(self._sweep, self._runs, time.time(), flavors=self._flavors, ratios=ratios)
         table.put_cursor(table.cursor, "")
         self._say(in_words(table.lines))
 

@@ -35,7 +35,7 @@ class Sweeping:
         self._work(self._offer)
 
     def _work(self, work: Callable[[], object]) -> None:
-        self._room.run_worker(work, group="sweep", exclusive=True)  # type: ignore[arg-type]
+        self._room.run_worker(work, group="sweep", exclusive=True)
 
     async def _offer(self) -> None:
         project = self._room.workspace.project
@@ -88,7 +88,8 @@ class Sweeping:
             cost = f"\n\nAll together at most {await self._most(engine, planned)}."
         what = engine.place.run if len(names) == 1 else engine.place.plural
         question = Confirm(f"Start {len(names)} {what}?", f"{text}{cost}", yes="start", no="cancel")
-        return bool(await self._room.app.push_screen_wait(question))
+        agreed = await self._room.app.push_screen_wait(question)
+        return bool(agreed)
 
     async def _most(self, engine: Engine, planned: Sequence[Plan]) -> str:
         try:
