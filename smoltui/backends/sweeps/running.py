@@ -60,9 +60,9 @@ async def plans(project: Project, engine: Engine, sweep: Sweep, options: Options
 async def start(
     engine: Engine, sweep: Sweep, planned: Sequence[Plan], then: Sequence[str] = ()
 ) -> AsyncGenerator[tuple[Sweep, Run], None]:
-    """Starts the planned runs one after another; yields the sweep as stored after each start. `then` are the steps after
-    each run (`core.runs.chain.STEPS`).
+    """Starts the planned runs one after another; yields the sweep as stored after each start.
 
+    `then` are the steps after each run (`core.runs.chain.STEPS`).
     The sweep is stored before the first, with the label of every run: whoever continues it after a crash finds the runs
     that were started.
 
