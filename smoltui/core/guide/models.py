@@ -41,8 +41,10 @@ class Model:
         return f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count / 1e6:.0f} M"
 
 
-LICENSE = "apache-2.0"
-"""Of all models that are offered, according to their cards."""
+UNKNOWN = "unknown"
+"""License of a model on the Hub: its card says it, which is not asked for before the model is chosen."""
+DEMO_LICENSE = "apache-2.0"
+"""Of the demo's model, which is part of smoltui."""
 DEMO_MODEL = "demo"
 """Stands for the model of the demo, which is copied into the project."""
 
@@ -73,8 +75,8 @@ _HUB = (
     ("SmolLM3-3B", "the model of the course; for a large GPU, or LoRA"),
 )
 SHIPPED: tuple[Model, ...] = (
-    *(Model(f"HuggingFaceTB/{title}", title, KNOWN[f"HuggingFaceTB/{title}"], LICENSE, words) for title, words in _HUB),
-    Model(DEMO_MODEL, "demo model", DEMO_SHAPE, LICENSE, "ships with smoltui; only to try the steps"),
+    *(Model(f"HuggingFaceTB/{title}", title, KNOWN[f"HuggingFaceTB/{title}"], UNKNOWN, words) for title, words in _HUB),
+    Model(DEMO_MODEL, "demo model", DEMO_SHAPE, DEMO_LICENSE, "ships with smoltui; only to try the steps"),
 )
 
 

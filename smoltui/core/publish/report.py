@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,11 +93,13 @@ def body(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """The whole report, with the curves in the file `PICTURE` beside it."""
-    picture = f"![{curves.TITLE}]({PICTURE})\n\n" if curves.can_draw(report.record.curves) else NO_CURVES
+    """The whole report. The curves are in the file `PICTURE` beside it, which it names; without it, figures remain."""
+    drawn = f"![{curves.TITLE}]({PICTURE})\n\n{BESIDE}\n\n"
+    picture = drawn if curves.can_draw(report.record.curves) else NO_CURVES
     return f"{head(report)}\n{picture}{body(report)}"
 
 
+BESIDE = f"The curves above are the file `{PICTURE}`, saved beside this one. The table below has them in small."
 NO_CURVES = "No curve: the run has logged no metric yet.\n\n"
 
 
@@ -117,11 +120,29 @@ def _figures(record: Record) -> list[str]:
             ends = [points[0][1], points[-1][1]] if points else [None, None]
             values = [*ends, held_out[-1][1] if held_out else None]
             unit = f", {metric.unit}" if metric.unit else ""
-            rows.append((f"{metric.label}{unit}", *(as_word(value) for value in values)))
+            course = sparkline([value for _, value in points])
+            rows.append((f"{metric.label}{unit}", *(as_word(value) for value in values), course))
     if not rows:
         return []
     about = "Lines: at each logged step. Squares: on held-out pairs."
-    return [about, "", *table(("", "first", "last", "held-out pairs"), rows)]
+    return [about, "", *table(("", "first", "last", "held-out pairs", "course"), rows)]
+
+
+BARS = "▁▂▃▄▅▆▇█"
+SPARKS = 24
+"""Most signs of a curve in one line."""
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A curve in one line, from its lowest value to its highest; a value that is no number is a blank."""
+    if len(values) > SPARKS:
+        values = [values[at * len(values) // SPARKS] for at in range(SPARKS)]
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    step = (high - low) / (len(BARS) - 1) or 1.0
+    return "".join(BARS[round((value - low) / step)] if math.isfinite(value) else " " for value in values)
 
 
 def _checks(checks: Sequence[str]) -> list[str]:

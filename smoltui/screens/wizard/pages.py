@@ -9,7 +9,7 @@ from rich.text import Text
 from smoltui.backends.guide.draft import Draft
 from smoltui.backends.guide.pairs_seen import PairsSeen
 from smoltui.backends.system.paths import shown_path
-from smoltui.core.guide.models import METHOD_WORDS, Method, Model, Way, memory_of, needed, ways
+from smoltui.core.guide.models import METHOD_WORDS, UNKNOWN, Method, Model, Way, memory_of, needed, ways
 from smoltui.core.machine.device import GIB
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level, field_for, show
@@ -87,12 +87,13 @@ def model_page(draft: Draft, at: int, width: int) -> list[Text]:
     """Which model, with size, license, memory here and price elsewhere."""
     lines = [Text("Which model should learn?"), Text()]
     for place, model in enumerate(draft.models):
-        more = f"{model.size:>7}  {_memory(draft, model)}  {model.license}"
+        more = f"{model.size:>7}  {_memory(draft, model)}  {'license ?' if model.license == UNKNOWN else model.license}"
         lines.append(option(model.title, more, here=place == at, width=width, label=22))
     lines.append(option(OTHER_MODEL, "", here=at == len(draft.models), width=width, label=22))
     if at < len(draft.models):
         model = draft.models[at]
-        lines += [Text(), Text(f"{model.words.capitalize()}.{_prices(draft, model)}", "dim")]
+        license = " License: see its card on the Hub." if model.license == UNKNOWN else ""
+        lines += [Text(), Text(f"{model.words.capitalize()}.{_prices(draft, model)}{license}", "dim")]
     return [*lines, _memory_note(draft)]
 
 

@@ -9,7 +9,7 @@ import pytest
 from smoltui.core.evaluation.column import PAIR
 from smoltui.core.evaluation.sheet import Cell, Sheet
 from smoltui.core.publish.record import Base, Pairs, Record
-from smoltui.core.publish.report import MOST_CHARACTERS, MOST_PROMPTS, Report, body, head, markdown
+from smoltui.core.publish.report import MOST_CHARACTERS, MOST_PROMPTS, Report, body, head, markdown, sparkline
 from smoltui.core.runs.events import Answered
 from smoltui.core.runs.run import Run, Stage
 
@@ -33,6 +33,14 @@ def answer(text: str, *, ended: bool = True) -> Cell:
 
 def report(run: Run = RUN, *answers: Sheet, checks: tuple[str, ...] = ()) -> Report:
     return Report(RECORD, run, "this machine", checks, "Healthy. Loss fell.", answers, 1_764_470_000.0)
+
+
+def test_the_markdown_alone_shows_the_curves_in_small() -> None:
+    """It names the picture beside it, and has first, last and course of each curve."""
+    text = markdown(report())
+    assert "saved beside this one" in text and "| 0.690 | 0.500 | 0.550 | █▁ |" in text
+    assert sparkline([0.0, float("nan"), 7.0]) == "▁ █" and sparkline([float("nan")]) == ""
+    assert len(sparkline(list(range(1000)))) == 24 and sparkline([2.0, 2.0]) == "▁▁"
 
 
 def test_the_head_says_how_it_stands() -> None:
