@@ -189,12 +189,18 @@ def _time(asked: Asked) -> Iterator[Check]:
 
 def _tried(asked: Asked, now: float) -> Iterator[Check]:
     if asked.refused is not None:
-        yield Check("slurm", Level.STOP, asked.refused.sentence, asked.refused.fix, Fix(file="smoltui.toml"))
+        yield Check("slurm", Level.STOP, asked.refused.sentence, asked.refused.fix, _fix_of(asked.refused))
     elif asked.start is not None and asked.start > now + 60:
         at = time.strftime("%b %d, %H:%M", time.localtime(asked.start))
         yield Check("start", Level.PASS, f"Slurm expects to start it at {at}")
     elif asked.start is not None:
         yield Check("start", Level.PASS, "Slurm can start it now")
+
+
+def _fix_of(refused: Problem) -> Fix:
+    """Opens the field that the next step names, else the file."""
+    named = re.match(r"(?:Set|Lower|Correct) (slurm\.\w+)", refused.fix)
+    return Fix(edit=named[1]) if named is not None else Fix(file="smoltui.toml")
 
 
 def start_in(text: str) -> float | None:

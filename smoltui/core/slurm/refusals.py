@@ -23,7 +23,11 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
         "No node has that much memory",
         "Lower slurm.mem; see what nodes have: sinfo -N -l",
     ),
-    (r"invalid feature", "No node has the feature that slurm.constraint names", "List features: sinfo -o '%P %f'"),
+    (
+        r"invalid feature",
+        "No node has the feature that slurm.constraint names",
+        "Set slurm.constraint; list features: sinfo -o '%P %f'",
+    ),
     (r"invalid --time|invalid time", "Slurm cannot read the time limit", "Set slurm.time, such as 90m or 1-00:00:00."),
     (
         r"requested time limit is invalid|time limit exceed",

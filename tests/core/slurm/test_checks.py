@@ -63,6 +63,9 @@ def test_what_would_fail_or_never_start(options: dict[str, Any], name: str, word
 def test_what_slurm_says() -> None:
     """A refusal, a cluster without a default, one that does not answer, and nodes that are down."""
     assert told({"refused": Problem("No.", "Do.")})["slurm"][:2] == (Level.STOP, "No.")
+    asked = Asked(SlurmSettings(), [GPU, CPU], refused=Problem("No.", "Set slurm.qos, or remove it."))
+    (refused,) = [check for check in slurm_checks(asked, NOW) if check.name == "slurm"]
+    assert refused.fix is not None and refused.fix.edit == "slurm.qos"
     assert "slurm" not in told({"refused": Problem("No.", "Do.")}, nodes=9)  # the reason is known already
     assert told({"problem": Problem("Silent.", "Wait.")}) == {"slurm": (Level.STOP, "Silent.", "Wait.")}
     assert told({"partitions": [CPU]}, gpus=0)["partition"][0] is Level.WARN
