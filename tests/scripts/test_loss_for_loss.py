@@ -1,16 +1,15 @@
-"""`trl dpo` and our script on the same rows: the same tokens and the same losses, step by step.
+"""TRL's script and ours on the same rows: the same tokens and the same losses, step by step.
 
-Where plain TRL cannot read a shape, it gets our export of it.
+Where plain TRL cannot read a shape, it gets our export of it. `test_dpo.py` runs the command `trl dpo`, which starts
+the same script in a process of its own.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from smoltui.core.pairs.curation import Curation
 from smoltui.core.runs import events
 from tests.marks import needs_training
 from tests.paths import DEMO
-from tests.scripts.running import run
+from tests.scripts.running import run, run_path
 
 TEMPLATE = (
     "{{ '/think' if enable_thinking | default(true) else '/no_think' }}"
@@ -129,24 +128,20 @@ def logged(found: list[events.Event]) -> list[dict[str, float]]:
 
 
 def trl(recipe: Path) -> list[dict[str, float]]:
-    """What `trl dpo` logs at each step."""
-    done = subprocess.run(
-        [sys.executable, "-m", "trl.cli.main", "dpo", "--config", recipe.name, "--output_dir", "theirs"],
-        capture_output=True,
-        text=True,
-        cwd=recipe.parent,
-        timeout=500,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    """What TRL's script logs at each step."""
+    (packages,) = importlib.util.find_spec("trl").submodule_search_locations  # type: ignore[union-attr, misc]
+    script = Path(packages, "scripts", "dpo.py")
+    done = run_path(script.parent, [str(script), "--config", recipe.name, "--output_dir", "theirs"])
+    assert done.code == 0, done.errors[-2000:]
     reader = events.Reader()
-    return logged([event for line in done.stdout.splitlines() for event in reader.feed(line)])
+    return logged([event for line in done.output.splitlines() for event in reader.feed(line)])
 
 
 @needs_training
 @pytest.mark.parametrize("name", SETS)
-def test_trl_logs_the_same_losses(tmp_path: Path, model: Path, name: str) -> None:
+def test_trl_logs_the_same_losses(tmp_path: Path, model: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four steps: loss, rewards and log-probabilities of both sides, and the number of tokens."""
+    monkeypatch.chdir(tmp_path)
     rows, trl_reads = SETS[name]
     folder = tmp_path / "raw"
     folder.mkdir()
