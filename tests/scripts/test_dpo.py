@@ -321,7 +321,7 @@ class TestPreparedPairs:
 
     def test_a_row_says_itself_how_its_template_is_filled(self) -> None:
         """SmolLM3's own preference data: thinking on in one row, off in the next, silent in a third."""
-        rows = in_scripts(
+        rows = in_prepared(
             """
             import json
             from collections import Counter
@@ -341,7 +341,7 @@ class TestPreparedPairs:
 
     def test_tools_reach_the_trainer_as_the_row_has_them(self) -> None:
         """No call gets the arguments of another one as nulls, and offered tools stay what they are."""
-        rows = in_scripts(
+        rows = in_prepared(
             """
             import json
             from collections import Counter
@@ -370,7 +370,7 @@ class TestPreparedPairs:
 
     def test_rows_are_judged_as_in_the_app(self) -> None:
         """Also in TRL's own form: what the room calls unusable is not trained on, and nothing is wrapped twice."""
-        kept, left_out, wrapped = in_scripts(
+        kept, left_out, wrapped = in_prepared(
             """
             import json
             from collections import Counter
@@ -391,7 +391,7 @@ class TestPreparedPairs:
 
     def test_trl_sees_the_same_tokens_in_the_raw_rows(self) -> None:
         """Thinking on in one row and off in the next, whole conversations; and a set that calls tools."""
-        for name, (theirs, ours) in in_scripts(
+        for name, (theirs, ours) in in_prepared(
             """
             import json
             from collections import Counter
@@ -440,7 +440,7 @@ class TestPreparedPairs:
             assert theirs[0] != theirs[-1] or name == "tools"
 
     def test_one_row_may_be_several_pairs_or_none(self) -> None:
-        rows, left_out = in_scripts(
+        rows, left_out = in_prepared(
             """
             import json
             from collections import Counter
@@ -464,7 +464,7 @@ class TestPreparedPairs:
         if not folder.is_dir():
             pytest.skip(f"the published shapes are not here: {folder}")
         paths = sorted(path for path in folder.glob("*.jsonl") if path.stem not in ("kto", "rlaifv"))
-        kept = in_scripts(
+        kept = in_prepared(
             f"""
             import json
             from collections import Counter
