@@ -13,6 +13,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import Run
+from smoltui.screens.submit import room as room  # the guard measures keys, not the import
 from tests.backends.publish.published import MODEL, OLD, board_bytes, finished, make_published, seed
 from tests.conftest import seen
 from tests.hub.repos import Repo
@@ -86,7 +87,8 @@ async def test_from_card_to_pull_request(
         await wait_until(lambda: "Pull request #1 is open" in status(app))
         await pilot.press("a")
         await wait_until(lambda: "Submitted: pull request #1 is open" in status(app))
-        assert "○ open" in seen(app, "#checks") and len(space.pulls) == 1
+        await wait_until(lambda: "○ open" in seen(app, "#checks"))
+        assert len(space.pulls) == 1
     new = json.loads(space.commits[space.refs["refs/pr/1"]].tree["submissions.json"])["submissions"]
     assert new[:-1] == OLD and new[-1]["model_name"] == "smollm3-dpo"
 
