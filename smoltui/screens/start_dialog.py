@@ -18,7 +18,6 @@ from smoltui.backends.machine.train_extra import lm_eval_version
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.plan import Plan, make_plan
 from smoltui.backends.runs.preflight import gather
-from smoltui.backends.runs.spec import Options
 from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF, card_of
@@ -26,17 +25,14 @@ from smoltui.core.preflight.check import Check, may_start, only_estimates, overr
 from smoltui.core.preflight.preflight import Facts, preflight
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.chain import HERE_ONLY
-from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
-from smoltui.core.runs.run import timeout_seconds
 from smoltui.core.setting_fields.fields import broken_key
 from smoltui.errors import SmoltuiError
 from smoltui.screens.dialogs import Confirm
-from smoltui.screens.explaining import Explains
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
-from smoltui.screens.modal import Modal
 from smoltui.screens.start_dialog_text import Shown, cost, foot, head, items_of, passed
+from smoltui.screens.start_options import StartOptions, flavors_for
 from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.ask_line import AskLine
@@ -57,7 +53,7 @@ FOOT = 2
 """Lines of the buttons, with the empty one above them."""
 
 
-class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Plan, tuple[str, ...]] | None]):
+class StartDialog(StartOptions):
     """Returns what to run and the follow-up steps (`core.runs.chain.STEPS`), or None."""
 
     CSS_PATH = "start_dialog.tcss"
@@ -83,25 +79,21 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
         """Where it would run according to smoltui.toml; None until that was read."""
         self._moved = 0
         """How often `tab` was pressed since, even before that was known."""
-        self._options = Options()
-        """Flavor and time limit chosen here, for this run alone."""
-        self._flavors: list[Flavor] = []
-        """Those with an accelerator, the cheapest first; empty until the Hub has listed them."""
         self._beside = False
         self._then = 0
         """Place in the steps that are offered."""
         self._unfolded = False
-        self._plan: Plan | None = None
-        self._facts: Facts | None = None
+        self.plan: Plan | None = None
+        self.facts: Facts | None = None
         self._checks: list[Check] = []
         self._problem: SmoltuiError | None = None
         turn = asyncio.Lock()
-        self._undoing = Undoing(self, lambda _: self._look(), turn)
-        self._fixing = Fixing(self, self._edit, self._look, self.action_leave, turn)
+        self._undoing = Undoing(self, lambda _: self.look(), turn)
+        self._fixing = Fixing(self, self._edit, self.look, self.action_leave, turn)
         self._list = CheckList(id="start-checks")
         self._list.can_focus = False  # the keys are those of the dialog
-        self._ask = AskLine()
-        self._line = FieldLine(self._ask, project, self._look, turn)
+        self.ask_line = AskLine()
+        self._line = FieldLine(self.ask_line, project, self.look, turn)
 
     def explained(self) -> tuple[str, ...]:
         selected = self._list.selected
@@ -112,19 +104,19 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
             yield Static(id="start-head", markup=False)
             yield self._list
             yield Static(id="start-foot", markup=False)
-            yield self._ask
+            yield self.ask_line
 
     def on_mount(self) -> None:
         self.query_one("#start-dialog").border_title = Text(f" Train {self._project.name} ")
-        self._look()
+        self.look()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
 
     @work(exclusive=True)
-    async def _look(self) -> None:
+    async def look(self) -> None:
         """Makes the plan from the current files, then runs the checks."""
-        self._plan, self._facts, self._problem = None, None, None
+        self.plan, self.facts, self._problem = None, None, None
         self._draw()
         try:
             settings = await in_thread(self._project.settings)
@@ -134,15 +126,14 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
                     self._services.places
                 )  # perhaps one more: the setting may name a place that can't be used
                 self._draw()
-            place = self._place or self._first
+            place = self.place or self._first
             plan = await make_plan(
-                self._project, place, self._options, settings=settings, counts=self._services.counts, free_output=True
+                self._project, place, self.options, settings=settings, counts=self._services.counts, free_output=True
             )
             facts = await gather(plan, self._services.named(place.name))
-            self._facts, self._checks, self._plan = facts, preflight(facts), plan
+            self.facts, self._checks, self.plan = facts, preflight(facts), plan
             if facts.flavors:
-                priced = [flavor for flavor in facts.flavors if flavor.count]
-                self._flavors = sorted(priced, key=lambda flavor: flavor.usd_per_minute or 0.0)
+                self.offer(await in_thread(lambda: flavors_for(self._project, facts)))
         except SmoltuiError as error:
             self._first = self._first or self._places[0]
             self._problem, self._checks = error, []
@@ -151,7 +142,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
     # -- what is shown
 
     @property
-    def _place(self) -> Place | None:
+    def place(self) -> Place | None:
         """Where it would run; None until that is known."""
         if self._first is None:
             return None
@@ -159,30 +150,30 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
 
     @property
     def _may_start(self) -> bool:
-        return self._plan is not None and may_start(self._checks)
+        return self.plan is not None and may_start(self._checks)
 
     @property
     def _busy(self) -> bool:
-        return self._plan is None and self._problem is None
+        return self.plan is None and self._problem is None
 
     @property
     def _items(self) -> list[Item]:
         """What can be selected: the checks that ask for something."""
         if self._problem is not None:
             return [Item(Level.STOP, self._problem.message, self._problem.hint, _fix_of(self._problem))]
-        return items_of(self._checks, self._warning if self._plan is not None else "")
+        return items_of(self._checks, self._warning if self.plan is not None else "")
 
     def _shown(self) -> Shown:
-        flavor = self._chosen_flavor()
+        flavor = self.chosen_flavor()
         return Shown(
             places=self._places,
-            place=self._place,
+            place=self.place,
             after=self._steps[1],
             beside=self._beside,
-            spec=self._plan.spec if self._plan is not None else None,
-            facts=self._facts,
+            spec=self.plan.spec if self.plan is not None else None,
+            facts=self.facts,
             flavor=flavor,
-            neighbours=(self._flavor_beside(flavor, -1), self._flavor_beside(flavor, 1)),
+            neighbours=(self.flavor_beside(flavor, -1), self.flavor_beside(flavor, 1)),
             compact=self.app.size.height < LOW,
         )
 
@@ -193,7 +184,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
         shown, items, checks = self._shown(), self._items, self._list
         width = max(20, self.query_one("#start-head").size.width)
         text = head(shown, width)
-        if self._plan is not None and items:
+        if self.plan is not None and items:
             text.append(f"\n {counted(items)}", "bold")
         self.query_one("#start-head", Static).update(text)
         # What is left of the screen beside the border, the rows above and the buttons.
@@ -232,7 +223,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
     # -- keys
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
-        return None if self._ask.asking and action != "back" else ""  # the key then types a character
+        return None if self.ask_line.asking and action != "back" else ""  # the key then types a character
 
     def action_enter(self) -> None:
         """Fixes the selected check; without one, starts the run."""
@@ -242,7 +233,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
         if item is None:
             self._start()
         elif item.fix is not None:
-            account = self._facts.account.name if self._facts is not None and self._facts.account is not None else ""
+            account = self.facts.account.name if self.facts is not None and self.facts.account is not None else ""
             self._fixing.start(item.fix, account)
         else:
             self.action_move(1)
@@ -262,12 +253,12 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
             self.action_leave()
 
     def _start(self) -> None:
-        if self._may_start and self._plan is not None:
+        if self._may_start and self.plan is not None:
             checks = tuple(f"{MARKS[check.level][0]} {check.sentence}" for check in self._checks)
-            beside = self._beside and self._plan.place.here
-            spec = replace(self._plan.spec, side_by_side=beside, checks=checks)
-            found = (replace(self._plan, spec=spec), self._steps[0])
-            if other := self._rival(self._plan):
+            beside = self._beside and self.plan.place.here
+            spec = replace(self.plan.spec, side_by_side=beside, checks=checks)
+            found = (replace(self.plan, spec=spec), self._steps[0])
+            if other := self._rival(self.plan):
                 self._ask_twice(other, found)
             else:
                 self.dismiss(found)
@@ -308,7 +299,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
             self.notify("Something that is certain stops this run; I ignores estimates only", severity="warning")
 
     def action_again(self) -> None:
-        self._look()
+        self.look()
 
     def action_undo(self) -> None:
         self._undoing.undo()
@@ -318,57 +309,18 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
 
     def action_switch_engine(self) -> None:
         self._moved += 1
-        self._look()
+        self.look()
 
     def action_parallel(self) -> None:
         """Switches between starting at once and waiting for other runs on this machine."""
-        if self._place is not None and self._place.here:
+        if self.place is not None and self.place.here:
             self._beside = not self._beside
             self._draw()
-
-    def _chosen_flavor(self) -> Flavor | None:
-        """The flavor that would run it; None where runs are free, and until it is known."""
-        if self._place is None or not self._place.pays:
-            return None
-        name = self._options.flavor or (self._plan.spec.flavor if self._plan is not None else None)
-        known = next((flavor for flavor in self._flavors if flavor.name == name), None)
-        return known or (self._facts.flavor if self._facts is not None else None)
-
-    def _flavor_beside(self, flavor: Flavor | None, by: int) -> Flavor | None:
-        """The next cheaper or more expensive flavor; None at the ends."""
-        if flavor not in self._flavors or flavor is None:
-            return self._flavors[0] if self._flavors and by > 0 else None
-        at = self._flavors.index(flavor) + by
-        return self._flavors[at] if 0 <= at < len(self._flavors) else None
-
-    def action_flavor(self, by: int) -> None:
-        """Chooses other hardware for this Job; smoltui.toml stays as it is."""
-        if self._place is not None and self._place.pays and (found := self._flavor_beside(self._chosen_flavor(), by)):
-            self._options = replace(self._options, flavor=found.name)
-            self._look()
-
-    def action_limit(self) -> None:
-        """Asks for the time limit of this Job; smoltui.toml stays as it is."""
-        if self._place is not None and self._place.pays and self._plan is not None:
-            now = self._options.timeout or self._plan.settings.jobs.timeout
-            self._ask_limit("time limit:", now)
-
-    def _ask_limit(self, question: str, value: str) -> None:
-        self._ask.ask(question, "a number and one of s, m, h, d, such as 90m", self._limit_given, value)
-
-    def _limit_given(self, text: str) -> None:
-        try:
-            timeout_seconds(text or "3h")
-        except (ValueError, OverflowError) as error:
-            self._ask_limit(f"{error}:", text)
-            return
-        self._options = replace(self._options, timeout=text or None)
-        self._look()
 
     def _edit(self, key: str) -> None:
         """Opens the field of a key below the checks."""
         if key == "jobs.flavor":
-            self._options = replace(self._options, flavor=None)
+            self.options = replace(self.options, flavor=None)
         elif key == "run.on":
             self._first, self._moved = None, 0
         self._line.open(key)
@@ -376,7 +328,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
     @property
     def _offered(self) -> list[tuple[tuple[str, ...], str]]:
         """What can be done afterwards: a benchmark only on this machine, and if lm_eval is installed."""
-        here = self._place is not None and self._place.here and lm_eval_version() is not None
+        here = self.place is not None and self.place.here and lm_eval_version() is not None
         return [entry for entry in AFTERWARDS if here or not HERE_ONLY & set(entry[0])]
 
     @property
@@ -391,7 +343,7 @@ class StartDialog(Explains[tuple[Plan, tuple[str, ...]] | None], Modal[tuple[Pla
 
     def action_back(self) -> None:
         """Closes the input, or else the dialog."""
-        line = self._ask
+        line = self.ask_line
         if line.asking:
             line.stop()
         else:

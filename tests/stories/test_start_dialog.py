@@ -326,13 +326,19 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
         await wait_until(lambda: (recipe.read_bytes(), settings.read_bytes()) == before)
         await pilot.press(*["ctrl+r"] * pressed)
         await wait_until(lambda: "enter Start Job · at most" in seen(app))
-        await pilot.press("right", "left", "left")
-        await wait_until(lambda: "l40sx1" in seen(app, "#start-head") and "1.80 USD/h" in seen(app, "#start-head"))
-        await wait_until(lambda: "to fix" in seen(app, "#start-text"))
-        await pilot.press("right")
+        await pilot.press("left")  # nothing cheaper fits
+        await pilot.press("dollar_sign")
+        await wait_until(lambda: "at most 7.50 USD · fits" in seen(app, "#picker"))
+        assert "l40sx1" not in seen(app, "#picker"), "it does not fit"
+        await pilot.press("enter")
+        await wait_until(lambda: "enter Start Job · at most" in seen(app))
+        await pilot.press("at")
+        await wait_until(lambda: "alice" in seen(app, "#picker"))
+        await pilot.press("enter")
         await wait_until(lambda: "enter Start Job · at most" in seen(app))
         await pilot.press("e", "ctrl+u", *"4h", "enter")
         await wait_until(lambda: "COSTS AT MOST  10.00 USD" in seen(app))
         await pilot.press("enter")
         await wait_until(lambda: len(jobs.asked) == 1)
         assert (jobs.asked[0].flavor, jobs.asked[0].timeout_seconds) == ("a100-large", 4 * 3600)
+        assert jobs.asked[0].namespace == "alice"

@@ -87,6 +87,7 @@ SAME: Mapping[str, str] = {str(digit): "1" for digit in range(7)}
 ANSWERS_HAVE_LETTERS = "the answers on the screen have these letters"
 ANSWERS_A_QUESTION = "it answers a question on the screen, as in every program"
 EXCEPTIONS: Mapping[str, str] = {
+    "start.payer": "In the dialog that starts a Job, @ is the sign of an account.",
     "vote.a": ANSWERS_HAVE_LETTERS,
     "vote.b": ANSWERS_HAVE_LETTERS,
     **{f"label.answer-{letter}": ANSWERS_HAVE_LETTERS for letter in "abcdefgh"},

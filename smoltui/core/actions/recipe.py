@@ -89,6 +89,8 @@ START = Place(
         Action("where", "tab", "switch_engine", "Switch between this machine and Jobs", DO),
         Action("previous", "left,h", "flavor(-1)", "Cheaper flavor", DO),
         Action("next", "right,l", "flavor(1)", "More expensive flavor", DO),
+        Action("prices", "dollar_sign", "flavors", "Choose the flavor from a table of those that fit", DO),
+        Action("payer", "at", "payer", "Choose who owns and pays for the Job", DO),
         Action("limit", "e", "limit", "Change the time limit", DO),
         Action("parallel", "b", "parallel", "Run in parallel, or wait for other runs", DO),
         Action("afterwards", "n", "next_steps", "Choose what to do afterwards: compare, measure, benchmark", DO),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.fit import Fit, estimate
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.runs.cost import Flavor, price, usd
 
@@ -18,8 +18,17 @@ FLAVORS = (
 )
 """Flavors to complete without asking the Hub: those of huggingface_hub (`JobHardware`). Prices come from the Hub."""
 
-VERDICTS = {"fits": "fits", "tight": "may run out of memory", "no": "does not fit", "unknown": "unknown"}
+VERDICTS = {
+    "fits": "fits",
+    "tight": "may run out of memory",
+    "slow": "too slow without a GPU",
+    "no": "does not fit",
+    "unknown": "unknown",
+}
 """`Fit.verdict` in words."""
+SMALL_PARAMETERS = 500_000_000
+"""A larger model takes weeks for what a GPU does in hours (its forward and backward passes are 6 operations per
+parameter and token), so a flavor without one does not fit, however much memory it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,20 @@ def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape
         found.append(
             FlavorFit(
                 flavor=flavor,
-                verdict="unknown" if fit is None else fit.verdict(available),
+                verdict=_verdict(flavor, fit, available, shape),
                 needed=None if fit is None else fit.needed,
                 available=available,
             )
         )
     return found
+
+
+def _verdict(flavor: Flavor, fit: Fit | None, available: int | None, shape: ModelShape | None) -> str:
+    if fit is None:
+        return "unknown"
+    found = fit.verdict(available)
+    slow = not flavor.count and shape is not None and shape.parameters > SMALL_PARAMETERS
+    return "slow" if slow and found != "no" else found
 
 
 def gb(size: int | None) -> str:

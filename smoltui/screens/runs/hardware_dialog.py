@@ -27,7 +27,7 @@ from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings
 
-STYLES = {"fits": "green", "tight": "yellow", "no": "red", "unknown": "dim"}
+STYLES = {"fits": "green", "tight": "yellow", "slow": "red", "no": "red", "unknown": "dim"}
 
 
 class HardwareDialog(Explains[None], Modal[None]):

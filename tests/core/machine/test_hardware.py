@@ -40,6 +40,13 @@ def test_each_flavor_has_its_verdict() -> None:
     assert found["small"].in_words == "does not fit"
 
 
+def test_a_flavor_without_a_gpu_is_too_slow_for_a_large_model() -> None:
+    """However much memory it has; a small model may train there."""
+    large = flavor("cpu-xl", 0, None, 1000 * GB)
+    small = KNOWN["HuggingFaceTB/SmolLM2-135M"]
+    assert [fits([large], FULL, shape)[0].verdict for shape in (SMOLLM3, small)] == ["slow", "fits"]
+
+
 def test_a_model_that_is_not_reckoned_is_unknown_everywhere() -> None:
     assert {(fit.verdict, fit.needed) for fit in fits(FLAVORS, FULL, None)} == {("unknown", None)}
 
