@@ -51,9 +51,12 @@ def head(shown: Shown, width: int) -> Text:
     rows = [_row("where", _where(shown, width), "tab" if len(shown.places) > 1 else "", width)]
     place = shown.place
     if place is not None and place.pays:
-        rows.append(_row("flavor", _flavor(shown, width), "← →", width))
+        rows.append(_row("flavor", _flavor(shown, width), "←→ $", width))
         if not shown.compact:
             rows.append(_row("limit", Text(_limit(shown)), "e", width))
+            account = shown.facts.account if shown.facts is not None else None
+            if account is not None and account.orgs and shown.spec is not None:
+                rows.append(_row("payer", Text(safe_line(shown.spec.namespace or account.name, 60)), "@", width))
     elif place is not None and place.here and not shown.compact:
         queue = "run in parallel" if shown.beside else "wait for other runs"
         rows.append(_row("queue", Text(queue), "b", width))
