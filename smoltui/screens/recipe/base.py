@@ -156,7 +156,8 @@ class RecipeBase(Room):
         ours = self._editing != "/" or ("." in self._key) is (self._view != RECIPE_NAME)
         text = self._sheet.about(self._key, self._values) if ours else about_found(self._key)
         if ours and (effect := self._sheet.effect(self._key, self._values, self._around, self._target)):
-            text.append(f"\n{effect}", "cyan")
+            first, *rest = text.split("\n")  # below the name, where a small terminal shows it
+            text = Text("\n").join([first, Text(effect, "cyan"), *rest])
         self.query_one("#about", Static).update(text, layout=False)
 
     def _draw_typed(self, values: Mapping[str, object]) -> None:
