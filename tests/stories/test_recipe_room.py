@@ -12,12 +12,17 @@ import pytest
 from smoltui.app import SmoltuiApp
 from smoltui.backends.hub import client as hub
 from smoltui.backends.pairs.curation_file import CurationFile
-from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.new_project import PRESETS, create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.services import Services
 from smoltui.core.machine.account import Account
+from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.pairs.curation import Decision
+from smoltui.core.runs.place import Target
+from smoltui.screens.recipe.effects import effects
+from smoltui.screens.recipe.outcome import outcome
+from smoltui.screens.recipe.surroundings import Surroundings
 from tests.conftest import seen, told
 
 Wait = Callable[..., Awaitable[None]]
@@ -194,6 +199,21 @@ async def test_i_find_a_field_that_is_not_in_the_form(project: Project, wait_unt
         await pilot.press("v", "slash", *"max_steps", "enter", "enter", "ctrl+u", *"500")
         await wait_until(lambda: "1 000 → 500 steps" in seen(app, "#edit-said") and "500 steps" in seen(app, "#totals"))
         await pilot.press("escape")
+
+
+def test_all_devices_of_the_settings_count() -> None:
+    """Eight GPUs with ZeRO-3: pairs per step, memory of each and time; and what a change of the batch changes."""
+    folder = PRESETS["zero3-8gpu"]
+    values, settings = load_recipe(folder / "recipe.yaml").values, Project(folder).settings()
+    shape = KNOWN["HuggingFaceTB/SmolLM3-3B"]
+    around = Surroundings(settings, shape, cuda=True, memory_name="NVIDIA A100")
+    for target in Target:
+        found = outcome(values, around, target)
+        assert found.summary.pairs_per_step == 16 and found.time is not None
+        assert found.fit is not None and found.fit.needed < 24 * 2**30
+    changed = effects(values, {**values, "per_device_train_batch_size": 1}, around, Target.JOB)
+    assert "memory 1" in changed and "16 → 8 pairs per step" in changed and "time " in changed
+    assert effects(values, {**values, "seed": 1}, around, Target.JOB) == "no change in memory, time or steps"
 
 
 async def test_i_take_over_what_a_preset_has(project: Project, wait_until: Wait) -> None:

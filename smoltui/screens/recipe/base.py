@@ -21,8 +21,9 @@ from smoltui.core.runs.place import Target
 from smoltui.core.settings.settings import Settings
 from smoltui.screens.recipe.field_list import FieldList
 from smoltui.screens.recipe.found_fields import about_found
-from smoltui.screens.recipe.recipe_text import Surroundings, commands
+from smoltui.screens.recipe.recipe_text import commands
 from smoltui.screens.recipe.sheet import Sheet
+from smoltui.screens.recipe.surroundings import Surroundings
 from smoltui.screens.room import Room
 from smoltui.widgets.check_list import CheckList, Item, counted
 

@@ -1,52 +1,46 @@
-"""What a change of the recipe changes: steps, epochs, memory, time and price, before → after. Pure."""
+"""What a change of the recipe changes: memory, time, steps, epochs, before → after. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from smoltui.core.machine.device import gib
-from smoltui.core.machine.fit import estimate
-from smoltui.core.recipe import Summary, summarise
+from smoltui.core.machine.fit import Duration, Fit
+from smoltui.core.recipe import Summary
+from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Target
-from smoltui.screens.recipe.recipe_text import Surroundings, pairs_named
+from smoltui.screens.recipe.outcome import Outcome, outcome
+from smoltui.screens.recipe.surroundings import Surroundings
 
 
 def effects(before: Mapping[str, object], after: Mapping[str, object], around: Surroundings, target: Target) -> str:
-    """For example `memory 69.5 → 52.7 GiB · 1 000 → 2 500 steps`; what stays as it is is not named."""
-    found = [*_of_memory(before, after, around, target), *_of_steps(before, after, around)]
-    return " · ".join(found) or "no change in memory or steps"
-
-
-def _of_memory(
-    before: Mapping[str, object], after: Mapping[str, object], around: Surroundings, target: Target
-) -> list[str]:
-    cuda = around.cuda or target is not Target.LOCAL
-    fits = [estimate(values, around.shape, cuda=cuda) for values in (before, after)]
-    old, new = ("unknown" if fit is None else gib(fit.needed) for fit in fits)
-    return [f"memory {old} → {new}"] if old != new else []
-
-
-def _of_steps(before: Mapping[str, object], after: Mapping[str, object], around: Surroundings) -> list[str]:
-    old, new = (
-        summarise(values, around.rows if around.rows_of == pairs_named(values) else None) for values in (before, after)
+    """For example `memory 69.5 GiB → 52.7 GiB · 1 000 → 2 500 steps`; what stays as it is is not named."""
+    old, new = _parts(outcome(before, around, target)), _parts(outcome(after, around, target))
+    changed = (
+        f"{name} {was} → {now}".strip() + unit
+        for (name, was, unit), (_, now, _) in zip(old, new, strict=True)
+        if was != now
     )
-    parts = (_change(_steps(old), _steps(new), "steps"), _change(_epochs(old), _epochs(new), "epochs"))
-    pairs = _change(str(old.pairs_per_step), str(new.pairs_per_step), "pairs per step")
-    saved = _change(_kept(old), _kept(new), "checkpoints")
-    return [part for part in (*parts, pairs, saved) if part]
+    return " · ".join(changed) or "no change in memory, time or steps"
 
 
-def _change(old: str, new: str, unit: str) -> str:
-    return f"{old} → {new} {unit}" if old != new else ""
+def _parts(found: Outcome) -> Iterator[tuple[str, str, str]]:
+    """Name, value and unit of each figure."""
+    yield "memory", _memory(found.fit), ""
+    yield "", _steps(found.summary), " steps"
+    yield "time", _time(found.time), ""
+    yield "", "unknown" if found.summary.epochs is None else f"{found.summary.epochs:.3g}", " epochs"
+    yield "", str(found.summary.pairs_per_step), " pairs per step"
+    yield "", "unknown" if found.summary.checkpoints is None else str(found.summary.checkpoints), " checkpoints"
+
+
+def _memory(fit: Fit | None) -> str:
+    return "unknown" if fit is None else gib(fit.needed)
 
 
 def _steps(summary: Summary) -> str:
     return "unknown" if summary.steps is None else f"{summary.steps:,}".replace(",", " ")
 
 
-def _epochs(summary: Summary) -> str:
-    return "unknown" if summary.epochs is None else f"{summary.epochs:.3g}"
-
-
-def _kept(summary: Summary) -> str:
-    return "unknown" if summary.checkpoints is None else str(summary.checkpoints)
+def _time(time: Duration | None) -> str:
+    return "unknown" if time is None else f"{as_time(time.low)} – {as_time(time.high)}"

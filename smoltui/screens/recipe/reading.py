@@ -22,9 +22,9 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe
 from smoltui.screens.recipe.base import RecipeBase
 from smoltui.screens.recipe.recipe_sheet import RecipeSheet
-from smoltui.screens.recipe.recipe_text import Surroundings, pairs_named
 from smoltui.screens.recipe.settings_sheet import SettingsSheet
 from smoltui.screens.recipe.sheet import Sheet
+from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
 
 LOOK_SECONDS = 2.0
 """How often the open file is checked for changes by other programs."""

@@ -15,8 +15,9 @@ from smoltui.core.runs.place import Target
 from smoltui.errors import RecipeError
 from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.field_list import Row
-from smoltui.screens.recipe.recipe_text import Surroundings, about, rows, sums, sums_in_brief
+from smoltui.screens.recipe.recipe_text import about, rows, sums, sums_in_brief
 from smoltui.screens.recipe.sheet import Put, Sheet
+from smoltui.screens.recipe.surroundings import Surroundings
 from smoltui.screens.undoing import in_words
 from smoltui.widgets.check_list import Item
 

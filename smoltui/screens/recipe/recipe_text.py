@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rich.text import Text
 
 from smoltui.core.machine.device import gib
-from smoltui.core.machine.fit import estimate
-from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.preflight.preflight import memory_in_words
-from smoltui.core.recipe import BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, summarise, unit_of
+from smoltui.core.recipe import BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, unit_of
+from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Target
-from smoltui.core.settings.settings import Settings
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.recipe.field_list import Row
+from smoltui.screens.recipe.outcome import outcome
+from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
 from smoltui.widgets.check_list import Item
 
 VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no": ("✗ does not fit", "red")}
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the texts need besides the recipe."""
-
-    settings: Settings
-    shape: ModelShape | None = None
-    """Of the model; None if it cannot be determined."""
-    cuda: bool = False
-    """Training here uses CUDA."""
-    has_bf16: bool | None = None
-    """The device here supports bf16; None if unknown."""
-    memory: int | None = None
-    """Free bytes on the device that trains here; None if unknown."""
-    memory_name: str = ""
-    """Empty until this machine has been checked."""
-    rows: int | None = None
-    """Pairs in the file that the recipe names; None if they have not been counted."""
-    rows_of: tuple[object, ...] = ()
-    """The values (`pairs_named`) that the count is for."""
-    decided: bool = False
-    """Decisions made in the Pairs room reduce the pairs trained on."""
-    command_here: str = ""
-    command_jobs: str = ""
-    """The commands that do the same by hand, on this machine and as a Job."""
-
-
-def pairs_named(values: Mapping[str, object]) -> tuple[object, ...]:
-    """The values of a recipe that determine its training pairs."""
-    names = ("datasets", "dataset_name", "dataset_config", "dataset_train_split")
-    return tuple(repr(values.get(name)) for name in names)
 
 
 def rows(values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
@@ -102,29 +70,33 @@ def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> 
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
     local = target is Target.LOCAL
     text = Text().append("Result of this recipe", "bold")
-    counted = around.rows if around.rows_of == pairs_named(values) else None
-    text.append(f"\n{summarise(values, counted).sentence}")
-    if counted is not None and around.decided:
+    found = outcome(values, around, target)
+    text.append(f"\n{found.summary.sentence}")
+    if around.rows_of == pairs_named(values) and around.rows is not None and around.decided:
         text.append("\nbefore decisions made in Pairs; press t for the final count", "dim")
-    fit = estimate(values, around.shape, cuda=around.cuda or not local)
-    text.append(f"\n{memory_in_words(fit)}")
-    if local and fit is not None and around.memory_name:
-        word, style = VERDICTS.get(fit.verdict(around.memory), ("? unknown", "dim"))
+    text.append(f"\n{memory_in_words(found.fit)}")
+    if local and found.fit is not None and around.memory_name:
+        word, style = VERDICTS.get(found.fit.verdict(around.memory), ("? unknown", "dim"))
         text.append(f"\n{word}", style)
         text.append(f": {gib(around.memory)} free on {safe_line(around.memory_name, 60)}")
+    if found.time is not None:
+        text.append(f"\n{as_time(found.time.low)} to {as_time(found.time.high)} of training", "")
+        text.append(f" ({found.time.assumed})", "dim")
     return text
 
 
 def sums_in_brief(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
     """The same in two lines, for a small terminal."""
-    counted = around.rows if around.rows_of == pairs_named(values) else None
-    text = Text(summarise(values, counted).sentence)
-    local = target is Target.LOCAL
-    fit = estimate(values, around.shape, cuda=around.cuda or not local)
-    if local and fit is not None and around.memory_name:
+    found = outcome(values, around, target)
+    text, fit = Text(found.summary.sentence), found.fit
+    if target is Target.LOCAL and fit is not None and around.memory_name:
         word, style = VERDICTS.get(fit.verdict(around.memory), ("? unknown", "dim"))
-        return text.append("\n").append(word, style).append(f": needs {gib(fit.needed)} of {gib(around.memory)} free")
-    return text.append(f"\nmemory about {gib(fit.needed)}" if fit is not None else f"\n{memory_in_words(None)}")
+        text.append("\n").append(word, style).append(f": needs {gib(fit.needed)} of {gib(around.memory)} free")
+    else:
+        text.append(f"\nmemory about {gib(fit.needed)}" if fit is not None else f"\n{memory_in_words(None)}")
+    if found.time is not None:
+        text.append(f" · {as_time(found.time.low)} to {as_time(found.time.high)}")
+    return text
 
 
 def commands(around: Surroundings, target: Target, *, one_line: bool) -> Text:

@@ -24,8 +24,8 @@ from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.recipe.field_list import Row
-from smoltui.screens.recipe.recipe_text import Surroundings
 from smoltui.screens.recipe.sheet import Put, Sheet
+from smoltui.screens.recipe.surroundings import Surroundings
 from smoltui.screens.undoing import in_words
 from smoltui.widgets.check_list import Item
 

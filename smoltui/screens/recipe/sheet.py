@@ -11,7 +11,7 @@ from rich.text import Text
 from smoltui.core.recipe import ABSENT
 from smoltui.core.runs.place import Target
 from smoltui.screens.recipe.field_list import Row
-from smoltui.screens.recipe.recipe_text import Surroundings
+from smoltui.screens.recipe.surroundings import Surroundings
 from smoltui.widgets.check_list import Item
 
 Put = tuple["Sheet", str, bool]
