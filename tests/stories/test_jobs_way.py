@@ -85,7 +85,7 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: first.stage == "CANCELED" and "CANCELED" in seen(app, "RunList"))
 
         await pilot.press("R")
-        await wait_until(lambda: "Costs at most 7.50 USD" in said(app))
+        await wait_until(lambda: "COSTS AT MOST 7.50 USD" in said(app))
         await pilot.press("y")
         await wait_until(lambda: len(server.jobs) == 2)
         second = list(server.jobs.values())[1]

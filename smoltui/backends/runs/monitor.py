@@ -341,6 +341,10 @@ class RunMonitor:
         except SmoltuiError:
             self._prices_asked.discard(engine.name)  # the list of its runs reports the error; costs stay unknown
 
+    def flavors(self, engine: str) -> list[Flavor]:
+        """The flavors of an engine, with their prices; empty until its list was read."""
+        return list(self._flavors.get(engine, {}).values())
+
     def flavor(self, engine: str, name: str | None) -> Flavor | None:
         """A flavor of an engine, with its price; None if the run has none, or the engine's list was not read yet."""
         return self._flavors.get(engine, {}).get(name or "")

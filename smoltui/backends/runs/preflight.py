@@ -133,6 +133,7 @@ def _from_plan(plan: Plan) -> Facts:
         pairs_warning=plan.pairs.warning,
         sizes=plan.pairs.sizes,
         tools_warning=plan.pairs.tools_warning,
+        keep=spec.keep,
         jobs=replace(
             settings.jobs,
             flavor=spec.flavor or settings.jobs.flavor,

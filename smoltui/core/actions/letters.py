@@ -86,6 +86,7 @@ SAME: Mapping[str, str] = {str(digit): "1" for digit in range(7)}
 
 ANSWERS_HAVE_LETTERS = "the answers on the screen have these letters"
 ANSWERS_A_QUESTION = "it answers a question on the screen, as in every program"
+SHOWS_ITS_KEYS = "the dialog shows its keys beside what they change"
 EXCEPTIONS: Mapping[str, str] = {
     "start.payer": "In the dialog that starts a Job, @ is the sign of an account.",
     "vote.a": ANSWERS_HAVE_LETTERS,
@@ -95,12 +96,15 @@ EXCEPTIONS: Mapping[str, str] = {
     "confirm.no": ANSWERS_A_QUESTION,
     "leaving.yes": ANSWERS_A_QUESTION,
     "leaving.no": ANSWERS_A_QUESTION,
+    "again.yes": ANSWERS_A_QUESTION,
+    "again.no": ANSWERS_A_QUESTION,
+    **dict.fromkeys(("again.limit", "again.payer", "again.more", "again.fewer"), SHOWS_ITS_KEYS),
     "publish.yes": ANSWERS_A_QUESTION,
     "publish.no": ANSWERS_A_QUESTION,
     "submit.submit": "nothing is sorted in Submit, and it asks before it sends",
-    "start.limit": "the dialog shows its keys beside what they change",
-    "start.parallel": "the dialog shows its keys beside what they change",
-    "start.afterwards": "the dialog shows its keys beside what they change",
+    "start.limit": SHOWS_ITS_KEYS,
+    "start.parallel": SHOWS_ITS_KEYS,
+    "start.afterwards": SHOWS_ITS_KEYS,
     "models.add": "+ adds a row",
     "home.new": "nothing is searched at Home",
     "home.demo": "Home has no values with a default",

@@ -105,5 +105,22 @@ HARDWARE = Place(
     ),
     inside="dialog",
 )
+AGAIN = Place(
+    "again",
+    "Run again, or resume",
+    (
+        Action("yes", "y", "answer(True)", "Start it", DO),
+        Action("no", "n,q", "answer(False)", "Cancel", DO),
+        Action("back", "escape", "back", "Back", MOVE),
+        Action("from", "space", "start_point", "Resume from the checkpoint, or start from the first step", DO),
+        Action("cheaper", "left", "flavor(-1)", "Cheaper hardware", DO),
+        Action("dearer", "right", "flavor(1)", "More expensive hardware", DO),
+        Action("limit", "e", "limit", "Time limit", DO),
+        Action("payer", "b", "payer", "Next account that pays", DO),
+        Action("more", "plus", "attempts(1)", "More attempts", DO),
+        Action("fewer", "minus", "attempts(-1)", "Fewer attempts", DO),
+    ),
+    inside="dialog",
+)
 RULES = Place("rules", "Warning rules", (Action("back", "escape,q,enter", "leave", "Close", MOVE),), inside="dialog")
-PLACES = (ROOM, LIST, LOG, SCHEDULED, HARDWARE, RULES)
+PLACES = (ROOM, LIST, LOG, SCHEDULED, HARDWARE, AGAIN, RULES)

@@ -105,6 +105,8 @@ class Facts:
     """Whether the list of flavors was read."""
     flavors: Sequence[Flavor] = ()
     """That list."""
+    keep: str = ""
+    """Where a Job keeps checkpoints that outlive it (`RunSpec.keep`); empty: nowhere."""
     hub: HubAnswers = field(default_factory=HubAnswers)
     """What the Hub says about the model, the pairs and the target, as far as it was asked."""
     trackers: Sequence[Check] = ()
@@ -121,7 +123,7 @@ def preflight(facts: Facts) -> list[Check]:
     if facts.place.on_disk:
         checks += _output(facts)
     if facts.place.pays:
-        checks += [*_account(facts, pays=True), *_flavor(facts), *_time(facts), *_cost(facts)]
+        checks += [*_account(facts, pays=True), *_flavor(facts), *_time(facts), *_cost(facts), _survival(facts)]
     elif get(facts.values, "push_to_hub"):
         checks += _account(facts, pays=False)
     if get(facts.values, "push_to_hub"):
@@ -426,6 +428,22 @@ def _cost(facts: Facts) -> list[Check]:
         low, high = (worst_cost(facts.flavor, seconds) for seconds in (facts.duration.low, facts.duration.high))
         text += f"; expected {usd(low)} to {usd(high)}"
     return [Check("cost", Level.PASS, text)]
+
+
+def _survival(facts: Facts) -> Check:
+    """What is left if the Job ends early: its disk is deleted."""
+
+    if facts.keep and facts.summary.checkpoints != 0:
+        where = "the private bucket jobs-artifacts" if facts.keep.startswith("bucket:") else facts.keep
+        return Check("survives", Level.PASS, f"If it ends early, its newest checkpoint survives in {where}")
+    why, fix = "jobs.checkpoints is empty", Fix(settings={"jobs.checkpoints": "bucket"})
+    if get(facts.values, "save_strategy") in ("no", False):
+        why, fix = "save_strategy is no", writes(save_strategy="steps")
+    elif get(facts.values, "save_only_model"):
+        why, fix = "save_only_model keeps no state to resume from", writes(save_only_model=False)
+    elif facts.jobs.checkpoints:
+        why, fix = "the first checkpoint comes after the last step", edits("save_steps")
+    return Check("survives", Level.WARN, f"If it ends early, nothing survives: {why}", fix=fix)
 
 
 def _repository(facts: Facts) -> list[Check]:

@@ -8,10 +8,8 @@ from smoltui.backends.runs.acts import Act
 from smoltui.core.guide.ends import after
 from smoltui.core.runs.acts import CANCEL, PAUSE, RELABEL, RERUN, RESUME, Verb, named
 from smoltui.core.runs.cost import usd
-from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import LABEL, Run, Stage
-from smoltui.safe_text import safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.run_list import RunList
@@ -58,6 +56,11 @@ class Acting(RunsBase):
         lost = "Checkpoints saved so far are kept."
         if any(self.engine_of(run).place.target is Target.JOB for run in runs):
             lost = "A Job's disk is deleted when it ends: anything not pushed or saved to a volume is lost."
+            kept = [run.kept_step for run in runs if run.kept_step]
+            if kept and len(runs) == 1:
+                lost += f" The checkpoint of step {kept[0]} is kept: x resumes from it."
+            elif kept:
+                lost += f" {len(kept)} of them have kept a checkpoint, from which x resumes."
         name = f"the run {runs[0].name} ({runs[0].id})" if len(runs) == 1 else f"{len(runs)} runs: {_named(runs)}"
         self._confirmed(
             f"Cancel {name}?",
@@ -81,8 +84,30 @@ class Acting(RunsBase):
             )
             return
         stopped = [run for run in runs if run.stage != Stage.COMPLETED]
-        if stopped:
+        paid = [run for run in stopped if self.engine_of(run).place.pays]
+        if len(paid) == 1 == len(stopped):
+            self._ask_again(paid[0], resume=True)
+        elif paid:
+            self.say("Resuming a Job costs money: resume one at a time", severity="warning")
+        elif stopped:
             self._each(RESUME, stopped, lambda run: self.engine_of(run).resume(run.id))
+
+    def _ask_again(self, run: Run, *, resume: bool) -> None:
+        """Asks how a run that costs money is started again."""
+        from smoltui.screens.runs.again_dialog import Again, AgainDialog
+
+        engine = self.engine_of(run)
+
+        def answered(chosen: Again | None) -> None:
+            if chosen is None:
+                return
+            if chosen.resume:
+                self._each(RESUME, [run], lambda one: engine.resume(one.id, chosen.changes))
+            else:
+                self._each(RERUN, [run], lambda one: engine.rerun(one.id, chosen.changes), show=True)
+
+        flavors = self.workspace.monitor.flavors(run.engine)
+        self.app.push_screen(AgainDialog(run, engine, flavors, resume=resume), answered)
 
     # -- what is next
 
@@ -99,14 +124,15 @@ class Acting(RunsBase):
         runs = self.chosen()
         if not runs:
             return
+        if len(runs) == 1 and self.engine_of(runs[0]).place.pays:
+            self._ask_again(runs[0], resume=False)
+            return
         paid = [run for run in runs if self.engine_of(run).place.pays]
         words = ""
         if paid:
             worst = [self.worst(run) for run in paid]
             most = sum(value for value in worst if value is not None)
             words = f"Costs at most {usd(most)}." if None not in worst else "The maximum cost is unknown."
-            if len(paid) == 1:
-                words += f" {safe_line(paid[0].flavor or '', 40)}, time limit {as_time(paid[0].timeout_seconds)}."
         self._confirmed(
             f"Run again: {_named(runs)}?",
             f"{words} Uses the original recipe and the current data files.".strip(),

@@ -158,7 +158,12 @@ class Following(Charting, ReadingLine):
     def follow_on(self) -> None:
         """Follows the run again from its first line if the list says that it was resumed."""
         run, known = self._run, self.known
-        if run is None or known is None or known.is_final or not run.is_final:
+        if run is None or known is None:
+            return
+        if len(known.parts) > len(run.parts):  # another Job continues it
+            self._follow(known.id)
+            return
+        if known.is_final or not run.is_final:
             return
         # The list can be older than the end of the log: only a later start means that it was resumed.
         if known.started_at is not None and run.started_at is not None and known.started_at > run.started_at:

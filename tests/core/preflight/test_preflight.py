@@ -57,6 +57,7 @@ def facts(place: Place, **values: Any) -> Facts:
         disk_free=500 * GB,
         memory_free=80 * GB,
         memory_name="A100",
+        keep="bucket:me/0123/kept",
     )
 
 
@@ -220,3 +221,20 @@ def test_a_finding_of_the_recipe_is_a_check_too() -> None:
     checks = preflight(facts(HERE, beta=-1))
     assert not may_start(checks) and checks[0].name == "beta" and checks[0].level is Level.STOP
     assert checks[0].as_json()["level"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("keep", "values", "said"),
+    [
+        ("bucket:me/0123/kept", {}, "its newest checkpoint survives in the private bucket jobs-artifacts"),
+        ("/mnt/runs/0123", {}, "its newest checkpoint survives in /mnt/runs/0123"),
+        ("", {}, "nothing survives"),
+        ("", {"save_strategy": "no"}, "nothing survives: save_strategy is no"),
+        ("", {"save_only_model": True}, "nothing survives: save_only_model keeps no state to resume from"),
+    ],
+)
+def test_what_survives_is_said_before_the_start(keep: str, values: dict[str, Any], said: str) -> None:
+    """Where it is nothing, that is a warning, and enter changes it."""
+    check = named(preflight(replace(facts(JOBS, **values), keep=keep)), "survives")
+    assert said in check.sentence and (check.level is Level.PASS) == bool(keep)
+    assert keep or check.fix is not None
