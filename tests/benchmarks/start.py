@@ -25,11 +25,13 @@ Hello().run()
 """
 WIDE = (120, 40)
 ROOMS = {
+    "Home": ("0", "jjjkkkjjkk", (80, 12)),
     "Device": ("1", "jjjkkkjjkk", (80, 16)),
     "Pairs": ("2", "\x1b[C\x1b[C\x1b[D", WIDE),
     "Recipe": ("3", "jjjjjkkkkk", WIDE),
     "Runs": ("4", "jkjkjjkkjk", WIDE),
     "Evaluate": ("5", "jjjkkkjjkk", (80, 12)),
+    "Submit": ("6", "jjjkkkjjkk", (80, 12)),
 }
 """Room → its key, keys that move about in it, and a terminal in which there is something to move."""
 
@@ -59,7 +61,7 @@ def main() -> None:
             with Terminal(hello, env=env) as terminal:
                 hello_at = terminal.wait_for("Hello World")
             with Terminal(ours, env=env) as terminal:
-                frame_at = terminal.wait_for(r"1 Device(?s:.)*q Quit")
+                frame_at = terminal.wait_for(r"0 Home(?s:.)*q Quit")
                 facts_at = terminal.wait_for(r"memory +\d")
             if number:
                 first["hello"].append(hello_at)

@@ -99,8 +99,8 @@ def more_text(
         )
     lines = []
     for key, label, words in rows:
-        line = Text(f"{own_key(key, HERE)}  ", "bold cyan", no_wrap=True)
-        line.append(f"{label:<{LABEL_CELLS}}  ", "not bold").append(words, "not bold dim")
+        line = Text(no_wrap=True).append(f"{own_key(key, HERE)}  ", "bold cyan")
+        line.append(f"{label:<{LABEL_CELLS}}  ").append(words, "dim")
         line.truncate(max(width, 0), overflow="ellipsis")
         lines.append(line)
     return Text("\n").join(lines)

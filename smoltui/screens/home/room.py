@@ -191,7 +191,8 @@ class HomeRoom(Room):
         self._put("what", Text(drawing.WHAT_WIDE if wide else drawing.WHAT))
         self._put("project", drawing.heading(project.name, shown_path(project.folder), width))
         self._put("steps", drawing.steps_text(steps, width, wide=wide))
-        self._put("next", drawing.next_text(self.next))
+        if self._put("next", drawing.next_text(self.next)):
+            self.refresh_bindings()  # whether enter does anything
         more = drawing.more_text(facts.found, facts.has_recipe, self._recent, self.workspace.runs, width)
         self._put("more", more if facts.looked else Text())
         self._draw_machine(width, wide=wide)
@@ -205,17 +206,25 @@ class HomeRoom(Room):
             rows = machine_rows(report) if report is not None else [("machine", CHECKING)]
             half = (width - 3) // 2
             self._put("machine", drawing.facts_text(rows, "THIS MACHINE  (D: details)", half))
-            self._put("account", drawing.facts_text([("account", account)], "HUGGING FACE JOBS", half))
+            if self._account is None and self._facts.here:  # shorter than the sentence that says so
+                account = account_line(None, self._account_problem, optional=False)
+                row = ("optional", account)
+            else:
+                row = ("account", account)
+            self._put("account", drawing.facts_text([row], "HUGGING FACE JOBS", half))
         else:
             words = machine_line(report) if report is not None else CHECKING
             self._put("machine", drawing.facts_text([("machine", words)], "", width))
             self._put("account", drawing.facts_text([("Jobs", account)], "", width))
 
-    def _put(self, name: str, text: Text) -> None:
+    def _put(self, name: str, text: Text) -> bool:
+        """Draws a section if its text is another one; returns whether it is."""
         before = self._shown.get(name)
         if before is None or before != text or before.spans != text.spans:
             self._shown[name] = text
             self.query_one(f"#home-{name}", Static).update(text)
+            return True
+        return False
 
     # -- keys
 

@@ -1,0 +1,115 @@
+"""Pictures of every room, in both themes and at two sizes, to be looked at.
+
+    python -m tests.all_rooms FOLDER [VIEW…]
+
+writes FOLDER/NAME-THEME-WIDTHxHEIGHT.png of a demo project with finished runs, answers and figures that are made up. It
+takes about two minutes; with names of views, only those are drawn. Needs the font DejaVu Sans Mono.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import cast
+
+from smoltui.app import SmoltuiApp
+from smoltui.backends.evaluation import answers, resident
+from smoltui.backends.project.new_project import create_project
+from smoltui.backends.project.project import Project
+from smoltui.backends.runs.engine import Engine
+from smoltui.backends.services import Services
+from smoltui.core.looks.palette import DARK, LIGHT
+from smoltui.core.runs import events
+from tests.backends.evaluation.project import SCRIPTED_MODELS, trained
+from tests.pictures import png_of
+from tests.stories.test_evaluate_room import FakeEngine
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "home": ("0",),
+    "help": ("0", "question_mark"),
+    "wizard": ("0", "n"),
+    "wizard-model": ("0", "n", "s", "s"),
+    "device": ("1",),
+    "pairs": ("2",),
+    "pairs-list": ("2", "v"),
+    "pairs-audit": ("2", "a"),
+    "pairs-columns": ("2", "c"),
+    "recipe": ("3",),
+    "recipe-settings": ("3", "v"),
+    "runs": ("4",),
+    "runs-log": ("4", "v"),
+    "runs-details": ("4", "v", "v"),
+    "start": ("4", "t"),
+    "evaluate": ("5", "a"),
+    "evaluate-measured": ("5", "a", "m"),
+    "evaluate-vote": ("5", "a", "b"),
+    "evaluate-benchmarks": ("5", "B"),
+    "submit": ("6",),
+    "submit-card": ("6", "v"),
+    "card": ("4", "enter"),
+    "copy": ("4", "Y"),
+}
+"""Name → the keys that lead there."""
+SIZES = ((80, 24), (120, 40))
+THEMES = {"dark": DARK.name, "light": LIGHT.name}
+KEY_SECONDS = 1.2
+"""Time for what a key brings: workers, helpers of the demo's models."""
+
+
+def made_project(folder: Path) -> tuple[Project, Engine]:
+    """The demo with one finished run, whose curves are drawn by a formula."""
+    project = create_project(folder, "demo")
+    run = trained(project)
+    for step in range(1, 49):
+        rises = step / 48
+        run = run.after(
+            events.Metrics(
+                step=step,
+                values={
+                    "loss": 0.69 - 0.35 * rises,
+                    "rewards/margins": 0.9 * rises,
+                    "rewards/accuracies": min(1.0, 0.5 + rises),
+                    "rewards/chosen": 0.4 * rises,
+                    "rewards/rejected": -0.5 * rises,
+                    "grad_norm": 3.0 - rises,
+                    "learning_rate": 1.5e-4 * (1 - rises),
+                },
+            )
+        )
+    return project, cast("Engine", FakeEngine([run]))
+
+
+async def draw(name: str, theme: str, size: tuple[int, int], folder: Path) -> None:
+    """Writes one picture."""
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["SMOLTUI_HOME"] = str(Path(scratch, "home"))
+        project, engine = made_project(Path(scratch, "smoltui-demo"))
+        app = SmoltuiApp(project, Services({"local": engine}), theme=THEMES[theme])
+        async with app.run_test(size=size, notifications=True) as pilot:
+            for key in VIEWS[name]:
+                await pilot.press(key)
+                await pilot.pause(KEY_SECONDS)
+            svg = app.export_screenshot()
+    path = folder / f"{name}-{theme}-{size[0]}x{size[1]}.png"
+    await asyncio.to_thread(path.write_bytes, png_of(svg))
+    print(path)
+
+
+def main() -> None:
+    folder, names = Path(sys.argv[1]), sys.argv[2:] or list(VIEWS)
+    folder.mkdir(parents=True, exist_ok=True)
+    answers.GENERATE = resident.ANSWER_MODELS = SCRIPTED_MODELS
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update({"HOME": home, "HF_HOME": str(Path(home, "hf")), "HF_HUB_OFFLINE": "1", "HF_TOKEN": ""})
+        os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor"})
+        for name in names:
+            for theme in THEMES:
+                for size in SIZES:
+                    asyncio.run(draw(name, theme, size, folder))
+
+
+if __name__ == "__main__":
+    main()
