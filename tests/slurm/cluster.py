@@ -87,7 +87,7 @@ class Cluster:
             "ReturnToService=2",
             f"MinJobAge={min_job_age}",
             "KillWait=5",
-            "MessageTimeout=5",
+            "MessageTimeout=3",
             "SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=100000,batch_sched_delay=0",
             "PreemptType=preempt/partition_prio",
             "PreemptMode=REQUEUE",
@@ -146,8 +146,10 @@ class Cluster:
         if self._running:
             with suppress(subprocess.TimeoutExpired):
                 self.ask("scancel", "--signal=KILL", "--full", f"--user={getpass.getuser()}")
-        for name in [*reversed(self._running)]:
-            self._end(name)
+        for process in self._running.values():  # nothing of it is used again
+            process.kill()
+            process.wait()
+        self._running.clear()
         shutil.rmtree(self._sockets, ignore_errors=True)
         for entry in Path("/proc").iterdir():  # a slurmstepd outlives its slurmd
             if entry.name.isdecimal():

@@ -14,7 +14,7 @@ REASONS: Mapping[str, str] = {
     "": "waiting: Slurm has not looked at the job yet",
     "Priority": "waiting: jobs with a higher priority come first",
     "Resources": "waiting for free nodes",
-    "BeginTime": "waiting: Slurm delays a job for a moment after it was requeued",
+    "BeginTime": "waiting for its begin time (Slurm delays a requeued job by two minutes)",
     "Dependency": "waiting for another job to end",
     "DependencyNeverSatisfied": f"{NEVER}: the job that it depends on failed",
     "JobHeldUser": "held by you: scontrol release {job}",
