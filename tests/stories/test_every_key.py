@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import pkgutil
@@ -160,27 +161,37 @@ def send(app: App[int], name: str, character: str | None = None) -> None:
     app._driver.send_message(event)
 
 
+async def handled(pilot: Pilot[int]) -> None:
+    """Every key that was sent has been handled: on a busy machine, a burst takes a while."""
+    app = pilot.app
+    assert isinstance(app, SmoltuiApp)
+    while (app._waiting or app._in_hand) and app.return_code is None:
+        await asyncio.sleep(0.002)
+    await pilot._wait_for_screen()
+
+
 async def drawn(pilot: Pilot[int]) -> None:
     """As `pilot.pause` without its wait for an idle process, in which every timer of the app would draw."""
-    await pilot._wait_for_screen()
+    await handled(pilot)
     pilot.app.screen._on_timer_update()
 
 
 async def go(pilot: Pilot[int], place: Place) -> None:
     """Returns to the place, wherever the previous keys led."""
     app = pilot.app
+    await handled(pilot)
     if len(app.screen_stack) > 1:
         await pilot.pause()  # it is there to the last widget
     while len(app.screen_stack) > 1:
         app.pop_screen()
         await pilot._wait_for_screen()
     send(app, "escape")
-    await pilot._wait_for_screen()
+    await handled(pilot)
     if app.current_mode != place.room:
         await app.switch_mode(place.room)
     for key in place.way:
         send(app, key, key if len(key) == 1 else None)
-        await pilot._wait_for_screen()
+        await handled(pilot)
     await drawn(pilot)
 
 

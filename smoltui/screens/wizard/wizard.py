@@ -157,8 +157,8 @@ class Wizard(Modal[tuple[Path, bool] | None]):
     # -- drawing
 
     def _draw(self) -> None:
-        if not self.is_attached or not self.query("#wizard-text"):
-            return
+        if not (self.query("#wizard-head") and self.query("#wizard-text")):
+            return  # it is not there yet, or is being closed: one of them may still be there
         width = self.size.width - 3
         self.query_one("#wizard-head", Static).update(
             pages.head(self._step, shown_path(self.draft.folder), self.size.width - 2)
