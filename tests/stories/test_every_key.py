@@ -165,14 +165,16 @@ async def handled(pilot: Pilot[int]) -> None:
     """Every key that was sent has been handled: on a busy machine, a burst takes a while."""
     app = pilot.app
     assert isinstance(app, SmoltuiApp)
-    while (app._waiting or app._in_hand) and app.return_code is None:
-        await asyncio.sleep(0.002)
-    await pilot._wait_for_screen()
+    for _ in range(3):
+        await asyncio.sleep(0)  # on its way from the driver
+    while (app._waiting or app._in_hand or not app._message_queue.empty()) and app.return_code is None:
+        await asyncio.sleep(0.001)
 
 
 async def drawn(pilot: Pilot[int]) -> None:
     """As `pilot.pause` without its wait for an idle process, in which every timer of the app would draw."""
     await handled(pilot)
+    await pilot._wait_for_screen()
     pilot.app.screen._on_timer_update()
 
 
